@@ -1,0 +1,113 @@
+"""Finds the experiments in experiments/, and says clearly what is wrong with one."""
+
+import ast
+import hashlib
+import importlib
+import sys
+import traceback
+from functools import cache
+from pathlib import Path
+
+from benchpaper.errors import UserError, one_of
+from benchpaper.project import slug
+from benchpaper.spec import Experiment
+
+ENTRY = "experiment.py"
+
+
+def names(project):
+    """Return the experiments' names, sorted: the folders below experiments/ that hold an experiment.py.
+
+    Raises `UserError` when two names share one notebook name (`a/b_c` and `a_b/c`).
+    """
+    found = sorted(
+        path.parent.relative_to(project.experiments).as_posix() for path in project.experiments.rglob(ENTRY)
+    )
+    seen = {}
+    for name in found:
+        key = slug(name).lower()
+        if key in seen:
+            raise UserError(f'experiments "{seen[key]}" and "{name}" both claim the name "{key}"; rename one folder')
+        seen[key] = name
+    return found
+
+
+def load(project, name):
+    """Import experiments/NAME/experiment.py and return its `Experiment`, with its name set.
+
+    Raises `UserError` for an unknown name, an import that fails, or a module without an experiment.
+    """
+    one_of("experiment", name, names(project), 'run "benchpaper list" to see all')
+    path = project.experiments / name / ENTRY
+    where = path.relative_to(project.root)
+    if str(project.root) not in sys.path:
+        sys.path.insert(0, str(project.root))
+    try:
+        module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    except Exception as error:
+        raise UserError(f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {error}") from error
+    experiment = getattr(module, "experiment", None)
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
+    if experiment._trial is None:
+        raise UserError(f"{where} has no function under @experiment.trial; nothing could be measured")
+    experiment.name = name
+    return experiment
+
+
+def load_all(project):
+    """Return all experiments, by name."""
+    return {name: load(project, name) for name in names(project)}
+
+
+def _at(error, root):
+    """Return `file:line: ` of the deepest frame inside the project."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"line {error.lineno}: "
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root)]
+    return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].lineno}: " if frames else ""
+
+
+def sources(project, name):
+    """Return the files that decide what the experiment measures: its folder, and the modules below
+    experiments/ that it imports, directly or not."""
+    folder = project.experiments / name
+    own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    seen, queue = set(own), [path for path in own if path.suffix == ".py"]
+    while queue:
+        for found in _imports(project.root, queue.pop()):
+            if found not in seen:
+                seen.add(found)
+                queue.append(found)
+    return sorted(seen)
+
+
+def digest(project, name):
+    """Return the SHA-256 over the names and contents of `sources`, as 64 hex digits."""
+    total = hashlib.sha256()
+    for path in sources(project, name):
+        total.update(f"{path.relative_to(project.root).as_posix()}\0".encode())
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+@cache
+def _imports(root, path):
+    """Return the files below experiments/ that the module at `path` imports."""
+    try:
+        tree = ast.parse(path.read_text())
+    except SyntaxError:
+        return ()  # loading it names the mistake
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(root).with_suffix("").parts[: -node.level] if node.level else ()
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            modules.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    inside = [root.joinpath(*m.split(".")) for m in modules if m.split(".")[0] == "experiments"]
+    files = [candidate for m in inside for candidate in (m.with_suffix(".py"), m / "__init__.py")]
+    return tuple(file for file in files if file.is_file())

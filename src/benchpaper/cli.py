@@ -1,0 +1,292 @@
+"""The command line."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from benchpaper import catalog, events, lock, pipeline, results
+from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.hosts import probe
+from benchpaper.hosts.local import die_with_parent
+from benchpaper.hosts.site import names as site_names
+from benchpaper.plan import DEFAULT_SEED
+from benchpaper.project import REFERENCE, Project
+from benchpaper.spec import SCALES
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Group(click.Group):
+    """A group of commands that lists them in the order of their definition, and meets typos with a suggestion."""
+
+    def list_commands(self, ctx):
+        return list(self.commands)
+
+    def resolve_command(self, ctx, args):
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            near = did_you_mean(args[0], self.commands)
+            raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
+        return super().resolve_command(ctx, args)
+
+
+def site_option(function):
+    return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
+
+
+def scale_option(function):
+    return click.option(
+        "--scale", default="quick", show_default=True, metavar="|".join(SCALES), help="How much to measure."
+    )(function)
+
+
+def seed_option(function):
+    return click.option("--seed", default=DEFAULT_SEED, show_default=True, help="Decides the random order.")(function)
+
+
+def json_option(function):
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
+
+
+@click.group(cls=Group, context_settings=CONTEXT)
+@click.version_option(package_name="benchpaper", message="benchpaper %(version)s")
+def cli():
+    """Reproduce the paper from its artifact: measure, and rebuild every figure, table and number.
+
+    \b
+    Reviewer:   benchpaper doctor          what can be measured on this machine, and what not
+                benchpaper run             measure, analyse, typeset; then read the summary
+    Author:     benchpaper run --from reference figures    after changing a notebook
+                benchpaper explain fabric-get-posix-4k     where does this number come from?
+    Co-author:  benchpaper plan rdma/fabric                what would be measured, in which order
+    """
+
+
+@cli.command("list")
+@json_option
+def list_(as_json):
+    """The experiments, the question of each, and what they need."""
+    from benchpaper import reports
+
+    project = Project.find()
+    found = reports.experiments(catalog.load_all(project))
+    click.echo(json.dumps(found, indent=1)) if as_json else reports.show_experiments(found)
+
+
+@cli.command()
+@site_option
+@json_option
+def doctor(site, as_json):
+    """Facts and capabilities of the site's hosts, which cells can run there and which not, with the remedy."""
+    from benchpaper import reports
+
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    found = reports.diagnosis(run)
+    click.echo(json.dumps(found, indent=1)) if as_json else reports.show_diagnosis(found)
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1)
+@scale_option
+@site_option
+@seed_option
+@click.option("--trials", "with_trials", is_flag=True, help="Also list every trial in its order.")
+@json_option
+def plan(experiments, scale, site, seed, with_trials, as_json):
+    """Cells, blocks, trials, order, time and disk, before anything runs."""
+    from benchpaper import reports
+
+    run = pipeline.Pipeline(Project.find(), site, _measurable(scale), seed)
+    found = [reports.plan(run, name, with_trials) for name in run.choose(" ".join(experiments))]
+    click.echo(json.dumps(found, indent=1)) if as_json else reports.show_plans(found)
+
+
+@cli.command()
+@click.argument("targets", nargs=-1)
+@scale_option
+@site_option
+@seed_option
+@click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
+@json_option
+def run(targets, scale, site, seed, source, dry_run, as_json):
+    """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
+
+    TARGETS are any of: results, figures, paper (default: everything), and names of experiments to restrict it to.
+    Interrupt it whenever you like; the next run goes on with the trials that are missing.
+    """
+    from benchpaper import runner
+
+    if source is not None and source != REFERENCE:
+        raise UserError(f'--from "{source}": the only other source is "{REFERENCE}"; for a scale use --scale')
+    project = Project.find()
+    chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed)
+    sys.exit(runner.run(chosen, targets, dry_run, as_json))
+
+
+@cli.command()
+@click.argument("name")
+@site_option
+@click.option("--source", help="smoke, quick, full or reference (default: the one built last).")
+@json_option
+def explain(name, site, source, as_json):
+    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands."""
+    from benchpaper import trail
+
+    found = trail.explain(Project.find(), name, site, source)
+    click.echo(json.dumps(found, indent=1)) if as_json else trail.show(found)
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1)
+def store(experiments):
+    """Run notebooks on the reference results and store their text outputs, which the tests compare.
+
+    Do this after changing a notebook or the reference, look at the difference (git diff), and commit it.
+    """
+    from benchpaper import notebook
+
+    project = Project.find()
+    run = pipeline.Pipeline(project, "local", REFERENCE, DEFAULT_SEED)
+    for name in run.choose(" ".join(experiments)):
+        click.echo(f"stored {notebook.store(project, name).relative_to(project.root)}")
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1)
+@site_option
+def adopt(experiments, site):
+    """Make the results measured at scale full the reference results (artifacts/reference/)."""
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    for name in run.choose(" ".join(experiments)):
+        for kind in (results.OBSERVATIONS, results.TRIALS):
+            results.read(run.folder / name / kind)  # refuses what is missing or broken before anything is replaced
+        target = project.results(site, REFERENCE) / name
+        target.mkdir(parents=True, exist_ok=True)
+        for kind in (results.OBSERVATIONS, results.TRIALS):
+            shutil.copyfile(run.folder / name / kind, target / kind)
+            click.echo(f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB")
+
+
+@cli.group(cls=Group)
+def step():
+    """Single steps of the pipeline, as the Snakefile calls them."""
+    die_with_parent()  # a killed run leaves no step behind
+
+
+def step_options(function):
+    function = click.option("--source", required=True)(function)
+    return click.option("--site", required=True)(function)
+
+
+@step.command()
+@click.argument("experiment")
+def build(experiment):
+    """Compile an experiment's programs."""
+    project = Project.find()
+    with events.step("build", experiment=experiment):
+        loaded = catalog.load(project, experiment)
+        folder = project.programs(experiment)
+        folder.mkdir(parents=True, exist_ok=True)
+        present, detail = probe.known("cc").check()
+        if loaded._build and present:
+            loaded._build(folder)
+        built = {"built": bool(loaded._build and present), "compiler": detail}
+        (folder / "built.json").write_text(json.dumps(built) + "\n")
+
+
+@step.command()
+@click.argument("experiment")
+@click.option("--block", type=int, required=True)
+@click.option("--seed", type=int, required=True)
+@step_options
+def measure(experiment, block, seed, site, source):
+    """Measure one block, as far as the journal lacks it."""
+    run = pipeline.Pipeline(Project.find(), site, source, seed)
+
+    def report(event, **facts):
+        events.emit(event, experiment=experiment, **facts)
+        if event != "start":
+            click.echo(f"{event} {' '.join(f'{key}={value}' for key, value in facts.items())}")
+
+    def waiting(holder):
+        report("waiting", message=f"this machine is taken: {holder}")
+
+    with events.step("measure", experiment=experiment, block=block):
+        what = f"measuring {experiment} at scale {source}"
+        with lock.held(lock.host_lock(), what, wait=True, waiting=waiting):
+            run.block(experiment, block, report).measure()
+
+
+@step.command()
+@click.argument("experiment")
+@step_options
+def collect(experiment, site, source):
+    """Join the blocks of an experiment into two Parquet files."""
+    run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
+    with events.step("collect", experiment=experiment):
+        results.collect(run.folder / experiment, len(run.plan(experiment).blocks))
+
+
+@step.command()
+@click.argument("experiment")
+@step_options
+def analyse(experiment, site, source):
+    """Run an experiment's notebook."""
+    from benchpaper import notebook
+
+    with events.step("analyse", experiment=experiment):
+        notebook.analyse(Project.find(), site, source, experiment)
+
+
+@step.command()
+@click.argument("experiments", nargs=-1)
+@step_options
+def gather(experiments, site, source):
+    """Gather the exhibits of all notebooks for the paper."""
+    from benchpaper import typeset
+
+    with events.step("gather"):
+        typeset.gather(Project.find(), site, source, experiments)
+
+
+@step.command("typeset")
+@step_options
+def typeset_(site, source):
+    """Typeset the paper."""
+    from benchpaper import typeset
+
+    with events.step("typeset"):
+        typeset.typeset(Project.find(), site, source)
+
+
+def _measurable(scale):
+    if scale == REFERENCE:
+        raise UserError('"reference" is not a scale to measure at; use --from reference')
+    return one_of("scale", scale, SCALES)
+
+
+def main():
+    """Run the command line; a user's mistake is one line and exit status 2."""
+    try:
+        cli.main(standalone_mode=False)
+    except UserError as error:
+        click.echo(f"benchpaper: {error}", err=True)
+        sys.exit(2)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        click.echo(f"benchpaper: {error.format_message()}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(f"benchpaper: {error.strerror}: {Path(error.filename or '').name}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

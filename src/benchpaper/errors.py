@@ -1,0 +1,23 @@
+"""Errors that a user can act on: the value, the rule, the next step, in one line and without a traceback."""
+
+import difflib
+
+
+class UserError(Exception):
+    """A mistake that the user can mend. The command line prints its text and exits with 2."""
+
+
+def did_you_mean(value, options):
+    """Return `; did you mean "x"?` for the nearest of `options`, or an empty string when none is near."""
+    near = difflib.get_close_matches(str(value), [str(option) for option in options], n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def one_of(kind, value, options, hint=""):
+    """Return `value` when it is among `options`; else raise a `UserError` that names the choices."""
+    options = list(options)
+    if value in options:
+        return value
+    choices = ", ".join(str(option) for option in options) or "none"
+    hint = f" {hint}" if hint else ""
+    raise UserError(f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}')

@@ -1,0 +1,261 @@
+"""What a notebook asks of results: estimates over blocks, with intervals, and why one is missing.
+
+Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per cell and block.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchpaper import stats
+from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.project import REFERENCE, Project
+from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, OBSERVATIONS, TRIALS, file_digest, read
+
+
+class NotEnough(Exception):
+    """There are data, but they do not carry what was asked of them; the text says why."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One value over blocks: `value` in `unit`, its interval `low` to `high` (None below 5 blocks), `n` blocks.
+
+    When nothing was measured `value` is None and `missing` says why. `failed` counts trials that failed and are
+    in no average. `cells` and `metric` are the trail.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    metric: str
+    cells: tuple
+    missing: str = ""
+    failed: int = 0
+
+    def __str__(self):
+        if self.value is None:
+            return f"not measured here: {self.missing}"
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"{with_unit(self.value, self.unit)}{self.interval_text()} (n = {self.n}{failed})"
+
+    def interval_text(self):
+        """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
+        if self.low is None:
+            return ""
+        low, high = (digits(bound, like=self.value) for bound in (self.low, self.high))
+        return f" [{low}, {high}]"
+
+
+def digits(value, like=None):
+    """Return a number to three significant digits of `like` (by default of itself), without an exponent."""
+    like = abs(value if like is None else like)
+    decimals = 2 if like == 0 else max(0, 2 - int(np.floor(np.log10(like))))
+    return f"{value:.{min(decimals, 6)}f}"
+
+
+def with_unit(value, unit):
+    """Return a number with its unit as text; the unit "1" is a pure number's and is not shown."""
+    number = f"{int(value)}" if unit == "count" else digits(value)
+    return number if unit in ("1", "count") else f"{number} {unit}"
+
+
+@dataclass
+class Results:
+    """The results of one experiment: what was declared (`described`), and the tables as data frames."""
+
+    described: dict
+    trial_df: pd.DataFrame
+    observation_df: pd.DataFrame
+    source: str
+    files: dict = field(default_factory=dict)
+
+    @property
+    def experiment(self):
+        return self.described["name"]
+
+    @property
+    def factors(self):
+        return [factor["name"] for factor in self.described["factors"]]
+
+    @property
+    def blocks(self):
+        return int(self.trial_df["block"].nunique())
+
+    def metric(self, name):
+        """Return the description of a metric; raises `UserError` for an unknown one."""
+        metrics = {metric["name"]: metric for metric in self.described["metrics"]}
+        one_of(f"{self.experiment}: metric", name, metrics)
+        return metrics[name]
+
+    def cells(self, twin=False, **levels):
+        """Return the trials' cells with these levels (a level or a list of levels each), one row per cell, in
+        declared order of the factors' levels."""
+        chosen = self.trial_df[self.trial_df["twin"] == twin]
+        for name, wanted in levels.items():
+            if name not in self.factors:
+                raise UserError(f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}')
+            wanted = wanted if isinstance(wanted, (list, tuple)) else [wanted]
+            self._check_levels(name, wanted)
+            chosen = chosen[chosen[name].isin(wanted)]
+        frame = chosen.drop_duplicates("cell")[["cell", *self.factors]]
+        order = {f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]}
+        return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name])).reset_index(drop=True)
+
+    def _check_levels(self, name, wanted):
+        declared = next(f["levels"] for f in self.described["factors"] if f["name"] == name)
+        for level in wanted:
+            one_of(f"{self.experiment}: level of {name}", level, declared)
+
+    def samples(self, metric, cell):
+        """Return (values, counts) of all samples of a cell over all blocks, ascending: for drawing a distribution,
+        never for a percentile, which belongs to one block."""
+        rows = self.observation_df[(self.observation_df["cell"] == cell)][metric].dropna()
+        values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
+        counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
+        merged, place = np.unique(values, return_inverse=True)
+        return merged, np.bincount(place, weights=counts).astype(np.int64)
+
+    def block_df(self, metric, cell, q=0.5):
+        """Return a frame with columns block and value: the metric's value in each block of `cell`, for a distribution
+        its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
+        rows = self.observation_df[self.observation_df["cell"] == cell][["block", "row", metric]].dropna()
+        if len(rows) and rows["row"].max() > 0:
+            raise NotEnough(f"{cell}: a trial has several observations; choose one by its row")
+        if self.metric(metric)["kept"] == "all samples":
+            if q != 0.5 and len(rows):
+                reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in rows[metric]], q)
+                if reason:
+                    raise NotEnough(reason)
+            rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
+        return rows[["block", metric]].rename(columns={metric: "value"}).sort_values("block").reset_index(drop=True)
+
+    def estimate(self, metric, q=0.5, twin=False, **levels):
+        """Return the `Estimate` of a metric in the one cell that has these levels."""
+        cell = self._one_cell(twin, levels)
+        unit = self.metric(metric)["unit"]
+        failed, missing = self._state(cell)
+        if missing:
+            return Estimate(None, None, None, 0, unit, metric, (cell,), missing, failed)
+        try:
+            values = self.block_df(metric, cell, q)["value"].to_numpy(float)
+        except NotEnough as reason:
+            return Estimate(None, None, None, 0, unit, metric, (cell,), str(reason), failed)
+        if not len(values):
+            return Estimate(None, None, None, 0, unit, metric, (cell,), "this cell does not have this metric", failed)
+        interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
+        return Estimate(interval.estimate, interval.low, interval.high, interval.n, unit, metric, (cell,), "", failed)
+
+    def ratio(self, metric, of, to, q=0.5, **common):
+        """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
+        that differ (and may say twin=True), `common` the rest."""
+        pair = []
+        for levels in (of, to):
+            levels = {**common, **levels}
+            pair.append(self._one_cell(levels.pop("twin", False), levels))
+        failed, missing = zip(*(self._state(cell) for cell in pair))
+        empty = Estimate(None, None, None, 0, "1", metric, tuple(pair), next(filter(None, missing), ""), sum(failed))
+        if empty.missing:
+            return empty
+        try:
+            frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
+        except NotEnough as reason:
+            return Estimate(None, None, None, 0, "1", metric, tuple(pair), str(reason), sum(failed))
+        both = pd.concat(frames, axis=1, keys=["of", "to"], join="inner")
+        if both.empty:
+            return Estimate(None, None, None, 0, "1", metric, tuple(pair), "no block has both cells", sum(failed))
+        found = stats.paired_ratio(both["of"].to_numpy(), both["to"].to_numpy())
+        return Estimate(found.estimate, found.low, found.high, found.n, "1", metric, tuple(pair), "", sum(failed))
+
+    def noise_floor(self, metric, q=0.5):
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, or None where the twin
+        was not measured in at least 5 blocks."""
+        if not self.described["twin"]:
+            return None
+        pair = [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
+        frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
+        both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
+        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy()) if len(both) >= 5 else None
+
+    def summary(self, metric, q=0.5, **levels):
+        """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
+        cells = self.cells(**levels)
+        if cells.empty:
+            raise UserError(f"{self.experiment}: no cell has {levels}; was the scale too small for it?")
+        estimates = [
+            self.estimate(metric, q, **{name: row[name] for name in self.factors}) for _, row in cells.iterrows()
+        ]
+        return Summary(cells[self.factors], estimates)
+
+    def _one_cell(self, twin, levels):
+        found = self.cells(twin=twin, **levels)
+        if len(found) == 1:
+            return found["cell"][0]
+        if found.empty:
+            raise UserError(f"{self.experiment}: no cell has {levels}; it was not planned at this scale")
+        varying = [name for name in self.factors if found[name].nunique() > 1]
+        raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
+
+    def _state(self, cell):
+        """Return (number of failed trials, why the cell has no value at all or "")."""
+        trials = self.trial_df[self.trial_df["cell"] == cell]
+        failed = trials[trials["state"] == FAILED]
+        if (trials["state"] == MEASURED).any():
+            return len(failed), ""
+        untestable = trials[trials["state"] == NOT_TESTABLE]["reason"].unique()
+        if len(untestable):
+            return len(failed), untestable[0]
+        return len(failed), f"all {len(failed)} trials failed ({failed['reason'].iloc[0]})"
+
+
+@dataclass
+class Summary:
+    """Estimates of one metric over several cells. `frame` has a row per cell: the factors, and the estimate's
+    value, low, high, n, missing."""
+
+    levels: pd.DataFrame
+    estimates: list
+
+    @property
+    def frame(self):
+        columns = ["value", "low", "high", "n", "missing"]
+        values = pd.DataFrame([[getattr(e, c) for c in columns] for e in self.estimates], columns=columns)
+        values[["value", "low", "high"]] = values[["value", "low", "high"]].astype(float)
+        return pd.concat([self.levels.reset_index(drop=True), values], axis=1)
+
+    @property
+    def measured(self):
+        """The rows of `frame` that have a value."""
+        frame = self.frame
+        return frame[frame["value"].notna()].reset_index(drop=True)
+
+    @property
+    def missing(self):
+        """Why no cell has a value, when none has; else an empty string."""
+        reasons = list(dict.fromkeys(e.missing for e in self.estimates))
+        return "" if any(e.value is not None for e in self.estimates) else "; ".join(reasons)
+
+
+def load(experiment, results_dir=None):
+    """Return the `Results` of an experiment from a results directory, by default the reference of site "local".
+
+    Raises `ResultsError` naming the file when it is missing, broken or of another schema.
+    """
+    folder = Path(results_dir) if results_dir else Project.find().results("local", REFERENCE)
+    if results_dir and not folder.is_absolute():
+        folder = Project.find().root / folder
+    tables, files = {}, {}
+    for kind in (OBSERVATIONS, TRIALS):
+        path = folder / experiment / kind
+        table, described = read(path)
+        tables[kind] = table.to_pandas(maps_as_pydicts="strict")
+        files[kind] = {"path": f"{experiment}/{kind}", "sha256": file_digest(path)}
+    trial_df = tables[TRIALS]
+    first = trial_df.iloc[0]
+    kind = "reference results" if REFERENCE in folder.parts else "results"
+    source = f"{kind} of site {first['site']}, scale {first['scale']}, {trial_df['block'].nunique()} blocks"
+    return Results(described, trial_df, tables[OBSERVATIONS], source, files)

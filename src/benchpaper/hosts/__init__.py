@@ -1,0 +1,72 @@
+"""Target hosts: what an experiment may do on a machine, and the sites that group them.
+
+`Host` is the protocol; every kind of host behaves alike. An experiment gets hosts by role and never asks of
+which kind they are.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+class HostError(Exception):
+    """Something went wrong on a host; the text says what, on which host, with the program's own words."""
+
+
+class CommandFailed(HostError):
+    """A command ended with a status other than 0, or did not end in time."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished command: its exit status (negative: killed by that signal) and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Process(Protocol):
+    """A background process on a host. Use it as a context manager: leaving it stops the process."""
+
+    def read_line(self, timeout: float = 10.0) -> str:
+        """Return the next line of standard output. Raises `HostError` when the process ends or time runs out."""
+
+    def wait(self, timeout: float = 60.0) -> int:
+        """Wait for the end and return the exit status. Raises `CommandFailed` when time runs out."""
+
+    def stop(self) -> None:
+        """End the process: terminate, then kill; returns when it is gone."""
+
+    def stdout_text(self) -> str: ...
+    def stderr_text(self) -> str: ...
+
+
+class Host(Protocol):
+    """A machine of a site.
+
+    `name` is the name in the site file, `address` what servers bind to and clients connect to, `cpus` the CPUs
+    that the experiment may pin to (never empty).
+    """
+
+    name: str
+    address: str
+    cpus: list
+
+    def run(self, argv, *, env=None, timeout=60.0, check=True) -> Completed:
+        """Run a command to its end. Raises `CommandFailed` on a status other than 0, unless `check` is false,
+        and always when `timeout` seconds pass (the command is killed first)."""
+
+    def start(self, argv, *, env=None) -> Process:
+        """Start a background process that dies with the trial."""
+
+    def put(self, local: Path, remote: Path) -> None: ...
+    def get(self, remote: Path, local: Path) -> None: ...
+
+    def scratch(self) -> Path:
+        """Return a fresh folder on the host that is removed after the trial."""
+
+    def free_port(self) -> int:
+        """Return a TCP port on `address` that was free a moment ago."""
+
+    def facts(self) -> dict: ...

@@ -1,0 +1,191 @@
+"""This machine as a target host."""
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from benchpaper.hosts import CommandFailed, Completed, HostError
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+STOP_GRACE_S = 2.0
+POLL_S = 0.001
+
+
+def die_with_parent():
+    """Ask the kernel to kill this process when its parent's thread ends (prctl(2), PR_SET_PDEATHSIG)."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+class LocalHost:
+    """Runs commands on this machine. `on_command(host name, argv)` is told each command as it starts
+    and returns a function that is told its exit status."""
+
+    def __init__(self, name="local", address="127.0.0.1", cpus=None, folder=None, on_command=None):
+        self.name, self.address = name, address
+        self.cpus = list(cpus) if cpus else sorted(os.sched_getaffinity(0))
+        self._folder = Path(folder) if folder else Path(tempfile.gettempdir())
+        self._on_command = on_command or (lambda host, argv: lambda status: None)
+
+    def run(self, argv, *, env=None, timeout=60.0, check=True):
+        argv = [str(part) for part in argv]
+        ended = self._on_command(self.name, argv)
+        process = self._popen(argv, env, subprocess.PIPE, subprocess.PIPE)
+        try:
+            out, err = process.communicate(timeout=timeout)
+            ended(process.returncode)
+        except subprocess.TimeoutExpired:
+            _kill_group(process.pid)
+            out, err = process.communicate()
+            ended(process.returncode)
+            raise CommandFailed(f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}") from None
+        except BaseException:
+            _kill_group(process.pid)
+            raise
+        if check and process.returncode:
+            raise CommandFailed(
+                f"{_shown(argv)} on {self.name} ended with {_status(process.returncode)}; {_tail(err or out)}"
+            )
+        return Completed(process.returncode, out, err)
+
+    def start(self, argv, *, env=None):
+        argv = [str(part) for part in argv]
+        ended = self._on_command(self.name, argv)
+        folder = self.scratch()
+        with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
+            process = self._popen(argv, env, out, err)
+        return LocalProcess(self.name, argv, process, folder, ended)
+
+    def _popen(self, argv, env, stdout, stderr):
+        try:
+            return subprocess.Popen(
+                argv, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                text=True, errors="replace", process_group=0, preexec_fn=die_with_parent,
+            )  # fmt: skip
+        except FileNotFoundError:
+            raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
+        except OSError as error:
+            raise HostError(f"{_shown(argv)} on {self.name} could not start: {error.strerror}") from None
+
+    def put(self, local, remote):
+        shutil.copyfile(local, remote)
+
+    def get(self, remote, local):
+        if Path(remote) != Path(local):
+            shutil.copyfile(remote, local)
+
+    def scratch(self):
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def free_port(self):
+        with socket.socket() as probe:
+            probe.bind((self.address, 0))
+            return probe.getsockname()[1]
+
+    def facts(self):
+        from benchpaper.hosts.probe import facts
+
+        return facts()
+
+
+class LocalProcess:
+    """A background process of `LocalHost`. Its output goes to files, so that it never blocks and outlives it."""
+
+    def __init__(self, host_name, argv, process, folder, ended):
+        self._ended = ended
+        self._host, self._argv, self._process, self._folder = host_name, argv, process, folder
+        self._read = 0
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+    def read_line(self, timeout=10.0):
+        end = time.monotonic() + timeout
+        while True:
+            ended = self._process.poll() is not None  # asked before reading: what it wrote last is still seen
+            line = self._next_line()
+            if line is not None:
+                return line
+            if ended:
+                raise HostError(
+                    f"{_shown(self._argv)} on {self._host} ended with {_status(self._process.returncode)} "
+                    f"before it answered; {_tail(self.stderr_text())}"
+                )
+            if time.monotonic() > end:
+                raise HostError(
+                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; {_tail(self.stderr_text())}"
+                )
+            time.sleep(POLL_S)
+
+    def _next_line(self):
+        with open(self._folder / "stdout", "rb") as file:
+            file.seek(self._read)
+            line = file.readline()
+        if not line.endswith(b"\n"):
+            return None
+        self._read += len(line)
+        return line.decode(errors="replace").rstrip("\n")
+
+    def wait(self, timeout=60.0):
+        try:
+            status = self._process.wait(timeout)
+            self._ended(status)
+            return status
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise CommandFailed(f"{_shown(self._argv)} on {self._host} did not end within {timeout:g} s") from None
+
+    def poll(self):
+        return self._process.poll()
+
+    def stop(self):
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_GRACE_S)
+            except subprocess.TimeoutExpired:
+                pass
+        _kill_group(self._process.pid)
+        self._ended(self._process.wait())
+
+    def stdout_text(self):
+        return (self._folder / "stdout").read_text(errors="replace")
+
+    def stderr_text(self):
+        return (self._folder / "stderr").read_text(errors="replace")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def _kill_group(pid):
+    """Kill the process group that `_popen` made; its leader's id is the group's."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def _shown(argv):
+    return Path(argv[0]).name
+
+
+def _status(returncode):
+    if returncode < 0:
+        return f"signal {signal.Signals(-returncode).name}"
+    return f"status {returncode}"
+
+
+def _tail(text, lines=3):
+    last = [line.strip() for line in text.strip().splitlines() if line.strip()][-lines:]
+    return "it said: " + " | ".join(last) if last else "it said nothing"

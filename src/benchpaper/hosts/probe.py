@@ -1,0 +1,246 @@
+"""What a host is and what it can do, found by looking and by trying.
+
+Facts describe (CPU, kernel, memory, disk, network, governor); capabilities are things that an experiment may need,
+each with the remedy when it is missing. Nothing here names a host, a user or a path.
+"""
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Callable
+
+import psutil
+
+from benchpaper.errors import one_of
+
+CAPABILITIES = {}
+
+
+@dataclass(frozen=True)
+class Capability:
+    """Something a host can do. `check()` returns (present, detail); `remedy` says how to get it."""
+
+    name: str
+    meaning: str
+    remedy: str
+    check: Callable
+
+
+def capability(name, meaning, remedy):
+    """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
+
+    def register(check):
+        CAPABILITIES[name] = Capability(name, meaning, remedy, check)
+        return check
+
+    return register
+
+
+def known(name):
+    """Return the capability of that name; raises `UserError` with the nearest one otherwise."""
+    one_of("capability", name, CAPABILITIES)
+    return CAPABILITIES[name]
+
+
+def probe():
+    """Return {"facts": {...}, "capabilities": {name: {"present": bool, "detail": str}}} of this host."""
+    found = {}
+    for name, item in sorted(CAPABILITIES.items()):
+        present, detail = item.check()
+        found[name] = {"present": bool(present), "detail": detail}
+    return {"facts": facts(), "capabilities": found}
+
+
+def facts():
+    """Return what stands in every trial record about the host. Stable from one call to the next."""
+    return {
+        "cpu": _cpu_model(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "kernel": platform.release(),
+        "os": _os_name(),
+        "nic": _nics(),
+        "disk": _disk(),
+        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not exposed",
+        "virtualised": "yes" if " hypervisor" in (_read("/proc/cpuinfo") or "") else "no",
+    }
+
+
+def _read(path):
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return None
+
+
+def _cpu_model():
+    for line in (_read("/proc/cpuinfo") or "").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def _os_name():
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
+    except OSError:
+        return "unknown"
+
+
+def _nics():
+    """Kinds and speeds of the network interfaces, without their names' numbers or addresses."""
+    found = []
+    for name, stats in sorted(psutil.net_if_stats().items()):
+        if name != "lo" and stats.isup:
+            found.append(f"{stats.speed} Mb/s" if stats.speed > 0 else "speed unknown")
+    return ", ".join(found) or "none"
+
+
+def _disk():
+    """File system type and device kind of the temporary folder, where scratch files lie."""
+    target = Path(tempfile.gettempdir()).resolve()
+    mounts = [p for p in psutil.disk_partitions(all=True) if target.is_relative_to(p.mountpoint)]
+    if not mounts:
+        return "unknown"
+    return max(mounts, key=lambda p: len(p.mountpoint)).fstype
+
+
+@capability("cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev")
+def _cc():
+    compiler = shutil.which("cc")
+    if not compiler:
+        return False, "no cc on PATH"
+    try:
+        tried = subprocess.run(
+            [compiler, "-x", "c", "-fsyntax-only", "-"], input="#include <stdio.h>\n",
+            capture_output=True, text=True, timeout=20,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, f"cc does not run: {error}"
+    if tried.returncode:
+        return False, "cc finds no C library headers"
+    return True, f"cc {compiler_version()}"
+
+
+@cache
+def compiler_version():
+    """Return the C compiler's version, or "none"."""
+    try:
+        return subprocess.run(["cc", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return "none"
+
+
+@capability("latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt")
+def _latex():
+    for program in ("latexmk", "pdflatex", "bibtex"):
+        if not shutil.which(program):
+            return False, f"no {program} on PATH"
+    wanted = ["booktabs.sty", "microtype.sty", "pgf.sty", "cleveref.sty", "lmodern.sty"]
+    found = subprocess.run(["kpsewhich", *wanted], capture_output=True, text=True).stdout
+    missing = [name for name in wanted if name not in found]
+    return not missing, f"lacks {', '.join(missing)}" if missing else "latexmk"
+
+
+@capability("rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter")
+def _rdma():
+    folder = Path("/sys/class/infiniband")
+    devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if not devices:
+        return False, "no device in /sys/class/infiniband"
+    if not list(Path("/dev/infiniband").glob("uverbs*")):
+        return False, "no /dev/infiniband/uverbs*"
+    return True, f"{len(devices)} device(s)"
+
+
+@capability(
+    "cma", "cross-memory attach: reading another process's memory by system call (process_vm_readv)",
+    "allow it: run as root, or set kernel.yama.ptrace_scope to 0, or give the container CAP_SYS_PTRACE",
+)  # fmt: skip
+def _cma():
+    """A child reads its parent's memory: the direction that ptrace rules restrict."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_ptracer, any_process = 0x59616D61, ctypes.c_ulong(-1)
+    libc.prctl(pr_set_ptracer, any_process, 0, 0, 0)  # as UCX does for itself
+    source = ctypes.create_string_buffer(b"cma")
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        target = ctypes.create_string_buffer(4)
+        pair = [(ctypes.c_void_p * 2)(ctypes.addressof(b), 4) for b in (target, source)]
+        read = libc.process_vm_readv(parent, pair[0], 1, pair[1], 1, 0)
+        os._exit(0 if read == 4 and target.value == b"cma" else min(ctypes.get_errno() or 1, 255))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    libc.prctl(pr_set_ptracer, 0, 0, 0, 0)
+    return status == 0, "process_vm_readv works" if status == 0 else f"process_vm_readv: {os.strerror(abs(status))}"
+
+
+@capability("shm", "shared memory of at least 64 MiB in /dev/shm", "mount a larger /dev/shm (docker: --shm-size 1g)")
+def _shm():
+    try:
+        free = shutil.disk_usage("/dev/shm").free
+    except OSError as error:
+        return False, f"/dev/shm: {error.strerror}"
+    enough = free >= 64 << 20 and os.access("/dev/shm", os.W_OK)
+    return enough, "64 MiB free" if enough else f"{free >> 20} MiB free"
+
+
+@capability("loopback", "TCP over the loopback interface", "bring the interface up: ip link set lo up")
+def _loopback():
+    try:
+        with socket.socket() as listener, socket.socket() as caller:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            caller.settimeout(2)
+            caller.connect(listener.getsockname())
+        return True, "connects"
+    except OSError as error:
+        return False, f"no connection over loopback: {error.strerror or error}"
+
+
+@capability("root", "root's rights", "run as root")
+def _root():
+    return os.geteuid() == 0, f"uid {'0' if os.geteuid() == 0 else 'not 0'}"
+
+
+@capability("netns", "making network namespaces", "run as root, with the package iproute2")
+def _netns():
+    if not shutil.which("ip"):
+        return False, "no ip on PATH"
+    return os.geteuid() == 0, "root with ip" if os.geteuid() == 0 else "not root"
+
+
+@capability("fuse", "mounting FUSE file systems", "load the fuse module and install fuse3")
+def _fuse():
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return False, "/dev/fuse is not accessible"
+    helper = os.geteuid() == 0 or shutil.which("fusermount3")
+    return bool(helper), "/dev/fuse" if helper else "no fusermount3 on PATH"
+
+
+@capability("jdk", "a Java compiler", "install default-jdk-headless")
+def _jdk():
+    found = shutil.which("javac")
+    return bool(found), "javac" if found else "no javac on PATH"
+
+
+@capability("gpu", "an NVIDIA GPU", "run on a host with a GPU and its driver")
+def _gpu():
+    present = Path("/dev/nvidia0").exists()
+    return present, "/dev/nvidia0" if present else "no /dev/nvidia0"
+
+
+def identity():
+    """Return 16 hex digits that stand for this machine without naming it: they tell two hosts apart in a journal,
+    and never leave it."""
+    machine = _read("/etc/machine-id") or _read("/var/lib/dbus/machine-id") or ""
+    boot_independent = f"{machine}\n{_cpu_model()}\n{psutil.virtual_memory().total}"
+    return hashlib.sha256(boot_independent.encode()).hexdigest()[:16]

@@ -1,0 +1,92 @@
+"""The journal of a block: one line per finished trial, so that a killed run resumes with what is missing.
+
+A journal's name carries the key of everything that its trials depend on (code, plan, block, seed, host, tools,
+capabilities): change one of them and the block is measured anew, for a cell added to an old block was not
+randomised with it.
+"""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+
+def key(**parts):
+    """Return 16 hex digits that stand for `parts`, which must be plain data."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class Journal:
+    """Finished trials of one block, on disk. Opening it drops a last line that a kill or a full disk cut short."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._entries = {}
+        good = 0
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                for line in file:
+                    entry = _parsed(line)
+                    if entry is None:
+                        break
+                    self._entries[entry["cell"]] = entry
+                    good += len(line)
+            if good < self.path.stat().st_size:
+                os.truncate(self.path, good)
+        self._file = open(self.path, "ab")
+
+    def __contains__(self, cell_id):
+        return cell_id in self._entries
+
+    def __len__(self):
+        return len(self._entries)
+
+    @property
+    def entries(self):
+        """The finished trials, in the order in which they were measured."""
+        return list(self._entries.values())
+
+    def append(self, entry):
+        """Add a finished trial; when this returns, the entry is on disk. `entry` is plain data with a "cell".
+
+        Raises `OSError` (a full disk, say); the journal then ends with the entries before.
+        """
+        start = self._file.tell()
+        try:
+            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError:
+            self._abandon(start)
+            raise
+        self._entries[entry["cell"]] = entry
+
+    def _abandon(self, start):
+        """Take back a half-written line; the buffered rest must not be written by a later flush."""
+        descriptor = os.dup(self._file.fileno())
+        try:
+            self._file.close()
+        except OSError:
+            pass
+        os.ftruncate(descriptor, start)
+        self._file = os.fdopen(descriptor, "ab")
+
+    def close(self):
+        self._file.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _parsed(line):
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    return entry if isinstance(entry, dict) and "cell" in entry else None

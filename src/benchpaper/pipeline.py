@@ -1,0 +1,123 @@
+"""What the Snakefile asks of the framework, and running Snakemake underneath `benchpaper run`."""
+
+import json
+import os
+import subprocess
+import sys
+from functools import cache, cached_property
+from pathlib import Path
+
+from benchpaper import catalog, results
+from benchpaper.errors import UserError, one_of
+from benchpaper.hosts import probe
+from benchpaper.hosts import site as sites
+from benchpaper.plan import make_plan
+from benchpaper.project import REFERENCE, slug
+from benchpaper.spec import SCALES
+from benchpaper.trial import Block
+
+TARGETS = ("all", "results", "figures", "paper")
+
+
+class Pipeline:
+    """One run: a site, a source (a scale to measure at, or "reference"), a seed. Everything is found when asked."""
+
+    def __init__(self, project, site, source, seed):
+        self.project, self.source, self.seed = project, one_of("scale", source, (*SCALES, REFERENCE)), seed
+        self.site_name = site
+        self.folder = project.results(site, source)
+
+    @cached_property
+    def site(self):
+        return sites.load(self.project, self.site_name)
+
+    @cached_property
+    def probed(self):
+        """Facts and capabilities of the site's hosts, found now."""
+        return probe.probe()
+
+    @cached_property
+    def available(self):
+        """The experiments that this source can serve: all, or those that have reference results."""
+        names = catalog.names(self.project)
+        if self.source == REFERENCE:
+            return [name for name in names if (self.folder / name / results.TRIALS).exists()]
+        return names
+
+    def choose(self, text):
+        """Return the experiments named in `text` (separated by blanks), or all that are available."""
+        for name in text.split():
+            one_of("experiment", name, catalog.names(self.project), 'run "benchpaper list" to see all')
+            one_of(f"{self.source} results of", name, self.available)
+        if not self.available:
+            raise UserError(f'no {self.source} results for site "{self.site_name}"; measure first (./reproduce)')
+        return text.split() or self.available
+
+    def named(self, notebook):
+        """Return the experiment whose notebook's name is `notebook`."""
+        return {slug(name): name for name in self.available}[notebook]
+
+    @cache
+    def experiment(self, name):
+        return catalog.load(self.project, name)
+
+    @cache
+    def plan(self, name):
+        return make_plan(self.experiment(name), self.source, self.seed, reference_seconds(self.project, name))
+
+    def block(self, name, number, report=lambda event, **facts: None):
+        """Return block `number` of an experiment, ready to be measured."""
+        experiment, plan = self.experiment(name), self.plan(name)
+        return Block(self.project, experiment, plan, number, self.site, self.probed, report)
+
+    def block_key(self, name, number):
+        return self.block(name, number).key
+
+    def block_files(self, name):
+        """Return the Parquet files of all blocks of an experiment, relative to the project."""
+        folder = (self.folder / name).relative_to(self.project.root)
+        kinds = (results.OBSERVATIONS, results.TRIALS)
+        return [results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds]
+
+    def sources(self, name):
+        return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]
+
+    def tools(self, name):
+        return json.dumps(self.experiment(name).tools(), sort_keys=True)
+
+    def paper_sources(self):
+        kinds = (".tex", ".sty", ".bib")
+        found = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
+        return sorted(path.relative_to(self.project.root) for path in found)
+
+    def snakemake(self, targets, experiments, *extra):
+        """Return the command line that runs Snakemake on this pipeline."""
+        config = [f"site={self.site_name}", f"source={self.source}", f"seed={self.seed}"]
+        if experiments:
+            config.append(f"experiments={' '.join(experiments)}")
+        return [sys.executable, "-m", "snakemake", *targets, *extra, "--config", *config]
+
+    def unlock(self):
+        """Remove the lock that a killed Snakemake left. Call it only while holding the run's own lock."""
+        if any((self.project.root / ".snakemake" / "locks").glob("*")):
+            command = self.snakemake([], [], "--unlock")
+            subprocess.run(command, cwd=self.project.root, env=environment(), capture_output=True, check=True)
+            return True
+        return False
+
+
+def environment(**extra):
+    """Return the environment for Snakemake: this virtual environment's programs first on PATH."""
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    return {**os.environ, "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+def reference_seconds(project, name, site="local"):
+    """Return {cell: median seconds of a trial} from the reference results, to price a plan; empty without them."""
+    path = project.results(site, REFERENCE) / name / results.TRIALS
+    if not path.exists():
+        return {}
+    table, _ = results.read(path)
+    frame = table.select(["cell", "state", "seconds"]).to_pandas()
+    return frame[frame["state"] == results.MEASURED].groupby("cell")["seconds"].median().to_dict()

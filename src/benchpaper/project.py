@@ -1,0 +1,66 @@
+"""Where things lie in a checkout: one place that knows the folders, so that nobody else joins paths."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchpaper.errors import UserError
+
+REFERENCE = "reference"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A checkout, given by its top folder."""
+
+    root: Path
+
+    @classmethod
+    def find(cls, start=None):
+        """Return the project around `start`: `$BENCHPAPER_PROJECT`, or the nearest folder upwards that has a
+        Snakefile and experiments/. Raises `UserError` when there is none."""
+        named = os.environ.get("BENCHPAPER_PROJECT")
+        start = Path(named or start or Path.cwd()).resolve()
+        for folder in [start, *start.parents]:
+            if (folder / "Snakefile").is_file() and (folder / "experiments").is_dir():
+                return cls(folder)
+        raise UserError(f'no project found from "{start}" upwards: run this inside a checkout (it has a Snakefile)')
+
+    @property
+    def experiments(self):
+        return self.root / "experiments"
+
+    @property
+    def analysis(self):
+        return self.root / "analysis"
+
+    @property
+    def paper(self):
+        return self.root / "paper"
+
+    @property
+    def state(self):
+        """What the program keeps for itself: locks, logs, scratch folders."""
+        return self.root / ".benchpaper"
+
+    def results(self, site, source):
+        """Results of one site: measured here at scale `source`, or committed when `source` is "reference"."""
+        if source == REFERENCE:
+            return self.root / "artifacts" / "reference" / site
+        return self.root / "results" / site / source
+
+    def build(self, site, source):
+        """Everything derived from those results: executed notebooks, exhibits, PDF."""
+        return self.root / "build" / f"{site}-{source}"
+
+    def programs(self, experiment_name):
+        """Compiled programs of one experiment."""
+        return self.root / "build" / "programs" / experiment_name
+
+    def notebook(self, experiment_name):
+        return self.analysis / f"{slug(experiment_name)}.ipynb"
+
+
+def slug(experiment_name):
+    """Return the experiment's name as a file name: `rdma/fabric` becomes `rdma_fabric`."""
+    return experiment_name.replace("/", "_")

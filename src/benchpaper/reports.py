@@ -1,0 +1,109 @@
+"""What `list`, `doctor` and `plan` tell: each as plain data, and as text to read."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from benchpaper.hosts import probe
+from benchpaper.hosts.site import assign
+
+
+def duration(seconds):
+    """Return seconds as `45 s`, `12 min` or `2 h 05 min`."""
+    seconds = round(seconds)
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def experiments(loaded):
+    """Return a list of {name, title, question, roles, needs} of loaded experiments."""
+    found = []
+    for name, experiment in loaded.items():
+        needs = sorted({need for cell in experiment.cells("full") for need in experiment.capabilities(cell)})
+        about = {"title": experiment.title, "question": experiment.question, "roles": list(experiment.roles)}
+        found.append({"name": name, **about, "needs": needs})
+    return found
+
+
+def show_experiments(found):
+    for item in found:
+        print(f"{item['name']}  {item['title']}")
+        print(f"    {item['question']}")
+        print(f"    roles: {', '.join(item['roles'])}; cells need: {', '.join(item['needs']) or 'nothing special'}\n")
+
+
+def diagnosis(run):
+    """Return {site, hosts, capabilities, experiments}: what the site's hosts are and can do, and per experiment how
+    many cells run, and for each missing capability which cells wait for it."""
+    capabilities = {
+        name: {**found, "meaning": probe.CAPABILITIES[name].meaning, "remedy": probe.CAPABILITIES[name].remedy}
+        for name, found in run.probed["capabilities"].items()
+    }
+    hosts = [{"name": host["name"], "roles": host["roles"], **run.probed["facts"]} for host in run.site["hosts"]]
+    found = {name: _runnable(run, name) for name in run.available}
+    return {"site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": found}
+
+
+def _runnable(run, name):
+    experiment = run.experiment(name)
+    cells = experiment.cells("full")
+    present = {n for n, c in run.probed["capabilities"].items() if c["present"]}
+    waiting = Counter()
+    for cell in cells:
+        for need in experiment.capabilities(cell):
+            probe.known(need)  # a name nobody probes is the experiment's mistake
+            if need not in present:
+                waiting[need] += 1
+    runnable = sum(present.issuperset(experiment.capabilities(cell)) for cell in cells)
+    roles = {role: host["name"] for role, host in assign(run.site, experiment.roles).items()}
+    return {"cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles}
+
+
+def show_diagnosis(found):
+    console = Console()
+    for host in found["hosts"]:
+        console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}")
+        facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
+        console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("capability", "", "meaning", "found, or the remedy"):
+        table.add_column(column)
+    for name, item in found["capabilities"].items():
+        mark, last = ("[green]yes[/]", item["detail"]) if item["present"] else ("[yellow]no[/]", item["remedy"])
+        table.add_row(name, mark, item["meaning"], last)
+    console.print(table)
+    for name, item in found["experiments"].items():
+        roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
+        console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")
+        for need, count in item["waiting_for"].items():
+            remedy = found["capabilities"][need]["remedy"]
+            console.print(f"  {count} cells wait for {need}: {remedy}", highlight=False)
+
+
+def plan(run, name, with_trials=False):
+    """Return an experiment's plan as plain data; with every trial in its order when asked."""
+    made = run.plan(name)
+    about = {
+        "experiment": name, "site": run.site_name, "scale": made.scale, "seed": made.seed, "digest": made.digest,
+        "cells": len(made.blocks[0]), "blocks": len(made.blocks), "trials": len(made.trials),
+        "seconds": round(made.seconds, 1), "disk_mb": made.disk_mb,
+    }  # fmt: skip
+    if with_trials:
+        about["order"] = [
+            {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed} for t in made.trials
+        ]
+    return about
+
+
+def show_plans(found):
+    for item in found:
+        print(
+            f"{item['experiment']} at scale {item['scale']} on site {item['site']}: {item['cells']} cells x "
+            f"{item['blocks']} blocks = {item['trials']} trials, about {duration(item['seconds'])}, up to "
+            f"{item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
+        )
+        for trial in item.get("order", []):
+            print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")

@@ -1,0 +1,223 @@
+"""`benchpaper run`: owns Snakemake's lock, resume and progress, and ends with a summary."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from benchpaper import events, lock, summary
+from benchpaper.errors import UserError, one_of
+from benchpaper.hosts.local import die_with_parent
+from benchpaper.journal import Journal
+from benchpaper.pipeline import TARGETS, environment
+from benchpaper.project import REFERENCE
+from benchpaper.reports import duration
+from benchpaper.worker import descendants
+
+POLL_S = 0.1
+STOP_GRACE_S = 2.0
+QUIET_STEPS = ("measure",)  # these have a progress bar of their own
+
+
+def run(pipeline, words, dry_run, as_json):
+    """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
+    console = Console(stderr=as_json)
+    targets, experiments = _sorted_out(pipeline, words)
+    if "paper" in targets and not _has_latex(pipeline):
+        raise UserError("the target paper needs LaTeX, which is not installed: install the packages in packages.apt")
+    if dry_run:
+        return _dry_run(pipeline, targets, experiments, console)
+    what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
+    with lock.held(pipeline.project.state / "run.lock", what):
+        if pipeline.unlock():
+            console.print("an earlier run was killed: its Snakemake lock is removed, and this run goes on from there")
+        begin = time.monotonic()
+        watch = _Watch(pipeline, targets, experiments, console)
+        status = watch.run()
+        found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
+    print(json.dumps(found, indent=1)) if as_json else summary.show(found, console)
+    return status
+
+
+def _sorted_out(pipeline, words):
+    """Tell targets from experiments. Raises `UserError` for a word that is neither."""
+    targets = [word for word in words if word in TARGETS]
+    experiments = [word for word in words if word not in TARGETS]
+    for word in experiments:
+        one_of("target or experiment", word, [*TARGETS, *pipeline.available])
+    # The paper needs the exhibits of all experiments, so a choice of experiments stops at the figures.
+    default = ["figures"] if experiments else ["all"]
+    return targets or default, pipeline.choose(" ".join(experiments))
+
+
+def _has_latex(pipeline):
+    return pipeline.probed["capabilities"]["latex"]["present"]
+
+
+def _dry_run(pipeline, targets, experiments, console):
+    from benchpaper import reports
+
+    if pipeline.source != REFERENCE:
+        reports.show_plans([reports.plan(pipeline, name) for name in experiments])
+    command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules")
+    done = subprocess.run(command, cwd=pipeline.project.root, env=environment(), capture_output=True, text=True)
+    text = (done.stdout + done.stderr).strip()
+    jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
+    if done.returncode:
+        console.print(text, highlight=False, markup=False)
+    elif jobs:
+        console.print("steps that would run:\n" + jobs.group(), highlight=False)
+    else:
+        console.print("nothing would run: everything is up to date")
+    return done.returncode
+
+
+class _Watch:
+    """Runs Snakemake and shows what its steps tell."""
+
+    def __init__(self, pipeline, targets, experiments, console):
+        self._pipeline, self._console = pipeline, console
+        self._command = pipeline.snakemake(targets, experiments, "--nocolor")
+        self._log = pipeline.project.state / "snakemake.log"
+        self._events_path = pipeline.project.state / "events.jsonl"
+        self.failures = []
+        self._failed_trials = self._attempts = 0
+        self._cell = ""
+        total, done = self._count(experiments)
+        self._progress = Progress(
+            TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"), TimeElapsedColumn(),
+            TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"), console=console,
+        )  # fmt: skip
+        self._task = self._progress.add_task("trials", total=total, completed=done)
+        self._total, self._done_before = total, done
+
+    def _count(self, experiments):
+        """Return (trials in the plans, those that are in a journal already)."""
+        if self._pipeline.source == REFERENCE:
+            return 0, 0
+        total = done = 0
+        for name in experiments:
+            plan = self._pipeline.plan(name)
+            total += len(plan.trials)
+            for number in range(len(plan.blocks)):
+                path = self._pipeline.block(name, number).journal_path
+                done += _finished(path)
+        return total, done
+
+    def run(self):
+        """Run to the end and return the exit status: Snakemake's, or 130 when interrupted."""
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self._events_path.unlink(missing_ok=True)
+        reader = events.Reader(self._events_path)
+        env = environment(**{events.VARIABLE: str(self._events_path)})
+        with open(self._log, "wb") as log, _terminable():
+            process = subprocess.Popen(
+                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=die_with_parent,
+            )  # fmt: skip
+            try:
+                with self._display() as live:
+                    while process.poll() is None:
+                        time.sleep(POLL_S)
+                        self._take(reader.new(), live)
+                    self._take(reader.new(), live)
+            except KeyboardInterrupt:
+                self._stop(process)
+                self._take(reader.new(), None)
+                return 130
+        if process.returncode and not self.failures:
+            self.failures.append(("snakemake", _last_words(self._log)))
+        return process.returncode
+
+    def _display(self):
+        if not self._console.is_terminal:
+            return contextlib.nullcontext()
+        return Live(get_renderable=self._renderable, console=self._console, refresh_per_second=4, transient=True)
+
+    def _renderable(self):
+        lines = [self._progress] if self._total > self._done_before else []
+        if self._attempts or self._failed_trials:
+            lines.append(Text(f"failed attempts: {self._attempts}, failed trials: {self._failed_trials}"))
+        return Group(*lines, Text(self._cell, style="dim", overflow="ellipsis", no_wrap=True))
+
+    def _take(self, new, live):
+        for event in new:
+            kind = event["event"]
+            if kind == "start":
+                self._cell = f"{event['experiment']}, block {event['block']}: {event['cell']}"
+            elif kind == "trial":
+                self._trial(event)
+            elif kind == "attempt":
+                self._attempts += 1
+                self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
+            elif kind == "waiting":
+                self._say(event["message"])
+            elif kind == "step failed":
+                self.failures.append((_named(event), event["error"]))
+            elif kind in ("step", "step done") and event["name"] not in QUIET_STEPS:
+                self._cell = _named(event)
+                if kind == "step done":
+                    self._say(f"{_named(event)}: done")
+
+    def _trial(self, event):
+        self._progress.advance(self._task)
+        self._failed_trials += event["state"] == "failed"
+        finished = int(self._progress.tasks[0].completed)
+        if not self._console.is_terminal and (finished == self._total or finished % max(1, self._total // 10) == 0):
+            left = self._progress.tasks[0].time_remaining
+            self._say(f"{finished} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
+
+    def _say(self, text):
+        self._console.print(text, highlight=False, markup=False)
+
+    def _stop(self, process):
+        """End Snakemake and everything below it. Finished trials are in the journals, so nothing is lost by force."""
+        for pid in [process.pid, *descendants(process.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_GRACE_S)
+        for pid in [*descendants(process.pid), process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextlib.contextmanager
+def _terminable():
+    """Treat SIGTERM like Ctrl-C."""
+
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _finished(path):
+    if not path.exists():
+        return 0
+    with Journal(path) as journal:
+        return len(journal)
+
+
+def _named(event):
+    block = f", block {event['block']}" if "block" in event else ""
+    return f"{event['name']} {event.get('experiment', '')}{block}".strip()
+
+
+def _last_words(log):
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [line for line in lines if "rror" in line or line.startswith("benchpaper:")]
+    return (errors or lines or ["it said nothing"])[0]

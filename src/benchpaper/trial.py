@@ -1,0 +1,173 @@
+"""Runs one block: each cell once, in the plan's random order, journalled trial by trial."""
+
+import os
+import subprocess
+import time
+
+from benchpaper import catalog, journal, results
+from benchpaper.hosts import probe
+from benchpaper.hosts.site import assign
+from benchpaper.redact import Redactor
+from benchpaper.worker import adopt_orphans, attempt
+
+PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Block:
+    """One block of a plan on one site, ready to be measured.
+
+    `probed` is what `probe.probe()` returned for the site's hosts; `report(event, **facts)` is told of progress.
+    """
+
+    def __init__(self, project, experiment, plan, block, site, probed, report=lambda event, **facts: None):
+        self._experiment, self._plan, self._report = experiment, plan, report
+        self._project = project
+        self._planned = plan.blocks[block]
+        self._block, self._scale = block, experiment.scale(plan.scale)
+        self._assigned = assign(site, experiment.roles)
+        self._present = sorted(n for n, c in probed["capabilities"].items() if c["present"])
+        self._folder = project.results(site["name"], plan.scale) / experiment.name
+        self._redactor = Redactor(project.root)
+        self._common = self._provenance(site, probed)
+        self.key = self._key_of_block(probed)
+        self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
+
+    def _key_of_block(self, probed):
+        """What the block's trials depend on. A capability that no cell needs is none of it: installing LaTeX
+        must not measure anything again."""
+        needed = {name for trial in self._planned for name in self._experiment.capabilities(trial.cell)}
+        return journal.key(
+            code=self._common["code_digest"], plan=self._plan.digest, block=self._block, host=probe.identity(),
+            tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
+            facts=probed["facts"], counts=self._scale.counts, schema=results.SCHEMA_VERSION,
+        )  # fmt: skip
+
+    def _provenance(self, site, probed):
+        facts = {f"{role}.{k}": str(v) for role in self._assigned for k, v in probed["facts"].items()}
+        return {
+            "experiment": self._experiment.name, "site": site["name"], "scale": self._plan.scale,
+            "code_digest": catalog.digest(self._project, self._experiment.name), "plan_digest": self._plan.digest,
+            "tools": self._experiment.tools(), "hosts": facts, "capabilities": self._present,
+        }  # fmt: skip
+
+    def measure(self):
+        """Measure what the journal lacks, and write the block's Parquet files. Returns the number of trials that
+        were measured now."""
+        adopt_orphans()
+        self._common["git_commit"], self._common["git_clean"] = git_state(self._project.root)
+        measured_now = 0
+        scratch_root = self._project.state / "scratch"
+        scratch_root.mkdir(parents=True, exist_ok=True)
+        with journal.Journal(self.journal_path) as done:
+            last_end = self.journal_path.stat().st_mtime if len(done) else None
+            for planned in self._planned:
+                if planned.cell.id in done:
+                    continue
+                record = self._trial(planned, scratch_root, last_end)
+                done.append(record)
+                last_end = time.time()
+                measured_now += 1
+                self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
+            self._write(done.entries)
+        return measured_now
+
+    def _write(self, entries):
+        results.write_block(self._folder, self._block, entries, self._experiment.describe())
+
+    def _trial(self, planned, scratch_root, last_end):
+        """Return the finished trial's journal entry."""
+        begin = time.monotonic()
+        gap = time.time() - last_end if last_end else 0.0
+        before = _machine()
+        missing = [name for name in self._experiment.capabilities(planned.cell) if name not in self._present]
+        self._report("start", block=self._block, cell=planned.cell.id)
+        if missing:
+            attempts, observations = [], []
+            state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
+        else:
+            attempts, observations = self._attempts(planned, scratch_root)
+            ok = attempts[-1].outcome == "ok"
+            state, reason = (results.MEASURED, "") if ok else (results.FAILED, attempts[-1].message)
+        after = _machine()
+        return {
+            **self._identity(planned), **self._common,
+            "state": state, "reason": reason, "seed": planned.seed,
+            "started": attempts[-1].started if attempts else time.time(),
+            "seconds": attempts[-1].seconds if attempts else 0.0,
+            "attempts": [self._shown(a) for a in attempts],
+            "commands": self._commands(attempts),
+            "observations": observations,
+            "paused_s": gap if gap > PAUSE_S else 0.0,
+            "suspended_s": max(0.0, after["suspended"] - before["suspended"]),
+            "steal_s": after["steal"] - before["steal"], "load_1m": before["load"],
+            "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
+        }  # fmt: skip
+
+    def _identity(self, planned):
+        cell = planned.cell
+        return {
+            "block": planned.block, "position": planned.position, "cell": cell.id, "twin": cell.twin,
+            **dict(cell.levels),
+        }  # fmt: skip
+
+    def _attempts(self, planned, scratch_root):
+        """Try up to `experiment.attempts` times. Returns the attempts, the last one decisive, and its observations."""
+        attempts = []
+        for number in range(1, self._experiment.attempts + 1):
+            found = attempt(
+                self._experiment, planned.cell, planned.seed, self._scale, self._assigned,
+                self._project.programs(self._experiment.name), scratch_root,
+            )  # fmt: skip
+            attempts.append(found)
+            if found.outcome == "ok":
+                observations = self._checked(found)
+                if found.outcome == "ok":
+                    return attempts, observations
+            self._keep_output(planned, number, found)
+            self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=found.message)
+        return attempts, []
+
+    def _checked(self, found):
+        """Check the observations; one that breaks the schema makes the attempt a failed one."""
+        described = self._experiment.describe()
+        try:
+            return [results.check_observation(described, observation) for observation in found.observations]
+        except results.InvalidObservation as error:
+            found.outcome, found.message = "failed", str(error)
+            return []
+
+    def _keep_output(self, planned, number, found):
+        folder = self._folder / "failed"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"block{self._block:03d}-position{planned.position:03d}-attempt{number}.log"
+        head = f"{planned.cell.id}\n{found.outcome}: {found.message}\n"
+        path.write_text(self._redactor.text(head + found.output))
+
+    def _shown(self, found):
+        message = self._redactor.text(found.message)
+        return {"started": found.started, "seconds": found.seconds, "outcome": found.outcome, "message": message}
+
+    def _commands(self, attempts):
+        commands = attempts[-1].commands if attempts else []
+        return [{**command, "argv": self._redactor.command(command["argv"])} for command in commands]
+
+
+def git_state(root):
+    """Return (commit, whether the work tree is clean); ("unknown", False) outside a checkout."""
+    try:
+        commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
+        if commit.returncode:
+            return "unknown", False
+        status = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True)
+    except OSError:
+        return "unknown", False
+    return commit.stdout.strip(), not status.stdout.strip()
+
+
+def _machine():
+    """Steal time (s, all CPUs), load, and time spent suspended so far."""
+    with open("/proc/stat") as file:
+        steal = int(file.readline().split()[8]) / CLOCK_TICKS
+    suspended = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+    return {"steal": steal, "load": os.getloadavg()[0], "suspended": suspended}

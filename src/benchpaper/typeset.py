@@ -1,0 +1,173 @@
+"""From exhibits to the PDF: gathers the notebooks' manifests, checks what the paper uses, and runs LaTeX."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from benchpaper.errors import UserError, did_you_mean
+from benchpaper.exhibits import MANIFEST, tex
+from benchpaper.project import slug
+from benchpaper.results import file_digest
+
+GATHERED = "exhibits.tex"
+USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
+KIND = {
+    "result": "number", "resultci": "number", "resultblocks": "number",
+    "exhibitfigure": "figure", "exhibittable": "table",
+}  # fmt: skip
+LATEX_TIMEOUT_S = 300
+
+
+class PaperError(UserError):
+    """The paper cannot be typeset; the text names the exhibit or LaTeX's own complaint."""
+
+
+def manifests(build):
+    """Return {notebook slug: manifest} of all notebooks that were run below the folder `build`."""
+    found = sorted((Path(build) / "exhibits").glob(f"*/{MANIFEST}"))
+    return {path.parent.name: json.loads(path.read_text()) for path in found}
+
+
+def all_exhibits(build):
+    """Return {name: exhibit with its "notebook", "experiment", "folder", "source" and "files"} over all notebooks.
+
+    Raises `PaperError` when two notebooks save an exhibit of one name."""
+    found = {}
+    for notebook, manifest in manifests(build).items():
+        for name, entry in manifest["exhibits"].items():
+            if name in found:
+                raise PaperError(
+                    f'exhibit "{name}" is saved by both {found[name]["notebook"]} and {manifest["notebook"]}; rename one'
+                )
+            shared = {key: manifest[key] for key in ("notebook", "experiment", "source", "files")}
+            found[name] = {**entry, **shared, "folder": f"exhibits/{notebook}"}
+    return found
+
+
+def gather(project, site, source, experiments):
+    """Write exhibits.tex below the build folder from the manifests of `experiments`. Raises `PaperError` when a
+    manifest was made from other results than those that lie there now."""
+    build = project.build(site, source)
+    found = {key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}}
+    for manifest in found.values():
+        _check_fresh(manifest, project.results(site, source))
+    lines = ["% Generated from the notebooks' manifests; do not edit."]
+    if found:
+        lines += _site_lines(next(iter(found.values())))
+    for name, entry in all_exhibits(build).items():
+        if slug(entry["experiment"]) in found:
+            lines.append(_exhibit_line(name, entry))
+    path = build / GATHERED
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_text("\n".join([*lines, ""]))
+    os.replace(part, path)
+    return path
+
+
+def _check_fresh(manifest, results):
+    for about in manifest["files"].values():
+        if file_digest(results / about["path"]) != about["sha256"]:
+            raise PaperError(
+                f"the exhibits of {manifest['notebook']} are stale: {about['path']} has changed since; "
+                "run ./reproduce figures"
+            )
+
+
+def _site_lines(manifest):
+    hosts, tools = manifest["hosts"], manifest["tools"]
+    role = next(iter(hosts)).split(".")[0]
+    facts = {
+        "cpu": hosts[f"{role}.cpu"], "cores": hosts[f"{role}.cpus"], "memory": f"{hosts[f'{role}.memory_gib']} GiB",
+        "kernel": hosts[f"{role}.kernel"], "os": hosts[f"{role}.os"], "hosts": manifest["site"],
+        "scale": manifest["scale"], "blocks": manifest["blocks"], "date": manifest["measured_on"],
+        "tools": ", ".join(f"{tool} {version}" for tool, version in sorted(tools.items())),
+    }  # fmt: skip
+    return [
+        rf"\bpsource{{{tex(manifest['source'])}}}",
+        *(rf"\bpsite{{{key}}}{{{tex(value)}}}" for key, value in facts.items()),
+    ]
+
+
+def _exhibit_line(name, entry):
+    if entry["missing"]:
+        return rf"\bpmissing{{{name}}}{{{tex(entry['missing'])}}}"
+    if entry["kind"] == "number":
+        return rf"\bpnumber{{{name}}}{{{_number(entry)}}}{{{tex(entry['interval'])}}}{{{entry['n']}}}"
+    kind = {"figure": "bpfigure", "table": "bptable"}[entry["kind"]]
+    return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
+
+
+def _number(entry):
+    """A number and its unit are kept on one line."""
+    return tex(entry["text"]).replace(" ", r"\,")
+
+
+def check_uses(paper, exhibits):
+    """Check that each exhibit named in the paper's sources is declared, and as that kind. Raises `PaperError` with
+    file and line of the first that is not."""
+    for path in sorted(Path(paper).rglob("*.tex")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for macro, name in USES.findall(line.split("%")[0] if not line.startswith("%") else ""):
+                where = f"{path.relative_to(paper.parent)}:{number}"
+                _check_use(where, KIND[macro], name, exhibits)
+
+
+def _check_use(where, kind, name, exhibits):
+    if name not in exhibits:
+        same_kind = [other for other, entry in exhibits.items() if entry["kind"] == kind]
+        raise PaperError(
+            f'{where}: {kind} "{name}" is not declared by any notebook{did_you_mean(name, same_kind)}; '
+            f'save it in a notebook under this name, or take it out'
+        )
+    if exhibits[name]["kind"] != kind:
+        raise PaperError(f'{where}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}')
+
+
+def typeset(project, site, source):
+    """Run latexmk and return the path of the PDF. Raises `PaperError` with LaTeX's own words when it fails."""
+    build = project.build(site, source)
+    check_uses(project.paper, all_exhibits(build))
+    work = build / "latex"
+    work.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **os.environ, "TEXINPUTS": f"{build}:", "max_print_line": "1000",
+        "SOURCE_DATE_EPOCH": _last_change(project), "FORCE_SOURCE_DATE": "1",
+    }  # fmt: skip
+    command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-file-line-error", f"-outdir={work}"]
+    try:
+        done = subprocess.run(
+            [*command, "main.tex"], cwd=project.paper, env=environment, capture_output=True, text=True,
+            errors="replace", timeout=LATEX_TIMEOUT_S,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise PaperError("the PDF needs LaTeX, and latexmk is not installed; see packages.apt") from None
+    except subprocess.TimeoutExpired:
+        raise PaperError(f"LaTeX did not end within {LATEX_TIMEOUT_S} s") from None
+    (work / "latexmk.out").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        raise PaperError(f"LaTeX failed: {_complaint(work)}; the whole log is {_relative(work / 'main.log', project)}")
+    target = build / "paper.pdf"
+    shutil.copyfile(work / "main.pdf", target.with_suffix(".part"))
+    os.replace(target.with_suffix(".part"), target)
+    return target
+
+
+def _last_change(project):
+    """Seconds of the last commit: the PDF's date, so that the same sources give the same bytes."""
+    stamp = subprocess.run(["git", "-C", project.root, "log", "-1", "--format=%ct"], capture_output=True, text=True)
+    return stamp.stdout.strip() or "0"
+
+
+def _complaint(work):
+    log = work / "main.log"
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    errors = [line for line in lines if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)]
+    return errors[0] if errors else "no error line in its log"
+
+
+def _relative(path, project):
+    return path.relative_to(project.root)

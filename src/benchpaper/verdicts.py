@@ -1,0 +1,113 @@
+"""The rule that turns an interval and a bound into a verdict.
+
+Reproduced: the interval lies on the claimed side of the bound, and the estimate clears the bound
+by the noise floor. Contradicted: the same on the other side. Everything else is inconclusive.
+
+Error rates, by simulation over 5 to 30 blocks, with and without 5 % outliers: reproduced when the
+truth is the bound itself, at most 3 %, also with cells three times noisier than the A/A cell;
+contradicted when the claim is true by twice the noise floor, below 0.1 %; reproduced at twice the
+noise floor, 90-93 % from 10 blocks on. It cannot be more than 95 %, since one A/A interval in 20
+excludes zero by chance. Outliers that hit one cell of a pair cost more than outlier blocks, which
+cancel: tenfold in 5 % of the pairs, or in 5 % of the trials, 86-90 % at 10 and 11 blocks, and
+above 90 % from 12 on.
+"""
+
+from dataclasses import dataclass
+from math import exp, isfinite, log1p
+from typing import Literal
+
+from benchpaper.stats import MIN_BLOCKS, Interval, NoiseFloor
+
+REPRODUCED = "reproduced"
+CONTRADICTED = "contradicted"
+INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One word, and the sentence that says why."""
+
+    word: str
+    reason: str
+
+
+def decide(interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None, flaw: str | None = None) -> Verdict:
+    """Whether a quantity lies below (or above) a bound that is in its own unit.
+
+    `floor` is the noise floor of the same metric in the same experiment; None only for what has no
+    noise to speak of, such as a rate of violations. `flaw` is a reason against any verdict, as
+    `stats.correlated` gives for a level. A paired ratio is compared with 1, say, and needs no flaw.
+    """
+    if side not in ("below", "above"):
+        raise ValueError(f'side "{side}" is unknown; pass "below" or "above"')
+    _check_bound(bound, floor)
+    if reason := _undecidable(interval, floor, flaw):
+        return Verdict(INCONCLUSIVE, reason)
+    shown = f"{_shown(interval)} against {bound:.4g}"
+    for word, where in ((REPRODUCED, side), (CONTRADICTED, "above" if side == "below" else "below")):
+        if _beyond(interval, bound, where):
+            if _clears(interval.estimate, bound, where, floor):
+                return Verdict(word, f"{shown}: {where}{_by(floor)}")
+            return Verdict(INCONCLUSIVE, f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}")
+    return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
+
+
+def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor, target: float = 1.0, flaw: str | None = None) -> Verdict:
+    """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
+
+    The interval must lie between target/(1 + margin) and target*(1 + margin). It is contradicted
+    when it lies outside and the estimate clears that edge by the noise floor. A margin below the
+    noise floor cannot be decided. (Two one-sided tests; Schuirmann, J. Pharmacokinet. Biopharm.
+    15 (1987) 657-680, at 2.5 % each.)
+    """
+    if not (isfinite(margin) and margin > 0):
+        raise ValueError(f"a margin of {margin} is not positive; pass 0.05 for 5 %")
+    if not (isfinite(target) and target > 0):
+        raise ValueError(f"a target of {target} is not positive; relative margins need a positive one")
+    if reason := _undecidable(interval, floor, flaw):
+        return Verdict(INCONCLUSIVE, reason)
+    if log1p(margin) < floor.delta - 1e-12:                           # but not for the sake of rounding
+        return Verdict(INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
+    lower, upper = target / (1 + margin), target * (1 + margin)
+    shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}"
+    if _beyond(interval, lower, "above") and _beyond(interval, upper, "below"):
+        return Verdict(REPRODUCED, f"{shown}: within")
+    for edge, where in ((lower, "below"), (upper, "above")):
+        if _beyond(interval, edge, where) and _clears(interval.estimate, edge, where, floor):
+            return Verdict(CONTRADICTED, f"{shown}: {where}{_by(floor)}")
+    return Verdict(INCONCLUSIVE, f"{shown}: the interval reaches beyond the margin, but not clearly")
+
+
+def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: str | None) -> str | None:
+    if not interval.decidable:
+        return f"{interval.n} blocks are too few for an interval; measure at least {MIN_BLOCKS}"
+    if floor is not None and floor.delta is None:
+        return f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; measure at least {MIN_BLOCKS}"
+    if floor is not None and floor.biased:
+        return f"two identical cells differ (A/A' = {_shown(floor.interval)}); something distinguishes them, find it and measure again"
+    return flaw
+
+
+def _beyond(interval: Interval, bound: float, side: str) -> bool:
+    return interval.high < bound if side == "below" else interval.low > bound
+
+
+def _clears(estimate: float, bound: float, side: str, floor: NoiseFloor | None) -> bool:
+    if floor is None or floor.delta == 0:
+        return True                                    # the interval already lies beyond the bound
+    return estimate < bound * exp(-floor.delta) if side == "below" else estimate > bound * exp(floor.delta)
+
+
+def _check_bound(bound: float, floor: NoiseFloor | None):
+    if not isfinite(bound):
+        raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
+    if floor is not None and bound <= 0:
+        raise ValueError(f"a bound of {bound} cannot be cleared by a factor; pass a positive one, or floor=None for what has no noise floor")
+
+
+def _by(floor: NoiseFloor | None) -> str:
+    return "" if floor is None else f", and by more than the noise floor of {floor.smallest_difference:.2%}"
+
+
+def _shown(interval: Interval) -> str:
+    return f"{interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}] (n = {interval.n})"

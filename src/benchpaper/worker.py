@@ -1,0 +1,213 @@
+"""Runs one attempt at a trial in a process of its own, which may crash or hang without taking the block along.
+
+The worker is forked, so that it costs a few milliseconds. It streams what happens (commands started and ended,
+observations) through a pipe; what it had told before a crash is kept. Whatever it leaves running is found by
+descent (this process adopts orphans) and killed.
+"""
+
+import ctypes
+import os
+import pickle
+import select
+import shutil
+import signal
+import struct
+import tempfile
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+from benchpaper.hosts import HostError
+from benchpaper.hosts.local import LocalHost, die_with_parent
+
+PR_SET_CHILD_SUBREAPER = 36
+OUTPUT_BOUND = 20_000  # characters of a failed attempt's own output that are kept
+HEADER = struct.Struct("<Q")
+
+
+@dataclass
+class Attempt:
+    """What became of one try: `outcome` is "ok", "failed", "crashed" or "timed out"."""
+
+    started: float
+    seconds: float = 0.0
+    outcome: str = "failed"
+    message: str = ""
+    output: str = ""
+    commands: list = field(default_factory=list)
+    observations: list = field(default_factory=list)
+
+
+def adopt_orphans():
+    """Make this process the parent of any descendant whose parent ends (prctl(2), PR_SET_CHILD_SUBREAPER)."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
+    """Run `experiment`'s trial of `cell` once and return the `Attempt`.
+
+    `assigned` maps roles to host descriptions; `programs` is the folder of compiled programs. Never raises for what
+    the trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed.
+    """
+    scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
+    read_end, write_end = os.pipe()
+    found = Attempt(started=time.time())
+    begin = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        _work(experiment, cell, seed, scale, assigned, programs, scratch, write_end)
+    os.close(write_end)
+    try:
+        timed_out = _receive(read_end, found, begin + experiment.timeout_s)
+        found.seconds = time.monotonic() - begin
+        if timed_out:
+            os.kill(child, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        child = None
+        _conclude(found, status, timed_out, experiment.timeout_s)
+        if found.outcome != "ok":
+            found.output = _output(scratch)
+    finally:
+        os.close(read_end)
+        if child is not None:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        kill_descendants()
+        shutil.rmtree(scratch, ignore_errors=True)
+    return found
+
+
+def kill_descendants():
+    """Kill and reap every process below this one."""
+    while left := descendants(os.getpid()):
+        for pid in left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        for pid in left:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass  # a grandchild: it is ours once its parent is reaped
+
+
+def descendants(pid):
+    """Return the ids of all processes below `pid`. Reads the kernel's lists of children, which costs far less than
+    a walk over all processes."""
+    found = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children = [int(child) for child in task.read_text().split()]
+        except OSError:
+            continue  # it ended meanwhile
+        for child in children:
+            found += [child, *descendants(child)]
+    return found
+
+
+def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
+    """The worker: never returns."""
+    try:
+        die_with_parent()
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        log = os.open(scratch / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        site = _site(experiment, seed, scale, assigned, programs, scratch, lambda *event: _send(pipe, event))
+        for observation in experiment._trial(cell, site):
+            _send(pipe, ("observation", observation))
+        _send(pipe, ("done",))
+        os._exit(0)
+    except BaseException as error:
+        traceback.print_exc()
+        known = isinstance(error, (HostError, RuntimeError, AssertionError))
+        _send(pipe, ("error", str(error) if known and str(error) else f"{type(error).__name__}: {error}"))
+        os._exit(1)
+
+
+def _site(experiment, seed, scale, assigned, programs, scratch, tell):
+    """Return what a trial gets as `site`: a host per role, `counts`, `seed` and `programs`."""
+    number = 0
+
+    def on_command(host, argv):
+        nonlocal number
+        mine, number = number, number + 1
+        tell("command", host, argv)
+        return lambda status: tell("status", mine, status)
+
+    hosts = {}
+    for role, described in assigned.items():
+        if described["name"] not in hosts:
+            (scratch / described["name"]).mkdir()
+            hosts[described["name"]] = LocalHost(
+                described["name"], described["address"], described.get("cpus"), scratch / described["name"], on_command
+            )
+    roles = {role: hosts[described["name"]] for role, described in assigned.items()}
+    return SimpleNamespace(**roles, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
+
+
+def _send(pipe, event):
+    data = pickle.dumps(event, protocol=5)
+    with open(pipe, "wb", closefd=False) as file:
+        file.write(HEADER.pack(len(data)) + data)
+
+
+def _receive(pipe, found, deadline):
+    """Take in events until the worker's end of the pipe closes. Return whether time ran out first."""
+    buffer = bytearray()
+    while True:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([pipe], [], [], remaining)[0]:
+            return True
+        chunk = os.read(pipe, 1 << 20)
+        if not chunk:
+            return False
+        buffer += chunk
+        while len(buffer) >= HEADER.size:
+            (size,) = HEADER.unpack_from(buffer)
+            if len(buffer) < HEADER.size + size:
+                break
+            _note(found, pickle.loads(bytes(buffer[HEADER.size : HEADER.size + size])))
+            del buffer[: HEADER.size + size]
+
+
+def _note(found, event):
+    kind, *rest = event
+    if kind == "command":
+        found.commands.append({"host": rest[0], "argv": rest[1], "status": None})
+    elif kind == "status":
+        found.commands[rest[0]]["status"] = rest[1]
+    elif kind == "observation":
+        found.observations.append(rest[0])
+    elif kind == "error":
+        found.message = rest[0]
+    else:
+        found.outcome = "ok"
+
+
+def _conclude(found, status, timed_out, timeout_s):
+    if timed_out:
+        found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s"
+    elif status < 0:
+        found.outcome = "crashed"
+        found.message = f"the trial's process was killed by {signal.Signals(-status).name}"
+    elif found.outcome == "ok" and not found.observations:
+        found.outcome, found.message = "failed", "the trial yielded no observation"
+    elif found.outcome != "ok" and not found.message:
+        found.outcome, found.message = "crashed", f"the trial's process ended with status {status} without a word"
+
+
+def _output(scratch):
+    """The worker's own output and that of the background processes it started, the ends of each."""
+    parts = []
+    for path in sorted(scratch.rglob("*")):
+        if path.is_file() and path.name in ("output", "stdout", "stderr") and path.stat().st_size:
+            text = path.read_text(errors="replace")[-OUTPUT_BOUND:]
+            parts.append(f"--- {path.relative_to(scratch)}\n{text}")
+    return "\n".join(parts)

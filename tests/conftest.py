@@ -1,0 +1,95 @@
+"""A small project with a real experiment: what a message through a pipe costs. It measures, quickly and truly."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchpaper.project import Project
+
+ROOT = Path(__file__).resolve().parents[1]
+
+PIPE = '''
+"""What does a message through a pipe cost?"""
+import os, time
+from benchpaper.spec import Experiment, Factor, Metric, Evidence, Scale
+
+experiment = Experiment(
+    title="Pipe latency",
+    question="What does a message through a pipe cost?",
+    factors=[Factor("way", ["pipe", "socket", "nic"]), Factor("size_bytes", [1, 4096], unit="B")],
+    metrics=[Metric("latency_us", unit="µs", better="lower", kept="all samples"),
+             Metric("bytes_moved", unit="B", better="higher")],
+    evidence=[Evidence("used", "what carried the message")],
+    twin=dict(way="pipe", size_bytes=1),
+    scales=dict(smoke=Scale(blocks=2, trial_seconds=0.01, counts=dict(messages=100)),
+                quick=Scale(blocks=5, trial_seconds=0.01, counts=dict(messages=1000)),
+                full=Scale(blocks=15, trial_seconds=0.01, counts=dict(messages=1000))),
+)
+
+@experiment.needs
+def needs(cell):
+    return ["rdma"] if cell.way == "nic" else []
+
+@experiment.trial
+def trial(cell, site):
+    import socket
+    if cell.way == "pipe":
+        read, write = os.pipe()
+    else:
+        pair = socket.socketpair(); read, write = pair[0].fileno(), pair[1].fileno()
+    site.client.run(["true", f"--way={cell.way}"])
+    message, samples = b"x" * cell.size_bytes, []
+    for _ in range(site.counts.messages):
+        start = time.perf_counter_ns()
+        os.write(write, message)
+        os.read(read, 4096)
+        samples.append((time.perf_counter_ns() - start) / 1000)
+    yield dict(latency_us=samples, bytes_moved=float(len(message) * len(samples)), used=cell.way)
+'''
+
+
+@pytest.fixture
+def make_project(tmp_path):
+    """Return `make(files)`: a project in a temporary folder with the given {path below it: text}."""
+
+    def make(files):
+        root = tmp_path / "project"
+        (root / "experiments").mkdir(parents=True)
+        for folder in ("analysis", "paper", "sites", "artifacts"):
+            (root / folder).mkdir()
+        shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
+        shutil.copytree(ROOT / "profiles", root / "profiles")
+        (root / "src").symlink_to(ROOT / "src")
+        for name, text in files.items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Project(root)
+
+    yield make
+    for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
+        del sys.modules[name]
+    sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(tmp_path))]
+
+
+@pytest.fixture
+def pipe_project(make_project):
+    """A project with the one experiment `toy/pipe`."""
+    return make_project({"experiments/toy/pipe/experiment.py": PIPE})
+
+
+@pytest.fixture
+def benchpaper(tmp_path):
+    """Return `call(project, *words)`: run the command line in a project, as a user does."""
+
+    def call(project, *words, timeout=120, **environment):
+        import os
+
+        command = [str(Path(sys.executable).with_name("benchpaper")), *map(str, words)]
+        env = {**os.environ, "COLUMNS": "200", **environment}
+        return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=timeout)
+
+    return call

@@ -1,0 +1,266 @@
+"""The entry script, on a small project of its own. Other machines are stood in for by programs put first on PATH."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOOLS = "awk bash cat date dirname env flock grep id mkdir mv paste readlink rm sed sha256sum sh sort tail tee true uname wc"
+
+# A build backend in the project itself, so that installing the project needs neither network nor setuptools.
+BACKEND = '''
+import zipfile
+
+def build_editable(directory, settings=None, metadata=None):
+    name = "benchpaper-1-py3-none-any.whl"
+    with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
+        wheel.writestr("benchpaper.py", "import sys\\ndef main(): print(*sys.argv[1:], sep='|')\\n")
+        wheel.writestr("benchpaper-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n")
+        wheel.writestr("benchpaper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("benchpaper-1.dist-info/entry_points.txt", "[console_scripts]\\nbenchpaper = benchpaper:main\\n")
+        wheel.writestr("benchpaper-1.dist-info/RECORD", "")
+    return name
+'''
+PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "benchpaper"\nversion = "1"\n'
+# What stands in for pytest prints its arguments, and fails when asked to.
+PYTEST = "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv else 0)\n"
+
+CURL, TEX = "curl  # fetches\n", "texlive  # the paper\n"
+
+
+class Project:
+    """A project with a space in its path, and a machine: an up-to-date Debian where only curl is installed."""
+
+    def __init__(self, folder):
+        self.root = folder / "the project"
+        self.bin = folder / "bin"
+        self.wheels = folder / "wheels"
+        self.calls = folder / "calls"
+        for made in (self.root / ".ci", self.bin, self.wheels):
+            made.mkdir(parents=True)
+        shutil.copy(ROOT / "reproduce", self.root)
+        shutil.copy(ROOT / ".ci" / "run", self.root / ".ci")
+        self.write("backend.py", BACKEND)
+        self.write("pyproject.toml", PYPROJECT)
+        self.write("packages.apt", CURL)
+        self.write("requirements.lock", f"pytest==9 --hash=sha256:{self.make_wheel()}\n")
+        (folder / "os-release").write_text('ID=debian\nVERSION_ID="12"\n')
+        for tool in TOOLS.split():
+            (self.bin / tool).symlink_to(shutil.which(tool))
+        (self.bin / "python3").symlink_to(sys.executable)
+        self.program("uname", "echo Linux x86_64")
+        self.program("dpkg-query", "printf 'installed:curl '")
+        self.program("id", "echo 1000")
+        self.program("sudo", "exit 1")
+        self.program("apt-get", "exit 100")
+        self.environment = {
+            "PATH": str(self.bin),
+            "HOME": str(folder),
+            "REPRODUCE_OS_RELEASE": str(folder / "os-release"),
+            "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(self.wheels),
+            "PIP_CONFIG_FILE": os.devnull,
+        }
+
+    def make_wheel(self):
+        path = self.wheels / "pytest-9-py3-none-any.whl"
+        with zipfile.ZipFile(path, "w") as wheel:
+            wheel.writestr("pytest/__main__.py", PYTEST)
+            wheel.writestr("pytest-9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pytest\nVersion: 9\n")
+            wheel.writestr("pytest-9.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr("pytest-9.dist-info/RECORD", "")
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+
+    def write(self, name, text):
+        (self.root / name).write_text(text)
+
+    def program(self, name, script):
+        """Put a program on PATH that notes its call and then does as `script` says."""
+        path = self.bin / name
+        path.unlink(missing_ok=True)
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>"{self.calls}"\n{script}\n')
+        path.chmod(0o755)
+
+    def take_python(self):
+        """Leave a Python that cannot make environments, as Debian has it without python3-venv."""
+        self.program("python3", "exit 1")
+
+    def run(self, *arguments, script="reproduce"):
+        self.calls.write_text("")
+        return subprocess.run(
+            [self.root / script, *arguments], env=self.environment, cwd="/", capture_output=True, text=True, timeout=60
+        )
+
+    def called(self, name):
+        return [line for line in self.calls.read_text().splitlines() if line.startswith(name)]
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A project where nothing is set up."""
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("prepared"))
+    done = project.run()
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture
+def ready(prepared):
+    """A project that is set up; what a test changes about it and its machine is put back."""
+    yield prepared
+    prepared.write("packages.apt", CURL)
+    prepared.program("id", "echo 1000")
+    prepared.program("sudo", "exit 1")
+    prepared.program("apt-get", "exit 100")
+    (prepared.root / ".benchpaper" / "apt-failed").unlink(missing_ok=True)
+
+
+def assert_one_line(done, *words):
+    assert done.returncode != 0
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("reproduce: ")
+    for word in words:
+        assert word in line
+
+
+def test_help_sets_nothing_up(bare):
+    done = bare.run("figures", "--help")
+    assert done.returncode == 0
+    for word in ("./reproduce test", "--no-system", "--scale", "--site", "--from reference", ".venv/bin/benchpaper"):
+        assert word in done.stdout
+    assert bare.calls.read_text() == ""
+    assert not (bare.root / ".venv").exists()
+
+
+def test_another_architecture_is_refused_in_one_line(bare):
+    bare.program("uname", "echo Linux aarch64")
+    assert_one_line(bare.run(), "Linux aarch64", "Linux x86_64")
+
+
+def test_another_system_is_refused_in_one_line(bare):
+    (bare.root.parent / "os-release").write_text("ID=fedora\nVERSION_ID=41\n")
+    assert_one_line(bare.run(), "fedora 41", "Debian 12 and 13 and Ubuntu 24.04", "--no-system")
+
+
+def test_an_ordinary_user_without_venv_gets_one_line_with_all_that_is_missing(bare):
+    bare.take_python()
+    bare.write("packages.apt", "python3-venv  # makes .venv\n" + CURL + TEX)
+    assert_one_line(bare.run(), "apt-get install --no-install-recommends python3-venv texlive")
+
+
+def test_without_venv_no_system_still_names_the_package(bare):
+    bare.take_python()
+    assert_one_line(bare.run("--no-system"), "apt-get install --no-install-recommends python3-venv")
+    assert bare.called("apt-get") == bare.called("sudo") == []
+
+
+def test_a_python_that_was_asked_for_is_not_replaced(bare):
+    bare.environment["PYTHON"] = "/no/such/python"
+    assert_one_line(bare.run(), "PYTHON=/no/such/python", "3.11")
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("explain", "C1"), ("--no-system", "doctor")])
+def test_other_commands_of_benchpaper_are_pointed_to(bare, arguments):
+    assert_one_line(bare.run(*arguments), f".venv/bin/benchpaper {' '.join(arguments).removeprefix('--no-system ')}")
+
+
+def test_arguments_reach_benchpaper_as_they_were(ready):
+    done = ready.run("figures", "--no-system", "--site", "two words")
+    assert done.stdout == "run|figures|--site|two words\n"
+
+
+def test_when_nothing_is_to_do_it_is_silent_and_quick(ready):
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        done = ready.run()
+        times.append(time.perf_counter() - start)
+        assert (done.stdout, done.stderr) == ("run\n", "")
+    assert min(times) < 0.2  # 0.03 s on an idle machine, benchpaper's stand-in included
+
+
+def test_an_ordinary_user_gets_one_line_to_paste_and_goes_on(ready):
+    ready.write("packages.apt", "# a remark\n" + CURL + TEX)
+    done = ready.run()
+    assert (done.returncode, done.stdout) == (0, "run\n")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("sudo apt-get install --no-install-recommends texlive")
+
+
+def test_no_system_leaves_the_system_alone(ready):
+    ready.write("packages.apt", CURL + TEX)
+    done = ready.run("--no-system")
+    assert (done.stdout, done.stderr) == ("run\n", "")
+    assert ready.calls.read_text() == ""
+
+
+SIZES = "echo 'Need to get 12.3 MB of archives.'; echo 'After this operation, 45 MB of additional disk space will be used.'"
+
+
+@pytest.mark.parametrize("user", ["root", "sudoer"])
+def test_whoever_may_installs_what_is_missing_and_says_how_large_it_is(ready, user):
+    ready.write("packages.apt", CURL + TEX)
+    ready.program("apt-get", SIZES)
+    if user == "root":
+        ready.program("id", "echo 0")
+    else:
+        ready.program("sudo", 'shift; exec "$@"')
+    done = ready.run()
+    assert done.stdout == "run\n"
+    assert "12.3 MB to download, 45 MB on disk" in done.stderr
+    install = ready.called("apt-get")[-1]
+    assert "--no-install-recommends" in install
+    assert install.endswith(" texlive")
+    assert bool(ready.called("sudo")) == (user == "sudoer")
+
+
+def test_a_failing_apt_is_no_end_and_is_not_tried_on_every_run(ready):
+    ready.write("packages.apt", CURL + TEX)
+    ready.program("id", "echo 0")
+    ready.program("apt-get", "echo 'E: no such luck'; exit 100")
+    first = ready.run()
+    assert first.stdout == "run\n"
+    assert "E: no such luck" in first.stderr
+    assert first.stderr.splitlines()[-1].endswith("apt-get install --no-install-recommends texlive")
+    second = ready.run()
+    assert second.stdout == "run\n"
+    assert len(second.stderr.splitlines()) == 1
+    assert ready.called("apt-get") == []
+
+
+def test_the_tests_are_pytest_with_the_notebooks_unless_told_otherwise(ready):
+    assert ready.run("test").stdout == "pytest|--nbval\n"
+    assert ready.run("test", "-k", "two words").stdout == "pytest|-k|two words\n"
+    assert ready.run("test", "--fail").returncode == 3
+    assert ready.run(script=".ci/run").stdout == "pytest|--nbval\n"
+
+
+def test_a_package_that_does_not_match_its_hash_is_refused_and_the_next_run_recovers(bare):
+    good = (bare.root / "requirements.lock").read_text()
+    bare.write("requirements.lock", "pytest==9 --hash=sha256:" + "0" * 64 + "\n")
+    done = bare.run()
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "HASH" in done.stderr
+    assert "requirements.lock" in done.stderr.splitlines()[-1]
+
+    bare.write("requirements.lock", good)
+    done = bare.run()
+    assert (done.returncode, done.stdout) == (0, "run\n")
+    written = {path.name for path in bare.root.iterdir()}
+    assert written - {"__pycache__", ".venv", ".benchpaper"} == {
+        ".ci", "backend.py", "packages.apt", "pyproject.toml", "reproduce", "requirements.lock"
+    }  # fmt: skip
