@@ -18,7 +18,6 @@ from benchpaper.project import slug
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MANIFEST = "exhibits.json"
-COLUMN_IN = 3.3  # width of a column of the paper, inches
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "µ": r"\textmu{}", "×": r"$\times$", "≤": r"$\le$",
