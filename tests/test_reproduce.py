@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = "awk bash cat date dirname env flock grep id mkdir mv paste readlink rm sed sha256sum sh sort tail tee true uname wc"
+TOOLS = "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail tee true wc"
 
 # A build backend in the project itself, so that installing the project needs neither network nor setuptools.
 BACKEND = '''
@@ -23,12 +23,20 @@ def build_editable(directory, settings=None, metadata=None):
     with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
         wheel.writestr("benchpaper.py", "import sys\\ndef main(): print(*sys.argv[1:], sep='|')\\n")
         wheel.writestr("benchpaper-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n")
-        wheel.writestr("benchpaper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("benchpaper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: any\\n")
         wheel.writestr("benchpaper-1.dist-info/entry_points.txt", "[console_scripts]\\nbenchpaper = benchpaper:main\\n")
         wheel.writestr("benchpaper-1.dist-info/RECORD", "")
     return name
 '''
-PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n[project]\nname = "benchpaper"\nversion = "1"\n'
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "benchpaper"
+version = "1"
+"""
 # What stands in for pytest prints its arguments, and fails when asked to.
 PYTEST = "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv else 0)\n"
 
@@ -207,7 +215,10 @@ def test_no_system_leaves_the_system_alone(ready):
     assert ready.calls.read_text() == ""
 
 
-SIZES = "echo 'Need to get 12.3 MB of archives.'; echo 'After this operation, 45 MB of additional disk space will be used.'"
+SIZES = """
+echo 'Need to get 12.3 MB of archives.'
+echo 'After this operation, 45 MB of additional disk space will be used.'
+"""
 
 
 @pytest.mark.parametrize("user", ["root", "sudoer"])

@@ -31,6 +31,11 @@ def test_order_weights_golden(n, k, weight):
     assert stats.order_weights(n) == (k, pytest.approx(weight, abs=5e-4), 0.95)
 
 
+def test_order_weights_of_many_values_are_found_fast_and_near_the_normal_limit():
+    k, _, _ = stats.order_weights(10_000)
+    assert k == pytest.approx(5_000 - 1.96 * 50, abs=2)
+
+
 def test_order_weights_of_five_blocks_are_the_extremes_and_say_what_they_attain():
     assert stats.order_weights(5) == (1, 0.0, 0.9375)
 
@@ -168,6 +173,7 @@ def test_quantile_of_counts_is_numpys_of_the_expanded_samples(histogram, thousan
 
 def test_quantile_known_answers():
     assert stats.quantile(range(1, 101), 0.99) == 99                 # the 99th of 100, not something between
+    assert stats.quantile(range(1, 101), 0.07, [1] * 100) == np.quantile(range(1, 101), 0.07, method="inverted_cdf") == 8  # 0.07 * 100 > 7
     assert stats.quantile([10, 20], 0.5, [1, 1]) == 10
     assert stats.quantile([20, 10], 0.99, [1, 99]) == 10
     assert stats.quantile([20, 10], 0.99, [2, 98]) == 20
@@ -258,6 +264,10 @@ def test_below_five_blocks_there_is_an_estimate_and_no_interval(n):
     assert f"{n} blocks are too few" in stats.correlated([2.0] * n)
 
 
+def test_rank_agreement_of_fewer_than_five_has_no_interval():
+    assert not stats.rank_agreement([1, 2, 3, 4], [1, 2, 3, 4]).decidable and stats.rank_agreement(range(5), range(5)).decidable
+
+
 def test_five_blocks_attain_less_and_say_so():
     assert stats.level([3, 1, 2, 5, 4]) == stats.Interval(3.0, 1.0, 5.0, 5, 0.9375, "median of logs, Hettmansperger-Sheather")
 
@@ -269,7 +279,7 @@ def test_noise_floor_of_cells_that_differ_is_biased():
 
 
 @pytest.mark.parametrize("n_samples, q, reason", [
-    (1_000, 0.99, None), (999, 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 999"),
+    (100, 0.9, None), (1_000, 0.99, None), (999, 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 999"),
     (10_000, 0.999, None), (9_999, 0.999, "p99.9 needs 10,000 samples in each trial; the smallest trial has 9,999"),
     ([1_000, 1_000], 0.99, None), ([1_000, 2_000], 0.99, "p99 is compared only between trials of one size; these have 1,000 to 2,000 samples"),
     ([5_000, 10], 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 10"), (10**9, 1.0, "a maximum grows with the number of samples, and has no interval"),

@@ -87,6 +87,8 @@ def test_constants_get_verdicts_by_plain_comparison():
     (interval(1.00, 0.98, 1.02), 0.05, 0.05, REPRODUCED),             # a margin of just the noise floor is allowed
     (interval(1.00, 0.98, 1.02), 0.05, 0.06, INCONCLUSIVE),           # less is not
     (interval(1.00, 0.94, 1.02), 0.05, 0.03, INCONCLUSIVE),
+    (interval(1.00, 0.951, 1.02), 0.05, 0.03, INCONCLUSIVE),          # the margin is a factor: 1/1.05 is 0.952
+    (interval(1.00, 0.953, 1.02), 0.05, 0.03, REPRODUCED),
     (interval(1.20, 1.10, 1.30), 0.05, 0.03, CONTRADICTED),
     (interval(0.80, 0.75, 0.90), 0.05, 0.03, CONTRADICTED),
     (interval(1.07, 1.06, 1.08), 0.05, 0.03, INCONCLUSIVE),           # beyond the margin, but not by the noise floor

@@ -46,8 +46,9 @@ def load(project, name):
         module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
-    except Exception as error:
-        raise UserError(f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        raise UserError(f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}") from error
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
@@ -64,8 +65,8 @@ def load_all(project):
 
 def _at(error, root):
     """Return `file:line: ` of the deepest frame inside the project."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f"line {error.lineno}: "
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(root):
+        return f"{Path(error.filename).relative_to(root)}:{error.lineno}: "
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root)]
     return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].lineno}: " if frames else ""
 
@@ -77,7 +78,8 @@ def sources(project, name):
     own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     seen, queue = set(own), [path for path in own if path.suffix == ".py"]
     while queue:
-        for found in _imports(project.root, queue.pop()):
+        path = queue.pop()
+        for found in _imports(project.root, path, path.stat().st_mtime_ns):
             if found not in seen:
                 seen.add(found)
                 queue.append(found)
@@ -94,8 +96,9 @@ def digest(project, name):
 
 
 @cache
-def _imports(root, path):
-    """Return the files below experiments/ that the module at `path` imports."""
+def _imports(root, path, changed):
+    """Return the files below experiments/ that the module at `path`, last `changed` then, imports; a package's
+    __init__.py runs with each module in it."""
     try:
         tree = ast.parse(path.read_text())
     except SyntaxError:
@@ -108,6 +111,7 @@ def _imports(root, path):
             package = path.relative_to(root).with_suffix("").parts[: -node.level] if node.level else ()
             base = ".".join([*package, *([node.module] if node.module else [])])
             modules.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    inside = [root.joinpath(*m.split(".")) for m in modules if m.split(".")[0] == "experiments"]
-    files = [candidate for m in inside for candidate in (m.with_suffix(".py"), m / "__init__.py")]
+    inside = [m.split(".") for m in modules if m.split(".")[0] == "experiments"]
+    packages = {root.joinpath(*m[:depth]) / "__init__.py" for m in inside for depth in range(1, len(m) + 1)}
+    files = packages | {root.joinpath(*m).with_suffix(".py") for m in inside}
     return tuple(file for file in files if file.is_file())

@@ -36,7 +36,8 @@ class Reader:
         self._path, self._offset = path, 0
 
     def new(self):
-        """Return the new events, oldest first; a line still being written waits for the next call."""
+        """Return the new events, oldest first; a line still being written waits for the next call, and one that a full
+        disk cut short is left out."""
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -45,4 +46,11 @@ class Reader:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        return [event for line in whole.splitlines() if (event := _parsed(line))]
+
+
+def _parsed(line):
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None

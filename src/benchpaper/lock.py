@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from benchpaper.errors import UserError
@@ -21,7 +21,7 @@ def held(path, what, wait=False, waiting=lambda holder: None):
     `wait`, tell `waiting(text)` once and wait."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    descriptor = _open(path)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,6 +36,18 @@ def held(path, what, wait=False, waiting=lambda holder: None):
         yield
     finally:
         os.close(descriptor)
+
+
+def _open(path):
+    """Open the lock's file, whichever user made it. Not with O_CREAT where it exists: in a shared folder the kernel may
+    refuse that for another user's file (fs.protected_regular)."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        with suppress(PermissionError):
+            os.fchmod(descriptor, 0o666)  # whatever the umask says
+        return descriptor
 
 
 def _holder(descriptor):

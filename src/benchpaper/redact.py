@@ -14,8 +14,13 @@ from pathlib import Path
 SECRET_NAME = re.compile(r"(secret|token|passw|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)", re.I)
 # Folders that are the same on every machine say nothing about this one.
 PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/etc")
-PATH_IN_TEXT = re.compile(r"(?<![\w.$/\-])/[^\s:'\"|,;()<>\[\]{}=]+")
-URL_LOGIN = re.compile(r"(?<=://)[^/\s@]+@")
+# Where a path may begin: not within a word, a relative path or a URL, but after -I and file://.
+BEGIN = r"(?:(?<![\w.$/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://))"
+PATH_IN_TEXT = re.compile(BEGIN + r"/[^\s:'\"|,;()<>\[\]{}=]+")
+URL_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
+SECRET_IN_TEXT = re.compile(
+    rf"([\w-]*{SECRET_NAME.pattern}[\w-]*=|(?<![\w-])--[\w-]*{SECRET_NAME.pattern}[\w-]*\s+)[^\s'\"|,;&]+", re.I
+)
 SHORTEST_SECRET = 6
 
 
@@ -24,50 +29,64 @@ class Redactor:
 
     def __init__(self, root, secrets=()):
         folders = {str(Path(sys.prefix)): "$VENV", str(root): "$PROJECT", tempfile.gettempdir(): "$TMP"}
-        folders.setdefault(str(Path.home()), "$HOME")
+        folders.setdefault(os.path.expanduser("~"), "$HOME")
         # The longest first: the environment lies inside the project.
         self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
-        found = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and not Path(value).exists()}
+        self._folders = [(folder, name) for folder, name in self._folders if folder.startswith("/") and folder != "/"]
+        found = {v for name, v in os.environ.items() if SECRET_NAME.search(name) and not os.path.exists(v)}
         found |= set(secrets)
         self._secrets = sorted((s for s in found if len(s) >= SHORTEST_SECRET), key=len, reverse=True)
         self._host = socket.gethostname()
 
     def path(self, path):
         """Return an absolute path relative to the folder that it lies in; of an unknown folder only the last part."""
-        text = str(path)
+        text = self._without_secrets(str(path))
         for folder, name in self._folders:
-            if text == folder or text.startswith(folder.rstrip("/") + "/"):
-                return name + text[len(folder.rstrip("/")) :]
+            if text == folder or text.startswith(folder + "/"):
+                return name + text[len(folder) :]
         if not text.startswith("/") or text.startswith(tuple(f + "/" for f in PUBLIC)) or text in PUBLIC:
             return text
         return f"$ELSEWHERE/{Path(text).name}"
 
     def text(self, text):
         """Return free text (an error, a log) without secrets, logins in URLs, and this machine's paths."""
-        for secret in self._secrets:
-            text = text.replace(secret, "$SECRET")
+        text = self._without_secrets(text)
         text = URL_LOGIN.sub("$SECRET@", text)
+        text = SECRET_IN_TEXT.sub(r"\1$SECRET", text)
+        for folder, name in self._folders:  # they may hold blanks
+            text = re.sub(rf"{BEGIN}{re.escape(folder)}(?![\w\-]|\.\w)", lambda match: name, text)
         return PATH_IN_TEXT.sub(lambda match: self.path(match.group()), text)
 
+    def _without_secrets(self, text):
+        for secret in self._secrets:
+            text = text.replace(secret, "$SECRET")
+        return text
+
     def command(self, argv):
-        """Return a command line, argument by argument; the value of an option with a secret's name is hidden."""
+        """Return a command line, argument by argument; the value of an option with a secret's name is hidden, from now
+        on in every text too, for programs repeat it in their errors."""
         shown, hide_next = [], False
         for argument in map(str, argv):
-            name, equals, _ = argument.partition("=")
+            name, equals, value = argument.partition("=")
             secret_option = bool(SECRET_NAME.search(name)) and (equals or name.startswith("-"))
             if hide_next:
-                shown.append("$SECRET")
+                shown.append(self._hidden(argument))
             elif secret_option and equals:
-                shown.append(f"{name}=$SECRET")
+                shown.append(f"{name}={self._hidden(value)}")
             else:
                 shown.append(self._argument(argument))
             hide_next = not hide_next and bool(secret_option) and not equals
         return shown
 
+    def _hidden(self, value):
+        if len(value) >= SHORTEST_SECRET and not value.isdigit() and value not in self._secrets:
+            self._secrets = sorted([*self._secrets, value], key=len, reverse=True)
+        return "$SECRET"
+
     def _argument(self, argument):
-        if argument == self._host:
-            return "$HOST"
         name, equals, value = argument.partition("=")
-        if equals and value.startswith("/"):  # NAME=/a:/b
-            return f"{name}=" + ":".join(self.path(part) for part in self.text(value).split(":"))
+        if self._host in (argument, value):
+            return f"{name}=$HOST" if equals else "$HOST"
+        if equals and value.startswith("/") and "://" not in value:  # NAME=/a:/b
+            return f"{self.text(name)}=" + ":".join(self.path(part) for part in value.split(":"))
         return self.path(argument) if argument.startswith("/") else self.text(argument)

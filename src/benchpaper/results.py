@@ -24,6 +24,7 @@ from benchpaper.errors import UserError, did_you_mean
 SCHEMA_VERSION = 1
 SUB_BUCKETS = 1024
 RAW_BOUND = 64  # up to so many samples are kept as they are
+LARGEST = float(np.finfo(np.float32).max)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
 
@@ -132,8 +133,9 @@ def distribution(samples):
     samples = np.asarray(samples, dtype=np.float64).ravel()
     if not samples.size:
         raise InvalidObservation("has no samples")
-    if not np.isfinite(samples).all():
-        raise InvalidObservation(f"holds {int((~np.isfinite(samples)).sum())} samples that are not finite numbers")
+    fine = np.isfinite(samples) & (np.abs(samples) <= LARGEST)
+    if not fine.all():
+        raise InvalidObservation(f"holds {int((~fine).sum())} samples that are not finite numbers up to {LARGEST:.1e}")
     if samples.size > RAW_BOUND:
         mantissa, exponent = np.frexp(samples)
         samples = np.ldexp(np.rint(mantissa * (2 * SUB_BUCKETS)) / (2 * SUB_BUCKETS), exponent)
@@ -171,6 +173,8 @@ def _checked_metric(metric, value):
         raise InvalidObservation(f'metric "{name}" is missing; yield it, or declare it optional')
     if metric["kept"] == "all samples":
         try:
+            if isinstance(value, (str, bytes)):
+                raise TypeError
             stored = distribution(value)
         except InvalidObservation as error:
             raise InvalidObservation(f'metric "{name}" {error}') from None
@@ -196,7 +200,8 @@ def write(path, rows, described, table):
     arrow = pa.Table.from_pylist(rows, schema=schema(described, table))
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        pq.write_table(arrow, temporary, compression="zstd", compression_level=9)
+        with open(temporary, "wb") as file:
+            pq.write_table(arrow, file, compression="zstd", compression_level=9, write_page_checksum=True)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -211,20 +216,37 @@ def read(path):
     if not path.exists():
         raise ResultsError(f"results file {_short(path)} does not exist; measure first (./reproduce)")
     try:
-        table = pq.read_table(path, partitioning=None)
-    except (pa.ArrowException, OSError) as error:
-        raise ResultsError(
-            f"results file {_short(path)} cannot be read ({str(error).splitlines()[0]}); "
-            "remove it, and the next run rebuilds it from the journal"
-        ) from None
+        with open(path, "rb") as file:
+            table = pq.read_table(file, page_checksum_verification=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from None
     about = table.schema.metadata or {}
-    version = about.get(b"benchpaper.schema", b"none").decode()
+    version = about.get(b"benchpaper.schema", b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise ResultsError(
             f"results file {_short(path)} has schema version {version}, but this program reads {SCHEMA_VERSION}; "
             "measure again, or use the version of benchpaper that wrote it"
         )
-    return table, json.loads(about[b"benchpaper.experiment"])
+    return table, _description(path, table)
+
+
+def _description(path, table):
+    """Return what the experiment declared, from the file's own metadata, when the table has the columns of it."""
+    try:
+        described = json.loads(table.schema.metadata[b"benchpaper.experiment"])
+        kind = "trials" if path.name.endswith(TRIALS) else "observations"
+        wanted = [column.name for column in columns(described, kind)]
+    except (KeyError, TypeError, ValueError):
+        raise _unreadable(path, "it lacks the description of its experiment") from None
+    if missing := [name for name in wanted if name not in table.column_names]:
+        raise _unreadable(path, f"it lacks the column {', '.join(missing)}")
+    return described
+
+
+def _unreadable(path, why):
+    return ResultsError(
+        f"results file {_short(path)} cannot be read ({why}); remove it, and the next run rebuilds it from the journal"
+    )
 
 
 def write_block(folder, block, records, described):
@@ -251,12 +273,16 @@ def collect(folder, blocks):
     """
     import pyarrow as pa
 
-    for kind in (OBSERVATIONS, TRIALS):
-        read_blocks = [read(block_file(folder, block, kind)) for block in range(blocks)]
+    found = {kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)}
+    for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
+        different = {value for table, _ in found[TRIALS] for value in table.column(column).unique().to_pylist()}
+        if len(different) > 1:
+            raise ResultsError(
+                f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; run again to measure them alike"
+            )
+    for kind, read_blocks in found.items():
         described = read_blocks[-1][1]
         table = pa.concat_tables([table for table, _ in read_blocks])
-        if kind == TRIALS and len(plans := table.column("plan_digest").unique()) > 1:
-            raise ResultsError(f"blocks in {_short(Path(folder))} belong to {len(plans)} plans; run again to measure them alike")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         write(Path(folder) / kind, table.to_pylist(maps_as_pydicts="strict"), described, kind.split(".")[0])
 

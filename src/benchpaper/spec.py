@@ -13,8 +13,15 @@ from benchpaper.errors import UserError, did_you_mean
 
 SCALES = ("smoke", "quick", "full")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-# Columns of the framework itself; a factor or metric of the same name would overwrite them.
-RESERVED = frozenset("experiment scale block position cell twin attempt row seed state reason counts blocks".split())
+# Columns of the framework itself (a factor or metric of the same name would overwrite them), then what cells, scales,
+# sites and estimates call their own things.
+RESERVED = frozenset(
+    """
+    experiment site scale block position cell twin row seed state reason attempt attempts started seconds overhead_s
+    paused_s suspended_s steal_s load_1m commands code_digest plan_digest git_commit git_clean tools hosts capabilities
+    id levels blocks counts programs trial_seconds disk_mb metric q of to value low high n missing
+    """.split()
+)
 
 
 class SpecError(UserError):
@@ -39,15 +46,17 @@ class Factor:
 
     def __post_init__(self):
         _check_name("factor", self.name)
+        if isinstance(self.levels, str):
+            raise SpecError(f'factor "{self.name}": levels {self.levels!r} must be a list')
         object.__setattr__(self, "levels", tuple(self.levels))
         if not self.levels:
             raise SpecError(f'factor "{self.name}" has no levels; give at least one')
-        if len(set(self.levels)) != len(self.levels):
-            raise SpecError(f'factor "{self.name}" has a level twice: {list(self.levels)}')
         if self.type not in (str, int, float, bool):
             raise SpecError(f'factor "{self.name}": a level must be str, int, float or bool, not {self.type.__name__}')
         for level in self.levels:
             self.check(level)
+        if len(set(self.levels)) != len(self.levels):
+            raise SpecError(f'factor "{self.name}" has a level twice: {list(self.levels)}')
 
     @property
     def type(self):
@@ -171,6 +180,8 @@ class Experiment:
         self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), twin=None,
         attempts=2, timeout_s=60.0,
     ):  # fmt: skip
+        if isinstance(roles, str):
+            raise SpecError(f"roles {roles!r} must be a list of names")
         self.name = None
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
@@ -187,6 +198,12 @@ class Experiment:
                 raise SpecError(f"an experiment needs a {kind}")
         if not self.metrics:
             raise SpecError("an experiment needs at least one metric")
+        for role in self.roles:
+            _check_name("role", role)
+        if type(self.attempts) is not int or self.attempts < 1:
+            raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
+        if not self.timeout_s > 0:
+            raise SpecError(f"timeout_s={self.timeout_s!r} must be above 0")
         names = [part.name for part in (*self.factors, *self.metrics, *self.evidence)]
         for name in names:
             if names.count(name) > 1:
@@ -206,6 +223,8 @@ class Experiment:
         for factor_name, levels in scale.levels.items():
             for level in levels:
                 self._check_levels(f'scale "{name}"', {factor_name: level})
+            if len(set(levels)) != len(levels):
+                raise SpecError(f'scale "{name}": {factor_name} has a level twice: {list(levels)}')
 
     def _check_levels(self, where, levels):
         factors = {factor.name: factor for factor in self.factors}
@@ -273,7 +292,12 @@ class Experiment:
         cells = [cell for cell in cells if self.is_valid(cell)]
         if not cells:
             raise SpecError(f'{self.name}: no valid cell at scale "{scale_name}"; widen its levels or valid()')
-        return cells + self._twin_cells(scale_name, cells)
+        cells += self._twin_cells(scale_name, cells)
+        ids = [cell.id for cell in cells]
+        if len(set(ids)) != len(ids):
+            twice = next(name for name in ids if ids.count(name) > 1)
+            raise SpecError(f'{self.name}: two cells are both called "{twice}"; choose other names for the levels')
+        return cells
 
     def _twin_cells(self, scale_name, cells):
         if self.twin is None:

@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from benchpaper import catalog, journal, results
+from benchpaper.errors import UserError
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
 from benchpaper.redact import Redactor
@@ -37,11 +38,19 @@ class Block:
         """What the block's trials depend on. A capability that no cell needs is none of it: installing LaTeX
         must not measure anything again."""
         needed = {name for trial in self._planned for name in self._experiment.capabilities(trial.cell)}
+        for name in sorted(needed):
+            self._known(name)
         return journal.key(
             code=self._common["code_digest"], plan=self._plan.digest, block=self._block, host=probe.identity(),
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
             facts=probed["facts"], counts=self._scale.counts, schema=results.SCHEMA_VERSION,
         )  # fmt: skip
+
+    def _known(self, capability):
+        try:
+            probe.known(capability)
+        except UserError as error:
+            raise UserError(f"{self._experiment.name}: {error}") from None
 
     def _provenance(self, site, probed):
         facts = {f"{role}.{k}": str(v) for role in self._assigned for k, v in probed["facts"].items()}
@@ -96,7 +105,7 @@ class Block:
             "started": attempts[-1].started if attempts else time.time(),
             "seconds": attempts[-1].seconds if attempts else 0.0,
             "attempts": [self._shown(a) for a in attempts],
-            "commands": self._commands(attempts),
+            "commands": attempts[-1].commands if attempts else [],
             "observations": observations,
             "paused_s": gap if gap > PAUSE_S else 0.0,
             "suspended_s": max(0.0, after["suspended"] - before["suspended"]),
@@ -120,6 +129,7 @@ class Block:
                 self._project.programs(self._experiment.name), scratch_root,
             )  # fmt: skip
             attempts.append(found)
+            self._redact(found)
             if found.outcome == "ok":
                 observations = self._checked(found)
                 if found.outcome == "ok":
@@ -132,25 +142,31 @@ class Block:
         """Check the observations; one that breaks the schema makes the attempt a failed one."""
         described = self._experiment.describe()
         try:
-            return [results.check_observation(described, observation) for observation in found.observations]
+            checked = [results.check_observation(described, observation) for observation in found.observations]
         except results.InvalidObservation as error:
-            found.outcome, found.message = "failed", str(error)
+            found.outcome, found.message = "failed", self._redactor.text(str(error))
             return []
+        return [
+            {name: self._redactor.text(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in checked
+        ]
+
+    def _redact(self, found):
+        """Take this machine and its secrets out of what an attempt tells. Commands first: they show the secrets that
+        programs repeat in their output."""
+        for command in found.commands:
+            command["argv"] = self._redactor.command(command["argv"])
+        found.message = self._redactor.text(found.message)
+        found.output = self._redactor.text(found.output)
 
     def _keep_output(self, planned, number, found):
         folder = self._folder / "failed"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"block{self._block:03d}-position{planned.position:03d}-attempt{number}.log"
-        head = f"{planned.cell.id}\n{found.outcome}: {found.message}\n"
-        path.write_text(self._redactor.text(head + found.output))
+        path.write_text(f"{planned.cell.id}\n{found.outcome}: {found.message}\n{found.output}")
 
     def _shown(self, found):
-        message = self._redactor.text(found.message)
-        return {"started": found.started, "seconds": found.seconds, "outcome": found.outcome, "message": message}
-
-    def _commands(self, attempts):
-        commands = attempts[-1].commands if attempts else []
-        return [{**command, "argv": self._redactor.command(command["argv"])} for command in commands]
+        return {key: getattr(found, key) for key in ("started", "seconds", "outcome", "message")}
 
 
 def git_state(root):

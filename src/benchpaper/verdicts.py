@@ -7,9 +7,10 @@ Error rates, by simulation over 5 to 30 blocks, with and without 5 % outliers: r
 truth is the bound itself, at most 3 %, also with cells three times noisier than the A/A cell;
 contradicted when the claim is true by twice the noise floor, below 0.1 %; reproduced at twice the
 noise floor, 90-93 % from 10 blocks on. It cannot be more than 95 %, since one A/A interval in 20
-excludes zero by chance. Outliers that hit one cell of a pair cost more than outlier blocks, which
-cancel: tenfold in 5 % of the pairs, or in 5 % of the trials, 86-90 % at 10 and 11 blocks, and
-above 90 % from 12 on.
+excludes zero by chance. Outlier blocks cancel in a paired ratio; outliers in one cell of a pair do
+not, and two on one side are too many at 10 or 11 blocks: 86 % when 5 % of the pairs are off by a
+factor of ten, 89 % when 5 % of all trials are off by five times their noise. From 12 blocks on,
+both are above 90 %.
 """
 
 from dataclasses import dataclass

@@ -6,12 +6,14 @@ descent (this process adopts orphans) and killed.
 """
 
 import ctypes
+import faulthandler
 import os
 import pickle
 import select
 import shutil
 import signal
 import struct
+import sys
 import tempfile
 import time
 import traceback
@@ -20,10 +22,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from benchpaper.hosts import HostError
-from benchpaper.hosts.local import LocalHost, die_with_parent
+from benchpaper.hosts.local import LocalHost, die_with_parent, signal_name
 
 PR_SET_CHILD_SUBREAPER = 36
-OUTPUT_BOUND = 20_000  # characters of a failed attempt's own output that are kept
+OUTPUT_BOUND = 20_000  # bytes of each process's output that are kept, the last ones
 HEADER = struct.Struct("<Q")
 
 
@@ -35,7 +37,7 @@ class Attempt:
     seconds: float = 0.0
     outcome: str = "failed"
     message: str = ""
-    output: str = ""
+    output: str = ""  # what the trial and the servers it started printed; worth keeping when it failed
     commands: list = field(default_factory=list)
     observations: list = field(default_factory=list)
 
@@ -61,15 +63,14 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
         _work(experiment, cell, seed, scale, assigned, programs, scratch, write_end)
     os.close(write_end)
     try:
-        timed_out = _receive(read_end, found, begin + experiment.timeout_s)
+        timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
         found.seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
         _conclude(found, status, timed_out, experiment.timeout_s)
-        if found.outcome != "ok":
-            found.output = _output(scratch)
+        found.output = _output(scratch)
     finally:
         os.close(read_end)
         if child is not None:
@@ -119,6 +120,9 @@ def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
         log = os.open(scratch / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        # Line by line, so that a crash loses none of it.
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
+        faulthandler.enable(2)  # a crash says where
         site = _site(experiment, seed, scale, assigned, programs, scratch, lambda *event: _send(pipe, event))
         for observation in experiment._trial(cell, site):
             _send(pipe, ("observation", observation))
@@ -158,23 +162,42 @@ def _send(pipe, event):
         file.write(HEADER.pack(len(data)) + data)
 
 
-def _receive(pipe, found, deadline):
-    """Take in events until the worker's end of the pipe closes. Return whether time ran out first."""
-    buffer = bytearray()
-    while True:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0 or not select.select([pipe], [], [], remaining)[0]:
-            return True
-        chunk = os.read(pipe, 1 << 20)
-        if not chunk:
-            return False
-        buffer += chunk
-        while len(buffer) >= HEADER.size:
-            (size,) = HEADER.unpack_from(buffer)
-            if len(buffer) < HEADER.size + size:
-                break
-            _note(found, pickle.loads(bytes(buffer[HEADER.size : HEADER.size + size])))
-            del buffer[: HEADER.size + size]
+def _receive(pipe, worker, found, deadline):
+    """Take in events until the worker ends. Return whether time ran out first. That the pipe closes does not tell: a
+    process that the worker forked and left behind holds it open too."""
+    buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
+    os.set_blocking(pipe, False)
+    try:
+        while (remaining := deadline - time.monotonic()) > 0:
+            ready = select.select(watched, [], [], remaining)[0]
+            if pipe in watched and not _read_all(pipe, buffer):
+                watched.remove(pipe)
+            _take_events(buffer, found)
+            if watched[-1] in ready:
+                return False
+        return True
+    finally:
+        os.close(watched[-1])
+
+
+def _read_all(pipe, buffer):
+    """Add to `buffer` what is in the pipe. Return whether more may come."""
+    try:
+        while chunk := os.read(pipe, 1 << 20):
+            buffer += chunk
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _take_events(buffer, found):
+    """Note the events that are whole, and take them from `buffer`."""
+    while len(buffer) >= HEADER.size:
+        (size,) = HEADER.unpack_from(buffer)
+        if len(buffer) < HEADER.size + size:
+            break
+        _note(found, pickle.loads(bytes(buffer[HEADER.size : HEADER.size + size])))
+        del buffer[: HEADER.size + size]
 
 
 def _note(found, event):
@@ -196,7 +219,7 @@ def _conclude(found, status, timed_out, timeout_s):
         found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s"
     elif status < 0:
         found.outcome = "crashed"
-        found.message = f"the trial's process was killed by {signal.Signals(-status).name}"
+        found.message = f"the trial's process was killed by {signal_name(-status)}"
     elif found.outcome == "ok" and not found.observations:
         found.outcome, found.message = "failed", "the trial yielded no observation"
     elif found.outcome != "ok" and not found.message:
@@ -208,6 +231,8 @@ def _output(scratch):
     parts = []
     for path in sorted(scratch.rglob("*")):
         if path.is_file() and path.name in ("output", "stdout", "stderr") and path.stat().st_size:
-            text = path.read_text(errors="replace")[-OUTPUT_BOUND:]
+            with open(path, "rb") as file:
+                file.seek(max(0, path.stat().st_size - OUTPUT_BOUND))
+                text = file.read(OUTPUT_BOUND).decode(errors="replace")
             parts.append(f"--- {path.relative_to(scratch)}\n{text}")
     return "\n".join(parts)

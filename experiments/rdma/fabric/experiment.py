@@ -95,7 +95,6 @@ def tools():
 @experiment.build
 def build(folder):
     ucx.build(Path(__file__).with_name("fabric.c"), folder / "fabric")
-    ucx.build_bind_to(folder / "bind_to.so")
 
 
 @experiment.trial
@@ -138,7 +137,7 @@ def floor(cell, site, samples):
 
 def control(cell, site, samples):
     found = ucx.perftest(
-        site.server, site.client, site.programs / "bind_to.so", cell.transport, cell.operation, cell.size_bytes,
+        site.server, site.client, cell.transport, cell.operation, cell.size_bytes,
         cell.outstanding, samples, site.counts.warmup,
     )  # fmt: skip
     return {

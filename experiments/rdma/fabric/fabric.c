@@ -97,7 +97,7 @@ struct run {
 
     uint64_t received;             /* messages of this phase */
     uint64_t announced;            /* the other side's count: what it sent (server), what it received (client) */
-    bool check_whole_message;
+    bool check_contents;
     uint64_t in_flight;
     char info[INFO_LENGTH];        /* UCX's own words on how it does the operation */
 
@@ -502,15 +502,13 @@ static bool holds(const struct run *r, const uint8_t *buffer, uint64_t sequence)
 
 enum { AM_DATA, AM_COUNT };
 
+/* Only the first message's contents are read: like ucx_perftest, what is timed is the arrival at the handler.
+ * To read just the last word of a 4 KiB message in shared memory, too, cost 0.36 us more (0.43 to 0.79 us). */
 static void on_data(struct run *r, const uint8_t *data)
 {
-    uint64_t sequence;
-    memcpy(&sequence, data + r->plan.size - 8, 8);
+    if (!r->check_contents || holds(r, data, PROBE_SEQUENCE))
+        r->verified++;
     r->received++;
-    if (r->check_whole_message)
-        r->verified += holds(r, data, PROBE_SEQUENCE);
-    else
-        r->verified += r->plan.outstanding > 1 || sequence == r->received;
 }
 
 static void on_fetched(void *request, ucs_status_t status, size_t length, void *user)
@@ -705,11 +703,12 @@ static inline bool arrived(struct run *r, uint64_t sequence)
     return __atomic_load_n(last_word(r, r->receive), __ATOMIC_ACQUIRE) == sequence;
 }
 
-/* Send number `sequence` to the other side: a put or a message. */
+/* Send to the other side: put number `sequence`, or a message. */
 static inline ucs_status_ptr_t post_numbered(struct run *r, uint64_t sequence)
 {
     static const ucp_request_param_t plain = {0};
-    *last_word(r, r->send) = sequence;
+    if (r->plan.operation == PUT)
+        *last_word(r, r->send) = sequence;
     return post(r, &plain);
 }
 
@@ -818,7 +817,7 @@ static void begin_phase(struct run *r)
 {
     r->received = r->verified = r->done = 0;
     r->announced = UINT64_MAX;
-    r->check_whole_message = false;
+    r->check_contents = false;
     if (r->plan.operation == PUT)
         *last_word(r, r->receive) = 0;
 }
@@ -963,7 +962,7 @@ static void check_plan(const struct plan *plan)
 
 static void serve(const struct options *options)
 {
-    struct run r = {.serving = true, .peer_name = "client", .check_whole_message = true};
+    struct run r = {.serving = true, .peer_name = "client", .check_contents = true};
     pin(options->cpu);
     int listener = listen_on(options->host);
     printf("{\"event\":\"ready\",\"port\":%d}\n", port_of(listener));
@@ -1063,8 +1062,8 @@ static void print_evidence(const struct run *r, struct report client, struct rep
         print_report("server", server, "nothing");
         break;
     case MESSAGE:
-        print_report("client", client, single ? "each answer, by its number" : "nothing");
-        print_report("server", server, single ? "each message, by its number" : "each message, by its length");
+        print_report("client", client, single ? "each answer, and its length" : "nothing");
+        print_report("server", server, "each message, and its length");
         break;
     }
 }

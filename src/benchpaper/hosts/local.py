@@ -42,8 +42,8 @@ class LocalHost:
             ended(process.returncode)
         except subprocess.TimeoutExpired:
             _kill_group(process.pid)
-            out, err = process.communicate()
-            ended(process.returncode)
+            out, err = _rest(process)
+            ended(process.wait())
             raise CommandFailed(f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}") from None
         except BaseException:
             _kill_group(process.pid)
@@ -74,17 +74,17 @@ class LocalHost:
             raise HostError(f"{_shown(argv)} on {self.name} could not start: {error.strerror}") from None
 
     def put(self, local, remote):
-        shutil.copyfile(local, remote)
+        self.get(local, remote)
 
     def get(self, remote, local):
-        if Path(remote) != Path(local):
+        if Path(remote).resolve() != Path(local).resolve():
             shutil.copyfile(remote, local)
 
     def scratch(self):
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def free_port(self):
-        with socket.socket() as probe:
+        with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:
             probe.bind((self.address, 0))
             return probe.getsockname()[1]
 
@@ -176,14 +176,32 @@ def _kill_group(pid):
         pass
 
 
+def _rest(process):
+    """Return what a killed process printed; nothing where a daemon that left its group still holds its output."""
+    try:
+        return process.communicate(timeout=STOP_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.stdout.close()
+        process.stderr.close()
+        return "", ""
+
+
 def _shown(argv):
     return Path(argv[0]).name
 
 
 def _status(returncode):
     if returncode < 0:
-        return f"signal {signal.Signals(-returncode).name}"
+        return f"signal {signal_name(-returncode)}"
     return f"status {returncode}"
+
+
+def signal_name(number):
+    """Return the name of a signal, real-time ones too."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
 def _tail(text, lines=3):

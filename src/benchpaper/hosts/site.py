@@ -11,6 +11,7 @@ A site file lists hosts, and which roles each can play:
 """
 
 import ipaddress
+import re
 
 import yaml
 
@@ -19,6 +20,7 @@ from benchpaper.errors import UserError, did_you_mean, one_of
 LOCAL = {"hosts": [{"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}]}
 KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
 KINDS = ("local",)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
 
 
 def names(project):
@@ -37,10 +39,11 @@ def load(project, name):
         return {"name": name, **LOCAL}
     try:
         data = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"sites/{name}.yaml{where} is not YAML: {getattr(error, 'problem', error)}") from None
+        problem = str(getattr(error, "problem", error)).splitlines()[0]
+        raise UserError(f"sites/{name}.yaml{where} is not YAML: {problem}") from None
     return {"name": name, "hosts": _checked(f"sites/{name}.yaml", data)}
 
 
@@ -66,6 +69,10 @@ def _checked_host(where, host):
     for key in ("name", "roles"):
         if not host.get(key):
             raise UserError(f'{where}: needs "{key}"')
+    if not NAME.fullmatch(host["name"]):
+        raise UserError(f'{where}: name "{host["name"]}" must be letters, digits and hyphens')
+    if not all(isinstance(role, str) for role in host["roles"]):
+        raise UserError(f"{where}: roles must be names, not {host['roles']}")
     host = {"kind": "local", "address": "127.0.0.1", **host}
     one_of(f"{where}: kind", host["kind"], KINDS)
     try:

@@ -1,0 +1,360 @@
+"""This machine as a target host, what is found out about it, and the site files that name hosts."""
+
+import os
+import signal
+import socket
+import stat
+import time
+
+import pytest
+
+from benchpaper.errors import UserError
+from benchpaper.hosts import CommandFailed, HostError, probe
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.local import LocalHost
+
+
+@pytest.fixture
+def host(tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    return LocalHost(folder=folder)
+
+
+@pytest.fixture
+def ends(is_running):
+    """Return `ask(pid)`: whether a process ends within 5 s."""
+
+    def ask(pid):
+        end = time.monotonic() + 5
+        while is_running(pid) and time.monotonic() < end:
+            time.sleep(0.01)
+        return not is_running(pid)
+
+    return ask
+
+
+def wait_for(path, seconds=10):
+    end = time.monotonic() + seconds
+    while not (path.exists() and path.read_text().endswith("\n")):
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.005)
+    return int(path.read_text())
+
+
+# --- run -------------------------------------------------------------------------------------
+
+def test_run_returns_status_and_output(host):
+    done = host.run(["sh", "-c", "echo out; echo err >&2; echo $GREETING; cat"], env={"GREETING": "hello"})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "out\nhello\n", "err\n")
+    assert host.run(["false"], check=False).returncode == 1
+    assert host.run(["sh", "-c", "kill -9 $$"], check=False).returncode == -9
+    assert host.run(["printf", r"\377"]).stdout == "�"
+
+
+@pytest.mark.parametrize("script, message", [
+    ("echo one >&2; echo two >&2; exit 3", "sh on local ended with status 3; it said: one | two"),
+    ("echo only on stdout; exit 3", "sh on local ended with status 3; it said: only on stdout"),
+    ("exit 3", "sh on local ended with status 3; it said nothing"),
+    ("kill -SEGV $$", "sh on local ended with signal SIGSEGV; it said nothing"),
+    ("kill -40 $$", "sh on local ended with signal SIGRTMIN+6; it said nothing"),
+    ("for i in 1 2 3 4 5; do echo $i >&2; done; exit 1", "sh on local ended with status 1; it said: 3 | 4 | 5"),
+])  # fmt: skip
+def test_a_command_that_fails_says_how_in_its_own_words(host, script, message):
+    with pytest.raises(CommandFailed) as failed:
+        host.run(["sh", "-c", script])
+    assert str(failed.value) == message
+
+
+@pytest.mark.parametrize("argv, message", [
+    (["no-such-program", "x"], 'program "no-such-program" not found on local'),
+    (["/etc/passwd"], "passwd on local could not start: Permission denied"),
+])  # fmt: skip
+@pytest.mark.parametrize("how", ["run", "start"])
+def test_a_program_that_cannot_start_is_named(host, argv, message, how):
+    with pytest.raises(HostError) as failed:
+        getattr(host, how)(argv)
+    assert str(failed.value) == message
+
+
+def test_a_command_that_takes_too_long_is_killed_with_its_whole_group(host, tmp_path, ends):
+    begin = time.monotonic()
+    with pytest.raises(CommandFailed) as failed:
+        host.run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3)
+    assert str(failed.value) == "sh on local did not end within 0.3 s; it said: waiting"
+    assert time.monotonic() - begin < 2
+    assert ends(wait_for(tmp_path / "pid"))
+
+
+def test_a_timeout_holds_even_where_a_daemon_keeps_the_output_open(host, tmp_path):
+    begin = time.monotonic()
+    try:
+        with pytest.raises(CommandFailed, match="did not end within 0.3 s"):
+            host.run(["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 30' & sleep 30"], timeout=0.3)
+        assert time.monotonic() - begin < 5
+    finally:
+        os.kill(wait_for(tmp_path / "pid"), signal.SIGKILL)
+
+
+def test_commands_are_told_as_they_start_and_end(tmp_path):
+    told = []
+
+    def on_command(name, argv):
+        told.append((name, argv))
+        return told.append
+
+    host = LocalHost("here", folder=tmp_path, on_command=on_command)
+    host.run(["true", 5, tmp_path])
+    host.run(["false"], check=False)
+    with pytest.raises(CommandFailed):
+        host.run(["sleep", "60"], timeout=0.1)
+    with host.start(["sleep", "60"]):
+        pass
+    assert host.start(["sh", "-c", "exit 4"]).wait() == 4
+    assert told == [
+        ("here", ["true", "5", str(tmp_path)]), 0, ("here", ["false"]), 1, ("here", ["sleep", "60"]), -9,
+        ("here", ["sleep", "60"]), -15, ("here", ["sh", "-c", "exit 4"]), 4,
+    ]  # fmt: skip
+
+
+# --- start -----------------------------------------------------------------------------------
+
+def test_a_background_process_answers_line_by_line_and_stops(host, ends):
+    with host.start(["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]) as server:
+        assert server.read_line() == "ready on 5"
+        assert server.read_line() == "half line"
+        assert server.poll() is None
+    assert ends(server.pid) and server.poll() == -signal.SIGTERM
+    assert server.stdout_text() == "ready on 5\nhalf line\n" and server.stderr_text() == ""
+
+
+@pytest.mark.parametrize("script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")])
+def test_a_server_that_ends_before_it_answers_says_why(host, script, status):
+    with host.start(["sh", "-c", script]) as server, pytest.raises(HostError) as failed:
+        server.read_line()
+    assert str(failed.value) == f"sh on local ended with {status} before it answered; it said: in use"
+
+
+def test_what_a_server_wrote_last_is_still_read_after_its_end(host):
+    with host.start(["sh", "-c", "echo one; echo two"]) as server:
+        assert server.wait() == 0
+        assert [server.read_line(), server.read_line()] == ["one", "two"]
+        with pytest.raises(HostError, match="ended with status 0 before it answered"):
+            server.read_line()
+
+
+def test_a_server_that_never_answers_is_given_up(host):
+    begin = time.monotonic()
+    with host.start(["sh", "-c", "echo starting >&2; sleep 60"]) as server, pytest.raises(HostError) as failed:
+        server.read_line(timeout=0.3)
+    assert str(failed.value) == "sh on local printed nothing for 0.3 s; it said: starting"
+    assert time.monotonic() - begin < 2
+
+
+def test_stopping_ends_the_whole_group_even_when_it_will_not(host, tmp_path, ends, monkeypatch):
+    monkeypatch.setattr("benchpaper.hosts.local.STOP_GRACE_S", 0.2)
+    script = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; echo ready; while :; do sleep 1; done"
+    with host.start(["sh", "-c", script]) as server:
+        server.read_line()
+    assert ends(server.pid) and ends(wait_for(tmp_path / "pid"))
+
+
+def test_waiting_too_long_stops_the_process(host, ends):
+    server = host.start(["sleep", "60"])
+    with pytest.raises(CommandFailed, match="^sleep on local did not end within 0.1 s$"):
+        server.wait(timeout=0.1)
+    assert ends(server.pid)
+
+
+@pytest.mark.parametrize("how", ["run", "start"])
+def test_processes_die_with_the_process_that_started_them(tmp_path, ends, how):
+    child = os.fork()
+    if child == 0:
+        try:
+            getattr(LocalHost(folder=tmp_path), how)(["sh", "-c", f"echo $$ > {tmp_path}/pid; exec sleep 60"])
+            time.sleep(60)
+        finally:
+            os._exit(1)
+    pid = wait_for(tmp_path / "pid")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert ends(pid)
+
+
+# --- files, ports, CPUs ----------------------------------------------------------------------
+
+def test_files_are_copied_and_a_copy_onto_itself_is_left_alone(host, tmp_path):
+    source, target = tmp_path / "a", tmp_path / "b"
+    source.write_bytes(b"\x00data")
+    host.put(source, target)
+    host.get(target, tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == b"\x00data"
+    host.put(source, source)
+    host.get(source, source)
+    assert source.read_bytes() == b"\x00data"
+
+
+def test_scratch_folders_are_fresh_and_private(host):
+    first, second = host.scratch(), host.scratch()
+    assert first != second and not list(first.iterdir())
+    assert stat.S_IMODE(first.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_free_port_can_be_bound_on_the_hosts_address(tmp_path, address):
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as tried:
+            tried.bind((address, 0))
+    except OSError:
+        pytest.skip(f"{address} is not available here")
+    port = LocalHost(address=address, folder=tmp_path).free_port()
+    with socket.socket(family) as server:
+        server.bind((address, port))
+
+
+def test_cpus_are_those_given_or_those_allowed(tmp_path):
+    assert LocalHost(folder=tmp_path).cpus == sorted(os.sched_getaffinity(0))
+    assert LocalHost(folder=tmp_path, cpus=[1]).cpus == [1]
+
+
+# --- probe -----------------------------------------------------------------------------------
+
+def test_every_capability_is_probed_and_has_a_remedy(probed_once):
+    assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(probed_once["capabilities"])
+    for name, found in probed_once["capabilities"].items():
+        assert isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
+        assert probe.known(name).remedy and probe.known(name).meaning
+
+
+def test_what_is_probed_agrees_with_this_machine(probed_once):
+    capabilities = probed_once["capabilities"]
+    assert capabilities["root"]["present"] == (os.geteuid() == 0)
+    assert capabilities["rdma"]["present"] == (os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband")))
+    assert capabilities["loopback"]["present"]  # or no test of a server could run
+
+
+def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert probe.known("cc").check() == (False, "no cc on PATH")
+    assert probe.known("latex").check() == (False, "no latexmk on PATH")
+    assert probe.known("jdk").check() == (False, "no javac on PATH")
+
+
+@pytest.mark.parametrize("script, detail", [("exit 1", "cc finds no C library headers"), ("", None)])
+def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detail):
+    (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
+    (tmp_path / "cc").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    present, found = probe.known("cc").check()
+    assert not present and (found == detail if detail else found.startswith("cc does not run: "))
+
+
+def test_facts_are_stable_and_name_neither_host_nor_user():
+    facts = probe.facts()
+    assert facts == probe.facts()
+    assert {"cpu", "cpus", "memory_gib", "kernel", "os", "nic", "disk", "governor", "virtualised"} == set(facts)
+    assert socket.gethostname() not in facts.values() and facts["cpus"] >= 1 and facts["memory_gib"] > 0
+
+
+def test_the_identity_of_a_machine_is_stable_and_names_nothing():
+    assert probe.identity() == probe.identity() and len(probe.identity()) == 16
+    int(probe.identity(), 16)
+
+
+def test_an_unknown_capability_is_met_with_the_nearest():
+    with pytest.raises(UserError, match='^capability "rmda" not found; did you mean "rdma"?'):
+        probe.known("rmda")
+
+
+# --- sites -----------------------------------------------------------------------------------
+
+GOOD = """
+hosts:
+  - name: big
+    kind: local
+    address: 127.0.0.1
+    cpus: [0, 1]
+    roles: [server]
+  - name: small
+    roles: [server, client]
+"""
+
+BAD_SITES = {
+    "": 'sites/lab.yaml: needs a non-empty list under "hosts"',
+    "hosts: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
+    "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
+    "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
+    "hosts: [x]": "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles",
+    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
+    "(there are: name, kind, address, cpus, roles)",
+    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: unknown key "user" '
+    "(there are: name, kind, address, cpus, roles)",
+    "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
+    "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not 'client'",
+    "hosts: [{name: x, roles: [1]}]": "sites/lab.yaml: host 1: roles must be names, not [1]",
+    "hosts: [{roles: [client]}]": 'sites/lab.yaml: host 1: needs "name"',
+    "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
+    "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
+    "hosts: [{name: ../x, roles: [client]}]": 'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens',
+    "hosts: [{name: x, kind: locl, roles: [client]}]": 'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local)',
+    "hosts: [{name: x, address: localhost, roles: [client]}]": 'sites/lab.yaml: host 1: address "localhost" is not an IP address',
+    "hosts: [{name: x, cpus: [-1], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
+    "hosts: [{name: x, cpus: [true], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
+    "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]": 'sites/lab.yaml: two hosts are named "x"',
+    "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
+    "hosts: [\0]": "sites/lab.yaml is not YAML: ",
+    "a: b: c": "sites/lab.yaml:1 is not YAML: mapping values are not allowed here",
+}
+
+
+@pytest.mark.parametrize("text", BAD_SITES)
+def test_a_broken_site_file_gets_one_line_with_file_key_and_rule(make_project, text):
+    project = make_project({"sites/lab.yaml": text})
+    with pytest.raises(UserError) as refused:
+        sites.load(project, "lab")
+    message = str(refused.value)
+    assert message.startswith(BAD_SITES[text]) and "\n" not in message
+    assert "is not YAML" in message or message == BAD_SITES[text]
+
+
+def test_a_site_file_that_is_no_text_gets_one_line(make_project):
+    project = make_project({"sites/lab.yaml": ""})
+    (project.root / "sites" / "lab.yaml").write_bytes(b"hosts: \xff\xfe")
+    with pytest.raises(UserError, match="^sites/lab.yaml is not YAML: .*$"):
+        sites.load(project, "lab")
+
+
+def test_a_good_site_file_is_completed(make_project):
+    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
+    assert site["name"] == "lab" and site["hosts"][0]["cpus"] == [0, 1]
+    assert site["hosts"][1] == {"name": "small", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}
+
+
+def test_local_needs_no_file_and_a_file_replaces_it(make_project):
+    project = make_project({})
+    assert sites.names(project) == ["local"]
+    assert sites.load(project, "local")["hosts"][0]["roles"] == ["server", "client"]
+    (project.root / "sites" / "local.yaml").write_text("hosts: [{name: mine, roles: [client]}]")
+    assert [host["name"] for host in sites.load(project, "local")["hosts"]] == ["mine"]
+
+
+def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
+    with pytest.raises(UserError) as refused:
+        sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
+    assert str(refused.value) == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+
+
+def test_roles_go_to_different_hosts_where_possible(make_project):
+    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
+    chosen = {role: host["name"] for role, host in sites.assign(site, ["server", "client"]).items()}
+    assert chosen == {"server": "big", "client": "small"}
+    local = sites.assign({"name": "local", **sites.LOCAL}, ["server", "client"])
+    assert local["server"] is local["client"]
+
+
+def test_a_role_that_no_host_plays_is_named(make_project):
+    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
+    with pytest.raises(UserError) as refused:
+        sites.assign(site, ["server", "metadata"])
+    assert str(refused.value) == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'

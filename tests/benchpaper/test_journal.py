@@ -1,0 +1,164 @@
+"""The journal: whatever cuts it short, finished trials are kept once each and the rest is measured again."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchpaper import journal
+from benchpaper.journal import Journal
+
+CELLS = [f"size={size}" for size in range(8)]
+
+
+def entry(cell, number=0):
+    return {"cell": cell, "number": number, "reason": "µs “and” so on\n", "samples": [0.1, 2.5]}
+
+
+def measure(path, cells, upto):
+    """Measure what the journal lacks, `upto` trials at most, as a block does; return the cells measured now."""
+    measured = []
+    with Journal(path) as done:
+        for cell in cells:
+            if cell not in done and len(measured) < upto:
+                done.append(entry(cell, len(done)))
+                measured.append(cell)
+    return measured
+
+
+def test_what_was_appended_is_there_after_reopening_in_order(tmp_path):
+    path = tmp_path / "deep" / "folder" / "000.jsonl"
+    with Journal(path) as written:
+        for cell in reversed(CELLS):
+            written.append(entry(cell))
+            assert cell in written
+    with Journal(path) as read:
+        assert [e["cell"] for e in read.entries] == CELLS[::-1]
+        assert read.entries[0] == entry(CELLS[-1]) and len(read) == 8 and "size=99" not in read
+
+
+def test_an_appended_entry_is_on_disk_before_append_returns(tmp_path):
+    with Journal(tmp_path / "j") as open_one:
+        open_one.append(entry("a"))
+        assert [json.loads(line)["cell"] for line in (tmp_path / "j").read_bytes().splitlines()] == ["a"]
+
+
+@given(crashes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 400)), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_any_interleaving_of_crash_and_resume_measures_every_cell_and_loses_only_what_was_cut(crashes):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        for upto, cut in crashes:
+            measure(path, CELLS, upto)
+            whole = path.read_bytes()
+            kept = whole[: max(0, len(whole) - cut)]  # a crash: the file ends anywhere
+            path.write_bytes(kept)
+            survivors = [json.loads(line)["cell"] for line in kept.splitlines(keepends=True) if line.endswith(b"\n")]
+            with Journal(path) as done:
+                assert [e["cell"] for e in done.entries] == survivors
+        measured = measure(path, CELLS, len(CELLS))
+        lines = [json.loads(line)["cell"] for line in path.read_text().splitlines()]
+        assert sorted(lines) == CELLS  # each once
+        assert lines[len(lines) - len(measured) :] == measured  # and only what was missing was measured
+
+
+@given(garbage=st.binary(min_size=1, max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_garbage_at_the_end_is_dropped_and_the_next_entry_stands_where_it_began(garbage):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        measure(path, CELLS[:2], 2)
+        good = path.read_bytes()
+        path.write_bytes(good + b"\xff" + garbage)
+        with Journal(path) as done:
+            assert len(done) == 2
+            done.append(entry("new"))
+        assert path.read_bytes() == good + json.dumps(entry("new")).encode() + b"\n"
+
+
+@pytest.mark.parametrize("line", [b"{}\n", b"[1]\n", b"null\n", b"\n", b'{"cell": "a"}'])
+def test_a_line_that_is_no_whole_entry_is_no_trial(tmp_path, line):
+    (tmp_path / "j").write_bytes(line)
+    with Journal(tmp_path / "j") as done:
+        assert len(done) == 0
+    assert (tmp_path / "j").read_bytes() == b""
+
+
+WRITER = """
+import sys
+from benchpaper.journal import Journal
+with Journal(sys.argv[1]) as done:
+    for number in range(len(done), 10**6):
+        done.append({"cell": f"size={number}", "pad": "x" * 3000})
+        print(number, flush=True)
+"""
+
+
+def test_kill_9_at_any_moment_loses_no_entry_whose_append_returned(tmp_path):
+    for round_ in range(5):
+        with open(tmp_path / "out", "w") as out:
+            process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / "j"], stdout=out)
+            end = time.monotonic() + 20
+            while not (tmp_path / "out").read_text() and time.monotonic() < end:
+                time.sleep(0.002)
+            time.sleep(0.003 * round_)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+        last = int((tmp_path / "out").read_text().splitlines()[-1])
+        with Journal(tmp_path / "j") as done:
+            assert [e["cell"] for e in done.entries] == [f"size={n}" for n in range(len(done))]
+            assert last < len(done) <= last + 2
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("size", [10, 3000, 9000, 100_000])
+def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(small_disk, size):
+    (small_disk / "ballast").write_bytes(b"x" * 30_000)
+    pad = "x" * size
+    with Journal(small_disk / "j") as done:
+        with pytest.raises(OSError) as full:
+            for number in range(10**5):
+                done.append({"cell": f"size={number}", "pad": pad})
+        assert full.value.errno == errno.ENOSPC
+        kept = len(done)
+        assert number == kept and f"size={number}" not in done
+        lines = (small_disk / "j").read_bytes().splitlines(keepends=True)
+        assert [json.loads(line)["cell"] for line in lines] == [f"size={n}" for n in range(kept)]
+        assert all(line.endswith(b"\n") for line in lines)
+        (small_disk / "ballast").unlink()
+        if size <= 9000:
+            done.append({"cell": "after", "pad": pad})  # the same journal goes on
+    with Journal(small_disk / "j") as again:
+        assert len(again) == kept + (size <= 9000)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3))))
+def test_the_key_does_not_depend_on_the_order_of_its_parts(parts):
+    reordered = dict(reversed(parts.items()))
+    assert journal.key(**{"x": parts}) == journal.key(**{"x": reordered})
+    assert journal.key(x=parts, y=1) != journal.key(x=parts, y=2)
+    assert len(journal.key(x=parts)) == 16
