@@ -51,6 +51,12 @@ def trial(cell, site):
 '''
 
 
+@pytest.fixture(scope="session")
+def pipe_experiment():
+    """The text of the experiment `toy/pipe`."""
+    return PIPE
+
+
 @pytest.fixture
 def make_project(tmp_path):
     """Return `make(files)`: a project in a temporary folder with the given {path below it: text}."""

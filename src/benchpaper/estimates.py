@@ -168,18 +168,25 @@ class Results:
         both = pd.concat(frames, axis=1, keys=["of", "to"], join="inner")
         if both.empty:
             return Estimate(None, None, None, 0, "1", metric, tuple(pair), "no block has both cells", sum(failed))
+        if (both <= 0).any(axis=None):
+            why = "a value of 0 or below has no ratio"
+            return Estimate(None, None, None, 0, "1", metric, tuple(pair), why, sum(failed))
         found = stats.paired_ratio(both["of"].to_numpy(), both["to"].to_numpy())
         return Estimate(found.estimate, found.low, found.high, found.n, "1", metric, tuple(pair), "", sum(failed))
 
     def noise_floor(self, metric, q=0.5):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, or None where the twin
-        was not measured in at least 5 blocks."""
+        """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing: what the twin
+        and its original cell, which are the same, may differ by (see `stats.noise_floor`)."""
         if not self.described["twin"]:
-            return None
+            return Estimate(None, None, None, 0, "%", metric, (), "the experiment declares no twin")
         pair = [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy()) if len(both) >= 5 else None
+        if len(both) < stats.LEAST_BLOCKS:
+            why = f"a noise floor needs {stats.LEAST_BLOCKS} blocks, and there are {len(both)}"
+            return Estimate(None, None, None, 0, "%", metric, tuple(pair), why)
+        floor = stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy())
+        return Estimate(100 * floor.smallest_difference, None, None, len(both), "%", metric, tuple(pair))
 
     def summary(self, metric, q=0.5, **levels):
         """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""

@@ -3,15 +3,18 @@
 import copy
 import ctypes
 import os
+import sys
 import textwrap
 
 import psutil
 import pytest
 
-from benchpaper import catalog
+from benchpaper import catalog, estimates
+from benchpaper import results as parquet
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.plan import make_plan
+from benchpaper.project import Project
 from benchpaper.trial import Block
 from benchpaper.worker import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
 
@@ -70,6 +73,46 @@ def block_of(probed_once):
         return Block(project, experiment, plan, number, sites.load(project, "local"), probed, **options)
 
     return make
+
+
+# Faults of the measured project: one cell always fails, another fails both attempts of the first block that is measured.
+FAULTS = '''
+    if (cell.way, cell.size_bytes) == ("socket", 4096):
+        raise RuntimeError("no buffer space")
+    if (cell.way, cell.size_bytes) == ("socket", 1):
+        with open({counter!r}, "a+") as file:
+            file.write("x")
+            if file.tell() <= 2:
+                raise RuntimeError("not yet")
+    import socket
+'''
+
+
+@pytest.fixture(scope="session")
+def measured_project(tmp_path_factory, pipe_experiment, probed_once):
+    """A project with `toy/pipe` measured at scale quick, 5 blocks, and collected. Do not change it."""
+    root = tmp_path_factory.mktemp("measured") / "project"
+    folder = root / "experiments" / "toy" / "pipe"
+    folder.mkdir(parents=True)
+    faults = FAULTS.format(counter=str(root / "counter")).rstrip()
+    assert pipe_experiment.count("\n    import socket") == 1
+    (folder / "experiment.py").write_text(pipe_experiment.replace("\n    import socket", faults))
+    project = Project(root)
+    experiment = catalog.load(project, "toy/pipe")
+    plan = make_plan(experiment, "quick")
+    for number in range(len(plan.blocks)):
+        Block(project, experiment, plan, number, sites.load(project, "local"), probed_once).measure()
+    parquet.collect(project.results("local", "quick") / "toy/pipe", len(plan.blocks))
+    for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
+        del sys.modules[name]
+    sys.path.remove(str(root))
+    return project
+
+
+@pytest.fixture
+def measured(measured_project):
+    """The `Results` of `measured_project`, a fresh copy."""
+    return estimates.load("toy/pipe", measured_project.results("local", "quick"))
 
 
 @pytest.fixture(autouse=True)
