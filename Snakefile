@@ -70,7 +70,7 @@ rule build:
 # One block: every cell once, in random order. It takes all cores, for nothing may run beside a measurement.
 rule measure:
     input:
-        ancient("build/programs/{experiment}/built.json"),
+        "build/programs/{experiment}/built.json",
     output:
         f"results/{SITE}/{SOURCE}/{{experiment}}/blocks/{{block}}.observations.parquet",
         f"results/{SITE}/{SOURCE}/{{experiment}}/blocks/{{block}}.trials.parquet",

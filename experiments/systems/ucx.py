@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchpaper.hosts.probe import capability
+
 OPERATIONS = ("put", "get", "message")
 
 # With one operation outstanding, the median of `fabric` over that of `ucx_perftest`, as the median of 5 alternating
@@ -45,13 +47,17 @@ class Transport:
     executed_by_authors: bool = True
 
 
+# UCX hooks the process's memory calls, to forget registrations of memory that is unmapped. Only adapters have
+# registrations to forget, and the hooks cost 0.4 s at each start (50 ms for each of eight hooks).
+_NO_HOOKS = {"UCX_MEM_EVENTS": "n"}
+
 TRANSPORTS = {
-    "posix": Transport("posix", ("posix",)),
-    "sysv": Transport("sysv", ("sysv",)),
+    "posix": Transport("posix", ("posix",), _NO_HOOKS),
+    "sysv": Transport("sysv", ("sysv",), _NO_HOOKS),
     # cma copies between address spaces but cannot set up a connection or carry a short message: sysv does that
     # beside it. Ordinary memory (mmap) keeps UCX from reaching puts through sysv's shared memory instead.
-    "cma": Transport("cma,sysv", ("cma",), {"UCX_ALLOC_PRIO": "mmap"}),
-    "tcp": Transport("tcp", ("tcp",)),
+    "cma": Transport("cma,sysv", ("cma",), {"UCX_ALLOC_PRIO": "mmap", **_NO_HOOKS}),
+    "tcp": Transport("tcp", ("tcp",), _NO_HOOKS),
     # From UCX's documentation; the authors have no RDMA NIC, and their wheel is built without verbs: set
     # BENCHPAPER_UCX to the prefix of a UCX that has it. UCX brings up rc and dc connections over ud by itself.
     "rc": Transport("rc", ("rc_mlx5", "rc_verbs"), executed_by_authors=False),
@@ -85,7 +91,7 @@ def folder():
         return Path(chosen)
     spec = importlib.util.find_spec("libucx")
     if spec is None:
-        raise RuntimeError('the package "libucx" is not installed; "./reproduce setup" installs it')
+        raise RuntimeError('the package "libucx" is not installed; ./reproduce installs it')
     return Path(spec.submodule_search_locations[0])
 
 
@@ -132,6 +138,13 @@ def host_environment(host, transport):
         lines = host.run(["ip", "-o", "addr", "show", "to", host.address]).stdout.split()
         device = lines[1].split("@")[0] if len(lines) > 1 else None
     return environment(transport, device)
+
+
+@capability("verbs", "a UCX that is built with verbs", "set BENCHPAPER_UCX to the prefix of one; the wheel has none")
+def _verbs():
+    """Whether the UCX in use knows a verbs transport at all, NIC or not."""
+    found = list((folder() / "lib" / "ucx").glob("libuct_ib*.so*"))
+    return bool(found), "UCX has verbs" if found else "UCX is built without verbs"
 
 
 # ---- fabric ----
@@ -278,14 +291,13 @@ _TESTS = {  # (operation, more than one outstanding): ucx_perftest's name for it
 }  # fmt: skip
 
 
-def perftest(server_host, client_host, transport, operation, size_bytes, outstanding, iterations, warmup):
-    """Measure the same cell with `ucx_perftest`.
+def perftest(server_host, client_host, shim, transport, operation, size_bytes, outstanding, iterations, warmup):
+    """Measure the same cell with `ucx_perftest`, `shim` being what `build_bind_to` made.
 
     Returns median_us (of its last 2,048 samples only; half or full round trips like ours with one outstanding, the
     time between two posts with more), average_us, bandwidth_mb_s (in 10^6 bytes) and iterations.
     """
     program, port = folder() / "bin" / "ucx_perftest", server_host.free_port()
-    shim = _build_bind_to(server_host)
     server_variables = {
         **host_environment(server_host, transport), "LD_PRELOAD": str(shim), "BIND_TO": server_host.address,
     }  # fmt: skip
@@ -305,25 +317,23 @@ def perftest(server_host, client_host, transport, operation, size_bytes, outstan
     return _parse_perftest(done.stdout)
 
 
-def _build_bind_to(host):
-    scratch = host.scratch()
-    source, library = scratch / "bind_to.c", scratch / "bind_to.so"
-    source.write_text(_BIND_TO_SOURCE)
-    done = subprocess.run(["cc", "-shared", "-fPIC", "-O1", str(source), "-o", str(library), "-ldl"],
-                          capture_output=True, text=True)  # fmt: skip
+def build_bind_to(output):
+    """Compile the shim that makes ucx_perftest's server listen on one address, and return `output`."""
+    command = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(output), "-ldl"]
+    done = subprocess.run(command, input=_BIND_TO_SOURCE, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"cc could not compile bind_to.c: {done.stderr.strip()[:500]}")
-    return library
+        raise RuntimeError(f"cc could not compile the shim of ucx_perftest: {done.stderr.strip()[:500]}")
+    return Path(output)
 
 
-def control_ratio(server_host, client_host, binary, transport, operation, size_bytes, iterations, pairs=5):
+def control_ratio(server_host, client_host, binary, shim, transport, operation, size_bytes, iterations, pairs=5):
     """Return our median over ucx_perftest's for one cell with one operation outstanding, as the median of `pairs`
     alternating pairs; it should lie within `CONTROL_TOLERANCE`."""
     cell, counts, ratios = (transport, operation, size_bytes, 1), (iterations, iterations // 10), []
     for _ in range(pairs):
         with Responder(server_host, binary, transport) as responder:
             ours = measure(client_host, responder, binary, *cell, *counts)
-        theirs = perftest(server_host, client_host, *cell, *counts)
+        theirs = perftest(server_host, client_host, shim, *cell, *counts)
         ratios.append(float(np.median(ours["samples_us"])) / theirs["median_us"])
     return float(np.median(ratios))
 

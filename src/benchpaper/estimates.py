@@ -182,8 +182,8 @@ class Results:
         pair = [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        if len(both) < stats.LEAST_BLOCKS:
-            why = f"a noise floor needs {stats.LEAST_BLOCKS} blocks, and there are {len(both)}"
+        if len(both) < stats.MIN_BLOCKS:
+            why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {len(both)}"
             return Estimate(None, None, None, 0, "%", metric, tuple(pair), why)
         floor = stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy())
         return Estimate(100 * floor.smallest_difference, None, None, len(both), "%", metric, tuple(pair))

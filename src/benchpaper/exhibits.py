@@ -6,6 +6,7 @@ in the manifest exhibits.json: what it is, which notebook, files (with digests) 
 """
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -21,7 +22,7 @@ MANIFEST = "exhibits.json"
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "µ": r"\textmu{}", "×": r"$\times$", "≤": r"$\le$",
-    "–": "--", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}",
+    "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$", "→": r"$\to$", "–": "--", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
 
@@ -50,6 +51,8 @@ class Exhibits:
         if not isinstance(estimate, Estimate):
             if unit is None:
                 raise ExhibitError(f'number "{name}": a plain number needs a unit (unit="1" for a pure one)')
+            if not math.isfinite(estimate):
+                raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
         entry = {
             "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n,
@@ -63,6 +66,7 @@ class Exhibits:
     def table(self, name, frame, estimates):
         """Save a data frame of texts and `Estimate`s as a LaTeX table, and print it. `estimates` are those it was
         made from (a list, or `Summary`s); when none of them was measured, the table says so instead."""
+        self._check(name)
         made_from = _flat(estimates)
         entry = {"missing": _why_missing(made_from), "file": f"{name}.tex"}
         shown = frame.map(lambda cell: _cell_text(cell))
@@ -93,8 +97,11 @@ class Exhibits:
         if self._folder:
             for ending, about in ((".pdf", {"CreationDate": None, "Producer": None}), (".png", {"Software": None})):
                 part = self._folder / f".{name}.part{ending}"
-                figure.savefig(part, dpi=200, metadata=about)
-                os.replace(part, self._folder / f"{name}{ending}")
+                try:
+                    figure.savefig(part, dpi=200, metadata=about)
+                    os.replace(part, self._folder / f"{name}{ending}")
+                finally:
+                    part.unlink(missing_ok=True)
         display(figure)
         plt.close(figure)
 
@@ -151,7 +158,7 @@ def _cell_text(cell):
 
 def _booktabs(frame):
     """Return a frame of texts as a LaTeX tabular: text columns left, columns of numbers right."""
-    numeric = [all(text[:1].isdigit() for text in frame[column]) for column in frame]
+    numeric = [all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame]
     lines = [rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}", r"\toprule"]
     lines.append(" & ".join(tex(column) for column in frame) + r" \\")
     lines.append(r"\midrule")

@@ -33,7 +33,10 @@ class Pipeline:
 
     @cached_property
     def probed(self):
-        """Facts and capabilities of the site's hosts, found now."""
+        """Facts and capabilities of the site's hosts, found now. The experiments come first: the systems that they
+        use may register capabilities of their own."""
+        for name in self.available:
+            self.experiment(name)
         return probe.probe()
 
     @cached_property

@@ -14,6 +14,7 @@ from benchpaper.results import file_digest
 
 GATHERED = "exhibits.tex"
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
+COMMENT = re.compile(r"(?<!\\)%")
 KIND = {
     "result": "number", "resultci": "number", "resultblocks": "number",
     "exhibitfigure": "figure", "exhibittable": "table",
@@ -70,7 +71,8 @@ def gather(project, site, source, experiments):
 
 def _check_fresh(manifest, results):
     for about in manifest["files"].values():
-        if file_digest(results / about["path"]) != about["sha256"]:
+        path = results / about["path"]
+        if not path.exists() or file_digest(path) != about["sha256"]:
             raise PaperError(
                 f"the exhibits of {manifest['notebook']} are stale: {about['path']} has changed since; "
                 "run ./reproduce figures"
@@ -111,7 +113,7 @@ def check_uses(paper, exhibits):
     file and line of the first that is not."""
     for path in sorted(Path(paper).rglob("*.tex")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            for macro, name in USES.findall(line.split("%")[0] if not line.startswith("%") else ""):
+            for macro, name in USES.findall(COMMENT.split(line)[0]):
                 where = f"{path.relative_to(paper.parent)}:{number}"
                 _check_use(where, KIND[macro], name, exhibits)
 

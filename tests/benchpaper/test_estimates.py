@@ -174,7 +174,7 @@ def test_all_samples_of_a_cell_can_be_drawn(measured):
     (lambda r: r.estimate("latency", **PIPE_1), 'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
     (lambda r: r.estimate("latency_us", way="pip", size_bytes=1), 'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
     (lambda r: r.summary("latency_us", size_bytes=[1, 2]), 'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
-    (lambda r: r.estimate("latency_us", size=1), 'toy/pipe: no factor "size"; did you mean "size_bytes"?'),
+    (lambda r: r.estimate("latency_us", size_byte=1), 'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
     (lambda r: r.estimate("latency_us", way="pipe"), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
     (lambda r: r.estimate("latency_us"), "toy/pipe: 6 cells have {}; say which way and size_bytes"),
     (lambda r: r.estimate("latency_us", twin=True, way="socket", size_bytes=1),

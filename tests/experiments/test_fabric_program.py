@@ -47,6 +47,11 @@ def sanitized(tmp_path_factory):
     return ucx.build(SOURCE, tmp_path_factory.mktemp("sanitized") / "fabric", SANITIZE)
 
 
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    return ucx.build_bind_to(tmp_path_factory.mktemp("shim") / "bind_to.so")
+
+
 @pytest.fixture
 def host(tmp_path):
     return LocalHost(folder=tmp_path)
@@ -232,12 +237,12 @@ def agrees(ratio):
 
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
-def test_agrees_with_ucx_perftest(host, binary, cell):
-    assert agrees(ucx.control_ratio(host, host, binary, *cell, ITERATIONS))
+def test_agrees_with_ucx_perftest(host, binary, shim, cell):
+    assert agrees(ucx.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
 
 @pytest.mark.parametrize("change", [NOT_HALVED, POSTING_ONLY], ids=["not halved", "posting only"])
-def test_a_wrong_loop_fails_the_control(host, tmp_path, change):
+def test_a_wrong_loop_fails_the_control(host, shim, tmp_path, change):
     text = SOURCE.read_text()
     for old, new in change:
         assert text.count(old) == 1, old
@@ -245,12 +250,12 @@ def test_a_wrong_loop_fails_the_control(host, tmp_path, change):
     source = tmp_path / "wrong.c"
     source.write_text(text)
     wrong = ucx.build(source, tmp_path / "wrong")
-    assert not agrees(ucx.control_ratio(host, host, wrong, "posix", "put", 4096, ITERATIONS, pairs=3))
+    assert not agrees(ucx.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3))
 
 
-def test_the_control_listens_on_the_given_address_only(host, tmp_path):
+def test_the_control_listens_on_the_given_address_only(host, shim):
     port = host.free_port()
-    variables = {**ucx.environment("posix"), "LD_PRELOAD": str(ucx._build_bind_to(host)), "BIND_TO": "127.0.0.1"}
+    variables = {**ucx.environment("posix"), "LD_PRELOAD": str(shim), "BIND_TO": "127.0.0.1"}
     with host.start([ucx.folder() / "bin" / "ucx_perftest", "-p", port], env=variables):
         for _ in range(100):
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

@@ -67,14 +67,14 @@ experiment = Experiment(
 )  # fmt: skip
 
 NEEDS = {
-    "null": [], "posix": ["shm"], "sysv": ["shm"], "cma": ["cma"], "tcp": ["loopback"], "rc": ["rdma"], "dc": ["rdma"],
+    "null": [], "posix": ["shm"], "sysv": ["shm"], "cma": ["cma"], "tcp": ["loopback"], "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
 }  # fmt: skip
 
 
 @experiment.valid
 def valid(cell):
     if cell.transport == "null":  # the loop's floor does not depend on what is not done
-        return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == ("get", 8, 1, LOOP)
+        return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == ("get", 4 * KIB, 1, LOOP)
     if cell.tool == PERFTEST and (cell.size_bytes != 4 * KIB or cell.outstanding > 1):
         return False
     if cell.outstanding > 1 and cell.size_bytes not in BANDWIDTH_SIZES:
@@ -95,6 +95,7 @@ def tools():
 @experiment.build
 def build(folder):
     ucx.build(Path(__file__).with_name("fabric.c"), folder / "fabric")
+    ucx.build_bind_to(folder / "bind_to.so")
 
 
 @experiment.trial
@@ -137,7 +138,7 @@ def floor(cell, site, samples):
 
 def control(cell, site, samples):
     found = ucx.perftest(
-        site.server, site.client, cell.transport, cell.operation, cell.size_bytes,
+        site.server, site.client, site.programs / "bind_to.so", cell.transport, cell.operation, cell.size_bytes,
         cell.outstanding, samples, site.counts.warmup,
     )  # fmt: skip
     return {

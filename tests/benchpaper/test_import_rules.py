@@ -1,0 +1,154 @@
+"""Who may import whom (DESIGN.md, section 2), read from the syntax trees of all code and notebooks."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STARTING = {"subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process"}
+STARTING_CALLS = {
+    "os": {"system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp", "kill", "killpg"},
+    "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
+}
+QUIET_MAGICS = {"matplotlib", "config"}
+# What a notebook may use of the framework: the steps that read results, none that measure.
+READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "stats", "style", "verdicts"}
+
+
+def violations(root):
+    """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
+    found = []
+    for path in sorted([*root.glob("src/**/*.py"), *root.glob("experiments/**/*.py"), *root.glob("analysis/**/*.py"), *root.glob("analysis/**/*.ipynb")]):
+        where = path.relative_to(root)
+        room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
+        source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
+        found += [f"{where}: {what}" for what in _of_room(room, ast.parse(source), where)]
+    return found
+
+
+def _of_room(room, tree, where):
+    modules = sorted(set(_imported(tree, where)))
+    tops = {module.split(".")[0] for module in modules}
+    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[room]
+    yield from (f"imports {top}" for top in sorted(tops & forbidden))
+    if room == "analysis":
+        yield from (f"imports {module}, which starts things" for module in modules if STARTING & set(_prefixes(module)))
+        yield from (f"imports {module}, which measures" for module in modules if _measures(module))
+        yield from (f"calls {call}" for call in _starting_calls(tree))
+
+
+def _prefixes(module):
+    parts = module.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+def _measures(module):
+    parts = module.split(".")
+    return parts[0] == "benchpaper" and len(parts) > 1 and parts[1] not in READING
+
+
+def _imported(tree, where):
+    """Yield the full names of all modules that are imported, wherever in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = where.parts[: -node.level] if node.level else ()
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            names = [alias.name for alias in node.names]
+            # `from benchpaper import stats` names modules; from a module, it names what is in it
+            yield from (f"{base}.{name}" for name in names) if base in ("benchpaper", "os", "asyncio", "concurrent") else [base]
+        elif isinstance(node, ast.Call) and _name(node.func) in ("__import__", "import_module", "importlib.import_module"):
+            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+
+
+def _starting_calls(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module, name = node.value.id, node.attr
+            if name in STARTING_CALLS.get(module, ()) or module == "os" and name.startswith(("exec", "spawn")):
+                yield f"{module}.{name}"
+        elif isinstance(node, ast.Call) and _name(node.func).startswith("get_ipython()."):
+            first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if first not in QUIET_MAGICS:
+                yield f"{_name(node.func)} {first}"
+        elif isinstance(node, ast.ImportFrom) and node.module in STARTING_CALLS:
+            yield from (f"{node.module}.{a.name}" for a in node.names if a.name in STARTING_CALLS[node.module] or a.name.startswith(("exec", "spawn")))
+
+
+def _name(node):
+    if isinstance(node, ast.Attribute):
+        return f"{_name(node.value)}.{node.attr}"
+    if isinstance(node, ast.Call):
+        return f"{_name(node.func)}()"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _notebook_source(path):
+    """Return a notebook's code, magics and shell lines turned into the calls that they are."""
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+    return "\n".join(TransformerManager().transform_cell("".join(cell["source"])) for cell in cells)
+
+
+# --- the rules hold --------------------------------------------------------------------------
+
+def test_every_room_keeps_to_its_own():
+    assert violations(ROOT) == []
+
+
+def test_the_check_sees_the_code_that_there_is():
+    assert len(list(ROOT.glob("src/**/*.py"))) >= 20 and list(ROOT.glob("experiments/**/experiment.py"))
+
+
+# --- and the check can fail ------------------------------------------------------------------
+
+BROKEN = [
+    ("src/benchpaper/a.py", "import experiments.systems", "imports experiments"),
+    ("src/benchpaper/hosts/a.py", "def f():\n    from analysis import claims", "imports analysis"),
+    ("src/benchpaper/a.py", "import importlib\nimportlib.import_module('experiments.systems')", "imports experiments"),
+    ("experiments/a/b/experiment.py", "from analysis import claims", "imports analysis"),
+    ("analysis/claims.py", "from experiments.systems import ucx", "imports experiments"),
+    ("analysis/claims.py", "import subprocess", "imports subprocess, which starts things"),
+    ("analysis/claims.py", "def f():\n    from multiprocessing import Pool", "imports multiprocessing, which starts things"),
+    ("analysis/claims.py", "from concurrent.futures.process import ProcessPoolExecutor",
+     "imports concurrent.futures.process, which starts things"),
+    ("analysis/claims.py", "import os\nos.system('ls')", "calls os.system"),
+    ("analysis/claims.py", "import os\nos.execvp('ls', ['ls'])", "calls os.execvp"),
+    ("analysis/claims.py", "from os import popen", "calls os.popen"),
+    ("analysis/claims.py", "from benchpaper.hosts.local import LocalHost", "imports benchpaper.hosts.local, which measures"),
+    ("analysis/claims.py", "from benchpaper import stats, trial", "imports benchpaper.trial, which measures"),
+    ("analysis/a.ipynb", "import experiments", "imports experiments"),
+    ("analysis/a.ipynb", "x = 1\n!ls", "calls get_ipython().system ls"),
+    ("analysis/a.ipynb", "%%bash\nls", "calls get_ipython().run_cell_magic bash"),
+    ("analysis/a.ipynb", "%run other.py", "calls get_ipython().run_line_magic run"),
+]  # fmt: skip
+
+
+def write(root, name, text):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".ipynb":
+        cells = [{"cell_type": "markdown", "source": "!not code"}, {"cell_type": "code", "source": text.splitlines(keepends=True)}]
+        text = json.dumps({"cells": cells})
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("name, text, what", BROKEN, ids=[text for _, text, _ in BROKEN])
+def test_a_violation_is_found_and_placed(tmp_path, name, text, what):
+    write(tmp_path, name, text)
+    assert violations(tmp_path) == [f"{name}: {what}"]
+
+
+@pytest.mark.parametrize("name, text", [
+    ("src/benchpaper/a.py", "import subprocess, os\nfrom benchpaper import trial\nfrom . import experiments_of_mine"),
+    ("experiments/a/b/experiment.py", "import subprocess, numpy\nfrom experiments.systems import ucx\nfrom benchpaper.spec import Experiment\nfrom . import x"),
+    ("analysis/claims.py", "import os, numpy\nfrom benchpaper import stats\nfrom benchpaper.estimates import load\nos.environ['X']; os.path.join('a')"),
+    ("analysis/a.ipynb", "%matplotlib inline\nfrom benchpaper.exhibits import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
+])  # fmt: skip
+def test_what_is_allowed_is_no_violation(tmp_path, name, text):
+    write(tmp_path, name, text)
+    assert violations(tmp_path) == []

@@ -1,0 +1,175 @@
+"""From exhibits to the paper: stale or undeclared ones are refused by name, missing ones are typeset as missing."""
+
+import json
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from benchpaper import typeset
+from benchpaper.exhibits import Exhibits
+from benchpaper.results import OBSERVATIONS
+from benchpaper.typeset import PaperError
+
+PIPE_1 = dict(way="pipe", size_bytes=1)
+
+
+@pytest.fixture
+def project(make_project, measured_project, measured):
+    """A project with a copy of the measured results and the exhibits of one notebook."""
+    made = make_project({})
+    shutil.copytree(measured_project.results("local", "quick"), made.results("local", "quick"), ignore=shutil.ignore_patterns("blocks", "journal", "failed"))
+    exhibits = Exhibits(measured, made.build("local", "quick") / "exhibits" / "toy_pipe")
+    exhibits.number("pipe-1", measured.estimate("latency_us", **PIPE_1))
+    exhibits.number("nic-1", measured.estimate("latency_us", way="nic", size_bytes=1))
+    summary = measured.summary("latency_us", way="pipe")
+    exhibits.table("by-size", pd.DataFrame({"size_b": [1, 4096], "µs": summary.estimates}), [summary])
+    exhibits.figure("nic-figure", lambda frame: None, measured.summary("latency_us", way="nic"))
+    return made
+
+
+def second_notebook(project, measured, name):
+    exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_two")
+    exhibits.number(name, measured.estimate("latency_us", **PIPE_1))
+    path = project.build("local", "quick") / "exhibits" / "toy_two" / "exhibits.json"
+    found = json.loads(path.read_text())
+    path.write_text(json.dumps({**found, "experiment": "toy/two", "notebook": "analysis/toy_two.ipynb"}))
+
+
+def gather(project, *experiments):
+    return typeset.gather(project, "local", "quick", experiments or ["toy/pipe"])
+
+
+# --- gathering -------------------------------------------------------------------------------
+
+def test_exhibits_are_gathered_into_one_file_of_declarations(project, measured):
+    lines = gather(project).read_text().splitlines()
+    estimate = measured.estimate("latency_us", **PIPE_1)
+    value = str(estimate).split(" [")[0].replace(" ", r"\,").replace("µ", r"\textmu{}")
+    assert rf"\bpnumber{{pipe-1}}{{{value}}}{{{estimate.interval_text().strip()}}}{{5}}" in lines
+    assert r"\bpmissing{nic-1}{needs rdma}" in lines and r"\bpmissing{nic-figure}{needs rdma}" in lines
+    assert r"\bptable{by-size}{exhibits/toy_pipe/by-size.tex}" in lines
+    assert r"\bpsource{results of site local, scale quick, 5 blocks}" in lines
+    assert any(line.startswith(r"\bpsite{cpu}{") for line in lines) and r"\bpsite{blocks}{5}" in lines
+    assert [path.name for path in project.build("local", "quick").iterdir() if path.is_file()] == ["exhibits.tex"]
+
+
+def test_only_the_chosen_experiments_are_gathered(project, measured):
+    second_notebook(project, measured, "second")
+    assert r"\bpnumber{second}" not in gather(project).read_text()
+    assert r"\bpnumber{second}" in gather(project, "toy/pipe", "toy/two").read_text()
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()])
+def test_a_stale_manifest_is_refused_and_the_old_file_is_kept(project, change):
+    before = gather(project).read_bytes()
+    change(project.results("local", "quick") / "toy/pipe" / OBSERVATIONS)
+    with pytest.raises(PaperError) as refused:
+        gather(project)
+    assert str(refused.value) == (
+        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; run ./reproduce figures"
+    )
+    assert (project.build("local", "quick") / "exhibits.tex").read_bytes() == before
+
+
+def test_two_notebooks_that_save_one_name_are_refused(project, measured):
+    second_notebook(project, measured, "pipe-1")
+    with pytest.raises(PaperError) as refused:
+        gather(project, "toy/pipe", "toy/two")
+    assert str(refused.value) == (
+        'exhibit "pipe-1" is saved by both analysis/toy_pipe.ipynb and analysis/toy_two.ipynb; rename one'
+    )
+
+
+# --- what the paper uses ---------------------------------------------------------------------
+
+def check(project, text):
+    (project.paper / "sections").mkdir(exist_ok=True)
+    (project.paper / "sections" / "one.tex").write_text(text)
+    typeset.check_uses(project.paper, typeset.all_exhibits(project.build("local", "quick")))
+
+
+@pytest.mark.parametrize("text", [
+    r"\result{pipe-1} and \resultci{pipe-1} over \resultblocks{pipe-1} blocks, \result{nic-1}",
+    r"\exhibittable{by-size} \exhibitfigure{nic-figure}",
+    "% \\result{no-such}\ntext % \\result{no-such}",
+    r"\results{no-such} \resultof{x}",
+])  # fmt: skip
+def test_declared_exhibits_used_as_what_they_are_pass(project, text):
+    check(project, text)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("\n\nabout \\result{pipe-2} long",
+     'paper/sections/one.tex:3: number "pipe-2" is not declared by any notebook; did you mean "pipe-1"?; save it in a notebook under this name, or take it out'),
+    (r"\exhibitfigure{latency}",
+     'paper/sections/one.tex:1: figure "latency" is not declared by any notebook; save it in a notebook under this name, or take it out'),
+    (r"50\,\% of \result{xyz}",
+     'paper/sections/one.tex:1: number "xyz" is not declared by any notebook; save it in a notebook under this name, or take it out'),
+    (r"\exhibittable{pipe-1}", 'paper/sections/one.tex:1: "pipe-1" is a number, but is used as a table'),
+    (r"\resultci{by-size}", 'paper/sections/one.tex:1: "by-size" is a table, but is used as a number'),
+    ("\\result{pipe-1}\n\\result{nic-figure}", 'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
+])  # fmt: skip
+def test_an_undeclared_or_misused_exhibit_is_placed_by_file_and_line(project, text, message):
+    with pytest.raises(PaperError) as refused:
+        check(project, text)
+    assert str(refused.value) == message
+
+
+def test_the_check_comes_before_latex(project):
+    gather(project)
+    (project.paper / "main.tex").write_text(r"\result{pipe-2}")
+    with pytest.raises(PaperError, match='^paper/main.tex:1: number "pipe-2" is not declared'):
+        typeset.typeset(project, "local", "quick")
+    assert not (project.build("local", "quick") / "latex").exists()
+
+
+# --- LaTeX -----------------------------------------------------------------------------------
+
+PAPER = r"""
+\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage{textcomp,booktabs,benchpaper}
+\input{exhibits.tex}
+\begin{document}
+\sourcebanner
+
+Pipe: \resultci{pipe-1}. NIC: \result{nic-1}.
+
+\exhibittable{by-size} \exhibitfigure{nic-figure}
+\end{document}
+"""
+
+
+@pytest.fixture
+def sty(project, pytestconfig):
+    shutil.copy(pytestconfig.rootpath / "paper" / "benchpaper.sty", project.paper)
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
+def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, sty):
+    gather(project)
+    (project.paper / "main.tex").write_text(PAPER)
+    pdf = typeset.typeset(project, "local", "quick")
+    assert pdf == project.build("local", "quick") / "paper.pdf" and pdf.read_bytes().startswith(b"%PDF")
+    assert sorted(path.name for path in project.paper.iterdir()) == ["benchpaper.sty", "main.tex"]
+    if shutil.which("pdftotext"):
+        text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
+        assert "not measured here: needs rdma" in text and "results of site local, scale quick, 5 blocks" in text
+        assert measured.estimate("latency_us", **PIPE_1).interval_text().strip() in text
+    (project.paper / "main.tex").write_text(PAPER.replace("Pipe:", r"\nosuchmacro"))
+    with pytest.raises(PaperError) as refused:
+        typeset.typeset(project, "local", "quick")
+    assert str(refused.value).startswith("LaTeX failed: ./main.tex:9: Undefined control sequence")
+    assert "the whole log is build/local-quick/latex/main.log" in str(refused.value)
+    assert pdf.exists()  # the old one is kept
+
+
+def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_path):
+    gather(project)
+    (project.paper / "main.tex").write_text("x")
+    (tmp_path / "git").symlink_to(shutil.which("git"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"):
+        typeset.typeset(project, "local", "quick")
