@@ -1,5 +1,6 @@
 """A small project with a real experiment: what a message through a pipe costs. It measures, quickly and truly."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -88,12 +89,10 @@ def pipe_project(make_project):
 
 
 @pytest.fixture
-def benchpaper(tmp_path):
+def run_benchpaper():
     """Return `call(project, *words)`: run the command line in a project, as a user does."""
 
     def call(project, *words, timeout=120, **environment):
-        import os
-
         command = [str(Path(sys.executable).with_name("benchpaper")), *map(str, words)]
         env = {**os.environ, "COLUMNS": "200", **environment}
         return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=timeout)

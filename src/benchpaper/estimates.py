@@ -3,7 +3,7 @@
 Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per cell and block.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,11 @@ class Estimate:
             return f"not measured here: {self.missing}"
         failed = f", {self.failed} failed" if self.failed else ""
         return f"{with_unit(self.value, self.unit)}{self.interval_text()} (n = {self.n}{failed})"
+
+    def scaled(self, factor, unit):
+        """Return the same estimate in another unit: all values times `factor`."""
+        scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
+        return replace(self, unit=unit, **scaled)
 
     def interval_text(self):
         """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
@@ -180,7 +185,10 @@ class Results:
         if not self.described["twin"]:
             return Estimate(None, None, None, 0, "%", metric, (), "the experiment declares no twin")
         pair = [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
-        frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
+        try:
+            frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
+        except NotEnough as reason:
+            return Estimate(None, None, None, 0, "%", metric, tuple(pair), str(reason))
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if len(both) < stats.MIN_BLOCKS:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {len(both)}"

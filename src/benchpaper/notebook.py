@@ -6,6 +6,7 @@ from pathlib import Path
 from benchpaper.errors import UserError
 from benchpaper.exhibits import MANIFEST
 from benchpaper.project import slug
+from benchpaper.redact import Redactor
 
 KERNEL_TIMEOUT_S = 600
 
@@ -53,13 +54,31 @@ def _execute(project, notebook, executed, parameters):
             execution_timeout=KERNEL_TIMEOUT_S,
         )  # fmt: skip
     except PapermillExecutionError as error:
+        redact(part, Redactor(project.root))
         part.replace(failed)
         raise NotebookError(
             f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: {error.evalue}; "
             f"the traceback is in {_named(project, failed)}"
         ) from None
+    redact(part, Redactor(project.root))
     part.replace(executed)
     failed.unlink(missing_ok=True)
+
+
+def redact(path, redactor):
+    """Take this machine's paths out of an executed notebook: from papermill's own notes, texts and tracebacks."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    notes = notebook.metadata.get("papermill", {})
+    for name in ("input_path", "output_path"):
+        notes.pop(name, None)
+    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
+        if "text" in output:
+            output["text"] = redactor.text(output["text"])
+        if "traceback" in output:
+            output["traceback"] = [redactor.text(line) for line in output["traceback"]]
+    nbformat.write(notebook, path)
 
 
 def store(project, experiment):

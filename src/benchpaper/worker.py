@@ -57,8 +57,10 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
     read_end, write_end = os.pipe()
     found = Attempt(started=time.time())
     begin = time.monotonic()
+    parent = os.getpid()
     child = os.fork()
     if child == 0:
+        die_with_parent(parent)
         os.close(read_end)
         _work(experiment, cell, seed, scale, assigned, programs, scratch, write_end)
     os.close(write_end)
@@ -113,7 +115,6 @@ def descendants(pid):
 def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
     """The worker: never returns."""
     try:
-        die_with_parent()
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

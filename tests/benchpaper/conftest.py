@@ -64,13 +64,13 @@ def probed_once():
 def block_of(probed_once):
     """Return `make(project, ...)`: a `Block` on this machine. `present` adds capabilities to those found here."""
 
-    def make(project, name="toy/one", scale="smoke", number=0, seed=1, present=(), **options):
+    def make(project, name="toy/one", scale="smoke", number=0, seed=1, present=(), site="local", **options):
         probed = copy.deepcopy(probed_once)
         for capability in present:
             probed["capabilities"][capability]["present"] = True
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
-        return Block(project, experiment, plan, number, sites.load(project, "local"), probed, **options)
+        return Block(project, experiment, plan, number, sites.load(project, site), probed, **options)
 
     return make
 

@@ -128,19 +128,23 @@ def test_a_ratio_to_zero_says_that_there_is_none(measured):
     assert measured.estimate("bytes_moved", **PIPE_1).value == 0
 
 
-def test_the_noise_floor_is_that_of_the_twin(measured, measured_project):
-    floor = measured.noise_floor("latency_us")
+def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(measured, measured_project):
+    found = measured.noise_floor("latency_us")
     a, twin = (medians(measured_project, f"way=pipe size_bytes=1{end}") for end in ("", " twin"))
-    assert floor == stats.noise_floor([a[b] for b in range(5)], [twin[b] for b in range(5)])
+    floor = stats.noise_floor([a[b] for b in range(5)], [twin[b] for b in range(5)])
+    assert found.value == pytest.approx(100 * floor.smallest_difference) and (found.unit, found.n) == ("%", 5)
+    assert found.cells == ("way=pipe size_bytes=1", "way=pipe size_bytes=1 twin")
     pair = measured.ratio("latency_us", of=dict(twin=False), to=dict(twin=True), **PIPE_1)
-    assert floor.interval.estimate == pytest.approx(pair.value)
+    assert found.value == pytest.approx(100 * (max(pair.high, 1 / pair.low) - 1))
 
 
-def test_there_is_no_noise_floor_without_a_twin_or_below_five_blocks(measured):
+def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(measured):
+    assert measured.noise_floor("latency_us", q=0.999).missing.startswith("p99.9 needs 10,000 samples in each trial")
     measured.observation_df = measured.observation_df[measured.observation_df["block"] < 4]
-    assert measured.noise_floor("latency_us") is None
+    found = measured.noise_floor("latency_us")
+    assert found.value is None and found.missing == "a noise floor needs 5 blocks, and there are 4"
     measured.described["twin"] = None
-    assert measured.noise_floor("latency_us") is None
+    assert measured.noise_floor("latency_us").missing == "the experiment declares no twin"
 
 
 # --- summaries -------------------------------------------------------------------------------

@@ -9,8 +9,8 @@ from experiments.systems import ucx
 
 KIB = 1024
 LOOP, PERFTEST = "fabric", "ucx_perftest"
+WARM_UP = 10  # one operation in ten as many as are sampled goes before, untimed
 BANDWIDTH_SIZES = (4 * KIB, 256 * KIB)  # with more than one operation outstanding
-LARGE = 64 * KIB  # from here on fewer samples are taken: an operation takes a hundred times as long
 
 experiment = Experiment(
     title="Fabric latency and bandwidth",
@@ -55,14 +55,14 @@ experiment = Experiment(
     timeout_s=60,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.15, disk_mb=2, counts=dict(small=1_000, large=200, warmup=100),
+            blocks=2, trial_seconds=0.15, disk_mb=2, counts=dict(small=1_000, large=200, huge=20),
             size_bytes=[8, 4 * KIB], outstanding=[1, 16],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.15, disk_mb=5, counts=dict(small=4_000, large=500, warmup=500),
+            blocks=5, trial_seconds=0.15, disk_mb=5, counts=dict(small=4_000, large=1_000, huge=100),
             size_bytes=[8, 4 * KIB, 256 * KIB], outstanding=[1, 16],
         ),
-        full=Scale(blocks=15, trial_seconds=0.3, disk_mb=50, counts=dict(small=20_000, large=2_000, warmup=2_000)),
+        full=Scale(blocks=15, trial_seconds=0.3, disk_mb=50, counts=dict(small=20_000, large=4_000, huge=300)),
     ),
 )  # fmt: skip
 
@@ -100,7 +100,7 @@ def build(folder):
 
 @experiment.trial
 def trial(cell, site):
-    samples = site.counts.small if cell.size_bytes < LARGE else site.counts.large
+    samples = sample_count(cell, site.counts)
     if cell.tool == PERFTEST:
         yield control(cell, site, samples)
     elif cell.transport == "null":
@@ -109,12 +109,19 @@ def trial(cell, site):
         yield measurement(cell, site, samples)
 
 
+def sample_count(cell, counts):
+    """Fewer samples of large operations, which take a hundred to ten thousand times as long."""
+    if cell.size_bytes < 64 * KIB:
+        return counts.small
+    return counts.large if cell.size_bytes < 1024 * KIB else counts.huge
+
+
 def measurement(cell, site, samples):
     program = site.programs / "fabric"
     with ucx.Responder(site.server, program, cell.transport) as responder:
         found = ucx.measure(
             site.client, responder, program, cell.transport, cell.operation, cell.size_bytes, cell.outstanding,
-            samples, site.counts.warmup,
+            samples, samples // WARM_UP,
         )  # fmt: skip
     gigabytes = found["bytes_moved"] / 1e9
     return {
@@ -128,7 +135,7 @@ def measurement(cell, site, samples):
 
 
 def floor(cell, site, samples):
-    found = ucx.null(site.client, site.programs / "fabric", cell.outstanding, samples, site.counts.warmup)
+    found = ucx.null(site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP)
     return {
         "latency_us": found["samples_us"], "median_us": middle(found["samples_us"]),
         "timer_overhead_ns": found["timer_overhead_ns"],
@@ -139,7 +146,7 @@ def floor(cell, site, samples):
 def control(cell, site, samples):
     found = ucx.perftest(
         site.server, site.client, site.programs / "bind_to.so", cell.transport, cell.operation, cell.size_bytes,
-        cell.outstanding, samples, site.counts.warmup,
+        cell.outstanding, samples, samples // WARM_UP,
     )  # fmt: skip
     return {
         "median_us": found["median_us"], "bandwidth_gb_s": found["bandwidth_mb_s"] / 1e3,

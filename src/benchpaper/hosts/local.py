@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from benchpaper.hosts import CommandFailed, Completed, HostError
@@ -18,9 +19,12 @@ STOP_GRACE_S = 2.0
 POLL_S = 0.001
 
 
-def die_with_parent():
-    """Ask the kernel to kill this process when its parent's thread ends (prctl(2), PR_SET_PDEATHSIG)."""
+def die_with_parent(parent=None):
+    """Ask the kernel to kill this process when its parent's thread ends (prctl(2), PR_SET_PDEATHSIG). With the id of
+    the parent: end at once when that has ended already."""
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
 
 
 class LocalHost:
@@ -66,7 +70,7 @@ class LocalHost:
         try:
             return subprocess.Popen(
                 argv, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                text=True, errors="replace", process_group=0, preexec_fn=die_with_parent,
+                text=True, errors="replace", process_group=0, preexec_fn=partial(die_with_parent, os.getpid()),
             )  # fmt: skip
         except FileNotFoundError:
             raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
