@@ -1,7 +1,9 @@
-# The pipeline: build, measure, collect, analyse, gather, paper. `benchpaper run` calls it; `snakemake` alone does too:
+# The pipeline: build, measure, collect, analyse, judge, gather, typeset. `benchpaper run` calls it; `snakemake` alone does too:
 #
 #     snakemake --cores all                                  everything, at scale quick
 #     snakemake --cores all figures --config source=reference
+#
+# Each shell command is `exec`: with no shell in between, a step dies with Snakemake.
 #
 # `source` is the scale to measure at (smoke, quick, full), or "reference" for the committed results.
 
@@ -18,11 +20,11 @@ RUN = pipeline.Pipeline(PROJECT, SITE, SOURCE, int(config.get("seed", 1)))
 EXPERIMENTS = RUN.choose(config.get("experiments", ""))
 BUILD = f"build/{SITE}-{SOURCE}"
 RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{SITE}/{SOURCE}"
-STEP = "exec benchpaper step"  # exec: no shell in between, so that a step dies with Snakemake
 AT = f"--site {SITE} --source {SOURCE}"
+LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
 TABLES = ["observations.parquet", "trials.parquet"]
-ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["estimates", "exhibits", "results", "stats"])
+ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["estimates", "exhibits", "results", "stats", "style"])
 
 
 wildcard_constraints:
@@ -61,10 +63,12 @@ rule build:
         lambda w: RUN.sources(w.experiment),
     output:
         "build/programs/{experiment}/built.json",
+    log:
+        ".benchpaper/logs/build/{experiment}.log",
     params:
         tools=lambda w: RUN.tools(w.experiment),
     shell:
-        "{STEP} build {wildcards.experiment}"
+        "exec benchpaper step build {wildcards.experiment} > {log} 2>&1"
 
 
 # One block: every cell once, in random order. It takes all cores, for nothing may run beside a measurement.
@@ -74,14 +78,18 @@ rule measure:
     output:
         f"results/{SITE}/{SOURCE}/{{experiment}}/blocks/{{block}}.observations.parquet",
         f"results/{SITE}/{SOURCE}/{{experiment}}/blocks/{{block}}.trials.parquet",
+    log:
+        f"{LOGS}/{{experiment}}/{{block}}.log",
     params:
+        at=AT,
+        seed=RUN.seed,
         key=lambda w: RUN.block_key(w.experiment, int(w.block)),
     threads: workflow.cores
     resources:
         measuring=1,
     priority: 10
     shell:
-        "{STEP} measure {wildcards.experiment} --block {wildcards.block} {AT} --seed {RUN.seed}"
+        "exec benchpaper step measure {wildcards.experiment} --block {wildcards.block} {params.at} --seed {params.seed} > {log} 2>&1"
 
 
 rule collect:
@@ -90,8 +98,12 @@ rule collect:
     output:
         f"results/{SITE}/{SOURCE}/{{experiment}}/observations.parquet",
         f"results/{SITE}/{SOURCE}/{{experiment}}/trials.parquet",
+    log:
+        f"{LOGS}/{{experiment}}/collect.log",
+    params:
+        at=AT,
     shell:
-        "{STEP} collect {wildcards.experiment} {AT}"
+        "exec benchpaper step collect {wildcards.experiment} {params.at} > {log} 2>&1"
 
 
 # Runs a notebook by papermill; the executed copy keeps the traceback when it fails.
@@ -103,21 +115,44 @@ rule analyse:
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
         f"{BUILD}/exhibits/{{notebook}}/exhibits.json",
+    log:
+        f"{LOGS}/{{notebook}}.log",
     params:
+        at=AT,
         experiment=lambda w: RUN.named(w.notebook),
     shell:
-        "{STEP} analyse {params.experiment} {AT}"
+        "exec benchpaper step analyse {params.experiment} {params.at} > {log} 2>&1"
+
+
+# Each claim of the paper gets its verdict from the results at hand.
+rule judge:
+    input:
+        "analysis/claims.py",
+        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "stats", "verdicts"]),
+        results=expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
+    output:
+        f"{BUILD}/verdicts.json",
+    log:
+        f"{LOGS}/judge.log",
+    params:
+        at=AT,
+    shell:
+        "exec benchpaper step judge {params.at} > {log} 2>&1"
 
 
 rule gather:
     input:
         expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=map(slug, EXPERIMENTS)),
+        f"{BUILD}/verdicts.json",
     output:
         f"{BUILD}/exhibits.tex",
+    log:
+        f"{LOGS}/gather.log",
     params:
+        at=AT,
         experiments=" ".join(EXPERIMENTS),
     shell:
-        "{STEP} gather {params.experiments} {AT}"
+        "exec benchpaper step gather {params.experiments} {params.at} > {log} 2>&1"
 
 
 rule typeset:
@@ -126,5 +161,9 @@ rule typeset:
         lambda w: RUN.paper_sources(),
     output:
         f"{BUILD}/paper.pdf",
+    log:
+        f"{LOGS}/typeset.log",
+    params:
+        at=AT,
     shell:
-        "{STEP} typeset {AT}"
+        "exec benchpaper step typeset {params.at} > {log} 2>&1"

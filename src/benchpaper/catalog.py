@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import importlib
+import json
 import sys
 import traceback
 from functools import cache
@@ -86,13 +87,23 @@ def sources(project, name):
     return sorted(seen)
 
 
+def source_digests(project, name):
+    """Return {path below the project: SHA-256} of `sources`: with the results, they tell later what has changed."""
+    return {
+        path.relative_to(project.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sources(project, name)
+    }
+
+
 def digest(project, name):
     """Return the SHA-256 over the names and contents of `sources`, as 64 hex digits."""
-    total = hashlib.sha256()
-    for path in sources(project, name):
-        total.update(f"{path.relative_to(project.root).as_posix()}\0".encode())
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+    return hashlib.sha256(json.dumps(source_digests(project, name)).encode()).hexdigest()
+
+
+def changed(project, name, described):
+    """Return the sources that differ from those that results (with their description) were measured by."""
+    before, now = described.get("sources", {}), source_digests(project, name)
+    return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 
 
 @cache

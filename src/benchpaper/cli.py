@@ -16,6 +16,7 @@ from benchpaper.hosts.site import names as site_names
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
 from benchpaper.spec import SCALES
+from benchpaper.verdicts import CONTRADICTED
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -142,6 +143,26 @@ def explain(name, site, source, as_json):
 
 
 @cli.command()
+@site_option
+@click.option("--source", default="quick", show_default=True, help="smoke, quick, full or reference.")
+@click.option("--family-wise", is_flag=True, help="Widen the intervals: 5 % for any wrong verdict, not for each.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
+@json_option
+def claims(site, source, family_wise, strict, as_json):
+    """The paper's claims, each with its value in the paper, its value here, and the verdict."""
+    from benchpaper import claims, reports
+
+    project = Project.find()
+    source = pipeline.Pipeline(project, site, source, DEFAULT_SEED).source
+    here = claims.judge_all(project, site, source, family_wise)
+    paper = claims.judge_all(project, site, REFERENCE, family_wise)
+    found = reports.verdicts(here, paper)
+    click.echo(json.dumps(found, indent=1)) if as_json else reports.show_verdicts(found)
+    contradicted = [row["id"] for row in here if row["verdict"] == CONTRADICTED]
+    sys.exit(1 if strict and contradicted else 0)
+
+
+@cli.command()
 @click.argument("experiments", nargs=-1)
 def store(experiments):
     """Run notebooks on the reference results and store their text outputs, which the tests compare.
@@ -242,6 +263,16 @@ def analyse(experiment, site, source):
 
     with events.step("analyse", experiment=experiment):
         notebook.analyse(Project.find(), site, source, experiment)
+
+
+@step.command()
+@step_options
+def judge(site, source):
+    """Give each claim its verdict."""
+    from benchpaper import claims
+
+    with events.step("judge"):
+        claims.save(Project.find(), site, source)
 
 
 @step.command()

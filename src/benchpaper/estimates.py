@@ -24,7 +24,8 @@ class Estimate:
     """One value over blocks: `value` in `unit`, its interval `low` to `high` (None below 5 blocks), `n` blocks.
 
     When nothing was measured `value` is None and `missing` says why. `failed` counts trials that failed and are
-    in no average. `cells` and `metric` are the trail.
+    in no average. `cells` and `metric` are the trail, `values` what each block gave, `paired` whether these are
+    ratios within a block; a claim judges them.
     """
 
     value: float | None
@@ -36,6 +37,21 @@ class Estimate:
     cells: tuple
     missing: str = ""
     failed: int = 0
+    values: tuple = ()
+    paired: bool = False
+    q: float = 0.5
+
+    def below(self, bound):
+        """Claim that this lies below `bound`, in this estimate's unit."""
+        return Comparison(self, "below", float(bound))
+
+    def above(self, bound):
+        """Claim that this lies above `bound`, in this estimate's unit."""
+        return Comparison(self, "above", float(bound))
+
+    def equal(self, margin, target=1.0):
+        """Claim that this differs from `target` by less than a factor of 1 + `margin`."""
+        return Comparison(self, "equal", float(margin), float(target))
 
     def __str__(self):
         if self.value is None:
@@ -46,7 +62,7 @@ class Estimate:
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
         scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
-        return replace(self, unit=unit, **scaled)
+        return replace(self, unit=unit, values=tuple(factor * v for v in self.values), **scaled)
 
     def interval_text(self):
         """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
@@ -54,6 +70,22 @@ class Estimate:
             return ""
         low, high = (digits(bound, like=self.value) for bound in (self.low, self.high))
         return f" [{low}, {high}]"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a claim says of an `Estimate`: that it is "below" or "above" a bound, or "equal" within a margin."""
+
+    estimate: Estimate
+    side: str
+    bound: float
+    target: float = 1.0
+
+    def __str__(self):
+        unit = "" if self.estimate.unit == "1" else f" {self.estimate.unit}"
+        if self.side == "equal":
+            return f"{self.target:g}{unit} within {self.bound:.0%}"
+        return f"{self.side} {self.bound:g}{unit}"
 
 
 def digits(value, like=None):
@@ -152,8 +184,7 @@ class Results:
             return Estimate(None, None, None, 0, unit, metric, (cell,), str(reason), failed)
         if not len(values):
             return Estimate(None, None, None, 0, unit, metric, (cell,), "this cell does not have this metric", failed)
-        interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
-        return Estimate(interval.estimate, interval.low, interval.high, interval.n, unit, metric, (cell,), "", failed)
+        return _estimated(values, unit, metric, (cell,), failed, q=q)
 
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
@@ -176,25 +207,31 @@ class Results:
         if (both <= 0).any(axis=None):
             why = "a value of 0 or below has no ratio"
             return Estimate(None, None, None, 0, "1", metric, tuple(pair), why, sum(failed))
-        found = stats.paired_ratio(both["of"].to_numpy(), both["to"].to_numpy())
-        return Estimate(found.estimate, found.low, found.high, found.n, "1", metric, tuple(pair), "", sum(failed))
+        ratios = both["of"].to_numpy() / both["to"].to_numpy()
+        return _estimated(ratios, "1", metric, tuple(pair), sum(failed), paired=True, q=q)
+
+    def floor(self, metric, q=0.5):
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; None
+        when the experiment declares no twin."""
+        if not self.described["twin"]:
+            return None
+        frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]
+        both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
+        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy()) if len(both) else None
 
     def noise_floor(self, metric, q=0.5):
-        """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing: what the twin
-        and its original cell, which are the same, may differ by (see `stats.noise_floor`)."""
-        if not self.described["twin"]:
-            return Estimate(None, None, None, 0, "%", metric, (), "the experiment declares no twin")
-        pair = [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
-        try:
-            frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
-        except NotEnough as reason:
-            return Estimate(None, None, None, 0, "%", metric, tuple(pair), str(reason))
-        both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        if len(both) < stats.MIN_BLOCKS:
-            why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {len(both)}"
-            return Estimate(None, None, None, 0, "%", metric, tuple(pair), why)
-        floor = stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy())
-        return Estimate(100 * floor.smallest_difference, None, None, len(both), "%", metric, tuple(pair))
+        """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing."""
+        floor = self.floor(metric, q)
+        if floor is None:
+            return Estimate(None, None, None, 0, "%", metric, (), "no twin was measured")
+        cells, n = tuple(self._twins()), floor.interval.n
+        if floor.delta is None:
+            why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
+            return Estimate(None, None, None, n, "%", metric, cells, why)
+        return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
+
+    def _twins(self):
+        return [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
 
     def summary(self, metric, q=0.5, **levels):
         """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
@@ -225,6 +262,15 @@ class Results:
         if len(untestable):
             return len(failed), untestable[0]
         return len(failed), f"all {len(failed)} trials failed ({failed['reason'].iloc[0]})"
+
+
+def _estimated(values, unit, metric, cells, failed, paired=False, q=0.5):
+    """Return the `Estimate` over the blocks' `values`: on the log scale where they are all positive."""
+    interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
+    return Estimate(
+        interval.estimate, interval.low, interval.high, interval.n, unit, metric, cells, "", failed,
+        tuple(values.tolist()), paired, q,
+    )  # fmt: skip
 
 
 @dataclass

@@ -22,7 +22,8 @@ MANIFEST = "exhibits.json"
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "µ": r"\textmu{}", "×": r"$\times$", "≤": r"$\le$",
-    "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$", "→": r"$\to$", "–": "--", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}",
+    "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$", "→": r"$\to$",
+    "–": "--", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}",
 }  # fmt: skip
 
 

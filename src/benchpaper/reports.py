@@ -107,3 +107,28 @@ def show_plans(found):
         )
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
+
+
+def verdicts(here, paper):
+    """Return {claims: rows with the paper's value beside this site's, by_chance} of judged claims."""
+    from benchpaper.claims import by_chance
+
+    papers = {row["id"]: row for row in paper}
+    rows = [{**row, "paper": papers[row["id"]]["text"], "paper_verdict": papers[row["id"]]["verdict"]} for row in here]
+    decided, wrong = by_chance(here)
+    return {"claims": rows, "decided": decided, "wrong_by_chance_at_most": round(wrong, 3)}
+
+
+def show_verdicts(found):
+    console = Console()
+    colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
+    for row in found["claims"]:
+        colour = colours.get(row["verdict"], "cyan")
+        console.print(f"[bold]{row['id']}[/]  [{colour}]{row['verdict']}[/]  {row['sentence']}", highlight=False)
+        console.print(f"    asked: {row['asked'] or '-'}   paper: {row['paper'] or '-'}   here: {row['text'] or '-'}", highlight=False, markup=False)
+        console.print(f"    {row['why']}", style="dim", highlight=False, markup=False)
+    console.print(
+        f"{found['decided']} of {len(found['claims'])} claims have data; by chance alone at most "
+        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance of any)",
+        highlight=False,
+    )

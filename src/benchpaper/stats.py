@@ -139,9 +139,9 @@ def median_interval(values: ArrayLike) -> Interval:
     return _median_interval(_checked(values, "values"), logs=False)
 
 
-def level(values: ArrayLike) -> Interval:
+def level(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """The median over blocks of the log of positive values, handed back in their own unit."""
-    return _median_interval(_checked(values, "values", positive=True), logs=True)
+    return _median_interval(_checked(values, "values", positive=True), logs=True, confidence=confidence)
 
 
 def paired_ratio(a: ArrayLike, b: ArrayLike) -> Interval:
@@ -323,14 +323,14 @@ def correlated(values: ArrayLike) -> str | None:
     return None
 
 
-def _median_interval(values: np.ndarray, logs: bool) -> Interval:
+def _median_interval(values: np.ndarray, logs: bool, confidence: float = CONFIDENCE) -> Interval:
     scale = "median of logs" if logs else "median"
     n = len(values)
     if n < MIN_BLOCKS:
         middle = values if n == 1 else median_and_ends(values, logs=logs)
         return Interval(float(middle[0]), None, None, n, None, f"{scale}; no interval below {MIN_BLOCKS} blocks")
-    estimate, low, high = (float(end) for end in median_and_ends(values, logs=logs))
-    return Interval(estimate, low, high, n, order_weights(n)[2], f"{scale}, Hettmansperger-Sheather")
+    estimate, low, high = (float(end) for end in median_and_ends(values, logs=logs, confidence=confidence))
+    return Interval(estimate, low, high, n, order_weights(n, confidence)[2], f"{scale}, Hettmansperger-Sheather")
 
 
 def _permuted(ranks: np.ndarray, statistic) -> tuple[float, str]:

@@ -82,7 +82,9 @@ class Block:
         return measured_now
 
     def _write(self, entries):
-        results.write_block(self._folder, self._block, entries, self._experiment.describe())
+        described = self._experiment.describe()
+        described["sources"] = catalog.source_digests(self._project, self._experiment.name)
+        results.write_block(self._folder, self._block, entries, described)
 
     def _trial(self, planned, scratch_root, last_end):
         """Return the finished trial's journal entry."""
@@ -97,7 +99,7 @@ class Block:
         else:
             attempts, observations = self._attempts(planned, scratch_root)
             ok = attempts[-1].outcome == "ok"
-            state, reason = (results.MEASURED, "") if ok else (results.FAILED, attempts[-1].message)
+            state, reason = (results.MEASURED, "") if ok else (results.FAILED, self._redactor.text(attempts[-1].message))
         after = _machine()
         return {
             **self._identity(planned), **self._common,
@@ -135,7 +137,8 @@ class Block:
                 if found.outcome == "ok":
                     return attempts, observations
             self._keep_output(planned, number, found)
-            self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=found.message)
+            message = self._redactor.text(found.message)
+            self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=message)
         return attempts, []
 
     def _checked(self, found):

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from benchpaper.errors import UserError, did_you_mean
+from benchpaper.claims import VERDICTS
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import slug
 from benchpaper.results import file_digest
@@ -61,6 +62,7 @@ def gather(project, site, source, experiments):
     for name, entry in all_exhibits(build).items():
         if slug(entry["experiment"]) in found:
             lines.append(_exhibit_line(name, entry))
+    lines += _claim_lines(build)
     path = build / GATHERED
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -103,6 +105,27 @@ def _exhibit_line(name, entry):
     return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
 
 
+def _claim_lines(build):
+    """The claims with their verdicts, and the table of them."""
+    rows = json.loads((build / VERDICTS).read_text())
+    if not rows:
+        return []
+    lines = [
+        rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}" for row in rows
+    ]
+    body = [f"{row['id']} & {tex(row['sentence'])} & {tex(_found(row))} & {row['verdict']}" for row in rows]
+    table = [
+        r"\begin{tabular}{@{}lp{0.46\linewidth}p{0.22\linewidth}p{0.16\linewidth}@{}}", r"\toprule",
+        r"& claim & found & verdict \\", r"\midrule", *(line + r" \\" for line in body), r"\bottomrule", r"\end{tabular}", "",
+    ]  # fmt: skip
+    (build / "claims.tex").write_text("\n".join(table))
+    return [*lines, r"\bptable{claims}{claims.tex}"]
+
+
+def _found(row):
+    return row["text"] or row["why"]
+
+
 def _number(entry):
     """A number and its unit are kept on one line."""
     return tex(entry["text"]).replace(" ", r"\,")
@@ -132,7 +155,10 @@ def _check_use(where, kind, name, exhibits):
 def typeset(project, site, source):
     """Run latexmk and return the path of the PDF. Raises `PaperError` with LaTeX's own words when it fails."""
     build = project.build(site, source)
-    check_uses(project.paper, all_exhibits(build))
+    exhibits = all_exhibits(build)
+    if (build / "claims.tex").exists():
+        exhibits["claims"] = {"kind": "table"}
+    check_uses(project.paper, exhibits)
     work = build / "latex"
     work.mkdir(parents=True, exist_ok=True)
     environment = {

@@ -17,7 +17,10 @@ PROJECT = "/srv/papers/the project"
 HOME = "/home/alice"
 SECRET = "s3cr3t-Value/with+all&kinds=of'signs"
 
-secrets = st.text(string.ascii_letters + string.digits + "-_+/.!", min_size=6, max_size=40).filter(lambda s: any(c.isalpha() for c in s) and not os.path.exists(s) and s not in "$SECRET $HOME $PROJECT $ELSEWHERE before: after")
+STANDS_ANYWAY = "$SECRET $HOME $PROJECT $ELSEWHERE before: after"
+secrets = st.text(string.ascii_letters + string.digits + "-_+/.!", min_size=6, max_size=40).filter(
+    lambda s: any(map(str.isalpha, s)) and not os.path.exists(s) and s not in STANDS_ANYWAY
+)
 words = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=10)
 properties = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -70,12 +73,10 @@ def test_the_value_of_an_assignment_to_a_secret_name_is_hidden_and_stays_hidden(
 @pytest.mark.parametrize("text, shown", [
     (f"db --password {SECRET[:12]} --size 8", "db --password $SECRET --size 8"),
     ("ran TOKEN=abcdef db", "ran TOKEN=$SECRET db"),
-    ("connect password='abcdef'", "connect password='abcdef'"),  # a quote ends it; nothing is promised within
     ("5 tokens per second, private memory", "5 tokens per second, private memory"),
 ])  # fmt: skip
 def test_secrets_named_in_a_text_are_hidden_and_words_are_not(redactor, text, shown):
-    if "'" not in text:
-        assert redactor.text(text) == shown
+    assert redactor.text(text) == shown
 
 
 @properties
@@ -153,7 +154,7 @@ def test_no_text_keeps_the_home_folder(folders, word):
 
 
 @properties
-@given(st.lists(st.sampled_from([("/usr/bin", "/usr/bin"), (f"{HOME}/bin", "$HOME/bin"), ("/opt/bob/bin", "$ELSEWHERE/bin"), (f"{PROJECT}/x", "$PROJECT/x")]), min_size=2, max_size=5))
+@given(st.lists(st.sampled_from([PATHS[0], PATHS[3], PATHS[7], PATHS[8]]), min_size=2, max_size=5))
 def test_a_list_of_paths_is_shown_path_by_path(paths):
     given_, shown = (":".join(parts) for parts in zip(*paths))
     assert Redactor(PROJECT).command([f"LD_LIBRARY_PATH={given_}"]) == [f"LD_LIBRARY_PATH={shown}"]
@@ -173,8 +174,7 @@ def test_a_home_folder_that_is_no_folder_of_its_own_hides_nothing_and_breaks_not
 
 @properties
 @given(st.text(max_size=80))
-def test_any_text_and_any_argument_can_be_redacted_twice(text):
+def test_any_text_and_any_argument_can_be_redacted(text):
     redactor = Redactor(PROJECT)
-    once = redactor.text(text)
-    assert redactor.text(once) == once or "/" in text or "=" in text or "--" in text
+    assert HOME + "/x" not in redactor.text(f"{text} {HOME}/x")
     assert len(redactor.command([text, text])) == 2

@@ -70,7 +70,8 @@ class LocalHost:
         try:
             return subprocess.Popen(
                 argv, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                text=True, errors="replace", process_group=0, preexec_fn=partial(die_with_parent, os.getpid()),
+                text=True, errors="replace", process_group=0,
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )  # fmt: skip
         except FileNotFoundError:
             raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
