@@ -73,8 +73,8 @@ def _at(error, root):
 
 
 def sources(project, name):
-    """Return the files that decide what the experiment measures: its folder, and the modules below
-    experiments/ that it imports, directly or not."""
+    """Return the files that decide what the experiment measures: its folder, and the modules below experiments/ that
+    it imports, directly or not, each with the sources of the same name beside it (store.py and store.c)."""
     folder = project.experiments / name
     own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     seen, queue = set(own), [path for path in own if path.suffix == ".py"]
@@ -82,7 +82,7 @@ def sources(project, name):
         path = queue.pop()
         for found in _imports(project.root, path, path.stat().st_mtime_ns):
             if found not in seen:
-                seen.add(found)
+                seen.update([found, *(beside for beside in found.parent.glob(f"{found.stem}.*") if beside.is_file())])
                 queue.append(found)
     return sorted(seen)
 

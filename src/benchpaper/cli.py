@@ -315,8 +315,17 @@ def main():
         click.echo(f"benchpaper: {error.format_message()}", err=True)
         sys.exit(2)
     except OSError as error:
-        click.echo(f"benchpaper: {error.strerror}: {Path(error.filename or '').name}", err=True)
+        click.echo(f"benchpaper: {os_error(error)}", err=True)
         sys.exit(1)
+
+
+def os_error(error):
+    """Return an error of the operating system as one line with the next step."""
+    what = error.strerror or str(error)
+    where = f": {Path(error.filename).name}" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"{what}{where}; earlier results are intact: make room, and run the same command again to go on"
+    return f"{what}{where}"
 
 
 if __name__ == "__main__":

@@ -221,9 +221,12 @@ class Results:
 
     def noise_floor(self, metric, q=0.5):
         """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing."""
-        floor = self.floor(metric, q)
+        try:
+            floor = self.floor(metric, q)
+        except NotEnough as reason:
+            return Estimate(None, None, None, 0, "%", metric, tuple(self._twins()), str(reason))
         if floor is None:
-            return Estimate(None, None, None, 0, "%", metric, (), "no twin was measured")
+            return Estimate(None, None, None, 0, "%", metric, (), "the experiment declares no twin")
         cells, n = tuple(self._twins()), floor.interval.n
         if floor.delta is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"

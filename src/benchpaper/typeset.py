@@ -53,6 +53,7 @@ def gather(project, site, source, experiments):
     """Write exhibits.tex below the build folder from the manifests of `experiments`. Raises `PaperError` when a
     manifest was made from other results than those that lie there now."""
     build = project.build(site, source)
+    _forget_removed(project, build)
     found = {key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}}
     for manifest in found.values():
         _check_fresh(manifest, project.results(site, source))
@@ -69,6 +70,13 @@ def gather(project, site, source, experiments):
     part.write_text("\n".join([*lines, ""]))
     os.replace(part, path)
     return path
+
+
+def _forget_removed(project, build):
+    """Drop the exhibits of notebooks that have been renamed or removed since."""
+    for folder in (build / "exhibits").glob("*/"):
+        if not (project.analysis / f"{folder.name}.ipynb").exists():
+            shutil.rmtree(folder)
 
 
 def _check_fresh(manifest, results):
@@ -107,7 +115,8 @@ def _exhibit_line(name, entry):
 
 def _claim_lines(build):
     """The claims with their verdicts, and the table of them."""
-    rows = json.loads((build / VERDICTS).read_text())
+    path = build / VERDICTS
+    rows = json.loads(path.read_text()) if path.exists() else []
     if not rows:
         return []
     lines = [

@@ -146,15 +146,12 @@ def _site(experiment, seed, scale, assigned, programs, scratch, tell):
         tell("command", host, argv)
         return lambda status: tell("status", mine, status)
 
+    # A host goes by its role in commands, errors and logs: the site file's names are nobody else's business.
     hosts = {}
     for role, described in assigned.items():
-        if described["name"] not in hosts:
-            (scratch / described["name"]).mkdir()
-            hosts[described["name"]] = LocalHost(
-                described["name"], described["address"], described.get("cpus"), scratch / described["name"], on_command
-            )
-    roles = {role: hosts[described["name"]] for role, described in assigned.items()}
-    return SimpleNamespace(**roles, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
+        (scratch / role).mkdir()
+        hosts[role] = LocalHost(role, described["address"], described.get("cpus"), scratch / role, on_command)
+    return SimpleNamespace(**hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
 
 
 def _send(pipe, event):

@@ -163,7 +163,6 @@ def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
     assert sys.modules["experiments.toy.one.experiment"].experiment is experiment
 
 
-@pytest.mark.xfail(strict=True, reason="only Python modules below experiments/systems and workloads are found, no C beside them")
 def test_the_c_sources_beside_an_imported_workload_count(make_project):
     project = make_project({
         "experiments/toy/one/experiment.py": sound("from experiments.workloads import load"),

@@ -62,7 +62,7 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
     assert [(a["outcome"], a["message"]) for a in trial["attempts"]] == [
         ("failed", "ValueError: try 1"), ("failed", "ValueError: try 2"), ("ok", ""),
     ]  # fmt: skip
-    assert trial["commands"] == [{"host": "local", "argv": ["echo", "xxx"], "status": 0}]
+    assert trial["commands"] == [{"host": "client", "argv": ["echo", "xxx"], "status": 0}]
     assert [event for event, _ in told] == ["start", "attempt", "attempt", "trial"]
     assert [row["latency_us"] for row in observations(project)] == [1.0]
     logs = sorted(path.name for path in (project.results("local", "smoke") / "toy/one/failed").iterdir())
@@ -373,7 +373,6 @@ def test_paths_of_this_machine_are_in_no_file_and_no_message(make_toy, block_of)
         assert str(project.root) not in text and sys.prefix not in text
 
 
-@pytest.mark.xfail(strict=True, reason="commands and errors carry the host's name; sites/*.yaml promises that it appears in no result")
 def test_the_name_of_a_host_in_a_site_file_appears_in_no_result(make_toy, block_of):
     site = "hosts: [{name: wombat7, roles: [client]}]"
     project = make_toy("site.client.run(['false'])\nyield", files={"sites/lab.yaml": site})

@@ -18,7 +18,7 @@ PIPE_1 = dict(way="pipe", size_bytes=1)
 @pytest.fixture
 def project(make_project, measured_project, measured):
     """A project with a copy of the measured results and the exhibits of one notebook."""
-    made = make_project({})
+    made = make_project({"analysis/toy_pipe.ipynb": "{}", "analysis/toy_two.ipynb": "{}"})
     shutil.copytree(measured_project.results("local", "quick"), made.results("local", "quick"), ignore=shutil.ignore_patterns("blocks", "journal", "failed"))
     exhibits = Exhibits(measured, made.build("local", "quick") / "exhibits" / "toy_pipe")
     exhibits.number("pipe-1", measured.estimate("latency_us", **PIPE_1))
@@ -59,6 +59,12 @@ def test_only_the_chosen_experiments_are_gathered(project, measured):
     second_notebook(project, measured, "second")
     assert r"\bpnumber{second}" not in gather(project).read_text()
     assert r"\bpnumber{second}" in gather(project, "toy/pipe", "toy/two").read_text()
+
+
+def test_exhibits_of_a_notebook_that_is_gone_are_forgotten(project, measured):
+    second_notebook(project, measured, "pipe-1")
+    (project.analysis / "toy_two.ipynb").unlink()
+    assert r"\bpnumber{pipe-1}" in gather(project).read_text()  # and not "saved by both"
 
 
 @pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()])

@@ -45,8 +45,8 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
     assert (found.outcome, found.message) == ("ok", "")
     assert found.observations == [dict(latency_us=1.5), dict(latency_us=2.5)]
     assert found.commands == [
-        {"host": "local", "argv": ["true"], "status": 0},
-        {"host": "local", "argv": ["sh", "-c", "exit 3"], "status": 3},
+        {"host": "client", "argv": ["true"], "status": 0},
+        {"host": "client", "argv": ["sh", "-c", "exit 3"], "status": 3},
     ]
     assert begin <= found.started <= time.time() and 0 < found.seconds < 20
 
@@ -54,7 +54,7 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
 def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
     found = attempt_at(
         """
-        assert site.client is site.server and site.client.address == "127.0.0.1"
+        assert (site.client.name, site.server.name) == ("client", "server") and site.client.address == "127.0.0.1"
         yield dict(latency_us=site.counts.messages, seed=site.seed, programs=str(site.programs), way=cell.way)
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
@@ -78,7 +78,7 @@ def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(att
         {crash}
     """)
     assert (found.outcome, found.message) == ("crashed", f"the trial's process was killed by {name}")
-    assert found.commands == [{"host": "local", "argv": ["true", "first"], "status": 0}]
+    assert found.commands == [{"host": "client", "argv": ["true", "first"], "status": 0}]
     assert found.observations == [dict(latency_us=1.0)]
     assert "said before the crash" in found.output and "printed before the crash" in found.output
 
@@ -110,7 +110,7 @@ def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
     ("assert 1 > 2, 'counted less than asked'\nyield", "counted less than asked"),
     ("assert 1 > 2\nyield", "AssertionError: "),
     ("sys.exit(0)\nyield", "SystemExit: 0"),
-    ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield", "sh on local ended with status 4; it said: no room"),
+    ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield", "sh on client ended with status 4; it said: no room"),
     ("return\nyield", "the trial yielded no observation"),
     ("cell.size\nyield", 'AttributeError: a cell has no factor "size"'),
 ])  # fmt: skip
