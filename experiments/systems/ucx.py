@@ -104,12 +104,13 @@ def compile_flags():
     ]  # fmt: skip
 
 
-def build(source, output, extra_flags=()):
-    """Compile `source` with `cc` and return `output`."""
-    command = ["cc", *compile_flags(), *extra_flags, str(source), "-o", str(output), "-lucp", "-lucs"]
+def build(sources, output, extra_flags=()):
+    """Compile the C files of the folder `sources` with `cc` to one program and return `output`."""
+    files = sorted(map(str, Path(sources).glob("*.c")))
+    command = ["cc", *compile_flags(), *extra_flags, *files, "-o", str(output), "-lucp", "-lucs"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"cc could not compile {Path(source).name}: {done.stderr.strip()[:2000]}")
+        raise RuntimeError(f"cc could not compile {sources}: {done.stderr.strip()[:2000]}")
     return Path(output)
 
 

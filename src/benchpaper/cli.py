@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -198,6 +199,7 @@ def adopt(experiments, site):
 def step():
     """Single steps of the pipeline, as the Snakefile calls them."""
     die_with_parent()  # a killed run leaves no step behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
 
 
 def step_options(function):

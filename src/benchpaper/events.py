@@ -23,7 +23,7 @@ def step(name, **facts):
     emit("step", name=name, **facts)
     try:
         yield
-    except BaseException as error:
+    except Exception as error:  # an interrupt is no failure of the step
         emit("step failed", name=name, error=str(error), **facts)
         raise
     emit("step done", name=name, **facts)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper import events, lock, summary
+from benchpaper import events, leftovers, lock, summary
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.local import die_with_parent
 from benchpaper.journal import Journal
@@ -37,8 +37,7 @@ def run(pipeline, words, dry_run, as_json):
         return _dry_run(pipeline, targets, experiments, console)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
     with lock.held(pipeline.project.state / "run.lock", what):
-        if pipeline.unlock():
-            console.print("an earlier run was killed: its Snakemake lock is removed, and this run goes on from there")
+        _sweep(pipeline, console)
         begin = time.monotonic()
         watch = _Watch(pipeline, targets, experiments, console)
         status = watch.run()
@@ -56,6 +55,15 @@ def _sorted_out(pipeline, words):
     # The paper needs the exhibits of all experiments, so a choice of experiments stops at the figures.
     default = ["figures"] if experiments else ["all"]
     return targets or default, pipeline.choose(" ".join(experiments))
+
+
+def _sweep(pipeline, console):
+    """Take away what an earlier run left that was killed, and say so."""
+    found = leftovers.sweep(pipeline.project)
+    if pipeline.unlock():
+        found.append("Snakemake's lock")
+    if found:
+        console.print(f"an earlier run was killed; swept up: {leftovers.told(found)}", highlight=False)
 
 
 def _has_latex(pipeline):

@@ -10,7 +10,6 @@ import faulthandler
 import os
 import pickle
 import select
-import shutil
 import signal
 import struct
 import sys
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
+from benchpaper import leftovers
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import LocalHost, die_with_parent, signal_name
 
@@ -54,6 +54,7 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
     the trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed.
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
+    leftovers.note_shared_memory(scratch)
     read_end, write_end = os.pipe()
     found = Attempt(started=time.time())
     begin = time.monotonic()
@@ -79,7 +80,7 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
         kill_descendants()
-        shutil.rmtree(scratch, ignore_errors=True)
+        leftovers.clear(scratch)
     return found
 
 

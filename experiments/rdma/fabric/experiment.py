@@ -94,7 +94,7 @@ def tools():
 
 @experiment.build
 def build(folder):
-    ucx.build(Path(__file__).with_name("fabric.c"), folder / "fabric")
+    ucx.build(Path(__file__).parent, folder / "fabric")
     ucx.build_bind_to(folder / "bind_to.so")
 
 

@@ -66,6 +66,10 @@ class Host(Protocol):
     def scratch(self) -> Path:
         """Return a fresh folder on the host that is removed after the trial."""
 
+    def undo(self, what: str, argv) -> None:
+        """Run a command after the trial, however it ends, or at the next run when this one is killed: the undo of a
+        mount, a namespace, a cgroup. Call it before making the thing. `what` names it ("a mount")."""
+
     def free_port(self) -> int:
         """Return a TCP port on `address` that was free a moment ago."""
 

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+from benchpaper import leftovers
 from benchpaper.hosts import CommandFailed, Completed, HostError
 
 PR_SET_PDEATHSIG = 1
@@ -87,6 +88,9 @@ class LocalHost:
 
     def scratch(self):
         return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def undo(self, what, argv):
+        leftovers.note_undo(self._folder, what, argv)
 
     def free_port(self):
         with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:
