@@ -124,7 +124,7 @@ def _claim_lines(build):
     ]
     body = [f"{row['id']} & {tex(row['sentence'])} & {tex(_found(row))} & {row['verdict']}" for row in rows]
     table = [
-        r"\begin{tabular}{@{}lp{0.46\linewidth}p{0.22\linewidth}p{0.16\linewidth}@{}}", r"\toprule",
+        r"\begin{tabular}{@{}lp{0.48\linewidth}p{0.24\linewidth}>{\raggedright\arraybackslash}p{0.17\linewidth}@{}}", r"\toprule",
         r"& claim & found & verdict \\", r"\midrule", *(line + r" \\" for line in body), r"\bottomrule", r"\end{tabular}", "",
     ]  # fmt: skip
     (build / "claims.tex").write_text("\n".join(table))
