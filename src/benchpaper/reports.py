@@ -7,6 +7,7 @@ from rich.table import Table
 
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
+from benchpaper.pipeline import reference_seconds
 
 
 def duration(seconds):
@@ -59,7 +60,13 @@ def _runnable(run, name):
                 waiting[need] += 1
     runnable = sum(present.issuperset(experiment.capabilities(cell)) for cell in cells)
     roles = {role: host["name"] for role, host in assign(run.site, experiment.roles).items()}
-    return {"cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles}
+    # What no trial of the reference has measured was never executed by the authors; without a reference, nothing was.
+    measured = reference_seconds(run.project, name)
+    unexecuted = [cell.id for cell in cells if cell.id not in measured]
+    return {
+        "cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles,
+        "never_executed_by_the_authors": unexecuted,
+    }  # fmt: skip
 
 
 def show_diagnosis(found):
@@ -81,6 +88,11 @@ def show_diagnosis(found):
         for need, count in item["waiting_for"].items():
             remedy = found["capabilities"][need]["remedy"]
             console.print(f"  {count} cells wait for {need}: {remedy}", highlight=False)
+        if unexecuted := item["never_executed_by_the_authors"]:
+            console.print(
+                f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
+                f"authors (for one: {unexecuted[0]})", highlight=False,
+            )  # fmt: skip
 
 
 def plan(run, name, with_trials=False):
