@@ -102,13 +102,12 @@ def store(project, experiment):
 
 
 def strip(notebook):
-    """Take from a notebook what differs from run to run or is large: images, counts, times, the kernel's version."""
+    """Take from a notebook what differs from run to run or is large: images, times, the kernel's version. The counts
+    stay: nbval takes a cell without one for a cell that was never run."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.execution_count = None
             for output in cell.outputs:
-                output.pop("execution_count", None)
                 if "data" in output:
                     output.data = {key: value for key, value in output.data.items() if not key.startswith("image/")}
     notebook.metadata = {
