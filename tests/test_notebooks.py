@@ -42,10 +42,8 @@ def test_nbval_passes_and_turns_red_when_one_reference_value_changes(tmp_path):
 
 
 def change_one_value(path):
-    """Make one median of the independent control, in the block whose value is the median over blocks, 1 % larger."""
+    """Make one value of one trial 1 % larger."""
     table = pq.read_table(path)
     rows = table.to_pylist()
-    control = [row for row in rows if "transport=tcp operation=message" in row["cell"] and row["tool"] == "ucx_perftest"]
-    control.sort(key=lambda row: row["median_us"])
-    control[len(control) // 2]["median_us"] *= 1.01
+    rows[len(rows) // 2]["median_us"] *= 1.01
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)

@@ -130,7 +130,6 @@ def test_snakemake_alone_stands_on_its_own(checkout):
     run = subprocess.run(["snakemake", "-n", "figures", "--config", "source=reference"], cwd=checkout.root, env=env,
                          capture_output=True, text=True)  # fmt: skip
     assert run.returncode == 0 and "analyse" in run.stdout + run.stderr
-    lint = subprocess.run(["snakemake", "--lint", "json"], cwd=checkout.root, env=env, capture_output=True, text=True)
-    found = json.loads(lint.stdout[lint.stdout.index("{") :])
-    titles = {item["title"] for rule in found["rules"] for item in rule["lints"]}
-    assert titles <= {"Specify a conda environment or container for each rule."} and not found.get("global")
+    lint = subprocess.run(["snakemake", "--lint"], cwd=checkout.root, env=env, capture_output=True, text=True)
+    lints = set(re.findall(r"^    \* (.*)$", lint.stdout + lint.stderr, re.M))
+    assert lints == {"Specify a conda environment or container for each rule.:"}  # its one wish with a virtual environment
