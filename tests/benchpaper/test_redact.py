@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from benchpaper.redact import Redactor
@@ -57,6 +57,7 @@ def test_a_secret_given_to_the_redactor_is_hidden(secret):
 @properties
 @given(secrets, st.sampled_from(["--password", "--db-password", "-token", "--api_key", "--auth-key", "--secret"]))
 def test_the_value_of_an_option_with_a_secret_name_is_hidden_and_stays_hidden(secret, option):
+    assume(not any(secret in other for other in ("db", option, "--size")))
     redactor = Redactor(PROJECT)
     assert redactor.command(["db", option, secret, "--size", "8"]) == ["db", option, "$SECRET", "--size", "8"]
     assert secret not in redactor.text(f"db: cannot log in with {secret}")
