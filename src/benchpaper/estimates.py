@@ -4,6 +4,7 @@ Data frames are named by their grain: `trial_df` has one row per trial, `block_d
 """
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -158,8 +159,8 @@ class Results:
         return merged, np.bincount(place, weights=counts).astype(np.int64)
 
     def block_df(self, metric, cell, q=0.5):
-        """Return a frame with columns block and value: the metric's value in each block of `cell`, for a distribution
-        its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
+        """Return a frame with columns block and value, in the order of measuring: the metric's value in each block of
+        `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
         rows = self.observation_df[self.observation_df["cell"] == cell][["block", "row", metric]].dropna()
         if len(rows) and rows["row"].max() > 0:
             raise NotEnough(f"{cell}: a trial has several observations; choose one by its row")
@@ -169,7 +170,13 @@ class Results:
                 if reason:
                     raise NotEnough(reason)
             rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
-        return rows[["block", metric]].rename(columns={metric: "value"}).sort_values("block").reset_index(drop=True)
+        values = rows[["block", metric]].rename(columns={metric: "value"})
+        return values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
+
+    @cached_property
+    def _begun(self):
+        """When each block began. Blocks are numbered in the plan's order but measured in any, and drift is in time."""
+        return self.trial_df.groupby("block")["started"].min()
 
     def estimate(self, metric, q=0.5, twin=False, **levels):
         """Return the `Estimate` of a metric in the one cell that has these levels."""

@@ -170,10 +170,10 @@ class _Watch:
                 self._say(event["message"])
             elif kind == "step failed":
                 self.failures.append((_named(event), event["error"]))
-            elif kind in ("step", "step done") and event["name"] not in QUIET_STEPS:
+            elif kind == "step" and event["name"] not in QUIET_STEPS:
                 self._cell = _named(event)
-                if kind == "step done":
-                    self._say(f"{_named(event)}: done")
+            elif kind == "step done" and event["name"] not in QUIET_STEPS:
+                self._say(f"{_named(event)}: done")
 
     def _trial(self, event):
         self._progress.advance(self._task)

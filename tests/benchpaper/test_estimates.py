@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchpaper import estimates, stats
@@ -145,6 +146,17 @@ def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(
     assert found.value is None and found.missing == "a noise floor needs 5 blocks, and there are 4"
     measured.described["twin"] = None
     assert measured.noise_floor("latency_us").missing == "the experiment declares no twin"
+
+
+def test_blocks_come_in_the_order_in_which_they_were_measured(measured):
+    """Snakemake may measure block 3 before block 0; drift is looked for in time."""
+    cell = measured.cells(way="pipe", size_bytes=1)["cell"][0]
+    last_first = measured.trial_df["block"].max() - measured.trial_df["block"]
+    measured.trial_df = measured.trial_df.assign(started=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(last_first, unit="h"))
+    assert list(measured.block_df("latency_us", cell)["block"]) == [4, 3, 2, 1, 0]
+    by_number = measured.observation_df.query("cell == @cell").set_index("block")["bytes_moved"]
+    values = measured.estimate("bytes_moved", way="pipe", size_bytes=1).values
+    assert values == tuple(by_number[[4, 3, 2, 1, 0]])
 
 
 # --- summaries -------------------------------------------------------------------------------
