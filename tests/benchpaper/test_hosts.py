@@ -117,6 +117,14 @@ def test_commands_are_told_as_they_start_and_end(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_command_is_told_with_what_was_set_for_it(tmp_path):
+    told = []
+    host = LocalHost("here", folder=tmp_path, on_command=lambda name, argv: told.append(argv) or told.append)
+    done = host.run(["sh", "-c", "echo $COLOUR"], env={"COLOUR": "blue"})
+    assert told[0] == ["env", "COLOUR=blue", "sh", "-c", "echo $COLOUR"] and done.stdout == "blue\n"
+    assert host.run(told[0]).stdout == "blue\n"  # it can be run again as it stands
+
+
 # --- start -----------------------------------------------------------------------------------
 
 def test_a_background_process_answers_line_by_line_and_stops(host, ends):

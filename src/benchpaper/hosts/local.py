@@ -40,7 +40,7 @@ class LocalHost:
 
     def run(self, argv, *, env=None, timeout=60.0, check=True):
         argv = [str(part) for part in argv]
-        ended = self._on_command(self.name, argv)
+        ended = self._on_command(self.name, [*_environment(env), *argv])
         process = self._popen(argv, env, subprocess.PIPE, subprocess.PIPE)
         try:
             out, err = process.communicate(timeout=timeout)
@@ -61,7 +61,7 @@ class LocalHost:
 
     def start(self, argv, *, env=None):
         argv = [str(part) for part in argv]
-        ended = self._on_command(self.name, argv)
+        ended = self._on_command(self.name, [*_environment(env), *argv])
         folder = self.scratch()
         with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
             process = self._popen(argv, env, out, err)
@@ -193,6 +193,11 @@ def _rest(process):
         process.stdout.close()
         process.stderr.close()
         return "", ""
+
+
+def _environment(env):
+    """What was set for a command belongs to it: told as `env NAME=VALUE ... program`, which runs in any shell."""
+    return ["env", *(f"{name}={value}" for name, value in env.items())] if env else []
 
 
 def _shown(argv):
