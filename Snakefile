@@ -23,6 +23,7 @@ RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{S
 AT = f"--site {SITE} --source {SOURCE}"
 LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
+CLAIMS = [path for path in ["analysis/claims.py"] if (PROJECT.root / path).exists()]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
 ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["estimates", "exhibits", "results", "stats", "style"])
 
@@ -127,7 +128,7 @@ rule analyse:
 # Each claim of the paper gets its verdict from the results at hand.
 rule judge:
     input:
-        "analysis/claims.py",
+        CLAIMS,
         code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "stats", "verdicts"]),
         results=expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
     output:

@@ -82,8 +82,8 @@ class Metric:
     """
 
     name: str
-    unit: str
-    better: str
+    unit: str = ""
+    better: str = ""
     meaning: str = ""
     kept: str = "value"
     minimum: float = 0.0

@@ -38,9 +38,9 @@ def looks(names):
 def with_interval(axis, x, rows, **look):
     """Draw the estimates in `rows` (columns value, low, high) over `x`, the interval as a band where there is one."""
     rows = rows.sort_values(x)
-    axis.plot(rows[x], rows["value"], **look)
+    (line,) = axis.plot(rows[x], rows["value"], **look)
     bounded = rows[rows["low"].notna()]
-    axis.fill_between(bounded[x], bounded["low"], bounded["high"], color=look["color"], alpha=0.2, linewidth=0)
+    axis.fill_between(bounded[x], bounded["low"], bounded["high"], color=line.get_color(), alpha=0.2, linewidth=0)
 
 
 def bytes_label(size):

@@ -195,6 +195,8 @@ def _shm():
 
 @capability("loopback", "TCP over the loopback interface", "bring the interface up: ip link set lo up")
 def _loopback():
+    if not Path("/sys/class/net/lo").exists():
+        return False, "no /sys/class/net/lo: libraries look for devices there (is /sys mounted?)"
     try:
         with socket.socket() as listener, socket.socket() as caller:
             listener.bind(("127.0.0.1", 0))

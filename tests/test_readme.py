@@ -1,0 +1,38 @@
+"""The README's example of an experiment and its notebook, run from the README's own text."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+
+
+def code_after(start, end):
+    """Return the indented code between two pieces of the README's text, without its indentation."""
+    text = README[README.index(start) :]
+    text = text[: text.index(end)]
+    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ") or not line.strip())
+
+
+def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, run_benchpaper):
+    experiment = code_after("(`experiments/toy/pipe/experiment.py`)", "`@experiment.needs` names")
+    parameters = code_after("cell has the tag `parameters`", "and the next ones go like this")
+    body = code_after("and the next ones go like this", "Then:")
+    cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(body)]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    notebook = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel))
+    project = make_project({"experiments/toy/pipe/experiment.py": experiment, "analysis/toy_pipe.ipynb": notebook})
+    done = run_benchpaper(project, "run", "toy/pipe", "--scale", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = project.build("local", "smoke") / "exhibits" / "toy_pipe"
+    number = json.loads((folder / "exhibits.json").read_text())["exhibits"]["pipe-1-byte"]
+    assert re.fullmatch(r"[\d.]+ µs", number["text"]) and (folder / "pipe-latency.pdf").exists()
+
+
+def test_the_commands_of_the_readme_exist():
+    from benchpaper.cli import cli
+
+    commands = set(re.findall(r"bin/benchpaper (\w+)", "\n".join(line for line in README.splitlines() if line.startswith("    "))))
+    assert commands <= set(cli.commands), commands - set(cli.commands)
