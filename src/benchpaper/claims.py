@@ -6,19 +6,18 @@ the paper prints it, and it returns a comparison of an estimate with a bound: `r
 
 import importlib.util
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil, log, log2
 from typing import Callable
 
-from benchpaper import catalog, stats, verdicts
+from benchpaper import catalog, independence, stats, verdicts
 from benchpaper.errors import UserError, one_of
-from benchpaper.estimates import Comparison, load
+from benchpaper.estimates import Comparison, NotEnough, NotPlanned, load
 from benchpaper.project import REFERENCE
-from benchpaper.results import ResultsError
+from benchpaper.results import TRIALS
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
 ON_REFERENCE = {verdicts.REPRODUCED: "holds in the reference", verdicts.CONTRADICTED: "does not hold in the reference"}
-# The interval is two-sided at 95 %: a value that lies on its bound is called reproduced in at most one run of forty.
-WRONG_BY_CHANCE = 0.025
 VERDICTS = "verdicts.json"
 _registered = []
 
@@ -73,57 +72,130 @@ def judge_all(project, site, source, family_wise=False):
     the results of `source`. With `family_wise` the intervals are widened so that the chance of *any* wrong verdict
     stays below 5 % (Bonferroni)."""
     claims = load_claims(project)
-    confidence = 1 - 0.05 / max(1, len(claims)) if family_wise else stats.CONFIDENCE
-    found = {}
-    for name in {claim.experiment for claim in claims}:
-        try:
-            found[name] = load(name, project.results(site, source))
-        except ResultsError as error:
-            if (project.results(site, source) / name).exists() and "does not exist" not in str(error):
-                raise
-    return [_judged(claim, found.get(claim.experiment), source, confidence) for claim in claims]
+    confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
+    found = {name: results_of(project, name, site, source) for name in {claim.experiment for claim in claims}}
+    asked = {claim.id: compared(claim, found[claim.experiment], source) for claim in claims}
+    biases = {name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name]) for name in found}
+    return [
+        _row(claim, asked[claim.id], found[claim.experiment], biases[claim.experiment], source, confidence)
+        for claim in claims
+    ]
 
 
-def _judged(claim, results, source, confidence):
-    row = {"id": claim.id, "sentence": claim.sentence, "experiment": claim.experiment}
-    empty = {"asked": "", "value": None, "low": None, "high": None, "n": 0, "unit": "", "cells": [], "text": ""}
+def results_of(project, experiment, site, source):
+    """Return the `Results` of an experiment, or None when it was not run. Raises `ResultsError` when they are broken
+    or of another schema."""
+    folder = project.results(site, source)
+    return load(experiment, folder) if (folder / experiment / TRIALS).exists() else None
+
+
+def compared(claim, results, source):
+    """Return the `Comparison` that a claim makes of results, or a text that says why it was not run on them. Raises
+    `UserError` naming claim and experiment when they have no such column, or the claim has no bound."""
     if results is None:
-        return {**row, **empty, "verdict": NOT_RUN, "why": f"no results of {claim.experiment} at {source}"}
-    comparison = _compared(claim, results)
-    estimate = comparison.estimate
-    row |= {
-        "asked": str(comparison), "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n,
-        "unit": estimate.unit, "cells": list(estimate.cells), "text": "" if estimate.value is None else str(estimate),
-    }  # fmt: skip
-    if estimate.value is None:
-        failed = estimate.missing.startswith("all ")
-        return {**row, "verdict": verdicts.INCONCLUSIVE if failed else NOT_TESTABLE, "why": estimate.missing}
-    verdict = decide(comparison, results, confidence)
-    word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
-    return {**row, "verdict": word, "why": verdict.reason}
-
-
-def _compared(claim, results):
+        return f"no results of {claim.experiment} at {source}"
     where = f"claim {claim.id} ({claim.experiment})"
     try:
         comparison = claim.compare(results)
+    except NotPlanned as reason:
+        return str(reason)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
+    except Exception as error:
+        raise UserError(f"{where}: {type(error).__name__}: {error}") from error
     if not isinstance(comparison, Comparison):
         raise UserError(f"{where} has no bound: return an estimate's .below(...), .above(...) or .equal(...)")
     return comparison
 
 
-def decide(comparison, results, confidence=stats.CONFIDENCE):
-    """Return the `verdicts.Verdict` on a comparison: its blocks against the bound and the metric's noise floor. Blocks
-    that drift or resemble their neighbours leave a level inconclusive; ratios within blocks do not mind."""
+def bias(results, comparisons):
+    """Return why nothing in these results can be believed, or None: in one of the metrics (at the quantile) that the
+    experiment's claims use, two identical cells differ. That spoils the claims on its other metrics, too."""
+    used = dict.fromkeys((c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison))
+    for metric, q in used:
+        floor = _floor(results, metric, q)[0]
+        if floor and floor.biased:
+            name = metric if q == 0.5 else f"p{100 * q:g} of {metric}"
+            low, high = floor.interval.low, floor.interval.high
+            return (
+                f"two identical cells differ in {name} (A/A' = {floor.interval.estimate:.4g} [{low:.4g}, {high:.4g}]), "
+                f"so nothing in {results.experiment} is decided; find what distinguishes them, and measure again"
+            )
+    return None
+
+
+def _row(claim, asked, results, biased, source, confidence):
+    row = {
+        "id": claim.id, "sentence": claim.sentence, "experiment": claim.experiment, "asked": "", "value": None,
+        "low": None, "high": None, "n": 0, "unit": "", "confidence": None, "cells": [], "text": "", "blocks_for_5_percent": None,
+    }  # fmt: skip
+    if not isinstance(asked, Comparison):
+        return {**row, "verdict": NOT_RUN, "why": asked}
+    row |= {"asked": str(asked), "unit": asked.estimate.unit, "cells": list(asked.estimate.cells)}
+    if asked.estimate.value is None:
+        testable = all(results.testable(cell) for cell in asked.estimate.cells)
+        return {**row, "verdict": verdicts.INCONCLUSIVE if testable else NOT_TESTABLE, "why": asked.estimate.missing}
+    try:
+        interval = _interval(asked.estimate.values, confidence)
+        verdict = decide(asked, interval, results, biased, confidence)
+    except ValueError as error:
+        raise UserError(f"claim {claim.id} ({claim.experiment}) {asked}: {error}") from error
+    word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
+    return {
+        **row, "value": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n,
+        "confidence": interval.confidence, "text": str(replace(asked.estimate, low=interval.low, high=interval.high)),
+        "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval), "verdict": word, "why": verdict.reason,
+    }  # fmt: skip
+
+
+def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDENCE):
+    """Return the `verdicts.Verdict` on a comparison: its blocks' interval against the bound and the metric's noise
+    floor. Blocks that are not independent leave a level inconclusive; ratios within blocks do not mind."""
     estimate = comparison.estimate
-    interval = stats.level(estimate.values, confidence)
-    flaw = None if estimate.paired else stats.correlated(estimate.values)
-    floor = results.floor(estimate.metric, estimate.q)
+    floor, why = _floor(results, estimate.metric, estimate.q)
+    if reason := biased or why or _too_few(interval, confidence):
+        return verdicts.Verdict(verdicts.INCONCLUSIVE, reason)
+    flaw = None if estimate.paired else independence.correlated(estimate.values)
     if comparison.side == "equal":
         return verdicts.decide_equal(interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw)
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+
+
+def _interval(values, confidence):
+    """On the log scale where all values are positive, as `Estimate`s are."""
+    return (stats.level if min(values) > 0 else stats.median_interval)(values, confidence)
+
+
+def _floor(results, metric, q):
+    """Return (noise floor, None), or (None, why there is none)."""
+    try:
+        return results.floor(metric, q), None
+    except NotEnough as reason:
+        return None, f"the noise floor of {metric} is unknown: {reason}"
+
+
+def _too_few(interval, confidence):
+    """Why an interval cannot be as wide as a family of claims asks for. Alone, a claim takes what 5 blocks attain."""
+    if not interval.decidable or confidence == stats.CONFIDENCE or interval.confidence >= confidence:
+        return None
+    needed = ceil(1 - log2(1 - confidence))
+    return f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}; measure at least {needed}"
+
+
+def _blocks_needed(values, interval, half_width=0.05):
+    """How many blocks would bring the interval within the half-width (on the log scale). None where that is not to be
+    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is small."""
+    if not interval.decidable or interval.low <= 0:
+        return None
+    needed = stats.blocks_needed(values, half_width)
+    grouped = needed <= interval.n and log(interval.high / interval.low) > 2 * half_width
+    return None if grouped else needed
+
+
+def failing(rows):
+    """Return the ids of the claims that the data contradict, here or in the reference itself."""
+    words = (verdicts.CONTRADICTED, ON_REFERENCE[verdicts.CONTRADICTED])
+    return [row["id"] for row in rows if row["verdict"] in words]
 
 
 def save(project, site, source):
@@ -136,6 +208,7 @@ def save(project, site, source):
 
 
 def by_chance(rows):
-    """Return (number of decided claims, how many of their verdicts are wrong by chance at the most, on average)."""
-    decided = sum(row["n"] >= stats.MIN_BLOCKS for row in rows)
-    return decided, decided * WRONG_BY_CHANCE
+    """Return (number of claims with an interval, how many of their verdicts are wrong by chance at the most, on
+    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it misses."""
+    decidable = [row["confidence"] for row in rows if row["confidence"]]
+    return len(decidable), sum((1 - confidence) / 2 for confidence in decidable)

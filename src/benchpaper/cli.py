@@ -1,23 +1,24 @@
 """The command line."""
 
+import errno
 import json
-import os
 import shutil
 import signal
 import sys
+import traceback
 from pathlib import Path
 
 import click
 
-from benchpaper import catalog, events, lock, pipeline, results
+from benchpaper import catalog, events, lock, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts.local import die_with_parent
 from benchpaper.hosts.site import names as site_names
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
+from benchpaper.redact import Redactor
 from benchpaper.spec import SCALES
-from benchpaper.verdicts import CONTRADICTED
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -114,8 +115,9 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @seed_option
 @click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
+@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
 @json_option
-def run(targets, scale, site, seed, source, dry_run, as_json):
+def run(targets, scale, site, seed, source, dry_run, retry_failed, as_json):
     """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
 
     TARGETS are any of: results, figures, paper (default: everything), and names of experiments to restrict it to.
@@ -127,7 +129,7 @@ def run(targets, scale, site, seed, source, dry_run, as_json):
         raise UserError(f'--from "{source}": the only other source is "{REFERENCE}"; for a scale use --scale')
     project = Project.find()
     chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed)
-    sys.exit(runner.run(chosen, targets, dry_run, as_json))
+    sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed))
 
 
 @cli.command()
@@ -139,6 +141,8 @@ def explain(name, site, source, as_json):
     """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands."""
     from benchpaper import trail
 
+    if source:
+        one_of("source", source, (*SCALES, REFERENCE))
     found = trail.explain(Project.find(), name, site, source)
     click.echo(json.dumps(found, indent=1)) if as_json else trail.show(found)
 
@@ -146,21 +150,44 @@ def explain(name, site, source, as_json):
 @cli.command()
 @site_option
 @click.option("--source", default="quick", show_default=True, help="smoke, quick, full or reference.")
+@click.option("--reference-site", default="local", show_default=True, help="The site of the reference results.")
 @click.option("--family-wise", is_flag=True, help="Widen the intervals: 5 % for any wrong verdict, not for each.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
 @json_option
-def claims(site, source, family_wise, strict, as_json):
+def claims(site, source, reference_site, family_wise, strict, as_json):
     """The paper's claims, each with its value in the paper, its value here, and the verdict."""
     from benchpaper import claims, reports
 
     project = Project.find()
     source = pipeline.Pipeline(project, site, source, DEFAULT_SEED).source
     here = claims.judge_all(project, site, source, family_wise)
-    paper = claims.judge_all(project, site, REFERENCE, family_wise)
+    paper = claims.judge_all(project, reference_site, REFERENCE, family_wise)
     found = reports.verdicts(here, paper)
     click.echo(json.dumps(found, indent=1)) if as_json else reports.show_verdicts(found)
-    contradicted = [row["id"] for row in here if row["verdict"] == CONTRADICTED]
-    sys.exit(1 if strict and contradicted else 0)
+    sys.exit(1 if strict and claims.failing(here) else 0)
+
+
+@cli.command()
+@click.argument("experiments", nargs=-1)
+@site_option
+@click.option("--source", default="quick", show_default=True, help="smoke, quick or full: the run to compare.")
+@click.option("--reference-site", default="local", show_default=True, help="The site of the reference results.")
+@click.option("--metric", help="What to compare by (default: the experiment's first metric with a direction).")
+@json_option
+def compare(experiments, site, source, reference_site, metric, as_json):
+    """This run beside the reference: what differs between the sites, each claim and cell by how much, and a figure."""
+    from benchpaper import compare
+
+    project = Project.find()
+    chosen = pipeline.Pipeline(project, site, source, DEFAULT_SEED).choose(" ".join(experiments))
+    found = [compare.compare(project, name, site, source, reference_site, metric) for name in chosen]
+    for one in found:
+        one["figures"] = [str(path.relative_to(project.root)) for path in compare.draw(project, one, site, source)]
+    if as_json:
+        return click.echo(json.dumps(found, indent=1))
+    for one in found:
+        compare.show(one)
+        click.echo(f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio")
 
 
 @cli.command()
@@ -187,7 +214,9 @@ def adopt(experiments, site):
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
         for kind in (results.OBSERVATIONS, results.TRIALS):
-            results.read(run.folder / name / kind)  # refuses what is missing or broken before anything is replaced
+            table, _ = results.read(run.folder / name / kind)  # refuses what is missing or broken first
+        if not all(table.column("git_clean").to_pylist()):
+            click.echo(f"note: {name} was measured with uncommitted changes; nobody can check out what was measured", err=True)
         target = project.results(site, REFERENCE) / name
         target.mkdir(parents=True, exist_ok=True)
         for kind in (results.OBSERVATIONS, results.TRIALS):
@@ -305,20 +334,24 @@ def _measurable(scale):
 
 
 def main():
-    """Run the command line; a user's mistake is one line and exit status 2."""
+    """Run the command line; a user's mistake is one line and exit status 2. No error shows a secret."""
     try:
         cli.main(standalone_mode=False)
     except UserError as error:
-        click.echo(f"benchpaper: {error}", err=True)
-        sys.exit(2)
+        _fail(str(error), 2)
     except click.exceptions.Abort:
-        sys.exit(130)
+        _fail("interrupted; what is finished is kept: the same command goes on from here", 130)
     except click.ClickException as error:
-        click.echo(f"benchpaper: {error.format_message()}", err=True)
-        sys.exit(2)
+        _fail(error.format_message(), 2)
     except OSError as error:
-        click.echo(f"benchpaper: {os_error(error)}", err=True)
-        sys.exit(1)
+        _fail(os_error(error), 1)
+    except Exception:  # a mistake of the program itself
+        _fail(traceback.format_exc(), 1)
+
+
+def _fail(text, status):
+    click.echo(f"benchpaper: {Redactor(Path.cwd()).without_secrets(text)}", err=True)
+    sys.exit(status)
 
 
 def os_error(error):
@@ -326,7 +359,7 @@ def os_error(error):
     what = error.strerror or str(error)
     where = f": {Path(error.filename).name}" if error.filename else ""
     if error.errno == errno.ENOSPC:
-        return f"{what}{where}; earlier results are intact: make room, and run the same command again to go on"
+        return f"{what}{where}; {room.NEXT_STEP}"
     return f"{what}{where}"
 
 

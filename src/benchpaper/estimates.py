@@ -20,6 +20,10 @@ class NotEnough(Exception):
     """There are data, but they do not carry what was asked of them; the text says why."""
 
 
+class NotPlanned(UserError):
+    """A cell of declared levels that the results' scale leaves out."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """One value over blocks: `value` in `unit`, its interval `low` to `high` (None below 5 blocks), `n` blocks.
@@ -180,7 +184,10 @@ class Results:
 
     def estimate(self, metric, q=0.5, twin=False, **levels):
         """Return the `Estimate` of a metric in the one cell that has these levels."""
-        cell = self._one_cell(twin, levels)
+        return self.of_cell(metric, self._one_cell(twin, levels), q)
+
+    def of_cell(self, metric, cell, q=0.5):
+        """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
         failed, missing = self._state(cell)
         if missing:
@@ -200,6 +207,8 @@ class Results:
         for levels in (of, to):
             levels = {**common, **levels}
             pair.append(self._one_cell(levels.pop("twin", False), levels))
+        if pair[0] == pair[1]:
+            raise UserError(f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}")
         failed, missing = zip(*(self._state(cell) for cell in pair))
         empty = Estimate(None, None, None, 0, "1", metric, tuple(pair), next(filter(None, missing), ""), sum(failed))
         if empty.missing:
@@ -218,22 +227,27 @@ class Results:
         return _estimated(ratios, "1", metric, tuple(pair), sum(failed), paired=True, q=q)
 
     def floor(self, metric, q=0.5):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; None
-        when the experiment declares no twin."""
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same.
+        Raises `NotEnough` saying why there is none."""
         if not self.described["twin"]:
-            return None
+            raise NotEnough("the experiment declares no twin")
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy()) if len(both) else None
+        if both.empty:
+            raise NotEnough(f"the twin has no {metric}")
+        if (both["a"] == both["twin"]).all():  # also where all are 0: what never varies has no noise
+            return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
+        if (both <= 0).any(axis=None):
+            raise NotEnough("a value of 0 or below has no ratio")
+        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy())
 
     def noise_floor(self, metric, q=0.5):
         """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing."""
         try:
             floor = self.floor(metric, q)
         except NotEnough as reason:
-            return Estimate(None, None, None, 0, "%", metric, tuple(self._twins()), str(reason))
-        if floor is None:
-            return Estimate(None, None, None, 0, "%", metric, (), "the experiment declares no twin")
+            cells = tuple(self._twins()) if self.described["twin"] else ()
+            return Estimate(None, None, None, 0, "%", metric, cells, str(reason))
         cells, n = tuple(self._twins()), floor.interval.n
         if floor.delta is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
@@ -258,9 +272,14 @@ class Results:
         if len(found) == 1:
             return found["cell"][0]
         if found.empty:
-            raise UserError(f"{self.experiment}: no cell has {levels}; it was not planned at this scale")
+            raise NotPlanned(f"{self.experiment}: no cell has {levels}; it was not planned at this scale")
         varying = [name for name in self.factors if found[name].nunique() > 1]
         raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
+
+    def testable(self, cell):
+        """Return whether the hosts had what the cell needs."""
+        trials = self.trial_df[self.trial_df["cell"] == cell]
+        return not (trials["state"] == NOT_TESTABLE).any() or (trials["state"] == MEASURED).any()
 
     def _state(self, cell):
         """Return (number of failed trials, why the cell has no value at all or "")."""

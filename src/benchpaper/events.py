@@ -3,17 +3,20 @@
 import json
 import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from benchpaper.redact import Redactor
 
 VARIABLE = "BENCHPAPER_EVENTS"
 
 
 def emit(event, **facts):
-    """Append one event. Nothing happens when nobody watches."""
+    """Append one event. Nothing happens when nobody watches; on a full disk the work goes on untold."""
     path = os.environ.get(VARIABLE)
     if path:
         line = json.dumps({"event": event, "time": time.time(), **facts}) + "\n"
-        with open(path, "a") as file:
+        with suppress(OSError), open(path, "a") as file:
             file.write(line)
 
 
@@ -24,7 +27,7 @@ def step(name, **facts):
     try:
         yield
     except Exception as error:  # an interrupt is no failure of the step
-        emit("step failed", name=name, error=str(error), **facts)
+        emit("step failed", name=name, error=Redactor(Path.cwd()).without_secrets(str(error)), **facts)
         raise
     emit("step done", name=name, **facts)
 

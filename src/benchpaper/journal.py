@@ -39,6 +39,9 @@ class Journal:
     def __contains__(self, cell_id):
         return cell_id in self._entries
 
+    def __getitem__(self, cell_id):
+        return self._entries[cell_id]
+
     def __len__(self):
         return len(self._entries)
 
@@ -72,6 +75,16 @@ class Journal:
         os.ftruncate(descriptor, start)
         self._file = os.fdopen(descriptor, "ab")
 
+    def forget(self, cell_ids):
+        """Take trials out again, so that they are measured once more."""
+        kept = [entry for cell_id, entry in self._entries.items() if cell_id not in set(cell_ids)]
+        part = self.path.with_suffix(".part")
+        part.write_bytes(b"".join(json.dumps(entry).encode() + b"\n" for entry in kept))
+        self._file.close()
+        os.replace(part, self.path)
+        self._entries = {entry["cell"]: entry for entry in kept}
+        self._file = open(self.path, "ab")
+
     def close(self):
         self._file.close()
 
@@ -80,6 +93,14 @@ class Journal:
 
     def __exit__(self, *_):
         self.close()
+
+
+def finished(path):
+    """Return how many trials the journal at `path` holds; none when there is no such file."""
+    if not path.exists():
+        return 0
+    with Journal(path) as journal:
+        return len(journal)
 
 
 def _parsed(line):

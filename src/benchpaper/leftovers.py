@@ -9,10 +9,12 @@ that still exists belongs to a dead trial; `sweep` does for it what the trial co
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.events import VARIABLE
@@ -30,9 +32,11 @@ def note_undo(scratch, what, argv):
     path.write_text(json.dumps({"what": what, "argv": [str(part) for part in argv]}))
 
 
-def note_shared_memory(scratch):
-    """Note which shared memory exists, so that `clear` can tell what came after."""
-    before = {"sysv": sorted(_sysv()), "posix": sorted(_posix()), "since": time.time()}
+def note_shared_memory(scratch, seconds):
+    """Note which shared memory exists, so that `clear` can tell what was made in the next `seconds`, which is how long
+    the trial may run: what is younger is somebody else's."""
+    now = time.time()
+    before = {"sysv": sorted(_sysv()), "posix": sorted(_posix()), "since": now, "until": now + seconds}
     (Path(scratch) / SHARED_MEMORY).write_text(json.dumps(before))
 
 
@@ -40,17 +44,35 @@ def clear(scratch):
     """Take away what a trial whose processes are gone has left, and its scratch folder. Return what was found, in
     words; an empty list for a trial that tidied up after itself."""
     scratch, found = Path(scratch), []
-    for path in sorted(scratch.rglob(f"{UNDO_PREFIX}*.json"), reverse=True):
+    notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]  # its own, and a folder per role
+    for path in sorted(notes, key=lambda path: path.stat().st_mtime_ns, reverse=True):  # what was made last goes first
         try:
             noted = json.loads(path.read_text())
         except ValueError:
             continue  # cut short by the kill: what it was about was not made yet
-        done = subprocess.run(noted["argv"], capture_output=True, timeout=UNDO_TIMEOUT_S, check=False)
-        if done.returncode == 0:
+        if _succeeds(noted["argv"]):
             found.append(noted["what"])
     found += _clear_shared_memory(scratch)
-    shutil.rmtree(scratch, ignore_errors=True)
+    for point in _mounts(scratch):
+        if _succeeds(["umount", point]) or _succeeds(["umount", "--lazy", point]):
+            found.append("a mount")
+    if not _mounts(scratch):  # else it would remove what is mounted there
+        shutil.rmtree(scratch, ignore_errors=True)
     return found
+
+
+def _succeeds(argv):
+    try:
+        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _mounts(folder):
+    """The mount points below a folder, the last one first."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point)) for point in points]
+    return [point for point in reversed(points) if point.is_relative_to(folder.resolve())]
 
 
 def _clear_shared_memory(scratch):
@@ -58,50 +80,64 @@ def _clear_shared_memory(scratch):
         before = json.loads((scratch / SHARED_MEMORY).read_text())
     except (OSError, ValueError):
         return []
+
+    def new(now, then):
+        return sorted(name for name, made in now.items() if name not in then and before["since"] <= made <= before["until"])
+
     found = []
-    for segment in sorted(_sysv() - set(before["sysv"])):
+    for segment in new(_sysv(), before["sysv"]):
         ctypes.CDLL(None).shmctl(segment, IPC_RMID, None)
         found.append("a System V shared-memory segment")
-    new = {name for name in _posix() - set(before["posix"]) if _newer(Path("/dev/shm") / name, before["since"])}
-    for name in sorted(new - _in_use() if new else new):
+    objects = new(_posix(), before["posix"])
+    used = _in_use() if objects else ()
+    for name in (name for name in objects if name not in used):
         (Path("/dev/shm") / name).unlink(missing_ok=True)
         found.append("a POSIX shared-memory object")
     return found
 
 
 def _sysv():
-    """Ids of this user's System V segments that nobody is attached to and whose maker is gone."""
-    found = set()
+    """This user's System V segments that nobody is attached to and whose maker is gone: {id: end of the second in which
+    it was made}."""
+    found = {}
     for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
-        _, segment, _, _, maker, _, attached, owner, *_ = line.split()
-        if int(attached) == 0 and int(owner) == os.geteuid() and not Path(f"/proc/{maker}").exists():
-            found.add(int(segment))
+        fields = line.split()
+        segment, maker, attached, owner, made = (int(fields[column]) for column in (1, 4, 6, 7, 13))
+        if attached == 0 and owner == os.geteuid() and not _is_running(maker):
+            found[segment] = made + 1
     return found
 
 
-def _posix():
-    """Names of this user's POSIX shared-memory objects."""
+def _is_running(pid):
+    """Whether a process exists that has not ended: one that nobody has waited for yet has."""
     try:
-        return {entry.name for entry in os.scandir("/dev/shm") if entry.is_file() and entry.stat().st_uid == os.geteuid()}
-    except OSError:
-        return set()
-
-
-def _newer(path, since):
-    try:
-        return path.stat().st_ctime >= since
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
 
 
+def _posix():
+    """This user's POSIX shared-memory objects: {name: when it was last changed}."""
+    found = {}
+    with suppress(OSError):
+        for entry in os.scandir("/dev/shm"):
+            with suppress(FileNotFoundError):
+                about = entry.stat(follow_symlinks=False)
+                if entry.is_file(follow_symlinks=False) and about.st_uid == os.geteuid():
+                    found[entry.name] = about.st_ctime
+    return found
+
+
 def _in_use():
-    """Names below /dev/shm that some process has mapped."""
+    """Names below /dev/shm that some process has mapped or open."""
     used = set()
-    for maps in Path("/proc").glob("[0-9]*/maps"):
-        try:
-            used.update(Path(line.split()[5]).name for line in maps.read_text().splitlines() if " /dev/shm/" in line)
-        except OSError:
-            continue  # it ended, or is not ours to see
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended, or is not ours to see
+            used.update(Path(line.split()[5]).name for line in (process / "maps").read_text().splitlines() if " /dev/shm/" in line)
+            for descriptor in os.scandir(process / "fd"):
+                target = os.readlink(descriptor.path)
+                if target.startswith("/dev/shm/"):
+                    used.add(Path(target).name)
     return used
 
 
@@ -111,7 +147,7 @@ def sweep(project):
     found = _kill_processes(project)
     for scratch in sorted((project.state / "scratch").glob("trial-*")):
         found += [*clear(scratch), "a trial's scratch folder"]
-    for pattern in ("results/**/.*.tmp", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb"):
+    for pattern in ("results/**/.*.tmp", "results/**/*.part", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb"):
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)
             found.append("a half-written file")

@@ -74,8 +74,12 @@ def redact(path, redactor):
     for name in ("input_path", "output_path"):
         notes.pop(name, None)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if "text" in output:
-            output["text"] = redactor.text(output["text"])
+        for name in ("text", "evalue"):
+            if name in output:
+                output[name] = redactor.text(output[name])
+        for kind, shown in output.get("data", {}).items():
+            if kind.startswith("text/"):  # in HTML a slash begins no path
+                output["data"][kind] = redactor.text(shown) if kind == "text/plain" else redactor.without_secrets(shown)
         if "traceback" in output:
             output["traceback"] = [redactor.text(line) for line in output["traceback"]]
     nbformat.write(notebook, path)
@@ -90,6 +94,7 @@ def store(project, experiment):
     path = existing(project, experiment)
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(notebook, timeout=KERNEL_TIMEOUT_S, resources={"metadata": {"path": path.parent}})
+    client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError as error:

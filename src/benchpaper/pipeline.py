@@ -7,7 +7,7 @@ import sys
 from functools import cache, cached_property
 from pathlib import Path
 
-from benchpaper import catalog, results
+from benchpaper import catalog, journal, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -66,12 +66,40 @@ class Pipeline:
 
     @cache
     def plan(self, name):
-        return make_plan(self.experiment(name), self.source, self.seed, reference_seconds(self.project, name))
+        known = reference_seconds(self.project, name)
+        for cell in self.experiment(name).cells(self.source):
+            if any(need not in self.present for need in self.experiment(name).capabilities(cell)):
+                known[cell.id] = 0.0  # it is recorded as not testable here, which costs nothing
+        return make_plan(self.experiment(name), self.source, self.seed, known)
+
+    @cached_property
+    def present(self):
+        """The names of the capabilities that the site's hosts have."""
+        return {name for name, found in self.probed["capabilities"].items() if found["present"]}
+
+    def check(self, names):
+        """Load site and plans, so that what is wrong with them is said before anything runs."""
+        for name in names:
+            self.block(name, 0)
 
     def block(self, name, number, report=lambda event, **facts: None):
         """Return block `number` of an experiment, ready to be measured."""
         experiment, plan = self.experiment(name), self.plan(name)
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
+
+    def finished(self, name):
+        """Return {"trials": how many the plan has, "done": how many of them are in the journals}."""
+        if self.source == REFERENCE:
+            return {"trials": 0, "done": 0}
+        plan = self.plan(name)
+        done = sum(journal.finished(self.block(name, number).journal_path) for number in range(len(plan.blocks)))
+        return {"trials": len(plan.trials), "done": done}
+
+    def reopen(self, name, failed=False):
+        """Have those trials of an experiment measured again that lacked a capability which is there again, and, with
+        `failed`, those that failed."""
+        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
+            self.block(name, number).reopen(failed)
 
     def block_key(self, name, number):
         return self.block(name, number).key
@@ -114,6 +142,13 @@ def environment(**extra):
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
     return {**os.environ, "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+
+
+def changed_since_reference(project, name, site="local"):
+    """Return the sources of an experiment that differ from those that its reference results were measured by; empty
+    without such results."""
+    path = project.results(site, REFERENCE) / name / results.TRIALS
+    return catalog.changed(project, name, results.read(path)[1]) if path.exists() else []
 
 
 def reference_seconds(project, name, site="local"):

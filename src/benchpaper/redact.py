@@ -50,12 +50,15 @@ class Redactor:
 
     def text(self, text):
         """Return free text (an error, a log) without secrets, logins in URLs, and this machine's paths."""
-        text = self._without_secrets(text)
-        text = URL_LOGIN.sub("$SECRET@", text)
-        text = SECRET_IN_TEXT.sub(r"\1$SECRET", text)
+        text = self.without_secrets(text)
         for folder, name in self._folders:  # they may hold blanks
             text = re.sub(rf"{BEGIN}{re.escape(folder)}(?![\w\-]|\.\w)", lambda match: name, text)
         return PATH_IN_TEXT.sub(lambda match: self.path(match.group()), text)
+
+    def without_secrets(self, text):
+        """Return free text without secrets and logins in URLs. What is told to the user alone keeps its paths."""
+        text = URL_LOGIN.sub("$SECRET@", self._without_secrets(text))
+        return SECRET_IN_TEXT.sub(r"\1$SECRET", text)
 
     def _without_secrets(self, text):
         for secret in self._secrets:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 
+from rich.box import HORIZONTALS
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
-from benchpaper.pipeline import reference_seconds
+from benchpaper.pipeline import changed_since_reference, reference_seconds
 
 
 def duration(seconds):
@@ -17,6 +19,11 @@ def duration(seconds):
         return f"{seconds} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def told_change(changed):
+    """Return the warning that an experiment is no longer the one that the reference results come from."""
+    return f"changed since the reference was measured: {', '.join(changed)}; the reference shows the code as it was"
 
 
 def experiments(loaded):
@@ -66,6 +73,7 @@ def _runnable(run, name):
     return {
         "cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles,
         "never_executed_by_the_authors": unexecuted,
+        "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
     }  # fmt: skip
 
 
@@ -88,6 +96,8 @@ def show_diagnosis(found):
         for need, count in item["waiting_for"].items():
             remedy = found["capabilities"][need]["remedy"]
             console.print(f"  {count} cells wait for {need}: {remedy}", highlight=False)
+        if changed := item["changed_since_reference"]:
+            console.print(f"  {told_change(changed)}", highlight=False, markup=False)
         if unexecuted := item["never_executed_by_the_authors"]:
             console.print(
                 f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
@@ -134,13 +144,18 @@ def verdicts(here, paper):
 def show_verdicts(found):
     console = Console()
     colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
+    table = Table(box=HORIZONTALS, show_lines=True, pad_edge=False, expand=True)
+    for column, share in (("claim", 8), ("in the paper", 4), ("here", 4), ("verdict", 4), ("why", 7)):
+        table.add_column(column, ratio=share, min_width=12)
     for row in found["claims"]:
-        colour = colours.get(row["verdict"], "cyan")
-        console.print(f"[bold]{row['id']}[/]  [{colour}]{row['verdict']}[/]  {row['sentence']}", highlight=False)
-        console.print(f"    asked: {row['asked'] or '-'}   paper: {row['paper'] or '-'}   here: {row['text'] or '-'}", highlight=False, markup=False)
-        console.print(f"    {row['why']}", style="dim", highlight=False, markup=False)
+        verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
+        claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
+        more = row["blocks_for_5_percent"]
+        why = row["why"] + (f"; ±5 % takes about {more} blocks" if more and more > row["n"] else "")
+        table.add_row(Text(claim), row["paper"] or "-", row["text"] or "-", verdict, Text(why))
+    console.print(table)
     console.print(
-        f"{found['decided']} of {len(found['claims'])} claims have data; by chance alone at most "
+        f"{found['decided']} of {len(found['claims'])} claims have an interval; by chance alone at most "
         f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance of any)",
         highlight=False,
     )

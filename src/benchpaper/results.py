@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from benchpaper.errors import UserError, did_you_mean
+from benchpaper.project import REFERENCE
 
 SCHEMA_VERSION = 1
 SUB_BUCKETS = 1024
@@ -39,12 +40,14 @@ class InvalidObservation(Exception):
 
 @dataclass(frozen=True)
 class Column:
-    """One column: Arrow type (as text), unit ("" for none) and meaning."""
+    """One column: Arrow type (as text), unit ("" for none) and meaning. Files from before an `optional` column was
+    thought of lack it: unknown."""
 
     name: str
     type: str
     unit: str
     meaning: str
+    optional: bool = False
 
 
 IDENTITY = (
@@ -69,6 +72,9 @@ TRIAL = (
     Column("suspended_s", "float64", "s", "time the machine was suspended during the trial"),
     Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
     Column("load_1m", "float64", "1", "load average over one minute, at the start"),
+    Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),
+    Column("throttled_s", "float64", "s", "time that a CPU quota held this control group back during the trial", optional=True),
+    Column("overheated", "int64", "", "thermal throttling events during the trial, over all CPUs", optional=True),
     Column("commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"),
     Column("code_digest", "string", "", "SHA-256 of everything the experiment runs"),
     Column("plan_digest", "string", "", "SHA-256 of the plan that the trial belongs to"),
@@ -217,7 +223,8 @@ def read(path):
         raise ResultsError(f"results file {_short(path)} does not exist; measure first (./reproduce)")
     try:
         with open(path, "rb") as file:
-            table = pq.read_table(file, page_checksum_verification=True)
+            # In this thread alone: one of Arrow's that still held the file at the program's end would abort it.
+            table = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, str(error).splitlines()[0]) from None
     about = table.schema.metadata or {}
@@ -235,7 +242,7 @@ def _description(path, table):
     try:
         described = json.loads(table.schema.metadata[b"benchpaper.experiment"])
         kind = "trials" if path.name.endswith(TRIALS) else "observations"
-        wanted = [column.name for column in columns(described, kind)]
+        wanted = [column.name for column in columns(described, kind) if not column.optional]
     except (KeyError, TypeError, ValueError):
         raise _unreadable(path, "it lacks the description of its experiment") from None
     if missing := [name for name in wanted if name not in table.column_names]:
@@ -244,9 +251,10 @@ def _description(path, table):
 
 
 def _unreadable(path, why):
-    return ResultsError(
-        f"results file {_short(path)} cannot be read ({why}); remove it, and the next run rebuilds it from the journal"
-    )
+    way_out = "remove it, and the next run rebuilds it from the journal"
+    if REFERENCE in path.parts:
+        way_out = "it is part of the artifact: restore it (git checkout artifacts/reference)"
+    return ResultsError(f"results file {_short(path)} cannot be read ({why}); {way_out}")
 
 
 def write_block(folder, block, records, described):
@@ -282,7 +290,7 @@ def collect(folder, blocks):
             )
     for kind, read_blocks in found.items():
         described = read_blocks[-1][1]
-        table = pa.concat_tables([table for table, _ in read_blocks])
+        table = pa.concat_tables([table for table, _ in read_blocks], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         write(Path(folder) / kind, table.to_pylist(maps_as_pydicts="strict"), described, kind.split(".")[0])
 
@@ -294,5 +302,8 @@ def file_digest(path):
 
 
 def _short(path):
-    """The last parts of a path: enough to find it, without naming this machine's folders."""
+    """The path below the project: enough to find it, without naming this machine's folders."""
+    for top in ("artifacts", "results"):
+        if top in path.parts:
+            return "/".join(path.parts[-1 - path.parts[::-1].index(top) :])
     return "/".join(path.parts[-4:])

@@ -13,48 +13,62 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper import events, leftovers, lock, summary
+from benchpaper import events, leftovers, lock, notebook, room, summary
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.local import die_with_parent
-from benchpaper.journal import Journal
 from benchpaper.pipeline import TARGETS, environment
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration
+from benchpaper.results import OBSERVATIONS, TRIALS, read
 from benchpaper.worker import descendants
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
+LAST_WORDS = 400  # characters
 QUIET_STEPS = ("measure",)  # these have a progress bar of their own
 
 
-def run(pipeline, words, dry_run, as_json):
+def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
     if "paper" in targets and not _has_latex(pipeline):
         raise UserError("the target paper needs LaTeX, which is not installed: install the packages in packages.apt")
     if dry_run:
-        return _dry_run(pipeline, targets, experiments, console)
+        return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
-    with lock.held(pipeline.project.state / "run.lock", what):
+    with lock.held(pipeline.project.state / "run.lock", what), _terminable():
         _sweep(pipeline, console)
+        for name in experiments:
+            pipeline.reopen(name, retry_failed)
         begin = time.monotonic()
         watch = _Watch(pipeline, targets, experiments, console)
-        status = watch.run()
+        status = watch.run() or 0
+        if status == 0 and (nothing := summary.without_a_result(pipeline, experiments)):
+            watch.failures += nothing
+            status = 1
         found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
     print(json.dumps(found, indent=1)) if as_json else summary.show(found, console)
     return status
 
 
 def _sorted_out(pipeline, words):
-    """Tell targets from experiments. Raises `UserError` for a word that is neither."""
+    """Tell targets from experiments. Raises `UserError` for a word that is neither, and for a broken reference."""
     targets = [word for word in words if word in TARGETS]
     experiments = [word for word in words if word not in TARGETS]
     for word in experiments:
         one_of("target or experiment", word, [*TARGETS, *pipeline.available])
     # The paper needs the exhibits of all experiments, so a choice of experiments stops at the figures.
     default = ["figures"] if experiments else ["all"]
-    return targets or default, pipeline.choose(" ".join(experiments))
+    chosen = pipeline.choose(" ".join(experiments))
+    for name in chosen if targets != ["results"] else ():
+        notebook.existing(pipeline.project, name)
+    if pipeline.source != REFERENCE:
+        pipeline.check(chosen)
+    else:
+        for path in [pipeline.folder / name / kind for name in chosen for kind in (OBSERVATIONS, TRIALS)]:
+            read(path)
+    return targets or default, chosen
 
 
 def _sweep(pipeline, console):
@@ -70,16 +84,20 @@ def _has_latex(pipeline):
     return pipeline.probed["capabilities"]["latex"]["present"]
 
 
-def _dry_run(pipeline, targets, experiments, console):
+def _dry_run(pipeline, targets, experiments, console, as_json):
     from benchpaper import reports
 
-    if pipeline.source != REFERENCE:
-        reports.show_plans([reports.plan(pipeline, name) for name in experiments])
+    plans = [reports.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
+    if not as_json:
+        reports.show_plans(plans)
     command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules")
     done = subprocess.run(command, cwd=pipeline.project.root, env=environment(), capture_output=True, text=True)
     text = (done.stdout + done.stderr).strip()
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
-    if done.returncode:
+    if as_json:
+        steps = dict(re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M)) if jobs else {}
+        print(json.dumps({"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}))
+    elif done.returncode:
         console.print(text, highlight=False, markup=False)
     elif jobs:
         console.print("steps that would run:\n" + jobs.group(), highlight=False)
@@ -99,7 +117,8 @@ class _Watch:
         self.failures = []
         self._failed_trials = self._attempts = 0
         self._cell = ""
-        total, done = self._count(experiments)
+        finished = [pipeline.finished(name) for name in experiments]
+        total, done = (sum(item[key] for item in finished) for key in ("trials", "done"))
         self._progress = Progress(
             TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"), TimeElapsedColumn(),
             TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"), console=console,
@@ -107,26 +126,13 @@ class _Watch:
         self._task = self._progress.add_task("trials", total=total, completed=done)
         self._total, self._done_before = total, done
 
-    def _count(self, experiments):
-        """Return (trials in the plans, those that are in a journal already)."""
-        if self._pipeline.source == REFERENCE:
-            return 0, 0
-        total = done = 0
-        for name in experiments:
-            plan = self._pipeline.plan(name)
-            total += len(plan.trials)
-            for number in range(len(plan.blocks)):
-                path = self._pipeline.block(name, number).journal_path
-                done += _finished(path)
-        return total, done
-
     def run(self):
         """Run to the end and return the exit status: Snakemake's, or 130 when interrupted."""
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._events_path.unlink(missing_ok=True)
         reader = events.Reader(self._events_path)
         env = environment(**{events.VARIABLE: str(self._events_path)})
-        with open(self._log, "wb") as log, _terminable():
+        with open(self._log, "wb") as log:
             process = subprocess.Popen(
                 self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=die_with_parent,
@@ -143,7 +149,19 @@ class _Watch:
                 return 130
         if process.returncode and not self.failures:
             self.failures.append(("snakemake", _last_words(self._log)))
+        if process.returncode:
+            self._tell_a_full_disk_once()
         return process.returncode
+
+    def _tell_a_full_disk_once(self):
+        """Whatever a full disk makes of the steps, it is told in one line."""
+        starved = [(step, error) for step, error in self.failures if room.WORDS in error]
+        if full := room.complaint(self._pipeline.project):
+            self.failures = [("disk", full)]
+        elif starved:
+            step, error = starved[0]
+            told = error if room.NEXT_STEP in error else f"{error}; {room.NEXT_STEP}"
+            self.failures = [(step, told), *(failure for failure in self.failures if failure not in starved)]
 
     def _display(self):
         if not self._console.is_terminal:
@@ -187,7 +205,10 @@ class _Watch:
         self._console.print(text, highlight=False, markup=False)
 
     def _stop(self, process):
-        """End Snakemake and everything below it. Finished trials are in the journals, so nothing is lost by force."""
+        """End Snakemake and everything below it, however often Ctrl-C is pressed. Finished trials are in the journals,
+        so nothing is lost by force."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         for pid in [process.pid, *descendants(process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -213,19 +234,13 @@ def _terminable():
         signal.signal(signal.SIGTERM, before)
 
 
-def _finished(path):
-    if not path.exists():
-        return 0
-    with Journal(path) as journal:
-        return len(journal)
-
-
 def _named(event):
     block = f", block {event['block']}" if "block" in event else ""
     return f"{event['name']} {event.get('experiment', '')}{block}".strip()
 
 
 def _last_words(log):
+    """Return what Snakemake said from its first complaint on, as one line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if "rror" in line or line.startswith("benchpaper:")]
-    return (errors or lines or ["it said nothing"])[0]
+    first = next((n for n, line in enumerate(lines) if re.search(r"rror|Exception|^benchpaper:", line)), len(lines) - 1)
+    return " ".join(lines[first:])[:LAST_WORDS] or "it said nothing"

@@ -1,10 +1,13 @@
 """The end of a run: what was measured, what could not be and why, where the outputs lie, how long it took."""
 
+import json
 from collections import Counter
 
 from benchpaper import results
+from benchpaper.claims import VERDICTS
+from benchpaper.pipeline import changed_since_reference
 from benchpaper.project import REFERENCE
-from benchpaper.reports import duration
+from benchpaper.reports import duration, told_change
 
 
 def make(pipeline, experiments, failures, seconds, status):
@@ -12,13 +15,40 @@ def make(pipeline, experiments, failures, seconds, status):
     build = pipeline.project.build(pipeline.site_name, pipeline.source)
     pdf = build / "paper.pdf"
     latex = pipeline.probed["capabilities"]["latex"]
+    finished = {name: pipeline.finished(name) for name in experiments}
+
+    def complete(name):  # after an interrupted run the results may still be those of another plan
+        return status == 0 or finished[name]["done"] == finished[name]["trials"]
+
     return {
         "site": pipeline.site_name, "source": pipeline.source, "status": status, "seconds": round(seconds, 1),
-        "experiments": {name: _states(pipeline, name) for name in experiments},
+        "experiments": {name: _states(pipeline, name) if complete(name) else None for name in experiments},
+        "finished": finished,
+        "changed_since_reference": {
+            name: changed for name in experiments
+            if (changed := changed_since_reference(pipeline.project, name, pipeline.site_name))
+        },
         "failures": [{"step": step, "error": error} for step, error in failures],
+        "claims": _verdicts(build) if status == 0 else {},
         "outputs": _outputs(pipeline, build, pdf),
         "missing": [] if latex["present"] else [f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt"],
     }  # fmt: skip
+
+
+def without_a_result(pipeline, experiments):
+    """Return (step, why) of each experiment of which trials were tried, and every one of them failed."""
+    found = []
+    for name in experiments:
+        states = (_states(pipeline, name) or {"states": {}})["states"]
+        if states.get(results.FAILED) and not states.get(results.MEASURED):
+            found.append((f"measure {name}", f"all {states[results.FAILED]} trials that could run failed"))
+    return found
+
+
+def _verdicts(build):
+    """Return {verdict: how many claims} of the build's verdicts."""
+    path = build / VERDICTS
+    return dict(Counter(row["verdict"] for row in json.loads(path.read_text()))) if path.exists() else {}
 
 
 def _states(pipeline, name):
@@ -35,6 +65,8 @@ def _states(pipeline, name):
 
 def _outputs(pipeline, build, pdf):
     root = pipeline.project.root
+    if pdf.exists() and pdf.stat().st_mtime < (build / "exhibits.tex").stat().st_mtime:
+        pdf = build / "nothing"  # it was typeset from earlier exhibits
     places = {"paper": pdf, "exhibits": build / "exhibits", "notebooks": build / "notebooks", "results": pipeline.folder}
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}
 
@@ -47,9 +79,13 @@ def show(found, console):
 
     say()
     for name, item in found["experiments"].items():
-        say(f"{name}: {_told(item, found['source'])}")
+        say(f"{name}: {_told(item, found['source'], found['finished'][name])}")
         for reason, count in (item or {}).get("reasons", {}).items():
-            say(f"    {count} trials {reason}")
+            say(f"    {count} trials {reason}{_remedy(reason)}")
+        if name in found["changed_since_reference"]:
+            say(f"    {told_change(found['changed_since_reference'][name])}")
+    if found["claims"]:
+        say("claims: " + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items()) + " (benchpaper claims)")
     for failure in found["failures"]:
         say(f"FAILED  {failure['step']}: {failure['error']}")
     for missing in found["missing"]:
@@ -64,9 +100,15 @@ def show(found, console):
     say(f"took {duration(found['seconds'])}")
 
 
-def _told(item, source):
+def _remedy(reason):
+    if reason.startswith(results.FAILED):
+        return " (--retry-failed tries them again)"
+    return " (benchpaper doctor tells the remedy)" if reason.startswith(results.NOT_TESTABLE) else ""
+
+
+def _told(item, source, finished):
     if item is None:
-        return "not complete yet"
+        return f"not complete yet: {finished['done']} of {finished['trials']} trials done"
     states = ", ".join(f"{count} trials {state}" for state, count in item["states"].items())
     origin = "from the reference: " if source == REFERENCE else ""
     return f"{origin}{states}, in {item['blocks']} blocks"

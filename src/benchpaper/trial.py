@@ -3,8 +3,9 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
-from benchpaper import catalog, journal, results
+from benchpaper import catalog, journal, results, room
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
@@ -12,7 +13,7 @@ from benchpaper.redact import Redactor
 from benchpaper.worker import adopt_orphans, attempt
 
 PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
-CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
+CLOCK_TICKS, PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
 
 class Block:
@@ -71,7 +72,7 @@ class Block:
         with journal.Journal(self.journal_path) as done:
             last_end = self.journal_path.stat().st_mtime if len(done) else None
             for planned in self._planned:
-                if planned.cell.id in done:
+                if planned.cell.id in done and not self._testable_again(done[planned.cell.id]):
                     continue
                 record = self._trial(planned, scratch_root, last_end)
                 done.append(record)
@@ -80,6 +81,29 @@ class Block:
                 self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
             self._write(done.entries)
         return measured_now
+
+    def reopen(self, failed=False):
+        """Have the block measured again where a capability had vanished that is there again, and, with `failed`, where
+        a trial failed."""
+        if self.journal_path.exists():
+            with journal.Journal(self.journal_path) as done:
+                again = [
+                    entry["cell"] for entry in done.entries
+                    if self._testable_again(entry) or (failed and entry["state"] == results.FAILED)
+                ]  # fmt: skip
+                # The files first, the joined ones too: Snakemake measures what is missing and still asked for.
+                for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():
+                    results.block_file(self._folder, self._block, kind).unlink(missing_ok=True)
+                    (self._folder / kind).unlink(missing_ok=True)
+                done.forget(again) if again else None
+
+    def _testable_again(self, entry):
+        """Whether a capability that vanished when the journal was written is there again."""
+        return entry["state"] == results.NOT_TESTABLE and not self._missing(entry["cell"])
+
+    def _missing(self, cell_id):
+        cell = next(planned.cell for planned in self._planned if planned.cell.id == cell_id)
+        return [name for name in self._experiment.capabilities(cell) if name not in self._present]
 
     def _write(self, entries):
         described = self._experiment.describe()
@@ -91,15 +115,14 @@ class Block:
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
         before = _machine()
-        missing = [name for name in self._experiment.capabilities(planned.cell) if name not in self._present]
+        missing = self._missing(planned.cell.id)
         self._report("start", block=self._block, cell=planned.cell.id)
         if missing:
             attempts, observations = [], []
             state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
         else:
             attempts, observations = self._attempts(planned, scratch_root)
-            ok = attempts[-1].outcome == "ok"
-            state, reason = (results.MEASURED, "") if ok else (results.FAILED, self._redactor.text(attempts[-1].message))
+            state, reason = self._concluded(planned, attempts[-1])
         after = _machine()
         return {
             **self._identity(planned), **self._common,
@@ -110,10 +133,22 @@ class Block:
             "commands": attempts[-1].commands if attempts else [],
             "observations": observations,
             "paused_s": gap if gap > PAUSE_S else 0.0,
-            "suspended_s": max(0.0, after["suspended"] - before["suspended"]),
-            "steal_s": after["steal"] - before["steal"], "load_1m": before["load"],
+            **_during(before, after),
             "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
         }  # fmt: skip
+
+    def _concluded(self, planned, last):
+        """Return state and reason of a trial by its last attempt. A trial that failed because the host lost a
+        capability says nothing about what was measured."""
+        if last.outcome == "ok":
+            return results.MEASURED, ""
+        checked = {name: probe.known(name).check() for name in self._experiment.capabilities(planned.cell)}
+        gone = {name: detail for name, (present, detail) in checked.items() if not present}
+        self._present = self._common["capabilities"] = [name for name in self._present if name not in gone]
+        if gone:
+            lost = ", ".join(f"{name} ({detail})" for name, detail in gone.items())
+            return results.NOT_TESTABLE, self._redactor.text(f"needs {lost}, which vanished during the run")
+        return results.FAILED, self._redactor.text(last.message)
 
     def _identity(self, planned):
         cell = planned.cell
@@ -136,10 +171,17 @@ class Block:
                 observations = self._checked(found)
                 if found.outcome == "ok":
                     return attempts, observations
+            self._check_room(found)
             self._keep_output(planned, number, found)
             message = self._redactor.text(found.message)
             self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=message)
         return attempts, []
+
+    def _check_room(self, found):
+        """An attempt that fails on a full disk ends the block: it says nothing about what was measured."""
+        free = min(found.room, room.left(self._folder))
+        if free < room.LEAST or room.WORDS in found.message:
+            raise room.NoRoom(f"{room.WORDS}: {free >> 10} kB were free while a trial failed; {room.NEXT_STEP}")
 
     def _checked(self, found):
         """Check the observations; one that breaks the schema makes the attempt a failed one."""
@@ -185,8 +227,48 @@ def git_state(root):
 
 
 def _machine():
-    """Steal time (s, all CPUs), load, and time spent suspended so far."""
+    """What disturbs a trial, counted since the machine started: steal time (s, all CPUs), time suspended (s), swapping
+    (MB), time held back by a CPU quota (s) and thermal throttling events; None where this is unknown. And the load."""
     with open("/proc/stat") as file:
         steal = int(file.readline().split()[8]) / CLOCK_TICKS
     suspended = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-    return {"steal": steal, "load": os.getloadavg()[0], "suspended": suspended}
+    pages = [_counted("/proc/vmstat", name) for name in ("pswpin", "pswpout")]
+    throttled = _counted(CPU_STAT, "throttled_usec")
+    heat = [_counted(path) for path in THERMAL]
+    return {
+        "steal_s": steal, "load_1m": os.getloadavg()[0], "suspended_s": suspended,
+        "swapped_mb": None if None in pages else sum(pages) * PAGE_BYTES / 1e6,
+        "throttled_s": None if throttled is None else throttled / 1e6,
+        "overheated": None if None in heat or not heat else sum(heat),
+    }  # fmt: skip
+
+
+def _during(before, after):
+    """What disturbed a trial between two calls of `_machine`; the load is that of the start."""
+    passed = {
+        name: None if before[name] is None or after[name] is None else max(0, after[name] - before[name]) for name in before
+    }
+    return {**passed, "load_1m": before["load_1m"]}
+
+
+def _counted(path, name=None):
+    """Return the whole number in the file at `path`, on the line of `name` if given; None where there is none."""
+    try:
+        words = Path(path).read_text().split()
+        return int(words[words.index(name) + 1 if name else 0])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _cpu_stat():
+    """Return where the control group of this process counts its CPU time (cgroups v2)."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    group = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    return f"/sys/fs/cgroup{group.rstrip('/')}/cpu.stat"
+
+
+CPU_STAT = _cpu_stat()
+THERMAL = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))

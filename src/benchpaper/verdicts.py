@@ -37,7 +37,7 @@ def decide(interval: Interval, bound: float, side: Literal["below", "above"], *,
 
     `floor` is the noise floor of the same metric in the same experiment; None only for what has no
     noise to speak of, such as a rate of violations. `flaw` is a reason against any verdict, as
-    `stats.correlated` gives for a level. A paired ratio is compared with 1, say, and needs no flaw.
+    `independence.correlated` gives for a level. A paired ratio is compared with 1, say, and needs no flaw.
     """
     if side not in ("below", "above"):
         raise ValueError(f'side "{side}" is unknown; pass "below" or "above"')

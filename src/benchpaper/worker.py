@@ -20,11 +20,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchpaper import leftovers
+from benchpaper import leftovers, room
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import LocalHost, die_with_parent, signal_name
 
 PR_SET_CHILD_SUBREAPER = 36
+STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 OUTPUT_BOUND = 20_000  # bytes of each process's output that are kept, the last ones
 HEADER = struct.Struct("<Q")
 
@@ -40,6 +41,7 @@ class Attempt:
     output: str = ""  # what the trial and the servers it started printed; worth keeping when it failed
     commands: list = field(default_factory=list)
     observations: list = field(default_factory=list)
+    room: int = 0  # bytes that were free when it ended, before its scratch folder went
 
 
 def adopt_orphans():
@@ -54,7 +56,7 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
     the trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed.
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
-    leftovers.note_shared_memory(scratch)
+    leftovers.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
     read_end, write_end = os.pipe()
     found = Attempt(started=time.time())
     begin = time.monotonic()
@@ -73,7 +75,7 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
         _conclude(found, status, timed_out, experiment.timeout_s)
-        found.output = _output(scratch)
+        found.output, found.room = _output(scratch), room.left(scratch)
     finally:
         os.close(read_end)
         if child is not None:
@@ -132,8 +134,8 @@ def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
         os._exit(0)
     except BaseException as error:
         traceback.print_exc()
-        known = isinstance(error, (HostError, RuntimeError, AssertionError))
-        _send(pipe, ("error", str(error) if known and str(error) else f"{type(error).__name__}: {error}"))
+        known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
+        _send(pipe, ("error", str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"))
         os._exit(1)
 
 
@@ -152,7 +154,21 @@ def _site(experiment, seed, scale, assigned, programs, scratch, tell):
     for role, described in assigned.items():
         (scratch / role).mkdir()
         hosts[role] = LocalHost(role, described["address"], described.get("cpus"), scratch / role, on_command)
-    return SimpleNamespace(**hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
+    return TrialSite(**hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
+
+
+class TrialSite(SimpleNamespace):
+    """What a trial gets as `site`: a host per role, `counts` of the scale, `seed`, and `programs`, the folder of what
+    was compiled."""
+
+    def __getattr__(self, name):
+        raise AttributeError(f'site has no "{name}" (there are: {", ".join(vars(self))})')
+
+
+def _where(error):
+    """Return `file:line: ` of the deepest frame of a mistake in an experiment."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/experiments/" in frame.filename]
+    return f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1:]}:{frames[-1].lineno}: " if frames else ""
 
 
 def _send(pipe, event):

@@ -115,6 +115,75 @@ def measured(measured_project):
     return estimates.load("toy/pipe", measured_project.results("local", "quick"))
 
 
+KNOWN = '''
+from benchpaper.spec import Experiment, Factor, Metric, Scale
+
+experiment = Experiment(
+    title="Known", question="What follows from values that are known?",
+    factors=[Factor("way", ["a", "b", "c", "null"]), Factor("size", [1, 2, 4], unit="B")],
+    metrics=[Metric("latency_us", unit="µs", better="lower"), Metric("rate", unit="1/s", better="higher", optional=True)],
+    twin=dict(way="a", size=1), scales={name: Scale(blocks=5) for name in ("smoke", "quick", "full")},
+)
+
+@experiment.trial
+def trial(cell, site):
+    yield dict(latency_us=1.0)
+'''
+
+
+class Known:
+    """A project whose results are given: no trial is run, but all that reads results works on real files."""
+
+    def __init__(self, project):
+        self.project = project
+        self.described = catalog.load(project, "toy/known").describe()
+
+    def claims(self, text):
+        (self.project.analysis / "claims.py").write_text("from benchpaper.claims import claim\n" + textwrap.dedent(text))
+
+    def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):
+        """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to
+        "needs x"; `twin` is the twin's, by default that of its original; `rate` maps cells to rates. `changes` are
+        columns of all trials."""
+        cells = {**values, ("a", 1, "twin"): twin if twin is not None else values.get(("a", 1), [1.0] * 5)}
+        blocks = max(len(v) for v in cells.values() if not isinstance(v, str))
+        folder = self.project.results(site, source) / "toy/known"
+        for block in range(blocks):
+            records = [self._record(block, n, cell, v, rate or {}) | dict(site=site, scale=source) | changes
+                       for n, (cell, v) in enumerate(cells.items())]
+            parquet.write_block(folder, block, records, described or self.described)
+        parquet.collect(folder, blocks)
+        return self.load(source, site)
+
+    def load(self, source, site="local"):
+        return estimates.load("toy/known", self.project.results(site, source))
+
+    @staticmethod
+    def _record(block, position, cell, values, rate):
+        way, size, *twin = cell
+        needs = isinstance(values, str)
+        value = None if needs else values[block]
+        state = parquet.NOT_TESTABLE if needs else parquet.FAILED if value is None else parquet.MEASURED
+        rates = rate.get(cell)
+        observation = {"latency_us": value, "rate": rates[block] if rates else None}
+        return {
+            "block": block, "position": position, "cell": f"way={way} size={size}{' twin' if twin else ''}",
+            "twin": bool(twin), "way": way, "size": size, "experiment": "toy/known", "seed": 1, "state": state,
+            "reason": values if needs else "it broke" if value is None else "", "attempts": [],
+            "started": 1_700_000_000.0 + 100 * block + position, "seconds": 1.0, "overhead_s": 0.0, "paused_s": 0.0,
+            "suspended_s": 0.0, "steal_s": 0.0, "load_1m": 0.5, "commands": [], "code_digest": "c" * 64,
+            "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True, "tools": {"cc": "12"},
+            "hosts": {"client.cpu": "Quick 3000", "client.cpus": "2", "client.kernel": "6.1", "client.memory_gib": "8"},
+            "capabilities": ["cc"], "observations": [observation] if state == parquet.MEASURED else [],
+        }  # fmt: skip
+
+
+@pytest.fixture
+def known(make_project):
+    """A `Known` project: the experiment toy/known, with results as given."""
+    return Known(make_project({"experiments/toy/known/experiment.py": KNOWN}))
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_running():
     """A test that leaves a process behind fails; the process is ended."""

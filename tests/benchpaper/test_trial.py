@@ -59,8 +59,9 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
     block_of(project, report=lambda event, **facts: told.append((event, facts))).measure()
     (trial,) = trials(project)
     assert (trial["state"], trial["reason"]) == ("measured", "")
+    at = "experiments/toy/one/experiment.py:25: "
     assert [(a["outcome"], a["message"]) for a in trial["attempts"]] == [
-        ("failed", "ValueError: try 1"), ("failed", "ValueError: try 2"), ("ok", ""),
+        ("failed", at + "ValueError: try 1"), ("failed", at + "ValueError: try 2"), ("ok", ""),
     ]  # fmt: skip
     assert trial["commands"] == [{"host": "client", "argv": ["echo", "xxx"], "status": 0}]
     assert [event for event, _ in told] == ["start", "attempt", "attempt", "trial"]
@@ -72,7 +73,7 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
 @pytest.mark.parametrize("body, outcome, reason", [
     ("os.kill(os.getpid(), signal.SIGSEGV)\nyield", "crashed", "the trial's process was killed by SIGSEGV"),
     ("time.sleep(60)\nyield", "timed out", "did not end within 0.5 s"),
-    ("raise ValueError('no')\nyield", "failed", "ValueError: no"),
+    ("raise ValueError('no')\nyield", "failed", "experiments/toy/one/experiment.py:21: ValueError: no"),
 ])  # fmt: skip
 def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(make_toy, block_of, body, outcome, reason):
     body = "print('first words')\nif cell.way == 'b':\n    " + body.replace("\n", "\n    ") + "\nyield dict(latency_us=1.0)"
@@ -84,6 +85,25 @@ def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(m
     assert sorted(row["way"] for row in observations(project)) == ["a", "c"]
     logs = [path.read_text() for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()]
     assert len(logs) == 2 and all(log.startswith(f"way=b\n{outcome}: {reason}\n") and "first words" in log for log in logs)
+
+
+def test_failed_trials_are_measured_again_when_asked(make_toy, block_of, tmp_path):
+    works = tmp_path / "works"
+    project = make_toy(f"""
+        if cell.way == "b" and not Path({str(works)!r}).exists():
+            raise ValueError("broken")
+        yield dict(latency_us=1.0)
+    """, levels=["a", "b"])  # fmt: skip
+    block_of(project).measure()
+    kept = {trial["way"]: trial["started"] for trial in trials(project)}
+    works.touch()
+    block = block_of(project)
+    block.reopen()
+    assert block.measure() == 0  # a failed trial is finished
+    block.reopen(failed=True)
+    assert block.measure() == 1
+    found = {trial["way"]: trial for trial in trials(project)}
+    assert [found[way]["state"] for way in "ab"] == ["measured", "measured"] and found["a"]["started"] == kept["a"]
 
 
 INVALID = [

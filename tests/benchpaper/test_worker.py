@@ -104,15 +104,19 @@ def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
     assert "still here" in found.output
 
 
+AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
+
+
 @pytest.mark.parametrize("body, message", [
-    ("raise ValueError('too small')\nyield", "ValueError: too small"),
+    ("raise ValueError('too small')\nyield", AT + "ValueError: too small"),
     ("raise RuntimeError('no evidence of bytes moved')\nyield", "no evidence of bytes moved"),
     ("assert 1 > 2, 'counted less than asked'\nyield", "counted less than asked"),
-    ("assert 1 > 2\nyield", "AssertionError: "),
-    ("sys.exit(0)\nyield", "SystemExit: 0"),
+    ("assert 1 > 2\nyield", AT + "AssertionError: "),
+    ("sys.exit(0)\nyield", AT + "SystemExit: 0"),
     ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield", "sh on client ended with status 4; it said: no room"),
     ("return\nyield", "the trial yielded no observation"),
-    ("cell.size\nyield", 'AttributeError: a cell has no factor "size"'),
+    ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
+    ("site.server.run(['true'])\nyield", AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
     found = attempt_at(body)

@@ -16,6 +16,7 @@ import re
 import yaml
 
 from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.redact import URL_LOGIN
 
 LOCAL = {"hosts": [{"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}]}
 KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
@@ -78,7 +79,8 @@ def _checked_host(where, host):
     try:
         ipaddress.ip_address(host["address"])
     except ValueError:
-        raise UserError(f'{where}: address "{host["address"]}" is not an IP address') from None
+        shown = URL_LOGIN.sub("$SECRET@", host["address"])
+        raise UserError(f'{where}: address "{shown}" is not an IP address') from None
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
     return host
