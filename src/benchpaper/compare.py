@@ -45,15 +45,16 @@ class Pair:
 def compare(project, experiment, site, source, reference_site, metric=None):
     """Return everything that can be said of an experiment's run beside the reference, as plain data."""
     pair = pair_of(project, experiment, site, source, reference_site)
-    chosen = pair.here.metric(metric) if metric else _most_telling(pair.here)
+    chosen = pair.here.metric(metric) if metric else pair.here.telling
     check_alike(pair, chosen["name"])
     rows = cells(pair, chosen)
     return {
-        "experiment": experiment, "here": pair.here.source, "factors": pair.here.described["factors"], "reference": pair.reference.source,
-        "sites": differences(pair.here, pair.reference), "metric": chosen["name"], "unit": chosen["unit"], "better": chosen["better"],
-        "names": names_of(chosen),
+        "experiment": experiment, "here": pair.here.source, "reference": pair.reference.source,
+        "sites": differences(pair.here, pair.reference), "factors": pair.here.described["factors"],
+        "metric": chosen["name"], "unit": chosen["unit"], "better": chosen["better"], "names": names_of(chosen),
         "noise": noise(pair, chosen["name"]), "common": len(pair.cells), "only": pair.only(), "cells": rows,
-        "words": words(rows), "shapes": [shape(pair, one) for one in directed(pair)], "crossovers": crossovers(pair, chosen["name"]),
+        "words": words(rows), "shapes": [shape(pair, one) for one in directed(pair)],
+        "crossovers": crossovers(pair, chosen["name"]),
         "claims": claim_rows(project, pair, site, source, reference_site),
     }  # fmt: skip
 
@@ -66,7 +67,8 @@ def pair_of(project, experiment, site, source, reference_site):
     for side, place in (("here", (site, source)), ("in the reference", (reference_site, REFERENCE))):
         found[side] = claims.results_of(project, experiment, *place)
         if found[side] is None:
-            raise UserError(f'no results of {experiment} {side} (site "{place[0]}", {place[1]}), so there is nothing to compare')
+            where = f'{side} (site "{place[0]}", {place[1]})'
+            raise UserError(f"no results of {experiment} {where}, so there is nothing to compare")
     return Pair(*found.values())
 
 
@@ -76,19 +78,13 @@ def directed(pair):
     return [m for m in pair.here.described["metrics"] if m["better"] != "neither" and m["name"] in names]
 
 
-def _most_telling(results):
-    """The first metric that has a direction."""
-    metrics = results.described["metrics"]
-    return next((metric for metric in metrics if metric["better"] != "neither"), metrics[0])
-
-
 def check_alike(pair, metric):
     """Raise `UserError`, naming both sides, when the experiment has other factors or another such metric there."""
     factors, metrics = {}, {}
     for side, results in pair.sides.items():
         factors[side] = {f"{f['name']} ({f['unit']})" if f["unit"] else f["name"] for f in results.described["factors"]}
-        known = {m["name"]: f"in {m['unit']}, {m['better']} is better, {m['kept']} kept" for m in results.described["metrics"]}
-        metrics[side] = known.get(metric, "not declared")
+        known = {m["name"]: m for m in results.described["metrics"]}
+        metrics[side] = "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
     for what, found in (("factors", factors), (f"metric {metric}", metrics)):
         here, reference = (", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values())
         if here != reference:
@@ -169,7 +165,8 @@ def crossovers(pair, metric):
     floors = noise(pair, metric)
     if floors["delta"] is None:
         return []
-    found = {cell: both for cell in pair.cells if (both := series(pair, metric, cell)) and min(side.min() for side in both) > 0}
+    found = {cell: series(pair, metric, cell) for cell in pair.cells}
+    found = {cell: both for cell, both in found.items() if both and min(side.min() for side in both) > 0}
     crossed = []
     for one, other in combinations(found, 2):
         ratios = [_ordered(a, b, floors[side]) for side, a, b in zip(pair.sides, found[one], found[other])]
@@ -194,14 +191,14 @@ def _ordered(a, b, floor):
 
 def claim_rows(project, pair, site, source, reference_site):
     """Return a row per claim of the experiment: its verdict on both sides, and the ratio of what it asks for."""
-    judged = [
-        {row["id"]: row for row in claims.judge_all(project, *place)} for place in ((site, source), (reference_site, REFERENCE))
-    ]
+    places = ((site, source), (reference_site, REFERENCE))
+    judged = [{row["id"]: row for row in claims.judge_all(project, *place)} for place in places]
     rows = []
     for claim in claims.load_claims(project):
         if claim.experiment == pair.here.experiment:
             here, reference = (rows_of_side[claim.id] for rows_of_side in judged)
-            both = {"id": claim.id, "sentence": claim.sentence, "verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
+            verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
+            both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
             rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
     return rows
 
@@ -244,7 +241,8 @@ def show(found):
     for row in found["shapes"]:
         print(f"  {row['metric']}: {row['text']}")
     for row in found["crossovers"]:
-        print(f"  crossover: {row['cells'][0]} over {row['cells'][1]}: here {row['here']}, in the reference {row['reference']}")
+        both = f"here {row['here']}, in the reference {row['reference']}"
+        print(f"  crossover: {row['cells'][0]} over {row['cells'][1]}: {both}")
     _show_cells(found)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchpaper import stats
+from benchpaper import advice, stats
 from benchpaper.errors import UserError, did_you_mean, one_of
 from benchpaper.project import REFERENCE, Project
 from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, OBSERVATIONS, TRIALS, file_digest, read
@@ -128,6 +128,12 @@ class Results:
     def blocks(self):
         return int(self.trial_df["block"].nunique())
 
+    @property
+    def telling(self):
+        """The description of the metric that tells most: the first with a direction, else the first."""
+        metrics = self.described["metrics"]
+        return next((metric for metric in metrics if metric["better"] != "neither"), metrics[0])
+
     def metric(self, name):
         """Return the description of a metric; raises `UserError` for an unknown one."""
         metrics = {metric["name"]: metric for metric in self.described["metrics"]}
@@ -176,6 +182,15 @@ class Results:
             rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
         values = rows[["block", metric]].rename(columns={metric: "value"})
         return values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
+
+    @property
+    def blocks_in_order(self):
+        """The blocks' numbers in the order of measuring."""
+        return self._begun.sort_values().index
+
+    def warnings(self, cells=None):
+        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a line."""
+        return advice.of(self, cells)
 
     @cached_property
     def _begun(self):

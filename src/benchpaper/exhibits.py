@@ -110,7 +110,8 @@ class Exhibits:
         self._check(name)
         cells = list(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
         metrics = list(dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric))
-        self._entries[name] = {"kind": kind, **entry, "metrics": metrics, "cells": cells}
+        warnings = [str(warning) for warning in self._results.warnings(cells)] if cells and self._folder else []
+        self._entries[name] = {"kind": kind, **entry, "metrics": metrics, "cells": cells, "warnings": warnings}
         if self._folder:
             self._save_manifest()
 

@@ -141,7 +141,8 @@ def _limits(axis, rows):
     low, high = min(min(map(log, ends)) * 1.15, -0.3 * reach), max(max(map(log, ends)) * 1.15, 0.3 * reach)
     axis.set_xlim(exp(low), exp(high))
     narrow = high - low < log(4)
-    axis.xaxis.set_major_locator(LogLocator(base=10, subs=[1, 1.2, 1.5, 2, 3, 5, 7, 8, 9] if narrow else [1, 2, 5], numticks=30))
+    digits = [1, 1.2, 1.5, 2, 3, 5, 7, 8, 9] if narrow else [1, 2, 5]
+    axis.xaxis.set_major_locator(LogLocator(base=10, subs=digits, numticks=30))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}x"))
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -151,7 +152,8 @@ def _legend(rows, delta):
     handles, labels = [], []
     for word in dict.fromkeys(row["word"] for row in rows):
         marker, face, edge = LOOKS[word]
-        handles.append(Line2D([], [], color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2))
+        look = dict(color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2)
+        handles.append(Line2D([], [], **look))
         labels.append(f"{word} ({sum(row['word'] == word for row in rows)})")
     if delta is not None:
         handles.append(Patch(color="#bbbbbb", alpha=0.5, linewidth=0))

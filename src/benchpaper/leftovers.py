@@ -22,6 +22,9 @@ from benchpaper.events import VARIABLE
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
 UNDO_TIMEOUT_S = 20
 IPC_RMID = 0
+HALF_WRITTEN = (
+    "results/**/.*.tmp", "results/**/*.part", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb",
+)  # fmt: skip
 
 
 def note_undo(scratch, what, argv):
@@ -44,7 +47,8 @@ def clear(scratch):
     """Take away what a trial whose processes are gone has left, and its scratch folder. Return what was found, in
     words; an empty list for a trial that tidied up after itself."""
     scratch, found = Path(scratch), []
-    notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]  # its own, and a folder per role
+    # Its own and those of each role; what lies deeper is the trial's data.
+    notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
     for path in sorted(notes, key=lambda path: path.stat().st_mtime_ns, reverse=True):  # what was made last goes first
         try:
             noted = json.loads(path.read_text())
@@ -63,7 +67,8 @@ def clear(scratch):
 
 def _succeeds(argv):
     try:
-        return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S).returncode == 0
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S)
+        return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -82,7 +87,8 @@ def _clear_shared_memory(scratch):
         return []
 
     def new(now, then):
-        return sorted(name for name, made in now.items() if name not in then and before["since"] <= made <= before["until"])
+        since, until = before["since"], before["until"]
+        return sorted(name for name, made in now.items() if name not in then and since <= made <= until)
 
     found = []
     for segment in new(_sysv(), before["sysv"]):
@@ -133,7 +139,8 @@ def _in_use():
     used = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours to see
-            used.update(Path(line.split()[5]).name for line in (process / "maps").read_text().splitlines() if " /dev/shm/" in line)
+            mapped = [line.split()[5] for line in (process / "maps").read_text().splitlines() if " /dev/shm/" in line]
+            used.update(Path(path).name for path in mapped)
             for descriptor in os.scandir(process / "fd"):
                 target = os.readlink(descriptor.path)
                 if target.startswith("/dev/shm/"):
@@ -147,7 +154,7 @@ def sweep(project):
     found = _kill_processes(project)
     for scratch in sorted((project.state / "scratch").glob("trial-*")):
         found += [*clear(scratch), "a trial's scratch folder"]
-    for pattern in ("results/**/.*.tmp", "results/**/*.part", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb"):
+    for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)
             found.append("a half-written file")

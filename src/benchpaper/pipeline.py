@@ -7,7 +7,7 @@ import sys
 from functools import cache, cached_property
 from pathlib import Path
 
-from benchpaper import catalog, journal, results
+from benchpaper import catalog, journal, pilot, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -70,7 +70,12 @@ class Pipeline:
         for cell in self.experiment(name).cells(self.source):
             if any(need not in self.present for need in self.experiment(name).capabilities(cell)):
                 known[cell.id] = 0.0  # it is recorded as not testable here, which costs nothing
-        return make_plan(self.experiment(name), self.source, self.seed, known)
+        found = self.blocks_fixed(name)
+        return make_plan(self.experiment(name), self.source, self.seed, known, found and found["blocks"])
+
+    def blocks_fixed(self, name):
+        """Return how many blocks were fixed after a pilot, and from what; None without one."""
+        return pilot.fixed(self.folder / name, self.experiment(name), self.source)
 
     @cached_property
     def present(self):

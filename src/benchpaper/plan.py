@@ -34,6 +34,7 @@ class Plan:
     blocks: tuple
     seconds: float
     disk_mb: float
+    pilot: int | None = None
 
     @property
     def trials(self):
@@ -41,25 +42,29 @@ class Plan:
 
     @property
     def digest(self):
-        """SHA-256 over the order of all trials: two plans are the same when their digests are."""
-        text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in self.trials)
+        """SHA-256 over the order of all trials: two plans are the same when their digests are. A plan with a pilot is
+        known by the pilot's blocks, which stay as they are when the others join them."""
+        known_by = [trial for block in self.blocks[: self.pilot] for trial in block]
+        text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in known_by)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None):
+def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None, fixed_blocks=None):
     """Return the `Plan` of an experiment at a scale.
 
     `measured_seconds` maps a cell's id to the seconds that a trial of it took before, when that is known; the
-    other cells are priced at the scale's announced `trial_seconds`.
+    other cells are priced at the scale's announced `trial_seconds`. `fixed_blocks` is the number of blocks that was
+    fixed after the scale's pilot, if it has one; before, the plan is the pilot alone.
     """
     if type(seed) is not int or seed < 0:
         raise UserError(f"seed {seed!r} must be a whole number of at least 0")
     chosen = experiment.scale(scale)
     cells = experiment.cells(scale)
-    blocks = tuple(_order(experiment.name, seed, block, cells) for block in range(chosen.blocks))
+    count = fixed_blocks or chosen.pilot or chosen.blocks
+    blocks = tuple(_order(experiment.name, seed, block, cells) for block in range(count))
     known = measured_seconds or {}
     per_block = sum(known.get(cell.id, chosen.trial_seconds) for cell in cells)
-    return Plan(experiment.name, scale, seed, blocks, per_block * chosen.blocks, chosen.disk_mb)
+    return Plan(experiment.name, scale, seed, blocks, per_block * count, chosen.disk_mb, chosen.pilot)
 
 
 def _order(name, seed, block, cells):

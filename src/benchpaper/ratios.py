@@ -21,7 +21,8 @@ def ratio_row(here, reference, floors, names, paired=False):
     """Compare two sets of blocks. `here` and `reference` are values, or the reason why there are none."""
     row = {**dict.fromkeys(("here", "reference", "ratio", "low", "high")), "n": [0, 0], "word": NOT_COMPARED}
     for side, values in (("here", here), ("in the reference", reference)):
-        if why := values if isinstance(values, str) else "" if min(values) > 0 else "a value of 0 or below has no ratio":
+        why = values if isinstance(values, str) else "" if min(values) > 0 else "a value of 0 or below has no ratio"
+        if why:
             return {**row, "text": f"{NOT_COMPARED}: {side}: {why}"}
     ratio = stats.independent_ratio(here, reference)
     word, text = told(ratio, floors, names, lambda: None if paired else _flaw(here, reference))
@@ -36,7 +37,8 @@ def told(ratio, floors, names, flaw=lambda: None):
     noise floor; `flaw()` may say why even that is not to be believed."""
     shown = shown_ratio(ratio)
     if not ratio.decidable:
-        return UNDECIDED, f"{UNDECIDED}: {shown}: {ratio.n} blocks are too few for an interval; measure at least {stats.MIN_BLOCKS}"
+        few = f"{ratio.n} blocks are too few for an interval; measure at least {stats.MIN_BLOCKS}"
+        return UNDECIDED, f"{UNDECIDED}: {shown}: {few}"
     if floors["delta"] is None:
         return UNDECIDED, f"{UNDECIDED}: {shown}, and there is no noise floor ({floors['why']})"
     against = f"noise floor {expm1(floors['delta']):.1%}"

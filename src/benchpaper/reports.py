@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchpaper import pilot
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
 from benchpaper.pipeline import changed_since_reference, reference_seconds
@@ -112,6 +113,7 @@ def plan(run, name, with_trials=False):
         "experiment": name, "site": run.site_name, "scale": made.scale, "seed": made.seed, "digest": made.digest,
         "cells": len(made.blocks[0]), "blocks": len(made.blocks), "trials": len(made.trials),
         "seconds": round(made.seconds, 1), "disk_mb": made.disk_mb,
+        "pilot": made.pilot, "blocks_fixed": run.blocks_fixed(name),
     }  # fmt: skip
     if with_trials:
         about["order"] = [
@@ -127,6 +129,11 @@ def show_plans(found):
             f"{item['blocks']} blocks = {item['trials']} trials, about {duration(item['seconds'])}, up to "
             f"{item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
         )
+        if item["blocks_fixed"]:
+            print(f"  {pilot.told(item['blocks_fixed'])}")
+        elif item["pilot"]:
+            command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
+            print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
 

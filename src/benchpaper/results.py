@@ -73,7 +73,7 @@ TRIAL = (
     Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
     Column("load_1m", "float64", "1", "load average over one minute, at the start"),
     Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),
-    Column("throttled_s", "float64", "s", "time that a CPU quota held this control group back during the trial", optional=True),
+    Column("throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True),
     Column("overheated", "int64", "", "thermal throttling events during the trial, over all CPUs", optional=True),
     Column("commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"),
     Column("code_digest", "string", "", "SHA-256 of everything the experiment runs"),
@@ -274,8 +274,9 @@ def block_file(folder, block, kind):
     return Path(folder) / "blocks" / f"{block:03d}.{kind}"
 
 
-def collect(folder, blocks):
+def collect(folder, blocks, blocks_fixed=None):
     """Join the blocks' files below `folder` into one observations and one trials file, sorted by block and position.
+    `blocks_fixed`, if given, is noted in the description: how the number of blocks was fixed after a pilot.
 
     Raises `ResultsError` when the blocks were not measured by the same code and plan.
     """
@@ -289,7 +290,7 @@ def collect(folder, blocks):
                 f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; run again to measure them alike"
             )
     for kind, read_blocks in found.items():
-        described = read_blocks[-1][1]
+        described = read_blocks[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
         table = pa.concat_tables([table for table, _ in read_blocks], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         write(Path(folder) / kind, table.to_pylist(maps_as_pydicts="strict"), described, kind.split(".")[0])

@@ -61,13 +61,13 @@ def _sorted_out(pipeline, words):
     # The paper needs the exhibits of all experiments, so a choice of experiments stops at the figures.
     default = ["figures"] if experiments else ["all"]
     chosen = pipeline.choose(" ".join(experiments))
-    for name in chosen if targets != ["results"] else ():
-        notebook.existing(pipeline.project, name)
     if pipeline.source != REFERENCE:
         pipeline.check(chosen)
     else:
         for path in [pipeline.folder / name / kind for name in chosen for kind in (OBSERVATIONS, TRIALS)]:
             read(path)
+    for name in chosen if targets != ["results"] else ():
+        notebook.existing(pipeline.project, name)
     return targets or default, chosen
 
 

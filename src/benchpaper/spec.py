@@ -12,14 +12,16 @@ from types import MappingProxyType
 from benchpaper.errors import UserError, did_you_mean
 
 SCALES = ("smoke", "quick", "full")
+LEAST_PILOT = 9
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Columns of the framework itself (a factor or metric of the same name would overwrite them), then what cells, scales,
 # sites and estimates call their own things.
 RESERVED = frozenset(
     """
     experiment site scale block position cell twin row seed state reason attempt attempts started seconds overhead_s
-    paused_s suspended_s steal_s load_1m swapped_mb throttled_s overheated commands code_digest plan_digest git_commit git_clean tools hosts capabilities
-    id levels blocks counts programs trial_seconds disk_mb metric q of to value low high n missing
+    paused_s suspended_s steal_s load_1m swapped_mb throttled_s overheated commands code_digest plan_digest
+    git_commit git_clean tools hosts capabilities
+    id levels blocks counts programs trial_seconds disk_mb pilot half_width budget_s metric q of to value low high n missing
     """.split()
 )
 
@@ -116,18 +118,38 @@ class Scale:
     Keyword arguments beyond the named ones restrict a factor to some of its levels:
     `Scale(blocks=2, size_bytes=[8, 4096])`. `counts` are the numbers that shrink with the scale (iterations,
     requests), handed to the trial as `site.counts`. `trial_seconds` and `disk_mb` are the announced budget.
+
+    With a `pilot` of so many blocks the number of blocks is fixed after it (`benchpaper pilot`), so that the interval
+    of the twin's cell comes to about +-`half_width` (0.05 is 5 %): at most `blocks`, and what takes `budget_s` seconds.
     """
 
-    def __init__(self, *, blocks, trial_seconds=1.0, disk_mb=10.0, counts=None, **levels):
+    def __init__(
+        self, *, blocks, trial_seconds=1.0, disk_mb=10.0, counts=None, pilot=None, half_width=None, budget_s=None, **levels
+    ):  # fmt: skip
         if type(blocks) is not int or blocks < 1:
             raise SpecError(f"blocks={blocks!r} must be a whole number of at least 1")
         if not trial_seconds > 0:
             raise SpecError(f"trial_seconds={trial_seconds!r} must be above 0: plan prices the run with it")
+        if (pilot is None) != (half_width is None) or (pilot is None and budget_s is not None):
+            raise SpecError("pilot, half_width and budget_s belong together: Scale(pilot=9, half_width=0.05, blocks=40)")
+        if pilot is not None:
+            _check_pilot(pilot, half_width, budget_s, blocks)
         self.blocks = blocks
+        self.pilot, self.half_width, self.budget_s = pilot, half_width, budget_s
         self.trial_seconds = float(trial_seconds)
         self.disk_mb = float(disk_mb)
         self.counts = dict(counts or {})
         self.levels = {name: tuple(chosen) for name, chosen in levels.items()}
+
+
+def _check_pilot(pilot, half_width, budget_s, blocks):
+    if type(pilot) is not int or not LEAST_PILOT <= pilot <= blocks:
+        rule = f"must be a whole number from {LEAST_PILOT} to blocks={blocks}: fewer tell too little of the spread"
+        raise SpecError(f"pilot={pilot!r} {rule}")
+    if not half_width > 0:
+        raise SpecError(f"half_width={half_width!r} must be above 0; 0.05 is 5 %")
+    if budget_s is not None and not budget_s > 0:
+        raise SpecError(f"budget_s={budget_s!r} must be above 0 seconds")
 
 
 @dataclass(frozen=True)
@@ -220,6 +242,8 @@ class Experiment:
     def _check_scale(self, name, scale):
         if name not in SCALES:
             raise SpecError(f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}')
+        if scale.pilot is not None and self.twin is None:
+            raise SpecError(f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides')
         for factor_name, levels in scale.levels.items():
             for level in levels:
                 self._check_levels(f'scale "{name}"', {factor_name: level})

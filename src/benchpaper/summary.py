@@ -5,6 +5,7 @@ from collections import Counter
 
 from benchpaper import results
 from benchpaper.claims import VERDICTS
+from benchpaper.estimates import load
 from benchpaper.pipeline import changed_since_reference
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration, told_change
@@ -24,6 +25,7 @@ def make(pipeline, experiments, failures, seconds, status):
         "site": pipeline.site_name, "source": pipeline.source, "status": status, "seconds": round(seconds, 1),
         "experiments": {name: _states(pipeline, name) if complete(name) else None for name in experiments},
         "finished": finished,
+        "warnings": {name: _warnings(pipeline, name) if complete(name) else [] for name in experiments},
         "changed_since_reference": {
             name: changed for name in experiments
             if (changed := changed_since_reference(pipeline.project, name, pipeline.site_name))
@@ -63,6 +65,12 @@ def _states(pipeline, name):
     return {"states": dict(Counter(frame["state"])), "reasons": dict(reasons), "blocks": int(frame["block"].nunique())}
 
 
+def _warnings(pipeline, name):
+    """Return what should make a reader of an experiment's results careful, one line a kind; nothing without results."""
+    there = (pipeline.folder / name / results.TRIALS).exists()
+    return [str(warning) for warning in load(name, pipeline.folder).warnings()] if there else []
+
+
 def _outputs(pipeline, build, pdf):
     root = pipeline.project.root
     if pdf.exists() and pdf.stat().st_mtime < (build / "exhibits.tex").stat().st_mtime:
@@ -82,6 +90,8 @@ def show(found, console):
         say(f"{name}: {_told(item, found['source'], found['finished'][name])}")
         for reason, count in (item or {}).get("reasons", {}).items():
             say(f"    {count} trials {reason}{_remedy(reason)}")
+        for warning in found["warnings"][name]:
+            say(f"    beware of {warning}")
         if name in found["changed_since_reference"]:
             say(f"    {told_change(found['changed_since_reference'][name])}")
     if found["claims"]:

@@ -20,7 +20,7 @@ def explain(project, name, site, source=None):
     stale = any(results.file_digest(file["path"]) != file["sha256"] for file in files)
     return {
         "name": name, "kind": entry["kind"], "says": _says(entry), "source": entry["source"], "stale": stale,
-        "notebook": entry["notebook"], "metrics": entry["metrics"],
+        "notebook": entry["notebook"], "metrics": entry["metrics"], "warnings": entry.get("warnings", []),
         "files": [{**file, "path": str(file["path"].relative_to(project.root))} for file in files],
         "cells": [_cell(table, cell) for cell in entry["cells"]],
     }  # fmt: skip
@@ -64,6 +64,8 @@ def show(found):
     if found["stale"]:
         print("  STALE     the results have changed since; run ./reproduce figures")
     print(f"  notebook  {found['notebook']}" + (f" ({', '.join(found['metrics'])})" if found["metrics"] else ""))
+    for warning in found["warnings"]:
+        print(f"  beware    of {warning}")
     for file in found["files"]:
         print(f"  data      {file['path']}  sha256 {file['sha256'][:16]}…")
     for cell in found["cells"]:

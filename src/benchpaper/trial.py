@@ -3,9 +3,8 @@
 import os
 import subprocess
 import time
-from pathlib import Path
 
-from benchpaper import catalog, journal, results, room
+from benchpaper import catalog, disturbances, journal, results, room
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
@@ -13,7 +12,6 @@ from benchpaper.redact import Redactor
 from benchpaper.worker import adopt_orphans, attempt
 
 PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
-CLOCK_TICKS, PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 
 
 class Block:
@@ -114,7 +112,7 @@ class Block:
         """Return the finished trial's journal entry."""
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
-        before = _machine()
+        before = disturbances.so_far()
         missing = self._missing(planned.cell.id)
         self._report("start", block=self._block, cell=planned.cell.id)
         if missing:
@@ -123,7 +121,7 @@ class Block:
         else:
             attempts, observations = self._attempts(planned, scratch_root)
             state, reason = self._concluded(planned, attempts[-1])
-        after = _machine()
+        after = disturbances.so_far()
         return {
             **self._identity(planned), **self._common,
             "state": state, "reason": reason, "seed": planned.seed,
@@ -133,7 +131,7 @@ class Block:
             "commands": attempts[-1].commands if attempts else [],
             "observations": observations,
             "paused_s": gap if gap > PAUSE_S else 0.0,
-            **_during(before, after),
+            **disturbances.between(before, after),
             "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
         }  # fmt: skip
 
@@ -224,51 +222,3 @@ def git_state(root):
     except OSError:
         return "unknown", False
     return commit.stdout.strip(), not status.stdout.strip()
-
-
-def _machine():
-    """What disturbs a trial, counted since the machine started: steal time (s, all CPUs), time suspended (s), swapping
-    (MB), time held back by a CPU quota (s) and thermal throttling events; None where this is unknown. And the load."""
-    with open("/proc/stat") as file:
-        steal = int(file.readline().split()[8]) / CLOCK_TICKS
-    suspended = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-    pages = [_counted("/proc/vmstat", name) for name in ("pswpin", "pswpout")]
-    throttled = _counted(CPU_STAT, "throttled_usec")
-    heat = [_counted(path) for path in THERMAL]
-    return {
-        "steal_s": steal, "load_1m": os.getloadavg()[0], "suspended_s": suspended,
-        "swapped_mb": None if None in pages else sum(pages) * PAGE_BYTES / 1e6,
-        "throttled_s": None if throttled is None else throttled / 1e6,
-        "overheated": None if None in heat or not heat else sum(heat),
-    }  # fmt: skip
-
-
-def _during(before, after):
-    """What disturbed a trial between two calls of `_machine`; the load is that of the start."""
-    passed = {
-        name: None if before[name] is None or after[name] is None else max(0, after[name] - before[name]) for name in before
-    }
-    return {**passed, "load_1m": before["load_1m"]}
-
-
-def _counted(path, name=None):
-    """Return the whole number in the file at `path`, on the line of `name` if given; None where there is none."""
-    try:
-        words = Path(path).read_text().split()
-        return int(words[words.index(name) + 1 if name else 0])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _cpu_stat():
-    """Return where the control group of this process counts its CPU time (cgroups v2)."""
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        lines = []
-    group = next((line[3:] for line in lines if line.startswith("0::")), "/")
-    return f"/sys/fs/cgroup{group.rstrip('/')}/cpu.stat"
-
-
-CPU_STAT = _cpu_stat()
-THERMAL = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))

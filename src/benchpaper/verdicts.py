@@ -53,7 +53,7 @@ def decide(interval: Interval, bound: float, side: Literal["below", "above"], *,
     return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
 
 
-def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor, target: float = 1.0, flaw: str | None = None) -> Verdict:
+def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None) -> Verdict:
     """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
 
     The interval must lie between target/(1 + margin) and target*(1 + margin). It is contradicted
@@ -67,6 +67,8 @@ def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor, target
         raise ValueError(f"a target of {target} is not positive; relative margins need a positive one")
     if reason := _undecidable(interval, floor, flaw):
         return Verdict(INCONCLUSIVE, reason)
+    if floor is None:
+        return Verdict(INCONCLUSIVE, "no noise floor was measured, and without one nothing is known to be equal")
     if log1p(margin) < floor.delta - 1e-12:                           # but not for the sake of rounding
         return Verdict(INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
     lower, upper = target / (1 + margin), target * (1 + margin)

@@ -211,8 +211,8 @@ def changed(described, part, n, **changes):
 
 @pytest.mark.parametrize("part, n, changes, message", [
     ("factors", 1, dict(unit="KiB"), "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
-    ("metrics", 0, dict(unit="ns"), "metric latency_us here: in µs, lower is better, value kept; in the reference: in ns, lower is better"),
-    ("metrics", 0, dict(better="higher"), "in the reference: in µs, higher is better"),
+    ("metrics", 0, dict(unit="ns"), "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
+    ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
 ])
 def test_other_factors_or_units_are_refused_naming_both_sides(both, part, n, changes, message):
     both.write("reference", REFERENCE, described=changed(both.described, part, n, **changes))
@@ -225,7 +225,7 @@ def test_a_metric_that_only_one_side_has_is_refused(both):
     described = copy.deepcopy(both.described)
     described["metrics"].pop()
     both.write("reference", REFERENCE, described=described)
-    with pytest.raises(UserError, match="metric rate here: in 1/s, .*; in the reference: not declared"):
+    with pytest.raises(UserError, match="metric rate here: 1/s, .*; in the reference: not declared"):
         compared(both, "rate")
     assert compared(both)["metric"] == "latency_us"
     with pytest.raises(UserError, match='metric "latency" not found; did you mean "latency_us"'):

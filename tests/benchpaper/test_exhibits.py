@@ -61,6 +61,7 @@ def test_a_number_is_entered_with_value_interval_and_trail_and_printed(exhibits,
         "kind": "number", "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": 5, "unit": "µs",
         "missing": "", "failed": 0, "text": str(estimate).split(" [")[0], "interval": estimate.interval_text().strip(),
         "metrics": ["latency_us"], "cells": ["way=pipe size_bytes=1"],
+        "warnings": [str(warning) for warning in measured.warnings(["way=pipe size_bytes=1"])],
     }}  # fmt: skip
     assert capsys.readouterr().out == f"pipe-1: {estimate}\n"
 

@@ -299,7 +299,7 @@ BAD_SITES = {
     "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: unknown key "user" '
     "(there are: name, kind, address, cpus, roles)",
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
-    "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not 'client'",
+    "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
     "hosts: [{name: x, roles: [1]}]": "sites/lab.yaml: host 1: roles must be names, not [1]",
     "hosts: [{roles: [client]}]": 'sites/lab.yaml: host 1: needs "name"',
     "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',

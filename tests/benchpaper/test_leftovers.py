@@ -52,7 +52,7 @@ def segment():
     code = f"import ctypes; print(ctypes.CDLL(None).shmget(0, 4096, {IPC_CREAT | 0o600}))"
 
     def make():
-        made.append(int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+        made.append(int(subprocess.check_output([sys.executable, "-c", code])))
         return made[-1]
 
     yield make

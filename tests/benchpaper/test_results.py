@@ -41,7 +41,7 @@ def record(block=0, position=0, **changes):
         "experiment": "toy/one", "site": "local", "scale": "smoke", "seed": 2**40, "state": "measured", "reason": "",
         "attempts": [{"started": 1.5, "seconds": 0.25, "outcome": "ok", "message": ""}],
         "started": 1_700_000_000.123456, "seconds": 0.25, "overhead_s": 0.1, "paused_s": 0.0, "suspended_s": 0.0,
-        "steal_s": 0.0, "load_1m": 0.5, "commands": [{"host": "local", "argv": ["true", "µ"], "status": 0}],
+        "steal_s": 0.0, "load_1m": 0.5, "swapped_mb": 0.5, "throttled_s": None, "overheated": 3, "commands": [{"host": "local", "argv": ["true", "µ"], "status": 0}],
         "code_digest": "c" * 64, "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True,
         "tools": {"cc": "12"}, "hosts": {"client.cpu": "x"}, "capabilities": ["cc"],
         "observations": [results.check_observation(DESCRIBED, dict(latency_us=[3.0, 1.0, 1.0], used="shm"))],
@@ -315,6 +315,18 @@ def test_blocks_are_joined_in_the_order_of_block_and_position(tmp_path):
         assert [(row["block"], row["position"]) for row in rows(tmp_path / kind)] == [(b, p) for b in range(3) for p in (0, 1)]
     assert rows(tmp_path / TRIALS)[0]["tools"] == {"cc": "12"}
     assert results.read(tmp_path / OBSERVATIONS)[1] == DESCRIBED
+
+
+OPTIONAL = ["swapped_mb", "throttled_s", "overheated"]
+
+
+def test_a_file_from_before_an_optional_column_is_read_and_joined_with_one_from_after(tmp_path):
+    write_blocks(tmp_path, {}, {})
+    old = results.block_file(tmp_path, 0, TRIALS)
+    pq.write_table(pq.read_table(old).drop_columns(OPTIONAL), old)
+    assert not set(OPTIONAL) & set(results.read(old)[0].column_names)
+    results.collect(tmp_path, 2)
+    assert [row["swapped_mb"] for row in rows(tmp_path / TRIALS)] == [None, None, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")])

@@ -66,7 +66,8 @@ def _checked_host(where, host):
         if key not in KEYS:
             raise UserError(f'{where}: unknown key "{key}"{did_you_mean(key, KEYS)} (there are: {", ".join(KEYS)})')
         if not isinstance(value, KEYS[key]):
-            raise UserError(f"{where}: {key} must be a {KEYS[key].__name__}, not {value!r}")
+            shown = repr(value) if isinstance(value, (int, float)) else type(value).__name__  # it may hold a secret
+            raise UserError(f"{where}: {key} must be a {KEYS[key].__name__}, not {shown}")
     for key in ("name", "roles"):
         if not host.get(key):
             raise UserError(f'{where}: needs "{key}"')
