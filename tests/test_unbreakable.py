@@ -153,7 +153,7 @@ LEVELS = [f"w{number}" for number in range(12)]
 
 
 def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(make_toy, run_benchpaper):
-    levels, blocks = [f"w{number}" for number in range(17)], 11
+    levels, blocks = [f"w{number}" for number in range(15)], 9
     project = make_toy(BRIEF, levels=levels, blocks=blocks)
     moments, kept, seen, swept = random.Random(20), {}, 0, 0
     for number in range(KILLS):
@@ -161,7 +161,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
             if number == KILLS - 1:  # so that the next run has something to tell, on a machine of any speed
                 in_the_middle(project, len(kept))
             else:
-                time.sleep(moments.uniform(0.1, 2.9))
+                time.sleep(moments.uniform(0.1, 2.5))
             assert run.process.poll() is None, run.output  # else there is too little to measure for so many kills
             run.kill()
             swept += "an earlier run was killed; swept up: " in run.output
@@ -173,7 +173,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
         for path in project.root.glob("results/**/*.parquet"):
             if not path.name.startswith("."):
                 results.read(path)
-    assert 0 < len(kept) < len(levels) * blocks and swept > 0; print("KEPT", len(kept), swept)
+    assert 0 < len(kept) < len(levels) * blocks and swept > 0
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0, done.stdout + done.stderr
     told = r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$"
@@ -283,9 +283,11 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
             "lock": any((project.root / ".snakemake/locks").glob("*")),
         }
 
-    assert set(left().values()) == {True}, left()
+    before = left()
     done = run_benchpaper(project, "run", "results")
-    assert set(left().values()) == {False}, (left(), done.stdout)
+    after = left()
+    assert set(before.values()) == {True}, before
+    assert set(after.values()) == {False}, (after, done.stdout)
     assert done.returncode == 0, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "swept up" in line]
     for what in ("a mount", "a network namespace", "a cgroup", "a System V shared-memory segment",
@@ -721,7 +723,7 @@ def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benc
     assert {key: everything[key] for key in kept} == kept and len(everything) == len(LEVELS)
 
 
-@pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures"), (".benchpaper", "results")])
+@pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures")])
 def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(measured, run_benchpaper, small_disk, folder, target):
     kept = {path: path.read_bytes() for path in (measured.root / "results").rglob("*.*") if path.is_file()}
     (measured.root / folder).mkdir(exist_ok=True)
@@ -840,10 +842,11 @@ def test_what_a_test_leaves_on_the_machine_is_noticed(left_behind, tmp_path):
     server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     server.stdout.readline()
     shared = Path("/dev/shm", f"benchpaper-test-{os.getpid()}")
-    shared.write_text("")
+    opened = shared.open("w")  # what is in use is taken away by nobody
     try:
         assert {"processes", "listening ports", "POSIX shared memory"} <= set(left_behind())
     finally:
+        opened.close()
         shared.unlink()
         server.kill()
         server.wait()

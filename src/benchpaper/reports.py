@@ -152,8 +152,9 @@ def show_verdicts(found):
     console = Console()
     colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
     table = Table(box=HORIZONTALS, show_lines=True, pad_edge=False, expand=True)
-    for column, share in (("claim", 8), ("in the paper", 4), ("here", 4), ("verdict", 4), ("why", 7)):
-        table.add_column(column, ratio=share, min_width=12)
+    width = max((len(word) for row in found["claims"] for word in row["verdict"].split()), default=0)
+    for column, share in (("claim", 8), ("in the paper", 4), ("here", 4), ("verdict", None), ("why", 7)):
+        table.add_column(column, ratio=share, width=None if share else max(width, 12))
     for row in found["claims"]:
         verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
         claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")

@@ -118,8 +118,9 @@ def test_the_shape_is_told_by_ranks_with_an_interval(both):
 
 
 def test_only_an_order_that_both_sides_decide_and_oppositely_is_a_crossover(both):
-    both.write("quick", {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05)}, twin=times(10, TWIN))
-    both.write("reference", {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95)}, twin=times(10, TWIN))
+    largest = {("c", 2): times(300)}                                   # on both sides, so in no crossover
+    both.write("quick", {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05), **largest}, twin=times(10, TWIN))
+    both.write("reference", {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest}, twin=times(10, TWIN))
     crossed = compared(both)["crossovers"]
     assert [row["cells"] for row in crossed] == [["way=a size=1", "way=b size=1"], ["way=b size=1", "way=c size=1"]]
     assert (crossed[0]["here"], crossed[0]["reference"]) == ("0.500x [0.500, 0.500]", "2.00x [2.00, 2.00]")
