@@ -569,7 +569,7 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
     table = {way: [t for t in trial_table(project) if t["way"] == way] for way in ways}
     expected = {
         "dies": "the server answered b''", "garbage": "the server answered b'\\xff\\x00?!\\n'",
-        "silent": "python3 on server printed nothing for 0.2 s; it said nothing",
+        "silent": "on server printed nothing for 0.2 s; it said nothing",
         "taken": "before it answered; it said: .*Address already in use",
     }  # fmt: skip
     for way, reason in expected.items():
