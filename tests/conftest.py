@@ -18,13 +18,13 @@ hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
-MARK = "BENCHPAPER_TEST_SESSION"  # in the environment of every process that these tests start
+MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
 SETTLING_S = 5.0
 
 
 def machine():
     """What the tests could leave on this machine: {kind: what there is now}. Of processes, ports and mounts those of
-    this session alone, for others work here too."""
+    this run of the tests alone, for others use the machine too."""
     mark = f"{MARK}={os.environ.get(MARK)}".encode()
     started = [process for process in psutil.process_iter() if _carries(process, mark)]
     listening = [
