@@ -113,7 +113,7 @@ def test_without_latex_everything_else_is_built(checkout, run_benchpaper, tmp_pa
     shutil.rmtree(checkout.build("local", "smoke"))
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "sh", "git", "cc", "as", "ld", "ip", "env", "uname"):
+    for name in ("bash", "sh", "git", "cc", "as", "ld", "ip", "env", "uname", "which"):
         (programs / name).symlink_to(shutil.which(name))
     done = run_benchpaper(checkout, "run", "--scale", "smoke", PATH=str(programs))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -74,7 +74,8 @@ def _at(error, root):
 
 def sources(project, name):
     """Return the files that decide what the experiment measures: its folder, and the modules below experiments/ that
-    it imports, directly or not, each with the sources of the same name beside it (store.py and store.c)."""
+    it imports, directly or not, each with the sources of the same name beside it (store.py and store.c); a package (a
+    folder with an __init__.py) with all in it that is not Python."""
     folder = project.experiments / name
     own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     seen, queue = set(own), [path for path in own if path.suffix == ".py"]
@@ -82,9 +83,19 @@ def sources(project, name):
         path = queue.pop()
         for found in _imports(project.root, path, path.stat().st_mtime_ns):
             if found not in seen:
-                seen.update([found, *(beside for beside in found.parent.glob(f"{found.stem}.*") if beside.is_file())])
-                queue.append(found)
+                new = set(_beside(found)) - seen
+                seen |= new
+                queue += [file for file in new if file.suffix == ".py"]
     return sorted(seen)
+
+
+def _beside(module):
+    """Return the module's file and the sources that belong to it."""
+    if module.name == "__init__.py":
+        others = [file for file in module.parent.rglob("*") if file.suffix not in (".py", ".pyc")]
+    else:
+        others = module.parent.glob(f"{module.stem}.*")
+    return [module, *(file for file in others if file.is_file())]
 
 
 def source_digests(project, name):

@@ -3,22 +3,20 @@
 import errno
 import json
 import shutil
-import signal
 import sys
 import traceback
 from pathlib import Path
 
 import click
 
-from benchpaper import catalog, events, lock, pipeline, results, room
+from benchpaper import catalog, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
-from benchpaper.hosts import probe
-from benchpaper.hosts.local import die_with_parent
 from benchpaper.hosts.site import names as site_names
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
 from benchpaper.redact import Redactor
 from benchpaper.spec import SCALES
+from benchpaper.steps import step
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -243,107 +241,7 @@ def adopt(experiments, site):
             click.echo(f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB")
 
 
-@cli.group(cls=Group)
-def step():
-    """Single steps of the pipeline, as the Snakefile calls them."""
-    die_with_parent()  # a killed run leaves no step behind
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
-
-
-def step_options(function):
-    function = click.option("--source", required=True)(function)
-    return click.option("--site", required=True)(function)
-
-
-@step.command()
-@click.argument("experiment")
-def build(experiment):
-    """Compile an experiment's programs."""
-    project = Project.find()
-    with events.step("build", experiment=experiment):
-        loaded = catalog.load(project, experiment)
-        folder = project.programs(experiment)
-        folder.mkdir(parents=True, exist_ok=True)
-        present, detail = probe.known("cc").check()
-        if loaded._build and present:
-            loaded._build(folder)
-        built = {"built": bool(loaded._build and present), "compiler": detail}
-        (folder / "built.json").write_text(json.dumps(built) + "\n")
-
-
-@step.command()
-@click.argument("experiment")
-@click.option("--block", type=int, required=True)
-@click.option("--seed", type=int, required=True)
-@step_options
-def measure(experiment, block, seed, site, source):
-    """Measure one block, as far as the journal lacks it."""
-    run = pipeline.Pipeline(Project.find(), site, source, seed)
-
-    def report(event, **facts):
-        events.emit(event, experiment=experiment, **facts)
-        if event != "start":
-            click.echo(f"{event} {' '.join(f'{key}={value}' for key, value in facts.items())}")
-
-    def waiting(holder):
-        report("waiting", message=f"this machine is taken: {holder}")
-
-    with events.step("measure", experiment=experiment, block=block):
-        what = f"measuring {experiment} at scale {source}"
-        with lock.held(lock.host_lock(), what, wait=True, waiting=waiting):
-            run.block(experiment, block, report).measure()
-
-
-@step.command()
-@click.argument("experiment")
-@step_options
-def collect(experiment, site, source):
-    """Join the blocks of an experiment into two Parquet files."""
-    run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
-    with events.step("collect", experiment=experiment):
-        results.collect(run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment))
-
-
-@step.command()
-@click.argument("experiment")
-@step_options
-def analyse(experiment, site, source):
-    """Run an experiment's notebook."""
-    from benchpaper import notebook
-
-    with events.step("analyse", experiment=experiment):
-        notebook.analyse(Project.find(), site, source, experiment)
-
-
-@step.command()
-@step_options
-def judge(site, source):
-    """Give each claim its verdict."""
-    from benchpaper import claims
-
-    with events.step("judge"):
-        claims.save(Project.find(), site, source)
-
-
-@step.command()
-@click.argument("experiments", nargs=-1)
-@step_options
-def gather(experiments, site, source):
-    """Gather the exhibits of all notebooks for the paper."""
-    from benchpaper import typeset
-
-    with events.step("gather"):
-        typeset.gather(Project.find(), site, source, experiments)
-
-
-@step.command("typeset")
-@step_options
-def typeset_(site, source):
-    """Typeset the paper."""
-    from benchpaper import typeset
-
-    with events.step("typeset"):
-        typeset.typeset(Project.find(), site, source)
+cli.add_command(step)
 
 
 def _measurable(scale):

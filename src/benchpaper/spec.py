@@ -194,24 +194,28 @@ class Experiment:
 
     The functions are attached by decorators: `@experiment.trial` (required; `trial(cell, site)` yields dicts of
     metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs` (capabilities of a
-    cell), `@experiment.uses` (versions of tools) and `@experiment.build` (`build(folder)` compiles the programs). `name` is given by the
-    catalog, from the folder. `twin` names the levels of the noisiest cell; `attempts` and `timeout_s` bound a trial.
+    cell), `@experiment.uses` (versions of tools) and `@experiment.build` (`build(folder)` compiles the programs). `name` is given
+    by the catalog, from the folder. `packages` are the locked Python packages that the trial's programs import or run on
+    the target hosts: those alone are sent to a remote one. `twin` names the levels of the noisiest cell; `attempts` and
+    `timeout_s` bound a trial.
     """
 
     def __init__(
-        self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), twin=None,
+        self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), packages=(), twin=None,
         attempts=2, timeout_s=60.0,
     ):  # fmt: skip
-        if isinstance(roles, str):
-            raise SpecError(f"roles {roles!r} must be a list of names")
+        for what, names in (("roles", roles), ("packages", packages)):
+            if isinstance(names, str):
+                raise SpecError(f"{what} {names!r} must be a list of names")
         self.name = None
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
-        self.roles, self.scales = tuple(roles), dict(scales)
+        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
         self.twin = dict(twin) if twin else None
         self.attempts, self.timeout_s = attempts, timeout_s
         self._valid = self._needs = self._build = self._trial = self._tools = None
         self._tools_found = None
+        self.build_needs = ()
         self._check()
 
     def _check(self):
@@ -277,9 +281,12 @@ class Experiment:
         self._needs = function
         return function
 
-    def build(self, function):
-        """Decorator: `function(folder)` compiles the experiment's programs into `folder`."""
-        self._build = function
+    def build(self, function=None, *, needs=("cc",)):
+        """Decorator: `function(folder)` compiles the experiment's programs into `folder`, where the machine that compiles
+        has the capabilities `needs`: `@experiment.build`, or `@experiment.build(needs=["jdk"])`."""
+        if function is None:
+            return lambda function: self.build(function, needs=needs)
+        self._build, self.build_needs = function, tuple(needs)
         return function
 
     def uses(self, function):

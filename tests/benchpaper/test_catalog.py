@@ -171,3 +171,11 @@ def test_the_c_sources_beside_an_imported_workload_count(make_project):
     before = catalog.digest(project, "toy/one")
     (project.experiments / "workloads" / "load.c").write_text("int y;")
     assert catalog.digest(project, "toy/one") != before
+
+
+def test_the_c_sources_in_an_imported_package_count(make_project):
+    project = make_project({
+        "experiments/toy/one/experiment.py": sound("from experiments.toy import store"),
+        "experiments/toy/store/__init__.py": "", "experiments/toy/store/server/main.c": "int x;",
+    })  # fmt: skip
+    assert project.experiments / "toy" / "store" / "server" / "main.c" in catalog.sources(project, "toy/one")

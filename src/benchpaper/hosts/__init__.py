@@ -46,12 +46,14 @@ class Host(Protocol):
     """A machine of a site.
 
     `name` is the name in the site file, `address` what servers bind to and clients connect to, `cpus` the CPUs
-    that the experiment may pin to (never empty).
+    that the experiment may pin to (never empty). `python` is an interpreter on the host that can import this project
+    (`[host.python, "-m", "experiments.workloads.NAME"]`) and the packages that the experiment declares.
     """
 
     name: str
     address: str
     cpus: list
+    python: str
 
     def run(self, argv, *, env=None, timeout=60.0, check=True) -> Completed:
         """Run a command to its end. Raises `CommandFailed` on a status other than 0, unless `check` is false,
@@ -62,6 +64,10 @@ class Host(Protocol):
 
     def put(self, local: Path, remote: Path) -> None: ...
     def get(self, remote: Path, local: Path) -> None: ...
+
+    def provide(self, path: Path) -> Path:
+        """Return where `path`, a program, a library folder or data of the controller, lies on the host. It is sent there
+        once for each content, and stays; on this machine it is `path` itself. Nobody may change it."""
 
     def scratch(self) -> Path:
         """Return a fresh folder on the host that is removed after the trial."""

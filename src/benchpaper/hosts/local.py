@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from functools import partial
@@ -31,6 +32,8 @@ def die_with_parent(parent=None):
 class LocalHost:
     """Runs commands on this machine. `on_command(host name, argv)` is told each command as it starts
     and returns a function that is told its exit status."""
+
+    python = sys.executable
 
     def __init__(self, name="local", address="127.0.0.1", cpus=None, folder=None, on_command=None):
         self.name, self.address = name, address
@@ -85,6 +88,9 @@ class LocalHost:
     def get(self, remote, local):
         if Path(remote).resolve() != Path(local).resolve():
             shutil.copyfile(remote, local)
+
+    def provide(self, path):
+        return Path(path)
 
     def scratch(self):
         return Path(tempfile.mkdtemp(dir=self._folder))
