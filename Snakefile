@@ -10,7 +10,7 @@
 import shutil
 from pathlib import Path
 
-from benchpaper import catalog, pipeline
+from benchpaper import claims, pipeline
 from benchpaper.project import REFERENCE, Project, slug
 
 SITE = config.get("site", "local")
@@ -23,7 +23,7 @@ RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{S
 AT = f"--site {SITE} --source {SOURCE}"
 LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
-CLAIMS = [path for path in ["analysis/claims.py"] if (PROJECT.root / path).exists()]  # a project may make none
+CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
 ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style"])
 

@@ -1,7 +1,8 @@
 """Claims: sentences of the paper that data can decide, each with a verdict from the data at hand.
 
-analysis/claims.py holds one function per claim, under `@claim(ID, experiment=...)`; its docstring is the sentence as
-the paper prints it, and it returns a comparison of an estimate with a bound: `results.estimate(...).below(1.0)`.
+analysis/claims.py, and a file analysis/claims_FAMILY.py for each family that wants one, hold one function per claim,
+under `@claim(ID, experiment=...)`; its docstring is the sentence as the paper prints it, and it returns a comparison of
+an estimate with a bound: `results.estimate(...).below(1.0)`.
 """
 
 import importlib.util
@@ -48,22 +49,26 @@ def claim(id, *, experiment):
     return register
 
 
+def files(project):
+    """Return the files that make claims, in order: analysis/claims.py, then one a family, analysis/claims_FAMILY.py."""
+    return sorted([*project.analysis.glob("claims.py"), *project.analysis.glob("claims_*.py")])
+
+
 def load_claims(project):
-    """Return the claims of analysis/claims.py, in order. Raises `UserError` when it does not import, or a claim names
-    an experiment that does not exist."""
-    path = project.analysis / "claims.py"
+    """Return the claims of `files`, in order. Raises `UserError` when one does not import, or a claim names an
+    experiment that does not exist."""
     _registered.clear()
-    if not path.exists():
-        return []
-    spec = importlib.util.spec_from_file_location("claims", path)
-    try:
-        spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"analysis/claims.py does not import: {type(error).__name__}: {error}") from error
-    for found in _registered:
-        one_of(f"analysis/claims.py: claim {found.id}: experiment", found.experiment, catalog.names(project))
+    for path in files(project):
+        before, where = len(_registered), path.relative_to(project.root)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        try:
+            spec.loader.exec_module(importlib.util.module_from_spec(spec))
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{where} does not import: {type(error).__name__}: {error}") from error
+        for found in _registered[before:]:
+            one_of(f"{where}: claim {found.id}: experiment", found.experiment, catalog.names(project))
     return list(_registered)
 
 

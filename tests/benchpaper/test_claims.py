@@ -255,6 +255,16 @@ def test_claims_keep_their_order_and_a_second_loading_starts_anew(known):
     assert claims.load_claims(known.project) == []
 
 
+def test_each_family_may_make_its_claims_in_a_file_of_its_own(known):
+    known.claims(CLAIM.format(asked="1"))
+    other = known.project.analysis / "claims_other.py"
+    other.write_text((known.project.analysis / "claims.py").read_text().replace("C1", "C9"))
+    assert [claim.id for claim in claims.load_claims(known.project)] == ["C1", "C9"]
+    other.write_text(other.read_text().replace("C9", "C1"))
+    with pytest.raises(UserError, match="C1 is made twice"):
+        claims.load_claims(known.project)
+
+
 def test_results_of_another_schema_are_not_taken_for_results_that_are_missing(known):
     known.claims(CLAIM.format(asked=f"{A_1}.below(11)"))
     known.write("reference", {("a", 1): A}, twin=TWIN)
