@@ -1,0 +1,64 @@
+"""NFS-Ganesha as a system under test: a folder over NFS 4.1, from user space. It comes from the packages nfs-ganesha and
+nfs-ganesha-vfs, and runs as root."""
+
+from pathlib import Path
+
+from experiments.systems import nfs, server
+
+CONFIGURATION = """
+NFS_CORE_PARAM {{ Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; Enable_RQUOTA = false; }}
+NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0, 1; }}
+MDCACHE {{ {cache} }}
+EXPORT_DEFAULTS {{ Attr_Expiration_Time = {attribute_seconds}; }}
+EXPORT {{
+    Export_Id = 1; Path = {folder}; Pseudo = /{export}; Access_Type = RW; SecType = sys; Squash = None; Protocols = 4;
+    FSAL {{ Name = VFS; }}
+}}
+{more}
+"""
+
+
+def version(host=None):
+    """Return the version of the installed Ganesha, or "none"."""
+    import shutil
+    import subprocess
+
+    if not shutil.which("ganesha.nfsd"):
+        return "none"
+    said = subprocess.run(["ganesha.nfsd", "-v"], capture_output=True, text=True)
+    return (said.stdout + said.stderr).strip().splitlines()[0].rpartition("=")[2].strip()
+
+
+class Ganesha:
+    """Exports `folder` as /data on `address` and `port`: connect by `nfs.client(address, port, "4.1")`.
+
+    `attribute_seconds` is how long the server trusts the attributes that it remembers of a file (Ganesha's own default
+    is 60), while nothing but Ganesha changes the folder; `cache` are settings of its MDCACHE block ("Dir_Chunk = 0;").
+    """
+
+    def __init__(self, host, folder, *, attribute_seconds=60, cache="", more=""):
+        self._host, self.folder, self._cache, self._more = host, Path(folder), cache, more
+        self._attribute_seconds = attribute_seconds
+        self.address, self.port, self.process = host.address, None, None
+
+    def __enter__(self):
+        scratch = self._host.scratch()
+        self._host.run(["mkdir", scratch / "recovery"])
+        log = scratch / "log"
+
+        def argv(port):
+            text = CONFIGURATION.format(
+                port=port, address=self.address, scratch=scratch, folder=self.folder, export=nfs.EXPORT, cache=self._cache,
+                attribute_seconds=self._attribute_seconds, more=self._more,
+            )  # fmt: skip
+            server.write(self._host, scratch / "conf", text)
+            return ["ganesha.nfsd", "-F", "-f", scratch / "conf", "-L", log, "-p", scratch / "pid"]
+
+        self.process, [self.port] = server.start(
+            self._host, "ganesha.nfsd", argv, lambda port: nfs.check(self.address, port, "4.1"),
+            log=lambda: self._host.run(["cat", log], check=False).stdout,
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()

