@@ -18,7 +18,7 @@ EXPORT {{
 """
 
 
-def version(host=None):
+def version():
     """Return the version of the installed Ganesha, or "none"."""
     import shutil
     import subprocess
@@ -26,7 +26,7 @@ def version(host=None):
     if not shutil.which("ganesha.nfsd"):
         return "none"
     said = subprocess.run(["ganesha.nfsd", "-v"], capture_output=True, text=True)
-    return (said.stdout + said.stderr).strip().splitlines()[0].rpartition("=")[2].strip()
+    return (said.stdout + said.stderr).strip().splitlines()[0].rpartition("=")[2].strip().lstrip("V")
 
 
 class Ganesha:

@@ -1,9 +1,9 @@
 """NFS clients in user space (`nfs-rs`, https://github.com/JayTsu-sh/nfs-rs): no kernel client, so no kernel cache."""
 
-EXPORT = "data"  # what ganesha.py calls the folder that it exports; rclone takes any name for its one folder
+EXPORT = "data"  # what ganesha.py calls the folder that it exports; rclone's is the root
 
 
-def client(address, port, version, *, export=EXPORT, timeout=30):
+def client(address, port, version, *, export=None, timeout=30):
     """Connect and return an `nfs_rs.Client`: "3" to `rclone serve nfs`, "4.1" to Ganesha.
 
     Close it, or use it as a context manager. Paths are relative to the export ("a/b"; on 4.1 the root itself has no
@@ -11,6 +11,8 @@ def client(address, port, version, *, export=EXPORT, timeout=30):
     """
     import nfs_rs
 
+    if export is None:
+        export = "" if version == "3" else EXPORT
     host = f"[{address}]" if ":" in address else address
     # Without noresvport the client takes a port below 1024; with nfsport and mountport it asks no port mapper.
     options = f"version={version}&noresvport=true&nfsport={port}&mountport={port}"
@@ -19,7 +21,7 @@ def client(address, port, version, *, export=EXPORT, timeout=30):
     )
 
 
-def check(address, port, version, *, export=EXPORT):
+def check(address, port, version, *, export=None):
     """Raise unless the server answers a question about a file."""
     with client(address, port, version, export=export, timeout=5) as connected:
         connected.exists("none-of-that-name")

@@ -34,7 +34,8 @@ class SeaweedFS:
 
     def __init__(self, host, *, options=(), bucket=s3.BUCKET):
         self._host, self._options, self._bucket = host, options, bucket
-        self.process = self.endpoint = self.filer = self._filer_ports = None
+        self.process = self.endpoint = self.filer = self._filer_ports = self._pid = None
+        self._sockets = []
 
     def __enter__(self):
         host, folder = self._host, self._host.scratch()
@@ -45,14 +46,21 @@ class SeaweedFS:
         }  # fmt: skip
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
-        command = [
-            host.provide(binary()), "server", "-dir", folder / "data", "-ip", host.address, "-ip.bind", host.address,
+        self._pid = folder / "pid"
+        command = [  # a shell that says who it is, and becomes the server
+            "sh", "-c", 'echo $$ > "$0"; exec "$@"', self._pid,
+            host.provide(binary()), "-logtostderr=true", "server", "-dir", folder / "data", "-ip", host.address, "-ip.bind", host.address,
             "-filer", "-s3", "-s3.config", folder / "s3.json", "-s3.port.iceberg", 0, "-s3.port.lance", 0,
-            "-master.volumeSizeLimitMB", 256, "-volume.max", 64, "-master.telemetry=false",
+            "-master.volumeSizeLimitMB", 256, "-volume.max", 64, "-master.peers", "none",
+            "-master.telemetry=false",
             "-filer.localSocket", folder / "f.sock", "-s3.localSocket", folder / "s.sock", *self._options,
         ]  # fmt: skip
 
         def argv(*ports):
+            for service, grpc in zip(("master", "volume", "filer", "s3"), ports[1::2]):  # it leaves them when killed
+                socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
+                host.undo("a socket", ["rm", socket])
+                self._sockets.append(socket)
             return [*command, *(word for pair in zip(PORTS, ports) for word in pair)]
 
         def endpoint(ports):
@@ -66,7 +74,10 @@ class SeaweedFS:
         return self
 
     def __exit__(self, *_):
+        # Asked to end, it waits for its own clients for minutes; all that it keeps is a scratch folder.
+        self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
         self.process.stop()
+        self._host.run(["rm", "-f", *self._sockets])
 
     def mount(self, options=(), *, host=None):
         """Return a context manager that mounts the bucket by FUSE; its `path` is where."""
@@ -74,7 +85,7 @@ class SeaweedFS:
         folder = host.scratch()
         http, grpc = self._filer_ports
         command = [
-            host.provide(binary()), "mount", "-filer", f"{self._host.address}:{http}.{grpc}",
+            host.provide(binary()), "-logtostderr=true", "mount", "-filer", f"{self._host.address}:{http}.{grpc}",
             "-filer.path", f"/buckets/{self._bucket}", "-cacheDir", folder, "-cacheDirWrite", folder,
             "-localSocket", folder / "m.sock",
         ]  # fmt: skip

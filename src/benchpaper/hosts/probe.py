@@ -234,6 +234,41 @@ def _jdk():
     return bool(found), "javac" if found else "no javac on PATH"
 
 
+@capability("ganesha", "the NFS server NFS-Ganesha", "install nfs-ganesha and nfs-ganesha-vfs, and run as root")
+def _ganesha():
+    found = shutil.which("ganesha.nfsd")
+    if not found or os.geteuid():
+        return False, "not root" if found else "no ganesha.nfsd on PATH"
+    return True, "ganesha.nfsd"
+
+
+@capability("memcached", "the cache server memcached", "install memcached")
+def _memcached():
+    found = shutil.which("memcached")
+    return bool(found), "memcached" if found else "no memcached on PATH"
+
+
+@capability("memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted")
+def _memory_cgroup():
+    """Version 1 has a tree of its own for it; version 2 lists it among the controllers of the root."""
+    if Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists():
+        version, root = "version 1", Path("/sys/fs/cgroup/memory")
+    elif "memory" in (_read("/sys/fs/cgroup/cgroup.subtree_control") or "").split():
+        version, root = "version 2", Path("/sys/fs/cgroup")
+    else:
+        return False, "no memory controller in /sys/fs/cgroup"
+    writable = os.geteuid() == 0 and os.access(root, os.W_OK)
+    return writable, version if writable else f"{root} is not writable"
+
+
+@capability("loop_devices", "file systems in a file (loop devices)", "run as root on a kernel with loop devices")
+def _loop_devices():
+    if os.geteuid() or not Path("/dev/loop-control").exists() or not shutil.which("losetup"):
+        return False, "not root" if os.geteuid() else "no /dev/loop-control or no losetup"
+    tried = subprocess.run(["losetup", "-f"], capture_output=True, text=True)
+    return tried.returncode == 0, "losetup" if tried.returncode == 0 else tried.stderr.strip()
+
+
 @capability("gpu", "an NVIDIA GPU", "run on a host with a GPU and its driver")
 def _gpu():
     present = Path("/dev/nvidia0").exists()

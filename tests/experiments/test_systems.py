@@ -1,0 +1,165 @@
+"""Each real system, started on this machine: what is written is read back, by another view too, and nothing is left."""
+
+import socket
+import time
+
+import pytest
+
+from benchpaper.hosts import HostError, probe
+from benchpaper.hosts.local import LocalHost
+from experiments.systems import ganesha, juicefs, memcached, nfs, rclone, s3, seaweedfs, server
+
+CONTENT = bytes(range(256)) * 64
+
+
+def needs(*names):
+    """Skip a test where a capability is missing, and say which."""
+    missing = [name for name in names if not probe.known(name).check()[0]]
+    return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
+
+
+@pytest.fixture
+def left_behind(left_behind):
+    """As for all tests, without what others may make meanwhile on this machine."""
+    return lambda: {kind: what for kind, what in left_behind().items() if kind in ("processes", "listening ports", "mounts")}
+
+
+@pytest.fixture
+def host(tmp_path):
+    return LocalHost(folder=tmp_path)
+
+
+def written_and_read(endpoint, key="some/key"):
+    store = endpoint.obstore()
+    store.put(key, CONTENT)
+    assert bytes(store.get(key).bytes()) == CONTENT
+    return key
+
+
+def refuses_wrong_credentials(endpoint):
+    wrong = s3.Endpoint.from_dict({**endpoint.as_dict(), "secret_key": "0" * 32})
+    with pytest.raises(Exception, match="(?i)403|signature|denied|forbidden"):
+        s3.check(wrong)
+
+
+def test_rclone_s3_is_a_folder_of_files(host, left_behind):
+    with rclone.S3(host) as system:
+        key = written_and_read(system.endpoint)
+        assert (system.files / key).read_bytes() == CONTENT
+        assert system.endpoint.boto().get_object(Bucket=system.endpoint.bucket, Key=key)["Body"].read() == CONTENT
+        refuses_wrong_credentials(system.endpoint)
+    assert left_behind() == {}
+
+
+def test_rclone_nfs_and_s3_show_the_same_data(host, left_behind):
+    uncached = ["--dir-cache-time", "0s"]  # else the S3 side remembers for 5 minutes that there was no such file
+    with rclone.S3(host, options=uncached) as origin, rclone.NFS(host, origin.files, options=["--vfs-write-back", "0.1s"]) as system:
+        with nfs.client(system.address, system.port, "3") as client:
+            nfs.write(client, "x", CONTENT)
+            assert nfs.read(client, "x") == CONTENT
+            assert client.listdir(".") == ["x"]
+        for _ in range(100):  # until it is written back
+            if (origin.files / "x").exists():
+                break
+            time.sleep(0.05)
+        assert bytes(origin.endpoint.obstore().get("x").bytes()) == CONTENT
+    assert left_behind() == {}
+
+
+@needs("fuse")
+def test_rclone_mounts_an_endpoint_and_counts_what_its_cache_holds(host, left_behind):
+    with rclone.S3(host) as origin:
+        key = written_and_read(origin.endpoint)
+        with rclone.Mount(host, origin.endpoint, cache_mode="full") as mount:
+            assert (mount.path / key).read_bytes() == CONTENT
+            assert mount.rc("vfs/stats")["diskCache"]["files"] == 1
+    assert left_behind() == {}
+
+
+@needs("fuse")
+def test_seaweedfs_mount_and_bucket_show_the_same_data(host, left_behind):
+    with seaweedfs.SeaweedFS(host) as system:
+        key = written_and_read(system.endpoint)
+        assert bytes(system.endpoint.obstore().get_range(key, start=3, end=9)) == CONTENT[3:9]
+        refuses_wrong_credentials(system.endpoint)
+        with system.mount() as mount:
+            assert (mount.path / key).read_bytes() == CONTENT
+    assert left_behind() == {}
+
+
+@needs("fuse")
+def test_juicefs_mount_and_gateway_over_an_s3_origin(host, left_behind):
+    with rclone.S3(host) as origin, juicefs.JuiceFS(host, storage=origin.endpoint, block_kib=64) as volume:
+        with volume.gateway() as endpoint:
+            key = written_and_read(endpoint)
+            refuses_wrong_credentials(endpoint)
+        with volume.mount() as mount:
+            assert (mount.path / key).read_bytes() == CONTENT
+            assert mount.stats()["juicefs_blockcache_miss"] >= 1
+        assert list(origin.endpoint.obstore().list(prefix=""))
+    assert left_behind() == {}
+
+
+@needs("fuse")
+def test_juicefs_over_a_folder(host):
+    with juicefs.JuiceFS(host) as volume, volume.mount() as mount:
+        (mount.path / "x").write_bytes(CONTENT)
+        assert (mount.path / "x").read_bytes() == CONTENT
+
+
+@needs("ganesha")
+def test_ganesha_exports_a_folder(host, left_behind):
+    folder = host.scratch()
+    with ganesha.Ganesha(host, folder) as system:
+        with nfs.client(system.address, system.port, "4.1") as client:
+            nfs.write(client, "x", CONTENT)
+            assert nfs.read(client, "x") == CONTENT
+        assert (folder / "x").read_bytes() == CONTENT
+    assert left_behind() == {}
+
+
+@needs("memcached")
+def test_memcached_counts_hits_and_misses(host, left_behind):
+    from pymemcache.client.base import Client
+
+    with memcached.Memcached(host, 64) as system:
+        client = Client((system.address, system.port))
+        client.set("x", CONTENT)
+        assert client.get("x") == CONTENT and client.get("y") is None
+        assert (system.stats()["get_hits"], system.stats()["get_misses"]) == (1, 1)
+        client.close()
+    assert left_behind() == {}
+
+
+@pytest.mark.parametrize("system", [rclone, seaweedfs, juicefs, ganesha, memcached], ids=lambda module: module.__name__)
+def test_versions_are_known(system):
+    assert system.version() == "none" or system.version()[0].isdigit()
+
+
+def test_a_taken_port_is_replaced(host, monkeypatch):
+    with socket.socket() as taken:
+        taken.bind((host.address, 0))
+        port, free_port, asked = taken.getsockname()[1], host.free_port, []
+
+        def sometimes_taken():
+            asked.append(1)
+            return port if len(asked) == 1 else free_port()
+
+        monkeypatch.setattr(host, "free_port", sometimes_taken)
+        with rclone.S3(host) as system:
+            assert len(asked) == 2 and f":{port}" not in system.endpoint.url
+
+
+def test_a_server_that_does_not_come_up_is_reported_with_its_own_words(host):
+    with pytest.raises(HostError, match="rclone serve s3 ended with status .*no-such-option"):
+        with rclone.S3(host, options=["--no-such-option"]):
+            pass
+
+
+def test_a_server_that_never_answers_is_given_up(host, left_behind):
+    def silent(port):
+        raise OSError("connection refused")
+
+    with pytest.raises(HostError, match="sleeper did not answer within 0.2 s .connection refused"):
+        server.start(host, "sleeper", lambda port: ["sleep", 60], silent, timeout=0.2)
+    assert left_behind() == {}
