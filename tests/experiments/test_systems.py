@@ -1,13 +1,14 @@
 """Each real system, started on this machine: what is written is read back, by another view too, and nothing is left."""
 
 import socket
+import sys
 import time
 
 import pytest
 
 from benchpaper.hosts import HostError, probe
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ganesha, juicefs, memcached, nfs, rclone, s3, seaweedfs, server
+from experiments.systems import ganesha, juicefs, memcached, memory_limit, mooncake, nfs, origin, rclone, s3, seaweedfs, server
 
 CONTENT = bytes(range(256)) * 64
 
@@ -131,7 +132,69 @@ def test_memcached_counts_hits_and_misses(host, left_behind):
     assert left_behind() == {}
 
 
-@pytest.mark.parametrize("system", [rclone, seaweedfs, juicefs, ganesha, memcached], ids=lambda module: module.__name__)
+MOONCAKE_CLIENT = """
+import sys
+from mooncake.store import MooncakeDistributedStore
+address, metadata, master = sys.argv[1:]
+store = MooncakeDistributedStore()
+assert store.setup(address, metadata, 32 << 20, 16 << 20, "tcp", "", master) == 0
+assert store.put("key", b"value") == 0
+assert store.get("key") == b"value" and store.get("none") == b""
+store.close()
+"""
+
+
+@needs("mooncake")
+def test_mooncake_stores_an_object(host, left_behind):
+    with mooncake.Mooncake(host) as master:
+        where = [host.address, master.METADATA, f"{master.address}:{master.port}"]
+        host.run([sys.executable, "-c", MOONCAKE_CLIENT, *where], timeout=30)
+        assert "master_" in master.metrics()
+    assert left_behind() == {}
+
+
+@needs("nginx")
+@pytest.mark.parametrize("system", [rclone.S3, seaweedfs.SeaweedFS])
+def test_the_origins_log_tells_each_request(host, left_behind, system):
+    with system(host) as server, origin.LoggedOrigin(host, server.endpoint) as logged:
+        key = written_and_read(logged.endpoint, "some/key with blank")
+        client = logged.endpoint.boto()
+        part = client.get_object(Bucket=logged.endpoint.bucket, Key=key, Range="bytes=3-8")["Body"].read()
+        assert part == CONTENT[3:9]
+        refuses_wrong_credentials(logged.endpoint)
+        put, get, ranged, refused = logged.requests()
+        assert (put["method"], put["key"], put["status"]) == ("PUT", key, 200)
+        assert (get["method"], get["key"], get["range"], get["bytes"]) == ("GET", key, "", len(CONTENT))
+        assert (ranged["range"], ranged["bytes"]) == ("bytes=3-8", 6)
+        assert (refused["key"], refused["status"]) == (None, 403)
+    assert left_behind() == {}
+
+
+@needs("memory_cgroup")
+def test_a_memory_limit_holds_and_goes(host):
+    too_much = "print(sum(bytearray(b'x' * (64 << 20))))"
+    with memory_limit.MemoryLimit(host, 32) as limit:
+        assert limit.stats()["page_cache_bytes"] >= 0
+        killed = host.run(limit.wrap([sys.executable, "-c", too_much]), check=False)
+        assert killed.returncode == -9
+        folder = limit.folder
+    assert not folder.exists()
+
+
+@needs("loop_devices")
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
+def test_a_file_system_in_a_file(host, left_behind, kind):
+    with memory_limit.LoopFileSystem(host, kind, 320) as files:
+        (files.path / "x").write_bytes(CONTENT)
+        memory_limit.drop_caches(host)
+        if kind != "btrfs":  # its mounts have no device number of their own
+            before = memory_limit.device_bytes_read(host, files.path)
+            assert (files.path / "x").read_bytes() == CONTENT
+            assert memory_limit.device_bytes_read(host, files.path) >= before + len(CONTENT)
+    assert left_behind() == {}
+
+
+@pytest.mark.parametrize("system", [rclone, seaweedfs, mooncake, juicefs, ganesha, memcached], ids=lambda module: module.__name__)
 def test_versions_are_known(system):
     assert system.version() == "none" or system.version()[0].isdigit()
 

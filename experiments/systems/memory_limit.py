@@ -1,0 +1,89 @@
+"""Less memory, and disks of one's own: a memory cgroup, dropped caches, file systems in a file. All of it needs root."""
+
+import secrets
+from pathlib import Path
+
+from benchpaper.hosts import HostError
+
+MAKE = {
+    "ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"],
+}  # fmt: skip
+LEAST_MB = {"ext4": 16, "xfs": 300, "btrfs": 128}
+
+
+class MemoryLimit:
+    """A memory cgroup of `mebibytes` MiB (page cache counts) as a context manager. Run commands in it by `wrap(argv)`."""
+
+    ROOT = Path("/sys/fs/cgroup")
+
+    def __init__(self, host, mebibytes):
+        self._host, self._bytes = host, int(mebibytes * 2**20)
+        self.folder = None
+
+    def __enter__(self):
+        run = self._host.run
+        first = run(["test", "-e", self.ROOT / "memory" / "memory.limit_in_bytes"], check=False).returncode == 0
+        root, limit = (self.ROOT / "memory", "memory.limit_in_bytes") if first else (self.ROOT, "memory.max")
+        self.folder = root / f"benchpaper-{secrets.token_hex(4)}"
+        self._host.undo("a memory cgroup", ["rmdir", self.folder])
+        run(["mkdir", self.folder])
+        run(["sh", "-c", f'echo {self._bytes} > "$0"', self.folder / limit])
+        return self
+
+    def __exit__(self, *_):
+        self._host.run(["rmdir", self.folder])
+
+    def wrap(self, argv):
+        """Return the command line that runs `argv` inside the limit."""
+        return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.folder / "cgroup.procs", *argv]
+
+    def stats(self):
+        """Return the kernel's counters of the group: {name: number}. Its page cache in bytes is `cache` in version 1
+        of cgroups and `file` in version 2; `page_cache_bytes` is whichever it is."""
+        lines = self._host.run(["cat", self.folder / "memory.stat"]).stdout.split("\n")
+        found = {name: int(value) for name, value in (line.split() for line in lines if line)}
+        return {**found, "page_cache_bytes": found.get("cache", found.get("file"))}
+
+
+def device_bytes_read(host, path):
+    """Return how many bytes the block device under `path` has read since it came up, by the kernel's own counter.
+    Raises `HostError` where no block device is under it (tmpfs, FUSE)."""
+    number = host.run(["findmnt", "-n", "-o", "MAJ:MIN", "--target", path]).stdout.split()[0]
+    done = host.run(["cat", f"/sys/dev/block/{number}/stat"], check=False)
+    if done.returncode:
+        raise HostError(f"no block device lies under {path} on {host.name}; its reads cannot be counted")
+    return int(done.stdout.split()[2]) * 512  # sectors of 512 B, whatever the device's own are
+
+
+def drop_caches(host):
+    """Write everything out, and empty the page cache of the whole host."""
+    host.run(["sync"])
+    host.run(["sh", "-c", "echo 3 > /proc/sys/vm/drop_caches"])
+
+
+class LoopFileSystem:
+    """A file system of a `kind` (ext4, xfs, btrfs) and size in a scratch file, mounted at `path`. The loop device reads
+    the file past the page cache, so that data is cached once, not twice, and counts in `device_bytes_read`."""
+
+    def __init__(self, host, kind, size_mb):
+        if kind not in MAKE:
+            raise ValueError(f'file system "{kind}" must be one of {", ".join(MAKE)}')
+        if size_mb < LEAST_MB[kind]:
+            raise ValueError(f"{size_mb} MB is less than {kind} takes; give {LEAST_MB[kind]} or more")
+        self._host, self._kind, self._size_mb = host, kind, size_mb
+        self.path = None
+
+    def __enter__(self):
+        run, folder = self._host.run, self._host.scratch()
+        image, self.path = folder / "image", folder / "mounted"
+        run(["truncate", "-s", f"{self._size_mb}M", image])
+        run([*MAKE[self._kind], image])
+        run(["mkdir", self.path])
+        self._host.undo("a mount", ["umount", self.path])  # which frees the loop device too
+        run(["mount", "-o", "loop", image, self.path])
+        device = run(["findmnt", "-n", "-o", "SOURCE", "--mountpoint", self.path]).stdout.strip()
+        run(["losetup", "--direct-io=on", device], check=False)  # not every file system below takes it
+        return self
+
+    def __exit__(self, *_):
+        self._host.run(["umount", self.path])

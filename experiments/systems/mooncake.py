@@ -1,0 +1,89 @@
+"""Mooncake's store as a system under test: the master; each client brings a segment of memory and its transfer engine.
+
+It comes from the wheel `mooncake-transfer-engine-non-cuda`, which needs libibverbs, librdmacm and libnuma. A client:
+
+    store = mooncake.store.MooncakeDistributedStore()
+    status = store.setup(address, master.METADATA, segment_bytes, buffer_bytes, "tcp", "", f"{master.address}:{master.port}")
+    store.put("key", b"value"); store.get("key"); store.close()
+
+`setup`, `put` return 0 when they succeed; `get` returns b"" for a key that is not there.
+"""
+
+import importlib.util
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from benchpaper.hosts.probe import capability
+from experiments.systems import server
+
+PACKAGE = "mooncake-transfer-engine-non-cuda"
+
+
+def binary():
+    """Return `mooncake_master` on the controller; `host.provide` brings it to a host."""
+    spec = importlib.util.find_spec("mooncake")
+    if spec is None:
+        raise RuntimeError('the package "mooncake" is not installed; ./reproduce installs it')
+    return Path(spec.submodule_search_locations[0]) / "mooncake_master"
+
+
+def version():
+    from importlib.metadata import version
+
+    return version(PACKAGE)
+
+
+@capability(
+    "mooncake", "Mooncake's store with the libraries that it loads",
+    "install rdmacm-utils and numactl: they bring libibverbs, librdmacm and libnuma",
+)  # fmt: skip
+def _mooncake():
+    """Loaded in a child, for it starts threads."""
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import mooncake.store"], capture_output=True, text=True, timeout=30
+    )
+    said = (loaded.stderr.strip().splitlines() or [""])[-1]
+    return loaded.returncode == 0, "loads" if loaded.returncode == 0 else f"mooncake.store does not load: {said}"
+
+
+class Mooncake:
+    """The master, on `address` and `port`. It has no passwords: it binds to the host's own address alone.
+
+    Clients exchange addresses among themselves (`METADATA`): the master's own HTTP metadata server listens on every
+    address of the host, whatever it is told, so it stays off.
+    """
+
+    METADATA = "P2PHANDSHAKE"
+
+    def __init__(self, host, *, options=()):
+        self._host, self._options = host, options
+        self.address, self.port, self.process = host.address, None, None
+
+    def __enter__(self):
+        program = self._host.provide(binary())
+        if self._host.run(["test", "-x", program], check=False).returncode:
+            self._host.run(["chmod", "+x", program])
+
+        def argv(port, metrics):
+            return [
+                program, "--rpc_port", port, "--rpc_address", self.address, "--metrics_host", self.address,
+                "--metrics_port", metrics, "--enable_http_metadata_server=false", *self._options,
+            ]  # fmt: skip
+
+        self.process, [self.port, self._metrics] = server.start(
+            self._host, "mooncake_master", argv, lambda port, metrics: self._ask(metrics), ports=2
+        )
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def metrics(self):
+        """Return the master's own metrics as it prints them (Prometheus' text format)."""
+        return self._ask(self._metrics)
+
+    def _ask(self, port):
+        with urllib.request.urlopen(f"http://{self.address}:{port}/metrics", timeout=2) as answer:
+            return answer.read().decode()

@@ -1,0 +1,89 @@
+"""The request log of an S3 origin: nginx in front of it writes down each request. It decides what a cache saved.
+
+No server here logs method, key, range, status and bytes by itself (rclone's debug log lacks ranges and statuses), so
+nginx, from the package of that name, stands between. It keeps connections to the origin open and buffers nothing on
+disk; a signature stays valid, for the name that it covers is passed on.
+"""
+
+import json
+from urllib.parse import unquote, urlsplit
+
+from benchpaper.hosts.probe import capability
+from experiments.systems import s3, server
+
+CONFIGURATION = """
+daemon off; worker_processes 1; pid {folder}/pid; error_log stderr warn; {user}
+events {{ worker_connections 4096; }}
+http {{
+    log_format request escape=json '{{"method":"$request_method","uri":"$request_uri","range":"$http_range",'
+        '"status":$status,"bytes":$body_bytes_sent,"time":$msec,"seconds":$request_time}}';
+    access_log {folder}/requests request;
+    client_max_body_size 0; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
+    fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+    keepalive_requests 100000000;
+    upstream origin {{ server {origin}; keepalive 256; keepalive_requests 100000000; }}
+    server {{
+        listen {address}:{port} backlog=1024;
+        location / {{
+            proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
+            proxy_set_header Host $http_host; proxy_request_buffering off; proxy_max_temp_file_size 0;
+        }}
+    }}
+}}
+"""
+
+
+@capability("nginx", "the web server nginx, which logs an origin's requests", "install nginx")
+def _nginx():
+    import shutil
+
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    return bool(found), "nginx" if found else "no nginx on PATH"
+
+
+class LoggedOrigin:
+    """An S3 endpoint with a request log: as a context manager before the endpoint of another server."""
+
+    def __init__(self, host, endpoint):
+        self._host, self._origin = host, endpoint
+        self.process = self.endpoint = self._log = None
+
+    def __enter__(self):
+        host, folder, origin = self._host, self._host.scratch(), self._origin
+        self._log = folder / "requests"
+
+        def argv(port):
+            text = CONFIGURATION.format(
+                folder=folder, origin=urlsplit(origin.url).netloc, address=host.address, port=port,
+                user="user root;" if host.run(["id", "-u"]).stdout.strip() == "0" else "",
+            )  # fmt: skip
+            server.write(host, folder / "conf", text)
+            return ["nginx", "-p", folder, "-c", folder / "conf"]
+
+        def endpoint(port):
+            return s3.Endpoint(**{**origin.as_dict(), "url": f"http://{host.address}:{port}"})
+
+        self.process, [port] = server.start(host, "nginx", argv, lambda port: s3.check(endpoint(port)))
+        self.endpoint = endpoint(port)
+        self._asked = len(self._lines())  # by `check`
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def _lines(self):
+        return self._host.run(["cat", self._log]).stdout.splitlines()
+
+    def requests(self):
+        """Return the requests since the start, in order of their ends: dicts of method, key (None for the bucket
+        itself), range ("bytes=0-4095" or ""), status, bytes (of the answer's body), time (s since 1970) and seconds."""
+        found = [json.loads(line) for line in self._lines()[self._asked :]]
+        for request in found:
+            path = unquote(request.pop("uri").partition("?")[0]).lstrip("/")
+            request["key"] = path.partition("/")[2] or None
+        return found
+
+
+def requests(origin):
+    """Return the request log of a `LoggedOrigin`."""
+    return origin.requests()
