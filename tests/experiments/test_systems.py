@@ -8,7 +8,7 @@ import pytest
 
 from benchpaper.hosts import HostError, probe
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ganesha, juicefs, memcached, memory_limit, mooncake, nfs, origin, rclone, s3, seaweedfs, server
+from experiments.systems import ganesha, juicefs, memcached, memory_limit, mooncake, nfs, origin, rclone, s3, seaweedfs, server, shaped
 
 CONTENT = bytes(range(256)) * 64
 
@@ -191,6 +191,34 @@ def test_a_file_system_in_a_file(host, left_behind, kind):
             before = memory_limit.device_bytes_read(host, files.path)
             assert (files.path / "x").read_bytes() == CONTENT
             assert memory_limit.device_bytes_read(host, files.path) >= before + len(CONTENT)
+    assert left_behind() == {}
+
+
+def seconds_of(call):
+    """The shortest of five."""
+    taken = []
+    for _ in range(5):
+        start = time.perf_counter()
+        call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
+def test_a_delayed_endpoint_takes_two_delays_longer(host, left_behind):
+    with rclone.S3(host) as system, shaped.Delayed(host, system.endpoint, 20) as far:
+        key = written_and_read(far.endpoint)
+        near_s, far_s = [seconds_of(lambda s=e.obstore(): s.head(key)) for e in (system.endpoint, far.endpoint)]
+        assert 0.040 <= far_s - near_s < 0.060
+    assert left_behind() == {}
+
+
+@needs("netns")
+def test_a_thin_link_carries_what_it_is_given(host, left_behind):
+    with shaped.Thin(host, 80) as behind, rclone.S3(behind) as system:
+        store = system.endpoint.obstore()
+        store.put("x", bytes(4 << 20))
+        megabytes_per_s = 4 * 1.048576 / seconds_of(lambda: store.get("x").bytes())
+        assert 7 < megabytes_per_s <= 10.5
     assert left_behind() == {}
 
 

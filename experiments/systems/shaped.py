@@ -1,0 +1,80 @@
+"""A longer or thinner wire between a client and a server: latency by a proxy, bandwidth by a network namespace."""
+
+import json
+import secrets
+from urllib.parse import urlsplit
+
+from experiments.systems import s3, server
+
+
+class Delayed:
+    """An S3 endpoint at a distance: `endpoint` answers `delay_ms` later each way, so a request takes twice that more."""
+
+    def __init__(self, host, endpoint, delay_ms):
+        self._host, self._origin, self._delay_ms = host, endpoint, delay_ms
+        self.process = self.endpoint = None
+
+    def __enter__(self):
+        to = urlsplit(self._origin.url)
+
+        def argv(port):
+            plan = {"address": self._host.address, "port": port, "to": [to.hostname, to.port], "delay_ms": self._delay_ms}
+            return [self._host.python, "-m", "experiments.workloads.delay_proxy", json.dumps(plan)]
+
+        def endpoint(port):
+            return s3.Endpoint(**{**self._origin.as_dict(), "url": f"http://{self._host.address}:{port}"})
+
+        self.process, [port] = server.start(self._host, "delay_proxy", argv, lambda port: s3.check(endpoint(port)))
+        self.endpoint = endpoint(port)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+class Thin:
+    """A host behind a link of `mbit_per_s` from it to `host` (tbf; towards it the link is not limited), as a context
+    manager that yields it: servers started on it bind to the far end of a veth pair. Needs root (`netns`)."""
+
+    def __init__(self, host, mbit_per_s):
+        self._host, self._rate = host, mbit_per_s
+        self._name = f"bp{secrets.token_hex(4)}"
+
+    def __enter__(self):
+        run, name = self._host.run, self._name
+        self._host.undo("a network namespace", ["ip", "netns", "del", name])
+        run(["ip", "netns", "add", name])
+        # RFC 2544's addresses for benchmarks; one of 16,384 subnets by chance.
+        third, fourth = secrets.randbelow(256), secrets.randbelow(64) * 4
+        near, far = f"198.18.{third}.{fourth + 1}", f"198.18.{third}.{fourth + 2}"
+        near_end, far_end = f"{name}n", f"{name}f"
+        run(["ip", "link", "add", near_end, "type", "veth", "peer", "name", far_end, "netns", name])
+        run(["ip", "addr", "add", f"{near}/30", "dev", near_end])
+        run(["ip", "link", "set", near_end, "up"])
+        inside = ["ip", "-n", name]
+        run([*inside, "addr", "add", f"{far}/30", "dev", far_end])
+        run([*inside, "link", "set", far_end, "up"])
+        run([*inside, "link", "set", "lo", "up"])
+        burst = max(65536, int(self._rate * 1e6 / 8 / 250))  # at least a tick's worth
+        shape = ["root", "tbf", "rate", f"{self._rate}mbit", "burst", burst, "latency", "100ms"]
+        run(["tc", "-n", name, "qdisc", "add", "dev", far_end, *shape])
+        return Inside(self._host, name, far)
+
+    def __exit__(self, *_):
+        self._host.run(["ip", "netns", "del", self._name])
+
+
+class Inside:
+    """A host's network namespace as a host of its own: another `address`, and commands run inside."""
+
+    def __init__(self, host, name, address):
+        self._host, self._inside, self.address = host, ["ip", "netns", "exec", name], address
+
+    def run(self, argv, **more):
+        return self._host.run([*self._inside, *argv], **more)
+
+    def start(self, argv, **more):
+        return self._host.start([*self._inside, *argv], **more)
+
+    def __getattr__(self, name):
+        return getattr(self._host, name)
