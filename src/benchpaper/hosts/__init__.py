@@ -35,6 +35,9 @@ class Process(Protocol):
     def wait(self, timeout: float = 60.0) -> int:
         """Wait for the end and return the exit status. Raises `CommandFailed` when time runs out."""
 
+    def poll(self) -> int | None:
+        """Return the exit status, or None while it runs."""
+
     def stop(self) -> None:
         """End the process: terminate, then kill; returns when it is gone."""
 
