@@ -163,7 +163,12 @@ def sweep(project):
 
 def _kill_processes(project):
     """Kill the processes that were started by a run in this checkout: they carry its mark in their environment."""
-    mark = f"{VARIABLE}={project.state / 'events.jsonl'}".encode()
+    return ["a process"] * kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
+
+
+def kill_marked(mark):
+    """Kill the other processes with `mark` (NAME=VALUE) in their environment, and wait for their end. Return how many."""
+    mark = mark.encode()
     found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)]
     for pid in found:
         try:
@@ -173,7 +178,7 @@ def _kill_processes(project):
     end = time.monotonic() + 5
     while any(_carries(pid, mark) for pid in found) and time.monotonic() < end:
         time.sleep(0.01)
-    return ["a process"] * len(found)
+    return len(found)
 
 
 def _carries(pid, mark):

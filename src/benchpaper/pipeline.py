@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from benchpaper import catalog, journal, pilot, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
+from benchpaper.hosts.fleet import Fleet
 from benchpaper.plan import make_plan
 from benchpaper.project import REFERENCE, slug
 from benchpaper.spec import SCALES
@@ -26,6 +28,7 @@ class Pipeline:
         self.project, self.source, self.seed = project, one_of("scale", source, (*SCALES, REFERENCE)), seed
         self.site_name = site
         self.folder = project.results(site, source)
+        self._fleet = None
 
     @cached_property
     def site(self):
@@ -37,7 +40,23 @@ class Pipeline:
         use may register capabilities of their own."""
         for name in self.available:
             self.experiment(name)
-        return probe.probe()
+        found = probe.probe()
+        if any(host["kind"] != "local" for host in self.site["hosts"]):
+            with self.connected() as fleet:
+                found["hosts"] = fleet.probe()
+        return found
+
+    @contextmanager
+    def connected(self, names=None):
+        """Hold connections to the site's hosts (those with `names`); within, the same ones are handed out again."""
+        if self._fleet is not None:
+            yield self._fleet
+            return
+        with Fleet(self.project, self.site, names) as self._fleet:
+            try:
+                yield self._fleet
+            finally:
+                self._fleet = None
 
     @cached_property
     def available(self):
@@ -68,7 +87,7 @@ class Pipeline:
     def plan(self, name):
         known = reference_seconds(self.project, name)
         for cell in self.experiment(name).cells(self.source):
-            if any(need not in self.present for need in self.experiment(name).capabilities(cell)):
+            if any(need not in self.present(name) for need in self.experiment(name).capabilities(cell)):
                 known[cell.id] = 0.0  # it is recorded as not testable here, which costs nothing
         found = self.blocks_fixed(name)
         return make_plan(self.experiment(name), self.source, self.seed, known, found and found["blocks"])
@@ -77,10 +96,14 @@ class Pipeline:
         """Return how many blocks were fixed after a pilot, and from what; None without one."""
         return pilot.fixed(self.folder / name, self.experiment(name), self.source)
 
-    @cached_property
-    def present(self):
-        """The names of the capabilities that the site's hosts have."""
-        return {name for name, found in self.probed["capabilities"].items() if found["present"]}
+    @cache
+    def capabilities(self, name):
+        """Return {capability: {present, detail}} for an experiment: on the hosts that play its roles here."""
+        return sites.capabilities(self.probed, sites.assign(self.site, self.experiment(name).roles), probe.CAPABILITIES)
+
+    def present(self, name):
+        """Return the names of the capabilities that an experiment has here."""
+        return {need for need, found in self.capabilities(name).items() if found["present"]}
 
     def check(self, names):
         """Load site and plans, so that what is wrong with them is said before anything runs."""

@@ -38,6 +38,12 @@ class Redactor:
         self._secrets = sorted((s for s in found if len(s) >= SHORTEST_SECRET), key=len, reverse=True)
         self._host = socket.gethostname()
 
+    def hide_folders(self, folders):
+        """Have further folders (of other hosts) shown by a name, as {folder: name}."""
+        known = dict(self._folders)
+        self._folders += [(folder, name) for folder, name in folders.items() if folder not in known and folder != "/"]
+        self._folders.sort(key=lambda item: -len(item[0]))
+
     def path(self, path):
         """Return an absolute path relative to the folder that it lies in; of an unknown folder only the last part."""
         text = self._without_secrets(str(path))

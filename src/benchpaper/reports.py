@@ -51,15 +51,29 @@ def diagnosis(run):
         name: {**found, "meaning": probe.CAPABILITIES[name].meaning, "remedy": probe.CAPABILITIES[name].remedy}
         for name, found in run.probed["capabilities"].items()
     }
-    hosts = [{"name": host["name"], "roles": host["roles"], **run.probed["facts"]} for host in run.site["hosts"]]
     found = {name: _runnable(run, name) for name in run.available}
-    return {"site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": found}
+    return {
+        "site": run.site_name, "hosts": [_host(run, host) for host in run.site["hosts"]], "capabilities": capabilities,
+        "experiments": found,
+    }  # fmt: skip
+
+
+def _host(run, host):
+    """Return a host's name, roles and facts, and of a remote one its clock and its own capabilities."""
+    about = run.probed.get("hosts", {}).get(host["name"])
+    found = {"name": host["name"], "roles": host["roles"], **(about or run.probed)["facts"]}
+    if about:
+        found["has"] = {name: one["present"] for name, one in about["capabilities"].items()}
+        if about["clock"]:
+            found["clock_offset_s"], found["clock_offset_error_s"] = about["clock"]
+    return found
 
 
 def _runnable(run, name):
     experiment = run.experiment(name)
     cells = experiment.cells("full")
-    present = {n for n, c in run.probed["capabilities"].items() if c["present"]}
+    found = run.capabilities(name)
+    present = run.present(name)
     waiting = Counter()
     for cell in cells:
         for need in experiment.capabilities(cell):
@@ -73,6 +87,7 @@ def _runnable(run, name):
     unexecuted = [cell.id for cell in cells if cell.id not in measured]
     return {
         "cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles,
+        "missing": {need: found[need]["detail"] for need in waiting},
         "never_executed_by_the_authors": unexecuted,
         "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
     }  # fmt: skip
@@ -80,23 +95,29 @@ def _runnable(run, name):
 
 def show_diagnosis(found):
     console = Console()
-    for host in found["hosts"]:
-        console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}")
-        facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
-        console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
+    remote = [host for host in found["hosts"] if "has" in host]
+    if remote:
+        _show_side_by_side(console, found["hosts"], found["site"])
+    else:
+        for host in found["hosts"]:
+            console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}")
+            facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
+            console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("capability", "", "meaning", "found, or the remedy"):
+    for column in ("capability", *(["here"] if remote else [""]), *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
         table.add_column(column)
     for name, item in found["capabilities"].items():
-        mark, last = ("[green]yes[/]", item["detail"]) if item["present"] else ("[yellow]no[/]", item["remedy"])
-        table.add_row(name, mark, item["meaning"], last)
+        there = [_mark(host["has"].get(name, False)) for host in remote]
+        last = item["detail"] if item["present"] and all(host["has"].get(name) for host in remote) else item["remedy"]
+        table.add_row(name, _mark(item["present"]), *there, item["meaning"], last)
     console.print(table)
     for name, item in found["experiments"].items():
         roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
         console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")
         for need, count in item["waiting_for"].items():
             remedy = found["capabilities"][need]["remedy"]
-            console.print(f"  {count} cells wait for {need}: {remedy}", highlight=False)
+            where = f" ({item['missing'][need]})" if remote else ""
+            console.print(f"  {count} cells wait for {need}{where}: {remedy}", highlight=False, markup=False)
         if changed := item["changed_since_reference"]:
             console.print(f"  {told_change(changed)}", highlight=False, markup=False)
         if unexecuted := item["never_executed_by_the_authors"]:
@@ -104,6 +125,29 @@ def show_diagnosis(found):
                 f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
                 f"authors (for one: {unexecuted[0]})", highlight=False,
             )  # fmt: skip
+
+
+def _mark(present):
+    return "[green]yes[/]" if present else "[yellow]no[/]"
+
+
+def _show_side_by_side(console, hosts, site):
+    """A column per host: its facts, and how far its clock is ahead of ours."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"site {site}", title_justify="left")
+    for column in ("", *(host["name"] for host in hosts)):
+        table.add_column(column)
+    hidden = ("name", "has", "clock_offset_s", "clock_offset_error_s")
+    for key in dict.fromkeys(key for host in hosts for key in host if key not in hidden):
+        values = [host.get(key, "") for host in hosts]
+        table.add_row(key, *(", ".join(value) if isinstance(value, list) else str(value) for value in values))
+    table.add_row("clock ahead of ours", *map(_clock, hosts))
+    console.print(table)
+
+
+def _clock(host):
+    if "clock_offset_s" not in host:
+        return "it is ours"
+    return f"{host['clock_offset_s'] * 1e3:+.2f} ms ± {host['clock_offset_error_s'] * 1e3:.2f} ms"
 
 
 def plan(run, name, with_trials=False):

@@ -15,12 +15,11 @@ from rich.text import Text
 
 from benchpaper import events, leftovers, lock, notebook, room, summary
 from benchpaper.errors import UserError, one_of
-from benchpaper.hosts.local import die_with_parent
+from benchpaper.hosts.processes import descendants, die_with_parent
 from benchpaper.pipeline import TARGETS, environment
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.worker import descendants
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
@@ -184,7 +183,7 @@ class _Watch:
             elif kind == "attempt":
                 self._attempts += 1
                 self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
-            elif kind == "waiting":
+            elif kind in ("waiting", "fetched", "reconnected"):
                 self._say(event["message"])
             elif kind == "step failed":
                 self.failures.append((_named(event), event["error"]))

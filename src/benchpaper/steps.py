@@ -5,9 +5,9 @@ import signal
 
 import click
 
-from benchpaper import catalog, events, lock, pipeline, results
+from benchpaper import catalog, events, pipeline, results
 from benchpaper.hosts import probe
-from benchpaper.hosts.local import die_with_parent
+from benchpaper.hosts.processes import die_with_parent
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import Project
 
@@ -54,13 +54,10 @@ def measure(experiment, block, seed, site, source):
         if event != "start":
             click.echo(f"{event} {' '.join(f'{key}={value}' for key, value in facts.items())}")
 
-    def waiting(holder):
-        report("waiting", message=f"this machine is taken: {holder}")
-
     with events.step("measure", experiment=experiment, block=block):
         what = f"measuring {experiment} at scale {source}"
-        with lock.held(lock.host_lock(), what, wait=True, waiting=waiting):
-            run.block(experiment, block, report).measure()
+        with run.connected() as fleet, fleet.measuring(what, lambda holder: report("waiting", message=holder)):
+            run.block(experiment, block, report).measure(fleet)
 
 
 @step.command()

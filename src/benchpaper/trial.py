@@ -4,12 +4,14 @@ import os
 import subprocess
 import time
 
-from benchpaper import catalog, disturbances, journal, results, room
+from benchpaper import catalog, disturbances, journal, leftovers, results, room
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
-from benchpaper.hosts.site import assign
+from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.processes import adopt_orphans
+from benchpaper.hosts.site import assign, capabilities
 from benchpaper.redact import Redactor
-from benchpaper.worker import adopt_orphans, attempt
+from benchpaper.worker import attempt
 
 PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
 
@@ -17,7 +19,8 @@ PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
 class Block:
     """One block of a plan on one site, ready to be measured.
 
-    `probed` is what `probe.probe()` returned for the site's hosts; `report(event, **facts)` is told of progress.
+    `probed` is what `Pipeline.probed` holds of this machine and the site's hosts; `report(event, **facts)` is told of
+    progress.
     """
 
     def __init__(self, project, experiment, plan, block, site, probed, report=lambda event, **facts: None):
@@ -25,24 +28,27 @@ class Block:
         self._project = project
         self._planned = plan.blocks[block]
         self._block, self._scale = block, experiment.scale(plan.scale)
-        self._assigned = assign(site, experiment.roles)
-        self._present = sorted(n for n, c in probed["capabilities"].items() if c["present"])
+        self._site, self._assigned = site, assign(site, experiment.roles)
+        found = capabilities(probed, self._assigned, probe.CAPABILITIES)
+        self._present = sorted(name for name, one in found.items() if one["present"])
+        self._about = {role: probed.get("hosts", {}).get(host["name"], probed) for role, host in self._assigned.items()}
         self._folder = project.results(site["name"], plan.scale) / experiment.name
         self._redactor = Redactor(project.root)
-        self._common = self._provenance(site, probed)
-        self.key = self._key_of_block(probed)
+        self._common = self._provenance(site)
+        self.key = self._key_of_block()
         self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
 
-    def _key_of_block(self, probed):
+    def _key_of_block(self):
         """What the block's trials depend on. A capability that no cell needs is none of it: installing LaTeX
         must not measure anything again."""
         needed = {name for trial in self._planned for name in self._experiment.capabilities(trial.cell)}
         for name in sorted(needed):
             self._known(name)
         return journal.key(
-            code=self._common["code_digest"], plan=self._plan.digest, block=self._block, host=probe.identity(),
+            code=self._common["code_digest"], plan=self._plan.digest, block=self._block,
+            hosts={role: [self._assigned[role]["name"], about.get("identity", probe.identity())] for role, about in self._about.items()},
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts=probed["facts"], counts=self._scale.counts, schema=results.SCHEMA_VERSION,
+            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts, schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 
     def _known(self, capability):
@@ -51,18 +57,23 @@ class Block:
         except UserError as error:
             raise UserError(f"{self._experiment.name}: {error}") from None
 
-    def _provenance(self, site, probed):
-        facts = {f"{role}.{k}": str(v) for role in self._assigned for k, v in probed["facts"].items()}
+    def _provenance(self, site):
+        facts = {f"{role}.{k}": str(v) for role, about in self._about.items() for k, v in about["facts"].items()}
         return {
             "experiment": self._experiment.name, "site": site["name"], "scale": self._plan.scale,
             "code_digest": catalog.digest(self._project, self._experiment.name), "plan_digest": self._plan.digest,
             "tools": self._experiment.tools(), "hosts": facts, "capabilities": self._present,
         }  # fmt: skip
 
-    def measure(self):
+    def measure(self, fleet=None):
         """Measure what the journal lacks, and write the block's Parquet files. Returns the number of trials that
-        were measured now."""
+        were measured now. `fleet` are the site's connected hosts; without it the block connects by itself."""
+        if fleet is None:
+            with Fleet(self._project, self._site, self.hosts) as fleet:
+                return self.measure(fleet)
         adopt_orphans()
+        self._fleet = fleet
+        self._prepare_hosts()
         self._common["git_commit"], self._common["git_clean"] = git_state(self._project.root)
         measured_now = 0
         scratch_root = self._project.state / "scratch"
@@ -79,6 +90,23 @@ class Block:
                 self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
             self._write(done.entries)
         return measured_now
+
+    @property
+    def hosts(self):
+        """The names of the hosts that play a role."""
+        return {host["name"] for host in self._assigned.values()}
+
+    def _prepare_hosts(self):
+        """Send what the trials run, and fetch what an earlier run left there when its connection was lost."""
+        self._fleet.deploy(self._experiment.packages)
+        for link in self._fleet.links.values():
+            self._redactor.hide_folders(link.folders)
+        for host, trial, kept in self._fleet.conclude():
+            folder = self._project.state / "fetched"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{trial}.log").write_text(self._redactor.text(kept["output"]))
+            what = f"an earlier trial lost host {host}; what it printed there is in {folder.relative_to(self._project.root)}/{trial}.log"
+            self._report("fetched", message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""))
 
     def reopen(self, failed=False):
         """Have the block measured again where a capability had vanished that is there again, and, with `failed`, where
@@ -112,7 +140,7 @@ class Block:
         """Return the finished trial's journal entry."""
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
-        before = disturbances.so_far()
+        before = self._fleet.disturbances()
         missing = self._missing(planned.cell.id)
         self._report("start", block=self._block, cell=planned.cell.id)
         if missing:
@@ -121,7 +149,7 @@ class Block:
         else:
             attempts, observations = self._attempts(planned, scratch_root)
             state, reason = self._concluded(planned, attempts[-1])
-        after = disturbances.so_far()
+        after = self._fleet.disturbances()
         return {
             **self._identity(planned), **self._common,
             "state": state, "reason": reason, "seed": planned.seed,
@@ -140,13 +168,18 @@ class Block:
         capability says nothing about what was measured."""
         if last.outcome == "ok":
             return results.MEASURED, ""
-        checked = {name: probe.known(name).check() for name in self._experiment.capabilities(planned.cell)}
+        checked = self._look_again(self._experiment.capabilities(planned.cell))
         gone = {name: detail for name, (present, detail) in checked.items() if not present}
         self._present = self._common["capabilities"] = [name for name in self._present if name not in gone]
         if gone:
             lost = ", ".join(f"{name} ({detail})" for name, detail in gone.items())
             return results.NOT_TESTABLE, self._redactor.text(f"needs {lost}, which vanished during the run")
         return results.FAILED, self._redactor.text(last.message)
+
+    def _look_again(self, names):
+        """Return {capability: (present, detail)}, as found now where it is needed."""
+        here = {name for name in names if probe.known(name).on_controller}
+        return {**{name: probe.known(name).check() for name in here}, **self._fleet.has(set(names) - here)}
 
     def _identity(self, planned):
         cell = planned.cell
@@ -158,12 +191,19 @@ class Block:
     def _attempts(self, planned, scratch_root):
         """Try up to `experiment.attempts` times. Returns the attempts, the last one decisive, and its observations."""
         attempts = []
+        links = {role: self._fleet.links[host["name"]] for role, host in self._assigned.items()}
         for number in range(1, self._experiment.attempts + 1):
             found = attempt(
-                self._experiment, planned.cell, planned.seed, self._scale, self._assigned,
+                self._experiment, planned.cell, planned.seed, self._scale, links,
                 self._project.programs(self._experiment.name), scratch_root,
             )  # fmt: skip
             attempts.append(found)
+            lost = self._fleet.restore() if found.outcome != "ok" else []
+            for host, _, kept in self._fleet.conclude(found.name):
+                found.output += f"\n=== {host}\n{kept['output']}" if kept["output"] else ""
+                found.room = min(found.room, kept["room"])
+            for host in lost:
+                self._report("reconnected", message=f'the connection to host "{host}" was lost and is made again')
             self._redact(found)
             if found.outcome == "ok":
                 observations = self._checked(found)

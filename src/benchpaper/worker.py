@@ -5,7 +5,6 @@ observations) through a pipe; what it had told before a crash is kept. Whatever 
 descent (this process adopts orphans) and killed.
 """
 
-import ctypes
 import faulthandler
 import os
 import pickle
@@ -22,11 +21,10 @@ from types import SimpleNamespace
 
 from benchpaper import leftovers, room
 from benchpaper.hosts import HostError
-from benchpaper.hosts.local import LocalHost, die_with_parent, signal_name
+from benchpaper.hosts.local import signal_name
+from benchpaper.hosts.processes import die_with_parent, kill_descendants, outputs
 
-PR_SET_CHILD_SUBREAPER = 36
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
-OUTPUT_BOUND = 20_000  # bytes of each process's output that are kept, the last ones
 HEADER = struct.Struct("<Q")
 
 
@@ -34,6 +32,7 @@ HEADER = struct.Struct("<Q")
 class Attempt:
     """What became of one try: `outcome` is "ok", "failed", "crashed" or "timed out"."""
 
+    name: str
     started: float
     seconds: float = 0.0
     outcome: str = "failed"
@@ -44,28 +43,25 @@ class Attempt:
     room: int = 0  # bytes that were free when it ended, before its scratch folder went
 
 
-def adopt_orphans():
-    """Make this process the parent of any descendant whose parent ends (prctl(2), PR_SET_CHILD_SUBREAPER)."""
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
+def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
     """Run `experiment`'s trial of `cell` once and return the `Attempt`.
 
-    `assigned` maps roles to host descriptions; `programs` is the folder of compiled programs. Never raises for what
-    the trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed.
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs. Never raises for what the trial
+    does; `KeyboardInterrupt` and the like pass through, after the worker has been killed. What a trial has left on a
+    remote host is fetched afterwards (`Fleet.conclude` with the attempt's `name`).
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     leftovers.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
     read_end, write_end = os.pipe()
-    found = Attempt(started=time.time())
+    found = Attempt(scratch.name, started=time.time())
+    spared = [pid for link in links.values() for pid in link.processes]
     begin = time.monotonic()
     parent = os.getpid()
     child = os.fork()
     if child == 0:
         die_with_parent(parent)
         os.close(read_end)
-        _work(experiment, cell, seed, scale, assigned, programs, scratch, write_end)
+        _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
     os.close(write_end)
     try:
         timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
@@ -75,47 +71,18 @@ def attempt(experiment, cell, seed, scale, assigned, programs, scratch_root):
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
         _conclude(found, status, timed_out, experiment.timeout_s)
-        found.output, found.room = _output(scratch), room.left(scratch)
+        found.output, found.room = outputs(scratch), room.left(scratch)
     finally:
         os.close(read_end)
         if child is not None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        kill_descendants()
+        kill_descendants(spared)
         leftovers.clear(scratch)
     return found
 
 
-def kill_descendants():
-    """Kill and reap every process below this one."""
-    while left := descendants(os.getpid()):
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        for pid in left:
-            try:
-                os.waitpid(pid, 0)
-            except ChildProcessError:
-                pass  # a grandchild: it is ours once its parent is reaped
-
-
-def descendants(pid):
-    """Return the ids of all processes below `pid`. Reads the kernel's lists of children, which costs far less than
-    a walk over all processes."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in task.read_text().split()]
-        except OSError:
-            continue  # it ended meanwhile
-        for child in children:
-            found += [child, *descendants(child)]
-    return found
-
-
-def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
+def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
     """The worker: never returns."""
     try:
         os.setsid()
@@ -127,7 +94,8 @@ def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
         # Line by line, so that a crash loses none of it.
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
         faulthandler.enable(2)  # a crash says where
-        site = _site(experiment, seed, scale, assigned, programs, scratch, lambda *event: _send(pipe, event))
+        tempfile.tempdir = str(scratch)  # what a trial puts in a temporary folder here goes with it
+        site = _site(experiment, seed, scale, links, programs, scratch, lambda *event: _send(pipe, event))
         for observation in experiment._trial(cell, site):
             _send(pipe, ("observation", observation))
         _send(pipe, ("done",))
@@ -139,7 +107,7 @@ def _work(experiment, cell, seed, scale, assigned, programs, scratch, pipe):
         os._exit(1)
 
 
-def _site(experiment, seed, scale, assigned, programs, scratch, tell):
+def _site(experiment, seed, scale, links, programs, scratch, tell):
     """Return what a trial gets as `site`: a host per role, `counts`, `seed` and `programs`."""
     number = 0
 
@@ -150,10 +118,8 @@ def _site(experiment, seed, scale, assigned, programs, scratch, tell):
         return lambda status: tell("status", mine, status)
 
     # A host goes by its role in commands, errors and logs: the site file's names are nobody else's business.
-    hosts = {}
-    for role, described in assigned.items():
-        (scratch / role).mkdir()
-        hosts[role] = LocalHost(role, described["address"], described.get("cpus"), scratch / role, on_command)
+    seconds = experiment.timeout_s + STOP_GRACE_S
+    hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
     return TrialSite(**hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
 
 
@@ -239,15 +205,3 @@ def _conclude(found, status, timed_out, timeout_s):
         found.outcome, found.message = "failed", "the trial yielded no observation"
     elif found.outcome != "ok" and not found.message:
         found.outcome, found.message = "crashed", f"the trial's process ended with status {status} without a word"
-
-
-def _output(scratch):
-    """The worker's own output and that of the background processes it started, the ends of each."""
-    parts = []
-    for path in sorted(scratch.rglob("*")):
-        if path.is_file() and path.name in ("output", "stdout", "stderr") and path.stat().st_size:
-            with open(path, "rb") as file:
-                file.seek(max(0, path.stat().st_size - OUTPUT_BOUND))
-                text = file.read(OUTPUT_BOUND).decode(errors="replace")
-            parts.append(f"--- {path.relative_to(scratch)}\n{text}")
-    return "\n".join(parts)

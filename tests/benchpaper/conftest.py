@@ -16,7 +16,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.plan import make_plan
 from benchpaper.project import Project
 from benchpaper.trial import Block
-from benchpaper.worker import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
+from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
 
 TOY = '''
 import ctypes, os, signal, subprocess, sys, time

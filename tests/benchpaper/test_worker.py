@@ -9,9 +9,11 @@ import pytest
 
 from benchpaper import catalog
 from benchpaper.hosts import site as sites
-from benchpaper.worker import adopt_orphans, attempt
+from benchpaper.hosts.fleet import LocalLink
+from benchpaper.hosts.processes import adopt_orphans
+from benchpaper.worker import attempt
 
-HOSTS = sites.LOCAL["hosts"][0]
+HERE = LocalLink(sites.LOCAL["hosts"][0])
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def attempt_at(make_toy, tmp_path):
         adopt_orphans()
         found = attempt(
             experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
-            {role: HOSTS for role in roles}, tmp_path / "programs", scratch,
+            {role: HERE for role in roles}, tmp_path / "programs", scratch,
         )  # fmt: skip
         assert list(scratch.iterdir()) == []
         return found

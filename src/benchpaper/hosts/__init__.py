@@ -13,6 +13,10 @@ class HostError(Exception):
     """Something went wrong on a host; the text says what, on which host, with the program's own words."""
 
 
+class HostLost(HostError):
+    """A host does not answer any more: its connection is cut, or it hangs."""
+
+
 class CommandFailed(HostError):
     """A command ended with a status other than 0, or did not end in time."""
 

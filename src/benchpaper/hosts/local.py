@@ -1,6 +1,5 @@
 """This machine as a target host."""
 
-import ctypes
 import os
 import shutil
 import signal
@@ -14,19 +13,10 @@ from pathlib import Path
 
 from benchpaper import leftovers
 from benchpaper.hosts import CommandFailed, Completed, HostError
+from benchpaper.hosts.processes import die_with_parent
 
-PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None, use_errno=True)
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
-
-
-def die_with_parent(parent=None):
-    """Ask the kernel to kill this process when its parent's thread ends (prctl(2), PR_SET_PDEATHSIG). With the id of
-    the parent: end at once when that has ended already."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if parent is not None and os.getppid() != parent:
-        os._exit(1)
 
 
 class LocalHost:

@@ -5,11 +5,13 @@ each with the remedy when it is missing. Nothing here names a host, a user or a 
 """
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -17,28 +19,29 @@ from functools import cache
 from pathlib import Path
 from typing import Callable
 
-import psutil
-
 from benchpaper.errors import one_of
 
 CAPABILITIES = {}
+SHARED_HOST = "shared_host"
 
 
 @dataclass(frozen=True)
 class Capability:
-    """Something a host can do. `check()` returns (present, detail); `remedy` says how to get it."""
+    """Something a host can do. `check()` returns (present, detail); `remedy` says how to get it. With `on_controller`
+    it is this machine that needs it (a compiler, say), whatever the target hosts are."""
 
     name: str
     meaning: str
     remedy: str
     check: Callable
+    on_controller: bool = False
 
 
-def capability(name, meaning, remedy):
+def capability(name, meaning, remedy, on_controller=False):
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check):
-        CAPABILITIES[name] = Capability(name, meaning, remedy, check)
+        CAPABILITIES[name] = Capability(name, meaning, remedy, check, on_controller)
         return check
 
     return register
@@ -64,7 +67,7 @@ def facts():
     return {
         "cpu": _cpu_model(),
         "cpus": len(os.sched_getaffinity(0)),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "memory_gib": round(_memory_bytes() / 2**30, 1),
         "kernel": platform.release(),
         "os": _os_name(),
         "nic": _nics(),
@@ -95,25 +98,43 @@ def _os_name():
         return "unknown"
 
 
+def _memory_bytes():
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def _nics():
-    """Kinds and speeds of the network interfaces, without their names' numbers or addresses."""
+    """Speeds of the network interfaces that are up, without their names or addresses."""
     found = []
-    for name, stats in sorted(psutil.net_if_stats().items()):
-        if name != "lo" and stats.isup:
-            found.append(f"{stats.speed} Mb/s" if stats.speed > 0 else "speed unknown")
+    for _, name in sorted(socket.if_nameindex(), key=lambda item: item[1]):
+        folder = Path("/sys/class/net", name)
+        if name != "lo" and _read(folder / "operstate") in ("up", "unknown"):
+            speed = int(_read(folder / "speed") or -1)
+            found.append(f"{speed} Mb/s" if speed > 0 else "speed unknown")
     return ", ".join(found) or "none"
 
 
+def addresses():
+    """Return {interface: IPv4 address} of this host."""
+    found, get_address = {}, 0x8915  # SIOCGIFADDR, netdevice(7)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        for _, name in socket.if_nameindex():
+            try:
+                answer = fcntl.ioctl(asking, get_address, struct.pack("256s", name.encode()[:15]))
+            except OSError:
+                continue  # it has none
+            found[name] = socket.inet_ntoa(answer[20:24])
+    return found
+
+
 def _disk():
-    """File system type and device kind of the temporary folder, where scratch files lie."""
+    """File system type of the temporary folder, where scratch files lie."""
     target = Path(tempfile.gettempdir()).resolve()
-    mounts = [p for p in psutil.disk_partitions(all=True) if target.is_relative_to(p.mountpoint)]
-    if not mounts:
-        return "unknown"
-    return max(mounts, key=lambda p: len(p.mountpoint)).fstype
+    mounts = [line.split()[1:3] for line in (_read("/proc/mounts") or "").splitlines()]
+    around = [(len(point), kind) for point, kind in mounts if target.is_relative_to(point)]
+    return max(around)[1] if around else "unknown"
 
 
-@capability("cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev")
+@capability("cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True)
 def _cc():
     compiler = shutil.which("cc")
     if not compiler:
@@ -139,7 +160,7 @@ def compiler_version():
         return "none"
 
 
-@capability("latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt")
+@capability("latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt", on_controller=True)
 def _latex():
     for program in ("latexmk", "pdflatex", "bibtex"):
         if not shutil.which(program):
@@ -148,6 +169,15 @@ def _latex():
     found = subprocess.run(["kpsewhich", *wanted], capture_output=True, text=True).stdout
     missing = [name for name in wanted if name not in found]
     return not missing, f"lacks {', '.join(missing)}" if missing else "latexmk"
+
+
+@capability(
+    SHARED_HOST, "all roles on one host, which then share its memory", "give one host of the site all roles",
+    on_controller=True,
+)  # fmt: skip
+def _shared_host():
+    """Of one host this is true; of a site's hosts, who knows their roles says it."""
+    return True, "one host has all roles"
 
 
 @capability("rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter")
@@ -228,7 +258,7 @@ def _fuse():
     return bool(helper), "/dev/fuse" if helper else "no fusermount3 on PATH"
 
 
-@capability("jdk", "a Java compiler", "install default-jdk-headless")
+@capability("jdk", "a Java compiler", "install default-jdk-headless", on_controller=True)
 def _jdk():
     found = shutil.which("javac")
     return bool(found), "javac" if found else "no javac on PATH"
@@ -279,5 +309,5 @@ def identity():
     """Return 16 hex digits that stand for this machine without naming it: they tell two hosts apart in a journal,
     and never leave it."""
     machine = _read("/etc/machine-id") or _read("/var/lib/dbus/machine-id") or ""
-    boot_independent = f"{machine}\n{_cpu_model()}\n{psutil.virtual_memory().total}"
+    boot_independent = f"{machine}\n{_cpu_model()}\n{_memory_bytes()}"
     return hashlib.sha256(boot_independent.encode()).hexdigest()[:16]

@@ -3,11 +3,22 @@
 A site file lists hosts, and which roles each can play:
 
     hosts:
-      - name: here            # any short name; it appears in no result
-        kind: local
-        address: 127.0.0.1    # what servers bind to and clients connect to
-        cpus: [0, 1]          # optional: the CPUs that trials may pin to
+      - name: here              # any short name; it appears in no result
+        kind: local             # this machine
+        address: 127.0.0.1      # what servers bind to and clients connect to
+        cpus: [0, 1]            # optional: the CPUs that trials may pin to
         roles: [server, client]
+      - name: storage-1
+        kind: ssh
+        address: 10.1.0.11      # on the network to measure
+        interface: ens2f0       # optional: the interface that must have this address
+        ssh: storage-1          # optional: what to give ssh, a name or an alias of ~/.ssh/config (default: address)
+        user: bench             # optional, as are the next: what the user's ssh configuration does not say
+        port: 22
+        ssh_config: lab/config  # another configuration file than the user's, below the project
+        python: /usr/bin/python3.11
+        scratch: /mnt/nvme/tmp  # where trials have their files (default: the host's temporary folder)
+        roles: [server]
 """
 
 import ipaddress
@@ -20,8 +31,14 @@ from benchpaper.redact import URL_LOGIN
 
 LOCAL = {"hosts": [{"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}]}
 KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
-KINDS = ("local",)
+SSH_KEYS = {
+    "interface": str, "ssh": str, "user": str, "port": int, "ssh_config": str, "python": str, "scratch": str,
+}  # fmt: skip
+KINDS = ("local", "ssh")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
+WORD = re.compile(r"[A-Za-z0-9_][\w.:%-]*")  # no option of ssh, no login with it
+PATH = re.compile(r"/[^\0\n'\"\\$`]*")
+NOT_PROBED = {"present": False, "detail": "its probe did not run there"}
 
 
 def names(project):
@@ -62,12 +79,15 @@ def _checked(where, data):
 def _checked_host(where, host):
     if not isinstance(host, dict):
         raise UserError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
+    keys = {**KEYS, **SSH_KEYS} if host.get("kind") == "ssh" else KEYS
     for key, value in host.items():
-        if key not in KEYS:
-            raise UserError(f'{where}: unknown key "{key}"{did_you_mean(key, KEYS)} (there are: {", ".join(KEYS)})')
-        if not isinstance(value, KEYS[key]):
+        if key in SSH_KEYS and key not in keys:
+            raise UserError(f'{where}: the key "{key}" is for hosts of kind ssh')
+        if key not in keys:
+            raise UserError(f'{where}: unknown key "{key}"{did_you_mean(key, keys)} (there are: {", ".join(keys)})')
+        if not isinstance(value, keys[key]):
             shown = repr(value) if isinstance(value, (int, float)) else type(value).__name__  # it may hold a secret
-            raise UserError(f"{where}: {key} must be a {KEYS[key].__name__}, not {shown}")
+            raise UserError(f"{where}: {key} must be a {keys[key].__name__}, not {shown}")
     for key in ("name", "roles"):
         if not host.get(key):
             raise UserError(f'{where}: needs "{key}"')
@@ -75,8 +95,15 @@ def _checked_host(where, host):
         raise UserError(f'{where}: name "{host["name"]}" must be letters, digits and hyphens')
     if not all(isinstance(role, str) for role in host["roles"]):
         raise UserError(f"{where}: roles must be names, not {host['roles']}")
-    host = {"kind": "local", "address": "127.0.0.1", **host}
+    host = {"kind": "local", **({"address": "127.0.0.1"} if host.get("kind") != "ssh" else {}), **host}
     one_of(f"{where}: kind", host["kind"], KINDS)
+    _check_values(where, host)
+    return host
+
+
+def _check_values(where, host):
+    if "address" not in host:
+        raise UserError(f'{where}: needs "address", what servers on it bind to and clients connect to')
     try:
         ipaddress.ip_address(host["address"])
     except ValueError:
@@ -84,7 +111,14 @@ def _checked_host(where, host):
         raise UserError(f'{where}: address "{shown}" is not an IP address') from None
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
-    return host
+    if not 0 < host.get("port", 22) < 65536:
+        raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
+    for key in ("ssh", "user", "interface"):
+        if not WORD.fullmatch(host.get(key, "x")):  # not shown: a password may have slipped in
+            raise UserError(f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file")
+    for key in ("python", "scratch"):
+        if not PATH.fullmatch(host.get(key, "/")):
+            raise UserError(f'{where}: {key} "{host[key]}" must be an absolute path on the host, without quotes')
 
 
 def assign(site, roles):
@@ -99,3 +133,25 @@ def assign(site, roles):
         taken.add(host["name"])
         assigned[role] = host
     return assigned
+
+
+def capabilities(probed, assigned, known):
+    """Return {capability: {"present": bool, "detail": str}} for an experiment whose roles are `assigned` to hosts.
+
+    `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is looked
+    for here, the rest on each host that plays a role; the first host without it decides.
+    """
+    hosts = {host["name"]: probed.get("hosts", {}).get(host["name"], probed) for host in assigned.values()}
+    found = {}
+    for name, capability in known.items():
+        here = probed["capabilities"].get(name, {"present": False, "detail": "was not probed"})
+        if name == "shared_host" and len(hosts) > 1:
+            here = {"present": False, "detail": "the roles are on different hosts"}
+        if capability.on_controller:
+            found[name] = here
+            continue
+        answers = [(host, about["capabilities"].get(name, here if about is probed else NOT_PROBED)) for host, about in hosts.items()]
+        host, answer = min(answers, key=lambda item: item[1]["present"])
+        found[name] = {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+    return found
+
