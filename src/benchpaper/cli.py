@@ -11,7 +11,7 @@ import click
 
 from benchpaper import catalog, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
-from benchpaper.hosts.site import names as site_names
+from benchpaper.lab import lab
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
 from benchpaper.redact import Redactor
@@ -241,6 +241,7 @@ def adopt(experiments, site):
             click.echo(f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB")
 
 
+cli.add_command(lab)
 cli.add_command(step)
 
 

@@ -23,6 +23,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import traceback
 from pathlib import Path
 
 from benchpaper import disturbances, leftovers, lock, room
@@ -224,10 +225,14 @@ class Session:
             return {"error": "CommandFailed", "text": str(error)} | self._status()
         except HostError as error:
             return {"error": "HostError", "text": str(error)} | self._status()
+        except (wire.Closed, ConnectionError, TimeoutError):
+            raise
         except (OSError, shutil.Error) as error:
             name = Path(str(getattr(error, "filename", None) or "")).name
             reason = getattr(error, "strerror", None) or str(error)
-            return {"error": "OSError", "number": error.errno, "text": reason, "name": name}
+            return {"error": "OSError", "text": reason, "name": name}
+        except Exception:  # a mistake of the agent itself
+            return {"error": "HostError", "text": f"the agent failed: {traceback.format_exc(limit=-3)}"}
 
     def _status(self):
         return {"status": self._statuses.pop(self._told)} if self._told in self._statuses else {}

@@ -163,9 +163,10 @@ def closure(packages, lock=None):
             found[name] = distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             raise UserError(f'the package "{name}" is to be sent to the hosts, but is not installed here; run ./reproduce') from None
-        if locked is not None and locked.get(name) != distribution.version:
+        if locked is not None and distribution.version not in locked.get(name, ()):
+            wanted = " or ".join(locked.get(name, ["absent"]))
             raise UserError(
-                f"the package {name} is {distribution.version} here, but {locked.get(name, 'absent')} in requirements.lock; "
+                f"the package {name} is {distribution.version} here, but {wanted} in requirements.lock; "
                 "run ./reproduce to have what is locked"
             )
         for line in distribution.requires or ():
@@ -180,8 +181,11 @@ def _normal(name):
 
 
 def _locked(lock):
-    pinned = re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text(), re.M)
-    return {_normal(name): version for name, version in pinned}
+    """Return {package: versions}: one version, or one for each range of Pythons."""
+    found = {}
+    for name, version in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text(), re.M):
+        found.setdefault(_normal(name), []).append(version)
+    return found
 
 
 def check_fits(distribution, about, host):

@@ -36,7 +36,7 @@ SSH_KEYS = {
 }  # fmt: skip
 KINDS = ("local", "ssh")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
-WORD = re.compile(r"[A-Za-z0-9_][\w.:%-]*")  # no option of ssh, no login with it
+WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # no option of ssh, no login with it
 PATH = re.compile(r"/[^\0\n'\"\\$`]*")
 NOT_PROBED = {"present": False, "detail": "its probe did not run there"}
 
@@ -104,21 +104,26 @@ def _checked_host(where, host):
 def _check_values(where, host):
     if "address" not in host:
         raise UserError(f'{where}: needs "address", what servers on it bind to and clients connect to')
-    try:
-        ipaddress.ip_address(host["address"])
-    except ValueError:
+    if not _is_address(host["address"]):
         shown = URL_LOGIN.sub("$SECRET@", host["address"])
-        raise UserError(f'{where}: address "{shown}" is not an IP address') from None
+        raise UserError(f'{where}: address "{shown}" is not an IP address')
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
     if not 0 < host.get("port", 22) < 65536:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
     for key in ("ssh", "user", "interface"):
-        if not WORD.fullmatch(host.get(key, "x")):  # not shown: a password may have slipped in
+        if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):  # not shown: a password may have slipped in
             raise UserError(f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file")
     for key in ("python", "scratch"):
         if not PATH.fullmatch(host.get(key, "/")):
             raise UserError(f'{where}: {key} "{host[key]}" must be an absolute path on the host, without quotes')
+
+
+def _is_address(text):
+    try:
+        return bool(ipaddress.ip_address(text))
+    except ValueError:
+        return False
 
 
 def assign(site, roles):

@@ -306,9 +306,9 @@ class SshLink:
         """Say something to the agent's main process."""
         self._ssh.stdin.write(json.dumps(order).encode() + b"\n")
 
-    def ask(self, what, timeout=60.0, **options):
+    def ask(self, what, patience=60.0, **options):
         """Return what the agent answers to a question about the machine ("probe", "has", "disturbances")."""
-        return self._control.call(what, timeout, **options)
+        return self._control.call(what, patience, **options)
 
     def clock_offset(self, tries=5):
         """Return (seconds by which the host's clock is ahead of ours, half of the round trip): of the quickest try."""
@@ -364,13 +364,13 @@ class Session:
         if opening:
             self.call("open", **opening)
 
-    def call(self, operation, timeout=0.0, sending=None, receiving=None, **options):
+    def call(self, operation, patience=0.0, sending=None, receiving=None, **options):
         """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes one
         before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
         if self._socket is None:
             raise HostLost(f"the connection to {self._link.name} is lost")
         try:
-            self._socket.settimeout(timeout + ANSWER_S)
+            self._socket.settimeout(patience + ANSWER_S)
             wire.send(self._socket, {"do": operation, **options})
             if sending:
                 sending(self._socket)
@@ -380,7 +380,7 @@ class Session:
                 answer = wire.receive(self._socket)
         except TimeoutError:
             self.close()
-            raise HostLost(f"{self._link.name} did not answer within {timeout + ANSWER_S:g} s; the connection is given up") from None
+            raise HostLost(f"{self._link.name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._link.name} is lost") from None
@@ -396,7 +396,7 @@ class Session:
             what = f" ({answer['name']})" if answer["name"] else ""
             raise HostError(f"{answer['text']} on {self._link.name}{what}")
         if kind:
-            raise {"CommandFailed": CommandFailed, "HostError": HostError}[kind](answer["text"])
+            raise (CommandFailed if kind == "CommandFailed" else HostError)(answer["text"])
         return answer["value"]
 
     def close(self):
@@ -428,10 +428,10 @@ class SshHost:
             self._sessions.append(session)
             return session
 
-    def _call(self, operation, timeout=0.0, **options):
+    def _call(self, operation, patience=0.0, **options):
         session = self._session()
         try:
-            return session.call(operation, timeout, **options)
+            return session.call(operation, patience, **options)
         finally:
             session.lock.release()
 
@@ -440,7 +440,7 @@ class SshHost:
         ended = self._told(argv, env)
         session = self._session()
         try:
-            return Completed(*session.call("run", timeout, argv=argv, env=env, check=check))
+            return Completed(*session.call("run", timeout, argv=argv, env=env, timeout=timeout, check=check))
         finally:
             if session.status is not None:
                 ended(session.status)
@@ -510,10 +510,10 @@ class SshProcess:
         self._session, self._number, self._ended = session, number, ended
         self.pid = pid
 
-    def _call(self, method, timeout=0.0, **options):
+    def _call(self, method, patience=0.0, **options):
         with self._session.lock:
             try:
-                return self._session.call("process", timeout, number=self._number, method=method, options=options)
+                return self._session.call("process", patience, number=self._number, method=method, options=options)
             finally:
                 if self._session.status is not None:
                     self._ended(self._session.status)

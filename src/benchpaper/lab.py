@@ -1,0 +1,265 @@
+"""The lab: several target hosts on this machine, each a network namespace with an OpenSSH server of its own.
+
+The namespaces are joined by veth pairs and a bridge; this machine reaches them over the bridge. They share its CPUs,
+memory and file systems, so that the lab shows whether things work between hosts, not what hosts would reach. All names
+follow from the checkout's path, so that `down` finds every trace, also of a lab whose making was killed.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import click
+import yaml
+
+from benchpaper.errors import UserError
+from benchpaper.project import Project
+
+SITE = "lab"
+MOST_HOSTS = 50
+READY_S = 10.0
+# Of a lab with a limit: as much as passes at once beyond the rate, and how long a packet waits before it is dropped.
+BURST, LATENCY = "256kb", "50ms"
+PASSED_ON = ("TMPDIR", "XDG_CACHE_HOME")  # of this environment, to the hosts': where temporary and deployed files go
+SERVER = """
+Port 22
+ListenAddress {address}
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+PidFile {folder}/{name}.pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+MaxSessions 100
+MaxStartups 100
+PrintMotd no
+{environment}
+"""
+CLIENT = """# Of `benchpaper lab`: keys that live as long as the lab.
+Host *
+    User root
+    IdentityFile {folder}/user_key
+    IdentitiesOnly yes
+    UserKnownHostsFile {folder}/known_hosts
+    GlobalKnownHostsFile none
+"""
+
+
+class Lab:
+    """The lab of one checkout."""
+
+    def __init__(self, project):
+        self.project = project
+        mark = hashlib.sha256(str(project.root).encode()).digest()
+        self.mark = mark.hex()[:6]
+        self.folder = project.state / "lab"
+        self.bridge = f"bpl{self.mark}"
+        # 198.18.0.0/15 is set aside for benchmarks of networks (RFC 2544): nobody's real network.
+        self._subnet = f"198.{18 + (mark[0] & 1)}.{mark[1]}"
+        self.site_file = project.root / "sites" / f"{SITE}.yaml"
+
+    def namespace(self, number):
+        return f"benchpaper-{self.mark}-{number}"
+
+    def _link(self, number):
+        return f"{self.bridge}-{number}"
+
+    def address(self, number):
+        return f"{self._subnet}.{10 + number}"
+
+    # ---- up ----
+
+    def up(self, hosts, rate=None, environment=None):
+        """Make `hosts` hosts, with at most `rate` ("1gbit") in each direction of each link; `environment` is set in all
+        sessions. Whatever fails, nothing is left."""
+        _need_root_and_programs()
+        if not 1 <= hosts <= MOST_HOSTS:
+            raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
+        if self.exists():
+            raise UserError('there is a lab of this checkout already; "benchpaper lab down" removes it')
+        try:
+            self._make_keys()
+            self._make_bridge()
+            for number in range(1, hosts + 1):
+                self._make_host(number, rate, environment or {})
+            self._wait_until_ready(hosts)
+            self._write_site(hosts)
+        except BaseException:
+            self.down()
+            raise
+
+    def _make_keys(self):
+        self.folder.mkdir(parents=True, mode=0o700)
+        for name in ("host_key", "user_key"):
+            _do(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "benchpaper-lab", "-f", self.folder / name])
+        (self.folder / "known_hosts").write_text("")
+        (self.folder / "ssh_config").write_text(CLIENT.format(folder=self.folder))
+
+    def _make_bridge(self):
+        _do(["ip", "link", "add", self.bridge, "type", "bridge"])
+        _do(["ip", "addr", "add", f"{self._subnet}.1/24", "dev", self.bridge])
+        _do(["ip", "link", "set", self.bridge, "up"])
+
+    def _make_host(self, number, rate, environment):
+        namespace, link = self.namespace(number), self._link(number)
+        _do(["ip", "netns", "add", namespace])
+        _do(["ip", "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", namespace])
+        _do(["ip", "link", "set", link, "master", self.bridge, "up"])
+        inside = ["ip", "-n", namespace]
+        _do([*inside, "addr", "add", f"{self.address(number)}/24", "dev", "eth0"])
+        for device in ("lo", "eth0"):
+            _do([*inside, "link", "set", device, "up"])
+        if rate:
+            shape = ["root", "tbf", "rate", rate, "burst", BURST, "latency", LATENCY]
+            _do(["tc", "qdisc", "add", "dev", link, *shape])
+            _do(["tc", "-n", namespace, "qdisc", "add", "dev", "eth0", *shape])
+        self.serve(number, environment)
+        with open(self.folder / "known_hosts", "a") as known:
+            known.write(f"{self.address(number)} {(self.folder / 'host_key.pub').read_text()}")
+
+    def serve(self, number, environment=None):
+        """Start the SSH server of a host."""
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | (environment or {})
+        line = "SetEnv " + " ".join(f'"{name}={value}"' for name, value in passed_on.items()) if passed_on else ""
+        name, config = self.namespace(number), self.folder / f"sshd_{number}"
+        config.write_text(SERVER.format(folder=self.folder, name=name, address=self.address(number), environment=line))
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd confines itself before a login
+        _do(["ip", "netns", "exec", name, "/usr/sbin/sshd", "-f", config])
+
+    def _wait_until_ready(self, hosts):
+        for number in range(1, hosts + 1):
+            end = time.monotonic() + READY_S
+            while subprocess.run(
+                ["ssh", "-F", self.folder / "ssh_config", "-oBatchMode=yes", "-oConnectTimeout=2", self.address(number), "true"],
+                capture_output=True,
+            ).returncode:  # fmt: skip
+                if time.monotonic() > end:
+                    raise UserError(f"the SSH server of lab host {number} does not answer")
+                time.sleep(0.05)
+
+    def _write_site(self, hosts):
+        config = (self.folder / "ssh_config").relative_to(self.project.root)
+        described = [
+            {"name": f"lab{number}", "kind": "ssh", "address": self.address(number), "interface": "eth0",
+             "ssh_config": str(config), "roles": ["server", "client"]}
+            for number in range(1, hosts + 1)
+        ]  # fmt: skip
+        text = yaml.safe_dump({"hosts": described}, sort_keys=False)
+        self.site_file.parent.mkdir(exist_ok=True)
+        self.site_file.write_text('# Written by "benchpaper lab up", removed by "benchpaper lab down".\n' + text)
+
+    # ---- down ----
+
+    def down(self):
+        """Remove every trace. Return what was found, in words."""
+        found = []
+        for namespace in self.namespaces():
+            _end_processes(namespace)
+            _do(["ip", "netns", "delete", namespace])
+            found.append(f"the namespace {namespace}")
+        for link in self._links():
+            _do(["ip", "link", "delete", link], check=False)  # a veth may have gone with its peer
+            found.append(f"the link {link}")
+        if self.site_file.exists():
+            self.site_file.unlink()
+            found.append(f"sites/{SITE}.yaml")
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+            found.append("the keys")
+        return found
+
+    def namespaces(self):
+        folder = Path("/run/netns")
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(name for name in names if name.startswith(f"benchpaper-{self.mark}-"))
+
+    def _links(self):
+        return sorted((path.name for path in Path("/sys/class/net").glob(f"{self.bridge}*")), reverse=True)
+
+    def exists(self):
+        return bool(self.namespaces() or self._links() or self.folder.exists())
+
+    def status(self):
+        """Return [{host, address, namespace, processes}]."""
+        hosts = []
+        for namespace in self.namespaces():
+            number = int(namespace.rpartition("-")[2])
+            count = len(processes(namespace))
+            hosts.append({"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count})
+        return hosts
+
+
+def processes(namespace):
+    """Return the ids of the processes in a network namespace."""
+    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace]).split()]
+
+
+def _end_processes(namespace):
+    for number, seconds in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 5.0)):
+        end = time.monotonic() + seconds
+        for pid in processes(namespace):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        while processes(namespace) and time.monotonic() < end:
+            time.sleep(0.02)
+
+
+def _need_root_and_programs():
+    if os.geteuid() != 0:
+        raise UserError("the lab makes network namespaces, which needs root; run it as root")
+    needed = {"ip": "iproute2", "tc": "iproute2", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
+    missing = {package for program, package in needed.items() if not shutil.which(program)}
+    if not Path("/usr/sbin/sshd").exists():
+        missing.add("openssh-server")
+    if missing:
+        raise UserError(f"the lab needs the packages {', '.join(sorted(missing))}; packages.apt lists them")
+
+
+def _do(argv, check=True):
+    done = subprocess.run([str(part) for part in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if check and done.returncode:
+        raise UserError(f"{argv[0]} {argv[1]} {argv[2] if len(argv) > 2 else ''} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+# ---- commands ----
+
+
+@click.group()
+def lab():
+    """Several target hosts on this machine (needs root): network namespaces, each with an SSH server."""
+
+
+@lab.command()
+@click.option("--hosts", default=2, show_default=True, help="How many.")
+@click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
+def up(hosts, rate):
+    """Make the lab and write sites/lab.yaml; then use --site lab."""
+    made = Lab(Project.find())
+    made.up(hosts, rate)
+    click.echo(f"{hosts} hosts, {made.address(1)} and on; try: benchpaper doctor --site {SITE}")
+
+
+@lab.command()
+def down():
+    """Remove every trace of the lab, also of one that was killed."""
+    _need_root_and_programs()
+    found = Lab(Project.find()).down()
+    click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
+
+
+@lab.command()
+def status():
+    """The hosts of the lab, and how many processes run on each."""
+    hosts = Lab(Project.find()).status()
+    for host in hosts:
+        click.echo(f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes")
+    if not hosts:
+        click.echo('there is no lab; "benchpaper lab up" makes one')
