@@ -1,4 +1,4 @@
-"""UCX as a system under test: its transports, the measuring program `fabric`, and `ucx_perftest` as its control.
+"""UCX as a system under test: its transports, and the measuring program `fabric`.
 
 UCX comes from the wheel `libucx-cu12`, which is found by name and never loaded into this process.
 """
@@ -8,7 +8,7 @@ import json
 import os
 import re
 import subprocess
-import time
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,16 +17,6 @@ import numpy as np
 from benchpaper.hosts.probe import capability
 
 OPERATIONS = ("put", "get", "message")
-
-# With one operation outstanding, the median of `fabric` over that of `ucx_perftest`, as the median of 5 alternating
-# pairs, lies within [1/CONTROL_TOLERANCE, CONTROL_TOLERANCE]. Found on two shared cores at 8 B, 4 KiB and 64 KiB, once
-# a cell: posix (all operations), sysv (messages), cma and tcp (all operations) gave 0.91 to 1.06, tcp 0.99 to 1.01.
-# The exceptions are where cma reads: get 1.11 and message 1.16 at 64 KiB, get 1.2 at 4 MiB (3 pairs). ucx_perftest
-# never writes what it reads there (so most likely reads the kernel's zero page, which stays in the cache): `fabric`
-# without its pattern gave 0.97 to 1.01. A round trip not halved gives about 2. A single pair has been off by 4, when
-# only one of its runs met two virtual CPUs that were close together. With more outstanding the bandwidths of both
-# programs scatter by 2 to 10 from run to run here, so there is no tolerance for them.
-CONTROL_TOLERANCE = 1.3
 
 
 class TransportMismatch(RuntimeError):
@@ -114,11 +104,11 @@ def build(sources, output, extra_flags=()):
     return Path(output)
 
 
-def environment(transport, device=None):
-    """Return the environment in which UCX uses `transport`, and for tcp only the network device `device`."""
+def environment(host, transport, device=None):
+    """Return the environment in which UCX uses `transport` on `host`, and for tcp only the network device `device`."""
     chosen = TRANSPORTS[transport]
     variables = {
-        "LD_LIBRARY_PATH": str(folder() / "lib"),
+        "LD_LIBRARY_PATH": str(host.provide(folder() / "lib")),
         "UCX_TLS": chosen.asked,
         "UCX_LOG_FILE": "stderr",  # UCX's default is standard output, where our JSON goes
         "UCX_LOG_LEVEL": "fatal",
@@ -138,10 +128,13 @@ def host_environment(host, transport):
     if transport == "tcp":
         lines = host.run(["ip", "-o", "addr", "show", "to", host.address]).stdout.split()
         device = lines[1].split("@")[0] if len(lines) > 1 else None
-    return environment(transport, device)
+    return environment(host, transport, device)
 
 
-@capability("verbs", "a UCX that is built with verbs", "set BENCHPAPER_UCX to the prefix of one; the wheel has none")
+@capability(
+    "verbs", "a UCX that is built with verbs", "set BENCHPAPER_UCX to the prefix of one; the wheel has none",
+    on_controller=True,  # the hosts are given the UCX of this machine
+)  # fmt: skip
 def _verbs():
     """Whether the UCX in use knows a verbs transport at all, NIC or not."""
     found = list((folder() / "lib" / "ucx").glob("libuct_ib*.so*"))
@@ -160,14 +153,14 @@ class Responder:
         self.process = self.address = None
 
     def __enter__(self):
-        argv = [self._binary, "serve", "--listen", self._host.address, "--cpu", self._cpu]
+        argv = [self._host.provide(self._binary), "serve", "--listen", self._host.address, "--cpu", self._cpu]
         self.process = self._host.start(argv, env=host_environment(self._host, self._transport))
         try:
             port = json.loads(self.process.read_line(10))["port"]
         except BaseException:
             self.process.stop()
             raise
-        self.address = f"{_bracketed(self._host.address)}:{port}"
+        self.address = f"{bracketed(self._host.address)}:{port}"
         return self
 
     def __exit__(self, *_):
@@ -185,7 +178,7 @@ def measure(host, responder, binary, transport, operation, size_bytes, outstandi
     Raises `TransportMismatch` when UCX took another transport, `EvidenceMismatch` when the sides disagree.
     """
     argv = [
-        binary, "measure", "--connect", responder.address, "--operation", operation, "--size", size_bytes,
+        host.provide(binary), "measure", "--connect", responder.address, "--operation", operation, "--size", size_bytes,
         *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
     ]  # fmt: skip
     result = _sample(host, argv, host_environment(host, transport), max_seconds)
@@ -200,8 +193,8 @@ def measure(host, responder, binary, transport, operation, size_bytes, outstandi
 
 def null(host, binary, outstanding, iterations, warmup, max_seconds=10.0, cpu=None):
     """Run the same loop around nothing: the floor of `measure`'s samples (for half round trips, half of it)."""
-    argv = [binary, "null", *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu)]
-    return _sample(host, argv, environment("posix"), max_seconds)
+    argv = [host.provide(binary), "null", *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu)]
+    return _sample(host, argv, environment(host, "posix"), max_seconds)
 
 
 def _sampling(host, outstanding, iterations, warmup, max_seconds, cpu):
@@ -215,8 +208,9 @@ def _sample(host, argv, variables, max_seconds):
     path = host.scratch() / "samples.f64"
     done = host.run([*map(str, argv), "--samples", str(path)], env=variables, timeout=2 * max_seconds + 30)
     result = json.loads(done.stdout.strip().splitlines()[-1])
-    host.get(path, path)
-    result["samples_us"] = np.fromfile(path, dtype="<f8") / 1e3
+    with tempfile.NamedTemporaryFile() as local:
+        host.get(path, local.name)
+        result["samples_us"] = np.fromfile(local.name, dtype="<f8") / 1e3
     return result
 
 
@@ -261,93 +255,5 @@ def check_evidence(result):
         raise EvidenceMismatch(f"{len(samples)} samples for {count} operations, the least {samples.min(initial=0)} µs")
 
 
-# ---- the independent control ----
-
-# ucx_perftest's server listens on every address of the host and has no option against it. This makes it listen on
-# one: bind() of "any address" becomes bind() of $BIND_TO.
-_BIND_TO_SOURCE = """
-#define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-int bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-    int (*next)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, "bind");
-    struct sockaddr_in mine;
-    if (address->sa_family == AF_INET && length == sizeof mine && getenv("BIND_TO")) {
-        mine = *(const struct sockaddr_in *)address;
-        if (mine.sin_addr.s_addr == htonl(INADDR_ANY))
-            inet_pton(AF_INET, getenv("BIND_TO"), &mine.sin_addr);
-        address = (const struct sockaddr *)&mine;
-    }
-    return next(fd, address, length);
-}
-"""
-
-_TESTS = {  # (operation, more than one outstanding): ucx_perftest's name for it
-    ("put", False): "ucp_put_lat", ("put", True): "ucp_put_bw",
-    ("get", False): "ucp_get", ("get", True): "ucp_get",
-    ("message", False): "ucp_am_lat", ("message", True): "ucp_am_bw",
-}  # fmt: skip
-
-
-def perftest(server_host, client_host, shim, transport, operation, size_bytes, outstanding, iterations, warmup):
-    """Measure the same cell with `ucx_perftest`, `shim` being what `build_bind_to` made.
-
-    Returns median_us (of its last 2,048 samples only; half or full round trips like ours with one outstanding, the
-    time between two posts with more), average_us, bandwidth_mb_s (in 10^6 bytes) and iterations.
-    """
-    program, port = folder() / "bin" / "ucx_perftest", server_host.free_port()
-    server_variables = {
-        **host_environment(server_host, transport), "LD_PRELOAD": str(shim), "BIND_TO": server_host.address,
-    }  # fmt: skip
-    client = [
-        program, server_host.address, "-p", port, "-c", client_host.cpus[-1], "-t", _TESTS[operation, outstanding > 1],
-        "-s", size_bytes, "-O", outstanding, "-n", iterations, "-w", warmup, "-f", "-v",
-    ]  # fmt: skip
-    with server_host.start([program, "-p", port, "-c", server_host.cpus[0]], env=server_variables) as server:
-        for _ in range(40):  # the server does not say when it listens
-            done = client_host.run(client, env=host_environment(client_host, transport), timeout=60, check=False)
-            if done.returncode == 0:
-                break
-            time.sleep(0.05)
-        else:
-            raise RuntimeError(f"ucx_perftest failed: {(done.stderr + done.stdout + server.stderr_text()).strip()[-500:]}")
-        server.wait(10)
-    return _parse_perftest(done.stdout)
-
-
-def build_bind_to(output):
-    """Compile the shim that makes ucx_perftest's server listen on one address, and return `output`."""
-    command = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(output), "-ldl"]
-    done = subprocess.run(command, input=_BIND_TO_SOURCE, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"cc could not compile the shim of ucx_perftest: {done.stderr.strip()[:500]}")
-    return Path(output)
-
-
-def control_ratio(server_host, client_host, binary, shim, transport, operation, size_bytes, iterations, pairs=5):
-    """Return our median over ucx_perftest's for one cell with one operation outstanding, as the median of `pairs`
-    alternating pairs; it should lie within `CONTROL_TOLERANCE`."""
-    cell, counts, ratios = (transport, operation, size_bytes, 1), (iterations, iterations // 10), []
-    for _ in range(pairs):
-        with Responder(server_host, binary, transport) as responder:
-            ours = measure(client_host, responder, binary, *cell, *counts)
-        theirs = perftest(server_host, client_host, shim, *cell, *counts)
-        ratios.append(float(np.median(ours["samples_us"])) / theirs["median_us"])
-    return float(np.median(ratios))
-
-
-def _parse_perftest(text):
-    rows = [line.split(",") for line in text.splitlines() if re.fullmatch(r"[\d.,]+", line.strip())]
-    if not rows or len(rows[-1]) != 8:
-        raise RuntimeError(f'ucx_perftest printed no result: "{text.strip()[-300:]}"')
-    iterations, median, _, average, _, bandwidth, _, _ = map(float, rows[-1])
-    return dict(
-        iterations=int(iterations), median_us=median, average_us=average, bandwidth_mb_s=bandwidth * 2**20 / 1e6
-    )
-
-
-def _bracketed(address):
+def bracketed(address):
     return f"[{address}]" if ":" in address else address

@@ -14,7 +14,7 @@ import pytest
 
 from benchpaper.hosts import CommandFailed
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ucx
+from experiments.systems import ucx, ucx_perftest
 
 SOURCES = Path(__file__).parents[2] / "experiments" / "rdma" / "fabric"
 TRANSPORTS = [name for name, transport in ucx.TRANSPORTS.items() if transport.executed_by_authors]
@@ -49,7 +49,7 @@ def sanitized(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shim(tmp_path_factory):
-    return ucx.build_bind_to(tmp_path_factory.mktemp("shim") / "bind_to.so")
+    return ucx_perftest.build_bind_to(tmp_path_factory.mktemp("shim") / "bind_to.so")
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ GOOD = "--outstanding 1 --iterations 10 --warmup 1 --max-seconds 1 --cpu 0 --sam
     ],
 )
 def test_bad_usage(host, binary, arguments, complaint):
-    done = host.run([binary, *arguments.split()], env=ucx.environment("posix"), check=False)
+    done = host.run([binary, *arguments.split()], env=ucx.environment(host, "posix"), check=False)
     assert done.returncode == 2 and complaint in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
@@ -237,12 +237,12 @@ POSTING_ONLY = [
 
 
 def agrees(ratio):
-    return 1 / ucx.CONTROL_TOLERANCE <= ratio <= ucx.CONTROL_TOLERANCE
+    return 1 / ucx_perftest.CONTROL_TOLERANCE <= ratio <= ucx_perftest.CONTROL_TOLERANCE
 
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
 def test_agrees_with_ucx_perftest(host, binary, shim, cell):
-    assert agrees(ucx.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
+    assert agrees(ucx_perftest.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
 
 @pytest.mark.parametrize("change", [NOT_HALVED, POSTING_ONLY], ids=["not halved", "posting only"])
@@ -254,12 +254,12 @@ def test_a_wrong_loop_fails_the_control(host, shim, tmp_path, change):
         text = text.replace(old, new)
     (sources / "fabric.c").write_text(text)
     wrong = ucx.build(sources, tmp_path / "wrong")
-    assert not agrees(ucx.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3))
+    assert not agrees(ucx_perftest.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3))
 
 
 def test_the_control_listens_on_the_given_address_only(host, shim):
     port = host.free_port()
-    variables = {**ucx.environment("posix"), "LD_PRELOAD": str(shim), "BIND_TO": "127.0.0.1"}
+    variables = {**ucx.environment(host, "posix"), "LD_PRELOAD": str(shim), "BIND_TO": "127.0.0.1"}
     with host.start([ucx.folder() / "bin" / "ucx_perftest", "-p", port], env=variables):
         for _ in range(100):
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]

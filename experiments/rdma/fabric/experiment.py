@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
-from experiments.systems import ucx
+from experiments.systems import ucx, ucx_perftest
 
 KIB = 1024
 LOOP, PERFTEST = "fabric", "ucx_perftest"
@@ -67,7 +67,8 @@ experiment = Experiment(
 )  # fmt: skip
 
 NEEDS = {
-    "null": [], "posix": ["shm"], "sysv": ["shm"], "cma": ["cma"], "tcp": ["loopback"], "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
+    "null": [], "posix": ["shm", "shared_host"], "sysv": ["shm", "shared_host"], "cma": ["cma", "shared_host"],
+    "tcp": ["loopback"], "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
 }  # fmt: skip
 
 
@@ -95,7 +96,7 @@ def tools():
 @experiment.build
 def build(folder):
     ucx.build(Path(__file__).parent, folder / "fabric")
-    ucx.build_bind_to(folder / "bind_to.so")
+    ucx_perftest.build_bind_to(folder / "bind_to.so")
 
 
 @experiment.trial
@@ -144,7 +145,7 @@ def floor(cell, site, samples):
 
 
 def control(cell, site, samples):
-    found = ucx.perftest(
+    found = ucx_perftest.perftest(
         site.server, site.client, site.programs / "bind_to.so", cell.transport, cell.operation, cell.size_bytes,
         cell.outstanding, samples, samples // WARM_UP,
     )  # fmt: skip
