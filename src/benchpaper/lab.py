@@ -18,6 +18,7 @@ import click
 import yaml
 
 from benchpaper.errors import UserError
+from benchpaper.hosts import probe
 from benchpaper.project import Project
 
 SITE = "lab"
@@ -61,8 +62,7 @@ class Lab:
         self.mark = mark.hex()[:6]
         self.folder = project.state / "lab"
         self.bridge = f"bpl{self.mark}"
-        # 198.18.0.0/15 is set aside for benchmarks of networks (RFC 2544): nobody's real network.
-        self._subnet = f"198.{18 + (mark[0] & 1)}.{mark[1]}"
+        self._first_subnet = mark[0] << 1 | mark[1] & 1
         self.site_file = project.root / "sites" / f"{SITE}.yaml"
 
     def namespace(self, number):
@@ -72,7 +72,18 @@ class Lab:
         return f"{self.bridge}-{number}"
 
     def address(self, number):
-        return f"{self._subnet}.{10 + number}"
+        return f"{(self.folder / 'subnet').read_text()}.{10 + number}"
+
+    def _choose_subnet(self):
+        """Take a subnet out of 198.18.0.0/15, which is set aside for benchmarks of networks (RFC 2544), that no interface of
+        this machine has."""
+        taken = {address.rpartition(".")[0] for address in probe.addresses().values()}
+        order = [(self._first_subnet + step) % 512 for step in range(512)]
+        free = [subnet for n in order if (subnet := f"198.{18 + n // 256}.{n % 256}") not in taken]
+        if not free:
+            raise UserError("198.18.0.0/15 is in use on this machine; remove other labs")
+        (self.folder / "subnet").write_text(free[0])
+        return free[0]
 
     # ---- up ----
 
@@ -104,7 +115,7 @@ class Lab:
 
     def _make_bridge(self):
         _do(["ip", "link", "add", self.bridge, "type", "bridge"])
-        _do(["ip", "addr", "add", f"{self._subnet}.1/24", "dev", self.bridge])
+        _do(["ip", "addr", "add", f"{self._choose_subnet()}.1/24", "dev", self.bridge])
         _do(["ip", "link", "set", self.bridge, "up"])
 
     def _make_host(self, number, rate, environment):

@@ -199,8 +199,9 @@ class Block:
             )  # fmt: skip
             attempts.append(found)
             lost = self._fleet.restore() if found.outcome != "ok" else []
-            for host, _, kept in self._fleet.conclude(found.name):
-                found.output += f"\n=== {host}\n{kept['output']}" if kept["output"] else ""
+            for _, trial, kept in self._fleet.conclude(found.name):
+                role = trial.rpartition(f"{found.name}-")[2]
+                found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
                 found.room = min(found.room, kept["room"])
             for host in lost:
                 self._report("reconnected", message=f'the connection to host "{host}" was lost and is made again')

@@ -5,18 +5,24 @@ import ctypes
 import os
 import sys
 import textwrap
+from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from benchpaper import catalog, estimates
 from benchpaper import results as parquet
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
+from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
+from benchpaper.hosts.ssh import SshLink
+from benchpaper.lab import Lab, processes
 from benchpaper.plan import make_plan
 from benchpaper.project import Project
 from benchpaper.trial import Block
-from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
+
+LABS = []  # whose connections outlive a test
 
 TOY = '''
 import ctypes, os, signal, subprocess, sys, time
@@ -188,8 +194,9 @@ def known(make_project):
 def nothing_left_running():
     """A test that leaves a process behind fails; the process is ended."""
     yield
-    left = [psutil.Process(pid).cmdline() for pid in descendants(os.getpid()) if psutil.pid_exists(pid)]
-    kill_descendants()
+    kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes]
+    left = [psutil.Process(pid).cmdline() for pid in descendants(os.getpid(), kept) if psutil.pid_exists(pid)]
+    kill_descendants(kept)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not left
 
@@ -205,3 +212,59 @@ def is_running():
             return False
 
     return ask
+
+
+class LabOfTests:
+    """A lab of two hosts. Its hosts put temporary and deployed files below `folder`."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        for name in ("project", "temporary", "cache"):
+            (folder / name).mkdir()
+        self.environment = {"TMPDIR": str(folder / "temporary"), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.lab = Lab(Project(folder / "project"))
+        self.lab.up(2, environment=self.environment)
+        self.kept = {}
+
+    def described(self, number=1, **changes):
+        """Return the entry of a host for a site file, with some keys changed."""
+        host = sites.load(self.lab.project, "lab")["hosts"][number - 1]
+        return {**host, "ssh_config": str(self.lab.folder / "ssh_config"), **changes}
+
+    def site(self, project, *hosts):
+        """Write these hosts (default: both) as the site "lab" of a project."""
+        hosts = hosts or (self.described(1), self.described(2))
+        (project.root / "sites" / "lab.yaml").write_text(yaml.safe_dump({"hosts": list(hosts)}))
+
+    def kept_link(self, number):
+        """Return a connection that lasts for all tests. For those that do it no harm."""
+        if number not in self.kept:
+            self.kept[number] = SshLink(self.lab.project, "lab", self.described(number))
+            self.kept[number].begin()
+            self.kept[number].complete()
+        return self.kept[number]
+
+    def processes(self, number):
+        """Return the command lines that run on a host beside its SSH server."""
+        found = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes(self.lab.namespace(number))]
+        return [line for line in found if line and not line.startswith(b"sshd")]
+
+    def servers(self, number, listener=True):
+        """Return the ids of the SSH server's processes on a host, with or without the one that listens."""
+        main = int((self.lab.folder / f"{self.lab.namespace(number)}.pid").read_text())
+        found = [pid for pid in processes(self.lab.namespace(number)) if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd")]
+        return [pid for pid in found if listener or pid != main]
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory):
+    """A `LabOfTests` for all tests; who changes a host puts it back."""
+    if os.geteuid() != 0:
+        pytest.skip("the lab needs root")
+    made = LabOfTests(tmp_path_factory.mktemp("lab"))
+    LABS.append(made)
+    yield made
+    LABS.remove(made)
+    for link in made.kept.values():
+        link.close()
+    made.lab.down()

@@ -33,13 +33,13 @@ from benchpaper.hosts.processes import adopt_orphans, descendants, die_with_pare
 
 GREETING = "benchpaper-agent "
 MARK = "BENCHPAPER_TRIAL"  # in the environment of every process of a trial
-HEARTBEAT_BOUND_S = 15.0  # without a word of the controller for so long, everything ends
 ENDING_S = 25.0  # what sessions have to undo things, before they are killed
 POLLRDHUP = 0x2000
 
 
 def main(options):
-    """Serve until the controller is gone. `options`: the site's `scratch` folder or None."""
+    """Serve until the controller is gone. `options`: the site's `scratch` folder or None; `silence`, the seconds without a
+    heartbeat after which the controller counts as gone."""
     try:
         agent = Agent(options)
     except OSError as error:
@@ -71,7 +71,7 @@ class Agent:
         self._listener.bind(str(self._folder / "socket"))
         self._listener.listen(64)
         self._locks = contextlib.ExitStack()
-        self._beat = time.monotonic()
+        self._beat, self._silence = time.monotonic(), options["silence"]
         self._rest = b""
 
     def serve(self):
@@ -79,7 +79,7 @@ class Agent:
         ready = select.poll()
         ready.register(0, select.POLLIN)
         ready.register(self._listener, select.POLLIN)
-        while time.monotonic() < self._beat + HEARTBEAT_BOUND_S:
+        while time.monotonic() < self._beat + self._silence:
             for descriptor, _ in ready.poll(1000):
                 if descriptor == 0:
                     if not self._read_orders():
@@ -241,6 +241,8 @@ class Session:
 
     def _do_open(self, trial, name, address, cpus, seconds):
         self._claim = claim(self._agent.trials, trial)
+        if self._claim is None:
+            raise HostError(f"the trial {trial} is open already")
         self._trial, self._folder = trial, self._agent.trials / trial
         self._folder.mkdir(mode=0o700)
         os.environ[MARK] = trial

@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchpaper import disturbances, lock
-from benchpaper.hosts import agent, probe
+from benchpaper.hosts import agent, probe, ssh
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.ssh import SshLink
 
 LOCK_POLL_S = 0.5
-RELOCK_S = agent.HEARTBEAT_BOUND_S + agent.ENDING_S + 5
+RELOCK_S = ssh.SILENCE_S + agent.ENDING_S + 5
 SUMMED = ("steal_s", "swapped_mb", "throttled_s", "overheated")  # over the machines; of the rest the largest counts
 
 

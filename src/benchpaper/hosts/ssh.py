@@ -27,6 +27,7 @@ GREETING_S = 20.0  # until the agent has to answer
 ANSWER_S = 15.0  # that an answer may take beyond what was asked for
 CONCLUDE_S = 30.0  # that the tidying up of a trial may take
 BEAT_S = 2.0
+SILENCE_S = 15.0  # without a heartbeat for so long, the agent ends everything
 OPTIONS = {
     "BatchMode": "yes", "StrictHostKeyChecking": "yes", "ConnectTimeout": CONNECT_S, "ServerAliveInterval": 5,
     "ServerAliveCountMax": 3, "ControlMaster": "yes", "ControlPath": "master", "ControlPersist": "no",
@@ -112,7 +113,7 @@ class SshLink:
             )  # fmt: skip
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         data, digest = deploy.agent_zip()
-        options = {"size": len(data), "digest": digest, "scratch": self._described.get("scratch")}
+        options = {"size": len(data), "digest": digest, "scratch": self._described.get("scratch"), "silence": SILENCE_S}
         threading.Thread(target=self._feed, args=(self._ssh, json.dumps(options).encode() + b"\n" + data), daemon=True).start()
 
     def _command(self):
@@ -253,15 +254,15 @@ class SshLink:
         """The ids of the processes of this machine that hold the connection."""
         return [self._ssh.pid] if self._ssh else []
 
-    def connect(self):
-        """Return a new socket to the agent."""
+    def connect(self, name):
+        """Return a new socket to the agent; `name` is what an error calls the host."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(ANSWER_S)
         try:
             connection.connect(f"/proc/self/fd/{self._directory}/agent")
         except OSError:
             connection.close()
-            raise HostLost(f"the connection to {self.name} is lost") from None
+            raise HostLost(f"the connection to {name} is lost") from None
         return connection
 
     # ---- the machine ----
@@ -357,18 +358,18 @@ def _write_all(file, data):
 class Session:
     """One conversation with the agent. What it started ends with it."""
 
-    def __init__(self, link, **opening):
-        self._link, self._socket = link, link.connect()
+    def __init__(self, link, name=None, **opening):
+        self._name, self._socket = name or link.name, link.connect(name or link.name)
         self.lock = threading.Lock()
         self.status = None  # of the command that the last answer was about
         if opening:
-            self.call("open", **opening)
+            self.call("open", name=name, **opening)
 
     def call(self, operation, patience=0.0, sending=None, receiving=None, **options):
         """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes one
         before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
         if self._socket is None:
-            raise HostLost(f"the connection to {self._link.name} is lost")
+            raise HostLost(f"the connection to {self._name} is lost")
         try:
             self._socket.settimeout(patience + ANSWER_S)
             wire.send(self._socket, {"do": operation, **options})
@@ -380,10 +381,10 @@ class Session:
                 answer = wire.receive(self._socket)
         except TimeoutError:
             self.close()
-            raise HostLost(f"{self._link.name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
+            raise HostLost(f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
         except (wire.Closed, ConnectionError):
             self.close()
-            raise HostLost(f"the connection to {self._link.name} is lost") from None
+            raise HostLost(f"the connection to {self._name} is lost") from None
         except BaseException:  # in the middle of a message: nobody could go on with this conversation
             self.close()
             raise
@@ -394,7 +395,7 @@ class Session:
         kind = answer.get("error")
         if kind == "OSError":
             what = f" ({answer['name']})" if answer["name"] else ""
-            raise HostError(f"{answer['text']} on {self._link.name}{what}")
+            raise HostError(f"{answer['text']} on {self._name}{what}")
         if kind:
             raise (CommandFailed if kind == "CommandFailed" else HostError)(answer["text"])
         return answer["value"]
@@ -492,6 +493,11 @@ class SshHost:
 
     def facts(self):
         return self._call("facts")
+
+    def close(self):
+        """End what was started here; the trial's worker does so by its own end."""
+        for session in self._sessions:
+            session.close()
 
 
 def _texts(argv, env):
