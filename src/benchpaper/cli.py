@@ -11,6 +11,7 @@ import click
 
 from benchpaper import catalog, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.hosts import HostError
 from benchpaper.lab import lab
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
@@ -261,6 +262,8 @@ def main():
         _fail("interrupted; what is finished is kept: the same command goes on from here", 130)
     except click.ClickException as error:
         _fail(error.format_message(), 2)
+    except HostError as error:
+        _fail(str(error), 1)
     except OSError as error:
         _fail(os_error(error), 1)
     except Exception:  # a mistake of the program itself

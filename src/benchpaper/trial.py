@@ -6,7 +6,7 @@ import time
 
 from benchpaper import catalog, disturbances, journal, leftovers, results, room
 from benchpaper.errors import UserError
-from benchpaper.hosts import probe
+from benchpaper.hosts import HostLost, probe
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.processes import adopt_orphans
 from benchpaper.hosts.site import assign, capabilities
@@ -72,7 +72,7 @@ class Block:
             with Fleet(self._project, self._site, self.hosts) as fleet:
                 return self.measure(fleet)
         adopt_orphans()
-        self._fleet = fleet
+        self._fleet, self._lost = fleet, False
         self._prepare_hosts()
         self._common["git_commit"], self._common["git_clean"] = git_state(self._project.root)
         measured_now = 0
@@ -140,6 +140,8 @@ class Block:
         """Return the finished trial's journal entry."""
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
+        if self._lost:
+            self._restore()
         before = self._fleet.disturbances()
         missing = self._missing(planned.cell.id)
         self._report("start", block=self._block, cell=planned.cell.id)
@@ -198,13 +200,7 @@ class Block:
                 self._project.programs(self._experiment.name), scratch_root,
             )  # fmt: skip
             attempts.append(found)
-            lost = self._fleet.restore() if found.outcome != "ok" else []
-            for _, trial, kept in self._fleet.conclude(found.name):
-                role = trial.rpartition(f"{found.name}-")[2]
-                found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
-                found.room = min(found.room, kept["room"])
-            for host in lost:
-                self._report("reconnected", message=f'the connection to host "{host}" was lost and is made again')
+            self._fetch(found)
             self._redact(found)
             if found.outcome == "ok":
                 observations = self._checked(found)
@@ -215,6 +211,29 @@ class Block:
             message = self._redactor.text(found.message)
             self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=message)
         return attempts, []
+
+    def _fetch(self, found):
+        """Fetch what the attempt has left on remote hosts. Where a connection is lost, make it again first, but not after
+        an attempt that succeeded: its trial is finished, whatever becomes of the host."""
+        if found.outcome != "ok":
+            self._restore()
+        try:
+            left = self._fleet.conclude(found.name)
+        except HostLost:
+            if found.outcome == "ok":
+                self._lost = True
+                return
+            self._restore()
+            left = self._fleet.conclude(found.name)
+        for _, trial, kept in left:
+            role = trial.rpartition(f"{found.name}-")[2]
+            found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
+            found.room = min(found.room, kept["room"])
+
+    def _restore(self):
+        self._lost = False
+        for host in self._fleet.restore():
+            self._report("reconnected", message=f'the connection to host "{host}" was lost and is made again')
 
     def _check_room(self, found):
         """An attempt that fails on a full disk ends the block: it says nothing about what was measured."""

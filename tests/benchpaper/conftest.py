@@ -249,11 +249,10 @@ class LabOfTests:
         found = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes(self.lab.namespace(number))]
         return [line for line in found if line and not line.startswith(b"sshd")]
 
-    def servers(self, number, listener=True):
-        """Return the ids of the SSH server's processes on a host, with or without the one that listens."""
-        main = int((self.lab.folder / f"{self.lab.namespace(number)}.pid").read_text())
-        found = [pid for pid in processes(self.lab.namespace(number)) if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd")]
-        return [pid for pid in found if listener or pid != main]
+    def servers(self, number):
+        """Return the ids of the SSH server's processes on a host."""
+        found = processes(self.lab.namespace(number))
+        return [pid for pid in found if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd")]
 
 
 @pytest.fixture(scope="session")

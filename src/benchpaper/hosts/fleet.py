@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from benchpaper import disturbances, lock
-from benchpaper.hosts import agent, probe, ssh
+from benchpaper.hosts import HostLost, agent, probe, ssh
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.ssh import SshLink
 
@@ -110,8 +110,8 @@ class Fleet:
 
     def disturbances(self):
         """Return what has disturbed the machines so far: sums, and the largest of load and suspension; what no machine
-        tells is None."""
-        found = [link.ask("disturbances") for link in self.machines()]
+        tells is None, and so is what a lost one would have told."""
+        found = [_disturbances(link) for link in self.machines()]
 
         def joined(name):
             known = [one[name] for one in found if one[name] is not None]
@@ -162,6 +162,13 @@ class Fleet:
         one, of all earlier trials of this checkout)."""
         remote = [link for link in self.links.values() if isinstance(link, SshLink)]
         return [(link.name, name, kept) for link in remote for name, kept in link.conclude(trial).items()]
+
+
+def _disturbances(link):
+    try:
+        return link.ask("disturbances")
+    except HostLost:
+        return {**dict.fromkeys(disturbances.so_far()), "load_1m": float("nan")}
 
 
 def _link(project, site_name, host):
