@@ -115,8 +115,9 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
+@click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
-def run(targets, scale, site, seed, source, dry_run, retry_failed, as_json):
+def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_json):
     """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
 
     TARGETS are any of: results, figures, paper (default: everything), and names of experiments to restrict it to.
@@ -127,7 +128,7 @@ def run(targets, scale, site, seed, source, dry_run, retry_failed, as_json):
     if source is not None and source != REFERENCE:
         raise UserError(f'--from "{source}": the only other source is "{REFERENCE}"; for a scale use --scale')
     project = Project.find()
-    chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed)
+    chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed, profile)
     sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed))
 
 

@@ -24,7 +24,8 @@ TARGETS = ("all", "results", "figures", "paper")
 class Pipeline:
     """One run: a site, a source (a scale to measure at, or "reference"), a seed. Everything is found when asked."""
 
-    def __init__(self, project, site, source, seed):
+    def __init__(self, project, site, source, seed, profile=None):
+        self.profile = profile and one_of("profile", profile, profiles(project), "a profile is a folder profiles/NAME")
         self.project, self.source, self.seed = project, one_of("scale", source, (*SCALES, REFERENCE)), seed
         self.site_name = site
         self.folder = project.results(site, source)
@@ -154,7 +155,8 @@ class Pipeline:
         config = [f"site={self.site_name}", f"source={self.source}", f"seed={self.seed}"]
         if experiments:
             config.append(f"experiments={' '.join(experiments)}")
-        return [sys.executable, "-m", "snakemake", *targets, *extra, "--config", *config]
+        profile = ["--profile", f"profiles/{self.profile}"] if self.profile else []
+        return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
 
     def unlock(self):
         """Remove the lock that a killed Snakemake left. Call it only while holding the run's own lock."""
@@ -163,6 +165,11 @@ class Pipeline:
             subprocess.run(command, cwd=self.project.root, env=environment(), capture_output=True, check=True)
             return True
         return False
+
+
+def profiles(project):
+    """Return the names of the Snakemake profiles: profiles/NAME/config.yaml."""
+    return sorted(path.parent.name for path in (project.root / "profiles").glob("*/config.yaml"))
 
 
 def environment(**extra):

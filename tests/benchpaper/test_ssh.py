@@ -1,5 +1,6 @@
 """Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a line."""
 
+import ctypes
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from benchpaper import results
 from benchpaper.errors import UserError
 from benchpaper.hosts import deploy, ssh
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.hosts.ssh import Unreachable
 from benchpaper.pipeline import Pipeline
 
@@ -154,6 +156,7 @@ HOLDER = """
 import sys, time, yaml
 from pathlib import Path
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.project import Project
 with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fleet.measuring("measuring toy/one"):
     print("held", flush=True)
@@ -219,7 +222,7 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
             measure(run)
     finally:
         gone(lab)
-        lab.lab.serve(1, lab.environment)
+        serve(lab, 1)
     assert re.match(r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value))
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
@@ -314,16 +317,22 @@ time_t time(time_t *out) {
 """
 
 
+def serve(lab, number, **environment):
+    """Start the SSH server of a host again, as nobody's child: measuring ends all children of this process."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    lab.lab.serve(number, {**lab.environment, **environment})
+    probe = ["ip", "netns", "exec", lab.lab.namespace(number), "bash", "-c", f"</dev/tcp/{lab.lab.address(number)}/22"]
+    while subprocess.run(probe, capture_output=True).returncode:
+        time.sleep(0.01)
+
+
 def restart(lab, number, **environment):
     """Have the SSH server of a host set these variables in its sessions too."""
     for pid in lab.servers(number):
         os.kill(pid, signal.SIGTERM)
     while lab.servers(number):
         time.sleep(0.01)
-    lab.lab.serve(number, {**lab.environment, **environment})
-    while subprocess.run(["ip", "netns", "exec", lab.lab.namespace(number), "bash", "-c", f"</dev/tcp/{lab.lab.address(number)}/22"],
-                         capture_output=True).returncode:  # fmt: skip
-        time.sleep(0.01)
+    serve(lab, number, **environment)
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="the shim that shifts the clock is compiled")
