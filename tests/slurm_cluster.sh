@@ -4,10 +4,16 @@
 set -euo pipefail
 folder=$1; shift
 if [[ -z ${IN_NAMESPACES:-} ]]; then
-    exec env IN_NAMESPACES=1 unshare --mount --pid --net --fork --kill-child --mount-proc "$0" "$folder" "$@"
+    exec env IN_NAMESPACES=1 unshare --mount --pid --net --uts --fork --kill-child --mount-proc "$0" "$folder" "$@"
 fi
 ip link set lo up
-host=$(hostname -s)
+# Slurm opens its ports only where there is an address beside loopback's.
+ip link add slurm0 type veth peer name slurm1
+ip addr add 198.18.255.1/24 dev slurm0
+ip link set slurm0 up
+ip link set slurm1 up
+hostname localhost    # a name that resolves
+host=localhost
 mkdir -p "$folder"/{etc,munge,state,spool,log}
 chmod 755 "$folder" "$folder"/*
 dd if=/dev/urandom of="$folder/munge/key" bs=1024 count=1 status=none

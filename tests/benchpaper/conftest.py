@@ -214,6 +214,13 @@ def is_running():
     return ask
 
 
+def _command_line(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""  # it ended meanwhile
+
+
 class LabOfTests:
     """A lab of two hosts. Its hosts put temporary and deployed files below `folder`."""
 
@@ -246,13 +253,12 @@ class LabOfTests:
 
     def processes(self, number):
         """Return the command lines that run on a host beside its SSH server."""
-        found = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in processes(self.lab.namespace(number))]
-        return [line for line in found if line and not line.startswith(b"sshd")]
+        lines = [_command_line(pid) for pid in processes(self.lab.namespace(number))]
+        return [line for line in lines if line and not line.startswith(b"sshd")]
 
     def servers(self, number):
         """Return the ids of the SSH server's processes on a host."""
-        found = processes(self.lab.namespace(number))
-        return [pid for pid in found if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd")]
+        return [pid for pid in processes(self.lab.namespace(number)) if _command_line(pid).startswith(b"sshd")]
 
 
 @pytest.fixture(scope="session")

@@ -471,19 +471,11 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkey
         silent.stdout.close()
 
 
-def test_a_host_without_python_is_told_what_to_install(lab, tmp_path):
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    for name in ("sh", "bash"):
-        (programs / name).symlink_to(shutil.which(name))
-    restart(lab, 1, PATH=str(programs))
-    try:
-        message = refused(lab)
-    finally:
-        restart(lab, 1)
-    assert re.fullmatch(r'host "lab1" of site "lab": it has no Python: (run "\S.* python3" there|install Python .*), or name one in '
+def test_a_host_without_python_is_told_what_to_install(lab):
+    """A host where none of the interpreters that are looked for exists."""
+    message = refused(lab, python="/no/such/python")
+    assert re.fullmatch(r'host "lab1" of site "lab": it has no Python: run "\S.*" there, or name one in '
                         r"the site file \(python: /its/path\)", message)  # fmt: skip
-    assert "no Python" in refused(lab, python="/no/such/python")
 
 
 def test_packages_that_do_not_run_on_the_hosts_python_are_named():
@@ -515,7 +507,7 @@ def test_secrets_are_nowhere(make, lab, run_benchpaper):
         """
         environment = site.server.run(["env"]).stdout
         site.server.run(["true", "--password", "hunter2hunter2", "postgres://me:pass-in-url@127.0.0.1/x"])
-        site.server.start(["sh", "-c", "echo hunter2hunter2 $KEY; exec sleep 60"], env={"KEY": "k3y-in-the-environment", "SECRET_KEY": "k3y-in-the-environment"}).read_line()
+        site.server.start(["sh", "-c", "echo hunter2hunter2 $SECRET_KEY; exec sleep 60"], env={"SECRET_KEY": "k3y-in-the-environment"}).read_line()
         site.client.run(["true"], env={"API_TOKEN": "t0ken-for-a-command"})
         assert "nobody" not in environment
         if cell.way == "b":
@@ -525,7 +517,7 @@ def test_secrets_are_nowhere(make, lab, run_benchpaper):
     )  # fmt: skip
     done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke", **SECRETS)
     doctor = run_benchpaper(run.project, "doctor", "--site", "lab", **SECRETS)
-    assert "2 trials measured, 1 trials failed" in done.stdout or "trials failed" in done.stdout
+    assert re.search("toy/one: .*1 trials failed", done.stdout)
     key = (lab.lab.folder / "user_key").read_text().splitlines()[2]
     wanted = [*SECRETS.values(), key, "hunter2hunter2", "pass-in-url", "k3y-in-the-environment", "t0ken-for-a-command"]
     texts = {"run": done.stdout + done.stderr, "doctor": doctor.stdout + doctor.stderr}
