@@ -2,6 +2,8 @@
 
 from importlib.metadata import version
 
+import numpy as np
+
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import store
@@ -10,7 +12,9 @@ from experiments.workloads import object_get as others
 
 KIB, MIB = 1024, 1 << 20
 WORKING_SET = 64 * MIB  # objects are drawn at random from as many as make up this
+LONGEST_S = 5.0  # of measuring, in a trial
 HOT_OBJECTS = 64  # with a writer: so few that reads and writes meet
+SCALING = (10**4, 10**5, 10**6, 10**7)  # numbers of objects for which the reads of the index are counted
 ALLOWANCE_US = 0.1  # what `cached` may take beyond a raw read and its checksum
 
 # What the program `store` calls a path, and how its server waits: readers that load from mapped memory, or whose kernel
@@ -19,7 +23,6 @@ STORE = {
     "null": "null", "memcpy": "memcpy", "ucp_get": "get", "cached": "cached", "cached-unvalidated": "cached",
     "lookup": "lookup", "message": "message", "message-sleeping": "message", "bound": "bound",
 }  # fmt: skip
-LADDER = ("memcpy", "ucp_get", "cached", "lookup", "message")
 ADAPTERS = ("rc", "dc")
 
 experiment = Experiment(
@@ -36,6 +39,7 @@ experiment = Experiment(
         Factor("outstanding", [1, 16, 64], meaning="GETs in flight of one reader"),
         Factor("readers", [1, 2], meaning="reading processes; the second shares the server's CPU"),
         Factor("writer", ["none", "full speed"], meaning="whether the server writes to the objects that are read"),
+        Factor("objects", [0, *SCALING], meaning="how many the store holds; 0: as many as make up 64 MiB, with a writer 64"),
     ],
     metrics=[
         Metric(
@@ -53,6 +57,10 @@ experiment = Experiment(
         Metric("torn_share", unit="1", better="lower", optional=True, meaning="torn reads over all reads"),
         Metric("reads_per_get", unit="1", better="lower", optional=True, meaning="reads of entries, or requests, for one GET"),
         Metric("index_reads_per_get", unit="1", better="lower", optional=True, meaning="reads of index buckets for one GET"),
+        Metric(
+            "bytes_per_object", unit="B", better="lower", optional=True,
+            meaning="memory of the server's index and heap for one object",
+        ),
         Metric("writes_per_s", unit="1/s", better="higher", optional=True, meaning="of the server, meanwhile"),
         Metric(
             "share_of_bound", unit="1", better="lower", optional=True,
@@ -68,16 +76,16 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     packages=others.PACKAGES,
-    twin=dict(path="cached", fabric="posix", size_bytes=4 * KIB, outstanding=1, readers=1, writer="none"),
+    twin=dict(path="cached", fabric="posix", size_bytes=4 * KIB, outstanding=1, readers=1, writer="none", objects=0),
     timeout_s=90,
     scales=dict(
         smoke=Scale(
             blocks=2, trial_seconds=0.6, disk_mb=80, counts=dict(fast=2_000, slow=100, large=10),
-            size_bytes=[4 * KIB], outstanding=[1, 16],
+            size_bytes=[64, 4 * KIB], outstanding=[1, 16], objects=[0, 10**4],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.5, disk_mb=80, counts=dict(fast=5_000, slow=200, large=10), size_bytes=[4 * KIB],
-            outstanding=[1], readers=[1],
+            blocks=5, trial_seconds=0.5, disk_mb=80, counts=dict(fast=5_000, slow=200, large=10), size_bytes=[64, 4 * KIB],
+            outstanding=[1], readers=[1], objects=[0, 10**4, 10**6],
         ),
         full=Scale(blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(fast=20_000, slow=400, large=30)),
     ),
@@ -91,13 +99,16 @@ NEEDS = {
 @experiment.valid
 def valid(cell):
     plain = (cell.outstanding, cell.readers, cell.writer) == (1, 1, "none")
+    if cell.objects:
+        return plain and (cell.path, cell.fabric, cell.size_bytes) == ("lookup", "posix", 64)
     if cell.path in others.SYSTEMS:
         return cell.fabric == "tcp" and others.measured(cell.path, cell.size_bytes, cell.outstanding) and (
-            cell.readers, cell.writer) == (1, "none")  # fmt: skip
+            cell.readers, cell.writer, cell.objects
+        ) == (1, "none", 0)  # fmt: skip
     if cell.writer != "none":
         return contended(cell)
     if cell.readers > 1:
-        return (cell.fabric, cell.size_bytes, cell.outstanding) == ("posix", 4 * KIB, 1) and cell.path in ("cached", "message")
+        return (cell.fabric, cell.size_bytes, cell.outstanding) == ("posix", 4 * KIB, 1) and cell.path in ("cached", "lookup")
     if cell.outstanding > 1:
         return pipelined(cell)
     return plain and alone(cell)
@@ -113,7 +124,7 @@ def alone(cell):
         return False
     if cell.path in ("message", "message-sleeping") and cell.fabric == "cma":
         return False  # UCX carries short messages over another transport beside it
-    return cell.fabric == "posix" or cell.size_bytes in (4 * KIB, 4 * MIB)
+    return cell.fabric == "posix" or cell.size_bytes in (4 * KIB, 4 * MIB)  # all sizes where start-up is not most of it
 
 
 def contended(cell):
@@ -156,6 +167,8 @@ def trial(cell, site):
 
 
 def objects_of(cell):
+    if cell.objects:
+        return cell.objects
     return HOT_OBJECTS if cell.writer != "none" else max(16, WORKING_SET // cell.size_bytes)
 
 
@@ -167,6 +180,8 @@ def waiting_of(cell):
 def iterations_of(cell, counts):
     if cell.size_bytes >= MIB:
         return counts.large
+    if cell.writer != "none" or cell.path == "null":  # a few ms more, for the writer to be met
+        return 10 * counts.fast
     return counts.fast if cell.fabric in ("posix", "cma") and cell.path != "message-sleeping" else max(100, counts.fast // 10)
 
 
@@ -180,12 +195,13 @@ def observe(cell, site):
                 site.client, server, program, STORE[cell.path], cell.size_bytes, objects, iterations,
                 warmup=iterations // 10, outstanding=cell.outstanding, validate=cell.path != "cached-unvalidated",
                 writer="none" if cell.writer == "none" else "same-size", seed=(site.seed + number) % 2**32,
-                cpu=site.client.cpus[-1 - number % len(site.client.cpus)],
+                cpu=site.client.cpus[-1 - number % len(site.client.cpus)], max_seconds=LONGEST_S,
             )
             for number in range(cell.readers)
         ]  # fmt: skip
         found = run_together(readers)
-    return observation(cell, found)
+        held = server.ready
+    return {**observation(cell, found), "bytes_per_object": (held["index_bytes"] + held["heap_bytes"]) / held["objects"]}
 
 
 def run_together(readers):
@@ -215,13 +231,13 @@ def observation(cell, found):
         result["client_cpu_s_per_gb"] = sum(one["cpu_client_s"] for one in found) / gigabytes
         result["server_cpu_s_per_gb"] = max(one["cpu_server_s"] for one in found) / gigabytes
     if cell.path != "bound":
-        return {**result, "latency_us": store.np.concatenate([one["samples_us"] for one in found])}
+        return {**result, "latency_us": np.concatenate([one["samples_us"] for one in found])}
     return {**result, **against_bound(first["samples_us"]), "reads_per_get": None}
 
 
 def against_bound(series):
     """Compare `cached` with what its parts cost by themselves, all in one process and at random objects."""
-    medians = {name: float(store.np.median(samples)) for name, samples in series.items()}
+    medians = {name: float(np.median(samples)) for name, samples in series.items()}
     bound = medians["get"] + medians["checksum"] + ALLOWANCE_US
     return {
         "latency_us": series["cached"], "share_of_bound": medians["cached"] / bound, "raw_us": medians["get"],
