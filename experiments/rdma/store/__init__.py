@@ -14,6 +14,9 @@ from experiments.systems import ucx
 
 FOLDER = Path(__file__).parent
 BOUND_SERIES = ("cached", "get", "checksum", "memcpy")  # what path "bound" measures in turn, in one process
+# Objects that a reader draws, and has to find one by one before it measures: fewer where that takes long.
+TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
+FEW_TARGETS = 1 << 11
 HEADROOM_S = 40  # what a reader may take beyond its measuring time: starting, and learning where the objects are
 
 
@@ -35,7 +38,7 @@ class Server:
 
     def __init__(self, host, binary, transport, size_bytes, preload=0, capacity=0, heap_mib=0, waiting="poll", fault="none",
                  cpu=None):  # fmt: skip
-        self._host, self._transport = host, transport
+        self._host, self.transport = host, transport
         self._argv = [
             host.provide(binary), "serve", "--listen", host.address, "--cpu", host.cpus[0] if cpu is None else cpu,
             "--size", size_bytes, "--preload", preload, "--capacity", capacity, "--heap-mib", heap_mib,
@@ -44,7 +47,7 @@ class Server:
         self.process = self.address = self.ready = None
 
     def __enter__(self):
-        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self._transport))
+        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self.transport))
         try:
             self.ready = json.loads(self.process.read_line(60))
         except BaseException:
@@ -77,13 +80,14 @@ class Reader:
             host.provide(binary), "measure", "--connect", server.address, "--path", path, "--size", size_bytes,
             "--objects", objects, "--iterations", iterations, "--warmup", warmup, "--outstanding", outstanding,
             "--max-seconds", max_seconds, "--validate", "yes" if validate else "no", "--writer", writer,
-            "--lease", lease_s, "--seed", seed, "--cpu", host.cpus[-1] if cpu is None else cpu,
+            "--lease", lease_s, "--seed", seed, "--targets", TARGETS.get(server.transport, FEW_TARGETS),
+            "--cpu", host.cpus[-1] if cpu is None else cpu,
             *(["--samples", self._samples] if keep else []),
         ]  # fmt: skip
         self.process = None
 
     def __enter__(self):
-        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self._server._transport))
+        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self._server.transport))
         return self
 
     def __exit__(self, *_):
@@ -102,7 +106,7 @@ class Reader:
         result = json.loads(self.process.stdout_text().splitlines()[-1])
         if self._keep:
             result["samples_us"] = self._collect()
-        name_transport(result, self._server._transport)
+        name_transport(result, self._server.transport)
         check(result, self._validate)
         return result
 

@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MOST_TARGETS (1u << 18)
-
 /* One object that is read again and again. */
 struct target {
     char key[OBJECT_KEY + 1];
@@ -42,7 +40,7 @@ static uint64_t next_random(uint64_t *state)
 static void choose_targets(struct bench *b)
 {
     uint64_t random = b->options->seed, wanted = b->options->iterations + b->options->warmup;
-    b->target_count = wanted < MOST_TARGETS ? wanted : MOST_TARGETS;
+    b->target_count = wanted < b->options->targets ? wanted : b->options->targets;
     b->targets = calloc(b->target_count, sizeof *b->targets);
     if (!b->targets)
         fail("no memory for %" PRIu64 " keys", b->target_count);

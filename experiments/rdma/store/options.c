@@ -13,7 +13,7 @@ const char *const fault_names[] = {"none", "truncate", "geometry"};
 /* The options with their bounds and defaults; a default of NULL: to be given. */
 enum {
     LISTEN, CONNECT, PATH, SIZE, OUTSTANDING, ITERATIONS, WARMUP, LIMIT, CPU, SAMPLES, OBJECTS, PRELOAD, CAPACITY, HEAP,
-    LEASE, SEED, WAITING, FAULT, VALIDATE, WRITER, PORT, OPTIONS = PORT
+    LEASE, SEED, WAITING, FAULT, VALIDATE, WRITER, TARGETS, PORT, OPTIONS = PORT
 };
 static const struct {
     const char *name, *otherwise;
@@ -39,6 +39,7 @@ static const struct {
     [FAULT] = {.name = "fault", .otherwise = "none"},
     [VALIDATE] = {.name = "validate", .otherwise = "yes"},
     [WRITER] = {.name = "writer", .otherwise = "none"},
+    [TARGETS] = {"targets", "262144", 1, 1 << 22},
     [PORT] = {"connect: port", NULL, 1, 65535}, /* a part of --connect */
 };
 
@@ -50,7 +51,7 @@ static const struct {
                             BIT(FAULT)},
     [MEASURE] = {"measure", BIT(CONNECT) | BIT(PATH) | BIT(SIZE) | BIT(OUTSTANDING) | BIT(ITERATIONS) | BIT(WARMUP) |
                                 BIT(LIMIT) | BIT(CPU) | BIT(SAMPLES) | BIT(OBJECTS) | BIT(LEASE) | BIT(SEED) |
-                                BIT(VALIDATE) | BIT(WRITER)},
+                                BIT(VALIDATE) | BIT(WRITER) | BIT(TARGETS)},
     [SPIN] = {"spin", BIT(CPU) | BIT(LIMIT)},
     [SHELL] = {"shell", BIT(CONNECT) | BIT(PATH) | BIT(CPU) | BIT(LEASE)},
 };
@@ -157,6 +158,7 @@ struct options parse_options(int argc, char **argv)
     } wholes[] = {
         {SIZE, &o.size}, {OUTSTANDING, &o.outstanding}, {ITERATIONS, &o.iterations}, {WARMUP, &o.warmup},
         {OBJECTS, &o.objects}, {PRELOAD, &o.preload}, {CAPACITY, &o.capacity}, {HEAP, &o.heap_mib}, {SEED, &o.seed},
+        {TARGETS, &o.targets},
     };
     for (size_t i = 0; i < sizeof wholes / sizeof *wholes; i++)
         if (text[wholes[i].option])

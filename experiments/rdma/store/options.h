@@ -13,7 +13,7 @@ struct options {
     enum path path;
     enum fault fault;
     bool sleeping, unvalidated, write, resize;
-    uint64_t size, outstanding, iterations, warmup, objects, preload, capacity, heap_mib, seed;
+    uint64_t size, outstanding, iterations, warmup, objects, preload, capacity, heap_mib, seed, targets;
     double max_seconds, lease_s;
     int cpu;
     char **rest; /* of the shell */

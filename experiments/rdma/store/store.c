@@ -5,14 +5,14 @@
  *   store measure --connect ADDR:PORT --path memcpy|get|cached|lookup|message|null|bound --size BYTES
  *                 --objects N
  *                 --iterations N [--warmup N] [--outstanding K] [--max-seconds S] --cpu N [--samples FILE] [--seed N]
- *                 [--validate yes|no] [--writer none|same-size|resize] [--lease S]
+ *                 [--targets N] [--validate yes|no] [--writer none|same-size|resize] [--lease S]
  *   store shell   --connect ADDR:PORT --path cached|lookup|message --cpu N [--lease S] COMMAND...
  *   store spin    --cpu N --max-seconds S
  *
  * `serve` prints {"event":"ready","port":N,...} and serves until it is stopped; with --preload it holds so many objects
  * of --size bytes, and --fault makes it a server that one must not believe, for tests. `measure` prints
  * {"event":"measuring"} when it begins and one JSON object when it ends; samples (float64, nanoseconds, in order) go to
- * FILE. `spin` keeps a CPU busy.
+ * FILE. Up to --targets objects are drawn at random, and read in this order, again and again. `spin` keeps a CPU busy.
  *
  * Which transport carries it is UCX's choice, guided by UCX_TLS and its kin in the environment. Where it can map the
  * server's memory, one-sided reads are loads from there; elsewhere ucp_get_nbx. The peers are not authenticated, and
