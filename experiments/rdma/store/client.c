@@ -3,7 +3,6 @@
 #include "fail.h"
 #include <stdlib.h>
 
-#define SETTLE_S 0.5
 #define LOOK_S 0.01 /* between looks at the server's beat */
 
 const char *const outcome_texts[] = {
@@ -93,21 +92,8 @@ void open_client(struct client *c, const char *host, const char *port, double le
     c->look_ticks = (uint64_t)(LOOK_S * 1e9 / ns_per_tick(start));
 }
 
-/* Let what is on its way come to its end, unless that takes long. */
-static void settle(struct client *c)
-{
-    static const ucp_request_param_t plain = {0};
-    ucs_status_ptr_t request = ucp_worker_flush_nbx(c->worker, &plain);
-    if (!UCS_PTR_IS_PTR(request))
-        return;
-    for (double until = seconds() + SETTLE_S; ucp_request_check_status(request) == UCS_INPROGRESS && seconds() < until;)
-        ucp_worker_progress(c->worker);
-    ucp_request_free(request);
-}
-
 void close_client(struct client *c)
 {
-    settle(c);
     ucp_rkey_destroy(c->key);
     ucp_worker_destroy(c->worker);
     ucp_cleanup(c->context);

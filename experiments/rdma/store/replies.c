@@ -83,6 +83,10 @@ enum outcome send_put(struct client *c, const char *key, size_t key_length, cons
 {
     struct request request = {kind, UINT32_MAX, (uint32_t)key_length, 0};
     c->put_over = false;
+    if (value_length > (size_t)MAX_LINES * LINE) { /* the server would say so, too */
+        *status = VALUE_TOO_LARGE;
+        return GOT;
+    }
     if (!request_message(c, request, key, value, value_length))
         return READ_FAILED;
     if (!wait_until(c, &c->put_over))
