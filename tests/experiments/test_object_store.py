@@ -1,5 +1,6 @@
 """The object store of experiments/rdma/store, run for real on this machine: what it promises, and what goes wrong."""
 
+import contextlib
 import ctypes
 import importlib.util
 import json
@@ -257,7 +258,8 @@ def test_garbage_ends_a_connection_and_not_the_server(host, sanitized, garbage):
         with socket.create_connection((host.address, server.ready["port"]), timeout=8) as peer:
             peer.sendall(garbage)
             peer.shutdown(socket.SHUT_WR)
-            assert peer.recv(1) == b""
+            with contextlib.suppress(ConnectionResetError):  # a server that has not read it all
+                assert peer.recv(1) == b""
         assert shell(host, sanitized, server, "get", "object-000000001")[0]["outcome"] == "got"
 
 

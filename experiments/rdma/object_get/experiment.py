@@ -76,7 +76,7 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     packages=others.PACKAGES,
-    twin=dict(path="cached", fabric="posix", size_bytes=4 * KIB, outstanding=1, readers=1, writer="none", objects=0),
+    twin=dict(path="bound", fabric="posix", size_bytes=4 * KIB, outstanding=1, readers=1, writer="none", objects=0),
     timeout_s=90,
     scales=dict(
         smoke=Scale(
@@ -220,10 +220,9 @@ def observation(cell, found):
     contended = cell.writer != "none"
     result = {
         "gets_per_s": gets / elapsed, "gb_per_s": gigabytes / elapsed,
-        "torn_reads": float(sum(one["torn"] for one in found)) if contended else None,
-        "torn_share": sum(one["torn"] for one in found) / gets if contended else None,
+        "torn_reads": float(sum(one["torn"] for one in found)), "torn_share": sum(one["torn"] for one in found) / gets,
         "reads_per_get": sum(one["entry_reads"] + one["messages"] for one in found) / gets,
-        "index_reads_per_get": first["index_reads"] / gets if cell.path == "lookup" else None,
+        "index_reads_per_get": sum(one["index_reads"] for one in found) / gets,
         "writes_per_s": first["server_writes"] / first["elapsed_s"] if contended else None,
         "transport_used": first["transport_used"], "protocol_used": first["protocol_used"],
     }  # fmt: skip

@@ -38,7 +38,7 @@ experiment = Experiment(
         Evidence("protocol_used", "how, in UCX's words or ours"),
     ],
     roles=("server", "client"),
-    twin=dict(path="cached", fabric="posix", server="free"),
+    twin=dict(path="message", fabric="posix", server="stopped"),
     timeout_s=60,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=0.7, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
