@@ -18,7 +18,7 @@ SYSTEMS = {
     "http": ("http", (4 * KIB, 4 * MIB), True),
     "rclone-obstore": ("obstore", (4 * KIB, 4 * MIB), True),
     "rclone-boto": ("boto", (4 * KIB,), False),
-    "seaweedfs-obstore": ("obstore", (4 * KIB, 4 * MIB), False),
+    "seaweedfs-obstore": ("obstore", (4 * KIB,), False),
     "seaweedfs-boto": ("boto", (4 * KIB,), False),
 }
 PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")

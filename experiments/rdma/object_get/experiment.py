@@ -24,6 +24,7 @@ STORE = {
     "lookup": "lookup", "message": "message", "message-sleeping": "message", "bound": "bound",
 }  # fmt: skip
 ADAPTERS = ("rc", "dc")
+QUICK = [*STORE, "null-python", "mooncake", "http", "rclone-obstore"]  # without what takes seconds to start
 
 experiment = Experiment(
     title="The ladder of an object GET",
@@ -81,13 +82,13 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(
             blocks=2, trial_seconds=0.6, disk_mb=80, counts=dict(fast=2_000, slow=100, large=10),
-            size_bytes=[64, 4 * KIB], outstanding=[1, 16], objects=[0, 10**4],
+            size_bytes=[64, 4 * KIB], outstanding=[1], readers=[1], objects=[0, 10**4],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.5, disk_mb=80, counts=dict(fast=5_000, slow=200, large=10), size_bytes=[64, 4 * KIB],
-            outstanding=[1], readers=[1], objects=[0, 10**4, 10**6],
+            blocks=5, trial_seconds=0.4, disk_mb=80, counts=dict(fast=5_000, slow=200, large=10), path=QUICK,
+            size_bytes=[64, 4 * KIB], outstanding=[1], readers=[1], objects=[0, 10**4, 10**6],
         ),
-        full=Scale(blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(fast=20_000, slow=400, large=30)),
+        full=Scale(blocks=10, trial_seconds=0.6, disk_mb=1500, counts=dict(fast=20_000, slow=300, large=20)),
     ),
 )  # fmt: skip
 

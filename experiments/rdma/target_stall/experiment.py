@@ -41,9 +41,13 @@ experiment = Experiment(
     twin=dict(path="message", fabric="posix", server="stopped"),
     timeout_s=60,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=0.7, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
-        quick=Scale(blocks=5, trial_seconds=0.7, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
-        full=Scale(blocks=10, trial_seconds=0.9, disk_mb=80, counts=dict(milliseconds=500, stop_ms=200)),
+        smoke=Scale(
+            blocks=2, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+        ),
+        quick=Scale(
+            blocks=5, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+        ),
+        full=Scale(blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
     ),
 )  # fmt: skip
 
