@@ -261,14 +261,14 @@ void measure(const struct options *options)
         describe_message(&b->client);
     else if (options->path != PATH_NULL && (!b->client.mapped || options->path == PATH_GET || options->path == PATH_BOUND))
         describe_read(&b->client, options->size);
-    printf("{\"event\":\"measuring\"}\n");
-    fflush(stdout);
     uint64_t limit = (uint64_t)(options->max_seconds * 1e9 / ns_per_tick(start));
     if (options->write)
         ask_for_writes(&b->client, (struct writing){options->objects, options->size, options->resize});
     if (options->warmup)
         loop(b, options->warmup, limit);
     struct mark before = mark(&b->client);
+    printf("{\"event\":\"measuring\"}\n");
+    fflush(stdout);
     loop(b, options->iterations, limit);
     struct mark after = mark(&b->client);
     if (options->write)
