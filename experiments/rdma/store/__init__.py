@@ -71,8 +71,8 @@ class Reader:
     `path` is one of the program's; `writer` "none", "same-size" or "resize": whether the server writes at full speed to
     the objects that are read; with `keep` false no sample is kept."""
 
-    def __init__(self, host, server, binary, path, size_bytes, objects, iterations, warmup=0, outstanding=1, max_seconds=10.0,
-                 validate=True, writer="none", lease_s=2.0, seed=1, cpu=None, keep=True):  # fmt: skip
+    def __init__(self, host, server, binary, path, size_bytes, objects, iterations, warmup=0, outstanding=1,
+                 max_seconds=10.0, validate=True, writer="none", lease_s=2.0, seed=1, cpu=None, keep=True):  # fmt: skip
         self._host, self._server, self._limit = host, server, max_seconds
         self._validate, self._path, self._keep = validate, path, keep
         self._samples = host.scratch() / "samples.f64"
@@ -145,9 +145,10 @@ def check(result, validated=True):
     """Raise unless every read is accounted for: each was right, or, unvalidated, seen to be torn."""
     done = result["iterations_done"] * (3 if result["path"] == "bound" else 1)
     if result["right"] + result["torn"] + result["stale"] != done or done == 0:
-        raise ucx.EvidenceMismatch(f"{done} GETs, but {result['right']} right, {result['torn']} torn and {result['stale']} stale")
+        counted = f"{result['right']} right, {result['torn']} torn and {result['stale']} stale"
+        raise ucx.EvidenceMismatch(f"{done} GETs, but {counted}")
     if validated and result["torn"] + result["stale"]:
-        raise WrongObjects(f"of {done} objects {result['torn']} were torn and {result['stale']} older than one read before")
+        raise WrongObjects(f"of {done} objects {result['torn']} were torn, {result['stale']} older than one read before")
     if result["path"] == "message" and result["server_requests"] < result["messages"]:
         raise ucx.EvidenceMismatch(
             f"{result['messages']} requests were sent, and the server answered {result['server_requests']}"
