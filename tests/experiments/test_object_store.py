@@ -286,7 +286,7 @@ def test_a_heap_that_is_too_small_for_its_objects(host, binary):
     ("spin --cpu 0 --size 64", "option not known here"),
 ])  # fmt: skip
 def test_bad_usage(host, binary, arguments, complaint):
-    done = host.run([binary, *arguments.split()], env=ucx.environment("posix"), check=False)
+    done = host.run([binary, *arguments.split()], env=ucx.host_environment(host, "posix"), check=False)
     assert done.returncode == 2 and complaint in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
 
 
