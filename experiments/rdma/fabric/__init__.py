@@ -1,0 +1,1 @@
+"""Its clock (`clock.c`, `clock.h`) is the store's, too."""

@@ -1,0 +1,157 @@
+"""An object store that is read one-sidedly, in C over UCX (`store.c` says how it is called), and what runs it.
+
+A `Server` holds objects `object-000000000`, ... whose contents are a function of key and version; a `Reader` measures
+GETs of them and compares every byte with what it must be.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from experiments.rdma import fabric
+from experiments.systems import ucx
+
+FOLDER = Path(__file__).parent
+BOUND_SERIES = ("cached", "get", "checksum", "memcpy")  # what path "bound" measures in turn, in one process
+# Objects that a reader draws, and has to find one by one before it measures: fewer where that takes long.
+TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
+FEW_TARGETS = 1 << 11
+HEADROOM_S = 40  # what a reader may take beyond its measuring time: starting, and learning where the objects are
+
+
+class WrongObjects(RuntimeError):
+    """A reader got something else than one whole version of the object that it asked for."""
+
+
+def build(output, extra_flags=()):
+    """Compile the store to one program and return `output`."""
+    shared = Path(fabric.__file__).parent
+    return ucx.build(FOLDER, output, ["-I", str(shared), str(shared / "clock.c"), *extra_flags])
+
+
+class Server:
+    """The server of one trial, as a context manager. It holds `preload` objects of `size_bytes`, has an index for
+    `capacity` of them, and room for `heap_mib` (by default for those that it holds). `waiting` is "poll" or "sleep".
+
+    `address` is where readers connect to; `ready` what it told of itself: objects, index_bytes, heap_bytes, pid."""
+
+    def __init__(self, host, binary, transport, size_bytes, preload=0, capacity=0, heap_mib=0, waiting="poll", fault="none",
+                 cpu=None):  # fmt: skip
+        self._host, self.transport = host, transport
+        self._argv = [
+            host.provide(binary), "serve", "--listen", host.address, "--cpu", host.cpus[0] if cpu is None else cpu,
+            "--size", size_bytes, "--preload", preload, "--capacity", capacity, "--heap-mib", heap_mib,
+            "--waiting", waiting, "--fault", fault,
+        ]  # fmt: skip
+        self.process = self.address = self.ready = None
+
+    def __enter__(self):
+        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self.transport))
+        try:
+            self.ready = json.loads(self.process.read_line(60))
+        except BaseException:
+            self.process.stop()
+            raise
+        address = self._host.address
+        self.address = f"[{address}]:{self.ready['port']}" if ":" in address else f"{address}:{self.ready['port']}"
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def signal(self, name):
+        """Send the server a signal, by name."""
+        self._host.run(["kill", f"-{name}", self.ready["pid"]])
+
+
+class Reader:
+    """Measures GETs from `host`; a context manager around a process that has begun when it is entered.
+
+    `path` is one of the program's; `writer` "none", "same-size" or "resize": whether the server writes at full speed to
+    the objects that are read; with `keep` false no sample is kept."""
+
+    def __init__(self, host, server, binary, path, size_bytes, objects, iterations, warmup=0, outstanding=1,
+                 max_seconds=10.0, validate=True, writer="none", lease_s=2.0, seed=1, cpu=None, keep=True):  # fmt: skip
+        self._host, self._server, self._limit = host, server, max_seconds
+        self._validate, self._path, self._keep = validate, path, keep
+        self._samples = host.scratch() / "samples.f64"
+        self._argv = [
+            host.provide(binary), "measure", "--connect", server.address, "--path", path, "--size", size_bytes,
+            "--objects", objects, "--iterations", iterations, "--warmup", warmup, "--outstanding", outstanding,
+            "--max-seconds", max_seconds, "--validate", "yes" if validate else "no", "--writer", writer,
+            "--lease", lease_s, "--seed", seed, "--targets", TARGETS.get(server.transport, FEW_TARGETS),
+            "--cpu", host.cpus[-1] if cpu is None else cpu,
+            *(["--samples", self._samples] if keep else []),
+        ]  # fmt: skip
+        self.process = None
+
+    def __enter__(self):
+        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self._server.transport))
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+    def wait_until_measuring(self):
+        self.process.read_line(HEADROOM_S)
+
+    def result(self):
+        """Wait for the end and return what the program printed, plus `samples_us` (all, in order; of path "bound" a dict
+        by series), `transport_used` and `protocol_used`. Raises `WrongObjects`, `ucx.TransportMismatch` or
+        `ucx.EvidenceMismatch` when the trial is not what it should be."""
+        status = self.process.wait(2 * self._limit + HEADROOM_S)
+        if status != 0:
+            raise RuntimeError(f"a reader failed: {self.process.stderr_text().strip()[-500:]}")
+        result = json.loads(self.process.stdout_text().splitlines()[-1])
+        if self._keep:
+            result["samples_us"] = self._collect()
+        name_transport(result, self._server.transport)
+        check(result, self._validate)
+        return result
+
+    def _collect(self):
+        suffixes = [f".{name}" for name in BOUND_SERIES] if self._path == "bound" else [""]
+        series = {}
+        for suffix in suffixes:
+            path = Path(f"{self._samples}{suffix}")
+            self._host.get(path, path)
+            series[suffix[1:]] = np.fromfile(path, dtype="<f8") / 1e3
+        return series if self._path == "bound" else series[""]
+
+
+def measure(host, server, binary, path, size_bytes, objects, iterations, **more):
+    """Run one reader to its end and return its result; see `Reader`."""
+    with Reader(host, server, binary, path, size_bytes, objects, iterations, **more) as reader:
+        return reader.result()
+
+
+def name_transport(result, transport):
+    """Add what carried the reads, and raise `ucx.TransportMismatch` when it is not what was asked for."""
+    if result["way"] in ("ucp_rkey_ptr", "nothing"):
+        mapped = result["way"] == "ucp_rkey_ptr"
+        result["transport_used"] = transport if mapped else "none"
+        result["protocol_used"] = "loads from mapped memory (ucp_rkey_ptr)" if mapped else "none"
+        return
+    result["transport_used"], result["protocol_used"] = ucx.parse_protocol(result["protocol"])
+    if any(name not in ucx.TRANSPORTS[transport].names for name in result["transport_used"].split("+")):
+        raise ucx.TransportMismatch(
+            f"asked for {transport}, but UCX carries {result['path']} of {result['size_bytes']} B over "
+            f'{result["transport_used"]} ("{result["protocol_used"]}")'
+        )
+
+
+def check(result, validated=True):
+    """Raise unless every read is accounted for: each was right, or, unvalidated, seen to be torn."""
+    done = result["iterations_done"] * (3 if result["path"] == "bound" else 1)
+    if result["right"] + result["torn"] + result["stale"] != done or done == 0:
+        counted = f"{result['right']} right, {result['torn']} torn and {result['stale']} stale"
+        raise ucx.EvidenceMismatch(f"{done} GETs, but {counted}")
+    if validated and result["torn"] + result["stale"]:
+        raise WrongObjects(f"of {done} objects {result['torn']} were torn, {result['stale']} older than one read before")
+    if result["path"] == "message" and result["server_requests"] < result["messages"]:
+        raise ucx.EvidenceMismatch(
+            f"{result['messages']} requests were sent, and the server answered {result['server_requests']}"
+        )
+    if result["server_failed_writes"]:
+        raise ucx.EvidenceMismatch(f"{result['server_failed_writes']} writes failed; give the server more heap_mib")

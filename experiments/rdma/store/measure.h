@@ -1,0 +1,6 @@
+/* The measuring loop and the shell. */
+#pragma once
+#include "options.h"
+
+void measure(const struct options *options);
+void shell(const struct options *options);

@@ -1,0 +1,129 @@
+"""What does one-sidedness buy when the server's CPU is busy, or stopped?"""
+
+import time
+from importlib.metadata import version
+
+from benchpaper.hosts import probe
+from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from experiments.rdma import store
+
+KIB = 1024
+OBJECTS = 16384  # of 4 KiB: 64 MiB
+LEAD_S = 0.05  # from the reader's first GET to the stop
+PATHS = {"cached": "cached", "ucp_get": "get", "message": "message", "message-sleeping": "message"}
+
+experiment = Experiment(
+    title="GETs from a server that stalls",
+    question="What does one-sidedness buy when the server's CPU is busy, or stopped?",
+    factors=[
+        Factor("path", list(PATHS), meaning="as in rdma/object_get"),
+        Factor("fabric", ["posix", "cma", "tcp", "rc"]),
+        Factor(
+            "server", ["free", "busy", "stopped"],
+            meaning="its CPU is its own; shared with a process that computes; or it is stopped for a while (SIGSTOP)",
+        ),
+    ],
+    metrics=[
+        Metric("latency_us", unit="µs", better="lower", kept="all samples", meaning="a whole GET of 4 KiB"),
+        Metric("longest_ms", unit="ms", better="lower", meaning="the longest GET of the trial"),
+        Metric("gets_per_s", unit="1/s", better="higher", meaning="over the whole trial, stalls included"),
+        Metric("stopped_ms", unit="ms", better="neither", optional=True, meaning="how long the server stood still"),
+        Metric(
+            "stall_share", unit="1", better="lower", optional=True,
+            meaning="the longest GET over the time that the server stood still; 1: reading stood still as well",
+        ),
+    ],
+    evidence=[
+        Evidence("transport_used", "what carried the reads"),
+        Evidence("protocol_used", "how, in UCX's words or ours"),
+    ],
+    roles=("server", "client"),
+    twin=dict(path="message", fabric="posix", server="stopped"),
+    timeout_s=60,
+    scales=dict(
+        smoke=Scale(
+            blocks=2, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+        ),
+        quick=Scale(
+            blocks=5, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+        ),
+        full=Scale(blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
+    ),
+)  # fmt: skip
+
+NEEDS = {"posix": ["shm"], "cma": ["cma"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
+
+
+@experiment.valid
+def valid(cell):
+    if cell.path == "message-sleeping":
+        return cell.fabric == "posix"
+    if cell.fabric == "tcp":
+        return cell.path in ("cached", "message")
+    return cell.fabric != "cma" or cell.path == "cached"
+
+
+@experiment.needs
+def needs(cell):
+    return ["cc", *NEEDS[cell.fabric]]
+
+
+@experiment.uses
+def tools():
+    return {"ucx": version("libucx-cu12"), "cc": probe.compiler_version()}
+
+
+@experiment.build
+def build(folder):
+    store.build(folder / "store")
+
+
+@experiment.trial
+def trial(cell, site):
+    program, seconds = site.programs / "store", site.counts.milliseconds / 1e3
+    needed = cell.path not in ("cached", "message-sleeping") or cell.fabric == "tcp"
+    with store.Server(
+        site.server, program, cell.fabric, 4 * KIB, preload=OBJECTS, waiting="poll" if needed else "sleep"
+    ) as server:  # fmt: skip
+        reader = store.Reader(
+            site.client, server, program, PATHS[cell.path], 4 * KIB, OBJECTS, iterations=5_000_000, warmup=100,
+            max_seconds=seconds, lease_s=10, seed=site.seed % 2**32,
+        )  # fmt: skip
+        if cell.server == "busy":
+            spin = [site.server.provide(program), "spin", "--cpu", site.server.cpus[0], "--max-seconds", 60]
+            with site.server.start(spin), reader:
+                found, stopped = reader.result(), None
+        elif cell.server == "stopped":
+            with reader:
+                stopped = stop_meanwhile(server, reader, site.counts.stop_ms / 1e3)
+                found = reader.result()
+        else:
+            with reader:
+                found, stopped = reader.result(), None
+    yield observation(found, stopped)
+
+
+def stop_meanwhile(server, reader, seconds):
+    """Stop the server for a while in the midst of reading; return for how long it was."""
+    reader.wait_until_measuring()
+    time.sleep(LEAD_S)
+    server.signal("STOP")
+    began = time.monotonic()
+    time.sleep(seconds)
+    ended = time.monotonic()
+    still_reading = reader.process.poll() is None
+    server.signal("CONT")
+    if not still_reading:
+        raise RuntimeError("the reader ended before the stop did; measure for longer (milliseconds, stop_ms)")
+    return ended - began
+
+
+def observation(found, stopped):
+    longest = float(found["samples_us"].max()) / 1e3
+    return {
+        "latency_us": found["samples_us"], "longest_ms": longest,
+        "gets_per_s": found["iterations_done"] / found["elapsed_s"],
+        "stopped_ms": None if stopped is None else 1e3 * stopped,
+        "stall_share": None if stopped is None else longest / (1e3 * stopped),
+        "transport_used": found["transport_used"], "protocol_used": found["protocol_used"],
+    }  # fmt: skip
