@@ -7,6 +7,7 @@ of the stall.
 """
 
 import json
+import os
 import resource
 import sys
 import time
@@ -17,16 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.systems.s3 import Endpoint
-from experiments.workloads import tier0
+from experiments.workloads import memory_group, tier0
 
 
 class WrongBytes(Exception):
     """A sample that is not what the data set holds."""
-
-
-def sample(seed, number, size):
-    """Return the bytes of a sample: the same for the same seed and number."""
-    return np.random.default_rng([seed, number]).bytes(size)
 
 
 def main(path):
@@ -112,14 +108,27 @@ class FromS3(_Source):
 
 
 class FromFiles(_Source):
-    """Each sample is a file in a mounted folder."""
+    """Each sample is a file in a mounted folder. Unless the kernel's page cache is what is measured (`page_cache`), it is
+    told to forget each file once it is read: else it would answer instead of the cache behind it."""
 
     def __init__(self, asked):
         super().__init__(asked)
-        self._folder = Path(asked["folder"])
+        self._folder, self._page_cache = Path(asked["folder"]), asked.get("page_cache")
+        if self._page_cache:
+            memory_group.confine(self._page_cache["group"], self._page_cache["keep_bytes"])
 
     def read(self, key):
-        return (self._folder / key).read_bytes()
+        with open(self._folder / key, "rb", buffering=0) as file:
+            content = file.readall()
+            if not self._page_cache:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return content
+
+    def stats(self):
+        """Return how much of the data set the kernel keeps."""
+        if not self._page_cache:
+            return {}
+        return {"kept_bytes": sum(memory_group.resident(path) for path in self._folder.glob("sample-*"))}
 
 
 class BesideMemcached(FromS3):

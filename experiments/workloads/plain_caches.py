@@ -75,3 +75,32 @@ def belady_min(ids, size):
         next_of[one] = coming[place]
         heapq.heappush(farthest, (-coming[place], one))
     return hits
+
+
+def random_in_batches(ids, size, seed, low=0.95):
+    """JuiceFS's block cache while its clock of whole seconds cannot tell two blocks apart: once more than `size` are
+    held, it evicts at random down to `low` of that."""
+    draw, slots, held, hits = random.Random(seed).random, [], set(), []
+    for one in ids:
+        hit = one in held
+        hits.append(hit)
+        if hit:
+            continue
+        slots.append(one)
+        held.add(one)
+        if len(slots) > size:
+            while len(slots) > max(1, int(low * size)):
+                place = int(draw() * len(slots))
+                slots[place], slots[-1] = slots[-1], slots[place]
+                held.remove(slots.pop())
+    return hits
+
+
+def never_replace(ids, size):
+    """Keep the first that come, for good: what the reference tier does."""
+    held, hits = set(), []
+    for one in ids:
+        hits.append(one in held)
+        if len(held) < size:
+            held.add(one)
+    return hits
