@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.systems.s3 import Endpoint
-from experiments.workloads import memory_group, tier0
+from experiments.workloads import page_residency, tier0
 
 
 class WrongBytes(Exception):
@@ -115,7 +115,7 @@ class FromFiles(_Source):
         super().__init__(asked)
         self._folder, self._page_cache = Path(asked["folder"]), asked.get("page_cache")
         if self._page_cache:
-            memory_group.confine(self._page_cache["group"], self._page_cache["keep_bytes"])
+            page_residency.join(self._page_cache["group"])
 
     def read(self, key):
         with open(self._folder / key, "rb", buffering=0) as file:
@@ -128,7 +128,7 @@ class FromFiles(_Source):
         """Return how much of the data set the kernel keeps."""
         if not self._page_cache:
             return {}
-        return {"kept_bytes": sum(memory_group.resident(path) for path in self._folder.glob("sample-*"))}
+        return {"kept_bytes": sum(page_residency.resident(path) for path in self._folder.glob("sample-*"))}
 
 
 class BesideMemcached(FromS3):

@@ -18,7 +18,7 @@ DEPTHS = [0, 1, 4, 16, 64]
 SETTINGS = {
     "latency": dict(delay_ms=10, mbit=1000, compute_ms=20, share=0.0),
     "bandwidth": dict(delay_ms=2, mbit=100, compute_ms=10, share=0.0),
-    "compute": dict(delay_ms=2, mbit=1000, compute_ms=100, share=0.0),
+    "compute": dict(delay_ms=2, mbit=1000, compute_ms=40, share=0.0),
     "cache": dict(delay_ms=2, mbit=100, compute_ms=20, share=0.5),
 }
 
@@ -29,7 +29,7 @@ experiment = Experiment(
         Factor("depth", DEPTHS, meaning="samples fetched ahead"),
         Factor("delay_ms", [2, 10], unit="ms", meaning="each way, by a proxy before the origin"),
         Factor("mbit", [100, 1000], unit="Mbit/s", meaning="the origin's link, shaped by tbf"),
-        Factor("compute_ms", [10, 20, 100], unit="ms", meaning="computing per step of 8 samples of 64 KiB"),
+        Factor("compute_ms", [10, 20, 40], unit="ms", meaning="computing per step of 8 samples of 64 KiB"),
         Factor("share", [0.0, 0.5], meaning="the tier's memory as a share of the samples, what is fetched ahead included"),
     ],
     metrics=[
@@ -46,9 +46,9 @@ experiment = Experiment(
     twin=dict(depth=4, delay_ms=2, mbit=100, compute_ms=10, share=0.0),
     timeout_s=60,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=2, disk_mb=20, depth=[4, 64], counts=dict(epochs=2)),
-        quick=Scale(blocks=5, trial_seconds=2, disk_mb=20, depth=[4, 64], mbit=[100], counts=dict(epochs=2)),
-        full=Scale(blocks=6, trial_seconds=2.5, disk_mb=20, counts=dict(epochs=3)),
+        smoke=Scale(blocks=2, trial_seconds=1.2, disk_mb=20, depth=[4, 64], mbit=[100], counts=dict(epochs=2)),
+        quick=Scale(blocks=5, trial_seconds=1.2, disk_mb=20, depth=[4, 16, 64], mbit=[100], counts=dict(epochs=2)),
+        full=Scale(blocks=6, trial_seconds=1.5, disk_mb=20, counts=dict(epochs=3)),
     ),
 )  # fmt: skip
 
