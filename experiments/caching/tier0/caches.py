@@ -96,8 +96,9 @@ def juicefs_cache(cell, site, endpoint, data):
         with volume.mount(cache_size_mb=size_mb, prefetch=0) as mount:
 
             def told(report):
-                # It counts 4 KiB beside each block.
-                return int(mount.stats()["juicefs_blockcache_hits"]), int(size_mb * MIB / (data.size + 4096))
+                # It counts 4 KiB beside each block. It evicts in the background, so that it may hold more for a while.
+                stats, room = mount.stats(), int(size_mb * MIB / (data.size + 4096))
+                return int(stats["juicefs_blockcache_hits"]), max(room, int(stats["juicefs_blockcache_blocks"]))
 
             asked = {"source": "files", "folder": str(mount.path)}
             yield Setting(asked, told, mount.process)
