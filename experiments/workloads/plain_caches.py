@@ -104,3 +104,22 @@ def never_replace(ids, size):
         if len(held) < size:
             held.add(one)
     return hits
+
+
+def two_lists(ids, size):
+    """The core of Linux's classic page cache: what is read again while it is on the inactive list moves to the active
+    one, which holds at most half; eviction takes the oldest inactive one. Refaults are treated like any miss."""
+    inactive, active, hits = OrderedDict(), OrderedDict(), []
+    for one in ids:
+        hits.append(one in inactive or one in active)
+        if one in active:
+            continue
+        if inactive.pop(one, hits) is None:
+            active[one] = None
+        else:
+            inactive[one] = None
+        while len(inactive) + len(active) > size:
+            while len(active) > len(inactive):
+                inactive[active.popitem(last=False)[0]] = None
+            inactive.popitem(last=False)
+    return hits
