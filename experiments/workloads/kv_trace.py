@@ -15,7 +15,7 @@ import numpy as np
 from benchpaper.hosts.probe import capability
 
 VARIABLE = "BENCHPAPER_KV_TRACE"
-SHA256 = "b8cbb061a86205d729d91cdc2981f43c9e0d99209dce588d3af5f7934408b9df"
+SHA256 = "b8cbb061a85206d729d91cdc2981f43c9e0d99209dce588d3af5f7934408b9df"
 
 
 def path():
