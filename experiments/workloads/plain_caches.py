@@ -77,22 +77,22 @@ def belady_min(ids, size):
     return hits
 
 
-def random_in_batches(ids, size, seed, low=0.95):
-    """JuiceFS's block cache while its clock of whole seconds cannot tell two blocks apart: once more than `size` are
-    held, it evicts at random down to `low` of that."""
-    draw, slots, held, hits = random.Random(seed).random, [], set(), []
-    for one in ids:
-        hit = one in held
+def older_of_two(ids, size, seed):
+    """Evict, of two objects drawn at random, the one that was requested less recently: JuiceFS's "2-random"."""
+    draw, slots, last, hits = random.Random(seed).random, [], {}, []
+    for now, one in enumerate(ids):
+        hit = one in last
         hits.append(hit)
+        last[one] = now
         if hit:
             continue
         slots.append(one)
-        held.add(one)
         if len(slots) > size:
-            while len(slots) > max(1, int(low * size)):
-                place = int(draw() * len(slots))
-                slots[place], slots[-1] = slots[-1], slots[place]
-                held.remove(slots.pop())
+            pair = [int(draw() * len(slots)) for _ in range(2)]
+            place = min(pair, key=lambda place: last[slots[place]])
+            del last[slots[place]]
+            slots[place] = slots[-1]
+            slots.pop()
     return hits
 
 
