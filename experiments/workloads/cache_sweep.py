@@ -35,14 +35,13 @@ def jobs(requests):
 
 
 def done(folder):
-    """Return the finished simulations; a line that an interruption cut short is none."""
-    finished = set()
-    path = folder / "done.jsonl"
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            one = json.loads(line)
-        except ValueError:
-            continue
+    """Return the finished simulations, and take away a line that an interruption cut short."""
+    path, finished, whole = folder / "done.jsonl", set(), 0
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+        if not line.endswith(b"\n"):
+            os.truncate(path, whole)
+            break
+        one, whole = json.loads(line), whole + len(line)
         finished.add((one["trace"], one["asked"], one["share"], one["policy"]))
     return finished
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from benchpaper.hosts import probe
-from experiments.workloads import access_traces, cache_simulation, cache_theory, kv_trace, plain_caches, trace_files
+from experiments.workloads import (
+    access_traces, cache_simulation, cache_sweep, cache_theory, kv_trace, plain_caches, trace_files,
+)  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
 PLAIN = {"belady": plain_caches.belady_min, "lru": plain_caches.lru, "fifo": plain_caches.fifo}
@@ -199,3 +201,36 @@ def test_the_kv_trace_is_told_by_its_digest(tmp_path, monkeypatch):
     monkeypatch.setenv(kv_trace.VARIABLE, str(tmp_path / "absent"))
     assert check() == (False, "BENCHPAPER_KV_TRACE: No such file or directory")
     assert kv_trace.blocks(wrong).tolist() == [1, 2, 1, 3]
+
+
+def test_plain_models_of_real_caches_by_known_answers():
+    order = [1, 2, 3, 4, 5, 1, 2, 6]
+    assert plain_caches.never_replace(order, 2) == [False] * 5 + [True, True, False]
+    # 1 and 2 are read again while inactive, so they are active when 3, 4 and 5 come and go.
+    assert plain_caches.two_lists([1, 2, 1, 2, 3, 4, 5, 6, 2], 4) == [False, False, True, True, False, False, False, False, True]
+    shuffles = access_traces.make("uniform", 1000, 20_000, 3)
+    ratios = [
+        sum(hits[1000:]) / 19_000
+        for hits in (
+            plain_caches.lru(shuffles.ids.tolist(), 500), plain_caches.older_of_two(shuffles.ids.tolist(), 500, 1),
+            plain_caches.uniform_random(shuffles.ids.tolist(), 500, 1),
+        )
+    ]  # fmt: skip
+    assert ratios[0] < ratios[1] < ratios[2]
+
+
+def test_the_long_sweep_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cache_sweep, "ITEMS", 200)
+    monkeypatch.setattr(cache_sweep, "TRACES", ["uniform"])
+    monkeypatch.setattr(cache_sweep, "SHARES", (0.5,))
+    monkeypatch.setattr(cache_sweep, "FEW", ("lrb",))
+    monkeypatch.setattr(cache_simulation, "NAMES", ("lru", "fifo", "belady", "lrb"))
+    cache_sweep.run(tmp_path, 4_000)
+    path = tmp_path / "done.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    assert len(lines) == 4 and cache_sweep.done(tmp_path) == set(cache_sweep.jobs(4_000))
+    path.write_text("".join(lines[:2]) + lines[2][:20])  # killed in the middle of a line
+    cache_sweep.plan(tmp_path, 4_000)
+    assert "2 of 4 simulations left" in capsys.readouterr().out
+    cache_sweep.run(tmp_path, 4_000)
+    assert cache_sweep.done(tmp_path) == set(cache_sweep.jobs(4_000)) and [file.name for file in tmp_path.iterdir()] == ["done.jsonl"]

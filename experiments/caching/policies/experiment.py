@@ -7,7 +7,7 @@ from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.workloads import access_traces, cache_simulation, kv_trace
 
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-COMPARED = (0.1, 0.5)  # where all policies run on all traces
+COMPARED, ALL_AT = (0.1, 0.5), 0.5  # where policies run on all traces; the slow ones too, and the usual ones in full
 THEORY = ("belady", "lru", "fifo", "random", "uniform_random")  # at the other shares of uniform shuffles
 USUAL = (*THEORY, "clock", "sieve", "s3_fifo", "arc", "w_tinylfu")  # with all requests
 SLOW = ("belady_size", "hyperbolic", "cacheus", "three_l_cache")  # 0.4 to 3 µs a request
@@ -90,9 +90,12 @@ def trial(cell, site):
 
 def requests(cell, counts):
     """Return {policy: how many requests it gets} in a cell."""
-    chosen = cache_simulation.NAMES if cell.share in COMPARED else THEORY
+    if cell.share not in COMPARED:
+        return dict.fromkeys(THEORY, counts.usual)
+    if cell.share != ALL_AT:
+        return {p: counts.usual if p in THEORY else counts.others for p in cache_simulation.NAMES if p not in SLOW + SLOWEST}
     few = {**dict.fromkeys(SLOW, counts.slow), **dict.fromkeys(SLOWEST, counts.slowest)}
-    return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in chosen}
+    return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in cache_simulation.NAMES}
 
 
 def check(cell, found, asked):

@@ -12,7 +12,7 @@ from experiments.systems import rclone, shaped
 from experiments.workloads import epoch_reader, tier0  # noqa: F401 - run on the host; named so that they are digested
 
 SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
-DEPTHS = [0, 1, 4, 16, 64]
+DEPTHS = [0, 4, 16, 64]
 # What an origin and a training step are like: one-way delay (ms), bandwidth (Mbit/s), computing per step (ms), and the
 # tier's room as a share of the samples, which fetching ahead takes from.
 SETTINGS = {
@@ -48,7 +48,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.2, disk_mb=20, depth=[4, 64], mbit=[100], counts=dict(epochs=2)),
         quick=Scale(blocks=5, trial_seconds=1.2, disk_mb=20, depth=[4, 16, 64], mbit=[100], counts=dict(epochs=2)),
-        full=Scale(blocks=6, trial_seconds=1.5, disk_mb=20, counts=dict(epochs=3)),
+        full=Scale(blocks=5, trial_seconds=1.3, disk_mb=20, counts=dict(epochs=2)),
     ),
 )  # fmt: skip
 

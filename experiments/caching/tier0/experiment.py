@@ -50,7 +50,7 @@ experiment = Experiment(
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=100, share=[0.0, 0.5],
                     counts=dict(samples=256, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1)),
         full=Scale(blocks=10, trial_seconds=2, disk_mb=200,
-                   counts=dict(samples=512, sample_bytes=64 << 10, epochs=4, batch=8, compute_ms=1)),
+                   counts=dict(samples=512, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1)),
     ),
 )  # fmt: skip
 
