@@ -14,8 +14,8 @@ from pathlib import Path
 SECRET_NAME = re.compile(r"(secret|token|passw|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)", re.I)
 # Folders that are the same on every machine say nothing about this one.
 PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/etc")
-# Where a path may begin: not within a word, a relative path or a URL, but after -I and file://.
-BEGIN = r"(?:(?<![\w.$/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://))"
+# Where a path may begin: not within a word, a relative path or a URL, but after -I, file:// and sqlite3://.
+BEGIN = r"(?:(?<![\w.$/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://)|(?<=sqlite3://))"
 PATH_IN_TEXT = re.compile(BEGIN + r"/[^\s:'\"|,;()<>\[\]{}=]+")
 URL_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
 SECRET_IN_TEXT = re.compile(

@@ -131,7 +131,7 @@ def test_a_path_is_shown_by_the_folder_it_lies_in(redactor, path, shown):
 
 
 @pytest.mark.parametrize("path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")])
-@pytest.mark.parametrize("frame", ["open {} failed", "'{}': not found", "{}:3: error", "x={}", "({}), [{}]", "-I{} -L{}", "file://{}", "{}, twice {}"])
+@pytest.mark.parametrize("frame", ["open {} failed", "'{}': not found", "{}:3: error", "x={}", "({}), [{}]", "-I{} -L{}", "file://{}", "sqlite3://{}", "{}, twice {}"])
 def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, path, shown):
     if path.startswith("relative"):
         shown = path

