@@ -154,10 +154,11 @@ static int number(token t, int64_t *out)
 {
     int negative = t.length && t.at[0] == '-';
     int64_t value = 0;
-    if (t.length - negative > 18) return 0;
+    if (t.length - negative > 19) return 0;
     for (int32_t i = negative; i < t.length; i++) {
-        if (t.at[i] < '0' || t.at[i] > '9') return 0;
-        value = 10 * value + (t.at[i] - '0');
+        int digit = t.at[i] - '0';
+        if (digit < 0 || digit > 9 || value > (NEVER - 1 - digit) / 10) return 0;
+        value = 10 * value + digit;
     }
     *out = negative ? -value : value;
     return t.length > negative;

@@ -28,7 +28,7 @@ def find(operations, proof, seconds):
     start = _start(operations, proof, deadline)
     if not start:
         return Witness([], False)
-    kept, irreducible = _reduce(start, deadline)
+    kept, irreducible = _reduce(operations, start, deadline)
     return Witness([op.place for op in sorted(kept, key=lambda op: (op.invoked, op.completed))], irreducible)
 
 
@@ -92,10 +92,15 @@ def fair(operations, kept):
 def _omissible(left_out, kept):
     if left_out.kind not in (WRITE, CAS):
         return True
+    written = {op.written for op in kept if op.kind in (WRITE, CAS)}
     ends = min((op.completed for op in kept if op.kind in (WRITE, CAS) and op.invoked > left_out.completed), default=NEVER)
     for op in kept:
-        matters = op.value != left_out.written if op.kind == FAILED_CAS else op.kind in (READ, CAS) and op.value == left_out.written
-        if matters and op.completed >= left_out.invoked and not (ends < op.invoked):
+        same = op.kind in (READ, CAS) and op.value == left_out.written
+        if same and op.value not in written:
+            return False  # what an operation saw stays with it, else the reason could not be read from what is kept
+        if not same and not (op.kind == FAILED_CAS and op.value != left_out.written):
+            continue
+        if op.completed >= left_out.invoked and not ends < op.invoked:
             return False
     return True
 
@@ -105,9 +110,10 @@ def _violated(operations, deadline):
     return left > 0 and search(operations, 0, Bounds(left, 20_000))[0] == VIOLATION
 
 
-def _reduce(kept, deadline):
+def _reduce(operations, kept, deadline):
     """Leave out what can be left out: halves, quarters, and at last single operations. Returns (kept, irreducible)."""
     kept = sorted(kept, key=lambda op: op.invoked)
+    writes = [op for op in operations if op.kind in (WRITE, CAS)]
     size = max(1, len(kept) // 2)
     while True:
         changed, at = False, 0
@@ -115,7 +121,7 @@ def _reduce(kept, deadline):
             if time.monotonic() > deadline:
                 return kept, False
             less = kept[:at] + kept[at + size :]
-            if all(_omissible(op, less) for op in kept[at : at + size]) and _violated(less, deadline):
+            if _violated(less, deadline) and fair(writes, less):
                 kept, changed = less, True
             else:
                 at += size
