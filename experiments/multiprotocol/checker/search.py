@@ -11,7 +11,8 @@ only when one must be, at its completion. A configuration is the value held, wha
 - values that no operation will see any more are one value;
 - a configuration that holds the same value as another, owes no less and can use no more, is dropped.
 
-Deciding this is NP-complete in general (Gibbons and Korach), so there is a bound, and UNKNOWN is an answer.
+A first pass keeps only a few configurations at a time. When it comes to the end the history is linearizable; else
+the complete one decides. Deciding this is NP-complete in general (Gibbons and Korach), so there is a bound, and UNKNOWN is an answer.
 """
 
 import time
@@ -22,6 +23,7 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 
 LINEARIZABLE, VIOLATION, UNKNOWN = "linearizable", "not linearizable", "unknown"
 COMPARED = 64  # configurations that a new one is compared with
+BEAM = 64  # configurations kept in the first, incomplete pass
 UNSEEN = object()  # any value that no operation will see any more
 
 
@@ -56,16 +58,20 @@ class OutOfBounds(Exception):
 
 def search(operations, initial, bounds=Bounds()):
     """Return (LINEARIZABLE | VIOLATION | UNKNOWN, index of the operation at whose completion nothing is left)."""
-    run = _Search(operations, initial, time.monotonic() + bounds.seconds, bounds.configurations)
+    deadline = time.monotonic() + bounds.seconds
     try:
-        failed = run.run()
+        quick = _Search(operations, initial, deadline, bounds.configurations, beam=BEAM)
+        failed = quick.run()
+        if failed is not None and quick.cut:
+            failed = _Search(operations, initial, deadline, bounds.configurations).run()
     except OutOfBounds:
         return UNKNOWN, None
     return (LINEARIZABLE, None) if failed is None else (VIOLATION, failed)
 
 
 class _Search:
-    def __init__(self, operations, initial, deadline, most):
+    def __init__(self, operations, initial, deadline, most, beam=None):
+        self._beam, self.cut = beam, False
         self._ops, self._deadline, self._most = operations, deadline, most
         self._observers = Counter(op.value for op in operations if op.kind != WRITE)
         self._failing_left = sum(op.kind == FAILED_CAS for op in operations)
@@ -128,9 +134,15 @@ class _Search:
                     if following[1] & bit or (last_chance and following[2] & bit):
                         todo.append(following)
             self._watch(len(seen))
+            if self._beam and len(seen) > 20 * self._beam:
+                self.cut = True
+                break
         self._close(op, bit)
         done = {(self._seen(value), owed, usable & ~bit) for value, owed, usable in seen if not owed & bit}
         self._configurations = _undominated(done)
+        if self._beam and len(self._configurations) > self._beam:
+            self.cut = True
+            self._configurations = set(sorted(self._configurations, key=_burden)[: self._beam])
 
     def _close(self, op, bit):
         del self._op_of[bit]
@@ -183,12 +195,17 @@ class _Search:
             raise OutOfBounds
 
 
+def _burden(configuration):
+    """The less is owed and the more can be used, the more can still come of it."""
+    return configuration[1].bit_count() - configuration[2].bit_count()
+
+
 def _undominated(configurations):
     """Return the configurations without those that another one makes superfluous."""
     if len(configurations) < 2:
         return configurations
     kept = {}
-    for value, owed, usable in sorted(configurations, key=lambda c: c[1].bit_count() - c[2].bit_count()):
+    for value, owed, usable in sorted(configurations, key=_burden):
         others = kept.setdefault(value, [])
         if not any(o & owed == o and u & usable == usable for o, u in others[:COMPARED]):
             others.append((owed, usable))
