@@ -5,6 +5,7 @@ makes its own. A missing name reads as None; every other trouble raises.
 """
 
 import os
+import time
 import urllib.error
 import urllib.request
 from datetime import timedelta
@@ -63,7 +64,11 @@ class Folder:
         os.rename(self._root / old, self._root / new)
 
     def names(self, folder):
-        return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
+        """Return the names in a folder, with the folder's; none where there is no folder (any more)."""
+        try:
+            return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
+        except FileNotFoundError:
+            return set()
 
     def stat(self, name):
         """Return (size, time of change in seconds), or None."""
@@ -86,64 +91,85 @@ class Folder:
 
 
 class Nfs:
-    """Files of an NFS export, through a client in user space without any cache."""
+    """Files of an NFS export, through a client in user space without any cache. "Try again later" (NFS4ERR_DELAY)
+    and "stale file handle" (the name now stands for another file) are tried again, as every client has to."""
 
-    def __init__(self, kind, address, port, version, prefix=""):
-        self._client = nfs.client(address, port, version, timeout=TIMEOUT_S)
-        self._prefix = prefix
-
-    def _missing(self):
+    def __init__(self, kind, address, port, version):
         import nfs_rs
 
-        return nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError
+        self._client = nfs.client(address, port, version, timeout=TIMEOUT_S)
+        self._missing = (nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError)
+        self._later = (nfs_rs.NfsRetryableError, nfs_rs.NfsStateLostError)
+        self._close_failed = nfs_rs.NfsFileCloseError
+
+    def _retrying(self, act, *arguments):
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return act(*arguments)
+            except self._later:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.002)
 
     def read(self, name):
-        import nfs_rs
+        return self._retrying(self._read, name)
 
+    def _read(self, name):
         try:
-            file = self._client.open(self._prefix + name, "rb")
-        except self._missing():
+            file = self._client.open(name, "rb")
+        except self._missing:
             return None
         try:
             return file.read()
         finally:
             try:
                 file.close()
-            except nfs_rs.NfsFileCloseError:  # the file was replaced or deleted since; what was read was read
+            except self._close_failed:  # the file was replaced or deleted since; what was read was read
                 pass
 
     def write(self, name, data):
-        nfs.write(self._client, self._prefix + name, data)
+        self._retrying(nfs.write, self._client, name, data)
 
     def append(self, name, data):
-        self.write_at(name, self.stat(name)[0], data)  # NFS knows no append: a client writes at the end that it sees
+        found = self.stat(name)  # NFS knows no append: a client writes at the end that it sees
+        if found is None:
+            raise FileNotFoundError(name)
+        self.write_at(name, found[0], data)
 
     def write_at(self, name, offset, data):
-        with self._client.open(self._prefix + name, "r+b") as file:
+        self._retrying(self._write_at, name, offset, data)
+
+    def _write_at(self, name, offset, data):
+        with self._client.open(name, "r+b") as file:
             file.seek(offset)
             file.write(data)
 
     def delete(self, name):
-        self._client.remove(self._prefix + name)
+        self._retrying(self._client.remove, name)
 
     def rename(self, old, new):
-        self._client.rename(self._prefix + old, self._prefix + new)
+        self._retrying(self._client.rename, old, new)
 
     def names(self, folder):
-        return {f"{folder}/{name}" for name in self._client.listdir(self._prefix + folder) if name not in (".", "..")}
+        try:
+            found = self._retrying(self._client.listdir, folder)
+        except self._missing:
+            return set()
+        return {f"{folder}/{name}" for name in found if name not in (".", "..")}
 
     def stat(self, name):
         try:
-            found = self._client.stat(self._prefix + name)
-        except self._missing():
+            found = self._retrying(self._client.stat, name)
+        except self._missing:
             return None
         return found.size, found.mtime / 1e9
 
     def make_folder(self, name):
-        self._client.mkdir(self._prefix + name, parents=True, exist_ok=True)
+        self._client.mkdir(name, parents=True, exist_ok=True)
 
     def open(self, name):
-        return self._client.open(self._prefix + name, "rb").read
+        return self._client.open(name, "rb").read
 
     def close(self):
         self._client.close()
