@@ -96,9 +96,7 @@ def test_wrong_histories_and_the_size_of_their_witness(library):
         history = histories.parse(as_text(found), library=library)
         [verdict] = [v for v in check(history, library=library) if v.word == VIOLATION]
         explain(history, verdict)
-        # The search stops at the time of the violation, and need not show a write that began after it.
-        assert len(verdict.witness.places) in ([size] if library is None else [size, size - 1]), found
-        assert verdict.witness.irreducible
+        assert len(verdict.witness.places) == size and verdict.witness.irreducible, found
 
 
 def differing(seed, count):

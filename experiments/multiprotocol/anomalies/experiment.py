@@ -30,7 +30,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1), **scales.ONLY_DEFAULT),
         quick=Scale(blocks=5, trial_seconds=2, disk_mb=60, counts=dict(tries=2, slow_tries=1), **scales.ONLY_DEFAULT),
-        full=Scale(blocks=5, trial_seconds=4, disk_mb=100, counts=dict(tries=4, slow_tries=2)),
+        full=Scale(blocks=5, trial_seconds=4, disk_mb=100, counts=dict(tries=2, slow_tries=1)),
     ),
 )  # fmt: skip
 scales.declare(experiment)

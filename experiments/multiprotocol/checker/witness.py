@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, READ, WRITE
 from experiments.multiprotocol.checker.search import VIOLATION, Bounds, search
 
+LATER = 2  # writes after the violation that are shown with it
+
 
 @dataclass
 class Witness:
@@ -29,6 +31,9 @@ def find(operations, proof, seconds):
     if not start:
         return Witness([], False)
     kept, irreducible = _reduce(operations, start, deadline)
+    shown = _with_writes(operations, kept)
+    if len(kept) < len(shown) <= len(kept) + LATER:  # what was read before it was written is best seen with its write
+        kept = shown
     return Witness([op.place for op in sorted(kept, key=lambda op: (op.invoked, op.completed))], irreducible)
 
 

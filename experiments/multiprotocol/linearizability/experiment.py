@@ -36,7 +36,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.ONLY_DEFAULT),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.ONLY_DEFAULT),
-        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=150, keys=6)),
+        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6)),
     ),
 )  # fmt: skip
 scales.declare(experiment)
