@@ -8,7 +8,8 @@ import unicodedata
 
 PARTS = 4  # pieces in which the broken store writes what is large
 LARGE = 1 << 16
-DELAY_S = 0.03  # what the broken store keeps from the other side
+DELAY_S = 0.06  # for which the broken store keeps a change from the other side
+HELD_S = 0.01  # for which it stays in a state that nobody should see
 
 
 class Entry:
@@ -103,10 +104,10 @@ class Broken(Store):
                 self._hide(side, name)
         if len(data) >= LARGE:
             self.entries.pop(name, None)
-            time.sleep(0.002)
+            time.sleep(HELD_S)
             for part in range(1, PARTS):
                 self.entries[name] = self.entry(data[: len(data) * part // PARTS])
-                time.sleep(0.002)
+                time.sleep(HELD_S)
         new = self.entry(data)
         if side == "file" and old:
             new.tag = old.tag
@@ -118,7 +119,7 @@ class Broken(Store):
         half = len(data) // 2
         if len(data) >= LARGE:
             self.entries[name] = self.entry(data[:half] + self.entries[name].data[half:])
-            time.sleep(0.005)
+            time.sleep(HELD_S)
             self.put(side, name, data)
         else:
             self.put(side, name, b"\0" * half + data[half:])
@@ -131,7 +132,7 @@ class Broken(Store):
     def rename(self, old, new):
         for name in [n for n in list(self.entries) if n == old or n.startswith(f"{old}/")]:
             entry = self.entries.pop(name)
-            time.sleep(0.002)
+            time.sleep(HELD_S)
             self.entries[new + name[len(old) :]] = entry
 
     def names(self, side, prefix):
