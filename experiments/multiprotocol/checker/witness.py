@@ -38,7 +38,8 @@ def find(operations, proof, seconds):
 
 
 def _start(operations, proof, deadline):
-    named = [op for op in operations if op.place in set(proof)]
+    mattering = set(proof)
+    named = [op for op in operations if op.place in mattering]
     if named:
         candidate = _with_writes(operations, named)
         if fair(operations, candidate) and _violated(candidate, deadline):
@@ -61,7 +62,8 @@ def _until(operations, end):
 
 def _near(operations, deadline):
     """Return the last few operations if they are wrong by themselves, else twice as many, and so on."""
-    by_end = sorted(operations, key=lambda op: -min(op.completed, max(o.invoked for o in operations)))
+    last = max(op.invoked for op in operations)
+    by_end = sorted(operations, key=lambda op: -min(op.completed, last))
     count = 8
     while count < len(by_end) and time.monotonic() < deadline:
         candidate = _with_writes(operations, by_end[:count])
