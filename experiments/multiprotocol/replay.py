@@ -17,7 +17,10 @@ from experiments.multiprotocol.anomalies.kinds import KINDS
 
 
 def main(arguments=None):
-    made = argparse.ArgumentParser(prog="python -m experiments.multiprotocol.replay", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made = argparse.ArgumentParser(
+        prog="python -m experiments.multiprotocol.replay", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     made.add_argument("system", choices=[*stacks.SYSTEMS, *stacks.CONTROLS])
     made.add_argument("setting", choices=stacks.SETTINGS)
     made.add_argument("kind", choices=list(KINDS))

@@ -99,12 +99,19 @@ def _kind(history, place):
     return {READ: "read", CAS: "cas", FAILED_CAS: "cas"}.get(int(history.kind[place]), "write")
 
 
+def _lanes(bars):
+    """Return {place: (client's row, how many overlapping operations of the client lie above)}."""
+    lanes = {}
+    for number, (place, row, begin, end, _) in enumerate(bars):
+        above = sum(other == row and first <= end and begin <= last for _, other, first, last, _ in bars[:number])
+        lanes[place] = row, above
+    return lanes
+
+
 def _svg(history, verdict):
     clients, bars = rows(history, verdict.witness.places)
     widest = max((len(label(history, place)) for place, *_ in bars), default=0)
-    step, lanes = max(44, 7 * widest), {}
-    for place, row, begin, end, _ in bars:  # overlapping operations of one client lie below each other
-        lanes[place] = (row, sum(other[1] == row and other[2] <= end and begin <= other[3] for other in bars[: bars.index(next(b for b in bars if b[0] == place))]))
+    step, lanes = max(44, 7 * widest), _lanes(bars)
     ys = {lane: 40 + 34 * n for n, lane in enumerate(sorted(set(lanes.values())))}
     left = 30 + 7 * max((len(history.values[c]) + 7 for c in clients), default=8)
     right = left + step * (max((end for *_, end, _ in bars), default=0) + 1)
