@@ -215,6 +215,20 @@ class Results:
             return Estimate(None, None, None, 0, unit, metric, (cell,), "this cell does not have this metric", failed)
         return _estimated(values, unit, metric, (cell,), failed, q=q)
 
+    def pooled_share(self, metric, tries, twin=False, **levels):
+        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each trial's
+        share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as independent."""
+        cell = self._one_cell(twin, levels)
+        failed, missing = self._state(cell)
+        rows = self.observation_df[self.observation_df["cell"] == cell][["block", metric, tries]].dropna()
+        unit = self.metric(metric)["unit"]
+        if rows.empty:
+            return Estimate(None, None, None, 0, unit, metric, (cell,), missing or "no try could be judged", failed)
+        n = int(rows[tries].sum())
+        interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
+        values = tuple(rows.sort_values("block")[metric].tolist())
+        return Estimate(interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values)
+
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
         that differ (and may say twin=True), `common` the rest."""

@@ -1,5 +1,6 @@
 """What a notebook asks of results that were really measured: values, intervals, ratios, and why there is none."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -246,3 +247,16 @@ def test_numbers_read_to_three_digits_with_their_unit(value, unit, shown):
 def test_an_interval_has_as_many_decimals_as_its_value():
     estimate = Estimate(1.5, 0.999, 10.01, 5, "µs", "latency_us", ())
     assert str(estimate) == "1.50 µs [1.00, 10.01] (n = 5)"
+
+
+# --- shares of many tries ----------------------------------------------------------------------
+
+def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
+    frame = measured.observation_df.copy()
+    own = frame["cell"] == "way=pipe size_bytes=1"
+    frame.loc[own, "share"], frame.loc[own, "tries"] = [0.0, 0.5, 0.0, 1.0, None], [2, 4, 2, 2, None]
+    metrics = [*measured.described["metrics"], dict(name="share", unit="1", kept="value"), dict(name="tries", unit="count", kept="value")]
+    results = dataclasses.replace(measured, observation_df=frame, described={**measured.described, "metrics": metrics})
+    found, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
+    assert (found.value, found.low, found.high, found.n) == (0.4, wilson.low, wilson.high, 10)
+    assert results.pooled_share("share", "tries", **SOCKET_1).missing == "no try could be judged"

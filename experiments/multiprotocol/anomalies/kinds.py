@@ -1,0 +1,348 @@
+"""The kinds of anomaly, each as a function that tries once: it acts on a fresh name through both sides, and says whether
+the anomaly occurred (None: it could not be judged, for a precondition did not come about). `KINDS` has them all; what a kind means is its docstring, as the paper's table prints it.
+
+Everything that a try does is recorded by its views, so that the record of a try in which it occurred is the witness.
+"""
+
+import hashlib
+import threading
+import time
+import unicodedata
+
+from experiments.multiprotocol.views import PART
+
+KINDS = {}
+LARGE = 2 << 20
+SETTLE_S = 0.15  # how long a deleted object is watched
+
+
+def kind(function):
+    """Register a kind of anomaly under its function's name."""
+    KINDS[function.__name__] = function
+    return function
+
+
+class Try:
+    """What a kind gets: both views, a second pair for a thread that acts at the same time, and a fresh name in a folder
+    that exists. `large` is the size of contents that take a while to write."""
+
+    def __init__(self, views, other, folder, number, large=LARGE):
+        (self.file, self.s3), (self.file2, self.s32) = views, other
+        self.folder, self.name, self.number, self.large = folder, f"{folder}/n{number}", number, large
+
+    def content(self, version, size=None):
+        """Contents that differ by version in every byte, and by try."""
+        unit = b"%d.%d " % (self.number, version)
+        return (unit * (size // len(unit) + 1))[:size] if size else unit
+
+
+def meanwhile(act, look, most_s=3.0):
+    """Run `act()` in a thread; return what `look()` returned each time until it ended."""
+    seen, failed = [], []
+
+    def run():
+        try:
+            act()
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end = time.monotonic() + most_s
+    while thread.is_alive() and time.monotonic() < end:
+        seen.append(look())
+    thread.join(most_s)
+    if failed:
+        raise failed[0]
+    return seen
+
+
+def primed(t):
+    """Put version 1 through S3 and wait until the file side reads it too."""
+    tag = t.s3.put(t.name, t.content(1))
+    end = time.monotonic() + 0.3
+    while t.file.read(t.name) != t.content(1) and time.monotonic() < end:
+        time.sleep(0.005)
+    return tag
+
+
+def settled(t, content):
+    """Wait until both sides read `content`; say whether they do. Without that some kinds cannot be judged."""
+    end = time.monotonic() + 0.3
+    while True:
+        found = t.s3.get(t.name)
+        if found and found[0] == content and t.file.read(t.name) == content:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+
+
+# ---- staleness ----
+
+
+@kind
+def stale_file_read(t):
+    """After a PUT over a file that was read, the file side reads the old content."""
+    primed(t)
+    t.s3.put(t.name, t.content(2))
+    return t.file.read(t.name) != t.content(2)
+
+
+@kind
+def stale_s3_read(t):
+    """After a file write over an object that was read, GET returns the old content."""
+    primed(t)
+    t.s3.get(t.name)
+    t.file.write(t.name, t.content(2))
+    found = t.s3.get(t.name)
+    return not found or found[0] != t.content(2)
+
+
+@kind
+def stale_negative_file(t):
+    """A name looked up by the file side in vain stays missing there after its PUT."""
+    t.file.read(t.name)
+    t.s3.put(t.name, t.content(1))
+    return t.file.read(t.name) is None
+
+
+@kind
+def stale_negative_s3(t):
+    """A key looked up by GET in vain stays missing there after the file was written."""
+    t.s3.get(t.name)
+    t.file.write(t.name, t.content(1))
+    return t.s3.get(t.name) is None
+
+
+@kind
+def listing_misses(t):
+    """A listing on one side lacks a name that was created on the other."""
+    other = f"{t.name}-f"
+    t.file.names(t.folder), t.s3.names(t.folder + "/")
+    t.s3.put(t.name, t.content(1))
+    missed = t.name not in t.file.names(t.folder)
+    t.file.write(other, t.content(1))
+    return missed or other not in t.s3.names(t.folder + "/")
+
+
+@kind
+def listing_invents(t):
+    """A listing on the file side has a name that was deleted through S3."""
+    primed(t)
+    t.file.names(t.folder)
+    t.s3.delete(t.name)
+    return t.name in t.file.names(t.folder)
+
+
+@kind
+def deleted_comes_back(t):
+    """A file that was written and then deleted through S3 is there again, or still."""
+    t.file.write(t.name, t.content(1))
+    t.s3.delete(t.name)
+    end = time.monotonic() + SETTLE_S
+    while True:
+        if t.file.read(t.name) is not None or t.s3.get(t.name) is not None:
+            return True
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+
+
+# ---- preconditions ----
+
+
+@kind
+def ignored_if_none_match(t):
+    """PUT with If-None-Match: * replaces an existing object."""
+    t.s3.put(t.name, t.content(1))
+    return t.s3.put(t.name, t.content(2), create=True) is not None
+
+
+@kind
+def ignored_if_match(t):
+    """PUT with the ETag of an earlier version (If-Match) succeeds."""
+    old = t.s3.put(t.name, t.content(1))
+    t.s3.put(t.name, t.content(2))
+    return t.s3.put(t.name, t.content(3), tag=old) is not None
+
+
+@kind
+def two_winners(t):
+    """Of two concurrent PUTs with the same If-Match both succeed."""
+    tag = t.s3.put(t.name, t.content(1))
+    won = []
+    sides = [threading.Thread(target=lambda s=s, v=v: won.append(s.put(t.name, t.content(v), tag=tag))) for v, s in ((2, t.s3), (3, t.s32))]
+    for thread in sides:
+        thread.start()
+    for thread in sides:
+        thread.join()
+    return len(won) == 2 and all(tag is not None for tag in won)
+
+
+@kind
+def etag_unchanged(t):
+    """GET returns what the file side wrote, under the ETag of what was there before."""
+    tag = primed(t)
+    t.file.write(t.name, t.content(2))
+    if not tag or not settled(t, t.content(2)):
+        return None
+    return t.s3.get(t.name)[1] == tag
+
+
+@kind
+def lost_update(t):
+    """PUT with the ETag from before a file write succeeds, and the file's content is gone."""
+    tag = primed(t)
+    t.file.write(t.name, t.content(2))
+    return t.s3.put(t.name, t.content(3), tag=tag) is not None
+
+
+# ---- atomicity ----
+
+
+@kind
+def missing_while_overwritten(t):
+    """While an object is overwritten by PUT the file side finds no file."""
+    t.s3.put(t.name, t.content(1, t.large))
+    t.file.stat(t.name)
+    return None in meanwhile(lambda: t.s32.put(t.name, t.content(2, t.large)), lambda: t.file.stat(t.name))
+
+
+@kind
+def half_written(t):
+    """While an object is overwritten by PUT the file side sees a part of it."""
+    t.s3.put(t.name, t.content(1, t.large))
+    sizes = meanwhile(lambda: t.s32.put(t.name, t.content(2, t.large)), lambda: t.file.stat(t.name))
+    return any(found and found[0] != t.large for found in sizes)
+
+
+@kind
+def torn_s3_read(t):
+    """While the file side writes in place, GET returns a mixture of old and new."""
+    t.s3.put(t.name, t.content(1, t.large))
+    t.file.read(t.name)
+    whole = {t.content(1, t.large), t.content(2, t.large)}
+
+    def write():
+        for at in range(0, t.large, t.large // 4):
+            t.file2.write_at(t.name, at, t.content(2, t.large)[at : at + t.large // 4])
+
+    return any(found and found[0] not in whole for found in meanwhile(write, lambda: t.s3.get(t.name)))
+
+
+@kind
+def rename_half_done(t):
+    """While a file is renamed, a listing through S3 has both names or neither."""
+    new = f"{t.name}-new"
+    primed(t)
+    pair = {t.name, new}
+    listings = meanwhile(lambda: t.file2.rename(t.name, new), lambda: t.s3.names(t.folder + "/"))
+    return any(len(pair & names) != 1 for names in [*listings, t.s3.names(t.folder + "/")])
+
+
+@kind
+def directory_rename_half_done(t):
+    """After or while a directory is renamed, a listing by prefix has some of its files twice, or not at all."""
+    old, new = f"{t.folder}/d{t.number}", f"{t.folder}/e{t.number}"
+    for number in range(4):
+        t.s3.put(f"{old}/{number}", t.content(1))
+    t.file.names(old)
+    listings = meanwhile(lambda: t.file2.rename(old, new), lambda: t.s3.names(t.folder + "/"))
+    moved = [{name for name in names if name.startswith((old + "/", new + "/"))} for names in [*listings, t.s3.names(t.folder + "/")]]
+    return any(len(names) != 4 or len({name[: len(old)] for name in names}) != 1 for names in moved)
+
+
+@kind
+def multipart_seen_partly(t):
+    """A multipart upload that is not complete can be seen."""
+    rest = t.content(1, 1 << 16)
+    for step, _ in enumerate(t.s3.upload(t.name, t.content(1, PART), rest)):
+        if step:
+            break
+        time.sleep(0.05)
+        seen = t.file.stat(t.name) is not None or t.s3.head(t.name) is not None
+    return seen
+
+
+# ---- agreement ----
+
+
+@kind
+def attributes_disagree(t):
+    """Size, time, ETag and content of a file that both sides read alike do not belong together."""
+    primed(t)
+    t.file.write(t.name, t.content(22))
+    if not settled(t, t.content(22)):
+        return None
+    content, head, stat = t.file.read(t.name), t.s3.head(t.name), t.file.stat(t.name)
+    if content is None or head is None or stat is None:
+        return True
+    digest = (head[1] or "").strip('"')
+    wrong_digest = len(digest) == 32 and digest != hashlib.md5(content).hexdigest()
+    return head[0] != len(content) or stat[0] != len(content) or abs(head[2] - stat[1]) > 2 or wrong_digest
+
+
+@kind
+def collide_slash(t):
+    """PUTs of "a" and "a/b" both succeed, and one of the two cannot be read."""
+    return _collide(t, t.name, f"{t.name}/b")
+
+
+@kind
+def collide_case(t):
+    """PUTs of two keys that differ in case both succeed, and one of the two cannot be read."""
+    return _collide(t, f"{t.name}x", f"{t.name}X")
+
+
+@kind
+def collide_unicode(t):
+    """PUTs of two keys that are normal forms of one name both succeed, and one of the two cannot be read."""
+    name = f"{t.name}\u00e9"
+    return _collide(t, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
+
+
+def _collide(t, first, second):
+    for key, version in ((first, 1), (second, 2)):
+        try:
+            t.s3.put(key, t.content(version))
+        except Exception:  # refusing the second is no anomaly
+            return False
+    found = [t.s3.get(first), t.s3.get(second)]
+    return any(not got or got[0] != t.content(version) for got, version in zip(found, (1, 2)))
+
+
+# ---- the file side's own promises ----
+
+
+@kind
+def open_file_deleted(t):
+    """A file that is open is deleted through S3, and can no longer be read by who has it open."""
+    primed(t)
+    read = t.file.open(t.name)
+    t.s3.delete(t.name)
+    try:
+        return bytes(read()) != t.content(1)
+    except Exception:
+        return True
+
+
+@kind
+def append_lost(t):
+    """After the file side appends to an object that it sees, something else is there than the whole or the old."""
+    primed(t)
+    t.file.append(t.name, t.content(2))
+    whole = t.content(1) + t.content(2)
+    found = t.s3.get(t.name)
+    return t.file.read(t.name) != whole or not found or found[0] not in (whole, t.content(1))
+
+
+@kind
+def write_in_place_lost(t):
+    """After the file side writes into an object that it sees, something else is there than the new or the old."""
+    primed(t)
+    size = len(t.content(1))
+    t.file.write_at(t.name, size // 2, b"!")
+    changed = t.content(1)[: size // 2] + b"!" + t.content(1)[size // 2 + 1 :]
+    found = t.s3.get(t.name)
+    return t.file.read(t.name) != changed or not found or found[0] not in (changed, t.content(1))

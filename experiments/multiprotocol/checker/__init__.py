@@ -1,0 +1,1 @@
+"""Is each key's history linearizable? `python -m experiments.multiprotocol.checker --help`."""

@@ -1,0 +1,126 @@
+"""Is the history in a file linearizable, key by key?
+
+One JSON object a line:
+
+  {"client": 1, "op": "write", "key": "k", "value": 7, "result": null, "invoked_ns": 10, "completed_ns": 20}
+
+op            read | write | cas | delete
+value         what a write writes (any JSON value; 1, "1" and true are three values, 1 and 1.0 are one)
+expected, new of a cas
+result        what a read returned; true or false of a cas. A write or delete whose result is false or "fail" changed
+              nothing; "info" or "unknown" is an unknown outcome; anything else is success.
+invoked_ns, completed_ns
+              whole numbers; completed_ns is null when the outcome is unknown: it may have happened at any time after
+              its invocation, or never. One operation precedes another when it completed before that was invoked;
+              at a tie they overlap.
+
+A key that was never written, or that was deleted, reads null. Blank lines and other fields are ignored.
+
+exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice)
+"""
+
+import argparse
+import json
+import sys
+import time
+
+from experiments.multiprotocol.checker import draw, sessions
+from experiments.multiprotocol.checker.check import check, explain, overall
+from experiments.multiprotocol.checker.history import BadInput, read
+from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
+
+STATUS = {LINEARIZABLE: 0, VIOLATION: 1, UNKNOWN: 3}
+BAD_INPUT = 2
+SHOWN = 3  # violated keys that get a witness, unless --all
+
+
+def main(arguments=None):
+    asked = parser().parse_args(arguments)
+    try:
+        began = time.perf_counter()
+        history = read("/dev/stdin" if asked.history == "-" else asked.history)
+        parsed = time.perf_counter()
+    except BadInput as error:
+        return refuse(f"{asked.history}, {error}")
+    except OSError as error:
+        return refuse(f"{asked.history}: {error.strerror}")
+    verdicts = check(history, Bounds(asked.seconds, asked.configurations))
+    checked = time.perf_counter()
+    violated = [found for found in verdicts if found.word == VIOLATION]
+    shown = violated if asked.all else violated[:SHOWN]
+    for found in shown:
+        explain(history, found, asked.witness_seconds / len(shown))
+    further = sessions.report(history, asked.sessions, asked.staleness)
+    times = {"parse_s": round(parsed - began, 3), "check_s": round(checked - parsed, 3)}
+    show = as_json if asked.json else as_text
+    print(show(history, verdicts, shown, further, times))
+    if asked.picture and violated:
+        try:
+            draw.picture(history, violated[0], asked.picture)
+        except (OSError, ValueError) as error:
+            return refuse(f"--picture {asked.picture}: {getattr(error, 'strerror', None) or error}")
+    return STATUS[overall(verdicts)]
+
+
+def refuse(what):
+    print(f"checker: {what}", file=sys.stderr)
+    return BAD_INPUT
+
+
+def parser():
+    made = argparse.ArgumentParser(
+        prog="python -m experiments.multiprotocol.checker", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    made.add_argument("history", help="the file; - is standard input")
+    made.add_argument("--picture", metavar="FILE", help="draw the first violation as a timeline (.svg, .png or .pdf)")
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.add_argument("--all", action="store_true", help=f"a witness for every violated key, not for the first {SHOWN}")
+    made.add_argument("--sessions", action="store_true", help="also tell each client's session guarantees")
+    made.add_argument("--staleness", action="store_true", help="also tell how old the values were that reads returned")
+    made.add_argument("--seconds", type=positive, default=20.0, help="bound of the search, for keys that need one (20)")
+    made.add_argument("--configurations", type=int, default=200_000, help="bound of its memory (200000)")
+    made.add_argument("--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)")
+    return made
+
+
+def positive(text):
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def as_text(history, verdicts, shown, further, times):
+    counts = {word: sum(found.word == word for found in verdicts) for word in STATUS}
+    lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
+    lines += [f"  {count} keys {word}" for word, count in counts.items() if count and len(verdicts) > count]
+    for found in shown:
+        lines += ["", *draw.text(history, found)]
+    if counts[VIOLATION] > len(shown):
+        lines += ["", f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; --all shows a witness for each"]
+    if counts[UNKNOWN]:
+        lines += ["", "unknown: deciding is NP-complete where values repeat; raise --seconds or --configurations"]
+    lines += [line for part in further for line in ["", *part.lines()]]
+    return "\n".join([*lines, "", f"parsed in {times['parse_s']:.3f} s, checked in {times['check_s']:.3f} s"])
+
+
+def as_json(history, verdicts, shown, further, times):
+    return json.dumps(
+        {
+            "verdict": overall(verdicts), "operations": len(history), **times,
+            "keys": {history.values[found.key]: found.word for found in verdicts},
+            "witnesses": [
+                {
+                    "key": history.values[found.key], "lines": [int(history.line[p]) for p in found.witness.places],
+                    "irreducible": found.witness.irreducible,
+                }
+                for found in shown
+            ],
+            **{part.name: part.as_dict() for part in further},
+        }
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,258 @@
+"""A history of operations on registers: reading it from JSON lines, and what each line means.
+
+Operations are kept as columns of numbers (`History`); values, keys and clients are numbered, and the number 0 is null.
+Two JSON values are the same value when they are equal as JSON: 1 and 1.0 are one number, 1 and "1" and true are three
+values, and the order of an object's members says nothing.
+"""
+
+import ctypes
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+
+from experiments.multiprotocol.checker import native
+
+READ, WRITE, CAS, FAILED_CAS, NOTHING = 0, 1, 2, 3, 255
+NEVER = np.iinfo(np.int64).max
+COLUMNS = {
+    "kind": np.uint8, "key": np.int32, "client": np.int32, "value": np.int32, "set_to": np.int32,
+    "invoked": np.int64, "completed": np.int64, "line": np.int32,
+}  # fmt: skip
+SUCCEEDED, FAILED, UNKNOWN = (True, "ok"), (False, "fail"), ("info", "unknown")
+
+
+class BadInput(Exception):
+    """A line that is no operation. `line` counts from 1."""
+
+    def __init__(self, line, what):
+        super().__init__(f"line {line}: {what}")
+        self.line = line
+
+
+@dataclass
+class History:
+    """Columns of a history, one entry per operation. `values[number]` is a value, key or client as JSON text; a
+    completion of `NEVER` is an unknown outcome; `kind` NOTHING constrains nothing (a read without an answer, a write
+    that failed)."""
+
+    kind: np.ndarray
+    key: np.ndarray
+    client: np.ndarray
+    value: np.ndarray
+    set_to: np.ndarray
+    invoked: np.ndarray
+    completed: np.ndarray
+    line: np.ndarray
+    values: "Values"
+
+    def __len__(self):
+        return len(self.kind)
+
+    def of_key(self, key):
+        """Return the places of the operations on one key (by its number) that constrain anything."""
+        return np.flatnonzero((self.key == key) & (self.kind != NOTHING))
+
+
+class Values:
+    """The distinct values of a history by number, as JSON text."""
+
+    def __init__(self, texts):
+        self._texts = texts
+
+    def __len__(self):
+        return len(self._texts)
+
+    def __getitem__(self, number):
+        return self._texts[number]
+
+
+class _Tokens(Values):
+    """Values that still lie in the text that was read."""
+
+    def __init__(self, text, offset, length):
+        self._text, self._offset, self._length = text, offset, length
+
+    def __len__(self):
+        return len(self._offset)
+
+    def __getitem__(self, number):
+        if number == 0:
+            return "null"
+        begin = int(self._offset[number])
+        return self._text[begin : begin + int(self._length[number])].decode()
+
+
+def read(path):
+    """Return the `History` in a file. Raises `BadInput` for the first line that is no operation, `OSError` when the
+    file cannot be read."""
+    with open(path, "rb") as file:
+        return parse(file.read())
+
+
+def parse(text, library=None):
+    """Return the `History` in `text` (bytes, JSON lines). `library` None: the compiled parser where there is one."""
+    library = native.library() if library is None else library
+    if library and (text.isascii() or _is_utf8(text)):
+        found = _parse_natively(library, text)
+        if found is not None:
+            return found
+    return from_operations(_lines(text))
+
+
+def _is_utf8(text):
+    try:
+        text.decode()
+        return True
+    except UnicodeDecodeError:
+        return False
+
+
+def _parse_natively(library, text):
+    lines = text.count(b"\n") + 1
+    columns = {name: np.empty(lines, kind) for name, kind in COLUMNS.items()}
+    offset, length = np.zeros(4 * lines + 1, np.int64), np.zeros(4 * lines + 1, np.int32)
+    described, distinct, plain = native.described(columns), ctypes.c_int32(), ctypes.c_int32()
+    refused = library.history_parse(
+        text, len(text), ctypes.byref(described), native.pointer(offset), native.pointer(length), ctypes.byref(distinct),
+        ctypes.byref(plain),
+    )  # fmt: skip
+    if refused:
+        return None  # Python decides what is wrong, if anything is
+    columns = {name: column[: described.count] for name, column in columns.items()}
+    values = _Tokens(text, offset[: distinct.value], length[: distinct.value])
+    return History(**columns, values=values) if plain.value else _merged(columns, values)
+
+
+def _merged(columns, values):
+    """Give values that are equal as JSON but differ in their text ("a" and "\\u0061", 1 and 1.0) one number."""
+    numbers, texts, place = {}, [], np.zeros(len(values), np.int32)
+    for number in range(len(values)):
+        text = values[number]
+        canonical = _canonical(_loads(text))
+        if canonical not in numbers:
+            numbers[canonical] = len(texts)
+            texts.append(text)
+        place[number] = numbers[canonical]
+    for name in ("key", "client", "value", "set_to"):
+        columns[name] = place[columns[name]]
+    return History(**columns, values=Values(texts))
+
+
+def _loads(text):
+    return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+
+
+def _no_constant(name):
+    raise ValueError(f"{name} is no JSON")
+
+
+def _canonical(value):
+    """Return something hashable that is equal for equal JSON values, and for those alone."""
+    if isinstance(value, bool) or value is None:
+        return (type(value).__name__, value)
+    if isinstance(value, (int, Decimal, float)):
+        return ("number", Decimal(repr(value) if isinstance(value, float) else value))
+    if isinstance(value, str):
+        return ("string", value)
+    if isinstance(value, list):
+        return ("array", tuple(map(_canonical, value)))
+    return ("object", frozenset((name, _canonical(item)) for name, item in value.items()))
+
+
+def _lines(text):
+    """Yield (line number, object) of each line that is not blank. Raises `BadInput`."""
+    for number, line in enumerate(text.split(b"\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, _loads(line.decode())
+        except (ValueError, RecursionError) as error:
+            what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON: {error}"
+            raise BadInput(number, what) from None
+
+
+def from_operations(numbered):
+    """Return the `History` of (line number, operation as a dict) pairs. Raises `BadInput`."""
+    numbers, texts = {("NoneType", None): 0}, ["null"]
+    columns = {name: [] for name in COLUMNS}
+
+    def number(value):
+        canonical = _canonical(value)
+        if canonical not in numbers:
+            numbers[canonical] = len(texts)
+            texts.append(json.dumps(value, default=_json_number, ensure_ascii=False))
+        return numbers[canonical]
+
+    for line, operation in numbered:
+        kind, value, set_to, completed = _meaning(line, operation)
+        entry = dict(
+            kind=kind, key=number(operation["key"]), client=number(operation["client"]), value=number(value),
+            set_to=number(set_to), invoked=operation["invoked_ns"], completed=completed, line=line,
+        )  # fmt: skip
+        for name, column in columns.items():
+            column.append(entry[name])
+    return History(**{n: np.array(c, COLUMNS[n]) for n, c in columns.items()}, values=Values(texts))
+
+
+def _json_number(number):
+    return float(number)
+
+
+def _meaning(line, operation):
+    """Return (kind, value, value that a compare-and-set writes, completion) of one operation. Raises `BadInput`."""
+    _check_form(line, operation)
+    op, result, completed = operation["op"], operation.get("result"), operation["completed_ns"]
+    completed = NEVER if completed is None or (op != "read" and _among(result, UNKNOWN)) else completed
+    if op == "read":
+        return NOTHING if completed == NEVER else READ, None if completed == NEVER else _answer(line, operation), None, completed
+    failed = completed != NEVER and _among(result, FAILED)
+    if op == "delete":
+        return NOTHING if failed else WRITE, None, None, completed
+    for name in ("value",) if op == "write" else ("expected", "new"):
+        if name not in operation:
+            raise BadInput(line, f'a {op} needs "{name}"')
+    if op == "write":
+        return NOTHING if failed else WRITE, operation["value"], None, completed
+    if not failed and completed != NEVER and not _among(result, SUCCEEDED):
+        raise BadInput(line, f'a completed cas needs "result" true or false, not {json.dumps(result, default=str)}')
+    return FAILED_CAS if failed else CAS, operation["expected"], operation["new"], completed
+
+
+def _among(result, words):
+    return any(type(result) is type(word) and result == word for word in words)
+
+
+def _answer(line, operation):
+    """Return what a read returned: its "result", or its "value" where there is no result."""
+    if "result" not in operation and "value" not in operation:
+        raise BadInput(line, 'a completed read needs "result", the value that it returned')
+    if operation.get("value") is None or "result" not in operation:
+        return operation["result"] if "result" in operation else operation["value"]
+    if _canonical(operation["value"]) != _canonical(operation["result"]):
+        raise BadInput(line, 'a read has both "value" and "result", and they differ; give what it returned as "result"')
+    return operation["result"]
+
+
+def _check_form(line, operation):
+    if not isinstance(operation, dict):
+        raise BadInput(line, f"an operation is a JSON object, not {type(operation).__name__}")
+    for name in ("client", "op", "key", "invoked_ns", "completed_ns"):
+        if name not in operation:
+            raise BadInput(line, f'"{name}" is missing')
+    if operation["op"] not in ("read", "write", "cas", "delete"):
+        shown = json.dumps(operation["op"], default=str)
+        raise BadInput(line, f'"op" {shown} is not one of read, write, cas, delete')
+    if not _is_int(operation["key"]) and not isinstance(operation["key"], str):
+        raise BadInput(line, '"key" must be a string or a whole number')
+    for name in ("invoked_ns", "completed_ns"):
+        at = operation[name]
+        if not (_is_int(at) and abs(at) < NEVER) and not (name == "completed_ns" and at is None):
+            raise BadInput(line, f'"{name}" must be a whole number of nanoseconds{" or null" * (name == "completed_ns")}')
+    if operation["completed_ns"] is not None and operation["completed_ns"] < operation["invoked_ns"]:
+        raise BadInput(line, f"completed_ns {operation['completed_ns']} lies before invoked_ns {operation['invoked_ns']}")
+
+
+def _is_int(value):
+    return isinstance(value, int) and not isinstance(value, bool)

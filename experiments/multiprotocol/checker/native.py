@@ -1,0 +1,114 @@
+"""The compiled half of the checker: parse.c and unique.c as a library, built once for its sources' text.
+
+`python -m experiments.multiprotocol.checker.native` builds it, which set-up does; else the first check does (a second).
+Without a C compiler everything is done in Python, more slowly.
+"""
+
+import ctypes
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+SOURCES = ("history.h", "parse.c", "unique.c")
+FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
+MAX_PROOF = 8
+
+
+class Described(ctypes.Structure):
+    """`history` of history.h."""
+
+    _fields_ = [("count", ctypes.c_int64)] + [
+        (name, ctypes.c_void_p) for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
+    ]
+
+
+def pointer(array):
+    """Return the address of a numpy array's first entry."""
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def described(columns):
+    """Return the `Described` of {name: numpy array}; the arrays have to live as long."""
+    first = next(iter(columns.values()))
+    return Described(len(first), *(column.ctypes.data for column in columns.values()))
+
+
+@cache
+def library():
+    """Return the library, or False when there is none and no compiler to build it with."""
+    try:
+        path = build()
+        loaded = ctypes.CDLL(str(path))
+    except OSError:
+        return False
+    loaded.history_parse.restype = ctypes.c_int64
+    loaded.history_parse.argtypes = [ctypes.c_char_p, ctypes.c_int64, *[ctypes.c_void_p] * 5]
+    loaded.history_check.restype = ctypes.c_int32
+    loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
+    return loaded
+
+
+def build():
+    """Return the path of the library, compiled if it was not yet. Raises `OSError` when that is not possible."""
+    text = b"".join((FOLDER / name).read_bytes() for name in SOURCES)
+    name = f"benchpaper-checker-{hashlib.sha256(text + ' '.join(FLAGS).encode()).hexdigest()[:16]}.so"
+    places = [FOLDER / "__pycache__", Path(tempfile.gettempdir()) / f"benchpaper-checker-{os.getuid()}"]
+    for place in places:
+        if _is_ours(place / name):
+            return place / name
+    for place in places:
+        try:
+            place.mkdir(mode=0o700, exist_ok=True)
+            return _compile(place / name)
+        except OSError as error:
+            failed = error
+    raise failed
+
+
+def _is_ours(path):
+    """Nobody else can have put it there."""
+    return path.is_file() and path.stat().st_uid in (os.getuid(), 0) and path.parent.stat().st_uid in (os.getuid(), 0)
+
+
+def _compile(path):
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    command = ["cc", *FLAGS, *(str(FOLDER / name) for name in SOURCES if name.endswith(".c")), "-o", str(part)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise OSError(f"cc could not compile the checker: {done.stderr.strip()[:500]}")
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def check(loaded, history):
+    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in unique.c."""
+    names, count = len(history.values), len(history)
+    columns = {
+        name: np.ascontiguousarray(getattr(history, name))
+        for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
+    }
+    start, order = np.zeros(names + 1, np.int32), np.empty(max(count, 1), np.int32)
+    verdict, proof = np.zeros(names, np.uint8), np.empty((names, MAX_PROOF), np.int32)
+    done = loaded.history_check(
+        ctypes.byref(described(columns)), names, pointer(start), pointer(order), pointer(verdict), pointer(proof)
+    )
+    if done:
+        raise MemoryError("the history does not fit into memory")
+    return verdict, proof, start, order
+
+
+if __name__ == "__main__":
+    try:
+        print(build())
+    except OSError as error:
+        sys.exit(f"the checker stays uncompiled, and slower: {error}")

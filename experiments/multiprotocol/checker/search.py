@@ -1,0 +1,212 @@
+"""Decides whether a register's history is linearizable, whatever it holds, by a search with memory.
+
+In the manner of Wing and Gong (J. Parallel Distrib. Comput. 17, 1993) and Lowe (Concurrency Computat. 29, 2017): go
+through the history in order of time, keep every configuration that the register could be in, and linearize an operation
+only when one must be, at its completion. A configuration is the value held, what is still to be linearized
+(`owed`) and what may still change the value (`usable`). Four observations keep the configurations few:
+
+- an operation that changes nothing (a read of the value held, a compare-and-set that fails there) is linearized at once;
+- when a write is linearized, every other open write may have gone right before it: none is owed any longer, and each
+  stays usable until it completes;
+- values that no operation will see any more are one value;
+- a configuration that holds the same value as another, owes no less and can use no more, is dropped.
+
+A first pass keeps only a few configurations at a time. When it comes to the end the history is linearizable; else
+the complete one decides. Deciding this is NP-complete in general (Gibbons and Korach), so there is a bound, and UNKNOWN is an answer.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, READ, WRITE
+
+LINEARIZABLE, VIOLATION, UNKNOWN = "linearizable", "not linearizable", "unknown"
+COMPARED = 64  # configurations that a new one is compared with
+BEAM = 64  # configurations kept in the first, incomplete pass
+UNSEEN = object()  # any value that no operation will see any more
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation on one register; `value` was read, written or expected, `set_to` is what a compare-and-set writes."""
+
+    kind: int
+    value: object
+    set_to: object
+    invoked: int
+    completed: int
+    place: int = -1
+
+    @property
+    def written(self):
+        """What it writes, if it writes (kind WRITE or CAS)."""
+        return self.set_to if self.kind == CAS else self.value
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a search goes: seconds, and configurations kept at one time."""
+
+    seconds: float = 20.0
+    configurations: int = 200_000
+
+
+class OutOfBounds(Exception):
+    """The search would take more time or memory than it was given."""
+
+
+def search(operations, initial, bounds=Bounds()):
+    """Return (LINEARIZABLE | VIOLATION | UNKNOWN, index of the operation at whose completion nothing is left)."""
+    deadline = time.monotonic() + bounds.seconds
+    try:
+        quick = _Search(operations, initial, deadline, bounds.configurations, beam=BEAM)
+        failed = quick.run()
+        if failed is not None and quick.cut:
+            failed = _Search(operations, initial, deadline, bounds.configurations).run()
+    except OutOfBounds:
+        return UNKNOWN, None
+    return (LINEARIZABLE, None) if failed is None else (VIOLATION, failed)
+
+
+class _Search:
+    def __init__(self, operations, initial, deadline, most, beam=None):
+        self._beam, self.cut = beam, False
+        self._ops, self._deadline, self._most = operations, deadline, most
+        self._observers = Counter(op.value for op in operations if op.kind != WRITE)
+        self._failing_left = sum(op.kind == FAILED_CAS for op in operations)
+        self._configurations = {(self._seen(initial), 0, 0)}
+        self._bit, self._free, self._op_of = {}, [], {}
+        self._reads, self._failing = {}, {}  # open ones by value: masks
+        self._all_failing = self._writes = 0
+        self._steps = 0
+
+    def _seen(self, value):
+        return value if self._observers[value] else UNSEEN
+
+    def run(self):
+        """Return None, or the index of the operation that cannot be linearized."""
+        events = []
+        for index, op in enumerate(self._ops):
+            events.append((op.invoked, 0, index))
+            if op.completed != NEVER:
+                events.append((op.completed, 1, index))
+        for _, completes, index in sorted(events):
+            if not completes:
+                self._open(index)
+                continue
+            self._complete(index)
+            if not self._configurations:
+                return index
+        return None
+
+    def _open(self, index):
+        op = self._ops[index]
+        bit = self._free.pop() if self._free else 1 << len(self._bit)
+        while bit in self._op_of:  # bits of pending operations are never given back
+            bit <<= 1
+        self._bit[index], self._op_of[bit] = bit, op
+        owed = bit if op.completed != NEVER else 0
+        usable = bit if op.kind in (WRITE, CAS) else 0
+        if op.kind == READ:
+            self._reads[op.value] = self._reads.get(op.value, 0) | bit
+        elif op.kind == FAILED_CAS:
+            self._failing[op.value] = self._failing.get(op.value, 0) | bit
+            self._all_failing |= bit
+        elif op.kind == WRITE:
+            self._writes |= bit
+        opened = set()
+        for value, was_owed, was_usable in self._configurations:
+            done = (op.kind == READ and value == op.value) or (op.kind == FAILED_CAS and value != op.value)
+            opened.add((value, was_owed if done else was_owed | owed, was_usable | usable))
+        self._configurations = opened
+
+    def _complete(self, index):
+        op, bit = self._ops[index], self._bit.pop(index)
+        seen = set(self._configurations)
+        # One that could still use the operation, and need not: it is used now or never.
+        last_chance = op.kind in (WRITE, CAS) and (self._observers[op.written] or self._failing_left)
+        todo = [c for c in seen if c[1] & bit or (last_chance and c[2] & bit)]
+        while todo:
+            for following in self._following(todo.pop(), bit):
+                if following not in seen:
+                    seen.add(following)
+                    if following[1] & bit or (last_chance and following[2] & bit):
+                        todo.append(following)
+            self._watch(len(seen))
+            if self._beam and len(seen) > 20 * self._beam:
+                self.cut = True
+                break
+        self._close(op, bit)
+        done = {(self._seen(value), owed, usable & ~bit) for value, owed, usable in seen if not owed & bit}
+        self._configurations = _undominated(done)
+        if self._beam and len(self._configurations) > self._beam:
+            self.cut = True
+            self._configurations = set(sorted(self._configurations, key=_burden)[: self._beam])
+
+    def _close(self, op, bit):
+        del self._op_of[bit]
+        self._free.append(bit)
+        self._observers[op.value] -= op.kind != WRITE
+        self._failing_left -= op.kind == FAILED_CAS
+        if op.kind == READ:
+            self._reads[op.value] &= ~bit
+        elif op.kind == FAILED_CAS:
+            self._failing[op.value] &= ~bit
+            self._all_failing &= ~bit
+        elif op.kind == WRITE:
+            self._writes &= ~bit
+
+    def _following(self, configuration, goal):
+        """Yield the configurations one change of the value away that could help to linearize the operation `goal`."""
+        value, owed, usable = configuration
+        tried, left = {}, usable
+        while left:
+            bit = left & -left
+            left ^= bit
+            op = self._op_of[bit]
+            same = (op.kind, op.value, op.set_to)
+            if same not in tried or op.completed < tried[same][0]:  # of the same ones, that which completes first
+                tried[same] = (op.completed, bit, op)
+        expected = {op.value for _, _, op in tried.values() if op.kind == CAS}
+        for _, bit, op in tried.values():
+            if op.kind == CAS:
+                if op.value == value:
+                    yield self._holding(op.set_to, owed & ~bit, usable & ~bit)
+            elif bit == goal or self._worthwhile(op.value, value, owed, expected) or self._same(op, goal):
+                yield self._holding(op.value, owed & ~bit & ~self._writes, usable & ~bit)
+
+    def _same(self, op, goal):
+        wanted = self._op_of[goal]
+        return wanted.kind == WRITE and wanted.value == op.value
+
+    def _worthwhile(self, written, value, owed, expected):
+        """Whether it can help that the value is `written` for a moment: a write that nobody needs can go last."""
+        return written in expected or owed & self._reads.get(written, 0) or (written != value and owed & self._all_failing)
+
+    def _holding(self, value, owed, usable):
+        owed &= ~self._reads.get(value, 0)
+        owed &= ~(self._all_failing & ~self._failing.get(value, 0))
+        return self._seen(value), owed, usable
+
+    def _watch(self, configurations):
+        self._steps += 1
+        if configurations > self._most or (self._steps % 64 == 0 and time.monotonic() > self._deadline):
+            raise OutOfBounds
+
+
+def _burden(configuration):
+    """The less is owed and the more can be used, the more can still come of it."""
+    return configuration[1].bit_count() - configuration[2].bit_count()
+
+
+def _undominated(configurations):
+    """Return the configurations without those that another one makes superfluous."""
+    if len(configurations) < 2:
+        return configurations
+    kept = {}
+    for value, owed, usable in sorted(configurations, key=_burden):
+        others = kept.setdefault(value, [])
+        if not any(o & owed == o and u & usable == usable for o, u in others[:COMPARED]):
+            others.append((owed, usable))
+    return {(value, *other) for value, others in kept.items() for other in others}

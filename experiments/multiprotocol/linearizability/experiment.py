@@ -1,0 +1,73 @@
+"""Do concurrent clients of both protocols see one register per name?"""
+
+import numpy as np
+
+from benchpaper.spec import Evidence, Experiment, Metric, Scale
+from experiments.multiprotocol import running, scales
+from experiments.multiprotocol.checker import draw
+from experiments.multiprotocol.checker.check import check, explain
+from experiments.multiprotocol.checker.history import from_operations
+from experiments.multiprotocol.checker.search import UNKNOWN, VIOLATION, Bounds
+from experiments.multiprotocol.checker.sessions import GUARANTEES, sessions, staleness
+
+CLIENTS = 4  # two through each protocol
+
+experiment = Experiment(
+    title="Linearizability across protocols",
+    question="Do concurrent clients of both protocols see one register per name?",
+    factors=scales.FACTORS,
+    metrics=[
+        Metric("violated_share", unit="1", better="lower", meaning="share of names whose history is not linearizable"),
+        Metric("unknown_share", unit="1", better="lower", meaning="share of names that the checker left undecided"),
+        Metric("stale_share", unit="1", better="lower", meaning="share of reads that return a value overwritten before they began"),
+        Metric("staleness_ms", unit="ms", better="lower", kept="all samples", meaning="for each read, how long its value had been overwritten"),
+        *[
+            Metric(f"broken_{name.replace(' ', '_')}", unit="count", better="lower", meaning=f"reads that break a client's guarantee: {name}")
+            for name in GUARANTEES
+        ],
+        Metric("operations", unit="count", better="neither", meaning="operations in the history"),
+        Metric("unanswered", unit="count", better="lower", meaning="operations whose outcome is not known: an error, or no answer"),
+    ],
+    evidence=[
+        Evidence("witness", "the operations that prove the first violation, as text"),
+        Evidence("outcome", "ran, or how the server ended"),
+    ],
+    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
+    scales=dict(
+        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.ONLY_DEFAULT),
+        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.ONLY_DEFAULT),
+        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6)),
+    ),
+)  # fmt: skip
+scales.declare(experiment)
+
+
+@experiment.trial
+def trial(cell, site):
+    counts = site.counts
+    rows, outcome = running.run(
+        site, cell, 60, what="history", clients=CLIENTS, operations=counts.operations, keys=counts.keys, seed=site.seed
+    )
+    if not rows:
+        raise RuntimeError(f"the probe recorded nothing: {outcome}")
+    if outcome == "ran" and len(rows) != CLIENTS * counts.operations:
+        raise RuntimeError(f"the history has {len(rows)} operations, not the {CLIENTS * counts.operations} that were issued")
+    yield {**judged(rows), "outcome": outcome}
+
+
+def judged(rows):
+    """Return what the checker says of a history (a list of operations)."""
+    history = from_operations(enumerate(rows, 1))
+    verdicts = check(history, Bounds(seconds=20))
+    violated = [found for found in verdicts if found.word == VIOLATION]
+    broken, ages = sessions(history).broken, staleness(history).age_ns
+    return {
+        "violated_share": len(violated) / len(verdicts),
+        "unknown_share": sum(found.word == UNKNOWN for found in verdicts) / len(verdicts),
+        "stale_share": float((ages > 0).mean()) if len(ages) else 0.0,
+        "staleness_ms": ages / 1e6 if len(ages) else np.zeros(1),
+        **{f"broken_{name.replace(' ', '_')}": len(found) for name, found in broken.items()},
+        "operations": len(rows),
+        "unanswered": sum(row["completed_ns"] is None for row in rows),
+        "witness": "\n".join(draw.text(history, explain(history, violated[0], 3))) if violated else "",
+    }

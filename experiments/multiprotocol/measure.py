@@ -1,0 +1,80 @@
+"""Delays and costs: how long until one side sees what the other did, and what operations take meanwhile."""
+
+import time
+
+POLL_S = 0.0005
+
+
+def visibility(asked, new):
+    """Yield {"way", "delays_ms", "unseen"}: the time from the completion of a write until the other side first returns
+    it, over `writes` writes, each over a name that the other side had read; after `patience_s` it is unseen."""
+    file, objects = new()
+    file.make_folder("v")
+    for way in ("s3 to file", "file to s3"):
+        delays, unseen = [], 0
+        for number in range(asked["writes"]):
+            found = delay(file, objects, way, f"v/{way[:2]}{number}", asked["patience_s"])
+            unseen += found is None
+            delays.append(1e3 * (asked["patience_s"] if found is None else found))
+        yield dict(way=way, delays_ms=delays, unseen=unseen)
+
+
+def delay(file, objects, way, name, patience_s):
+    """Return seconds until the other side sees one write, or None."""
+    objects.put(name, b"old")
+    file.read(name), objects.get(name)
+    if way == "s3 to file":
+        objects.put(name, b"newer")
+        look, wanted = (lambda: file.read(name)), b"newer"
+    else:
+        file.write(name, b"newer")
+        look, wanted = (lambda: (objects.get(name) or (None,))[0]), b"newer"
+    done = time.monotonic()
+    while True:
+        seen = look()
+        now = time.monotonic()
+        if seen == wanted:
+            return now - done
+        if now - done > patience_s:
+            return None
+        time.sleep(POLL_S)
+
+
+def tradeoff(asked, new):
+    """Yield operations per second of the file side (metadata, reads of 4 KiB, durable writes of 4 KiB, reads of a large
+    file in MB/s), each for `seconds`, and how stale it is: the share of `writes` PUTs that its next read misses."""
+    file, objects = new()
+    file.make_folder("t")
+    small, large = b"x" * 4096, b"y" * (4 << 20)
+    names = [f"t/{number}" for number in range(16)]
+    for name in names:
+        file.write(name, small)
+    file.write("t/large", large)
+    found = {
+        "metadata_per_s": rate(lambda n: file.stat(names[n % 16]), asked["seconds"]),
+        "reads_per_s": rate(lambda n: file.read(names[n % 16]), asked["seconds"]),
+        "writes_per_s": rate(lambda n: file.write(names[n % 16], small), asked["seconds"]),
+        "read_mb_s": len(large) / 1e6 * rate(lambda n: _whole(file.read("t/large"), large), asked["seconds"]),
+    }
+    stale = waited = 0
+    for number in range(asked["writes"]):
+        seen = delay(file, objects, "s3 to file", f"t/s{number}", asked["patience_s"])
+        waited += asked["patience_s"] if seen is None else seen
+        stale += seen is None or seen > 2 * POLL_S + 0.02
+    yield {**found, "staleness_ms": 1e3 * waited / asked["writes"], "stale_share": stale / asked["writes"]}
+
+
+def rate(act, seconds):
+    """Return how many times a second `act(number)` runs."""
+    count, began = 0, time.monotonic()
+    while True:
+        act(count)
+        count += 1
+        spent = time.monotonic() - began
+        if spent > seconds:
+            return count / spent
+
+
+def _whole(content, wanted):
+    if content != wanted:
+        raise ValueError(f"read {len(content or b'')} bytes that are not the {len(wanted)} that were written")

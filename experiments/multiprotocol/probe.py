@@ -1,0 +1,140 @@
+"""The program that probes a running system, on a host of the role client: `python -m experiments.multiprotocol.probe`.
+
+Its argument is a JSON object: `what` to do, `views` (from `stacks.Stack`), counts and a `seed`. It prints one JSON object
+a line as it goes, so that what was found before a server hung is not lost, and `{"done": true}` last.
+"""
+
+import json
+import random
+import sys
+import threading
+import time
+
+from experiments.multiprotocol import measure
+from experiments.multiprotocol.anomalies.kinds import KINDS, Try
+from experiments.multiprotocol.record import Recorded, told
+from experiments.multiprotocol.views import open_views
+
+TROUBLE = 1  # tries of a kind that may raise before it is given up
+SLOW = {  # they write megabytes, or wait
+    "missing_while_overwritten", "half_written", "torn_s3_read", "multipart_seen_partly", "deleted_comes_back",
+    "rename_half_done", "directory_rename_half_done", "open_file_deleted",
+}  # fmt: skip
+
+
+def say(**found):
+    print(json.dumps(found), flush=True)
+
+
+def recorded(views, steps):
+    file, objects = views
+    return Recorded(file, "file", steps), Recorded(objects, "s3", steps)
+
+
+def anomalies(asked, new):
+    """Try each kind several times: {"kind", "tries", "seen", "witness", "error"}, a line each. A kind that takes longer
+    than `limit_s` hangs, and the next one gets new connections."""
+    views = [new(), new()]
+    views[0][0].make_folder("a")
+    for kind in asked.get("kinds") or KINDS:
+        found = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
+        tries = asked["slow_tries"] if kind in SLOW else asked["tries"]
+        worker = threading.Thread(target=try_kind, args=(found, *views, tries, asked["seed"]), daemon=True)
+        worker.start()
+        worker.join(asked["limit_s"])
+        if worker.is_alive():
+            found = {**found, "error": f"hung: did not end within {asked['limit_s']:g} s"}
+            try:
+                views = [new(), new()]
+            except Exception as error:
+                say(**found)
+                say(gone=_named(error))
+                return
+        say(**found)
+
+
+def try_kind(found, first, second, tries, seed):
+    """Fill in `found` for one kind."""
+    folder = f"a/{found['kind']}"
+    errors = 0
+    for number in range(tries):
+        steps = []
+        try:
+            if not number:
+                first[0].make_folder(folder)
+            t = Try(recorded(first, steps), recorded(second, steps), folder, 1000 * (seed % 1000) + number)
+            occurred = KINDS[found["kind"]](t)
+        except Exception as error:
+            found["error"] = found["error"] or _named(error)
+            errors += 1
+            if errors > TROUBLE:
+                return
+            continue
+        if occurred is None:
+            continue
+        found["tries"] += 1
+        found["seen"] += bool(occurred)
+        if occurred and not found["witness"]:
+            found["witness"] = told(steps)
+
+
+def _named(error):
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+
+
+def history(asked, new):
+    """Run random operations of several clients through both sides, and print the history, a line each."""
+    began, rows, lock = time.monotonic_ns(), [], threading.Lock()
+    new()[0].make_folder("h")
+    clients = [threading.Thread(target=_client, args=(asked, new(), n, began, rows, lock)) for n in range(asked["clients"])]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
+    for row in rows:
+        say(**row)
+
+
+def _client(asked, views, number, began, rows, lock):
+    rng, side = random.Random(f"{asked['seed']} {number}"), "file" if number % 2 else "s3"
+    file, objects = views
+    for count in range(asked["operations"]):
+        key, value = f"h/k{rng.randrange(asked['keys'])}", f"{number}-{count}"
+        op = rng.choices(["read", "write", "delete"], [6, 4, asked.get("deletes", 0)])[0]
+        row = dict(client=number, side=side, op=op, key=key, invoked_ns=time.monotonic_ns() - began)
+        if op == "write":
+            row["value"] = value
+        try:
+            row["result"] = _do(file if side == "file" else objects, side, op, key, value)
+            row["completed_ns"] = time.monotonic_ns() - began
+        except Exception:  # whether it took effect is not known
+            row["completed_ns"] = None
+        with lock:
+            rows.append(row)
+
+
+def _do(view, side, op, key, value):
+    if op == "read":
+        found = view.read(key) if side == "file" else view.get(key)
+        content = found[0] if found and side == "s3" else found
+        return content if content is None else content.decode(errors="replace")
+    if op == "write":
+        (view.write if side == "file" else view.put)(key, value.encode())
+    else:
+        view.delete(key)
+    return "ok"
+
+
+DO = {"anomalies": anomalies, "history": history, "visibility": measure.visibility, "tradeoff": measure.tradeoff}
+
+
+def main():
+    asked = json.loads(sys.argv[1])
+    new = open_views(asked["views"])
+    for found in DO[asked["what"]](asked, new) or ():
+        say(**found)
+    say(done=True)
+
+
+if __name__ == "__main__":
+    main()

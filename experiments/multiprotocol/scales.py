@@ -1,0 +1,19 @@
+"""What the experiments of this family share: the systems with their settings as factors, and what the cells need."""
+
+from benchpaper.spec import Factor
+from experiments.multiprotocol import stacks
+
+FACTORS = [
+    Factor("system", [*stacks.CONTROLS, *stacks.SYSTEMS], meaning="what gives a file view and an S3 view of the same data"),
+    Factor("setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"),
+]
+TWIN = dict(system=stacks.LOCKED, setting="default")
+ONLY_DEFAULT = dict(setting=["default"])
+ROLES = ("server", "client")
+
+
+def declare(experiment):
+    """Attach to an experiment which cells there are, what they need, and the versions of the systems."""
+    experiment.valid(lambda cell: stacks.valid(cell.system, cell.setting))
+    experiment.needs(lambda cell: stacks.needs(cell.system))
+    experiment.uses(stacks.versions)

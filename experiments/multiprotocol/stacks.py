@@ -1,0 +1,96 @@
+"""Each system with its two sides, at three cache settings: what is started for it, and how its sides are reached.
+
+strict switches off or down what the system lets one switch; default is what its makers ship; relaxed trusts what it
+remembers for longer, as one sets it for speed. Where a system has no knob for a setting, the setting does not exist.
+"""
+
+from contextlib import ExitStack
+
+from experiments.systems import ganesha, juicefs, rclone, seaweedfs
+
+LOCKED, BROKEN = "locked store", "broken store"
+CONTROLS = (LOCKED, BROKEN)
+SYSTEMS = ("rclone", "juicefs", "seaweedfs", "ganesha")
+SETTINGS = ("strict", "default", "relaxed")
+
+RCLONE_S3 = {
+    # With 0s rclone 1.75.2's S3 server takes seconds for an overwriting PUT, or never answers it.
+    "strict": ["--dir-cache-time", "1ms"], "default": [], "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],
+}  # fmt: skip
+RCLONE_NFS = {
+    "strict": ["--vfs-write-back", "0s", "--dir-cache-time", "1ms"], "default": [],
+    "relaxed": ["--vfs-write-back", "10s", "--dir-cache-time", "1h"],
+}  # fmt: skip
+JUICEFS = {
+    "strict": ["--attr-cache", "0s", "--entry-cache", "0s", "--dir-entry-cache", "0s", "--open-cache", "0s"],
+    "default": [],
+    "relaxed": ["--attr-cache", "10s", "--entry-cache", "10s", "--dir-entry-cache", "10s", "--open-cache", "10s"],
+}  # fmt: skip
+SEAWEEDFS = {
+    "strict": ["-cacheMetaTtlSec", "0", "-cacheCapacityMB", "0"], "default": [],
+    "relaxed": ["-cacheMetaTtlSec", "600", "-writebackCache"],
+}  # fmt: skip
+GANESHA = {
+    "strict": dict(attribute_seconds=0, cache="Dir_Chunk = 0;"), "default": dict(attribute_seconds=60),
+    "relaxed": dict(attribute_seconds=600),
+}  # fmt: skip
+
+
+def valid(system, setting):
+    """Whether the system has this cache setting: the controls have none."""
+    return setting == "default" or system not in CONTROLS
+
+
+def needs(system):
+    """Return the capabilities without which a system cannot be started."""
+    return {"juicefs": ["fuse"], "seaweedfs": ["fuse"], "ganesha": ["ganesha", "root"]}.get(system, []) + ["loopback"]
+
+
+def versions():
+    """Return {tool: version} of the systems."""
+    return {
+        "rclone": rclone.version(), "juicefs": juicefs.version(), "seaweedfs": seaweedfs.version(), "ganesha": ganesha.version()
+    }
+
+
+class Stack:
+    """A running system as a context manager; its value is the description that `views.open_views` takes."""
+
+    def __init__(self, host, system, setting):
+        self._host, self._system, self._setting = host, system, setting
+        self._running = ExitStack()
+
+    def __enter__(self):
+        try:
+            if self._system in CONTROLS:
+                return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
+            file, endpoint = getattr(self, f"_{self._system}")()
+            return {"file": file, "s3": endpoint.as_dict()}
+        except BaseException:
+            self._running.close()
+            raise
+
+    def __exit__(self, *_):
+        self._running.close()
+
+    def _rclone(self):
+        objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3[self._setting]))
+        files = self._running.enter_context(rclone.NFS(self._host, objects.files, options=RCLONE_NFS[self._setting]))
+        return dict(kind="nfs", address=files.address, port=files.port, version="3"), objects.endpoint
+
+    def _ganesha(self):
+        objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3["strict"]))
+        files = self._running.enter_context(ganesha.Ganesha(self._host, objects.files, **GANESHA[self._setting]))
+        return dict(kind="nfs", address=files.address, port=files.port, version="4.1"), objects.endpoint
+
+    def _juicefs(self):
+        volume = self._running.enter_context(juicefs.JuiceFS(self._host))
+        options = JUICEFS[self._setting]
+        endpoint = self._running.enter_context(volume.gateway(options=options))
+        mount = self._running.enter_context(volume.mount(options=options))
+        return dict(kind="folder", path=str(mount.path)), endpoint
+
+    def _seaweedfs(self):
+        servers = self._running.enter_context(seaweedfs.SeaweedFS(self._host))
+        mount = self._running.enter_context(servers.mount(SEAWEEDFS[self._setting]))
+        return dict(kind="folder", path=str(mount.path)), servers.endpoint

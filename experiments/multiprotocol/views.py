@@ -1,0 +1,233 @@
+"""The two sides of a system, as the probes use them: names as files, and the same names as objects.
+
+A view is made of the plain description that `stacks.Stack` hands out, on whichever host the probe runs. Each thread
+makes its own. A missing name reads as None; every other trouble raises.
+"""
+
+import os
+import time
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+
+from experiments.multiprotocol import control
+from experiments.systems import nfs, s3
+
+TIMEOUT_S = 10
+PART = 5 << 20  # the least that S3 allows for a part that is not the last
+
+
+def open_views(described):
+    """Return a function that makes a new (file view, object view) of the described system."""
+    if described["file"]["kind"] == "memory":
+        store = control.Broken() if described["file"]["broken"] else control.Store()
+        return lambda: (control.File(store), control.S3(store))
+    make = Folder if described["file"]["kind"] == "folder" else Nfs
+    return lambda: (make(**described["file"]), S3(described["s3"]))
+
+
+class Folder:
+    """Files below a mounted folder."""
+
+    def __init__(self, kind, path):
+        self._root = Path(path)
+
+    def read(self, name):
+        try:
+            return (self._root / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def write(self, name, data):
+        """Create or replace; returns once it is durable (fsync, close)."""
+        self._write(name, "wb", data)
+
+    def append(self, name, data):
+        self._write(name, "ab", data)
+
+    def write_at(self, name, offset, data):
+        self._write(name, "r+b", data, offset)
+
+    def _write(self, name, mode, data, offset=None):
+        with open(self._root / name, mode) as file:
+            if offset is not None:
+                file.seek(offset)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def delete(self, name):
+        (self._root / name).unlink()
+
+    def rename(self, old, new):
+        os.rename(self._root / old, self._root / new)
+
+    def names(self, folder):
+        """Return the names in a folder, with the folder's; none where there is no folder (any more)."""
+        try:
+            return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
+        except FileNotFoundError:
+            return set()
+
+    def stat(self, name):
+        """Return (size, time of change in seconds), or None."""
+        try:
+            found = os.stat(self._root / name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return found.st_size, found.st_mtime
+
+    def make_folder(self, name):
+        (self._root / name).mkdir(parents=True, exist_ok=True)
+
+    def open(self, name):
+        """Open for reading; returns a function that reads it all from the open file."""
+        file = open(self._root / name, "rb", buffering=0)
+        return file.readall
+
+    def close(self):
+        pass
+
+
+class Nfs:
+    """Files of an NFS export, through a client in user space without any cache. "Try again later" (NFS4ERR_DELAY)
+    and "stale file handle" (the name now stands for another file) are tried again, as every client has to."""
+
+    def __init__(self, kind, address, port, version):
+        import nfs_rs
+
+        self._client = nfs.client(address, port, version, timeout=TIMEOUT_S)
+        self._missing = (nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError)
+        self._later = (nfs_rs.NfsRetryableError, nfs_rs.NfsStateLostError)
+        self._close_failed = nfs_rs.NfsFileCloseError
+
+    def _retrying(self, act, *arguments):
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return act(*arguments)
+            except self._later:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.002)
+
+    def read(self, name):
+        return self._retrying(self._read, name)
+
+    def _read(self, name):
+        try:
+            file = self._client.open(name, "rb")
+        except self._missing:
+            return None
+        try:
+            return file.read()
+        finally:
+            try:
+                file.close()
+            except self._close_failed:  # the file was replaced or deleted since; what was read was read
+                pass
+
+    def write(self, name, data):
+        self._retrying(nfs.write, self._client, name, data)
+
+    def append(self, name, data):
+        found = self.stat(name)  # NFS knows no append: a client writes at the end that it sees
+        if found is None:
+            raise FileNotFoundError(name)
+        self.write_at(name, found[0], data)
+
+    def write_at(self, name, offset, data):
+        self._retrying(self._write_at, name, offset, data)
+
+    def _write_at(self, name, offset, data):
+        with self._client.open(name, "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def delete(self, name):
+        self._retrying(self._client.remove, name)
+
+    def rename(self, old, new):
+        self._retrying(self._client.rename, old, new)
+
+    def names(self, folder):
+        try:
+            found = self._retrying(self._client.listdir, folder)
+        except self._missing:
+            return set()
+        return {f"{folder}/{name}" for name in found if name not in (".", "..")}
+
+    def stat(self, name):
+        try:
+            found = self._retrying(self._client.stat, name)
+        except self._missing:
+            return None
+        return found.size, found.mtime / 1e9
+
+    def make_folder(self, name):
+        self._client.mkdir(name, parents=True, exist_ok=True)
+
+    def open(self, name):
+        return self._client.open(name, "rb").read
+
+    def close(self):
+        self._client.close()
+
+
+class S3:
+    """Objects of a bucket."""
+
+    def __init__(self, endpoint):
+        self._store = s3.Endpoint.from_dict(endpoint).obstore(timeout=f"{TIMEOUT_S}s")
+
+    def get(self, key):
+        """Return (content, ETag), or None."""
+        try:
+            found = self._store.get(key)
+            return bytes(found.bytes()), found.meta["e_tag"]
+        except FileNotFoundError:
+            return None
+
+    def put(self, key, data, create=False, tag=None):
+        """Create or replace; with `create` only where there is nothing (If-None-Match: *), with `tag` only what has
+        that ETag (If-Match). Returns the new ETag, or None when the precondition failed."""
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode = "create" if create else {"e_tag": tag} if tag else "overwrite"
+        try:
+            return self._store.put(key, data, mode=mode, use_multipart=False)["e_tag"]
+        except (AlreadyExistsError, PreconditionError, FileNotFoundError):
+            return None
+
+    def head(self, key):
+        """Return (size, ETag, time of change in seconds), or None."""
+        try:
+            found = self._store.head(key)
+        except FileNotFoundError:
+            return None
+        return found["size"], found["e_tag"], found["last_modified"].timestamp()
+
+    def delete(self, key):
+        """Delete one object by the plain request: the client's own sends a list, whose answer from JuiceFS it refuses."""
+        import obstore
+
+        url = obstore.sign(self._store, "DELETE", key, timedelta(minutes=5))
+        try:
+            urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=TIMEOUT_S).close()
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+
+    def names(self, prefix):
+        return {entry["path"] for chunk in self._store.list(prefix.rstrip("/")) for entry in chunk}
+
+    def upload(self, key, part, rest):
+        """Upload in two parts: the first is there when this yields first, the object is complete when it yields again."""
+        import obstore
+
+        writer = obstore.open_writer(self._store, key, buffer_size=len(part))
+        writer.write(part + rest)
+        yield
+        writer.close()
+        yield
