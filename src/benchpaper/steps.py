@@ -78,10 +78,14 @@ def collect(experiment, site, source):
 @step_options
 def analyse(experiment, site, source):
     """Run an experiment's notebook."""
-    from benchpaper import notebook
+    from benchpaper import warm
 
+    project = Project.find()
     with events.step("analyse", experiment=experiment):
-        notebook.analyse(Project.find(), site, source, experiment)
+        if not warm.ask(project, site, source, experiment):
+            from benchpaper import notebook
+
+            notebook.analyse(project, site, source, experiment)
 
 
 @step.command()
