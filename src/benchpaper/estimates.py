@@ -45,6 +45,7 @@ class Estimate:
     values: tuple = ()
     paired: bool = False
     q: float = 0.5
+    factor: float = 1.0  # what `scaled` multiplied by
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""
@@ -67,7 +68,7 @@ class Estimate:
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
         scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
-        return replace(self, unit=unit, values=tuple(factor * v for v in self.values), **scaled)
+        return replace(self, unit=unit, factor=factor * self.factor, values=tuple(factor * v for v in self.values), **scaled)
 
     def interval_text(self):
         """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
