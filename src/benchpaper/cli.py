@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchpaper import catalog, pipeline, results, room
+from benchpaper import artifact_commands, catalog, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
 from benchpaper.hosts.site import names as site_names
 from benchpaper.plan import DEFAULT_SEED
@@ -241,6 +241,8 @@ def adopt(experiments, site):
             click.echo(f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB")
 
 
+for command in artifact_commands.COMMANDS:
+    cli.add_command(command)
 cli.add_command(step)
 
 
