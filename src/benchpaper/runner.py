@@ -32,8 +32,8 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
-    if "paper" in targets and not _has_latex(pipeline):
-        raise UserError("the target paper needs LaTeX, which is not installed: install the packages in packages.apt")
+    if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
+        raise UserError("the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt")
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"

@@ -109,6 +109,28 @@ def gather(experiments, site, source):
         typeset.gather(Project.find(), site, source, experiments)
 
 
+@step.command()
+@click.argument("experiments", nargs=-1)
+@step_options
+def appendix(experiments, site, source):
+    """Write the artifact appendix."""
+    from benchpaper import appendix
+
+    with events.step("appendix"):
+        appendix.write(Project.find(), site, source, experiments)
+
+
+@step.command()
+@click.argument("experiments", nargs=-1)
+@step_options
+def report(experiments, site, source):
+    """Build the web pages."""
+    from benchpaper import report
+
+    with events.step("report"):
+        report.build(Project.find(), site, source, experiments)
+
+
 @step.command("typeset")
 @step_options
 def typeset_(site, source):

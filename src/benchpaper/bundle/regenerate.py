@@ -83,7 +83,7 @@ def _alike(given, made):
 
 def _main(site, source, *experiments):
     """In the unpacked archive, by its own code: run every notebook, judge, gather, typeset."""
-    from benchpaper import claims, typeset, warm
+    from benchpaper import appendix, claims, typeset, warm
 
     project = Project.find()
     with warm.serving() as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -91,6 +91,7 @@ def _main(site, source, *experiments):
         list(pool.map(lambda name: warm.ask(project, site, source, name), experiments))
     claims.save(project, site, source)
     typeset.gather(project, site, source, experiments)
+    appendix.write(project, site, source, experiments)
     typeset.typeset(project, site, source)
 
 
