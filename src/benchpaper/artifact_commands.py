@@ -83,4 +83,34 @@ def _show_verified(found):
     click.echo(f"sha256 {found['sha256']}; compare it with the one that was published")
 
 
-COMMANDS = (bundle, verify)
+@click.command()
+@click.argument("experiment", required=False)
+@click.option("--fast", is_flag=True, help="Leave out what takes minutes: the clean clone, or the run at scale smoke.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def check(experiment, fast, as_json):
+    """The committee's checklist, a line each with its remedy; or whether one EXPERIMENT keeps its contracts."""
+    from benchpaper import checklist, contract
+
+    project = Project.find()
+    found = contract.run(project, experiment, not fast) if experiment else checklist.run(project, not fast)
+    if as_json:
+        click.echo(checklist.as_json(found))
+        good = not any(wrong for _, wrong in found)
+    else:
+        good = checklist.show(found)
+    sys.exit(0 if good else 1)
+
+
+@click.command()
+@click.argument("name")
+def new(name):
+    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from there."""
+    from benchpaper import scaffold
+
+    project = Project.find()
+    for path in scaffold.new(project, name):
+        click.echo(path.relative_to(project.root))
+    click.echo(f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)")
+
+
+COMMANDS = (bundle, verify, check, new)

@@ -109,7 +109,7 @@ def linked_claims(project):
 
 
 def whole_experiments(project):
-    """Each experiment has a notebook, reference results, a claim, a test, and is in the paper."""
+    """Each experiment has a notebook, reference results, a claim and a test."""
     judged = {claim.experiment for claim in claims.load_claims(project)}
     tests = "".join(path.read_text() for path in (project.root / "tests").rglob("*.py")) if (project.root / "tests").is_dir() else ""
     for name in catalog.names(project):
