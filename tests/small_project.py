@@ -3,6 +3,7 @@ a history. The tests of the artifact build and break it, so that they take as lo
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 from benchpaper import scaffold
@@ -55,6 +56,31 @@ def make(root, author="Anonymous", **files):
     git(project, "config", "user.email", "a@b.example")
     commit(project)
     return project
+
+
+AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
+SITE = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
+NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
+
+
+def built(root):
+    """Make it with an author, a host, a user and an origin to be found, measure it, and build all there is."""
+    root.mkdir()
+    project = make(root, AUTHOR, **{"notes/where.md": NOTE, "notes/more.md": "more\n", "sites/cluster.yaml": SITE})
+    git(project, "remote", "add", "origin", "git@github.com:quillgroup/pipe-cost.git")
+    run(project, "run", "results", "--scale", "smoke")
+    shutil.copytree(root / "results" / "local" / "smoke" / "toy", root / "artifacts" / "reference" / "local" / "toy")
+    git(project, "config", "user.email", "ada@quill.example")
+    commit(project)
+    run(project, "run", "paper", "report", "--scale", "smoke")
+    return project
+
+
+def run(project, *words):
+    command = [str(Path(sys.executable).with_name("benchpaper")), *words]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def git(project, *words):

@@ -19,31 +19,15 @@ import small_project
 from benchpaper import bundle
 from benchpaper.bundle import anonymous, archive, crate, identities, regenerate, validator, verify
 from benchpaper.errors import UserError
+from small_project import AUTHOR, HOST, LOGIN
 
 pytestmark = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
-AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
 PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGIN}/artifact")
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """A small project, measured at scale smoke and typeset, in which an author, a host and an origin are planted."""
-    root = tmp_path_factory.mktemp("artifact") / "project"
-    root.mkdir()
-    site = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
-    project = small_project.make(root, AUTHOR, **{"notes/where.md": f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n", "sites/cluster.yaml": site})
-    small_project.git(project, "remote", "add", "origin", "git@github.com:quillgroup/pipe-cost.git")
-    small_project.git(project, "config", "user.email", "ada@quill.example")
-    (root / "notes" / "more.md").write_text("more\n")
-    small_project.commit(project)
-    done = subprocess.run(["benchpaper", "run", "--scale", "smoke"], cwd=root, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
-
-
-@pytest.fixture(scope="module")
-def made(built):
-    return bundle.make(built, "local", "smoke")[0]
+def made(small):
+    return bundle.make(small, "local", "smoke")[0]
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +50,8 @@ def again(path, files, date=(2026, 1, 2, 3, 4, 6)):
 # ---- what is right ----
 
 
-def test_the_same_files_give_the_same_bytes(built, made, tmp_path):
-    assert bundle.make(built, "local", "smoke", tmp_path / "b.zip")[0].read_bytes() == made.read_bytes()
+def test_the_same_files_give_the_same_bytes(small, made, tmp_path):
+    assert bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0].read_bytes() == made.read_bytes()
 
 
 def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(made, files):
@@ -94,13 +78,13 @@ def test_the_bill_of_materials_has_every_locked_package(files):
     assert len({part["bom-ref"] for part in parts["components"]}) == len(parts["components"])
 
 
-def test_verify_says_what_holds(made, tmp_path, run_benchpaper, built):
+def test_verify_says_what_holds(made, tmp_path, run_benchpaper, small):
     digest = hashlib.sha256(made.read_bytes()).hexdigest()
-    done = run_benchpaper(built, "verify", made, "--sha256", digest, "--into", tmp_path / "unpacked")
+    done = run_benchpaper(small, "verify", made, "--sha256", digest, "--into", tmp_path / "unpacked")
     assert done.returncode == 0, done.stderr
     assert "satisfies workflow-run-crate-0.5" in done.stdout and "2 numbers follow from the data inside" in done.stdout
-    assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (built.root / "Snakefile").read_bytes()
-    assert run_benchpaper(built, "verify", made, "--sha256", "0" * 64).returncode == 1
+    assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (small.root / "Snakefile").read_bytes()
+    assert run_benchpaper(small, "verify", made, "--sha256", "0" * 64).returncode == 1
 
 
 def test_the_exhibits_are_made_again_from_the_archive_alone(made):
@@ -172,7 +156,7 @@ def test_a_factor_that_is_no_change_of_unit_is_found(files, tmp_path):
         verify.verify(again(tmp_path / "a.zip", {**files, name: json.dumps(manifest).encode()}))
 
 
-def test_a_pdf_that_was_typeset_from_something_else_is_found(built, files, tmp_path):
+def test_a_pdf_that_was_typeset_from_something_else_is_found(small, files, tmp_path):
     """The text of the paper says 2.25 s; the sources in the archive then say 3.75."""
     changed = {**files, "paper/main.tex": files["paper/main.tex"].replace(b"2.25", b"3.75")}
     with pytest.raises(verify.NotVerified, match="the PDF prints 2.25, which no exhibit"):
@@ -283,22 +267,22 @@ def test_what_is_no_archive_is_one_line(data, tmp_path):
     assert "\n" not in str(error.value)
 
 
-def test_the_command_says_one_line_and_fails(tmp_path, run_benchpaper, built):
-    done = run_benchpaper(built, "verify", crafted(tmp_path / "bad.zip", [("../out", b"x")]))
+def test_the_command_says_one_line_and_fails(tmp_path, run_benchpaper, small):
+    done = run_benchpaper(small, "verify", crafted(tmp_path / "bad.zip", [("../out", b"x")]))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and done.stderr.startswith("NOT VERIFIED  bad.zip: entry '../out'")
 
 
 # ---- anonymity ----
 
 
-def test_nothing_is_left_of_who_and_where(built, tmp_path):
-    path = anonymous.make(built, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md"))[0]
+def test_nothing_is_left_of_who_and_where(small, tmp_path):
+    path = anonymous.make(small, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md"))[0]
     found = identities.pattern(PLANTED)
     inside = archive.read(path)[0]
     assert [place for name, data in inside.items() for place in identities.where(name, data, found)] == []
-    commit = subprocess.run(["git", "-C", built.root, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(["git", "-C", small.root, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     assert all(commit.encode() not in data for data in inside.values())
-    assert [n for n in bundle_names(bundle.make(built, "local", "smoke", tmp_path / "b.zip")[0]) if "more.md" in n] and "notes/more.md" not in inside
+    assert [n for n in bundle_names(bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0]) if "more.md" in n] and "notes/more.md" not in inside
     verify.verify(path)
 
 
@@ -333,16 +317,16 @@ def test_the_search_looks_into_every_kind_of_file(tmp_path):
     assert not list(identities.where("a.txt", b"quillgroups", found))
 
 
-def test_what_cannot_be_scrubbed_stops_the_bundle(built, tmp_path):
-    path = built.root / "notes" / "scan.gz"
+def test_what_cannot_be_scrubbed_stops_the_bundle(small, tmp_path):
+    path = small.root / "notes" / "scan.gz"
     path.write_bytes(gzip.compress(AUTHOR.encode(), mtime=0))
-    small_project.git(built, "add", "-A")
+    small_project.git(small, "add", "-A")
     try:
         with pytest.raises(UserError, match='"Ada Quillfeather" is left in notes/scan.gz'):
-            anonymous.make(built, "local", "smoke", tmp_path / "a.zip")
+            anonymous.make(small, "local", "smoke", tmp_path / "a.zip")
         assert not (tmp_path / "a.zip").exists()
     finally:
-        small_project.git(built, "rm", "-qf", "notes/scan.gz")
+        small_project.git(small, "rm", "-qf", "notes/scan.gz")
 
 
 def test_the_validator_sees_what_it_should(files, tmp_path):

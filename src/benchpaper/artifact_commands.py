@@ -1,4 +1,4 @@
-"""The commands around the artifact: bundle, verify, check, report, new, watch, changed."""
+"""The commands around the artifact: bundle, verify, check, new, watch, changed."""
 
 import json
 import sys
@@ -113,4 +113,25 @@ def new(name):
     click.echo(f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)")
 
 
-COMMANDS = (bundle, verify, check, new)
+@click.command()
+@from_option
+def watch(site, source):
+    """Rebuild figures, numbers and PDF whenever a notebook, a claim or a sentence is saved, with warm kernels."""
+    from benchpaper import watch as watching
+
+    watching.watch(Project.find(), site, source, click.echo)
+
+
+@click.command()
+@click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")
+@click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def changed(site, against, as_json):
+    """Numbers of the paper that have changed since the last commit, with old and new value."""
+    from benchpaper import changes
+
+    found = changes.changed(Project.find(), site, against)
+    click.echo(json.dumps(found, indent=1)) if as_json else changes.show(found)
+
+
+COMMANDS = (bundle, verify, check, new, watch, changed)

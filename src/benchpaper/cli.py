@@ -118,7 +118,7 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 def run(targets, scale, site, seed, source, dry_run, retry_failed, as_json):
     """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
 
-    TARGETS are any of: results, figures, paper (default: everything), and names of experiments to restrict it to.
+    TARGETS are any of: results, figures, paper (default: these three), report, bundle, and names of experiments to restrict it to.
     Interrupt it whenever you like; the next run goes on with the trials that are missing.
     """
     from benchpaper import runner
@@ -155,7 +155,10 @@ def pilot(experiment, scale, site, seed):
 @click.option("--source", help="smoke, quick, full or reference (default: the one built last).")
 @json_option
 def explain(name, site, source, as_json):
-    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands."""
+    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands.
+
+    NAME is an exhibit's, or a label as it stands in the PDF ("Figure 3", "Table 1").
+    """
     from benchpaper import trail
 
     if source:

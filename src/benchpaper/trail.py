@@ -1,6 +1,6 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
-from benchpaper import results
+from benchpaper import labels, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.typeset import all_exhibits
 
@@ -12,6 +12,10 @@ def explain(project, name, site, source=None):
     exhibits = all_exhibits(build)
     if not exhibits:
         raise UserError(f"nothing is built in build/{build.name}; run ./reproduce figures (or --from reference)")
+    if labels.is_printed(name) or ":" in name:
+        [name, *_] = labels.exhibits(project, build, name)
+    if name == "claims":
+        raise UserError("that is the table of all claims; benchpaper claims shows each with its value and verdict")
     one_of("exhibit", name, exhibits)
     entry = exhibits[name]
     folder = project.results(site, build.name.removeprefix(f"{site}-"))

@@ -68,6 +68,14 @@ def ask(project, site, source, experiment):
     return True
 
 
+def ready():
+    """Have the server load the libraries now, and wait for it."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(os.environ[VARIABLE])
+        connection.sendall(b"{}\n")
+        connection.makefile().readline()
+
+
 def _serve(listening):
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
     loaded = False
@@ -100,6 +108,8 @@ def _answer(connection):
     die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request = json.loads(connection.makefile().readline())
+    if not request:
+        return connection.sendall(b"{}\n")
     project = Project(Path(request["root"]))
     os.chdir(project.root)
     with tempfile.TemporaryDirectory(prefix="benchpaper-kernel-") as folder:

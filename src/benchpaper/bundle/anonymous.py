@@ -37,7 +37,8 @@ def make(project, site, source, output=None, more=()):
     with tempfile.TemporaryDirectory(prefix="benchpaper-anonymous-") as folder:
         copy = Project(Path(folder) / "artifact")
         experiments = [m["experiment"] for m in bundle.manifests(project.build(site, source)).values()]
-        archive.unpack(scrubbed(files, found), executable, copy.root)
+        files = scrubbed(files, found)
+        archive.unpack(files, executable, copy.root)
         shutil.rmtree(copy.build(site, source))
         note = replace(state, commit=COMMIT, seconds=state.seconds - state.seconds % 86_400)
         _note(copy, files, note, site, source)

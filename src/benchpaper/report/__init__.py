@@ -68,10 +68,6 @@ def _write_experiment(project, site, source, name, sources, manifest, rows):
     about = {
         "rows": [row for row in rows if row["experiment"] == name], "compared": _compared(project, name, site, source),
         "figures": {exhibit: plots.figure(found, exhibit, entry) for exhibit, entry in manifest["exhibits"].items() if entry["kind"] == "figure"},
-        "tables": {
-            exhibit: (folder / "exhibits" / key / entry["file"]).read_text()
-            for exhibit, entry in manifest["exhibits"].items() if entry["kind"] == "table" and not entry["missing"]
-        },
     }  # fmt: skip
     notebook = nbformat.read(folder / "notebooks" / f"{key}.ipynb", as_version=4)
     nbformat.write(pages.experiment(notebook, found, manifest, about), sources / f"{key}.ipynb")

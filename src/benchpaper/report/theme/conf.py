@@ -14,7 +14,7 @@ templates_path = ["_templates"]
 html_css_files = ["report.css"]
 html_js_files = [("plotly.min.js", {"defer": "defer"}), ("report.js", {"defer": "defer"})]
 html_title = "benchpaper report"
-html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
+html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 mathjax_path = "none.js"  # no formula is expected; one would not be fetched from elsewhere
