@@ -42,7 +42,10 @@ def verify(path, digest=None, into=None):
     checks = [f"{len(files)} files have the digests of the manifest, and nothing else is in the archive"]
     with tempfile.TemporaryDirectory(prefix="benchpaper-verify-") as folder:
         archive.unpack(files, executable, folder)
-        checks += check(Project(Path(folder)), files, about)
+        try:
+            checks += check(Project(Path(folder)), files, about)
+        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:  # JSON or text of another shape
+            raise NotVerified(f"what it says of itself is broken ({type(error).__name__}: {' '.join(str(error).split())})") from None
     if into:
         archive.unpack(files, executable, into)
         checks.append(f"unpacked to {into}")
@@ -83,6 +86,8 @@ def check(project, files, about):
     lines.append(_check_numbers(build, folder))
     if (build / typeset.GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
         raise NotVerified(f"{typeset.GATHERED} is not what the notebooks' manifests and the verdicts give")
+    if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(build):
+        raise NotVerified(f"{typeset.CLAIMS_TABLE} is not what the verdicts give")
     typeset.check_uses(project.paper, exhibits | {"claims": {"kind": "table"}})
     lines.append("what the paper inputs follows from the notebooks' manifests and the verdicts; it uses no name besides")
     lines.append(_check_pdf(project, build, exhibits))
@@ -126,7 +131,7 @@ def _check_numbers(build, folder):
         for name, entry in manifest["exhibits"].items():
             if entry["kind"] != "number" or entry["missing"]:
                 continue
-            if not entry["how"] or not entry["cells"]:
+            if not entry.get("how") or not entry["cells"]:
                 others += 1
                 continue
             _check_number(name, entry, _reckoned(name, entry, found))
