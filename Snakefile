@@ -10,8 +10,9 @@
 import shutil
 from pathlib import Path
 
-from benchpaper import claims, pipeline
+from benchpaper import bundle, claims, pipeline
 from benchpaper.project import REFERENCE, Project, slug
+from benchpaper.revision import revision
 
 SITE = config.get("site", "local")
 SOURCE = config.get("source", "quick")
@@ -218,14 +219,17 @@ rule pages:
         "exec benchpaper step report {params.experiments} {params.at} > {log} 2>&1"
 
 
+# All that git tracks goes into the archive, and the commit's date on each file.
 rule pack:
     input:
         f"{BUILD}/paper.pdf",
+        lambda w: bundle.sources(PROJECT),
     output:
         f"{BUILD}/bundle.zip",
     log:
         f"{LOGS}/bundle.log",
     params:
         at=AT,
+        commit=lambda w: revision(PROJECT).commit,
     shell:
         "exec benchpaper bundle {params.at} > {log} 2>&1"

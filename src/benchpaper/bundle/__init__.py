@@ -45,7 +45,7 @@ def collect(project, site, source):
     paths |= {p for folder in DERIVED for p in (build / folder).rglob("*") if p.is_file() and ".failed." not in p.name}
     for manifest in manifests(build).values():
         paths |= {project.results(site, source) / manifest["experiment"] / kind for kind in (results.OBSERVATIONS, results.TRIALS)}
-    named = {path.relative_to(project.root).as_posix(): path for path in paths if not path.name.startswith(".")or path.parent == project.root}
+    named = {path.relative_to(project.root).as_posix(): path for path in paths if not path.name.startswith(".") or path.parent == project.root}
     for name, path in named.items():
         if path.is_symlink():
             raise BundleError(f"{name} is a symbolic link; a bundle has plain files alone")

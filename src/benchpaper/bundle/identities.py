@@ -20,7 +20,7 @@ from benchpaper.revision import git
 
 NOBODY = {
     "anonymous", "root", "user", "users", "home", "localhost", "local", "debian", "ubuntu", "admin", "git", "github.com", "gitlab.com",
-    "noreply@github.com", "nobody", "work", "main", "/root",
+    "noreply@github.com", "nobody", "/root",
 }  # fmt: skip
 SHORTEST = 3
 READABLE = re.compile(rb"[\x20-\x7e]{6,}")
