@@ -14,7 +14,7 @@ def overview(manifests, rows, experiments, has_pdf, has_appendix):
     """The first page: verdicts, experiments, what else there is."""
     first = next(iter(manifests.values()))
     lines = [
-        "# Results and verdicts", "", f"From {first['source']}, measured on {first['measured_on']}." + (" [The paper (PDF)](extra/paper.pdf)." if has_pdf else ""), "",
+        "# Results and verdicts", "", f"From {first['source']}, measured on {first['measured_on']}." + (' <a href="paper.pdf">The paper (PDF)</a>.' if has_pdf else ""), "",
         "## Claims", "", *_claims(rows), "", "## Experiments", "",
     ]  # fmt: skip
     for name in experiments:
@@ -23,7 +23,7 @@ def overview(manifests, rows, experiments, has_pdf, has_appendix):
         gaps = f", {missing} of them not measured there" if missing else ""
         lines.append(f"- [{name}]({slug(name)}.ipynb): {len(manifest['exhibits'])} exhibits{gaps}; [where each comes from]({slug(name)}-trail.md)")
     listed = [slug(name) for name in experiments] + (["appendix"] if has_appendix else []) + [f"{slug(name)}-trail" for name in experiments]
-    return "\n".join([*lines, "", "```{toctree}", ":hidden:", ":maxdepth: 1", "", *listed, "```", ""]).replace("(extra/paper.pdf)", "(paper.pdf)")
+    return "\n".join([*lines, "", "```{toctree}", ":hidden:", ":maxdepth: 1", "", *listed, "```", ""])
 
 
 def _claims(rows, link=True):
