@@ -10,8 +10,9 @@
 import shutil
 from pathlib import Path
 
-from benchpaper import claims, pipeline
+from benchpaper import bundle, claims, pipeline
 from benchpaper.project import REFERENCE, Project, slug
+from benchpaper.revision import revision
 
 SITE = config.get("site", "local")
 SOURCE = config.get("source", "quick")
@@ -25,6 +26,7 @@ LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
 CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
+PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
 ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style"])
 
 
@@ -34,7 +36,7 @@ wildcard_constraints:
 
 
 # All but measuring: on a cluster these run where Snakemake does.
-localrules: all, results, figures, paper, build, collect, analyse, judge, gather, typeset
+localrules: all, results, figures, paper, report, bundle, build, collect, analyse, judge, gather, appendix, typeset, pages, pack
 
 
 rule all:
@@ -56,6 +58,16 @@ rule figures:
 rule paper:
     input:
         f"{BUILD}/paper.pdf",
+
+
+rule report:
+    input:
+        f"{BUILD}/report/index.html",
+
+
+rule bundle:
+    input:
+        f"{BUILD}/bundle.zip",
 
 
 # Compiles an experiment's programs. Without a compiler it says so in built.json, and the cells that need one are
@@ -157,9 +169,29 @@ rule gather:
         "exec benchpaper step gather {params.experiments} {params.at} > {log} 2>&1"
 
 
+# The artifact appendix, from the declarations, the verdicts and the measured trials.
+rule appendix:
+    input:
+        f"{BUILD}/verdicts.json",
+        expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
+        lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
+        PAPER_DATA,
+    output:
+        f"{BUILD}/appendix.tex",
+        f"{BUILD}/appendix.md",
+    log:
+        f"{LOGS}/appendix.log",
+    params:
+        at=AT,
+        experiments=" ".join(EXPERIMENTS),
+    shell:
+        "exec benchpaper step appendix {params.experiments} {params.at} > {log} 2>&1"
+
+
 rule typeset:
     input:
         f"{BUILD}/exhibits.tex",
+        f"{BUILD}/appendix.tex",
         lambda w: RUN.paper_sources(),
     output:
         f"{BUILD}/paper.pdf",
@@ -169,3 +201,36 @@ rule typeset:
         at=AT,
     shell:
         "exec benchpaper step typeset {params.at} > {log} 2>&1"
+
+
+# The web pages of all this, which work from the file system.
+rule pages:
+    input:
+        f"{BUILD}/exhibits.tex",
+        f"{BUILD}/appendix.md",
+        PDF,
+    output:
+        f"{BUILD}/report/index.html",
+    log:
+        f"{LOGS}/report.log",
+    params:
+        at=AT,
+        experiments=" ".join(EXPERIMENTS),
+    shell:
+        "exec benchpaper step report {params.experiments} {params.at} > {log} 2>&1"
+
+
+# All that git tracks goes into the archive, and the commit's date on each file.
+rule pack:
+    input:
+        f"{BUILD}/paper.pdf",
+        lambda w: bundle.sources(PROJECT),
+    output:
+        f"{BUILD}/bundle.zip",
+    log:
+        f"{LOGS}/bundle.log",
+    params:
+        at=AT,
+        commit=lambda w: revision(PROJECT).commit,
+    shell:
+        "exec benchpaper bundle {params.at} > {log} 2>&1"

@@ -161,6 +161,15 @@ def pipe_project(make_project):
     return make_project({"experiments/toy/pipe/experiment.py": PIPE})
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory):
+    """A small project (`small_project`), measured at scale smoke, typeset, with a report, in which an author, a host and
+    an origin are planted. Leave it as it is."""
+    import small_project
+
+    return small_project.built(tmp_path_factory.mktemp("small") / "project")
+
+
 @pytest.fixture
 def run_benchpaper():
     """Return `call(project, *words)`: run the command line in a project, as a user does."""

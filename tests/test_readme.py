@@ -6,14 +6,13 @@ from pathlib import Path
 
 import nbformat
 
+import text_of
+
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
 
 
 def code_after(start, end):
-    """Return the indented code between two pieces of the README's text, without its indentation."""
-    text = README[README.index(start) :]
-    text = text[: text.index(end)]
-    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ") or not line.strip())
+    return text_of.code(README, start, end)
 
 
 def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, run_benchpaper):

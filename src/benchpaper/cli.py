@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from benchpaper import catalog, pipeline, results, room
+from benchpaper import artifact_commands, catalog, pipeline, results, room
 from benchpaper.errors import UserError, did_you_mean, one_of
 from benchpaper.hosts import HostError
 from benchpaper.lab import lab
@@ -120,7 +120,8 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_json):
     """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
 
-    TARGETS are any of: results, figures, paper (default: everything), and names of experiments to restrict it to.
+    TARGETS are any of: results, figures, paper (default: these three), report, bundle, and names of experiments to
+    restrict it to.
     Interrupt it whenever you like; the next run goes on with the trials that are missing.
     """
     from benchpaper import runner
@@ -157,7 +158,10 @@ def pilot(experiment, scale, site, seed):
 @click.option("--source", help="smoke, quick, full or reference (default: the one built last).")
 @json_option
 def explain(name, site, source, as_json):
-    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands."""
+    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands.
+
+    NAME is an exhibit's, or a label as it stands in the PDF ("Figure 3", "Table 1").
+    """
     from benchpaper import trail
 
     if source:
@@ -244,6 +248,8 @@ def adopt(experiments, site):
 
 
 cli.add_command(lab)
+for command in artifact_commands.COMMANDS:
+    cli.add_command(command)
 cli.add_command(step)
 
 

@@ -45,6 +45,7 @@ class Estimate:
     values: tuple = ()
     paired: bool = False
     q: float = 0.5
+    factor: float = 1.0  # what `scaled` multiplied by
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""
@@ -67,7 +68,7 @@ class Estimate:
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
         scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
-        return replace(self, unit=unit, values=tuple(factor * v for v in self.values), **scaled)
+        return replace(self, unit=unit, factor=factor * self.factor, values=tuple(factor * v for v in self.values), **scaled)
 
     def interval_text(self):
         """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
@@ -115,6 +116,7 @@ class Results:
     observation_df: pd.DataFrame
     source: str
     files: dict = field(default_factory=dict)
+    _known: dict = field(default_factory=dict, init=False, repr=False)  # what `block_df` has given, by its arguments
 
     @property
     def experiment(self):
@@ -143,16 +145,34 @@ class Results:
     def cells(self, twin=False, **levels):
         """Return the trials' cells with these levels (a level or a list of levels each), one row per cell, in
         declared order of the factors' levels."""
-        chosen = self.trial_df[self.trial_df["twin"] == twin]
+        chosen = self._distinct[self._distinct["twin"] == twin]
         for name, wanted in levels.items():
             if name not in self.factors:
                 raise UserError(f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}')
             wanted = wanted if isinstance(wanted, (list, tuple)) else [wanted]
             self._check_levels(name, wanted)
             chosen = chosen[chosen[name].isin(wanted)]
-        frame = chosen.drop_duplicates("cell")[["cell", *self.factors]]
+        return chosen[["cell", *self.factors]].reset_index(drop=True)
+
+    @cached_property
+    def _distinct(self):
+        """All cells, one row each, in declared order of the factors' levels."""
+        frame = self.trial_df.drop_duplicates("cell")[["cell", "twin", *self.factors]]
         order = {f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]}
-        return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name])).reset_index(drop=True)
+        return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name]))
+
+    @cached_property
+    def _trials_of(self):
+        """The rows of `trial_df` by cell. Every estimate asks for those of one cell, of many."""
+        return dict(list(self.trial_df.groupby("cell", sort=False)))
+
+    @cached_property
+    def _observations_of(self):
+        return dict(list(self.observation_df.groupby("cell", sort=False)))
+
+    def _observed(self, cell):
+        """The rows of `observation_df` of a cell; none when it was not measured."""
+        return self._observations_of.get(cell, self.observation_df.iloc[:0])
 
     def _check_levels(self, name, wanted):
         declared = next(f["levels"] for f in self.described["factors"] if f["name"] == name)
@@ -162,16 +182,18 @@ class Results:
     def samples(self, metric, cell):
         """Return (values, counts) of all samples of a cell over all blocks, ascending: for drawing a distribution,
         never for a percentile, which belongs to one block."""
-        rows = self.observation_df[(self.observation_df["cell"] == cell)][metric].dropna()
+        rows = self._observed(cell)[metric].dropna()
         values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
         counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
         merged, place = np.unique(values, return_inverse=True)
         return merged, np.bincount(place, weights=counts).astype(np.int64)
 
     def block_df(self, metric, cell, q=0.5):
-        """Return a frame with columns block and value, in the order of measuring: the metric's value in each block of
+        """Return a frame (leave it as it is) with columns block and value, in the order of measuring: the metric's value in each block of
         `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
-        rows = self.observation_df[self.observation_df["cell"] == cell][["block", "row", metric]].dropna()
+        if (metric, cell, q) in self._known:
+            return self._known[metric, cell, q]
+        rows = self._observed(cell)[["block", "row", metric]].dropna()
         if len(rows) and rows["row"].max() > 0:
             raise NotEnough(f"{cell}: a trial has several observations; choose one by its row")
         if self.metric(metric)["kept"] == "all samples":
@@ -181,7 +203,8 @@ class Results:
                     raise NotEnough(reason)
             rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
         values = rows[["block", metric]].rename(columns={metric: "value"})
-        return values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
+        ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
+        return self._known.setdefault((metric, cell, q), ordered)
 
     @property
     def blocks_in_order(self):
@@ -307,12 +330,12 @@ class Results:
 
     def testable(self, cell):
         """Return whether the hosts had what the cell needs."""
-        trials = self.trial_df[self.trial_df["cell"] == cell]
+        trials = self._trials_of[cell]
         return not (trials["state"] == NOT_TESTABLE).any() or (trials["state"] == MEASURED).any()
 
     def _state(self, cell):
         """Return (number of failed trials, why the cell has no value at all or "")."""
-        trials = self.trial_df[self.trial_df["cell"] == cell]
+        trials = self._trials_of[cell]
         failed = trials[trials["state"] == FAILED]
         if (trials["state"] == MEASURED).any():
             return len(failed), ""

@@ -60,6 +60,8 @@ class Exhibits:
             "unit": estimate.unit, "missing": estimate.missing, "failed": estimate.failed,
             "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
             "interval": estimate.interval_text().strip() if estimate.value is not None else "",
+            # With cells and metric this is enough to reckon it again from the data, without the notebook.
+            "how": {"q": estimate.q, "paired": estimate.paired, "factor": estimate.factor} if estimate.values else None,
         }  # fmt: skip
         self._enter(name, "number", entry, [estimate])
         print(f"{name}: {estimate}")

@@ -15,9 +15,10 @@ class NotebookError(UserError):
     """A notebook that raised, or that saved nothing. The text has cell and error; the executed copy has it all."""
 
 
-def analyse(project, site, source, experiment):
+def analyse(project, site, source, experiment, manager=None):
     """Run an experiment's notebook on the results of `source`; its exhibits and the executed copy go to the build
-    folder. Returns the executed copy's path. Raises `NotebookError`; the copy with the traceback is kept then."""
+    folder. `manager` is a class of kernel managers, if not Jupyter's own. Returns the executed copy's path. Raises
+    `NotebookError`; the copy with the traceback is kept then."""
     build = project.build(site, source)
     notebook = existing(project, experiment)
     executed = build / "notebooks" / notebook.name
@@ -28,7 +29,7 @@ def analyse(project, site, source, experiment):
         "exhibits_dir": str(exhibits.relative_to(project.root)),
     }
     executed.parent.mkdir(parents=True, exist_ok=True)
-    _execute(project, notebook, executed, parameters)
+    _execute(project, notebook, executed, parameters, {"kernel_manager_class": manager} if manager else {})
     if not (exhibits / MANIFEST).exists():
         raise NotebookError(f"{_named(project, notebook)} saved no exhibits; make one `Exhibits(results, exhibits_dir)`")
     return executed
@@ -42,7 +43,7 @@ def existing(project, experiment):
     return path
 
 
-def _execute(project, notebook, executed, parameters):
+def _execute(project, notebook, executed, parameters, options):
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -51,7 +52,7 @@ def _execute(project, notebook, executed, parameters):
     try:
         papermill.execute_notebook(
             notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
-            execution_timeout=KERNEL_TIMEOUT_S,
+            execution_timeout=KERNEL_TIMEOUT_S, **options,
         )  # fmt: skip
     except PapermillExecutionError as error:
         redact(part, Redactor(project.root))

@@ -18,7 +18,7 @@ from benchpaper.project import REFERENCE, slug
 from benchpaper.spec import SCALES
 from benchpaper.trial import Block
 
-TARGETS = ("all", "results", "figures", "paper")
+TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
 
 class Pipeline:

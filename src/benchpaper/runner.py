@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper import events, leftovers, lock, notebook, room, summary
+from benchpaper import events, leftovers, lock, notebook, room, summary, warm
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.processes import descendants, die_with_parent
 from benchpaper.pipeline import TARGETS, environment
@@ -31,8 +31,8 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
-    if "paper" in targets and not _has_latex(pipeline):
-        raise UserError("the target paper needs LaTeX, which is not installed: install the packages in packages.apt")
+    if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
+        raise UserError("the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt")
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
@@ -127,10 +127,14 @@ class _Watch:
 
     def run(self):
         """Run to the end and return the exit status: Snakemake's, or 130 when interrupted."""
+        with warm.serving() as server:
+            return self._run(server)
+
+    def _run(self, server):
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._events_path.unlink(missing_ok=True)
         reader = events.Reader(self._events_path)
-        env = environment(**{events.VARIABLE: str(self._events_path)})
+        env = environment(**{events.VARIABLE: str(self._events_path)}, **server)
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
                 self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,

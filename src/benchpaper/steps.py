@@ -75,10 +75,14 @@ def collect(experiment, site, source):
 @step_options
 def analyse(experiment, site, source):
     """Run an experiment's notebook."""
-    from benchpaper import notebook
+    from benchpaper import warm
 
+    project = Project.find()
     with events.step("analyse", experiment=experiment):
-        notebook.analyse(Project.find(), site, source, experiment)
+        if not warm.ask(project, site, source, experiment):
+            from benchpaper import notebook
+
+            notebook.analyse(project, site, source, experiment)
 
 
 @step.command()
@@ -100,6 +104,28 @@ def gather(experiments, site, source):
 
     with events.step("gather"):
         typeset.gather(Project.find(), site, source, experiments)
+
+
+@step.command()
+@click.argument("experiments", nargs=-1)
+@step_options
+def appendix(experiments, site, source):
+    """Write the artifact appendix."""
+    from benchpaper import appendix
+
+    with events.step("appendix"):
+        appendix.write(Project.find(), site, source, experiments)
+
+
+@step.command()
+@click.argument("experiments", nargs=-1)
+@step_options
+def report(experiments, site, source):
+    """Build the web pages."""
+    from benchpaper import report
+
+    with events.step("report"):
+        report.build(Project.find(), site, source, experiments)
 
 
 @step.command("typeset")

@@ -1,6 +1,6 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
-from benchpaper import results
+from benchpaper import labels, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.typeset import all_exhibits
 
@@ -12,17 +12,22 @@ def explain(project, name, site, source=None):
     exhibits = all_exhibits(build)
     if not exhibits:
         raise UserError(f"nothing is built in build/{build.name}; run ./reproduce figures (or --from reference)")
+    if labels.is_printed(name) or ":" in name:
+        [name, *_] = labels.exhibits(project, build, name)
+    if name == "claims":
+        raise UserError("that is the table of all claims; benchpaper claims shows each with its value and verdict")
     one_of("exhibit", name, exhibits)
     entry = exhibits[name]
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
     table, _ = results.read(folder / entry["experiment"] / results.TRIALS)
+    trials = by_cell(table)
     files = [{"path": folder / file["path"], "sha256": file["sha256"]} for file in entry["files"].values()]
     stale = any(results.file_digest(file["path"]) != file["sha256"] for file in files)
     return {
-        "name": name, "kind": entry["kind"], "says": _says(entry), "source": entry["source"], "stale": stale,
+        "name": name, "kind": entry["kind"], "says": says(entry), "source": entry["source"], "stale": stale,
         "notebook": entry["notebook"], "metrics": entry["metrics"], "warnings": entry.get("warnings", []),
         "files": [{**file, "path": str(file["path"].relative_to(project.root))} for file in files],
-        "cells": [_cell(table, cell) for cell in entry["cells"]],
+        "cells": [of_cell(cell, trials[cell]) for cell in entry["cells"]],
     }  # fmt: skip
 
 
@@ -33,7 +38,8 @@ def _latest(project, site):
     return built[-1].parent
 
 
-def _says(entry):
+def says(entry):
+    """Return what an exhibit shows, as text."""
     if entry["missing"]:
         return f"not measured here: {entry['missing']}"
     if entry["kind"] != "number":
@@ -41,9 +47,16 @@ def _says(entry):
     return f"{entry['text']} {entry['interval']}".strip() + f" (n = {entry['n']} blocks)"
 
 
-def _cell(table, cell):
+def by_cell(table):
+    """Return {cell: its trials, in the order of blocks} of a table of trials."""
+    found = {}
+    for trial in table.to_pylist(maps_as_pydicts="strict"):
+        found.setdefault(trial["cell"], []).append(trial)
+    return {cell: sorted(trials, key=lambda t: t["block"]) for cell, trials in found.items()}
+
+
+def of_cell(cell, trials):
     """A cell's trials: their states, when they ran, and the commands of the first that was measured."""
-    trials = sorted((t for t in table.to_pylist(maps_as_pydicts="strict") if t["cell"] == cell), key=lambda t: t["block"])
     shown = next((t for t in trials if t["state"] == results.MEASURED), trials[0])
     return {
         "cell": cell,

@@ -12,8 +12,9 @@ from benchpaper.claims import VERDICTS
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import slug
 from benchpaper.results import file_digest
+from benchpaper.revision import revision
 
-GATHERED = "exhibits.tex"
+GATHERED, CLAIMS_TABLE = "exhibits.tex", "claims.tex"
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
 COMMENT = re.compile(r"(?<!\\)%")
 KIND = {
@@ -54,22 +55,32 @@ def gather(project, site, source, experiments):
     manifest was made from other results than those that lie there now."""
     build = project.build(site, source)
     _forget_removed(project, build)
-    found = {key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}}
-    for manifest in found.values():
+    for manifest in _of(build, experiments).values():
         _check_fresh(manifest, project.results(site, source))
+    text, table = gathered(build, experiments), claims_table(build)
+    build.mkdir(parents=True, exist_ok=True)
+    for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):  # exhibits.tex last: what depends on both asks it
+        if content:
+            part = (build / name).with_suffix(".part")
+            part.write_text(content)
+            os.replace(part, build / name)
+    return build / GATHERED
+
+
+def _of(build, experiments):
+    return {key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}}
+
+
+def gathered(build, experiments):
+    """Return the text of exhibits.tex, which follows from the manifests of `experiments` and the verdicts alone."""
+    found = _of(build, experiments)
     lines = ["% Generated from the notebooks' manifests; do not edit."]
     if found:
         lines += _site_lines(next(iter(found.values())))
     for name, entry in all_exhibits(build).items():
         if slug(entry["experiment"]) in found:
             lines.append(_exhibit_line(name, entry))
-    lines += _claim_lines(build)
-    path = build / GATHERED
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text("\n".join([*lines, ""]))
-    os.replace(part, path)
-    return path
+    return "\n".join([*lines, *_claim_lines(build), ""])
 
 
 def _forget_removed(project, build):
@@ -113,22 +124,29 @@ def _exhibit_line(name, entry):
     return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
 
 
-def _claim_lines(build):
-    """The claims with their verdicts, and the table of them."""
+def _verdicts(build):
     path = build / VERDICTS
-    rows = json.loads(path.read_text()) if path.exists() else []
-    if not rows:
-        return []
+    return json.loads(path.read_text()) if path.exists() else []
+
+
+def _claim_lines(build):
+    """The claims with their verdicts."""
     lines = [
-        rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}" for row in rows
+        rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}"
+        for row in _verdicts(build)
     ]
+    return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
+
+
+def claims_table(build):
+    """Return the table of all claims as LaTeX; empty when there are none."""
+    rows = _verdicts(build)
     body = [f"{row['id']} & {tex(row['sentence'])} & {tex(_found(row))} & {row['verdict']}" for row in rows]
     table = [
         r"\begin{tabular}{@{}lp{0.48\linewidth}p{0.24\linewidth}>{\raggedright\arraybackslash}p{0.17\linewidth}@{}}", r"\toprule",
         r"& claim & found & verdict \\", r"\midrule", *(line + r" \\" for line in body), r"\bottomrule", r"\end{tabular}", "",
     ]  # fmt: skip
-    (build / "claims.tex").write_text("\n".join(table))
-    return [*lines, r"\bptable{claims}{claims.tex}"]
+    return "\n".join(table) if rows else ""
 
 
 def _found(row):
@@ -143,11 +161,16 @@ def _number(entry):
 def check_uses(paper, exhibits):
     """Check that each exhibit named in the paper's sources is declared, and as that kind. Raises `PaperError` with
     file and line of the first that is not."""
+    for where, macro, name in uses(paper):
+        _check_use(where, KIND[macro], name, exhibits)
+
+
+def uses(paper):
+    """Yield (file and line, macro, name) of each exhibit that the paper's sources name."""
     for path in sorted(Path(paper).rglob("*.tex")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             for macro, name in USES.findall(COMMENT.split(line)[0]):
-                where = f"{path.relative_to(paper.parent)}:{number}"
-                _check_use(where, KIND[macro], name, exhibits)
+                yield f"{path.relative_to(paper.parent)}:{number}", macro, name
 
 
 def _check_use(where, kind, name, exhibits):
@@ -165,7 +188,7 @@ def typeset(project, site, source):
     """Run latexmk and return the path of the PDF. Raises `PaperError` with LaTeX's own words when it fails."""
     build = project.build(site, source)
     exhibits = all_exhibits(build)
-    if (build / "claims.tex").exists():
+    if (build / CLAIMS_TABLE).exists():
         exhibits["claims"] = {"kind": "table"}
     check_uses(project.paper, exhibits)
     work = build / "latex"
@@ -195,8 +218,10 @@ def typeset(project, site, source):
 
 def _last_change(project):
     """Seconds of the last commit: the PDF's date, so that the same sources give the same bytes."""
-    stamp = subprocess.run(["git", "-C", project.root, "log", "-1", "--format=%ct"], capture_output=True, text=True)
-    return stamp.stdout.strip() or "0"
+    try:
+        return str(revision(project).seconds)
+    except UserError:
+        return "0"  # sources without a history
 
 
 def _complaint(work):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -142,7 +143,7 @@ def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(measured
 
 def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(measured):
     assert measured.noise_floor("latency_us", q=0.999).missing.startswith("p99.9 needs 10,000 samples in each trial")
-    measured.observation_df = measured.observation_df[measured.observation_df["block"] < 4]
+    measured = replace(measured, observation_df=measured.observation_df[measured.observation_df["block"] < 4])
     found = measured.noise_floor("latency_us")
     assert found.value is None and found.missing == "a noise floor needs 5 blocks, and there are 4"
     measured.described["twin"] = None

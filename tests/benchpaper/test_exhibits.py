@@ -60,6 +60,7 @@ def test_a_number_is_entered_with_value_interval_and_trail_and_printed(exhibits,
     assert entries(folder) == {"pipe-1": {
         "kind": "number", "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": 5, "unit": "µs",
         "missing": "", "failed": 0, "text": str(estimate).split(" [")[0], "interval": estimate.interval_text().strip(),
+        "how": {"q": 0.5, "paired": False, "factor": 1.0},
         "metrics": ["latency_us"], "cells": ["way=pipe size_bytes=1"],
         "warnings": [str(warning) for warning in measured.warnings(["way=pipe size_bytes=1"])],
     }}  # fmt: skip

@@ -1,0 +1,137 @@
+"""The commands around the artifact: bundle, verify, check, new, watch, changed."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from benchpaper import pipeline
+from benchpaper.errors import UserError
+from benchpaper.plan import DEFAULT_SEED
+from benchpaper.project import REFERENCE, Project
+
+
+def from_option(function):
+    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(function)
+    return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
+
+
+@click.command()
+@from_option
+@click.option("--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review.")
+@click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
+@click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
+def bundle(site, source, anonymous, also, output):
+    """One archive for a committee: sources, lock, results, notebooks, exhibits, PDF, verdicts, RO-Crate.
+
+    The same files give the same bytes. It bundles what is built: run ./reproduce (--from reference) before.
+    """
+    project = Project.find()
+    source = pipeline.Pipeline(project, site, source, DEFAULT_SEED).source
+    if anonymous:
+        from benchpaper.bundle import anonymous as nameless
+
+        made = nameless.make(project, site, source, output, also)
+    else:
+        from benchpaper import bundle as bundles
+
+        made = bundles.make(project, site, source, output)
+    path, digest, count, clean = made
+    if not clean:
+        click.echo("note: the work tree has uncommitted changes; nobody can check out what is bundled", err=True)
+    click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
+
+
+@click.command()
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--sha256", "digest", help="The digest that the archive was published with.")
+@click.option("--into", type=click.Path(path_type=Path), help="Unpack it there when all is well (a new folder).")
+@click.option("--figures", is_flag=True, help="Also run its notebooks and LaTeX, offline, and compare what comes out.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def verify(archive, digest, into, figures, as_json):
+    """Check an archive without running it: form, digests, schema, crate, and that its numbers come from its data.
+
+    With --figures its own code is run, in this environment: do that when you trust where it came from.
+    """
+    from benchpaper.bundle import regenerate
+    from benchpaper.bundle import verify as checks
+
+    try:
+        found = checks.verify(archive, digest, into)
+        if figures:
+            found["figures"] = regenerate.regenerate(archive)
+    except UserError as error:
+        click.echo(json.dumps({"error": str(error)})) if as_json else click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
+        sys.exit(1)
+    different = [name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT]
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        _show_verified(found)
+    sys.exit(1 if different else 0)
+
+
+def _show_verified(found):
+    click.echo(f"{found['archive']}  {found['source']} results of site {found['site']}, commit {found['commit'][:12]}")
+    for line in found["checks"]:
+        click.echo(f"  ok  {line}")
+    if figures := found.get("figures"):
+        click.echo(f"made again from the archive alone, {figures['network']}:")
+        for name, word in figures["files"].items():
+            click.echo(f"  {word:24}{name}")
+    click.echo(f"sha256 {found['sha256']}; compare it with the one that was published")
+
+
+@click.command()
+@click.argument("experiment", required=False)
+@click.option("--fast", is_flag=True, help="Leave out what takes minutes: the clean clone, or the run at scale smoke.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def check(experiment, fast, as_json):
+    """The committee's checklist, a line each with its remedy; or whether one EXPERIMENT keeps its contracts."""
+    from benchpaper import checklist, contract
+
+    project = Project.find()
+    found = contract.run(project, experiment, not fast) if experiment else checklist.run(project, not fast)
+    if as_json:
+        click.echo(checklist.as_json(found))
+        good = not any(wrong for _, wrong in found)
+    else:
+        good = checklist.show(found)
+    sys.exit(0 if good else 1)
+
+
+@click.command()
+@click.argument("name")
+def new(name):
+    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from there."""
+    from benchpaper import scaffold
+
+    project = Project.find()
+    for path in scaffold.new(project, name):
+        click.echo(path.relative_to(project.root))
+    click.echo(f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)")
+
+
+@click.command()
+@from_option
+def watch(site, source):
+    """Rebuild figures, numbers and PDF whenever a notebook, a claim or a sentence is saved, with warm kernels."""
+    from benchpaper import watch as watching
+
+    watching.watch(Project.find(), site, source, click.echo)
+
+
+@click.command()
+@click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")
+@click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+def changed(site, against, as_json):
+    """Numbers of the paper that have changed since the last commit, with old and new value."""
+    from benchpaper import changes
+
+    found = changes.changed(Project.find(), site, against)
+    click.echo(json.dumps(found, indent=1)) if as_json else changes.show(found)
+
+
+COMMANDS = (bundle, verify, check, new, watch, changed)

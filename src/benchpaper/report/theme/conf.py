@@ -1,0 +1,22 @@
+"""Sphinx's settings for the report. Nothing is loaded from elsewhere."""
+
+project = "benchpaper report"
+author = copyright = ""
+language = "en"
+extensions = ["myst_nb"]
+exclude_patterns = ["extra", "as-is"]
+html_theme = "alabaster"
+html_theme_options = {"show_powered_by": False, "font_size": "16px", "page_width": "64rem", "sidebar_width": "15rem", "fixed_sidebar": False}
+html_sidebars = {"**": ["navigation.html"]}
+html_static_path = ["_static"]
+html_extra_path = ["extra", "as-is"]
+templates_path = ["_templates"]
+html_css_files = ["report.css"]
+html_js_files = [("plotly.min.js", {"defer": "defer"}), ("report.js", {"defer": "defer"})]
+html_title = "benchpaper report"
+html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
+nb_execution_mode = "off"
+nb_ipywidgets_js = {}
+mathjax_path = "none.js"  # no formula is expected; one would not be fetched from elsewhere
+myst_heading_anchors = 0
+suppress_warnings = ["myst.header", "myst.xref_missing", "mystnb.unknown_mime_type", "misc.highlighting_failure"]

@@ -1,0 +1,67 @@
+"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into another."""
+
+import re
+from importlib.resources import files
+
+from benchpaper import catalog, claims
+from benchpaper.errors import UserError
+from benchpaper.project import slug
+
+NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
+TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
+CLAIMS_HEAD = '"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""\n\nfrom benchpaper.claims import claim\n'
+
+
+def new(project, name):
+    """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
+    file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
+    if not NAME.fullmatch(name):
+        raise UserError(f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl')
+    family = name.split("/")[0]
+    if family in TAKEN:
+        raise UserError(f'"{family}" holds what experiments share; choose another family')
+    if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
+        raise UserError(f'experiment "{name}" is there already; choose another name, or remove experiments/{name}')
+    words = {
+        "NAME": name, "FAMILY": family, "FUNCTION": slug(name), "EXHIBIT": slug(name).replace("_", "-").strip("-"),
+        "TITLE": name.split("/")[1].replace("_", " ").capitalize(), "CLAIM": _free_claim(project),
+    }  # fmt: skip
+    folder = project.experiments / name
+    written = {
+        folder / "experiment.py": _filled("experiment.py.txt", words), folder / "program.py": _filled("program.py.txt", words),
+        project.notebook(name): notebook(_filled("notebook.txt", words)),
+        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
+    }  # fmt: skip
+    if there := [path for path in written if path.exists()]:
+        raise UserError(f"{there[0].relative_to(project.root)} exists; move it away, or choose another name")
+    claimed = project.analysis / f"claims_{family}.py"
+    before = claimed.read_text() if claimed.exists() else CLAIMS_HEAD.replace("@FAMILY@", family)
+    written[claimed] = before + _filled("claim.py.txt", words)
+    for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return list(written)
+
+
+def _filled(template, words):
+    text = (files("benchpaper") / "templates" / template).read_text()
+    return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
+
+
+def _free_claim(project):
+    numbers = [int(found[1]) for claim in claims.load_claims(project) if (found := re.fullmatch(r"C(\d+)", claim.id))]
+    return f"C{max(numbers, default=0) + 1}"
+
+
+def notebook(text):
+    """Return a notebook as JSON from text with a line [markdown], [parameters] or [code] before each cell."""
+    import nbformat
+
+    cells = []
+    for number, part in enumerate(re.split(r"^(?=\[(?:markdown|parameters|code)\]$)", text, flags=re.M)[1:]):
+        kind, source = part.split("\n", 1)
+        make = nbformat.v4.new_markdown_cell if kind == "[markdown]" else nbformat.v4.new_code_cell
+        tags = {"metadata": {"tags": ["parameters"]}} if kind == "[parameters]" else {}
+        cells.append(make(source.strip("\n"), id=f"cell-{number:02d}", **tags))
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)) + "\n"
