@@ -1,0 +1,166 @@
+"""A training job as storage sees it: readers fetch and decode batches ahead of an accelerator that is emulated.
+
+    python -m experiments.workloads.training_loop '{"store": {...}, "format": "npy", "workload": {...}, ...}'
+
+prints one JSON object. The accelerator sleeps for the step's computation; what it waits for a batch is the stall. Two
+published definitions of accelerator utilisation (AU) are told apart: the computation that was *configured* over the
+running time (MLPerf Storage's rules), and the computation that was *measured*, over the same. The running time is from
+the first batch on; the wait for that one is `first_batch_s`.
+"""
+
+import json
+import queue
+import resource
+import sys
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.workloads import formats, samples, stores
+
+SWITCH_S = 0.0005  # readers that compute must not keep the accelerator's thread from waking up
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What is run: `steps` steps by `readers` threads that hold up to `prefetch` batches ready."""
+
+    format: str
+    batch: int
+    compute_s: float
+    steps: int
+    readers: int = 2
+    prefetch: int = 4
+    seed: int = 0
+
+
+class Schedule:
+    """Hands out units, each once an epoch, in a fresh random order every epoch. Used by all readers."""
+
+    def __init__(self, units, seed):
+        if not units:
+            raise ValueError("the data set holds nothing of this format; was it written as another one?")
+        self._units, self._random, self._lock = units, np.random.default_rng(seed), threading.Lock()
+        self._order, self.handed_out = [], 0
+
+    def next(self):
+        with self._lock:
+            if not self._order:
+                self._order = self._random.permutation(len(self._units)).tolist()
+            self.handed_out += 1
+            return self._units[self._order.pop()]
+
+    def __len__(self):
+        return len(self._units)
+
+
+class Readers:
+    """The threads that fill `batches`. What goes wrong in one of them is raised in the loop."""
+
+    def __init__(self, loop, store, schedule):
+        self._loop, self._store, self._schedule = loop, store, schedule
+        self._format = formats.load(loop.format)
+        self.batches = queue.Queue(loop.prefetch)
+        self._stopped = False
+        self.payload = [0] * loop.readers
+        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(loop.readers)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self, mine):
+        held = []
+        try:
+            while not self._stopped:
+                while len(held) < self._loop.batch:
+                    for data in self._format.read(self._store, self._schedule.next()):
+                        samples.check(data)
+                        self.payload[mine] += len(data)
+                        held.append(len(data))
+                batch, held = held[: self._loop.batch], held[self._loop.batch :]
+                self._hand_over(batch)
+        except Exception as error:
+            self._hand_over(error)
+
+    def _hand_over(self, batch):
+        while not self._stopped:
+            try:
+                return self.batches.put(batch, timeout=0.05)
+            except queue.Full:
+                pass
+
+    def next(self):
+        batch = self.batches.get()
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
+
+    def stop(self):
+        self._stopped = True
+        for thread in self._threads:
+            thread.join()
+
+
+def run(loop, store, clock=time.monotonic, sleep=time.sleep):
+    """Run the loop over `store` and return what was measured, as a dict (see the names below)."""
+    sys.setswitchinterval(SWITCH_S)
+    begin, cpu = clock(), _cpu_s()
+    schedule = Schedule(formats.load(loop.format).units(store), loop.seed)
+    opened_s = clock() - begin
+    before = store.requests, store.bytes
+    readers = Readers(loop, store, schedule)
+    stalls, computed, used = [], 0.0, 0
+    try:
+        for step in range(loop.steps):
+            waiting = clock()
+            used += sum(readers.next())
+            start = clock()
+            if step == 0:
+                first_batch_s, running = start - begin, start
+            else:
+                stalls.append(start - waiting)
+            sleep(loop.compute_s)
+            computed += clock() - start
+        elapsed = clock() - running
+    finally:
+        readers.stop()
+    read = store.bytes - before[1]
+    return {
+        "au_configured": loop.steps * loop.compute_s / elapsed,
+        "au_measured": computed / elapsed,
+        "stall_ms": [1e3 * stall for stall in stalls],
+        "first_batch_ms": 1e3 * first_batch_s,
+        "opened_ms": 1e3 * opened_s,
+        "samples_per_s": loop.steps * loop.batch / elapsed,
+        "read_mb_s": read / elapsed / 1e6,
+        "bytes_per_byte_used": read / sum(readers.payload),
+        "requests_per_epoch": (store.requests - before[0]) * len(schedule) / schedule.handed_out,
+        "requests": store.requests - before[0], "bytes_read": read, "payload_read": sum(readers.payload),
+        "payload_used": used, "units": len(schedule), "units_read": schedule.handed_out,
+        "cpu_seconds_per_gb": (_cpu_s() - cpu) / (read / 1e9),
+        "cpu_s": _cpu_s() - cpu, "elapsed_s": elapsed,
+        "block_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_inblock * 512,
+    }  # fmt: skip
+
+
+def closed_form_stall_s(loop, unit_bytes, latency_s, bandwidth):
+    """Return the stall a step that `KnownStore` causes once what was prefetched is used up: readers together bring a
+    batch every batch (latency + bytes / bandwidth) / readers seconds, for units of one sample each."""
+    supply_s = loop.batch * (latency_s + unit_bytes / bandwidth) / loop.readers
+    return max(0.0, supply_s - loop.compute_s)
+
+
+def _cpu_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(text):
+    asked = json.loads(text)
+    store = stores.open_store(asked["store"])
+    print(json.dumps(run(Loop(**asked["loop"]), store)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
