@@ -57,7 +57,7 @@ def _digest(folder):
     digest, files, stored = xxhash.xxh3_128(), 0, 0
     for path in sorted(path for path in Path(folder).iterdir() if path.name != MANIFEST):
         data = path.read_bytes()
-        digest.update(f"{path.name}\0{len(data)}\0")
+        digest.update(f"{path.name}\0{len(data)}\0".encode())
         digest.update(data)
         files, stored = files + 1, stored + len(data)
     return {"digest": digest.hexdigest(), "files": files, "stored_bytes": stored}

@@ -100,7 +100,8 @@ class Connection:
         else:
             body = self._whole(data[end + 4 :], length or 0)
         if data[9:12] not in (b"200", b"206"):
-            raise S3Error(f"{data[: data.find(b'\r\n')].decode(errors='replace')}: {bytes(body[:300]).decode(errors='replace')}")
+            status, said = data.split(b"\r\n")[0], bytes(body[:300])
+            raise S3Error(f"{status.decode(errors='replace')}: {said.decode(errors='replace')}")
         return body
 
     def _whole(self, begun, length):

@@ -60,8 +60,8 @@ PUBLISHED = {
 # to rates that two cores can serve and read at the same time.
 SCALED = {
     "unet3d": PUBLISHED["unet3d"].scaled(sample=512, batch=7, speed=16),
-    "resnet50": PUBLISHED["resnet50"].scaled(batch=200, speed=2),
-    "cosmoflow": PUBLISHED["cosmoflow"].scaled(sample=16, speed=8),
+    "resnet50": PUBLISHED["resnet50"].scaled(batch=400, speed=2),
+    "cosmoflow": PUBLISHED["cosmoflow"].scaled(sample=32, speed=8),
 }
 
 
