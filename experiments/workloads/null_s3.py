@@ -64,5 +64,29 @@ def _answer_all(connection, held, size):
         return False
 
 
+class Server:
+    """The server on a host, as a context manager. `store` is what `stores.open_store` takes."""
+
+    def __init__(self, host, size, stall_s=0.0, every_s=1.0):
+        self._host = host
+        self._asked = dict(address=host.address, port=0, size=size, stall_s=stall_s, every_s=every_s)
+        self.process = self.store = None
+
+    def __enter__(self):
+        argv = [self._host.python, "-m", "experiments.workloads.null_s3", json.dumps(self._asked)]
+        self.process = self._host.start(argv)
+        try:
+            port = int(self.process.read_line(20))
+        except BaseException:
+            self.process.stop()
+            raise
+        keys = ("nobody", "nothing")
+        self.store = dict(kind="s3", address=self._host.address, port=port, bucket="null", credentials=keys)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
 if __name__ == "__main__":
     serve(**json.loads(sys.argv[1]))

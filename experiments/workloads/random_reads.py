@@ -41,9 +41,10 @@ class DirectFile:
         return view
 
 
-def random_blocks(store, name, threads, seconds, seed=0):
-    """Read blocks at random for `seconds`, one outstanding a thread. Return operations, latencies and CPU time."""
-    count = store.size(name) // blocks.BLOCK
+def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
+    """Read blocks at random for `seconds`, one outstanding a thread. Return operations, latencies and CPU time.
+    `unchecked_mib` is the size of what a null target pretends to have; its contents are nothing to be checked."""
+    count = unchecked_mib * 256 if unchecked_mib else store.size(name) // blocks.BLOCK
     found = [None] * threads
 
     def work(mine):
@@ -55,7 +56,9 @@ def random_blocks(store, name, threads, seconds, seed=0):
         now = time.perf_counter_ns()
         while now < end:
             number = order[place % len(order)]
-            blocks.check(store.get_range(name, number * blocks.BLOCK, blocks.BLOCK), number)
+            data = store.get_range(name, number * blocks.BLOCK, blocks.BLOCK)
+            if not unchecked_mib:
+                blocks.check(data, number)
             place, before, now = place + 1, now, time.perf_counter_ns()
             samples.append(now - before)
         found[mine] = samples
@@ -102,7 +105,7 @@ def main(text):
     asked = json.loads(text)
     target, name = asked["store"], asked["name"]
     store = DirectFile(target["folder"], name) if asked.get("direct") else stores.open_store(target)
-    found = random_blocks(store, name, asked["threads"], asked["seconds"], asked.get("seed", 0))
+    found = random_blocks(store, name, asked["threads"], asked["seconds"], asked.get("seed", 0), asked.get("unchecked_mib"))
     if asked.get("in_order_seconds"):
         found["in_order"] = in_order(store, name, asked["in_order_seconds"])
     print(json.dumps(found))

@@ -38,12 +38,12 @@ class Workload:
         """What one accelerator takes when it never waits, in MB/s."""
         return self.sample_bytes * self.batch / self.compute_s / 1e6
 
-    def scaled(self, *, sample=1, batch=1, speed=1.0):
-        """Return the workload with samples `sample` times and batches `batch` times as small, and an accelerator that
-        takes bytes at 1/`speed` of the published rate."""
-        size, count = self.sample_bytes // sample, self.batch // batch
-        compute_s = self.compute_s * (size * count) / (self.sample_bytes * self.batch) * speed
-        how = f"sample / {sample}, batch / {batch}, bytes per second / {speed:g}"
+    def scaled(self, *, sample=1, batch=None, demand=1.0):
+        """Return the workload with samples `sample` times as small, `batch` of them a step, and `demand` times the
+        published rate of bytes, from which the computation of a step follows."""
+        size, count = self.sample_bytes // sample, batch or self.batch
+        compute_s = size * count / (demand * self.sample_bytes * self.batch / self.compute_s)
+        how = f"samples 1/{sample}, batch {self.batch} to {count}, bytes per second x {demand:g}"
         return Workload(self.name, size, self.stdev_bytes // sample, count, compute_s, self.threshold, how)
 
 
@@ -56,12 +56,13 @@ PUBLISHED = {
     "cosmoflow": Workload("cosmoflow", 2_828_486, 71_311, 1, 0.00350, 0.70),
 }
 
-# Scaled to steps of about a millisecond, so that a second holds the thousand steps that a 99th percentile needs, and
-# to rates that two cores can serve and read at the same time.
+# Scaled to steps of about a millisecond, so that a second or two hold the thousand steps that a 99th percentile needs,
+# and to about 400 MB/s each, of which two cores can serve and read the bytes at the same time (two of the published
+# accelerators for resnet50, half a one for cosmoflow, an eighth of one for unet3d).
 SCALED = {
-    "unet3d": PUBLISHED["unet3d"].scaled(sample=512, batch=7, speed=16),
-    "resnet50": PUBLISHED["resnet50"].scaled(batch=400, speed=2),
-    "cosmoflow": PUBLISHED["cosmoflow"].scaled(sample=32, speed=8),
+    "unet3d": PUBLISHED["unet3d"].scaled(sample=512, batch=2, demand=1 / 8),
+    "resnet50": PUBLISHED["resnet50"].scaled(batch=4, demand=2),
+    "cosmoflow": PUBLISHED["cosmoflow"].scaled(sample=8, demand=1 / 2),
 }
 
 
@@ -97,4 +98,6 @@ def _filling(number, size, seed):
     if seed not in _pools:
         _pools[seed] = np.random.default_rng([seed, 0x706F6F6C]).bytes(POOL_BYTES)
     pool, start = _pools[seed], number * 7919 % POOL_BYTES
+    if start + size <= POOL_BYTES:
+        return pool[start : start + size]
     return (pool[start:] + pool * (size // POOL_BYTES + 1))[:size]

@@ -90,6 +90,11 @@ class FileStore(Store):
     def __init__(self, folder, drop=False):
         super().__init__()
         self._folder, self._drop = str(folder), drop
+        if drop:
+            for name in self.list():
+                file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
+                os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(file)
 
     def list(self):
         return sorted(entry.name for entry in os.scandir(self._folder))

@@ -15,14 +15,15 @@ import resource
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.workloads import formats, samples, stores
+from experiments.workloads import devices, formats, samples, stores
 
 SWITCH_S = 0.0005  # readers that compute must not keep the accelerator's thread from waking up
 PR_SET_TIMERSLACK = 29
+CEILING_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,16 @@ class Schedule:
         return len(self._units)
 
 
-class Readers:
-    """The threads that fill `batches`. What goes wrong in one of them is raised in the loop."""
+class Threads:
+    """Readers as threads that fill a queue of batches. What goes wrong in one of them is raised in the loop."""
 
-    def __init__(self, loop, store, schedule):
-        self._loop, self._store, self._schedule = loop, store, schedule
+    def __init__(self, loop, store, units):
+        self._loop, self._store, self._schedule = loop, store, Schedule(units, loop.seed)
         self._format = formats.load(loop.format)
-        self.batches = queue.Queue(loop.prefetch)
+        self._batches = queue.Queue(loop.prefetch)
         self._stopped = False
-        self.payload = [0] * loop.readers
+        self._payload = [0] * loop.readers
+        self._before = store.requests, store.bytes
         self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(loop.readers)]
         for thread in self._threads:
             thread.start()
@@ -78,7 +80,7 @@ class Readers:
                 while len(held) < self._loop.batch:
                     for data in self._format.read(self._store, self._schedule.next()):
                         samples.check(data)
-                        self.payload[mine] += len(data)
+                        self._payload[mine] += len(data)
                         held.append(len(data))
                 batch, held = held[: self._loop.batch], held[self._loop.batch :]
                 self._hand_over(batch)
@@ -88,31 +90,36 @@ class Readers:
     def _hand_over(self, batch):
         while not self._stopped:
             try:
-                return self.batches.put(batch, timeout=0.05)
+                return self._batches.put(batch, timeout=0.05)
             except queue.Full:
                 pass
 
     def next(self):
-        batch = self.batches.get()
+        batch = self._batches.get()
         if isinstance(batch, Exception):
             raise batch
         return batch
 
     def stop(self):
+        """End the readers and return what they have fetched."""
         self._stopped = True
         for thread in self._threads:
             thread.join()
+        requests, fetched = self._before
+        return {
+            "requests": self._store.requests - requests, "bytes_read": self._store.bytes - fetched,
+            "payload_read": sum(self._payload), "units_read": self._schedule.handed_out,
+        }  # fmt: skip
 
 
-def run(loop, store, clock=time.monotonic, sleep=time.sleep):
+def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep):
     """Run the loop over `store` and return what was measured, as a dict (see the names below)."""
     sys.setswitchinterval(SWITCH_S)
     wake_up_on_time()
     begin, cpu = clock(), _cpu_s()
-    schedule = Schedule(formats.load(loop.format).units(store), loop.seed)
+    units = formats.load(loop.format).units(store)
     opened_s = clock() - begin
-    before = store.requests, store.bytes
-    readers = Readers(loop, store, schedule)
+    readers = readers_of(loop, store, units)
     stalls, computed, used = [], 0.0, 0
     try:
         for step in range(loop.steps):
@@ -127,8 +134,8 @@ def run(loop, store, clock=time.monotonic, sleep=time.sleep):
             computed += clock() - start
         elapsed = clock() - running
     finally:
-        readers.stop()
-    read = store.bytes - before[1]
+        fetched = readers.stop()
+    cpu = _cpu_s() - cpu
     return {
         "au_configured": loop.steps * loop.compute_s / elapsed,
         "au_measured": computed / elapsed,
@@ -136,14 +143,10 @@ def run(loop, store, clock=time.monotonic, sleep=time.sleep):
         "first_batch_ms": 1e3 * first_batch_s,
         "opened_ms": 1e3 * opened_s,
         "samples_per_s": loop.steps * loop.batch / elapsed,
-        "read_mb_s": read / elapsed / 1e6,
-        "bytes_per_byte_used": read / sum(readers.payload),
-        "requests_per_epoch": (store.requests - before[0]) * len(schedule) / schedule.handed_out,
-        "requests": store.requests - before[0], "bytes_read": read, "payload_read": sum(readers.payload),
-        "payload_used": used, "units": len(schedule), "units_read": schedule.handed_out,
-        "cpu_seconds_per_gb": (_cpu_s() - cpu) / (read / 1e9),
-        "cpu_s": _cpu_s() - cpu, "elapsed_s": elapsed,
-        "block_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_inblock * 512,
+        "bytes_per_byte_used": fetched["bytes_read"] / fetched["payload_read"],
+        "requests_per_epoch": fetched["requests"] * len(units) / fetched["units_read"],
+        "cpu_seconds_per_gb": cpu / (fetched["bytes_read"] / 1e9),
+        "payload_used": used, "units": len(units), "cpu_s": cpu, "elapsed_s": elapsed, **fetched,
     }  # fmt: skip
 
 
@@ -155,20 +158,36 @@ def wake_up_on_time():
 
 def closed_form_stall_s(loop, unit_bytes, latency_s, bandwidth):
     """Return the stall a step that `KnownStore` causes once what was prefetched is used up: readers together bring a
-    batch every batch (latency + bytes / bandwidth) / readers seconds, for units of one sample each."""
+    batch every batch (latency + bytes / bandwidth) / readers seconds, for units of one sample each, and the
+    accelerator computes meanwhile."""
     supply_s = loop.batch * (latency_s + unit_bytes / bandwidth) / loop.readers
     return max(0.0, supply_s - loop.compute_s)
 
 
 def _cpu_s():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    """CPU time of this process and of the readers that were its children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def main(text):
+    """Run the loop. With `ceiling_folder`, where the same files lie, also find how many samples a second the harness
+    itself takes when storage and computation take no time: near that, it is not storage that is measured."""
     asked = json.loads(text)
-    store = stores.open_store(asked["store"])
-    print(json.dumps(run(Loop(**asked["loop"]), store)))
+    loop, target = Loop(**asked["loop"]), asked["store"]
+    device = devices.under(target["folder"]) if target["kind"] == "file" else None
+    store = stores.open_store(target)
+    before = devices.bytes_read(device) if device else 0
+    readers_of = Threads
+    if asked.get("loader") == "torch":
+        from experiments.workloads.torch_readers import TorchReaders as readers_of
+    found = run(loop, store, readers_of)
+    if device:
+        found["device_bytes"] = devices.bytes_read(device) - before
+    if asked.get("ceiling_folder"):
+        nothing = replace(loop, compute_s=0.0, steps=CEILING_STEPS)
+        found["ceiling_per_s"] = run(nothing, stores.MemoryStore(asked["ceiling_folder"]), readers_of)["samples_per_s"]
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":
