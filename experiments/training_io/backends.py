@@ -11,14 +11,31 @@ Servers and readers share the host: what is compared are the ways through it, no
 """
 
 import json
+import shutil
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchpaper.hosts.probe import capability
 from experiments.systems import ganesha, juicefs, rclone, seaweedfs
+from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 
 KNOWN = dict(latency_s=0.001, bandwidth=400e6)
+
+
+LIMIT_MIB = 64
+LOOP_MB = 320  # the least that xfs takes
+
+
+MKFS_PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
+
+for _kind, _package in MKFS_PACKAGES.items():
+
+    @capability(f"mkfs_{_kind}", f"making {_kind} file systems", f"install the package {_package}")
+    def _mkfs(program=MAKE[_kind][0]):
+        return bool(shutil.which(program)), program if shutil.which(program) else f"no {program} on PATH"
 
 
 @dataclass(frozen=True)
@@ -53,6 +70,23 @@ def disk(host, folder):
     host.run(["cp", "-r", f"{folder}/.", place])
     host.run(["sync", "-f", place])
     yield Opened(dict(kind="file", folder=str(place), drop=True), str(place))
+
+
+@contextmanager
+def disk_cgroup(host, folder):
+    """The host's own file system under a memory limit that leaves less for the page cache than the data take: the
+    data set is larger than memory, on a small scale."""
+    with disk(host, folder) as opened, MemoryLimit(host, LIMIT_MIB) as limit:
+        yield replace(opened, store=dict(kind="file", folder=opened.folder, cold=True), prefix=tuple(limit.wrap([])))
+
+
+@contextmanager
+def loop_file_system(host, folder, kind):
+    """A file system of its own on a loop device. Cold, and dropped after each reading, as the disk is."""
+    with LoopFileSystem(host, kind, LOOP_MB) as made:
+        opened = _copied(host, folder, made.path)
+        host.run(["sync", "-f", made.path])
+        yield replace(opened, store=dict(opened.store, drop=True))
 
 
 @contextmanager
@@ -122,6 +156,8 @@ ALL = {
     "known": (known, []),
     "tmpfs": (tmpfs, ["shm"]),
     "disk": (disk, []),
+    "disk-cgroup": (disk_cgroup, ["memory_cgroup"]),
+    **{kind: (partial(loop_file_system, kind=kind), ["loop_devices", f"mkfs_{kind}"]) for kind in ("ext4", "xfs", "btrfs")},
     "juicefs": (juicefs_mount, ["fuse"]),
     "seaweedfs": (seaweedfs_mount, ["fuse"]),
     "nfs41": (nfs41, ["ganesha"]),

@@ -84,13 +84,13 @@ class KnownStore(MemoryStore):
 
 
 class FileStore(Store):
-    """A folder of any file system. With `drop` the pages of a file are dropped once it was read (POSIX_FADV_DONTNEED),
-    so that the next reading of it comes from the device again."""
+    """A folder of any file system. When `cold`, the pages of all files are dropped at first (POSIX_FADV_DONTNEED); with
+    `drop` also those of a file that was just read, so that its next reading comes from the device again."""
 
-    def __init__(self, folder, drop=False):
+    def __init__(self, folder, cold=False, drop=False):
         super().__init__()
         self._folder, self._drop = str(folder), drop
-        if drop:
+        if cold or drop:
             for name in self.list():
                 file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
                 os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from experiments.workloads import devices, formats, samples, stores
+from experiments.workloads import formats, samples, stores
 
 SWITCH_S = 0.0005  # readers that compute must not keep the accelerator's thread from waking up
 PR_SET_TIMERSLACK = 29
@@ -174,16 +174,11 @@ def main(text):
     """Run the loop. With `ceiling_folder`, where the same files lie, also find how many samples a second the harness
     itself takes when storage and computation take no time: near that, it is not storage that is measured."""
     asked = json.loads(text)
-    loop, target = Loop(**asked["loop"]), asked["store"]
-    device = devices.under(target["folder"]) if target["kind"] == "file" else None
-    store = stores.open_store(target)
-    before = devices.bytes_read(device) if device else 0
+    loop, store = Loop(**asked["loop"]), stores.open_store(asked["store"])
     readers_of = Threads
     if asked.get("loader") == "torch":
         from experiments.workloads.torch_readers import TorchReaders as readers_of
     found = run(loop, store, readers_of)
-    if device:
-        found["device_bytes"] = devices.bytes_read(device) - before
     if asked.get("ceiling_folder"):
         nothing = replace(loop, compute_s=0.0, steps=CEILING_STEPS)
         found["ceiling_per_s"] = run(nothing, stores.MemoryStore(asked["ceiling_folder"]), readers_of)["samples_per_s"]

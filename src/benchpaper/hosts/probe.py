@@ -298,6 +298,8 @@ def _loop_devices():
         return False, "not root" if os.geteuid() else "no /dev/loop-control or no losetup"
     tried = subprocess.run(["losetup", "-f"], capture_output=True, text=True)
     return tried.returncode == 0, "losetup" if tried.returncode == 0 else tried.stderr.strip()
+
+
 @capability("torch", "PyTorch for Python", "install it into the environment: pip install torch")
 def _torch():
     present = importlib.util.find_spec("torch") is not None
