@@ -25,7 +25,7 @@ from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 KNOWN = dict(latency_s=0.001, bandwidth=400e6)
 
 
-LIMIT_MIB = 64
+LIMIT_MIB = 48
 LOOP_MB = 320  # the least that xfs takes
 
 

@@ -76,7 +76,7 @@ class KnownStore(MemoryStore):
     def _wait(self, data):
         """Sleep, and take from the thread's next sleep what this one was too long: the average is exact."""
         mine = self._mine.__dict__
-        end = max(mine.get("until", 0.0), time.monotonic() - 0.002) + self._latency_s + len(data) / self._bandwidth
+        end = max(mine.get("until", 0.0), time.monotonic() - 0.02) + self._latency_s + len(data) / self._bandwidth
         mine["until"] = end
         while (left := end - time.monotonic()) > 0:
             time.sleep(left)

@@ -15,7 +15,7 @@ import resource
 import sys
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from experiments.workloads import formats, samples, stores
 
 SWITCH_S = 0.0005  # readers that compute must not keep the accelerator's thread from waking up
 PR_SET_TIMERSLACK = 29
-CEILING_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -171,18 +170,11 @@ def _cpu_s():
 
 
 def main(text):
-    """Run the loop. With `ceiling_folder`, where the same files lie, also find how many samples a second the harness
-    itself takes when storage and computation take no time: near that, it is not storage that is measured."""
     asked = json.loads(text)
-    loop, store = Loop(**asked["loop"]), stores.open_store(asked["store"])
     readers_of = Threads
     if asked.get("loader") == "torch":
         from experiments.workloads.torch_readers import TorchReaders as readers_of
-    found = run(loop, store, readers_of)
-    if asked.get("ceiling_folder"):
-        nothing = replace(loop, compute_s=0.0, steps=CEILING_STEPS)
-        found["ceiling_per_s"] = run(nothing, stores.MemoryStore(asked["ceiling_folder"]), readers_of)["samples_per_s"]
-    print(json.dumps(found))
+    print(json.dumps(run(Loop(**asked["loop"]), stores.open_store(asked["store"]), readers_of)))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How long does an accelerator wait for each backend, format and number of readers?"""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems.memory_limit import device_bytes_read
@@ -9,7 +9,8 @@ from experiments.training_io import backends
 from experiments.workloads import dataset, formats, samples
 from experiments.workloads.training_loop import Loop, closed_form_stall_s
 
-DATA_SET_BYTES = 30e6
+DATA_SET_BYTES, LARGE_BYTES = 30e6, 90e6
+CEILING_STEPS = 200
 CLIENT_BOUND = 0.8  # of what the harness reaches against memory
 # What the device must have read of the bytes that were fetched. Under the memory limit some pages live to be read again.
 LEAST_FROM_DEVICE = {"disk": 0.95, "disk-cgroup": 0.5}
@@ -50,32 +51,35 @@ experiment = Experiment(
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, disk_mb=450, counts=dict(steps=100, known_steps=100), workload=["resnet50"],
+            blocks=2, trial_seconds=0.9, disk_mb=450, counts=dict(base_steps=100, steps=100), workload=["resnet50"],
             backend=["null", "known", "disk", "s3-rclone"], format=["npy", "tfrecord"], readers=[2], loader=["threads"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.9, disk_mb=450, counts=dict(steps=200, known_steps=200),
+            blocks=5, trial_seconds=0.9, disk_mb=450, counts=dict(base_steps=200, steps=200),
             workload=["resnet50"], backend=["null", "known", "tmpfs", "disk", "juicefs", "nfs41", "s3-rclone"],
             format=["npy", "webdataset"], readers=[2], loader=["threads"],
         ),
-        full=Scale(blocks=10, trial_seconds=1.3, disk_mb=450, counts=dict(steps=1000, known_steps=300)),
+        full=Scale(blocks=8, trial_seconds=1.1, disk_mb=450, counts=dict(base_steps=1001, steps=250)),
     ),
 )  # fmt: skip
 
 BASE = dict(workload="resnet50", format="npy", readers=2)
+LARGE = "resnet50-npy-large"  # larger than the memory that the limit leaves to the page cache
+
+
+def is_base(cell):
+    return all(getattr(cell, name) == level for name, level in BASE.items())
 
 
 @experiment.valid
 def valid(cell):
-    """Every backend at the base cell; then one factor at a time, on the harness itself and where it costs most."""
+    """Every backend at the base cell; then one factor at a time, where it costs most: over S3."""
+    if is_base(cell):
+        return cell.loader == "threads" or cell.backend in ("null", "disk")
     away = [name for name, level in BASE.items() if getattr(cell, name) != level]
-    if cell.loader == "torch":
-        return not away and cell.backend in ("null", "disk")
-    if not away:
-        return True
-    if len(away) > 1:
+    if len(away) > 1 or cell.loader == "torch":
         return False
-    return cell.backend in ("null", "s3-rclone") or away == ["workload"] and cell.backend == "nfs41"
+    return cell.backend == "s3-rclone" or away == ["workload"] and cell.backend in ("null", "nfs41")
 
 
 @experiment.needs
@@ -94,22 +98,31 @@ def build(folder):
         count = int(DATA_SET_BYTES / workload.sample_bytes)
         for format_name in formats.NAMES if name == BASE["workload"] else [BASE["format"]]:
             dataset.make(folder / "data" / f"{name}-{format_name}", workload, count, format_name)
+    workload = samples.SCALED[BASE["workload"]]
+    dataset.make(folder / "data" / LARGE, workload, int(LARGE_BYTES / workload.sample_bytes), BASE["format"])
 
 
 @experiment.trial
 def trial(cell, site):
     workload, host = samples.SCALED[cell.workload], site.client
-    folder = host.provide(site.programs / "data") / f"{cell.workload}-{cell.format}"
-    steps = site.counts.known_steps if cell.backend == "known" else site.counts.steps
+    data_set = LARGE if cell.backend == "disk-cgroup" else f"{cell.workload}-{cell.format}"
+    folder = host.provide(site.programs / "data") / data_set
+    steps = site.counts.base_steps if is_base(cell) and cell.backend != "known" else site.counts.steps
     loop = Loop(cell.format, workload.batch, workload.compute_s, steps, cell.readers, seed=site.seed % 2**32)
     with backends.open(cell.backend, host, folder) as opened:
-        asked = dict(store=opened.store, loop=asdict(loop), ceiling_folder=str(folder), loader=cell.loader)
-        argv = [*opened.prefix, host.python, "-m", "experiments.workloads.training_loop", json.dumps(asked)]
         before = device_bytes_read(host, opened.folder) if cell.backend in LEAST_FROM_DEVICE else 0
-        found = json.loads(host.run(argv, timeout=80).stdout)
+        found = run(host, opened.prefix, dict(store=opened.store, loop=asdict(loop), loader=cell.loader))
         if cell.backend in LEAST_FROM_DEVICE:
             found["device_bytes"] = device_bytes_read(host, opened.folder) - before
+    nothing = dict(kind="null", folder=str(folder))
+    at_most = asdict(replace(loop, compute_s=0.0, steps=CEILING_STEPS))
+    found["ceiling_per_s"] = run(host, (), dict(store=nothing, loop=at_most, loader=cell.loader))["samples_per_s"]
     yield observation(cell, loop, workload, found)
+
+
+def run(host, prefix, asked):
+    argv = [*prefix, host.python, "-m", "experiments.workloads.training_loop", json.dumps(asked)]
+    return json.loads(host.run(argv, timeout=80).stdout)
 
 
 def observation(cell, loop, workload, found):
@@ -136,7 +149,7 @@ def against_closed_form(loop, workload, found):
     warm = 4 * (loop.prefetch + loop.readers)
     stalls = found["stall_ms"][warm:]
     computed_s = found["au_measured"] * found["elapsed_s"] / loop.steps
-    as_computed = Loop(**{**asdict(loop), "compute_s": computed_s})
+    as_computed = replace(loop, compute_s=computed_s)
     unit = found["bytes_read"] / found["requests"]
     return sum(stalls) / len(stalls) / 1e3 / closed_form_stall_s(as_computed, unit, **backends.KNOWN)
 

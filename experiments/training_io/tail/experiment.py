@@ -44,7 +44,7 @@ experiment = Experiment(
             blocks=5, trial_seconds=1.2, disk_mb=10, counts=dict(requests=1000, closed_seconds=0.2),
             server=["rclone", "pausing"], load=[0.5, 0.95],
         ),
-        full=Scale(blocks=10, trial_seconds=2.0, disk_mb=10, counts=dict(requests=2000, closed_seconds=0.4)),
+        full=Scale(blocks=8, trial_seconds=1.4, disk_mb=10, counts=dict(requests=2000, closed_seconds=0.4)),
     ),
 )  # fmt: skip
 
