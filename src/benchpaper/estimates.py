@@ -201,6 +201,14 @@ class Results:
         """Return the `Estimate` of a metric in the one cell that has these levels."""
         return self.of_cell(metric, self._one_cell(twin, levels), q)
 
+    def estimate_if_planned(self, metric, q=0.5, **levels):
+        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell out,
+        one that is missing and says so, for what the paper names at every scale."""
+        try:
+            return self.estimate(metric, q, **levels)
+        except NotPlanned as reason:
+            return Estimate(None, None, None, 0, self.metric(metric)["unit"], metric, (), str(reason))
+
     def of_cell(self, metric, cell, q=0.5):
         """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
@@ -263,7 +271,7 @@ class Results:
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
-            pair = pd.concat([frame[frame.index == block].T for frame in frames.values()], axis=1).dropna()
+            pair = pd.DataFrame({m: frame.reindex([block]).iloc[0] for m, frame in frames.items()}).dropna()
             if len(pair) >= stats.MIN_BLOCKS and pair.nunique().min() > 1:
                 taus.append(stats.rank_agreement(*pair.to_numpy().T).estimate)
         if not taus:
