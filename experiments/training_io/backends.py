@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from benchpaper.hosts.probe import capability
 from experiments.systems import ganesha, juicefs, rclone, seaweedfs
 from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
+from experiments.workloads import put_folder as put_folder_program
 
 KNOWN = dict(latency_s=0.001, bandwidth=400e6)
 
@@ -60,7 +61,10 @@ def known(host, folder):
 def tmpfs(host, folder):
     place = host.run(["mktemp", "-d", "-p", "/dev/shm", "benchpaper-training-XXXXXX"]).stdout.strip()
     host.undo("files in /dev/shm", ["rm", "-rf", place])
-    yield _copied(host, folder, place)
+    try:
+        yield _copied(host, folder, place)
+    finally:
+        host.run(["rm", "-rf", place])
 
 
 @contextmanager
@@ -131,7 +135,7 @@ def s3_seaweedfs(host, folder):
 
 def put_folder(host, folder, endpoint):
     asked = json.dumps(dict(folder=str(folder), endpoint=endpoint.as_dict()))
-    host.run([host.python, "-m", "experiments.workloads.put_folder", asked])
+    host.run([host.python, "-m", put_folder_program.__name__, asked])
 
 
 def s3_store(endpoint):

@@ -73,7 +73,7 @@ class Server:
         self.process = self.store = None
 
     def __enter__(self):
-        argv = [self._host.python, "-m", "experiments.workloads.null_s3", json.dumps(self._asked)]
+        argv = [self._host.python, "-m", __name__, json.dumps(self._asked)]
         self.process = self._host.start(argv)
         try:
             port = int(self.process.read_line(20))

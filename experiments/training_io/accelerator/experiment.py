@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems.memory_limit import device_bytes_read
 from experiments.training_io import backends
-from experiments.workloads import dataset, formats, samples
+from experiments.workloads import dataset, formats, samples, training_loop
 from experiments.workloads.training_loop import Loop, closed_form_stall_s
 
 DATA_SET_BYTES, LARGE_BYTES = 30e6, 90e6
@@ -122,7 +122,7 @@ def trial(cell, site):
 
 
 def run(host, prefix, asked):
-    argv = [*prefix, host.python, "-m", "experiments.workloads.training_loop", json.dumps(asked)]
+    argv = [*prefix, host.python, "-m", training_loop.__name__, json.dumps(asked)]
     return json.loads(host.run(argv, timeout=80).stdout)
 
 

@@ -76,5 +76,5 @@ def trial(cell, site):
 
 
 def run(host, target, asked):
-    argv = [host.python, "-m", "experiments.workloads.checkpoint", json.dumps(asked | dict(target=target))]
+    argv = [host.python, "-m", checkpoint.__name__, json.dumps(asked | dict(target=target))]
     return json.loads(host.run(argv).stdout)

@@ -80,7 +80,7 @@ def trial(cell, site):
     folder = host.provide(site.programs / "data") / f"{cell.layout}-{cell.samples}"
     with backends.in_place(folder) if cell.backend == "file" else backends.open(cell.backend, host, folder) as opened:
         asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, seed=site.seed % 2**32)
-        argv = [host.python, "-m", "experiments.workloads.first_batch", json.dumps(asked)]
+        argv = [host.python, "-m", first_batch.__name__, json.dumps(asked)]
         found = json.loads(host.run(argv, timeout=100).stdout)
     yield {
         "listing_ms": found["listing_ms"], "first_batch_ms": found["first_batch_ms"],

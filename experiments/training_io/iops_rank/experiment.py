@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.training_io import backends
-from experiments.workloads import blocks, dataset, fio, null_s3, samples
+from experiments.workloads import blocks, dataset, fio, null_s3, random_reads, samples, training_loop
 from experiments.workloads.training_loop import Loop
 
 WORKLOAD = samples.SCALED["resnet50"]
@@ -110,7 +110,7 @@ def by_client(host, opened, site):
     direct = bool(opened.folder) and opened.direct
     asked = dict(store=opened.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, direct=direct)
     asked |= dict(in_order_seconds=0 if opened.folder else site.counts.seconds, seed=site.seed % 2**32)
-    found = _run(host, opened, "random_reads", asked)
+    found = _run(host, opened, random_reads, asked)
     return {
         "iops_4k": found["iops"], "p99_us": found["p99_us"], "ops_per_cpu_s": found["ops_per_cpu_s"],
         "sequential_mb_s": found.get("in_order", {}).get("mb_s"),
@@ -119,11 +119,11 @@ def by_client(host, opened, site):
 
 def train(host, opened, site):
     loop = Loop("npy", WORKLOAD.batch, WORKLOAD.compute_s, site.counts.steps, READERS, seed=site.seed % 2**32)
-    return _run(host, opened, "training_loop", dict(store=opened.store, loop=asdict(loop)))
+    return _run(host, opened, training_loop, dict(store=opened.store, loop=asdict(loop)))
 
 
 def _run(host, opened, program, asked):
-    argv = [host.python, "-m", f"experiments.workloads.{program}", json.dumps(asked)]
+    argv = [host.python, "-m", program.__name__, json.dumps(asked)]
     return json.loads(host.run([*opened.prefix, *argv], timeout=80).stdout)
 
 
@@ -132,7 +132,7 @@ def ceiling(site):
     host, opened = site.client, backends.Opened({})
     with null_s3.Server(host, blocks.BLOCK) as server:
         asked = dict(store=server.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, unchecked_mib=FILE_MIB)
-        found = _run(host, opened, "random_reads", asked)
+        found = _run(host, opened, random_reads, asked)
     return {
         "iops_4k": found["iops"], "p99_us": found["p99_us"], "sequential_mb_s": None, "stall_mean_ms": None,
         "client_iops_4k": found["iops"], "client_ops_per_cpu_s": found["ops_per_cpu_s"], "samples_per_s": None,

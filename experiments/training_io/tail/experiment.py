@@ -5,7 +5,7 @@ import json
 from benchpaper.spec import Experiment, Factor, Metric, Scale
 from experiments.systems import rclone, seaweedfs
 from experiments.training_io import backends
-from experiments.workloads import null_s3, samples
+from experiments.workloads import null_s3, open_loop, samples
 
 OBJECTS, OBJECT_BYTES = 64, 64 * 1024
 CONNECTIONS = 8
@@ -92,7 +92,7 @@ def trial(cell, site):
 
 def measured(host, store, asked):
     """Run the program. Raises `AssertionError` when the bytes that came are not those of the requests."""
-    argv = [host.python, "-m", "experiments.workloads.open_loop", json.dumps(asked | dict(store=store))]
+    argv = [host.python, "-m", open_loop.__name__, json.dumps(asked | dict(store=store))]
     found = json.loads(host.run(argv, timeout=60).stdout)
     assert found["bytes"] == found["requests"] * OBJECT_BYTES, "the bytes that came are not those that were asked for"
     due, sent = (sorted(found[name]) for name in ("intended_us", "sent_us"))

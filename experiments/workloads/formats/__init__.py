@@ -8,8 +8,6 @@
 requests and bytes are counted alike for all formats.
 """
 
-import importlib
-
 NAMES = ("npy", "tfrecord", "parquet", "webdataset", "mds")
 
 
@@ -17,7 +15,18 @@ def load(name):
     """Return the module of a format. Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f'format "{name}" not found (there are: {", ".join(NAMES)})')
-    return importlib.import_module(f"{__name__}.{name}_format")
+    # Each when it is asked for: their libraries take long to import.
+    if name == "npy":
+        from experiments.workloads.formats import npy_format as found
+    elif name == "tfrecord":
+        from experiments.workloads.formats import tfrecord_format as found
+    elif name == "parquet":
+        from experiments.workloads.formats import parquet_format as found
+    elif name == "webdataset":
+        from experiments.workloads.formats import webdataset_format as found
+    else:
+        from experiments.workloads.formats import mds_format as found
+    return found
 
 
 class WrongFile(RuntimeError):
