@@ -206,8 +206,9 @@ class Results:
         one that is missing and says so, for what the paper names at every scale."""
         try:
             return self.estimate(metric, q, **levels)
-        except NotPlanned as reason:
-            return Estimate(None, None, None, 0, self.metric(metric)["unit"], metric, (), str(reason))
+        except NotPlanned:
+            why = "its cell was not planned at this scale"
+            return Estimate(None, None, None, 0, self.metric(metric)["unit"], metric, (), why)
 
     def of_cell(self, metric, cell, q=0.5):
         """Return the `Estimate` of a metric in a cell, given by its id."""

@@ -57,8 +57,8 @@ experiment = Experiment(
         ),
         quick=Scale(
             blocks=5, trial_seconds=0.9, disk_mb=450, counts=dict(base_steps=200, steps=200),
-            workload=["resnet50"], backend=["null", "known", "tmpfs", "disk", "juicefs", "nfs41", "s3-rclone"],
-            format=["npy", "webdataset"], readers=[2], loader=["threads"],
+            workload=["resnet50"], backend=["null", "known", "disk", "nfs41", "s3-rclone"],
+            format=["npy", "tfrecord"], readers=[2], loader=["threads"],
         ),
         full=Scale(blocks=8, trial_seconds=1.1, disk_mb=450, counts=dict(base_steps=1001, steps=250)),
     ),

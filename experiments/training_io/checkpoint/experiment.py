@@ -38,7 +38,10 @@ experiment = Experiment(
     twin=dict(method="rename-fsync", size_mib=16, shards=4),
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=0.5, disk_mb=150, size_mib=[16], shards=[4]),
-        quick=Scale(blocks=5, trial_seconds=0.5, disk_mb=150, size_mib=[16], shards=[4]),
+        quick=Scale(
+            blocks=5, trial_seconds=0.5, disk_mb=150, size_mib=[16], shards=[4],
+            method=["overwrite-fsync", "rename", "rename-fsync", "multipart"],
+        ),
         full=Scale(blocks=8, trial_seconds=0.6, disk_mb=400),
     ),
 )  # fmt: skip

@@ -29,7 +29,10 @@ experiment = Experiment(
     timeout_s=120,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=900, backend=["file", "s3-rclone"], samples=[1_000]),
-        quick=Scale(blocks=5, trial_seconds=0.4, disk_mb=900, backend=["file", "s3-rclone"], samples=[1_000, 10_000]),
+        quick=Scale(
+            blocks=5, trial_seconds=0.4, disk_mb=900, backend=["file", "s3-rclone"], layout=["objects", "index"],
+            samples=[1_000, 10_000],
+        ),
         full=Scale(blocks=8, trial_seconds=0.35, disk_mb=900),
     ),
 )  # fmt: skip
