@@ -93,3 +93,13 @@ def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
     assert set(observation) == declared
     optional = {metric.name for metric in experiment.metrics if metric.optional}
     assert all(value is not None for column, value in observation.items() if column not in optional)
+
+
+@pytest.mark.parametrize("name", ["training_io/accelerator", "training_io/iops_rank", "training_io/tail"])
+def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
+    """Twice the largest folder on top: a trial copies one below a backend, and a store may keep it twice."""
+    experiment = catalog.load(Project.find(), name)
+    experiment._build(tmp_path)
+    folders = [folder for folder in (tmp_path / "data").iterdir()]
+    sizes = [sum(path.stat().st_blocks * 512 for path in folder.iterdir()) for folder in folders]
+    assert sum(sizes) + 2 * max(sizes) <= min(scale.disk_mb for scale in experiment.scales.values()) * 1e6

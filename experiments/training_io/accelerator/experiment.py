@@ -19,7 +19,10 @@ experiment = Experiment(
     title="Accelerator utilisation and stalls",
     question="How long does an accelerator wait for each backend, format and number of readers?",
     factors=[
-        Factor("workload", ["resnet50", "unet3d", "cosmoflow"], meaning="published parameters, scaled; not an MLPerf result"),
+        Factor(
+            "workload", ["resnet50", "unet3d", "cosmoflow"],
+            meaning="published parameters, scaled; not an MLPerf result",
+        ),
         Factor(
             "backend",
             ["null", "known", "tmpfs", "disk", "disk-cgroup", "juicefs", "nfs41", "s3-rclone", "s3-seaweedfs"],
@@ -30,20 +33,43 @@ experiment = Experiment(
         Factor("loader", ["threads", "torch"], meaning="the loop's own readers, or PyTorch's DataLoader"),
     ],
     metrics=[
-        Metric("stall_ms", unit="ms", better="lower", kept="all samples", meaning="wait for a batch, each step but the first"),
-        Metric("stall_share", unit="1", better="lower", meaning="share of the running time in which the accelerator waits"),
+        Metric(
+            "stall_ms", unit="ms", better="lower", kept="all samples",
+            meaning="wait for a batch, each step but the first",
+        ),
+        Metric(
+            "stall_share", unit="1", better="lower", meaning="share of the running time in which the accelerator waits",
+        ),
         Metric("stall_max_ms", unit="ms", better="lower", meaning="longest stall of the trial; grows with the steps"),
-        Metric("au_configured", unit="1", better="higher", meaning="configured computation over running time (MLPerf Storage)"),
+        Metric(
+            "au_configured", unit="1", better="higher",
+            meaning="configured computation over running time (MLPerf Storage)",
+        ),
         Metric("au_measured", unit="1", better="higher", meaning="measured computation over running time"),
         Metric("first_batch_ms", unit="ms", better="lower", meaning="from opening the data set to the first batch"),
         Metric("samples_per_s", unit="1/s", better="higher"),
-        Metric("of_ceiling", unit="1", better="neither", meaning="samples/s over the harness's own ceiling against memory"),
-        Metric("ceiling_per_s", unit="1/s", better="higher", meaning="samples/s of the harness against memory, computing nothing"),
-        Metric("bytes_per_byte_used", unit="1", better="lower", meaning="bytes fetched for each byte of sample decoded"),
+        Metric(
+            "of_ceiling", unit="1", better="neither", meaning="samples/s over the harness's own ceiling against memory",
+        ),
+        Metric(
+            "ceiling_per_s", unit="1/s", better="higher",
+            meaning="samples/s of the harness against memory, computing nothing",
+        ),
+        Metric(
+            "bytes_per_byte_used", unit="1", better="lower", meaning="bytes fetched for each byte of sample decoded",
+        ),
         Metric("requests_per_epoch", unit="1", better="lower"),
-        Metric("cpu_seconds_per_gb", unit="s/GB", better="lower", meaning="of the training process, servers not counted"),
-        Metric("stall_over_closed_form", unit="1", better="neither", optional=True, meaning="mean stall over the closed form, where known"),
-        Metric("device_share", unit="1", better="neither", optional=True, meaning="bytes the device read over bytes fetched, where cold"),
+        Metric(
+            "cpu_seconds_per_gb", unit="s/GB", better="lower", meaning="of the training process, servers not counted",
+        ),
+        Metric(
+            "stall_over_closed_form", unit="1", better="neither", optional=True,
+            meaning="mean stall over the closed form, where known",
+        ),
+        Metric(
+            "device_share", unit="1", better="neither", optional=True,
+            meaning="bytes the device read over bytes fetched, where cold",
+        ),
     ],
     evidence=[Evidence("bound_by", "the client itself, where samples/s come within 80 % of its ceiling; else the loop")],
     packages=backends.PACKAGES,

@@ -13,7 +13,9 @@ experiment = Experiment(
     title="Checkpoints",
     question="How long does a checkpoint hold up training, when is it safe, and what does a crash leave?",
     factors=[
-        Factor("method", list(checkpoint.METHODS), meaning="multipart goes to S3 (rclone), the others to a file system"),
+        Factor(
+            "method", list(checkpoint.METHODS), meaning="multipart goes to S3 (rclone), the others to a file system",
+        ),
         Factor("size_mib", [16, 64], unit="MiB"),
         Factor("shards", [1, 4]),
     ],
@@ -23,7 +25,10 @@ experiment = Experiment(
             "durable_ms", unit="ms", better="lower",
             meaning="from the beginning until all is synced; over S3 until the server's last answer, which promises it",
         ),
-        Metric("restore_ms", unit="ms", better="lower", meaning="until the state was read and checked, its pages dropped before"),
+        Metric(
+            "restore_ms", unit="ms", better="lower",
+            meaning="until the state was read and checked, its pages dropped before",
+        ),
         Metric("blocking_mb_s", unit="MB/s", better="higher", meaning="bytes of the state over the blocking time"),
         Metric(
             "crash_points", unit="1", better="neither", optional=True,

@@ -15,13 +15,17 @@ experiment = Experiment(
     question="How does the time to the first batch grow with the number of samples, and how does the layout decide it?",
     factors=[
         Factor("backend", ["file", "nfs41", "s3-rclone"], meaning="file: the host's file system, in the page cache"),
-        Factor("layout", list(first_batch.LAYOUTS), meaning="one object a sample, a thousand samples a shard, or an index"),
+        Factor(
+            "layout", list(first_batch.LAYOUTS), meaning="one object a sample, a thousand samples a shard, or an index",
+        ),
         Factor("samples", COUNTS, unit="1", meaning="samples of 64 B in the data set"),
     ],
     metrics=[
         Metric("listing_ms", unit="ms", better="lower", meaning="until it is known which samples there are"),
         Metric("first_batch_ms", unit="ms", better="lower", meaning="until 32 samples have been read and checked"),
-        Metric("requests", unit="1", better="lower", meaning="requests for objects or parts of them; listing not counted"),
+        Metric(
+            "requests", unit="1", better="lower", meaning="requests for objects or parts of them; listing not counted",
+        ),
         Metric("listed_per_s", unit="1/s", better="higher", meaning="samples found per second of listing"),
     ],
     packages=backends.PACKAGES,

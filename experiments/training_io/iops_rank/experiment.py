@@ -28,11 +28,20 @@ experiment = Experiment(
         )
     ],
     metrics=[
-        Metric("iops_4k", unit="1/s", better="higher", meaning="4 KiB random reads by two readers, one outstanding each"),
+        Metric(
+            "iops_4k", unit="1/s", better="higher", meaning="4 KiB random reads by two readers, one outstanding each",
+        ),
         Metric("p99_us", unit="µs", better="lower", meaning="99th percentile latency of these reads"),
-        Metric("sequential_mb_s", unit="MB/s", better="higher", optional=True, meaning="one reader in order, 1 MiB a request"),
-        Metric("client_iops_4k", unit="1/s", better="higher", meaning="the same random reads by the project's own client"),
-        Metric("client_ops_per_cpu_s", unit="1/s", better="higher", meaning="reads per second of the client's CPU time"),
+        Metric(
+            "sequential_mb_s", unit="MB/s", better="higher", optional=True,
+            meaning="one reader in order, 1 MiB a request",
+        ),
+        Metric(
+            "client_iops_4k", unit="1/s", better="higher", meaning="the same random reads by the project's own client",
+        ),
+        Metric(
+            "client_ops_per_cpu_s", unit="1/s", better="higher", meaning="reads per second of the client's CPU time",
+        ),
         Metric(
             "stall_mean_ms", unit="ms", better="lower", optional=True,
             meaning="wait for storage a step, resnet50 (scaled), one file a sample, two readers, computation at full rate",

@@ -19,14 +19,31 @@ experiment = Experiment(
             "server", ["rclone", "seaweedfs", "null", "pausing"],
             meaning="null answers at once; pausing is silent for 0.1 s in every 0.5 s, at 1,000 requests a second: the control",
         ),
-        Factor("load", [0.5, 0.8, 0.95], unit="1", meaning="rate over the capacity that a closed loop found just before"),
+        Factor(
+            "load", [0.5, 0.8, 0.95], unit="1", meaning="rate over the capacity that a closed loop found just before",
+        ),
     ],
     metrics=[
-        Metric("intended_us", unit="µs", better="lower", kept="all samples", meaning="open loop: from when the request was due"),
-        Metric("sent_us", unit="µs", better="lower", kept="all samples", meaning="the same requests: from when they were sent"),
-        Metric("closed_us", unit="µs", better="lower", kept="all samples", optional=True, meaning="closed loop at its own rate"),
-        Metric("hidden_at_p99", unit="1", better="neither", meaning="p99 from when due over p99 from when sent, same requests"),
-        Metric("capacity_per_s", unit="1/s", better="higher", optional=True, meaning="rate of the closed loop, 8 connections"),
+        Metric(
+            "intended_us", unit="µs", better="lower", kept="all samples",
+            meaning="open loop: from when the request was due",
+        ),
+        Metric(
+            "sent_us", unit="µs", better="lower", kept="all samples",
+            meaning="the same requests: from when they were sent",
+        ),
+        Metric(
+            "closed_us", unit="µs", better="lower", kept="all samples", optional=True,
+            meaning="closed loop at its own rate",
+        ),
+        Metric(
+            "hidden_at_p99", unit="1", better="neither",
+            meaning="p99 from when due over p99 from when sent, same requests",
+        ),
+        Metric(
+            "capacity_per_s", unit="1/s", better="higher", optional=True,
+            meaning="rate of the closed loop, 8 connections",
+        ),
         Metric("rate_per_s", unit="1/s", better="higher", meaning="rate that the open loop attained"),
         Metric("attained", unit="1", better="neither", meaning="that rate over the one that was asked for"),
         Metric("client_cpu_share", unit="1", better="lower", meaning="share of one core that the client took"),
