@@ -78,15 +78,15 @@ experiment = Experiment(
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, disk_mb=450, counts=dict(base_steps=100, steps=100), workload=["resnet50"],
+            blocks=2, trial_seconds=0.9, disk_mb=600, counts=dict(base_steps=100, steps=100), workload=["resnet50"],
             backend=["null", "known", "disk", "s3-rclone"], format=["npy", "tfrecord"], readers=[2], loader=["threads"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.9, disk_mb=450, counts=dict(base_steps=200, steps=200),
+            blocks=5, trial_seconds=0.9, disk_mb=600, counts=dict(base_steps=200, steps=200),
             workload=["resnet50"], backend=["null", "known", "disk", "nfs41", "s3-rclone"],
             format=["npy", "tfrecord"], readers=[2], loader=["threads"],
         ),
-        full=Scale(blocks=8, trial_seconds=1.1, disk_mb=450, counts=dict(base_steps=1001, steps=250)),
+        full=Scale(blocks=8, trial_seconds=1.1, disk_mb=600, counts=dict(base_steps=1001, steps=250)),
     ),
 )  # fmt: skip
 

@@ -54,14 +54,14 @@ experiment = Experiment(
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=1.2, disk_mb=10, counts=dict(requests=1000, closed_seconds=0.2),
+            blocks=2, trial_seconds=1.2, disk_mb=20, counts=dict(requests=1000, closed_seconds=0.2),
             server=["rclone", "null", "pausing"], load=[0.5],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.2, disk_mb=10, counts=dict(requests=1000, closed_seconds=0.2),
+            blocks=5, trial_seconds=1.2, disk_mb=20, counts=dict(requests=1000, closed_seconds=0.2),
             server=["rclone", "null", "pausing"], load=[0.5, 0.95],
         ),
-        full=Scale(blocks=8, trial_seconds=1.4, disk_mb=10, counts=dict(requests=2000, closed_seconds=0.4)),
+        full=Scale(blocks=8, trial_seconds=1.4, disk_mb=20, counts=dict(requests=2000, closed_seconds=0.4)),
     ),
 )  # fmt: skip
 
