@@ -23,7 +23,7 @@ from experiments.systems import ganesha, juicefs, rclone, seaweedfs
 from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 from experiments.workloads import put_folder as put_folder_program
 
-KNOWN = dict(latency_s=0.001, bandwidth=400e6)
+KNOWN = dict(latency_s=0.003, bandwidth=400e6)
 
 
 LIMIT_MIB = 48

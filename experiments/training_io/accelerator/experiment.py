@@ -178,7 +178,9 @@ def against_closed_form(loop, workload, found):
     computed_s = found["au_measured"] * found["elapsed_s"] / loop.steps
     as_computed = replace(loop, compute_s=computed_s)
     unit = found["bytes_read"] / found["requests"]
-    return sum(stalls) / len(stalls) / 1e3 / closed_form_stall_s(as_computed, unit, **backends.KNOWN)
+    expected_s = closed_form_stall_s(as_computed, unit, **backends.KNOWN)
+    assert expected_s > 0, f"no control: the host was so busy that a computation took {1e3 * computed_s:.1f} ms"
+    return sum(stalls) / len(stalls) / 1e3 / expected_s
 
 
 def cold_share(backend, found):
