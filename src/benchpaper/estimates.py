@@ -224,6 +224,15 @@ class Results:
         """Return the `Estimate` of a metric in the one cell that has these levels."""
         return self.of_cell(metric, self._one_cell(twin, levels), q)
 
+    def estimate_if_planned(self, metric, q=0.5, **levels):
+        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell out,
+        one that is missing and says so, for what the paper names at every scale."""
+        try:
+            return self.estimate(metric, q, **levels)
+        except NotPlanned:
+            why = "its cell was not planned at this scale"
+            return Estimate(None, None, None, 0, self.metric(metric)["unit"], metric, (), why)
+
     def of_cell(self, metric, cell, q=0.5):
         """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
@@ -277,6 +286,28 @@ class Results:
             return Estimate(None, None, None, 0, "1", metric, tuple(pair), why, sum(failed))
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
         return _estimated(ratios, "1", metric, tuple(pair), sum(failed), paired=True, q=q)
+
+    def rank_agreement(self, of, to, **levels):
+        """Return the `Estimate` of how far two metrics put these cells into one order, from best to worst, within each
+        block: Kendall's tau-b, 1 for the same order and -1 for the reverse. Cells without one of them are left out."""
+        cells = self.cells(**levels)["cell"].tolist()
+        failed = sum(self._state(cell)[0] for cell in cells)
+        frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
+        taus = []
+        for block in self.blocks_in_order:
+            pair = pd.DataFrame({m: frame.reindex([block]).iloc[0] for m, frame in frames.items()}).dropna()
+            if len(pair) >= stats.MIN_BLOCKS and pair.nunique().min() > 1:
+                taus.append(stats.rank_agreement(*pair.to_numpy().T).estimate)
+        if not taus:
+            why = f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}"
+            return Estimate(None, None, None, 0, "1", of, tuple(cells), why, failed)
+        return _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True)
+
+    def _by_block(self, metric, cells):
+        """Return a frame of a metric, a row per block and a column per cell, larger for better."""
+        sign = -1 if self.metric(metric)["better"] == "lower" else 1
+        columns = {cell: self.block_df(metric, cell).set_index("block")["value"] * sign for cell in cells}
+        return pd.DataFrame(columns)
 
     def floor(self, metric, q=0.5):
         """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same.

@@ -261,3 +261,77 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
     found, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
     assert (found.value, found.low, found.high, found.n) == (0.4, wilson.low, wilson.high, 10)
     assert results.pooled_share("share", "tries", **SOCKET_1).missing == "no try could be judged"
+
+
+# --- agreement in rank -----------------------------------------------------------------------
+
+RANKED = '''
+"""Two metrics of which the order over the cells is known."""
+from benchpaper.spec import Experiment, Factor, Metric, Scale
+
+experiment = Experiment(
+    title="Ranks", question="In which order?",
+    factors=[Factor("thing", ["a", "b", "c", "d", "e", "f", "gone"])],
+    metrics=[Metric("speed", unit="1/s", better="higher"), Metric("wait_ms", unit="ms", better="lower"),
+             Metric("swapped_order", unit="1", better="higher"), Metric("few", unit="1", better="higher", optional=True)],
+    scales=dict(smoke=Scale(blocks=2, trial_seconds=0.01), quick=Scale(blocks=5, trial_seconds=0.01),
+                full=Scale(blocks=5, trial_seconds=0.01)),
+)
+
+@experiment.needs
+def needs(cell):
+    return ["rdma"] if cell.thing == "gone" else []
+
+@experiment.trial
+def trial(cell, site):
+    place = "abcdef".index(cell.thing) + 1
+    swapped = {1: 2, 2: 1}.get(place, place)
+    yield dict(speed=10.0 * place, wait_ms=1.0 / place, swapped_order=float(swapped), few=1.0 * place if place < 4 else None)
+'''
+
+
+@pytest.fixture(scope="module")
+def ranked(tmp_path_factory):
+    """The results of `RANKED`, measured."""
+    import os
+    import shutil
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    from benchpaper.estimates import load
+    from benchpaper.project import Project
+
+    root, source = tmp_path_factory.mktemp("ranked"), Path(__file__).resolve().parents[2]
+    (root / "experiments" / "toy" / "ranks").mkdir(parents=True)
+    (root / "experiments" / "toy" / "ranks" / "experiment.py").write_text(RANKED)
+    for folder in ("analysis", "paper", "sites", "artifacts"):
+        (root / folder).mkdir()
+    shutil.copyfile(source / "Snakefile", root / "Snakefile")
+    shutil.copytree(source / "profiles", root / "profiles")
+    (root / "src").symlink_to(source / "src")
+    command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "toy/ranks", "--scale", "quick"]
+    subprocess.run(command, cwd=root, env=dict(os.environ), check=True, capture_output=True, timeout=120)
+    return load("toy/ranks", Project(root).results("local", "quick"))
+
+
+def test_the_order_is_from_best_to_worst_whatever_is_better(ranked):
+    found = ranked.rank_agreement("speed", "wait_ms")
+    assert (found.value, found.low, found.high) == (pytest.approx(1), pytest.approx(1), pytest.approx(1))
+    assert (found.n, found.paired) == (5, True)
+    assert found.failed == 0 and len(found.cells) == 7  # one of them could not be measured
+
+
+def test_one_swapped_pair_costs_what_kendall_says(ranked):
+    assert ranked.rank_agreement("speed", "swapped_order").value == pytest.approx(1 - 2 * 1 / 15)  # 6 things, 15 pairs
+
+
+def test_too_few_cells_have_no_agreement(ranked):
+    found = ranked.rank_agreement("few", "wait_ms")
+    assert found.value is None and "5 cells" in found.missing
+
+
+def test_a_cell_that_the_scale_leaves_out_is_missing_not_an_error(measured):
+    assert measured.estimate_if_planned("latency_us", **PIPE_1) == measured.estimate("latency_us", **PIPE_1)
+    with pytest.raises(UserError):
+        measured.estimate_if_planned("latency_us", way="pigeon", size_bytes=1)

@@ -7,6 +7,7 @@ each with the remedy when it is missing. Nothing here names a host, a user or a 
 import ctypes
 import fcntl
 import hashlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -297,6 +298,12 @@ def _loop_devices():
         return False, "not root" if os.geteuid() else "no /dev/loop-control or no losetup"
     tried = subprocess.run(["losetup", "-f"], capture_output=True, text=True)
     return tried.returncode == 0, "losetup" if tried.returncode == 0 else tried.stderr.strip()
+
+
+@capability("torch", "PyTorch for Python", "install it into the environment: pip install torch")
+def _torch():
+    present = importlib.util.find_spec("torch") is not None
+    return present, "installed" if present else "no module torch"
 
 
 @capability("gpu", "an NVIDIA GPU", "run on a host with a GPU and its driver")

@@ -1,0 +1,49 @@
+"""fio, the usual source of single numbers: 4 KiB random reads and reading in order, past the page cache."""
+
+import json
+import shutil
+import subprocess
+
+from benchpaper.hosts.probe import capability
+
+
+@capability("fio", "fio, which measures block and file input and output", "install the package fio")
+def _fio():
+    if not shutil.which("fio"):
+        return False, "no fio on PATH"
+    return True, version()
+
+
+def version():
+    """Return fio's version, or "none"."""
+    try:
+        return subprocess.run(["fio", "--version"], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return "none"
+
+
+def read(host, path, *, pattern, block, jobs, seconds, direct=True):
+    """Read the file `path` on a host for `seconds`, one outstanding a job: `pattern` is "randread" or "read".
+
+    Returns IOPS, MB/s (10^6) and the latencies' median and 99th percentile in µs. Raises `HostError` with fio's own
+    words when it fails, as it does for `direct` where a file system has no O_DIRECT.
+    """
+    done = host.run([
+        "fio", "--name=read", f"--filename={path}", f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}",
+        "--ioengine=psync", f"--direct={int(direct)}", "--time_based", f"--runtime={seconds:g}", "--readonly",
+        "--group_reporting", "--randrepeat=0", "--output-format=json",
+    ])  # fmt: skip
+    return parse(done.stdout)
+
+
+def parse(text):
+    """Return the numbers of fio's JSON, which some versions begin with a line of notes. Raises `ValueError` when
+    nothing was read."""
+    found = json.loads(text[text.index("{") :])["jobs"][0]["read"]
+    if not found["total_ios"]:
+        raise ValueError("fio has read nothing")
+    percentiles = found["clat_ns"]["percentile"]
+    return {
+        "iops": found["iops"], "mb_s": found["bw_bytes"] / 1e6, "operations": found["total_ios"],
+        "p50_us": percentiles["50.000000"] / 1e3, "p99_us": percentiles["99.000000"] / 1e3,
+    }  # fmt: skip

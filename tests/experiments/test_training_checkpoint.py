@@ -1,0 +1,75 @@
+"""Checkpoints: a crash at any point leaves one that loads right, or none that loads."""
+
+import shutil
+
+import pytest
+
+from benchpaper.hosts.local import LocalHost
+from experiments.systems import rclone
+from experiments.workloads import checkpoint
+from experiments.workloads.checkpoint import Bucket, Files, NoCheckpoint, state
+
+FILE_METHODS = [method for method in checkpoint.METHODS if method != "multipart"]
+SIZE, SHARDS = 64 << 10, 3
+
+
+@pytest.mark.parametrize("method", FILE_METHODS)
+def test_what_is_saved_is_restored(tmp_path, method):
+    target = Files(tmp_path, method)
+    with pytest.raises(NoCheckpoint):
+        target.load()
+    for step in (1, 2, 3):
+        target.save(step, state(step, SIZE, SHARDS))
+        target.make_durable()
+        found, shards = target.load()
+        assert found == step and [bytes(shard) for shard in shards] == state(step, SIZE, SHARDS)
+
+
+@pytest.mark.parametrize("method", FILE_METHODS)
+def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tmp_path, method):
+    """`crashes` raises when one loads. Renamed checkpoints are always there; in place, most crashes lose them."""
+    found = checkpoint.crashes(tmp_path / "crashes", method, SIZE, SHARDS)
+    assert found["crash_points"] >= 3 * SHARDS
+    assert (found["crash_lost"] == 0) == method.startswith("rename")
+
+
+def test_torn_mixed_and_foreign_shards_do_not_load(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder, step in ((old, 1), (new, 2)):
+        folder.mkdir()
+        Files(folder, "overwrite").save(step, state(step, SIZE, SHARDS))
+
+    def broken(change):
+        shutil.rmtree(tmp_path / "broken", ignore_errors=True)
+        shutil.copytree(new, tmp_path / "broken")
+        change(tmp_path / "broken" / "current")
+        with pytest.raises(NoCheckpoint) as caught:
+            Files(tmp_path / "broken", "overwrite").load()
+        return str(caught.value)
+
+    def flip(folder):
+        data = bytearray((folder / "001").read_bytes())
+        data[len(data) // 2] ^= 1
+        (folder / "001").write_bytes(data)
+
+    assert "digest" in broken(flip)
+    assert "step" in broken(lambda folder: shutil.copy(old / "current" / "001", folder / "001"))
+    assert "form or length" in broken(lambda folder: shutil.copy(folder / "001", folder / "002"))
+    assert "ends after" in broken(lambda folder: (folder / "001").write_bytes(b""))
+    assert "form or length" in broken(lambda folder: (folder / "001").write_bytes((folder / "001").read_bytes()[:-100]))
+    assert "No such file" in broken(lambda folder: (folder / "002").unlink())
+
+
+def test_a_bucket_changes_at_once(tmp_path):
+    """The object that names the step is put last: whatever of a new step is there before, the old one loads."""
+    with rclone.S3(LocalHost(folder=tmp_path)) as server:
+        target = Bucket(server.endpoint.as_dict())
+        with pytest.raises(NoCheckpoint):
+            target.load()
+        target.save(1, state(1, SIZE, SHARDS))
+        (server.files / "2").mkdir()
+        shutil.copy(server.files / "1" / "000", server.files / "2" / "000")  # a save of step 2, crashed
+        assert target.load()[0] == 1
+        target.save(2, state(2, 12 << 20, 1))  # in several parts
+        step, (shard,) = target.load()
+        assert step == 2 and bytes(shard) == state(2, 12 << 20, 1)[0]

@@ -1,0 +1,105 @@
+"""The experiments of the family themselves: one trial of each kind of cell, really run, in small."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from benchpaper import catalog
+from benchpaper.hosts import probe
+from benchpaper.hosts.local import LocalHost
+from benchpaper.project import Project
+from benchpaper.spec import make_cell
+from experiments.training_io import backends
+from experiments.training_io.accelerator import experiment as accelerator
+from experiments.workloads import dataset, first_batch, samples, stores, training_loop
+
+BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
+
+
+def lacks(names):
+    return [name for name in names if not probe.known(name).check()[0]]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("backends") / "resnet50-npy"
+    dataset.make(folder, samples.SCALED["resnet50"], 24, "npy")
+    return folder
+
+
+@pytest.mark.parametrize("name", list(backends.ALL))
+def test_every_backend_hands_out_the_same_samples_and_leaves_nothing(name, data, tmp_path, left_behind):
+    if missing := lacks(backends.needs(name)):
+        pytest.skip(f"needs {', '.join(missing)}")
+    host = LocalHost(folder=tmp_path)
+    with backends.open(name, host, data) as opened:
+        found = training_loop.run(training_loop.Loop("npy", 2, 0.0, 12, 2), stores.open_store(opened.store))
+    assert found["payload_used"] == 24 * 114_660
+    assert not [kind for kind in left_behind() if kind in ("processes", "listening ports", "mounts")]
+
+
+def test_a_cold_trial_that_was_not_cold_is_refused():
+    with pytest.raises(AssertionError, match="not cold"):
+        accelerator.cold_share("disk", {"device_bytes": 50, "bytes_read": 100})
+    assert accelerator.cold_share("disk-cgroup", {"device_bytes": 90, "bytes_read": 100}) == 0.9
+
+
+def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
+    workload = samples.SCALED["resnet50"]
+    loop = training_loop.Loop("npy", 2, workload.compute_s, 3)
+    found = dict(
+        stall_ms=[0.1, 0.2], payload_read=2, payload_used=1, samples_per_s=90.0, ceiling_per_s=100.0, elapsed_s=1.0,
+        au_configured=0.9, au_measured=0.9, first_batch_ms=1.0, bytes_per_byte_used=1.0, requests_per_epoch=1.0,
+        cpu_seconds_per_gb=1.0,
+    )  # fmt: skip
+    cell = make_cell(dict(BASE, backend="tmpfs"))
+    assert accelerator.observation(cell, loop, workload, found)["bound_by"] == "the client itself"
+    assert accelerator.observation(cell, loop, workload, found | {"ceiling_per_s": 1000.0})["bound_by"] == "the loop"
+    with pytest.raises(AssertionError, match="stalls"):
+        accelerator.observation(cell, loop, workload, found | {"stall_ms": [0.1]})
+
+
+@pytest.mark.parametrize("layout", first_batch.LAYOUTS)
+def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
+    first_batch.make(tmp_path / layout, layout, 2000)
+    listed, done, found, numbers = first_batch.first(stores.FileStore(tmp_path / layout), layout, 32, seed=1)
+    assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
+    assert found == (2 if layout == "shards" else 2000)
+
+
+@pytest.mark.parametrize(
+    "name, levels",
+    [
+        ("training_io/checkpoint", dict(method="rename-fsync", size_mib=16, shards=4)),
+        ("training_io/checkpoint", dict(method="multipart", size_mib=16, shards=4)),
+        ("training_io/tail", dict(server="rclone", load=0.5)),
+        ("training_io/iops_rank", dict(backend="null-s3")),
+        ("training_io/iops_rank", dict(backend="ext4")),
+        ("training_io/accelerator", dict(BASE, backend="known")),
+    ],
+)
+def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
+    experiment, cell = catalog.load(Project.find(), name), make_cell(levels)
+    if missing := lacks(experiment.capabilities(cell)):
+        pytest.skip(f"needs {', '.join(missing)}")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if experiment._build:
+        experiment._build(programs)
+    host = LocalHost(folder=tmp_path)
+    site = SimpleNamespace(client=host, counts=SimpleNamespace(**experiment.scales["smoke"].counts), seed=1, programs=programs)
+    (observation,) = experiment._trial(cell, site)
+    declared = {part.name for part in (*experiment.metrics, *experiment.evidence)}
+    assert set(observation) == declared
+    optional = {metric.name for metric in experiment.metrics if metric.optional}
+    assert all(value is not None for column, value in observation.items() if column not in optional)
+
+
+@pytest.mark.parametrize("name", ["training_io/accelerator", "training_io/iops_rank", "training_io/tail"])
+def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
+    """Twice the largest folder on top: a trial copies one below a backend, and a store may keep it twice."""
+    experiment = catalog.load(Project.find(), name)
+    experiment._build(tmp_path)
+    folders = [folder for folder in (tmp_path / "data").iterdir()]
+    sizes = [sum(path.stat().st_blocks * 512 for path in folder.iterdir()) for folder in folders]
+    assert sum(sizes) + 2 * max(sizes) <= min(scale.disk_mb for scale in experiment.scales.values()) * 1e6
