@@ -9,6 +9,8 @@ FACTORS = [
 ]
 TWIN = dict(system=stacks.LOCKED, setting="default")
 ONLY_DEFAULT = dict(setting=["default"])
+# SeaweedFS takes three seconds to start, which a quick run cannot afford in each experiment.
+QUICK = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
 ROLES = ("server", "client")
 
 

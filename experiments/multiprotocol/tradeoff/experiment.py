@@ -19,7 +19,7 @@ experiment = Experiment(
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=40), **scales.ONLY_DEFAULT),
-        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=60), **scales.ONLY_DEFAULT),
+        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=60), **scales.QUICK),
         full=Scale(blocks=5, trial_seconds=2.5, disk_mb=20, counts=dict(writes=2, patience_ms=1200, slice_ms=100)),
     ),
 )  # fmt: skip

@@ -25,7 +25,7 @@ experiment = Experiment(
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.ONLY_DEFAULT),
-        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.ONLY_DEFAULT),
+        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.QUICK),
         full=Scale(blocks=5, trial_seconds=3, disk_mb=5, counts=dict(writes=2, patience_ms=1200)),
     ),
 )  # fmt: skip
