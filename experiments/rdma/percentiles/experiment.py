@@ -63,7 +63,7 @@ experiment = Experiment(
     ),
 )  # fmt: skip
 
-NEEDS = {"posix": ["shm"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
+NEEDS = {"posix": ["shm", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
 METRICS = dict(zip(REPORTS, (metric.name for metric in experiment.metrics[1:])))
 
 

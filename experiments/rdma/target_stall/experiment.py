@@ -51,7 +51,7 @@ experiment = Experiment(
     ),
 )  # fmt: skip
 
-NEEDS = {"posix": ["shm"], "cma": ["cma"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
+NEEDS = {"posix": ["shm", "shared_host"], "cma": ["cma", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
 
 
 @experiment.valid
