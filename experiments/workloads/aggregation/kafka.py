@@ -13,7 +13,8 @@ WAIT_S = 20
 def run(job):
     topic = f"events-{uuid.uuid4().hex}"
     servers = {"bootstrap.servers": job.endpoint}
-    AdminClient(servers).create_topics([NewTopic(topic, 1, 1)])[topic].result(WAIT_S)
+    admin = AdminClient(servers)
+    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(WAIT_S)
     produce(job, topic, servers)
     consume(job, topic, servers)
 

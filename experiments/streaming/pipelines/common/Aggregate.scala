@@ -101,7 +101,8 @@ object Passes {
       if (System.nanoTime() >= end) collector.save(args.text("samples"))
     } while (System.nanoTime() < end)
     Report.line("passes" -> passes, "events" -> input.size.toLong * passes, "rows" -> rows, "checksum" -> checksum,
-      "seconds" -> busy / 1e9, "start_s" -> ((System.nanoTime() - begin) - busy) / 1e9 / passes, "cpu_s" -> (Report.cpu() - cpu))
+      "seconds" -> busy / 1e9, "start_s" -> ((System.nanoTime() - begin) - busy) / 1e9 / passes, "cpu_s" -> (Report.cpu() - cpu),
+      "peak_mib" -> Report.residentPeak())
     System.exit(0)
   }
 }

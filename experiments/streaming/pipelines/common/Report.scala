@@ -39,6 +39,12 @@ object Report {
   def heapPeak(): Double = ManagementFactory.getMemoryPoolMXBeans.asScala
     .filter(_.getType == java.lang.management.MemoryType.HEAP).map(_.getPeakUsage.getUsed).sum / 1048576.0
 
+  /** Most memory of the process that was resident, in MiB. */
+  def residentPeak(): Double = {
+    val status = scala.io.Source.fromFile("/proc/self/status")
+    try status.getLines.find(_.startsWith("VmHWM")).map(_.filter(_.isDigit).toDouble / 1024).getOrElse(0.0) finally status.close()
+  }
+
   def line(values: (String, Any)*): Unit = {
     println(values.map { case (key, value) => s""""$key": $value""" }.mkString("{", ", ", "}"))
     Console.out.flush()
