@@ -53,7 +53,7 @@ experiment = Experiment(
             blocks=5, trial_seconds=0.9, counts=dict(seconds=0.1), buffer=[0, 16], boundaries=[1], input_buffer=[16],
             strategy=["none", "backpressure", "drop_head", "fail"],
         ),
-        full=Scale(blocks=5, trial_seconds=0.9, counts=dict(seconds=0.2)),
+        full=Scale(blocks=5, trial_seconds=0.8, counts=dict(seconds=0.15)),
     ),
 )  # fmt: skip
 
@@ -66,7 +66,7 @@ def valid(cell):
         return (cell.buffer, cell.boundaries, cell.input_buffer) == (0, 1, 16)
     if cell.boundaries == 0 or cell.buffer == 0:  # a buffer fused with its sink never sees an element that must wait
         return False
-    return cell.input_buffer == 16 or (cell.buffer, cell.boundaries) == (1024, 1)
+    return (cell.buffer, cell.boundaries, cell.input_buffer) in [(16, 1, 16), (1024, 1, 16), (1024, 2, 16), (1024, 1, 64)]
 
 
 @experiment.needs

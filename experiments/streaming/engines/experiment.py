@@ -51,7 +51,7 @@ experiment = Experiment(
     timeout_s=90,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.1, counts=dict(events=30_000, warmup=0.1, seconds=0.1), engine=[
-            "loop", "pekko", "rxjava", "flink", "generator", "polars", "kafka", "nats",
+            "loop", "pekko", "flink", "generator", "polars", "kafka",
         ]),
         quick=Scale(blocks=5, trial_seconds=1.2, counts=dict(events=50_000, warmup=0.3, seconds=0.2), engine=["loop", "pekko", "generator", "polars"]),
         full=Scale(blocks=5, trial_seconds=2.0, counts=dict(events=200_000, warmup=0.6, seconds=0.4)),

@@ -15,7 +15,7 @@ experiment = Experiment(
         Factor("procedure", [OPEN, CLOSED, SEARCH, CEILING], meaning="open loop at a load, closed loop with 64 outstanding, "
                "search for the highest sustainable rate, and the load generator against nothing"),
         Factor("arrival", ["constant", "poisson", NONE], meaning="times between arrivals"),
-        Factor("load", [0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 1.1], meaning="arrival rate over the closed-loop capacity of the same trial"),
+        Factor("load", [0.0, 0.5, 0.7, 0.8, 0.9, 1.1], meaning="arrival rate over the closed-loop capacity of the same trial"),
     ],
     metrics=[
         Metric(
@@ -44,7 +44,7 @@ experiment = Experiment(
             blocks=2, trial_seconds=0.9, counts=dict(seconds=0.15), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.1, counts=dict(seconds=0.25), arrival=["poisson", NONE], load=[0.0, 0.8, 1.1],
+            blocks=5, trial_seconds=1.1, counts=dict(seconds=0.25), arrival=["poisson"], load=[0.0, 0.8, 1.1],
         ),
         full=Scale(blocks=5, trial_seconds=1.3, counts=dict(seconds=0.4)),
     ),
