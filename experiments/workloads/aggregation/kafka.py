@@ -8,13 +8,17 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from experiments.workloads.aggregation import add
 
 WAIT_S = 20
+CONNECT_S = 5
 
 
 def run(job):
     topic = f"events-{uuid.uuid4().hex}"
-    servers = {"bootstrap.servers": job.endpoint}
+    servers = {"bootstrap.servers": job.endpoint, "log_level": 0}
     admin = AdminClient(servers)
-    admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(WAIT_S)
+    try:
+        admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=CONNECT_S)[topic].result(WAIT_S)
+    except KafkaException as error:
+        raise SystemExit(f"the broker at {job.endpoint} refuses: {error.args[0].str()}") from None
     produce(job, topic, servers)
     consume(job, topic, servers)
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import nats
+import nats.errors
 
 from experiments.workloads.aggregation import add
 
@@ -14,9 +15,19 @@ def run(job):
     asyncio.run(asyncio.wait_for(through(job), 4 * WAIT_S))
 
 
+async def connect(endpoint):
+    try:
+        return await nats.connect(f"nats://{endpoint}", allow_reconnect=False, connect_timeout=5, error_cb=_ignored)
+    except (OSError, nats.errors.Error) as error:
+        raise SystemExit(f"the broker at {endpoint} refuses: {error}") from None
+
+
+async def _ignored(error):
+    """What the client would print; `connect` raises it as well."""
+
+
 async def through(job):
-    publisher = await nats.connect(f"nats://{job.endpoint}", max_reconnect_attempts=0)
-    subscriber = await nats.connect(f"nats://{job.endpoint}", max_reconnect_attempts=0)
+    publisher, subscriber = await connect(job.endpoint), await connect(job.endpoint)
     state = {"number": 0, "current": 0, "totals": {}}
     done = asyncio.get_running_loop().create_future()
 
