@@ -24,7 +24,7 @@ from experiments.systems import jars, rxjava
 from experiments.workloads import windows_to_parquet
 
 ROOT = Path(__file__).parents[2]
-COUNTS = dict(warmup=0.05, seconds=0.05, events=25_000)
+COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
 BROKERS = ["kafka", "nats"]
 
 
@@ -133,7 +133,7 @@ def test_every_engine_gives_the_known_answer(site, engine, left_behind):
     (found,) = engines.trial(make_cell(dict(engine=engine)), site)
     assert found["events_per_s"] > 0 and found["lines_of_code"] > 5 and len(found["latency_us"])
     if engine in BROKERS:
-        assert not left_behind()["processes"] if "processes" in left_behind() else True
+        assert "processes" not in left_behind()
 
 
 def test_an_aggregation_that_misses_a_result_is_rejected():
