@@ -39,7 +39,7 @@ experiment = Experiment(
         Metric("cpu_s_per_million", unit="s", better="lower", meaning="CPU seconds per 10^6 events, start-up of a pass and the client of a "
                "broker included, the broker itself not"),
         Metric("latency_us", unit="µs", better="lower", kept="all samples", optional=True,
-               meaning="from reading the event that closes a window to each of its results, at full speed"),
+               meaning="from reading the last event of a window to each of its results, at full speed"),
         Metric("peak_mib", unit="MiB", better="lower", meaning="resident memory of the engine's process at most"),
         Metric("start_s", unit="s", better="lower", meaning="what a pass takes besides: setting up and taking down"),
         Metric("lines_of_code", unit="count", better="lower", meaning="of the engine's own source, without blanks and comments"),

@@ -26,24 +26,24 @@ class Job:
     def __init__(self, events, length, endpoint=""):
         self.events, self.length, self.endpoint = events, length, endpoint
         self.windows = -(-len(events) // length)
-        self.opened = [0.0] * self.windows
+        self.begin, self.read = 0.0, [0.0] * self.windows
         self.rows, self.checksum, self.latencies, self.last = 0, 0, [], 0.0
 
     def source(self):
-        """Yield (number, event), noting when the first of each window is read: it closes the window before."""
+        """Yield (number, event), noting when the last of each window is read."""
+        self.begin, end = time.perf_counter(), len(self.events)
         for number, event in enumerate(self.events):
-            if number % self.length == 0:
-                self.opened[number // self.length] = time.perf_counter()
+            if (number + 1) % self.length == 0 or number + 1 == end:
+                self.read[number // self.length] = time.perf_counter()
             yield number, event
 
     def take(self, window, totals):
         """Take a closed window: `totals` gives (count, sum) by key."""
         self.last = time.perf_counter()
-        closed = self.opened[window + 1] if window + 1 < self.windows else self.last
         for key, (count, total) in totals.items():
             self.rows += 1
             self.checksum = self.checksum + mixed(window, key, count, total) & MASK
-            self.latencies.append((self.last - closed) * 1e6)
+            self.latencies.append((self.last - self.read[window]) * 1e6)
 
 
 def add(totals, event):

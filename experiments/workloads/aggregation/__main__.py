@@ -35,7 +35,7 @@ def passes(once, seconds):
         cpu, begin, jobs = time.process_time(), time.perf_counter(), []
         while time.perf_counter() - begin < seconds:
             jobs.append(once())
-    busy = sum(job.last - job.opened[0] for job in jobs)
+    busy = sum(job.last - job.begin for job in jobs)
     return {
         "passes": len(jobs), "events": sum(len(job.events) for job in jobs), "rows": sum(job.rows for job in jobs),
         "checksum": sum(job.checksum for job in jobs) & MASK, "seconds": busy,

@@ -20,16 +20,18 @@ final class Input(path: String, val window: Int) extends Serializable {
   def size: Int = events.limit()
   def windows: Int = (size + window - 1) / window
 
-  /** Reads an event, and notes when the first of a window is read: it closes the window before. */
+  /** Reads an event, and notes when the last of a window is read. */
   def read(i: Int): Long = {
-    if (i % window == 0) Clock.opened(i / window) = System.nanoTime()
+    if (i == 0) Clock.begin = System.nanoTime()
+    if ((i + 1) % window == 0 || i + 1 == size) Clock.read(i / window) = System.nanoTime()
     events.get(i)
   }
 }
 
-/** When each window's first event was read. */
+/** When the first event was read, and the last of each window. */
 object Clock {
-  var opened = new Array[Long](0)
+  @volatile var begin = 0L
+  @volatile var read = new Array[Long](0)
 }
 
 /** Count and sum of one key in one window. */
@@ -64,10 +66,8 @@ final class Collector(input: Input) {
   var (rows, checksum, last) = (0, 0L, 0L)
 
   def take(result: Aggregated): Unit = synchronized {
-    // The window is closed by the first event of the next; the last one by the end of the input.
-    val closed = if (result.window + 1 < input.windows) Clock.opened(result.window + 1) else System.nanoTime()
     last = System.nanoTime()
-    latencies(rows) = last - closed
+    latencies(rows) = last - Clock.read(result.window)
     rows += 1
     checksum += result.mixed
   }
@@ -82,7 +82,7 @@ object Passes {
     val args = new Args(words)
     val input = new Input(args.text("input"), args.int("window"))
     def once(): Collector = {
-      Clock.opened = new Array[Long](input.windows)
+      Clock.read = new Array[Long](input.windows)
       val collector = new Collector(input)
       pass(input, collector)
       collector
@@ -97,7 +97,7 @@ object Passes {
       passes += 1
       checksum += collector.checksum
       rows += collector.rows
-      busy += collector.last - Clock.opened(0)
+      busy += collector.last - Clock.begin
       if (System.nanoTime() >= end) collector.save(args.text("samples"))
     } while (System.nanoTime() < end)
     Report.line("passes" -> passes, "events" -> input.size.toLong * passes, "rows" -> rows, "checksum" -> checksum,
