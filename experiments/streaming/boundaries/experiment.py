@@ -41,14 +41,14 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.7, counts=dict(warmup=0.15, seconds=0.1), engine=["pekko"], stages=[1, 2], boundaries=[0, 1],
+            blocks=2, trial_seconds=0.7, counts=dict(warmup=0.3, seconds=0.1), engine=["pekko"], stages=[1, 2], boundaries=[0, 1],
             work=[1], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.0, counts=dict(warmup=0.4, seconds=0.2), engine=["pekko"], stages=[1, 2],
+            blocks=5, trial_seconds=1.0, counts=dict(warmup=0.6, seconds=0.2), engine=["pekko"], stages=[1, 2],
             boundaries=[0, 1], work=[1, 10000], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=0.5, seconds=0.2)),
+        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=0.7, seconds=0.2)),
     ),
 )  # fmt: skip
 

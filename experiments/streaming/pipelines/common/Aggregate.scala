@@ -75,7 +75,7 @@ final class Collector(input: Input) {
   def save(path: String): Unit = Report.samples(path, latencies, rows)
 }
 
-/** Runs an engine over the input again and again: for `warmup` seconds, at least once, untimed, then for `seconds`, at
+/** Runs an engine over the input again and again: for `warmup` seconds of CPU time, at least once, untimed, then for `seconds`, at
   * least once. An engine is busy from its first read to its last result; what a pass takes besides is its start-up. */
 object Passes {
   def apply(words: Array[String])(pass: (Input, Collector) => Unit): Unit = {
@@ -87,8 +87,8 @@ object Passes {
       pass(input, collector)
       collector
     }
-    val warm = System.nanoTime() + (args.double("warmup") * 1e9).toLong
-    do once() while (System.nanoTime() < warm)
+    val warm = Report.cpu() + args.double("warmup")
+    do once() while (Report.cpu() < warm)
     var (passes, checksum, rows, busy) = (0, 0L, 0L, 0L)
     val (cpu, begin) = (Report.cpu(), System.nanoTime())
     val end = begin + (args.double("seconds") * 1e9).toLong

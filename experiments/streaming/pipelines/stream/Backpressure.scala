@@ -90,13 +90,16 @@ object Backpressure {
       "sum" -> sum, "failed" -> (if (failed) 1 else 0))
   }
 
-  private def still(counter: AtomicLong): Long = {
+  /** Waits until nothing has come for a while in which the dispatcher got its turns: on a busy machine quiet alone may mean
+    * that nobody was allowed to run. */
+  private def still(counter: AtomicLong)(implicit system: ActorSystem): Long = {
     var (before, quiet) = (-1L, 0)
     while (quiet < Quiet) {
       val now = counter.get
       quiet = if (now == before) quiet + 5 else 0
       before = now
       Thread.sleep(5)
+      Await.result(Future(())(system.dispatcher), 10.seconds)
     }
     before
   }
