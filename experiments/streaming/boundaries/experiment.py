@@ -45,10 +45,10 @@ experiment = Experiment(
             work=[1], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.0, counts=dict(warmup=0.6, seconds=0.2), engine=["pekko"], stages=[1, 2],
+            blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.2), engine=["pekko"], stages=[1, 2],
             boundaries=[0, 1], work=[1, 10000], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=0.7, seconds=0.2)),
+        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=1.2, seconds=0.25)),
     ),
 )  # fmt: skip
 
