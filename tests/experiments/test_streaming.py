@@ -160,7 +160,7 @@ def test_out_of_memory_anywhere_else_is_an_error(site):
 
 
 def test_a_killed_runtime_is_told_as_such(site, left_behind):
-    words = dict(stages=1, boundaries=0, work=1, batch=1, warmup=30, seconds=1)
+    words = dict(stages=1, boundaries=0, work=1, batch=1, warmup=30, seconds=1, least=0)
     line = pipelines.command(site.client, site.programs, "Boundaries", words)
     with site.client.start(line) as process:
         time.sleep(0.3)

@@ -48,7 +48,7 @@ experiment = Experiment(
             blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.2), engine=["pekko"], stages=[1, 2],
             boundaries=[0, 1], work=[1, 10000], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=1.2, seconds=0.25)),
+        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.25)),
     ),
 )  # fmt: skip
 
@@ -97,7 +97,7 @@ def trial(cell, site):
     threads, input_buffer = SETTINGS[cell.settings]
     words = dict(
         stages=cell.stages, boundaries=cell.boundaries, work=cell.work, batch=cell.batch, warmup=site.counts.warmup,
-        seconds=site.counts.seconds,
+        seconds=site.counts.seconds, least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as the bare one
     )  # fmt: skip
     found = pipelines.run(
         site.client, site.programs, "Boundaries", words, engine=cell.engine, heap_mb=HEAP_MB, threads=threads,

@@ -19,10 +19,12 @@ object Boundaries {
     var rate = 1e4
     // In CPU time: on a busy machine the compiler gets as few turns as the pipeline.
     val warm = Report.cpu() + args.double("warmup")
-    while (Report.cpu() < warm) {
+    var warmed = 0L
+    while (Report.cpu() < warm || warmed < args.long("least")) {
       val n = math.max(1000, math.min(1e9, rate * 0.1)).toInt
       val begin = System.nanoTime()
       run(n, stages, boundaries, work, batch)
+      warmed += n
       rate = n / ((System.nanoTime() - begin) / 1e9)
     }
     val n = math.max(1000, math.min(1e9, rate * args.double("seconds"))).toInt
