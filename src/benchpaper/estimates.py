@@ -309,6 +309,22 @@ class Results:
         columns = {cell: self.block_df(metric, cell).set_index("block")["value"] * sign for cell in cells}
         return pd.DataFrame(columns)
 
+    def combined(self, metric, cells, function, q=0.5, unit="1"):
+        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within each
+        block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
+        cells, states = tuple(cells), [self._state(cell) for cell in cells]
+        failed, missing = sum(state[0] for state in states), next((state[1] for state in states if state[1]), "")
+        try:
+            frames = [] if missing else [self.block_df(metric, cell, q).set_index("block")["value"] for cell in cells]
+        except NotEnough as reason:
+            missing = str(reason)
+        both = pd.concat(frames, axis=1, keys=cells, join="inner") if frames and not missing else pd.DataFrame()
+        if both.empty:
+            why = missing or "no block has all of the cells"
+            return Estimate(None, None, None, 0, unit, metric, cells, why, failed)
+        values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
+        return _estimated(values, unit, metric, cells, failed, paired=True, q=q)
+
     def floor(self, metric, q=0.5):
         """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same.
         Raises `NotEnough` saying why there is none."""

@@ -131,6 +131,19 @@ def test_a_ratio_to_zero_says_that_there_is_none(measured):
     assert measured.estimate("bytes_moved", **PIPE_1).value == 0
 
 
+def test_several_cells_are_combined_within_blocks(measured, measured_project):
+    cells = ["way=pipe size_bytes=1", "way=socket size_bytes=1"]
+    found = measured.combined("latency_us", cells, lambda values: max(values[cell] for cell in cells), unit="µs")
+    pipe, socket = (medians(measured_project, cell) for cell in cells)
+    assert (found.n, found.failed, found.cells, found.unit, found.paired) == (4, 1, tuple(cells), "µs", True)
+    assert found.value == pytest.approx(geometric_median(max(pipe[b], socket[b]) for b in socket), rel=1e-6)
+
+
+def test_a_combination_with_a_cell_that_was_not_measured_says_why(measured):
+    found = measured.combined("latency_us", ["way=pipe size_bytes=1", "way=nic size_bytes=1"], sum)
+    assert found.value is None and found.missing == "needs rdma"
+
+
 def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(measured, measured_project):
     found = measured.noise_floor("latency_us")
     a, twin = (medians(measured_project, f"way=pipe size_bytes=1{end}") for end in ("", " twin"))

