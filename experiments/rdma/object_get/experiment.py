@@ -96,7 +96,8 @@ experiment = Experiment(
 )  # fmt: skip
 
 NEEDS = {
-    "posix": ["shm", "shared_host"], "cma": ["cma", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
+    "posix": ["shm", "shared_host"], "cma": ["cma", "shared_host"], "tcp": ["loopback"],
+    "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
 }  # fmt: skip
 
 
