@@ -27,7 +27,7 @@ PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
 CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
-ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style"])
+ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style", "values"])
 
 
 wildcard_constraints:
@@ -142,7 +142,7 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "independence", "stats", "verdicts"]),
+        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "independence", "stats", "values", "verdicts"]),
         results=expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
     output:
         f"{BUILD}/verdicts.json",

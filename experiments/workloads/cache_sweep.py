@@ -75,7 +75,7 @@ def plan(folder, requests):
 
 def run(folder, requests):
     """Run what is left, one trace file at a time."""
-    finished, path, written = done(folder), folder / "trace.oracleGeneral", None
+    finished, path = done(folder), folder / "trace.oracleGeneral"
     groups = {}
     for job in jobs(requests):
         if job not in finished:

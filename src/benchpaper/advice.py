@@ -163,7 +163,7 @@ def _drift(results, cells):
 
 def _block_values(results, metric, cell):
     """The cell's positive values by block, or None."""
-    from benchpaper.estimates import NotEnough
+    from benchpaper.values import NotEnough
 
     try:
         values = results.block_df(metric, cell).set_index("block")["value"]

@@ -14,10 +14,9 @@ import numpy as np
 from benchpaper import claims, stats
 from benchpaper.differences import differences
 from benchpaper.errors import UserError
-from benchpaper.estimates import Comparison, NotEnough
 from benchpaper.project import REFERENCE, slug
 from benchpaper.ratios import names_of, ratio_row, shown_ratio, words
-
+from benchpaper.values import Comparison, NotEnough
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from benchpaper.errors import UserError
-from benchpaper.estimates import Estimate, with_unit
 from benchpaper.project import slug
+from benchpaper.values import Estimate, with_unit
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MANIFEST = "exhibits.json"

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import expm1, log
 
 from benchpaper import independence, stats
-from benchpaper.estimates import digits
+from benchpaper.values import digits
 
 WITHIN, UNDECIDED, NOT_COMPARED = "within the noise", "undecided", "not compared"
 TIMES = ("ns", "µs", "us", "ms", "s", "min", "h")

@@ -1,6 +1,5 @@
 """Runs one block: each cell once, in the plan's random order, journalled trial by trial."""
 
-import os
 import subprocess
 import time
 

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from benchpaper.errors import UserError, did_you_mean
 from benchpaper.claims import VERDICTS
+from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import slug
 from benchpaper.results import file_digest

@@ -11,7 +11,7 @@ import pytest
 from benchpaper import estimates, stats
 from benchpaper import results as parquet
 from benchpaper.errors import UserError
-from benchpaper.estimates import Estimate, digits, with_unit
+from benchpaper.values import Estimate, digits, with_unit
 from benchpaper.results import OBSERVATIONS, ResultsError
 
 PIPE_1 = dict(way="pipe", size_bytes=1)

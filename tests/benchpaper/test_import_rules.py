@@ -14,7 +14,7 @@ STARTING_CALLS = {
 }
 QUIET_MAGICS = {"matplotlib", "config"}
 # What a notebook may use of the framework: the steps that read results, none that measure.
-READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "stats", "style", "verdicts"}
+READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "stats", "style", "values", "verdicts"}
 
 
 def violations(root):

@@ -7,7 +7,6 @@ import numpy as np
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import store
-from experiments.systems import ucx
 from experiments.workloads import object_get as others
 
 KIB, MIB = 1024, 1 << 20

@@ -5,7 +5,6 @@ import getpass
 import gzip
 import io
 import json
-import os
 import re
 import socket
 import subprocess

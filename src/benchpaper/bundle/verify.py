@@ -15,11 +15,12 @@ import tempfile
 import unicodedata
 from pathlib import Path
 
-from benchpaper import estimates, results, typeset
+from benchpaper import results, typeset
 from benchpaper.bundle import SCHEMA_VERSION, archive, crate, validator
 from benchpaper.errors import UserError
 from benchpaper.estimates import load
-from benchpaper.project import Project, slug
+from benchpaper.project import Project
+from benchpaper.values import with_unit
 
 NUMBER = re.compile(r"\d+\.\d+")
 FACTORS = {1.0, 60.0, 3600.0, 1024.0, 1024.0**2, 1024.0**3, 1 / 1024, 1 / 1024**2, 1 / 1024**3, 8.0, 1 / 8}
@@ -164,7 +165,7 @@ def _check_factor(name, entry, unit):
 
 
 def _check_number(name, entry, estimate):
-    texts = estimate.value is not None and (estimates.with_unit(estimate.value, entry["unit"]), estimate.interval_text().strip(), estimate.n)
+    texts = estimate.value is not None and (with_unit(estimate.value, entry["unit"]), estimate.interval_text().strip(), estimate.n)
     if texts != (entry["text"], entry["interval"], entry["n"]):
         shown = f"{entry['text']} {entry['interval']} (n = {entry['n']})"
         raise NotVerified(f'number "{name}" is {shown}, but the data inside give {estimate}')

@@ -6,7 +6,7 @@ most levels along x (else the factor with most levels), one line for each combin
 
 import json
 
-from benchpaper.estimates import digits
+from benchpaper.values import digits
 
 COLOURS = ("#0173b2", "#b85c00", "#01785a", "#a83e7a", "#7a4f1d", "#5a5a5a", "#8a6d00", "#1f6f99")  # 4.5:1 on white
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star")
