@@ -11,16 +11,20 @@ import sys
 import tempfile
 from pathlib import Path
 
-SECRET_NAME = re.compile(r"(secret|token|passw|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)", re.I)
+# Within any name; and a name that is nothing but KEY or ends so, written as variables are: --key-size is none.
+SECRET_NAME = re.compile(
+    r"(?:secret|token|passw|passphrase|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)"
+    r"|(?<![A-Za-z0-9-])(?-i:(?:(?:[A-Z0-9_]*_)?(?:KEY|PASS)|[A-Z0-9_]+_PWD))(?![\w-])", re.I
+)
 # Folders that are the same on every machine say nothing about this one.
 PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/etc")
 # Where a path may begin: not within a word, a relative path or a URL, but after -I, file:// and sqlite3://.
 BEGIN = r"(?:(?<![\w.$/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://)|(?<=sqlite3://))"
 PATH_IN_TEXT = re.compile(BEGIN + r"/[^\s:'\"|,;()<>\[\]{}=]+")
 URL_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
-SECRET_IN_TEXT = re.compile(
-    rf"([\w-]*{SECRET_NAME.pattern}[\w-]*=|(?<![\w-])--[\w-]*{SECRET_NAME.pattern}[\w-]*\s+)[^\s'\"|,;&]+", re.I
-)
+_NAMED = rf"[\w-]*(?:{SECRET_NAME.pattern})[\w-]*"
+SECRET_IN_TEXT = re.compile(rf"({_NAMED}=|(?<![\w-])--{_NAMED}\s+)(['\"]?)([^\s'\"|,;&]+)", re.I)
+PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
 SHORTEST_SECRET = 6
 
 
@@ -63,17 +67,30 @@ class Redactor:
 
     def without_secrets(self, text):
         """Return free text without secrets and logins in URLs. What is told to the user alone keeps its paths."""
-        text = URL_LOGIN.sub("$SECRET@", self._without_secrets(text))
-        return SECRET_IN_TEXT.sub(r"\1$SECRET", text)
+        text = PRIVATE_KEY.sub(r"\1 $SECRET \2", URL_LOGIN.sub("$SECRET@", self._without_secrets(text)))
+        return SECRET_IN_TEXT.sub(r"\1\2$SECRET", text)
 
     def _without_secrets(self, text):
         for secret in self._secrets:
             text = text.replace(secret, "$SECRET")
         return text
 
+    def learn(self, argv):
+        """Hide the secrets of a command line from now on in every text and every command, for programs repeat them in
+        their errors: the values of options and variables with a secret's name, and passwords in URLs."""
+        self._shown(argv)
+        for argument in map(str, argv):
+            for match in SECRET_IN_TEXT.finditer(argument):
+                self._hidden(match[3])
+            for login in URL_LOGIN.findall(argument):
+                self._hidden(login[:-1].partition(":")[2])
+
     def command(self, argv):
-        """Return a command line, argument by argument; the value of an option with a secret's name is hidden, from now
-        on in every text too, for programs repeat it in their errors."""
+        """Return a command line, argument by argument, without its secrets, which are learned."""
+        self.learn(argv)
+        return self._shown(argv)
+
+    def _shown(self, argv):
         shown, hide_next = [], False
         for argument in map(str, argv):
             name, equals, value = argument.partition("=")

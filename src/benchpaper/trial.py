@@ -255,7 +255,9 @@ class Block:
 
     def _redact(self, found):
         """Take this machine and its secrets out of what an attempt tells. Commands first: they show the secrets that
-        programs repeat in their output."""
+        programs repeat in their output, and other commands under a harmless name."""
+        for command in found.commands:
+            self._redactor.learn(command["argv"])
         for command in found.commands:
             command["argv"] = self._redactor.command(command["argv"])
         found.message = self._redactor.text(found.message)

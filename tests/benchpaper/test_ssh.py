@@ -471,11 +471,28 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkey
         silent.stdout.close()
 
 
-def test_a_host_without_python_is_told_what_to_install(lab):
-    """A host where none of the interpreters that are looked for exists."""
-    message = refused(lab, python="/no/such/python")
-    assert re.fullmatch(r'host "lab1" of site "lab": it has no Python: run "\S.*" there, or name one in '
-                        r"the site file \(python: /its/path\)", message)  # fmt: skip
+NO_PYTHON = (
+    r'host "lab1" of site "lab": it has no Python: (run ".*python.*" there|install Python 3.11 or newer), '
+    r"or name one in the site file \(python: /its/path\)"
+)
+
+
+@pytest.mark.parametrize("programs", [("sh", "bash"), ()])
+def test_a_host_without_python_is_told_what_to_install(lab, tmp_path, programs):
+    """On its PATH are two shells, or nothing at all (and what the user's login shell adds there)."""
+    for program in programs:
+        (tmp_path / program).symlink_to(shutil.which(program))
+    restart(lab, 1, PATH=str(tmp_path))
+    try:
+        assert re.fullmatch(NO_PYTHON, refused(lab))
+        with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1, python=sys.executable)]}) as fleet:
+            assert fleet.links["lab1"].ask("clock")
+    finally:
+        restart(lab, 1)
+
+
+def test_an_interpreter_of_the_site_file_that_is_not_there_is_told(lab):
+    assert re.fullmatch(NO_PYTHON, refused(lab, python="/no/such/python"))
 
 
 def test_packages_that_do_not_run_on_the_hosts_python_are_named():

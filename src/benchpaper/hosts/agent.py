@@ -99,6 +99,7 @@ class Agent:
                 self._lock(order["lock"])
             if "unlock" in order:
                 self._locks.close()
+                _tell({"unlocked": True})
         return bool(data)
 
     def _lock(self, what):

@@ -34,9 +34,11 @@ OPTIONS = {
     "ForwardX11": "no", "ForwardAgent": "no", "RequestTTY": "no", "LogLevel": "ERROR", "ExitOnForwardFailure": "no",
     "StreamLocalBindUnlink": "yes", "Compression": "no",
 }  # fmt: skip
+# Tried before it is taken: what is called python3 may be a starter (pyenv's, say) of a Python that is not there.
+# A shell ends where `.` finds no file.
 FIND_PYTHON = (
-    'for p in "$@"; do if command -v "$p" >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
-    '. /etc/os-release 2>/dev/null; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
+    'for p in "$@"; do if "$p" -I -c "" </dev/null >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
+    'if [ -r /etc/os-release ]; then . /etc/os-release; fi; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
 )
 HOW_TO_INSTALL = {
     "debian": "apt-get install python3", "ubuntu": "apt-get install python3", "alpine": "apk add python3",
@@ -105,7 +107,7 @@ class SshLink:
         self._answers = b""
         pythons = [self._described["python"]] if "python" in self._described else _pythons()
         boot = f"import base64; exec(base64.b64decode({b64encode(BOOT.encode()).decode()!r}))"
-        script = shlex.join(["exec", "sh", "-c", FIND_PYTHON, boot, *pythons])
+        script = shlex.join(["exec", "/bin/sh", "-c", FIND_PYTHON, boot, *pythons])
         with open(self._folder / "errors", "wb") as errors:
             self._ssh = subprocess.Popen(
                 [*self._command(), script], cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -302,6 +304,7 @@ class SshLink:
             self.locked_for = None
             with suppress(OSError):
                 self._order({"unlock": True})
+                self._read_answer(ANSWER_S)
 
     def _order(self, order):
         """Say something to the agent's main process."""
