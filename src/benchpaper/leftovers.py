@@ -154,6 +154,10 @@ def sweep(project):
     found = _kill_processes(project)
     for scratch in sorted((project.state / "scratch").glob("trial-*")):
         found += [*clear(scratch), "a trial's scratch folder"]
+    for folder in (project.state / "connections").glob("*-*"):  # named after the process that connects
+        if not _is_running(folder.name.partition("-")[0]):
+            shutil.rmtree(folder, ignore_errors=True)
+            found.append("a connection's folder")
     for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)

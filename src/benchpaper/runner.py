@@ -190,7 +190,7 @@ class _Watch:
             elif kind in ("waiting", "fetched", "reconnected"):
                 self._say(event["message"])
             elif kind == "step failed":
-                self.failures.append((_named(event), event["error"]))
+                self._fail(_named(event), event["error"])
             elif kind == "step" and event["name"] not in QUIET_STEPS:
                 self._cell = _named(event)
             elif kind == "step done" and event["name"] not in QUIET_STEPS:
@@ -203,6 +203,11 @@ class _Watch:
         if not self._console.is_terminal and (finished == self._total or finished % max(1, self._total // 10) == 0):
             left = self._progress.tasks[0].time_remaining
             self._say(f"{finished} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
+
+    def _fail(self, step, error):
+        """The same error, as of a host that is lost to all blocks, is told once, with the first step that it ended."""
+        if all(error != told for _, told in self.failures):
+            self.failures.append((step, error))
 
     def _say(self, text):
         self._console.print(text, highlight=False, markup=False)
