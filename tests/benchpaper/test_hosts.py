@@ -13,7 +13,7 @@ from benchpaper.errors import UserError
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.local import LocalHost
-from benchpaper.hosts.ssh import SshHost
+from benchpaper.hosts.remote import SshHost
 
 
 @pytest.fixture(params=["local", "ssh"])

@@ -230,6 +230,16 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
     assert leftovers.sweep(project) == []
 
 
+def test_a_sweep_takes_connections_of_dead_processes_alone(project):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    mine, stale = (project.state / "connections" / f"{pid}-x" for pid in (os.getpid(), ended.pid))
+    for folder in (mine, stale):
+        folder.mkdir(parents=True)
+    assert leftovers.sweep(project).count("a connection's folder") == 1
+    assert mine.exists() and not stale.exists()
+
+
 def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tmp_path, is_running):
     def start(root):
         environment = {**os.environ, events.VARIABLE: str(Path(root) / ".benchpaper" / "events.jsonl")}

@@ -15,7 +15,7 @@ import pytest
 
 from benchpaper import results
 from benchpaper.errors import UserError
-from benchpaper.hosts import deploy, ssh
+from benchpaper.hosts import deploy, remote, ssh
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.hosts.ssh import Unreachable
@@ -90,7 +90,7 @@ def signal_servers(lab, name):
 
 
 SERVING = """
-server = site.server.start(["sh", "-c", "echo said before the cut; trap '' TERM; setsid sleep 300 & wait"])
+server = site.server.start(["sh", "-c", "echo said before the cut, s3cret-of-the-server; trap '' TERM; setsid sleep 300 & wait"], env=dict(KEY="s3cret-of-the-server"))
 server.read_line()
 site.client.run(["true"])
 """
@@ -232,14 +232,14 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     fetched = [message for event, message in told if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
     texts = [path.read_text() for path in (run.project.state / "fetched").iterdir()]
-    assert any("said before the cut" in text for text in texts)
+    assert any("said before the cut" in text for text in texts) and not any("s3cret-of" in text for text in texts)
 
 
 def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monkeypatch):
     monkeypatch.setitem(ssh.OPTIONS, "ServerAliveInterval", 1)
     monkeypatch.setitem(ssh.OPTIONS, "ConnectTimeout", 2)
     monkeypatch.setattr(ssh, "GREETING_S", 4.0)
-    monkeypatch.setattr(ssh, "ANSWER_S", 3.0)
+    monkeypatch.setattr(remote, "ANSWER_S", 3.0)
     monkeypatch.setattr(ssh, "SILENCE_S", 3.0)
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""

@@ -6,25 +6,23 @@ The user's configuration, agent, jump hosts and known hosts count. Host keys are
 import json
 import os
 import select
-import shlex
 import shutil
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-from base64 import b64encode
 from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.errors import UserError
-from benchpaper.hosts import CommandFailed, Completed, HostError, HostLost, deploy, wire
+from benchpaper.hosts import HostError, HostLost, boot, deploy, remote
 from benchpaper.hosts.agent import GREETING
 from benchpaper.hosts.processes import die_with_parent
+from benchpaper.hosts.remote import Conversation, SshHost
 
 CONNECT_S = 10  # to reach the SSH server
 GREETING_S = 20.0  # until the agent has to answer
-ANSWER_S = 15.0  # that an answer may take beyond what was asked for
 CONCLUDE_S = 30.0  # that the tidying up of a trial may take
 BEAT_S = 2.0
 SILENCE_S = 15.0  # without a heartbeat for so long, the agent ends everything
@@ -34,49 +32,6 @@ OPTIONS = {
     "ForwardX11": "no", "ForwardAgent": "no", "RequestTTY": "no", "LogLevel": "ERROR", "ExitOnForwardFailure": "no",
     "StreamLocalBindUnlink": "yes", "Compression": "no",
 }  # fmt: skip
-# Tried before it is taken: what is called python3 may be a starter (pyenv's, say) of a Python that is not there.
-# A shell ends where `.` finds no file.
-FIND_PYTHON = (
-    'for p in "$@"; do if "$p" -I -c "" </dev/null >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
-    'if [ -r /etc/os-release ]; then . /etc/os-release; fi; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
-)
-HOW_TO_INSTALL = {
-    "debian": "apt-get install python3", "ubuntu": "apt-get install python3", "alpine": "apk add python3",
-    "fedora": "dnf install python3.11", "rhel": "dnf install python3.11", "rocky": "dnf install python3.11",
-    "almalinux": "dnf install python3.11", "centos": "dnf install python3.11",
-}  # fmt: skip
-BOOT = """
-import io, json, os, shutil, sys, tempfile, zipfile
-def tell(message):
-    print("benchpaper-agent " + json.dumps(message), flush=True)
-    sys.exit()
-if sys.version_info < (3, 11):
-    tell({"old python": sys.version.split()[0]})
-source = open(0, "rb", 0, closefd=False)
-options, data = json.loads(source.readline()), b""
-while len(data) < options["size"]:
-    part = source.read(options["size"] - len(data))
-    if not part:
-        sys.exit()
-    data += part
-cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-agents = os.path.join(cache, "benchpaper", "agents")
-folder = os.path.join(agents, options["digest"])
-try:
-    if not os.path.isdir(folder):
-        os.makedirs(agents, exist_ok=True)
-        part = tempfile.mkdtemp(dir=agents)
-        zipfile.ZipFile(io.BytesIO(data)).extractall(part)
-        try:
-            os.rename(part, folder)
-        except OSError:
-            shutil.rmtree(part)
-except OSError as error:
-    tell({"error": f"{error.strerror}: {error.filename or agents}"})
-sys.path.insert(0, folder)
-from benchpaper.hosts.agent import main
-main(options)
-"""
 
 
 class Unreachable(UserError):
@@ -105,18 +60,15 @@ class SshLink:
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
         self._answers = b""
-        pythons = [self._described["python"]] if "python" in self._described else _pythons()
-        boot = f"import base64; exec(base64.b64decode({b64encode(BOOT.encode()).decode()!r}))"
-        script = shlex.join(["exec", "/bin/sh", "-c", FIND_PYTHON, boot, *pythons])
         with open(self._folder / "errors", "wb") as errors:
             self._ssh = subprocess.Popen(
-                [*self._command(), script], cwd=self._folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=errors, bufsize=0, preexec_fn=die_with_parent, start_new_session=True,
+                [*self._command(), boot.command(self._described.get("python"))], cwd=self._folder,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
+                preexec_fn=die_with_parent, start_new_session=True,
             )  # fmt: skip
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        data, digest = deploy.agent_zip()
-        options = {"size": len(data), "digest": digest, "scratch": self._described.get("scratch"), "silence": SILENCE_S}
-        threading.Thread(target=self._feed, args=(self._ssh, json.dumps(options).encode() + b"\n" + data), daemon=True).start()
+        data = boot.agent(scratch=self._described.get("scratch"), silence=SILENCE_S)
+        threading.Thread(target=self._feed, args=(self._ssh, data), daemon=True).start()
 
     def _command(self):
         options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
@@ -146,16 +98,11 @@ class SshLink:
         found = self._read_answer(GREETING_S)
         if found is None:
             self._refuse(self._why_not())
-        if "no python" in found:
-            install = HOW_TO_INSTALL.get(found["no python"], "install Python 3.11 or newer")
-            self._refuse(f'it has no Python: run "{install}" there, or name one in the site file (python: /its/path)')
-        if "old python" in found:
-            self._refuse(f"its Python is {found['old python']}, and 3.11 is the least: name a newer one in the site file (python: /its/path)")
-        if "error" in found:
-            self._refuse(f"the agent could not start there: {found['error']}")
+        if why := boot.complaint(found):
+            self._refuse(why)
         self.about = found
         self._forward(found["socket"])
-        self._control = Session(self)
+        self._control = Conversation(self)
         self._check_address()
 
     def _forward(self, there):
@@ -259,7 +206,7 @@ class SshLink:
     def connect(self, name):
         """Return a new socket to the agent; `name` is what an error calls the host."""
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ANSWER_S)
+        connection.settimeout(remote.ANSWER_S)
         try:
             connection.connect(f"/proc/self/fd/{self._directory}/agent")
         except OSError:
@@ -291,7 +238,7 @@ class SshLink:
         """Take the lock on measuring there. Return None, or who holds it since when."""
         controller = f"{what}, controlled from {socket.gethostname()}"
         self._order({"lock": controller})
-        found = self._read_answer(ANSWER_S)
+        found = self._read_answer(remote.ANSWER_S)
         if found is None:
             raise Unreachable(f'host "{self.name}" of site "{self._site}" does not answer any more')
         if "error" in found:
@@ -304,7 +251,7 @@ class SshLink:
             self.locked_for = None
             with suppress(OSError):
                 self._order({"unlock": True})
-                self._read_answer(ANSWER_S)
+                self._read_answer(remote.ANSWER_S)
 
     def _order(self, order):
         """Say something to the agent's main process."""
@@ -346,207 +293,7 @@ class SshLink:
         return self._project.state / "digests"
 
 
-def _pythons():
-    import sys
-
-    return [f"python3.{sys.version_info.minor}", "python3"]
-
-
 def _write_all(file, data):
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
-
-
-class Session:
-    """One conversation with the agent. What it started ends with it."""
-
-    def __init__(self, link, name=None, **opening):
-        self._name, self._socket = name or link.name, link.connect(name or link.name)
-        self.lock = threading.Lock()
-        self.status = None  # of the command that the last answer was about
-        if opening:
-            self.call("open", name=name, **opening)
-
-    def call(self, operation, patience=0.0, sending=None, receiving=None, **options):
-        """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes one
-        before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
-        if self._socket is None:
-            raise HostLost(f"the connection to {self._name} is lost")
-        try:
-            self._socket.settimeout(patience + ANSWER_S)
-            wire.send(self._socket, {"do": operation, **options})
-            if sending:
-                sending(self._socket)
-            answer = wire.receive(self._socket)
-            if receiving and "error" not in answer:
-                receiving(self._socket)
-                answer = wire.receive(self._socket)
-        except TimeoutError:
-            self.close()
-            raise HostLost(f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
-        except (wire.Closed, ConnectionError):
-            self.close()
-            raise HostLost(f"the connection to {self._name} is lost") from None
-        except BaseException:  # in the middle of a message: nobody could go on with this conversation
-            self.close()
-            raise
-        self.status = answer.get("status")
-        return self._value(answer)
-
-    def _value(self, answer):
-        kind = answer.get("error")
-        if kind == "OSError":
-            what = f" ({answer['name']})" if answer["name"] else ""
-            raise HostError(f"{answer['text']} on {self._name}{what}")
-        if kind:
-            raise (CommandFailed if kind == "CommandFailed" else HostError)(answer["text"])
-        return answer["value"]
-
-    def close(self):
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-
-class SshHost:
-    """A remote machine in one trial; it behaves as `LocalHost` does, which serves it there."""
-
-    def __init__(self, link, role, trial, described, seconds, on_command):
-        self.name, self.address = role, described["address"]
-        self.cpus = list(described.get("cpus") or link.about["cpus"])
-        self.python = link.python
-        self._link, self._on_command = link, on_command
-        self._opening = dict(name=role, address=self.address, cpus=self.cpus, seconds=seconds)
-        self._trial, self._sessions = trial, []
-        self._growing = threading.Lock()
-
-    def _session(self):
-        """Return a session that is at rest, locked; threads that use the host at once get one each."""
-        with self._growing:
-            for session in self._sessions:
-                if session.lock.acquire(blocking=False):
-                    return session
-            session = Session(self._link, trial=f"{self._trial}-{len(self._sessions)}", **self._opening)
-            session.lock.acquire()
-            self._sessions.append(session)
-            return session
-
-    def _call(self, operation, patience=0.0, **options):
-        session = self._session()
-        try:
-            return session.call(operation, patience, **options)
-        finally:
-            session.lock.release()
-
-    def run(self, argv, *, env=None, timeout=60.0, check=True):
-        argv, env = _texts(argv, env)
-        ended = self._told(argv, env)
-        session = self._session()
-        try:
-            return Completed(*session.call("run", timeout, argv=argv, env=env, timeout=timeout, check=check))
-        finally:
-            if session.status is not None:
-                ended(session.status)
-            session.lock.release()
-
-    def start(self, argv, *, env=None):
-        argv, env = _texts(argv, env)
-        ended = self._told(argv, env)
-        session = self._session()
-        try:
-            number, pid = session.call("start", argv=argv, env=env)
-        finally:
-            session.lock.release()
-        return SshProcess(session, number, pid, ended)
-
-    def _told(self, argv, env):
-        return self._on_command(self.name, [*(["env", *(f"{k}={v}" for k, v in env.items())] if env else []), *argv])
-
-    def put(self, local, remote):
-        with open(local, "rb") as file:
-            self._call("put", 3600.0, path=str(remote), sending=lambda stream: wire.send_file(stream, file))
-
-    def get(self, remote, local):
-        """The file appears when it is whole."""
-        local = Path(local)
-        part = local.with_name(f".{local.name}.{os.getpid()}.part")
-        try:
-            with open(part, "wb", buffering=0) as file:
-                self._call("get", 3600.0, path=str(remote), receiving=lambda stream: _save(stream, file))
-            os.replace(part, local)
-        finally:
-            part.unlink(missing_ok=True)
-
-    def provide(self, path):
-        session = self._session()
-        try:
-            return deploy.provide(session, self._link.store, Path(path), self._link.memo)
-        finally:
-            session.lock.release()
-
-    def scratch(self):
-        return Path(self._call("scratch"))
-
-    def undo(self, what, argv):
-        self._call("undo", what=what, argv=[str(part) for part in argv])
-
-    def free_port(self):
-        return self._call("free_port")
-
-    def facts(self):
-        return self._call("facts")
-
-    def close(self):
-        """End what was started here; the trial's worker does so by its own end."""
-        for session in self._sessions:
-            session.close()
-
-
-def _texts(argv, env):
-    return [str(part) for part in argv], {name: str(value) for name, value in (env or {}).items()}
-
-
-def _save(stream, file):
-    for part in wire.chunks(stream):
-        file.write(part)
-
-
-class SshProcess:
-    """A background process on a remote host."""
-
-    def __init__(self, session, number, pid, ended):
-        self._session, self._number, self._ended = session, number, ended
-        self.pid = pid
-
-    def _call(self, method, patience=0.0, **options):
-        with self._session.lock:
-            try:
-                return self._session.call("process", patience, number=self._number, method=method, options=options)
-            finally:
-                if self._session.status is not None:
-                    self._ended(self._session.status)
-
-    def read_line(self, timeout=10.0):
-        return self._call("read_line", timeout, timeout=timeout)
-
-    def wait(self, timeout=60.0):
-        return self._call("wait", timeout, timeout=timeout)
-
-    def poll(self):
-        return self._call("poll")
-
-    def stop(self):
-        self._call("stop")
-
-    def stdout_text(self):
-        return self._call("stdout_text")
-
-    def stderr_text(self):
-        return self._call("stderr_text")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
