@@ -35,12 +35,13 @@ ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 SchedulerType=sched/builtin
 SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
 MpiDefault=none
 ReturnToService=2
 SchedulerParameters=sched_interval=1
 MinJobAge=300
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=8000 State=UNKNOWN
-PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP OverSubscribe=EXCLUSIVE
+PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
 # Job steps look for it in its usual place; only these namespaces see it there.
 mkdir -p /etc/slurm 2>/dev/null || true

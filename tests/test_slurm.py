@@ -1,9 +1,11 @@
 """Measuring as jobs of a real Slurm cluster of one node, which the test runs in namespaces of its own."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -26,14 +28,38 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path, tmp_path_factory):
+# One small job after the other beside the run, two at a time where CPUs are free.
+RUN = """
+{benchpaper} run results --scale smoke --profile slurm &
+run=$!
+while kill -0 $run 2>/dev/null; do
+    sbatch --quiet --output=/dev/null --job-name=small --wrap="sleep 2"
+    sleep 1
+done
+wait $run; status=$?
+scontrol show job > {jobs}
+exit $status
+"""
+
+
+def spans(jobs, state="COMPLETED"):
+    """Return [(submitted, begin, end)] of the jobs in that state."""
+    return [
+        tuple(datetime.fromisoformat(re.search(rf"\b{name}=(\S+)", job)[1]) for name in ("SubmitTime", "StartTime", "EndTime"))
+        for job in jobs if f"JobState={state}" in job
+    ]  # fmt: skip
+
+
+def overlap(one, other):
+    return max(one[1], other[1]) < min(one[2], other[2])
+
+
+def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
+    """The cluster's nodes may be shared: that a block has one to itself is the profile's wish alone."""
     profile = pipe_project.root / "profiles/slurm/config.yaml"
     lines = [line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")]
     profile.write_text("\n".join(lines) + FAST)
-    benchpaper = Path(sys.executable).with_name("benchpaper")
-    (tmp_path / "asked").write_text("")
-    log = f"scontrol show job > {tmp_path / 'jobs'}"
-    run = f"{benchpaper} run results --scale smoke --profile slurm; status=$?; {log}; exit $status"
+    run = RUN.format(benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs")
     done = subprocess.run(
         [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run], cwd=pipe_project.root,
         env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
@@ -42,6 +68,13 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr + log[-3000:]
     table, _ = results.read(pipe_project.results("local", "smoke") / "toy/pipe" / results.TRIALS)
     assert set(table.column("block").to_pylist()) == {0, 1}
-    jobs = (tmp_path / "jobs").read_text().split("\n\n")
-    jobs = [job for job in jobs if "JobId=" in job]
-    assert len(jobs) == 2 and all("OverSubscribe=NO" in job and "JobState=COMPLETED" in job for job in jobs)
+    jobs = [job for job in (tmp_path / "jobs").read_text().split("\n\n") if "JobId=" in job]
+    small = spans([job for job in jobs if "JobName=small" in job])
+    blocks = [job for job in jobs if "JobName=small" not in job]
+    assert len(blocks) == 2 and all("OverSubscribe=NO" in job for job in blocks)
+    blocks = spans(blocks)
+    assert len(blocks) == 2 and not overlap(*blocks)
+    assert not [one for one in small if any(overlap(one, block) for block in blocks)]
+    assert any(begin < one[0] < end <= one[1] for one in small for _, begin, end in blocks)  # one had to wait
+    if os.cpu_count() > 1:
+        assert any(overlap(one, other) for n, one in enumerate(small) for other in small[:n])  # which share the node
