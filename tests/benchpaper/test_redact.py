@@ -71,6 +71,28 @@ def test_the_value_of_an_assignment_to_a_secret_name_is_hidden_and_stays_hidden(
     assert secret not in redactor.text(f"db: cannot log in with {secret}")
 
 
+@properties
+@given(secrets, st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]))
+def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command):
+    redactor = Redactor(PROJECT)
+    harmless = ["db", secret, f"--mode={secret}"]
+    redactor.learn(["env", command.replace("{}", secret)])
+    assert redactor.command(harmless) == ["db", "$SECRET", "--mode=$SECRET"]
+
+
+@pytest.mark.parametrize("argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"])
+def test_names_that_only_look_like_a_keys_hide_nothing(redactor, argument):
+    assert redactor.command(["env", argument]) == ["env", argument]
+
+
+@pytest.mark.parametrize("kind", ["OPENSSH PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"])
+@pytest.mark.parametrize("end", ["\n-----END {}-----\nafter", ""])
+def test_a_private_key_is_hidden_even_when_it_is_cut_off(redactor, kind, end):
+    shown = redactor.text(f"before\n-----BEGIN {kind}-----\nb3BlbnNz\naC1rZXk{end.format(kind)}")
+    assert shown.startswith(f"before\n-----BEGIN {kind}----- $SECRET") and "b3Blb" not in shown and "aC1r" not in shown
+    assert shown.endswith("after") == bool(end)
+
+
 @pytest.mark.parametrize("text, shown", [
     (f"db --password {SECRET[:12]} --size 8", "db --password $SECRET --size 8"),
     ("ran TOKEN=abcdef db", "ran TOKEN=$SECRET db"),
