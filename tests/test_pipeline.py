@@ -47,7 +47,8 @@ def leave_one_experiment(root):
 
 
 def pdf_text(path):
-    return subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, text=True, check=True).stdout
+    """The words of a PDF, wherever its lines end."""
+    return " ".join(subprocess.run(["pdftotext", path, "-"], capture_output=True, text=True, check=True).stdout.split())
 
 
 def test_from_nothing_to_a_pdf(checkout, run_benchpaper):
@@ -118,6 +119,8 @@ def test_latex_itself_refuses_an_undeclared_number(checkout, tmp_path):
     """The check before LaTeX is a convenience; the package refuses too."""
     (tmp_path / "exhibits.tex").write_text("\\bpsource{nothing}\n")
     shutil.copytree(checkout.paper, tmp_path / "paper")
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,benchpaper}\input{exhibits.tex}"
+    (tmp_path / "paper/main.tex").write_text(head + r"\begin{document}\result{fabric-get-posix-4k}\end{document}")
     command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", f"-outdir={tmp_path / 'out'}", "main.tex"]
     env = {**os.environ, "TEXINPUTS": f"{tmp_path}:", "max_print_line": "1000"}
     done = subprocess.run(command, cwd=tmp_path / "paper", env=env, capture_output=True, text=True, errors="replace")

@@ -46,6 +46,7 @@ class Estimate:
     paired: bool = False
     q: float = 0.5
     factor: float = 1.0  # what `scaled` multiplied by
+    tries: str = ""  # of a `pooled_share`: the metric that says on how many tries it rests
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""
@@ -259,7 +260,7 @@ class Results:
         n = int(rows[tries].sum())
         interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
-        return Estimate(interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values)
+        return Estimate(interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries)
 
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
