@@ -107,7 +107,7 @@ def test_keyboard_and_screen_reader(report, browser):
         assert ask("return document.querySelectorAll('main, [role=main]').length") == 1, path.name
         assert ask("return document.querySelectorAll('nav, [role=navigation]').length") >= 1, path.name
         assert ask("return [...document.images].filter(i => !i.alt).length") == 0
-        nameless = "return [...document.querySelectorAll('a[href], button, input:not([type=hidden])')].filter(e => !(e.innerText.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
+        nameless = "return [...document.querySelectorAll('a[href], button, input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
         assert ask(nameless) == [], path.name
         assert ask("return [...document.querySelectorAll('[id]')].length - new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == 0, path.name
         assert ask("return document.querySelectorAll('.scrolls th:not([scope])').length") == 0

@@ -225,10 +225,13 @@ def _last_change(project):
 
 
 def _complaint(work):
-    log = work / "main.log"
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    errors = [line for line in lines if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)]
+    errors = [line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)]
+    errors += [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]  # BibTeX's own
     return errors[0] if errors else "no error line in its log"
+
+
+def _lines(log):
+    return log.read_text(errors="replace").splitlines() if log.exists() else []
 
 
 def _relative(path, project):

@@ -32,6 +32,7 @@ class Estimate:
     paired: bool = False
     q: float = 0.5
     factor: float = 1.0  # what `scaled` multiplied by
+    tries: str = ""  # of a `pooled_share`: the metric that says on how many tries it rests
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""

@@ -172,6 +172,16 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     assert pdf.exists()  # the old one is kept
 
 
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
+def test_what_is_wrong_with_the_bibliography_is_told(project, measured, sty):
+    gather(project)
+    cites = r"\cite{one}\bibliographystyle{plain}\bibliography{references}\end{document}"
+    (project.paper / "main.tex").write_text(PAPER.replace(r"\end{document}", cites))
+    (project.paper / "references.bib").write_text("@misc{one, title={One}\n\n@misc{two, title={Two}}\n")
+    with pytest.raises(PaperError, match="^LaTeX failed: I was expecting .*---line 3 of file references.bib"):
+        typeset.typeset(project, "local", "quick")
+
+
 def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_path):
     gather(project)
     (project.paper / "main.tex").write_text("x")

@@ -24,6 +24,7 @@ from benchpaper.values import with_unit
 
 NUMBER = re.compile(r"\d+\.\d+")
 FACTORS = {1.0, 60.0, 3600.0, 1024.0, 1024.0**2, 1024.0**3, 1 / 1024, 1 / 1024**2, 1 / 1024**3, 8.0, 1 / 8}
+NUMBERS = {"1", "count", ""}  # units of plain numbers; one may stand for another
 
 
 class NotVerified(UserError):
@@ -146,8 +147,11 @@ def _reckoned(name, entry, found):
     if missing := [cell for cell in entry["cells"] if cell not in known.index]:
         raise NotVerified(f'number "{name}": the data have no cell "{missing[0]}"')
     if how["paired"]:
-        of, to = ({factor: known.loc[cell][factor] for factor in found.factors} | {"twin": bool(known.loc[cell]["twin"])} for cell in entry["cells"])
+        of, to = (_levels(found, known, cell) for cell in entry["cells"])
         estimate = found.ratio(metric, of=of, to=to, q=how["q"])
+    elif how.get("tries"):
+        [cell] = entry["cells"]
+        estimate = found.pooled_share(metric, how["tries"], **_levels(found, known, cell))
     else:
         [cell] = entry["cells"]
         estimate = found.of_cell(metric, cell, how["q"])
@@ -155,10 +159,17 @@ def _reckoned(name, entry, found):
     return estimate if how["factor"] == 1.0 or estimate.value is None else estimate.scaled(how["factor"], entry["unit"])
 
 
+def _levels(found, known, cell):
+    row = known.loc[cell]
+    return {factor: row[factor] for factor in found.factors} | {"twin": bool(row["twin"])}
+
+
 def _check_factor(name, entry, unit):
     """A change of unit is by a power of ten or one of the usual factors; the same unit is by none."""
     factor = entry["how"]["factor"]
     power = math.log10(factor) if factor > 0 else math.nan
+    if factor == 1.0 and {unit, entry["unit"]} <= NUMBERS:
+        return
     usual = factor in FACTORS or abs(power - round(power)) < 1e-9 if math.isfinite(power) else False
     if not usual or (unit == entry["unit"]) != (factor == 1.0):
         raise NotVerified(f'number "{name}": a factor of {factor:g} does not turn {unit} into {entry["unit"]}')

@@ -17,7 +17,7 @@ A site file lists hosts, and which roles each can play:
         port: 22
         ssh_config: lab/config  # another configuration file than the user's, below the project
         python: /usr/bin/python3.11
-        scratch: /mnt/nvme/tmp  # where trials have their files (default: the host's temporary folder)
+        scratch: /data/tmp  # where trials have their files (default: the host's temporary folder)
         roles: [server]
 """
 
