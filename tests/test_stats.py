@@ -270,6 +270,17 @@ def test_noise_floor_of_cells_that_differ_is_biased():
     assert not stats.noise_floor(a, a[::-1]).biased
 
 
+def test_identical_cells_looked_at_in_several_metrics_differ_by_chance_no_more_often():
+    """One look at 5 blocks is wrong in 1 run of 16, so five looks cannot be had from them; from ten blocks they can."""
+    five, ten = np.full(5, 1.2), np.full(10, 1.2)
+    assert stats.noise_floor(five, np.ones(5)).biased and not stats.noise_floor(five, np.ones(5), looks=5).biased
+    assert stats.noise_floor(ten, np.ones(10), looks=5).biased
+    assert stats.noise_floor(ten, np.ones(10), looks=5).delta == stats.noise_floor(ten, np.ones(10)).delta
+    runs = np.exp(np.random.default_rng(1).normal(0, 0.1, (2000, 5, 10)))
+    wrong = [any(stats.noise_floor(ratios, np.ones(10), looks=5).biased for ratios in run) for run in runs]
+    assert np.mean(wrong) < 0.06
+
+
 @pytest.mark.parametrize("n_samples, q, reason", [
     (100, 0.9, None), (1_000, 0.99, None), (999, 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 999"),
     (10_000, 0.999, None), (9_999, 0.999, "p99.9 needs 10,000 samples in each trial; the smallest trial has 9,999"),

@@ -119,7 +119,7 @@ def bias(results, comparisons):
     experiment's claims use, two identical cells differ. That spoils the claims on its other metrics, too."""
     used = dict.fromkeys((c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison))
     for metric, q in used:
-        floor = _floor(results, metric, q)[0]
+        floor = _floor(results, metric, q, len(used))[0]
         if floor and floor.biased:
             name = metric if q == 0.5 else f"p{100 * q:g} of {metric}"
             low, high = floor.interval.low, floor.interval.high
@@ -160,6 +160,8 @@ def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDEN
     floor. Blocks that are not independent leave a level inconclusive; ratios within blocks do not mind."""
     estimate = comparison.estimate
     floor, why = _floor(results, estimate.metric, estimate.q)
+    if floor and not biased:
+        floor = replace(floor, biased=False)  # asked of all the claims' metrics at once, see `bias`
     if reason := biased or why or _too_few(interval, confidence):
         return verdicts.Verdict(verdicts.INCONCLUSIVE, reason)
     flaw = None if estimate.paired else independence.correlated(estimate.values)
@@ -173,10 +175,10 @@ def _interval(values, confidence):
     return (stats.level if min(values) > 0 else stats.median_interval)(values, confidence)
 
 
-def _floor(results, metric, q):
+def _floor(results, metric, q, looks=1):
     """Return (noise floor, None), or (None, why there is none)."""
     try:
-        return results.floor(metric, q), None
+        return results.floor(metric, q, looks), None
     except NotEnough as reason:
         return None, f"the noise floor of {metric} is unknown: {reason}"
 

@@ -239,9 +239,9 @@ class Results:
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
         return _estimated(values, unit, metric, cells, failed, paired=True, q=q)
 
-    def floor(self, metric, q=0.5):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same.
-        Raises `NotEnough` saying why there is none."""
+    def floor(self, metric, q=0.5, looks=1):
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks` is
+        the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
         if not self.described["twin"]:
             raise NotEnough("the experiment declares no twin")
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]
@@ -252,7 +252,7 @@ class Results:
             return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
         if (both <= 0).any(axis=None):
             raise NotEnough("a value of 0 or below has no ratio")
-        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy())
+        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy(), looks)
 
     def noise_floor(self, metric, q=0.5):
         """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing."""
