@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -169,6 +170,21 @@ def test_a_killed_runtime_is_told_as_such(site, left_behind):
     with pytest.raises(CommandFailed, match="Boundaries was killed by signal 9; it said: nothing"):
         pipelines.check_status("Boundaries", status, "", "")
     assert "processes" not in left_behind()
+
+
+@pytest.mark.parametrize("main", ["Boundaries", "Backpressure", "Knee", "Billion"])
+def test_a_program_that_fails_ends(site, main):
+    """Threads of an actor system, which do not end by themselves, must not keep it."""
+    with pytest.raises(CommandFailed, match=f"{main} ended with status 1; it said: .*argument .* is missing"):
+        pipelines.run(site.client, site.programs, main, {}, timeout=20)
+
+
+def test_a_start_that_cannot_be_trained_is_told(programs, monkeypatch, tmp_path):
+    monkeypatch.setattr(pipelines, "TRAINING", {"stream": ["Boundaries", "stages=2"]})
+    folder = programs.parent / "pipelines" / pipelines._digest()
+    shutil.copytree(folder, tmp_path / "pipelines", ignore=shutil.ignore_patterns("*.aot"))
+    with pytest.raises(RuntimeError, match="that trains starts failed: .*argument .* is missing"):
+        pipelines._train(tmp_path / "pipelines", "pekko")
 
 
 def test_a_runtime_that_is_gone_is_named(site, monkeypatch, tmp_path):

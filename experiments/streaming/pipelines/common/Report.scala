@@ -7,8 +7,14 @@ import java.nio.file.{Paths, StandardOpenOption}
 
 import scala.collection.JavaConverters._
 
-/** The arguments of a program, given as key=value. */
+/** The arguments of a program, given as key=value. Each program begins with them, so here it is also said how one ends
+  * that fails: with status 1, whatever threads of an actor system still run. */
 final class Args(words: Array[String]) {
+  Thread.setDefaultUncaughtExceptionHandler { (_, failure) =>
+    failure.printStackTrace()
+    Runtime.getRuntime.halt(1)
+  }
+
   private val values = words.map { word =>
     val parts = word.split("=", 2)
     require(parts.length == 2, s"""argument "$word" must be key=value""")
