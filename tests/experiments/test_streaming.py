@@ -276,5 +276,5 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
 
 def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
     monkeypatch.setattr(billion, "WINDOW", 100_000)
-    (found,) = billion.trial(make_cell(dict(events=4_000_000, course="killed")), site)
+    (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
     assert 0 <= found["repeated_share"] < 100

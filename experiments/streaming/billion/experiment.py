@@ -131,6 +131,8 @@ def killed(cell, site, folder, line):
         site.client.run(["kill", "-9", process.pid])  # the pipeline dies with its writer
         process.wait(10)
         told = [json.loads(text) for text in process.stdout_text().splitlines() if text.endswith("}")]
+    if "window" not in told[-1]:
+        raise RuntimeError(f"all {cell.events} events had passed before the pipeline could be killed after window {victim}")
     done = site.client.run(line, timeout=experiment.timeout_s - 60)
     resumed = json.loads(done.stdout.splitlines()[0])["first"]
     closed = (told[-1]["window"] + 1) * WINDOW  # events whose window was closed when it died
