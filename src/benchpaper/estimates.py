@@ -3,7 +3,7 @@
 Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per cell and block.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -215,7 +215,7 @@ class Results:
         if not taus:
             why = f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}"
             return Estimate(None, None, None, 0, "1", of, tuple(cells), why, failed)
-        return _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True)
+        return replace(_estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False)
 
     def _by_block(self, metric, cells):
         """Return a frame of a metric, a row per block and a column per cell, larger for better."""
@@ -237,7 +237,7 @@ class Results:
             why = missing or "no block has all of the cells"
             return Estimate(None, None, None, 0, unit, metric, cells, why, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
-        return _estimated(values, unit, metric, cells, failed, paired=True, q=q)
+        return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False)
 
     def floor(self, metric, q=0.5, looks=1):
         """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks` is

@@ -61,7 +61,7 @@ class Exhibits:
             "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
             "interval": estimate.interval_text().strip() if estimate.value is not None else "",
             # With cells and metric this is enough to reckon it again from the data, without the notebook.
-            "how": _how(estimate) if estimate.values else None,
+            "how": _how(estimate) if estimate.values and estimate.plain else None,
         }  # fmt: skip
         self._enter(name, "number", entry, [estimate])
         print(f"{name}: {estimate}")

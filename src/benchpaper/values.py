@@ -33,6 +33,7 @@ class Estimate:
     q: float = 0.5
     factor: float = 1.0  # what `scaled` multiplied by
     tries: str = ""  # of a `pooled_share`: the metric that says on how many tries it rests
+    plain: bool = True  # whether cells, metric and q are enough to reckon it again, without a notebook's own function
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""

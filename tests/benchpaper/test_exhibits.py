@@ -72,6 +72,12 @@ def test_a_ratio_has_the_trail_of_both_cells(exhibits, measured, folder):
     assert entries(folder)["growth"]["cells"] == ["way=pipe size_bytes=4096", "way=pipe size_bytes=1"]
 
 
+def test_what_a_notebook_made_of_several_cells_cannot_be_reckoned_again_without_it(exhibits, measured, folder):
+    cells = ["way=pipe size_bytes=1", "way=pipe size_bytes=4096", "way=socket size_bytes=1"]
+    exhibits.number("most", measured.combined("latency_us", cells, lambda values: max(values.values()), unit="µs"))
+    assert entries(folder)["most"]["how"] is None and entries(folder)["most"]["cells"] == cells
+
+
 def test_a_missing_number_is_entered_as_missing(exhibits, measured, folder, capsys):
     exhibits.number("nic-1", measured.estimate("latency_us", **NIC_1))
     entry = entries(folder)["nic-1"]
