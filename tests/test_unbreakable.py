@@ -641,7 +641,7 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_pro
         shutil.copytree(ROOT / folder, project.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name in ("bash", "sh", "git", "ip", "env", "uname"):
+    for name in ("bash", "sh", "git", "ip", "env", "uname", "which"):
         if found := shutil.which(name):
             (programs / name).symlink_to(found)
     done = run_benchpaper(project, "run", "rdma/fabric", "--scale", "smoke", PATH=str(programs))

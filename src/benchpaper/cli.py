@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from benchpaper import artifact_commands, catalog, pipeline, results, room
-from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.commands import Group
+from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import HostError
 from benchpaper.lab import lab
 from benchpaper.plan import DEFAULT_SEED
@@ -20,19 +21,6 @@ from benchpaper.spec import SCALES
 from benchpaper.steps import step
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class Group(click.Group):
-    """A group of commands that lists them in the order of their definition, and meets typos with a suggestion."""
-
-    def list_commands(self, ctx):
-        return list(self.commands)
-
-    def resolve_command(self, ctx, args):
-        if args and args[0] not in self.commands and not args[0].startswith("-"):
-            near = did_you_mean(args[0], self.commands)
-            raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
-        return super().resolve_command(ctx, args)
 
 
 def site_option(function):

@@ -17,6 +17,7 @@ from pathlib import Path
 import click
 import yaml
 
+from benchpaper.commands import Group
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
 from benchpaper.project import Project
@@ -243,7 +244,7 @@ def _do(argv, check=True):
 # ---- commands ----
 
 
-@click.group()
+@click.group(cls=Group)
 def lab():
     """Several target hosts on this machine (needs root): network namespaces, each with an SSH server."""
 

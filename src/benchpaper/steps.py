@@ -6,13 +6,14 @@ import signal
 import click
 
 from benchpaper import catalog, events, pipeline, results
+from benchpaper.commands import Group
 from benchpaper.hosts import probe
 from benchpaper.hosts.processes import die_with_parent
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import Project
 
 
-@click.group()
+@click.group(cls=Group)
 def step():
     """Single steps of the pipeline, as the Snakefile calls them."""
     die_with_parent()  # a killed run leaves no step behind
