@@ -1,5 +1,6 @@
 """A small project with a real experiment: what a message through a pipe costs. It measures, quickly and truly."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -85,6 +86,27 @@ def left_behind():
     before = machine()
     return lambda: left_on_the_machine(before, seconds=0)
 
+
+@contextlib.contextmanager
+def apart_from_ours():
+    """A package `experiments` of another project may be imported within; afterwards ours is what it was before. Were it
+    imported anew, a test's function would no longer be the one that its process pool finds under that name."""
+
+    def modules():
+        return {name: module for name, module in sys.modules.items() if name.split(".")[0] == "experiments"}
+
+    ours, path = modules(), list(sys.path)
+    for name in ours:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        for name in modules():
+            del sys.modules[name]
+        sys.modules.update(ours)
+        sys.path[:] = path
+
+
 PIPE = '''
 """What does a message through a pipe cost?"""
 import os, time
@@ -131,6 +153,12 @@ def pipe_experiment():
     return PIPE
 
 
+@pytest.fixture(scope="session")
+def other_experiments():
+    """`apart_from_ours`, for the fixtures of a session."""
+    return apart_from_ours
+
+
 @pytest.fixture
 def make_project(tmp_path):
     """Return `make(files)`: a project in a temporary folder with the given {path below it: text}."""
@@ -149,10 +177,8 @@ def make_project(tmp_path):
             path.write_text(text)
         return Project(root)
 
-    yield make
-    for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
-        del sys.modules[name]
-    sys.path[:] = [entry for entry in sys.path if not entry.startswith(str(tmp_path))]
+    with apart_from_ours():
+        yield make
 
 
 @pytest.fixture

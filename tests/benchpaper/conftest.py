@@ -3,7 +3,6 @@
 import copy
 import ctypes
 import os
-import sys
 import textwrap
 from pathlib import Path
 
@@ -95,7 +94,7 @@ FAULTS = '''
 
 
 @pytest.fixture(scope="session")
-def measured_project(tmp_path_factory, pipe_experiment, probed_once):
+def measured_project(tmp_path_factory, pipe_experiment, probed_once, other_experiments):
     """A project with `toy/pipe` measured at scale quick, 5 blocks, and collected. Do not change it."""
     root = tmp_path_factory.mktemp("measured") / "project"
     folder = root / "experiments" / "toy" / "pipe"
@@ -104,14 +103,12 @@ def measured_project(tmp_path_factory, pipe_experiment, probed_once):
     assert pipe_experiment.count("\n    import socket") == 1
     (folder / "experiment.py").write_text(pipe_experiment.replace("\n    import socket", faults))
     project = Project(root)
-    experiment = catalog.load(project, "toy/pipe")
-    plan = make_plan(experiment, "quick")
-    for number in range(len(plan.blocks)):
-        Block(project, experiment, plan, number, sites.load(project, "local"), probed_once).measure()
+    with other_experiments():
+        experiment = catalog.load(project, "toy/pipe")
+        plan = make_plan(experiment, "quick")
+        for number in range(len(plan.blocks)):
+            Block(project, experiment, plan, number, sites.load(project, "local"), probed_once).measure()
     parquet.collect(project.results("local", "quick") / "toy/pipe", len(plan.blocks))
-    for name in [name for name in sys.modules if name.split(".")[0] == "experiments"]:
-        del sys.modules[name]
-    sys.path.remove(str(root))
     return project
 
 
