@@ -47,9 +47,10 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, share=[0.0, 0.5],
                     counts=dict(samples=256, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1)),
-        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=100, share=[0.0, 0.5],
+        quick=Scale(blocks=5, trial_seconds=2, disk_mb=100, share=[0.0, 0.5],
+                    cache=["none", "page_cache", "memcached", "tier0"],
                     counts=dict(samples=256, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1)),
-        full=Scale(blocks=10, trial_seconds=2, disk_mb=200,
+        full=Scale(blocks=7, trial_seconds=3, disk_mb=200,
                    counts=dict(samples=512, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1)),
     ),
 )  # fmt: skip
