@@ -57,6 +57,7 @@ rule figures:
 
 rule paper:
     input:
+        f"{BUILD}/exhibits.tex",
         f"{BUILD}/paper.pdf",
 
 
@@ -158,6 +159,7 @@ rule gather:
     input:
         expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=map(slug, EXPERIMENTS)),
         f"{BUILD}/verdicts.json",
+        "src/benchpaper/typeset.py",
     output:
         f"{BUILD}/exhibits.tex",
     log:

@@ -104,6 +104,13 @@ def test_a_changed_sentence_rebuilds_the_pdf_alone(checkout, run_benchpaper):
     assert "sentence that was not there" in pdf_text(checkout.build("local", "smoke") / "paper.pdf")
 
 
+def test_what_lies_between_notebooks_and_pdf_is_made_again_when_it_is_gone(checkout, run_benchpaper):
+    (checkout.build("local", "smoke") / "exhibits.tex").unlink()
+    done = run_benchpaper(checkout, "run", "--scale", "smoke", "paper")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.findall(r"^(\w+).*: done$", done.stdout, re.M)[0] == "gather"
+
+
 def test_an_undeclared_number_fails_and_is_named(checkout, run_benchpaper):
     section = checkout.root / "paper/sections/limits.tex"
     text = section.read_text()

@@ -9,6 +9,7 @@ from benchpaper.estimates import load
 from benchpaper.pipeline import changed_since_reference
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration, told_change
+from benchpaper.typeset import GATHERED
 
 
 def make(pipeline, experiments, failures, seconds, status):
@@ -73,7 +74,8 @@ def _warnings(pipeline, name):
 
 def _outputs(pipeline, build, pdf):
     root = pipeline.project.root
-    if pdf.exists() and pdf.stat().st_mtime < (build / "exhibits.tex").stat().st_mtime:
+    gathered = build / GATHERED
+    if pdf.exists() and (not gathered.exists() or pdf.stat().st_mtime < gathered.stat().st_mtime):
         pdf = build / "nothing"  # it was typeset from earlier exhibits
     places = {"paper": pdf, "exhibits": build / "exhibits", "notebooks": build / "notebooks", "results": pipeline.folder}
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}

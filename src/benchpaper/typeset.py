@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from benchpaper import catalog
 from benchpaper.claims import VERDICTS
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
@@ -76,7 +77,7 @@ def gathered(build, experiments):
     found = _of(build, experiments)
     lines = ["% Generated from the notebooks' manifests; do not edit."]
     if found:
-        lines += _site_lines(next(iter(found.values())))
+        lines += _site_lines(list(found.values()))
     for name, entry in all_exhibits(build).items():
         if slug(entry["experiment"]) in found:
             lines.append(_exhibit_line(name, entry))
@@ -100,19 +101,31 @@ def _check_fresh(manifest, results):
             )
 
 
-def _site_lines(manifest):
-    hosts, tools = manifest["hosts"], manifest["tools"]
-    role = next(iter(hosts)).split(".")[0]
+def _site_lines(found):
+    """Where the results of all these manifests come from: the first one's machine; scales, blocks, days and tools of
+    all of them."""
+    first = found[0]
+    hosts, role = first["hosts"], next(iter(first["hosts"])).split(".")[0]
+    tools = sorted({f"{tool} {version}" for manifest in found for tool, version in manifest["tools"].items()})
+    scales = sorted({manifest["scale"] for manifest in found})
+    blocks = _span([manifest["blocks"] for manifest in found])
     facts = {
         "cpu": hosts[f"{role}.cpu"], "cores": hosts[f"{role}.cpus"], "memory": f"{hosts[f'{role}.memory_gib']} GiB",
-        "kernel": hosts[f"{role}.kernel"], "os": hosts[f"{role}.os"], "hosts": manifest["site"],
-        "scale": manifest["scale"], "blocks": manifest["blocks"], "date": manifest["measured_on"],
-        "tools": ", ".join(f"{tool} {version}" for tool, version in sorted(tools.items())),
+        "kernel": hosts[f"{role}.kernel"], "os": hosts[f"{role}.os"], "hosts": first["site"],
+        "scale": ", ".join(scales), "blocks": blocks, "date": _span([manifest["measured_on"] for manifest in found]),
+        "tools": ", ".join(tools),
     }  # fmt: skip
+    kind = first["source"].split(" of site ")[0]
+    source = f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks"
     return [
-        rf"\bpsource{{{tex(manifest['source'])}}}",
+        rf"\bpsource{{{tex(source)}}}",
         *(rf"\bpsite{{{key}}}{{{tex(value)}}}" for key, value in facts.items()),
     ]
+
+
+def _span(values):
+    least, most = min(values), max(values)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _exhibit_line(name, entry):
@@ -158,11 +171,11 @@ def _number(entry):
     return tex(entry["text"]).replace(" ", r"\,")
 
 
-def check_uses(paper, exhibits):
+def check_uses(paper, exhibits, left_out=()):
     """Check that each exhibit named in the paper's sources is declared, and as that kind. Raises `PaperError` with
-    file and line of the first that is not."""
+    file and line of the first that is not, and with the experiments `left_out`, whose notebooks may declare it."""
     for where, macro, name in uses(paper):
-        _check_use(where, KIND[macro], name, exhibits)
+        _check_use(where, KIND[macro], name, exhibits, left_out)
 
 
 def uses(paper):
@@ -173,15 +186,25 @@ def uses(paper):
                 yield f"{path.relative_to(paper.parent)}:{number}", macro, name
 
 
-def _check_use(where, kind, name, exhibits):
+def _check_use(where, kind, name, exhibits, left_out):
     if name not in exhibits:
         same_kind = [other for other, entry in exhibits.items() if entry["kind"] == kind]
         raise PaperError(
             f'{where}: {kind} "{name}" is not declared by any notebook{did_you_mean(name, same_kind)}; '
-            f'save it in a notebook under this name, or take it out'
+            f"save it in a notebook under this name, or take it out{_not_run(left_out) if left_out else ''}"
         )
     if exhibits[name]["kind"] != kind:
         raise PaperError(f'{where}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}')
+
+
+def _not_run(names):
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"; or run the notebooks of {shown} first: the paper takes all experiments (benchpaper run paper)"
+
+
+def _left_out(project, build):
+    analysed = manifests(build)
+    return [name for name in catalog.names(project) if slug(name) not in analysed]
 
 
 def typeset(project, site, source):
@@ -190,7 +213,7 @@ def typeset(project, site, source):
     exhibits = all_exhibits(build)
     if (build / CLAIMS_TABLE).exists():
         exhibits["claims"] = {"kind": "table"}
-    check_uses(project.paper, exhibits)
+    check_uses(project.paper, exhibits, _left_out(project, build))
     work = build / "latex"
     work.mkdir(parents=True, exist_ok=True)
     environment = {

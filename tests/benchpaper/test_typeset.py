@@ -61,6 +61,22 @@ def test_only_the_chosen_experiments_are_gathered(project, measured):
     assert r"\bpnumber{second}" in gather(project, "toy/pipe", "toy/two").read_text()
 
 
+def test_the_banner_tells_of_all_experiments_not_of_the_first(project, measured):
+    second_notebook(project, measured, "second")
+    path = project.build("local", "quick") / "exhibits" / "toy_two" / "exhibits.json"
+    other = {"blocks": 12, "scale": "full", "measured_on": "2999-12-31", "tools": {"pen": "1.0"}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | other))
+    text = gather(project, "toy/pipe", "toy/two").read_text()
+    assert r"\bpsource{results of site local, scale full and quick, 5 to 12 blocks}" in text
+    assert r"\bpsite{blocks}{5 to 12}" in text and " to 2999-12-31}" in text and r"\bpsite{tools}{pen 1.0}" in text
+
+
+def test_a_name_that_a_notebook_not_yet_run_may_declare(project):
+    (project.paper / "one.tex").write_text(r"\result{two-1}")
+    with pytest.raises(PaperError, match=r"not declared by any notebook.*; or run the notebooks of toy/two first"):
+        typeset.check_uses(project.paper, {}, ["toy/two"])
+
+
 def test_exhibits_of_a_notebook_that_is_gone_are_forgotten(project, measured):
     second_notebook(project, measured, "pipe-1")
     (project.analysis / "toy_two.ipynb").unlink()
