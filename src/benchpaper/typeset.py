@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from benchpaper import catalog
-from benchpaper.claims import VERDICTS
+from benchpaper.claims import ON_REFERENCE, VERDICTS
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import slug
@@ -22,6 +22,8 @@ KIND = {
     "result": "number", "resultci": "number", "resultblocks": "number",
     "exhibitfigure": "figure", "exhibittable": "table",
 }  # fmt: skip
+DECIDED = {*ON_REFERENCE, *ON_REFERENCE.values()}
+UNSHOWN = re.compile(r"^.* against [^:]*: | \([^)]*\).*|;.*")  # the numbers before a reason, and what explains it
 LATEX_TIMEOUT_S = 300
 
 
@@ -152,18 +154,20 @@ def _claim_lines(build):
 
 
 def claims_table(build):
-    """Return the table of all claims as LaTeX; empty when there are none."""
-    rows = _verdicts(build)
-    body = [f"{row['id']} & {tex(row['sentence'])} & {tex(_found(row))} & {row['verdict']}" for row in rows]
-    table = [
-        r"\begin{tabular}{@{}lp{0.48\linewidth}p{0.24\linewidth}>{\raggedright\arraybackslash}p{0.17\linewidth}@{}}", r"\toprule",
-        r"& claim & found & verdict \\", r"\midrule", *(line + r" \\" for line in body), r"\bottomrule", r"\end{tabular}", "",
-    ]  # fmt: skip
-    return "\n".join(table) if rows else ""
+    """Return the rows of the table of all claims as LaTeX, one group for each family of experiments, so that the paper
+    can set them apart (`\\claimstable[FAMILY]`); empty when there are no claims."""
+    groups = {}
+    for row in _verdicts(build):
+        cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
+        groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
+    return "".join(rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n" for family, rows in groups.items())
 
 
-def _found(row):
-    return row["text"] or row["why"]
+def _verdict_shown(row):
+    """The verdict, and where it decides nothing the short form of why, for the interval alone does not show that."""
+    if row["verdict"] in DECIDED:
+        return row["verdict"]
+    return f"{row['verdict']}: {UNSHOWN.sub('', row['why'])}"
 
 
 def _number(entry):
