@@ -188,6 +188,47 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     assert pdf.exists()  # the old one is kept
 
 
+def judged(project, *rows):
+    """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict, why)."""
+    text = dict(sentence="A pipe costs 5 %.", text="1.2 [1.1, 1.3] (n = 5)")
+    path = project.build("local", "quick") / typeset.VERDICTS
+    path.write_text(json.dumps([dict(text, id=i, experiment=e, verdict=v, why=w) for i, e, v, w in rows]))
+
+
+CLAIMS = [
+    ("C1", "toy/pipe", "reproduced", "1.2 [1.1, 1.3] (n = 5) against 1: above"),
+    ("C2", "toy/pipe", "inconclusive", "1.2 [1.1, 1.3] (n = 5) against 1.25: the interval holds the bound"),
+    ("C3", "toy/two", "inconclusive", "the 10 blocks drift (Mann-Kendall, 9,999 permutations: 0.80); no interval holds then"),
+    ("C4", "other/one", "inconclusive", "two identical cells differ in x (A/A' = 2.4 [1.1, 2.5]), so nothing is decided; measure again"),
+]
+
+
+def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
+    judged(project, *CLAIMS)
+    toy, other = typeset.claims_table(project.build("local", "quick")).split("}\n\\bpclaimrows")
+    assert toy.startswith(r"\bpclaimrows{toy}{") and other.startswith("{other}{")
+    first, second, third = toy.splitlines()[1:]
+    assert first == r"C1 & A pipe costs 5 \%. & 1.2 [1.1, 1.3] (n = 5) & reproduced \\"
+    assert second.endswith(r"& inconclusive: the interval holds the bound \\")
+    assert third.endswith(r"& inconclusive: the 10 blocks drift \\")
+    assert other.splitlines()[1].endswith(r"& inconclusive: two identical cells differ in x \\")
+
+
+@pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
+def test_the_table_of_claims_may_be_of_one_family(project, sty):
+    judged(project, *CLAIMS)
+    gather(project)
+    asked = PAPER.replace("booktabs,", "booktabs,array,")
+    (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:"))
+    pdf = typeset.typeset(project, "local", "quick")
+    if shutil.which("pdftotext"):
+        text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
+        assert "4 claims:" in text and "C3" in text and "C4" not in text
+    (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimstable[toys] Pipe:"))
+    with pytest.raises(PaperError, match='family of claims "toys" is not declared'):
+        typeset.typeset(project, "local", "quick")
+
+
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
 def test_what_is_wrong_with_the_bibliography_is_told(project, measured, sty):
     gather(project)
