@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
-SOURCES = ("history.h", "parse.c", "unique.c")
+SOURCES = ("history.h", "parse.c", "unique.c", "search.c")
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
 
@@ -37,7 +37,7 @@ def pointer(array):
 def described(columns):
     """Return the `Described` of {name: numpy array}; the arrays have to live as long."""
     first = next(iter(columns.values()))
-    return Described(len(first), *(column.ctypes.data for column in columns.values()))
+    return Described(len(first), **{name: column.ctypes.data for name, column in columns.items()})
 
 
 @cache
@@ -52,6 +52,10 @@ def library():
     loaded.history_parse.argtypes = [ctypes.c_char_p, ctypes.c_int64, *[ctypes.c_void_p] * 5]
     loaded.history_check.restype = ctypes.c_int32
     loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
+    loaded.history_search.restype = ctypes.c_int32
+    loaded.history_search.argtypes = [
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
+    ]  # fmt: skip
     return loaded
 
 
@@ -105,6 +109,13 @@ def check(loaded, history):
     if done:
         raise MemoryError("the history does not fit into memory")
     return verdict, proof, start, order
+
+
+def search(loaded, columns, initial, seconds, most, beam):
+    """Return (0 linearizable | 1 not | 2 unknown, number of the failing operation): see history_search in search.c."""
+    failed = ctypes.c_int64(-1)
+    found = loaded.history_search(ctypes.byref(described(columns)), initial, seconds, most, beam, ctypes.byref(failed))
+    return found, failed.value
 
 
 if __name__ == "__main__":
