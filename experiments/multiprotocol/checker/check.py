@@ -19,7 +19,8 @@ class Verdict:
 
     key: int
     word: str
-    proof: list = field(default_factory=list)
+    proof: list = field(default_factory=list)  # places of operations that matter
+    certain: bool = False  # at the completion of the first of those
     witness: object = None
 
 
@@ -49,7 +50,9 @@ def _search(open_, register_of, bounds, library):
         for number, found in enumerate(open_):
             left = max(0.0, deadline - time.monotonic())
             seconds = max(MOMENT, left / share if share > 1 else left / (len(open_) - number))
-            found.word, _ = register_of(found.key).decide(Bounds(seconds, bounds.configurations), library)
+            part = register_of(found.key)
+            found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
+            found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
 
 
 def overall(verdicts):
@@ -60,5 +63,5 @@ def overall(verdicts):
 
 def explain(history, verdict, seconds=5.0, library=None):
     """Give the verdict of a violated key its witness, found within about so many seconds."""
-    verdict.witness = witness.find(register.of(history, history.of_key(verdict.key)), verdict.proof, seconds, library)
+    verdict.witness = witness.find(register.of(history, history.of_key(verdict.key)), verdict.proof, verdict.certain, seconds, library)
     return verdict

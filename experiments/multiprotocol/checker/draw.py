@@ -16,7 +16,7 @@ def label(history, place):
     if kind == READ:
         return f"read {value}"
     if kind in (CAS, FAILED_CAS):
-        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + " fails" * (kind == FAILED_CAS)
+        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + (" fails" if kind == FAILED_CAS else "")
     return "delete" if history.value[place] == 0 else f"write {value}"
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
-SOURCES = ("history.h", "parse.c", "unique.c", "search.c")
+SOURCES = ("history.h", "parse.c", "unique.c", "search.h", "search.c", "prepare.c", "refute.c", "configurations.c")
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
 
@@ -54,7 +54,7 @@ def library():
     loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
     loaded.history_search.restype = ctypes.c_int32
     loaded.history_search.argtypes = [
-        ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 2
     ]  # fmt: skip
     return loaded
 
@@ -112,10 +112,12 @@ def check(loaded, history):
 
 
 def search(loaded, columns, initial, seconds, most, beam):
-    """Return (0 linearizable | 1 not | 2 unknown, number of the failing operation): see history_search in search.c."""
-    failed = ctypes.c_int64(-1)
-    found = loaded.history_search(ctypes.byref(described(columns)), initial, seconds, most, beam, ctypes.byref(failed))
-    return found, failed.value
+    """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter): see history_search in search.c."""
+    failed, hider = ctypes.c_int64(-1), ctypes.c_int64(-1)
+    word = loaded.history_search(
+        ctypes.byref(described(columns)), initial, seconds, most, beam, ctypes.byref(failed), ctypes.byref(hider)
+    )
+    return word, [number.value for number in (failed, hider) if number.value >= 0]
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import numpy as np
 
 from experiments.multiprotocol.checker import native
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, READ, WRITE
-from experiments.multiprotocol.checker.search import BEAM, LINEARIZABLE, UNKNOWN, VIOLATION, Bounds, Operation, search
+from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds, Operation, search
 
 WORDS = (LINEARIZABLE, VIOLATION, UNKNOWN)
+BEAM = 4  # configurations kept in the first, incomplete pass
 COLUMNS = ("kind", "value", "set_to", "invoked", "completed")
 
 
@@ -49,13 +50,15 @@ class Register:
         return np.where(self.kind == CAS, self.set_to, self.value)
 
     def decide(self, bounds=Bounds(), library=None):
-        """Return (LINEARIZABLE | VIOLATION | UNKNOWN, position of the operation at whose completion it is certain)."""
+        """Return (LINEARIZABLE | VIOLATION | UNKNOWN, for a violation the position of the operation at whose completion
+        it is certain, and perhaps more that matter)."""
         library = native.library() if library is None else library
         columns = {name: getattr(self, name) for name in COLUMNS}
         if library:
-            word, failed = native.search(library, columns, 0, bounds.seconds, bounds.configurations, BEAM)
-            return WORDS[word], failed if WORDS[word] == VIOLATION else None
-        return search([Operation(*entry) for entry in zip(*(column.tolist() for column in columns.values()))], 0, bounds)
+            word, mattering = native.search(library, columns, 0, bounds.seconds, bounds.configurations, BEAM)
+            return WORDS[word], mattering if WORDS[word] == VIOLATION else []
+        word, failed = search([Operation(*entry) for entry in zip(*(column.tolist() for column in columns.values()))], 0, bounds)
+        return word, [failed] if word == VIOLATION else []
 
 
 def of(history, places):

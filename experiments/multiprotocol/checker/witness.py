@@ -48,10 +48,11 @@ class Kept:
         return Kept(self.at[mask], self.relaxed[mask])
 
 
-def find(register, proof, seconds, library=None):
-    """Return the `Witness` of a violation in a `Register`; `proof` names places that matter, if known."""
+def find(register, proof, certain, seconds, library=None):
+    """Return the `Witness` of a violation in a `Register`; `proof` are places that matter, if known, and if `certain`
+    the violation is certain when the first of them completes."""
     finder = _Finder(register, time.monotonic() + seconds, library)
-    start = finder.start(np.flatnonzero(np.isin(register.place, proof)))
+    start = finder.start(np.flatnonzero(np.isin(register.place, proof)), proof[0] if certain else None)
     if start is None:
         return Witness([], False, [])
     kept, irreducible = finder.smallest(start)
@@ -73,15 +74,17 @@ class _Finder:
 
     # ---- where to begin ----
 
-    def start(self, named):
+    def start(self, named, certain):
         """Return a `Kept` that proves the violation, small if that is easy, or None when there was no time."""
         if len(named):
             for relaxing in (True, False):
                 candidate = self._with_writers(named, relaxing)
                 if self._proves(candidate):
                     return candidate
-        word, failed = self._ops.decide(Bounds(max(0.1, self._left())), self._library)
-        return self._near(int(self._ops.completed[failed])) if word == VIOLATION else None
+        if certain is None:
+            word, mattering = self._ops.decide(Bounds(max(0.1, self._left())), self._library)
+            return self.start(np.array(mattering), self._ops.place[mattering[0]]) if word == VIOLATION else None
+        return self._near(int(self._ops.completed[self._ops.place == certain][0]))
 
     def _near(self, end):
         """Return the last few operations before `end` if they are wrong by themselves, else twice as many, and so on."""
@@ -97,16 +100,20 @@ class _Finder:
             count *= 2
         return self._with_writers(begun, relaxing=False)
 
-    def _with_writers(self, chosen, relaxing):
+    def _with_writers(self, chosen, relaxing, most=None):
         """Return the chosen operations with every operation that wrote a value which one of them sees. `relaxing`: a
-        compare-and-set that comes in so is taken as a write; else what it saw comes in as well, and so on."""
-        kept, new = np.unique(chosen), chosen
-        while len(new := np.setdiff1d(self._writers(self._ops.value[new[self._sees[new]]]), kept)):
-            kept = np.union1d(kept, new)
-            if relaxing:
+        compare-and-set that comes in so is taken as a write; else what it saw comes in as well, and so on, until there
+        are more than `most` or the time is up."""
+        kept, new = np.zeros(len(self._ops), bool), chosen
+        kept[chosen] = True
+        while len(new):
+            new = self._writers(self._ops.value[new[self._sees[new]]])
+            new = new[~kept[new]]
+            kept[new] = True
+            if relaxing or self._left() <= 0 or (most and kept.sum() > most):
                 break
-        relaxed = ~np.isin(kept, chosen) & (self._ops.kind[kept] == CAS) if relaxing else np.zeros(len(kept), bool)
-        return Kept(kept, relaxed)
+        at = np.flatnonzero(kept)
+        return Kept(at, ~np.isin(at, chosen) & (self._ops.kind[at] == CAS) if relaxing else np.zeros(len(at), bool))
 
     def _writers(self, values):
         """Return the positions of the operations that write one of these values."""
@@ -171,7 +178,7 @@ class _Finder:
                 best = self._better(best, start, by, True, given)
         if not best[0].relaxed.any():
             return best
-        whole = self._with_writers(start.at, relaxing=False)
+        whole = self._with_writers(start.at, False, CHEAP)
         plain = self._reduce(whole, ops.invoked, False) if len(whole) <= CHEAP and self._proves(whole) else best
         return plain if plain[1] and len(plain[0]) <= max(8, 2 * len(best[0])) else best
 
