@@ -5,6 +5,7 @@ from xml.sax.saxutils import escape
 
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, READ
 
+PICTURES = (".svg", ".png", ".pdf")
 WIDTH = 56  # characters of a timeline
 LONGEST = 28  # characters of a value that are shown
 COLOURS = {"write": "#0173b2", "read": "#de8f05", "cas": "#029e73"}  # tell apart by shape of text, too: each is named
@@ -32,22 +33,24 @@ def text(history, verdict):
     kind = "none of them can be left out" if found.irreducible else "perhaps not all of them are needed"
     count = len(found.places)
     lines = [f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} that no order explains; {kind}"]
-    names = [label(history, place) for place in found.places]
+    names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
     wide = max(map(len, names))
     clients = [f"client {history.values[history.client[place]]}" for place in found.places]
     for place, name, client, bar in zip(found.places, names, clients, _bars(history, found.places)):
         end = "never" if history.completed[place] == NEVER else history.completed[place]
         when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
-    return [*lines, f"  {_reason(history, found.places)}"]
+    if found.relaxed:
+        lines.append("  what a cas with * expected does not matter here: wrong even if they are taken as writes")
+    return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
 
 
-def _reason(history, places):
+def _reason(history, places, relaxed):
     written = {history.values[history.value[p]] for p in places if history.kind[p] not in (READ, FAILED_CAS, CAS)}
     written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS} | {"null"}
     for place in places:
         value = history.values[history.value[place]]
-        if history.kind[place] in (READ, CAS) and value not in written:
+        if history.kind[place] in (READ, CAS) and value not in written and place not in relaxed:
             return f"no operation wrote {_short(value)} before it was seen"
     return "no order of these respects both their times and what a register returns"
 
@@ -76,10 +79,8 @@ def picture(history, verdict, path):
     path = Path(path)
     if path.suffix == ".svg":
         path.write_text(_svg(history, verdict))
-    elif path.suffix in (".png", ".pdf"):
-        _matplotlib(history, verdict).savefig(path, dpi=200)
     else:
-        raise ValueError("a picture's name ends in .svg, .png or .pdf")
+        _matplotlib(history, verdict).savefig(path, dpi=200)
 
 
 def rows(history, places):

@@ -44,8 +44,7 @@ def described(columns):
 def library():
     """Return the library, or False when there is none and no compiler to build it with."""
     try:
-        path = build()
-        loaded = ctypes.CDLL(str(path))
+        loaded = ctypes.CDLL(str(build()))
     except OSError:
         return False
     loaded.history_parse.restype = ctypes.c_int64
@@ -57,6 +56,18 @@ def library():
         ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 2
     ]  # fmt: skip
     return loaded
+
+
+def why_not():
+    """Return the one line that says that there is no library, and what to do."""
+    try:
+        build()
+        reason = "the compiled half cannot be loaded"
+    except FileNotFoundError:
+        reason = "no C compiler (cc)"
+    except OSError as error:
+        reason = str(error).splitlines()[0][:150]
+    return f"{reason}: checking in Python, many times slower. Install one (apt-get install gcc) and run again"
 
 
 def build():
