@@ -1,4 +1,4 @@
-"""The compiled half of the checker: parse.c and unique.c as a library, built once for its sources' text.
+"""The compiled half of the checker: the C files as a library, built once for its sources' text.
 
 `python -m experiments.multiprotocol.checker.native` builds it, which set-up does; else the first check does (a second).
 Without a C compiler everything is done in Python, more slowly.
@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
-SOURCES = ("history.h", "parse.c", "unique.c", "search.h", "search.c", "prepare.c", "refute.c", "configurations.c")
+SOURCES = (
+    "history.h", "parse.c", "keys.c", "unique.h", "unique.c", "nulls.c", "search.h", "search.c", "prepare.c", "refute.c",
+    "configurations.c",
+)  # fmt: skip
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
 
@@ -106,7 +109,7 @@ def _compile(path):
 
 
 def check(loaded, history):
-    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in unique.c."""
+    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in keys.c."""
     names, count = len(history.values), len(history)
     columns = {
         name: np.ascontiguousarray(getattr(history, name))
