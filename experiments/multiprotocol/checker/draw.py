@@ -7,6 +7,8 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 
 PICTURES = (".svg", ".png", ".pdf")
 WIDTH = 56  # characters of a timeline
+MANY = 25  # operations of a picture; of more the rows are narrow
+LINES = 40  # operations that are shown as text
 LONGEST = 28  # characters of a value that are shown
 COLOURS = {"write": "#0173b2", "read": "#de8f05", "cas": "#029e73"}  # tell apart by shape of text, too: each is named
 
@@ -36,10 +38,12 @@ def text(history, verdict):
     names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
     wide = max(map(len, names))
     clients = [f"client {history.values[history.client[place]]}" for place in found.places]
-    for place, name, client, bar in zip(found.places, names, clients, _bars(history, found.places)):
+    for place, name, client, bar in list(zip(found.places, names, clients, _bars(history, found.places)))[:LINES]:
         end = "never" if history.completed[place] == NEVER else history.completed[place]
         when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
+    if count > LINES:
+        lines.append(f"  and {count - LINES} more; --json names the lines of all")
     if found.relaxed:
         lines.append("  what a cas with * expected does not matter here: wrong even if they are taken as writes")
     return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
@@ -63,12 +67,12 @@ def _scale(history, places):
 
 def _bars(history, places):
     order = _scale(history, places)
-    step = max(1, (WIDTH - 2) // max(1, len(order) - 1)) if len(order) > 1 else WIDTH - 2
-    total = step * (len(order) - 1) + 1
+    step = (WIDTH - 2) / max(1, len(order) - 1)
+    total = round(step * (len(order) - 1)) if len(order) > 1 else WIDTH - 2
     for place in places:
-        begin = order[int(history.invoked[place])] * step
+        begin = round(order[int(history.invoked[place])] * step)
         open_ended = history.completed[place] == NEVER
-        end = total if open_ended else order[int(history.completed[place])] * step
+        end = total if open_ended else round(order[int(history.completed[place])] * step)
         inside = "-" * (end - begin - 1)
         bar = "[" if end == begin else f"[{inside}{'>' if open_ended else ']'}"
         yield (" " * begin + bar).ljust(total + 1)
@@ -139,11 +143,12 @@ def _matplotlib(history, verdict):
     import matplotlib.pyplot as plt
 
     clients, bars = rows(history, verdict.witness.places)
-    figure, axis = plt.subplots(figsize=(6, 0.8 + 0.45 * len(bars)), layout="constrained")
+    row, font = (0.45, 8) if len(bars) <= MANY else (0.16, 5)
+    figure, axis = plt.subplots(figsize=(6, 0.8 + row * len(bars)), layout="constrained")
     for number, (place, _, begin, end, _) in enumerate(bars):
         axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, color=COLOURS[_kind(history, place)], alpha=0.5)
-        axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=8)
-    axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars])
+        axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=font)
+    axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars], fontsize=font + 1)
     axis.set(xticks=[], xlabel="time, in order of beginnings and ends (not to scale)")
     axis.set_title(f"key {history.values[verdict.key]}: not linearizable", fontsize=9)
     return figure

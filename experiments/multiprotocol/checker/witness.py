@@ -20,6 +20,7 @@ from experiments.multiprotocol.checker.history import CAS, NEVER, READ, WRITE
 from experiments.multiprotocol.checker.search import VIOLATION, Bounds
 
 CONFIGURATIONS = 20_000  # bound of each search here
+READABLE = 8  # operations
 CHEAP = 200  # from so many operations or fewer, the smallest witness of several is taken
 
 
@@ -102,18 +103,19 @@ class _Finder:
 
     def _with_writers(self, chosen, relaxing, most=None):
         """Return the chosen operations with every operation that wrote a value which one of them sees. `relaxing`: a
-        compare-and-set that comes in so is taken as a write; else what it saw comes in as well, and so on, until there
-        are more than `most` or the time is up."""
-        kept, new = np.zeros(len(self._ops), bool), chosen
+        compare-and-set that comes in so, or whose outcome is unknown (it might see much), is taken as a write; else what
+        it saw comes in as well, and so on, until there are more than `most` or the time is up."""
+        ops, kept, new = self._ops, np.zeros(len(self._ops), bool), chosen
         kept[chosen] = True
+        blind = (ops.kind == CAS) & (ops.completed == NEVER) & relaxing
         while len(new):
-            new = self._writers(self._ops.value[new[self._sees[new]]])
+            new = self._writers(ops.value[new[self._sees[new] & ~blind[new]]])
             new = new[~kept[new]]
             kept[new] = True
             if relaxing or self._left() <= 0 or (most and kept.sum() > most):
                 break
         at = np.flatnonzero(kept)
-        return Kept(at, ~np.isin(at, chosen) & (self._ops.kind[at] == CAS) if relaxing else np.zeros(len(at), bool))
+        return Kept(at, blind[at] | (~np.isin(at, chosen) & (ops.kind[at] == CAS) & relaxing))
 
     def _writers(self, values):
         """Return the positions of the operations that write one of these values."""
@@ -176,11 +178,23 @@ class _Finder:
         if len(start) <= CHEAP:
             for by in (-ops.invoked, ops.completed, -ops.completed):
                 best = self._better(best, start, by, True, given)
+        if len(best[0]) > READABLE:
+            other = self._reduce(self._relax(best[0]), ops.invoked, True)
+            best = other if other[1] or not best[1] else best
         if not best[0].relaxed.any():
             return best
         whole = self._with_writers(start.at, False, CHEAP)
         plain = self._reduce(whole, ops.invoked, False) if len(whole) <= CHEAP and self._proves(whole) else best
-        return plain if plain[1] and len(plain[0]) <= max(8, 2 * len(best[0])) else best
+        return plain if plain[1] and len(plain[0]) <= max(READABLE, 2 * len(best[0])) else best
+
+    def _relax(self, kept):
+        """Take as writes all compare-and-sets that may be, for then much that they may have seen can be left out."""
+        for number in np.flatnonzero((self._ops.kind[kept.at] == CAS) & ~kept.relaxed):
+            relaxed = kept.relaxed.copy()
+            relaxed[number] = True
+            if self._left() > 0 and self._proves(Kept(kept.at, relaxed)):
+                kept = Kept(kept.at, relaxed)
+        return kept
 
     def _better(self, best, start, by, relaxing, given):
         if self._left() < 2 / 3 * given:
