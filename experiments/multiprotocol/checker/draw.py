@@ -7,6 +7,7 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 
 PICTURES = (".svg", ".png", ".pdf")
 WIDTH = 56  # characters of a timeline
+CAPTION, UNKNOWN = "time, in order of beginnings and ends (not to scale)", "; dashed: outcome unknown"
 MANY = 25  # operations of a picture; of more the rows are narrow
 LINES = 40  # operations that are shown as text
 LONGEST = 28  # characters of a value that are shown
@@ -131,7 +132,7 @@ def _svg(history, verdict):
         parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" fill-opacity="0.25" stroke="{colour}"{dashes}/>')
         parts.append(f'<text x="{x + 3}" y="{y + 12}">{escape(label(history, place))}</text>')
     height = 60 + 34 * len(ys)
-    parts.append(f'<text x="{left}" y="{height - 14}" fill="#555">time, in order of beginnings and ends (not to scale)</text>')
+    parts.append(f'<text x="{left}" y="{height - 14}" fill="#555">{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 20}" height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11">'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
 
@@ -145,10 +146,13 @@ def _matplotlib(history, verdict):
     clients, bars = rows(history, verdict.witness.places)
     row, font = (0.45, 8) if len(bars) <= MANY else (0.16, 5)
     figure, axis = plt.subplots(figsize=(6, 0.8 + row * len(bars)), layout="constrained")
-    for number, (place, _, begin, end, _) in enumerate(bars):
-        axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, color=COLOURS[_kind(history, place)], alpha=0.5)
+    for number, (place, _, begin, end, open_ended) in enumerate(bars):
+        colour = COLOURS[_kind(history, place)]
+        edge = dict(edgecolor=colour, linestyle="--" if open_ended else "-", linewidth=1)
+        axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, facecolor=(colour, 0.25), **edge)
         axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=font)
     axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars], fontsize=font + 1)
-    axis.set(xticks=[], xlabel="time, in order of beginnings and ends (not to scale)")
+    axis.set_xticks([])
+    axis.set_xlabel(CAPTION + UNKNOWN * any(bar[-1] for bar in bars), fontsize=8)
     axis.set_title(f"key {history.values[verdict.key]}: not linearizable", fontsize=9)
     return figure
