@@ -17,7 +17,8 @@ invoked_ns, completed_ns
 A key that was never written, or that was deleted, reads null. Blank lines and other fields are ignored; a field given
 twice is bad input. The text is UTF-8, perhaps compressed with gzip. Operations of one client may overlap.
 
-exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice), 4 the checker failed
+exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice),
+             4 the checker itself failed
 """
 
 import argparse
@@ -157,7 +158,7 @@ def guarded():
     except KeyboardInterrupt:
         print("checker: interrupted", file=sys.stderr)
     except MemoryError:
-        print("checker: the history does not fit into memory; give it fewer operations or keys at a time", file=sys.stderr)
+        print("checker: the history does not fit into memory; give it fewer keys at a time", file=sys.stderr)
     except Exception:
         traceback.print_exc()
     return FAILED

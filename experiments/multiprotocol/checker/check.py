@@ -37,19 +37,20 @@ def check(history, bounds=Bounds(), library=None):
     for found in verdicts:
         if found.word == VIOLATION:
             found.proof = [place for place in proof[found.key].tolist() if place >= 0]
-    _search([found for found in verdicts if found.word is None], lambda key: register.of(history, places_of(key)), bounds, library)
+    undecided = [found for found in verdicts if found.word is None]
+    _search(undecided, lambda key: register.of(history, places_of(key)), bounds, library)
     return verdicts
 
 
-def _search(open_, register_of, bounds, library):
-    """Decide the `Verdict`s `open_` by searches: first each for a moment, then those that are left for an equal share
-    of what is left of the time."""
+def _search(undecided, register_of, bounds, library):
+    """Decide these `Verdict`s by searches: first each for a moment, then those that are left for an equal share of what
+    is left of the time."""
     deadline = time.monotonic() + bounds.seconds
-    for share in (10 * len(open_), 1):
-        open_ = [found for found in open_ if found.word in (None, UNKNOWN)]
-        for number, found in enumerate(open_):
+    for share in (10 * len(undecided), 1):
+        undecided = [found for found in undecided if found.word in (None, UNKNOWN)]
+        for number, found in enumerate(undecided):
             left = max(0.0, deadline - time.monotonic())
-            seconds = max(MOMENT, left / share if share > 1 else left / (len(open_) - number))
+            seconds = max(MOMENT, left / share if share > 1 else left / (len(undecided) - number))
             part = register_of(found.key)
             found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
             found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
@@ -63,5 +64,6 @@ def overall(verdicts):
 
 def explain(history, verdict, seconds=5.0, library=None):
     """Give the verdict of a violated key its witness, found within about so many seconds."""
-    verdict.witness = witness.find(register.of(history, history.of_key(verdict.key)), verdict.proof, verdict.certain, seconds, library)
+    of_key = register.of(history, history.of_key(verdict.key))
+    verdict.witness = witness.find(of_key, verdict.proof, verdict.certain, seconds, library)
     return verdict

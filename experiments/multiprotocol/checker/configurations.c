@@ -58,7 +58,8 @@ int make_room(configurations *c, int64_t count)
 /* The place for one more, to be filled and then kept (`keep`) or not. */
 uint64_t *blank(configurations *c)
 {
-    if (!make_room(c, c->count + 1) || (2 * (uint64_t)c->count >= c->mask && !tabulate(c, 2 * c->count))) return NULL;
+    if (!make_room(c, c->count + 1)) return NULL;
+    if (2 * (uint64_t)c->count >= c->mask && !tabulate(c, 2 * c->count)) return NULL;
     return at(c, c->count);
 }
 
@@ -73,7 +74,8 @@ void discard(configurations *c)
 static int64_t burden(const configurations *c, const uint64_t *one)
 {
     int64_t b = 0;
-    for (int32_t i = 1; i <= c->set_words; i++) b += __builtin_popcountll(one[i]) - __builtin_popcountll(one[i + c->set_words]);
+    for (int32_t i = 1; i <= c->set_words; i++)
+        b += __builtin_popcountll(one[i]) - __builtin_popcountll(one[i + c->set_words]);
     return b;
 }
 

@@ -163,7 +163,8 @@ def from_operations(numbered):
     for line, operation in numbered:
         kind, value, set_to, completed = _meaning(line, operation)
         try:
-            named = dict(key=number(operation["key"]), client=number(operation["client"]), value=number(value), set_to=number(set_to))
+            named = {name: number(operation[name]) for name in ("key", "client")}
+            named.update(value=number(value), set_to=number(set_to))
         except Trouble as error:
             raise BadInput(line, _why_unreadable(error, last=False)) from None
         entry = dict(named, kind=kind, invoked=operation["invoked_ns"], completed=completed, line=line)

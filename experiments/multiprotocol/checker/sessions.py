@@ -143,7 +143,8 @@ def sessions(history):
 
     own = np.flatnonzero(reads.once & (reads.wrote_client >= 0) & (reads.wrote_completed != NEVER))
     mine = (reads.key, reads.client)
-    best = _latest((reads.wrote_key[own], reads.wrote_client[own]), reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked)
+    writer = (reads.wrote_key[own], reads.wrote_client[own])
+    best = _latest(writer, reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked)
     broken = (best >= 0) & (np.append(reads.wrote_invoked[own], 0)[best] > older_than)
     found.broken["read your writes"] = _lines(history, reads.place[broken], reads.wrote_place[own[best[broken]]])
 

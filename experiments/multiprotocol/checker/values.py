@@ -48,7 +48,8 @@ class Object(dict):
 
     def __init__(self, pairs):
         super().__init__(pairs)
-        self.twice = [name for name, count in Counter(name for name, _ in pairs).items() if count > 1] if len(self) < len(pairs) else []
+        counts = Counter(name for name, _ in pairs) if len(self) < len(pairs) else {}
+        self.twice = [name for name, count in counts.items() if count > 1]
 
 
 def _whole(text):
