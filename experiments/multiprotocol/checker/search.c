@@ -191,7 +191,8 @@ static int begin(search *s, int32_t first)
 
 /* Whether the history `h`, all on one register that first holds `initial`, is linearizable: FINE, VIOLATION (then
  * `failed` is the operation at whose completion it is certain, and `hider` one that proves it, or -1), or UNKNOWN when
- * that would take more than so many seconds, or configurations at one time. A first pass keeps at most `beam` configurations, later ones more. */
+ * that would take more than so many seconds, or configurations at one time. A first pass keeps at most `beam`
+ * configurations, later ones more. */
 int32_t history_search(
     const history *h, int32_t initial, double seconds, int64_t most, int64_t beam, int64_t *failed, int64_t *hider)
 {
