@@ -90,6 +90,63 @@ def _answer(rng, operations, failing, honest):
         rng.choice(readers)["result"] = rng.choice(written)
 
 
+def sessions_history(rng):
+    """Return reads, writes and deletes of three clients on one key or two, with arbitrary results."""
+    found, values, spread = [], list(range(1, 30)), rng.choice([5, 20, 60])
+    for _ in range(rng.randint(0, 16)):
+        begin = rng.randint(0, spread)
+        one = {"client": rng.randint(0, 2), "op": rng.choice(["read", "read", "read", "write", "write"]), "key": rng.choice("aab")}
+        one.update(invoked_ns=begin, completed_ns=begin + rng.randint(0, 5) if rng.random() < 0.9 else None)
+        if one["op"] == "write":
+            one["value"] = values.pop() if rng.random() < 0.9 else 1
+            one["op"] = "delete" if rng.random() < 0.03 else "write"
+        found.append(one)
+    written = [None] + [one["value"] for one in found if one["op"] == "write"]
+    for one in found:
+        if one["op"] == "read":
+            one["result"] = rng.choice(written[:4] if rng.random() < 0.7 else written)
+    return found
+
+
+def by_definition(operations):
+    """Return ({guarantee: lines of the reads that break it}, ages of the values that reads returned), pair by pair."""
+    never = float("inf")
+    writes = {(one["key"], None): [(-never, -never, None)] for one in operations}  # (invoked, completed, client)
+    for one in operations:
+        if one["op"] != "read":
+            ends = never if one["completed_ns"] is None else one["completed_ns"]
+            value = one["value"] if one["op"] == "write" else None
+            writes.setdefault((one["key"], value), []).append((one["invoked_ns"], ends, one["client"]))
+    reads = []  # (line, operation, its value's only write)
+    for line, one in enumerate(operations, 1):
+        if one["op"] == "read" and one["completed_ns"] is not None:
+            found = writes.get((one["key"], one["result"]), ())
+            if len(found) == 1:
+                reads.append((line, one, found[0]))
+    broken = {name: set() for name in ("read your writes", "monotonic reads", "monotonic writes", "writes follow reads")}
+    ages = []
+    for line, one, value in reads:
+        begin = one["invoked_ns"]
+        of_key = [found for (key, _), found in writes.items() if key == one["key"]]
+        over = [w[1] for found in of_key for w in found if w[2] is not None and w[0] > value[1] and w[1] < never]
+        ages.append(max(0, begin - min(over, default=never)))
+        for found in of_key:
+            if len(found) == 1 and found[0][2] == one["client"] and found[0][1] < begin and value[1] < found[0][0]:
+                broken["read your writes"].add(line)
+        for _, other, seen in reads:
+            if (other["key"], other["client"]) != (one["key"], one["client"]) or other["completed_ns"] >= begin:
+                continue
+            if value[1] < seen[0]:
+                broken["monotonic reads"].add(line)
+                if value[2] == seen[2]:
+                    broken["monotonic writes"].add(line)
+            for _, third, known in reads:
+                same = third["key"] == one["key"] and known == value and third["result"] == one["result"]
+                if same and third["client"] == seen[2] != one["client"] and third["completed_ns"] < seen[0]:
+                    broken["writes follow reads"].add(line)
+    return {name: sorted(lines) for name, lines in broken.items()}, ages
+
+
 def as_text(operations):
     """Return a history as the bytes of a file."""
     return "".join(json.dumps(op) + "\n" for op in operations).encode()

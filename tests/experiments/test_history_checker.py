@@ -1,10 +1,12 @@
 """The history checker against brute force, known answers, wrong histories, and input that it must refuse."""
 
+import gzip
 import json
 import random
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,12 +15,12 @@ from hypothesis import strategies as st
 
 from experiments.multiprotocol.checker import history as histories
 from experiments.multiprotocol.checker import native
-from experiments.multiprotocol.checker.check import check, explain, operations, overall
+from experiments.multiprotocol.checker.check import check, explain, overall
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 from experiments.multiprotocol.checker.sessions import sessions, staleness
 
 sys.path.insert(0, str(Path(__file__).parent))
-from histories import as_text, brute_force, random_history  # noqa: E402
+from histories import as_text, brute_force, by_definition, random_history, sessions_history  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = [pytest.param(None, id="compiled"), pytest.param(False, id="python")]
@@ -78,7 +80,7 @@ WRONG = [
     ([write(0, 0, 1), cas(0, 1, True, 2, 9), cas(0, 2, True, 2, 9)], 3),  # two winners
     ([write(1, 0, 1), cas(1, 2, False, 2, 3)], 2),
     ([write(1, 0, 1), read(1, 2, 3), delete(4, 5), read(1, 6, 7)], 3),
-    ([write(1, 0, 1), delete(2, 3), write(2, 4, 5), read(None, 6, 7)], 3),
+    ([write(1, 0, 1), delete(2, 3), write(2, 4, 5), read(None, 6, 7)], 2),
     ([cas(2, 1, True, 0, 9), cas(1, 2, True, 0, 9)], 2),  # a ring
     ([write(1, 0, 1, key=1), read(1, 2, 3, key="1")], 1),  # keys have types, too
 ]  # fmt: skip
@@ -116,17 +118,82 @@ def test_against_brute_force():
     assert 1000 < wrong < 9000
 
 
-def test_every_witness_is_wrong_by_itself_and_irreducible():
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_every_witness_is_wrong_by_itself_and_irreducible(library):
+    """No read of it, and no compare-and-set that failed, can be left out; a write goes only with what saw it."""
     rng = random.Random(8)
     seen = 0
-    while seen < 150:
-        found = random_history(rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.3, size=9)
+    while seen < 250:
+        found = random_history(rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.5, size=9)
         history = histories.parse(as_text(found))
-        for verdict in check(history):
+        for verdict in check(history, library=library):
             if verdict.word == VIOLATION:
-                places = explain(history, verdict).witness.places
-                assert places and not brute_force([found[place] for place in places]), found
+                witness = explain(history, verdict, library=library).witness
+                shown = [found[place] for place in witness.places]
+                assert shown and witness.irreducible and not brute_force(shown), found
+                for one in shown:
+                    if one["op"] == "read" or (one["op"] == "cas" and one.get("result") is False):
+                        assert brute_force([o for o in shown if o is not one]), (found, one)
                 seen += 1
+
+
+def crowded(rng, count, clients, values):
+    """Return a right history of one key: few values, compare-and-sets that fail, outcomes that are unknown."""
+    found = simulated(rng, count, clients, 1, failing=True, deletes=True)
+    state, names = None, [rng.randrange(values) for _ in range(count + 1)]
+    for one in found:  # in the order in which they happened
+        if one["op"] == "read":
+            one["result"] = state
+            continue
+        new = names[one.get("value", one.get("new", 0)) or 0]
+        lost = rng.random() < 0.05 and one.update(completed_ns=None) is None and rng.random() < 0.5
+        if one["op"] == "cas":
+            one.update(new=new, expected=rng.choice([state, rng.randrange(values)]))
+            one["result"] = one["expected"] == state
+            if not one["result"] or lost:
+                continue
+        elif lost:
+            continue
+        elif one["op"] == "write":
+            one["value"] = new
+        state = None if one["op"] == "delete" else new
+        one["value" if one["op"] == "write" else "new"] = new
+    return found
+
+
+def test_crowded_histories_of_repeated_values_against_brute_force():
+    rng, words = random.Random(5), []
+    for number in range(400):
+        found = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
+        if number % 2:
+            rng.choice(found + [read(0, 5, 9)])["result"] = rng.choice([0, None, False])
+            found = [o for o in found if o["op"] != "cas" or o["completed_ns"] is None or isinstance(o["result"], bool)]
+        wanted = LINEARIZABLE if brute_force(found) else VIOLATION
+        assert wanted == LINEARIZABLE or number % 2
+        assert word(found) == word(found, False) == wanted, as_text(found).decode()
+        words.append(wanted)
+    assert 20 < words.count(VIOLATION) < 380
+
+
+def test_large_crowded_histories_are_decided_and_their_witnesses_wrong():
+    rng = random.Random(6)
+    for clients in (5, 16):
+        found = crowded(rng, 800, clients, 20)
+        assert word(found) == LINEARIZABLE
+        late = [o for o in found if o["op"] == "read"][-1]
+        late["result"] = "never written"
+        history = histories.parse(as_text(found))
+        [verdict] = check(history)
+        assert verdict.word == VIOLATION and [found[p] for p in explain(history, verdict).witness.places] == [late]
+
+
+def test_what_a_compare_and_set_expected_is_left_out_where_it_does_not_matter():
+    chain = [cas(n or None, n + 1, True, 10 * n, 10 * n + 1) for n in range(500)] + [cas(499, "other", True, 9000, 9001)]
+    history = histories.parse(as_text(chain))
+    [verdict] = check(history)
+    found = explain(history, verdict).witness
+    assert len(found.places) <= 3 and found.irreducible and found.relaxed
+    assert found.places[-1] == 500
 
 
 @st.composite
@@ -227,6 +294,10 @@ def test_unknown_is_an_answer():
         ('{"client":1,"op":"cas","key":"k","expected":1,"new":2,"invoked_ns":3,"completed_ns":4}', "needs \"result\" true or false"),
         ('{"client":1,"op":"read","key":"k","value":1,"result":2,"invoked_ns":3,"completed_ns":4}', "they differ"),
         ('{"client":1,"op":"read","key":null,"result":2,"invoked_ns":3,"completed_ns":4}', '"key" must be'),
+        ('{"client":1,"client":1,"op":"read","key":"k","result":2,"invoked_ns":3,"completed_ns":4}', '"client" is given twice'),
+        ('{"client":1,"op":"read","key":1.0,"result":2,"invoked_ns":3,"completed_ns":4}', '"key" must be'),
+        ('{"client":1,"op":"read","key":"k","result":1e99999999999999999999,"invoked_ns":3,"completed_ns":4}', "too long"),
+        ('{"client":1,"op":"read","key":"k","result":' + "[" * 5000 + "]" * 5000 + ',"invoked_ns":3,"completed_ns":4}', "too deeply"),
         ('{"client":1,"op":"read","key":"k","result":NaN,"invoked_ns":3,"completed_ns":4}', "not JSON"),
     ],
 )  # fmt: skip
@@ -249,6 +320,20 @@ def test_both_parsers_read_the_same():
     for name in ("key", "client", "value", "set_to"):
         values = [[json.loads(h.values[n]) for n in getattr(h, name)] for h in (one, other)]
         assert values[0] == values[1]
+
+
+SAME = [("1", "1.0"), ("0", "-0"), ("0", "-0.0"), ("1e400", "1E+400"), ('"é"', '"\\u00e9"'), ("[1,{}]", "[1.0, {}]"), ("9" * 5000, "9" * 5000)]
+OTHER = [("1", "true"), ("1", '"1"'), ("0", "false"), ('""', "null"), ('"\\ud800"', '"\\ud801"'), ("9" * 5000, "9" * 4999 + "8"), ("[]", "{}")]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_values_are_compared_as_json(library):
+    for pairs, wanted in ((SAME, LINEARIZABLE), (OTHER, VIOLATION)):
+        for written, got in pairs:
+            text = '{"client":1,"op":"write","key":-5,"value":%s,"invoked_ns":-9,"completed_ns":-8}\n' % written
+            text += '{"client":null,"op":"read","key":-5,"result":%s,"invoked_ns":-7,"completed_ns":-6}' % got
+            for encoded in (text.encode(), b"\xef\xbb\xbf\r\n" + text.replace("\n", "\r\n").encode()):
+                assert overall(check(histories.parse(encoded, library=library), library=library)) == wanted, (written, got)
 
 
 # ---- the command ----
@@ -276,7 +361,53 @@ def test_the_command_says_it_by_its_status_as_text_and_as_a_picture(tmp_path):
     assert told["staleness"] == {"stale": 1, "of": 1, "most_ns": 1}
 
 
+def test_the_command_meets_odd_files_and_readers(tmp_path):
+    good = as_text([write("ü", 0, 1), read("ü", 2, 3)])
+    assert run(tmp_path, gzip.compress(good)).returncode == 0
+    cut = run(tmp_path, gzip.compress(good)[:-9])
+    assert cut.returncode == 2 and "damaged" in cut.stderr
+    cut = run(tmp_path, good[:-9])
+    assert cut.returncode == 2 and "line 2" in cut.stderr and "cut off" in cut.stderr
+    assert run(tmp_path, good.decode().encode("utf-16")).returncode == 2
+    assert run(tmp_path, good, "--picture", "x.gif").returncode == 2
+    undrawn = run(tmp_path, as_text([read(1, 0, 1)]), "--picture", str(tmp_path / "no" / "x.svg"))
+    assert undrawn.returncode == 1 and "--picture" in undrawn.stderr
+    command = f"{sys.executable} -m experiments.multiprotocol.checker {tmp_path}/history.jsonl"
+    for closed in (f"{command} | true; exit ${{PIPESTATUS[0]}}", f"{command} >&-", f"PYTHONIOENCODING=ascii {command}"):
+        done = subprocess.run(["bash", "-c", closed], capture_output=True, text=True, cwd=ROOT, timeout=60)
+        assert done.returncode == 1 and not done.stderr
+
+
+def test_without_a_compiler_it_says_so_and_what_to_do(tmp_path):
+    package = tmp_path / "experiments" / "multiprotocol" / "checker"
+    package.mkdir(parents=True)
+    for file in (ROOT / "experiments" / "multiprotocol" / "checker").glob("*.py"):
+        (package / file.name).write_bytes(file.read_bytes())
+    for name in native.SOURCES:
+        (package / name).write_bytes((native.FOLDER / name).read_bytes())
+    (tmp_path / "history.jsonl").write_bytes(as_text([write(1, 0, 1), read(2, 2, 3)]))
+    done = subprocess.run(
+        [sys.executable, "-m", "experiments.multiprotocol.checker", "history.jsonl"], capture_output=True, text=True,
+        cwd=tmp_path, timeout=60, env={"PATH": "/nonexistent", "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 1 and "read 2" in done.stdout
+    assert done.stderr.count("\n") == 1 and "no C compiler" in done.stderr and "apt-get install gcc" in done.stderr
+
+
 # ---- sessions ----
+
+
+def test_session_guarantees_and_staleness_are_what_their_definitions_say():
+    rng, told = random.Random(9), Counter()
+    for _ in range(1500):
+        found = sessions_history(rng)
+        history = histories.parse(as_text(found))
+        broken_, ages = by_definition(found)
+        judged = sessions(history)
+        assert {name: sorted(line for line, _ in lines) for name, lines in judged.broken.items()} == broken_, found
+        assert staleness(history).age_ns.tolist() == ages, found
+        told.update({name: len(lines) for name, lines in broken_.items()})
+    assert min(told.values()) > 20
 
 
 def broken(*operations_):
@@ -297,11 +428,6 @@ def test_session_guarantees():
 def test_staleness_counts_from_the_overwrite():
     found = staleness(histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)])))
     assert found.age_ns.tolist() == [7, 0] and found.within(7) and not found.within(6)
-
-
-def test_operations_keep_their_places():
-    history = histories.parse(as_text([write(1, 0, 1), read(1, 2, 3)]))
-    assert [o.place for o in operations(history, history.of_key(history.key[0]))] == [0, 1]
 
 
 def test_it_is_compiled_once():

@@ -14,37 +14,47 @@ invoked_ns, completed_ns
               its invocation, or never. One operation precedes another when it completed before that was invoked;
               at a tie they overlap.
 
-A key that was never written, or that was deleted, reads null. Blank lines and other fields are ignored.
+A key that was never written, or that was deleted, reads null. Blank lines and other fields are ignored; a field given
+twice is bad input. The text is UTF-8, perhaps compressed with gzip. Operations of one client may overlap.
 
-exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice)
+exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice),
+             4 the checker itself failed
 """
 
 import argparse
 import json
+import os
 import sys
 import time
+import traceback
+from pathlib import Path
 
-from experiments.multiprotocol.checker import draw, sessions
+from experiments.multiprotocol.checker import draw, native, sessions
 from experiments.multiprotocol.checker.check import check, explain, overall
 from experiments.multiprotocol.checker.history import BadInput, read
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 STATUS = {LINEARIZABLE: 0, VIOLATION: 1, UNKNOWN: 3}
-BAD_INPUT = 2
+BAD_INPUT, FAILED = 2, 4
+MOST = 1e9  # of seconds, and of configurations
 SHOWN = 3  # violated keys that get a witness, unless --all
 
 
 def main(arguments=None):
     asked = parser().parse_args(arguments)
+    if asked.picture and Path(asked.picture).suffix not in draw.PICTURES:
+        return refuse(f"--picture {asked.picture}: a picture's name ends in {', '.join(draw.PICTURES)}")
     try:
         began = time.perf_counter()
+        if not native.library():
+            print(f"checker: {native.why_not()}", file=sys.stderr)
         history = read("/dev/stdin" if asked.history == "-" else asked.history)
         parsed = time.perf_counter()
     except BadInput as error:
         return refuse(f"{asked.history}, {error}")
     except OSError as error:
         return refuse(f"{asked.history}: {error.strerror}")
-    verdicts = check(history, Bounds(asked.seconds, asked.configurations))
+    verdicts = check(history, Bounds(asked.seconds, max(1, int(asked.configurations))))
     checked = time.perf_counter()
     violated = [found for found in verdicts if found.word == VIOLATION]
     shown = violated if asked.all else violated[:SHOWN]
@@ -53,13 +63,31 @@ def main(arguments=None):
     further = sessions.report(history, asked.sessions, asked.staleness)
     times = {"parse_s": round(parsed - began, 3), "check_s": round(checked - parsed, 3)}
     show = as_json if asked.json else as_text
-    print(show(history, verdicts, shown, further, times))
-    if asked.picture and violated:
-        try:
-            draw.picture(history, violated[0], asked.picture)
-        except (OSError, ValueError) as error:
-            return refuse(f"--picture {asked.picture}: {getattr(error, 'strerror', None) or error}")
+    say(show(history, verdicts, shown, further, times))
+    if asked.picture:
+        draw_picture(history, violated, asked.picture)
     return STATUS[overall(verdicts)]
+
+
+def say(text):
+    """Print, whatever the terminal's encoding; a reader who has seen enough does not change the verdict."""
+    if sys.stdout is None:  # closed by the caller: the status says it
+        return
+    sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def draw_picture(history, violated, path):
+    if not violated:
+        print(f"checker: nothing to draw, {path} is not written: no key is known to be wrong", file=sys.stderr)
+        return
+    try:
+        draw.picture(history, violated[0], path)
+    except OSError as error:
+        print(f"checker: --picture {path}: {error.strerror or error}", file=sys.stderr)
 
 
 def refuse(what):
@@ -79,15 +107,15 @@ def parser():
     made.add_argument("--sessions", action="store_true", help="also tell each client's session guarantees")
     made.add_argument("--staleness", action="store_true", help="also tell how old the values were that reads returned")
     made.add_argument("--seconds", type=positive, default=20.0, help="bound of the search, for keys that need one (20)")
-    made.add_argument("--configurations", type=int, default=200_000, help="bound of its memory (200000)")
+    made.add_argument("--configurations", type=positive, default=2_000_000, help="bound of its memory (2000000)")
     made.add_argument("--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)")
     return made
 
 
 def positive(text):
     value = float(text)
-    if not value > 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    if not 0 < value <= MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {MOST:.0e}")
     return value
 
 
@@ -114,6 +142,7 @@ def as_json(history, verdicts, shown, further, times):
                 {
                     "key": history.values[found.key], "lines": [int(history.line[p]) for p in found.witness.places],
                     "irreducible": found.witness.irreducible,
+                    "taken_as_writes": [int(history.line[p]) for p in found.witness.relaxed],
                 }
                 for found in shown
             ],
@@ -122,5 +151,18 @@ def as_json(history, verdicts, shown, further, times):
     )  # fmt: skip
 
 
+def guarded():
+    """Run `main`; a failure of the checker itself must not look like a verdict (Python's own status for it is 1)."""
+    try:
+        return main()
+    except KeyboardInterrupt:
+        print("checker: interrupted", file=sys.stderr)
+    except MemoryError:
+        print("checker: the history does not fit into memory; give it fewer keys at a time", file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+    return FAILED
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded())

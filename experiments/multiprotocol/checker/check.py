@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from experiments.multiprotocol.checker import native, witness
+from experiments.multiprotocol.checker import native, register, witness
 from experiments.multiprotocol.checker.history import NOTHING
-from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds, Operation, search
+from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, None)
+MOMENT = 0.05  # s, the least time that a search gets
 
 
 @dataclass
@@ -18,7 +19,8 @@ class Verdict:
 
     key: int
     word: str
-    proof: list = field(default_factory=list)
+    proof: list = field(default_factory=list)  # places of operations that matter
+    certain: bool = False  # at the completion of the first of those
     witness: object = None
 
 
@@ -30,18 +32,28 @@ def check(history, bounds=Bounds(), library=None):
         keys = np.flatnonzero(np.diff(start))
     else:
         keys = np.unique(history.key[history.kind != NOTHING])
-    deadline, verdicts = time.monotonic() + bounds.seconds, []
-    for key in keys.tolist():
-        word = NATIVE_VERDICTS[word_of[key]] if library else None
-        found = Verdict(key, word)
-        if word is None:
-            left = Bounds(max(0.1, deadline - time.monotonic()), bounds.configurations)
-            places = order[start[key] : start[key + 1]] if library else history.of_key(key)
-            found.word, _ = search(operations(history, places), 0, left)
-        elif word == VIOLATION:
-            found.proof = [place for place in proof[key].tolist() if place >= 0]
-        verdicts.append(found)
+    places_of = (lambda key: order[start[key] : start[key + 1]]) if library else history.of_key
+    verdicts = [Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else None) for key in keys.tolist()]
+    for found in verdicts:
+        if found.word == VIOLATION:
+            found.proof = [place for place in proof[found.key].tolist() if place >= 0]
+    undecided = [found for found in verdicts if found.word is None]
+    _search(undecided, lambda key: register.of(history, places_of(key)), bounds, library)
     return verdicts
+
+
+def _search(undecided, register_of, bounds, library):
+    """Decide these `Verdict`s by searches: first each for a moment, then those that are left for an equal share of what
+    is left of the time."""
+    deadline = time.monotonic() + bounds.seconds
+    for share in (10 * len(undecided), 1):
+        undecided = [found for found in undecided if found.word in (None, UNKNOWN)]
+        for number, found in enumerate(undecided):
+            left = max(0.0, deadline - time.monotonic())
+            seconds = max(MOMENT, left / share if share > 1 else left / (len(undecided) - number))
+            part = register_of(found.key)
+            found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
+            found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
 
 
 def overall(verdicts):
@@ -50,13 +62,8 @@ def overall(verdicts):
     return next((word for word in (VIOLATION, UNKNOWN) if word in words), LINEARIZABLE)
 
 
-def explain(history, verdict, seconds=5.0):
+def explain(history, verdict, seconds=5.0, library=None):
     """Give the verdict of a violated key its witness, found within about so many seconds."""
-    verdict.witness = witness.find(operations(history, history.of_key(verdict.key)), verdict.proof, seconds)
+    of_key = register.of(history, history.of_key(verdict.key))
+    verdict.witness = witness.find(of_key, verdict.proof, verdict.certain, seconds, library)
     return verdict
-
-
-def operations(history, places):
-    """Return the `Operation`s at these places of a history."""
-    columns = [getattr(history, name)[places].tolist() for name in ("kind", "value", "set_to", "invoked", "completed")]
-    return [Operation(*entry) for entry in zip(*columns, np.asarray(places).tolist())]

@@ -5,7 +5,11 @@ from xml.sax.saxutils import escape
 
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, READ
 
+PICTURES = (".svg", ".png", ".pdf")
 WIDTH = 56  # characters of a timeline
+CAPTION, UNKNOWN = "time, in order of beginnings and ends (not to scale)", "; dashed: outcome unknown"
+MANY = 25  # operations of a picture; of more the rows are narrow
+LINES = 40  # operations that are shown as text
 LONGEST = 28  # characters of a value that are shown
 COLOURS = {"write": "#0173b2", "read": "#de8f05", "cas": "#029e73"}  # tell apart by shape of text, too: each is named
 
@@ -16,7 +20,7 @@ def label(history, place):
     if kind == READ:
         return f"read {value}"
     if kind in (CAS, FAILED_CAS):
-        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + " fails" * (kind == FAILED_CAS)
+        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + (" fails" if kind == FAILED_CAS else "")
     return "delete" if history.value[place] == 0 else f"write {value}"
 
 
@@ -32,22 +36,26 @@ def text(history, verdict):
     kind = "none of them can be left out" if found.irreducible else "perhaps not all of them are needed"
     count = len(found.places)
     lines = [f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} that no order explains; {kind}"]
-    names = [label(history, place) for place in found.places]
+    names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
     wide = max(map(len, names))
     clients = [f"client {history.values[history.client[place]]}" for place in found.places]
-    for place, name, client, bar in zip(found.places, names, clients, _bars(history, found.places)):
+    for place, name, client, bar in list(zip(found.places, names, clients, _bars(history, found.places)))[:LINES]:
         end = "never" if history.completed[place] == NEVER else history.completed[place]
         when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
-    return [*lines, f"  {_reason(history, found.places)}"]
+    if count > LINES:
+        lines.append(f"  and {count - LINES} more; --json names the lines of all")
+    if found.relaxed:
+        lines.append("  what a cas with * expected does not matter here: wrong even if they are taken as writes")
+    return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
 
 
-def _reason(history, places):
+def _reason(history, places, relaxed):
     written = {history.values[history.value[p]] for p in places if history.kind[p] not in (READ, FAILED_CAS, CAS)}
     written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS} | {"null"}
     for place in places:
         value = history.values[history.value[place]]
-        if history.kind[place] in (READ, CAS) and value not in written:
+        if history.kind[place] in (READ, CAS) and value not in written and place not in relaxed:
             return f"no operation wrote {_short(value)} before it was seen"
     return "no order of these respects both their times and what a register returns"
 
@@ -60,12 +68,12 @@ def _scale(history, places):
 
 def _bars(history, places):
     order = _scale(history, places)
-    step = max(1, (WIDTH - 2) // max(1, len(order) - 1)) if len(order) > 1 else WIDTH - 2
-    total = step * (len(order) - 1) + 1
+    step = (WIDTH - 2) / max(1, len(order) - 1)
+    total = round(step * (len(order) - 1)) if len(order) > 1 else WIDTH - 2
     for place in places:
-        begin = order[int(history.invoked[place])] * step
+        begin = round(order[int(history.invoked[place])] * step)
         open_ended = history.completed[place] == NEVER
-        end = total if open_ended else order[int(history.completed[place])] * step
+        end = total if open_ended else round(order[int(history.completed[place])] * step)
         inside = "-" * (end - begin - 1)
         bar = "[" if end == begin else f"[{inside}{'>' if open_ended else ']'}"
         yield (" " * begin + bar).ljust(total + 1)
@@ -76,10 +84,8 @@ def picture(history, verdict, path):
     path = Path(path)
     if path.suffix == ".svg":
         path.write_text(_svg(history, verdict))
-    elif path.suffix in (".png", ".pdf"):
-        _matplotlib(history, verdict).savefig(path, dpi=200)
     else:
-        raise ValueError("a picture's name ends in .svg, .png or .pdf")
+        _matplotlib(history, verdict).savefig(path, dpi=200)
 
 
 def rows(history, places):
@@ -126,7 +132,7 @@ def _svg(history, verdict):
         parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" fill-opacity="0.25" stroke="{colour}"{dashes}/>')
         parts.append(f'<text x="{x + 3}" y="{y + 12}">{escape(label(history, place))}</text>')
     height = 60 + 34 * len(ys)
-    parts.append(f'<text x="{left}" y="{height - 14}" fill="#555">time, in order of beginnings and ends (not to scale)</text>')
+    parts.append(f'<text x="{left}" y="{height - 14}" fill="#555">{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 20}" height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11">'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
 
@@ -138,11 +144,15 @@ def _matplotlib(history, verdict):
     import matplotlib.pyplot as plt
 
     clients, bars = rows(history, verdict.witness.places)
-    figure, axis = plt.subplots(figsize=(6, 0.8 + 0.45 * len(bars)), layout="constrained")
-    for number, (place, _, begin, end, _) in enumerate(bars):
-        axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, color=COLOURS[_kind(history, place)], alpha=0.5)
-        axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=8)
-    axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars])
-    axis.set(xticks=[], xlabel="time, in order of beginnings and ends (not to scale)")
+    row, font = (0.45, 8) if len(bars) <= MANY else (0.16, 5)
+    figure, axis = plt.subplots(figsize=(6, 0.8 + row * len(bars)), layout="constrained")
+    for number, (place, _, begin, end, open_ended) in enumerate(bars):
+        colour = COLOURS[_kind(history, place)]
+        edge = dict(edgecolor=colour, linestyle="--" if open_ended else "-", linewidth=1)
+        axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, facecolor=(colour, 0.25), **edge)
+        axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=font)
+    axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars], fontsize=font + 1)
+    axis.set_xticks([])
+    axis.set_xlabel(CAPTION + UNKNOWN * any(bar[-1] for bar in bars), fontsize=8)
     axis.set_title(f"key {history.values[verdict.key]}: not linearizable", fontsize=9)
     return figure

@@ -5,17 +5,22 @@ Two JSON values are the same value when they are equal as JSON: 1 and 1.0 are on
 values, and the order of an object's members says nothing.
 """
 
+import codecs
 import ctypes
+import gzip
 import json
+import math
+import zlib
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
 
 from experiments.multiprotocol.checker import native
+from experiments.multiprotocol.checker.values import Tokens, Trouble, Values, canonical, loads
 
 READ, WRITE, CAS, FAILED_CAS, NOTHING = 0, 1, 2, 3, 255
 NEVER = np.iinfo(np.int64).max
+GZIP = b"\x1f\x8b"
 COLUMNS = {
     "kind": np.uint8, "key": np.int32, "client": np.int32, "value": np.int32, "set_to": np.int32,
     "invoked": np.int64, "completed": np.int64, "line": np.int32,
@@ -55,45 +60,23 @@ class History:
         return np.flatnonzero((self.key == key) & (self.kind != NOTHING))
 
 
-class Values:
-    """The distinct values of a history by number, as JSON text."""
-
-    def __init__(self, texts):
-        self._texts = texts
-
-    def __len__(self):
-        return len(self._texts)
-
-    def __getitem__(self, number):
-        return self._texts[number]
-
-
-class _Tokens(Values):
-    """Values that still lie in the text that was read."""
-
-    def __init__(self, text, offset, length):
-        self._text, self._offset, self._length = text, offset, length
-
-    def __len__(self):
-        return len(self._offset)
-
-    def __getitem__(self, number):
-        if number == 0:
-            return "null"
-        begin = int(self._offset[number])
-        return self._text[begin : begin + int(self._length[number])].decode()
-
-
 def read(path):
     """Return the `History` in a file. Raises `BadInput` for the first line that is no operation, `OSError` when the
     file cannot be read."""
     with open(path, "rb") as file:
-        return parse(file.read())
+        text = file.read()
+    if text.startswith(GZIP):
+        try:
+            text = gzip.decompress(text)
+        except (OSError, EOFError, zlib.error) as error:
+            raise BadInput(1, f"compressed with gzip, and damaged: {error}") from None
+    return parse(text)
 
 
 def parse(text, library=None):
     """Return the `History` in `text` (bytes, JSON lines). `library` None: the compiled parser where there is one."""
     library = native.library() if library is None else library
+    text = text.removeprefix(codecs.BOM_UTF8)
     if library and (text.isascii() or _is_utf8(text)):
         found = _parse_natively(library, text)
         if found is not None:
@@ -121,8 +104,13 @@ def _parse_natively(library, text):
     if refused:
         return None  # Python decides what is wrong, if anything is
     columns = {name: column[: described.count] for name, column in columns.items()}
-    values = _Tokens(text, offset[: distinct.value], length[: distinct.value])
-    return History(**columns, values=values) if plain.value else _merged(columns, values)
+    values = Tokens(text, offset[: distinct.value], length[: distinct.value])
+    if plain.value:
+        return History(**columns, values=values)
+    try:
+        return _merged(columns, values)
+    except Trouble:
+        return None
 
 
 def _merged(columns, values):
@@ -130,47 +118,34 @@ def _merged(columns, values):
     numbers, texts, place = {}, [], np.zeros(len(values), np.int32)
     for number in range(len(values)):
         text = values[number]
-        canonical = _canonical(_loads(text))
-        if canonical not in numbers:
-            numbers[canonical] = len(texts)
+        same = canonical(loads(text))
+        if same not in numbers:
+            numbers[same] = len(texts)
             texts.append(text)
-        place[number] = numbers[canonical]
+        place[number] = numbers[same]
     for name in ("key", "client", "value", "set_to"):
         columns[name] = place[columns[name]]
     return History(**columns, values=Values(texts))
 
 
-def _loads(text):
-    return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
-
-
-def _no_constant(name):
-    raise ValueError(f"{name} is no JSON")
-
-
-def _canonical(value):
-    """Return something hashable that is equal for equal JSON values, and for those alone."""
-    if isinstance(value, bool) or value is None:
-        return (type(value).__name__, value)
-    if isinstance(value, (int, Decimal, float)):
-        return ("number", Decimal(repr(value) if isinstance(value, float) else value))
-    if isinstance(value, str):
-        return ("string", value)
-    if isinstance(value, list):
-        return ("array", tuple(map(_canonical, value)))
-    return ("object", frozenset((name, _canonical(item)) for name, item in value.items()))
-
-
 def _lines(text):
     """Yield (line number, object) of each line that is not blank. Raises `BadInput`."""
-    for number, line in enumerate(text.split(b"\n"), 1):
+    lines = text.split(b"\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            yield number, _loads(line.decode())
-        except (ValueError, RecursionError) as error:
-            what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else f"not JSON: {error}"
-            raise BadInput(number, what) from None
+            yield number, loads(line.decode())
+        except Trouble as error:
+            raise BadInput(number, _why_unreadable(error, last=number == len(lines))) from None
+
+
+def _why_unreadable(error, last):
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if not isinstance(error, ValueError):
+        return "a number that is too long, or values nested too deeply"
+    return f"not JSON: {error}" + "; the file's last line, perhaps cut off" * last
 
 
 def from_operations(numbered):
@@ -179,25 +154,27 @@ def from_operations(numbered):
     columns = {name: [] for name in COLUMNS}
 
     def number(value):
-        canonical = _canonical(value)
-        if canonical not in numbers:
-            numbers[canonical] = len(texts)
+        same = canonical(value)
+        if same not in numbers:
+            numbers[same] = len(texts)
             texts.append(json.dumps(value, default=_json_number, ensure_ascii=False))
-        return numbers[canonical]
+        return numbers[same]
 
     for line, operation in numbered:
         kind, value, set_to, completed = _meaning(line, operation)
-        entry = dict(
-            kind=kind, key=number(operation["key"]), client=number(operation["client"]), value=number(value),
-            set_to=number(set_to), invoked=operation["invoked_ns"], completed=completed, line=line,
-        )  # fmt: skip
+        try:
+            named = {name: number(operation[name]) for name in ("key", "client")}
+            named.update(value=number(value), set_to=number(set_to))
+        except Trouble as error:
+            raise BadInput(line, _why_unreadable(error, last=False)) from None
+        entry = dict(named, kind=kind, invoked=operation["invoked_ns"], completed=completed, line=line)
         for name, column in columns.items():
             column.append(entry[name])
     return History(**{n: np.array(c, COLUMNS[n]) for n, c in columns.items()}, values=Values(texts))
 
 
 def _json_number(number):
-    return float(number)
+    return float(number) if math.isfinite(float(number)) else str(number)
 
 
 def _meaning(line, operation):
@@ -230,7 +207,7 @@ def _answer(line, operation):
         raise BadInput(line, 'a completed read needs "result", the value that it returned')
     if operation.get("value") is None or "result" not in operation:
         return operation["result"] if "result" in operation else operation["value"]
-    if _canonical(operation["value"]) != _canonical(operation["result"]):
+    if canonical(operation["value"]) != canonical(operation["result"]):
         raise BadInput(line, 'a read has both "value" and "result", and they differ; give what it returned as "result"')
     return operation["result"]
 
@@ -238,6 +215,8 @@ def _answer(line, operation):
 def _check_form(line, operation):
     if not isinstance(operation, dict):
         raise BadInput(line, f"an operation is a JSON object, not {type(operation).__name__}")
+    for name in getattr(operation, "twice", ()):
+        raise BadInput(line, f"{json.dumps(name)} is given twice")
     for name in ("client", "op", "key", "invoked_ns", "completed_ns"):
         if name not in operation:
             raise BadInput(line, f'"{name}" is missing')

@@ -1,4 +1,4 @@
-"""The compiled half of the checker: parse.c and unique.c as a library, built once for its sources' text.
+"""The compiled half of the checker: the C files as a library, built once for its sources' text.
 
 `python -m experiments.multiprotocol.checker.native` builds it, which set-up does; else the first check does (a second).
 Without a C compiler everything is done in Python, more slowly.
@@ -16,7 +16,10 @@ from pathlib import Path
 import numpy as np
 
 FOLDER = Path(__file__).parent
-SOURCES = ("history.h", "parse.c", "unique.c")
+SOURCES = (
+    "history.h", "parse.c", "keys.c", "unique.h", "unique.c", "nulls.c", "search.h", "search.c", "prepare.c", "refute.c",
+    "configurations.c",
+)  # fmt: skip
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
 
@@ -37,22 +40,37 @@ def pointer(array):
 def described(columns):
     """Return the `Described` of {name: numpy array}; the arrays have to live as long."""
     first = next(iter(columns.values()))
-    return Described(len(first), *(column.ctypes.data for column in columns.values()))
+    return Described(len(first), **{name: column.ctypes.data for name, column in columns.items()})
 
 
 @cache
 def library():
     """Return the library, or False when there is none and no compiler to build it with."""
     try:
-        path = build()
-        loaded = ctypes.CDLL(str(path))
+        loaded = ctypes.CDLL(str(build()))
     except OSError:
         return False
     loaded.history_parse.restype = ctypes.c_int64
     loaded.history_parse.argtypes = [ctypes.c_char_p, ctypes.c_int64, *[ctypes.c_void_p] * 5]
     loaded.history_check.restype = ctypes.c_int32
     loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
+    loaded.history_search.restype = ctypes.c_int32
+    loaded.history_search.argtypes = [
+        ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 2
+    ]  # fmt: skip
     return loaded
+
+
+def why_not():
+    """Return the one line that says that there is no library, and what to do."""
+    try:
+        build()
+        reason = "the compiled half cannot be loaded"
+    except FileNotFoundError:
+        reason = "no C compiler (cc)"
+    except OSError as error:
+        reason = str(error).splitlines()[0][:150]
+    return f"{reason}: checking in Python, many times slower. Install one (apt-get install gcc) and run again"
 
 
 def build():
@@ -91,7 +109,7 @@ def _compile(path):
 
 
 def check(loaded, history):
-    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in unique.c."""
+    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in keys.c."""
     names, count = len(history.values), len(history)
     columns = {
         name: np.ascontiguousarray(getattr(history, name))
@@ -105,6 +123,15 @@ def check(loaded, history):
     if done:
         raise MemoryError("the history does not fit into memory")
     return verdict, proof, start, order
+
+
+def search(loaded, columns, initial, seconds, most, beam):
+    """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter): see history_search in search.c."""
+    failed, hider = ctypes.c_int64(-1), ctypes.c_int64(-1)
+    word = loaded.history_search(
+        ctypes.byref(described(columns)), initial, seconds, most, beam, ctypes.byref(failed), ctypes.byref(hider)
+    )
+    return word, [number.value for number in (failed, hider) if number.value >= 0]
 
 
 if __name__ == "__main__":

@@ -175,8 +175,8 @@ static int enter(history *h, int64_t i, names *n, const token *t, const int *pla
     if (!number(t[INVOKED], &h->invoked[i])) return 0;
     if (is(t[COMPLETED], "null")) h->completed[i] = NEVER;
     else if (!number(t[COMPLETED], &h->completed[i]) || h->completed[i] < h->invoked[i]) return 0;
-    if (t[KEY].at[0] != '"' && (t[KEY].at[0] < '0' || t[KEY].at[0] > '9')) return 0;
-    if (!plain[OP] || !plain[RESULT]) if (!is(t[OP], "\"read\"")) return 0;
+    if (t[KEY].at[0] != '"' && (!plain[KEY] || !strchr("-0123456789", t[KEY].at[0]))) return 0;
+    if (!plain[OP] || (!plain[RESULT] && t[RESULT].at[0] == '"' && !is(t[OP], "\"read\""))) return 0;
     h->key[i] = name(n, t[KEY], plain[KEY]);
     h->client[i] = name(n, t[CLIENT], plain[CLIENT]);
     h->value[i] = h->set_to[i] = ABSENT;
@@ -229,6 +229,7 @@ static int parse_line(const char *p, const char *end, token *t, int *plain)
         begin = p = blank(p + 1, end);
         if (!(p = skip_value(p, end, &simple, 0))) return 0;
         if (what < FIELDS) {
+            if (t[what].at) return 0;
             t[what] = (token){begin, (int32_t)(p - begin)};
             plain[what] = simple;
         }

@@ -49,7 +49,7 @@ class Bounds:
     """How far a search goes: seconds, and configurations kept at one time."""
 
     seconds: float = 20.0
-    configurations: int = 200_000
+    configurations: int = 2_000_000
 
 
 class OutOfBounds(Exception):

@@ -1,10 +1,11 @@
 """Weaker promises than linearizability: what each client may count on, and how old a value is that a read returns.
 
 Session guarantees after Terry and others (PDIS 1994), told per client for one register, from its operations that do not
-overlap (a client is taken as one session in order of invocation). They are decided with what real time proves: a value
-is *older* than another when its write completed before the other's was invoked. So a violation that is reported is one;
-values whose writes overlap are never held against a system. Values that are written more than once are left out, and
-counted.
+overlap: one of two of a client's operations is before the other when it completed before that was invoked. They are
+decided with what real time proves: a value is *older* than another when its write completed before the other's was
+invoked. So a violation that is reported is one; values whose writes overlap are never held against a system. A successful
+compare-and-set counts as a write. Reads of values that are written more than once, or never, are left out, and counted.
+Each guarantee asks of each read for the greatest of what came before (`_latest`), so all take O(n log n).
 
 read your writes       a read never returns a value older than the client's own last write
 monotonic reads        a read never returns a value older than one that the client read before
@@ -12,7 +13,6 @@ monotonic writes       no client reads the older of two writes of one client aft
 writes follow reads    no client reads a value that another client had read before it wrote what was read already
 """
 
-from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,7 +36,7 @@ class Sessions:
             told = f"broken {len(found)} times, first by line {found[0][0]} after line {found[0][1]}" if found else "kept"
             yield f"  {guarantee}: {told}"
         if self.left_out:
-            yield f"  {self.left_out} reads of values written more than once are left out"
+            yield f"  {self.left_out} reads of values written more than once, or never, are left out"
 
     def as_dict(self):
         return {"broken": {name: len(found) for name, found in self.broken.items()}, "left_out": self.left_out}
@@ -70,118 +70,127 @@ def report(history, with_sessions, with_staleness):
     return ([sessions(history)] if with_sessions else []) + ([staleness(history)] if with_staleness else [])
 
 
-@dataclass(frozen=True)
-class _Value:
-    """When a value was written: from, to, and its place in the history (-1: the initial null)."""
+@dataclass
+class _Reads:
+    """The judged reads of a history and the writes of what they read, as columns. Writes are numbered; the first of them
+    are the initial nulls, one a key, before all time."""
 
-    invoked: int
-    completed: int
-    place: int
-
-    def older(self, other):
-        return self.completed < other.invoked
-
-
-def _written(history, places):
-    """Return ({value number: _Value} of values written once, the initial null among them if nothing deletes)."""
-    values, counts = {0: _Value(-NEVER, -NEVER, -1)}, Counter({0: 1})
-    for place in places:
-        if history.kind[place] in (WRITE, CAS):
-            number = int(history.set_to[place] if history.kind[place] == CAS else history.value[place])
-            values[number] = _Value(int(history.invoked[place]), int(history.completed[place]), int(place))
-            counts[number] += 1
-    return {number: value for number, value in values.items() if counts[number] == 1}
+    place: np.ndarray  # of each read in the history
+    key: np.ndarray
+    client: np.ndarray
+    invoked: np.ndarray
+    completed: np.ndarray
+    of: np.ndarray  # number of the write whose value it returned
+    wrote_place: np.ndarray  # of each write in the history, -1 of an initial null
+    wrote_key: np.ndarray
+    wrote_client: np.ndarray  # -1 of an initial null
+    wrote_invoked: np.ndarray
+    wrote_completed: np.ndarray
+    once: np.ndarray  # whether a write's value was written by no other
+    left_out: int
 
 
-def _keys(history):
-    by_key = defaultdict(list)
-    for place in np.argsort(history.invoked, kind="stable").tolist():
-        if history.kind[place] in (READ, WRITE, CAS):
-            by_key[int(history.key[place])].append(place)
-    return by_key.values()
+def _reads(history):
+    writes = np.flatnonzero((history.kind == WRITE) | (history.kind == CAS))
+    reads = np.flatnonzero(history.kind == READ)
+    keys = np.unique(history.key[np.concatenate([writes, reads])])
+    names = max(1, len(history.values))
+    written = np.where(history.kind[writes] == CAS, history.set_to[writes], history.value[writes])
+    named = np.concatenate([keys.astype(np.int64) * names, history.key[writes].astype(np.int64) * names + written])
+    distinct, first, number, counts = np.unique(named, return_index=True, return_inverse=True, return_counts=True)
+    wanted = history.key[reads].astype(np.int64) * names + history.value[reads]
+    found = np.minimum(np.searchsorted(distinct, wanted), max(0, len(distinct) - 1))
+    judged = (distinct[found] == wanted) & (counts[found] == 1) if len(distinct) else np.zeros(0, bool)
+    none, before = np.full(len(keys), -1), np.full(len(keys), -NEVER)
+    kept = reads[judged]
+    return _Reads(
+        place=kept, key=history.key[kept], client=history.client[kept], invoked=history.invoked[kept],
+        completed=history.completed[kept], of=first[found[judged]], wrote_place=np.concatenate([none, writes]),
+        wrote_key=np.concatenate([keys, history.key[writes]]), wrote_client=np.concatenate([none, history.client[writes]]),
+        wrote_invoked=np.concatenate([before, history.invoked[writes]]),
+        wrote_completed=np.concatenate([before, history.completed[writes]]), once=counts[number] == 1,
+        left_out=int((~judged).sum()),
+    )  # fmt: skip
+
+
+def _latest(item_groups, item_times, scores, groups, times):
+    """Return for each query (group, time) the number of the item with the greatest score among those of its group with
+    an earlier time, or -1. A group is a tuple of columns."""
+    count = len(scores)
+    by_score = np.argsort(scores, kind="stable")
+    rank = np.empty(count, np.int64)
+    rank[by_score] = np.arange(1, count + 1)
+    columns = [np.concatenate(pair) for pair in zip(item_groups, groups)]
+    when = np.concatenate([item_times, times])
+    is_item = np.arange(len(when)) < count
+    order = np.lexsort((is_item, when, *columns))  # at a tie the query comes first
+    differs = np.zeros(len(when), bool)
+    for column in columns:
+        differs[1:] |= np.diff(column[order]) != 0
+    offset = np.cumsum(differs) * (count + 1)
+    greatest = np.maximum.accumulate(offset + np.concatenate([rank, np.zeros(len(times), np.int64)])[order]) - offset
+    found = np.empty(len(when), np.int64)
+    found[order] = greatest
+    return np.append(-1, by_score)[found[count:]]
 
 
 def sessions(history):
     """Return the `Sessions` of a history."""
-    found = Sessions()
-    for places in _keys(history):
-        _judge_key(history, places, found)
+    reads, found = _reads(history), Sessions()
+    found.left_out = reads.left_out
+    older_than = reads.wrote_completed[reads.of]
+    seen = reads.wrote_invoked[reads.of]  # when what each read returned was written
+
+    own = np.flatnonzero(reads.once & (reads.wrote_client >= 0) & (reads.wrote_completed != NEVER))
+    mine = (reads.key, reads.client)
+    writer = (reads.wrote_key[own], reads.wrote_client[own])
+    best = _latest(writer, reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked)
+    broken = (best >= 0) & (np.append(reads.wrote_invoked[own], 0)[best] > older_than)
+    found.broken["read your writes"] = _lines(history, reads.place[broken], reads.wrote_place[own[best[broken]]])
+
+    for guarantee, group in (("monotonic reads", mine), ("monotonic writes", (*mine, reads.wrote_client[reads.of]))):
+        best = _latest(group, reads.completed, seen, group, reads.invoked)
+        broken = (best >= 0) & (np.append(seen, 0)[best] > older_than)
+        found.broken[guarantee] = _lines(history, reads.place[broken], reads.place[best[broken]])
+    found.broken["writes follow reads"] = _lines(history, *_writes_follow_reads(reads, seen))
     return found
 
 
-def _judge_key(history, places, found):
-    values = _written(history, places)
-    own, read, before = {}, defaultdict(list), _before(history, places, values)
-    for place in places:
-        client, kind = int(history.client[place]), history.kind[place]
-        if kind == WRITE or kind == CAS:
-            number = int(history.set_to[place] if kind == CAS else history.value[place])
-            if number in values and history.completed[place] != NEVER:
-                own[client] = values[number]
-            continue
-        value = values.get(int(history.value[place]))
-        if value is None:
-            found.left_out += 1
-            continue
-        line, mine = int(history.line[place]), own.get(client)
-        earlier = [(v, p) for v, p in read[client] if history.completed[p] < history.invoked[place]]
-        if mine and mine.completed < history.invoked[place] and value.older(mine):
-            found.broken["read your writes"].append((line, int(history.line[mine.place])))
-        for guarantee, hit in _against(value, earlier, before):
-            found.broken[guarantee].append((line, int(history.line[hit])))
-        read[client] = _youngest(earlier, read[client]) + [(value, place)]
+def _writes_follow_reads(reads, seen):
+    """Return (places of reads that break it, places of the reads that they contradict). Each read asks of each other
+    client that had read the same value: had the reader seen something that this client wrote after it?"""
+    order = np.lexsort((reads.completed, reads.client, reads.of))
+    of, client = reads.of[order], reads.client[order]
+    first = np.append(True, (np.diff(of) != 0) | (np.diff(client) != 0))[: len(order)]
+    order, of, client = order[first], of[first], client[first]  # each client's first read of each value
+    begin, end = np.searchsorted(of, reads.of), np.searchsorted(of, reads.of, side="right")
+    count = end - begin
+    asking = np.repeat(np.arange(len(count)), count)
+    other = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count - begin, count)
+    others = client[other] != reads.client[asking]
+    asking, other = asking[others], other[others]
+    best = _latest(
+        (reads.key, reads.client, reads.wrote_client[reads.of]), reads.completed, seen,
+        (reads.key[asking], reads.client[asking], client[other]), reads.invoked[asking],
+    )  # fmt: skip
+    broken = (best >= 0) & (np.append(seen, 0)[best] > reads.completed[order[other]])
+    which, at = np.unique(asking[broken], return_index=True)
+    return reads.place[which], reads.place[best[broken][at]]
 
 
-def _against(value, earlier, before):
-    """Yield (guarantee, place of the earlier read) for what reading `value` after the `earlier` reads breaks."""
-    told = set()
-    for seen, place in earlier:
-        kinds = [("monotonic reads", value.older(seen))]
-        kinds += [(kind, value.place in before[kind].get(seen.place, ())) for kind in ("monotonic writes", "writes follow reads")]
-        for kind, broken in kinds:
-            if broken and kind not in told:
-                told.add(kind)
-                yield kind, place
-
-
-def _youngest(earlier, reads, most=8):
-    return reads[-most:]
-
-
-def _before(history, places, values):
-    """Return {guarantee: {place of a write: places of writes that are before it in that guarantee's sense}}."""
-    before = {"monotonic writes": defaultdict(set), "writes follow reads": defaultdict(set)}
-    last_write, last_read = {}, {}
-    for place in places:
-        client, kind = int(history.client[place]), history.kind[place]
-        if kind == READ:
-            value = values.get(int(history.value[place]))
-            if value is not None and value.place >= 0:
-                last_read[client] = (value.place, place)
-            continue
-        for name, last in (("monotonic writes", last_write), ("writes follow reads", last_read)):
-            if client in last and history.completed[last[client][1]] < history.invoked[place] and last[client][0] != place:
-                before[name][place].add(last[client][0])
-        last_write[client] = (place, place)
-    return before
+def _lines(history, places, contradicted):
+    return list(zip(history.line[places].tolist(), history.line[contradicted].tolist()))
 
 
 def staleness(history):
     """Return the `Staleness` of a history."""
-    ages, left_out = [], 0
-    for places in _keys(history):
-        values = _written(history, places)
-        writes = sorted((v for v in values.values() if v.completed != NEVER), key=lambda v: v.invoked)
-        invoked = np.array([v.invoked for v in writes])
-        # The earliest completion among the writes invoked from here on.
-        ends = np.minimum.accumulate(np.array([v.completed for v in writes])[::-1])[::-1]
-        for place in places:
-            if history.kind[place] != READ:
-                continue
-            value = values.get(int(history.value[place]))
-            if value is None:
-                left_out += 1
-                continue
-            at = np.searchsorted(invoked, value.completed, side="right")
-            ages.append(max(0, int(history.invoked[place]) - int(ends[at])) if at < len(ends) else 0)
-    return Staleness(np.array(ages, np.int64), left_out)
+    reads = _reads(history)
+    sure = np.flatnonzero((reads.wrote_place >= 0) & (reads.wrote_completed != NEVER))
+    # Of the writes invoked after the value's own had completed, the one that completed first.
+    best = _latest(
+        (reads.wrote_key[sure],), -reads.wrote_invoked[sure], -reads.wrote_completed[sure],
+        (reads.key,), -reads.wrote_completed[reads.of],
+    )  # fmt: skip
+    overwritten = np.append(reads.wrote_completed[sure], NEVER)[best]
+    age = np.where(overwritten < reads.invoked, reads.invoked - np.minimum(overwritten, reads.invoked), 0)
+    return Staleness(age.astype(np.int64), reads.left_out)

@@ -1,0 +1,125 @@
+/* Sets of the configurations that a register could be in. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "search.h"
+
+#define COMPARED 64 /* configurations that a new one is compared with */
+
+static uint64_t hash(const uint64_t *words, int32_t count)
+{
+    uint64_t h = 0x9E3779B97F4A7C15ull;
+    for (int32_t i = 0; i < count; i++) {
+        h = (h ^ words[i]) * 0xD6E8FEB86659FD93ull;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
+static int enter_table(configurations *c, int64_t i)
+{
+    const uint64_t *words = at(c, i);
+    uint64_t place = hash(words, c->stride) & c->mask;
+    for (; c->table[place]; place = (place + 1) & c->mask)
+        if (!memcmp(at(c, c->table[place] - 1), words, c->stride * sizeof *words)) return 0;
+    c->table[place] = (int32_t)i + 1;
+    return 1;
+}
+
+/* Makes the table for at least `count` configurations, and enters those there are. */
+int tabulate(configurations *c, int64_t count)
+{
+    uint64_t mask = 31;
+    while (mask < 3 * (uint64_t)count) mask = 2 * mask + 1;
+    int32_t *table = realloc(c->table, (mask + 1) * sizeof *table);
+    if (!table) return 0;
+    memset(table, 0, (mask + 1) * sizeof *table);
+    c->table = table;
+    c->mask = mask;
+    for (int64_t i = 0; i < c->count; i++) enter_table(c, i);
+    return 1;
+}
+
+int make_room(configurations *c, int64_t count)
+{
+    if (count <= c->room) return 1;
+    int64_t room = 2 * count + 64;
+    uint64_t *words = realloc(c->words, room * c->stride * sizeof *words);
+    if (words) c->words = words;
+    uint64_t *spare = realloc(c->spare, room * c->stride * sizeof *spare);
+    if (spare) c->spare = spare;
+    int64_t *order = realloc(c->order, 2 * room * sizeof *order);
+    if (order) c->order = order;
+    if (!words || !spare || !order) return 0;
+    c->room = room;
+    return 1;
+}
+
+/* The place for one more, to be filled and then kept (`keep`) or not. */
+uint64_t *blank(configurations *c)
+{
+    if (!make_room(c, c->count + 1)) return NULL;
+    if (2 * (uint64_t)c->count >= c->mask && !tabulate(c, 2 * c->count)) return NULL;
+    return at(c, c->count);
+}
+
+void keep(configurations *c) { c->count += enter_table(c, c->count); }
+
+void discard(configurations *c)
+{
+    free(c->words); free(c->spare); free(c->table); free(c->order);
+}
+
+/* The less is owed and the more can be used, the more can still come of it. */
+static int64_t burden(const configurations *c, const uint64_t *one)
+{
+    int64_t b = 0;
+    for (int32_t i = 1; i <= c->set_words; i++)
+        b += __builtin_popcountll(one[i]) - __builtin_popcountll(one[i + c->set_words]);
+    return b;
+}
+
+static int superfluous(const configurations *c, const uint64_t *other, const uint64_t *one)
+{
+    if (other[0] != one[0]) return 0;
+    const uint64_t *o = other + 1, *ou = o + c->set_words, *w = one + 1, *wu = w + c->set_words;
+    for (int32_t i = 0; i < c->set_words; i++) if (o[i] & ~w[i] || wu[i] & ~ou[i]) return 0;
+    return 1;
+}
+
+static const int64_t *sorting; /* burdens; the checker has one thread */
+
+static int by_burden(const void *a, const void *b)
+{
+    int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
+    return sorting[i] != sorting[j] ? (sorting[i] < sorting[j] ? -1 : 1) : i < j ? -1 : i > j;
+}
+
+/* Drops the configurations that another one makes superfluous, and those beyond the `beam` (0: none); sets `cut` then. */
+int thin(configurations *c, int64_t beam, int *cut)
+{
+    if (c->count < 2) return 1;
+    if (!make_room(c, c->count)) return 0;
+    int64_t *order = c->order, *burdens = order + c->count, kept = 0;
+    for (int64_t i = 0; i < c->count; i++) order[i] = i, burdens[i] = burden(c, at(c, i));
+    sorting = burdens;
+    qsort(order, c->count, sizeof *order, by_burden);
+    for (int64_t n = 0; n < c->count; n++) {
+        const uint64_t *one = at(c, order[n]);
+        int64_t compared = 0;
+        int needed = 1;
+        for (int64_t i = 0; needed && i < kept && compared < COMPARED; i++) {
+            const uint64_t *other = c->spare + i * c->stride;
+            compared += other[0] == one[0];
+            needed = !superfluous(c, other, one);
+        }
+        if (!needed) continue;
+        if (beam && kept == beam) { *cut = 1; break; }
+        memcpy(c->spare + kept++ * c->stride, one, c->stride * sizeof *one);
+    }
+    uint64_t *old = c->words;
+    c->words = c->spare;
+    c->spare = old;
+    c->count = kept;
+    return 1;
+}
