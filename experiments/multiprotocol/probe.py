@@ -33,13 +33,15 @@ def recorded(views, steps):
 
 def anomalies(asked, new):
     """Try each kind several times: {"kind", "tries", "seen", "witness", "error"}, a line each. A kind that takes longer
-    than `limit_s` hangs, and the next one gets new connections."""
+    than `limit_s` hangs, and the next one gets new connections. The first try has the number that `numbers` gives for the kind, else
+    one by the seed; with `once`, the first try in which the kind occurs is the last."""
     views = [new(), new()]
     views[0][0].make_folder("a")
     for kind in asked.get("kinds") or KINDS:
         found = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
         tries = asked["slow_tries"] if kind in SLOW else asked["tries"]
-        worker = threading.Thread(target=try_kind, args=(found, *views, tries, asked["seed"]), daemon=True)
+        first = asked.get("numbers", {}).get(kind, 1000 * asked["seed"])
+        worker = threading.Thread(target=try_kind, args=(found, *views, range(first, first + tries), asked.get("once")), daemon=True)
         worker.start()
         worker.join(asked["limit_s"])
         if worker.is_alive():
@@ -53,16 +55,16 @@ def anomalies(asked, new):
         say(**found)
 
 
-def try_kind(found, first, second, tries, seed):
+def try_kind(found, first, second, numbers, once=False):
     """Fill in `found` for one kind."""
     folder = f"a/{found['kind']}"
     errors = 0
-    for number in range(tries):
+    for number in numbers:
         steps = []
         try:
-            if not number:
+            if number == numbers[0]:
                 first[0].make_folder(folder)
-            t = Try(recorded(first, steps), recorded(second, steps), folder, 1000 * (seed % 1000) + number)
+            t = Try(recorded(first, steps), recorded(second, steps), folder, number)
             occurred = KINDS[found["kind"]](t)
         except Exception as error:
             found["error"] = found["error"] or _named(error)
@@ -76,6 +78,8 @@ def try_kind(found, first, second, tries, seed):
         found["seen"] += bool(occurred)
         if occurred and not found["witness"]:
             found["witness"] = told(steps)
+        if occurred and once:
+            return
 
 
 def _named(error):

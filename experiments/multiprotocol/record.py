@@ -1,13 +1,17 @@
 """Records what is done through a view: the witness of an anomaly."""
 
+import itertools
 import time
+import zlib
+from types import GeneratorType
 
 SHOWN = 24  # bytes of a content, characters of a name
-STEPS = 12  # the last ones of a try that are kept
+NAMES = 6  # of a listing
+FIRST, LAST = 6, 14  # steps of a try that are kept, once repeated ones are counted
 
 
 class Recorded:
-    """A view whose operations are noted in `steps` as [ns since the start, side, operation, arguments, result]."""
+    """A view whose operations are noted in `steps` as [ns at the start, ns at the end, side, operation, arguments, result]."""
 
     def __init__(self, view, side, steps, clock=time.monotonic_ns):
         self._view, self._side, self._steps, self._clock = view, side, steps, clock
@@ -16,32 +20,63 @@ class Recorded:
         function = getattr(self._view, operation)
 
         def run(*arguments, **options):
-            began = self._clock()
             shown = [short(value) for value in arguments] + [f"{name}={short(value)}" for name, value in options.items()]
-            try:
-                result = function(*arguments, **options)
-                self._steps.append([began, self._clock(), self._side, operation, shown, short(result)])
-                return result
-            except Exception as error:
-                self._steps.append([began, self._clock(), self._side, operation, shown, type(error).__name__])
-                raise
+            result = self._note(operation, shown, lambda: function(*arguments, **options))
+            if isinstance(result, GeneratorType):
+                return self._each(operation, shown[:1], result)
+            if callable(result):  # an open file: what is read from it later is part of the try
+                return lambda: self._note(f"{operation}, then read", shown, result)
+            return result
 
         return run
 
+    def _note(self, operation, shown, act):
+        began, said = self._clock(), None
+        try:
+            result = act()
+            said = short(result)
+            return result
+        except Exception as error:
+            said = type(error).__name__
+            raise
+        finally:
+            self._steps.append([began, self._clock(), self._side, operation, shown, said])
+
+    def _each(self, operation, shown, parts):
+        """Note each step of an operation that stops on the way."""
+        for number in itertools.count(1):
+            try:
+                self._note(f"{operation}, step {number}", shown, lambda: next(parts))
+            except StopIteration:
+                return
+            yield
+
 
 def short(value):
-    """Return a short text for an argument or a result."""
+    """Return a short text for an argument or a result. Long contents are shown by both ends, length and checksum, so that
+    a mixture of two differs from both."""
+    if isinstance(value, bytes) and len(value) > 2 * SHOWN:
+        ends = f"{value[:SHOWN].decode(errors='replace')}...{value[-SHOWN:].decode(errors='replace')}"
+        return f"{ends} ({len(value)} B, CRC {zlib.crc32(value):08x})"
     if isinstance(value, bytes):
-        return f"{value[:SHOWN].decode(errors='replace')}{f'... ({len(value)} B)' if len(value) > SHOWN else ''}"
+        return value.decode(errors="replace")
     if isinstance(value, (set, frozenset)):
-        return f"{len(value)} names"
+        return ", ".join("/".join(name.split("/")[-2:]) for name in sorted(value)) if len(value) <= NAMES else f"{len(value)} names"
     if isinstance(value, tuple):
         return [short(part) for part in value]
     return value if value is None or isinstance(value, (int, float, str, bool)) else type(value).__name__
 
 
 def told(steps):
-    """Return the last steps in order, times in µs from the first of them."""
-    last = sorted(steps, key=lambda step: step[0])[-STEPS:]
-    origin = last[0][0] if last else 0
-    return [[round((begin - origin) / 1e3), round((end - origin) / 1e3), *rest] for begin, end, *rest in last]
+    """Return the steps in order, times in µs from the first of them, repetitions of one in a row as one with their number behind;
+    of many the first and the last ones."""
+    rows = []
+    for begin, end, *rest in sorted(steps, key=lambda step: step[0]):
+        if rows and rows[-1][2:6] == rest:
+            rows[-1][1] = end
+            rows[-1][6] += 1
+        else:
+            rows.append([begin, end, *rest, 1])
+    kept = rows if len(rows) <= FIRST + LAST else rows[:FIRST] + rows[-LAST:]
+    origin = kept[0][0] if kept else 0
+    return [[round((begin - origin) / 1e3), round((end - origin) / 1e3), *rest] for begin, end, *rest in kept]

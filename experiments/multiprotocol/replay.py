@@ -1,47 +1,177 @@
-"""Makes an anomaly happen again on a fresh server, and prints what was done:
+"""Makes the anomalies that are stored as witnesses happen again, each on a server that was started for it:
 
-    python -m experiments.multiprotocol.replay seaweedfs default lost_update
+    python -m experiments.multiprotocol.replay                               every witness of the reference: some minutes
+    python -m experiments.multiprotocol.replay seaweedfs                     those of one system
+    python -m experiments.multiprotocol.replay seaweedfs default lost_update --steps
+    python -m experiments.multiprotocol.replay --once                        each kind on one system only
+    python -m experiments.multiprotocol.replay --list                        what is stored
 
-exit status: 0 it occurred, 1 it did not in so many tries, 2 a mistake in the arguments
+A witness is what was done, step by step, in a try in which a kind of anomaly occurred. A replay does the same steps with the
+same names and contents, until the anomaly occurs again or the tries are used up: most anomalies occur each time, races do
+not. A table of kinds and systems ends the output: in how many of the settings with a witness the kind was replayed.
+
+exit status: 0 all were replayed, 1 some were not, or none could be tried here, 2 a mistake in the arguments
 """
 
 import argparse
+import json
+import re
 import shutil
 import sys
 import tempfile
 from types import SimpleNamespace
 
+from benchpaper.errors import UserError
+from benchpaper.estimates import load
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.probe import CAPABILITIES
 from experiments.multiprotocol import running, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 
+TRIES = 40
+ETAG = re.compile(r'^"[0-9a-f-]+"$')
+
 
 def main(arguments=None):
+    asked = _arguments(arguments)
+    try:
+        wanted = chosen(stored(load("multiprotocol/anomalies", asked.results).observation_df), asked)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if not wanted:
+        print("no such witness is stored; --list shows all that are", file=sys.stderr)
+        return 2
+    done = {}
+    for number, (key, steps) in enumerate(wanted.items(), 1):
+        print(f"[{number}/{len(wanted)}] {', '.join(key)}", end="\n" if asked.list else ": ", flush=True)
+        if not asked.list:
+            done[key] = replayed(key, steps, asked.tries)
+            print(said(done[key]), flush=True)
+        if asked.steps:
+            show(steps)
+    if asked.list:
+        return 0
+    print(f"\n{table(done)}\n")
+    return conclude(done)
+
+
+def _arguments(arguments):
     made = argparse.ArgumentParser(
         prog="python -m experiments.multiprotocol.replay", description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    made.add_argument("system", choices=[*stacks.SYSTEMS, *stacks.CONTROLS])
-    made.add_argument("setting", choices=stacks.SETTINGS)
-    made.add_argument("kind", choices=list(KINDS))
-    made.add_argument("--tries", type=int, default=10)
-    asked = made.parse_args(arguments)
+    made.add_argument("system", nargs="?", choices=[*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS])
+    made.add_argument("setting", nargs="?", choices=stacks.SETTINGS)
+    made.add_argument("kind", nargs="?", choices=list(KINDS))
+    made.add_argument("--results", metavar="FOLDER", help="a folder with results of yours, such as results/local-quick; by default the reference")
+    made.add_argument("--once", action="store_true", help="each kind on the first system that has a witness of it, at the default setting if it can be")
+    made.add_argument("--tries", type=int, default=TRIES, help=f"at most so many for each witness (default {TRIES})")
+    made.add_argument("--steps", action="store_true", help="show the stored steps")
+    made.add_argument("--list", action="store_true", help="list what is stored, replay nothing")
+    return made.parse_args(arguments)
+
+
+def stored(observation_df):
+    """Return {(system, setting, kind): steps} of all witnesses in results, the first of each."""
+    found = {}
+    for row in observation_df.sort_values("block").itertuples():
+        for kind, steps in json.loads(row.witnesses).items():
+            found.setdefault((row.system, row.setting, kind), steps)
+    order = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
+    return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), item[0][1] != "default", item[0][1], list(KINDS).index(item[0][2]))))
+
+
+def chosen(witnesses, asked):
+    """Return those of the witnesses that the arguments name."""
+    limits = (asked.system, asked.setting, asked.kind)
+    named = {key: steps for key, steps in witnesses.items() if all(limit in (None, part) for limit, part in zip(limits, key))}
+    if not asked.once:
+        return named
+    first = {}
+    for key in named:
+        first.setdefault(key[2], key)
+    return {key: named[key] for key in first.values()}
+
+
+def replayed(key, steps, tries):
+    """Replay one witness on a fresh server of this machine: what the probe said of it, or {"needs": what is missing}."""
+    system, setting, kind = key
+    missing = [name for name in stacks.needs(system) if not CAPABILITIES[name].check()[0]]
+    if missing:
+        return dict(needs=", ".join(missing))
     folder = tempfile.mkdtemp(prefix="replay-")
     try:
-        found = replay(LocalHost(folder=folder), asked.system, asked.setting, asked.kind, asked.tries)
+        host = LocalHost(folder=folder)
+        site, cell = SimpleNamespace(server=host, client=host), SimpleNamespace(system=system, setting=setting)
+        return again(site, cell, {kind: steps}, tries)[kind]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    for begin, end, side, operation, given, result in found["witness"] or []:
-        print(f"{begin:>8} to {end:>8} µs  {side:>4}  {operation}({', '.join(map(str, given))}) -> {result}")
-    print(f"{asked.kind}: {found['seen']} of {found['tries']} tries" + (f"; {found['error']}" if found["error"] else ""))
-    return 0 if found["seen"] else 1
 
 
-def replay(host, system, setting, kind, tries):
-    """Start the system afresh, try one kind, and return what the probe said of it."""
-    site, cell = SimpleNamespace(server=host, client=host), SimpleNamespace(system=system, setting=setting)
-    said, outcome = running.run(site, cell, 60, what="anomalies", kinds=[kind], tries=tries, slow_tries=tries, seed=1, limit_s=50)
-    return said[0] if said else dict(kind=kind, tries=0, seen=0, witness=None, error=outcome)
+def again(site, cell, witnesses, tries):
+    """Start the cell's system afresh and replay {kind: steps}: {kind: {"seen", "tries", "alike", "error"}}, where `alike` says
+    whether the steps were the stored ones."""
+    said, outcome = running.run(
+        site, cell, 100, what="anomalies", kinds=list(witnesses), numbers={kind: number_of(steps) for kind, steps in witnesses.items()},
+        tries=tries, slow_tries=tries, once=True, seed=0, limit_s=50,
+    )  # fmt: skip
+    found = {one["kind"]: one for one in said}
+    return {
+        kind: dict(
+            seen=found[kind]["seen"], tries=found[kind]["tries"], error=found[kind]["error"],
+            alike=shape(found[kind]["witness"]) == shape(steps),
+        )
+        if kind in found else dict(seen=0, tries=0, error=outcome, alike=False)
+        for kind, steps in witnesses.items()
+    }  # fmt: skip
+
+
+def number_of(steps):
+    """Return the number of the try that a witness is of: its names and contents carry it."""
+    return int(re.search(r"/[nd](\d+)", json.dumps(steps)).group(1))
+
+
+def shape(steps):
+    """Return the sides and operations of a witness in order, repetitions left out."""
+    done = [(side, operation) for _, _, side, operation, *_ in steps or []]
+    return [step for step, before in zip(done, [None, *done]) if step != before]
+
+
+def said(found):
+    if "needs" in found:
+        return f"not testable here: needs {found['needs']}"
+    trouble = f"; {found['error']}" if found["error"] else ""
+    if not found["seen"]:
+        return f"NOT REPLAYED in {found['tries']} tries{trouble}"
+    return f"replayed, try {found['tries']}" + ("" if found["alike"] else ", its steps in another order") + trouble
+
+
+def show(steps):
+    for begin, end, side, operation, given, result, *times in steps:
+        repeated = f"  ({times[0]} times)" if times and times[0] > 1 else ""
+        print(f"{begin:>10} to {end:>8} µs  {side:>4}  {operation}({', '.join(map(str, given))}) -> {result}{repeated}")
+
+
+def table(done):
+    """Return kinds against systems as text: in how many of the settings with a witness it was replayed."""
+    tried = {key: found for key, found in done.items() if "needs" not in found}
+    systems = list(dict.fromkeys(system for system, _, _ in tried))
+    rows = [["replayed in", *systems]]
+    for kind in [kind for kind in KINDS if any(key[2] == kind for key in tried)]:
+        cells = [[found["seen"] > 0 for (s, _, k), found in tried.items() if (s, k) == (system, kind)] for system in systems]
+        rows.append([kind, *[f"{sum(cell)} of {len(cell)}" if cell else "" for cell in cells]])
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def conclude(done):
+    """Say how many witnesses were replayed, and of how many kinds at least one; return the exit status."""
+    tried = {key: found["seen"] > 0 for key, found in done.items() if "needs" not in found}
+    kinds = {kind: any(ok for key, ok in tried.items() if key[2] == kind) for _, _, kind in tried}
+    skipped = f"; {len(done) - len(tried)} not testable here" if len(done) > len(tried) else ""
+    print(f"{sum(tried.values())} of {len(tried)} witnesses replayed, of {sum(kinds.values())} of {len(kinds)} kinds at least one{skipped}")
+    return 0 if tried and all(tried.values()) else 1
 
 
 if __name__ == "__main__":

@@ -2,15 +2,17 @@
 
 strict switches off or down what the system lets one switch; default is what its makers ship; relaxed trusts what it
 remembers for longer, as one sets it for speed. Where a system has no knob for a setting, the setting does not exist.
+NFS is spoken by nfs-rs; the systems of `SECOND` are the same servers with another client, libnfs: what both see is the server's.
 """
 
 from contextlib import ExitStack
 
-from experiments.systems import ganesha, juicefs, rclone, seaweedfs
+from experiments.systems import ganesha, juicefs, libnfs, rclone, seaweedfs
 
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
 SYSTEMS = ("rclone", "juicefs", "seaweedfs", "ganesha")
+SECOND = {"rclone libnfs": "rclone", "ganesha libnfs": "ganesha"}  # with libnfs: the servers of
 SETTINGS = ("strict", "default", "relaxed")
 
 RCLONE_S3 = {
@@ -37,20 +39,22 @@ GANESHA = {
 
 
 def valid(system, setting):
-    """Whether the system has this cache setting: the controls have none."""
-    return setting == "default" or system not in CONTROLS
+    """Whether the system has this cache setting: the controls have none, and the second client is tried at one."""
+    return setting == "default" or system in SYSTEMS
 
 
 def needs(system):
     """Return the capabilities without which a system cannot be started."""
-    return {"juicefs": ["fuse"], "seaweedfs": ["fuse"], "ganesha": ["ganesha", "root"]}.get(system, []) + ["loopback"]
+    servers = {"juicefs": ["fuse"], "seaweedfs": ["fuse"], "ganesha": ["ganesha", "root"]}.get(SECOND.get(system, system), [])
+    return [*servers, *(["libnfs"] if system in SECOND else []), "loopback"]
 
 
 def versions():
     """Return {tool: version} of the systems."""
     return {
-        "rclone": rclone.version(), "juicefs": juicefs.version(), "seaweedfs": seaweedfs.version(), "ganesha": ganesha.version()
-    }
+        "rclone": rclone.version(), "juicefs": juicefs.version(), "seaweedfs": seaweedfs.version(),
+        "ganesha": ganesha.version(), "libnfs": libnfs.version(),
+    }  # fmt: skip
 
 
 class Stack:
@@ -64,7 +68,9 @@ class Stack:
         try:
             if self._system in CONTROLS:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
-            file, endpoint = getattr(self, f"_{self._system}")()
+            file, endpoint = getattr(self, f"_{SECOND.get(self._system, self._system)}")()
+            if self._system in SECOND:
+                file["kind"] = "libnfs"
             return {"file": file, "s3": endpoint.as_dict()}
         except BaseException:
             self._running.close()

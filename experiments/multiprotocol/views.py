@@ -4,6 +4,7 @@ A view is made of the plain description that `stacks.Stack` hands out, on whiche
 makes its own. A missing name reads as None; every other trouble raises.
 """
 
+import errno
 import os
 import time
 import urllib.error
@@ -12,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from experiments.multiprotocol import control
-from experiments.systems import nfs, s3
+from experiments.systems import libnfs, nfs, s3
 
 TIMEOUT_S = 10
 PART = 5 << 20  # the least that S3 allows for a part that is not the last
@@ -23,7 +24,7 @@ def open_views(described):
     if described["file"]["kind"] == "memory":
         store = control.Broken() if described["file"]["broken"] else control.Store()
         return lambda: (control.File(store), control.S3(store))
-    make = Folder if described["file"]["kind"] == "folder" else Nfs
+    make = {"folder": Folder, "nfs": Nfs, "libnfs": Libnfs}[described["file"]["kind"]]
     return lambda: (make(**described["file"]), S3(described["s3"]))
 
 
@@ -170,6 +171,72 @@ class Nfs:
 
     def open(self, name):
         return self._client.open(name, "rb").read
+
+    def close(self):
+        self._client.close()
+
+
+class Libnfs:
+    """The same through another client, libnfs, without any cache either."""
+
+    LATER = (errno.EAGAIN, errno.ESTALE)
+
+    def __init__(self, kind, address, port, version):
+        self._client = libnfs.Client(address, port, version, timeout=TIMEOUT_S)
+
+    def _retrying(self, act, *arguments):
+        end = time.monotonic() + TIMEOUT_S
+        while True:
+            try:
+                return act(*arguments)
+            except OSError as error:
+                if error.errno not in self.LATER or time.monotonic() > end:
+                    raise
+                time.sleep(0.002)
+
+    def _or(self, missing, act, *arguments):
+        try:
+            return self._retrying(act, *arguments)
+        except (FileNotFoundError, NotADirectoryError):
+            return missing
+
+    def read(self, name):
+        return self._or(None, self._read, name)
+
+    def _read(self, name):
+        handle = self._client.open(name)
+        try:
+            return self._client.read_open(handle)
+        finally:
+            self._client.close_open(handle)
+
+    def write(self, name, data):
+        self._retrying(self._client.write, name, data)
+
+    def append(self, name, data):
+        self.write_at(name, self._retrying(self._client.stat, name)[0], data)
+
+    def write_at(self, name, offset, data):
+        self._retrying(lambda: self._client.write(name, data, offset, create=False))
+
+    def delete(self, name):
+        self._retrying(self._client.remove, name)
+
+    def rename(self, old, new):
+        self._retrying(self._client.rename, old, new)
+
+    def names(self, folder):
+        return {f"{folder}/{name}" for name in self._or((), self._client.listdir, folder)}
+
+    def stat(self, name):
+        return self._or(None, self._client.stat, name)
+
+    def make_folder(self, name):
+        self._client.mkdir(name)
+
+    def open(self, name):
+        handle = self._client.open(name)
+        return lambda: self._client.read_open(handle)
 
     def close(self):
         self._client.close()

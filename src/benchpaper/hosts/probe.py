@@ -273,6 +273,14 @@ def _ganesha():
     return True, "ganesha.nfsd"
 
 
+@capability("libnfs", "the NFS client library libnfs", "install libnfs-utils")
+def _libnfs():
+    from ctypes.util import find_library
+
+    found = find_library("nfs")
+    return bool(found), found or "no libnfs"
+
+
 @capability("memcached", "the cache server memcached", "install memcached")
 def _memcached():
     found = shutil.which("memcached")
