@@ -64,6 +64,7 @@ def try_kind(found, first, second, numbers, once=False):
         try:
             if number == numbers[0]:
                 first[0].make_folder(folder)
+                first[1].put(f"{folder}/stays", b"")  # rclone's S3 server removes a folder with its last object
             t = Try(recorded(first, steps), recorded(second, steps), folder, number)
             occurred = KINDS[found["kind"]](t)
         except Exception as error:

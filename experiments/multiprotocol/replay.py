@@ -28,7 +28,7 @@ from benchpaper.hosts.probe import CAPABILITIES
 from experiments.multiprotocol import running, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 
-TRIES = 40
+TRIES = 100
 ETAG = re.compile(r'^"[0-9a-f-]+"$')
 
 

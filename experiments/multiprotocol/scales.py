@@ -4,13 +4,18 @@ from benchpaper.spec import Factor
 from experiments.multiprotocol import stacks
 
 FACTORS = [
-    Factor("system", [*stacks.CONTROLS, *stacks.SYSTEMS], meaning="what gives a file view and an S3 view of the same data"),
+    Factor(
+        "system", [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND],
+        meaning="what gives a file view and an S3 view of the same data; NFS through nfs-rs, or libnfs where it says so",
+    ),
     Factor("setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"),
 ]
 TWIN = dict(system=stacks.LOCKED, setting="default")
 ONLY_DEFAULT = dict(setting=["default"])
+SMOKE = dict(system=[*stacks.CONTROLS, *stacks.SYSTEMS, "ganesha libnfs"], **ONLY_DEFAULT)
 # SeaweedFS takes three seconds to start, which a quick run cannot afford in each experiment.
 QUICK = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
+ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 ROLES = ("server", "client")
 
 

@@ -39,8 +39,9 @@ GANESHA = {
 
 
 def valid(system, setting):
-    """Whether the system has this cache setting: the controls have none, and the second client is tried at one."""
-    return setting == "default" or system in SYSTEMS
+    """Whether the system has this cache setting: the controls have none, and the second client is tried at two."""
+    has = SETTINGS if system in SYSTEMS else ("strict", "default") if system in SECOND else ("default",)
+    return setting in has
 
 
 def needs(system):

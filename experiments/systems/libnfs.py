@@ -8,6 +8,7 @@ server said.
 import ctypes
 import errno
 import os
+import secrets
 from ctypes import POINTER, byref, c_char_p, c_int, c_uint64, c_void_p
 from ctypes.util import find_library
 
@@ -35,6 +36,7 @@ SIGNATURES = {
     "nfs_init_context": (c_void_p,), "nfs_destroy_context": (None, c_void_p), "nfs_get_error": (c_char_p, c_void_p),
     "nfs_parse_url_dir": (c_void_p, c_void_p, c_char_p), "nfs_destroy_url": (None, c_void_p),
     "nfs_set_dircache": (None, c_void_p, c_int), "nfs_set_autoreconnect": (None, c_void_p, c_int),
+    "nfs4_set_client_name": (None, c_void_p, c_char_p), "nfs4_set_verifier": (None, c_void_p, c_char_p),
     "nfs_set_timeout": (None, c_void_p, c_int), "nfs_mount": (c_int, c_void_p, c_char_p, c_char_p),
     "nfs_get_readmax": (c_uint64, c_void_p), "nfs_get_writemax": (c_uint64, c_void_p),
     "nfs_open2": (c_int, c_void_p, c_char_p, c_int, c_int, POINTER(c_void_p)),
@@ -78,6 +80,9 @@ class Client:
         if not url:
             raise OSError(errno.EINVAL, f"libnfs does not know the options {options}")
         self._nfs.nfs_destroy_url(url)
+        # Its own name is that of the process: a server takes a second connection for the first one's return, and ends that.
+        self._nfs.nfs4_set_client_name(self._context, f"libnfs {os.getpid()} {secrets.token_hex(8)}".encode())
+        self._nfs.nfs4_set_verifier(self._context, secrets.token_bytes(8))
         self._nfs.nfs_set_dircache(self._context, 0)
         self._nfs.nfs_set_autoreconnect(self._context, 0)
         self._nfs.nfs_set_timeout(self._context, int(1e3 * timeout))

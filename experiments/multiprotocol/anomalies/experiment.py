@@ -3,8 +3,10 @@
 import json
 
 from benchpaper.spec import Evidence, Experiment, Metric, Scale
-from experiments.multiprotocol import running, scales
+from experiments.multiprotocol import replay, running, scales, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
+
+REPLAY_TRIES = 12  # for a witness: a race does not come about each time
 
 experiment = Experiment(
     title="Anomalies between a file view and an S3 view",
@@ -20,17 +22,26 @@ experiment = Experiment(
             for name in KINDS
         ],
         Metric("kinds_seen", unit="count", better="lower", meaning="kinds of anomaly that occurred at least once"),
+        Metric(
+            "witnesses_tried", unit="count", better="neither", optional=True,
+            meaning="kinds seen whose witness was replayed on a server started afresh, in one of `replay_every` trials as their seeds have it",
+        ),
+        Metric("witnesses_replayed", unit="count", better="higher", optional=True, meaning="of these, kinds that occurred again"),
     ],
     evidence=[
         Evidence("witnesses", "for each kind seen, what was done in the first try in which it occurred (JSON)"),
+        Evidence("replays", "for each witness that was replayed: in which try the kind occurred again, 0 for none (JSON)"),
         Evidence("troubles", "for each kind with a try that could not be made, the first error (JSON)"),
         Evidence("outcome", "ran, or how the server ended"),
     ],
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=150,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1), **scales.ONLY_DEFAULT),
-        quick=Scale(blocks=5, trial_seconds=2, disk_mb=60, counts=dict(tries=2, slow_tries=1), **scales.ONLY_DEFAULT),
-        full=Scale(blocks=5, trial_seconds=4, disk_mb=100, counts=dict(tries=2, slow_tries=1)),
+        smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=2), **scales.SMOKE),
+        quick=Scale(
+            blocks=5, trial_seconds=1.5, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=4),
+            setting=["default"], system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
+        ),
+        full=Scale(blocks=5, trial_seconds=3, disk_mb=100, counts=dict(tries=2, slow_tries=1, replay_every=2)),
     ),
 )  # fmt: skip
 scales.declare(experiment)
@@ -46,11 +57,15 @@ def trial(cell, site):
         raise RuntimeError(f"the probe found nothing: {outcome}")
     by_kind = {found["kind"]: found for found in said}
     judged = {kind: found for kind, found in by_kind.items() if found["tries"]}
+    witnesses = {kind: found["witness"] for kind, found in judged.items() if found["witness"]}
+    again = replay.again(site, cell, witnesses, REPLAY_TRIES) if witnesses and site.seed % counts.replay_every == 0 else {}
     yield {
         **{kind: found["seen"] / found["tries"] for kind, found in judged.items()},
         **{f"tries_{kind}": found["tries"] for kind, found in judged.items()},
         "kinds_seen": sum(found["seen"] > 0 for found in judged.values()),
-        "witnesses": json.dumps({kind: found["witness"] for kind, found in judged.items() if found["witness"]}),
+        "witnesses": json.dumps(witnesses),
+        "replays": json.dumps({kind: found["tries"] if found["seen"] else 0 for kind, found in again.items()}),
         "troubles": json.dumps({kind: found["error"] for kind, found in by_kind.items() if found["error"]}),
         "outcome": outcome,
+        **(dict(witnesses_tried=len(again), witnesses_replayed=sum(found["seen"] > 0 for found in again.values())) if again else {}),
     }

@@ -34,7 +34,7 @@ experiment = Experiment(
     ],
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.ONLY_DEFAULT),
+        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.SMOKE),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.QUICK),
         full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6)),
     ),

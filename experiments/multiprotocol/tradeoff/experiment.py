@@ -18,9 +18,9 @@ experiment = Experiment(
     evidence=[Evidence("outcome", "ran, or how the server ended")],
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=40), **scales.ONLY_DEFAULT),
+        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=40), system=scales.ONE_CLIENT, **scales.ONLY_DEFAULT),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(writes=2, patience_ms=300, slice_ms=60), **scales.QUICK),
-        full=Scale(blocks=5, trial_seconds=2.5, disk_mb=20, counts=dict(writes=2, patience_ms=1200, slice_ms=100)),
+        full=Scale(blocks=5, trial_seconds=2.5, disk_mb=20, counts=dict(writes=2, patience_ms=1200, slice_ms=100), system=scales.ONE_CLIENT),
     ),
 )  # fmt: skip
 scales.declare(experiment)

@@ -24,7 +24,7 @@ experiment = Experiment(
     evidence=[Evidence("outcome", "ran, or how the server ended")],
     roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.ONLY_DEFAULT),
+        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.SMOKE),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.QUICK),
         full=Scale(blocks=5, trial_seconds=3, disk_mb=5, counts=dict(writes=2, patience_ms=1200)),
     ),
