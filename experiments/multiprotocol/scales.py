@@ -12,10 +12,11 @@ FACTORS = [
 ]
 TWIN = dict(system=stacks.LOCKED, setting="default")
 ONLY_DEFAULT = dict(setting=["default"])
-SMOKE = dict(system=[*stacks.CONTROLS, *stacks.SYSTEMS, "ganesha libnfs"], **ONLY_DEFAULT)
+ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
+SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]
+SMOKE = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
 # SeaweedFS takes three seconds to start, which a quick run cannot afford in each experiment.
 QUICK = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
-ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 ROLES = ("server", "client")
 
 

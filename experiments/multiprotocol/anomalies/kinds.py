@@ -75,7 +75,7 @@ def there_and_back(file, old, new):
 def primed(t):
     """Put version 1 through S3 and wait until the file side reads it too."""
     tag = t.s3.put(t.name, t.content(1))
-    end = time.monotonic() + 0.15
+    end = time.monotonic() + 0.1
     while t.file.read(t.name) != t.content(1) and time.monotonic() < end:
         time.sleep(0.005)
     return tag
@@ -83,7 +83,7 @@ def primed(t):
 
 def settled(t, content):
     """Wait until both sides read `content`; say whether they do. Without that some kinds cannot be judged."""
-    end = time.monotonic() + 0.3
+    end = time.monotonic() + 0.2
     while True:
         found = t.s3.get(t.name)
         if found and found[0] == content and t.file.read(t.name) == content:

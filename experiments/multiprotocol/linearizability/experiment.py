@@ -36,7 +36,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.SMOKE),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.QUICK),
-        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6)),
+        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6), system=scales.SECOND_CLIENT),
     ),
 )  # fmt: skip
 scales.declare(experiment)

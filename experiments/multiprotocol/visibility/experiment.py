@@ -26,7 +26,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.SMOKE),
         quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.QUICK),
-        full=Scale(blocks=5, trial_seconds=3, disk_mb=5, counts=dict(writes=2, patience_ms=1200)),
+        full=Scale(blocks=5, trial_seconds=3, disk_mb=5, counts=dict(writes=2, patience_ms=1200), system=scales.SECOND_CLIENT),
     ),
 )  # fmt: skip
 scales.declare(experiment)
