@@ -3,10 +3,11 @@
 import itertools
 import time
 import zlib
-from types import GeneratorType
+from inspect import isgeneratorfunction
 
 SHOWN = 24  # bytes of a content, characters of a name
 NAMES = 6  # of a listing
+ENDED = "ended"
 FIRST, LAST = 6, 14  # steps of a try that are kept, once repeated ones are counted
 
 
@@ -21,9 +22,9 @@ class Recorded:
 
         def run(*arguments, **options):
             shown = [short(value) for value in arguments] + [f"{name}={short(value)}" for name, value in options.items()]
+            if isgeneratorfunction(function):
+                return self._each(operation, shown[:1], function(*arguments, **options))
             result = self._note(operation, shown, lambda: function(*arguments, **options))
-            if isinstance(result, GeneratorType):
-                return self._each(operation, shown[:1], result)
             if callable(result):  # an open file: what is read from it later is part of the try
                 return lambda: self._note(f"{operation}, then read", shown, result)
             return result
@@ -45,9 +46,7 @@ class Recorded:
     def _each(self, operation, shown, parts):
         """Note each step of an operation that stops on the way."""
         for number in itertools.count(1):
-            try:
-                self._note(f"{operation}, step {number}", shown, lambda: next(parts))
-            except StopIteration:
+            if self._note(f"{operation}, step {number}", shown, lambda: next(parts, ENDED)) is ENDED:
                 return
             yield
 
