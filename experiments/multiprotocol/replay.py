@@ -29,7 +29,6 @@ from experiments.multiprotocol import running, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 
 TRIES = 100
-ETAG = re.compile(r'^"[0-9a-f-]+"$')
 
 
 def main(arguments=None):
@@ -57,15 +56,17 @@ def main(arguments=None):
 
 
 def _arguments(arguments):
+    kinds = "\n".join(f"  {name:<26} {function.__doc__}" for name, function in KINDS.items())
     made = argparse.ArgumentParser(
-        prog="python -m experiments.multiprotocol.replay", description=__doc__,
+        prog="python -m experiments.multiprotocol.replay", description=__doc__, epilog=f"kinds:\n{kinds}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    made.add_argument("system", nargs="?", choices=[*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS])
-    made.add_argument("setting", nargs="?", choices=stacks.SETTINGS)
-    made.add_argument("kind", nargs="?", choices=list(KINDS))
-    made.add_argument("--results", metavar="FOLDER", help="a folder with results of yours, such as results/local-quick; by default the reference")
-    made.add_argument("--once", action="store_true", help="each kind on the first system that has a witness of it, at the default setting if it can be")
+    systems = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
+    made.add_argument("system", nargs="?", metavar="SYSTEM", choices=systems, help=f"one of: {', '.join(systems)}")
+    made.add_argument("setting", nargs="?", metavar="SETTING", choices=stacks.SETTINGS, help=f"one of: {', '.join(stacks.SETTINGS)}")
+    made.add_argument("kind", nargs="?", metavar="KIND", choices=list(KINDS), help="one of those below")
+    made.add_argument("--results", metavar="FOLDER", help="your results, such as results/local/quick (default: the reference)")
+    made.add_argument("--once", action="store_true", help="each kind only on the first system with a witness of it")
     made.add_argument("--tries", type=int, default=TRIES, help=f"at most so many for each witness (default {TRIES})")
     made.add_argument("--steps", action="store_true", help="show the stored steps")
     made.add_argument("--list", action="store_true", help="list what is stored, replay nothing")
@@ -79,7 +80,12 @@ def stored(observation_df):
         for kind, steps in json.loads(row.witnesses).items():
             found.setdefault((row.system, row.setting, kind), steps)
     order = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
-    return dict(sorted(found.items(), key=lambda item: (order.index(item[0][0]), item[0][1] != "default", item[0][1], list(KINDS).index(item[0][2]))))
+
+    def place(key):
+        system, setting, kind = key
+        return order.index(system), setting != "default", setting, list(KINDS).index(kind)
+
+    return {key: found[key] for key in sorted(found, key=place)}
 
 
 def chosen(witnesses, asked):
@@ -109,22 +115,21 @@ def replayed(key, steps, tries):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def again(site, cell, witnesses, tries):
-    """Start the cell's system afresh and replay {kind: steps}: {kind: {"seen", "tries", "alike", "error"}}, where `alike` says
+def again(site, cell, witnesses, tries, at_most_s=60):
+    """Start the cell's system afresh and replay {kind: steps}: {kind: {"seen", "tries", "error", "alike"}}, where `alike` says
     whether the steps were the stored ones."""
+    numbers = {kind: number_of(steps) for kind, steps in witnesses.items()}
     said, outcome = running.run(
-        site, cell, 100, what="anomalies", kinds=list(witnesses), numbers={kind: number_of(steps) for kind, steps in witnesses.items()},
-        tries=tries, slow_tries=tries, once=True, seed=0, limit_s=50,
+        site, cell, at_most_s, what="anomalies", kinds=list(witnesses), numbers=numbers, tries=tries, slow_tries=tries,
+        once=True, seed=0, limit_s=at_most_s / 2,
     )  # fmt: skip
     found = {one["kind"]: one for one in said}
-    return {
-        kind: dict(
-            seen=found[kind]["seen"], tries=found[kind]["tries"], error=found[kind]["error"],
-            alike=shape(found[kind]["witness"]) == shape(steps),
-        )
-        if kind in found else dict(seen=0, tries=0, error=outcome, alike=False)
-        for kind, steps in witnesses.items()
-    }  # fmt: skip
+    unheard = dict(seen=0, tries=0, error=outcome, witness=None)
+    return {kind: _judged(found.get(kind, unheard), steps) for kind, steps in witnesses.items()}
+
+
+def _judged(found, steps):
+    return dict(seen=found["seen"], tries=found["tries"], error=found["error"], alike=shape(found["witness"]) == shape(steps))
 
 
 def number_of(steps):

@@ -34,7 +34,7 @@ experiment = Experiment(
         Evidence("troubles", "for each kind with a try that could not be made, the first error (JSON)"),
         Evidence("outcome", "ran, or how the server ended"),
     ],
-    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=150,
+    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=200,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=4), **scales.SMOKE),
         quick=Scale(
