@@ -1,6 +1,7 @@
 """The probes of the multiprotocol family on real systems and on the two controls."""
 
 import json
+import random
 import shutil
 import zlib
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from experiments.multiprotocol.checker.history import from_operations
 from experiments.multiprotocol.checker.search import LINEARIZABLE, VIOLATION
 from experiments.multiprotocol.linearizability.experiment import judged
 from experiments.multiprotocol.views import open_views
+from experiments.systems import libnfs
 
 
 def available(system):
@@ -83,6 +85,33 @@ def test_both_views_show_the_same_data(host, system):
         assert file.read("d/c") == b"from a file!" and file.read("d/b") is None and objects.get("d/nothing") is None
         objects.delete("d/a")
         file.close()
+
+
+@pytest.mark.parametrize("system", stacks.SECOND)
+def test_the_second_client_carries_whole_files(host, system):
+    if not available(system):
+        pytest.skip(f"this machine cannot run {system}")
+    content = random.Random(1).randbytes(300_001)
+    with stacks.Stack(host, system, "strict") as described:
+        file, _ = open_views(described)()
+        file.make_folder("d/e")
+        file.write("d/e/a", content)
+        assert file.open("d/e/a")() == file.read("d/e/a") == content
+        file.write_at("d/e/a", 299_000, b"!" * 1000)
+        assert file.read("d/e/a") == content[:299_000] + b"!" * 1000 + content[-1:]
+        file.write("d/e/a", b"short")
+        assert file.read("d/e/a") == b"short" and file.stat("d/e/a")[0] == 5
+        assert file.names("d/e") == {"d/e/a"} and file.names("none") == set() and file.stat("none") is None
+        file.delete("d/e/a")
+        with pytest.raises(FileNotFoundError, match="d/e"):
+            file.append("d/e/a", b"more")
+        file.close()
+
+
+def test_a_libnfs_whose_calls_are_not_known_is_refused(monkeypatch):
+    monkeypatch.setattr(libnfs, "find_library", lambda name: "libnfs.so.16")
+    with pytest.raises(OSError, match="found libnfs.so.16, which must be one of libnfs.so.13, libnfs.so.14"):
+        libnfs.library()
 
 
 def test_a_witness_of_each_kind_found_replays_on_a_fresh_server(host, tmp_path):

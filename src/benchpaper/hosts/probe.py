@@ -273,12 +273,12 @@ def _ganesha():
     return True, "ganesha.nfsd"
 
 
-@capability("libnfs", "the NFS client library libnfs", "install libnfs-utils")
+@capability("libnfs", "the NFS client library libnfs, 4 or 5", "install libnfs-utils")
 def _libnfs():
     from ctypes.util import find_library
 
     found = find_library("nfs")
-    return bool(found), found or "no libnfs"
+    return found in ("libnfs.so.13", "libnfs.so.14"), found or "no libnfs"
 
 
 @capability("memcached", "the cache server memcached", "install memcached")
