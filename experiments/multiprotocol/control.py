@@ -9,7 +9,7 @@ import unicodedata
 PARTS = 4  # pieces in which the broken store writes what is large
 LARGE = 1 << 16
 DELAY_S = 0.06  # for which the broken store keeps a change from the other side
-HELD_S = 0.01  # for which it stays in a state that nobody should see
+HELD_S = 0.004  # for which it stays in a state that nobody should see
 
 
 class Entry:

@@ -38,7 +38,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=4), **scales.SMOKE),
         quick=Scale(
-            blocks=5, trial_seconds=1.5, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=5),
+            blocks=5, trial_seconds=1.5, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=10),
             setting=["default"], system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
         ),
         full=Scale(blocks=5, trial_seconds=3, disk_mb=100, counts=dict(tries=2, slow_tries=1, replay_every=3)),
