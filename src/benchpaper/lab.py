@@ -2,7 +2,8 @@
 
 The namespaces are joined by veth pairs and a bridge; this machine reaches them over the bridge. They share its CPUs,
 memory and file systems, so that the lab shows whether things work between hosts, not what hosts would reach. All names
-follow from the checkout's path, so that `down` finds every trace, also of a lab whose making was killed.
+follow from the checkout's path, so that `down` finds every trace, also of a lab whose making was killed; and whose it
+is stands in a record (`lab_owners`), so that `sweep` finds those that nobody will take down.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 import click
 import yaml
 
+from benchpaper import lab_owners
 from benchpaper.commands import Group
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
@@ -88,14 +90,16 @@ class Lab:
 
     # ---- up ----
 
-    def up(self, hosts, rate=None, environment=None):
+    def up(self, hosts, rate=None, environment=None, kept=True):
         """Make `hosts` hosts, with at most `rate` ("1gbit") in each direction of each link; `environment` is set in all
-        sessions. Whatever fails, nothing is left."""
+        sessions. Whatever fails, nothing is left. A lab that is not `kept` is swept up once this process has ended."""
         _need_root_and_programs()
+        sweep()
         if not 1 <= hosts <= MOST_HOSTS:
             raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
         if self.exists():
             raise UserError('there is a lab of this checkout already; "benchpaper lab down" removes it')
+        lab_owners.note(self.mark, self.project.root, of_process=True)
         try:
             self._make_keys()
             self._make_bridge()
@@ -103,6 +107,8 @@ class Lab:
                 self._make_host(number, rate, environment or {})
             self._wait_until_ready(hosts)
             self._write_site(hosts)
+            if kept:
+                lab_owners.note(self.mark, self.project.root, of_process=False)
         except BaseException:
             self.down()
             raise
@@ -174,7 +180,7 @@ class Lab:
         found = []
         for namespace in self.namespaces():
             _end_processes(namespace)
-            _do(["ip", "netns", "delete", namespace])
+            _do(["ip", "netns", "delete", namespace], check=False)  # or another did, who sweeps as well
             found.append(f"the namespace {namespace}")
         for link in self._links():
             _do(["ip", "link", "delete", link], check=False)  # a veth may have gone with its peer
@@ -185,6 +191,9 @@ class Lab:
         if self.folder.exists():
             shutil.rmtree(self.folder)
             found.append("the keys")
+        if left := self.namespaces() + self._links():
+            raise UserError(f"{', '.join(left)} of the lab could not be removed; see what uses it (ip netns pids NAME)")
+        lab_owners.forget(self.mark)
         return found
 
     def namespaces(self):
@@ -208,9 +217,14 @@ class Lab:
         return hosts
 
 
+def sweep():
+    """Remove the labs that have lost their owner. Return what was found, in words."""
+    return [what for root in lab_owners.abandoned() for what in Lab(Project(root)).down()]
+
+
 def processes(namespace):
-    """Return the ids of the processes in a network namespace."""
-    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace]).split()]
+    """Return the ids of the processes in a network namespace; none when it is gone."""
+    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace], check=False).split()]
 
 
 def _end_processes(namespace):
@@ -261,9 +275,9 @@ def up(hosts, rate):
 
 @lab.command()
 def down():
-    """Remove every trace of the lab, also of one that was killed."""
+    """Remove every trace of the lab, also of one that was killed, and of labs whose owner is gone."""
     _need_root_and_programs()
-    found = Lab(Project.find()).down()
+    found = Lab(Project.find()).down() + sweep()
     click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
 
 

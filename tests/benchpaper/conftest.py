@@ -227,7 +227,7 @@ class LabOfTests:
             (folder / name).mkdir()
         self.environment = {"TMPDIR": str(folder / "temporary"), "XDG_CACHE_HOME": str(folder / "cache")}
         self.lab = Lab(Project(folder / "project"))
-        self.lab.up(2, environment=self.environment)
+        self.lab.up(2, environment=self.environment, kept=False)
         self.kept = {}
 
     def described(self, number=1, **changes):
