@@ -183,6 +183,60 @@ def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
         holder.stdout.close()
 
 
+JUMP = """
+Host {jump}
+    HostName {jump_address}
+Host behind
+    HostName {address}
+    ProxyJump {jump}
+Host *
+    User root
+    UserKnownHostsFile {known}
+    GlobalKnownHostsFile none
+"""
+
+
+@pytest.fixture
+def agent(lab, tmp_path, monkeypatch):
+    """An ssh-agent of the controller's user; `ssh-add` is still to be done."""
+    path = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    while not path.exists():
+        time.sleep(0.01)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+    yield path
+    process.terminate()
+    process.wait()
+
+
+def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent):
+    """The user's configuration names neither key nor port; the jump host is asked with the same agent."""
+    addresses = dict(address=lab.lab.address(2), jump_address=lab.lab.address(1))
+    (tmp_path / "config").write_text(JUMP.format(jump="jump", known=tmp_path / "known", **addresses))
+    known = (lab.lab.folder / "known_hosts").read_text()
+    (tmp_path / "known").write_text(known)
+    site = {"name": "lab", "hosts": [lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config"))]}
+
+    def fleet():
+        return Fleet(lab.lab.project, site)
+
+    with pytest.raises(Unreachable, match='it did not let you in: see that "ssh -F .* behind" works without a password$'), fleet():
+        pass
+    subprocess.run(["ssh-add", "-q", lab.lab.folder / "user_key"], check=True)
+    with fleet() as connected:
+        link = connected.links["lab2"]
+        peers = subprocess.run(["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"], capture_output=True, text=True).stdout
+        assert lab.lab.address(1) in peers and f"{lab.lab.address(2).rpartition('.')[0]}.1:" not in peers
+        assert link.ask("clock")
+        host = link.host("client", tmp_path / "t", 60, lambda name, argv: lambda status: None)
+        assert host.run(["echo", "through"]).stdout == "through\n"
+        host.close()
+        link.conclude("t")
+    (tmp_path / "known").write_text("".join(line for line in known.splitlines(True) if not line.startswith(lab.lab.address(1))))
+    with pytest.raises(Unreachable, match="its host key is not known: connect once by hand"), fleet():
+        pass
+
+
 # --- faults during a trial -------------------------------------------------------------------
 
 def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(make, lab, tmp_path):

@@ -19,6 +19,10 @@ A site file lists hosts, and which roles each can play:
         python: /usr/bin/python3.11
         scratch: /data/tmp  # where trials have their files (default: the host's temporary folder)
         roles: [server]
+
+A host behind others is reached as your ssh configuration says (ProxyJump), with the keys of its files or of your agent.
+The keys of the hosts themselves are always checked; that of a jump host is checked as your configuration has it, which
+is to say that one unknown is refused unless you allowed it there (StrictHostKeyChecking).
 """
 
 import ipaddress
