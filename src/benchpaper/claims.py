@@ -73,12 +73,13 @@ def load_claims(project):
     return list(_registered)
 
 
-def judge_all(project, site, source, family_wise=False):
+def judge_all(project, site, source, family_wise=False, only=None):
     """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why) per claim, judged on
-    the results of `source`. With `family_wise` the intervals are widened so that the chance of *any* wrong verdict
-    stays below 5 % (Bonferroni)."""
+    the results of `source`; per claim of one experiment with its name as `only`. With `family_wise` the intervals are
+    widened so that the chance of *any* wrong verdict, of all claims, stays below 5 % (Bonferroni)."""
     claims = load_claims(project)
     confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
+    claims = [claim for claim in claims if only in (None, claim.experiment)]
     found = {name: results_of(project, name, site, source) for name in {claim.experiment for claim in claims}}
     asked = {claim.id: compared(claim, found[claim.experiment], source) for claim in claims}
     biases = {name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name]) for name in found}

@@ -190,15 +190,13 @@ def _ordered(a, b, floor):
 
 def claim_rows(project, pair, site, source, reference_site):
     """Return a row per claim of the experiment: its verdict on both sides, and the ratio of what it asks for."""
-    places = ((site, source), (reference_site, REFERENCE))
-    judged = [{row["id"]: row for row in claims.judge_all(project, *place)} for place in places]
+    places, name = ((site, source), (reference_site, REFERENCE)), pair.here.experiment
+    judged = [claims.judge_all(project, *place, only=name) for place in places]
     rows = []
-    for claim in claims.load_claims(project):
-        if claim.experiment == pair.here.experiment:
-            here, reference = (rows_of_side[claim.id] for rows_of_side in judged)
-            verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
-            both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
-            rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
+    for claim, here, reference in zip([c for c in claims.load_claims(project) if c.experiment == name], *judged):
+        verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
+        both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
+        rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
     return rows
 
 

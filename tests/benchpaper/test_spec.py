@@ -183,3 +183,26 @@ def test_what_is_declared_is_described_as_plain_data():
     assert described["metrics"][0]["unit"] == "µs" and described["metrics"][0]["minimum"] == 0.0
     assert described["evidence"] == [{"name": "used", "meaning": "what was used"}]
     assert described["twin"] == dict(way="pipe", size_bytes=8)
+
+
+NULLS = [Factor("path", ["null", "get"]), Factor("server", ["null-s3", "s3"])]
+
+
+@pytest.mark.parametrize("factors, null, meant", [
+    (NULLS, None, dict(path="null")), (NULLS, dict(server="null-s3"), dict(server="null-s3")), (NULLS[1:], None, None),
+])  # fmt: skip
+def test_the_null_target_is_the_level_called_so_unless_another_is_declared(factors, null, meant):
+    experiment = declare(factors=factors, null=null)
+    assert experiment.null == experiment.describe()["null"] == meant
+
+
+@pytest.mark.parametrize("factors, null, message", [
+    (NULLS, dict(path="nul"), 'null: path=\'nul\' is not a level; did you mean "null"? (there are: null, get)'),
+    (NULLS, dict(path="null", server="s3"), "null={'path': 'null', 'server': 's3'} must be one level of one factor, as null=dict(path=\"null\")"),
+    ([*NULLS, Factor("loader", ["null"])], None,
+     'path and loader both have the level "null"; say which is the null target: null=dict(...)'),
+])  # fmt: skip
+def test_a_null_target_that_cannot_be_is_refused(factors, null, message):
+    with pytest.raises(SpecError) as refused:
+        declare(factors=factors, null=null)
+    assert str(refused.value) == message
