@@ -386,6 +386,25 @@ def test_an_experiment_that_cannot_be_loaded_is_refused(make_project, run_benchp
     refused_in_one_line(run_benchpaper(project, command), message)
 
 
+@pytest.mark.parametrize("command", ["list", "plan", "doctor"])
+def test_a_broken_experiment_hides_no_sound_one(make_project, run_benchpaper, pipe_experiment, command):
+    broken = {f"experiments/a/{name}/experiment.py": "import no_such_thing" for name in ("one", "two")}
+    project = make_project({"experiments/toy/pipe/experiment.py": pipe_experiment, **broken})
+    done = run_benchpaper(project, command, "--json")
+    assert done.returncode == 2 and "toy/pipe" in done.stdout and "a/one" not in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2 and all("No module named" in line for line in lines), done.stderr
+    assert run_benchpaper(project, "plan", "toy/pipe").returncode == 0
+
+
+def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
+    slow = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
+    (tmp_path / "click.py").write_text(slow)
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli import main; main()"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "benchpaper: interrupted; the same command goes on from here\n")
+
+
 def test_two_experiments_of_one_name_are_refused_in_one_line(make_project, run_benchpaper, pipe_experiment):
     project = make_project({f"experiments/{name}/experiment.py": pipe_experiment for name in ("a/b_c", "a_b/c")})
     refused_in_one_line(run_benchpaper(project, "run"), 'experiments "a/b_c" and "a_b/c" both claim the name "a_b_c"')

@@ -59,11 +59,6 @@ def load(project, name):
     return experiment
 
 
-def load_all(project):
-    """Return all experiments, by name."""
-    return {name: load(project, name) for name in names(project)}
-
-
 def _at(error, root):
     """Return `file:line: ` of the deepest frame inside the project."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(root):

@@ -1,4 +1,7 @@
-"""How groups of commands behave on the command line."""
+"""What commands have in common: how groups behave, and how what was found is told."""
+
+import json
+import sys
 
 import click
 
@@ -16,3 +19,35 @@ class Group(click.Group):
             near = did_you_mean(args[0], self.commands)
             raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
         return super().resolve_command(ctx, args)
+
+
+def json_option(function):
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
+
+
+def tell(found, as_json, show):
+    """Print what was found: as JSON, or by `show(found)`."""
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        show(found)
+
+
+def each(names, make):
+    """Return ([make(name) of all for which it can be made], [the mistakes of the others]): one broken experiment hides no
+    sound one."""
+    found, mistakes = [], []
+    for name in names:
+        try:
+            found.append(make(name))
+        except UserError as mistake:
+            mistakes.append(str(mistake))
+    return found, mistakes
+
+
+def tell_mistakes(mistakes):
+    """End with status 2, a line for each mistake, if there are any."""
+    for mistake in dict.fromkeys(mistakes):
+        click.echo(f"benchpaper: {mistake}", err=True)
+    if mistakes:
+        sys.exit(2)

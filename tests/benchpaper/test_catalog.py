@@ -37,8 +37,7 @@ def test_experiments_are_the_folders_with_an_experiment_file(make_project):
         "experiments/systems/ucx.py": "", "experiments/README.md": "",
     })  # fmt: skip
     assert catalog.names(project) == ["a/one", "b/two"]
-    loaded = catalog.load_all(project)
-    assert [experiment.name for experiment in loaded.values()] == ["a/one", "b/two"]
+    assert [catalog.load(project, name).name for name in catalog.names(project)] == ["a/one", "b/two"]
 
 
 def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_project):
