@@ -201,3 +201,19 @@ def test_any_text_and_any_argument_can_be_redacted(text):
     redactor = Redactor(PROJECT)
     assert HOME + "/x" not in redactor.text(f"{text} {HOME}/x")
     assert len(redactor.command([text, text])) == 2
+
+
+@pytest.mark.parametrize("host, text, shown", [
+    ("node-17", "node-17: cannot reach node-17.cluster.example.org from node-170", "$HOST: cannot reach $HOST from node-170"),
+    ("node-17.example.org", "on NODE-17, log /tmp/x/node-17.log", "on $HOST, log $TMP/x/$HOST"),
+    ("vm3", "vm3's clock; vm32, xvm3, a.vm3 and vm3-b stay", "$HOST's clock; vm32, xvm3, a.vm3 and vm3-b stay"),
+    ("debian", "Linux debian 6.1; debian:8080 and http://debian/x, root@debian: refused; debian: no, debian:12",
+     "Linux debian 6.1; $HOST:8080 and http://$HOST/x, root@$HOST: refused; debian: no, debian:12"),
+    ("test", "the test failed", "the test failed"),
+    ("localhost", "http://localhost:80 and root@localhost", "http://localhost:80 and root@localhost"),
+    ("10", "10 of 10.5 at 10:3000", "10 of 10.5 at 10:3000"),
+])  # fmt: skip
+def test_the_machines_name_is_hidden_in_text_where_it_is_no_word(monkeypatch, host, text, shown):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/tmp")
+    assert Redactor(PROJECT).text(text) == shown
