@@ -40,6 +40,27 @@ def left_behind(tmp_path_factory):
     return lambda: left_on_the_machine(base, before, seconds=0)
 
 
+@pytest.fixture
+def small_disk():
+    """Return `mount(folder, kib)`: a file system of its own over a folder, which is made."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mounted = []
+
+    def mount(folder, kib):
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
 @contextlib.contextmanager
 def apart_from_ours():
     """A package `experiments` of another project may be imported within; afterwards ours is what it was before. Were it

@@ -207,7 +207,7 @@ def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpa
         begin = time.monotonic()
         for again in (0, 0.2):  # people press Ctrl-C more than once
             time.sleep(again)
-            os.killpg(run.process.pid, number) if whom == "group" else os.kill(run.process.pid, number)
+            (os.killpg if whom == "group" else os.kill)(run.process.pid, number)
         assert run.process.wait(STOP_WITHIN_S) == 130
         assert time.monotonic() - begin < STOP_WITHIN_S
         kept = journalled(project)
@@ -678,31 +678,12 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_pro
 # ---- full disks ----
 
 
-@pytest.fixture
-def small_disk():
-    """Return `mount(folder, megabytes)`: a file system of its own over a folder."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    mounted = []
-
-    def mount(folder, megabytes):
-        folder.mkdir(exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
-        mounted.append(folder)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
-
-
 def fill(folder):
     """Fill the file system of a folder to the last byte."""
     with pytest.raises(OSError, match="No space left"), open(folder / "ballast", "wb", buffering=0) as file:
         while True:
-            file.write(bytes(1 << 16)) or file.write(b"0")
+            if not file.write(bytes(1 << 16)):
+                file.write(b"0")
 
 
 def one_line_about_the_disk(done):
@@ -729,7 +710,7 @@ WHERES = {
 @pytest.mark.parametrize("where, folder", WHERES.values(), ids=WHERES)
 def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benchpaper, small_disk, where, folder):
     project = make_toy(FILLING.format(where=where), levels=LEVELS)
-    small_disk(project.root / folder, 4)
+    small_disk(project.root / folder, 4096)
     done = run_benchpaper(project, "run", "results")
     one_line_about_the_disk(done)
     kept = journalled(project)
@@ -747,7 +728,7 @@ def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(measured, run_b
     kept = {path: path.read_bytes() for path in (measured.root / "results").rglob("*.*") if path.is_file()}
     (measured.root / folder).mkdir(exist_ok=True)
     (measured.root / folder).rename(measured.root / "aside")
-    small_disk(measured.root / folder, 4)
+    small_disk(measured.root / folder, 4096)
     shutil.copytree(measured.root / "aside", measured.root / folder, dirs_exist_ok=True)
     for kind in (results.OBSERVATIONS, results.TRIALS) if target == "results" else ():
         (measured.results("local", "full") / "toy/one" / kind).unlink()

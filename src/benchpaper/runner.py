@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from benchpaper import events, leftovers, lock, notebook, room, summary, warm
+from benchpaper.commands import tell
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.processes import descendants, die_with_parent
 from benchpaper.pipeline import TARGETS, environment
@@ -47,7 +48,7 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
             watch.failures += nothing
             status = 1
         found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
-    print(json.dumps(found, indent=1)) if as_json else summary.show(found, console)
+    tell(found, as_json, lambda found: summary.show(found, console))
     return status
 
 

@@ -120,7 +120,8 @@ class Block:
                 for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():
                     results.block_file(self._folder, self._block, kind).unlink(missing_ok=True)
                     (self._folder / kind).unlink(missing_ok=True)
-                done.forget(again) if again else None
+                if again:
+                    done.forget(again)
 
     def _testable_again(self, entry):
         """Whether a capability that vanished when the journal was written is there again."""

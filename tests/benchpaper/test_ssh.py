@@ -56,6 +56,10 @@ def measure(run):
     return run.journalled, told
 
 
+def all_measured(entries, ways="abc"):
+    return {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys(ways, results.MEASURED)
+
+
 def gone(lab, seconds=10):
     """Wait until no process is left on the lab's hosts beside their SSH servers."""
     end = time.monotonic() + seconds
@@ -251,7 +255,7 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     first, second = entries["b"]["attempts"]
     assert first["message"] == "the connection to server is lost" and second["outcome"] == "ok"
     assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in told
@@ -281,7 +285,7 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     assert {way: entries[way] for way in kept} == kept
     fetched = [message for event, message in told if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
@@ -315,7 +319,7 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
             os.kill(pid, signal.SIGCONT)
     assert re.match(r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)', str(refused.value))
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
 
 
 def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, tmp_path):
@@ -339,7 +343,7 @@ def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, t
         assert "b" not in run.journalled
         kept = dict(run.journalled)
         entries, _ = measure(run)
-        assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+        assert all_measured(entries)
         assert {way: entries[way] for way in kept} == kept
         gone(lab)
     finally:
@@ -406,7 +410,7 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
         assert abs(offset - 3600) < 0.1 and error < 0.1
         assert abs(run.probed["hosts"]["lab2"]["clock"][0]) < 0.1
         entries, told = measure(run)
-        assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+        assert all_measured(entries)
         assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 5 for entry in entries.values())
         assert all(abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values())
         assert all(entry["paused_s"] == 0 for entry in entries.values())
@@ -432,7 +436,7 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
     entries, _ = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
     shutil.rmtree(lab.folder / "temporary")  # the socket of an agent that was killed

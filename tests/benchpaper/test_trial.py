@@ -245,27 +245,19 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(make
     assert sorted(t["way"] for t in trials(project)) == list("abcdef")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(counted, block_of):
+def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(small_disk, counted, block_of):
     project, measured = counted
-    folder = project.root / "results"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
-    try:
-        (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
-        block = block_of(project)
-        with pytest.raises(OSError, match="No space left on device"):
-            block.measure()
-        kept = [r["cell"] for r in records(block)]
-        assert 0 < len(kept) < 6
-        (folder / "ballast").unlink()
-        assert block_of(project).measure() == 6 - len(kept)
-        assert [r["cell"] for r in records(block)][: len(kept)] == kept
-        assert sorted(t["way"] for t in trials(project)) == list("abcdef")
-    finally:
-        subprocess.run(["umount", folder], check=True)
+    folder = small_disk(project.root / "results", 128)
+    (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
+    block = block_of(project)
+    with pytest.raises(OSError, match="No space left on device"):
+        block.measure()
+    kept = [r["cell"] for r in records(block)]
+    assert 0 < len(kept) < 6
+    (folder / "ballast").unlink()
+    assert block_of(project).measure() == 6 - len(kept)
+    assert [r["cell"] for r in records(block)][: len(kept)] == kept
+    assert sorted(t["way"] for t in trials(project)) == list("abcdef")
 
 
 def test_other_blocks_have_journals_of_their_own(counted, block_of):

@@ -89,7 +89,7 @@ class SshLink:
         """Send the agent, then a heartbeat for as long as this process lives and is not stopped."""
         with suppress(OSError, ValueError):
             while True:
-                ssh.stdin.write(data) if len(data) < 4096 else _write_all(ssh.stdin, data)
+                _write_all(ssh.stdin, data)
                 data = b"\n"
                 time.sleep(BEAT_S)
 
