@@ -14,7 +14,9 @@ from benchpaper.project import REFERENCE, Project
 
 
 def from_option(function):
-    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(function)
+    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(
+        function
+    )
     return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
 
 
@@ -68,7 +70,9 @@ def verify(archive, digest, into, figures, as_json):
         else:
             click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
         sys.exit(1)
-    different = [name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT]
+    different = [
+        name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT
+    ]
     tell(found, as_json, _show_verified)
     sys.exit(1 if different else 0)
 

@@ -40,7 +40,9 @@ def changed(project, site, against="HEAD"):
         if text := git(project, "show", f"{against}:{notebook}"):
             old |= {name: value for name, value in numbers(text).items() if name in new or _is_value(value)}
     names = sorted({*old, *new}, key=lambda name: (name not in new, name))
-    return [{"name": name, "old": old.get(name), "new": new.get(name)} for name in names if old.get(name) != new.get(name)]
+    return [
+        {"name": name, "old": old.get(name), "new": new.get(name)} for name in names if old.get(name) != new.get(name)
+    ]
 
 
 def _is_value(text):

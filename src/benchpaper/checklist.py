@@ -111,7 +111,11 @@ def linked_claims(project):
 def whole_experiments(project):
     """Each experiment has a notebook, reference results, a claim and a test."""
     judged = {claim.experiment for claim in claims.load_claims(project)}
-    tests = "".join(path.read_text() for path in (project.root / "tests").rglob("*.py")) if (project.root / "tests").is_dir() else ""
+    tests = (
+        "".join(path.read_text() for path in (project.root / "tests").rglob("*.py"))
+        if (project.root / "tests").is_dir()
+        else ""
+    )
     for name in catalog.names(project):
         if not project.notebook(name).exists():
             yield f"{name} has no notebook; add analysis/{slug(name)}.ipynb"
@@ -175,7 +179,11 @@ def _trail(project, folder, entry):
         path = folder / about["path"]
         if not path.exists() or results.file_digest(path) != about["sha256"]:
             return f"it was made from another {about['path']}; run ./reproduce --from reference"
-    return "" if entry["cells"] or entry["kind"] == "number" else "it names no cells of the results; pass the estimates that it was made from"
+    return (
+        ""
+        if entry["cells"] or entry["kind"] == "number"
+        else "it names no cells of the results; pass the estimates that it was made from"
+    )
 
 
 def clean_clone(project):
@@ -194,10 +202,16 @@ def clean_clone(project):
         for time in ("first", "second"):
             done = subprocess.run(command, cwd=clone.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
             if done.returncode:
-                last = [line for line in (done.stdout + done.stderr).splitlines() if "FAILED" in line or line.startswith("benchpaper:")]
+                last = [
+                    line
+                    for line in (done.stdout + done.stderr).splitlines()
+                    if "FAILED" in line or line.startswith("benchpaper:")
+                ]
                 yield f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; is something not committed?"
                 return
-            stamps.append({path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")})
+            stamps.append(
+                {path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")}
+            )
         if stamps[0] != stamps[1]:
             yield "a second run in the clone built something again; declare the step's inputs and outputs (see the Snakefile)"
         if status := git(clone, "status", "--porcelain").strip():

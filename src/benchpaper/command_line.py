@@ -199,7 +199,9 @@ def compare(experiments, site, source, reference_site, metric, as_json):
         return click.echo(json.dumps(found, indent=1))
     for one in found:
         compare.show(one)
-        click.echo(f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio")
+        click.echo(
+            f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio"
+        )
 
 
 @cli.command()
@@ -228,7 +230,9 @@ def adopt(experiments, site):
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # refuses what is missing or broken first
         if not all(table.column("git_clean").to_pylist()):
-            click.echo(f"note: {name} was measured with uncommitted changes; nobody can check out what was measured", err=True)
+            click.echo(
+                f"note: {name} was measured with uncommitted changes; nobody can check out what was measured", err=True
+            )
         target = project.results(site, REFERENCE) / name
         target.mkdir(parents=True, exist_ok=True)
         for kind in (results.OBSERVATIONS, results.TRIALS):

@@ -83,7 +83,9 @@ def check_alike(pair, metric):
     for side, results in pair.sides.items():
         factors[side] = {f"{f['name']} ({f['unit']})" if f["unit"] else f["name"] for f in results.described["factors"]}
         known = {m["name"]: m for m in results.described["metrics"]}
-        metrics[side] = "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
+        metrics[side] = (
+            "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
+        )
     for what, found in (("factors", factors), (f"metric {metric}", metrics)):
         here, reference = (", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values())
         if here != reference:
@@ -227,7 +229,9 @@ def show(found):
     """Print a comparison: what differs between the sites first, then claims, shape, and the cells."""
     print(f"{found['experiment']}: {found['here']}, beside {found['reference']}")
     sites = found["sites"]
-    print("  what differs between the sites:" if sites["different"] else "  nothing is known to differ between the sites")
+    print(
+        "  what differs between the sites:" if sites["different"] else "  nothing is known to differ between the sites"
+    )
     for row in sites["different"]:
         print(f"    {row['what']}: here {row['here']}; in the reference {row['reference']}")
     if sites["sources"]:

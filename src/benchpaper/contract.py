@@ -112,8 +112,14 @@ def reference(project, name):
 def measures(project, name):
     """At scale smoke every cell is measured or says which capability it lacks, and its notebook runs on that."""
     command = [sys.executable, "-m", "benchpaper.cli", "run", name, "--scale", "smoke"]
-    done = subprocess.run(command, cwd=project.root, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S)
-    words = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "FAILED" in line or line.startswith("benchpaper:")]
+    done = subprocess.run(
+        command, cwd=project.root, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    words = [
+        line.strip()
+        for line in (done.stdout + done.stderr).splitlines()
+        if "FAILED" in line or line.startswith("benchpaper:")
+    ]
     if done.returncode:
         yield f"{(words or ['the run failed'])[0]}; benchpaper run {name} --scale smoke shows all"
         return

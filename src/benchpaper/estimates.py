@@ -58,7 +58,9 @@ class Results(Measured):
         n = int(rows[tries].sum())
         interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
-        return Estimate(interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries)
+        return Estimate(
+            interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries
+        )
 
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels

@@ -213,7 +213,9 @@ class Lab:
         for namespace in self.namespaces():
             number = int(namespace.rpartition("-")[2])
             count = len(processes(namespace))
-            hosts.append({"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count})
+            hosts.append(
+                {"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count}
+            )
         return hosts
 
 

@@ -79,7 +79,9 @@ class Measured:
     def _distinct(self):
         """All cells, one row each, in declared order of the factors' levels."""
         frame = self.trial_df.drop_duplicates("cell")[["cell", "twin", *self.factors]]
-        order = {f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]}
+        order = {
+            f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]
+        }
         return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name]))
 
     @cached_property

@@ -129,7 +129,9 @@ class Scale:
         if not trial_seconds > 0:
             raise SpecError(f"trial_seconds={trial_seconds!r} must be above 0: plan prices the run with it")
         if (pilot is None) != (half_width is None) or (pilot is None and budget_s is not None):
-            raise SpecError("pilot, half_width and budget_s belong together: Scale(pilot=9, half_width=0.05, blocks=40)")
+            raise SpecError(
+                "pilot, half_width and budget_s belong together: Scale(pilot=9, half_width=0.05, blocks=40)"
+            )
         if pilot is not None:
             _check_pilot(pilot, half_width, budget_s, blocks)
         self.blocks = blocks

@@ -49,7 +49,9 @@ def fix(folder, experiment, scale):
     metric = measured.telling["name"]
     estimate = measured.estimate(metric, **measured.described["twin"])
     if estimate.n < stats.MIN_BLOCKS or min(estimate.values) <= 0:
-        why = estimate.missing or f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        why = (
+            estimate.missing or f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        )
         raise UserError(f"the pilot of {experiment.name} tells no spread: {why}; mend that, and take the pilot again")
     needed = stats.blocks_needed(estimate.values, chosen.half_width)
     block_s = float(measured.trial_df.groupby("block")[["seconds", "overhead_s"]].sum().sum(axis=1).median())

@@ -142,7 +142,9 @@ class Pipeline:
         """Return the Parquet files of all blocks of an experiment, relative to the project."""
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
-        return [results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds]
+        return [
+            results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds
+        ]
 
     def sources(self, name):
         return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]

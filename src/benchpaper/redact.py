@@ -29,7 +29,9 @@ SECRET_IN_TEXT = re.compile(rf"({_NAMED}=|(?<![\w-])--{_NAMED}\s+)(['\"]?)([^\s'
 PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
 SHORTEST_SECRET = 6
 HOST_IN_TEXT = r"(?<![\w.\-]){}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])"  # a domain goes with it
-WORD_AS_HOST = r"(?:(?<=@)|(?<=://)){0}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])|(?<![\w.\-]){0}(?:\.[A-Za-z][\w\-]*)*(?=:\d{{4,5}}\b)"
+WORD_AS_HOST = (
+    r"(?:(?<=@)|(?<=://)){0}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])|(?<![\w.\-]){0}(?:\.[A-Za-z][\w\-]*)*(?=:\d{{4,5}}\b)"
+)
 
 
 class Redactor:

@@ -162,7 +162,9 @@ def check_observation(described, observation):
     for name in observation:
         if name not in metrics and name not in evidence:
             known = [*metrics, *evidence]
-            raise InvalidObservation(f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it')
+            raise InvalidObservation(
+                f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
+            )
     checked = {name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()}
     for name in evidence:
         if not isinstance(observation.get(name), str):
@@ -192,7 +194,9 @@ def _checked_metric(metric, value):
             raise InvalidObservation(f'metric "{name}" must be a finite number, not {value!r}')
         stored = least = float(value)
     if metric["minimum"] is not None and least < metric["minimum"]:
-        raise InvalidObservation(f'metric "{name}": {least:g} {metric["unit"]} is below its minimum {metric["minimum"]:g}')
+        raise InvalidObservation(
+            f'metric "{name}": {least:g} {metric["unit"]} is below its minimum {metric["minimum"]:g}'
+        )
     return stored
 
 
@@ -262,7 +266,9 @@ def write_block(folder, block, records, described):
     columns of a trial and its "observations", a list of checked observations."""
     rows = []
     for record in records:
-        same = {name: record[name] for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))}
+        same = {
+            name: record[name] for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))
+        }
         rows += [{**same, "row": row, **observed} for row, observed in enumerate(record["observations"])]
     write(block_file(folder, block, OBSERVATIONS), rows, described, "observations")
     trials = [{**record, "started": int(record["started"] * 1e6)} for record in records]
@@ -282,7 +288,9 @@ def collect(folder, blocks, blocks_fixed=None):
     """
     import pyarrow as pa
 
-    found = {kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)}
+    found = {
+        kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)
+    }
     for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
         different = {value for table, _ in found[TRIALS] for value in table.column(column).unique().to_pylist()}
         if len(different) > 1:

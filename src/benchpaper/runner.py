@@ -33,7 +33,9 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
-        raise UserError("the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt")
+        raise UserError(
+            "the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt"
+        )
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
@@ -96,7 +98,11 @@ def _dry_run(pipeline, targets, experiments, console, as_json):
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
     if as_json:
         steps = dict(re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M)) if jobs else {}
-        print(json.dumps({"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}))
+        print(
+            json.dumps(
+                {"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}
+            )
+        )
     elif done.returncode:
         console.print(text, highlight=False, markup=False)
     elif jobs:

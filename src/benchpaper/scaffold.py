@@ -16,7 +16,9 @@ def new(project, name):
     """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
     file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
     if not NAME.fullmatch(name):
-        raise UserError(f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl')
+        raise UserError(
+            f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl'
+        )
     family = name.split("/")[0]
     if family in TAKEN:
         raise UserError(f'"{family}" holds what experiments share; choose another family')
@@ -63,5 +65,8 @@ def notebook(text):
         make = nbformat.v4.new_markdown_cell if kind == "[markdown]" else nbformat.v4.new_code_cell
         tags = {"metadata": {"tags": ["parameters"]}} if kind == "[parameters]" else {}
         cells.append(make(source.strip("\n"), id=f"cell-{number:02d}", **tags))
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    kernel = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     return nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)) + "\n"

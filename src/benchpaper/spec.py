@@ -18,7 +18,9 @@ def null_of(factors):
     None without one; raises `SpecError` where several have it, since then it has to be declared."""
     found = [name for name, levels in factors.items() if NULL in levels]
     if len(found) > 1:
-        raise SpecError(f'{" and ".join(found)} both have the level "{NULL}"; say which is the null target: null=dict(...)')
+        raise SpecError(
+            f'{" and ".join(found)} both have the level "{NULL}"; say which is the null target: null=dict(...)'
+        )
     return {found[0]: NULL} if found else None
 
 

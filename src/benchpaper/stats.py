@@ -48,7 +48,9 @@ class Interval:
     def __post_init__(self):
         ends = [] if self.low is None and self.high is None else [self.low, self.high]
         if not all(end is not None and isfinite(end) for end in [self.estimate, *ends]):
-            raise ValueError(f"{self} is not finite; use values within the range of a double, in another unit if need be")
+            raise ValueError(
+                f"{self} is not finite; use values within the range of a double, in another unit if need be"
+            )
         if ends and not self.low <= self.high:
             raise ValueError(f"{self} has its ends the wrong way round; pass the smaller as low")
 
@@ -213,7 +215,9 @@ def quantile(values: ArrayLike, q: float, counts: ArrayLike | None = None) -> fl
     counts = np.asarray(counts)
     _same_length(values, counts, "values and counts")
     if counts.dtype.kind not in "iu" or (counts < 0).any() or not counts.any():
-        raise ValueError("counts are not whole, non-negative and somewhere positive; pass how often each value occurred")
+        raise ValueError(
+            "counts are not whole, non-negative and somewhere positive; pass how often each value occurred"
+        )
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(counts[order])
     index = max(0, ceil(int(cumulative[-1]) * q - 1))
@@ -253,7 +257,9 @@ def rank_agreement(x: ArrayLike, y: ArrayLike) -> Interval:
     _same_length(x, y, "x and y")
     n = len(x)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise ValueError(f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; pass at least 2 different ones")
+        raise ValueError(
+            f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; pass at least 2 different ones"
+        )
     tau = float(kendalltau(x, y).statistic)
     if n < MIN_BLOCKS:
         return Interval(tau, None, None, n, None, f"Kendall's tau-b; no interval below {MIN_BLOCKS} values")
@@ -298,7 +304,9 @@ def checked(values: ArrayLike, name: str, positive: bool = False, least: int = 1
         raise ValueError(f"{name} holds {array.dtype}, which is not numeric; convert it to numbers")
     wrong = np.flatnonzero(~np.isfinite(array))
     if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] is {array[wrong[0]]}, not a finite number; leave failed trials out, and say so")
+        raise ValueError(
+            f"{name}[{wrong[0]}] is {array[wrong[0]]}, not a finite number; leave failed trials out, and say so"
+        )
     wrong = np.flatnonzero(array <= 0)
     if positive and wrong.size:
         raise ValueError(

@@ -77,7 +77,12 @@ def _outputs(pipeline, build, pdf):
     gathered = build / GATHERED
     if pdf.exists() and (not gathered.exists() or pdf.stat().st_mtime < gathered.stat().st_mtime):
         pdf = build / "nothing"  # it was typeset from earlier exhibits
-    places = {"paper": pdf, "exhibits": build / "exhibits", "notebooks": build / "notebooks", "results": pipeline.folder}
+    places = {
+        "paper": pdf,
+        "exhibits": build / "exhibits",
+        "notebooks": build / "notebooks",
+        "results": pipeline.folder,
+    }
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}
 
 
@@ -97,7 +102,11 @@ def show(found, console):
         if name in found["changed_since_reference"]:
             say(f"    {told_change(found['changed_since_reference'][name])}")
     if found["claims"]:
-        say("claims: " + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items()) + " (benchpaper claims)")
+        say(
+            "claims: "
+            + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items())
+            + " (benchpaper claims)"
+        )
     for failure in found["failures"]:
         say(f"FAILED  {failure['step']}: {failure['error']}")
     for missing in found["missing"]:

@@ -105,7 +105,10 @@ class Block:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{trial}.log").write_text(self._redactor.text(kept["output"]))
             what = f"an earlier trial lost host {host}; what it printed there is in {folder.relative_to(self._project.root)}/{trial}.log"
-            self._report("fetched", message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""))
+            self._report(
+                "fetched",
+                message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""),
+            )
 
     def reopen(self, failed=False):
         """Have the block measured again where a capability had vanished that is there again, and, with `failed`, where

@@ -252,7 +252,9 @@ def _last_change(project):
 
 
 def _complaint(work):
-    errors = [line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)]
+    errors = [
+        line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
+    ]
     errors += [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]  # BibTeX's own
     return errors[0] if errors else "no error line in its log"
 

@@ -49,7 +49,10 @@ def decide(interval: Interval, bound: float, side: Literal["below", "above"], *,
         if _beyond(interval, bound, where):
             if _clears(interval.estimate, bound, where, floor):
                 return Verdict(word, f"{shown}: {where}{_by(floor)}")
-            return Verdict(INCONCLUSIVE, f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}")
+            return Verdict(
+                INCONCLUSIVE,
+                f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}",
+            )
     return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
 
 
@@ -69,8 +72,10 @@ def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor | None,
         return Verdict(INCONCLUSIVE, reason)
     if floor is None:
         return Verdict(INCONCLUSIVE, "no noise floor was measured, and without one nothing is known to be equal")
-    if log1p(margin) < floor.delta - 1e-12:                           # but not for the sake of rounding
-        return Verdict(INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
+    if log1p(margin) < floor.delta - 1e-12:  # but not for the sake of rounding
+        return Verdict(
+            INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}"
+        )
     lower, upper = target / (1 + margin), target * (1 + margin)
     shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}"
     if _beyond(interval, lower, "above") and _beyond(interval, upper, "below"):
@@ -105,7 +110,9 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
     if not isfinite(bound):
         raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
     if floor is not None and bound <= 0:
-        raise ValueError(f"a bound of {bound} cannot be cleared by a factor; pass a positive one, or floor=None for what has no noise floor")
+        raise ValueError(
+            f"a bound of {bound} cannot be cleared by a factor; pass a positive one, or floor=None for what has no noise floor"
+        )
 
 
 def _by(floor: NoiseFloor | None) -> str:

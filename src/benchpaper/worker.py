@@ -134,7 +134,11 @@ class TrialSite(SimpleNamespace):
 def _where(error):
     """Return `file:line: ` of the deepest frame of a mistake in an experiment."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/experiments/" in frame.filename]
-    return f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1:]}:{frames[-1].lineno}: " if frames else ""
+    return (
+        f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1 :]}:{frames[-1].lineno}: "
+        if frames
+        else ""
+    )
 
 
 def _send(pipe, event):

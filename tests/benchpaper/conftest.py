@@ -142,7 +142,9 @@ class Known:
         self.described = catalog.load(project, "toy/known").describe()
 
     def claims(self, text):
-        (self.project.analysis / "claims.py").write_text("from benchpaper.claims import claim\n" + textwrap.dedent(text))
+        (self.project.analysis / "claims.py").write_text(
+            "from benchpaper.claims import claim\n" + textwrap.dedent(text)
+        )
 
     def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):
         """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to

@@ -70,7 +70,10 @@ def test_an_import_that_fails_names_file_and_line(make_project, text, cause):
     ("a = 1\n\nb = = 2\n", "experiments/systems/kv.py:3: SyntaxError: invalid syntax"),
 ])  # fmt: skip
 def test_a_mistake_in_an_imported_system_is_placed_there(make_project, text, cause):
-    files = {"experiments/systems/kv.py": text, "experiments/toy/one/experiment.py": sound("from experiments.systems import kv")}
+    files = {
+        "experiments/systems/kv.py": text,
+        "experiments/toy/one/experiment.py": sound("from experiments.systems import kv"),
+    }
     assert refusal(make_project(files)) == f"experiments/toy/one/experiment.py does not import: {cause}"
 
 
@@ -117,7 +120,11 @@ def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project
 
 def test_the_digest_changes_exactly_with_what_the_experiment_runs(make_project):
     project = make_project(DIGESTED)
-    files = [path for path in project.root.rglob("*") if path.is_file() and path.relative_to(project.root).as_posix() in DIGESTED]
+    files = [
+        path
+        for path in project.root.rglob("*")
+        if path.is_file() and path.relative_to(project.root).as_posix() in DIGESTED
+    ]
     assert len(files) == len(DIGESTED)
     for path in files:
         before = catalog.digest(project, "toy/one")

@@ -41,8 +41,17 @@ def test_an_estimate_is_the_median_over_blocks_of_the_medians_within_them(measur
     assert len(blocks) == found.n == 5
     assert found.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
     assert (found.low, found.high) == (pytest.approx(min(blocks.values())), pytest.approx(max(blocks.values())))
-    assert (found.unit, found.metric, found.cells, found.missing, found.failed) == ("µs", "latency_us", ("way=pipe size_bytes=1",), "", 0)
-    assert str(found) == f"{digits(found.value)} µs [{digits(found.low, found.value)}, {digits(found.high, found.value)}] (n = 5)"
+    assert (found.unit, found.metric, found.cells, found.missing, found.failed) == (
+        "µs",
+        "latency_us",
+        ("way=pipe size_bytes=1",),
+        "",
+        0,
+    )
+    assert (
+        str(found)
+        == f"{digits(found.value)} µs [{digits(found.low, found.value)}, {digits(found.high, found.value)}] (n = 5)"
+    )
 
 
 def test_a_plain_value_is_estimated_the_same_way(measured):
@@ -66,7 +75,10 @@ def test_a_tail_is_a_quantile_within_each_block(measured):
 
 def test_a_tail_beyond_the_samples_is_refused_with_the_number_that_it_needs(measured):
     found = measured.estimate("latency_us", q=0.999, **PIPE_1)
-    assert found.value is None and found.missing == "p99.9 needs 10,000 samples in each trial; the smallest trial has 1,000"
+    assert (
+        found.value is None
+        and found.missing == "p99.9 needs 10,000 samples in each trial; the smallest trial has 1,000"
+    )
     ratio = measured.ratio("latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), q=0.999, way="pipe")
     assert ratio.value is None and ratio.missing == found.missing
 
@@ -167,7 +179,9 @@ def test_blocks_come_in_the_order_in_which_they_were_measured(measured):
     """Snakemake may measure block 3 before block 0; drift is looked for in time."""
     cell = measured.cells(way="pipe", size_bytes=1)["cell"][0]
     last_first = measured.trial_df["block"].max() - measured.trial_df["block"]
-    measured.trial_df = measured.trial_df.assign(started=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(last_first, unit="h"))
+    measured.trial_df = measured.trial_df.assign(
+        started=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(last_first, unit="h")
+    )
     assert list(measured.block_df("latency_us", cell)["block"]) == [4, 3, 2, 1, 0]
     by_number = measured.observation_df.query("cell == @cell").set_index("block")["bytes_moved"]
     values = measured.estimate("bytes_moved", way="pipe", size_bytes=1).values
@@ -269,7 +283,11 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
     frame = measured.observation_df.copy()
     own = frame["cell"] == "way=pipe size_bytes=1"
     frame.loc[own, "share"], frame.loc[own, "tries"] = [0.0, 0.5, 0.0, 1.0, None], [2, 4, 2, 2, None]
-    metrics = [*measured.described["metrics"], dict(name="share", unit="1", kept="value"), dict(name="tries", unit="count", kept="value")]
+    metrics = [
+        *measured.described["metrics"],
+        dict(name="share", unit="1", kept="value"),
+        dict(name="tries", unit="count", kept="value"),
+    ]
     results = dataclasses.replace(measured, observation_df=frame, described={**measured.described, "metrics": metrics})
     found, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
     assert (found.value, found.low, found.high, found.n) == (0.4, wilson.low, wilson.high, 10)

@@ -135,7 +135,9 @@ def test_a_figure_is_saved_twice_and_drawn_from_what_was_measured(exhibits, meas
     drawn = []
     exhibits.figure("latency", lambda frame: drawn.append(frame) or draw(frame), measured.summary("latency_us"))
     assert files(folder) == [MANIFEST, "latency.pdf", "latency.png"]
-    assert (folder / "latency.pdf").read_bytes().startswith(b"%PDF") and (folder / "latency.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "latency.pdf").read_bytes().startswith(b"%PDF") and (
+        folder / "latency.png"
+    ).read_bytes().startswith(b"\x89PNG")
     assert drawn[0]["way"].tolist() == ["pipe", "pipe", "socket"]
     entry = entries(folder)["latency"]
     assert (entry["kind"], entry["file"], entry["missing"], len(entry["cells"])) == ("figure", "latency.pdf", "", 6)

@@ -28,7 +28,11 @@ def make_host(request, tmp_path):
             return LocalHost(name, folder=folder, on_command=on_command, **options)
         lab = request.getfixturevalue("lab")
         link = lab.kept_link(1)
-        made.append(SshHost(link, name, f"{link.prefix}{tmp_path.name}-{len(made)}", {**lab.described(1), **options}, 60, on_command))
+        made.append(
+            SshHost(
+                link, name, f"{link.prefix}{tmp_path.name}-{len(made)}", {**lab.described(1), **options}, 60, on_command
+            )
+        )
         return made[-1]
 
     yield make
@@ -102,7 +106,9 @@ def test_a_program_that_cannot_start_is_named(host, argv, message, how):
 def test_a_command_that_takes_too_long_is_killed_with_its_whole_group(host, tmp_path, ends):
     begin = time.monotonic()
     with pytest.raises(CommandFailed) as failed:
-        host.run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3)
+        host.run(
+            ["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3
+        )
     assert str(failed.value) == "sh on local did not end within 0.3 s; it said: waiting"
     assert time.monotonic() - begin < 2
     assert ends(wait_for(tmp_path / "pid"))
@@ -287,7 +293,9 @@ def test_every_capability_is_probed_and_has_a_remedy(probed_once):
 def test_what_is_probed_agrees_with_this_machine(probed_once):
     capabilities = probed_once["capabilities"]
     assert capabilities["root"]["present"] == (os.geteuid() == 0)
-    assert capabilities["rdma"]["present"] == (os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband")))
+    assert capabilities["rdma"]["present"] == (
+        os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband"))
+    )
     assert capabilities["loopback"]["present"]  # or no test of a server could run
 
 
@@ -409,7 +417,10 @@ def test_local_needs_no_file_and_a_file_replaces_it(make_project):
 def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
     with pytest.raises(UserError) as refused:
         sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
-    assert str(refused.value) == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+    assert (
+        str(refused.value)
+        == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+    )
 
 
 def test_roles_go_to_different_hosts_where_possible(make_project):

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTING = {"subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process"}
+STARTING = {
+    "subprocess",
+    "multiprocessing",
+    "pty",
+    "pexpect",
+    "socket",
+    "asyncio.subprocess",
+    "concurrent.futures.process",
+}
 STARTING_CALLS = {
     "os": {"system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp", "kill", "killpg"},
     "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
@@ -31,7 +39,9 @@ def violations(root):
 def _of_room(room, tree, where):
     modules = sorted(set(_imported(tree, where)))
     tops = {module.split(".")[0] for module in modules}
-    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[room]
+    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[
+        room
+    ]
     yield from (f"imports {top}" for top in sorted(tops & forbidden))
     if room == "analysis":
         yield from (f"imports {module}, which starts things" for module in modules if STARTING & set(_prefixes(module)))
@@ -59,9 +69,15 @@ def _imported(tree, where):
             base = ".".join([*package, *([node.module] if node.module else [])])
             names = [alias.name for alias in node.names]
             # `from benchpaper import stats` names modules; from a module, it names what is in it
-            yield from (f"{base}.{name}" for name in names) if base in ("benchpaper", "os", "asyncio", "concurrent") else [base]
+            yield from (
+                (f"{base}.{name}" for name in names)
+                if base in ("benchpaper", "os", "asyncio", "concurrent")
+                else [base]
+            )
         elif isinstance(node, ast.Call) and _name(node.func) in ("__import__", "import_module", "importlib.import_module"):
-            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+            yield from (
+                arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            )
 
 
 def _starting_calls(tree):
@@ -75,7 +91,11 @@ def _starting_calls(tree):
             if first not in QUIET_MAGICS:
                 yield f"{_name(node.func)} {first}"
         elif isinstance(node, ast.ImportFrom) and node.module in STARTING_CALLS:
-            yield from (f"{node.module}.{a.name}" for a in node.names if a.name in STARTING_CALLS[node.module] or a.name.startswith(("exec", "spawn")))
+            yield from (
+                f"{node.module}.{a.name}"
+                for a in node.names
+                if a.name in STARTING_CALLS[node.module] or a.name.startswith(("exec", "spawn"))
+            )
 
 
 def _name(node):
@@ -132,7 +152,10 @@ def write(root, name, text):
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".ipynb":
-        cells = [{"cell_type": "markdown", "source": "!not code"}, {"cell_type": "code", "source": text.splitlines(keepends=True)}]
+        cells = [
+            {"cell_type": "markdown", "source": "!not code"},
+            {"cell_type": "code", "source": text.splitlines(keepends=True)},
+        ]
         text = json.dumps({"cells": cells})
     path.write_text(text)
 

@@ -138,7 +138,10 @@ def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpa
     text = pipe_experiment.replace("smoke=Scale(blocks=2,", "smoke=Scale(blocks=11, pilot=9, half_width=0.0001,")
     project = make_project({"experiments/toy/pipe/experiment.py": text})
     planned = run_benchpaper(project, "plan", "--scale", "smoke")
-    assert "x 9 blocks" in planned.stdout and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
+    assert (
+        "x 9 blocks" in planned.stdout
+        and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
+    )
     done = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke", timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "11 blocks, fixed by the limit of 11 blocks" in done.stdout

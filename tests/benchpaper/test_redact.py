@@ -43,7 +43,9 @@ def test_a_secret_of_the_environment_appears_in_no_text_and_no_command(secret, n
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, secret)
         redactor = Redactor(PROJECT)
-    assert secret not in redactor.text(f"before: {secret} after") and "before:" in redactor.text(f"before: {secret} after")
+    assert secret not in redactor.text(f"before: {secret} after") and "before:" in redactor.text(
+        f"before: {secret} after"
+    )
     assert secret not in "\0".join(redactor.command(["curl", secret, f"X:{secret}", f"--data=a{secret}b"]))
 
 
@@ -108,7 +110,10 @@ def test_a_login_in_a_url_is_hidden(user, password):
     redactor = Redactor(PROJECT)
     url = f"http://{user}:{password}@host:80/path"
     assert redactor.text(f"get {url} failed") == "get http://$SECRET@host:80/path failed"
-    assert redactor.command([url, f"--from={url}"]) == ["http://$SECRET@host:80/path", "--from=http://$SECRET@host:80/path"]
+    assert redactor.command([url, f"--from={url}"]) == [
+        "http://$SECRET@host:80/path",
+        "--from=http://$SECRET@host:80/path",
+    ]
 
 
 def test_a_password_with_an_at_sign_is_hidden_whole(redactor):
@@ -116,7 +121,12 @@ def test_a_password_with_an_at_sign_is_hidden_whole(redactor):
 
 
 def test_numbers_and_short_values_are_hidden_where_they_stand_but_not_everywhere(redactor):
-    assert redactor.command(["llm", "--max-tokens=100000", "--token", "abc"]) == ["llm", "--max-tokens=$SECRET", "--token", "$SECRET"]
+    assert redactor.command(["llm", "--max-tokens=100000", "--token", "abc"]) == [
+        "llm",
+        "--max-tokens=$SECRET",
+        "--token",
+        "$SECRET",
+    ]
     assert redactor.text("read 100000 bytes; abc") == "read 100000 bytes; abc"
 
 

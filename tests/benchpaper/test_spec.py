@@ -127,7 +127,9 @@ def test_a_scale_at_which_no_cell_is_valid_is_refused():
 
 
 def test_a_twin_of_a_cell_that_is_not_measured_is_refused():
-    experiment = declare(twin=dict(way="pipe", size_bytes=8), scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])})
+    experiment = declare(
+        twin=dict(way="pipe", size_bytes=8), scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])}
+    )
     experiment.name = "toy/one"
     with pytest.raises(SpecError) as refused:
         experiment.cells("smoke")

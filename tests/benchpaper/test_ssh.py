@@ -137,7 +137,9 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
         assert host.run([there / "also"]).stdout == "one\n"
         (folder / "tool").write_text("#!/bin/sh\necho two\n")
         assert host.run([host.provide(folder / "tool")]).stdout == "two\n"
-        assert host.run([host.provide(folder) / "tool"]).stdout == "two\n" and host.run([there / "tool"]).stdout == "one\n"
+        assert (
+            host.run([host.provide(folder) / "tool"]).stdout == "two\n" and host.run([there / "tool"]).stdout == "one\n"
+        )
         host.close()
         link.conclude("t")
 
@@ -170,7 +172,9 @@ with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fl
 
 def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
     site = {"name": "lab", "hosts": [lab.described(1)]}
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         with Fleet(lab.lab.project, site) as fleet:
@@ -229,14 +233,18 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
     subprocess.run(["ssh-add", "-q", lab.lab.folder / "user_key"], check=True)
     with fleet() as connected:
         link = connected.links["lab2"]
-        peers = subprocess.run(["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"], capture_output=True, text=True).stdout
+        peers = subprocess.run(
+            ["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"], capture_output=True, text=True
+        ).stdout
         assert lab.lab.address(1) in peers and f"{lab.lab.address(2).rpartition('.')[0]}.1:" not in peers
         assert link.ask("clock")
         host = link.host("client", tmp_path / "t", 60, lambda name, argv: lambda status: None)
         assert host.run(["echo", "through"]).stdout == "through\n"
         host.close()
         link.conclude("t")
-    (tmp_path / "known").write_text("".join(line for line in known.splitlines(True) if not line.startswith(lab.lab.address(1))))
+    (tmp_path / "known").write_text(
+        "".join(line for line in known.splitlines(True) if not line.startswith(lab.lab.address(1)))
+    )
     with pytest.raises(Unreachable, match="its host key is not known: connect once by hand"), fleet():
         pass
 
@@ -281,7 +289,9 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     finally:
         gone(lab)
         serve(lab, 1)
-    assert re.match(r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value))
+    assert re.match(
+        r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value)
+    )
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
     entries, told = measure(run)
@@ -317,7 +327,10 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     finally:
         for pid in lab.servers(1):
             os.kill(pid, signal.SIGCONT)
-    assert re.match(r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)', str(refused.value))
+    assert re.match(
+        r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)',
+        str(refused.value),
+    )
     entries, told = measure(run)
     assert all_measured(entries)
 
@@ -412,7 +425,9 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
         entries, told = measure(run)
         assert all_measured(entries)
         assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 5 for entry in entries.values())
-        assert all(abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values())
+        assert all(
+            abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values()
+        )
         assert all(entry["paused_s"] == 0 for entry in entries.values())
     finally:
         restart(lab, 1)
@@ -453,7 +468,9 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
         """.replace("\n        ", "\n"), levels=[f"w{n}" for n in range(4)],
     )  # fmt: skip
     command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "--site", "lab", "--scale", "smoke"]
-    process = subprocess.Popen(command, cwd=run.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=run.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
         journals = lambda: [line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]  # noqa: E731
         end = time.monotonic() + 60
@@ -487,7 +504,9 @@ def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpape
         gone(lab)
         if not lab.servers(1):
             serve(lab, 1)
-    assert done.returncode == 1 and (done.stdout + done.stderr).count("Connection refused") == 1, done.stdout + done.stderr
+    assert done.returncode == 1 and (done.stdout + done.stderr).count("Connection refused") == 1, (
+        done.stdout + done.stderr
+    )
 
 
 # --- hosts that cannot be used ---------------------------------------------------------------
@@ -504,7 +523,9 @@ def refused(lab, **changes):
 def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(lab, tmp_path):
     text = (lab.lab.folder / "ssh_config").read_text()
     (tmp_path / "empty").write_text("")
-    text = re.sub("UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no", text)
+    text = re.sub(
+        "UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no", text
+    )
     (tmp_path / "config").write_text(text)
     assert re.fullmatch(
         r'host "lab1" of site "lab": its host key is not known: connect once by hand \("ssh -F \S+ 198.\S+"\), compare the '
@@ -528,7 +549,10 @@ def test_a_wrong_user_is_named(lab):
 
 def test_a_port_where_nobody_listens_and_an_address_that_is_not_there(lab):
     assert "Connection refused; see that" in refused(lab, port=9)
-    assert re.search(r"its interface lo does not have the address 198\.\S+ of the site file \(there are: .*eth0 198", refused(lab, interface="lo"))
+    assert re.search(
+        r"its interface lo does not have the address 198\.\S+ of the site file \(there are: .*eth0 198",
+        refused(lab, interface="lo"),
+    )
 
 
 def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkeypatch):
@@ -594,7 +618,14 @@ def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
 # --- secrets ---------------------------------------------------------------------------------
 
 SECRETS = {"BENCHPAPER_TEST_TOKEN": "t0ken-which-nobody-sees", "AWS_SECRET_ACCESS_KEY": "s3cret+which/nobody=sees"}
-OF_COMMANDS = ["hunter2hunter2", "pass-in-url", "k3y-in-the-environment", "t0ken-for-a-command", "c3rtainly-a-key", "p4ss-phrase-of-a-key"]
+OF_COMMANDS = [
+    "hunter2hunter2",
+    "pass-in-url",
+    "k3y-in-the-environment",
+    "t0ken-for-a-command",
+    "c3rtainly-a-key",
+    "p4ss-phrase-of-a-key",
+]
 LEAKY = """
 environment = site.server.run(["env"]).stdout
 assert "nobody" not in environment
@@ -636,7 +667,9 @@ def test_secrets_are_nowhere(make, lab, run_benchpaper):
     assert re.search("toy/one: .*2 trials failed", done.stdout), done.stdout + done.stderr
     texts = texts_below(run.project.root, lab.folder / "temporary", lab.folder / "cache")
     logs = [text for path, text in texts.items() if "/failed/" in str(path)]
-    assert len(logs) == 2 and all("PRIVATE KEY" in text and "$SECRET" in text for text in logs)  # the places were looked at
+    assert len(logs) == 2 and all(
+        "PRIVATE KEY" in text and "$SECRET" in text for text in logs
+    )  # the places were looked at
     assert any("(read)" in str(path) and "$SECRET" in text for path, text in texts.items())
     texts |= {"printed by run": done.stdout + done.stderr, "printed by doctor": doctor.stdout + doctor.stderr}
     wanted = [*SECRETS.values(), *OF_COMMANDS, *key_file.read_text().splitlines()[1:-1]]

@@ -19,7 +19,11 @@ PIPE_1 = dict(way="pipe", size_bytes=1)
 def project(make_project, measured_project, measured):
     """A project with a copy of the measured results and the exhibits of one notebook."""
     made = make_project({"analysis/toy_pipe.ipynb": "{}", "analysis/toy_two.ipynb": "{}"})
-    shutil.copytree(measured_project.results("local", "quick"), made.results("local", "quick"), ignore=shutil.ignore_patterns("blocks", "journal", "failed"))
+    shutil.copytree(
+        measured_project.results("local", "quick"),
+        made.results("local", "quick"),
+        ignore=shutil.ignore_patterns("blocks", "journal", "failed"),
+    )
     exhibits = Exhibits(measured, made.build("local", "quick") / "exhibits" / "toy_pipe")
     exhibits.number("pipe-1", measured.estimate("latency_us", **PIPE_1))
     exhibits.number("nic-1", measured.estimate("latency_us", way="nic", size_bytes=1))

@@ -60,7 +60,9 @@ def content_digest(path, memo=None):
     """Return the SHA-256 over names, modes and contents below `path`. Kept in the folder `memo` for as long as sizes and
     times of change stay the same."""
     entries = _entries(path.resolve())
-    stats = [(str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries]
+    stats = [
+        (str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries
+    ]
     known = memo and memo / hashlib.sha256(json.dumps(stats).encode()).hexdigest()
     if known and known.exists():
         return known.read_text()
@@ -76,7 +78,11 @@ def content_digest(path, memo=None):
 
 
 def _entries(path):
-    files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file() and "__pycache__" not in entry.parts]
+    files = (
+        [path]
+        if path.is_file()
+        else [entry for entry in path.rglob("*") if entry.is_file() and "__pycache__" not in entry.parts]
+    )
     return [(entry, entry.stat()) for entry in sorted(files)]
 
 
@@ -162,7 +168,9 @@ def closure(packages, lock=None):
         try:
             found[name] = distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            raise UserError(f'the package "{name}" is to be sent to the hosts, but is not installed here; run ./reproduce') from None
+            raise UserError(
+                f'the package "{name}" is to be sent to the hosts, but is not installed here; run ./reproduce'
+            ) from None
         if locked is not None and distribution.version not in locked.get(name, ()):
             wanted = " or ".join(locked.get(name, ["absent"]))
             raise UserError(
@@ -228,7 +236,9 @@ def _runs(platform, about):
         return machine == about["machine"] and libc >= OLD_PLATFORMS[name]
     import platform as here  # linux_x86_64: built on this machine, for its C library
 
-    return name == "linux" and machine == about["machine"] and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
+    return (
+        name == "linux" and machine == about["machine"] and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
+    )
 
 
 def _distribution_digest(distribution):

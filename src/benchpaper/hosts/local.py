@@ -42,7 +42,9 @@ class LocalHost:
             _kill_group(process.pid)
             out, err = _rest(process)
             ended(process.wait())
-            raise CommandFailed(f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}") from None
+            raise CommandFailed(
+                f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}"
+            ) from None
         except BaseException:
             _kill_group(process.pid)
             raise

@@ -35,7 +35,9 @@ class Conversation:
                 answer = wire.receive(self._socket)
         except TimeoutError:
             self.close()
-            raise HostLost(f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
+            raise HostLost(
+                f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up"
+            ) from None
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._name} is lost") from None

@@ -159,8 +159,13 @@ def capabilities(probed, assigned, known):
         if capability.on_controller:
             found[name] = here
             continue
-        answers = [(host, about["capabilities"].get(name, here if about is probed else NOT_PROBED)) for host, about in hosts.items()]
+        answers = [
+            (host, about["capabilities"].get(name, here if about is probed else NOT_PROBED))
+            for host, about in hosts.items()
+        ]
         host, answer = min(answers, key=lambda item: item[1]["present"])
-        found[name] = {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+        found[name] = (
+            {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+        )
     return found
 
