@@ -36,7 +36,8 @@ class Warning:
 
 
 def of(results, cells=None):
-    """Return the `Warning`s about the trials of `cells` (ids; by default all): one a kind, with its number of trials."""
+    """Return the `Warning`s about the trials of `cells` (ids; by default all): one a kind, with its number of
+    trials."""
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]

@@ -109,7 +109,8 @@ def check(experiment, fast, as_json):
 @click.command()
 @click.argument("name")
 def new(name):
-    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from there."""
+    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from
+    there."""
     from benchpaper import scaffold
 
     project = Project.find()

@@ -26,8 +26,8 @@ def numbers(notebook):
 
 
 def changed(project, site, against="HEAD"):
-    """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`; None
-    for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
+    """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`;
+    None for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
     build = project.build(site, REFERENCE)
     if not is_checkout(project) or not git(project, "rev-parse", "--verify", "-q", f"{against}^{{commit}}").strip():
         raise UserError(f'there is no commit "{against}" to compare with; name one, in a git checkout')

@@ -105,7 +105,10 @@ def linked_claims(project):
             yield f"claim {name} is nowhere in the paper; add \\claim{{{name}}} or \\claimstable"
     for name in sorted(set(used) - made):
         if not name.startswith("#"):
-            yield f'{used[name].relative_to(project.root)} names claim "{name}", which is not made{did_you_mean(name, made)}; make it'
+            yield (
+                f'{used[name].relative_to(project.root)} names claim "{name}", which is not '
+                f'made{did_you_mean(name, made)}; make it'
+            )
 
 
 def whole_experiments(project):
@@ -207,15 +210,24 @@ def clean_clone(project):
                     for line in (done.stdout + done.stderr).splitlines()
                     if "FAILED" in line or line.startswith("benchpaper:")
                 ]
-                yield f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; is something not committed?"
+                yield (
+                    f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; "
+                    "is something not committed?"
+                )
                 return
             stamps.append(
                 {path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")}
             )
         if stamps[0] != stamps[1]:
-            yield "a second run in the clone built something again; declare the step's inputs and outputs (see the Snakefile)"
+            yield (
+                "a second run in the clone built something again; "
+                "declare the step's inputs and outputs (see the Snakefile)"
+            )
         if status := git(clone, "status", "--porcelain").strip():
-            yield f"a run leaves changes in the checkout ({status.splitlines()[0]}); write to build/ or results/, which git ignores"
+            yield (
+                f"a run leaves changes in the checkout ({status.splitlines()[0]}); "
+                "write to build/ or results/, which git ignores"
+            )
 
 
 def tracked(project):

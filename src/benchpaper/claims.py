@@ -195,7 +195,8 @@ def _too_few(interval, confidence):
 
 def _blocks_needed(values, interval, half_width=0.05):
     """How many blocks would bring the interval within the half-width (on the log scale). None where that is not to be
-    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is small."""
+    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is
+    small."""
     if not interval.decidable or interval.low <= 0:
         return None
     needed = stats.blocks_needed(values, half_width)
@@ -220,6 +221,7 @@ def save(project, site, source):
 
 def by_chance(rows):
     """Return (number of claims with an interval, how many of their verdicts are wrong by chance at the most, on
-    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it misses."""
+    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it
+    misses."""
     decidable = [row["confidence"] for row in rows if row["confidence"]]
     return len(decidable), sum((1 - confidence) / 2 for confidence in decidable)

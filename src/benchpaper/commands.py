@@ -34,8 +34,8 @@ def tell(found, as_json, show):
 
 
 def each(names, make):
-    """Return ([make(name) of all for which it can be made], [the mistakes of the others]): one broken experiment hides no
-    sound one."""
+    """Return ([make(name) of all for which it can be made], [the mistakes of the others]): one broken experiment hides
+    no sound one."""
     found, mistakes = [], []
     for name in names:
         try:

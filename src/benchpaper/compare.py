@@ -90,7 +90,8 @@ def check_alike(pair, metric):
         here, reference = (", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values())
         if here != reference:
             raise UserError(
-                f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; these cannot be compared: "
+                f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; "
+                "these cannot be compared: "
                 "use the version of the experiment that the reference was measured with"
             )
 

@@ -24,8 +24,8 @@ class Results(Measured):
         return self.of_cell(metric, self.one_cell(twin, levels), q)
 
     def estimate_if_planned(self, metric, q=0.5, **levels):
-        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell out,
-        one that is missing and says so, for what the paper names at every scale."""
+        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell
+        out, one that is missing and says so, for what the paper names at every scale."""
         try:
             return self.estimate(metric, q, **levels)
         except NotPlanned:
@@ -47,8 +47,9 @@ class Results(Measured):
         return _estimated(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(self, metric, tries, twin=False, **levels):
-        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each trial's
-        share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as independent."""
+        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each
+        trial's share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as
+        independent."""
         cell = self.one_cell(twin, levels)
         failed, missing = self.state(cell)
         rows = self.observation_df[self.observation_df["cell"] == cell][["block", metric, tries]].dropna()
@@ -111,8 +112,8 @@ class Results(Measured):
         return pd.DataFrame(columns)
 
     def combined(self, metric, cells, function, q=0.5, unit="1"):
-        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within each
-        block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
+        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within
+        each block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
         cells, states = tuple(cells), [self.state(cell) for cell in cells]
         failed, missing = sum(state[0] for state in states), next((state[1] for state in states if state[1]), "")
         try:
@@ -127,12 +128,13 @@ class Results(Measured):
         return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False)
 
     def warnings(self, cells=None):
-        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a line."""
+        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a
+        line."""
         return advice.of(self, cells)
 
     def floor(self, metric, q=0.5, looks=1):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks` is
-        the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks`
+        is the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
         if not self.described["twin"]:
             raise NotEnough("the experiment declares no twin")
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]

@@ -78,8 +78,8 @@ class Lab:
         return f"{(self.folder / 'subnet').read_text()}.{10 + number}"
 
     def _choose_subnet(self):
-        """Take a subnet out of 198.18.0.0/15, which is set aside for benchmarks of networks (RFC 2544), that no interface of
-        this machine has."""
+        """Take a subnet out of 198.18.0.0/15, which is set aside for benchmarks of networks (RFC 2544), that no
+        interface of this machine has."""
         taken = {address.rpartition(".")[0] for address in probe.addresses().values()}
         order = [(self._first_subnet + step) % 512 for step in range(512)]
         free = [subnet for n in order if (subnet := f"198.{18 + n // 256}.{n % 256}") not in taken]

@@ -1,5 +1,5 @@
-"""Whose lab it is: a record per lab beside the machine's network namespaces, so that one whose owner is gone can be told
-from one that is in use, also from another checkout.
+"""Whose lab it is: a record per lab beside the machine's network namespaces, so that one whose owner is gone can be
+told from one that is in use, also from another checkout.
 
 A lab that is being made, or that a test holds, belongs to a process; one that `benchpaper lab up` has finished belongs
 to its checkout. The record is written before anything is made and removed last. It lies in /run, which lasts exactly
@@ -34,7 +34,8 @@ def roots():
 
 
 def abandoned():
-    """Return the checkouts (their folders) whose lab has lost its owner: the process was killed, or the checkout removed."""
+    """Return the checkouts (their folders) whose lab has lost its owner: the process was killed, or the checkout
+    removed."""
     return [Path(record["root"]) for _, record in _records() if not _has_owner(record)]
 
 

@@ -112,8 +112,9 @@ class Measured:
         return merged, np.bincount(place, weights=counts).astype(np.int64)
 
     def block_df(self, metric, cell, q=0.5):
-        """Return a frame (leave it as it is) with columns block and value, in the order of measuring: the metric's value in each block of
-        `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
+        """Return a frame (leave it as it is) with columns block and value, in the order of measuring: the metric's
+        value in each block of `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a
+        block has too few samples for that quantile."""
         if (metric, cell, q) in self._known:
             return self._known[metric, cell, q]
         rows = self._observed(cell)[["block", "row", metric]].dropna()

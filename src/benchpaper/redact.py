@@ -127,7 +127,8 @@ class Redactor:
 
 
 def _host_in_text(name):
-    """Return the pattern that finds a host's name (without its domain) in free text; None for one that names no host."""
+    """Return the pattern that finds a host's name (without its domain) in free text; None for one that names no
+    host."""
     if not name or name.isdigit() or name.lower() == "localhost":
         return None
     return re.compile((WORD_AS_HOST if name.isalpha() else HOST_IN_TEXT).format(re.escape(name)), re.I)

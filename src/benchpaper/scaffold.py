@@ -1,4 +1,5 @@
-"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into another."""
+"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into
+another."""
 
 import re
 from importlib.resources import files

@@ -14,8 +14,8 @@ NULL = "null"  # by convention the level of a factor that means: the load genera
 
 
 def null_of(factors):
-    """Return {factor: level} of the null target by convention, of {factor: levels}: the one factor with the level "null".
-    None without one; raises `SpecError` where several have it, since then it has to be declared."""
+    """Return {factor: level} of the null target by convention, of {factor: levels}: the one factor with the level
+    "null". None without one; raises `SpecError` where several have it, since then it has to be declared."""
     found = [name for name, levels in factors.items() if NULL in levels]
     if len(found) > 1:
         raise SpecError(
@@ -27,14 +27,13 @@ def null_of(factors):
 class Experiment:
     """One question, its factors, metrics and the code that runs one cell.
 
-    The functions are attached by decorators: `@experiment.trial` (required; `trial(cell, site)` yields dicts of
-    metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs` (capabilities of a
-    cell), `@experiment.uses` (versions of tools) and `@experiment.build` (`build(folder)` compiles the programs). `name` is given
-    by the catalog, from the folder. `packages` are the locked Python packages that the trial's programs import or run on
-    the target hosts: those alone are sent to a remote one. `twin` names the levels of the noisiest cell, `null` the level
-    that is the load generator against nothing, as {factor: level}: by default the one called "null", if a factor has it;
-    `attempts` and `timeout_s` bound a trial.
-    """
+    The functions are attached by decorators: `@experiment.trial` (required; `trial(cell, site)` yields dicts of metrics
+    and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs` (capabilities of a cell),
+    `@experiment.uses` (versions of tools) and `@experiment.build` (`build(folder)` compiles the programs). `name` is
+    given by the catalog, from the folder. `packages` are the locked Python packages that the trial's programs import or
+    run on the target hosts: those alone are sent to a remote one. `twin` names the levels of the noisiest cell, `null`
+    the level that is the load generator against nothing, as {factor: level}: by default the one called "null", if a
+    factor has it; `attempts` and `timeout_s` bound a trial. """
 
     def __init__(
         self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), packages=(), twin=None,
@@ -123,8 +122,8 @@ class Experiment:
         return function
 
     def build(self, function=None, *, needs=("cc",)):
-        """Decorator: `function(folder)` compiles the experiment's programs into `folder`, where the machine that compiles
-        has the capabilities `needs`: `@experiment.build`, or `@experiment.build(needs=["jdk"])`."""
+        """Decorator: `function(folder)` compiles the experiment's programs into `folder`, where the machine that
+        compiles has the capabilities `needs`: `@experiment.build`, or `@experiment.build(needs=["jdk"])`."""
         if function is None:
             return lambda function: self.build(function, needs=needs)
         self._build, self.build_needs = function, tuple(needs)

@@ -166,8 +166,8 @@ def independent_ratio(a: ArrayLike, b: ArrayLike) -> Interval:
 
 
 def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
-    """The noise floor from one cell measured twice per block, under two names. `looks` is the number of metrics in which
-    the two are compared: any of them may exclude 1 by chance, so all together do so in one run of twenty."""
+    """The noise floor from one cell measured twice per block, under two names. `looks` is the number of metrics in
+    which the two are compared: any of them may exclude 1 by chance, so all together do so in one run of twenty."""
     interval = paired_ratio(a, a2)
     if not interval.decidable:
         return NoiseFloor(None, interval, biased=False)
@@ -179,7 +179,8 @@ def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
 
 
 def _differ(ratios: np.ndarray, looks: int) -> bool:
-    """Whether ratios of identical cells exclude 1. Five blocks attain no more than 93.75 %, enough for a single look."""
+    """Whether ratios of identical cells exclude 1. Five blocks attain no more than 93.75 %, enough for a single
+    look."""
     confidence = 1 - (1 - CONFIDENCE) / looks
     interval = level(ratios, confidence)
     attained = looks == 1 or interval.confidence >= confidence - 1e-12
@@ -238,7 +239,10 @@ def tail_allowed(n_samples: ArrayLike, q: float) -> str | None:
     if sizes.min() < needed:
         return f"{name} needs {needed:,} samples in each trial; the smallest trial has {sizes.min():,.0f}"
     if sizes.min() != sizes.max():
-        return f"{name} is compared only between trials of one size; these have {sizes.min():,.0f} to {sizes.max():,.0f} samples"
+        return (
+            f"{name} is compared only between trials of one size; "
+            f"these have {sizes.min():,.0f} to {sizes.max():,.0f} samples"
+        )
     return None
 
 

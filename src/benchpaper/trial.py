@@ -216,8 +216,8 @@ class Block:
         return attempts, []
 
     def _fetch(self, found):
-        """Fetch what the attempt has left on remote hosts. Where a connection is lost, make it again first, but not after
-        an attempt that succeeded: its trial is finished, whatever becomes of the host."""
+        """Fetch what the attempt has left on remote hosts. Where a connection is lost, make it again first, but not
+        after an attempt that succeeded: its trial is finished, whatever becomes of the host."""
         if found.outcome != "ok":
             self._restore()
         try:

@@ -90,9 +90,15 @@ def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: str | None)
     if not interval.decidable:
         return f"{interval.n} blocks are too few for an interval; measure at least {MIN_BLOCKS}"
     if floor is not None and floor.delta is None:
-        return f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; measure at least {MIN_BLOCKS}"
+        return (
+            f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; "
+            f"measure at least {MIN_BLOCKS}"
+        )
     if floor is not None and floor.biased:
-        return f"two identical cells differ (A/A' = {_shown(floor.interval)}); something distinguishes them, find it and measure again"
+        return (
+            f"two identical cells differ (A/A' = {_shown(floor.interval)}); "
+            "something distinguishes them, find it and measure again"
+        )
     return flaw
 
 
@@ -111,7 +117,8 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
         raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
     if floor is not None and bound <= 0:
         raise ValueError(
-            f"a bound of {bound} cannot be cleared by a factor; pass a positive one, or floor=None for what has no noise floor"
+            f"a bound of {bound} cannot be cleared by a factor; "
+            "pass a positive one, or floor=None for what has no noise floor"
         )
 
 

@@ -1,4 +1,5 @@
-"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left running."""
+"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left
+running."""
 
 import copy
 import ctypes

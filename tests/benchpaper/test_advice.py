@@ -7,7 +7,6 @@ import pytest
 from benchpaper import disturbances, trail
 from benchpaper.advice import OWN_SHARE
 from benchpaper.exhibits import MANIFEST, Exhibits
-from benchpaper.results import TRIALS
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]
 CELLS = {("a", 1): STEADY, ("b", 1): [3 * value for value in STEADY]}

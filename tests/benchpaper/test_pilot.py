@@ -17,7 +17,8 @@ PILOT = dict(blocks=99, pilot=9, half_width=0.05)
 
 @pytest.fixture
 def piloted(known):
-    """Return `make(values, **scale)`: folder and experiment of toy/known, its pilot measured, nine blocks of a second."""
+    """Return `make(values, **scale)`: folder and experiment of toy/known, its pilot measured, nine blocks of a
+    second."""
 
     def make(values=SPREAD, **scale):
         known.write("quick", {("a", 1): values}, twin=values, seconds=0.4, overhead_s=0.1)

@@ -285,7 +285,8 @@ def test_another_schema_version_is_named(good, version, shown):
     about = {**table.schema.metadata, b"benchpaper.schema": version} if version else {}
     pq.write_table(table.replace_schema_metadata(about), good)
     assert refusal(good) == (
-        f"results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema version {shown}, but this program reads 1; "
+        f"results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema version {shown}, but "
+        "this program reads 1; "
         "measure again, or use the version of benchpaper that wrote it"
     )
 

@@ -1,4 +1,5 @@
-"""Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a line."""
+"""Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a
+line."""
 
 import ctypes
 import json
@@ -649,7 +650,8 @@ yield dict(latency_us=1.0)
 
 
 def texts_below(*roots):
-    """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it leaks."""
+    """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it
+    leaks."""
     texts = {}
     for path in (path for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
         if "experiments" not in path.parts:

@@ -382,7 +382,7 @@ SECRET = "hunter2-hunter2"
 def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, body):
     monkeypatch.setenv("MY_TOKEN", SECRET)
     body = (
-        f"if cell.way == 'a':\n    "
+        "if cell.way == 'a':\n    "
         + body.replace("\n", "\n    ")
         + "\nelse:\n    yield dict(latency_us=1.0, used='x')"
     )

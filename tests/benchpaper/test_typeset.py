@@ -94,7 +94,8 @@ def test_a_stale_manifest_is_refused_and_the_old_file_is_kept(project, change):
     with pytest.raises(PaperError) as refused:
         gather(project)
     assert str(refused.value) == (
-        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; run ./reproduce figures"
+        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; "
+        "run ./reproduce figures"
     )
     assert (project.build("local", "quick") / "exhibits.tex").read_bytes() == before
 

@@ -57,8 +57,8 @@ def provide(session, store, path, memo):
 
 
 def content_digest(path, memo=None):
-    """Return the SHA-256 over names, modes and contents below `path`. Kept in the folder `memo` for as long as sizes and
-    times of change stay the same."""
+    """Return the SHA-256 over names, modes and contents below `path`. Kept in the folder `memo` for as long as sizes
+    and times of change stay the same."""
     entries = _entries(path.resolve())
     stats = [
         (str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries
@@ -155,8 +155,8 @@ def _add_bytes(archive, name, data, mode):
 
 
 def closure(packages, lock=None):
-    """Return the installed distributions of `packages` and of all that they need here. Raises `UserError` for one that is
-    not installed, or not in the version that the file `lock` says."""
+    """Return the installed distributions of `packages` and of all that they need here. Raises `UserError` for one that
+    is not installed, or not in the version that the file `lock` says."""
     from packaging.requirements import Requirement
 
     found, queue = {}, list(packages)

@@ -127,7 +127,8 @@ class LocalProcess:
                 )
             if time.monotonic() > end:
                 raise HostError(
-                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; {_tail(self.stderr_text())}"
+                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; "
+                    f"{_tail(self.stderr_text())}"
                 )
             time.sleep(POLL_S)
 
