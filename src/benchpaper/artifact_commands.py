@@ -22,7 +22,7 @@ def from_option(function):
 
 @click.command()
 @from_option
-@click.option("--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review.")
+@click.option("--anonymous", is_flag=True, help="For double-blind review: no names, hosts, users, paths, origins.")
 @click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
 def bundle(site, source, anonymous, also, output):

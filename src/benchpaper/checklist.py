@@ -24,6 +24,7 @@ LARGEST_FILE = 5_000_000
 OWN_PATH = re.compile(r"(?<![\w./$])/(?:home|Users|root|mnt|scratch)/[\w.\-]+")
 HOST = re.compile(r"https?://|--(?:extra-)?index-url|--find-links", re.I)
 CLAIM_USE = re.compile(r"\\claim(?:verdict|why)?\{([^}]*)\}")
+AUTHOR = {"name", "family-names", "given-names", "alias"}  # of these CFF wants one
 TIMEOUT_S = 900
 
 
@@ -57,7 +58,7 @@ def citation(project):
         if not cited.get(name):
             yield f"CITATION.cff lacks {name}, which CFF requires; add it"
     for author in cited.get("authors") or []:
-        if not isinstance(author, dict) or not ("name" in author or "family-names" in author or "given-names" in author or "alias" in author):
+        if not isinstance(author, dict) or not AUTHOR.intersection(author):
             yield "CITATION.cff: an author has no name; give family-names and given-names, or name"
 
 
@@ -264,10 +265,11 @@ def run(project, slow=True):
 
 def badges(project):
     """Return [{name, criteria: [(what is asked, the first problem or "")]}] for the appendix."""
-    return [
-        {"name": name, "criteria": [(_asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]) for check in checks]}
-        for name, checks in BADGES.items()
-    ]
+
+    def criterion(check):
+        return _asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]
+
+    return [{"name": name, "criteria": list(map(criterion, checks))} for name, checks in BADGES.items()]
 
 
 def _asked(check):

@@ -154,10 +154,9 @@ class Lab:
     def _wait_until_ready(self, hosts):
         for number in range(1, hosts + 1):
             end = time.monotonic() + READY_S
-            while subprocess.run(
-                ["ssh", "-F", self.folder / "ssh_config", "-oBatchMode=yes", "-oConnectTimeout=2", self.address(number), "true"],
-                capture_output=True,
-            ).returncode:  # fmt: skip
+            config, options = self.folder / "ssh_config", ("-oBatchMode=yes", "-oConnectTimeout=2")
+            command = ["ssh", "-F", config, *options, self.address(number), "true"]
+            while subprocess.run(command, capture_output=True).returncode:
                 if time.monotonic() > end:
                     raise UserError(f"the SSH server of lab host {number} does not answer")
                 time.sleep(0.05)

@@ -19,7 +19,8 @@ RESERVED = frozenset(
     experiment site scale block position cell twin row seed state reason attempt attempts started seconds overhead_s
     paused_s suspended_s steal_s load_1m swapped_mb throttled_s overheated commands code_digest plan_digest
     git_commit git_clean tools hosts capabilities
-    id levels blocks counts programs trial_seconds disk_mb pilot half_width budget_s metric q of to value low high n missing
+    id levels blocks counts programs trial_seconds disk_mb pilot half_width budget_s metric q of to value low high n
+    missing
     """.split()
 )
 
@@ -122,7 +123,8 @@ class Scale:
     """
 
     def __init__(
-        self, *, blocks, trial_seconds=1.0, disk_mb=10.0, counts=None, pilot=None, half_width=None, budget_s=None, **levels
+        self, *, blocks, trial_seconds=1.0, disk_mb=10.0, counts=None, pilot=None, half_width=None, budget_s=None,
+        **levels,
     ):  # fmt: skip
         if type(blocks) is not int or blocks < 1:
             raise SpecError(f"blocks={blocks!r} must be a whole number of at least 1")

@@ -37,7 +37,8 @@ def check(folder, experiment, scale):
         )
     if found := fixed(folder, experiment, scale):
         raise UserError(
-            f"the blocks of {experiment.name} at scale {scale} are fixed at {found['blocks']} already, once and for all; "
+            f"the blocks of {experiment.name} at scale {scale} are fixed at {found['blocks']} already, "
+            "once and for all; "
             f"to start over, with new blocks, remove {_short(folder)}"
         )
 
@@ -60,7 +61,8 @@ def fix(folder, experiment, scale):
         affordable = min(affordable, int(chosen.budget_s / max(block_s, 1e-9)))
     found = {
         "blocks": max(chosen.pilot, min(needed, affordable)), "pilot": chosen.pilot, "needed": needed,
-        "affordable": affordable, "half_width": chosen.half_width, "metric": metric, "cell": estimate.cells[0], "block_seconds": round(block_s, 3),
+        "affordable": affordable, "half_width": chosen.half_width, "metric": metric,
+        "cell": estimate.cells[0], "block_seconds": round(block_s, 3),
         "cells_digest": _digest(experiment, scale),
     }  # fmt: skip
     part = folder / f".{FIXED}.part"

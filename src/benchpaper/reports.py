@@ -101,7 +101,8 @@ def show_diagnosis(found):
             facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
             console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("capability", *(["here"] if remote else [""]), *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
+    here = "here" if remote else ""
+    for column in ("capability", here, *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
         table.add_column(column)
     for name, item in found["capabilities"].items():
         there = [_mark(host["has"].get(name, False)) for host in remote]
@@ -205,6 +206,7 @@ def show_verdicts(found):
     console.print(table)
     console.print(
         f"{found['decided']} of {len(found['claims'])} claims have an interval; by chance alone at most "
-        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance of any)",
+        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance "
+        "of any)",
         highlight=False,
     )

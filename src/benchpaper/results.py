@@ -73,7 +73,9 @@ TRIAL = (
     Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
     Column("load_1m", "float64", "1", "load average over one minute, at the start"),
     Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),
-    Column("throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True),
+    Column(
+        "throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True,
+    ),
     Column("overheated", "int64", "", "thermal throttling events during the trial, over all CPUs", optional=True),
     Column("commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"),
     Column("code_digest", "string", "", "SHA-256 of everything the experiment runs"),

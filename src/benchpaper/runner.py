@@ -144,8 +144,8 @@ class _Watch:
         env = environment(**{events.VARIABLE: str(self._events_path)}, **server)
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
-                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent,
+                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, preexec_fn=die_with_parent,
             )  # fmt: skip
             try:
                 with self._display() as live:

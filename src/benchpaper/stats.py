@@ -262,7 +262,8 @@ def rank_agreement(x: ArrayLike, y: ArrayLike) -> Interval:
     n = len(x)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         raise ValueError(
-            f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; pass at least 2 different ones"
+            f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; "
+            "pass at least 2 different ones"
         )
     tau = float(kendalltau(x, y).statistic)
     if n < MIN_BLOCKS:

@@ -34,7 +34,9 @@ def make(pipeline, experiments, failures, seconds, status):
         "failures": [{"step": step, "error": error} for step, error in failures],
         "claims": _verdicts(build) if status == 0 else {},
         "outputs": _outputs(pipeline, build, pdf),
-        "missing": [] if latex["present"] else [f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt"],
+        "missing": [] if latex["present"] else [
+            f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt",
+        ],
     }  # fmt: skip
 
 

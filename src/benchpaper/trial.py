@@ -45,9 +45,13 @@ class Block:
             self._known(name)
         return journal.key(
             code=self._common["code_digest"], plan=self._plan.digest, block=self._block,
-            hosts={role: [self._assigned[role]["name"], about.get("identity", probe.identity())] for role, about in self._about.items()},
+            hosts={
+                role: [self._assigned[role]["name"], about.get("identity", probe.identity())]
+                for role, about in self._about.items()
+            },
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts, schema=results.SCHEMA_VERSION,
+            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts,
+            schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 
     def _known(self, capability):
@@ -104,7 +108,8 @@ class Block:
             folder = self._project.state / "fetched"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{trial}.log").write_text(self._redactor.text(kept["output"]))
-            what = f"an earlier trial lost host {host}; what it printed there is in {folder.relative_to(self._project.root)}/{trial}.log"
+            log = (folder / f"{trial}.log").relative_to(self._project.root)
+            what = f"an earlier trial lost host {host}; what it printed there is in {log}"
             self._report(
                 "fetched",
                 message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""),

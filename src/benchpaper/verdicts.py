@@ -32,7 +32,10 @@ class Verdict:
     reason: str
 
 
-def decide(interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None, flaw: str | None = None) -> Verdict:
+def decide(
+    interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None,
+    flaw: str | None = None,
+) -> Verdict:  # fmt: skip
     """Whether a quantity lies below (or above) a bound that is in its own unit.
 
     `floor` is the noise floor of the same metric in the same experiment; None only for what has no
@@ -56,7 +59,9 @@ def decide(interval: Interval, bound: float, side: Literal["below", "above"], *,
     return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
 
 
-def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None) -> Verdict:
+def decide_equal(
+    interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None
+) -> Verdict:
     """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
 
     The interval must lie between target/(1 + margin) and target*(1 + margin). It is contradicted

@@ -204,7 +204,8 @@ def check_fits(distribution, about, host):
         here, there = f"3.{sys.version_info.minor}", ".".join(map(str, about["version"]))
         raise UserError(
             f'host "{host}" has Python {there} ({about["machine"]}, C library {about["libc"] or "unknown"}), where '
-            f"{distribution.name} {distribution.version} of this environment ({', '.join(tags) or 'no wheel'}) does not run: "
+            f"{distribution.name} {distribution.version} of this environment "
+            f"({', '.join(tags) or 'no wheel'}) does not run: "
             f"install Python {here} there (or name one in the site file, python: /its/path)"
         )
 

@@ -125,7 +125,8 @@ class Fleet:
         """Hold the lock on measuring of every machine for `what`; while somebody else has one, tell `waiting(text)`
         once and wait."""
         try:
-            for link in sorted(self.machines(), key=lambda one: one.machine):  # in one order, so that no two wait for each other
+            # In one order, so that no two controllers wait for each other.
+            for link in sorted(self.machines(), key=lambda one: one.machine):
                 self._lock(link, what, waiting)
             yield
         finally:

@@ -116,7 +116,8 @@ def _check_values(where, host):
     if not 0 < host.get("port", 22) < 65536:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
     for key in ("ssh", "user", "interface"):
-        if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):  # not shown: a password may have slipped in
+        # The value is not shown: a password may have slipped in.
+        if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):
             raise UserError(f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file")
     for key in ("python", "scratch"):
         if not PATH.fullmatch(host.get(key, "/")):
