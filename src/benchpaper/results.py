@@ -94,10 +94,15 @@ def _arrow(type_name):
     special = {
         "attempts": pa.list_(
             pa.struct(
-                [("started", pa.float64()), ("seconds", pa.float64()), ("outcome", pa.string()), ("message", pa.string())]
+                [
+                    ("started", pa.float64()), ("seconds", pa.float64()), ("outcome", pa.string()),
+                    ("message", pa.string()),
+                ]
             )
         ),
-        "commands": pa.list_(pa.struct([("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())])),
+        "commands": pa.list_(
+            pa.struct([("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())])
+        ),
         "map": pa.map_(pa.string(), pa.string()),
         "list<string>": pa.list_(pa.string()),
         "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),

@@ -10,7 +10,10 @@ from benchpaper.project import slug
 
 NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
-CLAIMS_HEAD = '"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""\n\nfrom benchpaper.claims import claim\n'
+CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
+
+from benchpaper.claims import claim
+'''
 
 
 def new(project, name):
@@ -31,7 +34,8 @@ def new(project, name):
     }  # fmt: skip
     folder = project.experiments / name
     written = {
-        folder / "experiment.py": _filled("experiment.py.txt", words), folder / "program.py": _filled("program.py.txt", words),
+        folder / "experiment.py": _filled("experiment.py.txt", words),
+        folder / "program.py": _filled("program.py.txt", words),
         project.notebook(name): notebook(_filled("notebook.txt", words)),
         project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
     }  # fmt: skip

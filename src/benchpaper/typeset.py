@@ -46,7 +46,8 @@ def all_exhibits(build):
         for name, entry in manifest["exhibits"].items():
             if name in found:
                 raise PaperError(
-                    f'exhibit "{name}" is saved by both {found[name]["notebook"]} and {manifest["notebook"]}; rename one'
+                    f'exhibit "{name}" is saved by both {found[name]["notebook"]} and {manifest["notebook"]}; '
+                    "rename one"
                 )
             shared = {key: manifest[key] for key in ("notebook", "experiment", "source", "files")}
             found[name] = {**entry, **shared, "folder": f"exhibits/{notebook}"}

@@ -81,7 +81,7 @@ def block_of(probed_once):
     return make
 
 
-# Faults of the measured project: one cell always fails, another fails both attempts of the first block that is measured.
+# Faults of the measured project: one cell always fails, another fails both attempts of the first block measured.
 FAULTS = '''
     if (cell.way, cell.size_bytes) == ("socket", 4096):
         raise RuntimeError("no buffer space")

@@ -21,13 +21,19 @@ def test_quiet_trials_warn_of_nothing(known):
 
 
 @pytest.mark.parametrize("changes, text", [
-    (dict(steal_s=0.1), "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); measure when the hypervisor's"),
-    (dict(load_1m=5.0), "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: 1.00); end what else runs"),
-    (dict(suspended_s=2.0), "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake while it measures"),
-    (dict(paused_s=90.0), "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: none); if cells"),
+    (dict(steal_s=0.1),
+     "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); measure when the hypervisor's"),
+    (dict(load_1m=5.0),
+     "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: 1.00); end what else runs"),
+    (dict(suspended_s=2.0),
+     "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake while it measures"),
+    (dict(paused_s=90.0),
+     "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: none); if cells"),
     (dict(swapped_mb=1.5), "swapping: up to 1.5 MB in 24 of 24 trials (limit: none); free memory"),
-    (dict(throttled_s=0.25), "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: none); raise"),
-    (dict(overheated=3), "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); let the machine cool"),
+    (dict(throttled_s=0.25),
+     "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: none); raise"),
+    (dict(overheated=3),
+     "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); let the machine cool"),
 ])
 def test_a_disturbance_names_quantity_limit_and_next_action(known, changes, text):
     (warning,) = known.write("quick", CELLS, **changes).warnings()

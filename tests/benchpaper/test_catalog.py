@@ -49,12 +49,15 @@ def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_p
 @pytest.mark.parametrize("first, second", [("a/b_c", "a_b/c"), ("toy/One", "toy/one")])
 def test_two_experiments_of_one_notebook_name_are_refused(make_project, first, second):
     project = make_project({f"experiments/{name}/experiment.py": sound() for name in (first, second)})
-    with pytest.raises(UserError, match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$'):
+    with pytest.raises(
+        UserError, match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$'
+    ):
         catalog.names(project)
 
 
 @pytest.mark.parametrize("text, cause", [
-    ("import os\nimport no_such_thing\n", "experiments/toy/one/experiment.py:2: ModuleNotFoundError: No module named 'no_such_thing'"),
+    ("import os\nimport no_such_thing\n",
+     "experiments/toy/one/experiment.py:2: ModuleNotFoundError: No module named 'no_such_thing'"),
     ("\n\nx = 1 / 0\n", "experiments/toy/one/experiment.py:3: ZeroDivisionError: division by zero"),
     ("raise ValueError('one\\ntwo')\n", "experiments/toy/one/experiment.py:1: ValueError: one two"),
     ("import sys\nsys.exit(3)\n", "experiments/toy/one/experiment.py:2: SystemExit: 3"),
@@ -94,7 +97,8 @@ def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, te
 
 
 DIGESTED = {
-    "experiments/toy/one/experiment.py": sound("from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"),
+    "experiments/toy/one/experiment.py":
+        sound("from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"),
     "experiments/toy/one/helper.py": "",
     "experiments/toy/one/loop.c": "int main;",
     "experiments/systems/__init__.py": "",
@@ -172,7 +176,8 @@ def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
 def test_the_c_sources_beside_an_imported_workload_count(make_project):
     project = make_project({
         "experiments/toy/one/experiment.py": sound("from experiments.workloads import load"),
-        "experiments/workloads/load.py": "SOURCE = __file__.replace('.py', '.c')", "experiments/workloads/load.c": "int x;",
+        "experiments/workloads/load.py": "SOURCE = __file__.replace('.py', '.c')",
+        "experiments/workloads/load.c": "int x;",
     })  # fmt: skip
     before = catalog.digest(project, "toy/one")
     (project.experiments / "workloads" / "load.c").write_text("int y;")

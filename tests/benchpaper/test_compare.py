@@ -164,17 +164,20 @@ def ratio(estimate, low, high, n=8):
     (ratio(1.03, 1.01, 1.05), QUIET, None, "within the noise: 1.03x [1.01, 1.05], noise floor 5.1%"),
     (ratio(1.5, 0.9, 1.8), QUIET, None, "undecided: 1.50x [0.90, 1.80], noise floor 5.1%: the interval holds 1"),
     (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None, "within the noise: 1.50x [1.20, 1.80], noise floor 64.9%"),
-    (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift", "undecided: 1.50x [1.20, 1.80], noise floor 5.1%: here the 8 blocks drift"),
+    (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
+     "undecided: 1.50x [1.20, 1.80], noise floor 5.1%: here the 8 blocks drift"),
     (ratio(1.5, 1.2, 1.8), {"delta": None, "why": "here: two identical cells differ"}, None,
      "undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells differ)"),
-    (ratio(1.5, None, None, 3), QUIET, None, "undecided: 1.50x: 3 blocks are too few for an interval; measure at least 5"),
+    (ratio(1.5, None, None, 3), QUIET, None,
+     "undecided: 1.50x: 3 blocks are too few for an interval; measure at least 5"),
 ])  # fmt: skip
 def test_told(given, floors, flaw, text):
     assert told(given, floors, ("slower", "faster"), lambda: flaw)[1] == text
 
 
 @pytest.mark.parametrize("unit, better, names", [
-    ("µs", "lower", ("slower", "faster")), ("GB/s", "higher", ("faster", "slower")), ("1", "higher", ("better", "worse")),
+    ("µs", "lower", ("slower", "faster")), ("GB/s", "higher", ("faster", "slower")),
+    ("1", "higher", ("better", "worse")),
     ("s/GB", "lower", ("worse", "better")), ("µs", "neither", ("larger", "smaller")),
 ])
 def test_names_follow_the_metrics_direction(unit, better, names):
@@ -227,8 +230,10 @@ def changed(described, part, n, **changes):
 
 
 @pytest.mark.parametrize("part, n, changes, message", [
-    ("factors", 1, dict(unit="KiB"), "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
-    ("metrics", 0, dict(unit="ns"), "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
+    ("factors", 1, dict(unit="KiB"),
+     "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
+    ("metrics", 0, dict(unit="ns"),
+     "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
     ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
 ])
 def test_other_factors_or_units_are_refused_naming_both_sides(both, part, n, changes, message):
@@ -302,7 +307,12 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
         lines[1] == "  what differs between the sites:"
         and lines[2] == "    cpu: here Quick 3000; in the reference Slow 100"
     )
-    for told_ in ("C1: here: reproduced", "slower by 2.00x [", "6 cells common to both (2 only in the reference)", "1 cells not compared: here: needs rdma"):
+    for told_ in (
+        "C1: here: reproduced",
+        "slower by 2.00x [",
+        "6 cells common to both (2 only in the reference)",
+        "1 cells not compared: here: needs rdma",
+    ):
         assert told_ in done.stdout
     assert lines[-1] == "  figure: build/local-quick/compare/toy_known.png and build/local-quick/compare/toy_known.pdf"
     assert all((both.project.root / name).stat().st_size > 1000 for name in lines[-1].split(": ")[1].split(" and "))

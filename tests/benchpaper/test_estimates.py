@@ -216,15 +216,19 @@ def test_all_samples_of_a_cell_can_be_drawn(measured):
 # --- mistakes --------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("ask, message", [
-    (lambda r: r.estimate("latency", **PIPE_1), 'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
-    (lambda r: r.estimate("latency_us", way="pip", size_bytes=1), 'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
-    (lambda r: r.summary("latency_us", size_bytes=[1, 2]), 'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
+    (lambda r: r.estimate("latency", **PIPE_1),
+     'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
+    (lambda r: r.estimate("latency_us", way="pip", size_bytes=1),
+     'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
+    (lambda r: r.summary("latency_us", size_bytes=[1, 2]),
+     'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
     (lambda r: r.estimate("latency_us", size_byte=1), 'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
     (lambda r: r.estimate("latency_us", way="pipe"), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
     (lambda r: r.estimate("latency_us"), "toy/pipe: 6 cells have {}; say which way and size_bytes"),
     (lambda r: r.estimate("latency_us", twin=True, way="socket", size_bytes=1),
      "toy/pipe: no cell has {'way': 'socket', 'size_bytes': 1}; it was not planned at this scale"),
-    (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
+    (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")),
+     "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
 ])  # fmt: skip
 def test_a_mistake_in_the_question_is_one_line(measured, ask, message):
     with pytest.raises(UserError) as refused:
@@ -241,7 +245,9 @@ def test_results_say_where_they_come_from(measured, measured_project):
     assert parquet.file_digest(path) == measured.files[OBSERVATIONS]["sha256"]
 
 
-def test_the_reference_is_loaded_by_default_and_relative_folders_lie_in_the_project(measured_project, make_project, monkeypatch):
+def test_the_reference_is_loaded_by_default_and_relative_folders_lie_in_the_project(
+    measured_project, make_project, monkeypatch
+):
     import shutil
 
     project = make_project({})
@@ -265,7 +271,8 @@ def test_results_that_are_missing_or_broken_are_one_line(measured_project, tmp_p
 # --- how numbers read ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("value, unit, shown", [
-    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"), (0.0, "s", "0.00 s"), (-0.0123, "s", "-0.0123 s"),
+    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"), (0.0, "s", "0.00 s"),
+    (-0.0123, "s", "-0.0123 s"),
     (1.5, "1", "1.50"), (42.0, "count", "42"), (1e-9, "s", "0.000000 s"),
 ])  # fmt: skip
 def test_numbers_read_to_three_digits_with_their_unit(value, unit, shown):

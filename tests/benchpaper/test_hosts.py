@@ -156,7 +156,9 @@ def test_a_command_is_told_with_what_was_set_for_it(make_host):
 # --- start -----------------------------------------------------------------------------------
 
 def test_a_background_process_answers_line_by_line_and_stops(host, ends):
-    with host.start(["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]) as server:
+    with host.start(
+        ["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]
+    ) as server:
         assert server.read_line() == "ready on 5"
         assert server.read_line() == "half line"
         assert server.poll() is None
@@ -164,7 +166,9 @@ def test_a_background_process_answers_line_by_line_and_stops(host, ends):
     assert server.stdout_text() == "ready on 5\nhalf line\n" and server.stderr_text() == ""
 
 
-@pytest.mark.parametrize("script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")])
+@pytest.mark.parametrize(
+    "script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")]
+)
 def test_a_server_that_ends_before_it_answers_says_why(host, script, status):
     with host.start(["sh", "-c", script]) as server, pytest.raises(HostError) as failed:
         server.read_line()
@@ -351,19 +355,28 @@ BAD_SITES = {
     "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "hosts: [x]": "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles",
-    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
+    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]":
+        'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
     "(there are: name, kind, address, cpus, roles)",
-    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
-    "hosts: [{name: x, kind: ssh, roles: [client]}]": 'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
+    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]":
+        'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
+    "hosts: [{name: x, kind: ssh, roles: [client]}]":
+        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]":
+        'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
     '"user"? (there are: name, kind, address, cpus, roles, interface, ssh, user, port, ssh_config, python, scratch)',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]": "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]": "sites/lab.yaml: host 1: port must be a int, not str",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]": "sites/lab.yaml: host 1: ssh must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]":
+        "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]":
+        "sites/lab.yaml: host 1: port must be a int, not str",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]":
+        "sites/lab.yaml: host 1: ssh must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]": "sites/lab.yaml: host 1: user must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]":
+        "sites/lab.yaml: host 1: user must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]": 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]":
+        'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
     "path on the host, without quotes",
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
     "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
@@ -372,10 +385,14 @@ BAD_SITES = {
     "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: ../x, roles: [client]}]": 'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens',
-    "hosts: [{name: x, kind: locl, roles: [client]}]": 'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
-    "hosts: [{name: x, address: localhost, roles: [client]}]": 'sites/lab.yaml: host 1: address "localhost" is not an IP address',
-    "hosts: [{name: x, cpus: [-1], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
-    "hosts: [{name: x, cpus: [true], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
+    "hosts: [{name: x, kind: locl, roles: [client]}]":
+        'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
+    "hosts: [{name: x, address: localhost, roles: [client]}]":
+        'sites/lab.yaml: host 1: address "localhost" is not an IP address',
+    "hosts: [{name: x, cpus: [-1], roles: [client]}]":
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
+    "hosts: [{name: x, cpus: [true], roles: [client]}]":
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
     "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]": 'sites/lab.yaml: two hosts are named "x"',
     "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
     "hosts: [\0]": "sites/lab.yaml is not YAML: ",

@@ -28,7 +28,14 @@ READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "s
 def violations(root):
     """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
     found = []
-    for path in sorted([*root.glob("src/**/*.py"), *root.glob("experiments/**/*.py"), *root.glob("analysis/**/*.py"), *root.glob("analysis/**/*.ipynb")]):
+    for path in sorted(
+        [
+            *root.glob("src/**/*.py"),
+            *root.glob("experiments/**/*.py"),
+            *root.glob("analysis/**/*.py"),
+            *root.glob("analysis/**/*.ipynb"),
+        ]
+    ):
         where = path.relative_to(root)
         room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
         source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
@@ -133,13 +140,15 @@ BROKEN = [
     ("experiments/a/b/experiment.py", "from analysis import claims", "imports analysis"),
     ("analysis/claims.py", "from experiments.systems import ucx", "imports experiments"),
     ("analysis/claims.py", "import subprocess", "imports subprocess, which starts things"),
-    ("analysis/claims.py", "def f():\n    from multiprocessing import Pool", "imports multiprocessing, which starts things"),
+    ("analysis/claims.py", "def f():\n    from multiprocessing import Pool",
+     "imports multiprocessing, which starts things"),
     ("analysis/claims.py", "from concurrent.futures.process import ProcessPoolExecutor",
      "imports concurrent.futures.process, which starts things"),
     ("analysis/claims.py", "import os\nos.system('ls')", "calls os.system"),
     ("analysis/claims.py", "import os\nos.execvp('ls', ['ls'])", "calls os.execvp"),
     ("analysis/claims.py", "from os import popen", "calls os.popen"),
-    ("analysis/claims.py", "from benchpaper.hosts.local import LocalHost", "imports benchpaper.hosts.local, which measures"),
+    ("analysis/claims.py", "from benchpaper.hosts.local import LocalHost",
+     "imports benchpaper.hosts.local, which measures"),
     ("analysis/claims.py", "from benchpaper import stats, trial", "imports benchpaper.trial, which measures"),
     ("analysis/a.ipynb", "import experiments", "imports experiments"),
     ("analysis/a.ipynb", "x = 1\n!ls", "calls get_ipython().system ls"),
@@ -170,7 +179,8 @@ def test_a_violation_is_found_and_placed(tmp_path, name, text, what):
     ("src/benchpaper/a.py", "import subprocess, os\nfrom benchpaper import trial\nfrom . import experiments_of_mine"),
     ("experiments/a/b/experiment.py", "import subprocess, numpy\nfrom experiments.systems import ucx\nfrom benchpaper.spec import Experiment\nfrom . import x"),
     ("analysis/claims.py", "import os, numpy\nfrom benchpaper import stats\nfrom benchpaper.estimates import load\nos.environ['X']; os.path.join('a')"),
-    ("analysis/a.ipynb", "%matplotlib inline\nfrom benchpaper.exhibits import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
+    ("analysis/a.ipynb",
+     "%matplotlib inline\nfrom benchpaper.exhibits import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
 ])  # fmt: skip
 def test_what_is_allowed_is_no_violation(tmp_path, name, text):
     write(tmp_path, name, text)

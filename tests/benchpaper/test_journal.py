@@ -141,7 +141,11 @@ def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(s
         assert len(again) == kept + (size <= 9000)
 
 
-@given(st.dictionaries(st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3))))
+@given(
+    st.dictionaries(
+        st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3))
+    )
+)
 def test_the_key_does_not_depend_on_the_order_of_its_parts(parts):
     reordered = dict(reversed(parts.items()))
     assert journal.key(**{"x": parts}) == journal.key(**{"x": reordered})

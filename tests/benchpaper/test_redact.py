@@ -38,7 +38,10 @@ def redactor(environment):
 
 
 @properties
-@given(secrets, st.sampled_from(["MY_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "api_key", "GithubToken", "PRIVATE_KEY"]))
+@given(
+    secrets,
+    st.sampled_from(["MY_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "api_key", "GithubToken", "PRIVATE_KEY"]),
+)
 def test_a_secret_of_the_environment_appears_in_no_text_and_no_command(secret, name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, secret)
@@ -74,7 +77,10 @@ def test_the_value_of_an_assignment_to_a_secret_name_is_hidden_and_stays_hidden(
 
 
 @properties
-@given(secrets, st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]))
+@given(
+    secrets,
+    st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]),
+)
 def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command):
     redactor = Redactor(PROJECT)
     harmless = ["db", secret, f"--mode={secret}"]
@@ -82,7 +88,9 @@ def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command)
     assert redactor.command(harmless) == ["db", "$SECRET", "--mode=$SECRET"]
 
 
-@pytest.mark.parametrize("argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"])
+@pytest.mark.parametrize(
+    "argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"]
+)
 def test_names_that_only_look_like_a_keys_hide_nothing(redactor, argument):
     assert redactor.command(["env", argument]) == ["env", argument]
 
@@ -162,7 +170,9 @@ def test_a_path_is_shown_by_the_folder_it_lies_in(redactor, path, shown):
     assert redactor.command([f"--out={path}"]) == [f"--out={shown}"]
 
 
-@pytest.mark.parametrize("path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")])
+@pytest.mark.parametrize(
+    "path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")]
+)
 @pytest.mark.parametrize("frame", ["open {} failed", "'{}': not found", "{}:3: error", "x={}", "({}), [{}]", "-I{} -L{}", "file://{}", "sqlite3://{}", "{}, twice {}"])
 def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, path, shown):
     if path.startswith("relative"):
@@ -171,7 +181,14 @@ def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, pat
 
 
 @properties
-@given(st.lists(st.one_of(words, st.sampled_from(["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"])), max_size=8))
+@given(
+    st.lists(
+        st.one_of(
+            words, st.sampled_from(["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"])
+        ),
+        max_size=8,
+    )
+)
 def test_words_survive_even_those_that_name_a_user_or_a_folder(parts):
     text = " ".join(["the root of the tree, alice's", *parts])
     assert Redactor(PROJECT).text(text) == text
@@ -214,7 +231,8 @@ def test_any_text_and_any_argument_can_be_redacted(text):
 
 
 @pytest.mark.parametrize("host, text, shown", [
-    ("node-17", "node-17: cannot reach node-17.cluster.example.org from node-170", "$HOST: cannot reach $HOST from node-170"),
+    ("node-17", "node-17: cannot reach node-17.cluster.example.org from node-170",
+     "$HOST: cannot reach $HOST from node-170"),
     ("node-17.example.org", "on NODE-17, log /tmp/x/node-17.log", "on $HOST, log $TMP/x/$HOST"),
     ("vm3", "vm3's clock; vm32, xvm3, a.vm3 and vm3-b stay", "$HOST's clock; vm32, xvm3, a.vm3 and vm3-b stay"),
     ("debian", "Linux debian 6.1; debian:8080 and http://debian/x, root@debian: refused; debian: no, debian:12",

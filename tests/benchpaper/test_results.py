@@ -102,7 +102,8 @@ def test_samples_that_are_no_numbers_are_refused(samples, message):
 @pytest.mark.parametrize("changes, message", [
     (dict(latency_us=None), 'metric "latency_us" is missing; yield it, or declare it optional'),
     (dict(latency_us=[]), 'metric "latency_us" has no samples'),
-    (dict(latency_us=[1, float("nan")]), 'metric "latency_us" holds 1 samples that are not finite numbers up to 3.4e+38'),
+    (dict(latency_us=[1, float("nan")]),
+     'metric "latency_us" holds 1 samples that are not finite numbers up to 3.4e+38'),
     (dict(latency_us=[2.0, -0.5]), 'metric "latency_us": -0.5 µs is below its minimum 0'),
     (dict(latency_us=["x"]), 'metric "latency_us" must be an array of numbers'),
     (dict(latency_us="5"), 'metric "latency_us" must be an array of numbers'),
@@ -338,7 +339,9 @@ def test_a_file_from_before_an_optional_column_is_read_and_joined_with_one_from_
     assert [row["swapped_mb"] for row in rows(tmp_path / TRIALS)] == [None, None, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")])
+@pytest.mark.parametrize(
+    "changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")]
+)
 def test_blocks_that_do_not_belong_together_are_refused_and_nothing_is_written(tmp_path, changes, what):
     write_blocks(tmp_path, {}, {})
     results.collect(tmp_path, 2)

@@ -229,7 +229,12 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
     def fleet():
         return Fleet(lab.lab.project, site)
 
-    with pytest.raises(Unreachable, match='it did not let you in: see that "ssh -F .* behind" works without a password$'), fleet():
+    with (
+        pytest.raises(
+            Unreachable, match='it did not let you in: see that "ssh -F .* behind" works without a password$'
+        ),
+        fleet(),
+    ):
         pass
     subprocess.run(["ssh-add", "-q", lab.lab.folder / "user_key"], check=True)
     with fleet() as connected:
@@ -352,7 +357,9 @@ def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, t
             yield dict(latency_us=1.0)
             """.replace("\n            ", "\n"), hosts=(lab.described(1, scratch=str(small)), lab.described(2)), attempts=2,
         )  # fmt: skip
-        with pytest.raises(UserError, match="^No space left on device: .* make room, and run the same command again to go on$"):
+        with pytest.raises(
+            UserError, match="^No space left on device: .* make room, and run the same command again to go on$"
+        ):
             measure(run)
         assert "b" not in run.journalled
         kept = dict(run.journalled)
@@ -602,7 +609,9 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
     about = {"version": list(sys.version_info[:2]), "machine": "x86_64", "libc": "2.36"}
     deploy.check_fits(numpy, about, "big")
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
-        with pytest.raises(UserError, match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in'):
+        with pytest.raises(
+            UserError, match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in'
+        ):
             deploy.check_fits(numpy, {**about, **changed}, "big")
     (pure,) = deploy.closure(["click"])
     deploy.check_fits(pure, {**about, "version": [3, 99], "libc": ""}, "big")
@@ -610,9 +619,13 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
 
 def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
     (tmp_path / "lock").write_text("click==0.1 \\\n    --hash=sha256:00\n")
-    with pytest.raises(UserError, match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce"):
+    with pytest.raises(
+        UserError, match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce"
+    ):
         deploy.closure(["click"], tmp_path / "lock")
-    with pytest.raises(UserError, match='^the package "no-such-package" is to be sent to the hosts, but is not installed here'):
+    with pytest.raises(
+        UserError, match='^the package "no-such-package" is to be sent to the hosts, but is not installed here'
+    ):
         deploy.closure(["no-such-package"])
 
 

@@ -80,7 +80,9 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
     ("time.sleep(60)\nyield", "timed out", "did not end within 0.5 s"),
     ("raise ValueError('no')\nyield", "failed", "experiments/toy/one/experiment.py:21: ValueError: no"),
 ])  # fmt: skip
-def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(make_toy, block_of, body, outcome, reason):
+def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
+    make_toy, block_of, body, outcome, reason
+):
     body = (
         "print('first words')\nif cell.way == 'b':\n    "
         + body.replace("\n", "\n    ")
@@ -134,7 +136,9 @@ INVALID = [
 
 
 @pytest.mark.parametrize("observation, message", INVALID, ids=[message[:40] for _, message in INVALID])
-def test_an_observation_that_breaks_the_schema_fails_the_attempt_and_keeps_the_output(make_toy, block_of, observation, message):
+def test_an_observation_that_breaks_the_schema_fails_the_attempt_and_keeps_the_output(
+    make_toy, block_of, observation, message
+):
     project = make_toy(f"print('what was done')\nyield {observation}", evidence='Evidence("used")')
     block_of(project).measure()
     (trial,) = trials(project)
@@ -229,7 +233,9 @@ def test_the_end_of_the_program_between_trials_loses_none_of_them(counted, block
 
 
 @pytest.mark.parametrize("moment", [0.03, 0.06, 0.09, 0.12, 0.15, 0.2])
-def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(make_toy, block_of, tmp_path, is_running, moment):
+def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
+    make_toy, block_of, tmp_path, is_running, moment
+):
     project = make_toy(f"""
         server = site.client.start(["sleep", "60"])
         with open({str(tmp_path / "pids")!r}, "a") as file:
@@ -297,7 +303,9 @@ def test_changed_code_means_a_new_journal_and_the_old_one_is_kept(counted, block
     assert block_of(project).key == old.key
 
 
-def test_the_key_changes_with_the_seed_and_with_a_capability_that_a_cell_needs_but_with_no_other(pipe_project, block_of):
+def test_the_key_changes_with_the_seed_and_with_a_capability_that_a_cell_needs_but_with_no_other(
+    pipe_project, block_of
+):
     key = block_of(pipe_project, "toy/pipe").key
     assert block_of(pipe_project, "toy/pipe").key == key
     assert block_of(pipe_project, "toy/pipe", seed=2).key != key
@@ -395,7 +403,10 @@ def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, 
     assert len(written) >= 3
     for path in written:
         assert SECRET.encode() not in path.read_bytes(), path
-    for path in (results.block_file(project.results("local", "smoke") / "toy/one", 0, k) for k in (results.TRIALS, results.OBSERVATIONS)):
+    for path in (
+        results.block_file(project.results("local", "smoke") / "toy/one", 0, k)
+        for k in (results.TRIALS, results.OBSERVATIONS)
+    ):
         assert SECRET not in str(results.read(path)[0].to_pylist())
     assert SECRET not in str(told)
 

@@ -87,7 +87,9 @@ def test_exhibits_of_a_notebook_that_is_gone_are_forgotten(project, measured):
     assert r"\bpnumber{pipe-1}" in gather(project).read_text()  # and not "saved by both"
 
 
-@pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()])
+@pytest.mark.parametrize(
+    "change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()]
+)
 def test_a_stale_manifest_is_refused_and_the_old_file_is_kept(project, change):
     before = gather(project).read_bytes()
     change(project.results("local", "quick") / "toy/pipe" / OBSERVATIONS)
@@ -136,7 +138,8 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
      'paper/sections/one.tex:1: number "xyz" is not declared by any notebook; save it in a notebook under this name, or take it out'),
     (r"\exhibittable{pipe-1}", 'paper/sections/one.tex:1: "pipe-1" is a number, but is used as a table'),
     (r"\resultci{by-size}", 'paper/sections/one.tex:1: "by-size" is a table, but is used as a number'),
-    ("\\result{pipe-1}\n\\result{nic-figure}", 'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
+    ("\\result{pipe-1}\n\\result{nic-figure}",
+     'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
 ])  # fmt: skip
 def test_an_undeclared_or_misused_exhibit_is_placed_by_file_and_line(project, text, message):
     with pytest.raises(PaperError) as refused:

@@ -135,7 +135,9 @@ def _disk():
     return max(around)[1] if around else "unknown"
 
 
-@capability("cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True)
+@capability(
+    "cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True
+)
 def _cc():
     compiler = shutil.which("cc")
     if not compiler:
@@ -161,7 +163,10 @@ def compiler_version():
         return "none"
 
 
-@capability("latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt", on_controller=True)
+@capability(
+    "latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt",
+    on_controller=True,
+)  # fmt: skip
 def _latex():
     for program in ("latexmk", "pdflatex", "bibtex"):
         if not shutil.which(program):
@@ -279,7 +284,9 @@ def _memcached():
     return bool(found), "memcached" if found else "no memcached on PATH"
 
 
-@capability("memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted")
+@capability(
+    "memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted"
+)
 def _memory_cgroup():
     """Version 1 has a tree of its own for it; version 2 lists it among the controllers of the root."""
     if Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists():
