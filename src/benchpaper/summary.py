@@ -4,8 +4,6 @@ import json
 from collections import Counter
 
 from benchpaper import results
-from benchpaper.claims import VERDICTS
-from benchpaper.estimates import load
 from benchpaper.pipeline import changed_since_reference
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration, told_change
@@ -52,6 +50,8 @@ def without_a_result(pipeline, experiments):
 
 def _verdicts(build):
     """Return {verdict: how many claims} of the build's verdicts."""
+    from benchpaper.claims import VERDICTS  # it loads pandas, which a run that is only begun does without
+
     path = build / VERDICTS
     return dict(Counter(row["verdict"] for row in json.loads(path.read_text()))) if path.exists() else {}
 
@@ -70,8 +70,11 @@ def _states(pipeline, name):
 
 def _warnings(pipeline, name):
     """Return what should make a reader of an experiment's results careful, one line a kind; nothing without results."""
-    there = (pipeline.folder / name / results.TRIALS).exists()
-    return [str(warning) for warning in load(name, pipeline.folder).warnings()] if there else []
+    if not (pipeline.folder / name / results.TRIALS).exists():
+        return []
+    from benchpaper.estimates import load
+
+    return [str(warning) for warning in load(name, pipeline.folder).warnings()]
 
 
 def _outputs(pipeline, build, pdf):

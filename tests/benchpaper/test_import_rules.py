@@ -2,20 +2,16 @@
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 STARTING = {
-    "subprocess",
-    "multiprocessing",
-    "pty",
-    "pexpect",
-    "socket",
-    "asyncio.subprocess",
-    "concurrent.futures.process",
-}
+    "subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process",
+}  # fmt: skip
 STARTING_CALLS = {
     "os": {"system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp", "kill", "killpg"},
     "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
@@ -28,14 +24,8 @@ READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "s
 def violations(root):
     """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
     found = []
-    for path in sorted(
-        [
-            *root.glob("src/**/*.py"),
-            *root.glob("experiments/**/*.py"),
-            *root.glob("analysis/**/*.py"),
-            *root.glob("analysis/**/*.ipynb"),
-        ]
-    ):
+    patterns = ("src/**/*.py", "experiments/**/*.py", "analysis/**/*.py", "analysis/**/*.ipynb")
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         where = path.relative_to(root)
         room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
         source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
@@ -185,3 +175,11 @@ def test_a_violation_is_found_and_placed(tmp_path, name, text, what):
 def test_what_is_allowed_is_no_violation(tmp_path, name, text):
     write(tmp_path, name, text)
     assert violations(tmp_path) == []
+
+
+@pytest.mark.parametrize("module", ["command_line", "runner"])
+def test_a_command_begins_without_what_takes_long_to_load(module):
+    slow = ("pandas", "scipy", "pyarrow", "matplotlib")
+    code = f"import sys, benchpaper.{module}; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
