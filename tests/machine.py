@@ -12,11 +12,12 @@ from benchpaper import lab_owners, leftovers
 
 MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
 SETTLING_S = 5.0
+NOBODYS = ("network namespaces", "POSIX shared memory", "System V shared memory")  # they do not say whose they are
 
 
 def machine(base):
-    """Return {kind: what there is now}. Of processes, ports, mounts and namespaces those of this run of the tests alone,
-    for others use the machine too; `base` is the folder that holds all its temporary ones."""
+    """Return {kind: what there is now}. Of what says whose it is, that of this run of the tests alone, for others use the
+    machine too; `base` is the folder that holds all its temporary ones."""
     mark = f"{MARK}={os.environ.get(MARK)}"
     started = [process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)]
     listening = [
@@ -25,22 +26,29 @@ def machine(base):
     ]  # fmt: skip
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     segments = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    labs_of_ours, namespaces = _namespaces(base)
     return {
         "processes": {(process.pid, *process.cmdline()) for process in started},
         "listening ports": set(listening),
         "mounts": {point for point in mounts if point.startswith(f"{base}/")},
-        "network namespaces": _namespaces(base),
+        "labs": labs_of_ours,
+        "network namespaces": namespaces,
         "POSIX shared memory": {path.name for path in Path("/dev/shm").iterdir()},
         "System V shared memory": set(segments),
     }
 
 
 def left_on_the_machine(base, before, seconds=SETTLING_S):
-    """Return {kind: what is there now and was not before}, once it stays for `seconds`."""
+    """Return {kind: what is there now and was not before}, once it stays for `seconds`. Of what does not say whose it is
+    only that which has our process id in its name, while another suite runs."""
     end = time.monotonic() + seconds
     while True:
         now = machine(base)
-        left = {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
+        left = {kind: now[kind] - before[kind] for kind in now}
+        if any(left[kind] for kind in NOBODYS) and _another_suite_runs():
+            for kind in NOBODYS:
+                left[kind] = {name for name in left[kind] if name.endswith(f"-{os.getpid()}")}
+        left = {kind: found for kind, found in left.items() if found}
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.1)
@@ -85,15 +93,11 @@ def _connections(process):
 
 
 def _namespaces(base):
-    """The network namespaces that may be ours: not those of another's lab, nor, while another suite runs, those that do
-    not say whose they are (an experiment's)."""
+    """Return (the network namespaces of this run's labs, those that belong to no lab)."""
     folder = Path("/run/netns")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     of_labs = {name: root for mark, root in lab_owners.roots().items() for name in names if f"-{mark}-" in name}
-    untold = names - set(of_labs)
-    if untold and _another_suite_runs():
-        untold = {name for name in untold if name.endswith(f"-{os.getpid()}")}
-    return untold | {name for name, root in of_labs.items() if root.is_relative_to(base)}
+    return {name for name, root in of_labs.items() if root.is_relative_to(base)}, names - set(of_labs)
 
 
 def _another_suite_runs():

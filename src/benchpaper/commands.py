@@ -1,7 +1,6 @@
 """What commands have in common: how groups behave, and how what was found is told."""
 
 import json
-import sys
 
 import click
 
@@ -46,8 +45,6 @@ def each(names, make):
 
 
 def tell_mistakes(mistakes):
-    """End with status 2, a line for each mistake, if there are any."""
-    for mistake in dict.fromkeys(mistakes):
-        click.echo(f"benchpaper: {mistake}", err=True)
+    """Raise all mistakes as one `UserError`, a line each, if there are any. Call it last."""
     if mistakes:
-        sys.exit(2)
+        raise UserError("\nbenchpaper: ".join(dict.fromkeys(mistakes)))

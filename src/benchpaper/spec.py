@@ -33,7 +33,8 @@ class Experiment:
     given by the catalog, from the folder. `packages` are the locked Python packages that the trial's programs import or
     run on the target hosts: those alone are sent to a remote one. `twin` names the levels of the noisiest cell, `null`
     the level that is the load generator against nothing, as {factor: level}: by default the one called "null", if a
-    factor has it; `attempts` and `timeout_s` bound a trial. """
+    factor has it; `attempts` and `timeout_s` bound a trial.
+    """
 
     def __init__(
         self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), packages=(), twin=None,

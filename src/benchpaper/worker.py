@@ -48,7 +48,8 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
 
     `links` maps roles to connected hosts; `programs` is the folder of compiled programs. Never raises for what the
     trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed. What a trial has left
-    on a remote host is fetched afterwards (`Fleet.conclude` with the attempt's `name`). """
+    on a remote host is fetched afterwards (`Fleet.conclude` with the attempt's `name`).
+    """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     leftovers.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
     read_end, write_end = os.pipe()

@@ -149,7 +149,8 @@ def capabilities(probed, assigned, known):
     """Return {capability: {"present": bool, "detail": str}} for an experiment whose roles are `assigned` to hosts.
 
     `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is
-    looked for here, the rest on each host that plays a role; the first host without it decides. """
+    looked for here, the rest on each host that plays a role; the first host without it decides.
+    """
     hosts = {host["name"]: probed.get("hosts", {}).get(host["name"], probed) for host in assigned.values()}
     found = {}
     for name, capability in known.items():
