@@ -86,8 +86,8 @@ def sources(project, name):
 
 def _beside(module):
     """Return the module's file and the sources that belong to it."""
-    if module.name == "__init__.py":
-        others = [file for file in module.parent.rglob("*") if file.suffix not in (".py", ".pyc")]
+    if module.name == "__init__.py":  # but not what a program compiled into its __pycache__
+        others = [file for file in module.parent.rglob("*") if file.suffix != ".py" and "__pycache__" not in file.parts]
     else:
         others = module.parent.glob(f"{module.stem}.*")
     return [module, *(file for file in others if file.is_file())]

@@ -167,6 +167,19 @@ def test_the_digest_is_the_same_in_another_folder_and_without_byte_code(make_pro
     assert catalog.digest(project, "toy/one") == catalog.digest(moved, "toy/one") == before
 
 
+def test_what_a_package_compiles_for_itself_is_no_source(make_project):
+    project = make_project({
+        "experiments/toy/one/experiment.py": sound("import experiments.toy.checker"),
+        "experiments/toy/checker/__init__.py": "", "experiments/toy/checker/parse.c": "int x;",
+    })  # fmt: skip
+    before = catalog.source_digests(project, "toy/one")
+    assert "experiments/toy/checker/parse.c" in before
+    compiled = project.experiments / "toy/checker/__pycache__/checker-0123.so"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(b"x")
+    assert catalog.source_digests(project, "toy/one") == before
+
+
 def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
     project = make_project({"experiments/toy/one/experiment.py": sound()})
     experiment = catalog.load(project, "toy/one")
