@@ -109,6 +109,7 @@ def digest(project, name):
 def changed(project, name, described):
     """Return the sources that differ from those that results (with their description) were measured by."""
     before, now = described.get("sources", {}), source_digests(project, name)
+    before = {path: found for path, found in before.items() if "/__pycache__/" not in path}  # some results hold one
     return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
 
 

@@ -178,6 +178,8 @@ def test_what_a_package_compiles_for_itself_is_no_source(make_project):
     compiled.parent.mkdir(exist_ok=True)
     compiled.write_bytes(b"x")
     assert catalog.source_digests(project, "toy/one") == before
+    compiled_then = {"experiments/toy/checker/__pycache__/checker-4567.so": "0" * 64}
+    assert catalog.changed(project, "toy/one", {"sources": before | compiled_then}) == []
 
 
 def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
