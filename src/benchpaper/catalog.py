@@ -108,9 +108,14 @@ def digest(project, name):
 
 def changed(project, name, described):
     """Return the sources that differ from those that results (with their description) were measured by."""
-    before, now = described.get("sources", {}), source_digests(project, name)
-    before = {path: found for path, found in before.items() if "/__pycache__/" not in path}  # some results hold one
-    return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
+    return differing(described.get("sources", {}), source_digests(project, name))
+
+
+def differing(one, other):
+    """Return the paths whose digests differ between two of `source_digests`. Results from before those left out what a
+    package compiles into its __pycache__ may hold such a file, which says nothing."""
+    found = sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
+    return [path for path in found if "/__pycache__/" not in path]
 
 
 @cache
