@@ -14,13 +14,12 @@ from typing import Callable
 from benchpaper import catalog, independence, stats, verdicts
 from benchpaper.errors import UserError, one_of
 from benchpaper.estimates import NotPlanned, load
-from benchpaper.project import REFERENCE
+from benchpaper.project import REFERENCE, VERDICTS
 from benchpaper.results import TRIALS
 from benchpaper.values import Comparison, NotEnough
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
 ON_REFERENCE = {verdicts.REPRODUCED: "holds in the reference", verdicts.CONTRADICTED: "does not hold in the reference"}
-VERDICTS = "verdicts.json"
 _registered = []
 
 

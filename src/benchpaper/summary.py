@@ -5,7 +5,7 @@ from collections import Counter
 
 from benchpaper import results
 from benchpaper.pipeline import changed_since_reference
-from benchpaper.project import REFERENCE
+from benchpaper.project import REFERENCE, VERDICTS
 from benchpaper.reports import duration, told_change
 from benchpaper.typeset import GATHERED
 
@@ -50,8 +50,6 @@ def without_a_result(pipeline, experiments):
 
 def _verdicts(build):
     """Return {verdict: how many claims} of the build's verdicts."""
-    from benchpaper.claims import VERDICTS  # it loads pandas, which a run that is only begun does without
-
     path = build / VERDICTS
     return dict(Counter(row["verdict"] for row in json.loads(path.read_text()))) if path.exists() else {}
 

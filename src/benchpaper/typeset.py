@@ -11,7 +11,7 @@ from benchpaper import catalog
 from benchpaper.claims import ON_REFERENCE, VERDICTS
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
-from benchpaper.project import slug
+from benchpaper.project import VERDICTS, slug
 from benchpaper.results import file_digest
 from benchpaper.revision import revision
 
