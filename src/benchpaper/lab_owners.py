@@ -10,15 +10,13 @@ import json
 import os
 from pathlib import Path
 
-import psutil
-
 FOLDER = Path("/run/benchpaper/labs")
 
 
 def note(mark, root, of_process):
     """Record the lab `mark` of the checkout `root`; `of_process`: it belongs to this process, and ends with it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
-    owner = {"pid": os.getpid(), "since": psutil.Process().create_time()} if of_process else {}
+    owner = {"pid": os.getpid(), "since": _begun(os.getpid())} if of_process else {}
     part = FOLDER / f".{mark}.{os.getpid()}"
     part.write_text(json.dumps({"root": str(root), **owner}))
     part.replace(FOLDER / f"{mark}.json")
@@ -50,7 +48,14 @@ def _records():
 def _has_owner(record):
     if "pid" not in record:
         return Path(record["root"]).is_dir()
+    return _begun(record["pid"]) == record["since"]  # another start: the id is another process's by now
+
+
+def _begun(pid):
+    """Return when a process began, in ticks since the machine did (so that no change of the clock matters), or None when
+    it has ended."""
     try:
-        return abs(psutil.Process(record["pid"]).create_time() - record["since"]) < 1  # else the id is another's by now
-    except psutil.NoSuchProcess:
-        return False
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if state in "ZX" else int(fields[18])

@@ -8,7 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from benchpaper import lab_owners, results
@@ -100,5 +99,5 @@ def test_a_lab_in_use_is_left_alone_by_others_until_its_checkout_is_gone(make_pr
     assert lab_owners.abandoned() == [root]
     lab_owners.note("012345", root, of_process=True)
     assert lab_owners.abandoned() == []
-    monkeypatch.setattr(psutil.Process, "create_time", lambda process: 1.0)  # another process has the id by now
+    monkeypatch.setattr(lab_owners, "_begun", lambda pid: 1)  # another process has the id by now
     assert lab_owners.abandoned() == [root]
