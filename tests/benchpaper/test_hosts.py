@@ -1,11 +1,14 @@
 """This machine as a target host, what is found out about it, and the site files that name hosts."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -453,3 +456,16 @@ def test_a_role_that_no_host_plays_is_named(make_project):
     with pytest.raises(UserError) as refused:
         sites.assign(site, ["server", "metadata"])
     assert str(refused.value) == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="making a network interface needs root and ip")
+@pytest.mark.skipif(not any(Path("/sys/class/net").glob("*/device")), reason="without hardware all interfaces count")
+def test_an_interface_that_comes_and_goes_changes_no_fact():
+    """Else a lab brought up beside a run would have its trials measured again."""
+    name, before = f"bpt{os.getpid()}", probe.facts()
+    subprocess.run(["ip", "link", "add", name, "type", "dummy"], check=True)
+    try:
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        assert probe.facts() == before
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)

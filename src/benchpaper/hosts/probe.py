@@ -104,11 +104,13 @@ def _memory_bytes():
 
 
 def _nics():
-    """Speeds of the network interfaces that are up, without their names or addresses."""
-    found = []
+    """Speeds of the network interfaces that are up, without their names or addresses: of the hardware, for bridges and
+    veth pairs come and go while a block is measured; where none is seen (a container, a lab's host) of all."""
+    found, hardware = [], any(Path("/sys/class/net").glob("*/device"))
     for _, name in sorted(socket.if_nameindex(), key=lambda item: item[1]):
         folder = Path("/sys/class/net", name)
-        if name != "lo" and _read(folder / "operstate") in ("up", "unknown"):
+        counts = (folder / "device").exists() if hardware else name != "lo"
+        if counts and _read(folder / "operstate") in ("up", "unknown"):
             speed = int(_read(folder / "speed") or -1)
             found.append(f"{speed} Mb/s" if speed > 0 else "speed unknown")
     return ", ".join(found) or "none"
