@@ -463,9 +463,10 @@ def test_a_role_that_no_host_plays_is_named(make_project):
 def test_an_interface_that_comes_and_goes_changes_no_fact():
     """Else a lab brought up beside a run would have its trials measured again."""
     name, before = f"bpt{os.getpid()}", probe.facts()
-    subprocess.run(["ip", "link", "add", name, "type", "dummy"], check=True)
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}x"], check=True)
     try:
-        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        for end in (name, f"{name}x"):
+            subprocess.run(["ip", "link", "set", end, "up"], check=True)
         assert probe.facts() == before
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True)
