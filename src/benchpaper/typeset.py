@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from benchpaper import catalog
-from benchpaper.claims import ON_REFERENCE, VERDICTS
+from benchpaper.claims import ON_REFERENCE
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import VERDICTS, slug
