@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import hypothesis
-import psutil
 import pytest
+from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_suites
 
 from benchpaper.project import Project
 
@@ -19,72 +19,46 @@ hypothesis.settings.register_profile("suite", derandomize=True)
 hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
-MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
-SETTLING_S = 5.0
-
-
-def machine():
-    """What the tests could leave on this machine: {kind: what there is now}. Of processes, ports and mounts those of
-    this run of the tests alone, for others use the machine too."""
-    mark = f"{MARK}={os.environ.get(MARK)}".encode()
-    started = [process for process in psutil.process_iter() if _carries(process, mark)]
-    listening = [
-        connection.laddr for process in [*started, psutil.Process()] for connection in _connections(process)
-        if connection.status == psutil.CONN_LISTEN
-    ]  # fmt: skip
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    namespaces = Path("/run/netns")
-    segments = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
-    return {
-        "processes": {(process.pid, *process.cmdline()) for process in started},
-        "listening ports": set(listening),
-        "mounts": {point for point in mounts if "pytest-of-" in point},
-        "network namespaces": {path.name for path in namespaces.iterdir()} if namespaces.is_dir() else set(),
-        "POSIX shared memory": {path.name for path in Path("/dev/shm").iterdir()},
-        "System V shared memory": set(segments),
-    }
-
-
-def _carries(process, mark):
-    try:
-        marked = mark in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
-        return marked and process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, psutil.NoSuchProcess):
-        return False
-
-
-def _connections(process):
-    try:
-        return process.net_connections(kind="tcp")
-    except psutil.Error:
-        return []
-
-
-def left_on_the_machine(before, seconds=SETTLING_S):
-    """Return {kind: what is there now and was not before}, once it stays for `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        now = machine()
-        left = {kind: now[kind] - before[kind] for kind in now if now[kind] - before[kind]}
-        if not left or time.monotonic() > end:
-            return left
-        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session", autouse=True)
-def the_machine_is_as_before():
+def the_machine_is_as_before(tmp_path_factory):
     """After the whole suite nothing of it is left: the last test fails otherwise."""
+    base = tmp_path_factory.getbasetemp()
+    sweep_up_after_killed_suites(base)
     os.environ[MARK] = f"{os.getpid()}-{time.time()}"
-    before = machine()
+    before = machine(base)
     yield
-    assert left_on_the_machine(before) == {}
+    assert left_on_the_machine(base, before) == {}
 
 
 @pytest.fixture
-def left_behind():
+def left_behind(tmp_path_factory):
     """Return `ask()`: what this test has left on the machine up to now, by kind."""
-    before = machine()
-    return lambda: left_on_the_machine(before, seconds=0)
+    base = tmp_path_factory.getbasetemp()
+    before = machine(base)
+    return lambda: left_on_the_machine(base, before, seconds=0)
+
+
+@pytest.fixture
+def small_disk():
+    """Return `mount(folder, kib)`: a file system of its own over a folder, which is made."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root")
+    mounted = []
+
+    def mount(folder, kib):
+        folder.mkdir(exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", folder]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"mount is not allowed here: {done.stderr.strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
 
 
 @contextlib.contextmanager

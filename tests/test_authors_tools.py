@@ -149,7 +149,10 @@ def broken(name, text, check, words):
     broken("notes/more.md", "changed", checklist.committed, "uncommitted changes"),
 ])  # fmt: skip
 def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text, check, words):
-    (copy.root / name).unlink() if text is None else (copy.root / name).write_text(text)
+    if text is None:
+        (copy.root / name).unlink()
+    else:
+        (copy.root / name).write_text(text)
     small_project.git(copy, "add", "-A")
     found = checklist.problems(copy, check)
     assert any(words in problem for problem in found) and all("; " in problem for problem in found), found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr
 from scipy.stats import kendalltau, rankdata
+from simulated import autoregressive
 
 from benchpaper import independence
 
@@ -55,17 +56,6 @@ def test_drift_by_permutation_agrees_with_the_exact_distribution():
 
 
 # --- what they find, by simulation -----------------------------------------------------------
-
-def autoregressive(correlation):
-    """Blocks of which each resembles the one before."""
-    def draw(rng, shape):
-        noise = rng.normal(size=shape)
-        values = noise.copy()
-        for i in range(1, shape[1]):
-            values[:, i] = correlation * values[:, i - 1] + np.sqrt(1 - correlation**2) * noise[:, i]
-        return np.exp(0.3 * values)
-    return draw
-
 
 def drifting(rng, shape):
     """Speed changes during the run by four standard deviations of the blocks."""

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from scipy.stats import binomtest
 from scipy.stats.mstats import median_cihs
+from simulated import autoregressive
 
 from benchpaper import stats
 
@@ -422,16 +423,6 @@ def test_coverage_at_every_block_count_that_gets_verdicts(draw, truth):
 def test_coverage_on_the_plain_scale():
     covered = {n: coverage(lambda rng, shape: rng.normal(0, 1, shape), 0, n, logs=False) for n in BLOCK_COUNTS}
     assert all(0.92 <= share <= 0.97 for share in covered.values()), covered
-
-
-def autoregressive(correlation):
-    def draw(rng, shape):
-        noise = rng.normal(size=shape)
-        values = noise.copy()
-        for i in range(1, shape[1]):
-            values[:, i] = correlation * values[:, i - 1] + np.sqrt(1 - correlation**2) * noise[:, i]
-        return np.exp(0.3 * values)
-    return draw
 
 
 def test_negative_control_correlated_blocks_defeat_the_interval_for_a_level():

@@ -15,7 +15,6 @@ from benchpaper.results import FAILED, MEASURED
 STEAL_SHARE, STEAL_LEAST_S = 0.02, 0.02  # of the CPU time of all CPUs; /proc/stat counts in hundredths of a second
 SUSPENDED_S = 0.1
 OWN_SHARE = 0.8  # of a latency that is the load generator's own, or of a throughput that it reaches against nothing
-NULL = "null"  # the level of a factor that means: the load generator against nothing
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Warning:
 
 
 def of(results, cells=None):
-    """Return the `Warning`s about the trials of `cells` (ids; by default all): one a kind, with its number of trials."""
+    """Return the `Warning`s about the trials of `cells` (ids; by default all): one a kind, with its number of
+    trials."""
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]
@@ -103,7 +103,7 @@ def _cpus(hosts):
 
 def _client_bound(results, cells):
     """Warn of cells whose value of the first metric with a direction is mostly the load generator's own: compared with
-    the null target, which is a cell with the level "null", at the same other levels, or the only one there is."""
+    the null target at the same other levels, or the only one there is."""
     metric, nulls = results.telling, _nulls(results)
     if not nulls or metric["better"] == "neither":
         return None
@@ -129,11 +129,12 @@ def _client_bound(results, cells):
 
 def _nulls(results):
     """Return {cell id: levels besides the null one} of the null target's cells."""
-    rows = results.cells().to_dict("records")
-    return {
-        row["cell"]: {name: row[name] for name in results.factors if row[name] != NULL}
-        for row in rows if any(row[name] == NULL for name in results.factors)
-    }  # fmt: skip
+    if results.null is None:
+        return {}
+    (null,) = results.null
+    others = [name for name in results.factors if name != null]
+    rows = results.cells(**results.null).to_dict("records")
+    return {row["cell"]: {name: row[name] for name in others} for row in rows}
 
 
 def _null_of(row, nulls):

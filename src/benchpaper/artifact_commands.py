@@ -7,19 +7,22 @@ from pathlib import Path
 import click
 
 from benchpaper import pipeline
+from benchpaper.commands import json_option, tell
 from benchpaper.errors import UserError
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
 
 
 def from_option(function):
-    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(function)
+    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(
+        function
+    )
     return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
 
 
 @click.command()
 @from_option
-@click.option("--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review.")
+@click.option("--anonymous", is_flag=True, help="For double-blind review: no names, hosts, users, paths, origins.")
 @click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
 def bundle(site, source, anonymous, also, output):
@@ -48,7 +51,7 @@ def bundle(site, source, anonymous, also, output):
 @click.option("--sha256", "digest", help="The digest that the archive was published with.")
 @click.option("--into", type=click.Path(path_type=Path), help="Unpack it there when all is well (a new folder).")
 @click.option("--figures", is_flag=True, help="Also run its notebooks and LaTeX, offline, and compare what comes out.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 def verify(archive, digest, into, figures, as_json):
     """Check an archive without running it: form, digests, schema, crate, and that its numbers come from its data.
 
@@ -62,13 +65,15 @@ def verify(archive, digest, into, figures, as_json):
         if figures:
             found["figures"] = regenerate.regenerate(archive)
     except UserError as error:
-        click.echo(json.dumps({"error": str(error)})) if as_json else click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}))
+        else:
+            click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
         sys.exit(1)
-    different = [name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT]
-    if as_json:
-        click.echo(json.dumps(found, indent=1))
-    else:
-        _show_verified(found)
+    different = [
+        name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT
+    ]
+    tell(found, as_json, _show_verified)
     sys.exit(1 if different else 0)
 
 
@@ -86,7 +91,7 @@ def _show_verified(found):
 @click.command()
 @click.argument("experiment", required=False)
 @click.option("--fast", is_flag=True, help="Leave out what takes minutes: the clean clone, or the run at scale smoke.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 def check(experiment, fast, as_json):
     """The committee's checklist, a line each with its remedy; or whether one EXPERIMENT keeps its contracts."""
     from benchpaper import checklist, contract
@@ -104,7 +109,8 @@ def check(experiment, fast, as_json):
 @click.command()
 @click.argument("name")
 def new(name):
-    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from there."""
+    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from
+    there."""
     from benchpaper import scaffold
 
     project = Project.find()
@@ -125,13 +131,13 @@ def watch(site, source):
 @click.command()
 @click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")
 @click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+@json_option
 def changed(site, against, as_json):
     """Numbers of the paper that have changed since the last commit, with old and new value."""
     from benchpaper import changes
 
     found = changes.changed(Project.find(), site, against)
-    click.echo(json.dumps(found, indent=1)) if as_json else changes.show(found)
+    tell(found, as_json, changes.show)
 
 
 COMMANDS = (bundle, verify, check, new, watch, changed)

@@ -59,11 +59,6 @@ def load(project, name):
     return experiment
 
 
-def load_all(project):
-    """Return all experiments, by name."""
-    return {name: load(project, name) for name in names(project)}
-
-
 def _at(error, root):
     """Return `file:line: ` of the deepest frame inside the project."""
     if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(root):
@@ -91,8 +86,8 @@ def sources(project, name):
 
 def _beside(module):
     """Return the module's file and the sources that belong to it."""
-    if module.name == "__init__.py":
-        others = [file for file in module.parent.rglob("*") if file.suffix not in (".py", ".pyc")]
+    if module.name == "__init__.py":  # but not what a program compiled into its __pycache__
+        others = [file for file in module.parent.rglob("*") if file.suffix != ".py" and "__pycache__" not in file.parts]
     else:
         others = module.parent.glob(f"{module.stem}.*")
     return [module, *(file for file in others if file.is_file())]
@@ -113,8 +108,14 @@ def digest(project, name):
 
 def changed(project, name, described):
     """Return the sources that differ from those that results (with their description) were measured by."""
-    before, now = described.get("sources", {}), source_digests(project, name)
-    return sorted(path for path in {*before, *now} if before.get(path) != now.get(path))
+    return differing(described.get("sources", {}), source_digests(project, name))
+
+
+def differing(one, other):
+    """Return the paths whose digests differ between two of `source_digests`. Results from before those left out what a
+    package compiles into its __pycache__ may hold such a file, which says nothing."""
+    found = sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
+    return [path for path in found if "/__pycache__/" not in path]
 
 
 @cache

@@ -26,8 +26,8 @@ def numbers(notebook):
 
 
 def changed(project, site, against="HEAD"):
-    """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`; None
-    for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
+    """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`;
+    None for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
     build = project.build(site, REFERENCE)
     if not is_checkout(project) or not git(project, "rev-parse", "--verify", "-q", f"{against}^{{commit}}").strip():
         raise UserError(f'there is no commit "{against}" to compare with; name one, in a git checkout')
@@ -40,7 +40,9 @@ def changed(project, site, against="HEAD"):
         if text := git(project, "show", f"{against}:{notebook}"):
             old |= {name: value for name, value in numbers(text).items() if name in new or _is_value(value)}
     names = sorted({*old, *new}, key=lambda name: (name not in new, name))
-    return [{"name": name, "old": old.get(name), "new": new.get(name)} for name in names if old.get(name) != new.get(name)]
+    return [
+        {"name": name, "old": old.get(name), "new": new.get(name)} for name in names if old.get(name) != new.get(name)
+    ]
 
 
 def _is_value(text):

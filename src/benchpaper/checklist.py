@@ -24,6 +24,7 @@ LARGEST_FILE = 5_000_000
 OWN_PATH = re.compile(r"(?<![\w./$])/(?:home|Users|root|mnt|scratch)/[\w.\-]+")
 HOST = re.compile(r"https?://|--(?:extra-)?index-url|--find-links", re.I)
 CLAIM_USE = re.compile(r"\\claim(?:verdict|why)?\{([^}]*)\}")
+AUTHOR = {"name", "family-names", "given-names", "alias"}  # of these CFF wants one
 TIMEOUT_S = 900
 
 
@@ -57,7 +58,7 @@ def citation(project):
         if not cited.get(name):
             yield f"CITATION.cff lacks {name}, which CFF requires; add it"
     for author in cited.get("authors") or []:
-        if not isinstance(author, dict) or not ("name" in author or "family-names" in author or "given-names" in author or "alias" in author):
+        if not isinstance(author, dict) or not AUTHOR.intersection(author):
             yield "CITATION.cff: an author has no name; give family-names and given-names, or name"
 
 
@@ -105,13 +106,20 @@ def linked_claims(project):
             yield f"claim {name} is nowhere in the paper; add \\claim{{{name}}} or \\claimstable"
     for name in sorted(set(used) - made):
         if not name.startswith("#"):
-            yield f'{used[name].relative_to(project.root)} names claim "{name}", which is not made{did_you_mean(name, made)}; make it'
+            yield (
+                f'{used[name].relative_to(project.root)} names claim "{name}", which is not '
+                f'made{did_you_mean(name, made)}; make it'
+            )
 
 
 def whole_experiments(project):
     """Each experiment has a notebook, reference results, a claim and a test."""
     judged = {claim.experiment for claim in claims.load_claims(project)}
-    tests = "".join(path.read_text() for path in (project.root / "tests").rglob("*.py")) if (project.root / "tests").is_dir() else ""
+    tests = (
+        "".join(path.read_text() for path in (project.root / "tests").rglob("*.py"))
+        if (project.root / "tests").is_dir()
+        else ""
+    )
     for name in catalog.names(project):
         if not project.notebook(name).exists():
             yield f"{name} has no notebook; add analysis/{slug(name)}.ipynb"
@@ -175,7 +183,11 @@ def _trail(project, folder, entry):
         path = folder / about["path"]
         if not path.exists() or results.file_digest(path) != about["sha256"]:
             return f"it was made from another {about['path']}; run ./reproduce --from reference"
-    return "" if entry["cells"] or entry["kind"] == "number" else "it names no cells of the results; pass the estimates that it was made from"
+    return (
+        ""
+        if entry["cells"] or entry["kind"] == "number"
+        else "it names no cells of the results; pass the estimates that it was made from"
+    )
 
 
 def clean_clone(project):
@@ -194,14 +206,29 @@ def clean_clone(project):
         for time in ("first", "second"):
             done = subprocess.run(command, cwd=clone.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
             if done.returncode:
-                last = [line for line in (done.stdout + done.stderr).splitlines() if "FAILED" in line or line.startswith("benchpaper:")]
-                yield f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; is something not committed?"
+                last = [
+                    line
+                    for line in (done.stdout + done.stderr).splitlines()
+                    if "FAILED" in line or line.startswith("benchpaper:")
+                ]
+                yield (
+                    f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; "
+                    "is something not committed?"
+                )
                 return
-            stamps.append({path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")})
+            stamps.append(
+                {path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")}
+            )
         if stamps[0] != stamps[1]:
-            yield "a second run in the clone built something again; declare the step's inputs and outputs (see the Snakefile)"
+            yield (
+                "a second run in the clone built something again; "
+                "declare the step's inputs and outputs (see the Snakefile)"
+            )
         if status := git(clone, "status", "--porcelain").strip():
-            yield f"a run leaves changes in the checkout ({status.splitlines()[0]}); write to build/ or results/, which git ignores"
+            yield (
+                f"a run leaves changes in the checkout ({status.splitlines()[0]}); "
+                "write to build/ or results/, which git ignores"
+            )
 
 
 def tracked(project):
@@ -238,10 +265,11 @@ def run(project, slow=True):
 
 def badges(project):
     """Return [{name, criteria: [(what is asked, the first problem or "")]}] for the appendix."""
-    return [
-        {"name": name, "criteria": [(_asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]) for check in checks]}
-        for name, checks in BADGES.items()
-    ]
+
+    def criterion(check):
+        return _asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]
+
+    return [{"name": name, "criteria": list(map(criterion, checks))} for name, checks in BADGES.items()]
 
 
 def _asked(check):

@@ -14,13 +14,12 @@ from typing import Callable
 from benchpaper import catalog, independence, stats, verdicts
 from benchpaper.errors import UserError, one_of
 from benchpaper.estimates import NotPlanned, load
-from benchpaper.project import REFERENCE
+from benchpaper.project import REFERENCE, VERDICTS
 from benchpaper.results import TRIALS
 from benchpaper.values import Comparison, NotEnough
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
 ON_REFERENCE = {verdicts.REPRODUCED: "holds in the reference", verdicts.CONTRADICTED: "does not hold in the reference"}
-VERDICTS = "verdicts.json"
 _registered = []
 
 
@@ -73,12 +72,13 @@ def load_claims(project):
     return list(_registered)
 
 
-def judge_all(project, site, source, family_wise=False):
+def judge_all(project, site, source, family_wise=False, only=None):
     """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why) per claim, judged on
-    the results of `source`. With `family_wise` the intervals are widened so that the chance of *any* wrong verdict
-    stays below 5 % (Bonferroni)."""
+    the results of `source`; per claim of one experiment with its name as `only`. With `family_wise` the intervals are
+    widened so that the chance of *any* wrong verdict, of all claims, stays below 5 % (Bonferroni)."""
     claims = load_claims(project)
     confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
+    claims = [claim for claim in claims if only in (None, claim.experiment)]
     found = {name: results_of(project, name, site, source) for name in {claim.experiment for claim in claims}}
     asked = {claim.id: compared(claim, found[claim.experiment], source) for claim in claims}
     biases = {name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name]) for name in found}
@@ -194,7 +194,8 @@ def _too_few(interval, confidence):
 
 def _blocks_needed(values, interval, half_width=0.05):
     """How many blocks would bring the interval within the half-width (on the log scale). None where that is not to be
-    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is small."""
+    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is
+    small."""
     if not interval.decidable or interval.low <= 0:
         return None
     needed = stats.blocks_needed(values, half_width)
@@ -219,6 +220,7 @@ def save(project, site, source):
 
 def by_chance(rows):
     """Return (number of claims with an interval, how many of their verdicts are wrong by chance at the most, on
-    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it misses."""
+    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it
+    misses."""
     decidable = [row["confidence"] for row in rows if row["confidence"]]
     return len(decidable), sum((1 - confidence) / 2 for confidence in decidable)

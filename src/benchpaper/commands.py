@@ -1,4 +1,6 @@
-"""How groups of commands behave on the command line."""
+"""What commands have in common: how groups behave, and how what was found is told."""
+
+import json
 
 import click
 
@@ -16,3 +18,33 @@ class Group(click.Group):
             near = did_you_mean(args[0], self.commands)
             raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
         return super().resolve_command(ctx, args)
+
+
+def json_option(function):
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
+
+
+def tell(found, as_json, show):
+    """Print what was found: as JSON, or by `show(found)`."""
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    else:
+        show(found)
+
+
+def each(names, make):
+    """Return ([make(name) of all for which it can be made], [the mistakes of the others]): one broken experiment hides
+    no sound one."""
+    found, mistakes = [], []
+    for name in names:
+        try:
+            found.append(make(name))
+        except UserError as mistake:
+            mistakes.append(str(mistake))
+    return found, mistakes
+
+
+def tell_mistakes(mistakes):
+    """Raise all mistakes as one `UserError`, a line each, if there are any. Call it last."""
+    if mistakes:
+        raise UserError("\nbenchpaper: ".join(dict.fromkeys(mistakes)))

@@ -83,12 +83,15 @@ def check_alike(pair, metric):
     for side, results in pair.sides.items():
         factors[side] = {f"{f['name']} ({f['unit']})" if f["unit"] else f["name"] for f in results.described["factors"]}
         known = {m["name"]: m for m in results.described["metrics"]}
-        metrics[side] = "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
+        metrics[side] = (
+            "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
+        )
     for what, found in (("factors", factors), (f"metric {metric}", metrics)):
         here, reference = (", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values())
         if here != reference:
             raise UserError(
-                f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; these cannot be compared: "
+                f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; "
+                "these cannot be compared: "
                 "use the version of the experiment that the reference was measured with"
             )
 
@@ -190,15 +193,13 @@ def _ordered(a, b, floor):
 
 def claim_rows(project, pair, site, source, reference_site):
     """Return a row per claim of the experiment: its verdict on both sides, and the ratio of what it asks for."""
-    places = ((site, source), (reference_site, REFERENCE))
-    judged = [{row["id"]: row for row in claims.judge_all(project, *place)} for place in places]
+    places, name = ((site, source), (reference_site, REFERENCE)), pair.here.experiment
+    judged = [claims.judge_all(project, *place, only=name) for place in places]
     rows = []
-    for claim in claims.load_claims(project):
-        if claim.experiment == pair.here.experiment:
-            here, reference = (rows_of_side[claim.id] for rows_of_side in judged)
-            verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
-            both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
-            rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
+    for claim, here, reference in zip([c for c in claims.load_claims(project) if c.experiment == name], *judged):
+        verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
+        both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
+        rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
     return rows
 
 
@@ -229,7 +230,9 @@ def show(found):
     """Print a comparison: what differs between the sites first, then claims, shape, and the cells."""
     print(f"{found['experiment']}: {found['here']}, beside {found['reference']}")
     sites = found["sites"]
-    print("  what differs between the sites:" if sites["different"] else "  nothing is known to differ between the sites")
+    print(
+        "  what differs between the sites:" if sites["different"] else "  nothing is known to differ between the sites"
+    )
     for row in sites["different"]:
         print(f"    {row['what']}: here {row['here']}; in the reference {row['reference']}")
     if sites["sources"]:

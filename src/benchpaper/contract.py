@@ -32,7 +32,10 @@ def declaration(project, name):
         yield "no trial proves itself; declare Evidence, and compare it with what was asked before yielding"
     blocks = {scale: experiment.scale(scale).blocks for scale in experiment.scales}
     if blocks["quick"] < LEAST_QUICK:
-        yield f"quick has {blocks['quick']} blocks; give it {LEAST_QUICK}, or nothing is decided on a reviewer's machine"
+        yield (
+            f"quick has {blocks['quick']} blocks; "
+            f"give it {LEAST_QUICK}, or nothing is decided on a reviewer's machine"
+        )
     if not blocks["smoke"] <= blocks["quick"] <= blocks["full"]:
         yield f"blocks do not grow with the scale: {blocks}; smoke at most quick at most full"
 
@@ -43,7 +46,10 @@ def cells(project, name):
     full = {cell.id for cell in experiment.cells("full")}
     for scale in ("smoke", "quick"):
         if extra := [cell.id for cell in experiment.cells(scale) if cell.id not in full]:
-            yield f'scale "{scale}" has the cell "{extra[0]}", which full has not; the reference cannot be compared there'
+            yield (
+                f'scale "{scale}" has the cell "{extra[0]}", which full has not; '
+                'the reference cannot be compared there'
+            )
     for cell in experiment.cells("full"):
         for need in experiment.capabilities(cell):
             probe.known(need)
@@ -58,7 +64,10 @@ def imports(project, name):
             for module in modules:
                 if module.split(".")[0] == "analysis" or _another(project, name, module):
                     where = path.relative_to(project.root)
-                    yield f"{where}:{node.lineno} imports {module}; what experiments share lies in experiments/systems or /workloads"
+                    yield (
+                        f"{where}:{node.lineno} imports {module}; "
+                        "what experiments share lies in experiments/systems or /workloads"
+                    )
 
 
 def _another(project, name, module):
@@ -104,23 +113,38 @@ def reference(project, name):
     """Its reference results, where there are some, are small and of this code."""
     for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/*.parquet")):
         if (size := path.stat().st_size / 1e6) > LARGEST_MB:
-            yield f"{path.relative_to(project.root)} has {size:.1f} MB; keep it below {LARGEST_MB:g} MB (fewer samples, or distributions)"
+            yield (
+                f"{path.relative_to(project.root)} has {size:.1f} MB; "
+                f"keep it below {LARGEST_MB:g} MB (fewer samples, or distributions)"
+            )
         if path.name == results.TRIALS and (changed := catalog.changed(project, name, results.read(path)[1])):
-            yield f"{', '.join(changed[:2])} changed since the reference was measured; measure again at scale full, and adopt"
+            yield (
+                f"{', '.join(changed[:2])} changed since the reference was measured; "
+                "measure again at scale full, and adopt"
+            )
 
 
 def measures(project, name):
     """At scale smoke every cell is measured or says which capability it lacks, and its notebook runs on that."""
     command = [sys.executable, "-m", "benchpaper.cli", "run", name, "--scale", "smoke"]
-    done = subprocess.run(command, cwd=project.root, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S)
-    words = [line.strip() for line in (done.stdout + done.stderr).splitlines() if "FAILED" in line or line.startswith("benchpaper:")]
+    done = subprocess.run(
+        command, cwd=project.root, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    words = [
+        line.strip()
+        for line in (done.stdout + done.stderr).splitlines()
+        if "FAILED" in line or line.startswith("benchpaper:")
+    ]
     if done.returncode:
         yield f"{(words or ['the run failed'])[0]}; benchpaper run {name} --scale smoke shows all"
         return
     table, _ = results.read(project.results("local", "smoke") / name / results.TRIALS)
     failed = [row for row in table.select(["cell", "state", "reason"]).to_pylist() if row["state"] == results.FAILED]
     if failed:
-        yield f"{len(failed)} trials failed, the first ({failed[0]['cell']}): {failed[0]['reason']}; mend it, then run with --retry-failed"
+        yield (
+            f"{len(failed)} trials failed, the first ({failed[0]['cell']}): {failed[0]['reason']}; "
+            "mend it, then run with --retry-failed"
+        )
 
 
 CHECKS = (declaration, cells, imports, notebook, judged, tested, reference, measures)

@@ -1,5 +1,7 @@
 """What differs between two runs of an experiment before anything is measured: hosts, tools, code, and amount."""
 
+from benchpaper.catalog import differing
+
 FACTS = ("cpu", "cpus", "memory_gib", "kernel", "governor", "virtualised", "os", "nic", "disk")
 
 
@@ -15,7 +17,7 @@ def differences(here, reference):
         else:
             different.append({"what": what, "here": left, "reference": right})
     left, right = (results.described.get("sources", {}) for results in (here, reference))
-    sources = sorted(path for path in {*left, *right} if left.get(path) != right.get(path)) if left and right else []
+    sources = differing(left, right) if left and right else []
     return {"different": different, "same": same, "sources": sources}
 
 

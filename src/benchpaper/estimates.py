@@ -1,146 +1,31 @@
-"""What a notebook asks of results: estimates over blocks, with intervals, and why one is missing.
+"""What a notebook asks of results: estimates over blocks, with intervals, and why one is missing."""
 
-Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per cell and block.
-"""
-
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchpaper import advice, stats
-from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.errors import UserError
+from benchpaper.measured import Measured, NotPlanned
 from benchpaper.project import REFERENCE, Project
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, OBSERVATIONS, TRIALS, file_digest, read
+from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
 from benchpaper.values import Estimate, NotEnough
 
-
-class NotPlanned(UserError):
-    """A cell of declared levels that the results' scale leaves out."""
+__all__ = ["Estimate", "NotEnough", "NotPlanned", "Results", "Summary", "load"]
 
 
-@dataclass
-class Results:
-    """The results of one experiment: what was declared (`described`), and the tables as data frames."""
-
-    described: dict
-    trial_df: pd.DataFrame
-    observation_df: pd.DataFrame
-    source: str
-    files: dict = field(default_factory=dict)
-    _known: dict = field(default_factory=dict, init=False, repr=False)  # what `block_df` has given, by its arguments
-
-    @property
-    def experiment(self):
-        return self.described["name"]
-
-    @property
-    def factors(self):
-        return [factor["name"] for factor in self.described["factors"]]
-
-    @property
-    def blocks(self):
-        return int(self.trial_df["block"].nunique())
-
-    @property
-    def telling(self):
-        """The description of the metric that tells most: the first with a direction, else the first."""
-        metrics = self.described["metrics"]
-        return next((metric for metric in metrics if metric["better"] != "neither"), metrics[0])
-
-    def metric(self, name):
-        """Return the description of a metric; raises `UserError` for an unknown one."""
-        metrics = {metric["name"]: metric for metric in self.described["metrics"]}
-        one_of(f"{self.experiment}: metric", name, metrics)
-        return metrics[name]
-
-    def cells(self, twin=False, **levels):
-        """Return the trials' cells with these levels (a level or a list of levels each), one row per cell, in
-        declared order of the factors' levels."""
-        chosen = self._distinct[self._distinct["twin"] == twin]
-        for name, wanted in levels.items():
-            if name not in self.factors:
-                raise UserError(f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}')
-            wanted = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-            self._check_levels(name, wanted)
-            chosen = chosen[chosen[name].isin(wanted)]
-        return chosen[["cell", *self.factors]].reset_index(drop=True)
-
-    @cached_property
-    def _distinct(self):
-        """All cells, one row each, in declared order of the factors' levels."""
-        frame = self.trial_df.drop_duplicates("cell")[["cell", "twin", *self.factors]]
-        order = {f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]}
-        return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name]))
-
-    @cached_property
-    def _trials_of(self):
-        """The rows of `trial_df` by cell. Every estimate asks for those of one cell, of many."""
-        return dict(list(self.trial_df.groupby("cell", sort=False)))
-
-    @cached_property
-    def _observations_of(self):
-        return dict(list(self.observation_df.groupby("cell", sort=False)))
-
-    def _observed(self, cell):
-        """The rows of `observation_df` of a cell; none when it was not measured."""
-        return self._observations_of.get(cell, self.observation_df.iloc[:0])
-
-    def _check_levels(self, name, wanted):
-        declared = next(f["levels"] for f in self.described["factors"] if f["name"] == name)
-        for level in wanted:
-            one_of(f"{self.experiment}: level of {name}", level, declared)
-
-    def samples(self, metric, cell):
-        """Return (values, counts) of all samples of a cell over all blocks, ascending: for drawing a distribution,
-        never for a percentile, which belongs to one block."""
-        rows = self._observed(cell)[metric].dropna()
-        values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
-        counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
-        merged, place = np.unique(values, return_inverse=True)
-        return merged, np.bincount(place, weights=counts).astype(np.int64)
-
-    def block_df(self, metric, cell, q=0.5):
-        """Return a frame (leave it as it is) with columns block and value, in the order of measuring: the metric's value in each block of
-        `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a block has too few samples for that quantile."""
-        if (metric, cell, q) in self._known:
-            return self._known[metric, cell, q]
-        rows = self._observed(cell)[["block", "row", metric]].dropna()
-        if len(rows) and rows["row"].max() > 0:
-            raise NotEnough(f"{cell}: a trial has several observations; choose one by its row")
-        if self.metric(metric)["kept"] == "all samples":
-            if q != 0.5 and len(rows):
-                reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in rows[metric]], q)
-                if reason:
-                    raise NotEnough(reason)
-            rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
-        values = rows[["block", metric]].rename(columns={metric: "value"})
-        ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
-        return self._known.setdefault((metric, cell, q), ordered)
-
-    @property
-    def blocks_in_order(self):
-        """The blocks' numbers in the order of measuring."""
-        return self._begun.sort_values().index
-
-    def warnings(self, cells=None):
-        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a line."""
-        return advice.of(self, cells)
-
-    @cached_property
-    def _begun(self):
-        """When each block began. Blocks are numbered in the plan's order but measured in any, and drift is in time."""
-        return self.trial_df.groupby("block")["started"].min()
+class Results(Measured):
+    """The results of one experiment, as `load` returns them: estimates over the blocks of what was measured."""
 
     def estimate(self, metric, q=0.5, twin=False, **levels):
         """Return the `Estimate` of a metric in the one cell that has these levels."""
-        return self.of_cell(metric, self._one_cell(twin, levels), q)
+        return self.of_cell(metric, self.one_cell(twin, levels), q)
 
     def estimate_if_planned(self, metric, q=0.5, **levels):
-        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell out,
-        one that is missing and says so, for what the paper names at every scale."""
+        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell
+        out, one that is missing and says so, for what the paper names at every scale."""
         try:
             return self.estimate(metric, q, **levels)
         except NotPlanned:
@@ -150,7 +35,7 @@ class Results:
     def of_cell(self, metric, cell, q=0.5):
         """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
-        failed, missing = self._state(cell)
+        failed, missing = self.state(cell)
         if missing:
             return Estimate(None, None, None, 0, unit, metric, (cell,), missing, failed)
         try:
@@ -162,10 +47,11 @@ class Results:
         return _estimated(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(self, metric, tries, twin=False, **levels):
-        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each trial's
-        share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as independent."""
-        cell = self._one_cell(twin, levels)
-        failed, missing = self._state(cell)
+        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each
+        trial's share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as
+        independent."""
+        cell = self.one_cell(twin, levels)
+        failed, missing = self.state(cell)
         rows = self.observation_df[self.observation_df["cell"] == cell][["block", metric, tries]].dropna()
         unit = self.metric(metric)["unit"]
         if rows.empty:
@@ -173,7 +59,9 @@ class Results:
         n = int(rows[tries].sum())
         interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
-        return Estimate(interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries)
+        return Estimate(
+            interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries
+        )
 
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
@@ -181,10 +69,10 @@ class Results:
         pair = []
         for levels in (of, to):
             levels = {**common, **levels}
-            pair.append(self._one_cell(levels.pop("twin", False), levels))
+            pair.append(self.one_cell(levels.pop("twin", False), levels))
         if pair[0] == pair[1]:
             raise UserError(f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}")
-        failed, missing = zip(*(self._state(cell) for cell in pair))
+        failed, missing = zip(*(self.state(cell) for cell in pair))
         empty = Estimate(None, None, None, 0, "1", metric, tuple(pair), next(filter(None, missing), ""), sum(failed))
         if empty.missing:
             return empty
@@ -205,7 +93,7 @@ class Results:
         """Return the `Estimate` of how far two metrics put these cells into one order, from best to worst, within each
         block: Kendall's tau-b, 1 for the same order and -1 for the reverse. Cells without one of them are left out."""
         cells = self.cells(**levels)["cell"].tolist()
-        failed = sum(self._state(cell)[0] for cell in cells)
+        failed = sum(self.state(cell)[0] for cell in cells)
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
@@ -224,9 +112,9 @@ class Results:
         return pd.DataFrame(columns)
 
     def combined(self, metric, cells, function, q=0.5, unit="1"):
-        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within each
-        block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
-        cells, states = tuple(cells), [self._state(cell) for cell in cells]
+        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within
+        each block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
+        cells, states = tuple(cells), [self.state(cell) for cell in cells]
         failed, missing = sum(state[0] for state in states), next((state[1] for state in states if state[1]), "")
         try:
             frames = [] if missing else [self.block_df(metric, cell, q).set_index("block")["value"] for cell in cells]
@@ -239,9 +127,14 @@ class Results:
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
         return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False)
 
+    def warnings(self, cells=None):
+        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a
+        line."""
+        return advice.of(self, cells)
+
     def floor(self, metric, q=0.5, looks=1):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks` is
-        the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
+        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks`
+        is the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
         if not self.described["twin"]:
             raise NotEnough("the experiment declares no twin")
         frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]
@@ -268,7 +161,7 @@ class Results:
         return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
 
     def _twins(self):
-        return [self._one_cell(twin, self.described["twin"]) for twin in (False, True)]
+        return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]
 
     def summary(self, metric, q=0.5, **levels):
         """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
@@ -279,31 +172,6 @@ class Results:
             self.estimate(metric, q, **{name: row[name] for name in self.factors}) for _, row in cells.iterrows()
         ]
         return Summary(cells[self.factors], estimates)
-
-    def _one_cell(self, twin, levels):
-        found = self.cells(twin=twin, **levels)
-        if len(found) == 1:
-            return found["cell"][0]
-        if found.empty:
-            raise NotPlanned(f"{self.experiment}: no cell has {levels}; it was not planned at this scale")
-        varying = [name for name in self.factors if found[name].nunique() > 1]
-        raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
-
-    def testable(self, cell):
-        """Return whether the hosts had what the cell needs."""
-        trials = self._trials_of[cell]
-        return not (trials["state"] == NOT_TESTABLE).any() or (trials["state"] == MEASURED).any()
-
-    def _state(self, cell):
-        """Return (number of failed trials, why the cell has no value at all or "")."""
-        trials = self._trials_of[cell]
-        failed = trials[trials["state"] == FAILED]
-        if (trials["state"] == MEASURED).any():
-            return len(failed), ""
-        untestable = trials[trials["state"] == NOT_TESTABLE]["reason"].unique()
-        if len(untestable):
-            return len(failed), untestable[0]
-        return len(failed), f"all {len(failed)} trials failed ({failed['reason'].iloc[0]})"
 
 
 def _estimated(values, unit, metric, cells, failed, paired=False, q=0.5):

@@ -11,8 +11,6 @@ import os
 import re
 from pathlib import Path
 
-import pandas as pd
-
 from benchpaper.errors import UserError
 from benchpaper.project import slug
 from benchpaper.values import Estimate, with_unit
@@ -78,6 +76,8 @@ class Exhibits:
         self._enter(name, "table", entry, made_from)
         print(f"table {name}: {entry['missing'] or ''}".rstrip(": "))
         if not entry["missing"]:
+            import pandas as pd
+
             with pd.option_context("display.width", 200, "display.max_columns", 20, "display.max_colwidth", 60):
                 print(shown.to_string(index=False))
 

@@ -88,7 +88,8 @@ def correlated(values: ArrayLike) -> str | None:
         if check.p_value <= SIGNIFICANCE:
             return (
                 f"the {len(values)} blocks {name} ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, "
-                f"at most {SIGNIFICANCE:g}); no interval for a level holds then: compare in pairs, or measure on a quieter machine"
+                f"at most {SIGNIFICANCE:g}); "
+                "no interval for a level holds then: compare in pairs, or measure on a quieter machine"
             )
     return None
 

@@ -2,7 +2,8 @@
 
 The namespaces are joined by veth pairs and a bridge; this machine reaches them over the bridge. They share its CPUs,
 memory and file systems, so that the lab shows whether things work between hosts, not what hosts would reach. All names
-follow from the checkout's path, so that `down` finds every trace, also of a lab whose making was killed.
+follow from the checkout's path, so that `down` finds every trace, also of a lab whose making was killed; and whose it
+is stands in a record (`lab_owners`), so that `sweep` finds those that nobody will take down.
 """
 
 import contextlib
@@ -17,6 +18,7 @@ from pathlib import Path
 import click
 import yaml
 
+from benchpaper import lab_owners
 from benchpaper.commands import Group
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
@@ -76,8 +78,8 @@ class Lab:
         return f"{(self.folder / 'subnet').read_text()}.{10 + number}"
 
     def _choose_subnet(self):
-        """Take a subnet out of 198.18.0.0/15, which is set aside for benchmarks of networks (RFC 2544), that no interface of
-        this machine has."""
+        """Take a subnet out of 198.18.0.0/15, which is set aside for benchmarks of networks (RFC 2544), that no
+        interface of this machine has."""
         taken = {address.rpartition(".")[0] for address in probe.addresses().values()}
         order = [(self._first_subnet + step) % 512 for step in range(512)]
         free = [subnet for n in order if (subnet := f"198.{18 + n // 256}.{n % 256}") not in taken]
@@ -88,14 +90,16 @@ class Lab:
 
     # ---- up ----
 
-    def up(self, hosts, rate=None, environment=None):
+    def up(self, hosts, rate=None, environment=None, kept=True):
         """Make `hosts` hosts, with at most `rate` ("1gbit") in each direction of each link; `environment` is set in all
-        sessions. Whatever fails, nothing is left."""
+        sessions. Whatever fails, nothing is left. A lab that is not `kept` is swept up once this process has ended."""
         _need_root_and_programs()
+        sweep()
         if not 1 <= hosts <= MOST_HOSTS:
             raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
         if self.exists():
             raise UserError('there is a lab of this checkout already; "benchpaper lab down" removes it')
+        lab_owners.note(self.mark, self.project.root, of_process=True)
         try:
             self._make_keys()
             self._make_bridge()
@@ -103,6 +107,8 @@ class Lab:
                 self._make_host(number, rate, environment or {})
             self._wait_until_ready(hosts)
             self._write_site(hosts)
+            if kept:
+                lab_owners.note(self.mark, self.project.root, of_process=False)
         except BaseException:
             self.down()
             raise
@@ -148,10 +154,9 @@ class Lab:
     def _wait_until_ready(self, hosts):
         for number in range(1, hosts + 1):
             end = time.monotonic() + READY_S
-            while subprocess.run(
-                ["ssh", "-F", self.folder / "ssh_config", "-oBatchMode=yes", "-oConnectTimeout=2", self.address(number), "true"],
-                capture_output=True,
-            ).returncode:  # fmt: skip
+            config, options = self.folder / "ssh_config", ("-oBatchMode=yes", "-oConnectTimeout=2")
+            command = ["ssh", "-F", config, *options, self.address(number), "true"]
+            while subprocess.run(command, capture_output=True).returncode:
                 if time.monotonic() > end:
                     raise UserError(f"the SSH server of lab host {number} does not answer")
                 time.sleep(0.05)
@@ -174,7 +179,7 @@ class Lab:
         found = []
         for namespace in self.namespaces():
             _end_processes(namespace)
-            _do(["ip", "netns", "delete", namespace])
+            _do(["ip", "netns", "delete", namespace], check=False)  # or another did, who sweeps as well
             found.append(f"the namespace {namespace}")
         for link in self._links():
             _do(["ip", "link", "delete", link], check=False)  # a veth may have gone with its peer
@@ -185,6 +190,9 @@ class Lab:
         if self.folder.exists():
             shutil.rmtree(self.folder)
             found.append("the keys")
+        if left := self.namespaces() + self._links():
+            raise UserError(f"{', '.join(left)} of the lab could not be removed; see what uses it (ip netns pids NAME)")
+        lab_owners.forget(self.mark)
         return found
 
     def namespaces(self):
@@ -204,13 +212,20 @@ class Lab:
         for namespace in self.namespaces():
             number = int(namespace.rpartition("-")[2])
             count = len(processes(namespace))
-            hosts.append({"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count})
+            hosts.append(
+                {"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count}
+            )
         return hosts
 
 
+def sweep():
+    """Remove the labs that have lost their owner. Return what was found, in words."""
+    return [what for root in lab_owners.abandoned() for what in Lab(Project(root)).down()]
+
+
 def processes(namespace):
-    """Return the ids of the processes in a network namespace."""
-    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace]).split()]
+    """Return the ids of the processes in a network namespace; none when it is gone."""
+    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace], check=False).split()]
 
 
 def _end_processes(namespace):
@@ -261,9 +276,9 @@ def up(hosts, rate):
 
 @lab.command()
 def down():
-    """Remove every trace of the lab, also of one that was killed."""
+    """Remove every trace of the lab, also of one that was killed, and of labs whose owner is gone."""
     _need_root_and_programs()
-    found = Lab(Project.find()).down()
+    found = Lab(Project.find()).down() + sweep()
     click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
 
 

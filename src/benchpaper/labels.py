@@ -22,7 +22,9 @@ def exhibits(project, build, name):
     of that name (fig:latency). Raises `UserError` naming those that there are."""
     aux = build / "latex" / "main.aux"
     if not aux.exists():
-        raise UserError(f"build/{build.name} has no typeset paper, so nobody knows what is {name}; run ./reproduce first")
+        raise UserError(
+            f"build/{build.name} has no typeset paper, so nobody knows what is {name}; run ./reproduce first"
+        )
     numbers = dict(AUX.findall(aux.read_text(errors="replace")))
     found, known = None, []
     for kind, label, names in floats(project.paper):
@@ -39,7 +41,9 @@ def exhibits(project, build, name):
 
 def _same(name, printed):
     match = PRINTED.fullmatch(name.strip())
-    return bool(match) and f"{'figure' if match[1].lower().startswith('fig') else 'table'} {match[2]}" == printed.lower()
+    return (
+        bool(match) and f"{'figure' if match[1].lower().startswith('fig') else 'table'} {match[2]}" == printed.lower()
+    )
 
 
 def floats(paper):

@@ -171,9 +171,12 @@ def _kill_processes(project):
 
 
 def kill_marked(mark):
-    """Kill the other processes with `mark` (NAME=VALUE) in their environment, and wait for their end. Return how many."""
+    """Kill the other processes with `mark` (NAME=VALUE) in their environment, and wait for their end. Return how
+    many."""
     mark = mark.encode()
-    found = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)]
+    found = [
+        pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)
+    ]
     for pid in found:
         try:
             os.kill(pid, signal.SIGKILL)

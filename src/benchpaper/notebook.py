@@ -31,7 +31,9 @@ def analyse(project, site, source, experiment, manager=None):
     executed.parent.mkdir(parents=True, exist_ok=True)
     _execute(project, notebook, executed, parameters, {"kernel_manager_class": manager} if manager else {})
     if not (exhibits / MANIFEST).exists():
-        raise NotebookError(f"{_named(project, notebook)} saved no exhibits; make one `Exhibits(results, exhibits_dir)`")
+        raise NotebookError(
+            f"{_named(project, notebook)} saved no exhibits; make one `Exhibits(results, exhibits_dir)`"
+        )
     return executed
 
 

@@ -8,9 +8,8 @@ plans as many as stand there, the pilot's among them. Measuring until an interva
 import hashlib
 import json
 
-from benchpaper import results, stats
+from benchpaper import results
 from benchpaper.errors import UserError
-from benchpaper.estimates import load
 
 FIXED = "blocks.json"
 
@@ -37,19 +36,23 @@ def check(folder, experiment, scale):
         )
     if found := fixed(folder, experiment, scale):
         raise UserError(
-            f"the blocks of {experiment.name} at scale {scale} are fixed at {found['blocks']} already, once and for all; "
-            f"to start over, with new blocks, remove {_short(folder)}"
+            f"the blocks of {experiment.name} at scale {scale} are fixed at {found['blocks']} already, "
+            f"once and for all; to start over, with new blocks, remove {_short(folder)}"
         )
 
 
 def fix(folder, experiment, scale):
     """Fix the number of blocks from the pilot that was measured and collected below `folder`: write blocks.json, note
     it in the results, and return it. The twin's cell decides, being the noisiest."""
+    from benchpaper import stats  # they load pandas and SciPy, and every command begins by importing this module
+    from benchpaper.estimates import load
+
     chosen, measured = experiment.scale(scale), load(experiment.name, folder.parents[experiment.name.count("/")])
     metric = measured.telling["name"]
     estimate = measured.estimate(metric, **measured.described["twin"])
     if estimate.n < stats.MIN_BLOCKS or min(estimate.values) <= 0:
-        why = estimate.missing or f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        few = f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        why = estimate.missing or few
         raise UserError(f"the pilot of {experiment.name} tells no spread: {why}; mend that, and take the pilot again")
     needed = stats.blocks_needed(estimate.values, chosen.half_width)
     block_s = float(measured.trial_df.groupby("block")[["seconds", "overhead_s"]].sum().sum(axis=1).median())
@@ -58,7 +61,8 @@ def fix(folder, experiment, scale):
         affordable = min(affordable, int(chosen.budget_s / max(block_s, 1e-9)))
     found = {
         "blocks": max(chosen.pilot, min(needed, affordable)), "pilot": chosen.pilot, "needed": needed,
-        "affordable": affordable, "half_width": chosen.half_width, "metric": metric, "cell": estimate.cells[0], "block_seconds": round(block_s, 3),
+        "affordable": affordable, "half_width": chosen.half_width, "metric": metric,
+        "cell": estimate.cells[0], "block_seconds": round(block_s, 3),
         "cells_digest": _digest(experiment, scale),
     }  # fmt: skip
     part = folder / f".{FIXED}.part"

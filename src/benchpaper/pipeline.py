@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -38,9 +38,10 @@ class Pipeline:
     @cached_property
     def probed(self):
         """Facts and capabilities of the site's hosts, found now. The experiments come first: the systems that they
-        use may register capabilities of their own."""
+        use may register capabilities of their own. One that does not load has none; who asks for it is told."""
         for name in self.available:
-            self.experiment(name)
+            with suppress(UserError):
+                self.experiment(name)
         found = probe.probe()
         if any(host["kind"] != "local" for host in self.site["hosts"]):
             with self.connected() as fleet:
@@ -106,6 +107,10 @@ class Pipeline:
         """Return the names of the capabilities that an experiment has here."""
         return {need for need, found in self.capabilities(name).items() if found["present"]}
 
+    def check_site(self):
+        """Load and probe the site, so that what is wrong with it is said once, and not of each experiment."""
+        return self.probed
+
     def check(self, names):
         """Load site and plans, so that what is wrong with them is said before anything runs."""
         for name in names:
@@ -137,7 +142,9 @@ class Pipeline:
         """Return the Parquet files of all blocks of an experiment, relative to the project."""
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
-        return [results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds]
+        return [
+            results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds
+        ]
 
     def sources(self, name):
         return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]

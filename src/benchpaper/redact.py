@@ -1,7 +1,9 @@
 """Keeps paths, names and secrets of a machine out of everything that is written down.
 
 Redaction works on fields whose kind is known (a command line, a path, a text with paths in it), not by replacing
-strings everywhere: `root` is a user's name and also a word.
+strings everywhere: `root` is a user's name and also a word. So it is with a host's name. One with a digit or a hyphen
+(`node-17`) is no word, and is hidden wherever it stands; one of letters alone (`debian`, `test`) only where a host
+stands: as an argument, after `@` or `://`, or before a port of four digits or five. `localhost` names none.
 """
 
 import os
@@ -26,6 +28,10 @@ _NAMED = rf"[\w-]*(?:{SECRET_NAME.pattern})[\w-]*"
 SECRET_IN_TEXT = re.compile(rf"({_NAMED}=|(?<![\w-])--{_NAMED}\s+)(['\"]?)([^\s'\"|,;&]+)", re.I)
 PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
 SHORTEST_SECRET = 6
+HOST_IN_TEXT = r"(?<![\w.\-]){}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])"  # a domain goes with it
+WORD_AS_HOST = (
+    r"(?:(?<=@)|(?<=://)){0}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])|(?<![\w.\-]){0}(?:\.[A-Za-z][\w\-]*)*(?=:\d{{4,5}}\b)"
+)
 
 
 class Redactor:
@@ -41,6 +47,7 @@ class Redactor:
         found |= set(secrets)
         self._secrets = sorted((s for s in found if len(s) >= SHORTEST_SECRET), key=len, reverse=True)
         self._host = socket.gethostname()
+        self._host_in_text = _host_in_text(self._host.partition(".")[0])
 
     def hide_folders(self, folders):
         """Have further folders (of other hosts) shown by a name, as {folder: name}."""
@@ -59,11 +66,12 @@ class Redactor:
         return f"$ELSEWHERE/{Path(text).name}"
 
     def text(self, text):
-        """Return free text (an error, a log) without secrets, logins in URLs, and this machine's paths."""
+        """Return free text (an error, a log) without secrets, logins in URLs, and this machine's paths and name."""
         text = self.without_secrets(text)
         for folder, name in self._folders:  # they may hold blanks
             text = re.sub(rf"{BEGIN}{re.escape(folder)}(?![\w\-]|\.\w)", lambda match: name, text)
-        return PATH_IN_TEXT.sub(lambda match: self.path(match.group()), text)
+        text = PATH_IN_TEXT.sub(lambda match: self.path(match.group()), text)
+        return self._host_in_text.sub("$HOST", text) if self._host_in_text else text
 
     def without_secrets(self, text):
         """Return free text without secrets and logins in URLs. What is told to the user alone keeps its paths."""
@@ -116,3 +124,11 @@ class Redactor:
         if equals and value.startswith("/") and "://" not in value:  # NAME=/a:/b
             return f"{self.text(name)}=" + ":".join(self.path(part) for part in value.split(":"))
         return self.path(argument) if argument.startswith("/") else self.text(argument)
+
+
+def _host_in_text(name):
+    """Return the pattern that finds a host's name (without its domain) in free text; None for one that names no
+    host."""
+    if not name or name.isdigit() or name.lower() == "localhost":
+        return None
+    return re.compile((WORD_AS_HOST if name.isalpha() else HOST_IN_TEXT).format(re.escape(name)), re.I)

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchpaper import pilot
+from benchpaper.commands import each
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
 from benchpaper.pipeline import changed_since_reference, reference_seconds
@@ -27,14 +28,11 @@ def told_change(changed):
     return f"changed since the reference was measured: {', '.join(changed)}; the reference shows the code as it was"
 
 
-def experiments(loaded):
-    """Return a list of {name, title, question, roles, needs} of loaded experiments."""
-    found = []
-    for name, experiment in loaded.items():
-        needs = sorted({need for cell in experiment.cells("full") for need in experiment.capabilities(cell)})
-        about = {"title": experiment.title, "question": experiment.question, "roles": list(experiment.roles)}
-        found.append({"name": name, **about, "needs": needs})
-    return found
+def experiment(loaded):
+    """Return {name, title, question, roles, needs} of a loaded experiment."""
+    needs = sorted({need for cell in loaded.cells("full") for need in loaded.capabilities(cell)})
+    about = {"title": loaded.title, "question": loaded.question, "roles": list(loaded.roles)}
+    return {"name": loaded.name, **about, "needs": needs}
 
 
 def show_experiments(found):
@@ -45,17 +43,16 @@ def show_experiments(found):
 
 
 def diagnosis(run):
-    """Return {site, hosts, capabilities, experiments}: what the site's hosts are and can do, and per experiment how
-    many cells run, and for each missing capability which cells wait for it."""
+    """Return ({site, hosts, capabilities, experiments}, mistakes): what the site's hosts are and can do, and per
+    experiment how many cells run, and for each missing capability which cells wait for it; and what is wrong with those
+    experiments that cannot be loaded."""
     capabilities = {
         name: {**found, "meaning": probe.CAPABILITIES[name].meaning, "remedy": probe.CAPABILITIES[name].remedy}
         for name, found in run.probed["capabilities"].items()
     }
-    found = {name: _runnable(run, name) for name in run.available}
-    return {
-        "site": run.site_name, "hosts": [_host(run, host) for host in run.site["hosts"]], "capabilities": capabilities,
-        "experiments": found,
-    }  # fmt: skip
+    found, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
+    hosts = [_host(run, host) for host in run.site["hosts"]]
+    return {"site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": dict(found)}, mistakes
 
 
 def _host(run, host):
@@ -104,7 +101,8 @@ def show_diagnosis(found):
             facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
             console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("capability", *(["here"] if remote else [""]), *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
+    here = "here" if remote else ""
+    for column in ("capability", here, *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
         table.add_column(column)
     for name, item in found["capabilities"].items():
         there = [_mark(host["has"].get(name, False)) for host in remote]
@@ -208,6 +206,7 @@ def show_verdicts(found):
     console.print(table)
     console.print(
         f"{found['decided']} of {len(found['claims'])} claims have an interval; by chance alone at most "
-        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance of any)",
+        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance "
+        "of any)",
         highlight=False,
     )

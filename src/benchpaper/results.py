@@ -73,7 +73,9 @@ TRIAL = (
     Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
     Column("load_1m", "float64", "1", "load average over one minute, at the start"),
     Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),
-    Column("throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True),
+    Column(
+        "throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True,
+    ),
     Column("overheated", "int64", "", "thermal throttling events during the trial, over all CPUs", optional=True),
     Column("commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"),
     Column("code_digest", "string", "", "SHA-256 of everything the experiment runs"),
@@ -92,10 +94,15 @@ def _arrow(type_name):
     special = {
         "attempts": pa.list_(
             pa.struct(
-                [("started", pa.float64()), ("seconds", pa.float64()), ("outcome", pa.string()), ("message", pa.string())]
+                [
+                    ("started", pa.float64()), ("seconds", pa.float64()), ("outcome", pa.string()),
+                    ("message", pa.string()),
+                ]
             )
         ),
-        "commands": pa.list_(pa.struct([("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())])),
+        "commands": pa.list_(
+            pa.struct([("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())])
+        ),
         "map": pa.map_(pa.string(), pa.string()),
         "list<string>": pa.list_(pa.string()),
         "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),
@@ -162,7 +169,9 @@ def check_observation(described, observation):
     for name in observation:
         if name not in metrics and name not in evidence:
             known = [*metrics, *evidence]
-            raise InvalidObservation(f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it')
+            raise InvalidObservation(
+                f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
+            )
     checked = {name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()}
     for name in evidence:
         if not isinstance(observation.get(name), str):
@@ -192,7 +201,9 @@ def _checked_metric(metric, value):
             raise InvalidObservation(f'metric "{name}" must be a finite number, not {value!r}')
         stored = least = float(value)
     if metric["minimum"] is not None and least < metric["minimum"]:
-        raise InvalidObservation(f'metric "{name}": {least:g} {metric["unit"]} is below its minimum {metric["minimum"]:g}')
+        raise InvalidObservation(
+            f'metric "{name}": {least:g} {metric["unit"]} is below its minimum {metric["minimum"]:g}'
+        )
     return stored
 
 
@@ -262,7 +273,9 @@ def write_block(folder, block, records, described):
     columns of a trial and its "observations", a list of checked observations."""
     rows = []
     for record in records:
-        same = {name: record[name] for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))}
+        same = {
+            name: record[name] for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))
+        }
         rows += [{**same, "row": row, **observed} for row, observed in enumerate(record["observations"])]
     write(block_file(folder, block, OBSERVATIONS), rows, described, "observations")
     trials = [{**record, "started": int(record["started"] * 1e6)} for record in records]
@@ -282,7 +295,9 @@ def collect(folder, blocks, blocks_fixed=None):
     """
     import pyarrow as pa
 
-    found = {kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)}
+    found = {
+        kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)
+    }
     for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
         different = {value for table, _ in found[TRIALS] for value in table.column(column).unique().to_pylist()}
         if len(different) > 1:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from benchpaper import events, leftovers, lock, notebook, room, summary, warm
+from benchpaper.commands import tell
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.processes import descendants, die_with_parent
 from benchpaper.pipeline import TARGETS, environment
@@ -32,7 +33,9 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
-        raise UserError("the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt")
+        raise UserError(
+            "the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt"
+        )
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
@@ -47,7 +50,7 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
             watch.failures += nothing
             status = 1
         found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
-    print(json.dumps(found, indent=1)) if as_json else summary.show(found, console)
+    tell(found, as_json, lambda found: summary.show(found, console))
     return status
 
 
@@ -95,7 +98,11 @@ def _dry_run(pipeline, targets, experiments, console, as_json):
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
     if as_json:
         steps = dict(re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M)) if jobs else {}
-        print(json.dumps({"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}))
+        print(
+            json.dumps(
+                {"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}
+            )
+        )
     elif done.returncode:
         console.print(text, highlight=False, markup=False)
     elif jobs:
@@ -137,8 +144,8 @@ class _Watch:
         env = environment(**{events.VARIABLE: str(self._events_path)}, **server)
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
-                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                preexec_fn=die_with_parent,
+                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, preexec_fn=die_with_parent,
             )  # fmt: skip
             try:
                 with self._display() as live:

@@ -1,4 +1,5 @@
-"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into another."""
+"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into
+another."""
 
 import re
 from importlib.resources import files
@@ -9,14 +10,19 @@ from benchpaper.project import slug
 
 NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
-CLAIMS_HEAD = '"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""\n\nfrom benchpaper.claims import claim\n'
+CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
+
+from benchpaper.claims import claim
+'''
 
 
 def new(project, name):
     """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
     file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
     if not NAME.fullmatch(name):
-        raise UserError(f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl')
+        raise UserError(
+            f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl'
+        )
     family = name.split("/")[0]
     if family in TAKEN:
         raise UserError(f'"{family}" holds what experiments share; choose another family')
@@ -28,7 +34,8 @@ def new(project, name):
     }  # fmt: skip
     folder = project.experiments / name
     written = {
-        folder / "experiment.py": _filled("experiment.py.txt", words), folder / "program.py": _filled("program.py.txt", words),
+        folder / "experiment.py": _filled("experiment.py.txt", words),
+        folder / "program.py": _filled("program.py.txt", words),
         project.notebook(name): notebook(_filled("notebook.txt", words)),
         project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
     }  # fmt: skip
@@ -63,5 +70,8 @@ def notebook(text):
         make = nbformat.v4.new_markdown_cell if kind == "[markdown]" else nbformat.v4.new_code_cell
         tags = {"metadata": {"tags": ["parameters"]}} if kind == "[parameters]" else {}
         cells.append(make(source.strip("\n"), id=f"cell-{number:02d}", **tags))
-    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"}}
+    kernel = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
     return nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)) + "\n"

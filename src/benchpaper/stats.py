@@ -48,7 +48,9 @@ class Interval:
     def __post_init__(self):
         ends = [] if self.low is None and self.high is None else [self.low, self.high]
         if not all(end is not None and isfinite(end) for end in [self.estimate, *ends]):
-            raise ValueError(f"{self} is not finite; use values within the range of a double, in another unit if need be")
+            raise ValueError(
+                f"{self} is not finite; use values within the range of a double, in another unit if need be"
+            )
         if ends and not self.low <= self.high:
             raise ValueError(f"{self} has its ends the wrong way round; pass the smaller as low")
 
@@ -164,8 +166,8 @@ def independent_ratio(a: ArrayLike, b: ArrayLike) -> Interval:
 
 
 def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
-    """The noise floor from one cell measured twice per block, under two names. `looks` is the number of metrics in which
-    the two are compared: any of them may exclude 1 by chance, so all together do so in one run of twenty."""
+    """The noise floor from one cell measured twice per block, under two names. `looks` is the number of metrics in
+    which the two are compared: any of them may exclude 1 by chance, so all together do so in one run of twenty."""
     interval = paired_ratio(a, a2)
     if not interval.decidable:
         return NoiseFloor(None, interval, biased=False)
@@ -177,7 +179,8 @@ def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
 
 
 def _differ(ratios: np.ndarray, looks: int) -> bool:
-    """Whether ratios of identical cells exclude 1. Five blocks attain no more than 93.75 %, enough for a single look."""
+    """Whether ratios of identical cells exclude 1. Five blocks attain no more than 93.75 %, enough for a single
+    look."""
     confidence = 1 - (1 - CONFIDENCE) / looks
     interval = level(ratios, confidence)
     attained = looks == 1 or interval.confidence >= confidence - 1e-12
@@ -213,7 +216,9 @@ def quantile(values: ArrayLike, q: float, counts: ArrayLike | None = None) -> fl
     counts = np.asarray(counts)
     _same_length(values, counts, "values and counts")
     if counts.dtype.kind not in "iu" or (counts < 0).any() or not counts.any():
-        raise ValueError("counts are not whole, non-negative and somewhere positive; pass how often each value occurred")
+        raise ValueError(
+            "counts are not whole, non-negative and somewhere positive; pass how often each value occurred"
+        )
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(counts[order])
     index = max(0, ceil(int(cumulative[-1]) * q - 1))
@@ -234,7 +239,10 @@ def tail_allowed(n_samples: ArrayLike, q: float) -> str | None:
     if sizes.min() < needed:
         return f"{name} needs {needed:,} samples in each trial; the smallest trial has {sizes.min():,.0f}"
     if sizes.min() != sizes.max():
-        return f"{name} is compared only between trials of one size; these have {sizes.min():,.0f} to {sizes.max():,.0f} samples"
+        return (
+            f"{name} is compared only between trials of one size; "
+            f"these have {sizes.min():,.0f} to {sizes.max():,.0f} samples"
+        )
     return None
 
 
@@ -253,7 +261,10 @@ def rank_agreement(x: ArrayLike, y: ArrayLike) -> Interval:
     _same_length(x, y, "x and y")
     n = len(x)
     if np.ptp(x) == 0 or np.ptp(y) == 0:
-        raise ValueError(f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; pass at least 2 different ones")
+        raise ValueError(
+            f"all {n} values of {'x' if np.ptp(x) == 0 else 'y'} are equal and have no ranks; "
+            "pass at least 2 different ones"
+        )
     tau = float(kendalltau(x, y).statistic)
     if n < MIN_BLOCKS:
         return Interval(tau, None, None, n, None, f"Kendall's tau-b; no interval below {MIN_BLOCKS} values")
@@ -298,7 +309,9 @@ def checked(values: ArrayLike, name: str, positive: bool = False, least: int = 1
         raise ValueError(f"{name} holds {array.dtype}, which is not numeric; convert it to numbers")
     wrong = np.flatnonzero(~np.isfinite(array))
     if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] is {array[wrong[0]]}, not a finite number; leave failed trials out, and say so")
+        raise ValueError(
+            f"{name}[{wrong[0]}] is {array[wrong[0]]}, not a finite number; leave failed trials out, and say so"
+        )
     wrong = np.flatnonzero(array <= 0)
     if positive and wrong.size:
         raise ValueError(

@@ -32,7 +32,10 @@ def panels(count=1, height=1.9, **options):
 def looks(names):
     """Return {name: {"color", "marker"}} for series that keep their look in every figure."""
     colours = sns.color_palette("colorblind", len(names))
-    return {name: {"color": colour, "marker": MARKERS[i % len(MARKERS)]} for i, (name, colour) in enumerate(zip(names, colours))}
+    return {
+        name: {"color": colour, "marker": MARKERS[i % len(MARKERS)]}
+        for i, (name, colour) in enumerate(zip(names, colours))
+    }
 
 
 def with_interval(axis, x, rows, **look):

@@ -4,12 +4,9 @@ import json
 from collections import Counter
 
 from benchpaper import results
-from benchpaper.claims import VERDICTS
-from benchpaper.estimates import load
 from benchpaper.pipeline import changed_since_reference
-from benchpaper.project import REFERENCE
+from benchpaper.project import REFERENCE, VERDICTS
 from benchpaper.reports import duration, told_change
-from benchpaper.typeset import GATHERED
 
 
 def make(pipeline, experiments, failures, seconds, status):
@@ -34,7 +31,9 @@ def make(pipeline, experiments, failures, seconds, status):
         "failures": [{"step": step, "error": error} for step, error in failures],
         "claims": _verdicts(build) if status == 0 else {},
         "outputs": _outputs(pipeline, build, pdf),
-        "missing": [] if latex["present"] else [f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt"],
+        "missing": [] if latex["present"] else [
+            f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt",
+        ],
     }  # fmt: skip
 
 
@@ -68,16 +67,26 @@ def _states(pipeline, name):
 
 def _warnings(pipeline, name):
     """Return what should make a reader of an experiment's results careful, one line a kind; nothing without results."""
-    there = (pipeline.folder / name / results.TRIALS).exists()
-    return [str(warning) for warning in load(name, pipeline.folder).warnings()] if there else []
+    if not (pipeline.folder / name / results.TRIALS).exists():
+        return []
+    from benchpaper.estimates import load
+
+    return [str(warning) for warning in load(name, pipeline.folder).warnings()]
 
 
 def _outputs(pipeline, build, pdf):
     root = pipeline.project.root
+    from benchpaper.typeset import GATHERED  # it loads pandas, which a run that is only begun does without
+
     gathered = build / GATHERED
     if pdf.exists() and (not gathered.exists() or pdf.stat().st_mtime < gathered.stat().st_mtime):
         pdf = build / "nothing"  # it was typeset from earlier exhibits
-    places = {"paper": pdf, "exhibits": build / "exhibits", "notebooks": build / "notebooks", "results": pipeline.folder}
+    places = {
+        "paper": pdf,
+        "exhibits": build / "exhibits",
+        "notebooks": build / "notebooks",
+        "results": pipeline.folder,
+    }
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}
 
 
@@ -97,7 +106,11 @@ def show(found, console):
         if name in found["changed_since_reference"]:
             say(f"    {told_change(found['changed_since_reference'][name])}")
     if found["claims"]:
-        say("claims: " + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items()) + " (benchpaper claims)")
+        say(
+            "claims: "
+            + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items())
+            + " (benchpaper claims)"
+        )
     for failure in found["failures"]:
         say(f"FAILED  {failure['step']}: {failure['error']}")
     for missing in found["missing"]:

@@ -61,7 +61,8 @@ def of_cell(cell, trials):
     return {
         "cell": cell,
         "trials": [
-            {key: t[key] for key in ("block", "position", "state", "reason", "seconds")} | {"started": str(t["started"])}
+            {key: t[key] for key in ("block", "position", "state", "reason", "seconds")}
+            | {"started": str(t["started"])}
             for t in trials
         ],
         "commands_of_block": shown["block"], "commands": shown["commands"],

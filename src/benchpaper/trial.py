@@ -45,9 +45,13 @@ class Block:
             self._known(name)
         return journal.key(
             code=self._common["code_digest"], plan=self._plan.digest, block=self._block,
-            hosts={role: [self._assigned[role]["name"], about.get("identity", probe.identity())] for role, about in self._about.items()},
+            hosts={
+                role: [self._assigned[role]["name"], about.get("identity", probe.identity())]
+                for role, about in self._about.items()
+            },
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts, schema=results.SCHEMA_VERSION,
+            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts,
+            schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 
     def _known(self, capability):
@@ -104,8 +108,12 @@ class Block:
             folder = self._project.state / "fetched"
             folder.mkdir(parents=True, exist_ok=True)
             (folder / f"{trial}.log").write_text(self._redactor.text(kept["output"]))
-            what = f"an earlier trial lost host {host}; what it printed there is in {folder.relative_to(self._project.root)}/{trial}.log"
-            self._report("fetched", message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""))
+            log = (folder / f"{trial}.log").relative_to(self._project.root)
+            what = f"an earlier trial lost host {host}; what it printed there is in {log}"
+            self._report(
+                "fetched",
+                message=what + (f"; swept up there: {leftovers.told(kept['found'])}" if kept["found"] else ""),
+            )
 
     def reopen(self, failed=False):
         """Have the block measured again where a capability had vanished that is there again, and, with `failed`, where
@@ -120,7 +128,8 @@ class Block:
                 for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():
                     results.block_file(self._folder, self._block, kind).unlink(missing_ok=True)
                     (self._folder / kind).unlink(missing_ok=True)
-                done.forget(again) if again else None
+                if again:
+                    done.forget(again)
 
     def _testable_again(self, entry):
         """Whether a capability that vanished when the journal was written is there again."""
@@ -212,8 +221,8 @@ class Block:
         return attempts, []
 
     def _fetch(self, found):
-        """Fetch what the attempt has left on remote hosts. Where a connection is lost, make it again first, but not after
-        an attempt that succeeded: its trial is finished, whatever becomes of the host."""
+        """Fetch what the attempt has left on remote hosts. Where a connection is lost, make it again first, but not
+        after an attempt that succeeded: its trial is finished, whatever becomes of the host."""
         if found.outcome != "ok":
             self._restore()
         try:

@@ -8,10 +8,10 @@ import subprocess
 from pathlib import Path
 
 from benchpaper import catalog
-from benchpaper.claims import ON_REFERENCE, VERDICTS
+from benchpaper.claims import ON_REFERENCE
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
-from benchpaper.project import slug
+from benchpaper.project import VERDICTS, slug
 from benchpaper.results import file_digest
 from benchpaper.revision import revision
 
@@ -46,7 +46,8 @@ def all_exhibits(build):
         for name, entry in manifest["exhibits"].items():
             if name in found:
                 raise PaperError(
-                    f'exhibit "{name}" is saved by both {found[name]["notebook"]} and {manifest["notebook"]}; rename one'
+                    f'exhibit "{name}" is saved by both {found[name]["notebook"]} and {manifest["notebook"]}; '
+                    "rename one"
                 )
             shared = {key: manifest[key] for key in ("notebook", "experiment", "source", "files")}
             found[name] = {**entry, **shared, "folder": f"exhibits/{notebook}"}
@@ -252,7 +253,9 @@ def _last_change(project):
 
 
 def _complaint(work):
-    errors = [line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)]
+    errors = [
+        line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
+    ]
     errors += [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]  # BibTeX's own
     return errors[0] if errors else "no error line in its log"
 

@@ -56,7 +56,9 @@ class Estimate:
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
         scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
-        return replace(self, unit=unit, factor=factor * self.factor, values=tuple(factor * v for v in self.values), **scaled)
+        return replace(
+            self, unit=unit, factor=factor * self.factor, values=tuple(factor * v for v in self.values), **scaled
+        )
 
     def interval_text(self):
         """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""

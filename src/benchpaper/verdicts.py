@@ -32,7 +32,10 @@ class Verdict:
     reason: str
 
 
-def decide(interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None, flaw: str | None = None) -> Verdict:
+def decide(
+    interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None,
+    flaw: str | None = None,
+) -> Verdict:  # fmt: skip
     """Whether a quantity lies below (or above) a bound that is in its own unit.
 
     `floor` is the noise floor of the same metric in the same experiment; None only for what has no
@@ -49,11 +52,16 @@ def decide(interval: Interval, bound: float, side: Literal["below", "above"], *,
         if _beyond(interval, bound, where):
             if _clears(interval.estimate, bound, where, floor):
                 return Verdict(word, f"{shown}: {where}{_by(floor)}")
-            return Verdict(INCONCLUSIVE, f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}")
+            return Verdict(
+                INCONCLUSIVE,
+                f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}",
+            )
     return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
 
 
-def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None) -> Verdict:
+def decide_equal(
+    interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None
+) -> Verdict:
     """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
 
     The interval must lie between target/(1 + margin) and target*(1 + margin). It is contradicted
@@ -69,8 +77,10 @@ def decide_equal(interval: Interval, margin: float, *, floor: NoiseFloor | None,
         return Verdict(INCONCLUSIVE, reason)
     if floor is None:
         return Verdict(INCONCLUSIVE, "no noise floor was measured, and without one nothing is known to be equal")
-    if log1p(margin) < floor.delta - 1e-12:                           # but not for the sake of rounding
-        return Verdict(INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
+    if log1p(margin) < floor.delta - 1e-12:  # but not for the sake of rounding
+        return Verdict(
+            INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}"
+        )
     lower, upper = target / (1 + margin), target * (1 + margin)
     shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}"
     if _beyond(interval, lower, "above") and _beyond(interval, upper, "below"):
@@ -85,9 +95,15 @@ def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: str | None)
     if not interval.decidable:
         return f"{interval.n} blocks are too few for an interval; measure at least {MIN_BLOCKS}"
     if floor is not None and floor.delta is None:
-        return f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; measure at least {MIN_BLOCKS}"
+        return (
+            f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; "
+            f"measure at least {MIN_BLOCKS}"
+        )
     if floor is not None and floor.biased:
-        return f"two identical cells differ (A/A' = {_shown(floor.interval)}); something distinguishes them, find it and measure again"
+        return (
+            f"two identical cells differ (A/A' = {_shown(floor.interval)}); "
+            "something distinguishes them, find it and measure again"
+        )
     return flaw
 
 
@@ -105,7 +121,10 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
     if not isfinite(bound):
         raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
     if floor is not None and bound <= 0:
-        raise ValueError(f"a bound of {bound} cannot be cleared by a factor; pass a positive one, or floor=None for what has no noise floor")
+        raise ValueError(
+            f"a bound of {bound} cannot be cleared by a factor; "
+            "pass a positive one, or floor=None for what has no noise floor"
+        )
 
 
 def _by(floor: NoiseFloor | None) -> str:

@@ -46,9 +46,9 @@ class Attempt:
 def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
     """Run `experiment`'s trial of `cell` once and return the `Attempt`.
 
-    `links` maps roles to connected hosts; `programs` is the folder of compiled programs. Never raises for what the trial
-    does; `KeyboardInterrupt` and the like pass through, after the worker has been killed. What a trial has left on a
-    remote host is fetched afterwards (`Fleet.conclude` with the attempt's `name`).
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs. Never raises for what the
+    trial does; `KeyboardInterrupt` and the like pass through, after the worker has been killed. What a trial has left
+    on a remote host is fetched afterwards (`Fleet.conclude` with the attempt's `name`).
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     leftovers.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
@@ -134,7 +134,11 @@ class TrialSite(SimpleNamespace):
 def _where(error):
     """Return `file:line: ` of the deepest frame of a mistake in an experiment."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/experiments/" in frame.filename]
-    return f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1:]}:{frames[-1].lineno}: " if frames else ""
+    return (
+        f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1 :]}:{frames[-1].lineno}: "
+        if frames
+        else ""
+    )
 
 
 def _send(pipe, event):

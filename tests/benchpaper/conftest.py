@@ -1,4 +1,5 @@
-"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left running."""
+"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left
+running."""
 
 import copy
 import ctypes
@@ -80,7 +81,7 @@ def block_of(probed_once):
     return make
 
 
-# Faults of the measured project: one cell always fails, another fails both attempts of the first block that is measured.
+# Faults of the measured project: one cell always fails, another fails both attempts of the first block measured.
 FAULTS = '''
     if (cell.way, cell.size_bytes) == ("socket", 4096):
         raise RuntimeError("no buffer space")
@@ -142,7 +143,9 @@ class Known:
         self.described = catalog.load(project, "toy/known").describe()
 
     def claims(self, text):
-        (self.project.analysis / "claims.py").write_text("from benchpaper.claims import claim\n" + textwrap.dedent(text))
+        (self.project.analysis / "claims.py").write_text(
+            "from benchpaper.claims import claim\n" + textwrap.dedent(text)
+        )
 
     def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):
         """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to
@@ -227,7 +230,7 @@ class LabOfTests:
             (folder / name).mkdir()
         self.environment = {"TMPDIR": str(folder / "temporary"), "XDG_CACHE_HOME": str(folder / "cache")}
         self.lab = Lab(Project(folder / "project"))
-        self.lab.up(2, environment=self.environment)
+        self.lab.up(2, environment=self.environment, kept=False)
         self.kept = {}
 
     def described(self, number=1, **changes):

@@ -7,7 +7,6 @@ import pytest
 from benchpaper import disturbances, trail
 from benchpaper.advice import OWN_SHARE
 from benchpaper.exhibits import MANIFEST, Exhibits
-from benchpaper.results import TRIALS
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]
 CELLS = {("a", 1): STEADY, ("b", 1): [3 * value for value in STEADY]}
@@ -22,13 +21,19 @@ def test_quiet_trials_warn_of_nothing(known):
 
 
 @pytest.mark.parametrize("changes, text", [
-    (dict(steal_s=0.1), "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); measure when the hypervisor's"),
-    (dict(load_1m=5.0), "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: 1.00); end what else runs"),
-    (dict(suspended_s=2.0), "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake while it measures"),
-    (dict(paused_s=90.0), "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: none); if cells"),
+    (dict(steal_s=0.1),
+     "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); measure when the hypervisor's"),
+    (dict(load_1m=5.0),
+     "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: 1.00); end what else runs"),
+    (dict(suspended_s=2.0),
+     "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake while it measures"),
+    (dict(paused_s=90.0),
+     "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: none); if cells"),
     (dict(swapped_mb=1.5), "swapping: up to 1.5 MB in 24 of 24 trials (limit: none); free memory"),
-    (dict(throttled_s=0.25), "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: none); raise"),
-    (dict(overheated=3), "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); let the machine cool"),
+    (dict(throttled_s=0.25),
+     "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: none); raise"),
+    (dict(overheated=3),
+     "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); let the machine cool"),
 ])
 def test_a_disturbance_names_quantity_limit_and_next_action(known, changes, text):
     (warning,) = known.write("quick", CELLS, **changes).warnings()
@@ -53,19 +58,28 @@ def test_results_from_before_a_column_are_not_warned_about(known):
 def test_failed_trials_are_counted_with_their_most_frequent_reason(known):
     results = known.write("quick", {**CELLS, ("c", 1): [None, 1.0, None, 1.0, 1.0, 1.0, 1.0, 1.0]})
     warning = kinds(results)["failed trials"]
-    assert warning.trials == 2 and "2 of 32 trials failed, 2 of them so: it broke" in str(warning) and "measure again" in warning.action
+    assert (
+        warning.trials == 2
+        and "2 of 32 trials failed, 2 of them so: it broke" in str(warning)
+        and "measure again" in warning.action
+    )
     assert "failed trials" not in kinds(results, ["way=b size=1"])
 
 
 def test_too_few_blocks_name_the_scale_to_take(known):
     few = kinds(known.write("smoke", {("a", 1): STEADY[:4]}, twin=STEADY[:4]))["too few blocks"]
-    assert str(few) == "too few blocks: 4 blocks (at least 5 make an interval, and a verdict); measure at scale quick or full"
+    assert (
+        str(few)
+        == "too few blocks: 4 blocks (at least 5 make an interval, and a verdict); measure at scale quick or full"
+    )
     assert "too few blocks" not in kinds(known.write("quick", {("a", 1): STEADY[:5]}, twin=STEADY[:5]))
 
 
 def test_drift_is_that_of_the_blocks_and_not_of_one_noisy_cell(known):
     drifting = [value * (1 + 0.05 * n) for n, value in enumerate(STEADY)]
-    results = known.write("quick", {("a", 1): drifting, ("b", 1): [3 * v for v in drifting], ("c", 1): STEADY}, twin=drifting)
+    results = known.write(
+        "quick", {("a", 1): drifting, ("b", 1): [3 * v for v in drifting], ("c", 1): STEADY}, twin=drifting
+    )
     warning = kinds(results)["drift"]
     assert str(warning).startswith("drift: the 8 blocks drift: latency_us differs by up to ")
     assert "drift" not in kinds(results, ["way=c size=1"])
@@ -90,13 +104,20 @@ def test_a_cell_near_the_null_target_is_client_bound(known, null, bound):
     found = kinds(results).get("client-bound")
     assert (found is not None) == bool(bound)
     if bound:
-        assert f"in {bound} of 2 cells the null target's latency_us is up to" in str(found) and f"limit: {OWN_SHARE:.0%}" in str(found)
+        assert f"in {bound} of 2 cells the null target's latency_us is up to" in str(
+            found
+        ) and f"limit: {OWN_SHARE:.0%}" in str(found)
         assert found.trials == 8 * bound
         assert ("client-bound" in kinds(results, ["way=b size=1"])) == (bound == 2)
 
 
 def test_a_cell_is_compared_with_the_null_target_of_its_own_levels(known):
-    cells = {("a", 1): STEADY, ("a", 2): STEADY, ("null", 1): [v * 0.1 for v in STEADY], ("null", 2): [v * 0.9 for v in STEADY]}
+    cells = {
+        ("a", 1): STEADY,
+        ("a", 2): STEADY,
+        ("null", 1): [v * 0.1 for v in STEADY],
+        ("null", 2): [v * 0.9 for v in STEADY],
+    }
     assert "in 1 of 2 cells" in str(kinds(known.write("quick", cells))["client-bound"])
 
 
@@ -107,8 +128,12 @@ def test_an_exhibit_carries_the_warnings_of_its_own_cells_and_explain_tells_them
     exhibits = Exhibits(results, known.project.build("local", "quick") / "exhibits" / "toy_known")
     exhibits.number("of-b", results.estimate("latency_us", way="b", size=1))
     exhibits.number("of-c", results.estimate("latency_us", way="c", size=1))
-    entries = json.loads((known.project.build("local", "quick") / "exhibits/toy_known" / MANIFEST).read_text())["exhibits"]
-    assert entries["of-b"]["warnings"] == [] and entries["of-c"]["warnings"][0].startswith("failed trials: 1 of 8 trials failed")
+    entries = json.loads((known.project.build("local", "quick") / "exhibits/toy_known" / MANIFEST).read_text())[
+        "exhibits"
+    ]
+    assert entries["of-b"]["warnings"] == [] and entries["of-c"]["warnings"][0].startswith(
+        "failed trials: 1 of 8 trials failed"
+    )
     trail.show(trail.explain(known.project, "of-c", "local", "quick"))
     assert "beware    of failed trials: 1 of 8 trials failed" in capsys.readouterr().out
 
@@ -144,6 +169,8 @@ def test_disturbances_are_differences_and_the_unknown_stays_unknown():
 def test_counters_are_read_by_name_and_missing_ones_are_unknown(tmp_path):
     (tmp_path / "cpu.stat").write_text("usage_usec 5\nnr_throttled 2\nthrottled_usec 2500000\n")
     assert disturbances._count(tmp_path / "cpu.stat", "throttled_usec") == 2_500_000
-    assert disturbances._count(tmp_path / "cpu.stat", "nothing") is None and disturbances._count(tmp_path / "none") is None
+    assert (
+        disturbances._count(tmp_path / "cpu.stat", "nothing") is None and disturbances._count(tmp_path / "none") is None
+    )
     (tmp_path / "core_throttle_count").write_text("7\n")
     assert disturbances._count(tmp_path / "core_throttle_count") == 7

@@ -37,8 +37,7 @@ def test_experiments_are_the_folders_with_an_experiment_file(make_project):
         "experiments/systems/ucx.py": "", "experiments/README.md": "",
     })  # fmt: skip
     assert catalog.names(project) == ["a/one", "b/two"]
-    loaded = catalog.load_all(project)
-    assert [experiment.name for experiment in loaded.values()] == ["a/one", "b/two"]
+    assert [catalog.load(project, name).name for name in catalog.names(project)] == ["a/one", "b/two"]
 
 
 def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_project):
@@ -50,12 +49,15 @@ def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_p
 @pytest.mark.parametrize("first, second", [("a/b_c", "a_b/c"), ("toy/One", "toy/one")])
 def test_two_experiments_of_one_notebook_name_are_refused(make_project, first, second):
     project = make_project({f"experiments/{name}/experiment.py": sound() for name in (first, second)})
-    with pytest.raises(UserError, match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$'):
+    with pytest.raises(
+        UserError, match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$'
+    ):
         catalog.names(project)
 
 
 @pytest.mark.parametrize("text, cause", [
-    ("import os\nimport no_such_thing\n", "experiments/toy/one/experiment.py:2: ModuleNotFoundError: No module named 'no_such_thing'"),
+    ("import os\nimport no_such_thing\n",
+     "experiments/toy/one/experiment.py:2: ModuleNotFoundError: No module named 'no_such_thing'"),
     ("\n\nx = 1 / 0\n", "experiments/toy/one/experiment.py:3: ZeroDivisionError: division by zero"),
     ("raise ValueError('one\\ntwo')\n", "experiments/toy/one/experiment.py:1: ValueError: one two"),
     ("import sys\nsys.exit(3)\n", "experiments/toy/one/experiment.py:2: SystemExit: 3"),
@@ -71,7 +73,10 @@ def test_an_import_that_fails_names_file_and_line(make_project, text, cause):
     ("a = 1\n\nb = = 2\n", "experiments/systems/kv.py:3: SyntaxError: invalid syntax"),
 ])  # fmt: skip
 def test_a_mistake_in_an_imported_system_is_placed_there(make_project, text, cause):
-    files = {"experiments/systems/kv.py": text, "experiments/toy/one/experiment.py": sound("from experiments.systems import kv")}
+    files = {
+        "experiments/systems/kv.py": text,
+        "experiments/toy/one/experiment.py": sound("from experiments.systems import kv"),
+    }
     assert refusal(make_project(files)) == f"experiments/toy/one/experiment.py does not import: {cause}"
 
 
@@ -92,7 +97,8 @@ def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, te
 
 
 DIGESTED = {
-    "experiments/toy/one/experiment.py": sound("from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"),
+    "experiments/toy/one/experiment.py":
+        sound("from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"),
     "experiments/toy/one/helper.py": "",
     "experiments/toy/one/loop.c": "int main;",
     "experiments/systems/__init__.py": "",
@@ -118,7 +124,11 @@ def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project
 
 def test_the_digest_changes_exactly_with_what_the_experiment_runs(make_project):
     project = make_project(DIGESTED)
-    files = [path for path in project.root.rglob("*") if path.is_file() and path.relative_to(project.root).as_posix() in DIGESTED]
+    files = [
+        path
+        for path in project.root.rglob("*")
+        if path.is_file() and path.relative_to(project.root).as_posix() in DIGESTED
+    ]
     assert len(files) == len(DIGESTED)
     for path in files:
         before = catalog.digest(project, "toy/one")
@@ -157,6 +167,21 @@ def test_the_digest_is_the_same_in_another_folder_and_without_byte_code(make_pro
     assert catalog.digest(project, "toy/one") == catalog.digest(moved, "toy/one") == before
 
 
+def test_what_a_package_compiles_for_itself_is_no_source(make_project):
+    project = make_project({
+        "experiments/toy/one/experiment.py": sound("import experiments.toy.checker"),
+        "experiments/toy/checker/__init__.py": "", "experiments/toy/checker/parse.c": "int x;",
+    })  # fmt: skip
+    before = catalog.source_digests(project, "toy/one")
+    assert "experiments/toy/checker/parse.c" in before
+    compiled = project.experiments / "toy/checker/__pycache__/checker-0123.so"
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(b"x")
+    assert catalog.source_digests(project, "toy/one") == before
+    compiled_then = {"experiments/toy/checker/__pycache__/checker-4567.so": "0" * 64}
+    assert catalog.changed(project, "toy/one", {"sources": before | compiled_then}) == []
+
+
 def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
     project = make_project({"experiments/toy/one/experiment.py": sound()})
     experiment = catalog.load(project, "toy/one")
@@ -166,7 +191,8 @@ def test_loading_leaves_the_experiment_importable_by_its_folder(make_project):
 def test_the_c_sources_beside_an_imported_workload_count(make_project):
     project = make_project({
         "experiments/toy/one/experiment.py": sound("from experiments.workloads import load"),
-        "experiments/workloads/load.py": "SOURCE = __file__.replace('.py', '.c')", "experiments/workloads/load.c": "int x;",
+        "experiments/workloads/load.py": "SOURCE = __file__.replace('.py', '.c')",
+        "experiments/workloads/load.c": "int x;",
     })  # fmt: skip
     before = catalog.digest(project, "toy/one")
     (project.experiments / "workloads" / "load.c").write_text("int y;")

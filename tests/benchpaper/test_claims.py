@@ -63,7 +63,12 @@ def test_a_verdict_by_the_rule(judge, asked, source, word):
 
 def test_a_row_says_what_was_asked_found_and_why(judge):
     row = judge(f"{A_1}.below(11)", {("a", 1): A})
-    assert (row["id"], row["sentence"], row["experiment"], row["asked"]) == ("C1", "A sentence.", "toy/known", "below 11 µs")
+    assert (row["id"], row["sentence"], row["experiment"], row["asked"]) == (
+        "C1",
+        "A sentence.",
+        "toy/known",
+        "below 11 µs",
+    )
     assert row["value"] == pytest.approx(math.sqrt(10.0 * 10.05)) and row["low"] >= min(A) and row["high"] <= max(A)
     assert row["text"] == "10.0 µs [9.8, 10.2] (n = 6)" and row["cells"] == ["way=a size=1"]
     assert row["why"] == "10.02 [9.836, 10.16] (n = 6) against 11: below, and by more than the noise floor of 4.00%"
@@ -105,7 +110,9 @@ DRIFTING = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
 def test_blocks_that_drift_leave_a_level_inconclusive_and_a_paired_ratio_not(judge):
     values = {("a", 1): DRIFTING, ("b", 1): times(DRIFTING, 3)}
     level = judge('results.estimate("latency_us", way="b", size=1).below(100)', values, twin=DRIFTING)
-    assert level["verdict"] == "inconclusive" and level["why"].startswith("the 8 blocks drift (Mann-Kendall, exact: 1.00")
+    assert level["verdict"] == "inconclusive" and level["why"].startswith(
+        "the 8 blocks drift (Mann-Kendall, exact: 1.00"
+    )
     assert judge(f"{B_TO_A}.above(2)", values, twin=DRIFTING)["verdict"] == "reproduced"
     shuffled = {cell: [block[i] for i in (3, 6, 0, 5, 2, 7, 1, 4)] for cell, block in values.items()}
     still = judge('results.estimate("latency_us", way="b", size=1).below(100)', shuffled, twin=shuffled["a", 1])
@@ -129,7 +136,9 @@ def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_de
     assert [row["verdict"] for row in rows] == ["inconclusive"] * 2
     for row in rows:
         assert row["why"].startswith("two identical cells differ in latency_us (A/A' = 0.8")
-        assert row["why"].endswith("so nothing in toy/known is decided; find what distinguishes them, and measure again")
+        assert row["why"].endswith(
+            "so nothing in toy/known is decided; find what distinguishes them, and measure again"
+        )
     known.claims(CLAIM.format(asked='results.estimate("rate", way="b", size=1).above(1)'))
     alone = claims.judge_all(known.project, "local", "quick")  # only metrics that a claim uses are looked at
     assert [row["verdict"] for row in alone] == ["reproduced"]
@@ -209,15 +218,18 @@ MISTAKES = [
      'claim C1 (toy/known): toy/known: no factor "wya"; did you mean "way"?'),
     ('results.estimate("latency_us", way="d", size=1).below(1)',
      'claim C1 (toy/known): toy/known: level of way "d" not found (there are: a, b, c, null)'),
-    ('results.estimate("latency_us", way="a").below(1)', "claim C1 (toy/known): toy/known: 2 cells have {'way': 'a'}; say which size"),
+    ('results.estimate("latency_us", way="a").below(1)',
+     "claim C1 (toy/known): toy/known: 2 cells have {'way': 'a'}; say which size"),
     ('results.ratio("latency_us", of=dict(way="b"), to=dict(size=1), size=1).below(1)', "say which way"),
-    ("results.mean('latency_us').below(1)", "claim C1 (toy/known): AttributeError: 'Results' object has no attribute 'mean'"),
+    ("results.mean('latency_us').below(1)",
+     "claim C1 (toy/known): AttributeError: 'Results' object has no attribute 'mean'"),
     ('results.ratio("latency_us", of=dict(way="a"), to=dict(way="a"), size=1).below(1)',
      "claim C1 (toy/known): toy/known: a ratio needs two cells, and both sides are way=a size=1"),
     (A_1, "claim C1 (toy/known) has no bound: return an estimate's .below(...), .above(...) or .equal(...)"),
     ("None", "claim C1 (toy/known) has no bound"),
     (f"{A_1}.below('x')", "claim C1 (toy/known): ValueError: could not convert string to float: 'x'"),
-    (f"{A_1}.below(float('nan'))", "claim C1 (toy/known) below nan µs: a bound of nan decides nothing; pass a finite one"),
+    (f"{A_1}.below(float('nan'))",
+     "claim C1 (toy/known) below nan µs: a bound of nan decides nothing; pass a finite one"),
     (f"{A_1}.above(0)", "claim C1 (toy/known) above 0 µs: a bound of 0.0 cannot be cleared by a factor"),
     (f"{A_1}.equal(margin=0)", "a margin of 0.0 is not positive; pass 0.05 for 5 %"),
     (f"{A_1}.equal(0.1, target=-1)", "a target of -1.0 is not positive"),
@@ -236,7 +248,8 @@ def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is
 @pytest.mark.parametrize("text, message", [
     (CLAIM.format(asked="1").replace("toy/known", "toy/knwon"),
      'claims.py: claim C1: experiment "toy/knwon" not found; did you mean "toy/known"? (there are: toy/known)'),
-    (CLAIM.format(asked="1").replace('"""A sentence."""', "pass"), "claim C1: needs a docstring, the sentence as the paper prints it"),
+    (CLAIM.format(asked="1").replace('"""A sentence."""', "pass"),
+     "claim C1: needs a docstring, the sentence as the paper prints it"),
     (TWO.format(asked="1", other="1").replace("C2", "C1"), "claim C1 is made twice; each id belongs to one sentence"),
     ("import nothing_of_this_name", "analysis/claims.py does not import: ModuleNotFoundError"),
     ("    x = = 1", "analysis/claims.py does not import: SyntaxError"),
@@ -292,7 +305,10 @@ def test_the_table_shows_the_papers_value_beside_this_sites(shop, run_benchpaper
     assert done.returncode == 0, done.stderr
     for shown in ("C1", "A sentence.", "(below 9 µs)", "10.0 µs [9.8, 10.2]", "5.01 µs", "reproduced", "contradicted"):
         assert shown in done.stdout, shown
-    assert "2 of 2 claims have an interval; by chance alone at most 0.05 of these verdicts are wrong on average" in done.stdout
+    assert (
+        "2 of 2 claims have an interval; by chance alone at most 0.05 of these verdicts are wrong on average"
+        in done.stdout
+    )
 
 
 def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run_benchpaper):
@@ -305,16 +321,22 @@ def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run
     assert (found["decided"], found["wrong_by_chance_at_most"]) == (2, 0.05)
     assert run_benchpaper(shop, "claims", "--strict", "--source", "reference").returncode == 0
     family = json.loads(run_benchpaper(shop, "claims", "--json", "--family-wise").stdout)
-    assert family["wrong_by_chance_at_most"] < 0.05 and family["claims"][0]["verdict"] == "inconclusive"  # 6 blocks for 97.5 %
+    assert (
+        family["wrong_by_chance_at_most"] < 0.05 and family["claims"][0]["verdict"] == "inconclusive"
+    )  # 6 blocks for 97.5 %
 
 
 def test_strict_holds_the_reference_to_its_own_claims(known):
-    assert claims.failing([{"id": "C1", "verdict": "does not hold in the reference"}, {"id": "C2", "verdict": "inconclusive"}]) == ["C1"]
+    assert claims.failing(
+        [{"id": "C1", "verdict": "does not hold in the reference"}, {"id": "C2", "verdict": "inconclusive"}]
+    ) == ["C1"]
 
 
 @pytest.mark.parametrize("asked, message", [MISTAKES[0], MISTAKES[7], MISTAKES[11]])
 def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, asked, message):
-    (shop.analysis / "claims.py").write_text("from benchpaper.claims import claim\n" + CLAIM.format(asked=asked).replace("\n    ", "\n"))
+    (shop.analysis / "claims.py").write_text(
+        "from benchpaper.claims import claim\n" + CLAIM.format(asked=asked).replace("\n    ", "\n")
+    )
     done = run_benchpaper(shop, "claims")
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
     assert done.stderr.startswith("benchpaper: ") and (message in done.stderr or "size" in done.stderr)
@@ -354,10 +376,17 @@ def test_claims_on_what_was_really_measured(measured_project, tmp_path):
     project = Project(tmp_path / "copy")
     shutil.copytree(measured_project.root, project.root)
     project.analysis.mkdir()
-    (project.analysis / "claims.py").write_text("from benchpaper.claims import claim\n" + MEASURED.replace("\n    ", "\n"))
+    (project.analysis / "claims.py").write_text(
+        "from benchpaper.claims import claim\n" + MEASURED.replace("\n    ", "\n")
+    )
     rows = {row["id"]: row for row in claims.judge_all(project, "local", "quick")}
-    assert rows["P1"]["n"] == 5 and rows["P1"]["verdict"] in ("reproduced", "inconclusive")  # as quiet as this machine is
+    assert rows["P1"]["n"] == 5 and rows["P1"]["verdict"] in (
+        "reproduced",
+        "inconclusive",
+    )  # as quiet as this machine is
     assert (rows["P2"]["verdict"], rows["P2"]["why"]) == ("not testable here", "needs rdma")
     assert (rows["P3"]["verdict"], rows["P3"]["why"]) == ("inconclusive", "all 5 trials failed (no buffer space)")
     # The pipe's latency may have a biased A/A by chance, which spoils the counted bytes, too.
-    assert rows["P4"]["value"] == 4096 and (rows["P4"]["verdict"] == "reproduced" or "identical cells differ" in rows["P4"]["why"])
+    assert rows["P4"]["value"] == 4096 and (
+        rows["P4"]["verdict"] == "reproduced" or "identical cells differ" in rows["P4"]["why"]
+    )

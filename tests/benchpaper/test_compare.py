@@ -32,7 +32,14 @@ def times(factor, values=STEADY):
     return [factor * value for value in values]
 
 
-HERE = {("a", 1): times(10), ("a", 2): times(20), ("b", 1): times(40), ("b", 2): times(5), ("c", 1): "needs rdma", ("c", 2): times(3)}
+HERE = {
+    ("a", 1): times(10),
+    ("a", 2): times(20),
+    ("b", 1): times(40),
+    ("b", 2): times(5),
+    ("c", 1): "needs rdma",
+    ("c", 2): times(3),
+}
 REFERENCE = {
     ("a", 1): times(10), ("a", 2): times(10), ("a", 4): times(30), ("b", 1): times(50), ("b", 2): times(6),
     ("c", 1): times(1), ("c", 2): [None] * 8, ("c", 4): times(70),
@@ -93,7 +100,9 @@ def test_the_sites_differences_are_told_and_the_rest_is_said_to_be_the_same(both
 def test_files_of_the_experiment_that_differ_are_named(both):
     described = {**both.described, "sources": {"experiments/a.c": "1", "experiments/b.py": "1"}}
     both.write("quick", HERE, described=described)
-    both.write("reference", REFERENCE, described={**described, "sources": {"experiments/a.c": "2", "experiments/b.py": "1"}})
+    both.write(
+        "reference", REFERENCE, described={**described, "sources": {"experiments/a.c": "2", "experiments/b.py": "1"}}
+    )
     assert compared(both)["sites"]["sources"] == ["experiments/a.c"]
 
 
@@ -118,9 +127,13 @@ def test_the_shape_is_told_by_ranks_with_an_interval(both):
 
 
 def test_only_an_order_that_both_sides_decide_and_oppositely_is_a_crossover(both):
-    largest = {("c", 2): times(300)}                                   # on both sides, so in no crossover
-    both.write("quick", {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05), **largest}, twin=times(10, TWIN))
-    both.write("reference", {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest}, twin=times(10, TWIN))
+    largest = {("c", 2): times(300)}  # on both sides, so in no crossover
+    both.write(
+        "quick", {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05), **largest}, twin=times(10, TWIN)
+    )
+    both.write(
+        "reference", {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest}, twin=times(10, TWIN)
+    )
     crossed = compared(both)["crossovers"]
     assert [row["cells"] for row in crossed] == [["way=a size=1", "way=b size=1"], ["way=b size=1", "way=c size=1"]]
     assert (crossed[0]["here"], crossed[0]["reference"]) == ("0.500x [0.500, 0.500]", "2.00x [2.00, 2.00]")
@@ -151,17 +164,20 @@ def ratio(estimate, low, high, n=8):
     (ratio(1.03, 1.01, 1.05), QUIET, None, "within the noise: 1.03x [1.01, 1.05], noise floor 5.1%"),
     (ratio(1.5, 0.9, 1.8), QUIET, None, "undecided: 1.50x [0.90, 1.80], noise floor 5.1%: the interval holds 1"),
     (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None, "within the noise: 1.50x [1.20, 1.80], noise floor 64.9%"),
-    (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift", "undecided: 1.50x [1.20, 1.80], noise floor 5.1%: here the 8 blocks drift"),
+    (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
+     "undecided: 1.50x [1.20, 1.80], noise floor 5.1%: here the 8 blocks drift"),
     (ratio(1.5, 1.2, 1.8), {"delta": None, "why": "here: two identical cells differ"}, None,
      "undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells differ)"),
-    (ratio(1.5, None, None, 3), QUIET, None, "undecided: 1.50x: 3 blocks are too few for an interval; measure at least 5"),
+    (ratio(1.5, None, None, 3), QUIET, None,
+     "undecided: 1.50x: 3 blocks are too few for an interval; measure at least 5"),
 ])  # fmt: skip
 def test_told(given, floors, flaw, text):
     assert told(given, floors, ("slower", "faster"), lambda: flaw)[1] == text
 
 
 @pytest.mark.parametrize("unit, better, names", [
-    ("µs", "lower", ("slower", "faster")), ("GB/s", "higher", ("faster", "slower")), ("1", "higher", ("better", "worse")),
+    ("µs", "lower", ("slower", "faster")), ("GB/s", "higher", ("faster", "slower")),
+    ("1", "higher", ("better", "worse")),
     ("s/GB", "lower", ("worse", "better")), ("µs", "neither", ("larger", "smaller")),
 ])
 def test_names_follow_the_metrics_direction(unit, better, names):
@@ -175,7 +191,10 @@ def test_blocks_that_drift_leave_a_level_undecided_and_a_ratio_within_blocks_not
 
 
 def test_a_value_of_zero_has_no_ratio():
-    assert ratio_row([1, 0, 1], [1, 1, 1], QUIET, ("a", "b"))["text"] == "not compared: here: a value of 0 or below has no ratio"
+    assert (
+        ratio_row([1, 0, 1], [1, 1, 1], QUIET, ("a", "b"))["text"]
+        == "not compared: here: a value of 0 or below has no ratio"
+    )
 
 
 def test_the_larger_noise_floor_of_the_two_counts_and_a_biased_one_leaves_all_undecided(both):
@@ -211,8 +230,10 @@ def changed(described, part, n, **changes):
 
 
 @pytest.mark.parametrize("part, n, changes, message", [
-    ("factors", 1, dict(unit="KiB"), "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
-    ("metrics", 0, dict(unit="ns"), "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
+    ("factors", 1, dict(unit="KiB"),
+     "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
+    ("metrics", 0, dict(unit="ns"),
+     "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
     ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
 ])
 def test_other_factors_or_units_are_refused_naming_both_sides(both, part, n, changes, message):
@@ -278,9 +299,20 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
     done = run_benchpaper(both.project, "compare")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "toy/known: results of site local, scale quick, 8 blocks, beside reference results of site local, scale reference, 8 blocks"
-    assert lines[1] == "  what differs between the sites:" and lines[2] == "    cpu: here Quick 3000; in the reference Slow 100"
-    for told_ in ("C1: here: reproduced", "slower by 2.00x [", "6 cells common to both (2 only in the reference)", "1 cells not compared: here: needs rdma"):
+    assert (
+        lines[0]
+        == "toy/known: results of site local, scale quick, 8 blocks, beside reference results of site local, scale reference, 8 blocks"
+    )
+    assert (
+        lines[1] == "  what differs between the sites:"
+        and lines[2] == "    cpu: here Quick 3000; in the reference Slow 100"
+    )
+    for told_ in (
+        "C1: here: reproduced",
+        "slower by 2.00x [",
+        "6 cells common to both (2 only in the reference)",
+        "1 cells not compared: here: needs rdma",
+    ):
         assert told_ in done.stdout
     assert lines[-1] == "  figure: build/local-quick/compare/toy_known.png and build/local-quick/compare/toy_known.pdf"
     assert all((both.project.root / name).stat().st_size > 1000 for name in lines[-1].split(": ")[1].split(" and "))

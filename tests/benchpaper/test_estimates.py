@@ -41,8 +41,17 @@ def test_an_estimate_is_the_median_over_blocks_of_the_medians_within_them(measur
     assert len(blocks) == found.n == 5
     assert found.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
     assert (found.low, found.high) == (pytest.approx(min(blocks.values())), pytest.approx(max(blocks.values())))
-    assert (found.unit, found.metric, found.cells, found.missing, found.failed) == ("µs", "latency_us", ("way=pipe size_bytes=1",), "", 0)
-    assert str(found) == f"{digits(found.value)} µs [{digits(found.low, found.value)}, {digits(found.high, found.value)}] (n = 5)"
+    assert (found.unit, found.metric, found.cells, found.missing, found.failed) == (
+        "µs",
+        "latency_us",
+        ("way=pipe size_bytes=1",),
+        "",
+        0,
+    )
+    assert (
+        str(found)
+        == f"{digits(found.value)} µs [{digits(found.low, found.value)}, {digits(found.high, found.value)}] (n = 5)"
+    )
 
 
 def test_a_plain_value_is_estimated_the_same_way(measured):
@@ -66,7 +75,10 @@ def test_a_tail_is_a_quantile_within_each_block(measured):
 
 def test_a_tail_beyond_the_samples_is_refused_with_the_number_that_it_needs(measured):
     found = measured.estimate("latency_us", q=0.999, **PIPE_1)
-    assert found.value is None and found.missing == "p99.9 needs 10,000 samples in each trial; the smallest trial has 1,000"
+    assert (
+        found.value is None
+        and found.missing == "p99.9 needs 10,000 samples in each trial; the smallest trial has 1,000"
+    )
     ratio = measured.ratio("latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), q=0.999, way="pipe")
     assert ratio.value is None and ratio.missing == found.missing
 
@@ -167,7 +179,9 @@ def test_blocks_come_in_the_order_in_which_they_were_measured(measured):
     """Snakemake may measure block 3 before block 0; drift is looked for in time."""
     cell = measured.cells(way="pipe", size_bytes=1)["cell"][0]
     last_first = measured.trial_df["block"].max() - measured.trial_df["block"]
-    measured.trial_df = measured.trial_df.assign(started=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(last_first, unit="h"))
+    measured.trial_df = measured.trial_df.assign(
+        started=pd.Timestamp("2026-01-01", tz="UTC") + pd.to_timedelta(last_first, unit="h")
+    )
     assert list(measured.block_df("latency_us", cell)["block"]) == [4, 3, 2, 1, 0]
     by_number = measured.observation_df.query("cell == @cell").set_index("block")["bytes_moved"]
     values = measured.estimate("bytes_moved", way="pipe", size_bytes=1).values
@@ -202,15 +216,19 @@ def test_all_samples_of_a_cell_can_be_drawn(measured):
 # --- mistakes --------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("ask, message", [
-    (lambda r: r.estimate("latency", **PIPE_1), 'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
-    (lambda r: r.estimate("latency_us", way="pip", size_bytes=1), 'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
-    (lambda r: r.summary("latency_us", size_bytes=[1, 2]), 'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
+    (lambda r: r.estimate("latency", **PIPE_1),
+     'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
+    (lambda r: r.estimate("latency_us", way="pip", size_bytes=1),
+     'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
+    (lambda r: r.summary("latency_us", size_bytes=[1, 2]),
+     'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
     (lambda r: r.estimate("latency_us", size_byte=1), 'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
     (lambda r: r.estimate("latency_us", way="pipe"), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
     (lambda r: r.estimate("latency_us"), "toy/pipe: 6 cells have {}; say which way and size_bytes"),
     (lambda r: r.estimate("latency_us", twin=True, way="socket", size_bytes=1),
      "toy/pipe: no cell has {'way': 'socket', 'size_bytes': 1}; it was not planned at this scale"),
-    (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
+    (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")),
+     "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
 ])  # fmt: skip
 def test_a_mistake_in_the_question_is_one_line(measured, ask, message):
     with pytest.raises(UserError) as refused:
@@ -227,7 +245,9 @@ def test_results_say_where_they_come_from(measured, measured_project):
     assert parquet.file_digest(path) == measured.files[OBSERVATIONS]["sha256"]
 
 
-def test_the_reference_is_loaded_by_default_and_relative_folders_lie_in_the_project(measured_project, make_project, monkeypatch):
+def test_the_reference_is_loaded_by_default_and_relative_folders_lie_in_the_project(
+    measured_project, make_project, monkeypatch
+):
     import shutil
 
     project = make_project({})
@@ -251,7 +271,8 @@ def test_results_that_are_missing_or_broken_are_one_line(measured_project, tmp_p
 # --- how numbers read ------------------------------------------------------------------------
 
 @pytest.mark.parametrize("value, unit, shown", [
-    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"), (0.0, "s", "0.00 s"), (-0.0123, "s", "-0.0123 s"),
+    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"), (0.0, "s", "0.00 s"),
+    (-0.0123, "s", "-0.0123 s"),
     (1.5, "1", "1.50"), (42.0, "count", "42"), (1e-9, "s", "0.000000 s"),
 ])  # fmt: skip
 def test_numbers_read_to_three_digits_with_their_unit(value, unit, shown):
@@ -269,7 +290,11 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
     frame = measured.observation_df.copy()
     own = frame["cell"] == "way=pipe size_bytes=1"
     frame.loc[own, "share"], frame.loc[own, "tries"] = [0.0, 0.5, 0.0, 1.0, None], [2, 4, 2, 2, None]
-    metrics = [*measured.described["metrics"], dict(name="share", unit="1", kept="value"), dict(name="tries", unit="count", kept="value")]
+    metrics = [
+        *measured.described["metrics"],
+        dict(name="share", unit="1", kept="value"),
+        dict(name="tries", unit="count", kept="value"),
+    ]
     results = dataclasses.replace(measured, observation_df=frame, described={**measured.described, "metrics": metrics})
     found, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
     assert (found.value, found.low, found.high, found.n) == (0.4, wilson.low, wilson.high, 10)

@@ -109,7 +109,9 @@ def save_each(exhibits, measured, name):
     ]
 
 
-@pytest.mark.parametrize("name", ["fabric_get", "Fabric", "4k", "", "a--b", "a-", "a b", "a\\b", "µ", "a\n", "../../evil", "a/b"])
+@pytest.mark.parametrize(
+    "name", ["fabric_get", "Fabric", "4k", "", "a--b", "a-", "a b", "a\\b", "µ", "a\n", "../../evil", "a/b"]
+)
 def test_a_name_that_tex_cannot_hold_is_refused_before_anything_is_written(exhibits, measured, folder, name):
     for save in save_each(exhibits, measured, name):
         with pytest.raises(ExhibitError, match="must be lower-case words, digits and single hyphens"):
@@ -124,7 +126,9 @@ def test_a_name_is_used_once(exhibits, measured, folder, first, second):
     saves = save_each(exhibits, measured, "latency")
     saves[first]()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(ExhibitError, match='^exhibit "latency" is saved twice in this notebook; give each its own name$'):
+    with pytest.raises(
+        ExhibitError, match='^exhibit "latency" is saved twice in this notebook; give each its own name$'
+    ):
         saves[second]()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -135,7 +139,9 @@ def test_a_figure_is_saved_twice_and_drawn_from_what_was_measured(exhibits, meas
     drawn = []
     exhibits.figure("latency", lambda frame: drawn.append(frame) or draw(frame), measured.summary("latency_us"))
     assert files(folder) == [MANIFEST, "latency.pdf", "latency.png"]
-    assert (folder / "latency.pdf").read_bytes().startswith(b"%PDF") and (folder / "latency.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "latency.pdf").read_bytes().startswith(b"%PDF") and (
+        folder / "latency.png"
+    ).read_bytes().startswith(b"\x89PNG")
     assert drawn[0]["way"].tolist() == ["pipe", "pipe", "socket"]
     entry = entries(folder)["latency"]
     assert (entry["kind"], entry["file"], entry["missing"], len(entry["cells"])) == ("figure", "latency.pdf", "", 6)

@@ -1,11 +1,14 @@
 """This machine as a target host, what is found out about it, and the site files that name hosts."""
 
 import os
+import shutil
 import signal
 import socket
 import stat
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +31,11 @@ def make_host(request, tmp_path):
             return LocalHost(name, folder=folder, on_command=on_command, **options)
         lab = request.getfixturevalue("lab")
         link = lab.kept_link(1)
-        made.append(SshHost(link, name, f"{link.prefix}{tmp_path.name}-{len(made)}", {**lab.described(1), **options}, 60, on_command))
+        made.append(
+            SshHost(
+                link, name, f"{link.prefix}{tmp_path.name}-{len(made)}", {**lab.described(1), **options}, 60, on_command
+            )
+        )
         return made[-1]
 
     yield make
@@ -102,7 +109,9 @@ def test_a_program_that_cannot_start_is_named(host, argv, message, how):
 def test_a_command_that_takes_too_long_is_killed_with_its_whole_group(host, tmp_path, ends):
     begin = time.monotonic()
     with pytest.raises(CommandFailed) as failed:
-        host.run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3)
+        host.run(
+            ["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3
+        )
     assert str(failed.value) == "sh on local did not end within 0.3 s; it said: waiting"
     assert time.monotonic() - begin < 2
     assert ends(wait_for(tmp_path / "pid"))
@@ -150,7 +159,9 @@ def test_a_command_is_told_with_what_was_set_for_it(make_host):
 # --- start -----------------------------------------------------------------------------------
 
 def test_a_background_process_answers_line_by_line_and_stops(host, ends):
-    with host.start(["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]) as server:
+    with host.start(
+        ["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]
+    ) as server:
         assert server.read_line() == "ready on 5"
         assert server.read_line() == "half line"
         assert server.poll() is None
@@ -158,7 +169,9 @@ def test_a_background_process_answers_line_by_line_and_stops(host, ends):
     assert server.stdout_text() == "ready on 5\nhalf line\n" and server.stderr_text() == ""
 
 
-@pytest.mark.parametrize("script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")])
+@pytest.mark.parametrize(
+    "script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")]
+)
 def test_a_server_that_ends_before_it_answers_says_why(host, script, status):
     with host.start(["sh", "-c", script]) as server, pytest.raises(HostError) as failed:
         server.read_line()
@@ -287,7 +300,9 @@ def test_every_capability_is_probed_and_has_a_remedy(probed_once):
 def test_what_is_probed_agrees_with_this_machine(probed_once):
     capabilities = probed_once["capabilities"]
     assert capabilities["root"]["present"] == (os.geteuid() == 0)
-    assert capabilities["rdma"]["present"] == (os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband")))
+    assert capabilities["rdma"]["present"] == (
+        os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband"))
+    )
     assert capabilities["loopback"]["present"]  # or no test of a server could run
 
 
@@ -343,19 +358,28 @@ BAD_SITES = {
     "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "hosts: [x]": "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles",
-    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
+    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]":
+        'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
     "(there are: name, kind, address, cpus, roles)",
-    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
-    "hosts: [{name: x, kind: ssh, roles: [client]}]": 'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
+    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]":
+        'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
+    "hosts: [{name: x, kind: ssh, roles: [client]}]":
+        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]":
+        'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
     '"user"? (there are: name, kind, address, cpus, roles, interface, ssh, user, port, ssh_config, python, scratch)',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]": "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]": "sites/lab.yaml: host 1: port must be a int, not str",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]": "sites/lab.yaml: host 1: ssh must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]":
+        "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]":
+        "sites/lab.yaml: host 1: port must be a int, not str",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]":
+        "sites/lab.yaml: host 1: ssh must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]": "sites/lab.yaml: host 1: user must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]":
+        "sites/lab.yaml: host 1: user must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]": 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]":
+        'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
     "path on the host, without quotes",
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
     "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
@@ -364,10 +388,14 @@ BAD_SITES = {
     "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: ../x, roles: [client]}]": 'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens',
-    "hosts: [{name: x, kind: locl, roles: [client]}]": 'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
-    "hosts: [{name: x, address: localhost, roles: [client]}]": 'sites/lab.yaml: host 1: address "localhost" is not an IP address',
-    "hosts: [{name: x, cpus: [-1], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
-    "hosts: [{name: x, cpus: [true], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
+    "hosts: [{name: x, kind: locl, roles: [client]}]":
+        'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
+    "hosts: [{name: x, address: localhost, roles: [client]}]":
+        'sites/lab.yaml: host 1: address "localhost" is not an IP address',
+    "hosts: [{name: x, cpus: [-1], roles: [client]}]":
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
+    "hosts: [{name: x, cpus: [true], roles: [client]}]":
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
     "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]": 'sites/lab.yaml: two hosts are named "x"',
     "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
     "hosts: [\0]": "sites/lab.yaml is not YAML: ",
@@ -409,7 +437,10 @@ def test_local_needs_no_file_and_a_file_replaces_it(make_project):
 def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
     with pytest.raises(UserError) as refused:
         sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
-    assert str(refused.value) == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+    assert (
+        str(refused.value)
+        == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+    )
 
 
 def test_roles_go_to_different_hosts_where_possible(make_project):
@@ -425,3 +456,17 @@ def test_a_role_that_no_host_plays_is_named(make_project):
     with pytest.raises(UserError) as refused:
         sites.assign(site, ["server", "metadata"])
     assert str(refused.value) == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="making a network interface needs root and ip")
+@pytest.mark.skipif(not any(Path("/sys/class/net").glob("*/device")), reason="without hardware all interfaces count")
+def test_an_interface_that_comes_and_goes_changes_no_fact():
+    """Else a lab brought up beside a run would have its trials measured again."""
+    name, before = f"bpt{os.getpid()}", probe.facts()
+    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}x"], check=True)
+    try:
+        for end in (name, f"{name}x"):
+            subprocess.run(["ip", "link", "set", end, "up"], check=True)
+        assert probe.facts() == before
+    finally:
+        subprocess.run(["ip", "link", "delete", name], check=True)

@@ -2,12 +2,16 @@
 
 import ast
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-STARTING = {"subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process"}
+STARTING = {
+    "subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process",
+}  # fmt: skip
 STARTING_CALLS = {
     "os": {"system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp", "kill", "killpg"},
     "asyncio": {"create_subprocess_exec", "create_subprocess_shell"},
@@ -20,7 +24,8 @@ READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "s
 def violations(root):
     """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
     found = []
-    for path in sorted([*root.glob("src/**/*.py"), *root.glob("experiments/**/*.py"), *root.glob("analysis/**/*.py"), *root.glob("analysis/**/*.ipynb")]):
+    patterns = ("src/**/*.py", "experiments/**/*.py", "analysis/**/*.py", "analysis/**/*.ipynb")
+    for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         where = path.relative_to(root)
         room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
         source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
@@ -31,7 +36,9 @@ def violations(root):
 def _of_room(room, tree, where):
     modules = sorted(set(_imported(tree, where)))
     tops = {module.split(".")[0] for module in modules}
-    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[room]
+    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[
+        room
+    ]
     yield from (f"imports {top}" for top in sorted(tops & forbidden))
     if room == "analysis":
         yield from (f"imports {module}, which starts things" for module in modules if STARTING & set(_prefixes(module)))
@@ -59,9 +66,15 @@ def _imported(tree, where):
             base = ".".join([*package, *([node.module] if node.module else [])])
             names = [alias.name for alias in node.names]
             # `from benchpaper import stats` names modules; from a module, it names what is in it
-            yield from (f"{base}.{name}" for name in names) if base in ("benchpaper", "os", "asyncio", "concurrent") else [base]
+            yield from (
+                (f"{base}.{name}" for name in names)
+                if base in ("benchpaper", "os", "asyncio", "concurrent")
+                else [base]
+            )
         elif isinstance(node, ast.Call) and _name(node.func) in ("__import__", "import_module", "importlib.import_module"):
-            yield from (arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+            yield from (
+                arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            )
 
 
 def _starting_calls(tree):
@@ -75,7 +88,11 @@ def _starting_calls(tree):
             if first not in QUIET_MAGICS:
                 yield f"{_name(node.func)} {first}"
         elif isinstance(node, ast.ImportFrom) and node.module in STARTING_CALLS:
-            yield from (f"{node.module}.{a.name}" for a in node.names if a.name in STARTING_CALLS[node.module] or a.name.startswith(("exec", "spawn")))
+            yield from (
+                f"{node.module}.{a.name}"
+                for a in node.names
+                if a.name in STARTING_CALLS[node.module] or a.name.startswith(("exec", "spawn"))
+            )
 
 
 def _name(node):
@@ -113,13 +130,15 @@ BROKEN = [
     ("experiments/a/b/experiment.py", "from analysis import claims", "imports analysis"),
     ("analysis/claims.py", "from experiments.systems import ucx", "imports experiments"),
     ("analysis/claims.py", "import subprocess", "imports subprocess, which starts things"),
-    ("analysis/claims.py", "def f():\n    from multiprocessing import Pool", "imports multiprocessing, which starts things"),
+    ("analysis/claims.py", "def f():\n    from multiprocessing import Pool",
+     "imports multiprocessing, which starts things"),
     ("analysis/claims.py", "from concurrent.futures.process import ProcessPoolExecutor",
      "imports concurrent.futures.process, which starts things"),
     ("analysis/claims.py", "import os\nos.system('ls')", "calls os.system"),
     ("analysis/claims.py", "import os\nos.execvp('ls', ['ls'])", "calls os.execvp"),
     ("analysis/claims.py", "from os import popen", "calls os.popen"),
-    ("analysis/claims.py", "from benchpaper.hosts.local import LocalHost", "imports benchpaper.hosts.local, which measures"),
+    ("analysis/claims.py", "from benchpaper.hosts.local import LocalHost",
+     "imports benchpaper.hosts.local, which measures"),
     ("analysis/claims.py", "from benchpaper import stats, trial", "imports benchpaper.trial, which measures"),
     ("analysis/a.ipynb", "import experiments", "imports experiments"),
     ("analysis/a.ipynb", "x = 1\n!ls", "calls get_ipython().system ls"),
@@ -132,7 +151,10 @@ def write(root, name, text):
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".ipynb":
-        cells = [{"cell_type": "markdown", "source": "!not code"}, {"cell_type": "code", "source": text.splitlines(keepends=True)}]
+        cells = [
+            {"cell_type": "markdown", "source": "!not code"},
+            {"cell_type": "code", "source": text.splitlines(keepends=True)},
+        ]
         text = json.dumps({"cells": cells})
     path.write_text(text)
 
@@ -147,8 +169,17 @@ def test_a_violation_is_found_and_placed(tmp_path, name, text, what):
     ("src/benchpaper/a.py", "import subprocess, os\nfrom benchpaper import trial\nfrom . import experiments_of_mine"),
     ("experiments/a/b/experiment.py", "import subprocess, numpy\nfrom experiments.systems import ucx\nfrom benchpaper.spec import Experiment\nfrom . import x"),
     ("analysis/claims.py", "import os, numpy\nfrom benchpaper import stats\nfrom benchpaper.estimates import load\nos.environ['X']; os.path.join('a')"),
-    ("analysis/a.ipynb", "%matplotlib inline\nfrom benchpaper.exhibits import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
+    ("analysis/a.ipynb",
+     "%matplotlib inline\nfrom benchpaper.exhibits import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
 ])  # fmt: skip
 def test_what_is_allowed_is_no_violation(tmp_path, name, text):
     write(tmp_path, name, text)
     assert violations(tmp_path) == []
+
+
+@pytest.mark.parametrize("module", ["command_line", "runner"])
+def test_a_command_begins_without_what_takes_long_to_load(module):
+    slow = ("pandas", "scipy", "pyarrow", "matplotlib")
+    code = f"import sys, benchpaper.{module}; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -2,13 +2,18 @@
 
 import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from benchpaper import results
+from benchpaper import lab_owners, results
 from benchpaper.errors import UserError
 from benchpaper.lab import Lab
+from benchpaper.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
@@ -55,3 +60,44 @@ def test_fabric_runs_between_two_hosts(lab, make_project, run_benchpaper):
     measured = frame[frame["state"] == results.MEASURED]
     assert set(measured["transport"]) == {"tcp", "null"} and not (frame["state"] == results.FAILED).any()
     assert "needs shared_host" in set(frame["reason"])
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_lab_whose_making_was_killed_is_swept_up_from_its_checkout_and_from_another(
+    make_project, run_benchpaper, tmp_path, elsewhere
+):
+    project = make_project({})
+    lab = Lab(project)
+    command = [str(Path(sys.executable).with_name("benchpaper")), "lab", "up", "--hosts", "20"]
+    making = subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        end = time.monotonic() + 30
+        while len(lab.namespaces()) < 2:
+            assert making.poll() is None and time.monotonic() < end
+            time.sleep(0.01)
+    finally:
+        os.killpg(making.pid, signal.SIGKILL)
+        making.wait()
+    left = traces(lab)
+    if elsewhere:
+        for name in ("project2", "project2/experiments"):
+            (tmp_path / name).mkdir()
+        (tmp_path / "project2/Snakefile").write_text("")
+        project = Project(tmp_path / "project2")
+    done = run_benchpaper(project, "lab", "down")
+    assert done.returncode == 0 and f"the namespace {lab.namespace(1)}" in done.stdout, done.stderr
+    assert left and not traces(lab) and not lab.folder.exists() and lab.mark not in lab_owners.roots()
+
+
+def test_a_lab_in_use_is_left_alone_by_others_until_its_checkout_is_gone(make_project, tmp_path, monkeypatch):
+    monkeypatch.setattr(lab_owners, "FOLDER", tmp_path / "labs")
+    root = make_project({}).root
+    for of_process in (True, False):
+        lab_owners.note("012345", root, of_process)
+        assert lab_owners.roots() == {"012345": root} and lab_owners.abandoned() == []
+    shutil.rmtree(root)
+    assert lab_owners.abandoned() == [root]
+    lab_owners.note("012345", root, of_process=True)
+    assert lab_owners.abandoned() == []
+    monkeypatch.setattr(lab_owners, "_begun", lambda pid: 1)  # another process has the id by now
+    assert lab_owners.abandoned() == [root]

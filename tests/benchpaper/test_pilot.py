@@ -17,7 +17,8 @@ PILOT = dict(blocks=99, pilot=9, half_width=0.05)
 
 @pytest.fixture
 def piloted(known):
-    """Return `make(values, **scale)`: folder and experiment of toy/known, its pilot measured, nine blocks of a second."""
+    """Return `make(values, **scale)`: folder and experiment of toy/known, its pilot measured, nine blocks of a
+    second."""
 
     def make(values=SPREAD, **scale):
         known.write("quick", {("a", 1): values}, twin=values, seconds=0.4, overhead_s=0.1)
@@ -29,8 +30,10 @@ def piloted(known):
 
 
 @pytest.mark.parametrize("scale, blocks, told", [
-    (dict(blocks=99, pilot=9, half_width=0.05), 54, "54 blocks, fixed by the pilot's 9 blocks: an interval of ±5% for latency_us"),
-    (dict(blocks=40, pilot=9, half_width=0.05), 40, "40 blocks, fixed by the limit of 40 blocks (of 1 s each): an interval of ±5%"),
+    (dict(blocks=99, pilot=9, half_width=0.05), 54,
+     "54 blocks, fixed by the pilot's 9 blocks: an interval of ±5% for latency_us"),
+    (dict(blocks=40, pilot=9, half_width=0.05), 40,
+     "40 blocks, fixed by the limit of 40 blocks (of 1 s each): an interval of ±5%"),
     (dict(blocks=99, pilot=9, half_width=0.05, budget_s=25), 25, "25 blocks, fixed by the limit of 25 blocks"),
     (dict(blocks=99, pilot=9, half_width=0.05, budget_s=2), 9, "9 blocks, fixed by the limit of 2 blocks"),
     (dict(blocks=99, pilot=9, half_width=0.5), 9, "9 blocks, fixed by the pilot's 9 blocks: an interval of ±50%"),
@@ -52,7 +55,10 @@ def test_the_number_is_noted_in_the_results_and_kept(piloted, known):
     for kind in (OBSERVATIONS, TRIALS):
         assert results.read(folder / kind)[1]["blocks_fixed"] == found
     assert known.load("quick").described["blocks_fixed"]["blocks"] == 54
-    with pytest.raises(UserError, match="fixed at 54 already, once and for all; to start over, with new blocks, remove results/local/quick/toy/known"):
+    with pytest.raises(
+        UserError,
+        match="fixed at 54 already, once and for all; to start over, with new blocks, remove results/local/quick/toy/known",
+    ):
         pilot.check(folder, experiment, "quick")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
@@ -138,7 +144,10 @@ def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpa
     text = pipe_experiment.replace("smoke=Scale(blocks=2,", "smoke=Scale(blocks=11, pilot=9, half_width=0.0001,")
     project = make_project({"experiments/toy/pipe/experiment.py": text})
     planned = run_benchpaper(project, "plan", "--scale", "smoke")
-    assert "x 9 blocks" in planned.stdout and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
+    assert (
+        "x 9 blocks" in planned.stdout
+        and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
+    )
     done = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke", timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "11 blocks, fixed by the limit of 11 blocks" in done.stdout

@@ -38,12 +38,17 @@ def redactor(environment):
 
 
 @properties
-@given(secrets, st.sampled_from(["MY_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "api_key", "GithubToken", "PRIVATE_KEY"]))
+@given(
+    secrets,
+    st.sampled_from(["MY_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "api_key", "GithubToken", "PRIVATE_KEY"]),
+)
 def test_a_secret_of_the_environment_appears_in_no_text_and_no_command(secret, name):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(name, secret)
         redactor = Redactor(PROJECT)
-    assert secret not in redactor.text(f"before: {secret} after") and "before:" in redactor.text(f"before: {secret} after")
+    assert secret not in redactor.text(f"before: {secret} after") and "before:" in redactor.text(
+        f"before: {secret} after"
+    )
     assert secret not in "\0".join(redactor.command(["curl", secret, f"X:{secret}", f"--data=a{secret}b"]))
 
 
@@ -72,7 +77,10 @@ def test_the_value_of_an_assignment_to_a_secret_name_is_hidden_and_stays_hidden(
 
 
 @properties
-@given(secrets, st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]))
+@given(
+    secrets,
+    st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]),
+)
 def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command):
     redactor = Redactor(PROJECT)
     harmless = ["db", secret, f"--mode={secret}"]
@@ -80,7 +88,9 @@ def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command)
     assert redactor.command(harmless) == ["db", "$SECRET", "--mode=$SECRET"]
 
 
-@pytest.mark.parametrize("argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"])
+@pytest.mark.parametrize(
+    "argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"]
+)
 def test_names_that_only_look_like_a_keys_hide_nothing(redactor, argument):
     assert redactor.command(["env", argument]) == ["env", argument]
 
@@ -108,7 +118,10 @@ def test_a_login_in_a_url_is_hidden(user, password):
     redactor = Redactor(PROJECT)
     url = f"http://{user}:{password}@host:80/path"
     assert redactor.text(f"get {url} failed") == "get http://$SECRET@host:80/path failed"
-    assert redactor.command([url, f"--from={url}"]) == ["http://$SECRET@host:80/path", "--from=http://$SECRET@host:80/path"]
+    assert redactor.command([url, f"--from={url}"]) == [
+        "http://$SECRET@host:80/path",
+        "--from=http://$SECRET@host:80/path",
+    ]
 
 
 def test_a_password_with_an_at_sign_is_hidden_whole(redactor):
@@ -116,7 +129,12 @@ def test_a_password_with_an_at_sign_is_hidden_whole(redactor):
 
 
 def test_numbers_and_short_values_are_hidden_where_they_stand_but_not_everywhere(redactor):
-    assert redactor.command(["llm", "--max-tokens=100000", "--token", "abc"]) == ["llm", "--max-tokens=$SECRET", "--token", "$SECRET"]
+    assert redactor.command(["llm", "--max-tokens=100000", "--token", "abc"]) == [
+        "llm",
+        "--max-tokens=$SECRET",
+        "--token",
+        "$SECRET",
+    ]
     assert redactor.text("read 100000 bytes; abc") == "read 100000 bytes; abc"
 
 
@@ -152,7 +170,9 @@ def test_a_path_is_shown_by_the_folder_it_lies_in(redactor, path, shown):
     assert redactor.command([f"--out={path}"]) == [f"--out={shown}"]
 
 
-@pytest.mark.parametrize("path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")])
+@pytest.mark.parametrize(
+    "path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")]
+)
 @pytest.mark.parametrize("frame", ["open {} failed", "'{}': not found", "{}:3: error", "x={}", "({}), [{}]", "-I{} -L{}", "file://{}", "sqlite3://{}", "{}, twice {}"])
 def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, path, shown):
     if path.startswith("relative"):
@@ -161,7 +181,14 @@ def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, pat
 
 
 @properties
-@given(st.lists(st.one_of(words, st.sampled_from(["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"])), max_size=8))
+@given(
+    st.lists(
+        st.one_of(
+            words, st.sampled_from(["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"])
+        ),
+        max_size=8,
+    )
+)
 def test_words_survive_even_those_that_name_a_user_or_a_folder(parts):
     text = " ".join(["the root of the tree, alice's", *parts])
     assert Redactor(PROJECT).text(text) == text
@@ -201,3 +228,20 @@ def test_any_text_and_any_argument_can_be_redacted(text):
     redactor = Redactor(PROJECT)
     assert HOME + "/x" not in redactor.text(f"{text} {HOME}/x")
     assert len(redactor.command([text, text])) == 2
+
+
+@pytest.mark.parametrize("host, text, shown", [
+    ("node-17", "node-17: cannot reach node-17.cluster.example.org from node-170",
+     "$HOST: cannot reach $HOST from node-170"),
+    ("node-17.example.org", "on NODE-17, log /tmp/x/node-17.log", "on $HOST, log $TMP/x/$HOST"),
+    ("vm3", "vm3's clock; vm32, xvm3, a.vm3 and vm3-b stay", "$HOST's clock; vm32, xvm3, a.vm3 and vm3-b stay"),
+    ("debian", "Linux debian 6.1; debian:8080 and http://debian/x, root@debian: refused; debian: no, debian:12",
+     "Linux debian 6.1; $HOST:8080 and http://$HOST/x, root@$HOST: refused; debian: no, debian:12"),
+    ("test", "the test failed", "the test failed"),
+    ("localhost", "http://localhost:80 and root@localhost", "http://localhost:80 and root@localhost"),
+    ("10", "10 of 10.5 at 10:3000", "10 of 10.5 at 10:3000"),
+])  # fmt: skip
+def test_the_machines_name_is_hidden_in_text_where_it_is_no_word(monkeypatch, host, text, shown):
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: "/tmp")
+    assert Redactor(PROJECT).text(text) == shown

@@ -102,7 +102,8 @@ def test_samples_that_are_no_numbers_are_refused(samples, message):
 @pytest.mark.parametrize("changes, message", [
     (dict(latency_us=None), 'metric "latency_us" is missing; yield it, or declare it optional'),
     (dict(latency_us=[]), 'metric "latency_us" has no samples'),
-    (dict(latency_us=[1, float("nan")]), 'metric "latency_us" holds 1 samples that are not finite numbers up to 3.4e+38'),
+    (dict(latency_us=[1, float("nan")]),
+     'metric "latency_us" holds 1 samples that are not finite numbers up to 3.4e+38'),
     (dict(latency_us=[2.0, -0.5]), 'metric "latency_us": -0.5 µs is below its minimum 0'),
     (dict(latency_us=["x"]), 'metric "latency_us" must be an array of numbers'),
     (dict(latency_us="5"), 'metric "latency_us" must be an array of numbers'),
@@ -121,7 +122,9 @@ def test_an_observation_that_breaks_the_schema_names_column_and_rule(changes, me
 
 def test_a_minimum_of_none_allows_any_number_and_an_optional_metric_may_be_absent():
     assert observed(rate=-5)["rate"] == -5.0 and observed()["rate"] is None
-    assert observed(rate=np.float32(1.5))["rate"] == 1.5 and observed(latency_us=np.arange(3))["latency_us"]["counts"] == [1, 1, 1]
+    assert observed(rate=np.float32(1.5))["rate"] == 1.5 and observed(latency_us=np.arange(3))["latency_us"][
+        "counts"
+    ] == [1, 1, 1]
 
 
 # --- writing and reading ---------------------------------------------------------------------
@@ -136,7 +139,12 @@ def test_a_block_comes_back_as_it_was_written(tmp_path):
         assert after == before
     (observation,) = rows(results.block_file(tmp_path, 3, OBSERVATIONS))
     assert observation["latency_us"] == {"values": [1.0, 3.0], "counts": [2, 1]}
-    assert (observation["used"], observation["rate"], observation["row"], observation["direct"]) == ("shm", None, 0, True)
+    assert (observation["used"], observation["rate"], observation["row"], observation["direct"]) == (
+        "shm",
+        None,
+        0,
+        True,
+    )
     assert results.read(results.block_file(tmp_path, 3, TRIALS))[1] == DESCRIBED
 
 
@@ -153,7 +161,9 @@ def test_any_observations_survive_the_round_trip(trials):
     with tempfile.TemporaryDirectory() as folder:
         results.write_block(folder, 0, [record(position=n, observations=o) for n, o in enumerate(checked)], DESCRIBED)
         found = rows(results.block_file(folder, 0, OBSERVATIONS))
-    assert [(row["position"], row["row"]) for row in found] == [(n, k) for n, o in enumerate(checked) for k in range(len(o))]
+    assert [(row["position"], row["row"]) for row in found] == [
+        (n, k) for n, o in enumerate(checked) for k in range(len(o))
+    ]
     for row, one in zip(found, [one for trial in checked for one in trial]):
         assert {name: row[name] for name in one} == one
 
@@ -193,28 +203,20 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 2
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_is_room(tmp_path):
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
-    try:
-        path = folder / "blocks" / "000.trials.parquet"
-        results.write(path, [record()], DESCRIBED, "trials")
-        before = path.read_bytes()
-        (folder / "ballast").write_bytes(os.urandom(512 * 1024 - len(before) - 32_000))
-        big = [record(position=n, reason=os.urandom(2000).hex()) for n in range(40)]
-        with pytest.raises(OSError) as full:
-            results.write(path, big, DESCRIBED, "trials")
-        assert "No space left" in str(full.value)
-        assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
-        (folder / "ballast").unlink()
+def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_is_room(small_disk, tmp_path):
+    folder = small_disk(tmp_path / "small", 512)
+    path = folder / "blocks" / "000.trials.parquet"
+    results.write(path, [record()], DESCRIBED, "trials")
+    before = path.read_bytes()
+    (folder / "ballast").write_bytes(os.urandom(512 * 1024 - len(before) - 32_000))
+    big = [record(position=n, reason=os.urandom(2000).hex()) for n in range(40)]
+    with pytest.raises(OSError) as full:
         results.write(path, big, DESCRIBED, "trials")
-        assert len(rows(path)) == 40
-    finally:
-        subprocess.run(["umount", folder], check=True)
+    assert "No space left" in str(full.value)
+    assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]
+    (folder / "ballast").unlink()
+    results.write(path, big, DESCRIBED, "trials")
+    assert len(rows(path)) == 40
 
 
 # --- broken files ----------------------------------------------------------------------------
@@ -236,7 +238,10 @@ def refusal(path):
 
 def test_a_missing_file_says_to_measure_first(good):
     good.unlink()
-    assert refusal(good) == "results file results/local/smoke/toy/one/blocks/000.trials.parquet does not exist; measure first (./reproduce)"
+    assert (
+        refusal(good)
+        == "results file results/local/smoke/toy/one/blocks/000.trials.parquet does not exist; measure first (./reproduce)"
+    )
 
 
 @pytest.mark.parametrize("damage", [
@@ -252,7 +257,9 @@ def test_a_missing_file_says_to_measure_first(good):
 def test_a_broken_file_is_one_line_with_the_way_out(good, damage):
     good.write_bytes(damage(good.read_bytes()))
     message = refusal(good)
-    assert "cannot be read (" in message and message.endswith("remove it, and the next run rebuilds it from the journal")
+    assert "cannot be read (" in message and message.endswith(
+        "remove it, and the next run rebuilds it from the journal"
+    )
 
 
 def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(good):
@@ -279,7 +286,8 @@ def test_another_schema_version_is_named(good, version, shown):
     about = {**table.schema.metadata, b"benchpaper.schema": version} if version else {}
     pq.write_table(table.replace_schema_metadata(about), good)
     assert refusal(good) == (
-        f"results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema version {shown}, but this program reads 1; "
+        f"results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema version {shown}, but "
+        "this program reads 1; "
         "measure again, or use the version of benchpaper that wrote it"
     )
 
@@ -312,7 +320,9 @@ def test_blocks_are_joined_in_the_order_of_block_and_position(tmp_path):
     write_blocks(tmp_path, {}, {}, {})
     results.collect(tmp_path, 3)
     for kind in (OBSERVATIONS, TRIALS):
-        assert [(row["block"], row["position"]) for row in rows(tmp_path / kind)] == [(b, p) for b in range(3) for p in (0, 1)]
+        assert [(row["block"], row["position"]) for row in rows(tmp_path / kind)] == [
+            (b, p) for b in range(3) for p in (0, 1)
+        ]
     assert rows(tmp_path / TRIALS)[0]["tools"] == {"cc": "12"}
     assert results.read(tmp_path / OBSERVATIONS)[1] == DESCRIBED
 
@@ -329,7 +339,9 @@ def test_a_file_from_before_an_optional_column_is_read_and_joined_with_one_from_
     assert [row["swapped_mb"] for row in rows(tmp_path / TRIALS)] == [None, None, 0.5, 0.5]
 
 
-@pytest.mark.parametrize("changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")])
+@pytest.mark.parametrize(
+    "changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")]
+)
 def test_blocks_that_do_not_belong_together_are_refused_and_nothing_is_written(tmp_path, changes, what):
     write_blocks(tmp_path, {}, {})
     results.collect(tmp_path, 2)
@@ -343,7 +355,9 @@ def test_blocks_that_do_not_belong_together_are_refused_and_nothing_is_written(t
 def test_blocks_of_another_declaration_are_refused(tmp_path):
     write_blocks(tmp_path, {}, {})
     other = copy.deepcopy(DESCRIBED)
-    other["metrics"].append(dict(name="more", unit="s", better="lower", meaning="", kept="value", minimum=0.0, optional=True))
+    other["metrics"].append(
+        dict(name="more", unit="s", better="lower", meaning="", kept="value", minimum=0.0, optional=True)
+    )
     changed = record(1, 0, code_digest="d" * 64)
     changed["observations"] = [results.check_observation(other, dict(latency_us=[1.0], used="x", more=1.0))]
     results.write_block(tmp_path, 1, [changed], other)
@@ -364,7 +378,9 @@ def test_a_block_that_is_missing_or_broken_is_named(tmp_path):
 
 def test_a_digest_is_that_of_the_bytes(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
-    assert results.file_digest(Path(tmp_path / "x")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        results.file_digest(Path(tmp_path / "x")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 def test_reading_starts_no_thread(good):

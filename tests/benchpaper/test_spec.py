@@ -34,14 +34,19 @@ REFUSED = [
         lambda: Factor("size", [8, "4k"]),
         "factor \"size\": level '4k' is str, but the others are int; make them all one type",
     ),
-    (lambda: Factor("on", [1, True]), 'factor "on": level True is bool, but the others are int; make them all one type'),
+    (lambda: Factor("on", [1, True]),
+     'factor "on": level True is bool, but the others are int; make them all one type'),
     (lambda: Factor("way", [None]), 'factor "way": a level must be str, int, float or bool, not NoneType'),
     (lambda: Factor("way", [["a"], ["b"]]), 'factor "way": a level must be str, int, float or bool, not list'),
     (lambda: Factor("way", "abc"), "factor \"way\": levels 'abc' must be a list"),
-    (lambda: Metric("latency_us", unit="", better="lower"), 'metric "latency_us" has no unit; give one (unit="1" for a pure number)'),
-    (lambda: Metric("x", unit="s", better="less"), "metric \"x\": better='less' must be \"lower\", \"higher\" or \"neither\""),
-    (lambda: Metric("x", unit="s", better="lower", kept="mean"), "metric \"x\": kept='mean' must be \"value\" or \"all samples\""),
-    (lambda: Metric("block", unit="s", better="lower"), 'metric name "block" is taken by the framework; choose another'),
+    (lambda: Metric("latency_us", unit="", better="lower"),
+     'metric "latency_us" has no unit; give one (unit="1" for a pure number)'),
+    (lambda: Metric("x", unit="s", better="less"),
+     "metric \"x\": better='less' must be \"lower\", \"higher\" or \"neither\""),
+    (lambda: Metric("x", unit="s", better="lower", kept="mean"),
+     "metric \"x\": kept='mean' must be \"value\" or \"all samples\""),
+    (lambda: Metric("block", unit="s", better="lower"),
+     'metric name "block" is taken by the framework; choose another'),
     (lambda: Evidence("row"), 'evidence name "row" is taken by the framework; choose another'),
     (lambda: Scale(blocks=0), "blocks=0 must be a whole number of at least 1"),
     (lambda: Scale(blocks=2.0), "blocks=2.0 must be a whole number of at least 1"),
@@ -58,8 +63,10 @@ REFUSED = [
         lambda: declare(evidence=[Evidence("way")]),
         '"way" is declared twice; factors, metrics and evidence share one table',
     ),
-    (lambda: declare(scales={"smoke": Scale(blocks=1)}), "scales lack quick, full; every experiment declares smoke, quick, full"),
-    (lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}), 'scale "ful" is not one of smoke, quick, full; did you mean "full"?'),
+    (lambda: declare(scales={"smoke": Scale(blocks=1)}),
+     "scales lack quick, full; every experiment declares smoke, quick, full"),
+    (lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}),
+     'scale "ful" is not one of smoke, quick, full; did you mean "full"?'),
     (lambda: with_smoke(size_byte=[8]), 'scale "smoke": no factor "size_byte"; did you mean "size_bytes"?'),
     (
         lambda: with_smoke(way=["sock"]),
@@ -127,7 +134,9 @@ def test_a_scale_at_which_no_cell_is_valid_is_refused():
 
 
 def test_a_twin_of_a_cell_that_is_not_measured_is_refused():
-    experiment = declare(twin=dict(way="pipe", size_bytes=8), scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])})
+    experiment = declare(
+        twin=dict(way="pipe", size_bytes=8), scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])}
+    )
     experiment.name = "toy/one"
     with pytest.raises(SpecError) as refused:
         experiment.cells("smoke")
@@ -146,7 +155,9 @@ def test_two_cells_that_read_the_same_are_refused(factors, twin):
 
 
 def test_an_unknown_scale_is_refused_with_the_nearest():
-    with pytest.raises(UserError, match=r'^scale "quik" not found; did you mean "quick"\? \(there are: smoke, quick, full\)$'):
+    with pytest.raises(
+        UserError, match=r'^scale "quik" not found; did you mean "quick"\? \(there are: smoke, quick, full\)$'
+    ):
         declare().cells("quik")
 
 
@@ -183,3 +194,27 @@ def test_what_is_declared_is_described_as_plain_data():
     assert described["metrics"][0]["unit"] == "µs" and described["metrics"][0]["minimum"] == 0.0
     assert described["evidence"] == [{"name": "used", "meaning": "what was used"}]
     assert described["twin"] == dict(way="pipe", size_bytes=8)
+
+
+NULLS = [Factor("path", ["null", "get"]), Factor("server", ["null-s3", "s3"])]
+
+
+@pytest.mark.parametrize("factors, null, meant", [
+    (NULLS, None, dict(path="null")), (NULLS, dict(server="null-s3"), dict(server="null-s3")), (NULLS[1:], None, None),
+])  # fmt: skip
+def test_the_null_target_is_the_level_called_so_unless_another_is_declared(factors, null, meant):
+    experiment = declare(factors=factors, null=null)
+    assert experiment.null == experiment.describe()["null"] == meant
+
+
+@pytest.mark.parametrize("factors, null, message", [
+    (NULLS, dict(path="nul"), 'null: path=\'nul\' is not a level; did you mean "null"? (there are: null, get)'),
+    (NULLS, dict(path="null", server="s3"),
+     "null={'path': 'null', 'server': 's3'} must be one level of one factor, as null=dict(path=\"null\")"),
+    ([*NULLS, Factor("loader", ["null"])], None,
+     'path and loader both have the level "null"; say which is the null target: null=dict(...)'),
+])  # fmt: skip
+def test_a_null_target_that_cannot_be_is_refused(factors, null, message):
+    with pytest.raises(SpecError) as refused:
+        declare(factors=factors, null=null)
+    assert str(refused.value) == message

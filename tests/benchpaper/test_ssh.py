@@ -1,4 +1,5 @@
-"""Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a line."""
+"""Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a
+line."""
 
 import ctypes
 import json
@@ -56,6 +57,10 @@ def measure(run):
     return run.journalled, told
 
 
+def all_measured(entries, ways="abc"):
+    return {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys(ways, results.MEASURED)
+
+
 def gone(lab, seconds=10):
     """Wait until no process is left on the lab's hosts beside their SSH servers."""
     end = time.monotonic() + seconds
@@ -86,7 +91,8 @@ def signal_servers(lab, name):
     """Return a line of a trial that sends a signal to the SSH server of the first host, listener and all."""
     pids = f"subprocess.run(['ip', 'netns', 'pids', {lab.lab.namespace(1)!r}], capture_output=True).stdout.split()"
     mine = "Path('/proc', pid.decode(), 'cmdline').read_bytes().startswith(b'sshd')"
-    return f"[os.kill(int(pid), signal.{name}) for pid in {pids} if {mine}]"
+    # All are found before the first is sent it, and one that has gone with another stops nothing.
+    return f"subprocess.run(['kill', '-s', {name.removeprefix('SIG')!r}, *[pid for pid in {pids} if {mine}]])"
 
 
 SERVING = """
@@ -133,7 +139,9 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
         assert host.run([there / "also"]).stdout == "one\n"
         (folder / "tool").write_text("#!/bin/sh\necho two\n")
         assert host.run([host.provide(folder / "tool")]).stdout == "two\n"
-        assert host.run([host.provide(folder) / "tool"]).stdout == "two\n" and host.run([there / "tool"]).stdout == "one\n"
+        assert (
+            host.run([host.provide(folder) / "tool"]).stdout == "two\n" and host.run([there / "tool"]).stdout == "one\n"
+        )
         host.close()
         link.conclude("t")
 
@@ -166,7 +174,9 @@ with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fl
 
 def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
     site = {"name": "lab", "hosts": [lab.described(1)]}
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)], stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert holder.stdout.readline() == "held\n"
         with Fleet(lab.lab.project, site) as fleet:
@@ -183,6 +193,69 @@ def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
         holder.stdout.close()
 
 
+JUMP = """
+Host {jump}
+    HostName {jump_address}
+Host behind
+    HostName {address}
+    ProxyJump {jump}
+Host *
+    User root
+    UserKnownHostsFile {known}
+    GlobalKnownHostsFile none
+"""
+
+
+@pytest.fixture
+def agent(lab, tmp_path, monkeypatch):
+    """An ssh-agent of the controller's user; `ssh-add` is still to be done."""
+    path = tmp_path / "agent"
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
+    while not path.exists():
+        time.sleep(0.01)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+    yield path
+    process.terminate()
+    process.wait()
+
+
+def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent):
+    """The user's configuration names neither key nor port; the jump host is asked with the same agent."""
+    addresses = dict(address=lab.lab.address(2), jump_address=lab.lab.address(1))
+    (tmp_path / "config").write_text(JUMP.format(jump="jump", known=tmp_path / "known", **addresses))
+    known = (lab.lab.folder / "known_hosts").read_text()
+    (tmp_path / "known").write_text(known)
+    site = {"name": "lab", "hosts": [lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config"))]}
+
+    def fleet():
+        return Fleet(lab.lab.project, site)
+
+    with (
+        pytest.raises(
+            Unreachable, match='it did not let you in: see that "ssh -F .* behind" works without a password$'
+        ),
+        fleet(),
+    ):
+        pass
+    subprocess.run(["ssh-add", "-q", lab.lab.folder / "user_key"], check=True)
+    with fleet() as connected:
+        link = connected.links["lab2"]
+        peers = subprocess.run(
+            ["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"], capture_output=True, text=True
+        ).stdout
+        assert lab.lab.address(1) in peers and f"{lab.lab.address(2).rpartition('.')[0]}.1:" not in peers
+        assert link.ask("clock")
+        host = link.host("client", tmp_path / "t", 60, lambda name, argv: lambda status: None)
+        assert host.run(["echo", "through"]).stdout == "through\n"
+        host.close()
+        link.conclude("t")
+    (tmp_path / "known").write_text(
+        "".join(line for line in known.splitlines(True) if not line.startswith(lab.lab.address(1)))
+    )
+    with pytest.raises(Unreachable, match="its host key is not known: connect once by hand"), fleet():
+        pass
+
+
 # --- faults during a trial -------------------------------------------------------------------
 
 def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(make, lab, tmp_path):
@@ -197,7 +270,7 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     first, second = entries["b"]["attempts"]
     assert first["message"] == "the connection to server is lost" and second["outcome"] == "ok"
     assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in told
@@ -223,11 +296,13 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     finally:
         gone(lab)
         serve(lab, 1)
-    assert re.match(r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value))
+    assert re.match(
+        r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value)
+    )
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     assert {way: entries[way] for way in kept} == kept
     fetched = [message for event, message in told if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
@@ -259,9 +334,12 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     finally:
         for pid in lab.servers(1):
             os.kill(pid, signal.SIGCONT)
-    assert re.match(r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)', str(refused.value))
+    assert re.match(
+        r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)',
+        str(refused.value),
+    )
     entries, told = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
 
 
 def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, tmp_path):
@@ -280,12 +358,14 @@ def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, t
             yield dict(latency_us=1.0)
             """.replace("\n            ", "\n"), hosts=(lab.described(1, scratch=str(small)), lab.described(2)), attempts=2,
         )  # fmt: skip
-        with pytest.raises(UserError, match="^No space left on device: .* make room, and run the same command again to go on$"):
+        with pytest.raises(
+            UserError, match="^No space left on device: .* make room, and run the same command again to go on$"
+        ):
             measure(run)
         assert "b" not in run.journalled
         kept = dict(run.journalled)
         entries, _ = measure(run)
-        assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+        assert all_measured(entries)
         assert {way: entries[way] for way in kept} == kept
         gone(lab)
     finally:
@@ -352,9 +432,11 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
         assert abs(offset - 3600) < 0.1 and error < 0.1
         assert abs(run.probed["hosts"]["lab2"]["clock"][0]) < 0.1
         entries, told = measure(run)
-        assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+        assert all_measured(entries)
         assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 5 for entry in entries.values())
-        assert all(abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values())
+        assert all(
+            abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values()
+        )
         assert all(entry["paused_s"] == 0 for entry in entries.values())
     finally:
         restart(lab, 1)
@@ -378,7 +460,7 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
     entries, _ = measure(run)
-    assert {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys("abc", results.MEASURED)
+    assert all_measured(entries)
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
     shutil.rmtree(lab.folder / "temporary")  # the socket of an agent that was killed
@@ -395,7 +477,9 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
         """.replace("\n        ", "\n"), levels=[f"w{n}" for n in range(4)],
     )  # fmt: skip
     command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "--site", "lab", "--scale", "smoke"]
-    process = subprocess.Popen(command, cwd=run.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    process = subprocess.Popen(
+        command, cwd=run.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
     try:
         journals = lambda: [line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]  # noqa: E731
         end = time.monotonic() + 60
@@ -429,7 +513,9 @@ def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpape
         gone(lab)
         if not lab.servers(1):
             serve(lab, 1)
-    assert done.returncode == 1 and (done.stdout + done.stderr).count("Connection refused") == 1, done.stdout + done.stderr
+    assert done.returncode == 1 and (done.stdout + done.stderr).count("Connection refused") == 1, (
+        done.stdout + done.stderr
+    )
 
 
 # --- hosts that cannot be used ---------------------------------------------------------------
@@ -446,7 +532,9 @@ def refused(lab, **changes):
 def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(lab, tmp_path):
     text = (lab.lab.folder / "ssh_config").read_text()
     (tmp_path / "empty").write_text("")
-    text = re.sub("UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no", text)
+    text = re.sub(
+        "UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no", text
+    )
     (tmp_path / "config").write_text(text)
     assert re.fullmatch(
         r'host "lab1" of site "lab": its host key is not known: connect once by hand \("ssh -F \S+ 198.\S+"\), compare the '
@@ -470,7 +558,10 @@ def test_a_wrong_user_is_named(lab):
 
 def test_a_port_where_nobody_listens_and_an_address_that_is_not_there(lab):
     assert "Connection refused; see that" in refused(lab, port=9)
-    assert re.search(r"its interface lo does not have the address 198\.\S+ of the site file \(there are: .*eth0 198", refused(lab, interface="lo"))
+    assert re.search(
+        r"its interface lo does not have the address 198\.\S+ of the site file \(there are: .*eth0 198",
+        refused(lab, interface="lo"),
+    )
 
 
 def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkeypatch):
@@ -519,7 +610,9 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
     about = {"version": list(sys.version_info[:2]), "machine": "x86_64", "libc": "2.36"}
     deploy.check_fits(numpy, about, "big")
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
-        with pytest.raises(UserError, match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in'):
+        with pytest.raises(
+            UserError, match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in'
+        ):
             deploy.check_fits(numpy, {**about, **changed}, "big")
     (pure,) = deploy.closure(["click"])
     deploy.check_fits(pure, {**about, "version": [3, 99], "libc": ""}, "big")
@@ -527,16 +620,27 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
 
 def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
     (tmp_path / "lock").write_text("click==0.1 \\\n    --hash=sha256:00\n")
-    with pytest.raises(UserError, match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce"):
+    with pytest.raises(
+        UserError, match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce"
+    ):
         deploy.closure(["click"], tmp_path / "lock")
-    with pytest.raises(UserError, match='^the package "no-such-package" is to be sent to the hosts, but is not installed here'):
+    with pytest.raises(
+        UserError, match='^the package "no-such-package" is to be sent to the hosts, but is not installed here'
+    ):
         deploy.closure(["no-such-package"])
 
 
 # --- secrets ---------------------------------------------------------------------------------
 
 SECRETS = {"BENCHPAPER_TEST_TOKEN": "t0ken-which-nobody-sees", "AWS_SECRET_ACCESS_KEY": "s3cret+which/nobody=sees"}
-OF_COMMANDS = ["hunter2hunter2", "pass-in-url", "k3y-in-the-environment", "t0ken-for-a-command", "c3rtainly-a-key", "p4ss-phrase-of-a-key"]
+OF_COMMANDS = [
+    "hunter2hunter2",
+    "pass-in-url",
+    "k3y-in-the-environment",
+    "t0ken-for-a-command",
+    "c3rtainly-a-key",
+    "p4ss-phrase-of-a-key",
+]
 LEAKY = """
 environment = site.server.run(["env"]).stdout
 assert "nobody" not in environment
@@ -560,7 +664,8 @@ yield dict(latency_us=1.0)
 
 
 def texts_below(*roots):
-    """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it leaks."""
+    """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it
+    leaks."""
     texts = {}
     for path in (path for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
         if "experiments" not in path.parts:
@@ -578,7 +683,9 @@ def test_secrets_are_nowhere(make, lab, run_benchpaper):
     assert re.search("toy/one: .*2 trials failed", done.stdout), done.stdout + done.stderr
     texts = texts_below(run.project.root, lab.folder / "temporary", lab.folder / "cache")
     logs = [text for path, text in texts.items() if "/failed/" in str(path)]
-    assert len(logs) == 2 and all("PRIVATE KEY" in text and "$SECRET" in text for text in logs)  # the places were looked at
+    assert len(logs) == 2 and all(
+        "PRIVATE KEY" in text and "$SECRET" in text for text in logs
+    )  # the places were looked at
     assert any("(read)" in str(path) and "$SECRET" in text for path, text in texts.items())
     texts |= {"printed by run": done.stdout + done.stderr, "printed by doctor": doctor.stdout + doctor.stderr}
     wanted = [*SECRETS.values(), *OF_COMMANDS, *key_file.read_text().splitlines()[1:-1]]

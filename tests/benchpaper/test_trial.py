@@ -33,8 +33,13 @@ def test_a_block_measures_each_cell_once_in_the_order_of_the_plan(pipe_project, 
     assert [r["position"] for r in found] == list(range(7))
     assert {r["block"] for r in found} == {1}
     states = {r["cell"]: r["state"] for r in found}
-    assert states["way=nic size_bytes=1"] == results.NOT_TESTABLE and states["way=pipe size_bytes=1 twin"] == results.MEASURED
-    assert sum(row["cell"] == "way=pipe size_bytes=1" for row in observations(pipe_project, name="toy/pipe", block=1)) == 1
+    assert (
+        states["way=nic size_bytes=1"] == results.NOT_TESTABLE
+        and states["way=pipe size_bytes=1 twin"] == results.MEASURED
+    )
+    assert (
+        sum(row["cell"] == "way=pipe size_bytes=1" for row in observations(pipe_project, name="toy/pipe", block=1)) == 1
+    )
 
 
 def test_what_is_not_testable_names_the_capability_and_runs_nothing(pipe_project, block_of):
@@ -75,8 +80,14 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
     ("time.sleep(60)\nyield", "timed out", "did not end within 0.5 s"),
     ("raise ValueError('no')\nyield", "failed", "experiments/toy/one/experiment.py:21: ValueError: no"),
 ])  # fmt: skip
-def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(make_toy, block_of, body, outcome, reason):
-    body = "print('first words')\nif cell.way == 'b':\n    " + body.replace("\n", "\n    ") + "\nyield dict(latency_us=1.0)"
+def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
+    make_toy, block_of, body, outcome, reason
+):
+    body = (
+        "print('first words')\nif cell.way == 'b':\n    "
+        + body.replace("\n", "\n    ")
+        + "\nyield dict(latency_us=1.0)"
+    )
     project = make_toy(body, levels=["a", "b", "c"], attempts=2, timeout_s=0.5)
     assert block_of(project).measure() == 3
     found = {trial["way"]: trial for trial in trials(project)}
@@ -84,7 +95,9 @@ def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(m
     assert found["b"]["reason"] == reason and [a["outcome"] for a in found["b"]["attempts"]] == [outcome] * 2
     assert sorted(row["way"] for row in observations(project)) == ["a", "c"]
     logs = [path.read_text() for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()]
-    assert len(logs) == 2 and all(log.startswith(f"way=b\n{outcome}: {reason}\n") and "first words" in log for log in logs)
+    assert len(logs) == 2 and all(
+        log.startswith(f"way=b\n{outcome}: {reason}\n") and "first words" in log for log in logs
+    )
 
 
 def test_failed_trials_are_measured_again_when_asked(make_toy, block_of, tmp_path):
@@ -123,7 +136,9 @@ INVALID = [
 
 
 @pytest.mark.parametrize("observation, message", INVALID, ids=[message[:40] for _, message in INVALID])
-def test_an_observation_that_breaks_the_schema_fails_the_attempt_and_keeps_the_output(make_toy, block_of, observation, message):
+def test_an_observation_that_breaks_the_schema_fails_the_attempt_and_keeps_the_output(
+    make_toy, block_of, observation, message
+):
     project = make_toy(f"print('what was done')\nyield {observation}", evidence='Evidence("used")')
     block_of(project).measure()
     (trial,) = trials(project)
@@ -208,7 +223,9 @@ def test_the_end_of_the_program_between_trials_loses_none_of_them(counted, block
     project, measured = counted
     child = os.fork()
     if child == 0:
-        block_of(project, report=lambda event, **facts: len(measured()) == 3 and event == "trial" and os.kill(os.getpid(), 9)).measure()
+        block_of(
+            project, report=lambda event, **facts: len(measured()) == 3 and event == "trial" and os.kill(os.getpid(), 9)
+        ).measure()
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == 9
     assert block_of(project).measure() == 3
@@ -216,7 +233,9 @@ def test_the_end_of_the_program_between_trials_loses_none_of_them(counted, block
 
 
 @pytest.mark.parametrize("moment", [0.03, 0.06, 0.09, 0.12, 0.15, 0.2])
-def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(make_toy, block_of, tmp_path, is_running, moment):
+def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
+    make_toy, block_of, tmp_path, is_running, moment
+):
     project = make_toy(f"""
         server = site.client.start(["sleep", "60"])
         with open({str(tmp_path / "pids")!r}, "a") as file:
@@ -227,7 +246,9 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(make
     told_by, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        block_of(project, report=lambda event, **facts: event == "trial" and os.write(tell, facts["cell"].encode() + b"\n")).measure()
+        block_of(
+            project, report=lambda event, **facts: event == "trial" and os.write(tell, facts["cell"].encode() + b"\n")
+        ).measure()
         os._exit(0)
     os.close(tell)
     time.sleep(moment)
@@ -245,27 +266,19 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(make
     assert sorted(t["way"] for t in trials(project)) == list("abcdef")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(counted, block_of):
+def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(small_disk, counted, block_of):
     project, measured = counted
-    folder = project.root / "results"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
-    try:
-        (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
-        block = block_of(project)
-        with pytest.raises(OSError, match="No space left on device"):
-            block.measure()
-        kept = [r["cell"] for r in records(block)]
-        assert 0 < len(kept) < 6
-        (folder / "ballast").unlink()
-        assert block_of(project).measure() == 6 - len(kept)
-        assert [r["cell"] for r in records(block)][: len(kept)] == kept
-        assert sorted(t["way"] for t in trials(project)) == list("abcdef")
-    finally:
-        subprocess.run(["umount", folder], check=True)
+    folder = small_disk(project.root / "results", 128)
+    (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
+    block = block_of(project)
+    with pytest.raises(OSError, match="No space left on device"):
+        block.measure()
+    kept = [r["cell"] for r in records(block)]
+    assert 0 < len(kept) < 6
+    (folder / "ballast").unlink()
+    assert block_of(project).measure() == 6 - len(kept)
+    assert [r["cell"] for r in records(block)][: len(kept)] == kept
+    assert sorted(t["way"] for t in trials(project)) == list("abcdef")
 
 
 def test_other_blocks_have_journals_of_their_own(counted, block_of):
@@ -290,7 +303,9 @@ def test_changed_code_means_a_new_journal_and_the_old_one_is_kept(counted, block
     assert block_of(project).key == old.key
 
 
-def test_the_key_changes_with_the_seed_and_with_a_capability_that_a_cell_needs_but_with_no_other(pipe_project, block_of):
+def test_the_key_changes_with_the_seed_and_with_a_capability_that_a_cell_needs_but_with_no_other(
+    pipe_project, block_of
+):
     key = block_of(pipe_project, "toy/pipe").key
     assert block_of(pipe_project, "toy/pipe").key == key
     assert block_of(pipe_project, "toy/pipe", seed=2).key != key
@@ -317,9 +332,16 @@ def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_
     block = block_of(project)
     block.measure()
     (trial,) = trials(project)
-    assert (trial["experiment"], trial["site"], trial["scale"], trial["seed"]) == ("toy/one", "local", "smoke", records(block)[0]["seed"])
+    assert (trial["experiment"], trial["site"], trial["scale"], trial["seed"]) == (
+        "toy/one",
+        "local",
+        "smoke",
+        records(block)[0]["seed"],
+    )
     assert begin - 1 < trial["started"].timestamp() < time.time() + 1 and 0 < trial["seconds"] < 10
-    assert 0 <= trial["overhead_s"] < 10 and trial["steal_s"] >= 0 and trial["load_1m"] >= 0 and trial["suspended_s"] < 1
+    assert (
+        0 <= trial["overhead_s"] < 10 and trial["steal_s"] >= 0 and trial["load_1m"] >= 0 and trial["suspended_s"] < 1
+    )
     assert trial["tools"] == {"tool": "1.2"} and len(trial["code_digest"]) == len(trial["plan_digest"]) == 64
     assert {"client.cpu", "client.kernel", "client.governor", "client.disk", "client.nic"} <= set(trial["hosts"])
     assert (trial["git_commit"], trial["git_clean"]) == ("unknown", False)
@@ -335,7 +357,10 @@ def test_commit_and_whether_the_checkout_is_clean_are_recorded(make_toy, block_o
     block_of(project).measure()
     (project.root / "analysis" / "new").write_text("")
     block_of(project, number=1).measure()
-    assert [(t["git_commit"], t["git_clean"]) for n in (0, 1) for t in trials(project, block=n)] == [(commit, True), (commit, False)]
+    assert [(t["git_commit"], t["git_clean"]) for n in (0, 1) for t in trials(project, block=n)] == [
+        (commit, True),
+        (commit, False),
+    ]
 
 
 def test_the_scratch_folder_is_empty_after_a_block(make_toy, block_of):
@@ -364,15 +389,24 @@ SECRET = "hunter2-hunter2"
 ])  # fmt: skip
 def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, body):
     monkeypatch.setenv("MY_TOKEN", SECRET)
-    body = f"if cell.way == 'a':\n    " + body.replace("\n", "\n    ") + "\nelse:\n    yield dict(latency_us=1.0, used='x')"
+    body = (
+        "if cell.way == 'a':\n    "
+        + body.replace("\n", "\n    ")
+        + "\nelse:\n    yield dict(latency_us=1.0, used='x')"
+    )
     project = make_toy(body, levels=["a", "b"], evidence='Evidence("used")')
     told = []
     block_of(project, report=lambda event, **facts: told.append(facts)).measure()
-    written = [path for folder in (project.root / "results", project.state) for path in folder.rglob("*") if path.is_file()]
+    written = [
+        path for folder in (project.root / "results", project.state) for path in folder.rglob("*") if path.is_file()
+    ]
     assert len(written) >= 3
     for path in written:
         assert SECRET.encode() not in path.read_bytes(), path
-    for path in (results.block_file(project.results("local", "smoke") / "toy/one", 0, k) for k in (results.TRIALS, results.OBSERVATIONS)):
+    for path in (
+        results.block_file(project.results("local", "smoke") / "toy/one", 0, k)
+        for k in (results.TRIALS, results.OBSERVATIONS)
+    ):
         assert SECRET not in str(results.read(path)[0].to_pylist())
     assert SECRET not in str(told)
 
@@ -388,7 +422,11 @@ def test_paths_of_this_machine_are_in_no_file_and_no_message(make_toy, block_of)
     block_of(project, report=lambda event, **facts: told.append(facts)).measure()
     (trial,) = trials(project)
     assert "FileNotFoundError" in trial["reason"] and len(trial["commands"]) == 1
-    texts = [str(trial), str(told), *(p.read_text() for p in (project.results("local", "smoke") / "toy/one/failed").iterdir())]
+    texts = [
+        str(trial),
+        str(told),
+        *(p.read_text() for p in (project.results("local", "smoke") / "toy/one/failed").iterdir()),
+    ]
     for text in texts:
         assert str(project.root) not in text and sys.prefix not in text
 

@@ -19,7 +19,11 @@ PIPE_1 = dict(way="pipe", size_bytes=1)
 def project(make_project, measured_project, measured):
     """A project with a copy of the measured results and the exhibits of one notebook."""
     made = make_project({"analysis/toy_pipe.ipynb": "{}", "analysis/toy_two.ipynb": "{}"})
-    shutil.copytree(measured_project.results("local", "quick"), made.results("local", "quick"), ignore=shutil.ignore_patterns("blocks", "journal", "failed"))
+    shutil.copytree(
+        measured_project.results("local", "quick"),
+        made.results("local", "quick"),
+        ignore=shutil.ignore_patterns("blocks", "journal", "failed"),
+    )
     exhibits = Exhibits(measured, made.build("local", "quick") / "exhibits" / "toy_pipe")
     exhibits.number("pipe-1", measured.estimate("latency_us", **PIPE_1))
     exhibits.number("nic-1", measured.estimate("latency_us", way="nic", size_bytes=1))
@@ -83,14 +87,17 @@ def test_exhibits_of_a_notebook_that_is_gone_are_forgotten(project, measured):
     assert r"\bpnumber{pipe-1}" in gather(project).read_text()  # and not "saved by both"
 
 
-@pytest.mark.parametrize("change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()])
+@pytest.mark.parametrize(
+    "change", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.unlink()]
+)
 def test_a_stale_manifest_is_refused_and_the_old_file_is_kept(project, change):
     before = gather(project).read_bytes()
     change(project.results("local", "quick") / "toy/pipe" / OBSERVATIONS)
     with pytest.raises(PaperError) as refused:
         gather(project)
     assert str(refused.value) == (
-        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; run ./reproduce figures"
+        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; "
+        "run ./reproduce figures"
     )
     assert (project.build("local", "quick") / "exhibits.tex").read_bytes() == before
 
@@ -131,7 +138,8 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
      'paper/sections/one.tex:1: number "xyz" is not declared by any notebook; save it in a notebook under this name, or take it out'),
     (r"\exhibittable{pipe-1}", 'paper/sections/one.tex:1: "pipe-1" is a number, but is used as a table'),
     (r"\resultci{by-size}", 'paper/sections/one.tex:1: "by-size" is a table, but is used as a number'),
-    ("\\result{pipe-1}\n\\result{nic-figure}", 'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
+    ("\\result{pipe-1}\n\\result{nic-figure}",
+     'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
 ])  # fmt: skip
 def test_an_undeclared_or_misused_exhibit_is_placed_by_file_and_line(project, text, message):
     with pytest.raises(PaperError) as refused:

@@ -93,7 +93,9 @@ def test_a_process_that_ends_without_a_word_is_a_crash(attempt_at):
     assert (found.outcome, found.message) == ("crashed", "the trial's process ended with status 0 without a word")
 
 
-@pytest.mark.parametrize("hang", ["time.sleep(60)", "while True: pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"])
+@pytest.mark.parametrize(
+    "hang", ["time.sleep(60)", "while True: pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"]
+)
 def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
     begin = time.monotonic()
     found = attempt_at(f"""
@@ -115,10 +117,12 @@ AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
     ("assert 1 > 2, 'counted less than asked'\nyield", "counted less than asked"),
     ("assert 1 > 2\nyield", AT + "AssertionError: "),
     ("sys.exit(0)\nyield", AT + "SystemExit: 0"),
-    ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield", "sh on client ended with status 4; it said: no room"),
+    ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield",
+     "sh on client ended with status 4; it said: no room"),
     ("return\nyield", "the trial yielded no observation"),
     ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
-    ("site.server.run(['true'])\nyield", AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
+    ("site.server.run(['true'])\nyield",
+     AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
     found = attempt_at(body)
@@ -146,7 +150,9 @@ def test_output_has_a_bound(attempt_at):
     assert len(found.output) < 25_000
 
 
-@pytest.mark.parametrize("end", ["pass", "raise ValueError('x')", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(60)"])
+@pytest.mark.parametrize(
+    "end", ["pass", "raise ValueError('x')", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(60)"]
+)
 @pytest.mark.parametrize("daemon", ["exec", "fork"])
 def test_a_daemon_left_behind_is_killed_however_the_trial_ends(attempt_at, tmp_path, is_running, daemon, end):
     begin = time.monotonic()
@@ -213,7 +219,10 @@ def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
     before = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        found = attempt_at("yield dict(latency_us=os.getsid(0) == os.getpid(), term=signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)")
+        found = attempt_at(
+            "yield dict(latency_us=os.getsid(0) == os.getpid(), term=signal.getsignal(signal.SIGTERM) == "
+            "signal.SIG_DFL)"
+        )
     finally:
         signal.signal(signal.SIGTERM, before)
     assert found.observations == [dict(latency_us=True, term=True)]

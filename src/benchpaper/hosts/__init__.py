@@ -73,8 +73,8 @@ class Host(Protocol):
     def get(self, remote: Path, local: Path) -> None: ...
 
     def provide(self, path: Path) -> Path:
-        """Return where `path`, a program, a library folder or data of the controller, lies on the host. It is sent there
-        once for each content, and stays; on this machine it is `path` itself. Nobody may change it."""
+        """Return where `path`, a program, a library folder or data of the controller, lies on the host. It is sent
+        there once for each content, and stays; on this machine it is `path` itself. Nobody may change it."""
 
     def scratch(self) -> Path:
         """Return a fresh folder on the host that is removed after the trial."""

@@ -30,8 +30,8 @@ ENDING_S = 25.0  # what sessions have to undo things, before they are killed
 
 
 def main(options):
-    """Serve until the controller is gone. `options`: the site's `scratch` folder or None; `silence`, the seconds without a
-    heartbeat after which the controller counts as gone."""
+    """Serve until the controller is gone. `options`: the site's `scratch` folder or None; `silence`, the seconds
+    without a heartbeat after which the controller counts as gone."""
     try:
         agent = Agent(options)
     except OSError as error:

@@ -57,10 +57,12 @@ def provide(session, store, path, memo):
 
 
 def content_digest(path, memo=None):
-    """Return the SHA-256 over names, modes and contents below `path`. Kept in the folder `memo` for as long as sizes and
-    times of change stay the same."""
+    """Return the SHA-256 over names, modes and contents below `path`. Kept in the folder `memo` for as long as sizes
+    and times of change stay the same."""
     entries = _entries(path.resolve())
-    stats = [(str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries]
+    stats = [
+        (str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries
+    ]
     known = memo and memo / hashlib.sha256(json.dumps(stats).encode()).hexdigest()
     if known and known.exists():
         return known.read_text()
@@ -76,7 +78,11 @@ def content_digest(path, memo=None):
 
 
 def _entries(path):
-    files = [path] if path.is_file() else [entry for entry in path.rglob("*") if entry.is_file() and "__pycache__" not in entry.parts]
+    files = (
+        [path]
+        if path.is_file()
+        else [entry for entry in path.rglob("*") if entry.is_file() and "__pycache__" not in entry.parts]
+    )
     return [(entry, entry.stat()) for entry in sorted(files)]
 
 
@@ -149,8 +155,8 @@ def _add_bytes(archive, name, data, mode):
 
 
 def closure(packages, lock=None):
-    """Return the installed distributions of `packages` and of all that they need here. Raises `UserError` for one that is
-    not installed, or not in the version that the file `lock` says."""
+    """Return the installed distributions of `packages` and of all that they need here. Raises `UserError` for one that
+    is not installed, or not in the version that the file `lock` says."""
     from packaging.requirements import Requirement
 
     found, queue = {}, list(packages)
@@ -162,7 +168,9 @@ def closure(packages, lock=None):
         try:
             found[name] = distribution = metadata.distribution(name)
         except metadata.PackageNotFoundError:
-            raise UserError(f'the package "{name}" is to be sent to the hosts, but is not installed here; run ./reproduce') from None
+            raise UserError(
+                f'the package "{name}" is to be sent to the hosts, but is not installed here; run ./reproduce'
+            ) from None
         if locked is not None and distribution.version not in locked.get(name, ()):
             wanted = " or ".join(locked.get(name, ["absent"]))
             raise UserError(
@@ -196,7 +204,8 @@ def check_fits(distribution, about, host):
         here, there = f"3.{sys.version_info.minor}", ".".join(map(str, about["version"]))
         raise UserError(
             f'host "{host}" has Python {there} ({about["machine"]}, C library {about["libc"] or "unknown"}), where '
-            f"{distribution.name} {distribution.version} of this environment ({', '.join(tags) or 'no wheel'}) does not run: "
+            f"{distribution.name} {distribution.version} of this environment "
+            f"({', '.join(tags) or 'no wheel'}) does not run: "
             f"install Python {here} there (or name one in the site file, python: /its/path)"
         )
 
@@ -228,7 +237,9 @@ def _runs(platform, about):
         return machine == about["machine"] and libc >= OLD_PLATFORMS[name]
     import platform as here  # linux_x86_64: built on this machine, for its C library
 
-    return name == "linux" and machine == about["machine"] and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
+    return (
+        name == "linux" and machine == about["machine"] and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
+    )
 
 
 def _distribution_digest(distribution):

@@ -97,7 +97,8 @@ class Fleet:
         return list({link.machine: link for link in self.links.values()}.values())
 
     def probe(self):
-        """Return {host: {facts, capabilities, identity, clock: (seconds ahead of ours, half the round trip) or None}}."""
+        """Return {host: {facts, capabilities, identity, clock: (seconds ahead of ours, half the round trip) or
+        None}}."""
         return {
             name: {**link.ask("probe"), "identity": link.identity, "clock": link.clock_offset()}
             for name, link in self.links.items()
@@ -121,10 +122,11 @@ class Fleet:
 
     @contextmanager
     def measuring(self, what, waiting=lambda holder: None):
-        """Hold the lock on measuring of every machine for `what`; while somebody else has one, tell `waiting(text)` once
-        and wait."""
+        """Hold the lock on measuring of every machine for `what`; while somebody else has one, tell `waiting(text)`
+        once and wait."""
         try:
-            for link in sorted(self.machines(), key=lambda one: one.machine):  # in one order, so that no two wait for each other
+            # In one order, so that no two controllers wait for each other.
+            for link in sorted(self.machines(), key=lambda one: one.machine):
                 self._lock(link, what, waiting)
             yield
         finally:

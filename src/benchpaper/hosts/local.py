@@ -42,7 +42,9 @@ class LocalHost:
             _kill_group(process.pid)
             out, err = _rest(process)
             ended(process.wait())
-            raise CommandFailed(f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}") from None
+            raise CommandFailed(
+                f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}"
+            ) from None
         except BaseException:
             _kill_group(process.pid)
             raise
@@ -125,7 +127,8 @@ class LocalProcess:
                 )
             if time.monotonic() > end:
                 raise HostError(
-                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; {_tail(self.stderr_text())}"
+                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; "
+                    f"{_tail(self.stderr_text())}"
                 )
             time.sleep(POLL_S)
 

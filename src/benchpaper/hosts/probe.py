@@ -104,11 +104,13 @@ def _memory_bytes():
 
 
 def _nics():
-    """Speeds of the network interfaces that are up, without their names or addresses."""
-    found = []
+    """Speeds of the network interfaces that are up, without their names or addresses: of the hardware, for bridges and
+    veth pairs come and go while a block is measured; where none is seen (a container, a lab's host) of all."""
+    found, hardware = [], any(Path("/sys/class/net").glob("*/device"))
     for _, name in sorted(socket.if_nameindex(), key=lambda item: item[1]):
         folder = Path("/sys/class/net", name)
-        if name != "lo" and _read(folder / "operstate") in ("up", "unknown"):
+        counts = (folder / "device").exists() if hardware else name != "lo"
+        if counts and _read(folder / "operstate") in ("up", "unknown"):
             speed = int(_read(folder / "speed") or -1)
             found.append(f"{speed} Mb/s" if speed > 0 else "speed unknown")
     return ", ".join(found) or "none"
@@ -135,7 +137,9 @@ def _disk():
     return max(around)[1] if around else "unknown"
 
 
-@capability("cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True)
+@capability(
+    "cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True
+)
 def _cc():
     compiler = shutil.which("cc")
     if not compiler:
@@ -161,7 +165,10 @@ def compiler_version():
         return "none"
 
 
-@capability("latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt", on_controller=True)
+@capability(
+    "latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt",
+    on_controller=True,
+)  # fmt: skip
 def _latex():
     for program in ("latexmk", "pdflatex", "bibtex"):
         if not shutil.which(program):
@@ -287,7 +294,9 @@ def _memcached():
     return bool(found), "memcached" if found else "no memcached on PATH"
 
 
-@capability("memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted")
+@capability(
+    "memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted"
+)
 def _memory_cgroup():
     """Version 1 has a tree of its own for it; version 2 lists it among the controllers of the root."""
     if Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists():

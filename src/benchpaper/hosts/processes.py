@@ -42,8 +42,8 @@ def kill_descendants(spared=()):
 
 
 def descendants(pid, spared=()):
-    """Return the ids of all processes below `pid`, but `spared` ones and what is below them. Reads the kernel's lists of
-    children, which costs far less than a walk over all processes."""
+    """Return the ids of all processes below `pid`, but `spared` ones and what is below them. Reads the kernel's lists
+    of children, which costs far less than a walk over all processes."""
     found = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:

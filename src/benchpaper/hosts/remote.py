@@ -20,8 +20,8 @@ class Conversation:
             self.call("open", name=name, **opening)
 
     def call(self, operation, patience=0.0, sending=None, receiving=None, **options):
-        """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes one
-        before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
+        """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes
+        one before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
         if self._socket is None:
             raise HostLost(f"the connection to {self._name} is lost")
         try:
@@ -35,7 +35,9 @@ class Conversation:
                 answer = wire.receive(self._socket)
         except TimeoutError:
             self.close()
-            raise HostLost(f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up") from None
+            raise HostLost(
+                f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up"
+            ) from None
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._name} is lost") from None

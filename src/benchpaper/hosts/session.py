@@ -158,7 +158,7 @@ class Session:
         incoming = wire.Receiver(self._connection)
         try:
             with tarfile.open(fileobj=incoming, mode="r|") as archive:
-                archive.extractall(part, filter="tar") if hasattr(tarfile, "tar_filter") else archive.extractall(part)
+                archive.extractall(part, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
             incoming.drain()
             with contextlib.suppress(OSError):  # another one was quicker
                 part.rename(self._store / digest)

@@ -19,6 +19,10 @@ A site file lists hosts, and which roles each can play:
         python: /usr/bin/python3.11
         scratch: /data/tmp  # where trials have their files (default: the host's temporary folder)
         roles: [server]
+
+A host behind others is reached as your ssh configuration says (ProxyJump), with the keys of its files or of your agent.
+The keys of the hosts themselves are always checked; that of a jump host is checked as your configuration has it, which
+is to say that one unknown is refused unless you allowed it there (StrictHostKeyChecking).
 """
 
 import ipaddress
@@ -112,7 +116,8 @@ def _check_values(where, host):
     if not 0 < host.get("port", 22) < 65536:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
     for key in ("ssh", "user", "interface"):
-        if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):  # not shown: a password may have slipped in
+        # The value is not shown: a password may have slipped in.
+        if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):
             raise UserError(f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file")
     for key in ("python", "scratch"):
         if not PATH.fullmatch(host.get(key, "/")):
@@ -143,8 +148,8 @@ def assign(site, roles):
 def capabilities(probed, assigned, known):
     """Return {capability: {"present": bool, "detail": str}} for an experiment whose roles are `assigned` to hosts.
 
-    `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is looked
-    for here, the rest on each host that plays a role; the first host without it decides.
+    `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is
+    looked for here, the rest on each host that plays a role; the first host without it decides.
     """
     hosts = {host["name"]: probed.get("hosts", {}).get(host["name"], probed) for host in assigned.values()}
     found = {}
@@ -155,8 +160,13 @@ def capabilities(probed, assigned, known):
         if capability.on_controller:
             found[name] = here
             continue
-        answers = [(host, about["capabilities"].get(name, here if about is probed else NOT_PROBED)) for host, about in hosts.items()]
+        answers = [
+            (host, about["capabilities"].get(name, here if about is probed else NOT_PROBED))
+            for host, about in hosts.items()
+        ]
         host, answer = min(answers, key=lambda item: item[1]["present"])
-        found[name] = {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+        found[name] = (
+            {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+        )
     return found
 

@@ -89,7 +89,7 @@ class SshLink:
         """Send the agent, then a heartbeat for as long as this process lives and is not stopped."""
         with suppress(OSError, ValueError):
             while True:
-                ssh.stdin.write(data) if len(data) < 4096 else _write_all(ssh.stdin, data)
+                _write_all(ssh.stdin, data)
                 data = b"\n"
                 time.sleep(BEAT_S)
 
@@ -119,7 +119,9 @@ class SshLink:
         wanted = self._described.get("interface")
         if wanted and there.get(wanted) != address:
             shown = ", ".join(f"{interface} {found}" for interface, found in there.items())
-            self._refuse(f"its interface {wanted} does not have the address {address} of the site file (there are: {shown})")
+            self._refuse(
+                f"its interface {wanted} does not have the address {address} of the site file (there are: {shown})"
+            )
 
     def _refuse(self, why):
         self.close()
@@ -132,9 +134,13 @@ class SshLink:
         said = " ".join((self._folder / "errors").read_text(errors="replace").split())
         by_hand = " ".join(["ssh", *self._by_hand()])
         if "IDENTIFICATION HAS CHANGED" in said:
-            return f"its host key is not the known one: find out why, and only then correct your known_hosts ({by_hand})"
+            return (
+                f"its host key is not the known one: find out why, and only then correct your known_hosts ({by_hand})"
+            )
         if "Host key verification failed" in said or "host key is known" in said:
-            return f'its host key is not known: connect once by hand ("{by_hand}"), compare the fingerprint, and accept it'
+            return (
+                f'its host key is not known: connect once by hand ("{by_hand}"), compare the fingerprint, and accept it'
+            )
         if "Permission denied" in said:
             who = f'user "{self._described["user"]}"' if "user" in self._described else "you"
             return f'it did not let {who} in: see that "{by_hand}" works without a password'
@@ -232,7 +238,12 @@ class SshLink:
     def folders(self):
         """Folders of the host, and what stands for them in what is written down."""
         about = self.about
-        return {about["trials"]: "$SCRATCH", about["store"]: "$DEPLOYED", about["temporary"]: "$TMP", about["home"]: "$HOME"}
+        return {
+            about["trials"]: "$SCRATCH",
+            about["store"]: "$DEPLOYED",
+            about["temporary"]: "$TMP",
+            about["home"]: "$HOME",
+        }
 
     def lock(self, what):
         """Take the lock on measuring there. Return None, or who holds it since when."""
@@ -282,7 +293,9 @@ class SshLink:
 
     def conclude(self, trial=""):
         """Return what the agent has kept of a trial that ended (without one: of all trials of this checkout)."""
-        return self._control.call("conclude", CONCLUDE_S, prefix=f"{self.prefix}{trial}", seconds=CONCLUDE_S if trial else 0)
+        return self._control.call(
+            "conclude", CONCLUDE_S, prefix=f"{self.prefix}{trial}", seconds=CONCLUDE_S if trial else 0
+        )
 
     @property
     def prefix(self):

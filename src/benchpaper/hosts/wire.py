@@ -23,7 +23,8 @@ def send(stream, message):
 
 
 def receive(stream):
-    """Return the next message. Raises `Closed` when the other end is gone, `TimeoutError` when the socket's time is out."""
+    """Return the next message. Raises `Closed` when the other end is gone, `TimeoutError` when the socket's time is
+    out."""
     return json.loads(_exactly(stream, LENGTH.unpack(_exactly(stream, LENGTH.size))[0]))
 
 

@@ -1,0 +1,107 @@
+"""What the tests could leave on this machine, looked at before and after; and what a suite that was killed has left."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from benchpaper import lab as labs
+from benchpaper import lab_owners, leftovers
+
+MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
+SETTLING_S = 5.0
+NOBODYS = ("network namespaces", "POSIX shared memory", "System V shared memory")  # they do not say whose they are
+
+
+def machine(base):
+    """Return {kind: what there is now}. Of what says whose it is, that of this run of the tests alone, for others use the
+    machine too; `base` is the folder that holds all its temporary ones."""
+    mark = f"{MARK}={os.environ.get(MARK)}"
+    started = [process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)]
+    listening = [
+        connection.laddr for process in [*started, psutil.Process()] for connection in _connections(process)
+        if connection.status == psutil.CONN_LISTEN
+    ]  # fmt: skip
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    segments = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
+    labs_of_ours, namespaces = _namespaces(base)
+    return {
+        "processes": {(process.pid, *process.cmdline()) for process in started},
+        "listening ports": set(listening),
+        "mounts": {point for point in mounts if point.startswith(f"{base}/")},
+        "labs": labs_of_ours,
+        "network namespaces": namespaces,
+        "POSIX shared memory": {path.name for path in Path("/dev/shm").iterdir()},
+        "System V shared memory": set(segments),
+    }
+
+
+def left_on_the_machine(base, before, seconds=SETTLING_S):
+    """Return {kind: what is there now and was not before}, once it stays for `seconds`. Of what does not say whose it is
+    only that which has our process id in its name, while another suite runs."""
+    end = time.monotonic() + seconds
+    while True:
+        now = machine(base)
+        left = {kind: now[kind] - before[kind] for kind in now}
+        if any(left[kind] for kind in NOBODYS) and _another_suite_runs():
+            for kind in NOBODYS:
+                left[kind] = {name for name in left[kind] if name.endswith(f"-{os.getpid()}")}
+        left = {kind: found for kind, found in left.items() if found}
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(0.1)
+
+
+def sweep_up_after_killed_suites(base):
+    """Take away what runs of the tests have left that were killed: processes, labs, and what their trials noted."""
+    marks = {mark for process in psutil.process_iter() for mark in _marks(process)}
+    for mark in marks:
+        if not psutil.pid_exists(int(mark.partition("=")[2].partition("-")[0])):
+            leftovers.kill_marked(mark)
+    if os.geteuid() == 0:
+        labs.sweep()
+    for lock in base.parent.glob("pytest-*/.lock"):  # pytest writes its process id there
+        with contextlib.suppress(OSError, ValueError):
+            if not psutil.pid_exists(int(lock.read_text())):
+                for scratch in lock.parent.glob("*/project/.benchpaper/scratch/trial-*"):
+                    leftovers.clear(scratch)
+
+
+def _marks(process):
+    """The mark of the run of the tests to which a process belongs, as a list of none or one."""
+    try:
+        variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+    return [v.decode() for v in variables if v.startswith(f"{MARK}=".encode()) and process.pid != os.getpid()]
+
+
+def _runs(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _connections(process):
+    try:
+        return process.net_connections(kind="tcp")
+    except psutil.Error:
+        return []
+
+
+def _namespaces(base):
+    """Return (the network namespaces of this run's labs, those that belong to no lab)."""
+    folder = Path("/run/netns")
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    of_labs = {name: root for mark, root in lab_owners.roots().items() for name in names if f"-{mark}-" in name}
+    return {name for name, root in of_labs.items() if root.is_relative_to(base)}, names - set(of_labs)
+
+
+def _another_suite_runs():
+    ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
+    ours |= {parent.pid for parent in psutil.Process().parents()}  # a shell whose command line names pytest, timeout
+    found = psutil.process_iter(["cmdline"])
+    return any("pytest" in word for one in found if one.pid not in ours for word in one.info["cmdline"] or ())
