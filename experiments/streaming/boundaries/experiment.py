@@ -62,7 +62,7 @@ def valid(cell):
     if cell.engine == "akka":
         return cell.settings == TUNED and cell.work == 1 and cell.batch == 1 and shape in [(1, 0), (2, 1)]
     if cell.batch > 1:
-        return shape == (2, 1) and cell.settings == TUNED and cell.work <= 1000
+        return shape == (2, 1) and cell.settings == TUNED
     if shape == (1, 0):
         return cell.settings == DEFAULT and cell.work == 1
     if shape == (2, 0):  # fused: settings of the dispatcher do not matter
