@@ -12,7 +12,7 @@ from benchpaper.hosts import CommandFailed
 from benchpaper.spec import Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
 
-SMALL, BILLION = 10_000_000, 1_000_000_000
+SMALL, BILLION = 20_000_000, 1_000_000_000
 WHOLE, KILLED = "whole", "killed"
 WINDOW, CHUNK, KEYS = 500_000, 5, 64
 HEAP_MB = 64
