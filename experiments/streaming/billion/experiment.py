@@ -54,7 +54,7 @@ experiment = Experiment(
     timeout_s=300,
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2.0, events=[SMALL]),
-        quick=Scale(blocks=5, trial_seconds=2.2, events=[SMALL]),
+        quick=Scale(blocks=5, trial_seconds=2.5, events=[SMALL]),
         full=Scale(blocks=2, trial_seconds=30, events=[SMALL, BILLION]),
     ),
 )  # fmt: skip

@@ -47,12 +47,12 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, counts=dict(seconds=0.15), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
+            blocks=2, trial_seconds=0.9, counts=dict(events=3_000), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.1, counts=dict(seconds=0.25), arrival=["poisson"], load=[0.0, 0.8, 1.1],
+            blocks=5, trial_seconds=1.1, counts=dict(events=8_000), arrival=["poisson"], load=[0.0, 0.8, 1.1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.3, counts=dict(seconds=0.4)),
+        full=Scale(blocks=5, trial_seconds=1.3, counts=dict(events=12_000)),
     ),
 )  # fmt: skip
 
@@ -84,7 +84,7 @@ def trial(cell, site):
     folder = site.client.scratch()
     words = dict(
         procedure=cell.procedure, arrival=cell.arrival, load=cell.load, service_ns=SERVICE_NS, limit_ns=LIMIT_NS,
-        seconds=site.counts.seconds, seed=site.seed % (1 << 31), latency=folder / "latency.i64", sent=folder / "sent.i64",
+        events=site.counts.events, seed=site.seed % (1 << 31), latency=folder / "latency.i64", sent=folder / "sent.i64",
     )  # fmt: skip
     found = pipelines.run(site.client, site.programs, "Knee", words, timeout=35, threads=2)
     if found["missing"] or not found["events"]:
