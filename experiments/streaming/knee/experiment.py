@@ -47,12 +47,12 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, counts=dict(events=3_000), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
+            blocks=2, trial_seconds=1.3, counts=dict(events=3_000), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.1, counts=dict(events=8_000), arrival=["poisson"], load=[0.0, 0.8, 1.1],
+            blocks=5, trial_seconds=2.3, counts=dict(events=8_000), arrival=["poisson"], load=[0.0, 0.8, 1.1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.3, counts=dict(events=12_000)),
+        full=Scale(blocks=5, trial_seconds=2.3, counts=dict(events=12_000)),
     ),
 )  # fmt: skip
 
