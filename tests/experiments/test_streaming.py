@@ -1,5 +1,6 @@
 """The pipelines of the family streaming, run for real and small: right answers, exact bounds, and how they fail."""
 
+import importlib
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from array import array
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +29,7 @@ from experiments.streaming.billion import experiment as billion
 from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
 from experiments.systems import jars, rxjava
-from experiments.workloads import windows_to_parquet
+from experiments.workloads import aggregation, windows_to_parquet
 
 ROOT = Path(__file__).parents[2]
 COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
@@ -146,6 +148,15 @@ def test_every_engine_gives_the_known_answer(site, engine, left_behind):
     assert found["events_per_s"] > 0 and found["lines_of_code"] > 5 and len(found["latency_us"])
     if engine in BROKERS:
         assert "processes" not in left_behind()
+
+
+@pytest.mark.parametrize("engine", ["generator", "bytewax", "reactivex", "polars"])
+@pytest.mark.parametrize("count", [3_000, 3_001])
+def test_the_last_window_may_be_full_or_not(engine, count):
+    events = answers.events(count, 64)
+    job = aggregation.Job(array("q", events.tobytes()), 1_000)
+    importlib.import_module(f"experiments.workloads.aggregation.{engine}").run(job)
+    assert (job.rows, job.checksum) == answers.aggregation(events, 1_000)
 
 
 def test_an_aggregation_that_misses_a_result_is_rejected():
