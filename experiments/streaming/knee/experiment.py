@@ -28,10 +28,12 @@ experiment = Experiment(
                meaning="from when the event was offered to the queue: what a tester sees who waits for room"),
         Metric("hidden", unit="1", better="neither", optional=True,
                meaning="median latency from the intended time over that from when the event was offered"),
-        Metric("capacity_k_s", unit="k/s", better="higher", optional=True, meaning="rate of the closed loop, in the same trial before"),
+        Metric("capacity_k_s", unit="k/s", better="higher", optional=True,
+               meaning="rate of the closed loop, in the same trial before: the best of three runs"),
         Metric("done_k_s", unit="k/s", better="higher", optional=True, meaning="rate at which events were served"),
         Metric("sustainable_k_s", unit="k/s", better="higher", optional=True,
-               meaning="highest rate found at which the 99th percentile from the intended time stays below 10 ms"),
+               meaning="highest rate found at which the 99th percentile from the intended time stays below 10 ms, at the first try or "
+               "the second"),
         Metric("sustainable_share", unit="%", better="higher", optional=True, meaning="of the closed-loop capacity"),
         Metric("generator_k_s", unit="k/s", better="higher", optional=True, meaning="ceiling of the load generator"),
         Metric("generator_cpu_share", unit="%", better="lower", optional=True,
@@ -45,12 +47,12 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, counts=dict(seconds=0.15), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
+            blocks=2, trial_seconds=1.3, counts=dict(events=3_000), arrival=["poisson", NONE], load=[0.0, 0.5, 0.8, 1.1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.1, counts=dict(seconds=0.25), arrival=["poisson"], load=[0.0, 0.8, 1.1],
+            blocks=5, trial_seconds=2.3, counts=dict(events=8_000), arrival=["poisson"], load=[0.0, 0.8, 1.1],
         ),
-        full=Scale(blocks=5, trial_seconds=1.3, counts=dict(seconds=0.4)),
+        full=Scale(blocks=5, trial_seconds=2.3, counts=dict(events=12_000)),
     ),
 )  # fmt: skip
 
@@ -80,9 +82,10 @@ def build(folder):
 @experiment.trial
 def trial(cell, site):
     folder = site.client.scratch()
+    events = site.counts.events // (2 if cell.procedure == SEARCH else 1)  # which tries up to fourteen times
     words = dict(
         procedure=cell.procedure, arrival=cell.arrival, load=cell.load, service_ns=SERVICE_NS, limit_ns=LIMIT_NS,
-        seconds=site.counts.seconds, seed=site.seed % (1 << 31), latency=folder / "latency.i64", sent=folder / "sent.i64",
+        events=events, seed=site.seed % (1 << 31), latency=folder / "latency.i64", sent=folder / "sent.i64",
     )  # fmt: skip
     found = pipelines.run(site.client, site.programs, "Knee", words, timeout=35, threads=2)
     if found["missing"] or not found["events"]:

@@ -8,10 +8,9 @@ import scala.concurrent.{Await, Future, Promise}
 import scala.concurrent.duration._
 import scala.util.Try
 
-import org.apache.pekko.NotUsed
 import org.apache.pekko.actor.ActorSystem
 import org.apache.pekko.stream.{OverflowStrategy, QueueOfferResult}
-import org.apache.pekko.stream.scaladsl.{Sink, Source}
+import org.apache.pekko.stream.scaladsl.{Keep, Sink, Source}
 
 /** A fast source against a slow sink: how many elements are on their way, and what becomes of those that find no room.
   *
@@ -38,7 +37,7 @@ object Backpressure {
   }
 
   /** The strategy's buffer sits before the first boundary, as a source would have it. */
-  private def through(source: Source[Element, NotUsed], strategy: String, buffer: Int, boundaries: Int) = {
+  private def through[M](source: Source[Element, M], strategy: String, buffer: Int, boundaries: Int): Source[Element, M] = {
     val overflow = strategy match {
       case "none"      => null
       case "backpressure" => OverflowStrategy.backpressure
@@ -110,15 +109,15 @@ object Backpressure {
     val latencies = new Array[Long]((seconds * 1e9 / service).toInt + buffer + 10000)
     val produced = new AtomicLong
     var (received, disorder, most, last) = (0, 0L, 0L, -1L)
-    val (queue, flow) = Source.queue[Element](Entry).preMaterialize()
-    val done = through(flow, strategy, buffer, boundaries).runWith(Sink.foreach { element =>
+    val sink = Sink.foreach[Element] { element =>
       if (element.number <= last) disorder += 1
       last = element.number
       most = math.max(most, produced.get - received)
       Work.spinUntil(System.nanoTime() + service)
       if (received < latencies.length) latencies(received) = System.nanoTime() - element.born
       received += 1
-    })
+    }
+    val (queue, done) = through(Source.queue[Element](Entry), strategy, buffer, boundaries).toMat(sink)(Keep.both).run()
     val begin = System.nanoTime()
     val end = begin + (seconds * 1e9).toLong
     var n = 0L

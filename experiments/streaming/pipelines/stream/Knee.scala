@@ -35,25 +35,26 @@ object Knee {
   def main(words: Array[String]): Unit = {
     val args = new Args(words)
     implicit val system: ActorSystem = ActorSystem("knee")
-    val (service, seconds) = (args.long("service_ns"), args.double("seconds"))
+    val (service, events) = (args.long("service_ns"), args.int("events"))
     val random = new java.util.Random(args.long("seed"))
     val poisson = args.text("arrival") == "poisson"
-    if (args.text("procedure") == "ceiling") { ceiling((seconds * 2e6).toInt); System.exit(0) }
+    if (args.text("procedure") == "ceiling") { ceiling(50 * events); System.exit(0) }
     closed((0.3e9 / service).toInt, service) // warm-up
-    val capacity = { val run = closed((0.3e9 / service).toInt, service); run.size / run.seconds }
+    // The best of three: what else the machine does only lowers it, and a load of 1.1 has to be past it.
+    val capacity = Seq.fill(3) { val run = closed((0.15e9 / service).toInt, service); run.size / run.seconds }.max
     args.text("procedure") match {
-      case "closed" => report(closed((seconds * capacity).toInt, service), capacity, args, 0)
+      case "closed" => report(closed(events, service), capacity, args, 0)
       case "open" =>
         val rate = capacity * args.double("load")
-        report(open(schedule(rate, seconds, poisson, random), service), capacity, args, rate)
-      case "search" => search(capacity, seconds, poisson, random, service, args.long("limit_ns"))
+        report(open(schedule(rate, events, poisson, random), service), capacity, args, rate)
+      case "search" => search(capacity, events, poisson, random, service, args.long("limit_ns"))
     }
     System.exit(0)
   }
 
-  private def schedule(rate: Double, seconds: Double, poisson: Boolean, random: java.util.Random): Array[Long] = {
+  private def schedule(rate: Double, events: Int, poisson: Boolean, random: java.util.Random): Array[Long] = {
     var at = 0.0
-    Array.fill(math.max(10, (rate * seconds).toInt)) {
+    Array.fill(events) {
       at += (if (poisson) -math.log(1 - random.nextDouble()) else 1.0) * 1e9 / rate
       at.toLong
     }
@@ -103,15 +104,19 @@ object Knee {
     Work.spinUntil(time)
   }
 
-  /** Halves the range of rates in which the 99th percentile from the intended time passes `limit`. */
-  private def search(capacity: Double, seconds: Double, poisson: Boolean, random: java.util.Random, service: Long,
+  /** Halves the range of rates in which the 99th percentile from the intended time passes `limit`. A rate is given up
+    * after two tries: halving never comes back to one that a disturbance has ruled out. */
+  private def search(capacity: Double, each: Int, poisson: Boolean, random: java.util.Random, service: Long,
       limit: Long)(implicit system: ActorSystem): Unit = {
     var (low, high, events) = (0.0, 1.3 * capacity, 0L)
     for (_ <- 1 to 7) {
       val rate = if (low == 0) 0.5 * (0.3 * capacity + high) else (low + high) / 2
-      val run = open(schedule(rate, seconds, poisson, random), service)
-      events += run.size
-      if (run.quantile(0.99, run.latency) < limit && missing(run) == 0) low = rate else high = rate
+      def sustained(): Boolean = {
+        val run = open(schedule(rate, each, poisson, random), service)
+        events += run.size
+        run.quantile(0.99, run.latency) < limit && missing(run) == 0
+      }
+      if (sustained() || sustained()) low = rate else high = rate
     }
     Report.line("events" -> events, "missing" -> 0, "capacity" -> capacity, "sustainable" -> low)
   }
