@@ -170,6 +170,22 @@ def small(tmp_path_factory):
     return small_project.built(tmp_path_factory.mktemp("small") / "project")
 
 
+@pytest.fixture(scope="session")
+def small_bundle(small):
+    """The archive of the small project."""
+    from benchpaper import bundle
+
+    return bundle.make(small, "local", "smoke")[0]
+
+
+@pytest.fixture(scope="session")
+def small_files(small_bundle):
+    """The files in the archive of the small project, {name: bytes}."""
+    from benchpaper.bundle import archive
+
+    return archive.read(small_bundle)[0]
+
+
 @pytest.fixture
 def run_benchpaper():
     """Return `call(project, *words)`: run the command line in a project, as a user does."""

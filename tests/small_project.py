@@ -59,7 +59,9 @@ def make(root, author="Anonymous", **files):
 
 
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
-SITE = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
+SITE = (
+    f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
+)
 NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
 
 

@@ -1,4 +1,5 @@
-"""What an author uses between two sentences: watch, changed, explain by what stands in the PDF, the appendix, the checklist."""
+"""What an author uses between two sentences: watch, changed, explain by what stands in the PDF, the appendix, the
+checklist."""
 
 import json
 import shutil
@@ -95,7 +96,9 @@ def test_a_label_as_it_stands_in_the_pdf_names_its_exhibit(small, name):
 
 def test_explain_takes_a_label_and_knows_what_there_is(small, run_benchpaper):
     done = run_benchpaper(small, "explain", "Figure 1", "--source", "smoke")
-    assert done.returncode == 0 and done.stdout.startswith(f"figure {EXHIBIT}") and "program.py pipe 4096" in done.stdout
+    assert (
+        done.returncode == 0 and done.stdout.startswith(f"figure {EXHIBIT}") and "program.py pipe 4096" in done.stdout
+    )
     assert "(there are: Figure 1, Table 1)" in run_benchpaper(small, "explain", "Figure 7", "--source", "smoke").stderr
     assert "benchpaper claims" in run_benchpaper(small, "explain", "Table 1", "--source", "smoke").stderr
 
@@ -107,10 +110,21 @@ def test_the_appendix_has_what_committees_ask_for(small):
     build = small.build("local", "smoke")
     text = (build / "appendix.md").read_text()
     for words in (
-        "Badges sought", "**Available**", "**Functional**", "**Reproduced**", "Hardware", "Major claims", "### E1: Pipe cost [C1]",
-        "./reproduce toy/pipe_cost --scale quick", "human-minutes", "measured trials at scale smoke", "MB of results (measured)",
-        "expected above 1; here", "Scaled down", "Why less is measured",
-    ):  # fmt: skip
+        "Badges sought",
+        "**Available**",
+        "**Functional**",
+        "**Reproduced**",
+        "Hardware",
+        "Major claims",
+        "### E1: Pipe cost [C1]",
+        "./reproduce toy/pipe_cost --scale quick",
+        "human-minutes",
+        "measured trials at scale smoke",
+        "MB of results (measured)",
+        "expected above 1; here",
+        "Scaled down",
+        "Why less is measured",
+    ):
         assert words in text, words
     assert r"\subsubsection*{E1: Pipe cost [C1]}" in (build / "appendix.tex").read_text()
 
@@ -134,20 +148,28 @@ def broken(name, text, check, words):
     return pytest.param(name, text, check, words, id=f"{check.__name__}-{words.split()[-1]}")
 
 
-@pytest.mark.parametrize("name, text, check, words", [
-    broken("README.md", None, checklist.readme, "there is no README.md"),
-    broken("LICENSE", None, checklist.licence, "there is no LICENSE"),
-    broken("pyproject.toml", 'license = "MIT"\n', checklist.licence, "make them one"),
-    broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
-    broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
-    broken("requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"),
-    broken("paper/main.tex", r"\claim{C9}", checklist.linked_claims, '"C9", which is not made'),
-    broken("paper/main.tex", "nothing", checklist.linked_claims, "claim C1 is nowhere in the paper"),
-    broken("tests/experiments/test_toy_pipe_cost.py", None, checklist.whole_experiments, "is in no test"),
-    broken("notes/where.md", "see /home/someone/data\n", checklist.absolute_paths, "notes/where.md:1 has an absolute path"),
-    broken("notes/big.bin", "x" * 5_000_001, checklist.small_files, "keep files below 5 MB"),
-    broken("notes/more.md", "changed", checklist.committed, "uncommitted changes"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, text, check, words",
+    [
+        broken("README.md", None, checklist.readme, "there is no README.md"),
+        broken("LICENSE", None, checklist.licence, "there is no LICENSE"),
+        broken("pyproject.toml", 'license = "MIT"\n', checklist.licence, "make them one"),
+        broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
+        broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
+        broken("requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"),
+        broken("paper/main.tex", r"\claim{C9}", checklist.linked_claims, '"C9", which is not made'),
+        broken("paper/main.tex", "nothing", checklist.linked_claims, "claim C1 is nowhere in the paper"),
+        broken("tests/experiments/test_toy_pipe_cost.py", None, checklist.whole_experiments, "is in no test"),
+        broken(
+            "notes/where.md",
+            "see /home/someone/data\n",
+            checklist.absolute_paths,
+            "notes/where.md:1 has an absolute path",
+        ),
+        broken("notes/big.bin", "x" * 5_000_001, checklist.small_files, "keep files below 5 MB"),
+        broken("notes/more.md", "changed", checklist.committed, "uncommitted changes"),
+    ],
+)
 def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text, check, words):
     if text is None:
         (copy.root / name).unlink()
@@ -174,7 +196,9 @@ def test_a_clean_clone_is_built_twice(copy, run_benchpaper):
 
 
 def test_a_deposit_names_people_as_zenodo_does():
-    files = {"CITATION.cff": b"title: x\nlicense: MIT\nversion: 1\nauthors:\n  - {family-names: Q, given-names: A, orcid: https://orcid.org/0000-1}\n"}
+    files = {
+        "CITATION.cff": b"title: x\nlicense: MIT\nversion: 1\nauthors:\n  - {family-names: Q, given-names: A, orcid: https://orcid.org/0000-1}\n"
+    }
     state = type("State", (), {"day": "2026-01-01"})
     assert metadata.zenodo(files, state)["creators"] == [{"name": "Q, A", "orcid": "0000-1"}]
     with pytest.raises(UserError, match="CITATION.cff lacks authors"):

@@ -1,5 +1,5 @@
-"""Adding an experiment: what `new` writes works as it stands, the tutorial does as it says, and each broken contract is met by
-an error that teaches."""
+"""Adding an experiment: what `new` writes works as it stands, the tutorial does as it says, and each broken contract is
+met by an error that teaches."""
 
 import os
 import shutil
@@ -31,14 +31,23 @@ def empty(tmp_path_factory):
 
 def test_the_tutorial_works_as_it_stands(empty):
     steps = text_of.steps((text_of.ROOT / "experiments" / "README.md").read_text())
-    assert [step[1].split()[1] for step in steps if step[1].startswith("benchpaper")] == ["new", "plan", "run", "check", "run", "check"]
+    assert [step[1].split()[1] for step in steps if step[1].startswith("benchpaper")] == [
+        "new",
+        "plan",
+        "run",
+        "check",
+        "run",
+        "check",
+    ]
     here = Path(sys.executable).parent
     for kind, what, *content in steps:
         if kind == "file":
             (empty.root / what).write_text(content[0])
             continue
         env = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(["bash", "-c", what], cwd=empty.root, env=env, capture_output=True, text=True, timeout=240)
+        done = subprocess.run(
+            ["bash", "-c", what], cwd=empty.root, env=env, capture_output=True, text=True, timeout=240
+        )
         assert done.returncode == 0, f"{what}\n{done.stdout}{done.stderr}"
         if what.startswith("benchpaper check"):
             assert "FAIL" not in done.stdout and done.stdout.count("  ok  ") == len(contract.CHECKS)
@@ -47,10 +56,12 @@ def test_the_tutorial_works_as_it_stands(empty):
 
 @pytest.mark.parametrize("name, words", [
     ("copying", "must be FAMILY/NAME"), ("Toy/x", "small letters"), ("a/b/c", "FAMILY/NAME"), ("../x/y", "FAMILY/NAME"),
-    ("systems/x", "holds what experiments share"), (NAME, "is there already"),
+    ("systems/x", "holds what experiments share"), (NAME, "is there already"), ("class/x", "a word of Python"),
+    ("toy/import", "a word of Python"), ("toy/a__b", "single underscores"), ("toy/a_", "single underscores"),
+    ("toy/" + "a" * 80, "at most 60"), ("toy/shared", "holds other code"),
 ])  # fmt: skip
 def test_a_bad_or_taken_name_is_refused(make_project, name, words):
-    project = make_project({f"experiments/{NAME}/experiment.py": ""})
+    project = make_project({f"experiments/{NAME}/experiment.py": "", "experiments/toy/shared/code.py": ""})
     with pytest.raises(UserError, match=words):
         scaffold.new(project, name)
     assert not list(project.analysis.iterdir())
@@ -61,7 +72,11 @@ def test_a_second_experiment_of_a_family_gets_the_next_claim(make_project):
     scaffold.new(project, "toy/one")
     scaffold.new(project, "toy/two")
     text = (project.analysis / "claims_toy.py").read_text()
-    assert '"C1", experiment="toy/one"' in text and '"C2", experiment="toy/two"' in text and text.count("import claim") == 1
+    assert (
+        '"C1", experiment="toy/one"' in text
+        and '"C2", experiment="toy/two"' in text
+        and text.count("import claim") == 1
+    )
     assert catalog.names(project) == ["toy/one", "toy/two"]
 
 
@@ -70,8 +85,20 @@ BROKEN = [
     ("experiment.py", 'twin=dict(target="pipe", size_bytes=4096),', "", "declaration", "name the noisiest cell"),
     ("experiment.py", "quick=5", "quick=4", "declaration", "give it 5"),
     ("experiment.py", "quick=5", "quick=50", "declaration", "do not grow"),
-    ("experiment.py", 'evidence=[Evidence("seen", "messages and bytes that came out at the other end")],', "", "declaration", "compare it"),
-    ("experiment.py", "blocks=blocks,", "blocks=blocks, **(dict(size_bytes=[1]) if name == 'full' else {}),", "cells", "is not measured at scale"),
+    (
+        "experiment.py",
+        'evidence=[Evidence("seen", "messages and bytes that came out at the other end")],',
+        "",
+        "declaration",
+        "compare it",
+    ),
+    (
+        "experiment.py",
+        "blocks=blocks,",
+        "blocks=blocks, **(dict(size_bytes=[1]) if name == 'full' else {}),",
+        "cells",
+        "is not measured at scale",
+    ),
     ("experiment.py", "import json\n", "import json\nimport analysis\n", "imports", "share lies in"),
     ("notebook", '"parameters"', '"other"', "notebook", 'the tag "parameters"'),
     ("notebook", "exhibits.", "print#", "notebook", "saves no exhibit"),
@@ -79,7 +106,7 @@ BROKEN = [
     ("notebook", None, None, "notebook", "add analysis/toy_one.ipynb"),
     ("claims", "toy/one", "toy/two", "judged", "add one to analysis/claims_toy.py"),
     ("test", None, None, "tested", "add tests/experiments/test_toy_one.py"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("where, old, new, check, remedy", BROKEN, ids=[f"{b[3]}-{n}" for n, b in enumerate(BROKEN)])
@@ -107,4 +134,9 @@ def test_a_trial_that_fails_is_told_with_its_reason(make_project, run_benchpaper
     path = project.experiments / "toy/one/program.py"
     path.write_text(path.read_text().replace("seen += received", "seen += received // 2"))
     done = run_benchpaper(project, "check", "toy/one", timeout=240)
-    assert done.returncode == 1 and "trials failed" in done.stdout and "came out" in done.stdout and "--retry-failed" in done.stdout
+    assert (
+        done.returncode == 1
+        and "trials failed" in done.stdout
+        and "came out" in done.stdout
+        and "--retry-failed" in done.stdout
+    )

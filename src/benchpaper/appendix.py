@@ -35,9 +35,13 @@ def make(project, site, source, experiments):
     chosen = [_experiment(project, site, source, number, name, rows) for number, name in enumerate(experiments, 1)]
     numbers = {item["name"]: item["id"] for item in chosen}
     claims = [
-        {**{key: row[key] for key in ("id", "sentence", "asked", "text", "verdict")}, "experiment": numbers[row["experiment"]]}
-        for row in rows if row["experiment"] in numbers
-    ]  # fmt: skip
+        {
+            **{key: row[key] for key in ("id", "sentence", "asked", "text", "verdict")},
+            "experiment": numbers[row["experiment"]],
+        }
+        for row in rows
+        if row["experiment"] in numbers
+    ]
     return {
         "source": source, "badges": checklist.badges(project), "experiments": chosen, "claims": claims,
         "minutes": {scale: sum(item["minutes"][scale] for item in chosen) for scale in SCALES},
@@ -56,24 +60,37 @@ def _experiment(project, site, source, number, name, rows):
     minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
     needs = sorted({need for cell in experiment.cells("full") for need in experiment.capabilities(cell)})
     return {
-        "id": f"E{number}", "name": name, "title": experiment.title, "question": experiment.question, "needs": needs,
-        "claims": [row["id"] for row in rows if row["experiment"] == name], "rows": [row for row in rows if row["experiment"] == name],
-        "measured_scale": frame["scale"].iloc[0], "trials": len(measured), "minutes": minutes,
+        "id": f"E{number}",
+        "name": name,
+        "title": experiment.title,
+        "question": experiment.question,
+        "needs": needs,
+        "claims": [row["id"] for row in rows if row["experiment"] == name],
+        "rows": [row for row in rows if row["experiment"] == name],
+        "measured_scale": frame["scale"].iloc[0],
+        "trials": len(measured),
+        "minutes": minutes,
         "disk_mb": sum((folder / kind).stat().st_size for kind in (results.OBSERVATIONS, results.TRIALS)) / 1e6,
-        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES), "scaled": [_scaled(experiment, scale) for scale in SCALES],
-    }  # fmt: skip
+        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
+        "scaled": [_scaled(experiment, scale) for scale in SCALES],
+    }
 
 
 def _minutes(experiment, scale, per_cell):
-    """Minutes at another scale: the measured seconds of each cell times the blocks there; what was not measured, as announced."""
+    """Minutes at another scale: the measured seconds of each cell times the blocks there; what was not measured, as
+    announced."""
     announced = experiment.scale(scale)
-    seconds = sum(per_cell.get(cell.id, 0.0 if per_cell else announced.trial_seconds) for cell in experiment.cells(scale))
+    seconds = sum(
+        per_cell.get(cell.id, 0.0 if per_cell else announced.trial_seconds) for cell in experiment.cells(scale)
+    )
     return announced.blocks * seconds / 60
 
 
 def _scaled(experiment, scale):
     cells, announced = len(experiment.cells(scale)), experiment.scale(scale)
-    counts = ", ".join(f"{name} {count:,}" for name, count in announced.counts.items() if isinstance(count, (int, float)))
+    counts = ", ".join(
+        f"{name} {count:,}" for name, count in announced.counts.items() if isinstance(count, (int, float))
+    )
     return {"scale": scale, "cells": cells, "blocks": announced.blocks, "counts": counts}
 
 
@@ -93,43 +110,85 @@ def _time(minutes):
 
 
 def sections(found):
-    """Yield (kind, ...) in order: what both writers turn into their own words. `items` are (term, text) pairs; text may have `code`."""
+    """Yield (kind, ...) in order: what both writers turn into their own words. `items` are (term, text) pairs; text may
+    have `code`."""
     yield "section", "Artifact appendix"
-    yield "text", (
-        "Generated from the experiments' declarations, the claims and the measured trials. One command sets up and reproduces: "
-        "`./reproduce`. It measures at scale quick; `./reproduce --from reference` rebuilds figures and PDF from the authors' results."
+    yield (
+        "text",
+        (
+            "Generated from the experiments' declarations, the claims and the measured trials. One command sets "
+            "up and reproduces: "
+            "`./reproduce`. It measures at scale quick; `./reproduce --from reference` rebuilds figures and PDF "
+            "from the authors' results."
+        ),
     )
     yield "subsection", "Badges sought"
     yield "items", [(badge["name"], _badge(badge)) for badge in found["badges"]]
     yield "subsection", "Requirements"
-    yield "text", (
-        "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target hosts. Software: Debian 12 or 13 or Ubuntu "
-        "24.04, Python 3.11; all else is installed by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
-        "What else single cells need is below; without it they are recorded as not testable, and printed as gaps."
+    yield (
+        "text",
+        (
+            "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target hosts. "
+            "Software: Debian 12 or 13 or Ubuntu "
+            "24.04, Python 3.11; all else is installed by `./reproduce` from `requirements.lock` and "
+            "`packages.apt`. No data set is needed. "
+            "What else single cells need is below; without it they are recorded as not testable, and printed as gaps."
+        ),
     )
     if found["needs"]:
-        yield "items", [(n["name"], f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}") for n in found["needs"]]
+        yield (
+            "items",
+            [
+                (n["name"], f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}")
+                for n in found["needs"]
+            ],
+        )
     yield "subsection", "Set-up and basic test"
-    yield "text", (
-        "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB of system packages), measures every experiment "
-        f"in small ({_time(found['minutes']['smoke'])} of measuring) and builds the paper. `.venv/bin/benchpaper doctor` tells what this "
-        "machine cannot measure. `benchpaper check` goes through the committee's checklist."
+    yield (
+        "text",
+        (
+            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB of system "
+            "packages), measures every experiment "
+            f"in small ({_time(found['minutes']['smoke'])} of measuring) and builds the paper. "
+            "`.venv/bin/benchpaper doctor` tells what this "
+            "machine cannot measure. `benchpaper check` goes through the committee's checklist."
+        ),
     )
     yield "subsection", "Major claims"
-    yield "items", [(claim["id"], f"{claim['sentence']} ({claim['experiment']}; {claim['verdict']})") for claim in found["claims"]]
+    yield (
+        "items",
+        [
+            (claim["id"], f"{claim['sentence']} ({claim['experiment']}; {claim['verdict']})")
+            for claim in found["claims"]
+        ],
+    )
     yield "subsection", "Experiments"
-    yield "text", (
-        f"All together: {_time(found['minutes']['quick'])} of measuring at scale quick, {_time(found['minutes']['full'])} at scale full. "
-        "A claim is reproduced when its whole interval lies on the right side of the bound and the estimate clears it by the noise floor; "
-        "the bound is the allowed variation. Absolute values may differ between machines as far as the bounds let them."
+    yield (
+        "text",
+        (
+            f"All together: {_time(found['minutes']['quick'])} of measuring at scale quick, "
+            f"{_time(found['minutes']['full'])} at scale full. "
+            "A claim is reproduced when its whole interval lies on the right side of the bound and the estimate "
+            "clears it by the noise floor; "
+            "the bound is the allowed variation. Absolute values may differ between machines as far as the "
+            "bounds let them."
+        ),
     )
     for item in found["experiments"]:
-        yield "subsubsection", f"{item['id']}: {item['title']}" + (f" [{', '.join(item['claims'])}]" if item["claims"] else "")
+        yield (
+            "subsubsection",
+            f"{item['id']}: {item['title']}" + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
+        )
         yield "items", _items(item)
     yield "subsection", "Why less is measured at the smaller scales"
-    yield "text", (
-        "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks for any interval and shows only that "
-        "everything works. Quick has the five blocks that the smallest interval takes. Full is what the paper prints."
+    yield (
+        "text",
+        (
+            "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks for any "
+            "interval and shows only that "
+            "everything works. Quick has the five blocks that the smallest interval takes. Full is what the "
+            "paper prints."
+        ),
     )
 
 
@@ -144,7 +203,9 @@ def _sentence(text):
 
 def _items(item):
     smaller = "; ".join(
-        f"{one['scale']} {one['cells']} cells in {one['blocks']} blocks" + (f" ({one['counts']})" if one["counts"] else "") for one in item["scaled"]
+        f"{one['scale']} {one['cells']} cells in {one['blocks']} blocks"
+        + (f" ({one['counts']})" if one["counts"] else "")
+        for one in item["scaled"]
     )
     times = ", ".join(f"{_time(item['minutes'][scale])} at {scale}" for scale in SCALES)
     measured = f"{item['trials']:,} measured trials at scale {item['measured_scale']}"
@@ -188,6 +249,7 @@ def latex(found):
 
 def _tex(text):
     parts = re.split(r"`([^`]*)`", text)
-    return "".join(rf"\texttt{{{tex(part)}}}".replace("--", "-{}-") if number % 2 else tex(part) for number, part in enumerate(parts))
-
-
+    return "".join(
+        rf"\texttt{{{tex(part)}}}".replace("--", "-{}-") if number % 2 else tex(part)
+        for number, part in enumerate(parts)
+    )

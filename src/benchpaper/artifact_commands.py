@@ -22,7 +22,9 @@ def from_option(function):
 
 @click.command()
 @from_option
-@click.option("--anonymous", is_flag=True, help="For double-blind review: no names, hosts, users, paths, origins.")
+@click.option(
+    "--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review."
+)
 @click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
 def bundle(site, source, anonymous, also, output):
@@ -62,30 +64,50 @@ def verify(archive, digest, into, figures, as_json):
 
     try:
         found = checks.verify(archive, digest, into)
+        if not as_json:
+            _show_verified(found)
         if figures:
-            found["figures"] = regenerate.regenerate(archive)
+            found["figures"] = regenerate.regenerate(archive, _progress)
     except UserError as error:
-        if as_json:
-            click.echo(json.dumps({"error": str(error)}))
-        else:
-            click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
+        click.echo(json.dumps({"error": str(error)})) if as_json else click.echo(
+            f"NOT VERIFIED  {archive.name}: {error}", err=True
+        )
         sys.exit(1)
-    different = [
-        name for name, word in found.get("figures", {"files": {}})["files"].items() if word == regenerate.DIFFERENT
-    ]
-    tell(found, as_json, _show_verified)
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+    elif figures:
+        _show_again(found["figures"])
+    different = regenerate.DIFFERENT in found["figures"]["files"].values() if figures else False
     sys.exit(1 if different else 0)
+
+
+def _progress(done, total, what):
+    """One line that is written over on a terminal; elsewhere only every fourth step."""
+    if sys.stderr.isatty():
+        click.echo(f"\r\x1b[K  {done} of {total} steps: {what}" if done < total else "\r\x1b[K", nl=False, err=True)
+    elif done % 4 == 0 or done == total:
+        click.echo(f"  {done} of {total} steps: {what}", err=True)
 
 
 def _show_verified(found):
     click.echo(f"{found['archive']}  {found['source']} results of site {found['site']}, commit {found['commit'][:12]}")
     for line in found["checks"]:
         click.echo(f"  ok  {line}")
-    if figures := found.get("figures"):
-        click.echo(f"made again from the archive alone, {figures['network']}:")
-        for name, word in figures["files"].items():
-            click.echo(f"  {word:24}{name}")
     click.echo(f"sha256 {found['sha256']}; compare it with the one that was published")
+
+
+def _show_again(figures):
+    """How many files came out the same, and by name those that did not to the byte."""
+    from benchpaper.bundle import regenerate
+
+    click.echo(f"made again from the archive alone, {figures['network']}, {figures['environment']}:")
+    for word, count in regenerate.counted(figures["files"]).items():
+        click.echo(f"  {count:4} files {word}")
+    for name, word in figures["files"].items():
+        if word != regenerate.EQUAL:
+            click.echo(f"  {word:24}{name}")
+    if figures["files"].get("paper.pdf") == regenerate.EQUAL:
+        click.echo("the PDF came out the same, to the byte")
 
 
 @click.command()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import yaml
 
-from benchpaper import catalog, claims, results, typeset
+from benchpaper import bundle, catalog, claims, results, typeset
+from benchpaper.bundle import archive
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.pipeline import environment
 from benchpaper.project import REFERENCE, Project, slug
@@ -108,7 +109,7 @@ def linked_claims(project):
         if not name.startswith("#"):
             yield (
                 f'{used[name].relative_to(project.root)} names claim "{name}", which is not '
-                f'made{did_you_mean(name, made)}; make it'
+                f"made{did_you_mean(name, made)}; make it"
             )
 
 
@@ -212,8 +213,8 @@ def clean_clone(project):
                     if "FAILED" in line or line.startswith("benchpaper:")
                 ]
                 yield (
-                    f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; "
-                    "is something not committed?"
+                    f"the {time} run in a clean clone fails: {(last or ['it said nothing'])[0]}; is something "
+                    "not committed?"
                 )
                 return
             stamps.append(
@@ -221,21 +222,21 @@ def clean_clone(project):
             )
         if stamps[0] != stamps[1]:
             yield (
-                "a second run in the clone built something again; "
-                "declare the step's inputs and outputs (see the Snakefile)"
+                "a second run in the clone built something again; declare the step's inputs and outputs (see "
+                "the Snakefile)"
             )
         if status := git(clone, "status", "--porcelain").strip():
             yield (
-                f"a run leaves changes in the checkout ({status.splitlines()[0]}); "
-                "write to build/ or results/, which git ignores"
+                f"a run leaves changes in the checkout ({status.splitlines()[0]}); write to build/ or "
+                "results/, which git ignores"
             )
 
 
 def tracked(project):
-    """The names of the project's own files; of all files where there is no history."""
-    if is_checkout(project):
-        names = git(project, "ls-files", "-z").split("\0")
-        return [name for name in names if name and (project.root / name).is_file()]
+    """The names of the project's own files: those that git tracks, or an unpacked bundle lists, so that both give the
+    same appendix; all files where neither is."""
+    if is_checkout(project) or (project.root / archive.MANIFEST).exists():
+        return bundle.sources(project)
     kept = ("build", "results", ".benchpaper", ".snakemake", ".venv")
     paths = (path.relative_to(project.root) for path in project.root.rglob("*") if path.is_file())
     return [path.as_posix() for path in paths if path.parts[0] not in kept and "__pycache__" not in path.parts]
@@ -265,11 +266,15 @@ def run(project, slow=True):
 
 def badges(project):
     """Return [{name, criteria: [(what is asked, the first problem or "")]}] for the appendix."""
-
-    def criterion(check):
-        return _asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]
-
-    return [{"name": name, "criteria": list(map(criterion, checks))} for name, checks in BADGES.items()]
+    return [
+        {
+            "name": name,
+            "criteria": [
+                (_asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]) for check in checks
+            ],
+        }
+        for name, checks in BADGES.items()
+    ]
 
 
 def _asked(check):

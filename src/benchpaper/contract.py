@@ -33,8 +33,7 @@ def declaration(project, name):
     blocks = {scale: experiment.scale(scale).blocks for scale in experiment.scales}
     if blocks["quick"] < LEAST_QUICK:
         yield (
-            f"quick has {blocks['quick']} blocks; "
-            f"give it {LEAST_QUICK}, or nothing is decided on a reviewer's machine"
+            f"quick has {blocks['quick']} blocks; give it {LEAST_QUICK}, or nothing is decided on a reviewer's machine"
         )
     if not blocks["smoke"] <= blocks["quick"] <= blocks["full"]:
         yield f"blocks do not grow with the scale: {blocks}; smoke at most quick at most full"
@@ -47,8 +46,7 @@ def cells(project, name):
     for scale in ("smoke", "quick"):
         if extra := [cell.id for cell in experiment.cells(scale) if cell.id not in full]:
             yield (
-                f'scale "{scale}" has the cell "{extra[0]}", which full has not; '
-                'the reference cannot be compared there'
+                f'scale "{scale}" has the cell "{extra[0]}", which full has not; the reference cannot be compared there'
             )
     for cell in experiment.cells("full"):
         for need in experiment.capabilities(cell):
@@ -65,8 +63,8 @@ def imports(project, name):
                 if module.split(".")[0] == "analysis" or _another(project, name, module):
                     where = path.relative_to(project.root)
                     yield (
-                        f"{where}:{node.lineno} imports {module}; "
-                        "what experiments share lies in experiments/systems or /workloads"
+                        f"{where}:{node.lineno} imports {module}; what experiments share lies in "
+                        "experiments/systems or /workloads"
                     )
 
 
@@ -114,13 +112,13 @@ def reference(project, name):
     for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/*.parquet")):
         if (size := path.stat().st_size / 1e6) > LARGEST_MB:
             yield (
-                f"{path.relative_to(project.root)} has {size:.1f} MB; "
-                f"keep it below {LARGEST_MB:g} MB (fewer samples, or distributions)"
+                f"{path.relative_to(project.root)} has {size:.1f} MB; keep it below {LARGEST_MB:g} MB (fewer "
+                "samples, or distributions)"
             )
         if path.name == results.TRIALS and (changed := catalog.changed(project, name, results.read(path)[1])):
             yield (
-                f"{', '.join(changed[:2])} changed since the reference was measured; "
-                "measure again at scale full, and adopt"
+                f"{', '.join(changed[:2])} changed since the reference was measured; measure again at scale "
+                "full, and adopt"
             )
 
 
@@ -142,8 +140,8 @@ def measures(project, name):
     failed = [row for row in table.select(["cell", "state", "reason"]).to_pylist() if row["state"] == results.FAILED]
     if failed:
         yield (
-            f"{len(failed)} trials failed, the first ({failed[0]['cell']}): {failed[0]['reason']}; "
-            "mend it, then run with --retry-failed"
+            f"{len(failed)} trials failed, the first ({failed[0]['cell']}): {failed[0]['reason']}; mend it, "
+            "then run with --retry-failed"
         )
 
 
@@ -161,5 +159,3 @@ def run(project, name, slow=True):
         skip = check is measures and not slow
         found.append((asked, None if skip else checklist.problems(project, lambda p, check=check: check(p, name))))
     return found
-
-

@@ -1,6 +1,7 @@
 """`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into
 another."""
 
+import keyword
 import re
 from importlib.resources import files
 
@@ -8,7 +9,8 @@ from benchpaper import catalog, claims
 from benchpaper.errors import UserError
 from benchpaper.project import slug
 
-NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*/[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+LONGEST = 60  # it becomes part of names of files, of functions and of what the paper prints
 TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
 CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
 
@@ -19,26 +21,23 @@ from benchpaper.claims import claim
 def new(project, name):
     """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
     file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
-    if not NAME.fullmatch(name):
-        raise UserError(
-            f'experiment name "{name}" must be FAMILY/NAME in small letters, digits and underscores: caching/ttl'
-        )
+    _check(project, name)
     family = name.split("/")[0]
-    if family in TAKEN:
-        raise UserError(f'"{family}" holds what experiments share; choose another family')
-    if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
-        raise UserError(f'experiment "{name}" is there already; choose another name, or remove experiments/{name}')
     words = {
-        "NAME": name, "FAMILY": family, "FUNCTION": slug(name), "EXHIBIT": slug(name).replace("_", "-").strip("-"),
-        "TITLE": name.split("/")[1].replace("_", " ").capitalize(), "CLAIM": _free_claim(project),
-    }  # fmt: skip
+        "NAME": name,
+        "FAMILY": family,
+        "FUNCTION": slug(name),
+        "EXHIBIT": slug(name).replace("_", "-").strip("-"),
+        "TITLE": name.split("/")[1].replace("_", " ").capitalize(),
+        "CLAIM": _free_claim(project),
+    }
     folder = project.experiments / name
     written = {
         folder / "experiment.py": _filled("experiment.py.txt", words),
         folder / "program.py": _filled("program.py.txt", words),
         project.notebook(name): notebook(_filled("notebook.txt", words)),
         project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
-    }  # fmt: skip
+    }
     if there := [path for path in written if path.exists()]:
         raise UserError(f"{there[0].relative_to(project.root)} exists; move it away, or choose another name")
     claimed = project.analysis / f"claims_{family}.py"
@@ -48,6 +47,26 @@ def new(project, name):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return list(written)
+
+
+def _check(project, name):
+    """Raise `UserError` for a name that cannot be one, or is taken."""
+    if not NAME.fullmatch(name):
+        form = "in small letters and digits, words joined by single underscores"
+        raise UserError(f'experiment name "{name}" must be FAMILY/NAME {form}: caching/ttl')
+    if len(name) > LONGEST:
+        raise UserError(f'experiment name "{name[:20]}…" has {len(name)} characters; choose one of at most {LONGEST}')
+    for word in name.split("/"):
+        if keyword.iskeyword(word):
+            raise UserError(
+                f'"{word}" is a word of Python, so nothing could be imported from experiments/{name}; choose another'
+            )
+    if (family := name.split("/")[0]) in TAKEN:
+        raise UserError(f'"{family}" holds what experiments share; choose another family')
+    if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
+        raise UserError(f'experiment "{name}" is there already; choose another name, or remove experiments/{name}')
+    if (project.experiments / name).exists():
+        raise UserError(f"experiments/{name} exists and holds other code; choose another name")
 
 
 def _filled(template, words):

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import datetime, timezone
 from pathlib import Path
 
 from benchpaper import catalog
@@ -13,7 +14,6 @@ from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
 from benchpaper.project import VERDICTS, slug
 from benchpaper.results import file_digest
-from benchpaper.revision import revision
 
 GATHERED, CLAIMS_TABLE = "exhibits.tex", "claims.tex"
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
@@ -111,19 +111,26 @@ def _site_lines(found):
     hosts, role = first["hosts"], next(iter(first["hosts"])).split(".")[0]
     tools = sorted({f"{tool} {version}" for manifest in found for tool, version in manifest["tools"].items()})
     scales = sorted({manifest["scale"] for manifest in found})
-    blocks = _span([manifest["blocks"] for manifest in found])
+    source, days = origin(found)
     facts = {
         "cpu": hosts[f"{role}.cpu"], "cores": hosts[f"{role}.cpus"], "memory": f"{hosts[f'{role}.memory_gib']} GiB",
         "kernel": hosts[f"{role}.kernel"], "os": hosts[f"{role}.os"], "hosts": first["site"],
-        "scale": ", ".join(scales), "blocks": blocks, "date": _span([manifest["measured_on"] for manifest in found]),
+        "scale": ", ".join(scales), "blocks": _span([manifest["blocks"] for manifest in found]), "date": days,
         "tools": ", ".join(tools),
     }  # fmt: skip
-    kind = first["source"].split(" of site ")[0]
-    source = f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks"
     return [
         rf"\bpsource{{{tex(source)}}}",
         *(rf"\bpsite{{{key}}}{{{tex(value)}}}" for key, value in facts.items()),
     ]
+
+
+def origin(found):
+    """Return (which results these manifests tell of, with scales and blocks; the days on which they were measured)."""
+    first = found[0]
+    kind = first["source"].split(" of site ")[0]
+    scales, blocks = sorted({manifest["scale"] for manifest in found}), _span([manifest["blocks"] for manifest in found])
+    days = _span([manifest["measured_on"] for manifest in found])
+    return f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks", days
 
 
 def _span(values):
@@ -223,7 +230,7 @@ def typeset(project, site, source):
     work.mkdir(parents=True, exist_ok=True)
     environment = {
         **os.environ, "TEXINPUTS": f"{build}:", "max_print_line": "1000",
-        "SOURCE_DATE_EPOCH": _last_change(project), "FORCE_SOURCE_DATE": "1",
+        "SOURCE_DATE_EPOCH": str(_last_measured(build)), "FORCE_SOURCE_DATE": "1",
     }  # fmt: skip
     command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-file-line-error", f"-outdir={work}"]
     try:
@@ -244,12 +251,11 @@ def typeset(project, site, source):
     return target
 
 
-def _last_change(project):
-    """Seconds of the last commit: the PDF's date, so that the same sources give the same bytes."""
-    try:
-        return str(revision(project).seconds)
-    except UserError:
-        return "0"  # sources without a history
+def _last_measured(build):
+    """Seconds of the last day on which what is shown was measured: the PDF's date. It follows from what the PDF is made
+    of (the date of a commit does not), so that the same sources and results give the same bytes whenever they are typeset."""
+    days = [datetime.fromisoformat(manifest["measured_on"]) for manifest in manifests(build).values()]
+    return int(max(days).replace(tzinfo=timezone.utc).timestamp()) if days else 0
 
 
 def _complaint(work):

@@ -27,9 +27,13 @@ def sources(project):
         names = git(project, "ls-files", "-z").split("\0")
         return sorted(name for name in names if name and (project.root / name).is_file())
     if not (project.root / archive.MANIFEST).exists():
-        raise BundleError("this is neither a git checkout nor an unpacked bundle, so nobody knows which files are its own")
+        raise BundleError(
+            "this is neither a git checkout nor an unpacked bundle, so nobody knows which files are its own"
+        )
     listed = (line.partition("  ")[2] for line in (project.root / archive.MANIFEST).read_text().splitlines())
-    return sorted(name for name in listed if not name.startswith("build/") and name not in crate.GENERATED)
+    return sorted(
+        name for name in listed if not name.startswith(("build/", "results/")) and name not in crate.GENERATED
+    )
 
 
 def collect(project, site, source):
@@ -44,12 +48,20 @@ def collect(project, site, source):
     paths |= {build / name for name in SINGLE if (build / name).exists()}
     paths |= {p for folder in DERIVED for p in (build / folder).rglob("*") if p.is_file() and ".failed." not in p.name}
     for manifest in manifests(build).values():
-        paths |= {project.results(site, source) / manifest["experiment"] / kind for kind in (results.OBSERVATIONS, results.TRIALS)}
-    named = {path.relative_to(project.root).as_posix(): path for path in paths if not path.name.startswith(".") or path.parent == project.root}
+        paths |= {
+            project.results(site, source) / manifest["experiment"] / kind
+            for kind in (results.OBSERVATIONS, results.TRIALS)
+        }
+    named = {
+        path.relative_to(project.root).as_posix(): path
+        for path in paths
+        if not path.name.startswith(".") or path.parent == project.root
+    }
     for name, path in named.items():
         if path.is_symlink():
             raise BundleError(f"{name} is a symbolic link; a bundle has plain files alone")
-    return {name: path.read_bytes() for name, path in named.items()}, {name for name, path in named.items() if os.access(path, os.X_OK)}
+    executable = {name for name, path in named.items() if os.access(path, os.X_OK)}
+    return {name: path.read_bytes() for name, path in named.items()}, executable
 
 
 def make(project, site, source, output=None):
@@ -58,10 +70,17 @@ def make(project, site, source, output=None):
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
     about = {
-        "benchpaper_bundle": SCHEMA_VERSION, "benchpaper": version("benchpaper"), "results_schema": results.SCHEMA_VERSION,
-        "site": site, "source": source, "build": build, "commit": state.commit, "commit_seconds": state.seconds,
-        "clean": state.clean, "experiments": sorted(m["experiment"] for m in manifests(project.root / build).values()),
-    }  # fmt: skip
+        "benchpaper_bundle": SCHEMA_VERSION,
+        "benchpaper": version("benchpaper"),
+        "results_schema": results.SCHEMA_VERSION,
+        "site": site,
+        "source": source,
+        "build": build,
+        "commit": state.commit,
+        "commit_seconds": state.seconds,
+        "clean": state.clean,
+        "experiments": sorted(m["experiment"] for m in manifests(project.root / build).values()),
+    }
     files[archive.ABOUT] = _json(about)
     files[crate.ZENODO] = _json(metadata.zenodo(files, state))
     files[crate.SBOM] = _json(metadata.sbom(files, state))

@@ -27,8 +27,8 @@ TIMEOUT_S = 900
 
 
 def make(project, site, source, output=None, more=()):
-    """Write the anonymous archive; returns what `bundle.make` returns. `more` are further words that must not be in it. Raises
-    `UserError` naming the file in which something is left."""
+    """Write the anonymous archive; returns what `bundle.make` returns. `more` are further words that must not be in it.
+    Raises `UserError` naming the file in which something is left."""
     words = identities.of(project, more)
     found = identities.pattern(words)
     state = revision(project)
@@ -38,23 +38,36 @@ def make(project, site, source, output=None, more=()):
         copy = Project(Path(folder) / "artifact")
         experiments = [m["experiment"] for m in bundle.manifests(project.build(site, source)).values()]
         files = scrubbed(files, found)
+        _refuse({name: data for name, data in files.items() if not name.startswith("build/")}, found)  # before the work
         archive.unpack(files, executable, copy.root)
         shutil.rmtree(copy.build(site, source))
         note = replace(state, commit=COMMIT, seconds=state.seconds - state.seconds % 86_400)
         _note(copy, files, note, site, source)
         _run(copy, site, source, experiments)
         made = bundle.make(copy, site, source, Path(folder) / bundle.NAME)
-        for name, data in archive.read(made[0])[0].items():
-            for place, word in identities.where(name, data, found):
-                raise UserError(f'"{word}" is left in {place}; take it out of the sources, or build without it; no archive was written')
+        _refuse(archive.read(made[0])[0], found)
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made[0], output)
     return (output, *made[1:])
 
 
+def _refuse(files, found):
+    """Raise `UserError` when something is left in one of the files."""
+    for name, data in files.items():
+        for place, word in identities.where(name, data, found):
+            raise UserError(
+                f'"{word}" is left in {place}; take it out of the sources, or build without it; no archive was written'
+            )
+
+
 def _note(copy, files, note, site, source):
     """What an unpacked bundle says of itself, so that the copy counts as one."""
-    about = {"benchpaper_bundle": bundle.SCHEMA_VERSION, "commit": note.commit, "commit_seconds": note.seconds, "clean": note.clean}
+    about = {
+        "benchpaper_bundle": bundle.SCHEMA_VERSION,
+        "commit": note.commit,
+        "commit_seconds": note.seconds,
+        "clean": note.clean,
+    }
     (copy.root / archive.ABOUT).write_bytes(bundle._json(about))
     own = {name: data for name, data in files.items() if not name.startswith("build/")}
     (copy.root / archive.MANIFEST).write_bytes(archive.manifest(own))
@@ -63,11 +76,18 @@ def _note(copy, files, note, site, source):
 def _run(copy, site, source, experiments):
     """Make exhibits, verdicts and PDF in the copy, by its own code."""
     environment = {name: value for name, value in os.environ.items() if name != "BENCHPAPER_WARM"}
-    environment |= {"PYTHONPATH": str(copy.root / "src"), "BENCHPAPER_PROJECT": str(copy.root), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment |= {
+        "PYTHONPATH": str(copy.root / "src"),
+        "BENCHPAPER_PROJECT": str(copy.root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     command = [sys.executable, "-m", "benchpaper.bundle.regenerate", site, source, *experiments]
     done = subprocess.run(command, cwd=copy.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode:
-        raise UserError(f"without the authors' names it does not build: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
+        raise UserError(
+            "without the authors' names it does not build: "
+            f"{(done.stderr.strip() or 'it said nothing').splitlines()[-1]}"
+        )
 
 
 def scrubbed(files, found):
@@ -99,7 +119,11 @@ def _parquet(data, found):
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(data), use_threads=False)
-    about = {key: found.sub(INSTEAD, value.decode()).encode() for key, value in table.schema.metadata.items() if key != b"ARROW:schema"}
+    about = {
+        key: found.sub(INSTEAD, value.decode()).encode()
+        for key, value in table.schema.metadata.items()
+        if key != b"ARROW:schema"
+    }
     columns = []
     for field in table.schema:
         column = table.column(field.name)

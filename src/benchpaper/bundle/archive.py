@@ -9,6 +9,7 @@ writing it again and comparing.
 import hashlib
 import re
 import stat
+import unicodedata
 import zipfile
 from pathlib import Path, PurePosixPath
 
@@ -22,7 +23,11 @@ ODD = re.compile(r"[\x00-\x1f\x7f\\:]")
 
 
 class ArchiveError(UserError):
-    """An archive that is not to be trusted; the text is one line that says why."""
+    """An archive that is not to be trusted; the text is one line that says why. What it quotes of the archive cannot
+    break the line, nor move the terminal's cursor."""
+
+    def __init__(self, text):
+        super().__init__("".join(character if character.isprintable() else "?" for character in text))
 
 
 def write(path, files, date, executable=()):
@@ -56,13 +61,15 @@ def manifest(files):
 
 
 def read(path):
-    """Return ({name: bytes}, names of the executable files) of an archive after checking names, kinds, sizes, digests and the canonical
-    form. Nothing is written anywhere. Raises `ArchiveError`."""
+    """Return ({name: bytes}, names of the executable files) of an archive after checking names, kinds, sizes, digests
+    and the canonical form. Nothing is written anywhere. Raises `ArchiveError`."""
     path = Path(path)
     if not path.is_file():
         raise ArchiveError(f"{path.name} is no file")
     if path.stat().st_size > LARGEST:
-        raise ArchiveError(f"{path.name} has {path.stat().st_size:,} bytes, more than the {LARGEST:,} that a bundle may have")
+        raise ArchiveError(
+            f"{path.name} has {path.stat().st_size:,} bytes, more than the {LARGEST:,} that a bundle may have"
+        )
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -85,9 +92,10 @@ def _check_entries(entries, size):
     for entry in entries:
         name = entry.filename
         _check_name(getattr(entry, "orig_filename", name))
-        if name.lower() in seen:
-            raise ArchiveError(f'two entries are called "{name}"' + ("" if seen[name.lower()] == name else " but for case"))
-        seen[name.lower()] = name
+        same = _same_name(name)
+        if same in seen:
+            raise ArchiveError(f'two entries are called "{name}"' + ("" if seen[same] == name else " but for case"))
+        seen[same] = name
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or name.endswith("/"):
             what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}.get(kind, "no plain file")
@@ -101,11 +109,20 @@ def _check_entries(entries, size):
             raise ArchiveError(f'entry "{seen[name]}" lies below another file')
 
 
+def _same_name(name):
+    """What two names share that some file systems take for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def _check_name(name):
     parts = name.split("/")
     if name.startswith("/") or ".." in parts or "." in parts or "" in parts[:-1] or ODD.search(name) or not name:
         raise ArchiveError(f"entry {name!r} would not stay inside the folder; nothing was unpacked")
-    if len(name.encode(errors="surrogateescape")) > 1000 or any(len(part.encode(errors="surrogateescape")) > 255 for part in parts):
+    if ".git" in name.lower().split("/"):
+        raise ArchiveError(f'entry "{name}" is of git, which would run what stands there; a bundle has no history')
+    if len(name.encode(errors="surrogateescape")) > 1000 or any(
+        len(part.encode(errors="surrogateescape")) > 255 for part in parts
+    ):
         raise ArchiveError(f'entry "{name[:60]}…" has too long a name')
 
 

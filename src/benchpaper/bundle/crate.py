@@ -16,9 +16,15 @@ PROFILES = tuple(
 ) + ("https://w3id.org/workflowhub/workflow-ro-crate/1.0",)  # fmt: skip
 WORKFLOW = "Snakefile"
 TYPES = {
-    ".parquet": "application/vnd.apache.parquet", ".ipynb": "application/x-ipynb+json", ".md": "text/markdown",
-    ".tex": "application/x-tex", ".cff": "text/yaml", ".yaml": "text/yaml", ".lock": "text/plain", ".bib": "application/x-bibtex",
-}  # fmt: skip
+    ".parquet": "application/vnd.apache.parquet",
+    ".ipynb": "application/x-ipynb+json",
+    ".md": "text/markdown",
+    ".tex": "application/x-tex",
+    ".cff": "text/yaml",
+    ".yaml": "text/yaml",
+    ".lock": "text/plain",
+    ".bib": "application/x-bibtex",
+}
 
 
 def describe(files, about, state):
@@ -32,10 +38,14 @@ def describe(files, about, state):
     crate.root_dataset["datePublished"] = day.date().isoformat()
     crate.name = cited["title"]
     crate.description = f"Artifact of the paper, with the {about['source']} results of site {about['site']}"
-    crate.license = crate.add(ContextEntity(crate, _licence(cited), {"@type": "CreativeWork", "name": cited["license"]}))
+    crate.license = crate.add(
+        ContextEntity(crate, _licence(cited), {"@type": "CreativeWork", "name": cited["license"]})
+    )
     for profile in PROFILES:
         version = profile.rsplit("/", 1)[-1]
-        crate.add(ContextEntity(crate, profile, {"@type": "CreativeWork", "name": profile.split("/")[-2], "version": version}))
+        crate.add(
+            ContextEntity(crate, profile, {"@type": "CreativeWork", "name": profile.split("/")[-2], "version": version})
+        )
     crate.root_dataset["conformsTo"] = [{"@id": profile} for profile in PROFILES]
     authors = [_author(crate, author) for author in cited["authors"]]
     crate.root_dataset["author"] = authors
@@ -56,7 +66,9 @@ def _author(crate, author):
 
     name = metadata.person(author)
     identity = author.get("orcid") or "#" + re.sub(r"\W+", "-", name.lower())
-    return crate.add(ContextEntity(crate, identity, {"@type": "Organization" if "name" in author else "Person", "name": name}))
+    return crate.add(
+        ContextEntity(crate, identity, {"@type": "Organization" if "name" in author else "Person", "name": name})
+    )
 
 
 def _file(name, data):
@@ -72,16 +84,30 @@ def _add_run(crate, files, about, day, authors):
     """The workflow, its parameters, and the action that ran it."""
     from rocrate.model.contextentity import ContextEntity
 
-    workflow = crate.add_workflow(dest_path=WORKFLOW, main=True, lang="snakemake", properties=_file(WORKFLOW, files[WORKFLOW]))
+    workflow = crate.add_workflow(
+        dest_path=WORKFLOW, main=True, lang="snakemake", properties=_file(WORKFLOW, files[WORKFLOW])
+    )
     workflow["name"] = "The pipeline: build, measure, collect, analyse, judge, gather, typeset"
     formal, actual = [], []
-    for name, meaning in (("site", "target hosts"), ("source", "scale that is measured at, or the committed reference")):
+    for name, meaning in (
+        ("site", "target hosts"),
+        ("source", "scale that is measured at, or the committed reference"),
+    ):
         about_formal = {
-            "@type": "FormalParameter", "additionalType": "Text", "name": name, "description": meaning, "valueRequired": False,
+            "@type": "FormalParameter",
+            "additionalType": "Text",
+            "name": name,
+            "description": meaning,
+            "valueRequired": False,
             "conformsTo": {"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
-        }  # fmt: skip
+        }
         formal.append(crate.add(ContextEntity(crate, f"#parameter-{name}", about_formal)))
-        about_actual = {"@type": "PropertyValue", "name": name, "value": about[name], "exampleOfWork": {"@id": f"#parameter-{name}"}}
+        about_actual = {
+            "@type": "PropertyValue",
+            "name": name,
+            "value": about[name],
+            "exampleOfWork": {"@id": f"#parameter-{name}"},
+        }
         actual.append(crate.add(ContextEntity(crate, f"#value-{name}", about_actual)))
     workflow["input"] = formal
     build = about["build"]

@@ -18,9 +18,23 @@ from benchpaper.bundle import metadata
 from benchpaper.revision import git
 
 NOBODY = {
-    "anonymous", "root", "user", "users", "home", "localhost", "local", "debian", "ubuntu", "admin", "git", "github.com", "gitlab.com",
-    "noreply@github.com", "nobody", "/root",
-}  # fmt: skip
+    "anonymous",
+    "root",
+    "user",
+    "users",
+    "home",
+    "localhost",
+    "local",
+    "debian",
+    "ubuntu",
+    "admin",
+    "git",
+    "github.com",
+    "gitlab.com",
+    "noreply@github.com",
+    "nobody",
+    "/root",
+}
 SHORTEST = 3
 READABLE = re.compile(rb"[\x20-\x7e]{6,}")
 WIDE = re.compile(rb"(?:[\x20-\x7e]\0){4,}")
@@ -28,8 +42,8 @@ STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.S)
 
 
 def of(project, more=()):
-    """Return the words that identify the authors and their machines, longest first: names and addresses in the history, in
-    CITATION.cff and pyproject.toml, remotes, host, user, folders, the hosts of sites, and `more`."""
+    """Return the words that identify the authors and their machines, longest first: names and addresses in the history,
+    in CITATION.cff and pyproject.toml, remotes, host, user, folders, the hosts of sites, and `more`."""
     words = set(more)
     words |= set(git(project, "log", "--format=%an%n%ae%n%cn%n%ce").splitlines())
     words |= {git(project, "config", key).strip() for key in ("user.name", "user.email")}
@@ -41,7 +55,9 @@ def of(project, more=()):
 
 
 def _tells(word):
-    return len(word) >= SHORTEST and word.lower() not in NOBODY and not re.fullmatch(r"127\.[\d.]+|::1|[\W\d]{1,4}", word)
+    return (
+        len(word) >= SHORTEST and word.lower() not in NOBODY and not re.fullmatch(r"127\.[\d.]+|::1|[\W\d]{1,4}", word)
+    )
 
 
 def _user():
@@ -64,8 +80,12 @@ def _remotes(text):
 def _cited(project):
     words = set()
     path = project.root / "CITATION.cff"
-    for author in (yaml.safe_load(path.read_text()).get("authors", []) if path.exists() else []):
-        words |= {str(value) for key, value in author.items() if key in ("name", "family-names", "given-names", "email", "orcid", "affiliation")}
+    for author in yaml.safe_load(path.read_text()).get("authors", []) if path.exists() else []:
+        words |= {
+            str(value)
+            for key, value in author.items()
+            if key in ("name", "family-names", "given-names", "email", "orcid", "affiliation")
+        }
         if "given-names" in author:
             words |= {f"{author['given-names']} {author['family-names']}", metadata.person(author)}
     path = project.root / "pyproject.toml"
@@ -88,8 +108,8 @@ def pattern(words):
 
 
 def where(name, data, found):
-    """Yield (where in the file, the word) of each word that the pattern `found` finds in a file's bytes: in its name, in its text, and
-    inside what is compressed or encoded: Parquet, gzip, ZIP and jar, PDF, PNG, images in notebooks."""
+    """Yield (where in the file, the word) of each word that the pattern `found` finds in a file's bytes: in its name,
+    in its text, and inside what is compressed or encoded: Parquet, gzip, ZIP and jar, PDF, PNG, images in notebooks."""
     if match := found.search(name):
         yield f"the name of {name}", match.group()
     for part, text in _texts(name, data):
@@ -113,8 +133,16 @@ def _texts(name, data, depth=0):
     elif data[:4] == b"%PDF":
         for stream in STREAM.findall(data):
             yield " (a stream of the PDF)", _inflated(stream).decode(errors="ignore")
-        yield " (text of the PDF)", subprocess.run(["pdftotext", "-q", "-", "-"], input=data, capture_output=True).stdout.decode(errors="ignore")
-        yield " (metadata of the PDF)", subprocess.run(["pdfinfo", "-"], input=data, capture_output=True).stdout.decode(errors="ignore")
+        yield (
+            " (text of the PDF)",
+            subprocess.run(["pdftotext", "-q", "-", "-"], input=data, capture_output=True).stdout.decode(
+                errors="ignore"
+            ),
+        )
+        yield (
+            " (metadata of the PDF)",
+            subprocess.run(["pdfinfo", "-"], input=data, capture_output=True).stdout.decode(errors="ignore"),
+        )
     elif data[:4] == b"\x89PNG":
         for kind in (b"zTXt", b"iTXt", b"iCCP"):
             for chunk in data.split(kind)[1:]:
@@ -148,7 +176,10 @@ def _parquet_text(data):
     import pyarrow.parquet as pq
 
     table = pq.read_table(io.BytesIO(data), use_threads=False)
-    about = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in (table.schema.metadata or {}).items()}
+    about = {
+        key.decode(errors="replace"): value.decode(errors="replace")
+        for key, value in (table.schema.metadata or {}).items()
+    }
     words = {}
     for column in table.column_names:
         if _holds_text(table.schema.field(column).type):

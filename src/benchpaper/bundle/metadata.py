@@ -39,11 +39,18 @@ def zenodo(files, state):
         for author in cited["authors"]
     ]
     return {
-        "title": cited["title"], "upload_type": "software", "creators": creators, "version": str(cited["version"]),
-        "license": cited["license"], "publication_date": state.day, "access_right": "open",
-        "description": cited.get("abstract", "Artifact of the paper: sources, results with provenance, executed notebooks, PDF."),
+        "title": cited["title"],
+        "upload_type": "software",
+        "creators": creators,
+        "version": str(cited["version"]),
+        "license": cited["license"],
+        "publication_date": state.day,
+        "access_right": "open",
+        "description": cited.get(
+            "abstract", "Artifact of the paper: sources, results with provenance, executed notebooks, PDF."
+        ),
         "keywords": cited.get("keywords", ["artifact", "reproducibility", "storage systems"]),
-    }  # fmt: skip
+    }
 
 
 def locked(files):
@@ -71,9 +78,15 @@ def sbom(files, state):
     ]  # fmt: skip
     lines = (line.split("#")[0].split() for line in files.get("packages.apt", b"").decode().splitlines())
     system = [
-        {"type": "application", "bom-ref": f"pkg:deb/{words[0]}", "name": words[0], "purl": f"pkg:deb/debian/{words[0]}"}
-        for words in lines if words
-    ]  # fmt: skip
+        {
+            "type": "application",
+            "bom-ref": f"pkg:deb/{words[0]}",
+            "name": words[0],
+            "purl": f"pkg:deb/debian/{words[0]}",
+        }
+        for words in lines
+        if words
+    ]
     return {
         "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, state.commit)}",

@@ -1,4 +1,5 @@
-"""`benchpaper verify --figures`: makes the exhibits, the verdicts and the PDF of an archive again, from the archive alone.
+"""`benchpaper verify --figures`: makes the exhibits, the verdicts and the PDF of an archive again, from the archive
+alone.
 
 Unlike all else of `verify` this runs what is in the archive: its notebooks, claims and framework, in this environment,
 without a network where the system lets a process have none. What comes out is compared with what the archive holds.
@@ -6,25 +7,31 @@ without a network where the system lets a process have none. What comes out is c
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchpaper.bundle import archive
+from benchpaper.bundle import archive, metadata
 from benchpaper.errors import UserError
 from benchpaper.project import Project
 
 TIMEOUT_S = 900
 EQUAL, RENDERED, DIFFERENT = "byte-equal", "equal within rendering", "DIFFERENT"
 TOLERANCE = 2.0  # mean difference of the pixels, of 255: another version of a font smoothes edges otherwise
+STEP = re.compile(r"step (\d+) of (\d+): (.*)")  # what the process that makes them again says of itself
+DRAWING = ("matplotlib", "numpy", "pandas", "scipy", "seaborn", "pyarrow", "papermill", "ipykernel")
 
 
-def regenerate(path):
-    """Return {"network": how it was run, "files": {name: one of EQUAL, RENDERED, DIFFERENT}} of an archive that
-    was verified before. Raises `UserError` when it cannot be run."""
+def regenerate(path, tell=lambda done, total, what: None):
+    """Return {"network": how it was run, "environment": whether it is the locked one, "files": {name: one of EQUAL,
+    RENDERED, DIFFERENT}} of an archive that was verified before. `tell(done, total, what)` hears of each step that is
+    done. Raises `UserError` when it cannot be run."""
     files, executable = archive.read(path)
     about = json.loads(files[archive.ABOUT])
     with tempfile.TemporaryDirectory(prefix="benchpaper-again-") as folder:
@@ -33,18 +40,78 @@ def regenerate(path):
         build = project.build(about["site"], about["source"])
         given = Path(folder) / "given"
         build.rename(given)
-        alone, told = _without_network()
-        command = [*alone, sys.executable, "-m", "benchpaper.bundle.regenerate", about["site"], about["source"], *about["experiments"]]
-        environment = {name: value for name, value in os.environ.items() if name != "BENCHPAPER_WARM"}
-        environment |= {"PYTHONPATH": str(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
-        if done.returncode:
-            raise UserError(f"the archive does not run: {(done.stderr.strip() or 'it said nothing').splitlines()[-1]}")
-        return {"network": told, "files": {str(p): _compared(given / p, build / p) for p in _exhibits(given)}}
+        network = _run(project, about, tell)
+        compared = {str(p): _compared(given / p, build / p) for p in _exhibits(given)}
+    return {"network": network, "environment": _environment(files), "files": compared}
+
+
+def counted(files):
+    """Return {word: how many files} of what `regenerate` found, in the order EQUAL, RENDERED, DIFFERENT."""
+    counts = Counter(files.values())
+    return {word: counts[word] for word in (EQUAL, RENDERED, DIFFERENT)}
+
+
+def _run(project, about, tell):
+    """Run the unpacked archive's own code, without a network; returns how that was."""
+    alone, told = _without_network()
+    command = [
+        *alone,
+        sys.executable,
+        "-m",
+        "benchpaper.bundle.regenerate",
+        about["site"],
+        about["source"],
+        *about["experiments"],
+    ]
+    environment = {name: value for name, value in os.environ.items() if name != "BENCHPAPER_WARM"}
+    environment |= {
+        "PYTHONPATH": str(project.root / "src"),
+        "BENCHPAPER_PROJECT": str(project.root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command, cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+        try:
+            for line in process.stdout:
+                if step := STEP.fullmatch(line.strip()):
+                    tell(int(step[1]), int(step[2]), step[3])
+            status = process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
+        errors.seek(0)
+        said = errors.read().strip()
+    if status:
+        raise UserError(f"the archive does not run: {(said or 'it said nothing').splitlines()[-1]}")
+    return told
+
+
+def _environment(files):
+    """Whether the packages that draw and reckon are those of the archive's lock; one text."""
+    locked = {}
+    for name, pin, _ in metadata.locked(files):  # one may have several versions, for several versions of Python
+        locked.setdefault(name.lower(), []).append(pin)
+    here = {name: _installed(name) for name in DRAWING if name in locked}
+    others = [
+        f"{name} {found} (lock: {' or '.join(locked[name])})"
+        for name, found in here.items()
+        if found not in locked[name]
+    ]
+    return f"with other versions than the lock's: {', '.join(others)}" if others else "with the packages of its lock"
+
+
+def _installed(name):
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
 
 
 def _exhibits(given):
-    kept = [path for path in sorted(given.rglob("*")) if path.is_file() and path.suffix in (".pdf", ".png", ".tex", ".json")]
+    kept = [
+        path for path in sorted(given.rglob("*")) if path.is_file() and path.suffix in (".pdf", ".png", ".tex", ".json")
+    ]
     return [path.relative_to(given) for path in kept]
 
 
@@ -82,17 +149,31 @@ def _alike(given, made):
 
 
 def _main(site, source, *experiments):
-    """In the unpacked archive, by its own code: run every notebook, judge, gather, typeset."""
+    """In the unpacked archive, by its own code: run every notebook, judge, gather, typeset; say each step that is
+    done."""
     from benchpaper import appendix, claims, typeset, warm
 
     project = Project.find()
+    done, total = 0, len(experiments) + 2
+
+    def finished(what):
+        nonlocal done
+        done += 1
+        print(f"step {done} of {total}: {what}", flush=True)
+
+    def analyse(name):
+        warm.ask(project, site, source, name)
+        finished(name)
+
     with warm.serving() as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         os.environ.update(server)
-        list(pool.map(lambda name: warm.ask(project, site, source, name), experiments))
+        list(pool.map(analyse, experiments))
     claims.save(project, site, source)
     typeset.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)
+    finished("verdicts and appendix")
     typeset.typeset(project, site, source)
+    finished("paper.pdf")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def _offline():
 
     document = json.loads((package_files("rocrate") / "data" / "ro-crate.jsonld").read_text())
     document["@context"] |= OF_1_1
-    HttpRequester.get = lambda self, url, **options: _Response(document if url.startswith("https://w3id.org/ro/crate/") else None)
+    HttpRequester.get = lambda self, url, **options: _Response(
+        document if url.startswith("https://w3id.org/ro/crate/") else None
+    )
     try:
         yield
     finally:

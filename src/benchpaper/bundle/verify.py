@@ -23,57 +23,78 @@ from benchpaper.project import Project
 from benchpaper.values import with_unit
 
 NUMBER = re.compile(r"\d+\.\d+")
+COUNT = re.compile(
+    r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d{3,})(?![\w]|[.,]\d)"
+)  # of three digits or more, standing alone
 FACTORS = {1.0, 60.0, 3600.0, 1024.0, 1024.0**2, 1024.0**3, 1 / 1024, 1 / 1024**2, 1 / 1024**3, 8.0, 1 / 8}
+ABOUT = {
+    "site": r"[\w-]+", "source": r"\w+", "commit": r"[0-9a-f]{40}", "clean": "True|False", "build": r"build/[\w-]+",
+}  # fmt: skip
+MOST_ROWS, MOST_VALUES = 1_000_000, 50_000_000  # of a Parquet file that is read at all: a few bytes can claim billions
 NUMBERS = {"1", "count", ""}  # units of plain numbers; one may stand for another
 
 
-class NotVerified(UserError):
+class NotVerified(archive.ArchiveError):
     """What is wrong with an archive, as one line."""
 
 
 def verify(path, digest=None, into=None):
-    """Check an archive and return what was found, as plain data: its digest, what it is of, and a list of checks (each a line).
-    `digest` is the SHA-256 that it is known by from elsewhere. The files are unpacked to `into`, when all is well.
-    Raises `NotVerified` or `ArchiveError` at the first thing that is wrong."""
+    """Check an archive and return what was found, as plain data: its digest, what it is of, and a list of checks (each
+    a line). `digest` is the SHA-256 that it is known by from elsewhere. The files are unpacked to `into`, when all is
+    well. Raises `NotVerified` or `ArchiveError` at the first thing that is wrong."""
     with open(_existing(path), "rb") as file:
         own = hashlib.file_digest(file, "sha256").hexdigest()
     if digest and own != digest.lower():
         raise NotVerified(f"its SHA-256 is {own}, not {digest}")
     files, executable = archive.read(path)
-    about = _about(files)
-    checks = [f"{len(files)} files have the digests of the manifest, and nothing else is in the archive"]
-    with tempfile.TemporaryDirectory(prefix="benchpaper-verify-") as folder:
-        archive.unpack(files, executable, folder)
-        try:
-            checks += check(Project(Path(folder)), files, about)
-        except (KeyError, TypeError, ValueError, AttributeError, OSError) as error:  # JSON or text of another shape
-            raise NotVerified(f"what it says of itself is broken ({type(error).__name__}: {' '.join(str(error).split())})") from None
+    try:
+        about, checks = _checked(files, executable)
+    except UserError as error:
+        raise NotVerified(str(error)) from None
+    except Exception as error:  # JSON, text, Parquet or PDF of another shape: whatever it is that stumbles over it
+        told = " ".join(str(error).split())[:200]
+        raise NotVerified(f"what it says of itself is broken ({type(error).__name__}: {told})") from None
     if into:
         archive.unpack(files, executable, into)
         checks.append(f"unpacked to {into}")
-    return {"archive": Path(path).name, "sha256": own, **{k: about[k] for k in ("site", "source", "commit", "clean", "build")}, "checks": checks}
+    return {"archive": Path(path).name, "sha256": own, **{name: about[name] for name in ABOUT}, "checks": checks}
+
+
+def _checked(files, executable):
+    """Return (what the archive says of itself, a line for each thing that holds)."""
+    about = _about(files)
+    lines = [f"{len(files)} files have the digests of the manifest, and nothing else is in the archive"]
+    with tempfile.TemporaryDirectory(prefix="benchpaper-verify-") as folder:
+        archive.unpack(files, executable, folder)
+        return about, lines + check(Project(Path(folder)), files, about)
 
 
 def _existing(path):
     if not Path(path).is_file():
-        raise NotVerified(f"{path} does not exist")
+        raise NotVerified(f"{path} does not exist, or is no file")
     return path
 
 
 def _about(files):
+    """What the archive says it is: schema versions that this program reads, and names that are nothing but names."""
+    if archive.ABOUT not in files:
+        raise NotVerified(f"it has no {archive.ABOUT} that says of which schema it is")
     try:
-        about = json.loads(files[archive.ABOUT])
-        version = about["benchpaper_bundle"]
-    except KeyError:
-        raise NotVerified(f"it has no {archive.ABOUT} that says of which schema it is") from None
-    except (ValueError, TypeError) as error:
-        raise NotVerified(f"{archive.ABOUT} is no JSON: {error}") from None
-    for name, ours, theirs in (("bundles", SCHEMA_VERSION, version), ("results", results.SCHEMA_VERSION, about.get("results_schema"))):
-        if theirs != ours:
-            raise NotVerified(f"its {name} have schema version {theirs}, this program reads {ours}; use the benchpaper that wrote it")
-    for name in ("site", "source", "build"):
-        if not re.fullmatch(r"[\w./-]+", str(about.get(name, ""))) or ".." in about[name]:
+        about = dict(json.loads(files[archive.ABOUT]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise NotVerified(f"{archive.ABOUT} is no JSON object: {error}") from None
+    ours = {"benchpaper_bundle": ("bundles", SCHEMA_VERSION), "results_schema": ("results", results.SCHEMA_VERSION)}
+    for key, (what, version) in ours.items():
+        if about.get(key) != version:
+            raise NotVerified(
+                f"its {what} have schema version {about.get(key)!r}, this program reads {version}; use the "
+                "benchpaper that wrote it"
+            )
+    for name, form in ABOUT.items():
+        if not re.fullmatch(form, str(about.get(name))):
             raise NotVerified(f'{archive.ABOUT}: {name} "{about.get(name)}" is no name')
+    if about["build"] != f"build/{about['site']}-{about['source']}":
+        raise NotVerified(f'{archive.ABOUT}: build "{about["build"]}" is not that of its site and source')
     return about
 
 
@@ -81,19 +102,38 @@ def check(project, files, about):
     """Check an unpacked archive; returns a line for each thing that holds."""
     lines = [_check_crate(project, files)]
     build = project.build(about["site"], about["source"])
-    tables = {name: results.read(project.root / name)[0].num_rows for name in sorted(files) if name.endswith(".parquet")}
+    tables = {name: _rows(project.root / name, name) for name in sorted(files) if name.endswith(".parquet")}
     lines.append(f"{len(tables)} Parquet files have the schema, {sum(tables.values()):,} rows")
     exhibits = _exhibits(build)
     folder = project.results(about["site"], about["source"])
     lines.append(_check_numbers(build, folder))
     if (build / typeset.GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
         raise NotVerified(f"{typeset.GATHERED} is not what the notebooks' manifests and the verdicts give")
-    if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(build):
+    if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(
+        build
+    ):
         raise NotVerified(f"{typeset.CLAIMS_TABLE} is not what the verdicts give")
     typeset.check_uses(project.paper, exhibits | {"claims": {"kind": "table"}})
-    lines.append("what the paper inputs follows from the notebooks' manifests and the verdicts; it uses no name besides")
+    lines.append(
+        "what the paper inputs follows from the notebooks' manifests and the verdicts; it uses no name besides"
+    )
     lines.append(_check_pdf(project, build, exhibits))
     return lines
+
+
+def _rows(path, name):
+    """The number of rows of a Parquet file that has the schema; one that would unpack to too much is refused before."""
+    import pyarrow.parquet as pq
+
+    try:
+        about = pq.read_metadata(path)
+        groups = [about.row_group(number) for number in range(about.num_row_groups)]
+        values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
+    except (OSError, ValueError) as error:
+        raise NotVerified(f"{name} cannot be read: {' '.join(str(error).split())}") from None
+    if about.num_rows > MOST_ROWS or values > MOST_VALUES:
+        raise NotVerified(f"{name} claims {about.num_rows:,} rows with {values:,} values, more than any results have")
+    return results.read(path)[0].num_rows
 
 
 def _check_crate(project, files):
@@ -123,12 +163,15 @@ def _exhibits(build):
 
 
 def _check_numbers(build, folder):
-    """Each number that is an estimate is reckoned again from the Parquet files, and must be typeset to the same text."""
+    """Each number that is an estimate is reckoned again from the Parquet files, and must be typeset to the same
+    text."""
     again = others = 0
     for manifest in typeset.manifests(build).values():
         for about in manifest["files"].values():
             if results.file_digest(folder / about["path"]) != about["sha256"]:
-                raise NotVerified(f"the exhibits of {manifest['notebook']} were not made from the {about['path']} inside")
+                raise NotVerified(
+                    f"the exhibits of {manifest['notebook']} were not made from the {about['path']} inside"
+                )
         found = load(manifest["experiment"], folder)
         for name, entry in manifest["exhibits"].items():
             if entry["kind"] != "number" or entry["missing"]:
@@ -138,7 +181,10 @@ def _check_numbers(build, folder):
                 continue
             _check_number(name, entry, _reckoned(name, entry, found))
             again += 1
-    return f"{again} numbers follow from the data inside; {others} more were reckoned by their notebooks alone (--figures runs these)"
+    return (
+        f"{again} numbers follow from the data inside; {others} more were reckoned by their notebooks alone "
+        "(--figures runs these)"
+    )
 
 
 def _reckoned(name, entry, found):
@@ -176,29 +222,57 @@ def _check_factor(name, entry, unit):
 
 
 def _check_number(name, entry, estimate):
-    texts = estimate.value is not None and (with_unit(estimate.value, entry["unit"]), estimate.interval_text().strip(), estimate.n)
+    texts = estimate.value is not None and (
+        with_unit(estimate.value, entry["unit"]),
+        estimate.interval_text().strip(),
+        estimate.n,
+    )
     if texts != (entry["text"], entry["interval"], entry["n"]):
         shown = f"{entry['text']} {entry['interval']} (n = {entry['n']})"
         raise NotVerified(f'number "{name}" is {shown}, but the data inside give {estimate}')
 
 
 def _check_pdf(project, build, exhibits):
-    """Each number that the paper names stands in the PDF; and each decimal number in the PDF is in the exhibits, the verdicts or the
-    paper's own text."""
+    """Each number that the paper names stands in the PDF, as often as it is named; and each decimal number and each
+    longer whole one in the PDF is in the exhibits, the verdicts or the paper's own text."""
     if not shutil.which("pdftotext"):
         return "the PDF's text was not read: there is no pdftotext (package poppler-utils)"
     printed = _normal(_pdf_text(build / "paper.pdf"))
-    sources = [path.read_text(errors="replace") for path in sorted(project.paper.rglob("*")) if path.suffix in (".tex", ".bib", ".sty")]
-    numbers = sorted({name for _, macro, name in typeset.uses(project.paper) if typeset.KIND[macro] == "number" and not exhibits[name]["missing"]})
-    squeezed = re.sub(r"\s", "", printed)
-    for name in numbers:
-        if re.sub(r"\s", "", _normal(exhibits[name]["text"])) not in squeezed:
-            raise NotVerified(f'number "{name}" ({exhibits[name]["text"]}) is not in the text of the PDF; it was typeset from something else')
-    known = _known_decimals(build, sources)
-    strange = [number for number in NUMBER.findall(printed) if number not in known and not _is_numbering(number)]
+    named = _named_texts(project.paper, exhibits)
+    squeezed = _squeezed(printed)
+    for text, names in named.items():
+        if (times := squeezed.count(text)) < len(names):
+            raise NotVerified(
+                f'number "{names[0]}" ({text}) is in the text of the PDF {times} times, and named {len(names)} '
+                "times by the paper; "
+                "the PDF was typeset from something else"
+            )
+    decimals, whole = _known_numbers(project, build)
+    strange = [number for number in NUMBER.findall(printed) if number not in decimals and not _is_numbering(number)]
+    strange += [number for number in COUNT.findall(printed) if number.replace(",", "") not in whole]
     if strange:
         raise NotVerified(f"the PDF prints {strange[0]}, which no exhibit, verdict or text of the paper inside has")
-    return f"{len(numbers)} numbers that the paper names stand in the PDF, and each of its decimal numbers is accounted for"
+    count = len({name for names in named.values() for name in names})
+    return (
+        f"{count} numbers that the paper names stand in the PDF, as often as named, and what else it prints is "
+        "accounted for"
+    )
+
+
+def _named_texts(paper, exhibits):
+    """Return {what a number is typeset as, without spaces: the names of those that are, one for each use}."""
+    texts = {}
+    for _, macro, name in typeset.uses(paper):
+        if macro in ("result", "resultci") and not exhibits[name]["missing"]:
+            texts.setdefault(_squeezed(_normal(exhibits[name]["text"])), []).append(name)
+            if macro == "resultci" and (interval := _squeezed(_normal(exhibits[name]["interval"]))):
+                texts.setdefault(interval, []).append(name)
+    return texts
+
+
+def _squeezed(text):
+    """Text without spaces: TeX breaks lines and sets thin spaces where it likes."""
+    return re.sub(r"\s", "", text)
 
 
 def _pdf_text(path):
@@ -212,12 +286,17 @@ def _normal(text):
     return unicodedata.normalize("NFKC", text)
 
 
-def _known_decimals(build, sources):
-    """All decimal numbers in what is typeset: the generated file, tables, figures, and the paper's sources."""
-    texts = [*sources, (build / typeset.GATHERED).read_text()]
-    texts += [path.read_text() for path in sorted(build.rglob("*.tex"))]
+def _known_numbers(project, build):
+    """Return (all decimal numbers, all whole ones) in what is typeset: generated files, tables, figures, the paper's
+    sources."""
+    sources = [path for path in sorted(project.paper.rglob("*")) if path.suffix in (".tex", ".bib", ".sty")]
+    texts = [path.read_text(errors="replace") for path in [*sources, *sorted(build.rglob("*.tex"))]]
     texts += [_pdf_text(path) for path in sorted((build / "exhibits").rglob("*.pdf"))]
-    return {number for text in texts for number in NUMBER.findall(_normal(text))}
+    texts = [_normal(text) for text in texts]
+    whole = {
+        number for text in texts for number in re.findall(r"\d+", re.sub(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3})", "", text))
+    }
+    return {number for text in texts for number in NUMBER.findall(text)}, whole
 
 
 def _is_numbering(number):

@@ -1,7 +1,7 @@
 """The report: static web pages of one build, by Sphinx and MyST-NB. They work offline and from the file system.
 
-One page per experiment (its executed notebook between what was found and where it comes from), one with the trail of each
-of its exhibits, an overview with the verdicts, and the artifact appendix.
+One page per experiment (its executed notebook between what was found and where it comes from), one with the trail of
+each of its exhibits, an overview with the verdicts, and the artifact appendix.
 """
 
 import io
@@ -43,7 +43,9 @@ def build(project, site, source, experiments):
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
     rows = _rows(folder)
     manifests = typeset.manifests(folder)
-    (sources / "index.md").write_text(pages.overview(manifests, rows, experiments, (folder / "paper.pdf").exists(), (folder / "appendix.md").exists()))
+    (sources / "index.md").write_text(
+        pages.overview(manifests, rows, experiments, (folder / "paper.pdf").exists(), (folder / "appendix.md").exists())
+    )
     if (folder / "appendix.md").exists():
         shutil.copyfile(folder / "appendix.md", sources / "appendix.md")
     for name in experiments:
@@ -66,9 +68,14 @@ def _write_experiment(project, site, source, name, sources, manifest, rows):
     for path in (folder / "exhibits" / key).glob("*.png"):
         shutil.copyfile(path, pictures / path.name)
     about = {
-        "rows": [row for row in rows if row["experiment"] == name], "compared": _compared(project, name, site, source),
-        "figures": {exhibit: plots.figure(found, exhibit, entry) for exhibit, entry in manifest["exhibits"].items() if entry["kind"] == "figure"},
-    }  # fmt: skip
+        "rows": [row for row in rows if row["experiment"] == name],
+        "compared": _compared(project, name, site, source),
+        "figures": {
+            exhibit: plots.figure(found, exhibit, entry)
+            for exhibit, entry in manifest["exhibits"].items()
+            if entry["kind"] == "figure"
+        },
+    }
     notebook = nbformat.read(folder / "notebooks" / f"{key}.ipynb", as_version=4)
     nbformat.write(pages.experiment(notebook, found, manifest, about), sources / f"{key}.ipynb")
     table, _ = results.read(project.results(site, source) / name / results.TRIALS)
@@ -91,7 +98,20 @@ def _compared(project, name, site, source):
 
 
 def _sphinx(sources, target):
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going", "-j", "auto", str(sources), str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-b",
+        "html",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-j",
+        "auto",
+        str(sources),
+        str(target),
+    ]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment)
     if done.returncode:

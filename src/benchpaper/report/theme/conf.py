@@ -13,6 +13,7 @@ html_extra_path = ["extra", "as-is"]
 templates_path = ["_templates"]
 html_css_files = ["report.css"]
 html_js_files = [("plotly.min.js", {"defer": "defer"}), ("report.js", {"defer": "defer"})]
+pygments_style = "default"  # its colours have enough contrast, those of the theme have not
 html_title = "benchpaper report"
 html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
 nb_execution_mode = "off"

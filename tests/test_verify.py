@@ -1,0 +1,284 @@
+"""`benchpaper verify` believes nothing that an archive only claims: changed bytes, numbers, words and pictures are
+found."""
+
+import hashlib
+import io
+import json
+import random
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from benchpaper.bundle import archive, crate, regenerate, verify
+from benchpaper.errors import UserError
+from benchpaper.estimates import load
+from benchpaper.exhibits import Exhibits
+
+ROOT = Path(__file__).resolve().parents[1]
+MANIFEST = "build/local-smoke/exhibits/toy_pipe_cost/exhibits.json"
+needs_latex = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
+
+
+def again(path, files, date=(2026, 1, 2, 3, 4, 6)):
+    """Write files as a well-formed archive; crate and manifest follow them."""
+    files = {name: data for name, data in files.items() if name != archive.MANIFEST}
+    graph = json.loads(files[crate.METADATA])
+    for entity in graph["@graph"]:
+        if entity["@id"] in files and "sha256" in entity:
+            entity["sha256"] = hashlib.sha256(files[entity["@id"]]).hexdigest()
+    files[crate.METADATA] = json.dumps(graph).encode()
+    archive.write(path, files, date)
+    return path
+
+
+def white(png):
+    import matplotlib.image as images
+    import numpy as np
+
+    target = io.BytesIO()
+    images.imsave(target, np.ones_like(images.imread(io.BytesIO(png))), format="png")
+    return target.getvalue()
+
+
+@needs_latex
+def test_all_is_made_again_from_the_archive_alone_and_what_differs_is_told(small_files, tmp_path):
+    """In an archive with another picture and another manifest these two come out different, and all else to the
+    byte."""
+    names = ("exhibits/toy_pipe_cost/toy-pipe-cost-latency.png", "exhibits/toy_pipe_cost/exhibits.json")
+    changed, steps = dict(small_files), []
+    changed[MANIFEST] = small_files[MANIFEST].replace(b'"blocks": 2', b'"blocks": 3')
+    changed[f"build/local-smoke/{names[0]}"] = white(small_files[f"build/local-smoke/{names[0]}"])
+    found = regenerate.regenerate(again(tmp_path / "b.zip", changed), lambda *step: steps.append(step))
+    words = {name: word for name, word in found["files"].items() if word != regenerate.EQUAL}
+    assert words == dict.fromkeys(names, regenerate.DIFFERENT)
+    assert (
+        found["files"]["paper.pdf"] == regenerate.EQUAL
+        and regenerate.counted(found["files"])[regenerate.DIFFERENT] == 2
+    )
+    assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] and steps[-1][2] == "paper.pdf"
+    assert "lock" in found["environment"]
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0:
+        assert "without a network" in found["network"]
+
+
+@needs_latex
+def test_a_change_of_any_byte_of_any_file_is_found(small_bundle, small_files, tmp_path):
+    """200 random bytes of the files' contents (each file alike, so that small ones are hit too) and 100 of the archive
+    itself."""
+    chance = random.Random(11)
+    whole = small_bundle.read_bytes()
+    with zipfile.ZipFile(small_bundle) as opened:
+        starts = {
+            entry.filename: entry.header_offset + 30 + len(entry.filename.encode()) for entry in opened.infolist()
+        }
+    names = sorted(name for name in small_files if small_files[name])
+    places = [
+        starts[name] + chance.randrange(len(small_files[name])) for name in (chance.choice(names) for _ in range(200))
+    ]
+    places += [chance.randrange(len(whole)) for _ in range(100)]
+    for place in places:
+        data = bytearray(whole)
+        data[place] ^= 1 << chance.randrange(8)
+        path = tmp_path / "t.zip"
+        path.write_bytes(data)
+        with pytest.raises(UserError):
+            verify.verify(path)
+
+
+@needs_latex
+def test_a_change_that_mends_crc_and_manifest_is_found_by_the_crate_and_by_the_numbers(small_files, tmp_path):
+    manifest = json.loads(small_files[MANIFEST])
+    manifest["exhibits"]["toy-pipe-cost-4k"]["text"] = "0.01 µs"
+    changed = {**small_files, MANIFEST: json.dumps(manifest).encode()}
+    with pytest.raises(verify.NotVerified, match='number "toy-pipe-cost-4k" is 0.01 µs .* but the data inside give'):
+        verify.verify(again(tmp_path / "a.zip", changed))
+    del changed[archive.MANIFEST]
+    archive.write(tmp_path / "b.zip", changed, (2026, 1, 2, 3, 4, 6))
+    with pytest.raises(verify.NotVerified, match="the crate has another SHA-256"):
+        verify.verify(tmp_path / "b.zip")
+
+
+@needs_latex
+def test_a_factor_that_is_no_change_of_unit_is_found(small_files, tmp_path):
+    manifest = json.loads(small_files[MANIFEST])
+    manifest["exhibits"]["toy-pipe-cost-4k"]["how"]["factor"] = 0.5
+    with pytest.raises(verify.NotVerified, match="a factor of 0.5 does not turn µs into µs"):
+        verify.verify(again(tmp_path / "a.zip", {**small_files, MANIFEST: json.dumps(manifest).encode()}))
+
+
+@needs_latex
+def test_a_pdf_that_was_typeset_from_something_else_is_found(small, small_files, tmp_path):
+    """The text of the paper says 2.25 s; the sources in the archive then say 3.75."""
+    changed = {**small_files, "paper/main.tex": small_files["paper/main.tex"].replace(b"2.25", b"3.75")}
+    with pytest.raises(verify.NotVerified, match="the PDF prints 2.25, which no exhibit"):
+        verify.verify(again(tmp_path / "a.zip", changed))
+
+
+@needs_latex
+def test_a_verdict_that_was_changed_is_found(small_files, tmp_path):
+    name = "build/local-smoke/verdicts.json"
+    changed = {**small_files, name: small_files[name].replace(b'"inconclusive"', b'"reproduced"')}
+    with pytest.raises(verify.NotVerified, match="exhibits.tex is not what"):
+        verify.verify(again(tmp_path / "a.zip", changed))
+
+
+@needs_latex
+def test_a_crate_that_breaks_the_profile_is_found(small_files, tmp_path):
+    graph = json.loads(small_files[crate.METADATA])
+    next(entity for entity in graph["@graph"] if entity["@id"] == "./").pop("mainEntity")
+    with pytest.raises(verify.NotVerified, match="the crate breaks its profile: .*Main Workflow"):
+        verify.verify(again(tmp_path / "a.zip", {**small_files, crate.METADATA: json.dumps(graph).encode()}))
+
+
+def bomb():
+    """A Parquet file of a few hundred bytes that claims more rows than any results have."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    target = io.BytesIO()
+    pq.write_table(pa.table({"block": pa.array([0] * 1_000_001, pa.int8())}), target, compression="zstd")
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda f: f.pop(crate.METADATA) and None, "the crate is missing"),
+        (lambda f: f.pop(archive.ABOUT) and None, "it has no bundle.json"),
+        (
+            lambda f: f.__setitem__(
+                archive.ABOUT, f[archive.ABOUT].replace(b'"benchpaper_bundle": 1', b'"benchpaper_bundle": 7')
+            ),
+            "schema version 7, this program reads 1",
+        ),
+        (
+            lambda f: f.__setitem__(archive.ABOUT, f[archive.ABOUT].replace(b'"build": "', b'"build": "../')),
+            "is no name",
+        ),
+        (
+            lambda f: f.__setitem__(archive.ABOUT, f[archive.ABOUT].replace(b'"site": "', b'"site": "/etc/')),
+            'site "/etc/local" is no name',
+        ),
+        (lambda f: f.__setitem__(archive.ABOUT, b"[" * 100_000), "is no JSON object"),
+        (lambda f: f.__setitem__(MANIFEST, b"[]"), "an exhibits.json is broken"),
+        (lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", bomb()), "claims 1,000,001 rows"),
+        (lambda f: f.__setitem__("extra.txt", b"x"), '"extra.txt" is in the crate or in the archive, but not in both'),
+        (lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", b"PAR1"), "cannot be read"),
+    ],
+)
+@needs_latex
+def test_what_is_missing_or_of_another_schema_is_one_line(small_files, tmp_path, change, words):
+    changed = {name: data for name, data in small_files.items() if name != archive.MANIFEST}
+    change(changed)
+    graph = json.loads(changed.get(crate.METADATA, small_files[crate.METADATA]))
+    for entity in graph["@graph"]:
+        if entity["@id"] in changed and "sha256" in entity:
+            entity["sha256"] = hashlib.sha256(changed[entity["@id"]]).hexdigest()
+    if crate.METADATA in changed:
+        changed[crate.METADATA] = json.dumps(graph).encode()
+    archive.write(tmp_path / "a.zip", changed, (2026, 1, 2, 3, 4, 6))
+    with pytest.raises(UserError) as error:
+        verify.verify(tmp_path / "a.zip", into=tmp_path / "into")
+    assert words in str(error.value) and "\n" not in str(error.value) and not (tmp_path / "into").exists()
+
+
+@needs_latex
+def test_bytes_before_between_and_after_the_files_are_found(small_bundle, tmp_path):
+    whole = small_bundle.read_bytes()
+    for number, data in enumerate((b"#!/bin/sh\n" + whole, whole + b"\0", whole[:-2] + b"\x01\x00x")):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(data)
+        with pytest.raises(archive.ArchiveError):
+            archive.read(path)
+
+
+def test_the_command_says_one_line_and_fails(tmp_path, run_benchpaper, pipe_project):
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    done = run_benchpaper(pipe_project, "verify", tmp_path / "bad.zip")
+    assert (
+        done.returncode == 1
+        and done.stderr.count("\n") == 1
+        and done.stderr.startswith("NOT VERIFIED  bad.zip: bad.zip is no readable ZIP")
+    )
+
+
+# ---- numbers, of each kind ----
+
+PAPER = r"It takes \resultci{time}, in \result{share} of \result{tries} tries; again: \result{time}."
+SHOWN = {
+    "time": dict(kind="number", missing="", text="1.21 µs", interval="[0.32, 1.22]"),
+    "share": dict(kind="number", missing="", text="75.0 %", interval=""),
+    "tries": dict(kind="number", missing="", text="12,345", interval=""),
+}
+TYPESET = "It takes 1.21 µs [0.32,\n1.22], in 75.0 % of 12,345 tries; again: 1.21 µs."
+
+
+@pytest.fixture
+def check_text(tmp_path, monkeypatch):
+    """Return `check(text)`: check a PDF that has this text against PAPER and SHOWN."""
+    from benchpaper.project import Project
+
+    project = Project(tmp_path)
+    build = project.build("local", "smoke")
+    (build / "exhibits").mkdir(parents=True)
+    project.paper.mkdir()
+    (project.paper / "main.tex").write_text(PAPER)
+    (build / "exhibits.tex").write_text(" ".join(f"{entry['text']} {entry['interval']}" for entry in SHOWN.values()))
+    monkeypatch.setattr(verify.shutil, "which", lambda name: name)
+
+    def check(text):
+        monkeypatch.setattr(verify, "_pdf_text", lambda path: text)
+        return verify._check_pdf(project, build, SHOWN)
+
+    return check
+
+
+def test_a_pdf_with_the_numbers_is_right(check_text):
+    assert "3 numbers" in check_text(TYPESET)
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("1.21 µs [", "1.12 µs [", r"\(1.21.s\) is in the text of the PDF 1 times, and named 2 times"),
+        ("1.21 µs.", "1.22 µs.", r"\(1.21.s\) is in the text of the PDF 1 times"),
+        ("µs", "ms", r"\(1.21.s\) is in the text of the PDF 0 times"),
+        ("1.22]", "1.23]", r"\(\[0.32,1.22\]\)"),
+        ("75.0 %", "57.0 %", r'"share" \(75.0%\)'),
+        ("12,345", "12,354", r'"tries" \(12,345\)'),
+        ("again", "again, 3.41", "the PDF prints 3.41, which no exhibit"),
+        ("again", "again, 7,890 times", "the PDF prints 7,890, which"),
+        ("again", "again, 451 times", "the PDF prints 451, which"),
+    ],
+)
+def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(check_text, old, new, words):
+    assert old in TYPESET
+    with pytest.raises(verify.NotVerified, match=words):
+        check_text(TYPESET.replace(old, new))
+
+
+@pytest.fixture
+def pooled(tmp_path):
+    """The exhibits of a pooled share (Wilson's interval over all tries) of the reference, below a build folder."""
+    found = load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
+    estimate = found.pooled_share("lost_update", "tries_lost_update", system="seaweedfs", setting="default")
+    assert estimate.value is not None and estimate.tries
+    Exhibits(found, tmp_path / "exhibits" / "multiprotocol_anomalies").number("lost", estimate)
+    return tmp_path
+
+
+def test_a_pooled_share_is_reckoned_again(pooled):
+    assert "1 numbers follow from the data" in verify._check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")
+
+
+@pytest.mark.parametrize("change", [dict(text="0.123"), dict(interval="[0.1, 0.2]"), dict(n=3)])
+def test_a_pooled_share_that_was_changed_is_found(pooled, change):
+    path = pooled / "exhibits" / "multiprotocol_anomalies" / "exhibits.json"
+    manifest = json.loads(path.read_text())
+    manifest["exhibits"]["lost"] |= change
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(verify.NotVerified, match='number "lost" is .* but the data inside give'):
+        verify._check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")
