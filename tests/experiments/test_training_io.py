@@ -11,7 +11,7 @@ from benchpaper.project import Project
 from benchpaper.spec import make_cell
 from experiments.training_io import backends
 from experiments.training_io.accelerator import experiment as accelerator
-from experiments.workloads import dataset, first_batch, samples, stores, training_loop
+from experiments.workloads import dataset, samples, stores, training_loop
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 
@@ -57,14 +57,6 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
     assert accelerator.observation(cell, loop, workload, found | {"ceiling_per_s": 1000.0})["bound_by"] == "the loop"
     with pytest.raises(AssertionError, match="stalls"):
         accelerator.observation(cell, loop, workload, found | {"stall_ms": [0.1]})
-
-
-@pytest.mark.parametrize("layout", first_batch.LAYOUTS)
-def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
-    first_batch.make(tmp_path / layout, layout, 2000)
-    listed, done, found, numbers = first_batch.first(stores.FileStore(tmp_path / layout), layout, 32, seed=1)
-    assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
-    assert found == (2 if layout == "shards" else 2000)
 
 
 @pytest.mark.parametrize(
