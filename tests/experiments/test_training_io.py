@@ -65,9 +65,12 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
         ("training_io/checkpoint", dict(method="rename-fsync", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="multipart", size_mib=16, shards=4)),
         ("training_io/tail", dict(server="rclone", load=0.5)),
-        ("training_io/iops_rank", dict(backend="null-s3")),
-        ("training_io/iops_rank", dict(backend="ext4")),
+        ("training_io/iops_rank", dict(backend="null", client="fio")),
+        ("training_io/iops_rank", dict(backend="null", client="nfs")),
+        ("training_io/iops_rank", dict(backend="null", client="s3")),
+        ("training_io/iops_rank", dict(backend="ext4", client="fio")),
         ("training_io/accelerator", dict(BASE, backend="known")),
+        ("training_io/accelerator", dict(BASE, backend="null", loader="torch")),
     ],
 )
 def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
