@@ -15,7 +15,7 @@ COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
 # One object a sample, by backend: as far as asking this server for all of them stays within the budget.
 OBJECTS = {
     "file": (1_000, 3_000, 10_000), "ext4": (1_000, 10_000, 100_000, 1_000_000), "nfs41": (1_000, 10_000, 100_000),
-    "s3-rclone": (1_000, 3_000, 10_000, 30_000),
+    "s3-rclone": (1_000, 3_000, 10_000, 30_000), "null": (1_000, 10_000),
 }  # fmt: skip
 IN_FOLDERS = 10_000  # and more lie in an image, with all of ext4's
 IMAGE = sorted({*OBJECTS["ext4"], *(count for counts in OBJECTS.values() for count in counts if count > IN_FOLDERS)})
@@ -26,7 +26,8 @@ experiment = Experiment(
     factors=[
         Factor(
             "backend", list(OBJECTS),
-            meaning="file: the host's file system; ext4: one of its own, on a loop device; both from the page cache",
+            meaning="file: the host's file system; ext4: one of its own, on a loop device; both from the page cache; "
+            "null: memory",
         ),
         Factor(
             "layout", list(first_batch.LAYOUTS), meaning="one object a sample, a thousand samples a shard, or an index",
@@ -45,10 +46,10 @@ experiment = Experiment(
     twin=dict(backend="s3-rclone", layout="objects", samples=1_000),
     timeout_s=900,  # the first trial that wants a million files makes them
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone"], samples=[1_000]),
+        smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"], samples=[1_000]),
         quick=Scale(
-            blocks=5, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone"], layout=["objects", "index"],
-            samples=[1_000, 10_000],
+            blocks=5, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"],
+            layout=["objects", "index"], samples=[1_000, 10_000],
         ),
         # The making of the image is in it: about a minute, once, of all trials together.
         full=Scale(blocks=8, trial_seconds=1.0, disk_mb=1000),
@@ -60,7 +61,7 @@ experiment = Experiment(
 def valid(cell):
     if cell.layout == "objects":
         return cell.samples in OBJECTS[cell.backend]
-    if cell.backend in ("ext4", "nfs41") or cell.samples in (3_000, 30_000):
+    if cell.backend in ("ext4", "nfs41", "null") or cell.samples in (3_000, 30_000):
         return False  # what does not grow needs no more points
     return cell.samples < max(COUNTS) or cell.layout == "index"
 
@@ -71,7 +72,7 @@ def in_image(cell):
 
 @experiment.needs
 def needs(cell):
-    own = [] if cell.backend in ("file", "ext4") else backends.needs(cell.backend)
+    own = [] if cell.backend in ("file", "ext4", "null") else backends.needs(cell.backend)
     return own + ["loop_devices", "mkfs_ext4"] * in_image(cell)
 
 
