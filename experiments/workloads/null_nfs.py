@@ -32,8 +32,7 @@ class Answers:
 
     def __init__(self, size):
         self._size, self._reads = size, {}
-        here = {handle: struct.pack(">I", 1) + attributes(handle, size) for handle in (FILE, FOLDER)}
-        self._known = here
+        self._known = here = {handle: struct.pack(">I", 1) + attributes(handle, size) for handle in (FILE, FOLDER)}
         fsinfo = struct.pack(">7IQ3I", *[LARGEST, LARGEST, 4096] * 2, 4096, 1 << 40, 0, 1, 0x1B)
         self._fixed = {
             (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1), (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
@@ -76,10 +75,11 @@ class Answers:
 
     def _read(self, offset, count):
         count = max(0, min(count, LARGEST, self._size - offset))
-        if count not in self._reads:
-            head = bytes(4) + self._known[FILE] + struct.pack(">III", count, 0, count)
-            self._reads[count] = head + bytes((count + 3) // 4 * 4)
-        return self._reads[count]
+        ends = offset + count >= self._size
+        if (count, ends) not in self._reads:
+            head = bytes(4) + self._known[FILE] + struct.pack(">III", count, ends, count)
+            self._reads[count, ends] = head + bytes((count + 3) // 4 * 4)
+        return self._reads[count, ends]
 
 
 def serve(address, port, size):
