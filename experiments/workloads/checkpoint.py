@@ -210,8 +210,7 @@ class Memory:
 
     def save(self, step, shards):
         with ThreadPoolExecutor(len(shards)) as pool:
-            packed = pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards))
-            self._stored = [b"".join(parts) for parts in packed]
+            self._stored = list(pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards)))
 
     def make_durable(self):
         """Memory never is."""
@@ -220,7 +219,7 @@ class Memory:
         """It is all there is."""
 
     def load(self):
-        return joined(lambda number: self._stored[number])
+        return joined(lambda number: b"".join(self._stored[number]))
 
 
 def measure(target, size, shards):
