@@ -17,6 +17,7 @@ OBJECTS = {
     "file": (1_000, 3_000, 10_000), "ext4": (1_000, 10_000, 100_000, 1_000_000), "nfs41": (1_000, 10_000, 100_000),
     "s3-rclone": (1_000, 10_000, 30_000), "null": (1_000, 10_000),
 }  # fmt: skip
+WARM = ("file", "ext4", "null")  # everything is read once before; a server is asked for the first time
 IN_FOLDERS = 10_000  # and more lie in an image, with all of ext4's
 IMAGE = sorted({*OBJECTS["ext4"], *(count for counts in OBJECTS.values() for count in counts if count > IN_FOLDERS)})
 
@@ -115,10 +116,10 @@ def data_set(cell, host, programs):
 
 @experiment.trial
 def trial(cell, site):
-    host, local = site.client, cell.backend in ("file", "ext4")
+    host, local = site.client, cell.backend in ("file", "ext4")  # folders as they are
     with data_set(cell, host, site.programs) as folder:
         with backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened:
-            asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, warm=local)
+            asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, warm=cell.backend in WARM)
             argv = [host.python, "-m", first_batch.__name__, json.dumps(asked | dict(seed=site.seed % 2**32))]
             found = json.loads(host.run(argv, timeout=100).stdout)
     yield {
