@@ -8,7 +8,8 @@ all its shards are there, of one step, and have their digests. Methods for files
     overwrite          in place                             overwrite-fsync    in place, each shard synced
     rename             into a new folder, then renamed      rename-fsync       synced before and after the renaming
 
-and `multipart` for S3: each shard by a multipart upload, under the step's own key, then a small object that names it.
+and `multipart` for S3: each shard by a multipart upload, under the step's own key, then a small object that names it;
+`null` packs and checks shards, and keeps them in memory: what all of that costs without storage.
 """
 
 import json
@@ -27,7 +28,7 @@ import xxhash
 HEAD = struct.Struct("<8sQIIQ")
 MAGIC = b"bpckpt01"
 CHUNK = 1 << 20
-METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart")
+METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart", "null")
 PART = 5 << 20  # the least that S3 allows
 CURRENT = "current"
 
@@ -201,6 +202,26 @@ class Bucket:
             raise NoCheckpoint(str(error)) from None
 
 
+class Memory:
+    """The null target."""
+
+    def __init__(self):
+        self._stored = None
+
+    def save(self, step, shards):
+        with ThreadPoolExecutor(len(shards)) as pool:
+            self._stored = list(pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards)))
+
+    def make_durable(self):
+        """Memory never is."""
+
+    def forget(self):
+        """It is all there is."""
+
+    def load(self):
+        return joined(lambda number: b"".join(self._stored[number]))
+
+
 def measure(target, size, shards):
     """Save twice, restore, and return times in ms. The first save is the warm-up: the second finds an old one there."""
     old, new = state(1, size, shards), state(2, size, shards)
@@ -249,8 +270,9 @@ def crashes(folder, method, size, shards):
 def main(text):
     asked = json.loads(text)
     target, method, size = asked["target"], asked["method"], asked["mib"] << 20
-    if method == "multipart":
-        print(json.dumps(measure(Bucket(target["endpoint"]), size, asked["shards"])))
+    if method in ("multipart", "null"):
+        chosen = Memory() if method == "null" else Bucket(target["endpoint"])
+        print(json.dumps(measure(chosen, size, asked["shards"])))
         return
     found = measure(Files(target["folder"], method), size, asked["shards"])
     if asked.get("crash_kib"):

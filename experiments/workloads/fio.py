@@ -23,14 +23,15 @@ def version():
 
 
 def read(host, path, *, pattern, block, jobs, seconds, direct=True):
-    """Read the file `path` on a host for `seconds`, one outstanding a job: `pattern` is "randread" or "read".
+    """Read the file `path` on a host for `seconds`, one outstanding a job: `pattern` is "randread" or "read". Without a
+    path nothing is read (fio's engine "null"): what is left is fio.
 
     Returns IOPS, MB/s (10^6) and the latencies' median and 99th percentile in µs. Raises `HostError` with fio's own
     words when it fails, as it does for `direct` where a file system has no O_DIRECT.
     """
+    of = [f"--filename={path}", "--ioengine=psync", f"--direct={int(direct)}"] if path else ["--ioengine=null", "--size=16m"]
     done = host.run([
-        "fio", "--name=read", f"--filename={path}", f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}",
-        "--ioengine=psync", f"--direct={int(direct)}", "--time_based", f"--runtime={seconds:g}", "--readonly",
+        "fio", "--name=read", *of, f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", "--time_based", f"--runtime={seconds:g}", "--readonly",
         "--group_reporting", "--randrepeat=0", "--output-format=json",
     ])  # fmt: skip
     return parse(done.stdout)

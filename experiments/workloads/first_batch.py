@@ -3,30 +3,30 @@
     python -m experiments.workloads.first_batch '{"store": {...}, "layout": "objects", "samples": 1000, "batch": 32, ...}'
 
 Layouts of the same number of samples: `objects`, one object each, found by listing; `shards`, many samples an object,
-found by listing and read whole; `index`, one object that says where in another each sample begins.
+found by listing and read whole; `index`, one object that says where in another each sample begins. With `warm` all is
+done once before it is timed, so that the page cache has what it takes.
 """
 
 import json
 import sys
 import time
+from importlib import import_module
 
 import numpy as np
 
-from experiments.workloads import samples, stores
+from experiments.workloads import many_files, samples, stores
+from experiments.workloads.many_files import SAMPLE_BYTES
 
 LAYOUTS = ("objects", "shards", "index")
-SAMPLE_BYTES = 64
 PER_SHARD = 1000
 INDEX, DATA = "index.bin", "data.bin"
 
 
 def make(folder, layout, count):
     """Write `count` samples of `SAMPLE_BYTES` in a layout."""
-    folder.mkdir(parents=True)
     if layout == "objects":
-        for number in range(count):
-            (folder / f"{number:07d}").write_bytes(samples.content(number, SAMPLE_BYTES))
-        return
+        return many_files.make(folder, count)
+    folder.mkdir(parents=True)
     body = b"".join(samples.content(number, SAMPLE_BYTES) for number in range(count))
     if layout == "index":
         (folder / DATA).write_bytes(body)
@@ -38,17 +38,19 @@ def make(folder, layout, count):
 
 
 def first(store, layout, batch, seed):
-    """Find the samples and read the first batch. Return (seconds to find them, seconds to the batch, how many objects
-    were found, the samples' numbers)."""
+    """Find the samples and read the first batch. Return (seconds to find them, seconds to the batch, what was
+    found: names, or the number of samples in the index; the samples' numbers)."""
+    random = np.random.default_rng(seed)
+    random.choice(batch, batch, replace=False)  # its first use loads and builds what would count as waiting
     begin = time.perf_counter()
     if layout == "index":
         offsets = np.frombuffer(store.get(INDEX), "<u8")
-        found = len(offsets) - 1
+        names, count = None, len(offsets) - 1
     else:
         names = store.list()
-        found = len(names)
+        count = len(names)
     listed = time.perf_counter()
-    chosen = np.random.default_rng(seed).choice(found, min(batch, found), replace=False).tolist()
+    chosen = random.choice(count, min(batch, count), replace=False).tolist()
     if layout == "objects":
         read = [store.get(names[number]) for number in chosen]
     elif layout == "index":
@@ -58,18 +60,30 @@ def first(store, layout, batch, seed):
         read = [shard[start : start + SAMPLE_BYTES] for start in range(0, batch * SAMPLE_BYTES, SAMPLE_BYTES)]
     numbers = [samples.check(data) for data in read]
     done = time.perf_counter()
-    return listed - begin, done - begin, found, numbers
+    return listed - begin, done - begin, count if names is None else names, numbers
+
+
+def written(layout, count):
+    """Return what `first` must find of a data set: the names, or how many samples its index has."""
+    if layout == "objects":
+        return [many_files.name(number) for number in range(count)]
+    return [f"{number:05d}.shard" for number in range(-(-count // PER_SHARD))] if layout == "shards" else count
 
 
 def main(text):
     asked = json.loads(text)
+    layout, count, ask = asked["layout"], asked["samples"], (asked["batch"], asked["seed"])
+    if asked["store"]["kind"] == "nfs":
+        import_module("nfs_rs")  # which the store else loads when it connects
+    if asked["warm"]:
+        first(stores.open_store(asked["store"]), layout, *ask)
     store = stores.open_store(asked["store"])
-    listing_s, first_s, found, numbers = first(store, asked["layout"], asked["batch"], asked["seed"])
-    wanted = asked["samples"] // PER_SHARD if asked["layout"] == "shards" else asked["samples"]
-    if found != wanted or len(set(numbers)) != asked["batch"] or max(numbers) >= asked["samples"]:
-        raise SystemExit(f"{found} entries were found, {wanted} were written; the first batch was {numbers}")
-    print(json.dumps({"listing_ms": 1e3 * listing_s, "first_batch_ms": 1e3 * first_s, "found": found,
-                      "requests": store.requests, "bytes": store.bytes}))  # fmt: skip
+    listing_s, first_s, found, numbers = first(store, layout, *ask)
+    if found != written(layout, count):
+        raise SystemExit(f"what was found is not what was written: {layout} of {count} samples, {str(found)[:200]} ...")
+    if len(set(numbers)) != asked["batch"] or max(numbers) >= count:
+        raise SystemExit(f"the first batch was {numbers}, of {count} samples")
+    print(json.dumps({"listing_ms": 1e3 * listing_s, "first_batch_ms": 1e3 * first_s, "requests": store.requests}))
 
 
 if __name__ == "__main__":

@@ -101,21 +101,28 @@ def _cpus(hosts):
     return min((int(count) for name, count in dict(hosts).items() if name.endswith(".cpus")), default=1)
 
 
-def _client_bound(results, cells):
-    """Warn of cells whose value of the first metric with a direction is mostly the load generator's own: compared with
-    the null target at the same other levels, or the only one there is."""
+def null_shares(results):
+    """Return {cell id: share}: how much of each cell's value of the first metric with a direction is the load generator's
+    own, against the null target at the same other levels, or the only one there is. Beyond `OWN_SHARE` a cell is client-bound. Cells without a null target are absent."""
     metric, nulls = results.telling, _nulls(results)
     if not nulls or metric["better"] == "neither":
-        return None
+        return {}
     floors = {null: results.of_cell(metric["name"], null).value for null in nulls}
-    shares = []
+    shares = {}
     for row in results.cells().to_dict("records"):
         null = _null_of(row, nulls)
-        if row["cell"] in cells and row["cell"] not in nulls and floors.get(null):
+        if row["cell"] not in nulls and floors.get(null):
             value = results.of_cell(metric["name"], row["cell"]).value
             if value:
-                shares.append(floors[null] / value if metric["better"] == "lower" else value / floors[null])
-    bound = [share for share in shares if share > OWN_SHARE]
+                shares[row["cell"]] = floors[null] / value if metric["better"] == "lower" else value / floors[null]
+    return shares
+
+
+def _client_bound(results, cells):
+    """Warn of cells whose value is mostly the load generator's own."""
+    metric = results.telling
+    shares = {cell: share for cell, share in null_shares(results).items() if cell in cells}
+    bound = [share for share in shares.values() if share > OWN_SHARE]
     if not bound:
         return None
     sides = ("the null target's", "of theirs") if metric["better"] == "lower" else ("their", "of the null target's")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchpaper import disturbances, trail
+from benchpaper import advice, disturbances, trail
 from benchpaper.advice import OWN_SHARE
 from benchpaper.exhibits import MANIFEST, Exhibits
 
@@ -112,13 +112,11 @@ def test_a_cell_near_the_null_target_is_client_bound(known, null, bound):
 
 
 def test_a_cell_is_compared_with_the_null_target_of_its_own_levels(known):
-    cells = {
-        ("a", 1): STEADY,
-        ("a", 2): STEADY,
-        ("null", 1): [v * 0.1 for v in STEADY],
-        ("null", 2): [v * 0.9 for v in STEADY],
-    }
-    assert "in 1 of 2 cells" in str(kinds(known.write("quick", cells))["client-bound"])
+    cells = {("a", 1): STEADY, ("a", 2): STEADY, ("null", 1): [v * 0.1 for v in STEADY], ("null", 2): [v * 0.9 for v in STEADY]}
+    results = known.write("quick", cells)
+    assert "in 1 of 2 cells" in str(kinds(results)["client-bound"])
+    shares = advice.null_shares(results)
+    assert shares == {"way=a size=1": pytest.approx(0.1), "way=a size=2": pytest.approx(0.9)}
 
 
 # --- where they are shown --------------------------------------------------------------------

@@ -5,11 +5,11 @@ import shutil
 import pytest
 
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import rclone
-from experiments.workloads import checkpoint
+from experiments.systems import rclone, seaweedfs
+from experiments.workloads import checkpoint, checkpoint_s3
 from experiments.workloads.checkpoint import Bucket, Files, NoCheckpoint, state
 
-FILE_METHODS = [method for method in checkpoint.METHODS if method != "multipart"]
+FILE_METHODS = [method for method in checkpoint.METHODS if method not in ("multipart", "null")]
 SIZE, SHARDS = 64 << 10, 3
 
 
@@ -73,3 +73,51 @@ def test_a_bucket_changes_at_once(tmp_path):
         target.save(2, state(2, 12 << 20, 1))  # in several parts
         step, (shard,) = target.load()
         assert step == 2 and bytes(shard) == state(2, 12 << 20, 1)[0]
+
+
+# ---- over S3: the writer is killed between its requests ----
+
+TWO_PARTS = (2 * (checkpoint.PART + 1000), 2)  # bytes, shards of two parts each
+REQUESTS = 2 * 4 + 1
+
+
+@pytest.fixture(params=[rclone.S3, seaweedfs.SeaweedFS], ids=["rclone", "seaweedfs"])
+def bucket(request, tmp_path):
+    with request.param(LocalHost(folder=tmp_path)) as server:
+        yield server.endpoint
+
+
+def test_a_kill_between_any_two_requests_leaves_objects_whole_or_absent(bucket):
+    """Within each upload there are three places: before both parts and before it is completed. Each leaves an upload, which
+    is listed and then aborted; `crashes` raises when one stays, an object is torn, or the old state does not load."""
+    found = checkpoint_s3.crashes(bucket, *TWO_PARTS)
+    assert found == {"crash_points": REQUESTS, "crash_lost": 0, "uploads_left": 2 * 3}
+    assert checkpoint_s3.Reader(bucket).unfinished() == [] and checkpoint_s3.Reader(bucket).load()[0] == 2
+
+
+def test_a_writer_that_names_the_step_first_is_found_out(bucket, monkeypatch):
+    def save(writer, step, shards):
+        writer._ask("put_object", Key=checkpoint.CURRENT, Body=str(step).encode())
+        for number, data in enumerate(shards):
+            writer._upload(f"{step}/{number:03d}", b"".join(checkpoint.pack(step, number, len(shards), data)))
+
+    monkeypatch.setattr(checkpoint_s3.Writer, "save", save)
+    assert checkpoint_s3.crashes(bucket, *TWO_PARTS)["crash_lost"] == REQUESTS - 1
+
+
+def test_an_object_that_is_torn_is_found_out(bucket):
+    reader, writer = checkpoint_s3.Reader(bucket), checkpoint_s3.Writer(bucket)
+    writer.save(1, state(1, SIZE, SHARDS))
+    assert reader.whole(1, SHARDS) == SHARDS
+    writer._upload("1/001", reader.stored("1/001")[:-20])
+    with pytest.raises(NoCheckpoint, match="form or length"):
+        reader.whole(1, SHARDS)
+    reader.forget(1)
+    assert reader.whole(1, SHARDS) == 0
+
+
+def test_the_null_target_gives_back_what_was_saved():
+    target = checkpoint.Memory()
+    target.save(1, state(1, SIZE, SHARDS))
+    step, shards = target.load()
+    assert step == 1 and [bytes(shard) for shard in shards] == state(1, SIZE, SHARDS)

@@ -9,7 +9,7 @@ import pytest
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone
 from experiments.training_io import backends
-from experiments.workloads import blocks, fio, null_s3, open_loop, random_reads, s3_wire, stores
+from experiments.workloads import blocks, fio, null_nfs, null_s3, open_loop, random_reads, s3_wire, stores
 
 
 @pytest.fixture
@@ -138,3 +138,26 @@ def test_fio_is_read_right(host, tmp_path):
     text = json.dumps({"jobs": [{"read": {"total_ios": 0}}]})
     with pytest.raises(ValueError, match="nothing"):
         fio.parse("fio: a note\n" + text)
+
+
+def test_fio_has_a_ceiling_of_its_own(host):
+    if fio.version() == "none":
+        pytest.skip("needs fio")
+    assert fio.read(host, None, pattern="randread", block="4k", jobs=2, seconds=0.2)["iops"] > 10_000
+
+
+def test_the_null_nfs_server_is_read_by_the_real_client(host):
+    with null_nfs.Server(host, 1 << 20) as server:
+        store = stores.open_store(server.store)
+        assert store.size("blocks") == 1 << 20 and bytes(store.get("blocks")) == bytes(1 << 20)
+        assert store.get_range("blocks", 4096, 4096) == bytes(4096) and store.get_range("blocks", 0, 5) == bytes(5)
+        with pytest.raises(OSError, match="ended it"):
+            store.get_range("blocks", (1 << 20) - 10, 100)
+        found = random_reads.random_blocks(stores.open_store(server.store), "blocks", 2, 0.2, unchecked_mib=1)
+    assert found["ops"] > 100 and found["cpu_s"] > 0
+
+
+def test_the_null_nfs_server_refuses_what_it_does_not_know():
+    answers = null_nfs.Answers(4096)
+    write = null_nfs.struct.pack(">6I4I", 7, 0, 2, null_nfs.NFS, 3, 7, 0, 0, 0, 0)
+    assert answers.call(write) == null_nfs.struct.pack(">6I", 7, 1, 0, 0, 0, 3)

@@ -1,5 +1,6 @@
 """The experiments of the family themselves: one trial of each kind of cell, really run, in small."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -9,9 +10,10 @@ from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
 from benchpaper.project import Project
 from benchpaper.spec import make_cell
+from experiments.systems.memory_limit import LoopFileSystem, device_bytes_read
 from experiments.training_io import backends
 from experiments.training_io.accelerator import experiment as accelerator
-from experiments.workloads import dataset, first_batch, samples, stores, training_loop
+from experiments.workloads import dataset, samples, stores, training_loop
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 
@@ -44,6 +46,26 @@ def test_a_cold_trial_that_was_not_cold_is_refused():
     assert accelerator.cold_share("disk-cgroup", {"device_bytes": 90, "bytes_read": 100}) == 0.9
 
 
+def test_the_counter_of_the_device_tells_cold_readings_from_warm_ones(tmp_path):
+    """On a file system of its own: what is read cold counts once for each time, and what is in the page cache not at all."""
+    if missing := lacks(["loop_devices", "mkfs_ext4"]):
+        pytest.skip(f"needs {', '.join(missing)}")
+    host, size = LocalHost(folder=tmp_path), 8 << 20
+    with LoopFileSystem(host, "ext4", 64) as made:
+        path = Path(made.path)
+        (path / "data").write_bytes(bytes(range(256)) * (size // 256))
+        host.run(["sync", "-f", path])
+        reads = {}
+        for kind, store in (("cold", stores.FileStore(path, drop=True)), ("warm", stores.FileStore(path))):
+            if kind == "warm":
+                store.get("data")
+            before = device_bytes_read(host, path)
+            for _ in range(2):
+                store.get("data")
+            reads[kind] = device_bytes_read(host, path) - before
+    assert 2 * size <= reads["cold"] < 2.2 * size and reads["warm"] < 0.1 * size
+
+
 def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
     workload = samples.SCALED["resnet50"]
     loop = training_loop.Loop("npy", 2, workload.compute_s, 3)
@@ -59,23 +81,21 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
         accelerator.observation(cell, loop, workload, found | {"stall_ms": [0.1]})
 
 
-@pytest.mark.parametrize("layout", first_batch.LAYOUTS)
-def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
-    first_batch.make(tmp_path / layout, layout, 2000)
-    listed, done, found, numbers = first_batch.first(stores.FileStore(tmp_path / layout), layout, 32, seed=1)
-    assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
-    assert found == (2 if layout == "shards" else 2000)
-
-
 @pytest.mark.parametrize(
     "name, levels",
     [
         ("training_io/checkpoint", dict(method="rename-fsync", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="multipart", size_mib=16, shards=4)),
+        ("training_io/checkpoint", dict(method="multipart-seaweedfs", size_mib=16, shards=4)),
+        ("training_io/checkpoint", dict(method="null", size_mib=16, shards=4)),
         ("training_io/tail", dict(server="rclone", load=0.5)),
-        ("training_io/iops_rank", dict(backend="null-s3")),
-        ("training_io/iops_rank", dict(backend="ext4")),
+        ("training_io/iops_rank", dict(backend="null", client="fio")),
+        ("training_io/iops_rank", dict(backend="null", client="nfs")),
+        ("training_io/iops_rank", dict(backend="null", client="s3")),
+        ("training_io/iops_rank", dict(backend="ext4", client="fio")),
         ("training_io/accelerator", dict(BASE, backend="known")),
+        ("training_io/accelerator", dict(BASE, backend="disk")),
+        ("training_io/accelerator", dict(BASE, backend="null", loader="torch")),
     ],
 )
 def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
@@ -103,3 +123,12 @@ def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
     folders = [folder for folder in (tmp_path / "data").iterdir()]
     sizes = [sum(path.stat().st_blocks * 512 for path in folder.iterdir()) for folder in folders]
     assert sum(sizes) + 2 * max(sizes) <= min(scale.disk_mb for scale in experiment.scales.values()) * 1e6
+
+
+def test_checkpoints_keep_to_the_announced_disk_space(tmp_path):
+    """What the largest cell, which keeps the state before last until the new one is there, has taken at its end."""
+    experiment = catalog.load(Project.find(), "training_io/checkpoint")
+    site = SimpleNamespace(client=LocalHost(folder=tmp_path), counts=None, seed=1, programs=None)
+    list(experiment._trial(make_cell(dict(method="rename", size_mib=64, shards=4)), site))
+    used = sum(path.stat().st_blocks * 512 for path in tmp_path.rglob("*"))
+    assert 2 * (64 << 20) <= used and used + (64 << 20) <= experiment.scales["full"].disk_mb * 1e6

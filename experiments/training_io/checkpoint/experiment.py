@@ -3,18 +3,21 @@
 import json
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
-from experiments.systems import rclone
+from experiments.systems import rclone, seaweedfs
 from experiments.training_io import backends
-from experiments.workloads import checkpoint
+from experiments.workloads import checkpoint, checkpoint_s3
 
 CRASH_KIB = 32
+MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts a shard
+SERVERS = {"multipart": rclone.S3, "multipart-seaweedfs": seaweedfs.SeaweedFS}
 
 experiment = Experiment(
     title="Checkpoints",
     question="How long does a checkpoint hold up training, when is it safe, and what does a crash leave?",
     factors=[
         Factor(
-            "method", list(checkpoint.METHODS), meaning="multipart goes to S3 (rclone), the others to a file system",
+            "method", [*checkpoint.METHODS[:-1], "multipart-seaweedfs", checkpoint.METHODS[-1]],
+            meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a file system",
         ),
         Factor("size_mib", [16, 64], unit="MiB"),
         Factor("shards", [1, 4]),
@@ -32,57 +35,72 @@ experiment = Experiment(
         Metric("blocking_mb_s", unit="MB/s", better="higher", meaning="bytes of the state over the blocking time"),
         Metric(
             "crash_points", unit="1", better="neither", optional=True,
-            meaning="operations of a small save before each of which the process was killed",
+            meaning="operations of a small save, or its requests over S3, before each of which the process was killed",
         ),
         Metric(
             "crash_lost_share", unit="1", better="lower", optional=True,
             meaning="share of these crashes after which neither the old nor the new state could be loaded",
         ),
+        Metric(
+            "uploads_left", unit="1", better="neither", optional=True,
+            meaning="unfinished multipart uploads that these crashes left; each was listed and aborted",
+        ),
     ],
-    packages=backends.PACKAGES,
+    packages=(*backends.PACKAGES, "boto3"),
     twin=dict(method="rename-fsync", size_mib=16, shards=4),
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=0.5, disk_mb=150, size_mib=[16], shards=[4]),
+        smoke=Scale(blocks=2, trial_seconds=1.0, disk_mb=150, size_mib=[16], shards=[4]),
         quick=Scale(
-            blocks=5, trial_seconds=0.5, disk_mb=150, size_mib=[16], shards=[4],
-            method=["overwrite-fsync", "rename", "rename-fsync", "multipart"],
+            blocks=5, trial_seconds=0.8, disk_mb=150, size_mib=[16], shards=[4],
+            method=["overwrite-fsync", "rename", "rename-fsync", "multipart", "null"],
         ),
-        full=Scale(blocks=8, trial_seconds=0.6, disk_mb=400),
+        full=Scale(blocks=8, trial_seconds=0.8, disk_mb=400),
     ),
 )  # fmt: skip
 
 
+def is_base(cell):
+    return (cell.size_mib, cell.shards) == (16, 4)
+
+
 @experiment.valid
 def valid(cell):
+    if cell.method == "multipart-seaweedfs":
+        return is_base(cell)
     return cell.size_mib == 16 or cell.shards == 4 and not cell.method.startswith("overwrite")
 
 
 @experiment.needs
 def needs(cell):
-    return ["loopback"] if cell.method == "multipart" else []
+    return ["loopback"] if cell.method in SERVERS else []
 
 
 @experiment.uses
 def tools():
-    return {"rclone": rclone.version()}
+    return {"rclone": rclone.version(), "seaweedfs": seaweedfs.version()}
 
 
 @experiment.trial
 def trial(cell, site):
-    host, asked = site.client, dict(method=cell.method, mib=cell.size_mib, shards=cell.shards)
-    if cell.method == "multipart":
-        with rclone.S3(host) as server:
-            found = run(host, dict(endpoint=server.endpoint.as_dict()), asked)
+    host, method = site.client, "multipart" if cell.method in SERVERS else cell.method
+    asked = dict(method=method, mib=cell.size_mib, shards=cell.shards)
+    if cell.method in SERVERS:
+        with SERVERS[cell.method](host) as server:
+            target = dict(endpoint=server.endpoint.as_dict())
+            found = run(host, checkpoint, asked | dict(target=target))
+            if is_base(cell):
+                found |= run(host, checkpoint_s3, MULTIPART_CRASH | target)
     else:
-        found = run(host, dict(folder=str(host.scratch())), asked | dict(crash_kib=CRASH_KIB))
+        crash = {} if cell.method == "null" else dict(crash_kib=CRASH_KIB)
+        found = run(host, checkpoint, asked | crash | dict(target=dict(folder=str(host.scratch()))))
     points = found.get("crash_points")
     yield {
         "blocking_ms": found["blocking_ms"], "durable_ms": found["durable_ms"], "restore_ms": found["restore_ms"],
         "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / found["blocking_ms"],
         "crash_points": points, "crash_lost_share": found["crash_lost"] / points if points else None,
+        "uploads_left": found.get("uploads_left"),
     }  # fmt: skip
 
 
-def run(host, target, asked):
-    argv = [host.python, "-m", checkpoint.__name__, json.dumps(asked | dict(target=target))]
-    return json.loads(host.run(argv).stdout)
+def run(host, program, asked):
+    return json.loads(host.run([host.python, "-m", program.__name__, json.dumps(asked)]).stdout)

@@ -2,19 +2,34 @@
 
 import json
 import shutil
+import sys
+from contextlib import contextmanager
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
+from experiments.systems import file_image
 from experiments.training_io import backends
-from experiments.workloads import first_batch
+from experiments.workloads import first_batch, many_files
 
 BATCH = 32
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
+# One object a sample, by backend: as far as asking this server for all of them stays within the budget.
+OBJECTS = {
+    "file": (1_000, 3_000, 10_000), "ext4": (1_000, 10_000, 100_000, 1_000_000), "nfs41": (1_000, 10_000, 100_000),
+    "s3-rclone": (1_000, 10_000, 30_000), "null": (1_000, 10_000),
+}  # fmt: skip
+WARM = ("file", "ext4", "null")  # everything is read once before; a server is asked for the first time
+IN_FOLDERS = 10_000  # and more lie in an image, with all of ext4's
+IMAGE = sorted({*OBJECTS["ext4"], *(count for counts in OBJECTS.values() for count in counts if count > IN_FOLDERS)})
 
 experiment = Experiment(
     title="Time to the first batch",
     question="How does the time to the first batch grow with the number of samples, and how does the layout decide it?",
     factors=[
-        Factor("backend", ["file", "nfs41", "s3-rclone"], meaning="file: the host's file system, in the page cache"),
+        Factor(
+            "backend", list(OBJECTS),
+            meaning="file: the host's file system; ext4: one of its own, on a loop device; both from the page cache; "
+            "null: memory",
+        ),
         Factor(
             "layout", list(first_batch.LAYOUTS), meaning="one object a sample, a thousand samples a shard, or an index",
         ),
@@ -30,33 +45,36 @@ experiment = Experiment(
     ],
     packages=backends.PACKAGES,
     twin=dict(backend="s3-rclone", layout="objects", samples=1_000),
-    timeout_s=120,
+    timeout_s=900,  # the first trial that wants a million files makes them
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=900, backend=["file", "s3-rclone"], samples=[1_000]),
+        smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"], samples=[1_000]),
         quick=Scale(
-            blocks=5, trial_seconds=0.4, disk_mb=900, backend=["file", "s3-rclone"], layout=["objects", "index"],
-            samples=[1_000, 10_000],
+            blocks=5, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"],
+            layout=["objects", "index"], samples=[1_000, 10_000],
         ),
-        full=Scale(blocks=8, trial_seconds=0.35, disk_mb=900),
+        # The making of the image is in it: about a minute, once, of all trials together.
+        full=Scale(blocks=8, trial_seconds=1.0, disk_mb=1000),
     ),
 )  # fmt: skip
-
-# One object a sample: as far as making the objects, and asking this server for all of them, stays within the budget.
-MOST_OBJECTS = {"file": 100_000, "nfs41": 10_000, "s3-rclone": 10_000}
 
 
 @experiment.valid
 def valid(cell):
     if cell.layout == "objects":
-        return cell.samples <= MOST_OBJECTS[cell.backend]
-    if cell.backend == "nfs41" or cell.samples in (3_000, 30_000):
+        return cell.samples in OBJECTS[cell.backend]
+    if cell.backend in ("ext4", "nfs41", "null") or cell.samples in (3_000, 30_000):
         return False  # what does not grow needs no more points
     return cell.samples < max(COUNTS) or cell.layout == "index"
 
 
+def in_image(cell):
+    return cell.layout == "objects" and (cell.backend == "ext4" or cell.samples > IN_FOLDERS)
+
+
 @experiment.needs
 def needs(cell):
-    return [] if cell.backend == "file" else backends.needs(cell.backend)
+    own = [] if cell.backend in ("file", "ext4", "null") else backends.needs(cell.backend)
+    return own + ["loop_devices", "mkfs_ext4"] * in_image(cell)
 
 
 @experiment.uses
@@ -68,7 +86,7 @@ def tools():
 def build(folder):
     for layout in first_batch.LAYOUTS:
         for count in COUNTS:
-            if layout != "objects" or count <= max(MOST_OBJECTS.values()):
+            if layout != "objects" or count <= IN_FOLDERS:
                 make(folder / "data" / f"{layout}-{count}", layout, count)
 
 
@@ -81,14 +99,29 @@ def make(folder, layout, count):
         part.rename(folder)
 
 
+@contextmanager
+def data_set(cell, host, programs):
+    """Yield the folder on the host. Larger ones lie in an image, which the first trial that wants it makes, and every one
+    verifies by its digest."""
+    name = f"{cell.layout}-{cell.samples}"
+    if not in_image(cell):
+        yield host.provide(programs / "data") / name
+        return
+    image = programs / "image" / "objects.ext4"
+    fill = [sys.executable, "-m", many_files.__name__]
+    file_image.make(image, sum(IMAGE), lambda folder: [*fill, folder, *IMAGE])
+    with file_image.Mounted(host, image) as mounted:
+        yield mounted.path / name
+
+
 @experiment.trial
 def trial(cell, site):
-    host = site.client
-    folder = host.provide(site.programs / "data") / f"{cell.layout}-{cell.samples}"
-    with backends.in_place(folder) if cell.backend == "file" else backends.open(cell.backend, host, folder) as opened:
-        asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, seed=site.seed % 2**32)
-        argv = [host.python, "-m", first_batch.__name__, json.dumps(asked)]
-        found = json.loads(host.run(argv, timeout=100).stdout)
+    host, local = site.client, cell.backend in ("file", "ext4")  # folders as they are
+    with data_set(cell, host, site.programs) as folder:
+        with backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened:
+            asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, warm=cell.backend in WARM)
+            argv = [host.python, "-m", first_batch.__name__, json.dumps(asked | dict(seed=site.seed % 2**32))]
+            found = json.loads(host.run(argv, timeout=100).stdout)
     yield {
         "listing_ms": found["listing_ms"], "first_batch_ms": found["first_batch_ms"],
         "requests": found["requests"], "listed_per_s": cell.samples / found["listing_ms"] * 1e3,

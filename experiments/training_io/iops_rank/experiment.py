@@ -5,15 +5,16 @@ import os
 import shutil
 from dataclasses import asdict
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper.spec import Experiment, Factor, Metric, Scale
 from experiments.training_io import backends
-from experiments.workloads import blocks, dataset, fio, null_s3, random_reads, samples, training_loop
+from experiments.workloads import blocks, dataset, fio, null_nfs, null_s3, random_reads, samples, training_loop
 from experiments.workloads.training_loop import Loop
 
 WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16
 READERS = 2
 DATA_SET_BYTES = 40e6
+CLIENTS = {"nfs41": "nfs", "nfs3": "nfs", "s3-rclone": "s3"}  # the others' files are read by fio
 
 experiment = Experiment(
     title="Single numbers against training",
@@ -22,10 +23,14 @@ experiment = Experiment(
         Factor(
             "backend",
             [
-                "tmpfs", "disk-cgroup", "ext4", "xfs", "btrfs", "juicefs", "seaweedfs", "nfs41", "nfs3", "s3-rclone", "null-s3",
+                "tmpfs", "disk-cgroup", "ext4", "xfs", "btrfs", "juicefs", "seaweedfs", "nfs41", "nfs3", "s3-rclone", "null",
             ],
-            meaning="null-s3 answers at once and trains nothing: the ceiling of the S3 client",
-        )
+            meaning="null answers at once and trains nothing: the ceiling of each client",
+        ),
+        Factor(
+            "client", ["fio", "nfs", "s3"],
+            meaning="what measures the single numbers: fio, or our own client by ranged READs (nfs) or GETs (s3)",
+        ),
     ],
     metrics=[
         Metric(
@@ -37,10 +42,12 @@ experiment = Experiment(
             meaning="one reader in order, 1 MiB a request",
         ),
         Metric(
-            "client_iops_4k", unit="1/s", better="higher", meaning="the same random reads by the project's own client",
+            "client_iops_4k", unit="1/s", better="higher", optional=True,
+            meaning="the same random reads by the project's own client",
         ),
         Metric(
-            "client_ops_per_cpu_s", unit="1/s", better="higher", meaning="reads per second of the client's CPU time",
+            "client_ops_per_cpu_s", unit="1/s", better="higher", optional=True,
+            meaning="reads per second of the own client's CPU time",
         ),
         Metric(
             "stall_mean_ms", unit="ms", better="lower", optional=True,
@@ -48,26 +55,32 @@ experiment = Experiment(
         ),
         Metric("samples_per_s", unit="1/s", better="higher", optional=True, meaning="training samples a second"),
     ],
-    evidence=[Evidence("measured_by", "what measured iops_4k, p99_us and sequential_mb_s")],
     packages=backends.PACKAGES,
-    twin=dict(backend="s3-rclone"),
+    twin=dict(backend="s3-rclone", client="s3"),
     timeout_s=120,
     scales=dict(
         smoke=Scale(
             blocks=2, trial_seconds=1.5, disk_mb=250, counts=dict(steps=50, seconds=0.1),
-            backend=["tmpfs", "ext4", "nfs41", "s3-rclone", "null-s3"],
+            backend=["tmpfs", "ext4", "nfs41", "s3-rclone", "null"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.2, disk_mb=250, counts=dict(steps=100, seconds=0.06),
-            backend=["tmpfs", "ext4", "xfs", "btrfs", "juicefs", "nfs41", "nfs3", "s3-rclone", "null-s3"],
+            blocks=5, trial_seconds=1.0, disk_mb=250, counts=dict(steps=80, seconds=0.05),
+            backend=["tmpfs", "ext4", "xfs", "juicefs", "nfs41", "s3-rclone", "null"],
         ),
         full=Scale(blocks=8, trial_seconds=1.7, disk_mb=250, counts=dict(steps=300, seconds=0.15)),
     ),
 )  # fmt: skip
 
+
+@experiment.valid
+def valid(cell):
+    return cell.backend == "null" or cell.client == CLIENTS.get(cell.backend, "fio")
+
+
 @experiment.needs
 def needs(cell):
-    return [] if cell.backend == "null-s3" else ["fio", *backends.needs(cell.backend)]
+    own = [] if cell.backend == "null" else backends.needs(cell.backend)
+    return own + ["fio"] * (cell.client == "fio")
 
 
 @experiment.uses
@@ -89,8 +102,8 @@ def build(folder):
 
 @experiment.trial
 def trial(cell, site):
-    if cell.backend == "null-s3":
-        yield ceiling(site)
+    if cell.backend == "null":
+        yield ceiling(cell.client, site)
         return
     host = site.client
     with backends.open(cell.backend, host, host.provide(site.programs / "data") / "both") as opened:
@@ -105,7 +118,6 @@ def trial(cell, site):
     yield {
         **numbers, "client_iops_4k": mine["iops_4k"], "client_ops_per_cpu_s": mine["ops_per_cpu_s"],
         "stall_mean_ms": sum(trained["stall_ms"]) / len(trained["stall_ms"]), "samples_per_s": trained["samples_per_s"],
-        "measured_by": "fio" if opened.folder else "ranged READs" if opened.store["kind"] == "nfs" else "ranged GETs",
     }  # fmt: skip
 
 
@@ -138,14 +150,16 @@ def _run(host, opened, program, asked):
     return json.loads(host.run([*opened.prefix, *argv], timeout=80).stdout)
 
 
-def ceiling(site):
-    """The S3 client against a server that answers at once: what it can do, on the two cores that both share."""
-    host, opened = site.client, backends.Opened({})
-    with null_s3.Server(host, blocks.BLOCK) as server:
-        asked = dict(store=server.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, unchecked_mib=FILE_MIB)
-        found = _run(host, opened, random_reads, asked)
-    return {
-        "iops_4k": found["iops"], "p99_us": found["p99_us"], "sequential_mb_s": None, "stall_mean_ms": None,
-        "client_iops_4k": found["iops"], "client_ops_per_cpu_s": found["ops_per_cpu_s"], "samples_per_s": None,
-        "measured_by": "ranged GETs",
-    }  # fmt: skip
+def ceiling(client, site):
+    """A client against what answers at once: what it can do, on the two cores that it shares with the server, if any."""
+    nothing = dict.fromkeys(("sequential_mb_s", "stall_mean_ms", "samples_per_s", "client_iops_4k", "client_ops_per_cpu_s"))
+    host, seconds = site.client, site.counts.seconds
+    if client == "fio":
+        found = fio.read(host, None, pattern="randread", block="4k", jobs=READERS, seconds=seconds)
+        return nothing | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}
+    null = null_nfs.Server(host, FILE_MIB << 20) if client == "nfs" else null_s3.Server(host, blocks.BLOCK)
+    with null as server:
+        asked = dict(store=server.store, name=LARGE, threads=READERS, seconds=seconds, unchecked_mib=FILE_MIB)
+        found = _run(host, backends.Opened({}), random_reads, asked)
+    mine = {"client_iops_4k": found["iops"], "client_ops_per_cpu_s": found["ops_per_cpu_s"]}
+    return nothing | mine | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}
