@@ -17,9 +17,10 @@ def _fio():
 def version():
     """Return fio's version, or "none"."""
     try:
-        return subprocess.run(["fio", "--version"], capture_output=True, text=True).stdout.strip()
+        said = subprocess.run(["fio", "--version"], capture_output=True, text=True).stdout
     except OSError:
         return "none"
+    return said.strip().removeprefix("fio-")
 
 
 def read(host, path, *, pattern, block, jobs, seconds, direct=True):

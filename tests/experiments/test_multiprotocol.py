@@ -15,8 +15,11 @@ from experiments.multiprotocol.anomalies.kinds import KINDS
 from experiments.multiprotocol.checker.check import check, overall
 from experiments.multiprotocol.checker.history import from_operations
 from experiments.multiprotocol.checker.search import LINEARIZABLE, VIOLATION
+from experiments.multiprotocol.control import DELAY_S
 from experiments.multiprotocol.linearizability.experiment import judged
+from experiments.multiprotocol.tradeoff.experiment import experiment as tradeoff
 from experiments.multiprotocol.views import open_views
+from experiments.multiprotocol.visibility.experiment import experiment as visibility
 from experiments.systems import libnfs
 
 
@@ -65,6 +68,24 @@ def test_the_broken_store_is_not_linearizable(host):
     found = judged(said)
     assert found["violated_share"] == 1 and "no order explains" in found["witness"] and found["stale_share"] > 0.1
     assert overall(check(from_operations(enumerate(said, 1)))) == VIOLATION
+
+
+def of_control(experiment, host, system):
+    counts = SimpleNamespace(**experiment.scales["smoke"].counts)
+    (found,) = experiment._trial(SimpleNamespace(system=system, setting="default"), SimpleNamespace(server=host, client=host, counts=counts))
+    return found
+
+
+def test_visibility_finds_the_delay_that_was_put_in(host):
+    right, wrong = (of_control(visibility, host, system) for system in stacks.CONTROLS)
+    for way in ("s3_to_file", "file_to_s3"):
+        assert right[f"unseen_{way}"] == wrong[f"unseen_{way}"] == 0
+        assert min(wrong[f"{way}_ms"]) > 1e3 * DELAY_S > min(right[f"{way}_ms"])
+
+
+def test_tradeoff_finds_the_staleness_that_was_put_in(host):
+    right, wrong = (of_control(tradeoff, host, system) for system in stacks.CONTROLS)
+    assert wrong["stale_share"] == 1 and wrong["staleness_ms"] > 1e3 * DELAY_S > right["staleness_ms"]
 
 
 @pytest.mark.parametrize("system", [*stacks.SYSTEMS, *stacks.SECOND])

@@ -28,6 +28,7 @@ from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.billion import experiment as billion
 from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
+from experiments.streaming.knee import experiment as knee
 from experiments.systems import jars, rxjava
 from experiments.workloads import aggregation, windows_to_parquet
 
@@ -167,6 +168,16 @@ def test_an_aggregation_that_misses_a_result_is_rejected():
 
 
 # ---- failures: one clear line, nothing left ----
+
+
+@pytest.mark.parametrize("procedure, arrival, load", [("open", "poisson", 0.5), ("closed", "none", 0.0)])
+def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
+    site.counts = SimpleNamespace(events=2_000)
+    (found,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
+    assert len(found["latency_us"]) == len(found["sent_latency_us"]) == 2_000
+    assert min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3  # no event is quicker than its service
+    assert (np.array(found["latency_us"]) >= np.array(found["sent_latency_us"])).all()
+    assert 0 < found["capacity_k_s"] <= 1e6 / knee.SERVICE_NS
 
 
 def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):
