@@ -148,7 +148,7 @@ def test_keyboard_and_screen_reader(report, browser):
         assert ask("return location.hash") == "#content"
 
 
-FAINT = """
+FAINT = r"""
 const rgb = c => (c.match(/[\d.]+/g) || []).map(Number);
 const linear = v => v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4;
 const lum = c => 0.2126 * linear(c[0]) + 0.7152 * linear(c[1]) + 0.0722 * linear(c[2]);

@@ -211,7 +211,7 @@ def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpa
         for again in (0, 0.2):  # people press Ctrl-C more than once
             time.sleep(again)
             (os.killpg if whom == "group" else os.kill)(run.process.pid, number)
-        assert run.process.wait(STOP_WITHIN_S) == 130
+        assert run.process.wait(STOP_WITHIN_S) == 130, run.output
         assert time.monotonic() - begin < STOP_WITHIN_S
         kept = journalled(project)
         assert 1 <= len(kept) < 6 and f"toy/one: not complete yet: {len(kept)} of 6 trials done" in run.output
@@ -235,7 +235,7 @@ def test_an_interrupt_before_anything_is_measured_ends_soon_too(make_toy, number
         within(10, (project.state / "run.lock").exists)
         time.sleep(0.05)
         os.killpg(run.process.pid, number)
-        assert run.process.wait(STOP_WITHIN_S) == 130
+        assert run.process.wait(STOP_WITHIN_S) == 130, run.output
         assert "the same command goes on from here" in run.output and "Traceback" not in run.output
         assert not marked(project)
 

@@ -16,6 +16,7 @@ from benchpaper.errors import UserError
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.processes import descendants
 from benchpaper.hosts.remote import SshHost
 
 
@@ -470,3 +471,12 @@ def test_an_interface_that_comes_and_goes_changes_no_fact():
         assert probe.facts() == before
     finally:
         subprocess.run(["ip", "link", "delete", name], check=True)
+
+
+def test_processes_that_end_while_they_are_looked_for_are_no_error():
+    """They end at any moment: a run that was interrupted once ended with "No such file or directory: task"."""
+    busy = "for i in $(seq 100); do sh -c 'true; true' & sh -c 'sh -c true; true'; done; wait"
+    with subprocess.Popen(["sh", "-c", busy]) as process:
+        while process.poll() is None:
+            assert process.pid not in descendants(process.pid)
+    assert descendants(process.pid) == []

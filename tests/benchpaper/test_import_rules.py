@@ -18,7 +18,9 @@ STARTING_CALLS = {
 }
 QUIET_MAGICS = {"matplotlib", "config"}
 # What a notebook may use of the framework: the steps that read results, none that measure.
-READING = {"claims", "compare", "errors", "estimates", "exhibits", "results", "stats", "style", "values", "verdicts"}
+READING = {
+    "advice", "claims", "compare", "errors", "estimates", "exhibits", "results", "stats", "style", "values", "verdicts",
+}  # fmt: skip
 
 
 def violations(root):

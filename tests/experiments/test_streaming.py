@@ -174,7 +174,7 @@ def test_an_aggregation_that_misses_a_result_is_rejected():
 def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
     site.counts = SimpleNamespace(events=2_000)
     (found,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
-    assert len(found["latency_us"]) == len(found["sent_latency_us"]) == 2_000
+    assert len(found["latency_us"]) == len(found["sent_latency_us"]) == 1_800  # the first tenth warms up
     assert min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3  # no event is quicker than its service
     assert (np.array(found["latency_us"]) >= np.array(found["sent_latency_us"])).all()
     assert 0 < found["capacity_k_s"] <= 1e6 / knee.SERVICE_NS

@@ -3,6 +3,7 @@
 Standard library only: it is sent to target hosts too.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -45,14 +46,19 @@ def descendants(pid, spared=()):
     """Return the ids of all processes below `pid`, but `spared` ones and what is below them. Reads the kernel's lists
     of children, which costs far less than a walk over all processes."""
     found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        try:
-            children = [int(child) for child in task.read_text().split()]
-        except OSError:
-            continue  # it ended meanwhile
-        for child in children:
-            if child not in spared:
-                found += [child, *descendants(child, spared)]
+    for child in _children(pid):
+        if child not in spared:
+            found += [child, *descendants(child, spared)]
+    return found
+
+
+def _children(pid):
+    """Return the ids of a process's children; those of a task, or of the whole process, that ends meanwhile are none."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return found
 
 
