@@ -26,6 +26,7 @@ from benchpaper.hosts.processes import die_with_parent, kill_descendants, output
 
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 HEADER = struct.Struct("<Q")
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
@@ -57,6 +58,7 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
     spared = [pid for link in links.values() for pid in link.processes]
     begin = time.monotonic()
     parent = os.getpid()
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)  # until there is somebody who would kill the worker
     child = os.fork()
     if child == 0:
         die_with_parent(parent)
@@ -64,6 +66,7 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
         _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
     os.close(write_end)
     try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
         found.seconds = time.monotonic() - begin
         if timed_out:
@@ -88,6 +91,7 @@ def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
         os.setsid()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         log = os.open(scratch / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
