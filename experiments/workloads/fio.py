@@ -27,15 +27,21 @@ def read(host, path, *, pattern, block, jobs, seconds, direct=True):
     """Read the file `path` on a host for `seconds`, one outstanding a job: `pattern` is "randread" or "read". Without a
     path nothing is read (fio's engine "null"): what is left is fio.
 
-    Returns IOPS, MB/s (10^6) and the latencies' median and 99th percentile in µs. Raises `HostError` with fio's own
-    words when it fails, as it does for `direct` where a file system has no O_DIRECT.
+    Returns IOPS, MB/s (10^6), the latencies' median and 99th percentile in µs, and for how many seconds it read. Raises
+    `HostError` with fio's own words when it fails, as it does for `direct` where a file system has no O_DIRECT, and
+    `RuntimeError` when it did not read for that long.
     """
-    of = [f"--filename={path}", "--ioengine=psync", f"--direct={int(direct)}"] if path else ["--ioengine=null", "--size=16m"]
+    of = [f"--filename={path}", "--ioengine=psync", f"--direct={int(direct)}"]
+    if path is None:
+        of = ["--ioengine=null", "--size=16m"]
     done = host.run([
-        "fio", "--name=read", *of, f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", "--time_based", f"--runtime={seconds:g}", "--readonly",
-        "--group_reporting", "--randrepeat=0", "--output-format=json",
+        "fio", "--name=read", *of, f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", "--time_based",
+        f"--runtime={round(1e3 * seconds)}ms", "--readonly", "--group_reporting", "--randrepeat=0", "--output-format=json",
     ])  # fmt: skip
-    return parse(done.stdout)
+    found = parse(done.stdout)
+    if found["runtime_s"] < 0.9 * seconds:
+        raise RuntimeError(f"fio read for {found['runtime_s']:g} s, and was asked to for {seconds:g} s")
+    return found
 
 
 def parse(text):
@@ -48,4 +54,5 @@ def parse(text):
     return {
         "iops": found["iops"], "mb_s": found["bw_bytes"] / 1e6, "operations": found["total_ios"],
         "p50_us": percentiles["50.000000"] / 1e3, "p99_us": percentiles["99.000000"] / 1e3,
+        "runtime_s": found["runtime"] / 1e3,
     }  # fmt: skip

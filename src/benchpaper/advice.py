@@ -102,8 +102,9 @@ def _cpus(hosts):
 
 
 def null_shares(results):
-    """Return {cell id: share}: how much of each cell's value of the first metric with a direction is the load generator's
-    own, against the null target at the same other levels, or the only one there is. Beyond `OWN_SHARE` a cell is client-bound. Cells without a null target are absent."""
+    """Return {cell id: share}: how much of each cell's value of the first metric with a direction is the load
+    generator's own, against the null target at the same other levels, or the only one there is. Beyond `OWN_SHARE` a
+    cell is client-bound. Cells without a null target are absent."""
     metric, nulls = results.telling, _nulls(results)
     if not nulls or metric["better"] == "neither":
         return {}

@@ -69,9 +69,10 @@ def verify(archive, digest, into, figures, as_json):
         if figures:
             found["figures"] = regenerate.regenerate(archive, _progress)
     except UserError as error:
-        click.echo(json.dumps({"error": str(error)})) if as_json else click.echo(
-            f"NOT VERIFIED  {archive.name}: {error}", err=True
-        )
+        if as_json:
+            click.echo(json.dumps({"error": str(error)}))
+        else:
+            click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
         sys.exit(1)
     if as_json:
         click.echo(json.dumps(found, indent=1))
