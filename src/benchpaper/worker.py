@@ -58,14 +58,15 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
     spared = [pid for link in links.values() for pid in link.processes]
     begin = time.monotonic()
     parent = os.getpid()
-    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)  # until there is somebody who would kill the worker
-    child = os.fork()
-    if child == 0:
-        die_with_parent(parent)
-        os.close(read_end)
-        _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
-    os.close(write_end)
+    child = None
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)  # until it is known whom to kill
+        child = os.fork()
+        if child == 0:
+            die_with_parent(parent)
+            os.close(read_end)
+            _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
+        os.close(write_end)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
         timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
         found.seconds = time.monotonic() - begin
@@ -76,6 +77,7 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
         _conclude(found, status, timed_out, experiment.timeout_s)
         found.output, found.room = outputs(scratch), room.left(scratch)
     finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)  # where there could be no fork
         os.close(read_end)
         if child is not None:
             os.kill(child, signal.SIGKILL)
