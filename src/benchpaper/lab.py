@@ -109,9 +109,19 @@ class Lab:
             self._write_site(hosts)
             if kept:
                 lab_owners.note(self.mark, self.project.root, of_process=False)
+        except UserError as error:
+            self._down_after(error)
+            raise
         except BaseException:
             self.down()
             raise
+
+    def _down_after(self, error):
+        """Remove what there is of a lab that could not be made; what then stays does not hide why."""
+        try:
+            self.down()
+        except UserError as left:
+            raise UserError(f"{error}; {left}") from error
 
     def _make_keys(self):
         self.folder.mkdir(parents=True, mode=0o700)
@@ -184,10 +194,10 @@ class Lab:
         for link in self._links():
             _do(["ip", "link", "delete", link], check=False)  # a veth may have gone with its peer
             found.append(f"the link {link}")
-        if self.site_file.exists():
+        with contextlib.suppress(FileNotFoundError):
             self.site_file.unlink()
             found.append(f"sites/{SITE}.yaml")
-        if self.folder.exists():
+        with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
             found.append("the keys")
         if left := self.namespaces() + self._links():
@@ -224,8 +234,14 @@ def sweep():
 
 
 def processes(namespace):
-    """Return the ids of the processes in a network namespace; none when it is gone."""
-    return [int(pid) for pid in _do(["ip", "netns", "pids", namespace], check=False).split()]
+    """Return the ids of the processes in a network namespace; none when it is gone. Raises `UserError` when they cannot
+    be found out: then nobody may take it for empty."""
+    try:
+        return [int(pid) for pid in _do(["ip", "netns", "pids", namespace]).split()]
+    except UserError:
+        if Path("/run/netns", namespace).exists():
+            raise
+        return []
 
 
 def _end_processes(namespace):
