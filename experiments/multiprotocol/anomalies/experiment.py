@@ -59,13 +59,17 @@ def trial(cell, site):
     judged = {kind: found for kind, found in by_kind.items() if found["tries"]}
     witnesses = {kind: found["witness"] for kind, found in judged.items() if found["witness"]}
     again = replay.again(site, cell, witnesses, REPLAY_TRIES) if witnesses and site.seed % counts.replay_every == 0 else {}
+    replayed = {kind: found for kind, found in again.items() if found["tries"]}  # the others' turn did not come
     yield {
         **{kind: found["seen"] / found["tries"] for kind, found in judged.items()},
         **{f"tries_{kind}": found["tries"] for kind, found in judged.items()},
         "kinds_seen": sum(found["seen"] > 0 for found in judged.values()),
         "witnesses": json.dumps(witnesses),
-        "replays": json.dumps({kind: found["tries"] if found["seen"] else 0 for kind, found in again.items()}),
-        "troubles": json.dumps({kind: found["error"] for kind, found in by_kind.items() if found["error"]}),
+        "replays": json.dumps({kind: found["tries"] if found["seen"] else 0 for kind, found in replayed.items()}),
+        "troubles": json.dumps(
+            {kind: found["error"] for kind, found in by_kind.items() if found["error"]}
+            | {f"replay of {kind}": found["error"] for kind, found in again.items() if found["error"]}
+        ),
         "outcome": outcome,
-        **(dict(witnesses_tried=len(again), witnesses_replayed=sum(found["seen"] > 0 for found in again.values())) if again else {}),
+        **({"witnesses_tried": len(replayed), "witnesses_replayed": sum(found["seen"] > 0 for found in replayed.values())} if replayed else {}),
     }
