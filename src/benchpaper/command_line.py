@@ -1,7 +1,6 @@
 """The commands, and how a mistake is told."""
 
 import errno
-import json
 import shutil
 import sys
 import traceback
@@ -195,13 +194,7 @@ def compare(experiments, site, source, reference_site, metric, as_json):
     found = [compare.compare(project, name, site, source, reference_site, metric) for name in chosen]
     for one in found:
         one["figures"] = [str(path.relative_to(project.root)) for path in compare.draw(project, one, site, source)]
-    if as_json:
-        return click.echo(json.dumps(found, indent=1))
-    for one in found:
-        compare.show(one)
-        click.echo(
-            f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio"
-        )
+    tell(found, as_json, compare.show_all)
 
 
 @cli.command()

@@ -226,6 +226,13 @@ def draw(project, found, site, source):
     return forest.save(figure, project.build(site, source) / "compare", slug(found["experiment"])) if figure else []
 
 
+def show_all(found):
+    """Print comparisons, each with where its figure lies."""
+    for one in found:
+        show(one)
+        print(f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio")
+
+
 def show(found):
     """Print a comparison: what differs between the sites first, then claims, shape, and the cells."""
     print(f"{found['experiment']}: {found['here']}, beside {found['reference']}")
