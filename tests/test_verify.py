@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from benchpaper import results
 from benchpaper.bundle import archive, crate, regenerate, verify
 from benchpaper.errors import UserError
 from benchpaper.estimates import load
@@ -229,6 +230,23 @@ def test_a_crate_that_breaks_the_profile_is_found(small_files, tmp_path):
     next(entity for entity in graph["@graph"] if entity["@id"] == "./").pop("mainEntity")
     with pytest.raises(verify.NotVerified, match="the crate breaks its profile: .*Main Workflow"):
         verify.verify(again(tmp_path / "a.zip", {**small_files, crate.METADATA: json.dumps(graph).encode()}))
+
+
+def about(site):
+    """What an archive of this site says of itself."""
+    found = dict(benchpaper_bundle=1, results_schema=results.SCHEMA_VERSION, site=site, source="smoke", commit="0" * 40)
+    return {archive.ABOUT: json.dumps({**found, "clean": True, "build": f"build/{site}-smoke"}).encode()}
+
+
+@pytest.mark.parametrize("site", ["local", "my.lab", "lab-2.uni_x", "a..b"])
+def test_what_may_be_a_site_s_name_is_a_name(site):
+    assert verify._about(about(site))["site"] == site
+
+
+@pytest.mark.parametrize("site", ["", ".", "..", ".lab", "-lab", "../lab", "/lab", "a/b", "a/../b", "a\\b", "lab\n", "a b"])
+def test_a_path_is_no_site_s_name(site):
+    with pytest.raises(verify.NotVerified, match="^bundle.json: site (?s:.*) is no name$"):
+        verify._about(about(site))
 
 
 def bomb():

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -168,26 +168,26 @@ def _main(site, source, *experiments):
     from benchpaper import appendix, claims, typeset, warm
 
     project = Project.find()
-    done, total = 0, len(experiments) + 2
+    total = len(experiments) + 2
 
-    def finished(what):
-        nonlocal done
-        done += 1
+    def finished(done, what):
         print(f"step {done} of {total}: {what}", flush=True)
-
-    def analyse(name):
-        warm.ask(project, site, source, name)
-        finished(name)
 
     with warm.serving() as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         os.environ.update(server)
-        list(pool.map(analyse, experiments))
+        asked = {pool.submit(warm.ask, project, site, source, name): name for name in experiments}
+        try:
+            for done, answer in enumerate(as_completed(asked), 1):
+                answer.result()
+                finished(done, asked[answer])
+        finally:
+            pool.shutdown(cancel_futures=True)  # when one failed, the others need not begin
     claims.save(project, site, source)
     typeset.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)
-    finished("verdicts and appendix")
+    finished(total - 1, "verdicts and appendix")
     typeset.typeset(project, site, source)
-    finished("paper.pdf")
+    finished(total, "paper.pdf")
 
 
 if __name__ == "__main__":
