@@ -19,7 +19,7 @@ from benchpaper import results, typeset
 from benchpaper.bundle import SCHEMA_VERSION, archive, crate, validator
 from benchpaper.errors import UserError
 from benchpaper.estimates import load
-from benchpaper.project import Project
+from benchpaper.project import GATHERED, Project
 from benchpaper.values import with_unit
 
 NUMBER = re.compile(r"\d+\.\d+")
@@ -107,8 +107,8 @@ def check(project, files, about):
     exhibits = _exhibits(build)
     folder = project.results(about["site"], about["source"])
     lines.append(_check_numbers(build, folder))
-    if (build / typeset.GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
-        raise NotVerified(f"{typeset.GATHERED} is not what the notebooks' manifests and the verdicts give")
+    if (build / GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
+        raise NotVerified(f"{GATHERED} is not what the notebooks' manifests and the verdicts give")
     if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(
         build
     ):
