@@ -73,9 +73,10 @@ def load_claims(project):
 
 
 def judge_all(project, site, source, family_wise=False, only=None):
-    """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why, short: why in few words) per claim, judged on
-    the results of `source`; per claim of one experiment with its name as `only`. With `family_wise` the intervals are
-    widened so that the chance of *any* wrong verdict, of all claims, stays below 5 % (Bonferroni)."""
+    """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why, short: why in few
+    words) per claim, judged on the results of `source`; per claim of one experiment with its name as `only`. With
+    `family_wise` the intervals are widened so that the chance of *any* wrong verdict, of all claims, stays below 5 %
+    (Bonferroni)."""
     claims = load_claims(project)
     confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
     claims = [claim for claim in claims if only in (None, claim.experiment)]
@@ -115,8 +116,9 @@ def compared(claim, results, source):
 
 
 def bias(results, comparisons):
-    """Return the verdict on all of them when nothing in these results can be believed, or None: in one of the metrics (at the quantile) that the
-    experiment's claims use, two identical cells differ. That spoils the claims on its other metrics, too."""
+    """Return the verdict on all of them when nothing in these results can be believed, or None: in one of the metrics
+    (at the quantile) that the experiment's claims use, two identical cells differ. That spoils the claims on its other
+    metrics, too."""
     used = dict.fromkeys((c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison))
     for metric, q in used:
         floor = _floor(results, metric, q, len(used))[0]
@@ -187,7 +189,8 @@ def _floor(results, metric, q, looks=1):
 
 
 def _too_few(interval, confidence):
-    """The verdict on an interval that cannot be as wide as a family of claims asks for. Alone, a claim takes what 5 blocks attain."""
+    """The verdict on an interval that cannot be as wide as a family of claims asks for. Alone, a claim takes what 5
+    blocks attain."""
     if not interval.decidable or confidence == stats.CONFIDENCE or interval.confidence >= confidence:
         return None
     needed = ceil(1 - log2(1 - confidence))
