@@ -28,7 +28,7 @@ def machine(base):
     segments = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
     labs_of_ours, namespaces = _namespaces(base)
     return {
-        "processes": {(process.pid, *process.cmdline()) for process in started},
+        "processes": {(process.pid, *words) for process in started if (words := _words(process)) is not None},
         "listening ports": set(listening),
         "mounts": {point for point in mounts if point.startswith(f"{base}/")},
         "labs": labs_of_ours,
@@ -83,6 +83,14 @@ def _runs(process):
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _words(process):
+    """The command line of a process, or None when it has ended since."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return None
 
 
 def _connections(process):

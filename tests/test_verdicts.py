@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchpaper import stats
+from benchpaper.independence import Flaw
 from benchpaper.stats import Interval, NoiseFloor
 from benchpaper.verdicts import CONTRADICTED, INCONCLUSIVE, REPRODUCED, decide, decide_equal
 
@@ -58,7 +59,7 @@ def test_reasons_read():
     (Interval(0.8, None, None, 4, None, ""), floor_of(0.1), None, "4 blocks are too few for an interval"),
     (NARROW, NoiseFloor(None, Interval(1.0, None, None, 3, None, ""), False), None, "the noise floor rests on 3 blocks"),
     (NARROW, floor_of(0.1, biased=True), None, "two identical cells differ"),
-    (NARROW, floor_of(0.1), "the 15 blocks drift", "the 15 blocks drift"),
+    (NARROW, floor_of(0.1), Flaw("the 15 blocks drift", " (tau 1)"), "the 15 blocks drift"),
 ])
 def test_whatever_defeats_the_statistics_makes_every_verdict_inconclusive(given, floor, flaw, reason):
     for verdict in (
@@ -67,6 +68,21 @@ def test_whatever_defeats_the_statistics_makes_every_verdict_inconclusive(given,
         decide_equal(given, 0.9, floor=floor, flaw=flaw),
     ):
         assert verdict.word == INCONCLUSIVE and reason in verdict.reason
+        assert verdict.reason.startswith(verdict.short) and reason in verdict.short
+        assert ";" not in verdict.short and "(" not in verdict.short and verdict.short != verdict.reason
+
+
+@pytest.mark.parametrize("verdict, short", [
+    (decide(NARROW, 1.0, "below", floor=floor_of(0.1)), "below, and by more than the noise floor of 10.00%"),
+    (decide(NARROW, 1.0, "below", floor=None), "below"),
+    (decide(NARROW, 1.0, "below", floor=floor_of(0.3)), "below, but by no more than the noise floor of 30.00%"),
+    (decide(NARROW, 0.8, "below", floor=floor_of(0.1)), "the interval holds the bound"),
+    (decide_equal(NARROW, 0.3, floor=floor_of(0.1), target=0.8), "within"),
+    (decide_equal(NARROW, 0.2, floor=floor_of(0.1)), "the interval reaches beyond the margin, but not clearly"),
+])
+def test_what_is_said_in_short_is_the_reason_without_the_numbers_before_it(verdict, short):
+    shown, _, rest = verdict.reason.partition(": ")
+    assert verdict.short == rest == short and shown.startswith("0.8 [0.75, 0.85] (n = 15) against ")
 
 
 def test_a_rate_needs_no_noise_floor_and_may_be_compared_with_zero():

@@ -160,11 +160,11 @@ def _drift(results, cells):
     blocks = list(results.blocks_in_order)
     effects = [[s[block] / s.median() for s in series if block in s.index] for block in blocks]
     effects = [float(np.median(effect)) for effect in effects if effect]
-    if len(effects) < stats.MIN_BLOCKS or not (reason := independence.correlated(effects)):
+    if len(effects) < stats.MIN_BLOCKS or not (flaw := independence.correlated(effects)):
         return None
     spread = max(effects) / min(effects) - 1
     return Warning(
-        "drift", f"{reason.split(' (')[0]}: {metric} differs by up to {spread:.0%} between blocks",
+        "drift", f"{flaw.short}: {metric} differs by up to {spread:.0%} between blocks",
         f"p at most {independence.SIGNIFICANCE:g}", "compare in pairs within a block, or measure on a quieter machine",
         len(series) * len(effects),
     )  # fmt: skip

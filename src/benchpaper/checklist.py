@@ -18,7 +18,7 @@ from benchpaper import bundle, catalog, claims, results, typeset
 from benchpaper.bundle import archive
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.pipeline import environment
-from benchpaper.project import REFERENCE, Project, slug
+from benchpaper.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.revision import git, is_checkout, revision
 
 LARGEST_FILE = 5_000_000
@@ -164,7 +164,7 @@ def committed(project):
 def trails(project):
     """Every exhibit of the paper has a trail to the results that lie here."""
     builds = sorted(project.build("x", "y").parent.glob(f"*-{REFERENCE}"))
-    if not builds or not (builds[0] / typeset.GATHERED).exists():
+    if not builds or not (builds[0] / GATHERED).exists():
         yield "nothing is built from the reference, so nothing has a trail yet; run ./reproduce --from reference"
         return
     build = builds[0]

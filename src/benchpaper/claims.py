@@ -73,9 +73,10 @@ def load_claims(project):
 
 
 def judge_all(project, site, source, family_wise=False, only=None):
-    """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why) per claim, judged on
-    the results of `source`; per claim of one experiment with its name as `only`. With `family_wise` the intervals are
-    widened so that the chance of *any* wrong verdict, of all claims, stays below 5 % (Bonferroni)."""
+    """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why, short: why in few
+    words) per claim, judged on the results of `source`; per claim of one experiment with its name as `only`. With
+    `family_wise` the intervals are widened so that the chance of *any* wrong verdict, of all claims, stays below 5 %
+    (Bonferroni)."""
     claims = load_claims(project)
     confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
     claims = [claim for claim in claims if only in (None, claim.experiment)]
@@ -115,17 +116,19 @@ def compared(claim, results, source):
 
 
 def bias(results, comparisons):
-    """Return why nothing in these results can be believed, or None: in one of the metrics (at the quantile) that the
-    experiment's claims use, two identical cells differ. That spoils the claims on its other metrics, too."""
+    """Return the verdict on all of them when nothing in these results can be believed, or None: in one of the metrics
+    (at the quantile) that the experiment's claims use, two identical cells differ. That spoils the claims on its other
+    metrics, too."""
     used = dict.fromkeys((c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison))
     for metric, q in used:
         floor = _floor(results, metric, q, len(used))[0]
         if floor and floor.biased:
             name = metric if q == 0.5 else f"p{100 * q:g} of {metric}"
             low, high = floor.interval.low, floor.interval.high
-            return (
-                f"two identical cells differ in {name} (A/A' = {floor.interval.estimate:.4g} [{low:.4g}, {high:.4g}]), "
-                f"so nothing in {results.experiment} is decided; find what distinguishes them, and measure again"
+            return verdicts.undecided(
+                f"two identical cells differ in {name}",
+                after=f" (A/A' = {floor.interval.estimate:.4g} [{low:.4g}, {high:.4g}]), "
+                f"so nothing in {results.experiment} is decided; find what distinguishes them, and measure again",
             )
     return None
 
@@ -137,11 +140,12 @@ def _row(claim, asked, results, biased, source, confidence):
         "blocks_for_5_percent": None,
     }  # fmt: skip
     if not isinstance(asked, Comparison):
-        return {**row, "verdict": NOT_RUN, "why": asked}
+        return {**row, "verdict": NOT_RUN, "why": asked, "short": asked}
     row |= {"asked": str(asked), "unit": asked.estimate.unit, "cells": list(asked.estimate.cells)}
     if asked.estimate.value is None:
         testable = all(results.testable(cell) for cell in asked.estimate.cells)
-        return {**row, "verdict": verdicts.INCONCLUSIVE if testable else NOT_TESTABLE, "why": asked.estimate.missing}
+        word, why = verdicts.INCONCLUSIVE if testable else NOT_TESTABLE, asked.estimate.missing
+        return {**row, "verdict": word, "why": why, "short": why}
     try:
         interval = _interval(asked.estimate.values, confidence)
         verdict = decide(asked, interval, results, biased, confidence)
@@ -152,6 +156,7 @@ def _row(claim, asked, results, biased, source, confidence):
         **row, "value": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n,
         "confidence": interval.confidence, "text": str(replace(asked.estimate, low=interval.low, high=interval.high)),
         "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval), "verdict": word, "why": verdict.reason,
+        "short": verdict.short,
     }  # fmt: skip
 
 
@@ -159,11 +164,11 @@ def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDEN
     """Return the `verdicts.Verdict` on a comparison: its blocks' interval against the bound and the metric's noise
     floor. Blocks that are not independent leave a level inconclusive; ratios within blocks do not mind."""
     estimate = comparison.estimate
-    floor, why = _floor(results, estimate.metric, estimate.q)
+    floor, unknown = _floor(results, estimate.metric, estimate.q)
     if floor and not biased:
         floor = replace(floor, biased=False)  # asked of all the claims' metrics at once, see `bias`
-    if reason := biased or why or _too_few(interval, confidence):
-        return verdicts.Verdict(verdicts.INCONCLUSIVE, reason)
+    if undecided := biased or unknown or _too_few(interval, confidence):
+        return undecided
     flaw = None if estimate.paired else independence.correlated(estimate.values)
     if comparison.side == "equal":
         return verdicts.decide_equal(interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw)
@@ -176,20 +181,21 @@ def _interval(values, confidence):
 
 
 def _floor(results, metric, q, looks=1):
-    """Return (noise floor, None), or (None, why there is none)."""
+    """Return (noise floor, None), or (None, the verdict where there is none)."""
     try:
         return results.floor(metric, q, looks), None
     except NotEnough as reason:
-        return None, f"the noise floor of {metric} is unknown: {reason}"
+        return None, verdicts.undecided(f"the noise floor of {metric} is unknown: {reason}")
 
 
 def _too_few(interval, confidence):
-    """Why an interval cannot be as wide as a family of claims asks for. Alone, a claim takes what 5 blocks attain."""
+    """The verdict on an interval that cannot be as wide as a family of claims asks for. Alone, a claim takes what 5
+    blocks attain."""
     if not interval.decidable or confidence == stats.CONFIDENCE or interval.confidence >= confidence:
         return None
     needed = ceil(1 - log2(1 - confidence))
     few = f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}"
-    return f"{few}; measure at least {needed}"
+    return verdicts.undecided(few, after=f"; measure at least {needed}")
 
 
 def _blocks_needed(values, interval, half_width=0.05):

@@ -29,6 +29,17 @@ class Check:
     method: str
 
 
+@dataclass(frozen=True)
+class Flaw:
+    """Why blocks are not independent enough: in short, and what explains it, which goes on from there."""
+
+    short: str
+    explained: str
+
+    def __str__(self):
+        return self.short + self.explained
+
+
 def drift(values: ArrayLike) -> Check:
     """Two-sided test for a trend over n >= 5 blocks: Kendall's tau of value and position.
 
@@ -76,20 +87,20 @@ def lag1(values: ArrayLike) -> Check:
     return Check(float(-likeness(ranks) / scale), p_value, f"rank von Neumann ratio, {how}")
 
 
-def correlated(values: ArrayLike) -> str | None:
+def correlated(values: ArrayLike) -> Flaw | None:
     """Why blocks are not independent enough for a level to get a verdict; None if no reason was found.
 
     Drift and lag-1 correlation are each tested at 5 %, which rejects 5-9 % of independent runs.
     None is weak comfort: of runs with a correlation of 0.5 it finds a third at 10 blocks, 80 % at 30.
     """
     if len(values) < MIN_BLOCKS:
-        return f"{len(values)} blocks are too few to test for drift; at least {MIN_BLOCKS} are needed"
+        return Flaw(f"{len(values)} blocks are too few to test for drift", f"; at least {MIN_BLOCKS} are needed")
     for name, check in (("drift", drift(values)), ("resemble their neighbours", lag1(values))):
         if check.p_value <= SIGNIFICANCE:
-            return (
-                f"the {len(values)} blocks {name} ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, "
-                f"at most {SIGNIFICANCE:g}); "
-                "no interval for a level holds then: compare in pairs, or measure on a quieter machine"
+            return Flaw(
+                f"the {len(values)} blocks {name}",
+                f" ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, at most {SIGNIFICANCE:g}); "
+                "no interval for a level holds then: compare in pairs, or measure on a quieter machine",
             )
     return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from benchpaper.errors import UserError
 
 REFERENCE = "reference"
-VERDICTS = "verdicts.json"  # below the build folder
+VERDICTS, GATHERED = "verdicts.json", "exhibits.tex"  # below the build folder
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ def _inverse(ratio):
 
 def _flaw(here, reference):
     for side, values in (("here", here), ("in the reference", reference)):
-        if reason := independence.correlated(values):
-            return f"{side} {reason.split(' (')[0]}"
+        if flaw := independence.correlated(values):
+            return f"{side} {flaw.short}"
     return None
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 from benchpaper import results
 from benchpaper.pipeline import changed_since_reference
-from benchpaper.project import REFERENCE, VERDICTS
+from benchpaper.project import GATHERED, REFERENCE, VERDICTS
 from benchpaper.reports import duration, told_change
 
 
@@ -76,8 +76,6 @@ def _warnings(pipeline, name):
 
 def _outputs(pipeline, build, pdf):
     root = pipeline.project.root
-    from benchpaper.typeset import GATHERED  # it loads pandas, which a run that is only begun does without
-
     gathered = build / GATHERED
     if pdf.exists() and (not gathered.exists() or pdf.stat().st_mtime < gathered.stat().st_mtime):
         pdf = build / "nothing"  # it was typeset from earlier exhibits

@@ -12,10 +12,10 @@ from benchpaper import catalog
 from benchpaper.claims import ON_REFERENCE
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
-from benchpaper.project import VERDICTS, slug
+from benchpaper.project import GATHERED, VERDICTS, slug
 from benchpaper.results import file_digest
 
-GATHERED, CLAIMS_TABLE = "exhibits.tex", "claims.tex"
+CLAIMS_TABLE = "claims.tex"
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
 COMMENT = re.compile(r"(?<!\\)%")
 KIND = {
@@ -23,7 +23,6 @@ KIND = {
     "exhibitfigure": "figure", "exhibittable": "table",
 }  # fmt: skip
 DECIDED = {*ON_REFERENCE, *ON_REFERENCE.values()}
-UNSHOWN = re.compile(r"^.* against [^:]*: | \([^)]*\).*|;.*")  # the numbers before a reason, and what explains it
 LATEX_TIMEOUT_S = 300
 
 
@@ -175,7 +174,7 @@ def _verdict_shown(row):
     """The verdict, and where it decides nothing the short form of why, for the interval alone does not show that."""
     if row["verdict"] in DECIDED:
         return row["verdict"]
-    return f"{row['verdict']}: {UNSHOWN.sub('', row['why'])}"
+    return f"{row['verdict']}: {row['short']}"
 
 
 def _number(entry):

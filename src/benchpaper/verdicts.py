@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from math import exp, isfinite, log1p
 from typing import Literal
 
+from benchpaper.independence import Flaw
 from benchpaper.stats import MIN_BLOCKS, Interval, NoiseFloor
 
 REPRODUCED = "reproduced"
@@ -26,15 +27,21 @@ INCONCLUSIVE = "inconclusive"
 
 @dataclass(frozen=True)
 class Verdict:
-    """One word, and the sentence that says why."""
+    """One word, and the sentence that says why; `short` is that without the numbers before it and what explains it."""
 
     word: str
     reason: str
+    short: str
+
+
+def undecided(short: str, *, before: str = "", after: str = "") -> Verdict:
+    """Nothing is decided; the sentence that says why has something before and after what is said of it in short."""
+    return Verdict(INCONCLUSIVE, f"{before}{short}{after}", short)
 
 
 def decide(
     interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None,
-    flaw: str | None = None,
+    flaw: Flaw | None = None,
 ) -> Verdict:  # fmt: skip
     """Whether a quantity lies below (or above) a bound that is in its own unit.
 
@@ -45,22 +52,20 @@ def decide(
     if side not in ("below", "above"):
         raise ValueError(f'side "{side}" is unknown; pass "below" or "above"')
     _check_bound(bound, floor)
-    if reason := _undecidable(interval, floor, flaw):
-        return Verdict(INCONCLUSIVE, reason)
-    shown = f"{_shown(interval)} against {bound:.4g}"
+    if verdict := _undecidable(interval, floor, flaw):
+        return verdict
+    shown = f"{_shown(interval)} against {bound:.4g}: "
     for word, where in ((REPRODUCED, side), (CONTRADICTED, "above" if side == "below" else "below")):
         if _beyond(interval, bound, where):
             if _clears(interval.estimate, bound, where, floor):
-                return Verdict(word, f"{shown}: {where}{_by(floor)}")
-            return Verdict(
-                INCONCLUSIVE,
-                f"{shown}: {where}, but by no more than the noise floor of {floor.smallest_difference:.2%}",
-            )
-    return Verdict(INCONCLUSIVE, f"{shown}: the interval holds the bound")
+                return _decided(word, shown, where, floor)
+            within = f"{where}, but by no more than the noise floor of {floor.smallest_difference:.2%}"
+            return undecided(within, before=shown)
+    return undecided("the interval holds the bound", before=shown)
 
 
 def decide_equal(
-    interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: str | None = None
+    interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: Flaw | None = None
 ) -> Verdict:
     """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
 
@@ -73,38 +78,34 @@ def decide_equal(
         raise ValueError(f"a margin of {margin} is not positive; pass 0.05 for 5 %")
     if not (isfinite(target) and target > 0):
         raise ValueError(f"a target of {target} is not positive; relative margins need a positive one")
-    if reason := _undecidable(interval, floor, flaw):
-        return Verdict(INCONCLUSIVE, reason)
+    if verdict := _undecidable(interval, floor, flaw):
+        return verdict
     if floor is None:
-        return Verdict(INCONCLUSIVE, "no noise floor was measured, and without one nothing is known to be equal")
+        return undecided("no noise floor was measured, and without one nothing is known to be equal")
     if log1p(margin) < floor.delta - 1e-12:  # but not for the sake of rounding
-        return Verdict(
-            INCONCLUSIVE, f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}"
-        )
+        return undecided(f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
     lower, upper = target / (1 + margin), target * (1 + margin)
-    shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}"
+    shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}: "
     if _beyond(interval, lower, "above") and _beyond(interval, upper, "below"):
-        return Verdict(REPRODUCED, f"{shown}: within")
+        return Verdict(REPRODUCED, f"{shown}within", "within")
     for edge, where in ((lower, "below"), (upper, "above")):
         if _beyond(interval, edge, where) and _clears(interval.estimate, edge, where, floor):
-            return Verdict(CONTRADICTED, f"{shown}: {where}{_by(floor)}")
-    return Verdict(INCONCLUSIVE, f"{shown}: the interval reaches beyond the margin, but not clearly")
+            return _decided(CONTRADICTED, shown, where, floor)
+    return undecided("the interval reaches beyond the margin, but not clearly", before=shown)
 
 
-def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: str | None) -> str | None:
+def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: Flaw | None) -> Verdict | None:
     if not interval.decidable:
-        return f"{interval.n} blocks are too few for an interval; measure at least {MIN_BLOCKS}"
+        return undecided(f"{interval.n} blocks are too few for an interval", after=f"; measure at least {MIN_BLOCKS}")
     if floor is not None and floor.delta is None:
-        return (
-            f"the noise floor rests on {floor.interval.n} blocks, too few for an interval; "
-            f"measure at least {MIN_BLOCKS}"
-        )
+        few = f"the noise floor rests on {floor.interval.n} blocks, too few for an interval"
+        return undecided(few, after=f"; measure at least {MIN_BLOCKS}")
     if floor is not None and floor.biased:
-        return (
-            f"two identical cells differ (A/A' = {_shown(floor.interval)}); "
-            "something distinguishes them, find it and measure again"
+        which = f" (A/A' = {_shown(floor.interval)})"
+        return undecided(
+            "two identical cells differ", after=f"{which}; something distinguishes them, find it and measure again"
         )
-    return flaw
+    return undecided(flaw.short, after=flaw.explained) if flaw else None
 
 
 def _beyond(interval: Interval, bound: float, side: str) -> bool:
@@ -127,8 +128,9 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
         )
 
 
-def _by(floor: NoiseFloor | None) -> str:
-    return "" if floor is None else f", and by more than the noise floor of {floor.smallest_difference:.2%}"
+def _decided(word: str, shown: str, where: str, floor: NoiseFloor | None) -> Verdict:
+    short = where if floor is None else f"{where}, and by more than the noise floor of {floor.smallest_difference:.2%}"
+    return Verdict(word, f"{shown}{short}", short)
 
 
 def _shown(interval: Interval) -> str:

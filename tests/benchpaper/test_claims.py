@@ -72,6 +72,7 @@ def test_a_row_says_what_was_asked_found_and_why(judge):
     assert row["value"] == pytest.approx(math.sqrt(10.0 * 10.05)) and row["low"] >= min(A) and row["high"] <= max(A)
     assert row["text"] == "10.0 µs [9.8, 10.2] (n = 6)" and row["cells"] == ["way=a size=1"]
     assert row["why"] == "10.02 [9.836, 10.16] (n = 6) against 11: below, and by more than the noise floor of 4.00%"
+    assert row["short"] == "below, and by more than the noise floor of 4.00%"
 
 
 @pytest.mark.parametrize("values, word, why", [
@@ -82,7 +83,7 @@ def test_a_row_says_what_was_asked_found_and_why(judge):
 ])
 def test_what_was_not_measured_here(judge, values, word, why):
     row = judge('results.estimate("latency_us", way="b", size=1).below(11)', {("a", 1): A, ("b", 1): values})
-    assert row["verdict"] == word and why in row["why"]
+    assert row["verdict"] == word and why in row["why"] and row["short"] in row["why"]
     assert (row["text"] == "") == (row["value"] is None) == (row["n"] == 0)
 
 
@@ -90,6 +91,7 @@ def test_without_results_a_claim_was_not_run(known):
     known.claims(CLAIM.format(asked=f"{A_1}.below(11)"))
     row = claims.judge_all(known.project, "local", "quick")[0]
     assert (row["verdict"], row["why"], row["value"]) == ("not run", "no results of toy/known at quick", None)
+    assert row["short"] == row["why"]
 
 
 def test_a_cell_that_the_scale_leaves_out_was_not_run(judge):
@@ -110,6 +112,7 @@ DRIFTING = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
 def test_blocks_that_drift_leave_a_level_inconclusive_and_a_paired_ratio_not(judge):
     values = {("a", 1): DRIFTING, ("b", 1): times(DRIFTING, 3)}
     level = judge('results.estimate("latency_us", way="b", size=1).below(100)', values, twin=DRIFTING)
+    assert level["short"] == "the 8 blocks drift"
     assert level["verdict"] == "inconclusive" and level["why"].startswith(
         "the 8 blocks drift (Mann-Kendall, exact: 1.00"
     )
@@ -136,6 +139,7 @@ def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_de
     assert [row["verdict"] for row in rows] == ["inconclusive"] * 2
     for row in rows:
         assert row["why"].startswith("two identical cells differ in latency_us (A/A' = 0.8")
+        assert row["short"] == "two identical cells differ in latency_us"
         assert row["why"].endswith(
             "so nothing in toy/known is decided; find what distinguishes them, and measure again"
         )

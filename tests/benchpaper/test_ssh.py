@@ -212,6 +212,7 @@ def agent(lab, tmp_path, monkeypatch):
     path = tmp_path / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", path], stdout=subprocess.DEVNULL)
     while not path.exists():
+        assert process.poll() is None, "ssh-agent did not start"
         time.sleep(0.01)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
     yield path

@@ -7,8 +7,9 @@ import subprocess
 import pandas as pd
 import pytest
 
-from benchpaper import typeset
+from benchpaper import independence, stats, typeset, verdicts
 from benchpaper.exhibits import Exhibits
+from benchpaper.project import VERDICTS
 from benchpaper.results import OBSERVATIONS
 from benchpaper.typeset import PaperError
 
@@ -197,17 +198,24 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
 
 
 def judged(project, *rows):
-    """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict, why)."""
+    """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict)."""
     text = dict(sentence="A pipe costs 5 %.", text="1.2 [1.1, 1.3] (n = 5)")
-    path = project.build("local", "quick") / typeset.VERDICTS
-    path.write_text(json.dumps([dict(text, id=i, experiment=e, verdict=v, why=w) for i, e, v, w in rows]))
+    rows = [dict(text, id=i, experiment=e, verdict=v.word, why=v.reason, short=v.short) for i, e, v in rows]
+    (project.build("local", "quick") / VERDICTS).write_text(json.dumps(rows))
+
+
+def decided(bound, values=(1.2, 1.1, 1.3, 1.15, 1.25, 1.2), twin=(1.0, 1.02, 0.98, 1.0, 1.01, 0.99)):
+    """The verdict on a level above a bound."""
+    floor = stats.noise_floor([1.0] * len(twin), twin)
+    flaw = independence.correlated(values)
+    return verdicts.decide(stats.level(values), bound, "above", floor=floor, flaw=flaw)
 
 
 CLAIMS = [
-    ("C1", "toy/pipe", "reproduced", "1.2 [1.1, 1.3] (n = 5) against 1: above"),
-    ("C2", "toy/pipe", "inconclusive", "1.2 [1.1, 1.3] (n = 5) against 1.25: the interval holds the bound"),
-    ("C3", "toy/two", "inconclusive", "the 10 blocks drift (Mann-Kendall, 9,999 permutations: 0.80); no interval holds then"),
-    ("C4", "other/one", "inconclusive", "two identical cells differ in x (A/A' = 2.4 [1.1, 2.5]), so nothing is decided; measure again"),
+    ("C1", "toy/pipe", decided(1)),
+    ("C2", "toy/pipe", decided(1.2)),
+    ("C3", "toy/two", decided(1, values=range(1, 11))),
+    ("C4", "other/one", decided(1, twin=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6])),
 ]
 
 
@@ -219,7 +227,7 @@ def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
     assert first == r"C1 & A pipe costs 5 \%. & 1.2 [1.1, 1.3] (n = 5) & reproduced \\"
     assert second.endswith(r"& inconclusive: the interval holds the bound \\")
     assert third.endswith(r"& inconclusive: the 10 blocks drift \\")
-    assert other.splitlines()[1].endswith(r"& inconclusive: two identical cells differ in x \\")
+    assert other.splitlines()[1].endswith(r"& inconclusive: two identical cells differ \\")
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")

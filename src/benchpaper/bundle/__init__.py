@@ -7,14 +7,14 @@ from importlib.metadata import version
 from benchpaper import results
 from benchpaper.bundle import archive, crate, metadata
 from benchpaper.errors import UserError
-from benchpaper.project import REFERENCE
+from benchpaper.project import GATHERED, REFERENCE, VERDICTS
 from benchpaper.revision import git, is_checkout, revision
-from benchpaper.typeset import GATHERED, manifests
+from benchpaper.typeset import manifests
 
 SCHEMA_VERSION = 1
 NAME = "bundle.zip"
 DERIVED = ("exhibits", "notebooks")  # folders below the build folder
-SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", "verdicts.json", "paper.pdf")
+SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, "paper.pdf")
 
 
 class BundleError(UserError):
@@ -39,7 +39,7 @@ def sources(project):
 def collect(project, site, source):
     """Return {name: bytes} of all that is bundled, and the names of the executable ones, without what is generated."""
     build = project.build(site, source)
-    lacking = [name for name in (GATHERED, "verdicts.json", "paper.pdf") if not (build / name).exists()]
+    lacking = [name for name in (GATHERED, VERDICTS, "paper.pdf") if not (build / name).exists()]
     if lacking or not manifests(build):
         what = ", ".join(lacking) or "exhibits"
         where = "--from reference" if source == REFERENCE else f"--scale {source}"

@@ -7,23 +7,19 @@ are made again from that copy. Then every byte is searched; if a word is left an
 
 import hashlib
 import io
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 from benchpaper import bundle
-from benchpaper.bundle import archive, identities
+from benchpaper.bundle import archive, identities, regenerate
 from benchpaper.errors import UserError
 from benchpaper.project import Project
 from benchpaper.revision import revision
 
 INSTEAD = "anonymous"
 COMMIT = "0" * 40
-TIMEOUT_S = 900
 
 
 def make(project, site, source, output=None, more=()):
@@ -43,7 +39,7 @@ def make(project, site, source, output=None, more=()):
         shutil.rmtree(copy.build(site, source))
         note = replace(state, commit=COMMIT, seconds=state.seconds - state.seconds % 86_400)
         _note(copy, files, note, site, source)
-        _run(copy, site, source, experiments)
+        regenerate.run(copy, site, source, experiments, "without the authors' names it does not build")
         made = bundle.make(copy, site, source, Path(folder) / bundle.NAME)
         _refuse(archive.read(made[0])[0], found)
         Path(output).parent.mkdir(parents=True, exist_ok=True)
@@ -71,23 +67,6 @@ def _note(copy, files, note, site, source):
     (copy.root / archive.ABOUT).write_bytes(bundle._json(about))
     own = {name: data for name, data in files.items() if not name.startswith("build/")}
     (copy.root / archive.MANIFEST).write_bytes(archive.manifest(own))
-
-
-def _run(copy, site, source, experiments):
-    """Make exhibits, verdicts and PDF in the copy, by its own code."""
-    environment = {name: value for name, value in os.environ.items() if name != "BENCHPAPER_WARM"}
-    environment |= {
-        "PYTHONPATH": str(copy.root / "src"),
-        "BENCHPAPER_PROJECT": str(copy.root),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    command = [sys.executable, "-m", "benchpaper.bundle.regenerate", site, source, *experiments]
-    done = subprocess.run(command, cwd=copy.root, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S)
-    if done.returncode:
-        raise UserError(
-            "without the authors' names it does not build: "
-            f"{(done.stderr.strip() or 'it said nothing').splitlines()[-1]}"
-        )
 
 
 def scrubbed(files, found):

@@ -5,23 +5,30 @@ Unlike all else of `verify` this runs what is in the archive: its notebooks, cla
 without a network where the system lets a process have none. What comes out is compared with what the archive holds.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from benchpaper import leftovers
 from benchpaper.bundle import archive, metadata
 from benchpaper.errors import UserError
+from benchpaper.hosts.processes import die_with_parent
 from benchpaper.project import Project
+from benchpaper.warm import VARIABLE
 
 TIMEOUT_S = 900
+HEARING_S = 2.0  # for the last that it said, once it has ended
 EQUAL, RENDERED, DIFFERENT = "byte-equal", "equal within rendering", "DIFFERENT"
 TOLERANCE = 2.0  # mean difference of the pixels, of 255: another version of a font smoothes edges otherwise
 STEP = re.compile(r"step (\d+) of (\d+): (.*)")  # what the process that makes them again says of itself
@@ -40,7 +47,8 @@ def regenerate(path, tell=lambda done, total, what: None):
         build = project.build(about["site"], about["source"])
         given = Path(folder) / "given"
         build.rename(given)
-        network = _run(project, about, tell)
+        before, network = _without_network()
+        run(project, about["site"], about["source"], about["experiments"], "the archive does not run", tell, before)
         compared = {str(p): _compared(given / p, build / p) for p in _exhibits(given)}
     return {"network": network, "environment": _environment(files), "files": compared}
 
@@ -51,44 +59,50 @@ def counted(files):
     return {word: counts[word] for word in (EQUAL, RENDERED, DIFFERENT)}
 
 
-def _run(project, about, tell):
-    """Run the unpacked archive's own code, without a network; returns how that was."""
-    alone, told = _without_network()
-    command = [
-        *alone,
-        sys.executable,
-        "-m",
-        "benchpaper.bundle.regenerate",
-        about["site"],
-        about["source"],
-        *about["experiments"],
-    ]
-    environment = {name: value for name, value in os.environ.items() if name != "BENCHPAPER_WARM"}
-    environment |= {
-        "PYTHONPATH": str(project.root / "src"),
-        "BENCHPAPER_PROJECT": str(project.root),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    with tempfile.TemporaryFile("w+") as errors:
+def run(project, site, source, experiments, wrong, tell=lambda done, total, what: None, before=()):
+    """Make exhibits, verdicts and PDF of an unpacked archive by its own code, as a command after the words `before`.
+    When it returns, nothing that the code started runs any more. Raises `UserError`, which begins with what is `wrong`,
+    when the code fails or does not end in time."""
+    command = [*before, sys.executable, "-m", "benchpaper.bundle.regenerate", site, source, *experiments]
+    own = {
+        "PYTHONPATH": str(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
         process = subprocess.Popen(
-            command, cwd=project.root, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+            command, cwd=project.root, env={**os.environ, VARIABLE: "", **own}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", start_new_session=True,
+            preexec_fn=die_with_parent,
+        )  # fmt: skip
+        # Apart, for the end of what it says may never come: a process that has hidden itself may hold it open.
+        hearing = threading.Thread(target=_hear, args=(process.stdout, tell), daemon=True)
+        hearing.start()
         try:
-            for line in process.stdout:
-                if step := STEP.fullmatch(line.strip()):
-                    tell(int(step[1]), int(step[2]), step[3])
             status = process.wait(TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{wrong}: it did not end within {TIMEOUT_S} s") from None
         finally:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            leftovers.kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # what is in a session of its own
+            process.wait()
+            hearing.join(HEARING_S)
         errors.seek(0)
         said = errors.read().strip()
     if status:
-        raise UserError(f"the archive does not run: {(said or 'it said nothing').splitlines()[-1]}")
-    return told
+        raise UserError(f"{wrong}: {(said or 'it said nothing').splitlines()[-1]}")
+
+
+def _hear(output, tell):
+    with output:
+        for line in output:
+            if step := STEP.fullmatch(line.strip()):
+                tell(int(step[1]), int(step[2]), step[3])
 
 
 def _environment(files):
     """Whether the packages that draw and reckon are those of the archive's lock; one text."""
+    if "requirements.lock" not in files:
+        return "with the packages that are here, for it has no requirements.lock"
     locked = {}
     for name, pin, _ in metadata.locked(files):  # one may have several versions, for several versions of Python
         locked.setdefault(name.lower(), []).append(pin)
@@ -154,26 +168,26 @@ def _main(site, source, *experiments):
     from benchpaper import appendix, claims, typeset, warm
 
     project = Project.find()
-    done, total = 0, len(experiments) + 2
+    total = len(experiments) + 2
 
-    def finished(what):
-        nonlocal done
-        done += 1
+    def finished(done, what):
         print(f"step {done} of {total}: {what}", flush=True)
-
-    def analyse(name):
-        warm.ask(project, site, source, name)
-        finished(name)
 
     with warm.serving() as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         os.environ.update(server)
-        list(pool.map(analyse, experiments))
+        asked = {pool.submit(warm.ask, project, site, source, name): name for name in experiments}
+        try:
+            for done, answer in enumerate(as_completed(asked), 1):
+                answer.result()
+                finished(done, asked[answer])
+        finally:
+            pool.shutdown(cancel_futures=True)  # when one failed, the others need not begin
     claims.save(project, site, source)
     typeset.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)
-    finished("verdicts and appendix")
+    finished(total - 1, "verdicts and appendix")
     typeset.typeset(project, site, source)
-    finished("paper.pdf")
+    finished(total, "paper.pdf")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from benchpaper import results, typeset
 from benchpaper.bundle import SCHEMA_VERSION, archive, crate, validator
 from benchpaper.errors import UserError
 from benchpaper.estimates import load
-from benchpaper.project import Project
+from benchpaper.project import GATHERED, Project
 from benchpaper.values import with_unit
 
 NUMBER = re.compile(r"\d+\.\d+")
@@ -28,7 +28,7 @@ COUNT = re.compile(
 )  # of three digits or more, standing alone
 FACTORS = {1.0, 60.0, 3600.0, 1024.0, 1024.0**2, 1024.0**3, 1 / 1024, 1 / 1024**2, 1 / 1024**3, 8.0, 1 / 8}
 ABOUT = {
-    "site": r"[\w-]+", "source": r"\w+", "commit": r"[0-9a-f]{40}", "clean": "True|False", "build": r"build/[\w-]+",
+    "site": r"\w[\w.-]*", "source": r"\w+", "commit": r"[0-9a-f]{40}", "clean": "True|False", "build": r"build/\w[\w.-]*",
 }  # fmt: skip
 MOST_ROWS, MOST_VALUES = 1_000_000, 50_000_000  # of a Parquet file that is read at all: a few bytes can claim billions
 NUMBERS = {"1", "count", ""}  # units of plain numbers; one may stand for another
@@ -107,8 +107,8 @@ def check(project, files, about):
     exhibits = _exhibits(build)
     folder = project.results(about["site"], about["source"])
     lines.append(_check_numbers(build, folder))
-    if (build / typeset.GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
-        raise NotVerified(f"{typeset.GATHERED} is not what the notebooks' manifests and the verdicts give")
+    if (build / GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
+        raise NotVerified(f"{GATHERED} is not what the notebooks' manifests and the verdicts give")
     if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(
         build
     ):
