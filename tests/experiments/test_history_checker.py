@@ -362,8 +362,9 @@ def test_both_parsers_read_the_same():
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_backslash_before_a_nul_is_no_json(library):
-    with pytest.raises(histories.BadInput, match="line 1"):
-        histories.parse(as_text([read("?", 0, 1)]).replace(b"?", b"\\\0"), library=library)
+    for found in (read("?", 0, 1), read(1, 0, 1, other="?")):  # nobody looks into other fields
+        with pytest.raises(histories.BadInput, match="line 1"):
+            histories.parse(as_text([found]).replace(b"?", b"\\\0"), library=library)
 
 
 def test_names_that_do_not_fit_into_memory_are_an_error(tmp_path):
