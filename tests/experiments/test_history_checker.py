@@ -290,19 +290,19 @@ def undecidable(key="k", width=20):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_search_ends_when_its_time_is_up_however_much_it_keeps(library):
     history = histories.parse(as_text(undecidable()))
-    began = time.monotonic()
+    began = time.process_time()  # which other programs do not lengthen
     assert overall(check(history, Bounds(seconds=1.0), library=library)) == UNKNOWN
-    assert time.monotonic() - began < 1.6
+    assert time.process_time() - began < 1.6
 
 
 def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
     hard = [o for number in range(100) for o in undecidable(f"hard{number}")]
     easy = [o for number in range(100) for o in (write(1, 0, 1, key=f"easy{number}"), write(1, 0, 1, key=f"easy{number}"))]
     history = histories.parse(as_text(hard + easy))
-    began = time.monotonic()
+    began = time.process_time()
     words = Counter(found.word for found in check(history, Bounds(seconds=1.0)))
     assert words == {UNKNOWN: 100, LINEARIZABLE: 100}
-    assert time.monotonic() - began < 3
+    assert time.process_time() - began < 3
 
 
 def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypatch):

@@ -119,11 +119,8 @@ int thin(configurations *c, int64_t beam, int *cut)
         for (int64_t i = run; needed && i < kept && i < run + COMPARED; i++) needed = !superfluous(c, at(c, order[i]), one);
         if (needed) order[kept++] = order[n];
     }
-    if (beam && kept > beam) {
-        *cut = 1;
-        qsort(order, kept, sizeof *order, by_burden);
-        kept = beam;
-    }
+    qsort(order, kept, sizeof *order, by_burden); /* those from which most can still come go on first */
+    if (beam && kept > beam) *cut = 1, kept = beam;
     for (int64_t i = 0; i < kept; i++) memcpy(c->spare + i * c->stride, at(c, order[i]), c->stride * sizeof *c->spare);
     uint64_t *old = c->words;
     c->words = c->spare;

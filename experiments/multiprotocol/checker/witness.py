@@ -27,8 +27,8 @@ CHEAP = 200  # from so many operations or fewer, the smallest witness of several
 @dataclass
 class Witness:
     """`places` are operations of the history, by time, which alone are not linearizable, even when the compare-and-sets
-    among them whose places are `relaxed` are taken as writes. `irreducible`: it is certain that no one of them can be left out. Empty when
-    none was found in time."""
+    among them whose places are `relaxed` are taken as writes. `irreducible`: it is certain that no one of them can be
+    left out. Empty when none was found in time."""
 
     places: list
     irreducible: bool
