@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from experiments.multiprotocol.checker import history as histories
 from experiments.multiprotocol.checker import native
 from experiments.multiprotocol.checker.check import check, explain, overall
+from experiments.multiprotocol.checker.register import Register
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 from experiments.multiprotocol.checker.sessions import sessions, staleness
 
@@ -276,6 +277,43 @@ def test_unknown_is_an_answer():
     assert overall(check(history, Bounds(seconds=0.2, configurations=50))) in (UNKNOWN, VIOLATION)
 
 
+def undecidable(key="k", width=20):
+    """Return operations on one key that have so many orders that no bound here suffices."""
+    rng, values = random.Random(1), range(width)
+    found = [write(v, 0, 1000 + v, key=key) for v in values]
+    for number in range(2 * width):
+        expected, new = rng.sample(values, 2)
+        found.append(cas(expected, new, True, 1, 2000 + number, key=key))
+    return found + [read(v, 3000 + v, 5000, key=key) for v in values]
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_search_ends_when_its_time_is_up_however_much_it_keeps(library):
+    history = histories.parse(as_text(undecidable()))
+    began = time.process_time()  # which other programs do not lengthen
+    assert overall(check(history, Bounds(seconds=1.0), library=library)) == UNKNOWN
+    assert time.process_time() - began < 1.6
+
+
+def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
+    hard = [o for number in range(100) for o in undecidable(f"hard{number}")]
+    easy = [o for number in range(100) for o in (write(1, 0, 1, key=f"easy{number}"), write(1, 0, 1, key=f"easy{number}"))]
+    history = histories.parse(as_text(hard + easy))
+    began = time.process_time()
+    words = Counter(found.word for found in check(history, Bounds(seconds=1.0)))
+    assert words == {UNKNOWN: 100, LINEARIZABLE: 100}
+    assert time.process_time() - began < 3
+
+
+def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypatch):
+    history = histories.parse(as_text([*WRONG[3][0], read(2, 6, 7)]))
+    [verdict] = check(history)
+    decide = Register.decide
+    monkeypatch.setattr(Register, "decide", lambda self, *more: (UNKNOWN, []) if len(self) == 2 else decide(self, *more))
+    found = explain(history, verdict).witness
+    assert found.places and not found.irreducible
+
+
 # ---- the file format ----
 
 
@@ -322,6 +360,37 @@ def test_both_parsers_read_the_same():
         assert values[0] == values[1]
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_backslash_before_a_nul_is_no_json(library):
+    for found in (read("?", 0, 1), read(1, 0, 1, other="?")):  # nobody looks into other fields
+        with pytest.raises(histories.BadInput, match="line 1"):
+            histories.parse(as_text([found]).replace(b"?", b"\\\0"), library=library)
+
+
+def test_names_that_do_not_fit_into_memory_are_an_error(tmp_path):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(as_text([write(number, 0, 1) for number in range(70_000)]))
+    code = """
+import mmap, resource, sys
+from experiments.multiprotocol.checker import history, native
+library, text = native.library(), open(sys.argv[1], "rb").read()
+class Library:
+    def history_parse(self, *arguments):
+        used = int(open("/proc/self/statm").read().split()[0]) * mmap.PAGESIZE
+        resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**19, resource.RLIM_INFINITY))  # a first table is 1 MB, a second 2 MB
+        refused = library.history_parse(*arguments)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        print(refused)
+        return refused
+try:
+    history.parse(text, Library())
+except MemoryError:
+    print("no memory")
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    assert done.stdout.split("\n") == ["-1", "no memory", ""], done.stderr
+
+
 SAME = [("1", "1.0"), ("0", "-0"), ("0", "-0.0"), ("1e400", "1E+400"), ('"é"', '"\\u00e9"'), ("[1,{}]", "[1.0, {}]"), ("9" * 5000, "9" * 5000)]
 OTHER = [("1", "true"), ("1", '"1"'), ("0", "false"), ('""', "null"), ('"\\ud800"', '"\\ud801"'), ("9" * 5000, "9" * 4999 + "8"), ("[]", "{}")]
 
@@ -358,7 +427,7 @@ def test_the_command_says_it_by_its_status_as_text_and_as_a_picture(tmp_path):
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1
     told = json.loads(run(tmp_path, WRONG[3][0], "--json", "--sessions", "--staleness").stdout)
     assert told["verdict"] == VIOLATION and told["witnesses"][0]["lines"] == [1, 2, 3]
-    assert told["staleness"] == {"stale": 1, "of": 1, "most_ns": 1}
+    assert told["staleness"] == {"stale": 1, "of": 1, "most_ns": 1, "left_out": 0}
 
 
 def test_the_command_meets_odd_files_and_readers(tmp_path):
@@ -428,6 +497,11 @@ def test_session_guarantees():
 def test_staleness_counts_from_the_overwrite():
     found = staleness(histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)])))
     assert found.age_ns.tolist() == [7, 0] and found.within(7) and not found.within(6)
+
+
+def test_staleness_tells_how_many_reads_it_left_out():
+    found = staleness(histories.parse(as_text([write(1, 0, 1), write(1, 2, 3), read(1, 4, 5), read(7, 6, 7), read(None, 8, 9)])))
+    assert found.as_dict()["left_out"] == 2 and "  2 reads of values written more than once, or never, are left out" in found.lines()
 
 
 def test_it_is_compiled_once():

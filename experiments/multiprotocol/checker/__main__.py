@@ -107,7 +107,10 @@ def parser():
     made.add_argument("--sessions", action="store_true", help="also tell each client's session guarantees")
     made.add_argument("--staleness", action="store_true", help="also tell how old the values were that reads returned")
     made.add_argument("--seconds", type=positive, default=20.0, help="bound of the search, for keys that need one (20)")
-    made.add_argument("--configurations", type=positive, default=2_000_000, help="bound of its memory (2000000)")
+    made.add_argument(
+        "--configurations", type=positive, default=2_000_000,
+        help="bound of its memory: how many it keeps at a time (2000000), but never more than 0.5 GB of them",
+    )  # fmt: skip
     made.add_argument("--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)")
     return made
 
@@ -128,7 +131,8 @@ def as_text(history, verdicts, shown, further, times):
     if counts[VIOLATION] > len(shown):
         lines += ["", f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; --all shows a witness for each"]
     if counts[UNKNOWN]:
-        lines += ["", "unknown: deciding is NP-complete where values repeat; raise --seconds or --configurations"]
+        lines += ["", "unknown: deciding is NP-complete where values repeat; raise --seconds,"]
+        lines += ["or --configurations, of which never more than 0.5 GB are kept"]
     lines += [line for part in further for line in ["", *part.lines()]]
     return "\n".join([*lines, "", f"parsed in {times['parse_s']:.3f} s, checked in {times['check_s']:.3f} s"])
 

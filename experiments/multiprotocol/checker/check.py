@@ -10,7 +10,7 @@ from experiments.multiprotocol.checker.history import NOTHING
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, None)
-MOMENT = 0.05  # s, the least time that a search gets
+MOMENT = 0.05  # s, what a search gets as long as the time suffices for one of each key
 
 
 @dataclass
@@ -44,16 +44,23 @@ def check(history, bounds=Bounds(), library=None):
 
 def _search(undecided, register_of, bounds, library):
     """Decide these `Verdict`s by searches: first each for a moment, then those that are left for an equal share of what
-    is left of the time."""
+    is left of the time. Once there is none left, the first still decides what takes no time, and the second ends."""
     deadline = time.monotonic() + bounds.seconds
-    for share in (10 * len(undecided), 1):
-        undecided = [found for found in undecided if found.word in (None, UNKNOWN)]
-        for number, found in enumerate(undecided):
-            left = max(0.0, deadline - time.monotonic())
-            seconds = max(MOMENT, left / share if share > 1 else left / (len(undecided) - number))
-            part = register_of(found.key)
-            found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
-            found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
+
+    def decide(found, seconds):
+        part = register_of(found.key)
+        found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
+        found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
+
+    for number, found in enumerate(undecided):
+        left = max(0.0, deadline - time.monotonic())
+        decide(found, max(left / (10 * len(undecided)), min(MOMENT, left / (len(undecided) - number))))
+    undecided = [found for found in undecided if found.word == UNKNOWN]
+    for number, found in enumerate(undecided):
+        left = deadline - time.monotonic()
+        if left <= 0:
+            break
+        decide(found, max(min(MOMENT, left), left / (len(undecided) - number)))
 
 
 def overall(verdicts):

@@ -79,20 +79,27 @@ static int64_t burden(const configurations *c, const uint64_t *one)
     return b;
 }
 
+/* Whether `other`, of the same value, makes `one` superfluous. */
 static int superfluous(const configurations *c, const uint64_t *other, const uint64_t *one)
 {
-    if (other[0] != one[0]) return 0;
     const uint64_t *o = other + 1, *ou = o + c->set_words, *w = one + 1, *wu = w + c->set_words;
     for (int32_t i = 0; i < c->set_words; i++) if (o[i] & ~w[i] || wu[i] & ~ou[i]) return 0;
     return 1;
 }
 
-static const int64_t *sorting; /* burdens; the checker has one thread */
+static const configurations *sorting; /* the checker has one thread */
+static const int64_t *burdens;
 
 static int by_burden(const void *a, const void *b)
 {
     int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
-    return sorting[i] != sorting[j] ? (sorting[i] < sorting[j] ? -1 : 1) : i < j ? -1 : i > j;
+    return burdens[i] != burdens[j] ? (burdens[i] < burdens[j] ? -1 : 1) : i < j ? -1 : i > j;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    uint64_t x = at(sorting, *(const int64_t *)a)[0], y = at(sorting, *(const int64_t *)b)[0];
+    return x != y ? (x < y ? -1 : 1) : by_burden(a, b);
 }
 
 /* Drops the configurations that another one makes superfluous, and those beyond the `beam` (0: none); sets `cut` then. */
@@ -100,23 +107,21 @@ int thin(configurations *c, int64_t beam, int *cut)
 {
     if (c->count < 2) return 1;
     if (!make_room(c, c->count)) return 0;
-    int64_t *order = c->order, *burdens = order + c->count, kept = 0;
-    for (int64_t i = 0; i < c->count; i++) order[i] = i, burdens[i] = burden(c, at(c, i));
-    sorting = burdens;
-    qsort(order, c->count, sizeof *order, by_burden);
+    int64_t *order = c->order, *weights = order + c->count, kept = 0, run = 0; /* `run`: the first kept of this value */
+    for (int64_t i = 0; i < c->count; i++) order[i] = i, weights[i] = burden(c, at(c, i));
+    sorting = c;
+    burdens = weights;
+    qsort(order, c->count, sizeof *order, by_value);
     for (int64_t n = 0; n < c->count; n++) {
         const uint64_t *one = at(c, order[n]);
-        int64_t compared = 0;
         int needed = 1;
-        for (int64_t i = 0; needed && i < kept && compared < COMPARED; i++) {
-            const uint64_t *other = c->spare + i * c->stride;
-            compared += other[0] == one[0];
-            needed = !superfluous(c, other, one);
-        }
-        if (!needed) continue;
-        if (beam && kept == beam) { *cut = 1; break; }
-        memcpy(c->spare + kept++ * c->stride, one, c->stride * sizeof *one);
+        if (kept && at(c, order[kept - 1])[0] != one[0]) run = kept;
+        for (int64_t i = run; needed && i < kept && i < run + COMPARED; i++) needed = !superfluous(c, at(c, order[i]), one);
+        if (needed) order[kept++] = order[n];
     }
+    qsort(order, kept, sizeof *order, by_burden); /* those from which most can still come go on first */
+    if (beam && kept > beam) *cut = 1, kept = beam;
+    for (int64_t i = 0; i < kept; i++) memcpy(c->spare + i * c->stride, at(c, order[i]), c->stride * sizeof *c->spare);
     uint64_t *old = c->words;
     c->words = c->spare;
     c->spare = old;

@@ -101,6 +101,8 @@ def _parse_natively(library, text):
         text, len(text), ctypes.byref(described), native.pointer(offset), native.pointer(length), ctypes.byref(distinct),
         ctypes.byref(plain),
     )  # fmt: skip
+    if refused < 0:
+        raise MemoryError("the history does not fit into memory")
     if refused:
         return None  # Python decides what is wrong, if anything is
     columns = {name: column[: described.count] for name, column in columns.items()}

@@ -13,6 +13,7 @@ typedef struct {
     int64_t *offset;    /* of each distinct token in the text */
     int32_t *length;
     int32_t count, plain; /* plain: 0 once a token was seen whose text does not tell its value */
+    int short_of_memory;
     const char *text;
 } names;
 
@@ -33,7 +34,7 @@ static const char *skip_string(const char *p, const char *end, int *plain)
         if ((unsigned char)*p < 0x20) return NULL;
         if (*p == '\\') {
             *plain = 0;
-            if (++p >= end || !strchr("\"\\/bfnrtu", *p)) return NULL;
+            if (++p >= end || !strchr("\"\\/bfnrtu", *p) || !*p) return NULL;
             if (*p == 'u')
                 for (int i = 0; i < 4; i++)
                     if (++p >= end || !strchr("0123456789abcdefABCDEF", *p) || !*p) return NULL;
@@ -119,10 +120,10 @@ static int grow(names *n)
     return 1;
 }
 
-/* The number of a token: the same for the same text. -1 without memory. */
+/* The number of a token: the same for the same text. Without memory it is 0, and noted in `n`. */
 static int32_t name(names *n, token t, int plain)
 {
-    if (2 * (uint64_t)n->count > n->mask && !grow(n)) return -1;
+    if (2 * (uint64_t)n->count > n->mask && !grow(n)) { n->short_of_memory = 1; return ABSENT; }
     uint64_t hash = 1469598103934665603ull ^ (uint64_t)t.length;
     int32_t i = 0;
     if (is(t, "null")) return ABSENT;
@@ -240,8 +241,9 @@ static int parse_line(const char *p, const char *end, token *t, int *plain)
     }
 }
 
-/* Fills `h` (with room for one operation a line) and the distinct tokens' places in `text` (room for four a line). Returns 0, or the number of the
- * first line that it does not take. `plain` is set to 0 when tokens may be equal in value that differ in text. */
+/* Fills `h` (with room for one operation a line) and the distinct tokens' places in `text` (room for four a line).
+ * Returns 0, the number of the first line that it does not take, or -1 without memory. `plain` is set to 0 when tokens
+ * may be equal in value that differ in text. */
 int64_t history_parse(const char *text, int64_t size, history *h, int64_t *offset, int32_t *length, int32_t *distinct, int32_t *plain)
 {
     names n = {.offset = offset, .length = length, .count = 1, .plain = 1, .text = text};
@@ -259,6 +261,7 @@ int64_t history_parse(const char *text, int64_t size, history *h, int64_t *offse
             int simple[FIELDS];
             if (!parse_line(p, stop, t, simple) || !enter(h, i, &n, t, simple)) bad = line;
             else h->line[i++] = (int32_t)line;
+            if (n.short_of_memory) bad = -1;
         }
         p = stop + 1;
     }

@@ -11,6 +11,7 @@ enum { FINE, VIOLATION, UNKNOWN };
 #define PASSES 4 /* with a beam, wider ones, and none */
 #define WIDER 16
 #define MEMORY (1ll << 29) /* bytes of configurations */
+#define LARGE 1000 /* so many configurations take a while at every event, whatever is done to them */
 
 typedef struct {
     const operation *ops;
@@ -32,6 +33,8 @@ static double seconds_now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + 1e-9 * t.tv_nsec;
 }
+
+static int too_late(const search *s) { return s->now.count > LARGE && seconds_now() > s->deadline; }
 
 static int meet(const uint64_t *a, const uint64_t *b, int32_t words)
 {
@@ -162,13 +165,14 @@ static void completes(search *s, int32_t number)
         if (kept++ != i) memcpy(at(c, kept - 1), one, s->now.stride * sizeof *one);
     }
     c->count = kept;
-    if (!thin(c, s->beam, &s->cut)) s->out_of_bounds = 1;
+    if (s->out_of_bounds || too_late(s) || !thin(c, s->beam, &s->cut)) s->out_of_bounds = 1;
 }
 
 /* Goes through the events. Returns -1, or the operation at whose completion nothing is left. */
 static int32_t go_through(search *s, const event *events, int64_t count)
 {
     for (int64_t e = 0; e < count && !s->out_of_bounds; e++) {
+        if (too_late(s)) { s->out_of_bounds = 1; break; }
         if (!events[e].completes) { opens(s, events[e].op); continue; }
         completes(s, events[e].op);
         if (!s->now.count && !s->out_of_bounds) return events[e].op;

@@ -24,6 +24,7 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 LINEARIZABLE, VIOLATION, UNKNOWN = "linearizable", "not linearizable", "unknown"
 COMPARED = 64  # configurations that a new one is compared with
 BEAM = 64  # configurations kept in the first, incomplete pass
+LARGE = 1000  # so many configurations take a while at every step
 UNSEEN = object()  # any value that no operation will see any more
 
 
@@ -36,7 +37,6 @@ class Operation:
     set_to: object
     invoked: int
     completed: int
-    place: int = -1
 
     @property
     def written(self):
@@ -96,6 +96,7 @@ class _Search:
                 self._open(index)
                 continue
             self._complete(index)
+            self._watch(len(self._configurations))
             if not self._configurations:
                 return index
         return None
@@ -191,7 +192,8 @@ class _Search:
 
     def _watch(self, configurations):
         self._steps += 1
-        if configurations > self._most or (self._steps % 64 == 0 and time.monotonic() > self._deadline):
+        soon = self._steps % 64 == 0 or configurations > LARGE
+        if configurations > self._most or (soon and time.monotonic() > self._deadline):
             raise OutOfBounds
 
 

@@ -36,7 +36,7 @@ class Sessions:
             told = f"broken {len(found)} times, first by line {found[0][0]} after line {found[0][1]}" if found else "kept"
             yield f"  {guarantee}: {told}"
         if self.left_out:
-            yield f"  {self.left_out} reads of values written more than once, or never, are left out"
+            yield _left_out(self.left_out)
 
     def as_dict(self):
         return {"broken": {name: len(found) for name, found in self.broken.items()}, "left_out": self.left_out}
@@ -45,7 +45,7 @@ class Sessions:
 @dataclass
 class Staleness:
     """`age_ns` has for each judged read how long before its invocation the value was overwritten for sure (0: it was
-    not): by a write that was invoked after the value's own had completed."""
+    not): by a write that was invoked after the value's own had completed. `left_out` counts reads not judged."""
 
     age_ns: np.ndarray
     left_out: int = 0
@@ -60,9 +60,18 @@ class Staleness:
         yield f"staleness: {len(stale)} of {len(self.age_ns)} reads returned a value that had been overwritten"
         if len(stale):
             yield f"  for up to {stale.max() / 1e6:.3f} ms (median of those {np.median(stale) / 1e6:.3f} ms)"
+        if self.left_out:
+            yield _left_out(self.left_out)
 
     def as_dict(self):
-        return {"stale": int((self.age_ns > 0).sum()), "of": len(self.age_ns), "most_ns": int(self.age_ns.max(initial=0))}
+        return {
+            "stale": int((self.age_ns > 0).sum()), "of": len(self.age_ns), "most_ns": int(self.age_ns.max(initial=0)),
+            "left_out": self.left_out,
+        }  # fmt: skip
+
+
+def _left_out(count):
+    return f"  {count} reads of values written more than once, or never, are left out"
 
 
 def report(history, with_sessions, with_staleness):

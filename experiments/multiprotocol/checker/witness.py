@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.multiprotocol.checker.history import CAS, NEVER, READ, WRITE
-from experiments.multiprotocol.checker.search import VIOLATION, Bounds
+from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 CONFIGURATIONS = 20_000  # bound of each search here
 READABLE = 8  # operations
@@ -27,8 +27,8 @@ CHEAP = 200  # from so many operations or fewer, the smallest witness of several
 @dataclass
 class Witness:
     """`places` are operations of the history, by time, which alone are not linearizable, even when the compare-and-sets
-    among them whose places are `relaxed` are taken as writes. `irreducible`: no one of them can be left out. Empty when
-    none was found in time."""
+    among them whose places are `relaxed` are taken as writes. `irreducible`: it is certain that no one of them can be
+    left out. Empty when none was found in time."""
 
     places: list
     irreducible: bool
@@ -72,6 +72,7 @@ class _Finder:
         wanted = np.searchsorted(self._values, register.value)
         found = np.append(self._values, -1)[wanted] == register.value
         self._has_writer = found & (register.value != 0)  # null needs none
+        self._unsure = 0  # how often `_proves` could not tell
 
     # ---- where to begin ----
 
@@ -129,16 +130,21 @@ class _Finder:
         return self._deadline - time.monotonic()
 
     def _proves(self, kept):
-        return self._violated(kept) and self._fair(kept)
+        """Whether this set is known to prove the violation; where that is not known, `_unsure` counts it."""
+        word = self._word(kept)
+        if word == LINEARIZABLE or not self._fair(kept):
+            return False
+        self._unsure += word == UNKNOWN
+        return word == VIOLATION
 
-    def _violated(self, kept):
+    def _word(self, kept):
         left = self._left()
         if left <= 0:
-            return False
+            return UNKNOWN
         part = self._ops.take(kept.at)
         part.value = np.where(kept.relaxed, part.set_to, part.value)
         part.kind = np.where(kept.relaxed, np.uint8(WRITE), part.kind)
-        return part.decide(Bounds(left, CONFIGURATIONS), self._library)[0] == VIOLATION
+        return part.decide(Bounds(left, CONFIGURATIONS), self._library)[0]
 
     def _fair(self, kept):
         """Whether no write that is left out can have been seen by what is kept."""
@@ -204,11 +210,11 @@ class _Finder:
 
     def _reduce(self, kept, by, relaxing):
         """Leave out what can be left out, in the order of `by`: halves, quarters, and at last single operations. Returns
-        (`Kept`, whether no single one of them can be left out)."""
+        (`Kept`, whether it is certain that no single one of them can be left out)."""
         kept = kept.only(np.argsort(by[kept.at], kind="stable"))
         size = max(1, len(kept) // 2)
         while True:
-            changed, begin = False, 0
+            changed, begin, unsure = False, 0, self._unsure
             while begin < len(kept):
                 if self._left() <= 0:
                     return kept, False
@@ -218,7 +224,7 @@ class _Finder:
                 else:
                     begin += size
             if size == 1 and not changed:
-                return kept, True
+                return kept, self._unsure == unsure
             size = size if changed and size == 1 else max(1, size // 2)
 
     def _without(self, kept, dropped, relaxing):
