@@ -13,7 +13,7 @@ from typing import Callable
 
 from benchpaper import catalog, independence, stats, verdicts
 from benchpaper.errors import UserError, one_of
-from benchpaper.estimates import NotPlanned, load
+from benchpaper.estimates import load
 from benchpaper.project import REFERENCE, VERDICTS
 from benchpaper.results import TRIALS
 from benchpaper.values import Comparison, NotEnough
@@ -104,15 +104,13 @@ def compared(claim, results, source):
     where = f"claim {claim.id} ({claim.experiment})"
     try:
         comparison = claim.compare(results)
-    except NotPlanned as reason:
-        return str(reason)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except Exception as error:
         raise UserError(f"{where}: {type(error).__name__}: {error}") from error
     if not isinstance(comparison, Comparison):
         raise UserError(f"{where} has no bound: return an estimate's .below(...), .above(...) or .equal(...)")
-    return comparison
+    return comparison if comparison.estimate.planned else comparison.estimate.missing
 
 
 def bias(results, comparisons):

@@ -11,51 +11,49 @@ from benchpaper.errors import UserError
 from benchpaper.measured import Measured, NotPlanned
 from benchpaper.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
-from benchpaper.values import Estimate, NotEnough
+from benchpaper.values import Estimate, NotEnough, gap
 
-__all__ = ["Estimate", "NotEnough", "NotPlanned", "Results", "Summary", "load"]
+__all__ = ["Estimate", "NotEnough", "Results", "Summary", "gap", "load"]
 
 
 class Results(Measured):
-    """The results of one experiment, as `load` returns them: estimates over the blocks of what was measured."""
+    """The results of one experiment, as `load` returns them: estimates over the blocks of what was measured. What a
+    scale below full leaves out is a gap, since the paper names the same at every scale; at full it is an error."""
 
     def estimate(self, metric, q=0.5, twin=False, **levels):
         """Return the `Estimate` of a metric in the one cell that has these levels."""
-        return self.of_cell(metric, self.one_cell(twin, levels), q)
-
-    def estimate_if_planned(self, metric, q=0.5, **levels):
-        """Return the `Estimate` of a metric in the one cell that has these levels; where the scale leaves that cell
-        out, one that is missing and says so, for what the paper names at every scale."""
         try:
-            return self.estimate(metric, q, **levels)
-        except NotPlanned:
-            why = "its cell was not planned at this scale"
-            return Estimate(None, None, None, 0, self.metric(metric)["unit"], metric, (), why)
+            return self.of_cell(metric, self.one_cell(twin, levels), q)
+        except NotPlanned as reason:
+            return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
     def of_cell(self, metric, cell, q=0.5):
         """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
         if missing:
-            return Estimate(None, None, None, 0, unit, metric, (cell,), missing, failed)
+            return gap(missing, unit, metric, [cell], failed)
         try:
             values = self.block_df(metric, cell, q)["value"].to_numpy(float)
         except NotEnough as reason:
-            return Estimate(None, None, None, 0, unit, metric, (cell,), str(reason), failed)
+            return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
-            return Estimate(None, None, None, 0, unit, metric, (cell,), "this cell does not have this metric", failed)
+            return gap("this cell does not have this metric", unit, metric, [cell], failed)
         return _estimated(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(self, metric, tries, twin=False, **levels):
         """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each
         trial's share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as
         independent."""
-        cell = self.one_cell(twin, levels)
+        unit = self.metric(metric)["unit"]
+        try:
+            cell = self.one_cell(twin, levels)
+        except NotPlanned as reason:
+            return gap(str(reason), unit, metric, planned=False)
         failed, missing = self.state(cell)
         rows = self.observation_df[self.observation_df["cell"] == cell][["block", metric, tries]].dropna()
-        unit = self.metric(metric)["unit"]
         if rows.empty:
-            return Estimate(None, None, None, 0, unit, metric, (cell,), missing or "no try could be judged", failed)
+            return gap(missing or "no try could be judged", unit, metric, [cell], failed)
         n = int(rows[tries].sum())
         interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
@@ -66,28 +64,29 @@ class Results(Measured):
     def ratio(self, metric, of, to, q=0.5, **common):
         """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
         that differ (and may say twin=True), `common` the rest."""
-        pair = []
-        for levels in (of, to):
-            levels = {**common, **levels}
-            pair.append(self.one_cell(levels.pop("twin", False), levels))
+        try:
+            pair = [self._side({**common, **levels}) for levels in (of, to)]
+        except NotPlanned as reason:
+            return gap(str(reason), "1", metric, planned=False)
         if pair[0] == pair[1]:
             raise UserError(f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}")
         failed, missing = zip(*(self.state(cell) for cell in pair))
-        empty = Estimate(None, None, None, 0, "1", metric, tuple(pair), next(filter(None, missing), ""), sum(failed))
-        if empty.missing:
-            return empty
+        if any(missing):
+            return gap(next(filter(None, missing)), "1", metric, pair, sum(failed))
         try:
             frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
         except NotEnough as reason:
-            return Estimate(None, None, None, 0, "1", metric, tuple(pair), str(reason), sum(failed))
+            return gap(str(reason), "1", metric, pair, sum(failed))
         both = pd.concat(frames, axis=1, keys=["of", "to"], join="inner")
         if both.empty:
-            return Estimate(None, None, None, 0, "1", metric, tuple(pair), "no block has both cells", sum(failed))
+            return gap("no block has both cells", "1", metric, pair, sum(failed))
         if (both <= 0).any(axis=None):
-            why = "a value of 0 or below has no ratio"
-            return Estimate(None, None, None, 0, "1", metric, tuple(pair), why, sum(failed))
+            return gap("a value of 0 or below has no ratio", "1", metric, pair, sum(failed))
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
         return _estimated(ratios, "1", metric, tuple(pair), sum(failed), paired=True, q=q)
+
+    def _side(self, levels):
+        return self.one_cell(levels.pop("twin", False), levels)
 
     def rank_agreement(self, of, to, **levels):
         """Return the `Estimate` of how far two metrics put these cells into one order, from best to worst, within each
@@ -101,8 +100,7 @@ class Results(Measured):
             if len(pair) >= stats.MIN_BLOCKS and pair.nunique().min() > 1:
                 taus.append(stats.rank_agreement(*pair.to_numpy().T).estimate)
         if not taus:
-            why = f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}"
-            return Estimate(None, None, None, 0, "1", of, tuple(cells), why, failed)
+            return gap(f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed)
         return replace(_estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False)
 
     def _by_block(self, metric, cells):
@@ -122,8 +120,7 @@ class Results(Measured):
             missing = str(reason)
         both = pd.concat(frames, axis=1, keys=cells, join="inner") if frames and not missing else pd.DataFrame()
         if both.empty:
-            why = missing or "no block has all of the cells"
-            return Estimate(None, None, None, 0, unit, metric, cells, why, failed)
+            return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
         return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False)
 
@@ -153,7 +150,7 @@ class Results(Measured):
             floor = self.floor(metric, q)
         except NotEnough as reason:
             cells = tuple(self._twins()) if self.described["twin"] else ()
-            return Estimate(None, None, None, 0, "%", metric, cells, str(reason))
+            return gap(str(reason), "%", metric, cells)
         cells, n = tuple(self._twins()), floor.interval.n
         if floor.delta is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
@@ -166,11 +163,10 @@ class Results(Measured):
     def summary(self, metric, q=0.5, **levels):
         """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
         cells = self.cells(**levels)
-        if cells.empty:
-            raise UserError(f"{self.experiment}: no cell has {levels}; was the scale too small for it?")
-        estimates = [
-            self.estimate(metric, q, **{name: row[name] for name in self.factors}) for _, row in cells.iterrows()
-        ]
+        try:
+            estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]] or self.left_out(levels)
+        except NotPlanned as reason:
+            estimates = [gap(str(reason), self.metric(metric)["unit"], metric, planned=False)]
         return Summary(cells[self.factors], estimates)
 
 
@@ -194,7 +190,8 @@ class Summary:
     @property
     def frame(self):
         columns = ["value", "low", "high", "n", "missing"]
-        values = pd.DataFrame([[getattr(e, c) for c in columns] for e in self.estimates], columns=columns)
+        of_cells = self.estimates[: len(self.levels)]  # without cells there is one that says why
+        values = pd.DataFrame([[getattr(e, c) for c in columns] for e in of_cells], columns=columns)
         values[["value", "low", "high"]] = values[["value", "low", "high"]].astype(float)
         return pd.concat([self.levels.reset_index(drop=True), values], axis=1)
 

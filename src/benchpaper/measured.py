@@ -11,13 +11,14 @@ import pandas as pd
 
 from benchpaper import stats
 from benchpaper.errors import UserError, did_you_mean, one_of
+from benchpaper.parts import SCALES
 from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
 from benchpaper.spec import null_of
 from benchpaper.values import NotEnough
 
 
-class NotPlanned(UserError):
-    """A cell of declared levels that the results' scale leaves out."""
+class NotPlanned(NotEnough):
+    """The results' scale leaves out the cell that was asked for."""
 
 
 @dataclass
@@ -141,13 +142,21 @@ class Measured:
         return self.trial_df.groupby("block")["started"].min()
 
     def one_cell(self, twin, levels):
+        """Return the id of the one cell with these levels. Raises `NotPlanned` where a small scale leaves it out."""
         found = self.cells(twin=twin, **levels)
         if len(found) == 1:
             return found["cell"][0]
         if found.empty:
-            raise NotPlanned(f"{self.experiment}: no cell has {levels}; it was not planned at this scale")
+            self.left_out(levels)
         varying = [name for name in self.factors if found[name].nunique() > 1]
         raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
+
+    def left_out(self, levels):
+        """Raise what it means that no cell has these levels: the largest scale leaves out nothing that a paper asks
+        for, so there it is a mistake in the asking."""
+        if self.trial_df["scale"].iloc[0] == SCALES[-1]:
+            raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
+        raise NotPlanned("not planned at this scale")
 
     def testable(self, cell):
         """Return whether the hosts had what the cell needs."""

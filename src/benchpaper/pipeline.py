@@ -122,12 +122,13 @@ class Pipeline:
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
 
     def finished(self, name):
-        """Return {"trials": how many the plan has, "done": how many of them are in the journals}."""
+        """Return {"trials": how many the plan has, "done": how many of them are in the journals, "trial_seconds": how
+        long one takes by the plan, on average}."""
         if self.source == REFERENCE:
-            return {"trials": 0, "done": 0}
+            return {"trials": 0, "done": 0, "trial_seconds": 0.0}
         plan = self.plan(name)
         done = sum(journal.finished(self.block(name, number).journal_path) for number in range(len(plan.blocks)))
-        return {"trials": len(plan.trials), "done": done}
+        return {"trials": len(plan.trials), "done": done, "trial_seconds": plan.seconds / len(plan.trials)}
 
     def reopen(self, name, failed=False):
         """Have those trials of an experiment measured again that lacked a capability which is there again, and, with

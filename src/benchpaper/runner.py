@@ -10,7 +10,7 @@ import time
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
 from benchpaper import events, leftovers, lock, notebook, room, summary, warm
@@ -24,6 +24,7 @@ from benchpaper.results import OBSERVATIONS, TRIALS, read
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
+SPEED_OVER_S = 600.0  # how far back progress is looked at to tell what is left
 LAST_WORDS = 400  # characters
 QUIET_STEPS = ("measure",)  # these have a progress bar of their own
 
@@ -123,14 +124,21 @@ class _Watch:
         self.failures = []
         self._failed_trials = self._attempts = 0
         self._cell = ""
-        finished = [pipeline.finished(name) for name in experiments]
-        total, done = (sum(item[key] for item in finished) for key in ("trials", "done"))
+        finished = {name: pipeline.finished(name) for name in experiments}
+        self._total, self._done = (sum(item[key] for item in finished.values()) for key in ("trials", "done"))
+        self._done_before = self._done
+        # In seconds by the plan: trials of one experiment take a hundred times as long as those of another.
+        self._price = {name: item["trial_seconds"] for name, item in finished.items()}
+        total, done = (sum(item[key] * item["trial_seconds"] for item in finished.values()) for key in ("trials", "done"))
         self._progress = Progress(
-            TextColumn("measuring"), BarColumn(), MofNCompleteColumn(), TextColumn("trials"), TimeElapsedColumn(),
+            TextColumn("measuring"), BarColumn(), TextColumn("{task.description} trials"), TimeElapsedColumn(),
             TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"), console=console,
+            speed_estimate_period=SPEED_OVER_S,
         )  # fmt: skip
-        self._task = self._progress.add_task("trials", total=total, completed=done)
-        self._total, self._done_before = total, done
+        self._task = self._progress.add_task(self._counted(), total=total, completed=done)
+
+    def _counted(self):
+        return f"{self._done}/{self._total}"
 
     def run(self):
         """Run to the end and return the exit status: Snakemake's, or 130 when interrupted."""
@@ -204,12 +212,14 @@ class _Watch:
                 self._say(f"{_named(event)}: done")
 
     def _trial(self, event):
-        self._progress.advance(self._task)
+        self._done += 1
+        self._progress.update(self._task, advance=self._price[event["experiment"]], description=self._counted())
         self._failed_trials += event["state"] == "failed"
-        finished = int(self._progress.tasks[0].completed)
-        if not self._console.is_terminal and (finished == self._total or finished % max(1, self._total // 10) == 0):
+        if not self._console.is_terminal and (
+            self._done == self._total or self._done % max(1, self._total // 10) == 0
+        ):
             left = self._progress.tasks[0].time_remaining
-            self._say(f"{finished} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
+            self._say(f"{self._done} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
 
     def _fail(self, step, error):
         """The same error, as of a host that is lost to all blocks, is told once, with the first step that it ended."""

@@ -34,6 +34,7 @@ class Estimate:
     factor: float = 1.0  # what `scaled` multiplied by
     tries: str = ""  # of a `pooled_share`: the metric that says on how many tries it rests
     plain: bool = True  # whether cells, metric and q are enough to reckon it again, without a notebook's own function
+    planned: bool = True  # False where the scale leaves out what was asked for
 
     def below(self, bound):
         """Claim that this lies below `bound`, in this estimate's unit."""
@@ -66,6 +67,11 @@ class Estimate:
             return ""
         low, high = (digits(bound, like=self.value) for bound in (self.low, self.high))
         return f" [{low}, {high}]"
+
+
+def gap(why, unit="1", metric="", cells=(), failed=0, planned=True):
+    """Return the `Estimate` of what has no value, for the reason `why`."""
+    return Estimate(None, None, None, 0, unit, metric, tuple(cells), why, failed, planned=planned)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import pytest
 
 from benchpaper import claims
 from benchpaper.errors import UserError
-from benchpaper.estimates import NotPlanned
 from benchpaper.project import Project
 from benchpaper.results import TRIALS, ResultsError
 
@@ -96,7 +95,7 @@ def test_without_results_a_claim_was_not_run(known):
 
 def test_a_cell_that_the_scale_leaves_out_was_not_run(judge):
     row = judge('results.estimate("latency_us", way="b", size=4).below(11)', {("a", 1): A})
-    assert row["verdict"] == "not run" and row["why"].endswith("it was not planned at this scale")
+    assert (row["verdict"], row["why"]) == ("not run", "not planned at this scale")
 
 
 def test_a_metric_that_the_cell_does_not_have_is_no_lack_of_the_host(judge):
@@ -246,7 +245,6 @@ def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is
     with pytest.raises(UserError) as refused:
         judge(asked, values)
     assert message in str(refused.value) and "\n" not in str(refused.value)
-    assert not isinstance(refused.value, NotPlanned)
 
 
 @pytest.mark.parametrize("text, message", [

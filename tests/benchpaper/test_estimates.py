@@ -225,8 +225,6 @@ def test_all_samples_of_a_cell_can_be_drawn(measured):
     (lambda r: r.estimate("latency_us", size_byte=1), 'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
     (lambda r: r.estimate("latency_us", way="pipe"), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
     (lambda r: r.estimate("latency_us"), "toy/pipe: 6 cells have {}; say which way and size_bytes"),
-    (lambda r: r.estimate("latency_us", twin=True, way="socket", size_bytes=1),
-     "toy/pipe: no cell has {'way': 'socket', 'size_bytes': 1}; it was not planned at this scale"),
     (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")),
      "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
 ])  # fmt: skip
@@ -369,7 +367,36 @@ def test_too_few_cells_have_no_agreement(ranked):
     assert found.value is None and "5 cells" in found.missing
 
 
-def test_a_cell_that_the_scale_leaves_out_is_missing_not_an_error(measured):
-    assert measured.estimate_if_planned("latency_us", **PIPE_1) == measured.estimate("latency_us", **PIPE_1)
-    with pytest.raises(UserError):
-        measured.estimate_if_planned("latency_us", way="pigeon", size_bytes=1)
+LEFT_OUT = {
+    "estimate": lambda r: r.estimate("latency_us", twin=True, **SOCKET_1),
+    "pooled share": lambda r: r.pooled_share("bytes_moved", "bytes_moved", twin=True, **SOCKET_1),
+    "ratio": lambda r: r.ratio("latency_us", of=dict(twin=True), to=PIPE_1, **SOCKET_1),
+    "summary": lambda r: r.summary("latency_us", way="socket", size_bytes=4096),
+}
+
+
+@pytest.fixture
+def without(measured):
+    """Results at a scale, as if socket with 4096 bytes had not been planned. (There is no twin of socket either.)"""
+
+    def at(scale):
+        kept = measured.trial_df[measured.trial_df["cell"] != "way=socket size_bytes=4096"].assign(scale=scale)
+        return dataclasses.replace(measured, trial_df=kept)
+
+    return at
+
+
+@pytest.mark.parametrize("ask", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_a_small_scale_leaves_out_is_a_gap(without, ask):
+    found = ask(without("quick"))
+    assert found.missing == "not planned at this scale"
+    if isinstance(found, estimates.Summary):
+        assert found.frame.empty and found.measured.empty
+        [found] = found.estimates
+    assert (found.value, found.n, found.cells, found.planned) == (None, 0, (), False)
+
+
+@pytest.mark.parametrize("ask", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_at_scale_full_a_cell_that_is_not_there_is_a_mistake(without, ask):
+    with pytest.raises(UserError, match="toy/pipe: no cell has .*socket.*; see its factors and valid()"):
+        ask(without("full"))
