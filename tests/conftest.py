@@ -190,7 +190,7 @@ def small_files(small_bundle):
 def run_benchpaper():
     """Return `call(project, *words)`: run the command line in a project, as a user does."""
 
-    def call(project, *words, timeout=120, **environment):
+    def call(project, *words, timeout=600, **environment):
         command = [str(Path(sys.executable).with_name("benchpaper")), *map(str, words)]
         env = {**os.environ, "COLUMNS": "200", **environment}
         return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=timeout)

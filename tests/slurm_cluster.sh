@@ -50,7 +50,7 @@ munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --
     --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
 slurmctld
 slurmd -N "$host"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [[ $(sinfo -h -o %T 2>/dev/null) == idle ]] && break
     sleep 0.1
 done
