@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchpaper import events, results
+from benchpaper import events, results, runner
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = 20
@@ -65,6 +65,11 @@ def own_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
 
 
+def hear_interrupts():
+    """In a child: a shell has what it runs in the background ignore them, this suite too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """`benchpaper run ...` in the background, in a process group of its own."""
 
@@ -74,7 +79,7 @@ class Run:
         command = [str(Path(sys.executable).with_name("benchpaper")), "run", *words]
         self.process = subprocess.Popen(
             command, cwd=project.root, env={**os.environ, "COLUMNS": "200", **environment}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts,
         )  # fmt: skip
 
     def __enter__(self):
@@ -242,6 +247,23 @@ def test_an_interrupt_before_anything_is_measured_ends_soon_too(make_toy, number
         within(30, lambda: not marked(project))
 
 
+def test_no_further_interrupt_cuts_short_what_follows_the_first():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    tidied_up = False
+    try:
+        with pytest.raises(KeyboardInterrupt), runner._terminable():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                for number in before:
+                    signal.raise_signal(number)
+                tidied_up = True
+        assert tidied_up and all(signal.getsignal(number) is signal.SIG_IGN for number in before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 LEAVING = """
     flag = PROJECT / "hung"
     if not flag.exists():
@@ -406,7 +428,7 @@ def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
     slow = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
     (tmp_path / "click.py").write_text(slow)
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts)
     assert (done.returncode, done.stderr) == (130, "benchpaper: interrupted; the same command goes on from here\n")
 
 
