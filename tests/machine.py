@@ -11,7 +11,7 @@ from benchpaper import lab as labs
 from benchpaper import lab_owners, leftovers
 
 MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
-SETTLING_S = 5.0
+SETTLING_S = 30.0
 NOBODYS = ("network namespaces", "POSIX shared memory", "System V shared memory")  # they do not say whose they are
 
 

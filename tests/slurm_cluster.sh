@@ -40,6 +40,7 @@ MpiDefault=none
 ReturnToService=2
 SchedulerParameters=sched_interval=1
 MinJobAge=300
+MessageTimeout=60
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
@@ -50,7 +51,7 @@ munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --
     --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
 slurmctld
 slurmd -N "$host"
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     [[ $(sinfo -h -o %T 2>/dev/null) == idle ]] && break
     sleep 0.1
 done

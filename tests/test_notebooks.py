@@ -27,7 +27,7 @@ def nbval(root):
     """Run nbval on the notebook in a copy of the checkout."""
     env = {**os.environ, "BENCHPAPER_PROJECT": str(root)}
     command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "analysis/rdma_fabric.ipynb"]
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=240)
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=600)
 
 
 def test_nbval_passes_and_turns_red_when_one_reference_value_changes(tmp_path):

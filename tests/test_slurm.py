@@ -37,6 +37,7 @@ while kill -0 $run 2>/dev/null; do
     sleep 1
 done
 wait $run; status=$?
+while squeue --noheader --states=COMPLETING | grep --quiet .; do sleep 0.1; done
 scontrol show job > {jobs}
 exit $status
 """
@@ -62,7 +63,7 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
     run = RUN.format(benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs")
     done = subprocess.run(
         [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run], cwd=pipe_project.root,
-        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     log = (pipe_project.state / "snakemake.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log[-3000:]

@@ -14,11 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchpaper import events, results
+from benchpaper import events, results, runner
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = 20
-STOP_WITHIN_S = 5.0
+STOP_WITHIN_S = 30.0  # on any machine, and long before the trial that is interrupted would end
 SLOW_START_S = 1.6  # on a busy machine; on a quiet one the first trial is done before
 
 HEAD = '''
@@ -65,6 +65,11 @@ def own_temporary_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(folder))
 
 
+def hear_interrupts():
+    """In a child: a shell has what it runs in the background ignore them, this suite too."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Run:
     """`benchpaper run ...` in the background, in a process group of its own."""
 
@@ -74,7 +79,7 @@ class Run:
         command = [str(Path(sys.executable).with_name("benchpaper")), "run", *words]
         self.process = subprocess.Popen(
             command, cwd=project.root, env={**os.environ, "COLUMNS": "200", **environment}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts,
         )  # fmt: skip
 
     def __enter__(self):
@@ -89,7 +94,7 @@ class Run:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
-        within(5, lambda: not marked(self._project))
+        within(30, lambda: not marked(self._project))
 
     @property
     def output(self):
@@ -136,8 +141,8 @@ def begun(project):
 
 
 def in_the_middle(project, trials=1):
-    """Wait until a trial runs and at least `trials` are finished."""
-    within(30, lambda: len(journalled(project)) >= trials and any((project.state / "scratch").glob("trial-*/client")))
+    """Wait until a trial runs and at least `trials` are finished. It stays so where a file `hold` holds up the next."""
+    within(120, lambda: len(journalled(project)) >= trials and any((project.state / "scratch").glob("trial-*/client")))
 
 
 def trial_table(project, scale="quick"):
@@ -145,27 +150,36 @@ def trial_table(project, scale="quick"):
     return table.to_pylist(maps_as_pydicts="strict")
 
 
+# While there is a file `hold`, a trial waits that begins after as many others as it says.
 BRIEF = """
     site.client.start(["sleep", "60"])
     time.sleep(0.04)
+    hold = PROJECT / "hold"
+    if hold.exists() and len((PROJECT / "begun").read_text().split()) > int(hold.read_text()):
+        while hold.exists():
+            time.sleep(0.01)
     yield dict(latency_us=1.0)
 """
+HOLDING = dict(timeout_s=100.0, files={"hold": "1"})
 LEVELS = [f"w{number}" for number in range(12)]
 
 
 def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(make_toy, run_benchpaper):
     levels, blocks = [f"w{number}" for number in range(15)], 7
-    project = make_toy(BRIEF, levels=levels, blocks=blocks)
+    project = make_toy(BRIEF, levels=levels, blocks=blocks, **HOLDING)
+    hold = project.root / "hold"
     moments, kept, seen, swept, start_s = random.Random(20), {}, 0, 0, 0.0
     for number in range(KILLS):
         begin = time.monotonic()
+        waited = number in (0, KILLS - 1)  # the last one for what the next run has to tell
+        hold.write_text(str(len(begun(project)) + (1 if waited else 5)))  # so that enough is left for so many kills
         with Run(project, "results") as run:
-            if number in (0, KILLS - 1):  # the last one for what the next run has to tell
+            if waited:
                 in_the_middle(project, len(kept) + 1)
                 start_s = start_s or min(time.monotonic() - begin, SLOW_START_S)
             else:
                 time.sleep(moments.uniform(0.05, 1.6) * start_s)
-            assert run.process.poll() is None, run.output  # else there is too little to measure for so many kills
+            assert run.process.poll() is None, run.output
             run.kill()
             swept += "an earlier run was killed; swept up: " in run.output
         now = journalled(project)
@@ -177,6 +191,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
             if not path.name.startswith("."):
                 results.read(path)
     assert 0 < len(kept) < len(levels) * blocks and swept > 0
+    hold.unlink()
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0, done.stdout + done.stderr
     told = r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$"
@@ -193,31 +208,23 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
     assert not list((project.state / "scratch").iterdir()) and not list(project.root.glob("results/**/.*"))
 
 
-LONG = """
-    site.client.start(["sleep", "60"])
-    time.sleep(0.2)
-    yield dict(latency_us=1.0)
-"""
-
-
 @pytest.mark.parametrize("number, whom", [
     (signal.SIGINT, "group"), (signal.SIGINT, "process"), (signal.SIGTERM, "group"), (signal.SIGTERM, "process"),
 ])  # fmt: skip
 def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpaper, number, whom):
-    project = make_toy(LONG, levels=LEVELS[:6])
+    project = make_toy(BRIEF, levels=LEVELS[:6], **HOLDING)
     with Run(project, "results") as run:
         in_the_middle(project)
-        begin = time.monotonic()
         for again in (0, 0.2):  # people press Ctrl-C more than once
             time.sleep(again)
             (os.killpg if whom == "group" else os.kill)(run.process.pid, number)
         assert run.process.wait(STOP_WITHIN_S) == 130, run.output
-        assert time.monotonic() - begin < STOP_WITHIN_S
         kept = journalled(project)
         assert 1 <= len(kept) < 6 and f"toy/one: not complete yet: {len(kept)} of 6 trials done" in run.output
         assert "interrupted: finished trials are kept; the same command goes on from here" in run.output
         assert "Traceback" not in run.output and "FAILED" not in run.output
-        assert not marked(project)
+        within(30, lambda: not marked(project))
+    (project.root / "hold").unlink()
     if (number, whom) not in [(signal.SIGINT, "group"), (signal.SIGTERM, "process")]:
         return  # how the other two go on is no different, and takes seconds
     done = run_benchpaper(project, "run", "results")
@@ -230,14 +237,31 @@ def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_before_anything_is_measured_ends_soon_too(make_toy, number):
-    project = make_toy(LONG)
+    project = make_toy(BRIEF, **HOLDING)
     with Run(project, "results") as run:
-        within(10, (project.state / "run.lock").exists)
+        within(60, (project.state / "run.lock").exists)  # from then on it hears both
         time.sleep(0.05)
         os.killpg(run.process.pid, number)
         assert run.process.wait(STOP_WITHIN_S) == 130, run.output
         assert "the same command goes on from here" in run.output and "Traceback" not in run.output
-        assert not marked(project)
+        within(30, lambda: not marked(project))
+
+
+def test_no_further_interrupt_cuts_short_what_follows_the_first():
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    tidied_up = False
+    try:
+        with pytest.raises(KeyboardInterrupt), runner._terminable():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                for number in before:
+                    signal.raise_signal(number)
+                tidied_up = True
+        assert tidied_up and all(signal.getsignal(number) is signal.SIG_IGN for number in before)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 LEAVING = """
@@ -257,7 +281,8 @@ LEAVING = """
         segment = libc.shmget(0, 4096, 0o1600)  # IPC_CREAT
         assert segment >= 0
         Path("/dev/shm", NAME).write_bytes(bytes(4096))
-        flag.write_text(f"{segment} {folder}")
+        flag.with_name("hung.part").write_text(f"{segment} {folder}")
+        flag.with_name("hung.part").rename(flag)
         time.sleep(60)
     yield dict(latency_us=1.0)
 """
@@ -270,8 +295,7 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
     name = f"benchpaper-test-{os.getpid()}"
     project = make_toy(LEAVING, more=f"NAME = {name!r}", timeout_s=100)
     with Run(project, "results") as run:
-        within(30, (project.root / "hung").exists)
-        time.sleep(0.1)
+        within(60, (project.root / "hung").exists)
         run.kill()
     segment, folder = (project.root / "hung").read_text().split()
 
@@ -299,19 +323,19 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
 
 
 def test_two_runs_at_once_in_one_checkout(make_toy, run_benchpaper):
-    project = make_toy(LONG, levels=LEVELS)
+    project = make_toy(BRIEF, levels=LEVELS, **HOLDING)
     with Run(project, "results") as run:
         in_the_middle(project)
-        begin = time.monotonic()
-        second = run_benchpaper(project, "run", "results")
-        assert second.returncode == 2 and time.monotonic() - begin < 3
+        second = run_benchpaper(project, "run", "results")  # is refused and waits for nobody: the first is held up
+        assert second.returncode == 2
         assert re.fullmatch(
             rf"benchpaper: benchpaper run \(local, quick\) has been running since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d "
             rf"\(process {run.process.pid}\); wait for it, or stop it\n", second.stderr,
         )  # fmt: skip
         assert second.stdout == "" and run.process.poll() is None
         before = len(journalled(project))
-        within(5, lambda: len(journalled(project)) > before)  # the first goes on undisturbed
+        (project.root / "hold").unlink()
+        within(60, lambda: len(journalled(project)) > before)  # the first goes on undisturbed
 
 
 # ---- bad input ----
@@ -404,7 +428,7 @@ def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
     slow = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
     (tmp_path / "click.py").write_text(slow)
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts)
     assert (done.returncode, done.stderr) == (130, "benchpaper: interrupted; the same command goes on from here\n")
 
 
@@ -462,7 +486,7 @@ def measured_once(tmp_path_factory):
     environment = {**os.environ, "TMPDIR": str(root.parent)}
     benchpaper = Path(sys.executable).with_name("benchpaper")
     for words in (["run", "results", "--scale", "full"], ["adopt"]):
-        subprocess.run([benchpaper, *words], cwd=root, env=environment, check=True, capture_output=True, timeout=60)
+        subprocess.run([benchpaper, *words], cwd=root, env=environment, check=True, capture_output=True, timeout=600)
     return Project(root)
 
 
@@ -556,8 +580,8 @@ CALLING = """
         taken = socket.create_server((site.server.address, port))
     command = [sys.executable, "-u", Path(__file__).with_name("server.py"), way, site.server.address, port]
     with site.server.start(command) as server:
-        server.read_line(timeout=5.0 if way != "silent" else 0.2)
-        with socket.create_connection((site.server.address, port), timeout=5) as connection:
+        server.read_line(timeout=15.0 if way != "silent" else 0.2)
+        with socket.create_connection((site.server.address, port), timeout=15) as connection:
             connection.sendall(b"ping")
             answer = connection.recv(100)
     if answer != b"pong\\n":
@@ -584,7 +608,7 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
         "analysis/claims.py": "",
     }  # fmt: skip
     project = make_toy(CALLING, levels=ways, blocks=2, attempts=2, more=BEGUN, files=files)
-    done = run_benchpaper(project, "run", "figures", "--scale", "quick", timeout=60)
+    done = run_benchpaper(project, "run", "figures", "--scale", "quick")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search("^toy/one: .*9 trials failed.*, in 2 blocks$", done.stdout, re.M)
     assert "3 trials measured" in done.stdout
@@ -599,7 +623,7 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
         for trial in table[way]:
             assert [a["outcome"] for a in trial["attempts"]] == ["failed"] * 2
             assert reason in trial["reason"] or re.search(reason, trial["reason"]), trial["reason"]
-            assert sum(a["seconds"] for a in trial["attempts"]) < 10
+            assert sum(a["seconds"] for a in trial["attempts"]) < 30
         assert f" trials failed: {table[way][0]['reason']}" in done.stdout
     table["first"].sort(key=lambda trial: trial["state"])  # the blocks may be measured in any order
     assert [trial["state"] for trial in table["first"]] == ["failed", "measured"]

@@ -125,13 +125,13 @@ def test_what_the_code_leaves_running_ends_with_it(run_code, left_behind):
 
 
 def test_a_process_that_hides_and_holds_the_output_does_not_hold_up_verify(run_code, monkeypatch, tmp_path):
-    monkeypatch.setattr(regenerate, "TIMEOUT_S", 1)
+    monkeypatch.setattr(regenerate, "TIMEOUT_S", 5)  # for the code to get as far as hiding it
     hidden = f"open({str(tmp_path / 'hidden')!r}, 'w').write(str({LEAVES.format(', env={}').strip()}.pid))\n"
     began = time.monotonic()
-    with pytest.raises(UserError, match="it did not end within 1 s"):
+    with pytest.raises(UserError, match="it did not end within 5 s"):
         run_code(f"{hidden}time.sleep(60)")
     os.kill(int((tmp_path / "hidden").read_text()), signal.SIGKILL)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
 
 
 LOCK = "numpy=={} ; python_version < '3.12' \\\n    --hash=sha256:0\nnumpy==0.1 ; python_version >= '3.12'\nPandas=={}\nidna==3.7\n"
@@ -210,9 +210,10 @@ def test_a_factor_that_is_no_change_of_unit_is_found(small_files, tmp_path):
 
 @needs_latex
 def test_a_pdf_that_was_typeset_from_something_else_is_found(small, small_files, tmp_path):
-    """The text of the paper says 2.25 s; the sources in the archive then say 3.75."""
-    changed = {**small_files, "paper/main.tex": small_files["paper/main.tex"].replace(b"2.25", b"3.75")}
-    with pytest.raises(verify.NotVerified, match="the PDF prints 2.25, which no exhibit"):
+    """The text of the paper says 9731.25 s, which no measured value and no axis of a figure happens to say; the sources
+    in the archive then say 9731.75."""
+    changed = {**small_files, "paper/main.tex": small_files["paper/main.tex"].replace(b"9731.25", b"9731.75")}
+    with pytest.raises(verify.NotVerified, match="the PDF prints 9731.25, which no exhibit"):
         verify.verify(again(tmp_path / "a.zip", changed))
 
 

@@ -76,7 +76,9 @@ def sources(project, name):
     seen, queue = set(own), [path for path in own if path.suffix == ".py"]
     while queue:
         path = queue.pop()
-        for found in _imports(project.root, path, path.stat().st_mtime_ns):
+        about = path.stat()
+        # The size too: what is written within one tick of the files' clock has one time.
+        for found in _imports(project.root, path, (about.st_mtime_ns, about.st_size)):
             if found not in seen:
                 new = set(_beside(found)) - seen
                 seen |= new
@@ -120,8 +122,8 @@ def differing(one, other):
 
 @cache
 def _imports(root, path, changed):
-    """Return the files below experiments/ that the module at `path`, last `changed` then, imports; a package's
-    __init__.py runs with each module in it."""
+    """Return the files below experiments/ that the module at `path`, last `changed` then (time and size), imports; a
+    package's __init__.py runs with each module in it."""
     try:
         tree = ast.parse(path.read_text())
     except SyntaxError:

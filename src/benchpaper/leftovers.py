@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from benchpaper.events import VARIABLE
 
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
 UNDO_TIMEOUT_S = 20
+ENDING_S = 20  # that killed processes may take to be gone, on a machine that has much else to do
+CLOCK_OF_FILES = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): like files' times, up to a tick behind the time of day
 IPC_RMID = 0
 HALF_WRITTEN = (
     "results/**/.*.tmp", "results/**/*.part", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb",
@@ -30,15 +33,15 @@ HALF_WRITTEN = (
 def note_undo(scratch, what, argv):
     """Note in a scratch folder that `argv` takes away `what`. Call it before making the thing: an undo of what was
     never made does no harm."""
-    number = len(list(Path(scratch).glob(f"{UNDO_PREFIX}*")))
-    path = Path(scratch) / f"{UNDO_PREFIX}{number:03d}.json"
+    # Named by when it was made, to the nanosecond: two files of one tick have the same time.
+    path = Path(scratch) / f"{UNDO_PREFIX}{time.monotonic_ns():020d}-{threading.get_native_id()}.json"
     path.write_text(json.dumps({"what": what, "argv": [str(part) for part in argv]}))
 
 
 def note_shared_memory(scratch, seconds):
     """Note which shared memory exists, so that `clear` can tell what was made in the next `seconds`, which is how long
     the trial may run: what is younger is somebody else's."""
-    now = time.time()
+    now = time.clock_gettime(CLOCK_OF_FILES)
     before = {"sysv": sorted(_sysv()), "posix": sorted(_posix()), "since": now, "until": now + seconds}
     (Path(scratch) / SHARED_MEMORY).write_text(json.dumps(before))
 
@@ -49,7 +52,7 @@ def clear(scratch):
     scratch, found = Path(scratch), []
     # Its own and those of each role; what lies deeper is the trial's data.
     notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
-    for path in sorted(notes, key=lambda path: path.stat().st_mtime_ns, reverse=True):  # what was made last goes first
+    for path in sorted(notes, key=lambda path: path.name, reverse=True):  # what was made last goes first
         try:
             noted = json.loads(path.read_text())
         except ValueError:
@@ -182,7 +185,7 @@ def kill_marked(mark):
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    end = time.monotonic() + 5
+    end = time.monotonic() + ENDING_S
     while any(_carries(pid, mark) for pid in found) and time.monotonic() < end:
         time.sleep(0.01)
     return len(found)

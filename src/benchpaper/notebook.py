@@ -9,6 +9,7 @@ from benchpaper.project import slug
 from benchpaper.redact import Redactor
 
 KERNEL_TIMEOUT_S = 600
+OUTPUT_TIMEOUT_S = 60  # for a cell's last output to arrive once the cell has ended; on a busy machine 4 s are too few
 
 
 class NotebookError(UserError):
@@ -54,7 +55,7 @@ def _execute(project, notebook, executed, parameters, options):
     try:
         papermill.execute_notebook(
             notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
-            execution_timeout=KERNEL_TIMEOUT_S, **options,
+            execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, **options,
         )  # fmt: skip
     except PapermillExecutionError as error:
         redact(part, Redactor(project.root))
@@ -96,7 +97,9 @@ def store(project, experiment):
 
     path = existing(project, experiment)
     notebook = nbformat.read(path, as_version=4)
-    client = nbclient.NotebookClient(notebook, timeout=KERNEL_TIMEOUT_S, resources={"metadata": {"path": path.parent}})
+    client = nbclient.NotebookClient(
+        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, resources={"metadata": {"path": path.parent}}
+    )
     client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
     try:
         client.execute()

@@ -40,7 +40,7 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
-    with lock.held(pipeline.project.state / "run.lock", what), _terminable():
+    with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
         for name in experiments:
             pipeline.reopen(name, retry_failed)
@@ -232,8 +232,6 @@ class _Watch:
     def _stop(self, process):
         """End Snakemake and everything below it, however often Ctrl-C is pressed. Finished trials are in the journals,
         so nothing is lost by force."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         for pid in [process.pid, *descendants(process.pid)]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -247,16 +245,24 @@ class _Watch:
 
 @contextlib.contextmanager
 def _terminable():
-    """Treat SIGTERM like Ctrl-C."""
+    """Treat SIGTERM like Ctrl-C, and have the first interrupt be the last: another one, at whatever moment, would cut
+    short the tidying up or the last words. A Ctrl-C that is ignored (as it is in the background) stays ignored."""
 
-    def interrupt(number, frame):
+    def interrupt(*_):
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = {number: before for number, before in heard.items() if before is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, before in heard.items():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, before)
 
 
 def _named(event):

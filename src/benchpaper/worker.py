@@ -159,14 +159,17 @@ def _receive(pipe, worker, found, deadline):
     buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
     os.set_blocking(pipe, False)
     try:
-        while (remaining := deadline - time.monotonic()) > 0:
-            ready = select.select(watched, [], [], remaining)[0]
+        while True:
+            remaining = deadline - time.monotonic()
+            # Once more when time is over: it may have ended while this process was kept from looking.
+            ready = select.select(watched, [], [], max(0.0, remaining))[0]
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, found)
             if watched[-1] in ready:
                 return False
-        return True
+            if remaining <= 0:
+                return True
     finally:
         os.close(watched[-1])
 

@@ -195,7 +195,7 @@ def nothing_left_running():
     """A test that leaves a process behind fails; the process is ended."""
     yield
     kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes]
-    left = [psutil.Process(pid).cmdline() for pid in descendants(os.getpid(), kept) if psutil.pid_exists(pid)]
+    left = [line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))]  # empty once it has ended
     kill_descendants(kept)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not left

@@ -347,7 +347,7 @@ def ranked(tmp_path_factory):
     shutil.copytree(source / "profiles", root / "profiles")
     (root / "src").symlink_to(source / "src")
     command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "toy/ranks", "--scale", "quick"]
-    subprocess.run(command, cwd=root, env=dict(os.environ), check=True, capture_output=True, timeout=120)
+    subprocess.run(command, cwd=root, env=dict(os.environ), check=True, capture_output=True, timeout=600)
     return load("toy/ranks", Project(root).results("local", "quick"))
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,10 +54,10 @@ def host(make_host):
 
 @pytest.fixture
 def ends(is_running):
-    """Return `ask(pid)`: whether a process ends within 5 s."""
+    """Return `ask(pid)`: whether a process ends soon."""
 
     def ask(pid):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while is_running(pid) and time.monotonic() < end:
             time.sleep(0.01)
         return not is_running(pid)
@@ -64,7 +65,7 @@ def ends(is_running):
     return ask
 
 
-def wait_for(path, seconds=10):
+def wait_for(path, seconds=60):
     end = time.monotonic() + seconds
     while not (path.exists() and path.read_text().endswith("\n")):
         assert time.monotonic() < end, f"{path} did not appear"
@@ -110,20 +111,18 @@ def test_a_program_that_cannot_start_is_named(host, argv, message, how):
 def test_a_command_that_takes_too_long_is_killed_with_its_whole_group(host, tmp_path, ends):
     begin = time.monotonic()
     with pytest.raises(CommandFailed) as failed:
-        host.run(
-            ["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=0.3
-        )
-    assert str(failed.value) == "sh on local did not end within 0.3 s; it said: waiting"
-    assert time.monotonic() - begin < 2
+        host.run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=3)
+    assert str(failed.value) == "sh on local did not end within 3 s; it said: waiting"
+    assert time.monotonic() - begin < 50
     assert ends(wait_for(tmp_path / "pid"))
 
 
 def test_a_timeout_holds_even_where_a_daemon_keeps_the_output_open(host, tmp_path):
     begin = time.monotonic()
     try:
-        with pytest.raises(CommandFailed, match="did not end within 0.3 s"):
-            host.run(["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 30' & sleep 30"], timeout=0.3)
-        assert time.monotonic() - begin < 5
+        with pytest.raises(CommandFailed, match="did not end within 3 s"):
+            host.run(["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 60"], timeout=3)
+        assert time.monotonic() - begin < 50
     finally:
         os.kill(wait_for(tmp_path / "pid"), signal.SIGKILL)
 
@@ -189,10 +188,12 @@ def test_what_a_server_wrote_last_is_still_read_after_its_end(host):
 
 def test_a_server_that_never_answers_is_given_up(host):
     begin = time.monotonic()
-    with host.start(["sh", "-c", "echo starting >&2; sleep 60"]) as server, pytest.raises(HostError) as failed:
-        server.read_line(timeout=0.3)
+    with host.start(["sh", "-c", "echo starting >&2; echo one line; sleep 60"]) as server:
+        assert server.read_line() == "one line"
+        with pytest.raises(HostError) as failed:
+            server.read_line(timeout=0.3)
     assert str(failed.value) == "sh on local printed nothing for 0.3 s; it said: starting"
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 50
 
 
 def test_stopping_ends_the_whole_group_even_when_it_will_not(host, tmp_path, ends, monkeypatch):
@@ -239,6 +240,16 @@ def test_files_are_copied_and_a_copy_onto_itself_is_left_alone(host, tmp_path):
     assert source.read_bytes() == b"\x00data"
 
 
+def test_a_large_program_put_onto_itself_stays_as_it_is(host, tmp_path):
+    """So large that it is still being sent when it is written to."""
+    source, content = tmp_path / "program", os.urandom(1 << 23)
+    source.write_bytes(content)
+    source.chmod(0o755)
+    host.put(source, source)
+    assert source.read_bytes() == content and stat.S_IMODE(source.stat().st_mode) == 0o755
+    assert list(tmp_path.glob("*program*")) == [source]
+
+
 def test_scratch_folders_are_fresh_and_private(host):
     first, second = host.scratch(), host.scratch()
     assert first != second and not list(first.iterdir())
@@ -253,9 +264,9 @@ def test_a_free_port_can_be_bound_on_the_hosts_address(make_host, address):
             tried.bind((address, 0))
     except OSError:
         pytest.skip(f"{address} is not available here")
-    port = make_host(address=address).free_port()
-    with socket.socket(family) as server:
-        server.bind((address, port))
+    host = make_host(address=address)
+    bind = "import socket, sys; socket.socket(int(sys.argv[1])).bind((sys.argv[2], int(sys.argv[3])))"
+    host.run([sys.executable, "-c", bind, int(family), address, host.free_port()])  # on the host: ports are its own
 
 
 def test_cpus_are_those_given_or_those_allowed(make_host):
@@ -280,7 +291,7 @@ def test_threads_use_a_host_at_once(make_host, tmp_path):
     with ThreadPoolExecutor(2) as pool:  # each waits for the other
         reading = pool.submit(host.run, ["cat", fifo])
         writing = pool.submit(host.run, ["sh", "-c", f"echo hello > {fifo}"])
-        assert reading.result(20).stdout == "hello\n" and writing.result(20).returncode == 0
+        assert reading.result(60).stdout == "hello\n" and writing.result(60).returncode == 0
 
 
 def test_a_missing_file_is_named(host, tmp_path):

@@ -48,7 +48,7 @@ def test_the_second_is_told_what_runs_since_when_in_which_process(tmp_path, hold
         "wait for it, or stop it", str(refused.value),
     )  # fmt: skip
     assert found and int(found[2]) == holder.pid
-    assert abs(time.mktime(time.strptime(found[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 30
+    assert abs(time.mktime(time.strptime(found[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 600
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -65,7 +65,7 @@ def test_who_waits_is_told_once_and_gets_it_when_it_is_free(tmp_path, holder):
         assert waiter.stdout.readline().startswith("measuring rdma/fabric has been running since ")
         assert waiter.poll() is None
         holder.kill()
-        assert waiter.communicate(timeout=20)[0] == "got it\n" and waiter.returncode == 0
+        assert waiter.communicate(timeout=60)[0] == "got it\n" and waiter.returncode == 0
     finally:
         waiter.kill()
         waiter.wait()
@@ -94,14 +94,13 @@ def test_a_lock_that_another_user_made_can_be_taken(tmp_path):
     with lock.held(folder / "lock", "root's run"):
         pass
     assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o666
-    for parent in (folder, *list(folder.parents)[:3]):
-        if parent.stat().st_uid == 0 and str(parent) != "/tmp":
-            parent.chmod(parent.stat().st_mode | 0o055)
+    folder.chmod(0o755)
     child = os.fork()
     if child == 0:
         try:
+            os.chdir(folder)  # the folders above may be closed to others
             os.setuid(65534)
-            with lock.held(folder / "lock", "nobody's run"):
+            with lock.held("lock", "nobody's run"):
                 os._exit(0)
         finally:
             os._exit(1)

@@ -148,13 +148,13 @@ def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpa
         "x 9 blocks" in planned.stdout
         and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
     )
-    done = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke", timeout=60)
+    done = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "11 blocks, fixed by the limit of 11 blocks" in done.stdout
     folder = project.results("local", "smoke") / "toy/pipe"
     first = results.file_digest(results.block_file(folder, 0, TRIALS))
     assert "x 11 blocks" in run_benchpaper(project, "plan", "--scale", "smoke").stdout
-    rest = run_benchpaper(project, "run", "results", "toy/pipe", "--scale", "smoke", timeout=60)
+    rest = run_benchpaper(project, "run", "results", "toy/pipe", "--scale", "smoke")
     assert rest.returncode == 0, rest.stdout + rest.stderr
     table, described = results.read(folder / TRIALS)
     assert len(set(table.column("block").to_pylist())) == 11 and described["blocks_fixed"]["blocks"] == 11

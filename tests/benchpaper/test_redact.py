@@ -22,7 +22,8 @@ secrets = st.text(string.ascii_letters + string.digits + "-_+/.!", min_size=6, m
     lambda s: any(map(str.isalpha, s)) and not os.path.exists(s) and s not in STANDS_ANYWAY
 )
 words = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=10)
-properties = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+unchecked = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+properties = settings(max_examples=200, deadline=None, suppress_health_check=unchecked)
 
 
 @pytest.fixture(autouse=True)

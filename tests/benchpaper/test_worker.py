@@ -104,10 +104,23 @@ def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
         yield dict(latency_us=1.0)
         print("still here")
         {hang}
-    """, timeout_s=0.4)  # fmt: skip
-    assert 0.4 <= time.monotonic() - begin < 5
-    assert (found.outcome, found.message) == ("timed out", "did not end within 0.4 s")
+    """, timeout_s=3.0)  # fmt: skip
+    assert 3 <= time.monotonic() - begin < 50
+    assert (found.outcome, found.message) == ("timed out", "did not end within 3 s")
     assert "still here" in found.output
+
+
+def test_a_trial_that_ended_while_nobody_could_look_ended_in_time(attempt_at, monkeypatch):
+    watch = os.pidfd_open
+
+    def held_up(pid):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        time.sleep(0.3)
+        return watch(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", held_up)
+    found = attempt_at("yield dict(latency_us=1.0)", timeout_s=0.3)
+    assert (found.outcome, found.observations) == ("ok", [dict(latency_us=1.0)])
 
 
 AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
@@ -174,9 +187,9 @@ def test_a_daemon_left_behind_is_killed_however_the_trial_ends(attempt_at, tmp_p
             time.sleep(0.001)
         yield dict(latency_us=1.0)
         {end}
-    """, timeout_s=1.0 if "sleep" in end else 20.0)  # fmt: skip
+    """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
     assert not is_running(int((tmp_path / "pid").read_text()))
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 50
     expected = {"pass": "ok", "raise": "failed", "os.ki": "crashed", "time.": "timed out"}[end[:5].split(" ")[0]]
     assert found.outcome == expected
 
@@ -188,7 +201,7 @@ def test_a_background_server_dies_with_its_trial(attempt_at, is_running, end):
         server.read_line()
         yield dict(latency_us=float(server.pid))
         {end}
-    """, timeout_s=0.5 if "sleep" in end else 20.0)  # fmt: skip
+    """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
     assert not is_running(int(found.observations[0]["latency_us"]))
 
 
@@ -211,7 +224,7 @@ def test_an_interrupt_ends_the_trial_and_passes_through(attempt_at, tmp_path, is
         begin = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
             attempt_at(None if number else body)
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < 50
         assert not is_running(int((tmp_path / "pid").read_text()))
         assert list((tmp_path / "scratch").iterdir()) == []
 

@@ -116,7 +116,8 @@ class LocalProcess:
     def read_line(self, timeout=10.0):
         end = time.monotonic() + timeout
         while True:
-            ended = self._process.poll() is not None  # asked before reading: what it wrote last is still seen
+            # Both asked before reading: what it wrote last, or while this process was kept from looking, is still seen.
+            ended, late = self._process.poll() is not None, time.monotonic() > end
             line = self._next_line()
             if line is not None:
                 return line
@@ -125,7 +126,7 @@ class LocalProcess:
                     f"{_shown(self._argv)} on {self._host} ended with {_status(self._process.returncode)} "
                     f"before it answered; {_tail(self.stderr_text())}"
                 )
-            if time.monotonic() > end:
+            if late:
                 raise HostError(
                     f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; "
                     f"{_tail(self.stderr_text())}"

@@ -133,12 +133,19 @@ class Session:
     # ---- files ----
 
     def _do_put(self, path):
-        incoming = wire.Receiver(self._connection)
+        """The file appears when it is whole: where hosts share a file system, it may be the one that is being sent."""
+        incoming, path = wire.Receiver(self._connection), Path(path)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with open(path, "wb") as file:
-                while part := incoming.read(wire.CHUNK):
-                    file.write(part)
+            with open(part, "wb") as file:
+                while data := incoming.read(wire.CHUNK):
+                    file.write(data)
+            if path.exists():
+                shutil.copymode(path, part)
+            os.replace(part, path)
         finally:
+            with contextlib.suppress(OSError):
+                part.unlink()
             incoming.drain()
 
     def _do_get(self, path):
