@@ -248,7 +248,7 @@ def agrees(ratio):
 
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
-@tried_again(5, errors=(AssertionError, RuntimeError))  # a wrong loop is off each time; a right one, or a port taken, by chance
+@tried_again(5, errors=(AssertionError, RuntimeError))  # off, or its port taken, by chance
 def test_agrees_with_ucx_perftest(host, binary, shim, cell):
     assert agrees(ucx_perftest.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
