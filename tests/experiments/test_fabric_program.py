@@ -248,7 +248,8 @@ def agrees(ratio):
 
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
-@tried_again(5, errors=(AssertionError, RuntimeError))  # off, or its port taken, by chance
+@tried_again(5)  # one of the two programs may be held up
+@tried_again(5, RuntimeError, match="ucx_perftest (failed|printed no result)")  # or its port be taken
 def test_agrees_with_ucx_perftest(host, binary, shim, cell):
     assert agrees(ucx_perftest.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
