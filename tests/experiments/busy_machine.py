@@ -5,8 +5,8 @@ import re
 
 
 def tried_again(times, errors=AssertionError, match=""):
-    """Decorate a test of what a busy machine may prevent: it fails once it has failed `times` times, or otherwise than by
-    one of these `errors` with a text that matches."""
+    """Decorate a test of what a busy machine may prevent: it fails once it has failed `times` times, or otherwise than
+    by one of these `errors` with a text that matches."""
 
     def decorate(test):
         @functools.wraps(test)

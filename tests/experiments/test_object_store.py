@@ -408,7 +408,8 @@ def test_other_systems_hand_out_what_was_put(host, tmp_path, path, left_behind):
 def test_a_stopped_server_stalls_messages_and_not_reads(host, binary):
     @tried_again(10, RuntimeError, match="ended before the stop did")
     def stalled(path):
-        return one_trial("target_stall", host, binary.parent, dict(milliseconds=1500, stop_ms=500), path=path, server="stopped")
+        counts = dict(milliseconds=1500, stop_ms=500)
+        return one_trial("target_stall", host, binary.parent, counts, path=path, server="stopped")
 
     read, asked = (stalled(path) for path in ("cached", "message"))
     assert asked["stall_share"] > 0.9 and read["stall_share"] < asked["stall_share"]

@@ -149,8 +149,8 @@ def test_mooncake_stores_an_object(host, left_behind):
 
 
 def noted(logged, count):
-    """Return a log's requests, once `count` of them are noted: nginx answers first. The one by which it was seen to be up
-    is left out, which may be noted after the start."""
+    """Return a log's requests, once `count` of them are noted: nginx answers first. The one by which it was seen to be
+    up is left out, which may be noted after the start."""
     for _ in range(600):
         found = [request for request in logged.requests() if request["key"] or request["status"] != 200]
         if len(found) >= count:

@@ -114,7 +114,8 @@ def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
 @pytest.mark.parametrize("fault", ["500", "hang", "cut", "flip"])
 def test_origin_errors_and_time_outs_are_tried_again(fault, depth):
     with Origin({key: [fault, fault] for key in KEYS[::30]}, timeout=0.6 if fault == "hang" else 60) as origin:
-        with tier0.Tier0(origin.fetch, MANIFEST, memory_bytes=40 * SIZE, item_bytes=SIZE, depth=depth, attempts=8) as tier:
+        room = dict(memory_bytes=40 * SIZE, item_bytes=SIZE)
+        with tier0.Tier0(origin.fetch, MANIFEST, **room, depth=depth, attempts=8) as tier:
             read_all(tier)
         told = tier.counters.wrong_bytes if fault == "flip" else tier.counters.origin_errors
         assert told >= 4 and tier.counters.fetched == 60  # more when the machine is too busy for the time-out

@@ -33,7 +33,7 @@ def test_the_stall_is_the_closed_form(folder, latency_s, bandwidth, readers, bat
         warm = 4 * (loop.prefetch + readers)
         mean = sum(found["stall_ms"][warm:]) / len(found["stall_ms"][warm:]) / 1e3
         expected = closed_form_stall_s(as_computed, found["bytes_read"] / found["requests"], latency_s, bandwidth)
-        off.append(abs(mean / expected - 1) if expected else 1.0)  # 0: computing was held up until nothing was waited for
+        off.append(abs(mean / expected - 1) if expected else 1.0)  # 0: computing was held up for longer than reading
         if off[-1] < 0.15:
             return
     raise AssertionError(f"the mean stall was off by {', '.join(f'{share:.1%}' for share in off)}")
