@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from busy_machine import tried_again
 
 from benchpaper.hosts import CommandFailed
 from benchpaper.hosts.local import LocalHost
@@ -85,13 +87,11 @@ def test_the_floor_is_far_below_any_transport(host, binary):
     assert len(result["samples_us"]) == 10000 and np.median(result["samples_us"]) < 0.1
 
 
+@tried_again(10)  # a busy machine may hold it up, but not each time
 def test_stops_in_time_and_says_so(host, binary):
-    elapsed = []
-    while len(elapsed) < 5 and not (elapsed and min(elapsed) < 0.39):  # a busy machine may hold it up, but not each time
-        result = measured(host, binary, ("posix", "put", 8, 1), iterations=20_000_000, max_seconds=0.3)
-        assert result["stopped_early"] and 0 < result["iterations_done"] == len(result["samples_us"])
-        elapsed.append(result["elapsed_s"])
-    assert min(elapsed) == pytest.approx(0.3, rel=0.3)
+    result = measured(host, binary, ("posix", "put", 8, 1), iterations=20_000_000, max_seconds=0.3)
+    assert result["stopped_early"] and 0 < result["iterations_done"] == len(result["samples_us"])
+    assert result["elapsed_s"] == pytest.approx(0.3, rel=0.3)
 
 
 def test_another_transport_than_the_one_asked_for_is_an_error(host, binary):
@@ -119,6 +119,8 @@ def test_clean_under_sanitizers(host, sanitized, cell):
 
 # ---- what goes wrong ----
 
+NOTICED_S = 30  # what is waited at most: the programs give up after 5 s, later on a busy machine
+
 
 def start_pair(host, binary, transport, operation, outstanding):
     responder = ucx.Responder(host, binary, transport).__enter__()
@@ -128,17 +130,17 @@ def start_pair(host, binary, transport, operation, outstanding):
         "--samples", host.scratch() / "samples",
     ]  # fmt: skip
     client = host.start(argv, env=ucx.host_environment(host, transport))
-    time.sleep(0.4)  # some 0.1 s until the loop runs
+    for process in (responder.process, client):  # they use 0.1 s until the loop runs, and then all that they get
+        while process.poll() is None and sum(psutil.Process(process.pid).cpu_times()[:2]) < 0.3:
+            time.sleep(0.01)
     assert client.poll() is None, client.stderr_text()
     return responder.process, client
 
 
-def fails_with_one_line(process, within):
-    began = time.monotonic()
-    assert process.wait(within) == 1
+def fails_with_one_line(process):
+    assert process.wait(NOTICED_S) == 1
     lines = process.stderr_text().strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("fabric: "), lines
-    return time.monotonic() - began
 
 
 # Between them: a client that waits for an answer, a read, a free place; a server that echoes, and one that attends.
@@ -149,17 +151,17 @@ def fails_with_one_line(process, within):
 def test_a_killed_peer_ends_the_other_side_at_once(host, binary, transport, operation, outstanding):
     server, client = start_pair(host, binary, transport, operation, outstanding)
     os.kill(server.pid, signal.SIGKILL)
-    fails_with_one_line(client, within=7)
+    fails_with_one_line(client)
     server, client = start_pair(host, binary, transport, operation, outstanding)
     os.kill(client.pid, signal.SIGKILL)
-    fails_with_one_line(server, within=7)
+    fails_with_one_line(server)
 
 
 def test_a_silent_server_is_given_up(host, binary):
     server, client = start_pair(host, binary, "posix", "put", 1)
     os.kill(server.pid, signal.SIGSTOP)
     try:
-        fails_with_one_line(client, within=8)
+        fails_with_one_line(client)
     finally:
         os.kill(server.pid, signal.SIGKILL)
 
@@ -182,7 +184,7 @@ def test_garbage_is_refused(host, sanitized, garbage, complaint):
             peer.sendall(garbage)
             with contextlib.suppress(OSError):  # one that has refused it already, and is gone
                 peer.shutdown(socket.SHUT_WR)
-            assert responder.process.wait(7) == 1
+            assert responder.process.wait(NOTICED_S) == 1
     assert complaint in responder.process.stderr_text()
 
 
@@ -246,6 +248,8 @@ def agrees(ratio):
 
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
+@tried_again(5)  # one of the two programs may be held up
+@tried_again(5, RuntimeError, match="ucx_perftest (failed|printed no result)")  # or its port be taken
 def test_agrees_with_ucx_perftest(host, binary, shim, cell):
     assert agrees(ucx_perftest.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
@@ -259,14 +263,20 @@ def test_a_wrong_loop_fails_the_control(host, shim, tmp_path, change):
         text = text.replace(old, new)
     (sources / "fabric.c").write_text(text)
     wrong = ucx.build(sources, tmp_path / "wrong")
-    assert not agrees(ucx_perftest.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3))
+
+    @tried_again(3)  # what holds ucx_perftest up hides it
+    def is_found_out():
+        ratio = ucx_perftest.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3)
+        assert not agrees(ratio)
+
+    is_found_out()
 
 
 def test_the_control_listens_on_the_given_address_only(host, shim):
     port = host.free_port()
     variables = {**ucx.environment(host, "posix"), "LD_PRELOAD": str(shim), "BIND_TO": "127.0.0.1"}
     with host.start([ucx.folder() / "bin" / "ucx_perftest", "-p", port], env=variables):
-        for _ in range(100):
+        for _ in range(600):
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
             listening = [line[1] for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")]
             if listening:

@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import pytest
+from busy_machine import tried_again
 
 from benchpaper.hosts import CommandFailed, HostError
 from benchpaper.hosts.local import LocalHost
@@ -23,6 +24,7 @@ from experiments.systems import ucx
 
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SIZE, OBJECTS = 4096, 256
+PATIENT_S = 30.0  # a lease that a server outlives which does not get its turn for a while
 
 pytestmark = pytest.mark.skipif(
     not importlib.util.find_spec("libucx") or not shutil.which("cc") or len(os.sched_getaffinity(0)) < 2,
@@ -47,10 +49,14 @@ def host(tmp_path):
 
 def measured(host, binary, transport, path, iterations=300, server=(), **more):
     with store.Server(host, binary, transport, SIZE, preload=OBJECTS, **dict(server)) as running:
-        return store.measure(host, running, binary, path, SIZE, OBJECTS, iterations, warmup=20, **more)
+        return measure(host, running, binary, path, SIZE, OBJECTS, iterations, warmup=20, **more)
 
 
-def shell(host, binary, server, *words, path="cached", lease=2.0, check=True):
+def measure(*arguments, **more):
+    return store.measure(*arguments, lease_s=PATIENT_S, **more)
+
+
+def shell(host, binary, server, *words, path="cached", lease=PATIENT_S, check=True):
     """Run commands of the store's shell; return what each of them told."""
     argv = [binary, "shell", "--connect", server.address, "--path", path, "--cpu", host.cpus[-1], "--lease", lease, *words]
     done = host.run(argv, env=ucx.host_environment(host, server.transport), check=check)
@@ -91,7 +97,7 @@ def test_a_server_that_sleeps_answers(host, sanitized, transport):
 def test_four_megabytes(host, sanitized):
     with store.Server(host, sanitized, "posix", 4 << 20, preload=4) as server:
         for path in ("cached", "message", "get"):
-            found = store.measure(host, server, sanitized, path, 4 << 20, 4, 12)
+            found = measure(host, server, sanitized, path, 4 << 20, 4, 12)
             assert found["right"] == 12
 
 
@@ -125,7 +131,7 @@ def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
 @pytest.mark.parametrize("objects", [10_000, 100_000])
 def test_a_lookup_reads_the_index_about_once(host, binary, objects):
     with store.Server(host, binary, "posix", 64, preload=objects, waiting="sleep") as server:
-        found = store.measure(host, server, binary, "lookup", 64, objects, 20_000)
+        found = measure(host, server, binary, "lookup", 64, objects, 20_000, max_seconds=60)
         bytes_each = (server.ready["index_bytes"] + server.ready["heap_bytes"]) / server.ready["objects"]
     assert 1 <= found["index_reads"] / 20_000 < 1.1 and bytes_each < 150
 
@@ -136,22 +142,24 @@ def test_a_lookup_reads_the_index_about_once(host, binary, objects):
 @pytest.mark.parametrize("transport, path, writer", [
     ("posix", "cached", "same-size"), ("posix", "lookup", "resize"), ("posix", "cached", "resize"), ("cma", "cached", "same-size"),
 ])  # fmt: skip
+@tried_again(10)  # the writer may not get its turn while there are reads
 def test_readers_see_whole_versions_under_a_writer(host, binary, transport, path, writer):
     with store.Server(host, binary, transport, SIZE, preload=64, heap_mib=64) as server:
-        found = store.measure(host, server, binary, path, SIZE, 64, 200_000, writer=writer, keep=False, lease_s=10)
+        found = measure(host, server, binary, path, SIZE, 64, 200_000, writer=writer, keep=False)
     assert found["right"] == found["iterations_done"] > 1000 and found["server_writes"] > 1000
     assert found["changed"] + found["moved"] > 0  # they did meet
 
 
+@tried_again(10)  # as before
 def test_without_validation_torn_objects_are_seen_and_counted(host, binary):
     with store.Server(host, binary, "posix", SIZE, preload=64) as server:
-        found = store.measure(host, server, binary, "cached", SIZE, 64, 300_000, writer="same-size", validate=False, lease_s=10)
+        found = measure(host, server, binary, "cached", SIZE, 64, 300_000, writer="same-size", validate=False)
     assert found["torn"] > 0 and found["torn"] + found["right"] + found["stale"] == found["iterations_done"]
 
 
 def test_clean_under_sanitizers_with_a_writer(host, sanitized):
     for path in ("cached", "lookup", "message"):
-        measured(host, sanitized, "posix", path, 3000, writer="resize", server=dict(heap_mib=64), lease_s=10)
+        measured(host, sanitized, "posix", path, 3000, writer="resize", server=dict(heap_mib=64))
 
 
 @pytest.mark.parametrize("change, error", [
@@ -171,14 +179,20 @@ def test_a_trial_whose_counts_do_not_add_up_is_an_error(change, error):
 
 
 def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
-    server = store.Server(host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting).__enter__()
-    reader = store.Reader(
-        host, server, binary, path, SIZE, OBJECTS, 10**10, max_seconds=60, lease_s=lease, keep=False
-    ).__enter__()  # fmt: skip
-    reader.wait_until_measuring()
-    time.sleep(0.1)
-    assert reader.process.poll() is None, reader.process.stderr_text()
-    return server, reader
+    """A server and a reader that measures. A server that is held up for the lease is given up: then another pair."""
+    for _ in range(5):
+        server = store.Server(host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting).__enter__()
+        reader = store.Reader(
+            host, server, binary, path, SIZE, OBJECTS, 10**10, max_seconds=60, lease_s=lease, keep=False
+        ).__enter__()  # fmt: skip
+        with contextlib.suppress(HostError):  # that it ended
+            reader.wait_until_measuring()
+            time.sleep(0.1)
+        if reader.process.poll() is None:
+            return server, reader
+        reader.__exit__()
+        server.__exit__()
+    raise AssertionError(reader.process.stderr_text())
 
 
 @pytest.mark.parametrize("transport, path", [("posix", "cached"), ("posix", "message"), ("posix", "get"), ("cma", "cached"),
@@ -190,9 +204,9 @@ def test_a_server_that_is_gone_is_noticed(host, sanitized, transport, path, name
     try:
         os.kill(server.process.pid, getattr(signal, f"SIG{name}"))
         began = time.monotonic()
-        assert reader.process.wait(15) == 1
+        assert reader.process.wait(60) == 1
         took, said = time.monotonic() - began, reader.process.stderr_text()
-        assert took < 8 and said.count("\n") == 1 and said.startswith("store: "), said
+        assert took < 30 and said.count("\n") == 1 and said.startswith("store: "), said
         assert "the server does not live" in said or "could not read" in said, said
     finally:
         reader.__exit__()
@@ -203,18 +217,18 @@ def test_a_restarted_server_is_another_one(host, binary):
     server, reader = running_pair(host, binary, "posix", "cached")
     server.__exit__()
     with store.Server(host, binary, "posix", SIZE, preload=OBJECTS) as again:
-        assert reader.process.wait(10) == 1
-        assert store.measure(host, again, binary, "cached", SIZE, OBJECTS, 100)["right"] == 100
+        assert reader.process.wait(60) == 1
+        assert measure(host, again, binary, "cached", SIZE, OBJECTS, 100)["right"] == 100
     reader.__exit__()
 
 
 @pytest.mark.parametrize("transport", ["posix", "tcp"])
 def test_a_client_that_is_killed_leaves_the_server_working(host, sanitized, transport):
-    server, reader = running_pair(host, sanitized, transport, "message")
+    server, reader = running_pair(host, sanitized, transport, "message", lease=PATIENT_S)
     try:
         os.kill(reader.process.pid, signal.SIGKILL)
-        reader.process.wait(5)
-        found = store.measure(host, server, sanitized, "message", SIZE, OBJECTS, 50)
+        reader.process.wait(60)
+        found = measure(host, server, sanitized, "message", SIZE, OBJECTS, 50)
         assert found["right"] == 50 and server.process.poll() is None, server.process.stderr_text()
     finally:
         server.__exit__()
@@ -255,7 +269,7 @@ def test_memory_that_cannot_be_is_not_read(host, sanitized):
 ])  # fmt: skip
 def test_garbage_ends_a_connection_and_not_the_server(host, sanitized, garbage):
     with store.Server(host, sanitized, "posix", SIZE, preload=4) as server:
-        with socket.create_connection((host.address, server.ready["port"]), timeout=8) as peer:
+        with socket.create_connection((host.address, server.ready["port"]), timeout=60) as peer:
             peer.sendall(garbage)
             with contextlib.suppress(OSError):  # a server that has closed it already
                 peer.shutdown(socket.SHUT_WR)
@@ -372,24 +386,30 @@ def test_the_reports_of_one_latency():
 # ---- the other systems of the ladder ----
 
 
-def one_trial(name, scale, host, programs, **levels):
+def one_trial(name, host, programs, counts=None, **levels):
+    """One trial of scale smoke, with other `counts` where they are given."""
     from types import SimpleNamespace
 
-    module = importlib.import_module(f"experiments.rdma.{name}.experiment")
-    found = [cell for cell in module.experiment.cells(scale) if all(cell.levels[k] == v for k, v in levels.items())]
-    site = SimpleNamespace(
-        server=host, client=host, seed=7, programs=programs, counts=SimpleNamespace(**module.experiment.scale(scale).counts)
-    )
-    [observation] = module.experiment._trial(found[0], site)
+    experiment = importlib.import_module(f"experiments.rdma.{name}.experiment").experiment
+    found = [cell for cell in experiment.cells("smoke") if all(cell.levels[k] == v for k, v in levels.items())]
+    counts = SimpleNamespace(**{**experiment.scale("smoke").counts, **(counts or {})})
+    site = SimpleNamespace(server=host, client=host, seed=7, programs=programs, counts=counts)
+    [observation] = experiment._trial(found[0], site)
     return observation
 
 
 @pytest.mark.parametrize("path", ["http", "rclone-obstore", "null-python"])
 def test_other_systems_hand_out_what_was_put(host, tmp_path, path, left_behind):
-    found = one_trial("object_get", "smoke", host, tmp_path, path=path, size_bytes=4096)
+    found = one_trial("object_get", host, tmp_path, path=path, size_bytes=4096)
     assert len(found["latency_us"]) >= 100 and found["gets_per_s"] > 0 and not left_behind().get("processes")
 
 
+@tried_again(10)  # a reader that is held up stalls as well
 def test_a_stopped_server_stalls_messages_and_not_reads(host, binary):
-    read, asked = (one_trial("target_stall", "smoke", host, binary.parent, path=path, server="stopped") for path in ("cached", "message"))
+    @tried_again(10, RuntimeError, match="ended before the stop did")
+    def stalled(path):
+        counts = dict(milliseconds=1500, stop_ms=500)
+        return one_trial("target_stall", host, binary.parent, counts, path=path, server="stopped")
+
+    read, asked = (stalled(path) for path in ("cached", "message"))
     assert asked["stall_share"] > 0.9 and read["stall_share"] < asked["stall_share"]

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from busy_machine import tried_again
 
 from benchpaper.hosts import CommandFailed, HostError
 from benchpaper.hosts import site as sites
@@ -122,6 +123,7 @@ def held(strategy, buffer, between, input_buffer):
     ],
     ids=lambda value: getattr(value, "id", value),
 )  # fmt: skip
+@tried_again(5, (AssertionError, pipelines.WrongAnswer))  # 60 ms without an element may be a thread that is held up
 def test_what_is_on_its_way_is_what_the_buffers_hold(site, cell, room):
     (found,) = backpressure.trial(cell, site)
     assert found["in_flight"] == found["predicted_in_flight"] == room
@@ -193,7 +195,7 @@ def test_a_killed_runtime_is_told_as_such(site, left_behind):
     with site.client.start(line) as process:
         time.sleep(0.3)
         os.kill(process.pid, signal.SIGKILL)
-        status = process.wait(10)
+        status = process.wait(60)
     with pytest.raises(CommandFailed, match="Boundaries was killed by signal 9; it said: nothing"):
         pipelines.check_status("Boundaries", status, "", "")
     assert "processes" not in left_behind()
@@ -243,7 +245,7 @@ def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(programs, 
 def test_a_program_that_fails_ends(site, main):
     """Threads of an actor system, which do not end by themselves, must not keep it."""
     with pytest.raises(CommandFailed, match=f"{main} ended with status 1; it said: .*argument .* is missing"):
-        pipelines.run(site.client, site.programs, main, {}, timeout=20)
+        pipelines.run(site.client, site.programs, main, {}, timeout=120)
 
 
 def test_a_start_that_cannot_be_trained_is_told(programs, monkeypatch, tmp_path):
@@ -267,7 +269,7 @@ def test_a_broker_that_refuses_is_one_clear_line(tmp_path, engine):
     host = LocalHost(folder=tmp_path)
     words = [engine, tmp_path / "events", 50, 0.1, tmp_path / "samples", f"127.0.0.1:{host.free_port()}"]
     with pytest.raises(CommandFailed, match="the broker at .* refuses") as caught:
-        host.run([sys.executable, "-m", "experiments.workloads.aggregation", *words], timeout=30)
+        host.run([sys.executable, "-m", "experiments.workloads.aggregation", *words], timeout=120)
     assert "Traceback" not in str(caught.value)
 
 
@@ -341,6 +343,7 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
     assert windows_to_parquet.finished(tmp_path) == 6
 
 
+@tried_again(10, RuntimeError, match="had passed before the pipeline could be killed")
 def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
     monkeypatch.setattr(billion, "WINDOW", 100_000)
     (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
