@@ -1,5 +1,5 @@
 """The notebooks themselves run under nbval (`./reproduce test`). Here: that nbval has something to compare, and sees
-a change of one reference value."""
+a change of one reference value; and that they run on the little that the smallest scale measures, too."""
 
 import os
 import shutil
@@ -8,8 +8,14 @@ import sys
 from pathlib import Path
 
 import nbformat
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+
+from benchpaper import catalog, notebook
+from benchpaper.project import REFERENCE, Project
+from benchpaper.results import OBSERVATIONS, TRIALS
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
@@ -23,6 +29,13 @@ def test_has_text_outputs_and_no_images(path):
     assert not [kind for kind in kinds if kind.startswith("image/")], "run benchpaper store, which strips images"
 
 
+def copy_project(root):
+    for name in ("analysis", "artifacts", "experiments"):
+        shutil.copytree(ROOT / name, root / name)
+    for name in ("Snakefile", "pyproject.toml"):
+        shutil.copyfile(ROOT / name, root / name)
+
+
 def nbval(root):
     """Run nbval on the notebook in a copy of the checkout."""
     env = {**os.environ, "BENCHPAPER_PROJECT": str(root)}
@@ -31,10 +44,7 @@ def nbval(root):
 
 
 def test_nbval_passes_and_turns_red_when_one_reference_value_changes(tmp_path):
-    for name in ("analysis", "artifacts", "experiments"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("Snakefile", "pyproject.toml"):
-        shutil.copyfile(ROOT / name, tmp_path / name)
+    copy_project(tmp_path)
     assert nbval(tmp_path).returncode == 0
     change_one_value(tmp_path / "artifacts/reference/local/rdma/fabric/observations.parquet")
     red = nbval(tmp_path)
@@ -47,3 +57,29 @@ def change_one_value(path):
     rows = table.to_pylist()
     rows[len(rows) // 2]["median_us"] *= 1.01
     pq.write_table(type(table).from_pylist(rows, schema=table.schema), path)
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """A project whose results at scale smoke are what the reference has of smoke's cells: its first two blocks."""
+    root = tmp_path_factory.mktemp("smoke")
+    copy_project(root)
+    ours, project = Project(ROOT), Project(root)
+    for name in catalog.names(ours):
+        cells = [cell.id for cell in catalog.load(ours, name).cells("smoke")]
+        folder = project.results("local", "smoke") / name
+        folder.mkdir(parents=True)
+        for kind in (OBSERVATIONS, TRIALS):
+            table = pq.read_table(ROOT / "artifacts" / REFERENCE / "local" / name / kind)
+            table = table.filter(pc.field("cell").isin(cells) & (pc.field("block") < 2))
+            if kind == TRIALS:
+                place = table.schema.get_field_index("scale")
+                scales = pa.array(["smoke"] * len(table), table.schema.field(place).type)
+                table = table.set_column(place, table.schema.field(place), scales)
+            pq.write_table(table, folder / kind)
+    return project
+
+
+@pytest.mark.parametrize("name", catalog.names(Project(ROOT)))
+def test_runs_on_what_the_smallest_scale_measures(smoke, name):
+    notebook.analyse(smoke, "local", "smoke", name)
