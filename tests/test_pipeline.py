@@ -54,6 +54,7 @@ def pdf_text(path):
 def test_from_nothing_to_a_pdf(checkout, run_benchpaper):
     done = run_benchpaper(checkout, "run", "--scale", "smoke", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^(\d+) of \1 trials$", done.stdout, re.M)
     assert "trials measured" in done.stdout and "needs rdma" in done.stdout and "took" in done.stdout
     text = pdf_text(checkout.build("local", "smoke") / "paper.pdf")
     assert "scale smoke, 2 blocks" in text

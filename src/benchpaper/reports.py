@@ -178,6 +178,9 @@ def show_plans(found):
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
+    if len(found) > 1:
+        trials, seconds = (sum(item[key] for item in found) for key in ("trials", "seconds"))
+        print(f"in all {len(found)} experiments: {trials} trials, about {duration(seconds)}")
 
 
 def verdicts(here, paper):

@@ -218,7 +218,7 @@ class _Watch:
         if not self._console.is_terminal and (
             self._done == self._total or self._done % max(1, self._total // 10) == 0
         ):
-            left = self._progress.tasks[0].time_remaining
+            left = self._progress.tasks[0].time_remaining if self._done < self._total else None
             self._say(f"{self._done} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
 
     def _fail(self, step, error):

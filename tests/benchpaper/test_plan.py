@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchpaper import reports
 from benchpaper.errors import UserError
 from benchpaper.plan import make_plan
 from benchpaper.spec import Experiment, Factor, Metric, Scale
@@ -107,3 +108,12 @@ def test_a_plan_is_priced_by_what_was_measured_and_else_by_what_was_announced():
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
     with pytest.raises(UserError, match=f"^seed {seed!r} must be a whole number of at least 0$"):
         make_plan(experiment_of({"size": [1]}, 1), "smoke", seed)
+
+
+def test_plans_of_several_experiments_end_with_what_they_take_together(capsys):
+    one = dict(experiment="toy/one", scale="quick", site="local", cells=2, blocks=5, trials=10, seconds=50.0, disk_mb=1,
+               seed=1, digest="0" * 64, blocks_fixed=None, pilot=None)  # fmt: skip
+    reports.show_plans([one])
+    assert "in all" not in capsys.readouterr().out
+    reports.show_plans([one, {**one, "experiment": "toy/other", "seconds": 100.0}])
+    assert capsys.readouterr().out.endswith("in all 2 experiments: 20 trials, about 2 min\n")
