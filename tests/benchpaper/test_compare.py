@@ -111,7 +111,7 @@ def test_claims_are_compared_by_what_they_ask_for(both):
     assert (first["verdict"], first["verdict_in_reference"]) == ("reproduced", "holds in the reference")
     assert first["ratio"] == pytest.approx(0.8) and first["text"].startswith("smaller by 1.25x [")
     assert (second["verdict"], second["verdict_in_reference"]) == ("not run", "holds in the reference")
-    assert second["text"].startswith("not compared: here: toy/known: no cell has")
+    assert second["text"].startswith("not compared: here: not planned at this scale")
 
 
 def test_the_shape_is_told_by_ranks_with_an_interval(both):
