@@ -5,9 +5,15 @@ nginx, from the package of that name, stands between. It keeps connections to th
 disk; a signature stays valid, for the name that it covers is passed on.
 """
 
+import contextlib
 import json
+import secrets
+import time
+import urllib.error
+import urllib.request
 from urllib.parse import unquote, urlsplit
 
+from benchpaper.hosts import HostError
 from benchpaper.hosts.probe import capability
 from experiments.systems import s3, server
 
@@ -31,6 +37,10 @@ http {{
     }}
 }}
 """
+
+
+MARK = "/benchpaper-mark-"  # the beginning of the path of our own requests
+NOTED_S = 30.0
 
 
 @capability("nginx", "the web server nginx, which logs an origin's requests", "install nginx")
@@ -72,7 +82,19 @@ class LoggedOrigin:
         self.process.stop()
 
     def _lines(self):
-        return self._host.run(["cat", self._log]).stdout.splitlines()
+        """Return the log of all requests that were answered. nginx notes one after it has answered it, each in turn: so
+        there is one more, of our own, and once that is noted, those before it are."""
+        mark = f"{MARK}{secrets.token_hex(8)}"
+        with contextlib.suppress(urllib.error.HTTPError):  # it is not signed
+            urllib.request.urlopen(f"{self.endpoint.url}{mark}", timeout=NOTED_S).close()
+        end = time.monotonic() + NOTED_S
+        while True:
+            lines = self._host.run(["cat", self._log]).stdout.splitlines()
+            if any(mark in line for line in lines):
+                return [line for line in lines if MARK not in line]
+            if time.monotonic() > end:
+                raise HostError(f"nginx has not noted a request within {NOTED_S:g} s")
+            time.sleep(0.005)
 
     def requests(self):
         """Return the requests since the start, in order of their ends: dicts of method, key (None for the bucket
