@@ -11,7 +11,8 @@ import threading
 import time
 
 from experiments.multiprotocol import measure
-from experiments.multiprotocol.anomalies.kinds import KINDS, Try
+from experiments.multiprotocol.anomalies.kinds import KINDS
+from experiments.multiprotocol.anomalies.tries import Try
 from experiments.multiprotocol.record import Recorded, told
 from experiments.multiprotocol.views import open_views
 

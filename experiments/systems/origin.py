@@ -5,11 +5,9 @@ nginx, from the package of that name, stands between. It keeps connections to th
 disk; a signature stays valid, for the name that it covers is passed on.
 """
 
-import contextlib
 import json
 import secrets
 import time
-import urllib.error
 import urllib.request
 from urllib.parse import unquote, urlsplit
 
@@ -30,6 +28,7 @@ http {{
     upstream origin {{ server {origin}; keepalive 256; keepalive_requests 100000000; }}
     server {{
         listen {address}:{port} backlog=1024;
+        location {mark} {{ return 204; }}
         location / {{
             proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
             proxy_set_header Host $http_host; proxy_request_buffering off; proxy_max_temp_file_size 0;
@@ -38,8 +37,7 @@ http {{
 }}
 """
 
-
-MARK = "/benchpaper-mark-"  # the beginning of the path of our own requests
+MARK = "/benchpaper-mark-"  # the beginning of the path of our own requests, which no origin sees
 NOTED_S = 30.0
 
 
@@ -64,7 +62,7 @@ class LoggedOrigin:
 
         def argv(port):
             text = CONFIGURATION.format(
-                folder=folder, origin=urlsplit(origin.url).netloc, address=host.address, port=port,
+                folder=folder, origin=urlsplit(origin.url).netloc, address=host.address, port=port, mark=MARK,
                 user="user root;" if host.run(["id", "-u"]).stdout.strip() == "0" else "",
             )  # fmt: skip
             server.write(host, folder / "conf", text)
@@ -82,11 +80,10 @@ class LoggedOrigin:
         self.process.stop()
 
     def _lines(self):
-        """Return the log of all requests that were answered. nginx notes one after it has answered it, each in turn: so
-        there is one more, of our own, and once that is noted, those before it are."""
+        """Return the log of all requests that were answered. nginx notes one after it has answered it, and its one
+        worker each in turn: so there is one more, of our own, and once that is noted, those before it are."""
         mark = f"{MARK}{secrets.token_hex(8)}"
-        with contextlib.suppress(urllib.error.HTTPError):  # it is not signed
-            urllib.request.urlopen(f"{self.endpoint.url}{mark}", timeout=NOTED_S).close()
+        urllib.request.urlopen(f"{self.endpoint.url}{mark}", timeout=NOTED_S).close()
         end = time.monotonic() + NOTED_S
         while True:
             lines = self._host.run(["cat", self._log]).stdout.splitlines()

@@ -163,9 +163,9 @@ class Results(Measured):
     def summary(self, metric, q=0.5, **levels):
         """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
         cells = self.cells(**levels)
-        try:
-            estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]] or self.left_out(levels)
-        except NotPlanned as reason:
+        estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]]
+        if not estimates:
+            reason = self.left_out(levels)
             estimates = [gap(str(reason), self.metric(metric)["unit"], metric, planned=False)]
         return Summary(cells[self.factors], estimates)
 

@@ -147,16 +147,16 @@ class Measured:
         if len(found) == 1:
             return found["cell"][0]
         if found.empty:
-            self.left_out(levels)
+            raise self.left_out(levels)
         varying = [name for name in self.factors if found[name].nunique() > 1]
         raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
 
     def left_out(self, levels):
-        """Raise what it means that no cell has these levels: the largest scale leaves out nothing that a paper asks
-        for, so there it is a mistake in the asking."""
+        """Return why no cell has these levels, as an error to raise or to tell. The largest scale leaves out nothing that
+        a paper asks for, so there it is a mistake in the asking, and raised."""
         if self.trial_df["scale"].iloc[0] == SCALES[-1]:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
-        raise NotPlanned("not planned at this scale")
+        return NotPlanned("not planned at this scale")
 
     def testable(self, cell):
         """Return whether the hosts had what the cell needs."""

@@ -6,7 +6,7 @@ import re
 
 def tried_again(times, errors=AssertionError, match=""):
     """Decorate a test of what a busy machine may prevent: it fails once it has failed `times` times, or otherwise than
-    by one of these `errors` with a text that matches."""
+    by one of these `errors` with a text that matches. What must hold every time is asserted outside."""
 
     def decorate(test):
         @functools.wraps(test)

@@ -35,27 +35,36 @@ def run(experiment, levels, counts, folder):
 
 
 @pytest.mark.parametrize("cache", caches.CACHES)
-@tried_again(5)  # a cache cleans up, and nginx notes a request, when they get their turn
-@tried_again(5, ValueError, match="the cache tells")
 def test_each_cache_agrees_with_the_origins_log(cache, tmp_path):
-    share = 0.0 if cache == "none" else 0.5
-    [row] = run(tier0.experiment, dict(cache=cache, share=share), COUNTS, tmp_path)
-    assert abs(row["hit_ratio"] - row["told_hit_ratio"]) < 0.04
-    assert len(row["stall_ms"]) == 2 * 16 and row["cpu_seconds_per_gb"] > 0
-    if cache in ("none", "tier0"):
-        assert row["hit_ratio"] == share
-        assert row["origin_mb"] == pytest.approx((1 - share) * 128 * 65536 / 1e6)
-    if cache in ("memcached", "rclone"):
-        assert row["gap_points"] < 10  # 256 reads; the experiment has more
+    share, rows = 0.0 if cache == "none" else 0.5, []
+
+    @tried_again(5)  # rclone's cache cleans up when it gets its turn
+    @tried_again(5, ValueError, match="the cache tells")  # as the runner does with a trial that finds itself invalid
+    def near_theory():
+        rows.extend(run(tier0.experiment, dict(cache=cache, share=share), COUNTS, tmp_path))
+        assert cache not in ("memcached", "rclone") or rows[-1]["gap_points"] < 10  # 256 reads; the experiment has more
+
+    near_theory()
+    for row in rows:
+        assert abs(row["hit_ratio"] - row["told_hit_ratio"]) < 0.04
+        assert len(row["stall_ms"]) == 2 * 16 and row["cpu_seconds_per_gb"] > 0
+        if cache in ("none", "tier0"):
+            assert row["hit_ratio"] == share
+            assert row["origin_mb"] == pytest.approx((1 - share) * 128 * 65536 / 1e6)
 
 
-@tried_again(5)
 def test_prefetch_respects_its_bound(tmp_path):
-    levels = dict(depth=16, delay_ms=2, mbit=100, compute_ms=20, share=0.5)
-    [row] = run(prefetch.experiment, levels, dict(epochs=2), tmp_path)
-    assert row["hit_ratio"] == 48 / 128 and row["setting"] == "cache"
-    assert row["bound"] == pytest.approx(12.5e6 / (8 * 65536 / 0.02 * (1 - 48 / 128)))
-    assert 0.2 < row["over_bound"] < 1.1
+    levels, rows = dict(depth=16, delay_ms=2, mbit=100, compute_ms=20, share=0.5), []
+
+    @tried_again(5)  # a loop that is held up does not come near it
+    def near_the_bound():
+        rows.extend(run(prefetch.experiment, levels, dict(epochs=2), tmp_path))
+        assert rows[-1]["over_bound"] > 0.2
+
+    near_the_bound()
+    for row in rows:
+        assert row["hit_ratio"] == 48 / 128 and row["setting"] == "cache" and row["over_bound"] < 1.1
+        assert row["bound"] == pytest.approx(12.5e6 / (8 * 65536 / 0.02 * (1 - 48 / 128)))
 
 
 def test_policies_are_simulated_as_asked(tmp_path):

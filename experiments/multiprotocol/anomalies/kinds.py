@@ -9,88 +9,17 @@ import threading
 import time
 import unicodedata
 
+from experiments.multiprotocol.anomalies.tries import answered, meanwhile, primed, settled, there_and_back
 from experiments.multiprotocol.views import PART
 
 KINDS = {}
-LARGE = 2 << 20
 SETTLE_S = 0.15  # how long a deleted object is watched
-RENAMES = 5  # of one try, there and back: a listing meets a single one by chance only
 
 
 def kind(function):
     """Register a kind of anomaly under its function's name."""
     KINDS[function.__name__] = function
     return function
-
-
-class Try:
-    """What a kind gets: both views, a second pair for a thread that acts at the same time, and a fresh name in a folder
-    that exists. `large` is the size of contents that take a while to write."""
-
-    def __init__(self, views, other, folder, number, large=LARGE):
-        (self.file, self.s3), (self.file2, self.s32) = views, other
-        self.folder, self.name, self.number, self.large = folder, f"{folder}/n{number}", number, large
-
-    def content(self, version, size=None):
-        """Contents that differ by version in every byte, and by try."""
-        unit = b"%d.%d " % (self.number, version)
-        return (unit * (size // len(unit) + 1))[:size] if size else unit
-
-
-def meanwhile(act, look, most_s=3.0):
-    """Run `act()` in a thread; return what `look()` returned each time until it ended."""
-    seen, failed = [], []
-
-    def run():
-        try:
-            act()
-        except Exception as error:
-            failed.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    end = time.monotonic() + most_s
-    while thread.is_alive() and time.monotonic() < end:
-        seen.append(look())
-    thread.join(most_s)
-    if failed:
-        raise failed[0]
-    return seen
-
-
-def answered(look):
-    """Return what `look()` returns, None where it fails: a server may refuse what changes under it, without lying about it."""
-    try:
-        return look()
-    except Exception:
-        return None
-
-
-def there_and_back(file, old, new):
-    """Rename again and again; ends at `new`."""
-    for number in range(RENAMES):
-        file.rename(*((new, old) if number % 2 else (old, new)))
-
-
-def primed(t):
-    """Put version 1 through S3 and wait until the file side reads it too."""
-    tag = t.s3.put(t.name, t.content(1))
-    end = time.monotonic() + 0.1
-    while t.file.read(t.name) != t.content(1) and time.monotonic() < end:
-        time.sleep(0.005)
-    return tag
-
-
-def settled(t, content):
-    """Wait until both sides read `content`; say whether they do. Without that some kinds cannot be judged."""
-    end = time.monotonic() + 0.2
-    while True:
-        found = t.s3.get(t.name)
-        if found and found[0] == content and t.file.read(t.name) == content:
-            return True
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
 
 
 # ---- staleness ----
