@@ -80,10 +80,22 @@ def gathered(build, experiments):
     lines = ["% Generated from the notebooks' manifests; do not edit."]
     if found:
         lines += _site_lines(list(found.values()))
-    for name, entry in all_exhibits(build).items():
-        if slug(entry["experiment"]) in found:
-            lines.append(_exhibit_line(name, entry))
+    chosen = {name: entry for name, entry in all_exhibits(build).items() if slug(entry["experiment"]) in found}
+    lines += _count_lines(chosen, _verdicts(build))
+    lines += [_exhibit_line(name, entry) for name, entry in chosen.items()]
     return "\n".join([*lines, *_claim_lines(build), ""])
+
+
+def gaps(exhibits: dict[str, dict]) -> int:
+    """Return how many of some exhibits ({name: entry of a manifest}) were not measured."""
+    return sum(bool(entry["missing"]) for entry in exhibits.values())
+
+
+def _count_lines(exhibits: dict[str, dict], claims: list[dict]) -> list[str]:
+    """The counts that the paper prints. LaTeX must not count by itself: it also declares the table of claims, and
+    `verify` compares what the PDF prints with what the manifests give."""
+    counts = {"exhibits": len(exhibits), "gaps": gaps(exhibits), "claims": len(claims)}
+    return [rf"\bpcount{{{what}}}{{{count}}}" for what, count in counts.items()]
 
 
 def _forget_removed(project, build):

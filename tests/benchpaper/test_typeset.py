@@ -197,6 +197,26 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     assert pdf.exists()  # the old one is kept
 
 
+@pytest.mark.skipif(not all(map(shutil.which, ("latexmk", "pdftotext"))), reason="needs latexmk and pdftotext")
+def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, measured, sty):
+    """An archive's PDF is compared with what its manifests give, so LaTeX may print no number of its own."""
+    exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_pipe")
+    for number in range(120):
+        way = "nic" if number < 101 else "pipe"
+        exhibits.number(f"n{number}", measured.estimate("latency_us", way=way, size_bytes=1))
+    judged(project, *((f"C{number}", "toy/pipe", decided(1)) for number in range(130)))
+    lines = gather(project).read_text().splitlines()
+    for line in (r"\bpcount{exhibits}{120}", r"\bpcount{gaps}{101}", r"\bpcount{claims}{130}"):
+        assert line in lines
+    (project.paper / "main.tex").write_text(r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
+                                            r"\begin{document}\sourcebanner\ And \claimscount\ claims.\end{document}")  # fmt: skip
+    pdf = typeset.typeset(project, "local", "quick")
+    text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
+    assert "Of 120 declared numbers, figures and tables, 101 were not measured there" in text and "And 130" in text
+    counters = [line for line in (project.paper / "benchpaper.sty").read_text().splitlines() if r"\newcount" in line]
+    assert counters == []
+
+
 def judged(project, *rows):
     """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict)."""
     text = dict(sentence="A pipe costs 5 %.", text="1.2 [1.1, 1.3] (n = 5)")

@@ -31,7 +31,7 @@ def overview(manifests, rows, experiments, has_pdf, has_appendix):
 
 def _listed(name, manifest):
     """The overview's line on an experiment."""
-    missing = sum(bool(entry["missing"]) for entry in manifest["exhibits"].values())
+    missing = typeset.gaps(manifest["exhibits"])
     gaps = f", {missing} of them not measured there" if missing else ""
     trail_page = f"[where each comes from]({slug(name)}-trail.md)"
     return f"- [{name}]({slug(name)}.ipynb): {_counted(len(manifest['exhibits']), 'exhibit')}{gaps}; {trail_page}"
