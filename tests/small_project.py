@@ -1,6 +1,7 @@
 """A small project with everything that a whole one has: one experiment (as `benchpaper new` writes it), a paper of one page,
 a history. The tests of the artifact build and break it, so that they take as long as one experiment takes."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -78,9 +79,10 @@ def built(root):
     return project
 
 
-def run(project, *words):
+def run(project, *words, **environment):
     command = [str(Path(sys.executable).with_name("benchpaper")), *words]
-    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=600)
+    environment = {**os.environ, **environment}
+    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -6,8 +6,10 @@ import io
 import json
 import shutil
 import subprocess
+import time
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -15,6 +17,7 @@ import small_project
 from benchpaper import bundle
 from benchpaper.bundle import anonymous, archive, identities, validator, verify
 from benchpaper.errors import UserError
+from benchpaper.project import Project
 from small_project import AUTHOR, HOST, LOGIN
 
 pytestmark = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
@@ -26,6 +29,53 @@ PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGI
 
 def test_the_same_files_give_the_same_bytes(small, small_bundle, tmp_path):
     assert bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0].read_bytes() == small_bundle.read_bytes()
+
+
+CHATTY = """\
+import sys, time
+class Nameless:
+    pass
+for number in range(3):
+    print("out", number, flush=True); print("err", number, file=sys.stderr, flush=True); time.sleep(0.3)
+print(Nameless()); Nameless()"""
+
+
+def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(small, tmp_path):
+    """Both clones build from nothing, each in its own folder and time zone; the notebook tells much that differs."""
+    import nbformat
+
+    origin = tmp_path / "origin"
+    shutil.copytree(small.root, origin, ignore=shutil.ignore_patterns("build", "results", ".snakemake", ".benchpaper"))
+    path = origin / "analysis" / "toy_pipe_cost.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(CHATTY))
+    nbformat.write(notebook, path)
+    small_project.commit(Project(origin))
+    folders = {tmp_path / "a": "Pacific/Kiritimati", tmp_path / "longer" / "path" / "b": "UTC"}
+
+    def build(number, folder):
+        time.sleep(3 * number)  # the dates in a ZIP file have even seconds
+        subprocess.run(["git", "clone", "-q", origin, folder], check=True)
+        small_project.run(Project(folder), "run", "bundle", "--from", "reference", TZ=folders[folder])
+        return folder / "build" / "local-reference" / "bundle.zip"
+
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(build, range(2), folders))
+    first, second = (archive.read(path)[0] for path in made)
+    assert [name for name in {**first, **second} if first.get(name) != second.get(name)] == []
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_what_no_manifest_speaks_of_stays_out(small, small_files, tmp_path):
+    """Such as what a killed run left, or the notebook of an experiment that has been renamed since."""
+    left = [small.build("local", "smoke") / "notebooks" / name for name in ("toy_old.ipynb", "toy_pipe_cost.part.ipynb")]
+    for path in left:
+        path.write_text("{}")
+    try:
+        assert bundle_names(bundle.make(small, "local", "smoke", tmp_path / "c.zip")[0]) == list(small_files)
+    finally:
+        for path in left:
+            path.unlink()
 
 
 def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(small_bundle, small_files):

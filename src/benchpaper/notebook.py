@@ -1,5 +1,6 @@
 """Runs analysis notebooks: for the pipeline (papermill, with parameters), and to store outputs for nbval."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from benchpaper.redact import Redactor
 
 KERNEL_TIMEOUT_S = 600
 OUTPUT_TIMEOUT_S = 60  # for a cell's last output to arrive once the cell has ended; on a busy machine 4 s are too few
+ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-f]{6,}")  # in the name that Python gives an object without one
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 class NotebookError(UserError):
@@ -55,38 +61,55 @@ def _execute(project, notebook, executed, parameters, options):
     try:
         papermill.execute_notebook(
             notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
-            execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, **options,
+            execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True, **options,
         )  # fmt: skip
     except PapermillExecutionError as error:
-        redact(part, Redactor(project.root))
+        clean(part, Redactor(project.root))
         part.replace(failed)
         raise NotebookError(
             f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: {error.evalue}; "
             f"the traceback is in {_named(project, failed)}"
         ) from None
-    redact(part, Redactor(project.root))
+    clean(part, Redactor(project.root))
     part.replace(executed)
     failed.unlink(missing_ok=True)
 
 
-def redact(path, redactor):
-    """Take this machine's paths out of an executed notebook: from papermill's own notes, texts and tracebacks."""
+def clean(path: Path, redactor: Redactor) -> None:
+    """Take out of an executed notebook what differs from run to run, and this machine's paths and secrets."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
-    notes = notebook.metadata.get("papermill", {})
-    for name in ("input_path", "output_path"):
-        notes.pop(name, None)
+    _forget_run(notebook)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        for name in ("text", "evalue"):
-            if name in output:
-                output[name] = redactor.text(output[name])
-        for kind, shown in output.get("data", {}).items():
-            if kind.startswith("text/"):  # in HTML a slash begins no path
-                output["data"][kind] = redactor.text(shown) if kind == "text/plain" else redactor.without_secrets(shown)
-        if "traceback" in output:
-            output["traceback"] = [redactor.text(line) for line in output["traceback"]]
+        _redact(output, redactor)
     nbformat.write(notebook, path)
+
+
+def _forget_run(notebook) -> None:
+    """The same notebook on the same results gives the same bytes: neither times, nor random ids, nor addresses of
+    objects stay, nor which release of Python it was."""
+    given = notebook.metadata.get("papermill", {}).get("parameters", {})
+    notebook.metadata = {**METADATA, "papermill": {"parameters": given}}
+    for number, cell in enumerate(notebook.cells):
+        for name in ("execution", "papermill"):
+            cell.metadata.pop(name, None)
+        if "id" in cell:
+            cell.id = f"cell-{number:02d}"
+
+
+def _redact(output, redactor: Redactor) -> None:
+    def text(shown: str) -> str:
+        return ADDRESS.sub("0x...", redactor.text(shown))
+
+    for name in ("text", "evalue"):
+        if name in output:
+            output[name] = text(output[name])
+    for kind, shown in output.get("data", {}).items():
+        if kind.startswith("text/"):  # in HTML a slash begins no path
+            output["data"][kind] = text(shown) if kind == "text/plain" else redactor.without_secrets(shown)
+    if "traceback" in output:
+        output["traceback"] = [text(line) for line in output["traceback"]]
 
 
 def store(project, experiment):
@@ -98,8 +121,9 @@ def store(project, experiment):
     path = existing(project, experiment)
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
-        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, resources={"metadata": {"path": path.parent}}
-    )
+        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True,
+        resources={"metadata": {"path": path.parent}},
+    )  # fmt: skip
     client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
     try:
         client.execute()
@@ -121,10 +145,7 @@ def strip(notebook):
             for output in cell.outputs:
                 if "data" in output:
                     output.data = {key: value for key, value in output.data.items() if not key.startswith("image/")}
-    notebook.metadata = {
-        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-        "language_info": {"name": "python"},
-    }
+    notebook.metadata = METADATA
 
 
 def _named(project, path):

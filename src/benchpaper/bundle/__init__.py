@@ -13,7 +13,6 @@ from benchpaper.typeset import manifests
 
 SCHEMA_VERSION = 1
 NAME = "bundle.zip"
-DERIVED = ("exhibits", "notebooks")  # folders below the build folder
 SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, "paper.pdf")
 
 
@@ -46,8 +45,8 @@ def collect(project, site, source):
         raise BundleError(f"build/{build.name} lacks {what}; run ./reproduce {where} first")
     paths = {project.root / name for name in sources(project)}
     paths |= {build / name for name in SINGLE if (build / name).exists()}
-    paths |= {p for folder in DERIVED for p in (build / folder).rglob("*") if p.is_file() and ".failed." not in p.name}
-    for manifest in manifests(build).values():
+    for notebook, manifest in manifests(build).items():
+        paths |= {build / "notebooks" / f"{notebook}.ipynb", *(build / "exhibits" / notebook).iterdir()}
         paths |= {
             project.results(site, source) / manifest["experiment"] / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)
