@@ -9,7 +9,7 @@ import re
 from benchpaper import typeset
 from benchpaper.errors import UserError
 from benchpaper.project import REFERENCE
-from benchpaper.revision import git, is_checkout
+from benchpaper.revision import git, is_checkout, known_revision
 
 PRINTED = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): (.*)$")
 
@@ -29,6 +29,7 @@ def changed(project, site, against="HEAD"):
     """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`;
     None for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
     build = project.build(site, REFERENCE)
+    known_revision(project)
     if not is_checkout(project) or not git(project, "rev-parse", "--verify", "-q", f"{against}^{{commit}}").strip():
         raise UserError(f'there is no commit "{against}" to compare with; name one, in a git checkout')
     exhibits = typeset.all_exhibits(build)

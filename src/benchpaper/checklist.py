@@ -15,11 +15,10 @@ from pathlib import Path
 import yaml
 
 from benchpaper import bundle, catalog, claims, results, typeset
-from benchpaper.bundle import archive
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.pipeline import environment
 from benchpaper.project import GATHERED, REFERENCE, Project, slug
-from benchpaper.revision import git, is_checkout, revision
+from benchpaper.revision import git, is_checkout, known_revision, revision
 
 LARGEST_FILE = 5_000_000
 OWN_PATH = re.compile(r"(?<![\w./$])/(?:home|Users|root|mnt|scratch)/[\w.\-]+")
@@ -157,7 +156,10 @@ def committed(project):
     """All that is here is committed."""
     if not is_checkout(project):
         return
-    if not revision(project).clean:
+    state = revision(project)
+    if state.why:
+        yield state.why
+    elif not state.clean:
         yield "the work tree has uncommitted changes; commit them, or a reader has something else"
 
 
@@ -196,6 +198,7 @@ def clean_clone(project):
     if not is_checkout(project):
         yield "this is no git checkout, so it cannot be cloned; run the check in one"
         return
+    known_revision(project)
     with tempfile.TemporaryDirectory(prefix="benchpaper-clone-") as folder:
         clone = Project(Path(folder) / "clone")
         git(project, "clone", "-q", "--no-hardlinks", str(project.root), str(clone.root))
@@ -234,10 +237,10 @@ def clean_clone(project):
 
 def tracked(project):
     """The names of the project's own files: those that git tracks, or an unpacked bundle lists, so that both give the
-    same appendix; all files where neither is."""
-    if is_checkout(project) or (project.root / archive.MANIFEST).exists():
+    same appendix; all files where neither is, or git refuses."""
+    if not revision(project).why:
         return bundle.sources(project)
-    kept = ("build", "results", ".benchpaper", ".snakemake", ".venv")
+    kept = (".git", "build", "results", ".benchpaper", ".snakemake", ".venv")
     paths = (path.relative_to(project.root) for path in project.root.rglob("*") if path.is_file())
     return [path.as_posix() for path in paths if path.parts[0] not in kept and "__pycache__" not in path.parts]
 

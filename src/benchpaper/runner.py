@@ -21,6 +21,7 @@ from benchpaper.pipeline import TARGETS, environment
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration
 from benchpaper.results import OBSERVATIONS, TRIALS, read
+from benchpaper.revision import UNKNOWN, is_checkout, known_revision, revision
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
@@ -33,6 +34,7 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = Console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
+    _tell_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
             "the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt"
@@ -72,6 +74,14 @@ def _sorted_out(pipeline, words):
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
     return targets or default, chosen
+
+
+def _tell_unknown_commit(pipeline, targets: list[str], console: Console) -> None:
+    """Say before anything runs that a checkout's commit is unknown; a bundle is refused then, for it names one."""
+    if "bundle" in targets:
+        known_revision(pipeline.project)
+    elif is_checkout(pipeline.project) and (why := revision(pipeline.project).why):
+        console.print(f"going on with commit {UNKNOWN}: {why}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _sweep(pipeline, console):

@@ -1,6 +1,5 @@
 """Runs one block: each cell once, in the plan's random order, journalled trial by trial."""
 
-import subprocess
 import time
 
 from benchpaper import catalog, disturbances, journal, leftovers, results, room
@@ -10,6 +9,7 @@ from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.processes import adopt_orphans
 from benchpaper.hosts.site import assign, capabilities
 from benchpaper.redact import Redactor
+from benchpaper.revision import revision
 from benchpaper.worker import attempt
 
 PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
@@ -77,7 +77,8 @@ class Block:
         adopt_orphans()
         self._fleet, self._lost = fleet, False
         self._prepare_hosts()
-        self._common["git_commit"], self._common["git_clean"] = git_state(self._project.root)
+        code = revision(self._project)
+        self._common["git_commit"], self._common["git_clean"] = code.commit, code.clean
         measured_now = 0
         scratch_root = self._project.state / "scratch"
         scratch_root.mkdir(parents=True, exist_ok=True)
@@ -280,15 +281,3 @@ class Block:
 
     def _shown(self, found):
         return {key: getattr(found, key) for key in ("started", "seconds", "outcome", "message")}
-
-
-def git_state(root):
-    """Return (commit, whether the work tree is clean); ("unknown", False) outside a checkout."""
-    try:
-        commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True)
-        if commit.returncode:
-            return "unknown", False
-        status = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True)
-    except OSError:
-        return "unknown", False
-    return commit.stdout.strip(), not status.stdout.strip()

@@ -8,7 +8,7 @@ from benchpaper import results
 from benchpaper.bundle import archive, crate, metadata
 from benchpaper.errors import UserError
 from benchpaper.project import GATHERED, REFERENCE, VERDICTS
-from benchpaper.revision import git, is_checkout, revision
+from benchpaper.revision import DERIVED, git, is_checkout, known_revision
 from benchpaper.typeset import manifests
 
 SCHEMA_VERSION = 1
@@ -21,8 +21,10 @@ class BundleError(UserError):
 
 
 def sources(project):
-    """Return the names of the project's own files: those that git tracks, or that the unpacked bundle listed."""
+    """Return the names of the project's own files: those that git tracks, or that the unpacked bundle listed. Raises
+    `UserError` where neither is to be had."""
     if is_checkout(project):
+        known_revision(project)  # where git refuses, it lists nothing
         names = git(project, "ls-files", "-z").split("\0")
         return sorted(name for name in names if name and (project.root / name).is_file())
     if not (project.root / archive.MANIFEST).exists():
@@ -31,7 +33,7 @@ def sources(project):
         )
     listed = (line.partition("  ")[2] for line in (project.root / archive.MANIFEST).read_text().splitlines())
     return sorted(
-        name for name in listed if not name.startswith(("build/", "results/")) and name not in crate.GENERATED
+        name for name in listed if not name.startswith(DERIVED) and name not in crate.GENERATED
     )
 
 
@@ -65,7 +67,7 @@ def collect(project, site, source):
 
 def make(project, site, source, output=None):
     """Write the archive and return (its path, its SHA-256, number of files, whether the work tree was clean)."""
-    state = revision(project)
+    state = known_revision(project)
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
     about = {

@@ -16,7 +16,7 @@ from benchpaper import bundle
 from benchpaper.bundle import archive, identities, regenerate
 from benchpaper.errors import UserError
 from benchpaper.project import Project
-from benchpaper.revision import revision
+from benchpaper.revision import known_revision
 
 INSTEAD = "anonymous"
 COMMIT = "0" * 40
@@ -25,9 +25,9 @@ COMMIT = "0" * 40
 def make(project, site, source, output=None, more=()):
     """Write the anonymous archive; returns what `bundle.make` returns. `more` are further words that must not be in it.
     Raises `UserError` naming the file in which something is left."""
+    state = known_revision(project)  # first, for where git refuses, it names no authors either
     words = identities.of(project, more)
     found = identities.pattern(words)
-    state = revision(project)
     files, executable = bundle.collect(project, site, source)
     output = output or project.root / "build" / f"{site}-{source}" / "bundle-anonymous.zip"
     with tempfile.TemporaryDirectory(prefix="benchpaper-anonymous-") as folder:

@@ -14,9 +14,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 from benchpaper.errors import UserError
+from benchpaper.revision import MANIFEST, NOTED
 
-MANIFEST = "manifest-sha256.txt"
-ABOUT = "bundle.json"
+ABOUT = NOTED
 LARGEST = 500_000_000  # bytes of an archive that is read at all
 MOST_FILES = 20_000
 ODD = re.compile(r"[\x00-\x1f\x7f\\:]")
