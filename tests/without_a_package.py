@@ -4,9 +4,10 @@
 import json
 import multiprocessing
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 
-from benchpaper import catalog, pipeline, reports
+from benchpaper import catalog, pipeline, reports, results
 from benchpaper.commands import each
 from benchpaper.project import Project
 
@@ -30,15 +31,29 @@ def hide(package, modules):
     sys.meta_path.insert(0, Missing)
 
 
+@dataclass(frozen=True)
+class Apart(Project):
+    """The project, with results of its own for each package: two processes may measure the same experiment."""
+
+    package: str
+
+    def results(self, site, source):
+        return super().results(site, source) / self.package
+
+
 def without(package, modules):
-    """Return what `doctor` finds, the needs of each cell, and what of all that is wrong."""
+    """Return what `doctor` finds, what of it is wrong, and the records of the experiments of which no cell can run."""
     hide(package, modules)
-    run = pipeline.Pipeline(Project.find(), "local", "smoke", 1)
+    run = pipeline.Pipeline(Apart(Project.find().root, package), "local", "smoke", 1)
     _, mistakes = each(run.available, lambda name: run.block(name, 0).key)  # what every run asks for before it begins
     found, wrong = reports.diagnosis(run)
-    cells = {name: run.experiment(name).cells("smoke") for name in run.available}
-    needs = {name: [run.experiment(name).capabilities(cell) for cell in cells[name]] for name in cells}
-    return {"doctor": found, "needs": needs, "mistakes": [*mistakes, *wrong]}
+    recorded = {}
+    for name, about in found["experiments"].items():
+        if about["runnable"] == 0:
+            run.block(name, 0).measure()
+            trials, _ = results.read(results.block_file(run.folder / name, 0, results.TRIALS))
+            recorded[name] = sorted({(trial["state"], trial["reason"]) for trial in trials.to_pylist()})
+    return {"doctor": found, "recorded": recorded, "mistakes": [*mistakes, *wrong]}
 
 
 if __name__ == "__main__":
