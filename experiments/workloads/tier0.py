@@ -15,7 +15,11 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-import xxhash
+
+try:
+    import xxhash
+except ModuleNotFoundError:  # no cell that needs it runs then
+    xxhash = None
 
 from experiments.workloads.tier0_disk import DiskTier
 

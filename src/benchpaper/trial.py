@@ -102,7 +102,8 @@ class Block:
 
     def _prepare_hosts(self):
         """Send what the trials run, and fetch what an earlier run left there when its connection was lost."""
-        self._fleet.deploy(self._experiment.packages)
+        packages = self._experiment.packages  # one that is missing here is missing in the cells that need it
+        self._fleet.deploy([name for name in packages if name in self._present or name not in probe.CAPABILITIES])
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
         for host, trial, kept in self._fleet.conclude():

@@ -1,9 +1,9 @@
 """What can eviction do for training, and what can it not?"""
 
 import json
-from importlib.metadata import version
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems import packages
 from experiments.workloads import access_traces, cache_simulation, kv_trace
 
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
@@ -12,6 +12,7 @@ THEORY = ("belady", "lru", "fifo", "random", "uniform_random")  # at the other s
 USUAL = (*THEORY, "clock", "sieve", "s3_fifo", "arc", "w_tinylfu")  # with all requests
 SLOW = ("belady_size", "hyperbolic", "cacheus", "three_l_cache")  # 0.4 to 3 µs a request
 SLOWEST = ("lrb",)  # learns: 35 µs a request
+LIBCACHESIM = packages.package("libcachesim")
 
 experiment = Experiment(
     title="Eviction policies on the traces of training",
@@ -66,12 +67,12 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["kv_trace"] if cell.trace == "kv" else []
+    return [LIBCACHESIM, *(["kv_trace"] if cell.trace == "kv" else [])]
 
 
 @experiment.uses
 def tools():
-    return {"libcachesim": version("libcachesim"), "numpy": version("numpy")}
+    return {name: packages.version(name) for name in (LIBCACHESIM, "numpy")}
 
 
 @experiment.trial

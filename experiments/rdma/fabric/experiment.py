@@ -1,6 +1,5 @@
 """What does each transport cost before any storage code runs?"""
 
-from importlib.metadata import version
 from pathlib import Path
 
 from benchpaper.hosts import probe
@@ -85,15 +84,15 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["cc", *NEEDS[cell.transport]]
+    return ["cc", "ucx", *NEEDS[cell.transport]]
 
 
 @experiment.uses
 def tools():
-    return {"ucx": version("libucx-cu12"), "cc": probe.compiler_version()}
+    return {"ucx": ucx.version(), "cc": probe.compiler_version()}
 
 
-@experiment.build
+@experiment.build(needs=["cc", "ucx"])
 def build(folder):
     ucx.build(Path(__file__).parent, folder / "fabric")
     ucx_perftest.build_bind_to(folder / "bind_to.so")

@@ -1,12 +1,12 @@
 """Where do the microseconds of an object GET go?"""
 
-from importlib.metadata import version
 
 import numpy as np
 
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import store
+from experiments.systems import ucx
 from experiments.workloads import object_get as others
 
 KIB, MIB = 1024, 1 << 20
@@ -150,15 +150,15 @@ def pipelined(cell):
 
 @experiment.needs
 def needs(cell):
-    return others.needs(cell.path) if cell.path in others.SYSTEMS else ["cc", *NEEDS[cell.fabric]]
+    return others.needs(cell.path) if cell.path in others.SYSTEMS else ["cc", "ucx", *NEEDS[cell.fabric]]
 
 
 @experiment.uses
 def tools():
-    return {"ucx": version("libucx-cu12"), "cc": probe.compiler_version(), **others.versions()}
+    return {"ucx": ucx.version(), "cc": probe.compiler_version(), **others.versions()}
 
 
-@experiment.build
+@experiment.build(needs=["cc", "ucx"])
 def build(folder):
     store.build(folder / "store")
 

@@ -1,12 +1,12 @@
 """How far apart can the "latency" of one system be, as tools report it?"""
 
-from importlib.metadata import version
 
 import numpy as np
 
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import store
+from experiments.systems import ucx
 
 KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
@@ -69,15 +69,15 @@ METRICS = dict(zip(REPORTS, (metric.name for metric in experiment.metrics[1:])))
 
 @experiment.needs
 def needs(cell):
-    return ["cc", *NEEDS[cell.fabric]]
+    return ["cc", "ucx", *NEEDS[cell.fabric]]
 
 
 @experiment.uses
 def tools():
-    return {"ucx": version("libucx-cu12"), "cc": probe.compiler_version()}
+    return {"ucx": ucx.version(), "cc": probe.compiler_version()}
 
 
-@experiment.build
+@experiment.build(needs=["cc", "ucx"])
 def build(folder):
     store.build(folder / "store")
 

@@ -1,11 +1,11 @@
 """What does one-sidedness buy when the server's CPU is busy, or stopped?"""
 
 import time
-from importlib.metadata import version
 
 from benchpaper.hosts import probe
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import store
+from experiments.systems import ucx
 
 KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
@@ -65,15 +65,15 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["cc", *NEEDS[cell.fabric]]
+    return ["cc", "ucx", *NEEDS[cell.fabric]]
 
 
 @experiment.uses
 def tools():
-    return {"ucx": version("libucx-cu12"), "cc": probe.compiler_version()}
+    return {"ucx": ucx.version(), "cc": probe.compiler_version()}
 
 
-@experiment.build
+@experiment.build(needs=["cc", "ucx"])
 def build(folder):
     store.build(folder / "store")
 

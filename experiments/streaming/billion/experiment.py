@@ -62,7 +62,7 @@ experiment = Experiment(
 
 @experiment.needs
 def needs(cell):
-    return ["flink_jars"]
+    return pipelines.NEEDS
 
 
 @experiment.uses
@@ -70,7 +70,7 @@ def tools():
     return pipelines.tools()
 
 
-@experiment.build(needs=["flink_jars"])
+@experiment.build(needs=pipelines.NEEDS)
 def build(folder):
     pipelines.build(folder)
 

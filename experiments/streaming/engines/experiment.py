@@ -2,14 +2,13 @@
 
 import json
 from contextlib import nullcontext
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
-from experiments.systems import nats, rxjava, tansu
+from experiments.systems import nats, packages, rxjava, tansu
 
 SOURCES = Path(__file__).parents[2]
 JVM = {  # level: (program, class path, its source)
@@ -19,7 +18,10 @@ JVM = {  # level: (program, class path, its source)
     "rxjava": ("RxAggregate", "rx", "rx/RxAggregate.scala"),
     "flink": ("FlinkAggregate", "flink", "flink/FlinkAggregate.scala"),
 }
-PYTHON = ["generator", "bytewax", "reactivex", "polars", "kafka", "nats"]
+PYTHON = {  # level: what it needs
+    "generator": [], **{name: [packages.package(name)] for name in ("bytewax", "reactivex", "polars")},
+    "kafka": ["loopback", *tansu.NEEDS], "nats": ["loopback", *nats.NEEDS],
+}  # fmt: skip
 BROKERS = {"kafka": tansu.Broker, "nats": nats.Server}
 UNITS = {"polars": "a batch of all events"}
 WINDOW = 10_000
@@ -62,17 +64,17 @@ experiment = Experiment(
 @experiment.needs
 def needs(cell):
     if cell.engine in JVM:
-        return ["flink_jars", "rxjava"] if cell.engine == "rxjava" else ["flink_jars"]
-    return ["loopback"] if cell.engine in BROKERS else []
+        return [*pipelines.NEEDS, *(["rxjava"] if cell.engine == "rxjava" else [])]
+    return PYTHON[cell.engine]
 
 
 @experiment.uses
 def tools():
-    python = {name: version(name) for name in ("bytewax", "reactivex", "polars", "confluent-kafka", "nats-py")}
+    python = {name: packages.version(name) for name in ("bytewax", "reactivex", "polars", "confluent-kafka", "nats-py")}
     return {**pipelines.tools(), "rxjava": rxjava.version(), "tansu": tansu.version(), "nats": nats.version(), **python}
 
 
-@experiment.build(needs=["flink_jars"])
+@experiment.build(needs=pipelines.NEEDS)
 def build(folder):
     pipelines.build(folder)
 

@@ -66,7 +66,7 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["flink_jars"]
+    return pipelines.NEEDS
 
 
 @experiment.uses
@@ -74,7 +74,7 @@ def tools():
     return pipelines.tools()
 
 
-@experiment.build(needs=["flink_jars"])
+@experiment.build(needs=pipelines.NEEDS)
 def build(folder):
     pipelines.build(folder)
 

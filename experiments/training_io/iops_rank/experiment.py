@@ -6,6 +6,7 @@ import shutil
 from dataclasses import asdict
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
+from experiments.systems import nfs, packages
 from experiments.training_io import backends
 from experiments.workloads import blocks, dataset, fio, null_nfs, null_s3, random_reads, samples, training_loop
 from experiments.workloads.training_loop import Loop
@@ -79,7 +80,7 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    own = [] if cell.backend == "null" else backends.needs(cell.backend)
+    own = backends.needs(cell.backend) if cell.backend != "null" else [nfs.PACKAGE] * (cell.client == "nfs")
     return own + ["fio"] * (cell.client == "fio")
 
 
@@ -88,7 +89,7 @@ def tools():
     return {"fio": fio.version(), **backends.tools()}
 
 
-@experiment.build(needs=[])
+@experiment.build(needs=[packages.XXHASH])
 def build(folder):
     """One folder with both: the samples, and a large file of numbered blocks."""
     samples_folder, both = folder / "samples", folder / "data" / "both"

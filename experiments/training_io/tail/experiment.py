@@ -3,7 +3,7 @@
 import json
 
 from benchpaper.spec import Experiment, Factor, Metric, Scale
-from experiments.systems import rclone, seaweedfs
+from experiments.systems import packages, rclone, seaweedfs
 from experiments.training_io import backends
 from experiments.workloads import null_s3, open_loop, samples
 
@@ -75,7 +75,8 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["loopback"]
+    served = cell.server not in ("null", "pausing")
+    return backends.needs(f"s3-{cell.server}") if served else ["loopback"]
 
 
 @experiment.uses
@@ -83,7 +84,7 @@ def tools():
     return {"rclone": rclone.version(), "seaweedfs": seaweedfs.version()}
 
 
-@experiment.build(needs=[])
+@experiment.build(needs=[packages.XXHASH])
 def build(folder):
     bucket = folder / "data" / "objects"
     bucket.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ import struct
 import subprocess
 import tempfile
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Callable
 
@@ -42,10 +42,23 @@ def capability(name, meaning, remedy, on_controller=False):
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check):
-        CAPABILITIES[name] = Capability(name, meaning, remedy, check, on_controller)
+        CAPABILITIES[name] = Capability(name, meaning, remedy, _sound(check), on_controller)
         return check
 
     return register
+
+
+def _sound(check):
+    """Make a probe that raises one that finds nothing: what one experiment lacks must not stop the others."""
+
+    @wraps(check)
+    def checked():
+        try:
+            return check()
+        except Exception as error:
+            return False, f"its probe failed: {type(error).__name__}: {' '.join(str(error).split())}"
+
+    return checked
 
 
 def known(name):

@@ -1,0 +1,65 @@
+"""Tells as JSON what is found while a package is missing, for each of the packages named: `without_a_package.py NAME ...`. Each has a process of its own, forked before any experiment is imported.
+"""
+
+import json
+import multiprocessing
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+
+from benchpaper import catalog, pipeline, reports, results
+from benchpaper.commands import each
+from benchpaper.project import Project
+
+
+def hide(package, modules):
+    """Make a package one that is not installed: neither its version is found, nor its modules."""
+    from_name = metadata.Distribution.from_name.__func__
+
+    def found(cls, name):
+        if name == package:
+            raise metadata.PackageNotFoundError(name)
+        return from_name(cls, name)
+
+    class Missing:
+        @staticmethod
+        def find_spec(name, path=None, target=None):
+            if name.split(".")[0] in modules:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    metadata.Distribution.from_name = classmethod(found)
+    sys.meta_path.insert(0, Missing)
+
+
+@dataclass(frozen=True)
+class Apart(Project):
+    """The project, with results of its own for each package: two processes may measure the same experiment."""
+
+    package: str
+
+    def results(self, site, source):
+        return super().results(site, source) / self.package
+
+
+def without(package, modules):
+    """Return what `doctor` finds, what of it is wrong, and the records of the experiments of which no cell can run."""
+    hide(package, modules)
+    run = pipeline.Pipeline(Apart(Project.find().root, package), "local", "smoke", 1)
+    _, mistakes = each(run.available, lambda name: run.block(name, 0).key)  # what every run asks for before it begins
+    found, wrong = reports.diagnosis(run)
+    recorded = {}
+    for name, about in found["experiments"].items():
+        if about["runnable"] == 0:
+            run.block(name, 0).measure()
+            trials, _ = results.read(results.block_file(run.folder / name, 0, results.TRIALS))
+            recorded[name] = sorted({(trial["state"], trial["reason"]) for trial in trials.to_pylist()})
+    return {"doctor": found, "recorded": recorded, "mistakes": [*mistakes, *wrong]}
+
+
+if __name__ == "__main__":
+    chosen, packages_of = sys.argv[1:], metadata.packages_distributions()
+    modules = [{module for module, packages in packages_of.items() if name in packages} for name in chosen]
+    for name in catalog.names(Project.find()):  # what each would work out for itself
+        catalog.digest(Project.find(), name)
+    with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
+        print(json.dumps(dict(zip(chosen, pool.starmap(without, zip(chosen, modules), chunksize=1)))))
