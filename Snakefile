@@ -17,6 +17,7 @@ from benchpaper.revision import revision
 SITE = config.get("site", "local")
 SOURCE = config.get("source", "quick")
 PROJECT = Project(Path(str(workflow.current_basedir)))
+PROJECT.check_code()
 RUN = pipeline.Pipeline(PROJECT, SITE, SOURCE, int(config.get("seed", 1)))
 EXPERIMENTS = RUN.choose(config.get("experiments", ""))
 BUILD = f"build/{SITE}-{SOURCE}"

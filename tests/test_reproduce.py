@@ -208,6 +208,28 @@ def test_when_nothing_is_to_do_it_is_silent_and_quick(ready):
     assert min(cost(silent) for _ in range(5)) < 8 * nothing
 
 
+def test_a_folder_copied_with_its_environment_gets_one_of_its_own(ready, tmp_path):
+    root, copy = ready.root, tmp_path / "the copy"
+    shutil.copytree(root, copy, symlinks=True)
+    ready.root = copy
+    try:
+        done = ready.run()
+    finally:
+        ready.root = root
+    assert done.stdout == "run\n" and "making the virtual environment .venv" in done.stderr
+    assert str(copy) in (copy / ".venv" / "bin" / "benchpaper").read_text()
+
+
+def test_an_environment_whose_benchpaper_was_replaced_gets_its_own_again(ready):
+    (packages,) = (ready.root / ".venv" / "lib").glob("python3*/site-packages")
+    (packages / "__editable__.benchpaper-1.pth").write_text("/another/checkout/src\n")
+    done = ready.run()
+    assert done.stdout == "run\n" and "making the virtual environment" not in done.stderr
+    installs = (ready.root / ".benchpaper" / "setup.log").read_text().count("Successfully installed benchpaper-1")
+    (packages / "__editable__.benchpaper-1.pth").unlink()
+    assert installs == 2
+
+
 def test_an_ordinary_user_gets_one_line_to_paste_and_goes_on(ready):
     ready.write("packages.apt", "# a remark\n" + CURL + TEX)
     done = ready.run()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchpaper.errors import UserError
 
+CODE = Path(__file__).resolve().parent  # the code that runs
 REFERENCE = "reference"
 VERDICTS, GATHERED = "verdicts.json", "exhibits.tex"  # below the build folder
 
@@ -19,13 +20,27 @@ class Project:
     @classmethod
     def find(cls, start=None):
         """Return the project around `start`: `$BENCHPAPER_PROJECT`, or the nearest folder upwards that has a
-        Snakefile and experiments/. Raises `UserError` when there is none."""
+        Snakefile and experiments/. Raises `UserError` when there is none, or when other code than its own runs."""
         named = os.environ.get("BENCHPAPER_PROJECT")
         start = Path(named or start or Path.cwd()).resolve()
         for folder in [start, *start.parents]:
             if (folder / "Snakefile").is_file() and (folder / "experiments").is_dir():
-                return cls(folder)
+                project = cls(folder)
+                project.check_code()
+                return project
         raise UserError(f'no project found from "{start}" upwards: run this inside a checkout (it has a Snakefile)')
+
+    def check_code(self) -> None:
+        """Raise `UserError` when this checkout has its own code but other code runs: a folder that was copied with its
+        .venv still runs the code of the original. A project without ./reproduce does not set itself up, and runs on any
+        installed benchpaper."""
+        own = self.root / "src" / "benchpaper"
+        if (self.root / "reproduce").is_file() and own.is_dir() and own.resolve() != CODE:
+            path = " (and unset PYTHONPATH)" if os.environ.get("PYTHONPATH") else ""
+            raise UserError(
+                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the project: '
+                f"it makes .venv anew, with a benchpaper that runs the project's code{path}"
+            )
 
     @property
     def experiments(self):
