@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from fractions import Fraction
 from itertools import product
-from math import exp, log
+from math import ceil, exp, log
 
 import numpy as np
 import pytest
@@ -129,18 +130,38 @@ def test_rank_interval_holds_exactly_the_taus_that_the_score_test_accepts(n):
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 30)), min_size=1, max_size=30), st.integers(0, 1000))
-def test_quantile_of_counts_is_numpys_of_the_expanded_samples(histogram, thousandths):
+def test_quantile_of_counts_is_that_of_the_expanded_samples_by_its_definition(histogram, thousandths):
     values, counts = (np.array(column) for column in zip(*histogram))
     if not counts.any():
         counts[0] = 1
-    q = thousandths / 1000
-    expected = np.quantile(np.repeat(values, counts), q, method="inverted_cdf")
-    assert stats.quantile(values, q, counts) == expected == stats.quantile(np.repeat(values, counts), q)
+    q, expanded = thousandths / 1000, np.repeat(values, counts)
+    expected = next(v for v in sorted(expanded) if Fraction(int((expanded <= v).sum()), len(expanded)) * 1000 >= thousandths)
+    assert stats.quantile(values, q, counts) == expected == stats.quantile(expanded, q)
+
+
+def test_a_quantile_has_the_rank_of_exact_arithmetic():
+    for n in [*range(1, 60), 99, 100, 101, 200, 1000, 12_345]:
+        values = np.arange(1, n + 1)
+        for q in range(101):
+            rank = max(1, ceil(Fraction(q, 100) * n))
+            assert stats.quantile(values, q / 100) == rank == stats.quantile(values[::-1], q / 100, values**0), (n, q)
+    for q in (0.999, 0.9999, 0.99999, 0.999999, 0.9999999, 0.999999999):
+        n = round(1 / (1 - q))
+        assert stats.quantile([1, 2], q, [n - 1, 1]) == 1 and stats.quantile([1, 2], q, [2 * n - 3, 3]) == 2
+    for n in range(1, 100):  # shares that no decimal number gives
+        assert [stats.quantile(range(1, n + 1), k / n) for k in range(1, n + 1)] == list(range(1, n + 1))
+
+
+@pytest.mark.parametrize("q", [0.5, 0.99])
+def test_numpys_quantile_has_that_rank_where_experiments_take_it_in_their_own_processes(q):
+    numbers = np.arange(1, 2001)
+    for n in range(1, 2001):
+        assert np.quantile(numbers[:n], q, method="inverted_cdf") == stats.quantile(numbers[:n], q)
 
 
 def test_quantile_known_answers():
     assert stats.quantile(range(1, 101), 0.99) == 99                 # the 99th of 100, not something between
-    assert stats.quantile(range(1, 101), 0.07, [1] * 100) == np.quantile(range(1, 101), 0.07, method="inverted_cdf") == 8  # 0.07 * 100 > 7
+    assert [stats.quantile(range(1, 101), q / 100, [1] * 100) for q in (7, 14, 28, 55, 56)] == [7, 14, 28, 55, 56]
     assert stats.quantile([10, 20], 0.5, [1, 1]) == 10
     assert stats.quantile([20, 10], 0.99, [1, 99]) == 10
     assert stats.quantile([20, 10], 0.99, [2, 98]) == 20

@@ -121,7 +121,7 @@ def bias(results, comparisons):
     for metric, q in used:
         floor = _floor(results, metric, q, len(used))[0]
         if floor and floor.biased:
-            name = metric if q == 0.5 else f"p{100 * q:g} of {metric}"
+            name = metric if q == 0.5 else f"{stats.quantile_name(q)} of {metric}"
             low, high = floor.interval.low, floor.interval.high
             return verdicts.undecided(
                 f"two identical cells differ in {name}",

@@ -17,23 +17,18 @@ def key(**parts):
 
 
 class Journal:
-    """Finished trials of one block, on disk. Opening it drops a last line that a kill or a full disk cut short."""
+    """Finished trials of one block, on disk.
+
+    A kill or a full disk may cut the last line short: opening the journal drops it. A bad disk may damage any other
+    line: it is skipped, and `damaged` holds its number, from 1, until `repair` takes it out.
+    """
 
     def __init__(self, path):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._entries = {}
-        good = 0
-        if self.path.exists():
-            with open(self.path, "rb") as file:
-                for line in file:
-                    entry = _parsed(line)
-                    if entry is None:
-                        break
-                    self._entries[entry["cell"]] = entry
-                    good += len(line)
-            if good < self.path.stat().st_size:
-                os.truncate(self.path, good)
+        self._entries, self.damaged, good = _read(self.path)
+        if self.path.exists() and good < self.path.stat().st_size:
+            os.truncate(self.path, good)
         self._file = open(self.path, "ab")
 
     def __contains__(self, cell_id):
@@ -85,6 +80,11 @@ class Journal:
         self._entries = {entry["cell"]: entry for entry in kept}
         self._file = open(self.path, "ab")
 
+    def repair(self):
+        """Take the damaged lines out."""
+        self.forget(())
+        self.damaged = []
+
     def close(self):
         self._file.close()
 
@@ -97,17 +97,28 @@ class Journal:
 
 def finished(path):
     """Return how many trials the journal at `path` holds; none when there is no such file."""
-    if not path.exists():
-        return 0
-    with Journal(path) as journal:
-        return len(journal)
+    return len(_read(path)[0])
+
+
+def _read(path):
+    """Return the entries by cell, the numbers of damaged lines, and the offset at which the last whole line ends."""
+    entries, damaged, good = {}, [], 0
+    if path.exists():
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    break
+                good += len(line)
+                if entry := _parsed(line):
+                    entries[entry["cell"]] = entry
+                else:
+                    damaged.append(number)
+    return entries, damaged, good
 
 
 def _parsed(line):
-    if not line.endswith(b"\n"):
-        return None
     try:
         entry = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and "cell" in entry else None
+    return entry if isinstance(entry, dict) and isinstance(entry.get("cell"), str) else None

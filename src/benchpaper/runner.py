@@ -212,7 +212,7 @@ class _Watch:
             elif kind == "attempt":
                 self._attempts += 1
                 self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
-            elif kind in ("waiting", "fetched", "reconnected"):
+            elif kind in ("waiting", "fetched", "reconnected", "damaged"):
                 self._say(event["message"])
             elif kind == "step failed":
                 self._fail(_named(event), event["error"])

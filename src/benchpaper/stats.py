@@ -15,6 +15,7 @@ scipy.stats takes half a second to import, and is imported only where it is used
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from math import ceil, exp, expm1, hypot, isfinite, log, sqrt
 from statistics import NormalDist
 
@@ -206,13 +207,15 @@ def blocks_needed(values: ArrayLike, half_width: float) -> int:
 def quantile(values: ArrayLike, q: float, counts: ArrayLike | None = None) -> float:
     """The smallest value that at least a share q of the samples does not exceed.
 
-    Definition 1 of Hyndman & Fan, The American Statistician 50 (1996) 361-365; the inverted_cdf
-    of numpy, with all its rounding. `counts` says how often each value occurred (a histogram).
+    Definition 1 of Hyndman & Fan, The American Statistician 50 (1996) 361-365: the inverted_cdf
+    of numpy, but with the rank in whole numbers, for 0.07 * 100 is above 7 in floating point
+    (numpy #22582). `counts` says how often each value occurred (a histogram).
     """
     values = checked(values, "values")
     _check_share(q, "q")
     if counts is None:
-        return float(np.quantile(values, q, method="inverted_cdf"))
+        rank = _rank(len(values), q)
+        return float(np.partition(values, rank - 1)[rank - 1])
     counts = np.asarray(counts)
     _same_length(values, counts, "values and counts")
     if counts.dtype.kind not in "iu" or (counts < 0).any() or not counts.any():
@@ -221,8 +224,23 @@ def quantile(values: ArrayLike, q: float, counts: ArrayLike | None = None) -> fl
         )
     order = np.argsort(values, kind="stable")
     cumulative = np.cumsum(counts[order])
-    index = max(0, ceil(int(cumulative[-1]) * q - 1))
-    return float(values[order][np.searchsorted(cumulative, index, side="right")])
+    return float(values[order][np.searchsorted(cumulative, _rank(int(cumulative[-1]), q))])
+
+
+def _exact(q: float) -> Fraction:
+    """The share that was meant by its nearest double: 7/100 by 0.07, 5/9 by 0.5555555555555556."""
+    ratio = Fraction(float(q)).limit_denominator(10**6)
+    return ratio if float(ratio) == q else Fraction(repr(float(q)))
+
+
+def _rank(n: int, q: float) -> int:
+    """Which of n values in ascending order, from 1, is the q-quantile."""
+    return max(1, ceil(n * _exact(q)))
+
+
+def quantile_name(q: float) -> str:
+    """`p99` for 0.99."""
+    return f"p{float(100 * _exact(q)):.12g}"
 
 
 def tail_allowed(n_samples: ArrayLike, q: float) -> str | None:
@@ -235,7 +253,7 @@ def tail_allowed(n_samples: ArrayLike, q: float) -> str | None:
     _check_share(q, "q")
     if q == 1:
         return "a maximum grows with the number of samples, and has no interval"
-    name, needed = f"p{100 * q:g}", ceil(round(MIN_BEYOND / (1 - q), 6))
+    name, needed = quantile_name(q), ceil(MIN_BEYOND / (1 - _exact(q)))
     if sizes.min() < needed:
         return f"{name} needs {needed:,} samples in each trial; the smallest trial has {sizes.min():,.0f}"
     if sizes.min() != sizes.max():

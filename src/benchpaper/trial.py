@@ -84,6 +84,8 @@ class Block:
         scratch_root.mkdir(parents=True, exist_ok=True)
         with journal.Journal(self.journal_path) as done:
             last_end = self.journal_path.stat().st_mtime if len(done) else None
+            if done.damaged:
+                self._repair(done)
             for planned in self._planned:
                 if planned.cell.id in done and not self._testable_again(done[planned.cell.id]):
                     continue
@@ -94,6 +96,12 @@ class Block:
                 self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
             self._write(done.entries)
         return measured_now
+
+    def _repair(self, done):
+        lines, name = ", ".join(map(str, done.damaged)), self.journal_path.relative_to(self._project.root)
+        done.repair()
+        what = f"{name} is damaged in line {lines}: skipped, and the trials that are missing now are measured again"
+        self._report("damaged", message=what)
 
     @property
     def hosts(self):
@@ -257,10 +265,10 @@ class Block:
         try:
             checked = [results.check_observation(described, observation) for observation in found.observations]
         except results.InvalidObservation as error:
-            found.outcome, found.message = "failed", self._redactor.text(str(error))
+            found.outcome, found.message = "failed", self._redactor.told(str(error))
             return []
         return [
-            {name: self._redactor.text(value) if isinstance(value, str) else value for name, value in row.items()}
+            {name: self._redactor.told(value) if isinstance(value, str) else value for name, value in row.items()}
             for row in checked
         ]
 
@@ -271,7 +279,7 @@ class Block:
             self._redactor.learn(command["argv"])
         for command in found.commands:
             command["argv"] = self._redactor.command(command["argv"])
-        found.message = self._redactor.text(found.message)
+        found.message = self._redactor.told(found.message)
         found.output = self._redactor.text(found.output)
 
     def _keep_output(self, planned, number, found):

@@ -78,19 +78,47 @@ def test_garbage_at_the_end_is_dropped_and_the_next_entry_stands_where_it_began(
         path = Path(folder) / "j"
         measure(path, CELLS[:2], 2)
         good = path.read_bytes()
-        path.write_bytes(good + b"\xff" + garbage)
+        path.write_bytes(good + b"\xff" + garbage.replace(b"\n", b""))
         with Journal(path) as done:
-            assert len(done) == 2
+            assert len(done) == 2 and not done.damaged
             done.append(entry("new"))
         assert path.read_bytes() == good + json.dumps(entry("new")).encode() + b"\n"
 
 
-@pytest.mark.parametrize("line", [b"{}\n", b"[1]\n", b"null\n", b"\n", b'{"cell": "a"}'])
+@given(garbage=st.binary(max_size=60), at=st.integers(0, len(CELLS)), kept=st.integers(0, 10))
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_line_is_skipped_and_costs_no_other(garbage, at, kept):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "j"
+        measure(path, CELLS, len(CELLS))
+        lines = path.read_bytes().splitlines(keepends=True)
+        lines[at : at + 1] = [b"".join(lines[at : at + 1])[:kept] + b"\xff" + garbage.replace(b"\n", b"") + b"\n"]
+        path.write_bytes(b"".join(lines))
+        left = [cell for number, cell in enumerate(CELLS) if number != at]
+        assert journal.finished(path) == len(left) and path.read_bytes() == b"".join(lines)
+        with Journal(path) as done:
+            assert [e["cell"] for e in done.entries] == left and done.damaged == [at + 1]
+            done.repair()
+        with Journal(path) as done:
+            assert [e["cell"] for e in done.entries] == left and not done.damaged
+        assert measure(path, CELLS, len(CELLS)) == CELLS[at : at + 1]
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}\n", b"[1]\n", b"null\n", b"\n", b'{"cell": "a"}', b'{"cell": []}\n', b"[" * 99_999 + b"\n"]
+)
 def test_a_line_that_is_no_whole_entry_is_no_trial(tmp_path, line):
     (tmp_path / "j").write_bytes(line)
     with Journal(tmp_path / "j") as done:
-        assert len(done) == 0
+        assert len(done) == 0 and done.damaged == ([1] if line.endswith(b"\n") else [])
+        done.repair()
     assert (tmp_path / "j").read_bytes() == b""
+
+
+def test_to_count_the_trials_of_a_running_block_leaves_its_journal_alone(tmp_path):
+    (tmp_path / "j").write_bytes(json.dumps(entry("a")).encode() + b'\n{"cell": "b", ')
+    assert journal.finished(tmp_path / "j") == 1 and journal.finished(tmp_path / "none") == 0
+    assert (tmp_path / "j").read_bytes().endswith(b'{"cell": "b", ')
 
 
 WRITER = """

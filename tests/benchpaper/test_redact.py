@@ -5,13 +5,14 @@ import socket
 import string
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from benchpaper.redact import Redactor
+from benchpaper.redact import TOLD_BOUND, Redactor
 
 PROJECT = "/srv/papers/the project"
 HOME = "/home/alice"
@@ -19,7 +20,7 @@ SECRET = "s3cr3t-Value/with+all&kinds=of'signs"
 
 STANDS_ANYWAY = "$SECRET $HOME $PROJECT $ELSEWHERE before: after"
 secrets = st.text(string.ascii_letters + string.digits + "-_+/.!", min_size=6, max_size=40).filter(
-    lambda s: any(map(str.isalpha, s)) and not os.path.exists(s) and s not in STANDS_ANYWAY
+    lambda s: sum(map(str.isalpha, s)) > 3 and not os.path.exists(s) and s not in STANDS_ANYWAY
 )
 words = st.text(string.ascii_letters + string.digits + "_-", min_size=1, max_size=10)
 unchecked = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -205,10 +206,107 @@ def test_no_text_keeps_the_home_folder(folders, word):
 
 
 @properties
-@given(st.lists(st.sampled_from([PATHS[0], PATHS[3], PATHS[7], PATHS[8]]), min_size=2, max_size=5))
-def test_a_list_of_paths_is_shown_path_by_path(paths):
-    given_, shown = (":".join(parts) for parts in zip(*paths))
-    assert Redactor(PROJECT).command([f"LD_LIBRARY_PATH={given_}"]) == [f"LD_LIBRARY_PATH={shown}"]
+@given(
+    st.lists(st.sampled_from([PATHS[0], PATHS[3], PATHS[7], PATHS[8]]), min_size=2, max_size=5),
+    st.sampled_from(":;,"),
+    st.sampled_from(["LD_LIBRARY_PATH={}", "{}", "-Djava.class.path={}", "--x={}", "-I{}", "jar:{}", "a.jar,{}"]),
+)
+def test_a_list_of_paths_is_shown_path_by_path(paths, separator, frame):
+    given_, shown = (separator.join(parts) for parts in zip(*paths))
+    assert Redactor(PROJECT).command(["java", "-cp", frame.format(given_)]) == ["java", "-cp", frame.format(shown)]
+    assert Redactor(PROJECT).text(f"java -cp {frame.format(given_)}") == f"java -cp {frame.format(shown)}"
+
+
+FOLDERS = ["/mnt/zq1", "/mnt/zq1/zq2", "/zq1/zq2 zq3", "/opt/zq1-zq2/zq3.d", "/usr/../zq1/zq2", f"{PROJECT}x/zq1/zq2"]
+MANY_PATHS = [
+    "{0}/a", "{0}/a:{1}/b", "a.jar:{0}/b.jar;{1}/c", "{0}/a,{1}/b", "-Djava.class.path={0}/a:/usr/share/x.jar:{1}/b",
+    "--mount=type=bind,src={0}/a,dst={1}/b", "--x={0}/a:b:{1}/c", "/usr/bin/java -cp {0}/a:{1}/b Main", "@{0}/a",
+    "/usr/lib/x:{0}/a", "file://{0}/a", "{0}/a={1}/b", "{0}/a {1}/b", "host:{0}/a", "-v{0}/a:/data:ro", "[{0}/a|{1}/b]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("frame", MANY_PATHS)
+@pytest.mark.parametrize("separate", [False, True])
+def test_nothing_of_a_folder_is_left_in_a_command_or_a_text(redactor, frame, separate):
+    for one in FOLDERS:
+        for other in FOLDERS:
+            told = frame.format(one, other)
+            kinds = [] if separate else [f"'{told}'", f'open("{told}") failed'] if told.startswith("/") else []
+            if " " not in one + other:
+                kinds += [told, f"cannot read {told}, nor {told}"]
+            for text in kinds:
+                assert "zq" not in redactor.text(text), text
+            if " " not in one + other or told.split("=", 1)[-1].startswith("/"):
+                assert "zq" not in " ".join(redactor.command(["run", "-cp", told] if separate else [told])), told
+
+
+def test_a_path_with_blanks_in_a_text_is_one_where_it_is_quoted_or_escaped(redactor):
+    text = "[Errno 2] No such file: '/mnt/my lab/x y', \"/mnt/my lab/z\", /mnt/my\\ lab/w; the users'/groups' own"
+    shown = "[Errno 2] No such file: '$ELSEWHERE/x y', \"$ELSEWHERE/z\", $ELSEWHERE/w; the users'$ELSEWHERE/groups' own"
+    assert redactor.text(text) == shown
+
+
+@pytest.mark.parametrize("name, value", [
+    ("MAX_TOKENS", "100000"), ("TOKEN_RATE", "12345.75"), ("TOKEN_TTL", "86400s"), ("AUTH_KEY_SIZE", "100000kb"),
+    ("TOKENIZERS_PRIVATE", "disabled"), ("TOKEN_TYPE", "Bearer"), ("USE_TOKEN", "true"), ("PASSWORD_MODE", "keyring"),
+    ("TOKEN_FILE", "/etc/token"), ("TOKEN_PATH", "/usr/lib:/usr/share/nowhere"), ("TOKEN_HOME", "~/.token"),
+])  # fmt: skip
+def test_a_setting_whose_name_is_like_a_secrets_hides_nothing(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    redactor = Redactor(PROJECT)
+    assert redactor.command([f"--size={value}", value])[1] == redactor.path(value)
+    assert redactor.text(f"{value} of them") == redactor.text(f"{redactor.path(value)} of them")
+    assert "$SECRET" not in redactor.text(f"{value} of them")
+
+
+@pytest.mark.parametrize("value", ["/9j4AAQSk/ZJRg", "a:.:b:..:cdef", ".,hunter,two", "1234-5678-abcd", "correct horse"])
+def test_a_secret_that_looks_a_little_like_a_path_or_a_number_is_one(monkeypatch, value):
+    monkeypatch.setenv("MY_TOKEN", value)
+    assert Redactor(PROJECT).text(f"with {value}") == "with $SECRET"
+
+
+LONG = """
+    f 0123456789abcdef a_ A_ A_KEY A_KEY= -----BEGIN -----BEGIN~PRIVATE~KEY----- -----END~PRIVATE~KEY----- PRIVATE~KEY
+    PRIVATE / // :// ://a@ a@ --token~ --token= token token= token=' '/ "/x '/"/x~' /a~ /a: /home/ \\\\~ /a\\\\~ $HOME/ = a=
+    - -- {host}. @{host}.a /.. \\xe9 \\n /\\n secret-valu BASE64\\n /usr/: {project}/x: :{project} \\ud800 ~
+    """.split()
+
+
+@pytest.mark.parametrize("unit", LONG)
+def test_redaction_takes_time_in_proportion_to_the_length(monkeypatch, unit):
+    monkeypatch.setattr(socket, "gethostname", lambda: "node")
+    redactor = Redactor(PROJECT, secrets=["secret-value"])
+    unit = unit.replace("~", " ").encode("latin-1").decode("unicode_escape").format(host="node", project=PROJECT)
+    for size in (20_000, 60_000):  # the smaller first: quadratic time ends the test there
+        text = unit * (size // len(unit))
+        begin = time.process_time()
+        redactor.text(text)
+        redactor.command([text])
+        assert time.process_time() - begin < 5
+
+
+@properties
+@given(st.text(max_size=60), st.integers(0, 40), st.sampled_from(["{}", "http://bob:{}@host/x", "TOKEN={} "]))
+def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(before, most, frame):
+    secret = "Zq1-Zq2-Zq3-Zq4"
+    redactor = Redactor(PROJECT, secrets=[secret] if frame == "{}" else [])
+    text = before.replace("Zq", "") + frame.format(secret)
+    told = redactor.told(text, most)
+    assert "Zq1" not in told
+    size = len(text.encode(errors="backslashreplace"))
+    assert told.endswith(f" [cut at {most} of {size} bytes]") == (size > most)
+    assert len(told.encode()) <= most + 200
+
+
+def test_a_trial_may_tell_much_and_what_is_no_text(redactor):
+    assert redactor.told("x" * TOLD_BOUND) == "x" * TOLD_BOUND
+    assert redactor.told("x" * TOLD_BOUND + "yz").endswith(f"x [cut at {TOLD_BOUND} of {TOLD_BOUND + 2} bytes]")
+    assert redactor.told("no file caf\udce9") == "no file caf\\udce9"
+
+
+def test_the_end_of_a_private_key_hides_what_was_printed_before_it(redactor):
+    text = "xyz12345\naC1rZXk\n-----END PRIVATE KEY-----\nafter"
+    assert redactor.text(text) == "$SECRET -----END PRIVATE KEY-----\nafter"
 
 
 def test_the_hosts_name_is_hidden_as_an_argument(redactor):

@@ -196,6 +196,38 @@ def test_resuming_measures_only_what_is_missing(counted, block_of, kept):
     assert [t["position"] for t in trials(project)] == list(range(6))
 
 
+def test_a_damaged_line_of_the_journal_costs_its_own_trial_and_is_told_once(counted, block_of):
+    project, measured = counted
+    block = block_of(project)
+    block.measure()
+    lines = block.journal_path.read_bytes().splitlines(keepends=True)
+    block.journal_path.write_bytes(b"".join([*lines[:2], lines[2][:40] + b"\x00" + lines[2][41:], *lines[3:]]))
+    told, order = [], measured()
+    again = block_of(project, report=lambda event, **facts: told.append((event, facts)))
+    assert again.measure() == 1 and measured()[6:] == [order[2]]
+    name = block.journal_path.relative_to(project.root)
+    what = f"{name} is damaged in line 3: skipped, and the trials that are missing now are measured again"
+    assert told[0] == ("damaged", {"message": what})
+    told.clear()
+    assert again.measure() == 0 and not told
+    assert sorted(t["position"] for t in trials(project)) == list(range(6))
+
+
+def test_what_a_trial_tells_is_bounded_and_its_redaction_takes_no_time(make_toy, block_of):
+    project = make_toy("""
+        if cell.way == "b":
+            raise RuntimeError("0123456789abcdef" * 320_000 + chr(0xdcff))
+        yield dict(latency_us=1.0, used=cell.way * 5_000_000)
+    """, levels=["a", "b"], evidence="Evidence('used')")  # fmt: skip
+    begin = time.process_time()
+    block_of(project).measure()
+    assert time.process_time() - begin < 60
+    (row,) = observations(project)
+    assert row["used"] == "a" * 200_000 + " [cut at 200000 of 5000000 bytes]"
+    (failed,) = [t for t in trials(project) if t["way"] == "b"]
+    assert failed["reason"].endswith(" [cut at 200000 of 5120006 bytes]")
+
+
 class Stop(BaseException):
     pass
 
