@@ -233,7 +233,7 @@ rule pack:
     log:
         f"{LOGS}/bundle.log",
     params:
-        at=AT,
+        at=f"--site {SITE} " + ("--from reference" if SOURCE == REFERENCE else f"--scale {SOURCE}"),
         commit=lambda w: revision(PROJECT).commit,
     shell:
         "exec benchpaper bundle {params.at} > {log} 2>&1"

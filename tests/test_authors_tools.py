@@ -95,12 +95,12 @@ def test_a_label_as_it_stands_in_the_pdf_names_its_exhibit(small, name):
 
 
 def test_explain_takes_a_label_and_knows_what_there_is(small, run_benchpaper):
-    done = run_benchpaper(small, "explain", "Figure 1", "--source", "smoke")
+    done = run_benchpaper(small, "explain", "Figure 1", "--scale", "smoke")
     assert (
         done.returncode == 0 and done.stdout.startswith(f"figure {EXHIBIT}") and "program.py pipe 4096" in done.stdout
     )
-    assert "(there are: Figure 1, Table 1)" in run_benchpaper(small, "explain", "Figure 7", "--source", "smoke").stderr
-    assert "benchpaper claims" in run_benchpaper(small, "explain", "Table 1", "--source", "smoke").stderr
+    assert "(there are: Figure 1, Table 1)" in run_benchpaper(small, "explain", "Figure 7", "--scale", "smoke").stderr
+    assert "benchpaper claims" in run_benchpaper(small, "explain", "Table 1", "--scale", "smoke").stderr
 
 
 # ---- the appendix ----

@@ -75,11 +75,11 @@ def test_again_does_nothing(checkout, run_benchpaper):
 
 
 def test_explain_goes_down_to_the_commands(checkout, run_benchpaper):
-    done = run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--source", "smoke")
+    done = run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--scale", "smoke")
     assert done.returncode == 0, done.stderr
     assert "analysis/rdma_fabric.ipynb" in done.stdout and "sha256" in done.stdout
     assert re.search(r"command .*UCX_TLS=posix.*fabric measure .*--operation get --size 4096", done.stdout)
-    data = json.loads(run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--source", "smoke", "--json").stdout)
+    data = json.loads(run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--scale", "smoke", "--json").stdout)
     assert [t["state"] for t in data["cells"][0]["trials"]] == ["measured"] * 2 and data["stale"] is False
 
 

@@ -358,8 +358,8 @@ REFUSED = [
     (["run", "--seed", "x"], "Invalid value for '--seed'"),
     (["run", "--seed", "-1"], "seed -1 must be a whole number of at least 0"),
     (["explain", "latency"], 'nothing is built for site "local"'),
-    (["explain", "latency", "--source", "smok"], 'source "smok" not found; did you mean "smoke"?'),
-    (["claims", "--source", "quik"], 'scale "quik" not found; did you mean "quick"?'),
+    (["explain", "latency", "--scale", "smok"], 'scale "smok" not found; did you mean "smoke"?'),
+    (["claims", "--scale", "quik"], 'scale "quik" not found; did you mean "quick"?'),
     (["store", "toy/one"], 'reference results of "toy/one" not found (there are: none)'),
     (["adopt", "toy/one"], "file results/local/full/toy/one/observations.parquet does not exist; measure first"),
 ]
@@ -657,9 +657,9 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
     for way in expected:
         assert exhibits[f"latency-{way}"]["value"] is None
     assert exhibits["latency-first"]["value"] == 1.0 + table["first"][1]["seed"] % 5
-    told = run_benchpaper(project, "explain", "latency-first", "--source", "quick").stdout
+    told = run_benchpaper(project, "explain", "latency-first", "--scale", "quick").stdout
     assert "1 failed, 1 measured" in told or "1 measured, 1 failed" in told
-    assert "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--source", "quick").stdout
+    assert "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--scale", "quick").stdout
     unknown = run_benchpaper(project, "explain", "latncy-dies")
     refused_in_one_line(unknown, 'exhibit "latncy-dies" not found; did you mean "latency-dies"?')
 

@@ -6,42 +6,41 @@ from pathlib import Path
 
 import click
 
-from benchpaper import pipeline
 from benchpaper.commands import json_option, tell
 from benchpaper.errors import UserError
-from benchpaper.plan import DEFAULT_SEED
-from benchpaper.project import REFERENCE, Project
-
-
-def from_option(function):
-    function = click.option("--source", default=REFERENCE, show_default=True, help="smoke, quick, full or reference.")(
-        function
-    )
-    return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
+from benchpaper.project import Project
+from benchpaper.sources import site_option, source_options
 
 
 @click.command()
-@from_option
+@source_options
 @click.option(
     "--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review."
 )
 @click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
 @click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
-def bundle(site, source, anonymous, also, output):
-    """One archive for a committee: sources, lock, results, notebooks, exhibits, PDF, verdicts, RO-Crate.
+def bundle(asked, anonymous, also, output):
+    """One archive for a committee, with all that the paper rests on.
 
-    The same files give the same bytes. It bundles what is built: run ./reproduce (--from reference) before.
+    It holds sources, lock, results, notebooks, exhibits, PDF, verdicts and an RO-Crate; the same files give the same
+    bytes. It bundles what is built: run ./reproduce (--from reference) before.
+
+    \b
+    Example:  benchpaper bundle --from reference
+              benchpaper bundle --from reference --anonymous --output review.zip
     """
     project = Project.find()
-    source = pipeline.Pipeline(project, site, source, DEFAULT_SEED).source
+    chosen = asked.built(project)
+    if chosen.note:
+        click.echo(chosen.note)
     if anonymous:
         from benchpaper.bundle import anonymous as nameless
 
-        made = nameless.make(project, site, source, output, also)
+        made = nameless.make(project, chosen.site, chosen.source, output, also)
     else:
         from benchpaper import bundle as bundles
 
-        made = bundles.make(project, site, source, output)
+        made = bundles.make(project, chosen.site, chosen.source, output)
     path, digest, count, clean = made
     if not clean:
         click.echo("note: the work tree has uncommitted changes; nobody can check out what is bundled", err=True)
@@ -55,9 +54,14 @@ def bundle(site, source, anonymous, also, output):
 @click.option("--figures", is_flag=True, help="Also run its notebooks and LaTeX, offline, and compare what comes out.")
 @json_option
 def verify(archive, digest, into, figures, as_json):
-    """Check an archive without running it: form, digests, schema, crate, and that its numbers come from its data.
+    """Check an archive without running anything of it.
 
-    With --figures its own code is run, in this environment: do that when you trust where it came from.
+    It checks form, digests, schema and crate, and that the numbers come from the data. With --figures its own code is
+    run, in this environment: do that when you trust where it came from.
+
+    \b
+    Example:  benchpaper verify bundle.zip
+              benchpaper verify bundle.zip --figures
     """
     from benchpaper.bundle import regenerate
     from benchpaper.bundle import verify as checks
@@ -116,7 +120,14 @@ def _show_again(figures):
 @click.option("--fast", is_flag=True, help="Leave out what takes minutes: the clean clone, or the run at scale smoke.")
 @json_option
 def check(experiment, fast, as_json):
-    """The committee's checklist, a line each with its remedy; or whether one EXPERIMENT keeps its contracts."""
+    """The committee's checklist, or an EXPERIMENT's contracts.
+
+    It prints a line for each point, with the remedy for what is missing.
+
+    \b
+    Example:  benchpaper check --fast
+              benchpaper check rdma/fabric
+    """
     from benchpaper import checklist, contract
 
     project = Project.find()
@@ -132,8 +143,13 @@ def check(experiment, fast, as_json):
 @click.command()
 @click.argument("name")
 def new(name):
-    """Write a new experiment FAMILY/NAME that runs as it is: experiment, notebook, claim and test. Change it from
-    there."""
+    """Write a new experiment that runs as it is.
+
+    NAME is FAMILY/NAME. It comes with a notebook, a claim and a test; change it from there.
+
+    \b
+    Example:  benchpaper new caching/ttl
+    """
     from benchpaper import scaffold
 
     project = Project.find()
@@ -143,20 +159,37 @@ def new(name):
 
 
 @click.command()
-@from_option
-def watch(site, source):
-    """Rebuild figures, numbers and PDF whenever a notebook, a claim or a sentence is saved, with warm kernels."""
+@source_options
+def watch(asked):
+    """Rebuild what depends on a file when it is saved.
+
+    The files are notebooks, claims and the paper's sentences. Kernels stay warm, so that figures, numbers and PDF follow in seconds.
+
+    \b
+    Example:  benchpaper watch --from reference
+    """
     from benchpaper import watch as watching
 
-    watching.watch(Project.find(), site, source, click.echo)
+    project = Project.find()
+    chosen = asked.built(project)
+    if chosen.note:
+        click.echo(chosen.note)
+    watching.watch(project, chosen.site, chosen.source, click.echo)
 
 
 @click.command()
-@click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")
+@site_option
 @click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
 @json_option
 def changed(site, against, as_json):
-    """Numbers of the paper that have changed since the last commit, with old and new value."""
+    """Numbers of the paper that have changed since the last commit.
+
+    They come from the reference results; each is shown with its old and its new value.
+
+    \b
+    Example:  benchpaper changed
+              benchpaper changed --against HEAD~3
+    """
     from benchpaper import changes
 
     found = changes.changed(Project.find(), site, against)

@@ -8,28 +8,18 @@ from pathlib import Path
 
 import click
 
-from benchpaper import artifact_commands, catalog, pipeline, results, room
+from benchpaper import artifact_commands, catalog, output, pipeline, results, room, sources
 from benchpaper.commands import Group, each, json_option, tell, tell_mistakes
-from benchpaper.errors import UserError, one_of
+from benchpaper.errors import UserError
 from benchpaper.hosts import HostError
 from benchpaper.lab import lab
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
 from benchpaper.redact import Redactor
-from benchpaper.spec import SCALES
+from benchpaper.sources import reference_site_option, scale_option, site_option, source_options
 from benchpaper.steps import step
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def site_option(function):
-    return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
-
-
-def scale_option(function):
-    return click.option(
-        "--scale", default="quick", show_default=True, metavar="|".join(SCALES), help="How much to measure."
-    )(function)
 
 
 def seed_option(function):
@@ -47,13 +37,19 @@ def cli():
     Author:     benchpaper run --from reference figures    after changing a notebook
                 benchpaper explain fabric-get-posix-4k     where does this number come from?
     Co-author:  benchpaper plan rdma/fabric                what would be measured, in which order
+
+    Commands that read results take yours at scale quick, or those that --scale or --from reference names.
     """
 
 
 @cli.command("list")
 @json_option
 def list_(as_json):
-    """The experiments, the question of each, and what they need."""
+    """The experiments, the question of each, and what they need.
+
+    \b
+    Example:  benchpaper list
+    """
     from benchpaper import reports
 
     project = Project.find()
@@ -66,7 +62,12 @@ def list_(as_json):
 @site_option
 @json_option
 def doctor(site, as_json):
-    """Facts and capabilities of the site's hosts, which cells can run there and which not, with the remedy."""
+    """What the site's hosts can measure, and the remedy for what not.
+
+    \b
+    Example:  benchpaper doctor
+              benchpaper doctor --site local --json
+    """
     from benchpaper import reports
 
     project = Project.find()
@@ -84,10 +85,15 @@ def doctor(site, as_json):
 @click.option("--trials", "with_trials", is_flag=True, help="Also list every trial in its order.")
 @json_option
 def plan(experiments, scale, site, seed, with_trials, as_json):
-    """Cells, blocks, trials, order, time and disk, before anything runs."""
+    """Cells, blocks, trials, time and disk, before anything runs.
+
+    \b
+    Example:  benchpaper plan
+              benchpaper plan rdma/fabric --scale full --trials
+    """
     from benchpaper import reports
 
-    run = pipeline.Pipeline(Project.find(), site, _measurable(scale), seed)
+    run = pipeline.Pipeline(Project.find(), site, scale or sources.DEFAULT, seed)
     chosen = run.choose(" ".join(experiments))
     run.check_site()
     found, mistakes = each(chosen, lambda name: reports.plan(run, name, with_trials))
@@ -97,27 +103,27 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 
 @cli.command()
 @click.argument("targets", nargs=-1)
-@scale_option
-@site_option
+@source_options
 @seed_option
-@click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
 @click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
-def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_json):
-    """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
+def run(targets, asked, seed, dry_run, retry_failed, profile, as_json):
+    """Measure, run the notebooks, build exhibits and PDF.
 
     TARGETS are any of: results, figures, paper (default: these three), report, bundle, and names of experiments to
-    restrict it to.
+    restrict it to. What is up to date is left alone; with --from reference nothing is measured.
     Interrupt it whenever you like; the next run goes on with the trials that are missing.
+
+    \b
+    Example:  benchpaper run
+              benchpaper run rdma/fabric --scale smoke
+              benchpaper run --from reference figures
     """
     from benchpaper import runner
 
-    if source is not None and source != REFERENCE:
-        raise UserError(f'--from "{source}": the only other source is "{REFERENCE}"; for a scale use --scale')
-    project = Project.find()
-    chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed, profile)
+    chosen = pipeline.Pipeline(Project.find(), asked.site, asked.source, seed, profile)
     sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed))
 
 
@@ -127,10 +133,17 @@ def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_j
 @site_option
 @seed_option
 def pilot(experiment, scale, site, seed):
-    """Measure an experiment's pilot, and fix from its spread and the time budget how many blocks a run takes."""
+    """Measure a few blocks, and fix how many a run takes.
+
+    The number follows from their spread and the time budget.
+
+    \b
+    Example:  benchpaper pilot rdma/fabric --scale full
+    """
     from benchpaper import pilot, runner
 
-    run = pipeline.Pipeline(Project.find(), site, _measurable(scale), seed)
+    scale = scale or sources.DEFAULT
+    run = pipeline.Pipeline(Project.find(), site, scale, seed)
     run.choose(experiment)
     folder = run.folder / experiment
     pilot.check(folder, run.experiment(experiment), scale)
@@ -142,67 +155,92 @@ def pilot(experiment, scale, site, seed):
 
 @cli.command()
 @click.argument("name")
-@site_option
-@click.option("--source", help="smoke, quick, full or reference (default: the one built last).")
+@source_options
 @json_option
-def explain(name, site, source, as_json):
-    """How do you know? The trail of a figure, table or number: notebook, data, trials, the very commands.
+def explain(name, asked, as_json):
+    """How do you know? The trail of a figure, table or number.
 
-    NAME is an exhibit's, or a label as it stands in the PDF ("Figure 3", "Table 1").
+    It goes from the notebook over data and trials to the very commands. NAME is an exhibit's, or a label as it stands
+    in the PDF ("Figure 3", "Table 1").
+
+    \b
+    Example:  benchpaper explain "Figure 2"
+              benchpaper explain fabric-get-posix-4k --from reference
     """
     from benchpaper import trail
 
-    if source:
-        one_of("source", source, (*SCALES, REFERENCE))
-    found = trail.explain(Project.find(), name, site, source)
-    tell(found, as_json, trail.show)
+    project = Project.find()
+    chosen = asked.built(project)
+    found = trail.explain(project, name, chosen.site, chosen.source)
+    tell(found, as_json, trail.show, chosen.note)
 
 
 @cli.command()
-@site_option
-@click.option("--source", default="quick", show_default=True, help="smoke, quick, full or reference.")
-@click.option("--reference-site", default="local", show_default=True, help="The site of the reference results.")
+@source_options
+@reference_site_option
 @click.option("--family-wise", is_flag=True, help="Widen the intervals: 5 % for any wrong verdict, not for each.")
 @click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
 @json_option
-def claims(site, source, reference_site, family_wise, strict, as_json):
-    """The paper's claims, each with its value in the paper, its value here, and the verdict."""
+def claims(asked, reference_site, family_wise, strict, as_json):
+    """The paper's claims: the value there, the value here, the verdict.
+
+    \b
+    Example:  benchpaper claims
+              benchpaper claims --from reference --strict
+    """
     from benchpaper import claims, reports
 
     project = Project.find()
-    source = pipeline.Pipeline(project, site, source, DEFAULT_SEED).source
-    here = claims.judge_all(project, site, source, family_wise)
-    paper = claims.judge_all(project, reference_site, REFERENCE, family_wise)
-    found = reports.verdicts(here, paper)
-    tell(found, as_json, reports.show_verdicts)
+    chosen = asked.measured(project)
+    here = claims.judge_all(project, chosen.site, chosen.source, family_wise)
+    paper = claims.judge_all(project, sources.reference_site(project, reference_site), REFERENCE, family_wise)
+    about = {"site": chosen.site, "source": chosen.source, "reference_site": reference_site}
+    found = {**about, **reports.verdicts(here, paper)}
+    tell(found, as_json, reports.show_verdicts, chosen.note)
     sys.exit(1 if strict and claims.failing(here) else 0)
 
 
 @cli.command()
 @click.argument("experiments", nargs=-1)
-@site_option
-@click.option("--source", default="quick", show_default=True, help="smoke, quick or full: the run to compare.")
-@click.option("--reference-site", default="local", show_default=True, help="The site of the reference results.")
+@source_options
+@reference_site_option
 @click.option("--metric", help="What to compare by (default: the experiment's first metric with a direction).")
 @json_option
-def compare(experiments, site, source, reference_site, metric, as_json):
-    """This run beside the reference: what differs between the sites, each claim and cell by how much, and a figure."""
+def compare(experiments, asked, reference_site, metric, as_json):
+    """A run beside the reference: what differs, and by how much.
+
+    It begins with what differs between the two sites; then each claim and cell, and a figure. Without EXPERIMENTS it
+    takes those that both sides have.
+
+    \b
+    Example:  benchpaper compare rdma/fabric
+              benchpaper compare rdma/fabric --scale full --metric latency_us
+    """
     from benchpaper import compare
 
     project = Project.find()
-    chosen = pipeline.Pipeline(project, site, source, DEFAULT_SEED).choose(" ".join(experiments))
-    found = [compare.compare(project, name, site, source, reference_site, metric) for name in chosen]
+    chosen = asked.measured(project)
+    reference = sources.Chosen(sources.reference_site(project, reference_site), REFERENCE)
+    names = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED).choose(" ".join(experiments))
+    if not experiments:
+        names = [name for name in names if all(one.has(project, name) for one in (chosen, reference))] or names[:1]
+    found = [compare.compare(project, name, chosen.site, chosen.source, reference_site, metric) for name in names]
     for one in found:
-        one["figures"] = [str(path.relative_to(project.root)) for path in compare.draw(project, one, site, source)]
+        drawn = compare.draw(project, one, chosen.site, chosen.source)
+        one["figures"] = [str(path.relative_to(project.root)) for path in drawn]
     tell(found, as_json, compare.show_all)
 
 
 @cli.command()
 @click.argument("experiments", nargs=-1)
 def store(experiments):
-    """Run notebooks on the reference results and store their text outputs, which the tests compare.
+    """Store the notebooks' text outputs, which the tests compare.
 
+    The notebooks run on the reference results.
     Do this after changing a notebook or the reference, look at the difference (git diff), and commit it.
+
+    \b
+    Example:  benchpaper store rdma/fabric
     """
     from benchpaper import notebook
 
@@ -216,7 +254,13 @@ def store(experiments):
 @click.argument("experiments", nargs=-1)
 @site_option
 def adopt(experiments, site):
-    """Make the results measured at scale full the reference results (artifacts/reference/)."""
+    """Make results measured at scale full the reference.
+
+    They go to artifacts/reference/SITE.
+
+    \b
+    Example:  benchpaper adopt rdma/fabric
+    """
     project = Project.find()
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
@@ -239,33 +283,45 @@ for command in artifact_commands.COMMANDS:
 cli.add_command(step)
 
 
-def _measurable(scale):
-    if scale == REFERENCE:
-        raise UserError('"reference" is not a scale to measure at; use --from reference')
-    return one_of("scale", scale, SCALES)
-
-
 def main():
     """Run the command line; a user's mistake is one line and exit status 2. No error shows a secret."""
+    output.guard()
     try:
-        cli.main(standalone_mode=False)
-    except UserError as error:
-        _fail(str(error), 2)
-    except click.exceptions.Abort:
-        _fail("interrupted; what is finished is kept: the same command goes on from here", 130)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except HostError as error:
-        _fail(str(error), 1)
-    except OSError as error:
-        _fail(os_error(error), 1)
-    except Exception:  # a mistake of the program itself
-        _fail(traceback.format_exc(), 1)
-
-
-def _fail(text, status):
-    click.echo(f"benchpaper: {Redactor(Path.cwd()).without_secrets(text)}", err=True)
+        status = _run()
+        sys.stdout.flush()
+    except output.OutputError as error:
+        status = _failed(str(error), error.status) if str(error) else error.status
     sys.exit(status)
+
+
+def _run():
+    """Run the command and return its exit status; whatever goes wrong is told here."""
+    try:
+        return cli.main(standalone_mode=False) or 0
+    except SystemExit as end:
+        return end.code
+    except output.OutputError:
+        raise
+    except UserError as error:
+        return _failed(str(error), 2)
+    except click.exceptions.Abort:
+        return _failed("interrupted; what is finished is kept: the same command goes on from here", 130)
+    except click.exceptions.NoArgsIsHelpError as error:  # a group without a command
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        return _failed(error.format_message(), 2)
+    except HostError as error:
+        return _failed(str(error), 1)
+    except OSError as error:
+        return _failed(os_error(error), 1)
+    except Exception:  # a mistake of the program itself
+        return _failed(traceback.format_exc(), 1)
+
+
+def _failed(text, status):
+    click.echo(f"benchpaper: {Redactor(Path.cwd()).without_secrets(text)}", err=True)
+    return status
 
 
 def os_error(error):

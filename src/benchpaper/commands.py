@@ -24,11 +24,13 @@ def json_option(function):
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
 
 
-def tell(found, as_json, show):
-    """Print what was found: as JSON, or by `show(found)`."""
+def tell(found, as_json, show, note=""):
+    """Print what was found: as JSON, or by `show(found)` below a `note` if there is one."""
     if as_json:
         click.echo(json.dumps(found, indent=1))
     else:
+        if note:
+            click.echo(note)
         show(found)
 
 

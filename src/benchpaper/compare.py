@@ -60,8 +60,10 @@ def compare(project, experiment, site, source, reference_site, metric=None):
 
 def pair_of(project, experiment, site, source, reference_site):
     """Return the `Pair` of an experiment. Raises `UserError` naming the side that has no results of it."""
-    if source == REFERENCE:
-        raise UserError('"reference" is what a run is compared with; give the scale of a run, such as --source quick')
+    if (site, source) == (reference_site, REFERENCE):
+        raise UserError(
+            "the reference cannot be compared with itself; measure first (./reproduce), or name another --reference-site"
+        )
     found = {}
     for side, place in (("here", (site, source)), ("in the reference", (reference_site, REFERENCE))):
         found[side] = claims.results_of(project, experiment, *place)

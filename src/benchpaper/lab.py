@@ -277,14 +277,24 @@ def _do(argv, check=True):
 
 @click.group(cls=Group)
 def lab():
-    """Several target hosts on this machine (needs root): network namespaces, each with an SSH server."""
+    """Several target hosts on this machine (needs root).
+
+    They are network namespaces, each with an SSH server.
+
+    \b
+    Example:  benchpaper lab up --hosts 2
+    """
 
 
 @lab.command()
 @click.option("--hosts", default=2, show_default=True, help="How many.")
 @click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
 def up(hosts, rate):
-    """Make the lab and write sites/lab.yaml; then use --site lab."""
+    """Make the lab and write sites/lab.yaml; then use --site lab.
+
+    \b
+    Example:  benchpaper lab up --hosts 3 --rate 1gbit
+    """
     made = Lab(Project.find())
     made.up(hosts, rate)
     click.echo(f"{hosts} hosts, {made.address(1)} and on; try: benchpaper doctor --site {SITE}")
@@ -292,7 +302,13 @@ def up(hosts, rate):
 
 @lab.command()
 def down():
-    """Remove every trace of the lab, also of one that was killed, and of labs whose owner is gone."""
+    """Remove every trace of the lab.
+
+    This also holds for one that was killed, and for labs whose owner is gone.
+
+    \b
+    Example:  benchpaper lab down
+    """
     _need_root_and_programs()
     found = Lab(Project.find()).down() + sweep()
     click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
@@ -300,7 +316,11 @@ def down():
 
 @lab.command()
 def status():
-    """The hosts of the lab, and how many processes run on each."""
+    """The hosts of the lab, and how many processes run on each.
+
+    \b
+    Example:  benchpaper lab status
+    """
     hosts = Lab(Project.find()).status()
     for host in hosts:
         click.echo(f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes")

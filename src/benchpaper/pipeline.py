@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 
-from benchpaper import catalog, journal, pilot, results
+from benchpaper import catalog, journal, output, pilot, results
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -181,10 +181,12 @@ def profiles(project):
 
 
 def environment(**extra):
-    """Return the environment for Snakemake: this virtual environment's programs first on PATH."""
+    """Return the environment for Snakemake: this virtual environment's programs first on PATH, and no colours, for
+    all that is printed below goes to logs."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    plain = {name: value for name, value in os.environ.items() if name not in output.COLOURING}
+    return {**plain, "NO_COLOR": "1", "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
 
 
 def changed_since_reference(project, name, site="local"):

@@ -3,15 +3,20 @@
 from collections import Counter
 
 from rich.box import HORIZONTALS
-from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from benchpaper import pilot
+from benchpaper import output, pilot
 from benchpaper.commands import each
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
 from benchpaper.pipeline import changed_since_reference, reference_seconds
+from benchpaper.project import REFERENCE
+
+
+NARROW = 80  # columns: with fewer, a table becomes a list
+PLAIN = {"box": None, "padding": (0, 2, 0, 0)}
 
 
 def duration(seconds):
@@ -90,8 +95,29 @@ def _runnable(run, name):
     }  # fmt: skip
 
 
+def _show_table(console, columns, rows, **look):
+    """Print rows of cells below their columns, {name: options of `Table.add_column`}. On a narrow terminal each row
+    becomes a few lines instead: its first cell, and below it the others by name."""
+    if console.width >= NARROW:
+        table = Table(pad_edge=False, **look)
+        for name, options in columns.items():
+            table.add_column(name, **{"overflow": "fold", **options})  # a name is never cut
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    for first, *others in rows:
+        console.print(first, style="bold")
+        for name, cell in zip(list(columns)[1:], others):
+            if str(cell) not in ("", "-"):
+                text = cell if isinstance(cell, Text) else Text.from_markup(cell)
+                console.print(Padding(Text.assemble(f"{name}: " if name else "", text), (0, 0, 0, 2), expand=False))
+        if look.get("show_lines"):
+            console.print()
+
+
 def show_diagnosis(found):
-    console = Console()
+    console = output.console()
     remote = [host for host in found["hosts"] if "has" in host]
     if remote:
         _show_side_by_side(console, found["hosts"], found["site"])
@@ -99,16 +125,16 @@ def show_diagnosis(found):
         for host in found["hosts"]:
             console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}")
             facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
-            console.print("  " + "; ".join(f"{key} {value}" for key, value in facts.items()), highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+            told = "; ".join(f"{key} {value}" for key, value in facts.items())
+            console.print(f"  {told}", highlight=False, markup=False)
     here = "here" if remote else ""
-    for column in ("capability", here, *(host["name"] for host in remote), "meaning", "found here, or the remedy"):
-        table.add_column(column)
+    columns = ("capability", here, *(host["name"] for host in remote), "meaning", "found here, or the remedy")
+    rows = []
     for name, item in found["capabilities"].items():
         there = [_mark(host["has"].get(name, False)) for host in remote]
         last = item["detail"] if item["present"] and all(host["has"].get(name) for host in remote) else item["remedy"]
-        table.add_row(name, _mark(item["present"]), *there, item["meaning"], last)
-    console.print(table)
+        rows.append((name, _mark(item["present"]), *there, Text(item["meaning"]), Text(last)))
+    _show_table(console, dict.fromkeys(columns, {}), rows, **PLAIN)
     for name, item in found["experiments"].items():
         roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
         console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")
@@ -131,15 +157,13 @@ def _mark(present):
 
 def _show_side_by_side(console, hosts, site):
     """A column per host: its facts, and how far its clock is ahead of ours."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title=f"site {site}", title_justify="left")
-    for column in ("", *(host["name"] for host in hosts)):
-        table.add_column(column)
-    hidden = ("name", "has", "clock_offset_s", "clock_offset_error_s")
+    console.print(f"site {site}", style="italic", highlight=False)
+    rows, hidden = [], ("name", "has", "clock_offset_s", "clock_offset_error_s")
     for key in dict.fromkeys(key for host in hosts for key in host if key not in hidden):
         values = [host.get(key, "") for host in hosts]
-        table.add_row(key, *(", ".join(value) if isinstance(value, list) else str(value) for value in values))
-    table.add_row("clock ahead of ours", *map(_clock, hosts))
-    console.print(table)
+        rows.append((key, *(Text(", ".join(value) if isinstance(value, list) else str(value)) for value in values)))
+    rows.append(("clock ahead of ours", *map(_clock, hosts)))
+    _show_table(console, dict.fromkeys(("", *(host["name"] for host in hosts)), {}), rows, **PLAIN)
 
 
 def _clock(host):
@@ -194,19 +218,24 @@ def verdicts(here, paper):
 
 
 def show_verdicts(found):
-    console = Console()
+    console = output.console()
     colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
-    table = Table(box=HORIZONTALS, show_lines=True, pad_edge=False, expand=True)
     width = max((len(word) for row in found["claims"] for word in row["verdict"].split()), default=0)
-    for column, share in (("claim", 8), ("in the paper", 4), ("here", 4), ("verdict", None), ("why", 7)):
-        table.add_column(column, ratio=share, width=None if share else max(width, 12))
+    columns = {
+        "claim": {"ratio": 8}, "in the paper": {"ratio": 4}, "here": {"ratio": 4}, "verdict": {"width": max(width, 12)},
+        "why": {"ratio": 7},
+    }  # fmt: skip
+    rows = []
     for row in found["claims"]:
         verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
         claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
         more = row["blocks_for_5_percent"]
         why = row["why"] + (f"; ±5 % takes about {more} blocks" if more and more > row["n"] else "")
-        table.add_row(Text(claim), row["paper"] or "-", row["text"] or "-", verdict, Text(why))
-    console.print(table)
+        rows.append([Text(claim), Text(row["paper"] or "-"), Text(row["text"] or "-"), verdict, Text(why)])
+    if (found["source"], found["site"]) == (REFERENCE, found["reference_site"]):  # nothing was measured here
+        del columns["here"]
+        rows = [[claim, paper, *rest] for claim, paper, _, *rest in rows]
+    _show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)
     console.print(
         f"{found['decided']} of {len(found['claims'])} claims have an interval; by chance alone at most "
         f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance "

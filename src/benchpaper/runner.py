@@ -8,12 +8,12 @@ import signal
 import subprocess
 import time
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper import events, leftovers, lock, notebook, room, summary, warm
+from benchpaper import events, leftovers, lock, notebook, output, room, summary, warm
 from benchpaper.commands import tell
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.processes import descendants, die_with_parent
@@ -32,7 +32,7 @@ QUIET_STEPS = ("measure",)  # these have a progress bar of their own
 
 def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
-    console = Console(stderr=as_json)
+    console = output.console(stderr=as_json)
     targets, experiments = _sorted_out(pipeline, words)
     _tell_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
@@ -175,6 +175,9 @@ class _Watch:
                 self._stop(process)
                 self._take(reader.new(), None)
                 return 130
+            except BaseException:  # such as standard output closing
+                self._stop(process)
+                raise
         if process.returncode and not self.failures:
             self.failures.append(("snakemake", _last_words(self._log)))
         if process.returncode:
@@ -192,7 +195,7 @@ class _Watch:
             self.failures = [(step, told), *(failure for failure in self.failures if failure not in starved)]
 
     def _display(self):
-        if not self._console.is_terminal:
+        if not output.interactive(self._console):
             return contextlib.nullcontext()
         return Live(get_renderable=self._renderable, console=self._console, refresh_per_second=4, transient=True)
 
@@ -225,7 +228,7 @@ class _Watch:
         self._done += 1
         self._progress.update(self._task, advance=self._price[event["experiment"]], description=self._counted())
         self._failed_trials += event["state"] == "failed"
-        if not self._console.is_terminal and (
+        if not output.interactive(self._console) and (
             self._done == self._total or self._done % max(1, self._total // 10) == 0
         ):
             left = self._progress.tasks[0].time_remaining if self._done < self._total else None

@@ -5,7 +5,7 @@ import signal
 
 import click
 
-from benchpaper import catalog, events, pipeline, results
+from benchpaper import catalog, events, output, pipeline, results
 from benchpaper.commands import Group
 from benchpaper.hosts import probe
 from benchpaper.hosts.processes import die_with_parent
@@ -15,14 +15,19 @@ from benchpaper.project import Project
 
 @click.group(cls=Group)
 def step():
-    """Single steps of the pipeline, as the Snakefile calls them."""
+    """Single steps of the pipeline, as the Snakefile calls them.
+
+    \b
+    Example:  benchpaper step judge --site local --source quick
+    """
+    output.plain()
     die_with_parent()  # a killed run leaves no step behind
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
 
 
 def step_options(function):
-    function = click.option("--source", required=True)(function)
-    return click.option("--site", required=True)(function)
+    function = click.option("--source", required=True, help="smoke, quick, full or reference.")(function)
+    return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
 
 
 @step.command()

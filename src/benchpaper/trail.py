@@ -6,10 +6,10 @@ from benchpaper.revision import UNKNOWN
 from benchpaper.typeset import all_exhibits
 
 
-def explain(project, name, site, source=None):
+def explain(project, name, site, source):
     """Return the trail of an exhibit as plain data: what it says, the notebook, data files with digests, and per
     cell its trials and the commands of one of them. Raises `UserError` for an unknown name or nothing built."""
-    build = project.build(site, source) if source else _latest(project, site)
+    build = project.build(site, source)
     exhibits = all_exhibits(build)
     if not exhibits:
         raise UserError(f"nothing is built in build/{build.name}; run ./reproduce figures (or --from reference)")
@@ -30,13 +30,6 @@ def explain(project, name, site, source=None):
         "files": [{**file, "path": str(file["path"].relative_to(project.root))} for file in files],
         "cells": [of_cell(cell, trials[cell]) for cell in entry["cells"]],
     }  # fmt: skip
-
-
-def _latest(project, site):
-    built = sorted(project.build(site, "x").parent.glob(f"{site}-*/exhibits.tex"), key=lambda p: p.stat().st_mtime)
-    if not built:
-        raise UserError(f'nothing is built for site "{site}"; run ./reproduce figures (or --from reference)')
-    return built[-1].parent
 
 
 def says(entry):

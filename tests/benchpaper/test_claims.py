@@ -321,7 +321,7 @@ def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run
         ("reproduced", "holds in the reference"), ("contradicted", "holds in the reference")]
     assert found["claims"][1]["paper"] == "5.01 µs [4.92, 5.08] (n = 6)"
     assert (found["decided"], found["wrong_by_chance_at_most"]) == (2, 0.05)
-    assert run_benchpaper(shop, "claims", "--strict", "--source", "reference").returncode == 0
+    assert run_benchpaper(shop, "claims", "--strict", "--from", "reference").returncode == 0
     family = json.loads(run_benchpaper(shop, "claims", "--json", "--family-wise").stdout)
     assert (
         family["wrong_by_chance_at_most"] < 0.05 and family["claims"][0]["verdict"] == "inconclusive"
@@ -345,7 +345,7 @@ def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, a
 
 
 def test_an_unknown_source_is_refused(shop, run_benchpaper):
-    done = run_benchpaper(shop, "claims", "--source", "qick")
+    done = run_benchpaper(shop, "claims", "--scale", "qick")
     assert done.returncode == 2 and 'scale "qick" not found; did you mean "quick"?' in done.stderr
 
 

@@ -259,7 +259,7 @@ def test_a_side_without_results_is_named(both):
         compared(both, reference_site="lab")
     with pytest.raises(UserError, match=r'no results of toy/known here \(site "local", full\)'):
         compare.compare(both.project, "toy/known", "local", "full", "local")
-    with pytest.raises(UserError, match="give the scale of a run"):
+    with pytest.raises(UserError, match="cannot be compared with itself"):
         compare.compare(both.project, "toy/known", "local", "reference", "local")
 
 
@@ -323,8 +323,8 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
 @pytest.mark.parametrize("words, message", [
     (["toy/knwon"], 'experiment "toy/knwon" not found; did you mean "toy/known"?'),
     (["--metric", "latency"], 'metric "latency" not found; did you mean "latency_us"?'),
-    (["--source", "full"], 'no results of toy/known here (site "local", full)'),
-    (["--reference-site", "lab"], 'no results of toy/known in the reference (site "lab", reference)'),
+    (["--scale", "full"], 'no results for site "local" at scale full; choose --scale quick or --from reference'),
+    (["--reference-site", "lab"], 'site of reference results "lab" not found (there are: local)'),
 ])
 def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
     done = run_benchpaper(both.project, "compare", *words)
