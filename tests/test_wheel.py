@@ -1,0 +1,26 @@
+"""The wheel holds every file of the package: also the templates, styles and pages that are no Python."""
+
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from benchpaper import bundle
+from benchpaper.project import Project
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_wheel_holds_all_files_of_the_package_and_no_others(tmp_path):
+    names = [name for name in bundle.sources(Project(ROOT)) if name.startswith("src/")]
+    copy = tmp_path / "project"
+    for name in ["pyproject.toml", "README.md", "LICENSE", *names]:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, copy / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", tmp_path, copy]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    [wheel] = tmp_path.glob("*.whl")
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {name.removeprefix("src/") for name in names}
