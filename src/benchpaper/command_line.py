@@ -4,11 +4,12 @@ import errno
 import shutil
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from benchpaper import artifact_commands, catalog, pipeline, results, room
+from benchpaper import artifact_commands, caches, catalog, pipeline, results, room
 from benchpaper.commands import Group, each, json_option, tell, tell_mistakes
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import HostError
@@ -48,6 +49,8 @@ def cli():
                 benchpaper explain fabric-get-posix-4k     where does this number come from?
     Co-author:  benchpaper plan rdma/fabric                what would be measured, in which order
     """
+    with suppress(UserError):  # a command that needs a project says so itself
+        caches.keep_below(Project.find().state)
 
 
 @cli.command("list")
@@ -102,7 +105,7 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @seed_option
 @click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
-@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
+@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed by their own fault.")
 @click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
 def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_json):
@@ -192,9 +195,13 @@ def compare(experiments, site, source, reference_site, metric, as_json):
     project = Project.find()
     chosen = pipeline.Pipeline(project, site, source, DEFAULT_SEED).choose(" ".join(experiments))
     found = [compare.compare(project, name, site, source, reference_site, metric) for name in chosen]
+    no_figure = _not_writable()
     for one in found:
-        one["figures"] = [str(path.relative_to(project.root)) for path in compare.draw(project, one, site, source)]
+        drawn = [] if no_figure else compare.draw(project, one, site, source)
+        one["figures"] = [str(path.relative_to(project.root)) for path in drawn]
     tell(found, as_json, compare.show_all)
+    if no_figure:
+        click.echo(f"note: no figures were drawn: {no_figure}", err=True)
 
 
 @cli.command()
@@ -258,6 +265,8 @@ def main():
     except HostError as error:
         _fail(str(error), 1)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS) and (why := _not_writable()):
+            _fail(why, 2)
         _fail(os_error(error), 1)
     except Exception:  # a mistake of the program itself
         _fail(traceback.format_exc(), 1)
@@ -268,10 +277,19 @@ def _fail(text, status):
     sys.exit(status)
 
 
+def _not_writable() -> str:
+    """Return the one line about a project that this user cannot write; empty for one that is writable, or for none."""
+    try:
+        Project.find().check_writable()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def os_error(error):
     """Return an error of the operating system as one line with the next step."""
     what = error.strerror or str(error)
     where = f": {Path(error.filename).name}" if error.filename else ""
-    if error.errno == errno.ENOSPC:
+    if room.is_full(error):
         return f"{what}{where}; {room.NEXT_STEP}"
     return f"{what}{where}"

@@ -97,10 +97,15 @@ class Journal:
 
 def finished(path):
     """Return how many trials the journal at `path` holds; none when there is no such file."""
+    return len(entries(path))
+
+
+def entries(path):
+    """Return the finished trials in the journal at `path`; none when there is no such file."""
     if not path.exists():
-        return 0
+        return []
     with Journal(path) as journal:
-        return len(journal)
+        return journal.entries
 
 
 def _parsed(line):
