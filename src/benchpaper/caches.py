@@ -36,4 +36,4 @@ def _user(home: Path) -> dict[str, str]:
 def _is_writable(folder: Path) -> bool:
     while not folder.exists():
         folder = folder.parent
-    return os.access(folder, os.W_OK)
+    return os.access(folder, os.W_OK, effective_ids=True)

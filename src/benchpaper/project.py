@@ -45,7 +45,7 @@ class Project:
     def check_writable(self) -> None:
         """Raise `UserError` when this user cannot write where results and figures go."""
         for folder in (self.root, self.state, self.root / "results", self.root / "build"):
-            if folder.exists() and not os.access(folder, os.W_OK):
+            if folder.exists() and not os.access(folder, os.W_OK, effective_ids=True):
                 raise UserError(
                     f'"{folder}" cannot be written by this user, and results, figures and logs go there; '
                     "copy the repository to a folder of yours, and run ./reproduce in that"
