@@ -132,8 +132,8 @@ class Pipeline:
         return {"trials": len(plan.trials), "done": done, "trial_seconds": plan.seconds / len(plan.trials)}
 
     def reopen(self, name, failed=False):
-        """Have those trials of an experiment measured again that lacked a capability which is there again or that failed
-        for want of something, and, with `failed`, all that failed."""
+        """Have those trials of an experiment measured again that lacked a capability which is there again, those that
+        failed for want of something, and, with `failed`, all that failed."""
         for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
             self.block(name, number).reopen(failed)
 

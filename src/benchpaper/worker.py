@@ -161,7 +161,7 @@ def _lacking(error: BaseException) -> str:
         return NO_CONNECTION
     if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
         return NO_MEMORY
-    # No trial tells so of a server that was stopped on purpose.
+    # A server that a trial stops on purpose does not raise this.
     return KILLED if isinstance(error, HostError) and "signal SIGKILL" in str(error) else ""
 
 
