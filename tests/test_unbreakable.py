@@ -443,13 +443,14 @@ def test_outside_a_project_the_command_says_so(tmp_path, run_benchpaper):
     refused_in_one_line(run_benchpaper(Project(tmp_path), "run"), "run this inside a checkout")
 
 
-@pytest.mark.parametrize("words", [["list"], ["run", "-n"], ["claims"], ["step", "judge", "--site", "local", "--source", "smoke"]])
+@pytest.mark.parametrize("words", ["list", "run -n", "step judge --site local --source smoke"])
 def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(make_toy, run_benchpaper, words):
     project = make_toy("    yield dict(latency_us=1.0)", files={"reproduce": "#!/bin/sh\n"})
     assert run_benchpaper(project, "list").returncode == 0  # its src is a link to the code that runs
     (project.root / "src").unlink()
     shutil.copytree(ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    refused_in_one_line(run_benchpaper(project, *words), f'"{project.root}/src/benchpaper"; run ./reproduce in the project')
+    message = f'"{project.root}/src/benchpaper"; run ./reproduce in the project'
+    refused_in_one_line(run_benchpaper(project, *words.split()), message)
     own = run_benchpaper(project, "list", PYTHONPATH=str(project.root / "src"))
     assert own.returncode == 0 and "toy/one" in own.stdout, own.stderr
 

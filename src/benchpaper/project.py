@@ -38,8 +38,8 @@ class Project:
         if (self.root / "reproduce").is_file() and own.is_dir() and own.resolve() != CODE:
             path = " (and unset PYTHONPATH)" if os.environ.get("PYTHONPATH") else ""
             raise UserError(
-                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the project: '
-                f"it makes .venv anew, with a benchpaper that runs the project's code{path}"
+                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the '
+                f"project: it makes .venv anew, with a benchpaper that runs the project's code{path}"
             )
 
     def check_writable(self) -> None:

@@ -122,7 +122,8 @@ class Block:
             with journal.Journal(self.journal_path) as done:
                 again = [
                     entry["cell"] for entry in done.entries
-                    if self._testable_again(entry) or entry.get("cause") or (failed and entry["state"] == results.FAILED)
+                    if self._testable_again(entry) or entry.get("cause")
+                    or (failed and entry["state"] == results.FAILED)
                 ]  # fmt: skip
                 # The files first, the joined ones too: Snakemake measures what is missing and still asked for.
                 for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():

@@ -129,7 +129,9 @@ LACKING = {
 
 
 @pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
-def test_what_failed_because_the_machine_lacked_something_is_measured_again_unasked(make_toy, block_of, tmp_path, lacking):
+def test_what_failed_because_the_machine_lacked_something_is_measured_again_unasked(
+    make_toy, block_of, tmp_path, lacking
+):
     there = tmp_path / "there"
     project = make_toy(f"""
         if cell.way == "b" and not Path({str(there)!r}).exists():
