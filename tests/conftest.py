@@ -66,6 +66,34 @@ def small_disk():
             time.sleep(0.1)
 
 
+@pytest.fixture
+def small_quota(tmp_path):
+    """Return `mount(folder, mib)`: a file system over a folder, which is made, with a quota far below its size."""
+    if os.geteuid() != 0 or not shutil.which("mkfs.btrfs"):
+        pytest.skip("a file system with a quota needs root and btrfs-progs")
+    mounted = []
+
+    def mount(folder, mib):
+        folder.mkdir(exist_ok=True)
+        image = tmp_path / "quota.img"
+        image.touch()
+        os.truncate(image, 128 << 20)
+        for command in (
+            ["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, folder], ["btrfs", "quota", "enable", folder],
+            ["btrfs", "qgroup", "limit", f"{mib}M", folder],
+        ):  # fmt: skip
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                pytest.skip(f"no file system with a quota here: {done.stderr.strip()}")
+            if command[0] == "mount":
+                mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in mounted:
+        subprocess.run(["umount", folder], check=True)
+
+
 @contextlib.contextmanager
 def apart_from_ours():
     """A package `experiments` of another project may be imported within; afterwards ours is what it was before. Were it

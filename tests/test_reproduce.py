@@ -175,6 +175,15 @@ def test_without_venv_no_system_still_names_the_package(bare):
     assert bare.called("apt-get") == bare.called("sudo") == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a read-only mount needs root")
+def test_a_checkout_that_cannot_be_written_is_refused_in_one_line(bare):
+    subprocess.run(["mount", "--bind", "-o", "ro", bare.root, bare.root], check=True)
+    try:
+        assert_one_line(bare.run(), str(bare.root), "is not writable", "copy the repository to a folder of yours")
+    finally:
+        subprocess.run(["umount", bare.root], check=True)
+
+
 def test_a_python_that_was_asked_for_is_not_replaced(bare):
     bare.environment["PYTHON"] = "/no/such/python"
     assert_one_line(bare.run(), "PYTHON=/no/such/python", "3.11")

@@ -443,13 +443,14 @@ def test_outside_a_project_the_command_says_so(tmp_path, run_benchpaper):
     refused_in_one_line(run_benchpaper(Project(tmp_path), "run"), "run this inside a checkout")
 
 
-@pytest.mark.parametrize("words", [["list"], ["run", "-n"], ["claims"], ["step", "judge", "--site", "local", "--source", "smoke"]])
+@pytest.mark.parametrize("words", ["list", "run -n", "step judge --site local --source smoke"])
 def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(make_toy, run_benchpaper, words):
     project = make_toy("    yield dict(latency_us=1.0)", files={"reproduce": "#!/bin/sh\n"})
     assert run_benchpaper(project, "list").returncode == 0  # its src is a link to the code that runs
     (project.root / "src").unlink()
     shutil.copytree(ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    refused_in_one_line(run_benchpaper(project, *words), f'"{project.root}/src/benchpaper"; run ./reproduce in the project')
+    message = f'"{project.root}/src/benchpaper"; run ./reproduce in the project'
+    refused_in_one_line(run_benchpaper(project, *words.split()), message)
     own = run_benchpaper(project, "list", PYTHONPATH=str(project.root / "src"))
     assert own.returncode == 0 and "toy/one" in own.stdout, own.stderr
 
@@ -722,6 +723,46 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_pro
     assert all(entry["missing"] for entry in exhibits.values() if entry["cells"])
 
 
+# ---- users without a name, and without rights ----
+
+
+@pytest.fixture
+def nameless(measured, tmp_path_factory):
+    """Return (project, words): before a command they make its user one that the system does not know, who has no home.
+    He may read everything, as if the program were not below root's home, and writes in the project alone."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("becoming another user needs root and setpriv")
+    temporary = tmp_path_factory.mktemp("t")
+    subprocess.run(["chown", "-R", "-h", "54321:54321", measured.root, temporary], check=True)
+    rights = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
+    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *rights]
+    forgotten = [word for name in ("USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME") for word in ("-u", name)]
+    return measured, [*user, "env", *forgotten, "HOME=/", f"TMPDIR={temporary}"]
+
+
+def test_a_user_without_a_name_and_a_home_builds_figures(nameless):
+    project, words = nameless
+    command = [*words, Path(sys.executable).with_name("benchpaper"), "run", "figures", "--from", "reference"]
+    done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (project.build("local", "reference") / "exhibits.tex").exists()
+    assert (project.state / "cache" / "snakemake").is_dir()
+
+
+def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_one_line(measured, run_benchpaper):
+    if os.geteuid() != 0:
+        pytest.skip("a read-only mount needs root")
+    subprocess.run(["mount", "--bind", "-o", "ro", measured.root, measured.root], check=True)
+    try:
+        for words in (["plan", "toy/one"], ["claims", "--source", "full"]):
+            assert run_benchpaper(measured, *words).returncode == 0
+        for words in (["run"], ["run", "-n", "--from", "reference"], ["new", "toy/two"]):
+            message = f'"{measured.root}" cannot be written by this user'
+            refused_in_one_line(run_benchpaper(measured, *words), message)
+    finally:
+        subprocess.run(["umount", measured.root], check=True)
+
+
 # ---- full disks ----
 
 
@@ -733,10 +774,10 @@ def fill(folder):
                 file.write(b"0")
 
 
-def one_line_about_the_disk(done):
+def one_line_about_the_disk(done, words="No space left on device"):
     told = done.stdout + done.stderr
     assert done.returncode == 1 and "Traceback" not in told, told
-    (line,) = [line for line in told.splitlines() if "No space left on device" in line]
+    (line,) = [line for line in told.splitlines() if words in line]
     assert "make room, and run the same command again to go on" in line
 
 
@@ -768,6 +809,48 @@ def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benc
     assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, done.stdout + done.stderr
     everything = journalled(project)
     assert {key: everything[key] for key in kept} == kept and len(everything) == len(LEVELS)
+
+
+EXCEEDING = """
+    if cell.way == "w7" and not (PROJECT / "room").exists():
+        try:
+            with open(site.client.scratch() / "data", "wb", buffering=0) as file:
+                while True:
+                    file.write(os.urandom(1 << 16))
+        except OSError:
+            os.kill(os.getpid(), signal.SIGKILL)  # without a word
+    yield dict(latency_us=1.0)
+"""
+
+
+def test_a_quota_that_is_exceeded_while_measuring_is_no_failed_trial(make_toy, run_benchpaper, small_quota):
+    project = make_toy(EXCEEDING, levels=LEVELS)
+    small_quota(project.state, 8)
+    done = run_benchpaper(project, "run", "results")
+    one_line_about_the_disk(done, "Disk quota exceeded")
+    assert {entry["state"] for entry in journalled(project).values()} <= {"measured"}
+    (project.root / "room").write_text("")
+    subprocess.run(["btrfs", "filesystem", "sync", project.state], check=True)
+    done = run_benchpaper(project, "run", "results")
+    assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, done.stdout + done.stderr
+
+
+STARVING = """
+    if cell.way == "b" and not (PROJECT / "memory").exists():
+        raise MemoryError
+    yield dict(latency_us=1.0)
+"""
+
+
+def test_a_trial_that_lacked_memory_fails_the_run_and_the_next_run_measures_it(make_toy, run_benchpaper):
+    project = make_toy(STARVING)
+    done = run_benchpaper(project, "run", "results")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILED  measure toy/one: 1 trials failed: no memory was left; the next run measures them again" in done.stdout
+    (project.root / "memory").write_text("")
+    done = run_benchpaper(project, "run", "results")
+    assert done.returncode == 0 and "toy/one: 2 trials measured" in done.stdout, done.stdout + done.stderr
+    assert len(begun(project)) == 3
 
 
 @pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures")])

@@ -4,11 +4,12 @@ import errno
 import shutil
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
-from benchpaper import artifact_commands, catalog, output, pipeline, results, room, sources
+from benchpaper import artifact_commands, caches, catalog, output, pipeline, results, room, sources
 from benchpaper.commands import Group, each, json_option, tell, tell_mistakes
 from benchpaper.errors import UserError
 from benchpaper.hosts import HostError
@@ -40,6 +41,8 @@ def cli():
 
     Commands that read results take yours at scale quick, or those that --scale or --from reference names.
     """
+    with suppress(UserError):  # a command that needs a project says so itself
+        caches.keep_below(Project.find().state)
 
 
 @cli.command("list")
@@ -106,7 +109,7 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @source_options
 @seed_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
-@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
+@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed by their own fault.")
 @click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
 def run(targets, asked, seed, dry_run, retry_failed, profile, as_json):
@@ -225,10 +228,13 @@ def compare(experiments, asked, reference_site, metric, as_json):
     if not experiments:
         names = [name for name in names if all(one.has(project, name) for one in (chosen, reference))] or names[:1]
     found = [compare.compare(project, name, chosen.site, chosen.source, reference_site, metric) for name in names]
+    no_figure = _not_writable()
     for one in found:
-        drawn = compare.draw(project, one, chosen.site, chosen.source)
+        drawn = [] if no_figure else compare.draw(project, one, chosen.site, chosen.source)
         one["figures"] = [str(path.relative_to(project.root)) for path in drawn]
     tell(found, as_json, compare.show_all)
+    if no_figure:
+        click.echo(f"note: no figures were drawn: {no_figure}", err=True)
 
 
 @cli.command()
@@ -314,6 +320,8 @@ def _run():
     except HostError as error:
         return _failed(str(error), 1)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EROFS) and (why := _not_writable()):
+            return _failed(why, 2)
         return _failed(os_error(error), 1)
     except Exception:  # a mistake of the program itself
         return _failed(traceback.format_exc(), 1)
@@ -324,10 +332,19 @@ def _failed(text, status):
     return status
 
 
+def _not_writable() -> str:
+    """Return the one line about a project that this user cannot write; empty for one that is writable, or for none."""
+    try:
+        Project.find().check_writable()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
 def os_error(error):
     """Return an error of the operating system as one line with the next step."""
     what = error.strerror or str(error)
     where = f": {Path(error.filename).name}" if error.filename else ""
-    if error.errno == errno.ENOSPC:
+    if room.is_full(error):
         return f"{what}{where}; {room.NEXT_STEP}"
     return f"{what}{where}"

@@ -100,6 +100,11 @@ def finished(path):
     return len(_read(path)[0])
 
 
+def entries(path):
+    """Return the finished trials in the journal at `path`; none when there is no such file."""
+    return list(_read(path)[0].values())
+
+
 def _read(path):
     """Return the entries by cell, the numbers of damaged lines, and the offset at which the last whole line ends."""
     entries, damaged, good = {}, [], 0

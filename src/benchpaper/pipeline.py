@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -131,10 +132,17 @@ class Pipeline:
         return {"trials": len(plan.trials), "done": done, "trial_seconds": plan.seconds / len(plan.trials)}
 
     def reopen(self, name, failed=False):
-        """Have those trials of an experiment measured again that lacked a capability which is there again, and, with
-        `failed`, those that failed."""
+        """Have those trials of an experiment measured again that lacked a capability which is there again, those that
+        failed for want of something, and, with `failed`, all that failed."""
         for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
             self.block(name, number).reopen(failed)
+
+    def starved(self, name: str) -> dict[str, int]:
+        """Return {what the machine lacked: trials that failed for it}; the next run measures them again."""
+        if self.source == REFERENCE:
+            return {}
+        blocks = [self.block(name, number).journal_path for number in range(len(self.plan(name).blocks))]
+        return dict(Counter(entry["cause"] for path in blocks for entry in journal.entries(path) if entry.get("cause")))
 
     def block_key(self, name, number):
         return self.block(name, number).key

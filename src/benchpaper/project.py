@@ -38,9 +38,18 @@ class Project:
         if (self.root / "reproduce").is_file() and own.is_dir() and own.resolve() != CODE:
             path = " (and unset PYTHONPATH)" if os.environ.get("PYTHONPATH") else ""
             raise UserError(
-                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the project: '
-                f"it makes .venv anew, with a benchpaper that runs the project's code{path}"
+                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the '
+                f"project: it makes .venv anew, with a benchpaper that runs the project's code{path}"
             )
+
+    def check_writable(self) -> None:
+        """Raise `UserError` when this user cannot write where results and figures go."""
+        for folder in (self.root, self.state, self.root / "results", self.root / "build"):
+            if folder.exists() and not os.access(folder, os.W_OK, effective_ids=True):
+                raise UserError(
+                    f'"{folder}" cannot be written by this user, and results, figures and logs go there; '
+                    "copy the repository to a folder of yours, and run ./reproduce in that"
+                )
 
     @property
     def experiments(self):

@@ -33,6 +33,7 @@ QUIET_STEPS = ("measure",)  # these have a progress bar of their own
 def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = output.console(stderr=as_json)
+    pipeline.project.check_writable()
     targets, experiments = _sorted_out(pipeline, words)
     _tell_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
@@ -186,7 +187,7 @@ class _Watch:
 
     def _tell_a_full_disk_once(self):
         """Whatever a full disk makes of the steps, it is told in one line."""
-        starved = [(step, error) for step, error in self.failures if room.WORDS in error]
+        starved = [(step, error) for step, error in self.failures if room.told(error)]
         if full := room.complaint(self._pipeline.project):
             self.failures = [("disk", full)]
         elif starved:

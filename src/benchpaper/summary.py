@@ -38,9 +38,12 @@ def make(pipeline, experiments, failures, seconds, status):
 
 
 def without_a_result(pipeline, experiments):
-    """Return (step, why) of each experiment of which trials were tried, and every one of them failed."""
+    """Return (step, why) of each experiment of which trials were tried, and every one of them failed, or some failed
+    because the machine lacked what they needed: those the next run measures."""
     found = []
     for name in experiments:
+        for cause, count in pipeline.starved(name).items():
+            found.append((f"measure {name}", f"{count} trials failed: {cause}; the next run measures them again"))
         states = (_states(pipeline, name) or {"states": {}})["states"]
         if states.get(results.FAILED) and not states.get(results.MEASURED):
             found.append((f"measure {name}", f"all {states[results.FAILED]} trials that could run failed"))

@@ -126,13 +126,14 @@ class Block:
             )
 
     def reopen(self, failed=False):
-        """Have the block measured again where a capability had vanished that is there again, and, with `failed`, where
-        a trial failed."""
+        """Have the block measured again where a capability had vanished that is there again, where a trial failed for
+        want of something that the machine may have by now, and, with `failed`, where any trial failed."""
         if self.journal_path.exists():
             with journal.Journal(self.journal_path) as done:
                 again = [
                     entry["cell"] for entry in done.entries
-                    if self._testable_again(entry) or (failed and entry["state"] == results.FAILED)
+                    if self._testable_again(entry) or entry.get("cause")
+                    or (failed and entry["state"] == results.FAILED)
                 ]  # fmt: skip
                 # The files first, the joined ones too: Snakemake measures what is missing and still asked for.
                 for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():
@@ -165,14 +166,15 @@ class Block:
         self._report("start", block=self._block, cell=planned.cell.id)
         if missing:
             attempts, observations = [], []
-            state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
+            state, reason, cause = results.NOT_TESTABLE, f"needs {', '.join(missing)}", ""
         else:
             attempts, observations = self._attempts(planned, scratch_root)
             state, reason = self._concluded(planned, attempts[-1])
+            cause = attempts[-1].cause if state == results.FAILED else ""
         after = self._fleet.disturbances()
         return {
             **self._identity(planned), **self._common,
-            "state": state, "reason": reason, "seed": planned.seed,
+            "state": state, "reason": reason, "cause": cause, "seed": planned.seed,
             "started": attempts[-1].started if attempts else time.time(),
             "seconds": attempts[-1].seconds if attempts else 0.0,
             "attempts": [self._shown(a) for a in attempts],
@@ -246,7 +248,7 @@ class Block:
         for _, trial, kept in left:
             role = trial.rpartition(f"{found.name}-")[2]
             found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
-            found.room = min(found.room, kept["room"])
+            found.shortage = found.shortage or kept["shortage"]
 
     def _restore(self):
         self._lost = False
@@ -255,9 +257,8 @@ class Block:
 
     def _check_room(self, found):
         """An attempt that fails on a full disk ends the block: it says nothing about what was measured."""
-        free = min(found.room, room.left(self._folder))
-        if free < room.LEAST or room.WORDS in found.message:
-            raise room.NoRoom(f"{room.WORDS}: {free >> 10} kB were free while a trial failed; {room.NEXT_STEP}")
+        if shortage := found.shortage or room.shortage(self._folder) or room.told(found.message):
+            raise room.NoRoom(f"{shortage}, and a trial failed; {room.NEXT_STEP}")
 
     def _checked(self, found):
         """Check the observations; one that breaks the schema makes the attempt a failed one."""

@@ -5,9 +5,11 @@ observations) through a pipe; what it had told before a crash is kept. Whatever 
 descent (this process adopts orphans) and killed.
 """
 
+import errno
 import faulthandler
 import os
 import pickle
+import re
 import select
 import signal
 import struct
@@ -20,12 +22,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from benchpaper import leftovers, room
-from benchpaper.hosts import HostError
+from benchpaper.hosts import HostError, HostLost
 from benchpaper.hosts.local import signal_name
 from benchpaper.hosts.processes import die_with_parent, kill_descendants, outputs
 
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 HEADER = struct.Struct("<Q")
+NO_CONNECTION, NO_MEMORY = "the connection to a host was lost", "no memory was left"
+KILLED = "a process was killed from outside, perhaps for want of memory"
+OUT_OF_MEMORY = re.compile(re.escape(os.strerror(errno.ENOMEM)), re.I)  # in a program's words, too
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,7 +46,8 @@ class Attempt:
     output: str = ""  # what the trial and the servers it started printed; worth keeping when it failed
     commands: list = field(default_factory=list)
     observations: list = field(default_factory=list)
-    room: int = 0  # bytes that were free when it ended, before its scratch folder went
+    cause: str = ""  # what the machine lacked, where that made it fail; the experiment is not to blame then
+    shortage: str = ""  # where it failed: the words for a disk that was full before its scratch folder went
 
 
 def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
@@ -75,7 +81,8 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
         _conclude(found, status, timed_out, experiment.timeout_s)
-        found.output, found.room = outputs(scratch), room.left(scratch)
+        found.output = outputs(scratch)
+        found.shortage = room.shortage(scratch) if found.outcome != "ok" else ""
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)  # where there could be no fork
         os.close(read_end)
@@ -109,7 +116,8 @@ def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
     except BaseException as error:
         traceback.print_exc()
         known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
-        _send(pipe, ("error", str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"))
+        text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
+        _send(pipe, ("error", text, _lacking(error)))
         os._exit(1)
 
 
@@ -145,6 +153,16 @@ def _where(error):
         if frames
         else ""
     )
+
+
+def _lacking(error: BaseException) -> str:
+    """Return what the machine lacked when `error` ended a trial; empty where the trial itself is to blame."""
+    if isinstance(error, HostLost):
+        return NO_CONNECTION
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return NO_MEMORY
+    # A server that a trial stops on purpose does not raise this.
+    return KILLED if isinstance(error, HostError) and "signal SIGKILL" in str(error) else ""
 
 
 def _send(pipe, event):
@@ -203,7 +221,7 @@ def _note(found, event):
     elif kind == "observation":
         found.observations.append(rest[0])
     elif kind == "error":
-        found.message = rest[0]
+        found.message, found.cause = rest
     else:
         found.outcome = "ok"
 
@@ -214,6 +232,7 @@ def _conclude(found, status, timed_out, timeout_s):
     elif status < 0:
         found.outcome = "crashed"
         found.message = f"the trial's process was killed by {signal_name(-status)}"
+        found.cause = KILLED if status == -signal.SIGKILL else ""
     elif found.outcome == "ok" and not found.observations:
         found.outcome, found.message = "failed", "the trial yielded no observation"
     elif found.outcome != "ok" and not found.message:

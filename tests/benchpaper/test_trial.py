@@ -119,6 +119,46 @@ def test_failed_trials_are_measured_again_when_asked(make_toy, block_of, tmp_pat
     assert [found[way]["state"] for way in "ab"] == ["measured", "measured"] and found["a"]["started"] == kept["a"]
 
 
+LACKING = {
+    "memory": "raise MemoryError",
+    "a program's memory": "site.client.run(['sh', '-c', 'echo fork: cannot allocate memory >&2; exit 1'])",
+    "a kill": "os.kill(os.getpid(), signal.SIGKILL)",
+    "a server's kill": "with site.client.start(['sh', '-c', 'kill -9 $$']) as server: server.read_line()",
+    "a connection": "from benchpaper.hosts import HostLost; raise HostLost('host b is lost')",
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING.values(), ids=LACKING)
+def test_what_failed_because_the_machine_lacked_something_is_measured_again_unasked(
+    make_toy, block_of, tmp_path, lacking
+):
+    there = tmp_path / "there"
+    project = make_toy(f"""
+        if cell.way == "b" and not Path({str(there)!r}).exists():
+            {lacking}
+        if cell.way == "c":
+            raise ValueError("broken")
+        yield dict(latency_us=1.0)
+    """, levels=["a", "b", "c"])  # fmt: skip
+    block_of(project).measure()
+    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(a="measured", b="failed", c="failed")
+    there.touch()
+    block_of(project).reopen()
+    assert block_of(project).measure() == 1  # what fails by the experiment's own fault stays as it is
+    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(a="measured", b="measured", c="failed")
+
+
+@pytest.mark.parametrize("body", [
+    "raise OSError(122, 'Disk quota exceeded')",
+    "site.client.run(['sh', '-c', 'echo write: disk quota exceeded >&2; exit 1'])",
+])  # fmt: skip
+def test_a_quota_that_is_used_up_ends_the_block_as_a_full_disk_does(make_toy, block_of, body):
+    block = block_of(make_toy(f"{body}\nyield"))
+    with pytest.raises(results.UserError, match="^Disk quota exceeded, .*: make room, and run the same command again"):
+        block.measure()
+    assert records(block) == []
+
+
 INVALID = [
     ("dict(latency_us=float('nan'), used='x')", 'metric "latency_us" must be a finite number, not nan'),
     ("dict(latency_us=float('inf'), used='x')", 'metric "latency_us" must be a finite number, not inf'),

@@ -160,8 +160,8 @@ class Fleet:
         return [link.name for link in lost]
 
     def conclude(self, trial=""):
-        """Return [(host, trial, {output, room, found})] of what remote hosts have kept of a trial that ended (without
-        one, of all earlier trials of this checkout)."""
+        """Return [(host, trial, {output, shortage, found})] of what remote hosts have kept of a trial that ended
+        (without one, of all earlier trials of this checkout)."""
         remote = [link for link in self.links.values() if isinstance(link, SshLink)]
         return [(link.name, name, kept) for link in remote for name, kept in link.conclude(trial).items()]
 

@@ -217,7 +217,7 @@ def conclude_trial(trials, trial, folder, redactor):
     """Take away what a trial has left and keep what it printed, without secrets. Its processes of the
     session are dead."""
     found = ["a process"] * leftovers.kill_marked(f"{MARK}={trial}")
-    kept = {"output": redactor.without_secrets(outputs(folder)), "room": room.left(folder)}
+    kept = {"output": redactor.without_secrets(outputs(folder)), "shortage": room.shortage(folder)}
     kept["found"] = found + leftovers.clear(folder)  # first, for the disk may be full
     part = trials / f"{trial}.part"
     part.write_text(json.dumps(kept))
@@ -225,8 +225,8 @@ def conclude_trial(trials, trial, folder, redactor):
 
 
 def conclude(trials, prefix, seconds):
-    """Return {trial: {output, room, found}} of the trials that have ended whose names begin with `prefix`, and forget
-    them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
+    """Return {trial: {output, shortage, found}} of the trials that have ended whose names begin with `prefix`, and
+    forget them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
     for. A trial that is still alive then is left out."""
     concluded, end = {}, time.monotonic() + seconds
     names = {path.name.rpartition(".")[0] for path in trials.glob(f"{prefix}*.lock")}

@@ -1,0 +1,48 @@
+"""A disk that is full and a quota that is used up are told alike."""
+
+import os
+import subprocess
+
+import pytest
+
+from benchpaper import command_line, room
+from benchpaper.project import Project
+
+WORDS = {28: "No space left on device", 122: "Disk quota exceeded"}
+
+
+def fill(folder):
+    """Write until the system refuses; return its error's number."""
+    with pytest.raises(OSError) as refused, open(folder / "ballast", "wb", buffering=0) as file:
+        while True:
+            file.write(os.urandom(1 << 16))
+    subprocess.run(["sync", "--file-system", folder], check=False)
+    return refused.value.errno
+
+
+@pytest.mark.parametrize("number, kind", [(28, "disk"), (122, "quota")])
+def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(request, tmp_path, number, kind):
+    project = Project(tmp_path / "project")
+    project.root.mkdir()
+    assert room.shortage(project.state) == room.complaint(project) == ""
+    folder = project.root / "results"
+    if kind == "disk":
+        request.getfixturevalue("small_disk")(folder, 4096)
+    else:
+        request.getfixturevalue("small_quota")(folder, 8)
+    assert room.complaint(project) == ""
+    assert fill(folder) == number
+    told = room.complaint(project)
+    assert told.startswith(WORDS[number]) and " in results; " in told and told.endswith(room.NEXT_STEP)
+
+
+@pytest.mark.parametrize("number, words", WORDS.items())
+def test_an_error_for_want_of_room_tells_how_to_go_on(number, words):
+    told = command_line.os_error(OSError(number, words, "/a/journal.jsonl"))
+    assert told == f"{words}: journal.jsonl; {room.NEXT_STEP}"
+
+
+@pytest.mark.parametrize("text", ["write /data: no space left on device", "OSError: [Errno 122] Disk quota exceeded"])
+def test_the_words_are_found_in_what_a_program_printed(text):
+    assert room.told(text) in WORDS.values()
+    assert room.told("all is well") == ""
