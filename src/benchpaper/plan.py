@@ -56,8 +56,8 @@ def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None, fixed
     other cells are priced at the scale's announced `trial_seconds`. `fixed_blocks` is the number of blocks that was
     fixed after the scale's pilot, if it has one; before, the plan is the pilot alone.
     """
-    if type(seed) is not int or seed < 0:
-        raise UserError(f"seed {seed!r} must be a whole number of at least 0")
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise UserError(f"seed {seed!r} must be a whole number from 0 to 2**63 - 1")
     chosen = experiment.scale(scale)
     cells = experiment.cells(scale)
     count = fixed_blocks or chosen.pilot or chosen.blocks

@@ -7,7 +7,8 @@ runs. Nothing here measures.
 import itertools
 
 from benchpaper.errors import UserError, did_you_mean
-from benchpaper.parts import SCALES, Cell, Evidence, Factor, Metric, Scale, SpecError, check_name, make_cell
+from benchpaper.parts import SCALES, Cell, Evidence, Factor, Metric, Scale, SpecError, make_cell
+from benchpaper.parts import check_name, check_number, check_text
 
 __all__ = ["SCALES", "Cell", "Evidence", "Experiment", "Factor", "Metric", "Scale", "SpecError", "make_cell", "null_of"]
 NULL = "null"  # by convention the level of a factor that means: the load generator against nothing
@@ -59,14 +60,14 @@ class Experiment:
         for kind, text in (("title", self.title), ("question", self.question)):
             if not text:
                 raise SpecError(f"an experiment needs a {kind}")
+            check_text(kind, text)
         if not self.metrics:
             raise SpecError("an experiment needs at least one metric")
         for role in self.roles:
             check_name("role", role)
         if type(self.attempts) is not int or self.attempts < 1:
             raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
-        if not self.timeout_s > 0:
-            raise SpecError(f"timeout_s={self.timeout_s!r} must be above 0")
+        check_number("timeout_s", self.timeout_s, above=0)
         names = [part.name for part in (*self.factors, *self.metrics, *self.evidence)]
         for name in names:
             if names.count(name) > 1:

@@ -51,14 +51,14 @@ REFUSED = [
     (lambda: Scale(blocks=0), "blocks=0 must be a whole number of at least 1"),
     (lambda: Scale(blocks=2.0), "blocks=2.0 must be a whole number of at least 1"),
     (lambda: Scale(blocks=True), "blocks=True must be a whole number of at least 1"),
-    (lambda: Scale(blocks=1, trial_seconds=0), "trial_seconds=0 must be above 0: plan prices the run with it"),
+    (lambda: Scale(blocks=1, trial_seconds=0), "trial_seconds 0 must be above 0"),
     (lambda: declare(title=""), "an experiment needs a title"),
     (lambda: declare(question=None), "an experiment needs a question"),
     (lambda: declare(metrics=[]), "an experiment needs at least one metric"),
     (lambda: declare(roles="client"), "roles 'client' must be a list of names"),
     (lambda: declare(roles=["client", "counts"]), 'role name "counts" is taken by the framework; choose another'),
     (lambda: declare(attempts=0), "attempts=0 must be a whole number of at least 1"),
-    (lambda: declare(timeout_s=0), "timeout_s=0 must be above 0"),
+    (lambda: declare(timeout_s=0), "timeout_s 0 must be above 0"),
     (
         lambda: declare(evidence=[Evidence("way")]),
         '"way" is declared twice; factors, metrics and evidence share one table',
@@ -88,6 +88,71 @@ REFUSED = [
 
 @pytest.mark.parametrize("build, message", REFUSED, ids=[message[:50] for _, message in REFUSED])
 def test_what_cannot_be_is_refused_in_one_line(build, message):
+    with pytest.raises(SpecError) as refused:
+        build()
+    assert str(refused.value) == message
+
+
+NAN, INF, HUGE = float("nan"), float("inf"), 10**10_000
+IMPOSSIBLE = {
+    "levels": lambda value: Factor("way", [value]),
+    "minimum": lambda value: Metric("x", unit="s", better="lower", minimum=value),
+    "count": lambda value: Scale(blocks=1, counts=dict(requests=value)),
+    "counts": lambda value: Scale(blocks=1, counts=dict(requests=[1, value])),
+    "blocks": lambda value: Scale(blocks=value),
+    "trial_seconds": lambda value: Scale(blocks=1, trial_seconds=value),
+    "disk_mb": lambda value: Scale(blocks=1, disk_mb=value),
+    "half_width": lambda value: Scale(blocks=9, pilot=9, half_width=value),
+    "budget_s": lambda value: Scale(blocks=9, pilot=9, half_width=0.05, budget_s=value),
+    "timeout_s": lambda value: declare(timeout_s=value),
+}
+TEXTS = {
+    "levels": lambda text: Factor("way", [text]),
+    "unit of a factor": lambda text: Factor("way", ["a"], unit=text),
+    "unit": lambda text: Metric("x", unit=text, better="lower"),
+    "meaning": lambda text: Metric("x", unit="s", better="lower", meaning=text),
+    "evidence": lambda text: Evidence("used", text),
+    "title": lambda text: declare(title=text),
+    "question": lambda text: declare(question=text),
+}
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, HUGE, -HUGE, NAN, INF, -INF], ids=lambda v: f"{v:.3}" if isinstance(v, float) else v.bit_length())
+@pytest.mark.parametrize("build", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_a_number_that_no_column_holds_is_refused_in_one_short_line(build, value):
+    with pytest.raises(SpecError) as refused:
+        build(value)
+    assert len(str(refused.value)) < 150 and str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 1.7e308, 5e-324, 0, 0.0, True, "ä b=c"])
+def test_a_number_or_text_that_a_column_holds_may_be_a_level(value):
+    assert Factor("way", [value]).levels == (value,)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udcff", "a\0", "a\nb", "a\tb", "\x1b[31m", "a\x7f", " a", "a ", "\u2028", "a\u200b", " "])
+@pytest.mark.parametrize("build", TEXTS.values(), ids=TEXTS)
+def test_a_text_that_is_no_line_of_print_is_refused_in_one_line(build, text):
+    with pytest.raises(SpecError) as refused:
+        build(text)
+    assert len(str(refused.value)) < 200 and str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("build, message", [
+    (lambda: Factor("way", [-0.0]), 'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
+    (lambda: Factor("way", [1.0, -0.0, 0.0]), 'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
+    (lambda: Factor("way", [True, 1]), 'factor "way": level 1 is int, but the others are bool; make them all one type'),
+    (lambda: Factor("way", [1, 1.0]), 'factor "way": level 1.0 is float, but the others are int; make them all one type'),
+    (lambda: Factor("way", [1, 2**63]), 'factor "way": level 2**63 or more does not fit into 64 bits; take a larger unit, or a float'),
+    (lambda: Factor("way", [1.0, HUGE]), 'factor "way": level 2**33219 or more is int, but the others are float; make them all one type'),
+    (lambda: Factor("way", [""]), "factor \"way\": level '' must be a text that is not empty"),
+    (lambda: Factor("way", ["a" * 201]), f"factor \"way\": level '{'a' * 39}... has 201 characters; 200 are the most"),
+    (lambda: Factor("w" * 64, ["a"]), f"factor name '{'w' * 20}'... has 64 characters; 63 are the most"),
+    (lambda: Scale(blocks=100_001), "blocks=100001 must be at most 100000"),
+    (lambda: Scale(blocks=1, counts={"a b": 1}), "count name 'a b' must match [a-z][a-z0-9_]* (it becomes an attribute of site.counts)"),
+    (lambda: Metric("x", unit="s", better="lower", minimum="0"), "metric \"x\": minimum '0' must be a number"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_value_is_said(build, message):
     with pytest.raises(SpecError) as refused:
         build()
     assert str(refused.value) == message
