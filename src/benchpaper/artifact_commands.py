@@ -9,7 +9,7 @@ import click
 from benchpaper.commands import json_option, tell
 from benchpaper.errors import UserError
 from benchpaper.project import Project
-from benchpaper.sources import site_option, source_options
+from benchpaper.sources import Asked, site_option, source_options
 
 
 @click.command()
@@ -192,7 +192,8 @@ def changed(site, against, as_json):
     """
     from benchpaper import changes
 
-    found = changes.changed(Project.find(), site, against)
+    project = Project.find()
+    found = changes.changed(project, Asked(site, None, reference=True).built(project).site, against)
     tell(found, as_json, changes.show)
 
 

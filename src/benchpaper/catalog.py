@@ -33,12 +33,17 @@ def names(project):
     return found
 
 
+def known(project, name):
+    """Return the name of an experiment that there is; raises `UserError` for any other."""
+    return one_of("experiment", name, names(project), 'run "benchpaper list" to see all')
+
+
 def load(project, name):
     """Import experiments/NAME/experiment.py and return its `Experiment`, with its name set.
 
     Raises `UserError` for an unknown name, an import that fails, or a module without an experiment.
     """
-    one_of("experiment", name, names(project), 'run "benchpaper list" to see all')
+    known(project, name)
     path = project.experiments / name / ENTRY
     where = path.relative_to(project.root)
     if str(project.root) not in sys.path:

@@ -222,6 +222,8 @@ def compare(experiments, asked, reference_site, metric, as_json):
     from benchpaper import compare
 
     project = Project.find()
+    for name in experiments:
+        catalog.known(project, name)
     chosen = asked.measured(project)
     reference = sources.Chosen(sources.reference_site(project, reference_site), REFERENCE)
     names = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED).choose(" ".join(experiments))

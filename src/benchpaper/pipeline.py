@@ -72,7 +72,7 @@ class Pipeline:
     def choose(self, text):
         """Return the experiments named in `text` (separated by blanks), or all that are available."""
         for name in text.split():
-            one_of("experiment", name, catalog.names(self.project), 'run "benchpaper list" to see all')
+            catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
         if not self.available:
             raise UserError(f'no {self.source} results for site "{self.site_name}"; measure first (./reproduce)')

@@ -41,6 +41,8 @@ def experiment(loaded):
 
 
 def show_experiments(found):
+    if not found:
+        print("there are no experiments yet; benchpaper new FAMILY/NAME writes one")
     for item in found:
         print(f"{item['name']}  {item['title']}")
         print(f"    {item['question']}")

@@ -7,10 +7,12 @@ import click
 
 from benchpaper import catalog, events, output, pipeline, results
 from benchpaper.commands import Group
+from benchpaper.errors import one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts.processes import die_with_parent
 from benchpaper.plan import DEFAULT_SEED
-from benchpaper.project import Project
+from benchpaper.project import REFERENCE, Project
+from benchpaper.spec import SCALES
 
 
 @click.group(cls=Group)
@@ -26,8 +28,20 @@ def step():
 
 
 def step_options(function):
-    function = click.option("--source", required=True, help="smoke, quick, full or reference.")(function)
+    function = click.option("--source", required=True, callback=_source, help="smoke, quick, full or reference.")(function)
     return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
+
+
+def experiments_argument(function):
+    def known(_context, _argument, names):
+        project = Project.find()
+        return tuple(catalog.known(project, name) for name in names)
+
+    return click.argument("experiments", nargs=-1, callback=known)(function)
+
+
+def _source(_context, _option, value):
+    return one_of("source", value, (*SCALES, REFERENCE))
 
 
 @step.command()
@@ -54,6 +68,7 @@ def build(experiment):
 def measure(experiment, block, seed, site, source):
     """Measure one block, as far as the journal lacks it."""
     run = pipeline.Pipeline(Project.find(), site, source, seed)
+    one_of(f"block of {experiment}", block, range(len(run.plan(experiment).blocks)))
 
     def report(event, **facts):
         events.emit(event, experiment=experiment, **facts)
@@ -102,7 +117,7 @@ def judge(site, source):
 
 
 @step.command()
-@click.argument("experiments", nargs=-1)
+@experiments_argument
 @step_options
 def gather(experiments, site, source):
     """Gather the exhibits of all notebooks for the paper."""
@@ -113,7 +128,7 @@ def gather(experiments, site, source):
 
 
 @step.command()
-@click.argument("experiments", nargs=-1)
+@experiments_argument
 @step_options
 def appendix(experiments, site, source):
     """Write the artifact appendix."""
@@ -124,7 +139,7 @@ def appendix(experiments, site, source):
 
 
 @step.command()
-@click.argument("experiments", nargs=-1)
+@experiments_argument
 @step_options
 def report(experiments, site, source):
     """Build the web pages."""

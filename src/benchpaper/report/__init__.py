@@ -31,6 +31,11 @@ class ReportError(UserError):
 def build(project, site, source, experiments):
     """Build the pages below the build folder and return the path of the first one. Raises `ReportError`."""
     folder = project.build(site, source)
+    manifests = typeset.manifests(folder)
+    lacking = [f"the notebook of {name} has not run" for name in experiments if slug(name) not in manifests]
+    if lacking or not manifests:
+        what = lacking[0] if lacking else "no notebook has run"
+        raise ReportError(f"{what} in build/{folder.name}; benchpaper run report does all that it needs")
     sources, target = folder / "report-source", folder / "report"
     shutil.rmtree(sources, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
@@ -42,7 +47,6 @@ def build(project, site, source, experiments):
     if (folder / "paper.pdf").exists():
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
     rows = _rows(folder)
-    manifests = typeset.manifests(folder)
     (sources / "index.md").write_text(
         pages.overview(manifests, rows, experiments, (folder / "paper.pdf").exists(), (folder / "appendix.md").exists())
     )
