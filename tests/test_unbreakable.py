@@ -59,7 +59,7 @@ def make_toy(make_project):
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path, monkeypatch):
-    """The lock on measuring lies there: these runs neither wait for others on this machine nor keep them waiting."""
+    """What killed runs leave in the temporary folder is found there."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))

@@ -100,6 +100,8 @@ class Agent:
             _tell({"locked": True})
         except lock.Held as held:
             _tell({"held": str(held)})
+        except lock.Unusable as error:
+            _tell({"error": str(error)})
         except OSError as error:
             _tell({"error": f"the lock {lock.host_lock()}: {error.strerror}"})
 
