@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from benchpaper import catalog, journal, pilot, results
+from benchpaper import environment as environments
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -184,7 +185,7 @@ def environment(**extra):
     """Return the environment for Snakemake: this virtual environment's programs first on PATH."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    return {**environments.ours(), "PATH": f"{here}{os.pathsep}{path}", **extra}
 
 
 def changed_since_reference(project, name, site="local"):

@@ -50,7 +50,7 @@ class Block:
                 for role, about in self._about.items()
             },
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts,
+            facts={role: _of_the_machine(about["facts"]) for role, about in self._about.items()}, counts=self._scale.counts,
             schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 
@@ -280,6 +280,11 @@ class Block:
 
     def _shown(self, found):
         return {key: getattr(found, key) for key in ("started", "seconds", "outcome", "message")}
+
+
+def _of_the_machine(facts: dict) -> dict:
+    """Return the facts that trials depend on. Which folder is for temporary files is no reason to measure again."""
+    return {name: value for name, value in facts.items() if name != "environment"}
 
 
 def git_state(root):

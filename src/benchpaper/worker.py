@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchpaper import leftovers, room
+from benchpaper import environment, leftovers, room
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import signal_name
 from benchpaper.hosts.processes import die_with_parent, kill_descendants, outputs
@@ -100,6 +100,7 @@ def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
         # Line by line, so that a crash loses none of it.
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
         faulthandler.enable(2)  # a crash says where
+        environment.replace(environment.clean(scratch))  # for the clients that measure within this process
         tempfile.tempdir = str(scratch)  # what a trial puts in a temporary folder here goes with it
         site = _site(experiment, seed, scale, links, programs, scratch, lambda *event: _send(pipe, event))
         for observation in experiment._trial(cell, site):
