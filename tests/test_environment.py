@@ -124,7 +124,7 @@ def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
         ours = {name for name in found if name.startswith("BENCHPAPER_")} - {"BENCHPAPER_OF_THE_USER"}
         assert set(found) - ours == FOUND and optimised == 0
         assert found["LANG"] == "C.UTF-8" and "/scratch/trial-" in found["HOME"]
-    assert (zone, encoding) == ("UTC", "utf-8")
+    assert (zone, encoding.lower()) == ("UTC", "utf-8")
     (trial,) = results.read(folder / results.TRIALS)[0].to_pylist(maps_as_pydicts="strict")
     noted = trial["hosts"]["client.environment"]
     assert noted.startswith("LANG=C.UTF-8, TZ=UTC, ") and "on purpose" not in noted

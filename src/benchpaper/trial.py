@@ -169,7 +169,7 @@ class Block:
             "commands": attempts[-1].commands if attempts else [],
             "observations": observations,
             "paused_s": gap if gap > PAUSE_S else 0.0,
-            **disturbances.between(before, after),
+            **disturbances.between(before, after, attempts[-1].stood_still_s if attempts else 0.0),
             "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
         }  # fmt: skip
 
@@ -237,6 +237,7 @@ class Block:
             role = trial.rpartition(f"{found.name}-")[2]
             found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
             found.room = min(found.room, kept["room"])
+            found.stood_still_s = max(found.stood_still_s, kept["stood_still_s"])
 
     def _restore(self):
         self._lost = False

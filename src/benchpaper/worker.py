@@ -23,6 +23,7 @@ from benchpaper import environment, leftovers, room
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import signal_name
 from benchpaper.hosts.processes import die_with_parent, kill_descendants, outputs
+from benchpaper.standstill import Watch
 
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 HEADER = struct.Struct("<Q")
@@ -41,6 +42,7 @@ class Attempt:
     output: str = ""  # what the trial and the servers it started printed; worth keeping when it failed
     commands: list = field(default_factory=list)
     observations: list = field(default_factory=list)
+    stood_still_s: float = 0.0  # for how long a process of it, or the one that watched it, was stopped or frozen
     room: int = 0  # bytes that were free when it ended, before its scratch folder went
 
 
@@ -68,7 +70,7 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
             _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
         os.close(write_end)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
-        timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
+        timed_out = _receive(read_end, child, found, begin + experiment.timeout_s, Watch(spared))
         found.seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
@@ -154,7 +156,7 @@ def _send(pipe, event):
         file.write(HEADER.pack(len(data)) + data)
 
 
-def _receive(pipe, worker, found, deadline):
+def _receive(pipe, worker, found, deadline, watch):
     """Take in events until the worker ends. Return whether time ran out first. That the pipe closes does not tell: a
     process that the worker forked and left behind holds it open too."""
     buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
@@ -163,7 +165,7 @@ def _receive(pipe, worker, found, deadline):
         while True:
             remaining = deadline - time.monotonic()
             # Once more when time is over: it may have ended while this process was kept from looking.
-            ready = select.select(watched, [], [], max(0.0, remaining))[0]
+            ready = watch.wait(lambda seconds: select.select(watched, [], [], seconds)[0], remaining)
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, found)
@@ -172,6 +174,7 @@ def _receive(pipe, worker, found, deadline):
             if remaining <= 0:
                 return True
     finally:
+        found.stood_still_s = watch.seconds
         os.close(watched[-1])
 
 
@@ -211,7 +214,8 @@ def _note(found, event):
 
 def _conclude(found, status, timed_out, timeout_s):
     if timed_out:
-        found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s"
+        still = f", and stood still for {found.stood_still_s:.0f} s of it" if found.stood_still_s else ""
+        found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s{still}"
     elif status < 0:
         found.outcome = "crashed"
         found.message = f"the trial's process was killed by {signal_name(-status)}"
