@@ -171,7 +171,7 @@ def test_figures_pdf_and_verdicts_have_the_same_bytes(small, tmp_path, hostile, 
     before = _derived(build)
     assert {".png", ".pdf", ".json"} <= {path.suffix for path in before}
     shutil.rmtree(build)
-    (project.root / "matplotlibrc").write_text(HOME_FILES["matplotlibrc"])  # Matplotlib looks where it runs, first of all
+    (project.root / "matplotlibrc").write_text(HOME_FILES["matplotlibrc"])  # Matplotlib looks there first of all
     done = run_benchpaper(project, "run", "paper", "--scale", "smoke", **hostile)
     assert done.returncode == 0, done.stdout + done.stderr
     after = _derived(build)

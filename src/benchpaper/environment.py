@@ -22,8 +22,9 @@ FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
 LET_IN = {"PATH", "TMPDIR"}  # which programs are installed; where there is room for temporary files
 
 # What Git prints is read by programs, whatever the user's configuration says of colours and signatures.
-FIXED_OURS = FIXED | {
-    "MPLBACKEND": "Agg", "GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "color.ui", "GIT_CONFIG_VALUE_0": "false",
+FIXED_OURS = {
+    "LANG": FIXED["LANG"], "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg", "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "color.ui", "GIT_CONFIG_VALUE_0": "false",
     "GIT_CONFIG_KEY_1": "log.showSignature", "GIT_CONFIG_VALUE_1": "false",
 }  # fmt: skip
 PROXIES = r"(?i:https?|ftp|all|no)_(?i:proxy)"
@@ -33,6 +34,7 @@ REACHING = re.compile(
     rf"|{PROXIES}|PIP_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC"  # packages, fetched by digest
     r"|(SLURM|SBATCH|SALLOC|SRUN)_\w+"  # a cluster
     r"|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|COMP_\w+|_BENCHPAPER_\w+"  # the terminal, and completion
+    r"|TZ"  # the time as the user is told it
 )
 # What is known to change a result, a figure or where a run goes, so that `doctor` names it when it is not passed on.
 WITH_EFFECT = re.compile(
@@ -40,7 +42,7 @@ WITH_EFFECT = re.compile(
     r"|(SNAKEMAKE|MATPLOTLIB|MPL|GIT_|PYTHON|JUPYTER|IPYTHON|NUMEXPR|NUMBA|OMP_|OPENBLAS|MKL_|ARROW_|POLARS_)\w*"
     r"|(JAVA_|_JAVA_|JDK_|JVM_|PEKKO_|GO|RUST_|UCX_|FI_|NCCL_|CUDA_|MC_|AWS_|S3_|RCLONE_|JFS_|WEED_|KAFKA_|NATS_)\w+"
     r"|(TEX|BIB|BST)INPUTS|TEX\w*|FONTCONFIG_\w+|XDG_(CONFIG|DATA)_\w+|CC|CXX|(C|CXX|CPP|LD)FLAGS|C\w*_INCLUDE_PATH"
-    r"|CPATH|LIBRARY_PATH|GCC_\w+|DBUS_SESSION_BUS_ADDRESS"
+    r"|CPATH|LIBRARY_PATH|GCC_\w+"
 )
 # What has its effect while a program starts: too late to take it away within.
 AT_START = re.compile(r"LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|GCONV_PATH|PYTHON(?!DONTWRITEBYTECODE$)\w+")

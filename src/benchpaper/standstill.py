@@ -1,9 +1,9 @@
 """Notices that a trial's processes stood still: stopped by a signal or a debugger, or frozen together with who watches.
 
-A look reads the states of all processes below this one. It costs some tenths of a millisecond, so that there is one a
-second until something is stopped. A shorter stop than `LEAST_S` is not counted: experiments stop servers on purpose.
-That this process itself stood still shows in a wait that took longer than it was to, unless it waited for a CPU by then,
-or the hypervisor had taken it: a busy machine is no standstill. Standard library only: it is sent to target hosts too.
+A look reads the states of all processes below this one. It costs some tenths of a millisecond, so there is one a second
+until something is stopped. Stops shorter than `LEAST_S` do not count: experiments stop servers on purpose. That this
+process itself stood still shows in a wait that ended late. What a queue for a CPU or the hypervisor explains does not
+count: a busy machine is no standstill. Standard library only: it is sent to target hosts too.
 """
 
 import os

@@ -50,7 +50,8 @@ class Block:
                 for role, about in self._about.items()
             },
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: _of_the_machine(about["facts"]) for role, about in self._about.items()}, counts=self._scale.counts,
+            facts={role: _of_the_machine(about["facts"]) for role, about in self._about.items()},
+            counts=self._scale.counts,
             schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 

@@ -236,8 +236,8 @@ def conclude_trial(trials, trial, folder, redactor, stood_still_s=0.0):
 
 
 def conclude(trials, prefix, seconds):
-    """Return {trial: {output, room, stood_still_s, found}} of the trials that have ended whose names begin with `prefix`, and forget
-    them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
+    """Return {trial: {output, room, stood_still_s, found}} of the trials that have ended whose names begin with
+    `prefix`, and forget them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
     for. A trial that is still alive then is left out."""
     concluded, end = {}, time.monotonic() + seconds
     names = {path.name.rpartition(".")[0] for path in trials.glob(f"{prefix}*.lock")}
