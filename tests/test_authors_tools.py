@@ -23,8 +23,8 @@ def copy(small, tmp_path):
 
 
 @pytest.fixture
-def server(monkeypatch):
-    with warm.serving() as environment:
+def server(copy, monkeypatch):
+    with warm.serving(copy) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         yield

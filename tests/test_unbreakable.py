@@ -59,7 +59,7 @@ def make_toy(make_project):
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path, monkeypatch):
-    """The lock on measuring lies there: these runs neither wait for others on this machine nor keep them waiting."""
+    """What killed runs leave in the temporary folder is found there."""
     folder = tmp_path / "tmp"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -884,17 +884,17 @@ ENVIRONMENT, OPTION, VARIABLE, LOGIN, FILE = (
 TELLING = f"""
     site.client.run(["true", "--password", {OPTION!r}, "http://alice:{LOGIN}@127.0.0.1/"])
     site.client.run(["true"], env={{"DB_TOKEN": {VARIABLE!r}}})
-    print(os.environ["AWS_SECRET_ACCESS_KEY"])
+    print(os.environ["BENCHPAPER_SECRET_KEY"])
     if cell.way == "b":
-        script = "echo no login as $2 with $AWS_SECRET_ACCESS_KEY >&2; exit 1"
+        script = "echo no login as $2 with $BENCHPAPER_SECRET_KEY >&2; exit 1"
         site.client.run(["sh", "-c", script, "sh", "--password", {OPTION!r}])
     if cell.way == "c":
-        raise ValueError(os.environ["AWS_SECRET_ACCESS_KEY"])
+        raise ValueError(os.environ["BENCHPAPER_SECRET_KEY"])
     yield dict(latency_us=1.0)
 """
 BLABBING = """
 import os
-print("with", os.environ["AWS_SECRET_ACCESS_KEY"])
+print("with", os.environ["BENCHPAPER_SECRET_KEY"])
 """
 
 
@@ -916,13 +916,13 @@ def unpacked(path):
 
 def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpaper):
     """The trials tell them in commands and errors, the notebook in what it prints, shows and raises."""
-    told = SAVING + '\nos.environ["AWS_SECRET_ACCESS_KEY"]'
+    told = SAVING + '\nos.environ["BENCHPAPER_SECRET_KEY"]'
     book = json.loads(notebook(told, NOTEBOOK + BLABBING))
-    raising = "raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])"
+    raising = "raise ValueError(os.environ['BENCHPAPER_SECRET_KEY'])"
     book["cells"].append({**book["cells"][-1], "id": "raising", "source": raising})
     files = {"analysis/toy_one.ipynb": json.dumps(book), "analysis/claims.py": ""}
     project = make_toy(TELLING, levels=["a", "b", "c"], attempts=2, files=files)
-    done = run_benchpaper(project, "run", "figures", "--scale", "smoke", AWS_SECRET_ACCESS_KEY=ENVIRONMENT)
+    done = run_benchpaper(project, "run", "figures", "--scale", "smoke", BENCHPAPER_SECRET_KEY=ENVIRONMENT)
     assert done.returncode == 1 and "ValueError: $SECRET" in done.stdout, done.stdout + done.stderr
     assert "s3cr3t" not in done.stdout + done.stderr and not secrets_below(project.root)
     commands = str([trial["commands"] for trial in trial_table(project, "smoke")])
@@ -947,18 +947,18 @@ def test_a_secret_in_a_site_file_is_in_no_error(make_toy, run_benchpaper, host, 
         assert done.returncode == 2 and rule in done.stderr, done.stderr
 
 
-RAISING = "raise ValueError(os.environ['AWS_SECRET_ACCESS_KEY'])"
+RAISING = "raise ValueError(os.environ['BENCHPAPER_SECRET_KEY'])"
 TELL_TALES = {
     "import": (RAISING, ["list"], 2),
     "build": (f"@experiment.build\ndef build(folder):\n    {RAISING}", ["run", "results"], 1),
-    "bug": ("experiment.needs(lambda cell: {}[os.environ['AWS_SECRET_ACCESS_KEY']])", ["list"], 1),
+    "bug": ("experiment.needs(lambda cell: {}[os.environ['BENCHPAPER_SECRET_KEY']])", ["list"], 1),
 }
 
 
 @pytest.mark.parametrize("more, words, status", TELL_TALES.values(), ids=TELL_TALES)
 def test_a_mistake_in_an_experiment_shows_no_secret(make_toy, run_benchpaper, more, words, status):
     project = make_toy(BRIEF, more=more)
-    done = run_benchpaper(project, *words, AWS_SECRET_ACCESS_KEY=ENVIRONMENT)
+    done = run_benchpaper(project, *words, BENCHPAPER_SECRET_KEY=ENVIRONMENT)
     assert done.returncode == status and "s3cr3t" not in done.stdout + done.stderr, done.stdout + done.stderr
     assert "$SECRET" in done.stdout + done.stderr
     assert not [path for path in project.root.rglob("*") if path.is_file() and b"s3cr3t" in path.read_bytes()]

@@ -75,7 +75,8 @@ def _disturbed(run):
                   "measure when the hypervisor's other guests are quiet, or on a machine of your own")  # fmt: skip
     yield _beyond("load", run["load_1m"] / cpus, 1.0, "{:.2f} runnable tasks per CPU at the start",
                   "end what else runs on this machine, if anything does: trials of the minute before count too")  # fmt: skip
-    yield _beyond("suspended", run["suspended_s"], SUSPENDED_S, "{:.1f} s", "keep the machine awake while it measures")
+    yield _beyond("suspended", run["suspended_s"], SUSPENDED_S, "{:.1f} s",
+                  "keep the machine awake while it measures, and stop no process; measure those trials again")  # fmt: skip
     yield _beyond("paused", run["paused_s"], 0, "{:.0f} s between two trials of one block",
                   "if cells before and after the pause are compared, measure that block again")  # fmt: skip
     for kind, column, shown, action in (

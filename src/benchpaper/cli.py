@@ -2,10 +2,13 @@
 
 import sys
 
+from benchpaper import environment
+
 
 def main():
     """Run the command line; an interrupt is one line and exit status 130."""
     try:
+        environment.enter()
         from benchpaper import command_line
 
         command_line.main()

@@ -28,11 +28,15 @@ def so_far():
     }  # fmt: skip
 
 
-def between(before, after):
-    """Return what happened between two calls of `so_far`; the load is that of the start."""
+def between(before, after, stood_still_s=0.0):
+    """Return what happened between two calls of `so_far`; the load is that of the start. A trial whose processes stood
+    still for a while was suspended as well, whatever the machine did."""
     known = [name for name in before if before[name] is not None and after[name] is not None]
     passed = {name: max(0, after[name] - before[name]) for name in known}
-    return {**dict.fromkeys(before), **passed, "load_1m": before["load_1m"]}
+    suspended = None if "suspended_s" not in known else passed["suspended_s"]
+    if stood_still_s:
+        suspended = stood_still_s + (suspended or 0.0)
+    return {**dict.fromkeys(before), **passed, "load_1m": before["load_1m"], "suspended_s": suspended}
 
 
 def _count(path, name=None):

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import yaml
 
-from benchpaper import lab_owners
+from benchpaper import lab_owners, lock
 from benchpaper.commands import Group
 from benchpaper.errors import UserError
 from benchpaper.hosts import probe
@@ -29,7 +29,8 @@ MOST_HOSTS = 50
 READY_S = 60.0
 # Of a lab with a limit: as much as passes at once beyond the rate, and how long a packet waits before it is dropped.
 BURST, LATENCY = "256kb", "50ms"
-PASSED_ON = ("TMPDIR", "XDG_CACHE_HOME")  # of this environment, to the hosts': where temporary and deployed files go
+# Of this environment, to the hosts': where temporary and deployed files and the lock on measuring go.
+PASSED_ON = ("TMPDIR", "XDG_CACHE_HOME", lock.FOLDER)
 SERVER = """
 Port 22
 ListenAddress {address}

@@ -4,6 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
+from benchpaper import environment
 from benchpaper.errors import UserError
 from benchpaper.exhibits import MANIFEST
 from benchpaper.project import slug
@@ -59,10 +60,11 @@ def _execute(project, notebook, executed, parameters, options):
     failed = executed.with_suffix(".failed.ipynb")
     part = executed.with_suffix(".part.ipynb")
     try:
-        papermill.execute_notebook(
-            notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
-            execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True, **options,
-        )  # fmt: skip
+        with environment.replaced(environment.clean(project.home)):
+            papermill.execute_notebook(
+                notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
+                execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True, **options,
+            )  # fmt: skip
     except PapermillExecutionError as error:
         clean(part, Redactor(project.root))
         part.replace(failed)
@@ -126,7 +128,8 @@ def store(project, experiment):
     )  # fmt: skip
     client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
     try:
-        client.execute()
+        with environment.replaced(environment.clean(project.home)):
+            client.execute()
     except nbclient.exceptions.CellExecutionError as error:
         raise NotebookError(f"{_named(project, path)}: {error.ename}: {error.evalue}; nothing was stored") from None
     strip(notebook)

@@ -10,6 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from benchpaper import catalog, journal, output, pilot, results
+from benchpaper import environment as environments
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -193,8 +194,8 @@ def environment(**extra):
     all that is printed below goes to logs."""
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
-    plain = {name: value for name, value in os.environ.items() if name not in output.COLOURING}
-    return {**plain, "NO_COLOR": "1", "PATH": f"{here}{os.pathsep}{path}", "PYTHONDONTWRITEBYTECODE": "1", **extra}
+    plain = {name: value for name, value in environments.ours().items() if name not in output.COLOURING}
+    return {**plain, "NO_COLOR": "1", "PATH": f"{here}{os.pathsep}{path}", **extra}
 
 
 def changed_since_reference(project, name, site="local"):

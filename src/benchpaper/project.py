@@ -68,6 +68,13 @@ class Project:
         """What the program keeps for itself: locks, logs, scratch folders."""
         return self.root / ".benchpaper"
 
+    @property
+    def home(self) -> Path:
+        """The home folder of notebooks and LaTeX, which holds nobody's configuration files; made when asked for."""
+        folder = self.state / "home"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def results(self, site, source):
         """Results of one site: measured here at scale `source`, or committed when `source` is "reference"."""
         if source == REFERENCE:

@@ -1,5 +1,6 @@
 """What `list`, `doctor` and `plan` tell: each as plain data, and as text to read."""
 
+import os
 from collections import Counter
 
 from rich.box import HORIZONTALS
@@ -7,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from benchpaper import output, pilot
+from benchpaper import environment, lock, output, pilot
 from benchpaper.commands import each
 from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
@@ -50,7 +51,7 @@ def show_experiments(found):
 
 
 def diagnosis(run):
-    """Return ({site, hosts, capabilities, experiments}, mistakes): what the site's hosts are and can do, and per
+    """Return ({site, hosts, capabilities, experiments, notes}, mistakes): what the site's hosts are and can do, and per
     experiment how many cells run, and for each missing capability which cells wait for it; and what is wrong with those
     experiments that cannot be loaded."""
     capabilities = {
@@ -59,7 +60,20 @@ def diagnosis(run):
     }
     found, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
     hosts = [_host(run, host) for host in run.site["hosts"]]
-    return {"site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": dict(found)}, mistakes
+    return {
+        "site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": dict(found),
+        "notes": _notes(),
+    }, mistakes  # fmt: skip
+
+
+def _notes():
+    """Return what in the environment of this command a reader should know of; names, never values."""
+    notes = []
+    if names := environment.set_aside():
+        notes.append(f"ignored in the environment: {', '.join(names)}; no trial, notebook or typesetting sees them")
+    if os.environ.get(lock.FOLDER):
+        notes.append(f"{lock.FOLDER} is set: a run here does not wait for other measurements on this machine")
+    return notes
 
 
 def _host(run, host):
@@ -137,6 +151,8 @@ def show_diagnosis(found):
         last = item["detail"] if item["present"] and all(host["has"].get(name) for host in remote) else item["remedy"]
         rows.append((name, _mark(item["present"]), *there, Text(item["meaning"]), Text(last)))
     _show_table(console, dict.fromkeys(columns, {}), rows, **PLAIN)
+    for note in found["notes"]:
+        console.print(note, highlight=False, markup=False, soft_wrap=True)
     for name, item in found["experiments"].items():
         roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
         console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")

@@ -69,7 +69,7 @@ TRIAL = (
     Column("seconds", "float64", "s", "duration of the last attempt"),
     Column("overhead_s", "float64", "s", "time that the framework added around the attempts"),
     Column("paused_s", "float64", "s", "gap before this trial because the run was interrupted within the block"),
-    Column("suspended_s", "float64", "s", "time the machine was suspended during the trial"),
+    Column("suspended_s", "float64", "s", "time the machine, or a process of the trial, was suspended during the trial"),
     Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
     Column("load_1m", "float64", "1", "load average over one minute, at the start"),
     Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),

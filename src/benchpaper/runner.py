@@ -153,7 +153,7 @@ class _Watch:
 
     def run(self):
         """Run to the end and return the exit status: Snakemake's, or 130 when interrupted."""
-        with warm.serving() as server:
+        with warm.serving(self._pipeline.project) as server:
             return self._run(server)
 
     def _run(self, server):

@@ -19,8 +19,8 @@ RC = {
 
 
 def use():
-    """Set the style for this notebook. Call it once, before drawing."""
-    plt.rcParams.update(RC)
+    """Set the style for this notebook, whatever Matplotlib's configuration files say. Call it once, before drawing."""
+    plt.style.use(["default", RC])
 
 
 def panels(count=1, height=1.9, **options):

@@ -50,7 +50,8 @@ class Block:
                 for role, about in self._about.items()
             },
             tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: about["facts"] for role, about in self._about.items()}, counts=self._scale.counts,
+            facts={role: _of_the_machine(about["facts"]) for role, about in self._about.items()},
+            counts=self._scale.counts,
             schema=results.SCHEMA_VERSION,
         )  # fmt: skip
 
@@ -181,7 +182,7 @@ class Block:
             "commands": attempts[-1].commands if attempts else [],
             "observations": observations,
             "paused_s": gap if gap > PAUSE_S else 0.0,
-            **disturbances.between(before, after),
+            **disturbances.between(before, after, attempts[-1].stood_still_s if attempts else 0.0),
             "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
         }  # fmt: skip
 
@@ -249,6 +250,7 @@ class Block:
             role = trial.rpartition(f"{found.name}-")[2]
             found.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
             found.shortage = found.shortage or kept["shortage"]
+            found.stood_still_s = max(found.stood_still_s, kept["stood_still_s"])
 
     def _restore(self):
         self._lost = False
@@ -291,3 +293,8 @@ class Block:
 
     def _shown(self, found):
         return {key: getattr(found, key) for key in ("started", "seconds", "outcome", "message")}
+
+
+def _of_the_machine(facts: dict) -> dict:
+    """Return the facts that trials depend on. Which folder is for temporary files is no reason to measure again."""
+    return {name: value for name, value in facts.items() if name != "environment"}

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from benchpaper import catalog
+from benchpaper import environment as environments
 from benchpaper.claims import ON_REFERENCE
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
@@ -240,10 +241,10 @@ def typeset(project, site, source):
     work = build / "latex"
     work.mkdir(parents=True, exist_ok=True)
     environment = {
-        **os.environ, "TEXINPUTS": f"{build}:", "max_print_line": "1000",
+        **environments.clean(project.home), "TEXINPUTS": f"{build}:", "max_print_line": "1000",
         "SOURCE_DATE_EPOCH": str(_last_measured(build)), "FORCE_SOURCE_DATE": "1",
     }  # fmt: skip
-    command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-file-line-error", f"-outdir={work}"]
+    command = ["latexmk", "-norc", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-file-line-error", f"-outdir={work}"]
     try:
         done = subprocess.run(
             [*command, "main.tex"], cwd=project.paper, env=environment, capture_output=True, text=True,

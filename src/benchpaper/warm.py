@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchpaper import environment
 from benchpaper.errors import UserError
 from benchpaper.hosts.local import die_with_parent
 
@@ -30,8 +31,9 @@ HEAVY = (
 
 
 @contextlib.contextmanager
-def serving():
-    """Run a server; yields the environment that lets steps find it. Ends with whatever it still runs."""
+def serving(project, **variables: str):
+    """Run a server, with these further `variables`; yields the environment that lets steps find it. Ends with whatever
+    it still runs."""
     folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-"))  # a socket's path must be short
     path = folder / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
@@ -39,7 +41,8 @@ def serving():
         listening.listen(64)
         process = subprocess.Popen(
             [sys.executable, "-m", "benchpaper.warm", str(listening.fileno())],
-            pass_fds=[listening.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**environment.clean(project.home), **variables}, pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=die_with_parent,
         )  # fmt: skip
     try:

@@ -73,7 +73,7 @@ def watch(project, site, source, say=print, rounds=None):
     experiments = [name for name in catalog.names(project) if (project.build(site, source) / "exhibits" / slug(name)).is_dir()]
     if not experiments:
         raise UserError("nothing is built yet; run ./reproduce --from reference first")
-    with warm.serving() as server:
+    with warm.serving(project) as server:
         os.environ.update(server)
         warm.ready()
         watcher = Watcher(project, site, source, experiments, say)

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchpaper import leftovers, room
+from benchpaper import environment, leftovers, room
 from benchpaper.hosts import HostError, HostLost
 from benchpaper.hosts.local import signal_name
 from benchpaper.hosts.processes import die_with_parent, kill_descendants, outputs
+from benchpaper.standstill import Watch
 
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 HEADER = struct.Struct("<Q")
@@ -48,6 +49,7 @@ class Attempt:
     observations: list = field(default_factory=list)
     cause: str = ""  # what the machine lacked, where that made it fail; the experiment is not to blame then
     shortage: str = ""  # where it failed: the words for a disk that was full before its scratch folder went
+    stood_still_s: float = 0.0  # for how long a process of it, or the one that watched it, was stopped or frozen
 
 
 def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
@@ -74,7 +76,7 @@ def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
             _work(experiment, cell, seed, scale, links, programs, scratch, write_end)
         os.close(write_end)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
-        timed_out = _receive(read_end, child, found, begin + experiment.timeout_s)
+        timed_out = _receive(read_end, child, found, begin + experiment.timeout_s, Watch(spared))
         found.seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
@@ -107,6 +109,7 @@ def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
         # Line by line, so that a crash loses none of it.
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
         faulthandler.enable(2)  # a crash says where
+        environment.replace(environment.clean(scratch))  # for the clients that measure within this process
         tempfile.tempdir = str(scratch)  # what a trial puts in a temporary folder here goes with it
         site = _site(experiment, seed, scale, links, programs, scratch, lambda *event: _send(pipe, event))
         for observation in experiment._trial(cell, site):
@@ -171,7 +174,7 @@ def _send(pipe, event):
         file.write(HEADER.pack(len(data)) + data)
 
 
-def _receive(pipe, worker, found, deadline):
+def _receive(pipe, worker, found, deadline, watch):
     """Take in events until the worker ends. Return whether time ran out first. That the pipe closes does not tell: a
     process that the worker forked and left behind holds it open too."""
     buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
@@ -180,7 +183,7 @@ def _receive(pipe, worker, found, deadline):
         while True:
             remaining = deadline - time.monotonic()
             # Once more when time is over: it may have ended while this process was kept from looking.
-            ready = select.select(watched, [], [], max(0.0, remaining))[0]
+            ready = watch.wait(lambda seconds: select.select(watched, [], [], seconds)[0], remaining)
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, found)
@@ -189,6 +192,7 @@ def _receive(pipe, worker, found, deadline):
             if remaining <= 0:
                 return True
     finally:
+        found.stood_still_s = watch.seconds
         os.close(watched[-1])
 
 
@@ -228,7 +232,8 @@ def _note(found, event):
 
 def _conclude(found, status, timed_out, timeout_s):
     if timed_out:
-        found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s"
+        still = f", and stood still for {found.stood_still_s:.0f} s of it" if found.stood_still_s else ""
+        found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s{still}"
     elif status < 0:
         found.outcome = "crashed"
         found.message = f"the trial's process was killed by {signal_name(-status)}"

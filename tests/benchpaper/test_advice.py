@@ -164,6 +164,14 @@ def test_disturbances_are_differences_and_the_unknown_stays_unknown():
     assert set(disturbances.so_far()) == set(before)
 
 
+@pytest.mark.parametrize("machine, stood_still, told", [(0.0, 3.0, 3.0), (2.0, 3.0, 5.0), (None, 3.0, 3.0), (None, 0.0, None)])
+def test_a_trial_that_stood_still_was_suspended_whatever_the_machine_did(machine, stood_still, told):
+    before = {name: None for name in disturbances.so_far()}
+    before |= dict(suspended_s=None if machine is None else 1.0, load_1m=0.5)
+    after = before | dict(suspended_s=None if machine is None else 1.0 + machine)
+    assert disturbances.between(before, after, stood_still)["suspended_s"] == told
+
+
 def test_counters_are_read_by_name_and_missing_ones_are_unknown(tmp_path):
     (tmp_path / "cpu.stat").write_text("usage_usec 5\nnr_throttled 2\nthrottled_usec 2500000\n")
     assert disturbances._count(tmp_path / "cpu.stat", "throttled_usec") == 2_500_000

@@ -337,7 +337,7 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
 def test_facts_are_stable_and_name_neither_host_nor_user():
     facts = probe.facts()
     assert facts == probe.facts()
-    assert {"cpu", "cpus", "memory_gib", "kernel", "os", "nic", "disk", "governor", "virtualised"} == set(facts)
+    assert {"cpu", "cpus", "memory_gib", "kernel", "os", "nic", "disk", "governor", "virtualised", "environment"} == set(facts)
     assert socket.gethostname() not in facts.values() and facts["cpus"] >= 1 and facts["memory_gib"] > 0
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,7 +110,62 @@ def test_a_lock_that_another_user_made_can_be_taken(tmp_path):
     assert json.loads((folder / "lock").read_text())["what"] == "nobody's run"
 
 
-def test_the_lock_of_the_machine_is_the_same_for_every_checkout(tmp_path, monkeypatch):
+def test_the_lock_of_the_machine_is_the_same_for_every_checkout_and_every_shell(tmp_path, monkeypatch):
+    monkeypatch.delenv(lock.FOLDER)
     here = lock.host_lock()
     monkeypatch.chdir(tmp_path)
-    assert lock.host_lock() == here and here.is_absolute() and here.is_dir() is False
+    for name in ("TMPDIR", "TMP", "TEMP", "HOME", "XDG_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    shown = "from benchpaper import lock; print(lock.host_lock())"
+    elsewhere = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout
+    assert Path(elsewhere.strip()) == here and here.parent in (Path("/run/lock"), Path("/tmp"))
+
+
+@pytest.mark.parametrize("mode, used", [(0o1777, True), (0o755, False), (0o777, False), (None, False)])
+def test_a_folder_that_is_not_everybodys_holds_no_lock_of_the_machine(tmp_path, monkeypatch, mode, used):
+    monkeypatch.delenv(lock.FOLDER)
+    first = tmp_path / "first"
+    if mode is not None:
+        first.mkdir()
+        first.chmod(mode)
+    monkeypatch.setattr(lock, "FOLDERS", (str(first), str(tmp_path)))
+    assert lock.host_lock().parent == (first if used else tmp_path)
+
+
+def test_tests_have_a_lock_of_their_own():
+    assert lock.host_lock().parent == Path(os.environ[lock.FOLDER])
+
+
+IN_THE_WAY = {
+    "a symbolic link": lambda path: path.symlink_to(path.with_name("victim")),
+    "a folder": lambda path: path.mkdir(),
+    "a pipe": lambda path: os.mkfifo(path),
+    "a socket": lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+    "a file with two names": lambda path: os.link(path.with_name("victim"), path),
+}
+
+
+@pytest.mark.parametrize("kind", IN_THE_WAY)
+def test_what_is_no_lock_is_neither_followed_nor_written_nor_waited_for(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)  # a socket's path must be short
+    Path("victim").write_text("precious")
+    IN_THE_WAY[kind](Path("lock"))
+    with pytest.raises(lock.Unusable) as refused:
+        with lock.held("lock", "a run"):
+            pytest.fail("that was no lock")
+    assert re.fullmatch(rf"the lock lock .*\({kind}\); remove it", str(refused.value))
+    assert Path("victim").read_text() == "precious"
+
+
+def test_a_lock_whose_file_was_removed_while_somebody_waited_is_still_one_lock(tmp_path, holder):
+    waiter = subprocess.Popen([sys.executable, "-c", WAITER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert waiter.stdout.readline().startswith("measuring rdma/fabric has been running since ")
+        (tmp_path / "lock").unlink()
+        with lock.held(tmp_path / "lock", "a third"):
+            holder.kill()
+            assert "a third" in waiter.stdout.readline() and waiter.poll() is None
+        assert waiter.communicate(timeout=60)[0] == "got it\n" and waiter.returncode == 0
+    finally:
+        waiter.kill()
+        waiter.wait()

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import results
+from benchpaper import results, standstill
 from benchpaper.errors import UserError
 from benchpaper.hosts import deploy, remote, ssh
 from benchpaper.hosts.fleet import Fleet
@@ -95,7 +95,7 @@ def nothing_left_on_the_hosts(request):
         if not lab.kept:
             gone(lab)
             left = [path.name for path in (lab.folder / "temporary").rglob("*") if path.is_file()]
-            assert set(left) <= {"benchpaper-measuring.lock"}
+            assert not left
 
 
 @pytest.fixture(autouse=True)
@@ -438,6 +438,26 @@ def restart(lab, number, **environment):
     serve(lab, number, **environment)
 
 
+def test_a_hosts_own_environment_and_a_process_that_stood_still_there(make, lab):
+    """What the host's sessions set reaches no command, and what was stopped marks its trial there as it does here."""
+    hostile = {"http_proxy": "http://127.0.0.1:9", "UCX_TLS": "self", "AWS_PROFILE": "nobody", "LC_ALL": "tr_TR"}
+    restart(lab, 1, **hostile)
+    try:
+        run = make(f"""
+            names = {{line.partition("=")[0] for line in site.server.run(["env"]).stdout.splitlines()}}
+            assert not names & {set(hostile)} and names > {{"PATH", "HOME", "LANG", "TZ"}}, names
+            server = site.server.start(["sleep", "60"])
+            site.server.run(["sh", "-c", f"kill -STOP {{server.pid}}; sleep 3; kill -CONT {{server.pid}}"])
+            yield dict(latency_us=1.0)
+        """, levels=("a",))
+        entries, _ = measure(run)
+    finally:
+        restart(lab, 1)
+    assert all_measured(entries, "a"), entries["a"]["reason"]
+    assert entries["a"]["suspended_s"] > standstill.LEAST_S
+    assert entries["a"]["hosts"]["server.environment"].startswith("LANG=C.UTF-8")
+
+
 @pytest.mark.skipif(not shutil.which("cc"), reason="the shim that shifts the clock is compiled")
 def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, tmp_path):
     """All programs of the host's sessions, the agent among them, see an hour later than it is."""
@@ -446,11 +466,12 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
     restart(lab, 1, LD_PRELOAD=str(shim))
     try:
         run = make("""
-            now = float(site.server.run(["date", "+%s"]).stdout)
+            ahead = {"LD_PRELOAD": SHIM}  # commands do not inherit it
+            now = float(site.server.run(["date", "+%s"], env=ahead).stdout)
             segment = Path("/dev/shm", f"benchpaper-test-clock-{cell.way}")
-            site.server.run(["touch", segment])
+            site.server.run(["touch", segment], env=ahead)
             yield dict(latency_us=now - time.time())
-        """)
+        """.replace("SHIM", repr(str(shim))))
         offset, error = run.probed["hosts"]["lab1"]["clock"]
         assert abs(offset - 3600) <= error + 1e-3 and error < 60
         offset, error = run.probed["hosts"]["lab2"]["clock"]

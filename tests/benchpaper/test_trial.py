@@ -454,15 +454,15 @@ SECRET = "hunter2-hunter2"
     f"site.client.run(['sh', '-c', 'echo cannot log in with $2 >&2; exit 1', 'sh', '--password', {SECRET!r}])\nyield",
     f"site.client.run(['sh', '-c', 'echo $0; exit 1', 'token={SECRET}'])\nyield",
     f"site.client.start(['sh', '-c', 'echo $0', '--token={SECRET}']).wait()\nraise ValueError({SECRET!r})\nyield",
-    "raise ValueError(os.environ['MY_TOKEN'])\nyield",
-    "print(os.environ['MY_TOKEN'])\nos.kill(os.getpid(), 11)\nyield",
-    "yield dict(latency_us=1.0, used='logged in with ' + os.environ['MY_TOKEN'])",
+    "raise ValueError(os.environ['BENCHPAPER_TOKEN'])\nyield",
+    "print(os.environ['BENCHPAPER_TOKEN'])\nos.kill(os.getpid(), 11)\nyield",
+    "yield dict(latency_us=1.0, used='logged in with ' + os.environ['BENCHPAPER_TOKEN'])",
     f"yield dict(latency_us=1.0, used='http://alice:{SECRET}@127.0.0.1/')",
     f"yield dict(latency_us=1.0, used={SECRET!r}, more={SECRET!r})\nsite.client.run(['true', '--password', {SECRET!r}])",
-    "yield dict(latency_us=os.environ['MY_TOKEN'], used='x')",
+    "yield dict(latency_us=os.environ['BENCHPAPER_TOKEN'], used='x')",
 ])  # fmt: skip
 def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, body):
-    monkeypatch.setenv("MY_TOKEN", SECRET)
+    monkeypatch.setenv("BENCHPAPER_TOKEN", SECRET)
     body = (
         "if cell.way == 'a':\n    "
         + body.replace("\n", "\n    ")

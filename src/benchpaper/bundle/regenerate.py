@@ -173,7 +173,8 @@ def _main(site, source, *experiments):
     def finished(done, what):
         print(f"step {done} of {total}: {what}", flush=True)
 
-    with warm.serving() as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}  # the archive's code, not that which is installed here
+    with warm.serving(project, **own) as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         os.environ.update(server)
         asked = {pool.submit(warm.ask, project, site, source, name): name for name in experiments}
         try:

@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchpaper import lock
+from benchpaper import environment, lock
 from benchpaper.hosts import probe
 from benchpaper.hosts.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
 from benchpaper.hosts.session import Session
@@ -53,6 +53,7 @@ class Agent:
 
     def __init__(self, options):
         adopt_orphans()
+        environment.replace(environment.ours())
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
         self.trials = _own_folder(Path(options.get("scratch") or tempfile.gettempdir()) / f"benchpaper-{os.geteuid()}")
@@ -100,6 +101,8 @@ class Agent:
             _tell({"locked": True})
         except lock.Held as held:
             _tell({"held": str(held)})
+        except lock.Unusable as error:
+            _tell({"error": str(error)})
         except OSError as error:
             _tell({"error": f"the lock {lock.host_lock()}: {error.strerror}"})
 

@@ -21,7 +21,7 @@ from benchpaper.hosts import HostError, probe, wire
 
 PACKAGE = Path(benchpaper.__file__).parent
 AGENT_MODULES = """
-    __init__ errors events redact lock leftovers room disturbances
+    __init__ environment errors events redact lock leftovers room disturbances standstill
     hosts/__init__ hosts/local hosts/processes hosts/probe hosts/wire hosts/session hosts/agent
 """.split()
 OLD_PLATFORMS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}

@@ -11,12 +11,13 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchpaper import leftovers
+from benchpaper import environment, leftovers
 from benchpaper.hosts import CommandFailed, Completed, HostError
 from benchpaper.hosts.processes import die_with_parent
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
+NO_HOME = "/nonexistent"  # Debian's word for it
 
 
 class LocalHost:
@@ -29,6 +30,7 @@ class LocalHost:
         self.name, self.address = name, address
         self.cpus = list(cpus) if cpus else sorted(os.sched_getaffinity(0))
         self._folder = Path(folder) if folder else Path(tempfile.gettempdir())
+        self._home = folder or NO_HOME
         self._on_command = on_command or (lambda host, argv: lambda status: None)
 
     def run(self, argv, *, env=None, timeout=60.0, check=True):
@@ -65,7 +67,7 @@ class LocalHost:
     def _popen(self, argv, env, stdout, stderr):
         try:
             return subprocess.Popen(
-                argv, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                argv, env={**environment.clean(self._home), **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                 text=True, errors="replace", process_group=0,
                 preexec_fn=partial(die_with_parent, os.getpid()),
             )  # fmt: skip

@@ -20,6 +20,7 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Callable
 
+from benchpaper import environment
 from benchpaper.errors import one_of
 
 CAPABILITIES = {}
@@ -88,6 +89,7 @@ def facts():
         "disk": _disk(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not exposed",
         "virtualised": "yes" if " hypervisor" in (_read("/proc/cpuinfo") or "") else "no",
+        "environment": environment.told(),
     }
 
 

@@ -23,6 +23,7 @@ from benchpaper.hosts import CommandFailed, HostError, probe, wire
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.processes import adopt_orphans, kill_descendants, outputs
 from benchpaper.redact import Redactor
+from benchpaper.standstill import EVERY_S, Watch
 
 MARK = "BENCHPAPER_TRIAL"  # in the environment of every process of a trial
 POLLRDHUP = 0x2000
@@ -38,6 +39,7 @@ class Session:
         self._redactor = Redactor(trials)
         self._told = 0
         self._finishing = threading.Lock()
+        self._watch_of_trial = None
         adopt_orphans()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(number, lambda *_: None if self._finishing.locked() else self._finish())
@@ -59,15 +61,21 @@ class Session:
         gone.poll()
         self._finish()
 
+    def _look(self):
+        """Notice when what this session started stands still."""
+        while True:
+            self._watch_of_trial.wait(time.sleep, EVERY_S)
+
     def _finish(self):
         """End everything this session started, keep its output, tidy up. Does not return."""
         if not self._finishing.acquire(blocking=False):
             while True:
                 time.sleep(60)  # the other thread is at it, and ends this process
         try:
+            stood_still_s = self._watch_of_trial.seconds if self._watch_of_trial else 0.0
             kill_descendants()
             if self._folder:
-                conclude_trial(self._trials, self._trial, self._folder, self._redactor)
+                conclude_trial(self._trials, self._trial, self._folder, self._redactor, stood_still_s)
         finally:
             os._exit(0)
 
@@ -103,6 +111,8 @@ class Session:
         os.chdir(self._folder)
         leftovers.note_shared_memory(self._folder, seconds)
         self._host = LocalHost(name, address, cpus, self._folder, self._on_command)
+        self._watch_of_trial = Watch()
+        threading.Thread(target=self._look, daemon=True).start()
 
     def _on_command(self, name, argv):
         self._redactor.learn(argv)  # a later run, which fetches what they printed, does not know the commands
@@ -213,11 +223,12 @@ def claim(trials, trial):
     return descriptor
 
 
-def conclude_trial(trials, trial, folder, redactor):
+def conclude_trial(trials, trial, folder, redactor, stood_still_s=0.0):
     """Take away what a trial has left and keep what it printed, without secrets. Its processes of the
-    session are dead."""
+    session are dead; they stood still for so long before."""
     found = ["a process"] * leftovers.kill_marked(f"{MARK}={trial}")
     kept = {"output": redactor.without_secrets(outputs(folder)), "shortage": room.shortage(folder)}
+    kept["stood_still_s"] = stood_still_s
     kept["found"] = found + leftovers.clear(folder)  # first, for the disk may be full
     part = trials / f"{trial}.part"
     part.write_text(json.dumps(kept))
@@ -225,8 +236,8 @@ def conclude_trial(trials, trial, folder, redactor):
 
 
 def conclude(trials, prefix, seconds):
-    """Return {trial: {output, shortage, found}} of the trials that have ended whose names begin with `prefix`, and
-    forget them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
+    """Return {trial: {output, shortage, stood_still_s, found}} of the trials that have ended whose names begin with
+    `prefix`, and forget them. Those whose session still tidies up are waited for, `seconds` at most; a session that was killed is stood in
     for. A trial that is still alive then is left out."""
     concluded, end = {}, time.monotonic() + seconds
     names = {path.name.rpartition(".")[0] for path in trials.glob(f"{prefix}*.lock")}
