@@ -61,7 +61,7 @@ def serving():
 
 
 def _serve():
-    from benchpaper import command_line, compare  # noqa: F401 (compare: for pandas and SciPy)
+    from benchpaper import command_line, compare, forest  # noqa: F401 (they load what takes long: pandas, SciPy, Matplotlib)
 
     for line in sys.stdin:
         child = os.fork()

@@ -4,13 +4,12 @@ One structure (`make`) is filled from the experiments' declarations, the claims 
 trials; two writers turn it into text. Minutes and megabytes are those of the trials behind the paper at hand.
 """
 
-import json
 import re
 
 from benchpaper import catalog, checklist, results
-from benchpaper.claims import VERDICTS
 from benchpaper.exhibits import tex
 from benchpaper.hosts import probe
+from benchpaper.project import verdict_rows
 from benchpaper.spec import SCALES
 
 NAMES = ("appendix.md", "appendix.tex")
@@ -30,8 +29,7 @@ def write(project, site, source, experiments):
 
 def make(project, site, source, experiments):
     """Return the appendix as plain data: badges, requirements, claims, and one entry per experiment."""
-    path = project.build(site, source) / VERDICTS
-    rows = json.loads(path.read_text()) if path.exists() else []
+    rows = verdict_rows(project.build(site, source))
     chosen = [_experiment(project, site, source, number, name, rows) for number, name in enumerate(experiments, 1)]
     numbers = {item["name"]: item["id"] for item in chosen}
     claims = [

@@ -1,5 +1,6 @@
 """Where things lie in a checkout: one place that knows the folders, so that nobody else joins paths."""
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from benchpaper.errors import UserError
 
 CODE = Path(__file__).resolve().parent  # the code that runs
 REFERENCE = "reference"
+REMEDY = "remove it, and run ./reproduce again"
 VERDICTS, GATHERED = "verdicts.json", "exhibits.tex"  # below the build folder
 
 
@@ -91,6 +93,22 @@ class Project:
 
     def notebook(self, experiment_name):
         return self.analysis / f"{slug(experiment_name)}.ipynb"
+
+
+def derived(path: Path, form: type):
+    """Return the JSON of a file below the build folder, a `form` (list or dict). Raises `UserError` for anything else."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path.name} of {path.parent.name} cannot be read ({error}); {REMEDY}") from None
+    if not isinstance(found, form):
+        raise UserError(f"{path.name} of {path.parent.name} holds no {form.__name__}; {REMEDY}")
+    return found
+
+
+def verdict_rows(build: Path) -> list:
+    """Return the verdicts in a build folder; none before they were judged."""
+    return derived(build / VERDICTS, list) if (build / VERDICTS).exists() else []
 
 
 def slug(experiment_name):

@@ -1,11 +1,10 @@
 """The end of a run: what was measured, what could not be and why, where the outputs lie, how long it took."""
 
-import json
 from collections import Counter
 
 from benchpaper import results
 from benchpaper.pipeline import changed_since_reference
-from benchpaper.project import GATHERED, REFERENCE, VERDICTS
+from benchpaper.project import GATHERED, REFERENCE, verdict_rows
 from benchpaper.reports import duration, told_change
 
 
@@ -52,8 +51,7 @@ def without_a_result(pipeline, experiments):
 
 def _verdicts(build):
     """Return {verdict: how many claims} of the build's verdicts."""
-    path = build / VERDICTS
-    return dict(Counter(row["verdict"] for row in json.loads(path.read_text()))) if path.exists() else {}
+    return dict(Counter(row["verdict"] for row in verdict_rows(build)))
 
 
 def _states(pipeline, name):

@@ -1,6 +1,5 @@
 """From exhibits to the PDF: gathers the notebooks' manifests, checks what the paper uses, and runs LaTeX."""
 
-import json
 import os
 import re
 import shutil
@@ -13,7 +12,7 @@ from benchpaper import environment as environments
 from benchpaper.claims import ON_REFERENCE
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.exhibits import MANIFEST, tex
-from benchpaper.project import GATHERED, VERDICTS, slug
+from benchpaper.project import GATHERED, derived, slug, verdict_rows
 from benchpaper.results import file_digest
 
 CLAIMS_TABLE = "claims.tex"
@@ -34,7 +33,7 @@ class PaperError(UserError):
 def manifests(build):
     """Return {notebook slug: manifest} of all notebooks that were run below the folder `build`."""
     found = sorted((Path(build) / "exhibits").glob(f"*/{MANIFEST}"))
-    return {path.parent.name: json.loads(path.read_text()) for path in found}
+    return {path.parent.name: derived(path, dict) for path in found}
 
 
 def all_exhibits(build):
@@ -159,16 +158,11 @@ def _exhibit_line(name, entry):
     return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
 
 
-def _verdicts(build):
-    path = build / VERDICTS
-    return json.loads(path.read_text()) if path.exists() else []
-
-
 def _claim_lines(build):
     """The claims with their verdicts."""
     lines = [
         rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}"
-        for row in _verdicts(build)
+        for row in verdict_rows(build)
     ]
     return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
 
@@ -177,7 +171,7 @@ def claims_table(build):
     """Return the rows of the table of all claims as LaTeX, one group for each family of experiments, so that the paper
     can set them apart (`\\claimstable[FAMILY]`); empty when there are no claims."""
     groups = {}
-    for row in _verdicts(build):
+    for row in verdict_rows(build):
         cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
         groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
     return "".join(rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n" for family, rows in groups.items())

@@ -5,7 +5,6 @@ each of its exhibits, an overview with the verdicts, and the artifact appendix.
 """
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -15,9 +14,8 @@ from importlib.resources import files as package_files
 from pathlib import Path
 
 from benchpaper import compare, estimates, results, trail, typeset
-from benchpaper.claims import VERDICTS
 from benchpaper.errors import UserError
-from benchpaper.project import REFERENCE, slug
+from benchpaper.project import REFERENCE, slug, verdict_rows
 from benchpaper.report import pages, plots
 
 TIMEOUT_S = 600
@@ -46,7 +44,7 @@ def build(project, site, source, experiments):
     shutil.copyfile(str(package_files("plotly") / "package_data" / "plotly.min.js"), static / "plotly.min.js")
     if (folder / "paper.pdf").exists():
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
-    rows = _rows(folder)
+    rows = verdict_rows(folder)
     (sources / "index.md").write_text(
         pages.overview(manifests, rows, experiments, (folder / "paper.pdf").exists(), (folder / "appendix.md").exists())
     )
@@ -56,11 +54,6 @@ def build(project, site, source, experiments):
         _write_experiment(project, site, source, name, sources, manifests[slug(name)], rows)
     _sphinx(sources, target)
     return target / "index.html"
-
-
-def _rows(folder):
-    path = folder / VERDICTS
-    return json.loads(path.read_text()) if path.exists() else []
 
 
 def _write_experiment(project, site, source, name, sources, manifest, rows):
