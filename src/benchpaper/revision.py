@@ -43,7 +43,7 @@ def revision(project) -> Revision:
         return _of_git(project)
     if (project.root / NOTED).exists():
         return _of_bundle(project)
-    return _unknown("this is neither a git checkout nor an unpacked bundle, so its commit is unknown; clone the repository")
+    return _unknown("this is neither a git checkout nor an unpacked bundle, so its commit is unknown; clone it with git")
 
 
 def known_revision(project) -> Revision:
@@ -116,5 +116,5 @@ def _run(project, *words) -> subprocess.CompletedProcess:
     """Run git on the project's own repository: no variable and no broken `.git` leads it to another one."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(project.root.resolve().parent)}
-    command = ["git", "--no-optional-locks", "-C", project.root, *words]
+    command = ["git", "--no-optional-locks", "-c", "log.showSignature=false", "-C", project.root, *words]
     return subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -86,7 +86,8 @@ def _show_cell(cell):
         states.setdefault(trial["state"], []).append(trial)
     counts = ", ".join(f"{len(trials)} {state}" for state, trials in states.items())
     first, last = cell["trials"][0], cell["trials"][-1]
-    clean = "clean" if cell["git_clean"] else "perhaps with changes" if cell["git_commit"] == UNKNOWN else "with changes"
+    changes = "perhaps with changes" if cell["git_commit"] == UNKNOWN else "with changes"
+    clean = "clean" if cell["git_clean"] else changes
     print(f"  cell      {cell['cell']}")
     print(f"    trials   {counts}, {first['started'][:19]} to {last['started'][:19]} UTC")
     print(f"    code     commit {cell['git_commit'][:12]} ({clean}), digest {cell['code_digest'][:16]}…")
