@@ -152,7 +152,8 @@ def _row(claim, asked, results, biased, source, confidence):
     word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
     return {
         **row, "value": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n,
-        "confidence": interval.confidence, "text": str(replace(asked.estimate, low=interval.low, high=interval.high)),
+        "confidence": interval.confidence,
+        "text": str(replace(asked.estimate, low=interval.low, high=interval.high, tries="")),
         "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval), "verdict": word, "why": verdict.reason,
         "short": verdict.short,
     }  # fmt: skip

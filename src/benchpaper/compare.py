@@ -16,7 +16,7 @@ from benchpaper.differences import differences
 from benchpaper.errors import UserError
 from benchpaper.project import REFERENCE, slug
 from benchpaper.ratios import names_of, ratio_row, shown_ratio, words
-from benchpaper.values import Comparison, NotEnough
+from benchpaper.values import Comparison, NotEnough, digits
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,8 @@ def shape(pair, metric):
         tau = stats.rank_agreement(*(levels.T if len(levels) else ([], [])))
     except ValueError:
         return {**empty, "text": f"no ranks: {len(levels)} cells have a value on both sides, or all have the same"}
-    interval = f" [{tau.low:.2f}, {tau.high:.2f}]" if tau.decidable else ""
-    text = f"rank agreement {tau.estimate:.2f}{interval} over {tau.n} cells (1: the same order, 0: none, -1: reversed)"
+    interval = f" [{digits(tau.low, tau.estimate)}, {digits(tau.high, tau.estimate)}]" if tau.decidable else ""
+    text = f"rank agreement {digits(tau.estimate)}{interval} over {tau.n} cells (1: the same order, 0: none, -1: reversed)"
     return {**empty, "tau": tau.estimate, "low": tau.low, "high": tau.high, "text": text}
 
 

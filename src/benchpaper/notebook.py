@@ -123,9 +123,9 @@ def store(project, experiment):
     path = existing(project, experiment)
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
-        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True,
-        resources={"metadata": {"path": path.parent}},
-    )  # fmt: skip
+        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, resources={"metadata": {"path": path.parent}},
+        coalesce_streams=True,  # a busy machine sends a cell's print in pieces
+    )
     client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
     try:
         with environment.replaced(environment.clean(project.home)):

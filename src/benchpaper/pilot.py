@@ -76,9 +76,9 @@ def told(found):
     """Return what was fixed, and from what, in one line."""
     why = f"the pilot's {found['pilot']} blocks"
     if found["needed"] > found["affordable"]:
-        why = f"the limit of {found['affordable']} blocks (of {found['block_seconds']:.2g} s each)"
+        why = f"the limit of {found['affordable']} blocks (of {found['block_seconds']:.3g} s each)"
     return (
-        f"{found['blocks']} blocks, fixed by {why}: an interval of ±{found['half_width']:.0%} for {found['metric']} of "
+        f"{found['blocks']} blocks, fixed by {why}: an interval of ±{100 * found['half_width']:.3g}% for {found['metric']} of "
         f"{found['cell']} takes about {found['needed']}"
     )
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import expm1, log
 
 from benchpaper import independence, stats
-from benchpaper.values import digits
+from benchpaper.values import digits, percent
 
 WITHIN, UNDECIDED, NOT_COMPARED = "within the noise", "undecided", "not compared"
 TIMES = ("ns", "µs", "us", "ms", "s", "min", "h")
@@ -41,7 +41,7 @@ def told(ratio, floors, names, flaw=lambda: None):
         return UNDECIDED, f"{UNDECIDED}: {shown}: {few}"
     if floors["delta"] is None:
         return UNDECIDED, f"{UNDECIDED}: {shown}, and there is no noise floor ({floors['why']})"
-    against = f"noise floor {expm1(floors['delta']):.1%}"
+    against = f"noise floor {percent(expm1(floors['delta']))}"
     if abs(log(ratio.estimate)) <= floors["delta"]:
         return WITHIN, f"{WITHIN}: {shown}, {against}"
     if ratio.low <= 1 <= ratio.high:
@@ -55,7 +55,7 @@ def told(ratio, floors, names, flaw=lambda: None):
 def shown_ratio(ratio):
     """Return a ratio as `1.31x [1.25, 1.40]`."""
     ends = f" [{digits(ratio.low, ratio.estimate)}, {digits(ratio.high, ratio.estimate)}]" if ratio.decidable else ""
-    return f"{digits(ratio.estimate)}x{ends}"
+    return f"{digits(ratio.estimate)}x{'' if ratio.low == ratio.high else ends}"
 
 
 def _inverse(ratio):

@@ -5,6 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+# Each unit's next smaller one, and how many of those it has. What stands after a "/" stays: s/GB becomes ms/GB.
+SMALLER = {
+    "h": ("min", 60), "min": ("s", 60), "s": ("ms", 1e3), "ms": ("µs", 1e3), "us": ("ns", 1e3), "µs": ("ns", 1e3),
+    "ns": ("ps", 1e3), "ps": ("fs", 1e3), "GB": ("MB", 1e3), "MB": ("kB", 1e3), "kB": ("B", 1e3),
+    "GiB": ("MiB", 1024), "MiB": ("KiB", 1024), "KiB": ("B", 1024), "Gbit": ("Mbit", 1e3), "Mbit": ("kbit", 1e3),
+    "kbit": ("bit", 1e3), "M": ("k", 1e3), "k": ("1", 1e3),
+}  # fmt: skip
+LEAST_SHOWN = 1e-4  # below it a number takes a smaller unit
+
 
 class NotEnough(Exception):
     """There are data, but they do not carry what was asked of them; the text says why."""
@@ -51,8 +60,15 @@ class Estimate:
     def __str__(self):
         if self.value is None:
             return f"not measured here: {self.missing}"
+        equal = ", all equal" if self.low is not None and self.deterministic else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{with_unit(self.value, self.unit)}{self.interval_text()} (n = {self.n}{failed})"
+        return f"{with_unit(self.value, self.unit)}{self.interval_text()} (n = {self.n}{equal}{failed})"
+
+    @property
+    def deterministic(self):
+        """Whether all blocks gave the same value: no seed changes it, and it has no interval to show. A share over all
+        tries has one even so: a rare event may come at the next try."""
+        return bool(self.values) and not self.tries and min(self.values) == max(self.values)
 
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
@@ -62,10 +78,12 @@ class Estimate:
         )
 
     def interval_text(self):
-        """Return ` [low, high]` to as many decimals as the value, or an empty string when there is no interval."""
-        if self.low is None:
+        """Return ` [low, high]` in the unit and to as many decimals as the value is shown, or an empty string when
+        there is no interval."""
+        if self.low is None or self.deterministic:
             return ""
-        low, high = (digits(bound, like=self.value) for bound in (self.low, self.high))
+        factor, _ = shown_unit(self.value, self.unit)
+        low, high = (digits(factor * bound, like=factor * self.value) for bound in (self.low, self.high))
         return f" [{low}, {high}]"
 
 
@@ -86,7 +104,7 @@ class Comparison:
     def __str__(self):
         unit = "" if self.estimate.unit == "1" else f" {self.estimate.unit}"
         if self.side == "equal":
-            return f"{self.target:g}{unit} within {self.bound:.0%}"
+            return f"{self.target:g}{unit} within {100 * self.bound:g}%"
         return f"{self.side} {self.bound:g}{unit}"
 
 
@@ -94,10 +112,29 @@ def digits(value, like=None):
     """Return a number to three significant digits of `like` (by default of itself), without an exponent."""
     like = abs(value if like is None else like)
     decimals = 2 if like == 0 else max(0, 2 - int(np.floor(np.log10(like))))
-    return f"{value:.{min(decimals, 6)}f}"
+    return f"{value:.{decimals}f}"
+
+
+def percent(share):
+    """Return a share in percent, to two decimals or three significant digits."""
+    return f"{share:.2%}" if share == 0 or abs(share) >= 0.01 else f"{digits(100 * share)}%"
+
+
+def shown_unit(value, unit):
+    """Return (factor, unit) in which a number is shown: the next smaller units for one that is very small in its
+    own."""
+    factor, (head, *rest) = 1.0, unit.split("/")
+    if value == 0 or abs(value) >= LEAST_SHOWN:
+        return factor, unit
+    while abs(factor * value) < 1 and head in SMALLER and (rest or head not in ("M", "k")):
+        head, step = SMALLER[head]
+        factor *= step
+    return factor, "/".join([head, *rest])
 
 
 def with_unit(value, unit):
-    """Return a number with its unit as text; the unit "1" is a pure number's and is not shown."""
-    number = f"{int(value)}" if unit == "count" else digits(value)
+    """Return a number with its unit as text, to three significant digits at least; the unit "1" is a pure number's and
+    is not shown."""
+    factor, unit = shown_unit(value, unit)
+    number = f"{int(value)}" if unit == "count" and value == int(value) else digits(factor * value)
     return number if unit in ("1", "count") else f"{number} {unit}"

@@ -19,6 +19,7 @@ from typing import Literal
 
 from benchpaper.independence import Flaw
 from benchpaper.stats import MIN_BLOCKS, Interval, NoiseFloor
+from benchpaper.values import percent
 
 REPRODUCED = "reproduced"
 CONTRADICTED = "contradicted"
@@ -59,7 +60,7 @@ def decide(
         if _beyond(interval, bound, where):
             if _clears(interval.estimate, bound, where, floor):
                 return _decided(word, shown, where, floor)
-            within = f"{where}, but by no more than the noise floor of {floor.smallest_difference:.2%}"
+            within = f"{where}, but by no more than the noise floor of {percent(floor.smallest_difference)}"
             return undecided(within, before=shown)
     return undecided("the interval holds the bound", before=shown)
 
@@ -83,9 +84,10 @@ def decide_equal(
     if floor is None:
         return undecided("no noise floor was measured, and without one nothing is known to be equal")
     if log1p(margin) < floor.delta - 1e-12:  # but not for the sake of rounding
-        return undecided(f"the margin of {margin:.2%} is below the noise floor of {floor.smallest_difference:.2%}")
+        noise = percent(floor.smallest_difference)
+        return undecided(f"the margin of {percent(margin)} is below the noise floor of {noise}")
     lower, upper = target / (1 + margin), target * (1 + margin)
-    shown = f"{_shown(interval)} against {target:.4g} with a margin of {margin:.2%}: "
+    shown = f"{_shown(interval)} against {target:.4g} with a margin of {percent(margin)}: "
     if _beyond(interval, lower, "above") and _beyond(interval, upper, "below"):
         return Verdict(REPRODUCED, f"{shown}within", "within")
     for edge, where in ((lower, "below"), (upper, "above")):
@@ -129,9 +131,12 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
 
 
 def _decided(word: str, shown: str, where: str, floor: NoiseFloor | None) -> Verdict:
-    short = where if floor is None else f"{where}, and by more than the noise floor of {floor.smallest_difference:.2%}"
+    clears = f", and by more than the noise floor of {percent(floor.smallest_difference)}" if floor else ""
+    short = f"{where}{clears}"
     return Verdict(word, f"{shown}{short}", short)
 
 
 def _shown(interval: Interval) -> str:
-    return f"{interval.estimate:.4g} [{interval.low:.4g}, {interval.high:.4g}] (n = {interval.n})"
+    """An interval of no width has no ends to show: the blocks do not differ."""
+    ends = "" if interval.low == interval.high else f" [{interval.low:.4g}, {interval.high:.4g}]"
+    return f"{interval.estimate:.4g}{ends} (n = {interval.n})"

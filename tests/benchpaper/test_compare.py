@@ -72,7 +72,7 @@ def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
     same, slower, faster = (by_cell(found)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1)))
     assert (same["word"], slower["word"], faster["word"]) == ("within the noise", "slower", "faster")
     assert slower["ratio"] == pytest.approx(2) and faster["ratio"] == pytest.approx(0.8)
-    floor = f"noise floor {found['noise']['here']:.1%}"
+    floor = f"noise floor {found['noise']['here']:.2%}"
     assert slower["text"].startswith("slower by 2.00x [1.9") and slower["text"].endswith(floor)
     assert faster["text"].startswith("faster by 1.25x [1.2") and faster["text"].endswith(floor)
     assert same["text"].startswith("within the noise: 1.00x [0.9") and same["text"].endswith(floor)
@@ -159,13 +159,13 @@ def ratio(estimate, low, high, n=8):
 
 
 @pytest.mark.parametrize("given, floors, flaw, text", [
-    (ratio(1.5, 1.2, 1.8), QUIET, None, "slower by 1.50x [1.20, 1.80], noise floor 5.1%"),
-    (ratio(0.5, 0.4, 0.8), QUIET, None, "faster by 2.00x [1.25, 2.50], noise floor 5.1%"),
-    (ratio(1.03, 1.01, 1.05), QUIET, None, "within the noise: 1.03x [1.01, 1.05], noise floor 5.1%"),
-    (ratio(1.5, 0.9, 1.8), QUIET, None, "undecided: 1.50x [0.90, 1.80], noise floor 5.1%: the interval holds 1"),
-    (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None, "within the noise: 1.50x [1.20, 1.80], noise floor 64.9%"),
+    (ratio(1.5, 1.2, 1.8), QUIET, None, "slower by 1.50x [1.20, 1.80], noise floor 5.13%"),
+    (ratio(0.5, 0.4, 0.8), QUIET, None, "faster by 2.00x [1.25, 2.50], noise floor 5.13%"),
+    (ratio(1.03, 1.01, 1.05), QUIET, None, "within the noise: 1.03x [1.01, 1.05], noise floor 5.13%"),
+    (ratio(1.5, 0.9, 1.8), QUIET, None, "undecided: 1.50x [0.90, 1.80], noise floor 5.13%: the interval holds 1"),
+    (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None, "within the noise: 1.50x [1.20, 1.80], noise floor 64.87%"),
     (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
-     "undecided: 1.50x [1.20, 1.80], noise floor 5.1%: here the 8 blocks drift"),
+     "undecided: 1.50x [1.20, 1.80], noise floor 5.13%: here the 8 blocks drift"),
     (ratio(1.5, 1.2, 1.8), {"delta": None, "why": "here: two identical cells differ"}, None,
      "undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells differ)"),
     (ratio(1.5, None, None, 3), QUIET, None,
