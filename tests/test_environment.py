@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -102,10 +103,10 @@ FOUND = {"BENCHPAPER_OF_THE_USER", "HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTEC
 
 @pytest.mark.parametrize("entry", ["benchpaper", "snakemake"])
 def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
-    make_project, hostile, run_benchpaper, monkeypatch, tmp_path, entry
+    make_project, hostile, run_benchpaper, monkeypatch, entry
 ):
     project = make_project({"experiments/toy/shown/experiment.py": SHOWING, "analysis/claims.py": ""})
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
     if entry == "benchpaper":
         done = run_benchpaper(project, "run", "results", "--scale", "smoke", **hostile)
     else:  # it is the user's own program, which needs to start; its steps are ours

@@ -9,6 +9,7 @@ sent to target hosts too.
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +83,7 @@ def replace(variables: Mapping[str, str]) -> None:
     """Make `variables` the environment of this process, for C libraries too."""
     os.environ.clear()
     os.environ.update(variables)
+    time.tzset()
 
 
 @contextmanager
