@@ -1,6 +1,7 @@
 """The notebooks themselves run under nbval (`./reproduce test`). Here: that nbval has something to compare, and sees
 a change of one reference value; and that they run on the little that the smallest scale measures, too."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -83,3 +84,18 @@ def smoke(tmp_path_factory):
 @pytest.mark.parametrize("name", catalog.names(Project(ROOT)))
 def test_runs_on_what_the_smallest_scale_measures(smoke, name):
     notebook.analyse(smoke, "local", "smoke", name)
+
+
+PARTLY = ["training_io/iops_rank=fio", "streaming/engines=bytewax"]  # where it is not everything that is missing
+
+
+def wrong_with_a_gap(project, source, pairs):
+    command = [sys.executable, ROOT / "tests" / "with_a_gap.py", project.root, source, *pairs]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project.root)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_where_nothing_can_be_measured_notebooks_and_claims_tell_the_gap():
+    pairs = [f"{name}=everything" for name in catalog.names(Project(ROOT))]
+    assert wrong_with_a_gap(Project(ROOT), REFERENCE, [*pairs, *PARTLY]) == {}
