@@ -86,13 +86,7 @@ def test_runs_on_what_the_smallest_scale_measures(smoke, name):
     notebook.analyse(smoke, "local", "smoke", name)
 
 
-def gaps(name, scale):
-    """Return the capabilities without which cells of a scale cannot run: one of those that the same cells need."""
-    experiment, found = catalog.load(Project(ROOT), name), {}
-    for cell in experiment.cells(scale):
-        for need in experiment.capabilities(cell):
-            found.setdefault(need, []).append(cell.id)
-    return {tuple(cells): need for need, cells in found.items()}.values()
+PARTLY = ["training_io/iops_rank=fio", "streaming/engines=bytewax"]  # where it is not everything that is missing
 
 
 def wrong_with_a_gap(project, source, pairs):
@@ -102,12 +96,6 @@ def wrong_with_a_gap(project, source, pairs):
     return json.loads(done.stdout)
 
 
-def test_without_any_one_capability_notebooks_and_claims_tell_the_gap(smoke):
-    """On the little that the smallest scale measures, where one gap may leave nothing to compare."""
-    pairs = [f"{name}={need}" for name in catalog.names(Project(ROOT)) for need in gaps(name, "smoke")]
-    assert len(pairs) > 40 and wrong_with_a_gap(smoke, "smoke", pairs) == {}
-
-
 def test_where_nothing_can_be_measured_notebooks_and_claims_tell_the_gap():
     pairs = [f"{name}=everything" for name in catalog.names(Project(ROOT))]
-    assert wrong_with_a_gap(Project(ROOT), REFERENCE, [*pairs, "training_io/iops_rank=fio", "streaming/engines=bytewax"]) == {}
+    assert wrong_with_a_gap(Project(ROOT), REFERENCE, [*pairs, *PARTLY]) == {}
