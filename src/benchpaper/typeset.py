@@ -81,7 +81,7 @@ def gathered(build, experiments):
     if found:
         lines += _site_lines(list(found.values()))
     chosen = {name: entry for name, entry in all_exhibits(build).items() if slug(entry["experiment"]) in found}
-    lines += _count_lines(chosen, _verdicts(build))
+    lines += _count_lines(chosen, verdict_rows(build))
     lines += [_exhibit_line(name, entry) for name, entry in chosen.items()]
     return "\n".join([*lines, *_claim_lines(build), ""])
 

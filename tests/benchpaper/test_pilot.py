@@ -117,8 +117,8 @@ def experiment_with(twin=dict(way="a"), **scale):
     (dict(blocks=40, pilot=5, half_width=0.05), "pilot=5 must be a whole number from 9 to blocks=40"),
     (dict(blocks=8, pilot=9, half_width=0.05), "pilot=9 must be a whole number from 9 to blocks=8"),
     (dict(blocks=40, pilot=9.0, half_width=0.05), "pilot=9.0 must be a whole number"),
-    (dict(blocks=40, pilot=9, half_width=0), "half_width=0 must be above 0; 0.05 is 5 %"),
-    (dict(blocks=40, pilot=9, half_width=0.05, budget_s=0), "budget_s=0 must be above 0 seconds"),
+    (dict(blocks=40, pilot=9, half_width=0), "half_width 0 must be above 0"),
+    (dict(blocks=40, pilot=9, half_width=0.05, budget_s=0), "budget_s 0 must be above 0"),
     (dict(blocks=40, pilot=9, half_width=0.05, twin=None), 'scale "smoke": a pilot needs a twin'),
 ])
 def test_a_pilot_that_cannot_be_is_refused(options, message):
