@@ -109,7 +109,7 @@ def test_files_of_the_experiment_that_differ_are_named(both):
 def test_claims_are_compared_by_what_they_ask_for(both):
     first, second = compared(both)["claims"]
     assert (first["verdict"], first["verdict_in_reference"]) == ("reproduced", "holds in the reference")
-    assert first["ratio"] == pytest.approx(0.8) and first["text"].startswith("smaller by 1.25x [")
+    assert first["ratio"] == pytest.approx(0.8) and first["text"].startswith("smaller by 1.25x")
     assert (second["verdict"], second["verdict_in_reference"]) == ("not run", "holds in the reference")
     assert second["text"].startswith("not compared: here: not planned at this scale")
 
