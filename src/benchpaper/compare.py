@@ -104,10 +104,11 @@ def noise(pair, metric, q=0.5):
     None, "why": why there is none}."""
     found, why = {}, []
     for side, results in pair.sides.items():
+        floor, reason = None, ""
         try:
             floor = results.floor(metric, q)
-        except NotEnough as reason:
-            floor, reason = None, str(reason)
+        except NotEnough as error:
+            reason = str(error)
         else:
             reason = f"{floor.interval.n} blocks are too few" if floor.delta is None else ""
             reason = "two identical cells differ" if floor.biased else reason
