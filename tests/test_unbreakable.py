@@ -543,7 +543,7 @@ def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, 
     told = "changed since the reference was measured: experiments/toy/one/experiment.py, experiments/toy/one/new.c"
     assert "changed since" not in run_benchpaper(measured, "doctor").stdout
     source = measured.experiments / "toy/one/experiment.py"
-    source.write_text(source.read_text() + "# another thought\n")
+    source.write_text(source.read_text() + "another = 1\n")
     (source.parent / "new.c").write_text("")
     doctor = run_benchpaper(measured, "doctor")
     run = run_benchpaper(measured, "run", "results", "--from", "reference")

@@ -49,7 +49,7 @@ def compare(project, experiment, site, source, reference_site, metric=None):
     rows = cells(pair, chosen)
     return {
         "experiment": experiment, "here": pair.here.source, "reference": pair.reference.source,
-        "sites": differences(pair.here, pair.reference), "factors": pair.here.described["factors"],
+        "sites": differences(project, pair.here, pair.reference), "factors": pair.here.described["factors"],
         "metric": chosen["name"], "unit": chosen["unit"], "better": chosen["better"], "names": names_of(chosen),
         "noise": noise(pair, chosen["name"]), "common": len(pair.cells), "only": pair.only(), "cells": rows,
         "words": words(rows), "shapes": [shape(pair, one) for one in directed(pair)],

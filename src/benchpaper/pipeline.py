@@ -191,7 +191,13 @@ def changed_since_reference(project, name, site="local"):
     """Return the sources of an experiment that differ from those that its reference results were measured by; empty
     without such results."""
     path = project.results(site, REFERENCE) / name / results.TRIALS
-    return catalog.changed(project, name, results.read(path)[1]) if path.exists() else []
+    return changed_since(project, name, path) if path.exists() else []
+
+
+def changed_since(project, name, path):
+    """Return the sources of an experiment that differ from those by which the trials in the file `path` were measured."""
+    table, described = results.read(path)
+    return catalog.changed(project, name, described, table.column("git_commit").unique().to_pylist())
 
 
 def reference_seconds(project, name, site="local"):

@@ -50,3 +50,17 @@ def is_checkout(project):
 def git(project, *words):
     """Return what git prints; nothing when it fails."""
     return subprocess.run(["git", "-C", project.root, *words], capture_output=True, text=True).stdout
+
+
+def committed(project, commit, paths):
+    """Return {path: content} of those of `paths` that git has at a commit; of none outside a checkout."""
+    if not is_checkout(project):
+        return {}
+    asked = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    done = subprocess.run(["git", "-C", project.root, "cat-file", "--batch"], input=asked, capture_output=True)
+    found, rest = {}, done.stdout
+    for path in paths:
+        head, _, rest = rest.partition(b"\n")
+        if len(about := head.split()) == 3 and about[1] == b"blob":  # else "... missing"
+            found[path], rest = rest[: int(about[2])], rest[int(about[2]) + 1 :]
+    return found
