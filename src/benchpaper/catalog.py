@@ -82,7 +82,11 @@ def source_digests(project, name):
 
 def digest(project, name):
     """Return the SHA-256 over the names and digests of `sources`, as 64 hex digits."""
-    return hashlib.sha256(json.dumps(source_digests(project, name)).encode()).hexdigest()
+    return combined(source_digests(project, name))
+
+
+def combined(digests):
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
 def changed(project, name, described, commits=()):
@@ -100,8 +104,8 @@ def as_digested_now(project, recorded, commits, other):
     found = {}
     for path, value in recorded.items():
         here = project.root / path
-        content = here.read_bytes() if here.is_file() else b""
-        found[path] = syntax.digest(path, content) if syntax.bytes_digest(content) == value else value
+        same = here.is_file() and syntax.bytes_digest(here.read_bytes()) == value
+        found[path] = syntax.file_digest(here) if same else value
     differ = [path for path in {**found, **other} if found.get(path) != other.get(path)]
     for commit in commits if differ else ():
         for path, content in committed(project, commit, differ).items():

@@ -45,7 +45,7 @@ def _next(path: Path, root: Path, package: str, stamp: tuple) -> tuple[Path, ...
         return ()
     try:
         tree = ast.parse(_code(path))
-    except SyntaxError:
+    except (SyntaxError, ValueError):
         return ()  # loading it names the mistake
     imported, named = modules(tree, path.relative_to(root).parts if path.is_relative_to(root) else (), package)
     return tuple(_files(root, imported, named))
