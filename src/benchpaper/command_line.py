@@ -103,9 +103,10 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @click.option("--from", "source", metavar=REFERENCE, help="Use the committed reference results; measure nothing.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed.")
+@click.option("--measure-again", is_flag=True, help="Remove the results of this scale, and measure them anew.")
 @click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
-def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_json):
+def run(targets, scale, site, seed, source, dry_run, retry_failed, measure_again, profile, as_json):
     """Measure, run the notebooks, build exhibits and PDF; what is up to date is left alone.
 
     TARGETS are any of: results, figures, paper (default: these three), report, bundle, and names of experiments to
@@ -118,7 +119,7 @@ def run(targets, scale, site, seed, source, dry_run, retry_failed, profile, as_j
         raise UserError(f'--from "{source}": the only other source is "{REFERENCE}"; for a scale use --scale')
     project = Project.find()
     chosen = pipeline.Pipeline(project, site, source or _measurable(scale), seed, profile)
-    sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed))
+    sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed, measure_again))
 
 
 @cli.command()

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 from benchpaper.errors import UserError
-from benchpaper.hosts.local import die_with_parent
+from benchpaper.hosts.processes import die_with_parent
 
 VARIABLE = "BENCHPAPER_WARM"  # names the server's socket
 START_S = 20.0
