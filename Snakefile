@@ -7,33 +7,48 @@
 #
 # `source` is the scale to measure at (smoke, quick, full), or "reference" for the committed results.
 
-import shutil
+import re
 from pathlib import Path
 
 from benchpaper import bundle, claims, pipeline
+from benchpaper.hosts import probe
 from benchpaper.project import REFERENCE, Project, slug
 from benchpaper.revision import revision
 
+pipeline.announce()
 SITE = config.get("site", "local")
 SOURCE = config.get("source", "quick")
 PROJECT = Project(Path(str(workflow.current_basedir)))
 PROJECT.check_code()
 RUN = pipeline.Pipeline(PROJECT, SITE, SOURCE, int(config.get("seed", 1)))
 EXPERIMENTS = RUN.choose(config.get("experiments", ""))
+KEPT = config.get("kept", "").split()  # their results, measured on another machine, are analysed as they are
 BUILD = f"build/{SITE}-{SOURCE}"
 RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{SITE}/{SOURCE}"
 AT = f"--site {SITE} --source {SOURCE}"
 LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
-PDF = [f"{BUILD}/paper.pdf"] if shutil.which("latexmk") else []
+LATEX = probe.known("latex").check()[0]
 CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
-ANALYSIS_CODE = expand("src/benchpaper/{module}.py", module=["advice", "estimates", "exhibits", "independence", "results", "stats", "style", "values"])
+NOTEBOOKS = [slug(name) for name in EXPERIMENTS]
+
+# What is asked for is named whole: Snakemake makes no missing file between others again unless it is a target itself.
+MEASURED = expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES)
+MANIFESTS = expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=NOTEBOOKS)
+EXECUTED = expand(f"{BUILD}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS)
+FIGURES = [*MEASURED, *MANIFESTS, *EXECUTED, f"{BUILD}/verdicts.json", f"{BUILD}/claims.tex", f"{BUILD}/exhibits.tex"]
+APPENDIX = [f"{BUILD}/appendix.tex", f"{BUILD}/appendix.md"]
+PDF = [*APPENDIX, f"{BUILD}/paper.pdf"]
 
 
 wildcard_constraints:
     block=r"\d+",
     notebook=r"\w+",
+
+
+onstart:
+    pipeline.hold_lock(PROJECT)
 
 
 # All but measuring: on a cluster these run where Snakemake does.
@@ -42,33 +57,38 @@ localrules: all, results, figures, paper, report, bundle, build, collect, analys
 
 rule all:
     input:
-        f"{BUILD}/exhibits.tex",
-        PDF,
+        FIGURES,
+        PDF if LATEX else [],
 
 
 rule results:
     input:
-        expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
+        MEASURED,
 
 
 rule figures:
     input:
-        f"{BUILD}/exhibits.tex",
+        FIGURES,
 
 
 rule paper:
     input:
-        f"{BUILD}/exhibits.tex",
-        f"{BUILD}/paper.pdf",
+        FIGURES,
+        PDF,
 
 
 rule report:
     input:
+        FIGURES,
+        APPENDIX,
+        f"{BUILD}/paper.pdf" if LATEX else [],
         f"{BUILD}/report/index.html",
 
 
 rule bundle:
     input:
+        FIGURES,
+        PDF,
         f"{BUILD}/bundle.zip",
 
 
@@ -114,6 +134,8 @@ rule collect:
     output:
         f"results/{SITE}/{SOURCE}/{{experiment}}/observations.parquet",
         f"results/{SITE}/{SOURCE}/{{experiment}}/trials.parquet",
+    wildcard_constraints:
+        experiment="|".join(re.escape(name) for name in EXPERIMENTS if name not in KEPT) or "(?!)",
     log:
         f"{LOGS}/{{experiment}}/collect.log",
     params:
@@ -126,7 +148,7 @@ rule collect:
 rule analyse:
     input:
         notebook="analysis/{notebook}.ipynb",
-        code=ANALYSIS_CODE,
+        code=lambda w: RUN.code("benchpaper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
@@ -144,8 +166,8 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=expand("src/benchpaper/{module}.py", module=["claims", "estimates", "independence", "stats", "values", "verdicts"]),
-        results=expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
+        code=RUN.code("benchpaper.claims", *CLAIMS),
+        results=MEASURED,
     output:
         f"{BUILD}/verdicts.json",
     log:
@@ -158,10 +180,11 @@ rule judge:
 
 rule gather:
     input:
-        expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=map(slug, EXPERIMENTS)),
+        MANIFESTS,
         f"{BUILD}/verdicts.json",
-        "src/benchpaper/typeset.py",
+        code=RUN.code("benchpaper.typeset"),
     output:
+        f"{BUILD}/claims.tex",
         f"{BUILD}/exhibits.tex",
     log:
         f"{LOGS}/gather.log",
@@ -176,12 +199,12 @@ rule gather:
 rule appendix:
     input:
         f"{BUILD}/verdicts.json",
-        expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES),
+        MEASURED,
         lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
         PAPER_DATA,
+        code=RUN.code("benchpaper.appendix"),
     output:
-        f"{BUILD}/appendix.tex",
-        f"{BUILD}/appendix.md",
+        APPENDIX,
     log:
         f"{LOGS}/appendix.log",
     params:
@@ -196,6 +219,7 @@ rule typeset:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.tex",
         lambda w: RUN.paper_sources(),
+        code=RUN.code("benchpaper.typeset"),
     output:
         f"{BUILD}/paper.pdf",
     log:
@@ -211,7 +235,8 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
-        PDF,
+        f"{BUILD}/paper.pdf" if LATEX else [],
+        code=RUN.code("benchpaper.report"),
     output:
         f"{BUILD}/report/index.html",
     log:

@@ -565,7 +565,7 @@ def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, 
     told = "changed since the reference was measured: experiments/toy/one/experiment.py, experiments/toy/one/new.c"
     assert "changed since" not in run_benchpaper(measured, "doctor").stdout
     source = measured.experiments / "toy/one/experiment.py"
-    source.write_text(source.read_text() + "# another thought\n")
+    source.write_text(source.read_text() + "another = 1\n")
     (source.parent / "new.c").write_text("")
     doctor = run_benchpaper(measured, "doctor")
     run = run_benchpaper(measured, "run", "results", "--from", "reference")
@@ -755,7 +755,7 @@ def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_on
         pytest.skip("a read-only mount needs root")
     subprocess.run(["mount", "--bind", "-o", "ro", measured.root, measured.root], check=True)
     try:
-        for words in (["plan", "toy/one"], ["claims", "--source", "full"]):
+        for words in (["plan", "toy/one"], ["claims", "--scale", "full"]):
             assert run_benchpaper(measured, *words).returncode == 0
         for words in (["run"], ["run", "-n", "--from", "reference"], ["new", "toy/two"]):
             message = f'"{measured.root}" cannot be written by this user'

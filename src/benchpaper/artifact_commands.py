@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from benchpaper import pipeline, results
 from benchpaper.commands import json_option, tell
 from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.plan import DEFAULT_SEED
+from benchpaper.project import REFERENCE, Project
 from benchpaper.sources import Asked, site_option, source_options
 
 
@@ -33,6 +35,7 @@ def bundle(asked, anonymous, also, output):
     chosen = asked.built(project)
     if chosen.note:
         click.echo(chosen.note)
+    _check_whole(pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED))
     if anonymous:
         from benchpaper.bundle import anonymous as nameless
 
@@ -45,6 +48,18 @@ def bundle(asked, anonymous, also, output):
     if not clean:
         click.echo("note: the work tree has uncommitted changes; nobody can check out what is bundled", err=True)
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
+
+
+def _check_whole(run):
+    """Refuse to bundle what a failed or interrupted run left."""
+    from benchpaper import whole
+
+    place = run.project, run.site_name, run.source
+    experiments = [name for name in run.available if (run.folder / name / results.TRIALS).exists()]
+    for path, why in [*whole.flaws(*place, experiments).items(), *whole.without_pdf(*place).items()]:
+        options = f"--from {REFERENCE}" if run.source == REFERENCE else f"--scale {run.source}"
+        options += "" if run.site_name == "local" else f" --site {run.site_name}"
+        raise UserError(f"{path.relative_to(run.project.root)} {why}; run ./reproduce {options} first")
 
 
 @click.command()

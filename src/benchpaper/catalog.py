@@ -1,16 +1,16 @@
 """Finds the experiments in experiments/, and says clearly what is wrong with one."""
 
-import ast
 import hashlib
 import importlib
 import json
 import sys
 import traceback
-from functools import cache
 from pathlib import Path
 
+from benchpaper import syntax
 from benchpaper.errors import UserError, one_of
 from benchpaper.project import slug
+from benchpaper.revision import committed
 from benchpaper.spec import Experiment
 
 ENTRY = "experiment.py"
@@ -73,49 +73,51 @@ def _at(error, root):
 
 
 def sources(project, name):
-    """Return the files that decide what the experiment measures: its folder, and the modules below experiments/ that
-    it imports, directly or not, each with the sources of the same name beside it (store.py and store.c); a package (a
-    folder with an __init__.py) with all in it that is not Python."""
+    """Return the files that decide what the experiment measures: its folder, and all below experiments/ that it runs
+    (see `syntax.reached`)."""
     folder = project.experiments / name
     own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    seen, queue = set(own), [path for path in own if path.suffix == ".py"]
-    while queue:
-        path = queue.pop()
-        about = path.stat()
-        # The size too: what is written within one tick of the files' clock has one time.
-        for found in _imports(project.root, path, (about.st_mtime_ns, about.st_size)):
-            if found not in seen:
-                new = set(_beside(found)) - seen
-                seen |= new
-                queue += [file for file in new if file.suffix == ".py"]
-    return sorted(seen)
-
-
-def _beside(module):
-    """Return the module's file and the sources that belong to it."""
-    if module.name == "__init__.py":  # but not what a program compiled into its __pycache__
-        others = [file for file in module.parent.rglob("*") if file.suffix != ".py" and "__pycache__" not in file.parts]
-    else:
-        others = module.parent.glob(f"{module.stem}.*")
-    return [module, *(file for file in others if file.is_file())]
+    return sorted(syntax.reached(own, project.root, project.experiments.name))
 
 
 def source_digests(project, name):
-    """Return {path below the project: SHA-256} of `sources`: with the results, they tell later what has changed."""
-    return {
-        path.relative_to(project.root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sources(project, name)
-    }
+    """Return {path below the project: digest} of `sources`: with the results, they tell later what has changed."""
+    return {path.relative_to(project.root).as_posix(): syntax.file_digest(path) for path in sources(project, name)}
 
 
 def digest(project, name):
-    """Return the SHA-256 over the names and contents of `sources`, as 64 hex digits."""
-    return hashlib.sha256(json.dumps(source_digests(project, name)).encode()).hexdigest()
+    """Return the SHA-256 over the names and digests of `sources`, as 64 hex digits."""
+    return combined(source_digests(project, name))
 
 
-def changed(project, name, described):
-    """Return the sources that differ from those that results (with their description) were measured by."""
-    return differing(described.get("sources", {}), source_digests(project, name))
+def combined(digests):
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
+
+
+def changed(project, name, described, commits=()):
+    """Return the sources that differ from those that results, with their description, were measured by at `commits`."""
+    now = source_digests(project, name)
+    return differing(as_digested_now(project, described.get("sources", {}), commits, now), now)
+
+
+def as_digested_now(project, recorded, commits, other):
+    """Return the digests that results recorded by the present scheme, for comparison with `other` digests. Earlier
+    results recorded digests over bytes, and not of all files: they are looked up here, and, where git has them, at the
+    `commits` that were measured."""
+    if any(value.startswith(syntax.SCHEME) for value in recorded.values()):
+        return dict(recorded)
+    found = {}
+    for path, value in recorded.items():
+        here = project.root / path
+        same = here.is_file() and syntax.bytes_digest(here.read_bytes()) == value
+        found[path] = syntax.file_digest(here) if same else value
+    differ = [path for path in {**found, **other} if found.get(path) != other.get(path)]
+    for commit in commits if differ else ():
+        for path, content in committed(project, commit, differ).items():
+            if recorded.get(path) in (None, syntax.bytes_digest(content)):
+                found[path] = syntax.digest(path, content)
+    # What was not recorded, and is unknown to git, counts as unchanged.
+    return {**{path: value for path, value in other.items() if path not in recorded}, **found}
 
 
 def differing(one, other):
@@ -123,25 +125,3 @@ def differing(one, other):
     package compiles into its __pycache__ may hold such a file, which says nothing."""
     found = sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
     return [path for path in found if "/__pycache__/" not in path]
-
-
-@cache
-def _imports(root, path, changed):
-    """Return the files below experiments/ that the module at `path`, last `changed` then (time and size), imports; a
-    package's __init__.py runs with each module in it."""
-    try:
-        tree = ast.parse(path.read_text())
-    except SyntaxError:
-        return ()  # loading it names the mistake
-    modules = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            package = path.relative_to(root).with_suffix("").parts[: -node.level] if node.level else ()
-            base = ".".join([*package, *([node.module] if node.module else [])])
-            modules.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
-    inside = [m.split(".") for m in modules if m.split(".")[0] == "experiments"]
-    packages = {root.joinpath(*m[:depth]) / "__init__.py" for m in inside for depth in range(1, len(m) + 1)}
-    files = packages | {root.joinpath(*m).with_suffix(".py") for m in inside}
-    return tuple(file for file in files if file.is_file())

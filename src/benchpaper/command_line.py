@@ -110,9 +110,10 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @seed_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
 @click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed by their own fault.")
+@click.option("--measure-again", is_flag=True, help="Remove the results of this scale, and measure them anew.")
 @click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
 @json_option
-def run(targets, asked, seed, dry_run, retry_failed, profile, as_json):
+def run(targets, asked, seed, dry_run, retry_failed, measure_again, profile, as_json):
     """Measure, run the notebooks, build exhibits and PDF.
 
     TARGETS are any of: results, figures, paper (default: these three), report, bundle, and names of experiments to
@@ -127,7 +128,7 @@ def run(targets, asked, seed, dry_run, retry_failed, profile, as_json):
     from benchpaper import runner
 
     chosen = pipeline.Pipeline(Project.find(), asked.site, asked.source, seed, profile)
-    sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed))
+    sys.exit(runner.run(chosen, targets, dry_run, as_json, retry_failed, measure_again))
 
 
 @cli.command()

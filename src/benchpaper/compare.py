@@ -49,7 +49,7 @@ def compare(project, experiment, site, source, reference_site, metric=None):
     rows = cells(pair, chosen)
     return {
         "experiment": experiment, "here": pair.here.source, "reference": pair.reference.source,
-        "sites": differences(pair.here, pair.reference), "factors": pair.here.described["factors"],
+        "sites": differences(project, pair.here, pair.reference), "factors": pair.here.described["factors"],
         "metric": chosen["name"], "unit": chosen["unit"], "better": chosen["better"], "names": names_of(chosen),
         "noise": noise(pair, chosen["name"]), "common": len(pair.cells), "only": pair.only(), "cells": rows,
         "words": words(rows), "shapes": [shape(pair, one) for one in directed(pair)],
@@ -106,10 +106,11 @@ def noise(pair, metric, q=0.5):
     None, "why": why there is none}."""
     found, why = {}, []
     for side, results in pair.sides.items():
+        floor, reason = None, ""
         try:
             floor = results.floor(metric, q)
-        except NotEnough as reason:
-            floor, reason = None, str(reason)
+        except NotEnough as error:
+            reason = str(error)
         else:
             reason = f"{floor.interval.n} blocks are too few" if floor.delta is None else ""
             reason = "two identical cells differ" if floor.biased else reason

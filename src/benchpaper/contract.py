@@ -10,7 +10,7 @@ import sys
 
 from benchpaper import catalog, claims, results
 from benchpaper.hosts import probe
-from benchpaper.pipeline import environment
+from benchpaper.pipeline import changed_since, environment
 from benchpaper.project import slug
 
 LEAST_QUICK = 5  # blocks: the fewest that make an interval
@@ -115,7 +115,7 @@ def reference(project, name):
                 f"{path.relative_to(project.root)} has {size:.1f} MB; keep it below {LARGEST_MB:g} MB (fewer "
                 "samples, or distributions)"
             )
-        if path.name == results.TRIALS and (changed := catalog.changed(project, name, results.read(path)[1])):
+        if path.name == results.TRIALS and (changed := changed_since(project, name, path)):
             yield (
                 f"{', '.join(changed[:2])} changed since the reference was measured; measure again at scale "
                 "full, and adopt"

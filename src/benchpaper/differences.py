@@ -1,11 +1,11 @@
 """What differs between two runs of an experiment before anything is measured: hosts, tools, code, and amount."""
 
-from benchpaper.catalog import differing
+from benchpaper.catalog import as_digested_now, differing
 
 FACTS = ("cpu", "cpus", "memory_gib", "kernel", "governor", "virtualised", "os", "nic", "disk")
 
 
-def differences(here, reference):
+def differences(project, here, reference):
     """Return {"different": [{what, here, reference}], "same": [what], "sources": [files of the experiment that differ]}
     of two `Results`."""
     sides = [_facts(results) for results in (here, reference)]
@@ -16,9 +16,18 @@ def differences(here, reference):
             same.append(what)
         else:
             different.append({"what": what, "here": left, "reference": right})
-    left, right = (results.described.get("sources", {}) for results in (here, reference))
-    sources = differing(left, right) if left and right else []
-    return {"different": different, "same": same, "sources": sources}
+    return {"different": different, "same": same, "sources": _sources(project, here, reference)}
+
+
+def _sources(project, here, reference):
+    """Return the sources of the experiment that differ; none where a side did not record them."""
+    sides = (here, reference)
+    left, right = (results.described.get("sources", {}) for results in sides)
+    commits = [list(results.trial_df["git_commit"].unique()) for results in sides]
+    if not left or not right:
+        return []
+    left = as_digested_now(project, left, commits[0], {})
+    return differing(left, as_digested_now(project, right, commits[1], left))
 
 
 def _facts(results):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 OWN = "BENCHPAPER_"  # nobody else's programs read these, and nobody sets them by accident
 SET_ASIDE = f"{OWN}SET_ASIDE"  # the names that were found and not passed on, for `doctor`
-PLUMBING = {f"{OWN}{name}" for name in ("EVENTS", "PROJECT", "SET_ASIDE", "TRIAL", "WARM")}  # from process to process
+PLUMBING = {f"{OWN}{name}" for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")}  # from process to process
 HOME = "an empty folder"
 # Compiled modules are not written, since an installed package and a host's store never change.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}

@@ -16,6 +16,29 @@ def key(**parts):
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def note(path, parts):
+    """Write what the key of the journal at `path` stands for beside it. On a full disk it stays untold; the journal
+    itself says that the disk is full."""
+    beside = path.with_suffix(".json")
+    if not beside.exists():
+        part = beside.with_suffix(".part")
+        try:
+            part.write_text(json.dumps(parts))
+            os.replace(part, beside)
+        except OSError:
+            part.unlink(missing_ok=True)
+
+
+def noted(path):
+    """Return what was noted last for the block of the journal at `path` under another key, or None."""
+    block = path.name.partition("-")[0]
+    found = sorted(path.parent.glob(f"{block}-*.json"), key=lambda beside: beside.stat().st_mtime_ns)
+    for beside in reversed(found):
+        if beside.stem != path.stem and (parts := _object(beside.read_bytes())):
+            return parts
+    return None
+
+
 class Journal:
     """Finished trials of one block, on disk.
 
@@ -122,8 +145,13 @@ def _read(path):
 
 
 def _parsed(line):
+    entry = _object(line)
+    return entry if entry and isinstance(entry.get("cell"), str) else None
+
+
+def _object(text):
     try:
-        entry = json.loads(line)
+        found = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return entry if isinstance(entry, dict) and isinstance(entry.get("cell"), str) else None
+    return found if isinstance(found, dict) else None

@@ -37,7 +37,12 @@ def analyse(project, site, source, experiment, manager=None):
         "exhibits_dir": str(exhibits.relative_to(project.root)),
     }
     executed.parent.mkdir(parents=True, exist_ok=True)
-    _execute(project, notebook, executed, parameters, {"kernel_manager_class": manager} if manager else {})
+    executed.unlink(missing_ok=True)  # what an earlier run made of it must not pass for this one's
+    try:
+        _execute(project, notebook, executed, parameters, {"kernel_manager_class": manager} if manager else {})
+    except BaseException:
+        shutil.rmtree(exhibits, ignore_errors=True)  # half of the exhibits
+        raise
     if not (exhibits / MANIFEST).exists():
         raise NotebookError(
             f"{_named(project, notebook)} saved no exhibits; make one `Exhibits(results, exhibits_dir)`"

@@ -5,11 +5,11 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 from pathlib import Path
 
-from benchpaper import catalog, journal, output, pilot, results
+from benchpaper import catalog, journal, lock, output, pilot, reasons, results, syntax
 from benchpaper import environment as environments
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts import probe
@@ -32,6 +32,7 @@ class Pipeline:
         self.site_name = site
         self.folder = project.results(site, source)
         self._fleet = None
+        self.kept = ()  # experiments whose results are analysed as they are, whatever was measured elsewhere
 
     @cached_property
     def site(self):
@@ -145,8 +146,30 @@ class Pipeline:
         blocks = [self.block(name, number).journal_path for number in range(len(self.plan(name).blocks))]
         return dict(Counter(entry["cause"] for path in blocks for entry in journal.entries(path) if entry.get("cause")))
 
+    def again(self, name):
+        """Return why blocks of an experiment that were measured before are to be measured again: {"blocks": how many,
+        "why": [texts], "elsewhere": the machines then and now, if they are not the same, else ""}; None when none is."""
+        found, why, moved = 0, {}, ""
+        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
+            block = self.block(name, number)
+            if then := block.before():
+                found += 1
+                why |= dict.fromkeys(reasons.reasons(then, block.depends))
+                moved = moved or _moved(then, block.depends)
+        return {"blocks": found, "why": list(why), "elsewhere": moved} if found else None
+
+    def results_of_elsewhere(self, names):
+        """Return {experiment: the machines} of those whose results here were measured on another machine."""
+        found = {name: self.again(name) for name in names if (self.folder / name).exists()}
+        return {name: again["elsewhere"] for name, again in found.items() if again and again["elsewhere"]}
+
     def block_key(self, name, number):
-        return self.block(name, number).key
+        """Return the key of a block, to be measured. Raises `UserError` rather than have Snakemake measure over what
+        another machine measured."""
+        block = self.block(name, number)
+        if (then := block.before()) and (moved := _moved(then, block.depends)):
+            raise UserError(f"the results of {name} are of {moved}; benchpaper run tells what can be done")
+        return block.key
 
     def block_files(self, name):
         """Return the Parquet files of all blocks of an experiment, relative to the project."""
@@ -158,6 +181,17 @@ class Pipeline:
 
     def sources(self, name):
         return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]
+
+    @cache
+    def code(self, module, *users):
+        """Return the files of the framework that `module` runs, and that the files `users` of the project do."""
+        source = self.project.root / "src"
+        if not (source / "benchpaper").is_dir():  # the framework is installed, and only another version of it changes
+            return []
+        place = source.joinpath(*module.split("."))
+        start = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        found = syntax.reached([start, *(self.project.root / user for user in users)], source, "benchpaper")
+        return sorted(path.relative_to(self.project.root).as_posix() for path in found if path.is_relative_to(source))
 
     def tools(self, name):
         return json.dumps(self.experiment(name).tools(), sort_keys=True)
@@ -172,6 +206,8 @@ class Pipeline:
         config = [f"site={self.site_name}", f"source={self.source}", f"seed={self.seed}"]
         if experiments:
             config.append(f"experiments={' '.join(experiments)}")
+        if self.kept:
+            config.append(f"kept={' '.join(self.kept)}")
         profile = ["--profile", f"profiles/{self.profile}"] if self.profile else []
         return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
 
@@ -182,6 +218,32 @@ class Pipeline:
             subprocess.run(command, cwd=self.project.root, env=environment(), capture_output=True, check=True)
             return True
         return False
+
+
+def _moved(then, now):
+    """Return what another machine a block was measured on than would be now; nothing when it is the same."""
+    if not reasons.elsewhere(then, now):
+        return ""
+    return "another machine ({}) than this ({})".format(*(reasons.machine(one["facts"]) for one in (then, now)))
+
+
+RUN, STEPS_OF = "BENCHPAPER_RUN", "BENCHPAPER_STEPS_OF"  # process ids: of `benchpaper run`, and of Snakemake below it
+_locks = ExitStack()
+
+
+def announce():
+    """Have the steps that this Snakemake starts know whose they are: they end when it is gone."""
+    os.environ[STEPS_OF] = str(os.getpid())
+
+
+def hold_lock(project):
+    """Hold the lock of a run until this Snakemake ends, unless the `benchpaper run` above it does."""
+    if os.environ.get(RUN) == str(os.getppid()):
+        return
+    try:
+        _locks.enter_context(lock.held(project.state / "run.lock", "snakemake"))
+    except lock.Held as held:
+        raise SystemExit(f"benchpaper: {held}") from None
 
 
 def profiles(project):
@@ -202,7 +264,13 @@ def changed_since_reference(project, name, site="local"):
     """Return the sources of an experiment that differ from those that its reference results were measured by; empty
     without such results."""
     path = project.results(site, REFERENCE) / name / results.TRIALS
-    return catalog.changed(project, name, results.read(path)[1]) if path.exists() else []
+    return changed_since(project, name, path) if path.exists() else []
+
+
+def changed_since(project, name, path):
+    """Return the sources of an experiment that differ from those by which the trials in the file `path` were measured."""
+    table, described = results.read(path)
+    return catalog.changed(project, name, described, table.column("git_commit").unique().to_pylist())
 
 
 def reference_seconds(project, name, site="local"):

@@ -197,13 +197,18 @@ def plan(run, name, with_trials=False):
         "experiment": name, "site": run.site_name, "scale": made.scale, "seed": made.seed, "digest": made.digest,
         "cells": len(made.blocks[0]), "blocks": len(made.blocks), "trials": len(made.trials),
         "seconds": round(made.seconds, 1), "disk_mb": made.disk_mb,
-        "pilot": made.pilot, "blocks_fixed": run.blocks_fixed(name),
+        "pilot": made.pilot, "blocks_fixed": run.blocks_fixed(name), "again": run.again(name),
     }  # fmt: skip
     if with_trials:
         about["order"] = [
             {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed} for t in made.trials
         ]
     return about
+
+
+def told_again(again):
+    """Return why blocks are measured again, as one line."""
+    return f"{again['blocks']} blocks that were measured before are measured again: {'; '.join(again['why'])}"
 
 
 def show_plans(found):
@@ -218,6 +223,8 @@ def show_plans(found):
         elif item["pilot"]:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
+        if item["again"]:
+            print(f"  {told_again(item['again'])}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
     if len(found) > 1:

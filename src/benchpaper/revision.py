@@ -64,8 +64,8 @@ def _of_git(project) -> Revision:
     except FileNotFoundError:
         return _unknown("git is not installed, so the commit of this checkout is unknown; install git")
     if told.returncode:
-        return _unknown(_refusal(told.stderr))
-    commit, seconds = told.stdout.split()
+        return _unknown(_refusal(told.stderr.decode(errors="replace")))
+    commit, seconds = told.stdout.decode().split()
     status = _run(project, "status", "--porcelain")
     return Revision(commit, int(seconds), not status.returncode and not status.stdout.strip())
 
@@ -107,14 +107,31 @@ def is_checkout(project) -> bool:
 def git(project, *words) -> str:
     """Return what git prints; nothing when it fails."""
     try:
-        return _run(project, *words).stdout
+        return _run(project, *words).stdout.decode(errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def _run(project, *words) -> subprocess.CompletedProcess:
+def committed(project, commit: str, paths: list[str]) -> dict[str, bytes]:
+    """Return {path: content} of those of `paths` that git has at a commit; of none outside a checkout."""
+    if not is_checkout(project):
+        return {}
+    asked = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    try:
+        rest = _run(project, "cat-file", "--batch", asked=asked).stdout
+    except FileNotFoundError:
+        return {}
+    found = {}
+    for path in paths:
+        head, _, rest = rest.partition(b"\n")
+        if len(about := head.split()) == 3 and about[1] == b"blob":  # else "... missing"
+            found[path], rest = rest[: int(about[2])], rest[int(about[2]) + 1 :]
+    return found
+
+
+def _run(project, *words, asked: bytes = b"") -> subprocess.CompletedProcess:
     """Run git on the project's own repository: no variable and no broken `.git` leads it to another one."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(project.root.resolve().parent)}
     command = ["git", "--no-optional-locks", "-c", "log.showSignature=false", "-C", project.root, *words]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    return subprocess.run(command, env=environment, input=asked, capture_output=True)

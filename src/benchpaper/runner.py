@@ -4,20 +4,22 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
+from functools import partial
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper import events, leftovers, lock, notebook, output, room, summary, warm
+from benchpaper import events, leftovers, lock, notebook, output, reports, room, summary, warm
 from benchpaper.commands import tell
 from benchpaper.errors import UserError, one_of
 from benchpaper.hosts.processes import descendants, die_with_parent
-from benchpaper.pipeline import TARGETS, environment
+from benchpaper.pipeline import RUN, TARGETS, environment
 from benchpaper.project import REFERENCE
 from benchpaper.reports import duration
 from benchpaper.results import OBSERVATIONS, TRIALS, read
@@ -30,7 +32,7 @@ LAST_WORDS = 400  # characters
 QUIET_STEPS = ("measure",)  # these have a progress bar of their own
 
 
-def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
+def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False, measure_again=False):
     """Run the pipeline for the targets and experiments in `words`. Returns the exit status."""
     console = output.console(stderr=as_json)
     pipeline.project.check_writable()
@@ -40,19 +42,25 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False):
         raise UserError(
             "the targets paper and bundle need LaTeX, which is not installed: install the packages in packages.apt"
         )
+    if not measure_again:
+        _spare_results_of_elsewhere(pipeline, words, experiments, console)
     if dry_run:
         return _dry_run(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
         for name in experiments:
+            if measure_again:
+                _remove_results(pipeline, name, console)
             pipeline.reopen(name, retry_failed)
+            if name not in pipeline.kept and (again := pipeline.again(name)):
+                console.print(f"{name}: {reports.told_again(again)}", highlight=False, markup=False, soft_wrap=True)
         begin = time.monotonic()
         watch = _Watch(pipeline, targets, experiments, console)
         status = watch.run() or 0
-        if status == 0 and (nothing := summary.without_a_result(pipeline, experiments)):
-            watch.failures += nothing
-            status = 1
+        if status == 0:
+            watch.failures += summary.without_a_result(pipeline, experiments) or _lacking(pipeline, targets, experiments)
+            status = 1 if watch.failures else 0
         found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
     tell(found, as_json, lambda found: summary.show(found, console))
     return status
@@ -85,6 +93,31 @@ def _tell_unknown_commit(pipeline, targets: list[str], console: Console) -> None
         console.print(f"going on with commit {UNKNOWN}: {why}", highlight=False, markup=False, soft_wrap=True)
 
 
+def _spare_results_of_elsewhere(pipeline, words, experiments, console):
+    """Have results that were measured on another machine analysed as they are, where only that is asked for by name.
+    Raises `UserError` where they would be measured over."""
+    moved = pipeline.results_of_elsewhere(experiments)
+    if not moved:
+        return
+    name, machines = next(iter(moved.items()))
+    more = f" (and those of {len(moved) - 1} more)" if len(moved) > 1 else ""
+    told = f"the results of {name} at scale {pipeline.source}{more} are of {machines}"
+    asked = {word for word in words if word in TARGETS}
+    whole = all((pipeline.folder / one / kind).exists() for one in moved for kind in (OBSERVATIONS, TRIALS))
+    if not whole or not asked or asked & {"all", "results"}:
+        as_they_are = "name the target figures, paper or report to analyse them as they are, or " if whole else ""
+        raise UserError(f"{told}; {as_they_are}give --measure-again to measure here, which removes them first")
+    console.print(f"{told}: they are analysed as they are", highlight=False, markup=False, soft_wrap=True)
+    pipeline.kept = tuple(moved)
+
+
+def _remove_results(pipeline, name, console):
+    folder = pipeline.folder / name
+    if pipeline.source != REFERENCE and folder.exists():
+        shutil.rmtree(folder)
+        console.print(f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew", highlight=False)
+
+
 def _sweep(pipeline, console):
     """Take away what an earlier run left that was killed, and say so."""
     found = leftovers.sweep(pipeline.project)
@@ -98,13 +131,38 @@ def _has_latex(pipeline):
     return pipeline.probed["capabilities"]["latex"]["present"]
 
 
-def _dry_run(pipeline, targets, experiments, console, as_json):
-    from benchpaper import reports
+def _forced(pipeline, targets, experiments):
+    """Return the options by which Snakemake makes again what it takes for done, and is not."""
+    if targets == ["results"]:
+        return []
+    from benchpaper import whole  # it loads pandas
 
+    found = whole.flaws(pipeline.project, pipeline.site_name, pipeline.source, experiments)
+    again = [str(path.relative_to(pipeline.project.root)) for path in found if path.exists()]
+    return ["--forcerun", *again] if again else []
+
+
+def _lacking(pipeline, targets, experiments):
+    """Return (step, why) of all that was asked for and is not there, or is of other results."""
+    from benchpaper import whole
+
+    place = pipeline.project, pipeline.site_name, pipeline.source
+    found = {} if targets == ["results"] else whole.flaws(*place, experiments)
+    if {"paper", "bundle"} & set(targets) or "all" in targets and _has_latex(pipeline):
+        found |= whole.without_pdf(*place)
+    for target, name in (("report", "report/index.html"), ("bundle", "bundle.zip")):
+        path = pipeline.project.build(*place[1:]) / name
+        if target in targets and not path.exists():
+            found[path] = "is missing"
+    return [(str(path.relative_to(pipeline.project.root)), why) for path, why in found.items()]
+
+
+def _dry_run(pipeline, targets, experiments, console, as_json):
     plans = [reports.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
     if not as_json:
         reports.show_plans(plans)
-    command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules")
+    forced = _forced(pipeline, targets, experiments)
+    command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules", *forced)
     done = subprocess.run(command, cwd=pipeline.project.root, env=environment(), capture_output=True, text=True)
     text = (done.stdout + done.stderr).strip()
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
@@ -129,7 +187,8 @@ class _Watch:
 
     def __init__(self, pipeline, targets, experiments, console):
         self._pipeline, self._console = pipeline, console
-        self._command = pipeline.snakemake(targets, experiments, "--nocolor")
+        forced = _forced(pipeline, targets, experiments)
+        self._command = pipeline.snakemake(targets, experiments, "--nocolor", *forced)
         self._log = pipeline.project.state / "snakemake.log"
         self._events_path = pipeline.project.state / "events.jsonl"
         self.failures = []
@@ -160,11 +219,11 @@ class _Watch:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._events_path.unlink(missing_ok=True)
         reader = events.Reader(self._events_path)
-        env = environment(**{events.VARIABLE: str(self._events_path)}, **server)
+        env = environment(**{events.VARIABLE: str(self._events_path), RUN: str(os.getpid())}, **server)
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
                 self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, preexec_fn=die_with_parent,
+                stderr=log, preexec_fn=partial(die_with_parent, os.getpid()),
             )  # fmt: skip
             try:
                 with self._display() as live:

@@ -1,6 +1,7 @@
 """Single steps of the pipeline, as the Snakefile calls them: `benchpaper step ...`."""
 
 import json
+import os
 import signal
 
 import click
@@ -23,7 +24,8 @@ def step():
     Example:  benchpaper step judge --site local --source quick
     """
     output.plain()
-    die_with_parent()  # a killed run leaves no step behind
+    parent = os.environ.get(pipeline.STEPS_OF)
+    die_with_parent(parent and int(parent))  # a killed run leaves no step behind, not one that just begins either
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
 
 

@@ -33,27 +33,40 @@ class Block:
         self._about = {role: probed.get("hosts", {}).get(host["name"], probed) for role, host in self._assigned.items()}
         self._folder = project.results(site["name"], plan.scale) / experiment.name
         self._redactor = Redactor(project.root)
+        self._sources = catalog.source_digests(project, experiment.name)
         self._common = self._provenance(site)
-        self.key = self._key_of_block()
+        self.depends = self._dependencies()
+        self.key = journal.key(**self.depends)
         self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
 
-    def _key_of_block(self):
+    def _dependencies(self):
         """What the block's trials depend on. A capability that no cell needs is none of it: installing LaTeX
         must not measure anything again."""
         needed = {name for trial in self._planned for name in self._experiment.capabilities(trial.cell)}
         for name in sorted(needed):
             self._known(name)
-        return journal.key(
-            code=self._common["code_digest"], plan=self._plan.digest, block=self._block,
-            hosts={
-                role: [self._assigned[role]["name"], about.get("identity", probe.identity())]
+        levels = {}
+        for trial in self._planned:
+            for factor, level in dict(trial.cell.levels).items():
+                levels.setdefault(factor, set()).add(level)
+        return {
+            "sources": self._sources,
+            "plan": {"digest": self._plan.digest, "seed": self._plan.seed, "blocks": len(self._plan.blocks)},
+            "levels": {factor: sorted(found, key=str) for factor, found in levels.items()},
+            "block": self._block,
+            "hosts": {
+                role: [journal.key(name=self._assigned[role]["name"]), about.get("identity", probe.identity())]
                 for role, about in self._about.items()
             },
-            tools=self._common["tools"], capabilities=sorted(needed.intersection(self._present)),
-            facts={role: _of_the_machine(about["facts"]) for role, about in self._about.items()},
-            counts=self._scale.counts,
-            schema=results.SCHEMA_VERSION,
-        )  # fmt: skip
+            "tools": self._common["tools"], "capabilities": sorted(needed.intersection(self._present)),
+            "facts": {role: _of_the_machine(about["facts"]) for role, about in self._about.items()},
+            "counts": self._scale.counts, "schema": results.SCHEMA_VERSION,
+        }  # fmt: skip
+
+    def before(self):
+        """Return what the trials of this block depended on when it was last measured, if that was something else and
+        nothing of it is measured as it would be now; else None."""
+        return None if self.journal_path.exists() else journal.noted(self.journal_path)
 
     def _known(self, capability):
         try:
@@ -65,7 +78,7 @@ class Block:
         facts = {f"{role}.{k}": str(v) for role, about in self._about.items() for k, v in about["facts"].items()}
         return {
             "experiment": self._experiment.name, "site": site["name"], "scale": self._plan.scale,
-            "code_digest": catalog.digest(self._project, self._experiment.name), "plan_digest": self._plan.digest,
+            "code_digest": catalog.combined(self._sources), "plan_digest": self._plan.digest,
             "tools": self._experiment.tools(), "hosts": facts, "capabilities": self._present,
         }  # fmt: skip
 
@@ -92,6 +105,7 @@ class Block:
                     continue
                 record = self._trial(planned, scratch_root, last_end)
                 done.append(record)
+                journal.note(self.journal_path, self.depends)  # after it, lest it take the last of a full disk
                 last_end = time.time()
                 measured_now += 1
                 self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
@@ -153,7 +167,7 @@ class Block:
 
     def _write(self, entries):
         described = self._experiment.describe()
-        described["sources"] = catalog.source_digests(self._project, self._experiment.name)
+        described["sources"] = self._sources
         results.write_block(self._folder, self._block, entries, described)
 
     def _trial(self, planned, scratch_root, last_end):

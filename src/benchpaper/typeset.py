@@ -63,10 +63,9 @@ def gather(project, site, source, experiments):
     text, table = gathered(build, experiments), claims_table(build)
     build.mkdir(parents=True, exist_ok=True)
     for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):  # exhibits.tex last: what depends on both asks it
-        if content:
-            part = (build / name).with_suffix(".part")
-            part.write_text(content)
-            os.replace(part, build / name)
+        part = (build / name).with_suffix(".part")
+        part.write_text(content)
+        os.replace(part, build / name)
     return build / GATHERED
 
 
@@ -229,7 +228,7 @@ def typeset(project, site, source):
     """Run latexmk and return the path of the PDF. Raises `PaperError` with LaTeX's own words when it fails."""
     build = project.build(site, source)
     exhibits = all_exhibits(build)
-    if (build / CLAIMS_TABLE).exists():
+    if claims_table(build):
         exhibits["claims"] = {"kind": "table"}
     check_uses(project.paper, exhibits, _left_out(project, build))
     work = build / "latex"

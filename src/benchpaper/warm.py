@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchpaper import environment
 from benchpaper.errors import UserError
-from benchpaper.hosts.local import die_with_parent
+from benchpaper.hosts.processes import die_with_parent
 
 VARIABLE = "BENCHPAPER_WARM"  # names the server's socket
 START_S = 20.0

@@ -1,12 +1,16 @@
 """Finding the experiments, saying what is wrong with one, and the digest of what it runs."""
 
+import re
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from benchpaper import catalog
+from benchpaper import catalog, syntax
 from benchpaper.errors import UserError
+from benchpaper.project import Project
 
 SOUND = '''
 from benchpaper.spec import Experiment, Metric, Scale
@@ -132,7 +136,7 @@ def test_the_digest_changes_exactly_with_what_the_experiment_runs(make_project):
     assert len(files) == len(DIGESTED)
     for path in files:
         before = catalog.digest(project, "toy/one")
-        path.write_text(path.read_text() + "\n# changed")
+        path.write_text(path.read_text() + "\nchanged = 1")
         assert (catalog.digest(project, "toy/one") != before) == (path in catalog.sources(project, "toy/one")), path
 
 
@@ -205,3 +209,146 @@ def test_the_c_sources_in_an_imported_package_count(make_project):
         "experiments/toy/store/__init__.py": "", "experiments/toy/store/server/main.c": "int x;",
     })  # fmt: skip
     assert project.experiments / "toy" / "store" / "server" / "main.c" in catalog.sources(project, "toy/one")
+
+
+# --- what counts as run -----------------------------------------------------------------------
+
+ROOT = Path(__file__).resolve().parents[2]
+WAYS = {
+    "a list after -m": ("import sys\nARGV = [sys.executable, '-m', 'experiments.workloads.load']", "workloads/load.py"),
+    "a package after -m": ("ARGV = ['-m', 'experiments.workloads.engines']", "workloads/engines/nats.py"),
+    "a name put together": ("def f(x):\n    return f'experiments.workloads.engines.{x}'", "workloads/engines/nats.py"),
+    "a command line": ("LINE = 'exec python -m experiments.workloads.load --all'", "workloads/load.py"),
+    "an import in a function": ("def f():\n    from experiments.workloads import load", "workloads/load.py"),
+    "a header elsewhere": ("", "shared/clock.h"),
+}
+
+
+@pytest.mark.parametrize("text, file", WAYS.values(), ids=WAYS)
+def test_what_is_run_counts_however_it_is_named(make_project, text, file):
+    project = make_project({
+        "experiments/toy/one/experiment.py": sound(text), "experiments/toy/one/loop.c": '#include "../../shared/clock.h"',
+        "experiments/shared/clock.h": "int x;", "experiments/workloads/load.py": "", "experiments/workloads/other.py": "",
+        "experiments/workloads/engines/__init__.py": "", "experiments/workloads/engines/nats.py": "",
+    })  # fmt: skip
+    found = catalog.source_digests(project, "toy/one")
+    assert f"experiments/{file}" in found and "experiments/workloads/other.py" not in found
+
+
+def test_prose_names_no_program(make_project):
+    text = sound("def f():\n    \"\"\"Not experiments.workloads.load.\"\"\"\n# nor experiments.workloads.load")
+    files = {"experiments/toy/one/experiment.py": text, "experiments/workloads/load.py": ""}
+    assert list(catalog.source_digests(make_project(files), "toy/one")) == ["experiments/toy/one/experiment.py"]
+
+
+def test_each_file_below_experiments_belongs_to_an_experiment_or_to_a_program_for_people():
+    """What no experiment runs is run by hand (the README says how), or by tests alone."""
+    project = Project(ROOT)
+    run = {path for name in catalog.names(project) for path in catalog.sources(project, name)}
+    by_hand = (ROOT / "README.md").read_text()
+    prose = "\n".join(path.read_text() for path in ROOT.glob("tests/**/*.py"))
+    for path in project.experiments.rglob("*"):
+        if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".md" or path in run:
+            continue
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
+        assert f"-m {module}" in by_hand or re.search(rf"\b{path.stem}\b", prose), f"{path} is run by nobody"
+
+
+# --- digests over the syntax tree --------------------------------------------------------------
+
+BEFORE = 'from x import y\n\n\ndef f(a, *, b=1):\n    """Old."""\n    return a + b * 1.50  # why\n'
+SAME = [
+    "# first\n" + BEFORE,
+    BEFORE.replace("Old", "New"),
+    BEFORE.replace(' """Old."""\n   ', ""),
+    BEFORE.replace("a + b * 1.50", "(a + (b * 1.5))"),
+    BEFORE.replace("\n", "\r\n"),
+]
+OTHER = [
+    BEFORE.replace("1.50", "1.51"), BEFORE.replace("b=1", "b=1.0"), BEFORE.replace("*, b", "b"),
+    BEFORE.replace("x import", ".x import"), BEFORE.replace("1.50", "'1.50'"), BEFORE.replace("b=1", "b=True"),
+]
+
+
+@pytest.mark.parametrize("text", SAME)
+def test_comments_docstrings_and_layout_change_no_digest(text):
+    assert syntax.digest("a.py", text.encode()) == syntax.digest("a.py", BEFORE.encode())
+
+
+@pytest.mark.parametrize("text", OTHER)
+def test_whatever_else_is_changed_changes_the_digest(text):
+    assert syntax.digest("a.py", text.encode()) != syntax.digest("a.py", BEFORE.encode())
+
+
+DIGEST_ALL = """
+import hashlib, importlib.util, pathlib, sys
+about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/syntax.py")
+syntax = importlib.util.module_from_spec(about)
+about.loader.exec_module(syntax)
+found = {str(path): syntax.digest(str(path), path.read_bytes()) for path in pathlib.Path("experiments").rglob("*.py")}
+assert all(value.startswith(syntax.SCHEME) for value in found.values()), sys.version
+print(hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest())
+"""
+
+
+VERSIONS = ("python3.11", "python3.12", "python3.13", "python3.14")
+
+
+def pythons():
+    """The Pythons of this machine from 3.11 on, one of each version."""
+    found = {}
+    others = (Path.home() / ".pyenv/versions").glob("3.*/bin/python")
+    for path in [sys.executable, *others, *map(shutil.which, VERSIONS)]:
+        if path and Path(path).exists():
+            told = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+            found.setdefault(tuple(map(int, told.stdout.split())), path)
+    return [path for version, path in found.items() if version >= (3, 11)]
+
+
+def test_every_version_of_python_gives_the_same_digests():
+    found = {
+        subprocess.run([python, "-c", DIGEST_ALL], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for python in pythons()
+    }
+    assert len(found) == 1
+
+
+# --- results from before -----------------------------------------------------------------------
+
+def raw(project):
+    """What results recorded of the sources when digests were over the bytes and programs started by -m not among them."""
+    found = catalog.sources(project, "toy/one")
+    return {
+        path.relative_to(project.root).as_posix(): syntax.bytes_digest(path.read_bytes())
+        for path in found if path.name != "load.py"
+    }  # fmt: skip
+
+
+def git(project, *words):
+    command = ["git", "-C", project.root, "-c", "user.name=a", "-c", "user.email=a@b.example", *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize("with_git", [True, False])
+def test_a_comment_does_not_age_a_reference_that_recorded_bytes(make_project, with_git):
+    project = make_project({
+        "experiments/toy/one/experiment.py": sound("ARGV = ['-m', 'experiments.workloads.load']"),
+        "experiments/workloads/load.py": "x = 1\n",
+    })  # fmt: skip
+    experiment, load = project.experiments / "toy/one/experiment.py", project.experiments / "workloads/load.py"
+    commits = ["unknown"]
+    if with_git:
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+            git(project, *words)
+        commits = [git(project, "rev-parse", "HEAD")]
+    described = {"sources": raw(project)}
+    assert catalog.changed(project, "toy/one", described, commits) == []
+    experiment.write_text(experiment.read_text() + "# a comment\n")
+    load.write_text(load.read_text() + "# a comment\n")
+    unsure = [] if with_git else ["experiments/toy/one/experiment.py"]
+    assert catalog.changed(project, "toy/one", described, commits) == unsure
+    load.write_text("x = 2\n")
+    seen = ["experiments/workloads/load.py"] if with_git else unsure
+    assert catalog.changed(project, "toy/one", described, commits) == seen
+    experiment.write_text(experiment.read_text() + "x = 1\n")
+    assert "experiments/toy/one/experiment.py" in catalog.changed(project, "toy/one", described, commits)

@@ -3,6 +3,7 @@
 import copy
 import json
 from math import exp
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,6 +11,8 @@ import pytest
 
 from benchpaper import compare, forest, stats
 from benchpaper.errors import UserError
+from benchpaper.estimates import load
+from benchpaper.project import Project
 from benchpaper.ratios import names_of, ratio_row, told
 from benchpaper.results import TRIALS, ResultsError
 
@@ -329,3 +332,32 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
 def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
     done = run_benchpaper(both.project, "compare", *words)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+# --- the reference beside itself ----------------------------------------------------------------
+
+REFERENCE_RESULTS = Project(Path(__file__).resolve().parents[2]).results("local", "reference")
+MEASURED_BY_THE_AUTHORS = sorted(
+    path.parent.relative_to(REFERENCE_RESULTS).as_posix() for path in REFERENCE_RESULTS.glob("*/*/trials.parquet")
+)
+
+
+class FewCells(compare.Pair):
+    """The first cells alone: comparing all of them takes minutes."""
+
+    @property
+    def cells(self):
+        return super().cells[:3]
+
+
+@pytest.mark.parametrize("experiment", MEASURED_BY_THE_AUTHORS)
+def test_every_metric_of_every_experiment_can_be_compared(experiment):
+    results = load(experiment, REFERENCE_RESULTS)
+    pair = FewCells(results, results)
+    for metric in results.described["metrics"]:
+        noise = compare.noise(pair, metric["name"])
+        assert (noise["delta"] is None) == bool(noise["why"])
+        if noise["delta"] is None:
+            rows = compare.cells(pair, metric)
+            assert all(row["word"] in ("undecided", "not compared") for row in rows), rows
+            assert compare.crossovers(pair, metric["name"]) == []

@@ -106,7 +106,7 @@ def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_m
     table = pq.read_table(pipe_project.results("local", "smoke") / "toy" / "pipe" / TRIALS)
     assert set(table["git_commit"].to_pylist()) == {"unknown"} and set(table["git_clean"].to_pylist()) == {False}
 
-    for words in (["run", "bundle", "--scale", "smoke"], ["bundle", "--source", "smoke"], ["changed"]):
+    for words in (["run", "bundle", "--scale", "smoke"], ["bundle", "--scale", "smoke"], ["changed"]):
         refused = run_benchpaper(pipe_project, *words)
         assert refused.returncode == 2 and "detected dubious ownership" in refused.stderr, refused.stderr
         assert refused.stderr.count("\n") == 1 and lines[0].endswith(refused.stderr.split("; to mend it: ")[1].strip())

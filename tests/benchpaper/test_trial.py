@@ -369,11 +369,11 @@ def test_changed_code_means_a_new_journal_and_the_old_one_is_kept(counted, block
     old = block_of(project)
     old.measure()
     path = project.experiments / "toy/one/experiment.py"
-    path.write_text(path.read_text() + "\n# changed")
+    path.write_text(path.read_text() + "\nchanged = 1")
     new = block_of(project)
     assert new.key != old.key and new.measure() == 6
     assert old.journal_path.exists() and len(measured()) == 12
-    path.write_text(path.read_text().removesuffix("\n# changed"))
+    path.write_text(path.read_text().removesuffix("\nchanged = 1"))
     assert block_of(project).key == old.key
 
 
@@ -510,4 +510,4 @@ def test_the_name_of_a_host_in_a_site_file_appears_in_no_result(make_toy, block_
     project = make_toy("site.client.run(['false'])\nyield", files={"sites/lab.yaml": site})
     block_of(project, site="lab").measure()
     written = [path for path in project.results("lab", "smoke").rglob("*") if path.is_file()]
-    assert len(written) == 4 and not [path for path in written if b"wombat7" in path.read_bytes()]
+    assert len(written) == 5 and not [path for path in written if b"wombat7" in path.read_bytes()]
