@@ -38,6 +38,15 @@ def test_a_warm_notebook_gives_the_bytes_of_a_cold_one(copy, server):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == warmly
 
 
+def test_a_notebook_runs_warm_where_the_folder_for_temporary_files_has_a_long_name(copy, tmp_path, monkeypatch):
+    long = tmp_path / ("x" * 120)  # the path of a socket has at most 107 bytes
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    with warm.serving(copy) as environment:
+        monkeypatch.setenv(warm.VARIABLE, environment[warm.VARIABLE])
+        assert warm.ask(copy, "local", "smoke", small_project.NAME)
+
+
 def test_what_a_warm_notebook_raises_is_told_and_a_killed_one_is_no_riddle(copy, server):
     path = copy.notebook(small_project.NAME)
     good = path.read_text()

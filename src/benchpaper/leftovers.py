@@ -175,7 +175,8 @@ def _kill_processes(project):
 
 def kill_marked(mark):
     """Kill the other processes with `mark` (NAME=VALUE) in their environment, and wait for their end. Return how
-    many."""
+    many. Processes under another root (a chroot or container that shares /proc) are spared: their paths, and so their
+    marks, mean other folders."""
     mark = mark.encode()
     found = [
         pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)
@@ -193,7 +194,7 @@ def kill_marked(mark):
 
 def _carries(pid, mark):
     try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and os.path.samefile(f"/proc/{pid}/root", "/")
     except OSError:
         return False
 

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchpaper import environment
@@ -23,6 +24,7 @@ from benchpaper.hosts.processes import die_with_parent
 
 VARIABLE = "BENCHPAPER_WARM"  # names the server's socket
 START_S = 20.0
+LONGEST_FOLDER = 64  # bytes
 HEAVY = (
     "ipykernel.kernelapp", "ipykernel.ipkernel", "papermill", "nbformat", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
     "pandas", "pyarrow.parquet", "scipy.stats", "benchpaper.style", "benchpaper.estimates", "benchpaper.exhibits",
@@ -34,7 +36,7 @@ HEAVY = (
 def serving(project, **variables: str):
     """Run a server, with these further `variables`; yields the environment that lets steps find it. Ends with whatever
     it still runs."""
-    folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-"))  # a socket's path must be short
+    folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-", dir=_folder_of_sockets()))
     path = folder / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
@@ -43,7 +45,7 @@ def serving(project, **variables: str):
             [sys.executable, "-m", "benchpaper.warm", str(listening.fileno())],
             env={**environment.clean(project.home), **variables}, pass_fds=[listening.fileno()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=die_with_parent,
+            start_new_session=True, preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
     try:
         yield {VARIABLE: str(path)}
@@ -52,6 +54,13 @@ def serving(project, **variables: str):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folder_of_sockets() -> str:
+    """Return the folder for temporary files, or /tmp where its name leaves too little of the 107 bytes that the path of
+    a socket may have."""
+    found = tempfile.gettempdir()
+    return found if len(os.fsencode(found)) <= LONGEST_FOLDER else "/tmp"
 
 
 def ask(project, site, source, experiment):
@@ -115,7 +124,7 @@ def _answer(connection):
         return connection.sendall(b"{}\n")
     project = Project(Path(request["root"]))
     os.chdir(project.root)
-    with tempfile.TemporaryDirectory(prefix="benchpaper-kernel-") as folder:
+    with tempfile.TemporaryDirectory(prefix="benchpaper-kernel-", dir=_folder_of_sockets()) as folder:
         kernel = _fork_kernel(Path(folder) / "kernel.json")
         error = ""
         try:

@@ -276,6 +276,21 @@ def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tm
             process.wait()
 
 
+@root_only
+def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_folders(project, tmp_path, is_running):
+    """Such as those of a chroot or container that shares /proc."""
+    environment = {**os.environ, events.VARIABLE: str(project.root / ".benchpaper" / "events.jsonl")}
+    code = f"import os, time; os.chroot({str(tmp_path)!r}); print('there', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    try:
+        assert other.stdout.readline() == b"there\n"
+        assert leftovers.sweep(project).count("a process") == 0 and is_running(other.pid)
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+
+
 @pytest.mark.parametrize("found, told", [
     ([], ""), (["a mount"], "a mount"), (["a mount", "a process", "a mount"], "a mount (x2), a process"),
 ])  # fmt: skip

@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
         process = subprocess.Popen(
             command, cwd=project.root, env={**os.environ, VARIABLE: "", **own}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip
         # Apart, for the end of what it says may never come: a process that has hidden itself may hold it open.
         hearing = threading.Thread(target=_hear, args=(process.stdout, tell), daemon=True)

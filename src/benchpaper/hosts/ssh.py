@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchpaper.errors import UserError
@@ -64,7 +65,7 @@ class SshLink:
             self._ssh = subprocess.Popen(
                 [*self._command(), boot.command(self._described.get("python"))], cwd=self._folder,
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
-                preexec_fn=die_with_parent, start_new_session=True,
+                preexec_fn=partial(die_with_parent, os.getpid()), start_new_session=True,
             )  # fmt: skip
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         data = boot.agent(scratch=self._described.get("scratch"), silence=SILENCE_S)
