@@ -10,10 +10,12 @@
 import re
 from pathlib import Path
 
-from benchpaper import bundle, claims, pipeline
+from benchpaper.analysis import claims
+from benchpaper.artifact import bundle
+from benchpaper.workflow import pipeline
 from benchpaper.hosts import probe
-from benchpaper.project import REFERENCE, Project, slug
-from benchpaper.revision import revision
+from benchpaper.core.project import REFERENCE, Project, slug
+from benchpaper.core.revision import revision
 
 pipeline.announce()
 SITE = config.get("site", "local")
@@ -148,7 +150,7 @@ rule collect:
 rule analyse:
     input:
         notebook="analysis/{notebook}.ipynb",
-        code=lambda w: RUN.code("benchpaper.notebook", f"analysis/{w.notebook}.ipynb"),
+        code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
@@ -166,7 +168,7 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=RUN.code("benchpaper.claims", *CLAIMS),
+        code=RUN.code("benchpaper.analysis.claims", *CLAIMS),
         results=MEASURED,
     output:
         f"{BUILD}/verdicts.json",
@@ -182,7 +184,7 @@ rule gather:
     input:
         MANIFESTS,
         f"{BUILD}/verdicts.json",
-        code=RUN.code("benchpaper.typeset"),
+        code=RUN.code("benchpaper.paper.typeset"),
     output:
         f"{BUILD}/claims.tex",
         f"{BUILD}/exhibits.tex",
@@ -202,7 +204,7 @@ rule appendix:
         MEASURED,
         lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
         PAPER_DATA,
-        code=RUN.code("benchpaper.appendix"),
+        code=RUN.code("benchpaper.artifact.appendix"),
     output:
         APPENDIX,
     log:
@@ -219,7 +221,7 @@ rule typeset:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.tex",
         lambda w: RUN.paper_sources(),
-        code=RUN.code("benchpaper.typeset"),
+        code=RUN.code("benchpaper.paper.typeset"),
     output:
         f"{BUILD}/paper.pdf",
     log:
@@ -236,7 +238,7 @@ rule pages:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
         f"{BUILD}/paper.pdf" if LATEX else [],
-        code=RUN.code("benchpaper.report"),
+        code=RUN.code("benchpaper.paper.html"),
     output:
         f"{BUILD}/report/index.html",
     log:

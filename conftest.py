@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchpaper import caches
-from benchpaper.project import Project
+from benchpaper.core import caches
+from benchpaper.core.project import Project
 
 caches.keep_below(Project(Path(__file__).parent).state)

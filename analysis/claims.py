@@ -1,6 +1,6 @@
 """The claims of the paper. The bounds were committed before the reference results that they judge."""
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 LATENCY_4K = dict(tool="fabric", outstanding=1, size_bytes=4096)
 

@@ -2,7 +2,7 @@
 
 from math import log
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 HALF = dict(trace="uniform", share=0.5)
 LRU_AT_HALF = 0.5 + 0.5 * log(0.5)

@@ -1,7 +1,7 @@
 """The claims on files and objects over the same data. The bounds were committed before the reference results that they
 judge: a kind of anomaly is there when it occurs in most tries, and a mechanism is named that makes it so."""
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 ALMOST_NONE, MOST = 0.01, 0.5
 

@@ -1,6 +1,6 @@
 """Claims on the store that is read one-sidedly. The bounds were committed before the reference results that they judge."""
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 PLAIN_4K = dict(size_bytes=4096, outstanding=1, readers=1, writer="none", objects=0)
 SHARED_MEMORY = dict(fabric="posix", **PLAIN_4K)

@@ -2,7 +2,7 @@
 
 from math import log
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 FUSED = dict(stages=1, boundaries=0, work=1, batch=1, engine="pekko")
 TWO = dict(stages=2, batch=1, engine="pekko", settings="tuned")

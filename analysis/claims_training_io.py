@@ -1,7 +1,7 @@
 """The claims on storage for training, committed before the reference results that they judge. C41's bound is a closed
 form's; those of the others are round numbers, chosen after trial runs of the programs had been seen."""
 
-from benchpaper.claims import claim
+from benchpaper import claim
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 OVER_NFS, BY_GETS = dict(backend="nfs41", client="nfs"), dict(backend="s3-rclone", client="s3")

@@ -4,7 +4,7 @@ import time
 
 from toy import project
 
-from benchpaper.pipeline import Pipeline
+from benchpaper.workflow.pipeline import Pipeline
 
 TRIALS, LIMIT_MS = 300, 10.0
 

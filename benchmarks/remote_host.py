@@ -12,8 +12,8 @@ from pathlib import Path
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.local import LocalHost
-from benchpaper.lab import Lab
-from benchpaper.project import Project
+from benchpaper.hosts.lab.namespaces import Lab
+from benchpaper.core.project import Project
 
 COMMANDS, LIMIT_MS, SIZE, TURNS, SHARE, DEPLOY_S = 100, 3.0, 1 << 30, 3, 0.7, 2.0
 

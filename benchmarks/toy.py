@@ -4,10 +4,10 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchpaper.project import Project
+from benchpaper.core.project import Project
 
 EXPERIMENT = '''
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 scale = Scale(blocks=BLOCKS, trial_seconds=0.001)
 experiment = Experiment(

@@ -12,8 +12,8 @@ import hypothesis
 import pytest
 from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_suites
 
-from benchpaper import lock
-from benchpaper.project import Project
+from benchpaper.core import lock
+from benchpaper.core.project import Project
 
 # The same examples in every run, however long each takes: a suite that is green once is green twice, on any machine.
 hypothesis.settings.register_profile(
@@ -119,7 +119,7 @@ def apart_from_ours():
 PIPE = '''
 """What does a message through a pipe cost?"""
 import os, time
-from benchpaper.spec import Experiment, Factor, Metric, Evidence, Scale
+from benchpaper.design.spec import Experiment, Factor, Metric, Evidence, Scale
 
 experiment = Experiment(
     title="Pipe latency",
@@ -208,7 +208,7 @@ def small(tmp_path_factory):
 @pytest.fixture(scope="session")
 def small_bundle(small):
     """The archive of the small project."""
-    from benchpaper import bundle
+    from benchpaper.artifact import bundle
 
     return bundle.make(small, "local", "smoke")[0]
 
@@ -216,7 +216,7 @@ def small_bundle(small):
 @pytest.fixture(scope="session")
 def small_files(small_bundle):
     """The files in the archive of the small project, {name: bytes}."""
-    from benchpaper.bundle import archive
+    from benchpaper.artifact.bundle import archive
 
     return archive.read(small_bundle)[0]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from benchpaper import lab as labs
-from benchpaper import lab_owners, leftovers
+from benchpaper.hosts.lab import namespaces as labs
+from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts.lab import owners
 
 MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
 SETTLING_S = 30.0
@@ -59,14 +60,14 @@ def sweep_up_after_killed_suites(base):
     marks = {mark for process in psutil.process_iter() for mark in _marks(process)}
     for mark in marks:
         if not psutil.pid_exists(int(mark.partition("=")[2].partition("-")[0])):
-            leftovers.kill_marked(mark)
+            cleanup.kill_marked(mark)
     if os.geteuid() == 0:
         labs.sweep()
     for lock in base.parent.glob("pytest-*/.lock"):  # pytest writes its process id there
         with contextlib.suppress(OSError, ValueError):
             if not psutil.pid_exists(int(lock.read_text())):
                 for scratch in lock.parent.glob("*/project/.benchpaper/scratch/trial-*"):
-                    leftovers.clear(scratch)
+                    cleanup.clear(scratch)
 
 
 def _marks(process):
@@ -104,7 +105,7 @@ def _namespaces(base):
     """Return (the network namespaces of this run's labs, those that belong to no lab)."""
     folder = Path("/run/netns")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    of_labs = {name: root for mark, root in lab_owners.roots().items() for name in names if f"-{mark}-" in name}
+    of_labs = {name: root for mark, root in owners.roots().items() for name in names if f"-{mark}-" in name}
     return {name for name, root in of_labs.items() if root.is_relative_to(base)}, names - set(of_labs)
 
 

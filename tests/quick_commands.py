@@ -61,14 +61,16 @@ def serving():
 
 
 def _serve():
-    from benchpaper import command_line, compare, forest  # noqa: F401 (they load what takes long: pandas, SciPy, Matplotlib)
+    from benchpaper.analysis import compare
+    from benchpaper.analysis.compare import forest
+    from benchpaper.cli import commands  # noqa: F401 (they load what takes long: pandas, SciPy, Matplotlib)
 
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
             _become(**json.loads(line))
             try:
-                command_line.main()
+                commands.main()
             except SystemExit as end:
                 with contextlib.suppress(BaseException):
                     sys.stdout.flush()

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchpaper import scaffold
-from benchpaper.project import Project
+from benchpaper.artifact import scaffold
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "toy/pipe_cost"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper.bundle import archive, verify
+from benchpaper.artifact.bundle import archive, verify
 
 
 def crafted(path, entries, **options):

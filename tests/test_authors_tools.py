@@ -7,10 +7,12 @@ import shutil
 import pytest
 
 import small_project
-from benchpaper import appendix, changes, checklist, labels, notebook, warm, watch
-from benchpaper.bundle import metadata
-from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.artifact import appendix, checklist
+from benchpaper.paper import number_diff, labels, notebook, kernel_server
+from benchpaper.workflow import watch
+from benchpaper.artifact.bundle import metadata
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 EXHIBIT = "toy-pipe-cost-latency"
 
@@ -24,7 +26,7 @@ def copy(small, tmp_path):
 
 @pytest.fixture
 def server(copy, monkeypatch):
-    with warm.serving(copy) as environment:
+    with kernel_server.serving(copy) as environment:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         yield
@@ -32,7 +34,7 @@ def server(copy, monkeypatch):
 
 def test_a_warm_notebook_gives_the_bytes_of_a_cold_one(copy, server):
     folder = copy.build("local", "smoke") / "exhibits" / "toy_pipe_cost"
-    assert warm.ask(copy, "local", "smoke", small_project.NAME)
+    assert kernel_server.ask(copy, "local", "smoke", small_project.NAME)
     warmly = {path.name: path.read_bytes() for path in folder.iterdir()}
     notebook.analyse(copy, "local", "smoke", small_project.NAME)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == warmly
@@ -42,9 +44,9 @@ def test_a_notebook_runs_warm_where_the_folder_for_temporary_files_has_a_long_na
     long = tmp_path / ("x" * 120)  # the path of a socket has at most 107 bytes
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
-    with warm.serving(copy) as environment:
-        monkeypatch.setenv(warm.VARIABLE, environment[warm.VARIABLE])
-        assert warm.ask(copy, "local", "smoke", small_project.NAME)
+    with kernel_server.serving(copy) as environment:
+        monkeypatch.setenv(kernel_server.VARIABLE, environment[kernel_server.VARIABLE])
+        assert kernel_server.ask(copy, "local", "smoke", small_project.NAME)
 
 
 def test_what_a_warm_notebook_raises_is_told_and_a_killed_one_is_no_riddle(copy, server):
@@ -52,15 +54,15 @@ def test_what_a_warm_notebook_raises_is_told_and_a_killed_one_is_no_riddle(copy,
     good = path.read_text()
     path.write_text(good.replace("style.use()", "1 / 0"))
     with pytest.raises(UserError, match=r"cell \d: ZeroDivisionError"):
-        warm.ask(copy, "local", "smoke", small_project.NAME)
+        kernel_server.ask(copy, "local", "smoke", small_project.NAME)
     path.write_text(good.replace("style.use()", "import os; os.kill(os.getpid(), 9)"))
     with pytest.raises(UserError, match="[Kk]ernel died"):
-        warm.ask(copy, "local", "smoke", small_project.NAME)
+        kernel_server.ask(copy, "local", "smoke", small_project.NAME)
 
 
 def test_without_a_server_nothing_is_asked(copy, monkeypatch):
-    monkeypatch.delenv(warm.VARIABLE, raising=False)
-    assert warm.ask(copy, "local", "smoke", small_project.NAME) is False
+    monkeypatch.delenv(kernel_server.VARIABLE, raising=False)
+    assert kernel_server.ask(copy, "local", "smoke", small_project.NAME) is False
 
 
 def test_saving_rebuilds_what_depends_on_it_and_a_mistake_is_told(copy, server):
@@ -83,19 +85,19 @@ def test_changed_numbers_are_listed_with_old_and_new_value(copy, monkeypatch):
     shutil.copytree(copy.build("local", "smoke"), copy.build("local", "reference"))
     notebook.store(copy, small_project.NAME)
     small_project.commit(copy)
-    assert changes.changed(copy, "local") == []
+    assert number_diff.changed(copy, "local") == []
     stored = path.read_text()
-    value = changes.numbers(stored)["toy-pipe-cost-4k"]
+    value = number_diff.numbers(stored)["toy-pipe-cost-4k"]
     manifest = copy.build("local", "reference") / "exhibits" / "toy_pipe_cost" / "exhibits.json"
     data = json.loads(manifest.read_text())
     data["exhibits"]["toy-pipe-cost-4k"]["text"] = "9.99 µs"
     data["exhibits"]["toy-pipe-cost-new"] = data["exhibits"].pop("toy-pipe-cost-floor")
     manifest.write_text(json.dumps(data))
-    found = {one["name"]: (one["old"], one["new"]) for one in changes.changed(copy, "local")}
+    found = {one["name"]: (one["old"], one["new"]) for one in number_diff.changed(copy, "local")}
     assert found["toy-pipe-cost-4k"] == (value, "9.99 µs (n = 2)")
     assert found["toy-pipe-cost-new"][0] is None and found["toy-pipe-cost-floor"][1] is None
     with pytest.raises(UserError, match='no commit "nonsense"'):
-        changes.changed(copy, "local", "nonsense")
+        number_diff.changed(copy, "local", "nonsense")
 
 
 @pytest.mark.parametrize("name", ["Figure 1", "figure 1", "Fig. 1", "fig 1", "fig:latency"])

@@ -14,10 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import small_project
-from benchpaper import bundle
-from benchpaper.bundle import anonymous, archive, identities, validator, verify
-from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.artifact import bundle
+from benchpaper.artifact.bundle import anonymous, archive, identities, validator, verify
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 from small_project import AUTHOR, HOST, LOGIN
 
 pytestmark = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
@@ -93,7 +93,7 @@ def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(small_bun
         "sbom.cdx.json",
         "CITATION.cff",
         "ro-crate-metadata.json",
-        "src/benchpaper/cli.py",
+        "src/benchpaper/cli/main.py",
         f"{build}/appendix.md",
     ):
         assert name in small_files, name

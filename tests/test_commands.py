@@ -18,9 +18,9 @@ import pytest
 
 import quick_commands
 import small_project
-from benchpaper import output
-from benchpaper.command_line import cli
-from benchpaper.project import Project
+from benchpaper.core import output
+from benchpaper.cli.commands import cli
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("benchpaper")

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import catalog, environment, results
+from benchpaper import results
+from benchpaper.core import environment
+from benchpaper.design import catalog
 from benchpaper.hosts.fleet import LocalLink
-from benchpaper.hosts.processes import adopt_orphans
-from benchpaper.project import Project
-from benchpaper.worker import attempt
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.core.project import Project
+from benchpaper.measure.attempt import attempt
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME_FILES = {
@@ -82,7 +84,7 @@ def changed(variables):
 SHOWING = '''
 """What does a trial find in its environment?"""
 import json, os, time
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
     title="Toy", question="What does a trial find in its environment?", factors=[Factor("way", ["a"])],

@@ -8,7 +8,7 @@ from scipy.special import ndtr
 from scipy.stats import kendalltau, rankdata
 from simulated import autoregressive
 
-from benchpaper import independence
+from benchpaper.analysis import independence
 
 
 # --- published worked examples ---------------------------------------------------------------

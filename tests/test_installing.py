@@ -17,9 +17,9 @@ from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from benchpaper import catalog
+from benchpaper.design import catalog
 from benchpaper.hosts import probe
-from benchpaper.project import Project
+from benchpaper.core.project import Project
 from benchpaper.results import NOT_TESTABLE
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import text_of
-from benchpaper import catalog, checklist, contract, scaffold
-from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.artifact import checklist, experiment_checks, scaffold
+from benchpaper.design import catalog
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 NAME = "toy/copying"
 
@@ -50,7 +51,7 @@ def test_the_tutorial_works_as_it_stands(empty):
         )
         assert done.returncode == 0, f"{what}\n{done.stdout}{done.stderr}"
         if what.startswith("benchpaper check"):
-            assert "FAIL" not in done.stdout and done.stdout.count("  ok  ") == len(contract.CHECKS)
+            assert "FAIL" not in done.stdout and done.stdout.count("  ok  ") == len(experiment_checks.CHECKS)
     assert "[4096, 1048576]" in (empty.experiments / NAME / "experiment.py").read_text()
 
 
@@ -102,7 +103,7 @@ BROKEN = [
     ("experiment.py", "import json\n", "import json\nimport analysis\n", "imports", "share lies in"),
     ("notebook", '"parameters"', '"other"', "notebook", 'the tag "parameters"'),
     ("notebook", "exhibits.", "print#", "notebook", "saves no exhibit"),
-    ("notebook", "from benchpaper import style", "import subprocess", "notebook", "reads results"),
+    ("notebook", "from benchpaper.analysis import style", "import subprocess", "notebook", "reads results"),
     ("notebook", None, None, "notebook", "add analysis/toy_one.ipynb"),
     ("claims", "toy/one", "toy/two", "judged", "add one to analysis/claims_toy.py"),
     ("test", None, None, "tested", "add tests/experiments/test_toy_one.py"),
@@ -124,7 +125,7 @@ def test_every_broken_contract_is_met_by_a_remedy(make_project, where, old, new,
     else:
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
-    found = checklist.problems(project, lambda p: getattr(contract, check)(p, "toy/one"))
+    found = checklist.problems(project, lambda p: getattr(experiment_checks, check)(p, "toy/one"))
     assert any(remedy in problem for problem in found), found
 
 

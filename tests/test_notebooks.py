@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from benchpaper import catalog, notebook
-from benchpaper.project import REFERENCE, Project
+from benchpaper.design import catalog
+from benchpaper.paper import notebook
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,7 +13,7 @@ import pytest
 import small_project
 
 from benchpaper import results
-from benchpaper.project import Project
+from benchpaper.core.project import Project
 
 NOTEBOOK = "analysis/toy_pipe_cost.ipynb"
 AT = ("--scale", "smoke")
@@ -153,7 +153,7 @@ def test_why_is_said_before_anything_is_measured_again(built, run):
 
 def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
     """The lock is held by a process of this test, as either of them would."""
-    held = "import sys, time; from benchpaper import lock\nwith lock.held(sys.argv[1], 'snakemake'):\n print(flush=True); time.sleep(600)"
+    held = "import sys, time; from benchpaper.core import lock\nwith lock.held(sys.argv[1], 'snakemake'):\n print(flush=True); time.sleep(600)"
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     (built.build("local", "smoke") / "claims.tex").unlink(missing_ok=True)
     holder = subprocess.Popen([sys.executable, "-c", held, built.state / "run.lock"], stdout=subprocess.PIPE)

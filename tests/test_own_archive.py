@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import small_project
-from benchpaper import bundle, checklist
-from benchpaper.project import Project
+from benchpaper.artifact import bundle, checklist
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 1800  # it takes one minute on two quiet cores
@@ -36,7 +36,7 @@ def clone(tmp_path_factory):
 def benchpaper(project, *words):
     """Run the clone's own code."""
     env = {**os.environ, "BENCHPAPER_PROJECT": str(project.root), "PYTHONPATH": str(project.root / "src")}
-    command = [sys.executable, "-m", "benchpaper.cli", *words]
+    command = [sys.executable, "-m", "benchpaper.cli.main", *words]
     return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
 
 

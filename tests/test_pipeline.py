@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper.project import Project
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ("Snakefile", "pyproject.toml", "profiles", "sites", "experiments", "analysis", "paper", "artifacts", "src")

@@ -31,7 +31,7 @@ def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, ru
 
 
 def test_the_commands_of_the_readme_exist():
-    from benchpaper.command_line import cli
+    from benchpaper.cli.commands import cli
 
     commands = set(re.findall(r"bin/benchpaper (\w+)", "\n".join(line for line in README.splitlines() if line.startswith("    "))))
     assert commands <= set(cli.commands), commands - set(cli.commands)

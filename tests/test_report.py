@@ -198,9 +198,9 @@ def test_headings_are_in_order_and_every_page_leads_to_the_first(report, browser
 
 def test_a_figure_of_several_metrics_lets_one_choose():
     """The plot of each is there, its values in the table; a single metric offers no choice."""
-    from benchpaper import estimates
-    from benchpaper.report import pages as texts
-    from benchpaper.report import plots
+    from benchpaper.analysis import estimates
+    from benchpaper.paper.html import pages as texts
+    from benchpaper.paper.html import plots
 
     results = estimates.load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
     cells = list(results.cells()["cell"])

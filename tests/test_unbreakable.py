@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchpaper import events, results, runner
+from benchpaper import results
+from benchpaper.core import events
+from benchpaper.workflow import runner
 
 ROOT = Path(__file__).resolve().parents[1]
 KILLS = 20
@@ -24,7 +26,7 @@ SLOW_START_S = 1.6  # on a busy machine; on a quiet one the first trial is done 
 HEAD = '''
 import os, signal, socket, subprocess, sys, time
 from pathlib import Path
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
 
 PROJECT = Path(__file__).parents[3]
 
@@ -375,7 +377,7 @@ def refused_in_one_line(done, message):
 @pytest.fixture(scope="module")
 def toy_project(tmp_path_factory):
     """A project that nothing is measured in. Do not change it."""
-    from benchpaper.project import Project
+    from benchpaper.core.project import Project
 
     root = tmp_path_factory.mktemp("refusing") / "project"
     for folder in ("analysis", "sites", "experiments/toy/one"):
@@ -428,7 +430,7 @@ def test_a_broken_experiment_hides_no_sound_one(make_project, run_benchpaper, pi
 def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
     slow = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
     (tmp_path / "click.py").write_text(slow)
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli import main; main()"]
+    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli.main import main; main()"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts)
     assert (done.returncode, done.stderr) == (130, "benchpaper: interrupted; the same command goes on from here\n")
 
@@ -439,7 +441,7 @@ def test_two_experiments_of_one_name_are_refused_in_one_line(make_project, run_b
 
 
 def test_outside_a_project_the_command_says_so(tmp_path, run_benchpaper):
-    from benchpaper.project import Project
+    from benchpaper.core.project import Project
 
     refused_in_one_line(run_benchpaper(Project(tmp_path), "run"), "run this inside a checkout")
 
@@ -468,8 +470,8 @@ def test_snakemake_alone_does_not_run_the_code_of_another_checkout(make_toy, run
 # ---- a project with reference results and a notebook ----
 
 NOTEBOOK = """
-from benchpaper.estimates import load
-from benchpaper.exhibits import Exhibits
+from benchpaper.analysis.estimates import load
+from benchpaper.analysis.exhibits import Exhibits
 results = load("toy/one", results_dir)
 exhibits = Exhibits(results, exhibits_dir)
 """
@@ -494,7 +496,7 @@ for way in ("a", "b"):
 @pytest.fixture(scope="module")
 def measured_once(tmp_path_factory):
     """The folder of a project measured in five blocks, whose results are its reference too. Copy it before use."""
-    from benchpaper.project import Project
+    from benchpaper.core.project import Project
 
     root = tmp_path_factory.mktemp("measured") / "project"
     for folder in ("analysis", "sites", "paper", "artifacts", "experiments/toy/one"):
@@ -514,7 +516,7 @@ def measured_once(tmp_path_factory):
 
 @pytest.fixture
 def measured(measured_once, tmp_path):
-    from benchpaper.project import Project
+    from benchpaper.core.project import Project
 
     shutil.copytree(measured_once.root, tmp_path / "copy", symlinks=True)
     return Project(tmp_path / "copy")

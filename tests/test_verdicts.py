@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper import stats
-from benchpaper.independence import Flaw
-from benchpaper.stats import Interval, NoiseFloor
-from benchpaper.verdicts import CONTRADICTED, INCONCLUSIVE, REPRODUCED, decide, decide_equal
+from benchpaper.analysis import stats
+from benchpaper.analysis.independence import Flaw
+from benchpaper.analysis.stats import Interval, NoiseFloor
+from benchpaper.analysis.verdicts import CONTRADICTED, INCONCLUSIVE, REPRODUCED, decide, decide_equal
 
 EXPERIMENTS = 10_000
 

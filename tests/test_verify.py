@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
-from benchpaper.bundle import archive, crate, regenerate, verify
-from benchpaper.errors import UserError
-from benchpaper.estimates import load
-from benchpaper.exhibits import Exhibits
-from benchpaper.project import Project
+from benchpaper.artifact.bundle import archive, crate, regenerate, verify
+from benchpaper.core.errors import UserError
+from benchpaper.analysis.estimates import load
+from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = "build/local-smoke/exhibits/toy_pipe_cost/exhibits.json"

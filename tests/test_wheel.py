@@ -6,8 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
-from benchpaper import bundle
-from benchpaper.project import Project
+from benchpaper.artifact import bundle
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -7,9 +7,12 @@ import sys
 from dataclasses import dataclass
 from importlib import metadata
 
-from benchpaper import catalog, pipeline, reports, results
-from benchpaper.commands import each
-from benchpaper.project import Project
+from benchpaper import results
+from benchpaper.cli import views
+from benchpaper.design import catalog
+from benchpaper.workflow import pipeline
+from benchpaper.cli.common import each
+from benchpaper.core.project import Project
 
 
 def hide(package, modules):
@@ -46,7 +49,7 @@ def without(package, modules):
     hide(package, modules)
     run = pipeline.Pipeline(Apart(Project.find().root, package), "local", "smoke", 1)
     _, mistakes = each(run.available, lambda name: run.block(name, 0).key)  # what every run asks for before it begins
-    found, wrong = reports.diagnosis(run)
+    found, wrong = views.diagnosis(run)
     recorded = {}
     for name, about in found["experiments"].items():
         if about["runnable"] == 0:

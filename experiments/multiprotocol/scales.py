@@ -1,6 +1,6 @@
 """What the experiments of this family share: the systems with their settings as factors, and what the cells need."""
 
-from benchpaper.spec import Factor
+from benchpaper import Factor
 from experiments.multiprotocol import stacks
 
 FACTORS = [

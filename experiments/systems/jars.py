@@ -20,7 +20,7 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 
 LOCK = Path(__file__).with_suffix(".lock")
 CACHE = Path(__file__).parents[2] / ".benchpaper" / "cache"

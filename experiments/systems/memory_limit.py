@@ -3,7 +3,7 @@
 import secrets
 from pathlib import Path
 
-from benchpaper.hosts import HostError
+from benchpaper import HostError
 
 MAKE = {
     "ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"],

@@ -15,7 +15,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 from experiments.systems import packages, server
 
 PACKAGE = packages.package("mooncake-transfer-engine-non-cuda")

@@ -11,8 +11,7 @@ import time
 import urllib.request
 from urllib.parse import unquote, urlsplit
 
-from benchpaper.hosts import HostError
-from benchpaper.hosts.probe import capability
+from benchpaper import HostError, capability
 from experiments.systems import s3, server
 
 CONFIGURATION = """

@@ -8,7 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 
 LOCK = Path(__file__).parents[2] / "requirements.lock"
 NONE = "none"

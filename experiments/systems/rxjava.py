@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 
 JAR = Path("/usr/share/java/rxjava.jar")
 

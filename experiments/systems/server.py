@@ -6,7 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchpaper.hosts import HostError
+from benchpaper import HostError
 
 TRIES = 4  # a port that was free a moment ago may be taken by the time that the server binds it
 POLL_S = 0.02

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 from experiments.systems import packages
 
 OPERATIONS = ("put", "get", "message")

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 from experiments.systems import ganesha, juicefs, nfs, packages, rclone, seaweedfs
 from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 from experiments.workloads import put_folder as put_folder_program

@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 
 
 @capability("fio", "fio, which measures block and file input and output", "install the package fio")

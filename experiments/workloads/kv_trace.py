@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchpaper.hosts.probe import capability
+from benchpaper import capability
 
 VARIABLE = "BENCHPAPER_KV_TRACE"
 SHA256 = "b8cbb061a85206d729d91cdc2981f43c9e0d99209dce588d3af5f7934408b9df"

@@ -11,23 +11,24 @@ import psutil
 import pytest
 import yaml
 
-from benchpaper import catalog, estimates
+from benchpaper.analysis import estimates
+from benchpaper.design import catalog
 from benchpaper import results as parquet
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
-from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
-from benchpaper.hosts.ssh import SshLink
-from benchpaper.lab import Lab, processes
-from benchpaper.plan import make_plan
-from benchpaper.project import Project
-from benchpaper.trial import Block
+from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
+from benchpaper.hosts.ssh.connection import SshLink
+from benchpaper.hosts.lab.namespaces import Lab, processes
+from benchpaper.design.plan import make_plan
+from benchpaper.core.project import Project
+from benchpaper.measure.block import Block
 
 LABS = []  # whose connections outlive a test
 
 TOY = '''
 import ctypes, os, signal, subprocess, sys, time
 from pathlib import Path
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
     title="Toy", question="What does a toy cost?",
@@ -120,7 +121,7 @@ def measured(measured_project):
 
 
 KNOWN = '''
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
     title="Known", question="What follows from values that are known?",
@@ -144,7 +145,7 @@ class Known:
 
     def claims(self, text):
         (self.project.analysis / "claims.py").write_text(
-            "from benchpaper.claims import claim\n" + textwrap.dedent(text)
+            "from benchpaper.analysis.claims import claim\n" + textwrap.dedent(text)
         )
 
     def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):

@@ -4,9 +4,11 @@ import json
 
 import pytest
 
-from benchpaper import advice, disturbances, trail
-from benchpaper.advice import OWN_SHARE
-from benchpaper.exhibits import MANIFEST, Exhibits
+from benchpaper.analysis import quality
+from benchpaper.hosts.agent import disturbances
+from benchpaper.paper import provenance
+from benchpaper.analysis.quality import OWN_SHARE
+from benchpaper.analysis.exhibits import MANIFEST, Exhibits
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]
 CELLS = {("a", 1): STEADY, ("b", 1): [3 * value for value in STEADY]}
@@ -115,7 +117,7 @@ def test_a_cell_is_compared_with_the_null_target_of_its_own_levels(known):
     cells = {("a", 1): STEADY, ("a", 2): STEADY, ("null", 1): [v * 0.1 for v in STEADY], ("null", 2): [v * 0.9 for v in STEADY]}
     results = known.write("quick", cells)
     assert "in 1 of 2 cells" in str(kinds(results)["client-bound"])
-    shares = advice.null_shares(results)
+    shares = quality.null_shares(results)
     assert shares == {"way=a size=1": pytest.approx(0.1), "way=a size=2": pytest.approx(0.9)}
 
 
@@ -132,12 +134,12 @@ def test_an_exhibit_carries_the_warnings_of_its_own_cells_and_explain_tells_them
     assert entries["of-b"]["warnings"] == [] and entries["of-c"]["warnings"][0].startswith(
         "failed trials: 1 of 8 trials failed"
     )
-    trail.show(trail.explain(known.project, "of-c", "local", "quick"))
+    provenance.show(provenance.explain(known.project, "of-c", "local", "quick"))
     assert "beware    of failed trials: 1 of 8 trials failed" in capsys.readouterr().out
 
 
 def test_the_summary_of_a_run_tells_each_kind_once(known, run_benchpaper):
-    from benchpaper import pipeline, summary
+    from benchpaper.workflow import pipeline, summary
 
     known.write("quick", CELLS, load_1m=9.0, swapped_mb=1.0)
     found = summary._warnings(pipeline.Pipeline(known.project, "local", "quick", 1), "toy/known")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import catalog, syntax
-from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.core import syntax
+from benchpaper.design import catalog
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 SOUND = '''
-from benchpaper.spec import Experiment, Metric, Scale
+from benchpaper.design.spec import Experiment, Metric, Scale
 {imports}
 experiment = Experiment(
     title="Toy", question="?", factors=[], metrics=[Metric("x_s", unit="s", better="lower")],
@@ -85,7 +86,7 @@ def test_a_mistake_in_an_imported_system_is_placed_there(make_project, text, cau
 
 
 def test_a_declaration_that_cannot_be_names_the_file(make_project):
-    text = "from benchpaper.spec import Metric\nMetric('x', unit='', better='lower')\n"
+    text = "from benchpaper.design.spec import Metric\nMetric('x', unit='', better='lower')\n"
     project = make_project({"experiments/toy/one/experiment.py": text})
     assert refusal(project).startswith('experiments/toy/one/experiment.py: metric "x" has no unit;')
 
@@ -282,7 +283,7 @@ def test_whatever_else_is_changed_changes_the_digest(text):
 
 DIGEST_ALL = """
 import hashlib, importlib.util, pathlib, sys
-about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/syntax.py")
+about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/core/syntax.py")
 syntax = importlib.util.module_from_spec(about)
 about.loader.exec_module(syntax)
 found = {str(path): syntax.digest(str(path), path.read_bytes()) for path in pathlib.Path("experiments").rglob("*.py")}

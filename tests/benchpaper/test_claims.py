@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchpaper import claims
-from benchpaper.errors import UserError
-from benchpaper.project import Project
+from benchpaper.analysis import claims
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 from benchpaper.results import TRIALS, ResultsError
 
 A, TWIN = [10.0, 10.2, 9.9, 10.1, 9.8, 10.05], [10.5, 10.1, 9.5, 10.0, 9.9, 9.7]  # a noise floor of 4 %
@@ -337,7 +337,7 @@ def test_strict_holds_the_reference_to_its_own_claims(known):
 @pytest.mark.parametrize("asked, message", [MISTAKES[0], MISTAKES[7], MISTAKES[11]])
 def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, asked, message):
     (shop.analysis / "claims.py").write_text(
-        "from benchpaper.claims import claim\n" + CLAIM.format(asked=asked).replace("\n    ", "\n")
+        "from benchpaper.analysis.claims import claim\n" + CLAIM.format(asked=asked).replace("\n    ", "\n")
     )
     done = run_benchpaper(shop, "claims")
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1
@@ -379,7 +379,7 @@ def test_claims_on_what_was_really_measured(measured_project, tmp_path):
     shutil.copytree(measured_project.root, project.root)
     project.analysis.mkdir()
     (project.analysis / "claims.py").write_text(
-        "from benchpaper.claims import claim\n" + MEASURED.replace("\n    ", "\n")
+        "from benchpaper.analysis.claims import claim\n" + MEASURED.replace("\n    ", "\n")
     )
     rows = {row["id"]: row for row in claims.judge_all(project, "local", "quick")}
     assert rows["P1"]["n"] == 5 and rows["P1"]["verdict"] in (

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper.pipeline import Pipeline
-from benchpaper.project import Project
+from benchpaper.workflow.pipeline import Pipeline
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/*.ipynb"))
 CLAIMS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/claims*.py"))
 STEPS = {
-    "analyse": ("benchpaper.notebook", *NOTEBOOKS), "judge": ("benchpaper.claims", *CLAIMS),
-    "gather": ("benchpaper.typeset",), "appendix": ("benchpaper.appendix",), "pages": ("benchpaper.report",),
+    "analyse": ("benchpaper.paper.notebook", *NOTEBOOKS), "judge": ("benchpaper.analysis.claims", *CLAIMS),
+    "gather": ("benchpaper.paper.typeset",), "appendix": ("benchpaper.artifact.appendix",), "pages": ("benchpaper.paper.html",),
 }  # fmt: skip
 
 
@@ -46,12 +46,12 @@ def imports(path):
 
 
 def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(run):
-    found = set(run.code("benchpaper.notebook", *NOTEBOOKS)) | set(run.code("benchpaper.claims", *CLAIMS))
+    found = set(run.code("benchpaper.paper.notebook", *NOTEBOOKS)) | set(run.code("benchpaper.analysis.claims", *CLAIMS))
     for name in ("measured", "parts", "spec", "project", "results", "stats", "estimates", "exhibits", "style", "verdicts"):
         assert f"src/benchpaper/{name}.py" in found
     assert not [path for path in found if "/hosts/" in path or "trial" in path or "runner" in path]
 
 
 def test_what_is_no_python_belongs_to_the_package_that_uses_it(run):
-    assert "src/benchpaper/report/theme/_static/report.css" in run.code("benchpaper.report")
-    assert not [path for path in run.code("benchpaper.notebook", *NOTEBOOKS) if not path.endswith(".py")]
+    assert "src/benchpaper/report/theme/_static/report.css" in run.code("benchpaper.paper.html")
+    assert not [path for path in run.code("benchpaper.paper.notebook", *NOTEBOOKS) if not path.endswith(".py")]

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from benchpaper import compare, forest, stats
-from benchpaper.errors import UserError
-from benchpaper.estimates import load
-from benchpaper.project import Project
-from benchpaper.ratios import names_of, ratio_row, told
+from benchpaper.analysis import compare, stats
+from benchpaper.analysis.compare import forest
+from benchpaper.core.errors import UserError
+from benchpaper.analysis.estimates import load
+from benchpaper.core.project import Project
+from benchpaper.analysis.compare.ratios import names_of, ratio_row, told
 from benchpaper.results import TRIALS, ResultsError
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]

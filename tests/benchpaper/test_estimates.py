@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper import claims, estimates, stats
+from benchpaper.analysis import claims, estimates, stats
 from benchpaper import results as parquet
-from benchpaper.errors import UserError
-from benchpaper.exhibits import Exhibits
-from benchpaper.project import Project
-from benchpaper.ratios import shown_ratio
+from benchpaper.core.errors import UserError
+from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.core.project import Project
+from benchpaper.analysis.compare.ratios import shown_ratio
 from benchpaper.results import OBSERVATIONS, ResultsError
-from benchpaper.values import Estimate, digits, percent, with_unit
+from benchpaper.analysis.values import Estimate, digits, percent, with_unit
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
 SOCKET_1 = dict(way="socket", size_bytes=1)
@@ -369,7 +369,7 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
 
 RANKED = '''
 """Two metrics of which the order over the cells is known."""
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
     title="Ranks", question="In which order?",
@@ -401,8 +401,8 @@ def ranked(tmp_path_factory):
     import sys
     from pathlib import Path
 
-    from benchpaper.estimates import load
-    from benchpaper.project import Project
+    from benchpaper.analysis.estimates import load
+    from benchpaper.core.project import Project
 
     root, source = tmp_path_factory.mktemp("ranked"), Path(__file__).resolve().parents[2]
     (root / "experiments" / "toy" / "ranks").mkdir(parents=True)

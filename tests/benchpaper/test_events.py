@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from benchpaper import events
+from benchpaper.core import events
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import matplotlib
 import pandas as pd
 import pytest
 
-from benchpaper.exhibits import MANIFEST, ExhibitError, Exhibits, tex
+from benchpaper.analysis.exhibits import MANIFEST, ExhibitError, Exhibits, tex
 
 matplotlib.use("Agg")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper.errors import UserError
+from benchpaper.core.errors import UserError
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.local import LocalHost
-from benchpaper.hosts.processes import descendants
-from benchpaper.hosts.remote import SshHost
+from benchpaper.core.processes import descendants
+from benchpaper.hosts.ssh.remote import SshHost
 
 
 @pytest.fixture(params=["local", "ssh"])

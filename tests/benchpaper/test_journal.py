@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper import journal
-from benchpaper.journal import Journal
+from benchpaper.results import journal
+from benchpaper.results.journal import Journal
 
 CELLS = [f"size={size}" for size in range(8)]
 
@@ -123,7 +123,7 @@ def test_to_count_the_trials_of_a_running_block_leaves_its_journal_alone(tmp_pat
 
 WRITER = """
 import sys
-from benchpaper.journal import Journal
+from benchpaper.results.journal import Journal
 with Journal(sys.argv[1]) as done:
     for number in range(len(done), 10**6):
         done.append({"cell": f"size={number}", "pad": "x" * 3000})

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import lab_owners, results
-from benchpaper.errors import UserError
-from benchpaper.lab import Lab
-from benchpaper.project import Project
+from benchpaper import results
+from benchpaper.hosts.lab import owners
+from benchpaper.core.errors import UserError
+from benchpaper.hosts.lab.namespaces import Lab
+from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
@@ -86,18 +87,18 @@ def test_a_lab_whose_making_was_killed_is_swept_up_from_its_checkout_and_from_an
         project = Project(tmp_path / "project2")
     done = run_benchpaper(project, "lab", "down")
     assert done.returncode == 0 and f"the namespace {lab.namespace(1)}" in done.stdout, done.stderr
-    assert left and not traces(lab) and not lab.folder.exists() and lab.mark not in lab_owners.roots()
+    assert left and not traces(lab) and not lab.folder.exists() and lab.mark not in owners.roots()
 
 
 def test_a_lab_in_use_is_left_alone_by_others_until_its_checkout_is_gone(make_project, tmp_path, monkeypatch):
-    monkeypatch.setattr(lab_owners, "FOLDER", tmp_path / "labs")
+    monkeypatch.setattr(owners, "FOLDER", tmp_path / "labs")
     root = make_project({}).root
     for of_process in (True, False):
-        lab_owners.note("012345", root, of_process)
-        assert lab_owners.roots() == {"012345": root} and lab_owners.abandoned() == []
+        owners.note("012345", root, of_process)
+        assert owners.roots() == {"012345": root} and owners.abandoned() == []
     shutil.rmtree(root)
-    assert lab_owners.abandoned() == [root]
-    lab_owners.note("012345", root, of_process=True)
-    assert lab_owners.abandoned() == []
-    monkeypatch.setattr(lab_owners, "_begun", lambda pid: 1)  # another process has the id by now
-    assert lab_owners.abandoned() == [root]
+    assert owners.abandoned() == [root]
+    owners.note("012345", root, of_process=True)
+    assert owners.abandoned() == []
+    monkeypatch.setattr(owners, "_begun", lambda pid: 1)  # another process has the id by now
+    assert owners.abandoned() == [root]

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import events, leftovers
+from benchpaper.core import events
+from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts.local import LocalHost
-from benchpaper.project import Project
+from benchpaper.core.project import Project
 
 IPC_CREAT, IPC_RMID = 0o1000, 0
 HOUR = 3600
@@ -25,7 +26,7 @@ def scratch(tmp_path):
     """The scratch folder of a trial that began a moment ago, in a project."""
     folder = tmp_path / "project" / ".benchpaper" / "scratch" / "trial-x"
     folder.mkdir(parents=True)
-    leftovers.note_shared_memory(folder, HOUR)
+    cleanup.note_shared_memory(folder, HOUR)
     return folder
 
 
@@ -62,7 +63,7 @@ def segment():
 
 def later(folder, seconds):
     """As if the trial had begun so many seconds earlier."""
-    path = folder / leftovers.SHARED_MEMORY
+    path = folder / cleanup.SHARED_MEMORY
     noted = json.loads(path.read_text())
     path.write_text(json.dumps({**noted, "since": noted["since"] - seconds, "until": noted["until"] - seconds}))
 
@@ -70,7 +71,7 @@ def later(folder, seconds):
 def test_a_trial_that_tidied_up_has_left_nothing_but_its_folder(scratch):
     (scratch / "client").mkdir()
     (scratch / "client" / "output").write_text("x")
-    assert leftovers.clear(scratch) == [] and not scratch.exists()
+    assert cleanup.clear(scratch) == [] and not scratch.exists()
 
 
 def test_undos_run_in_reverse_order_of_all_roles(scratch, tmp_path):
@@ -78,7 +79,7 @@ def test_undos_run_in_reverse_order_of_all_roles(scratch, tmp_path):
         (scratch / role).mkdir(exist_ok=True)
         host = LocalHost(role, folder=scratch / role)
         host.undo(f"the {word}", ["sh", "-c", f"echo {word} >> {tmp_path / 'undone'}"])
-    assert leftovers.clear(scratch) == ["the third", "the second", "the first"]
+    assert cleanup.clear(scratch) == ["the third", "the second", "the first"]
     assert (tmp_path / "undone").read_text().split() == ["third", "second", "first"]
     assert not scratch.exists()
 
@@ -87,32 +88,32 @@ def test_undos_noted_within_one_tick_of_the_files_clock_keep_their_order(scratch
     for number in range(20):
         folder = scratch / f"role{number % 3}"
         folder.mkdir(exist_ok=True)
-        leftovers.note_undo(folder, f"mount {number}", ["true"])
+        cleanup.note_undo(folder, f"mount {number}", ["true"])
     for path in scratch.glob("*/*.json"):
         os.utime(path, (1, 1))
-    assert leftovers.clear(scratch) == [f"mount {number}" for number in reversed(range(20))]
+    assert cleanup.clear(scratch) == [f"mount {number}" for number in reversed(range(20))]
 
 
 @pytest.mark.parametrize("argv", [["false"], ["/no/such/program"], ["sleep", "60"]])
 def test_an_undo_that_fails_stops_nobody_and_is_not_told_as_done(scratch, tmp_path, monkeypatch, argv):
-    monkeypatch.setattr(leftovers, "UNDO_TIMEOUT_S", 3)
-    leftovers.note_undo(scratch, "what was never made", ["touch", tmp_path / "undone"])
-    leftovers.note_undo(scratch, "a mount", argv)
-    assert leftovers.clear(scratch) == ["what was never made"]
+    monkeypatch.setattr(cleanup, "UNDO_TIMEOUT_S", 3)
+    cleanup.note_undo(scratch, "what was never made", ["touch", tmp_path / "undone"])
+    cleanup.note_undo(scratch, "a mount", argv)
+    assert cleanup.clear(scratch) == ["what was never made"]
     assert (tmp_path / "undone").exists() and not scratch.exists()
 
 
 def test_an_undo_that_a_kill_cut_short_is_left_out(scratch, tmp_path):
-    leftovers.note_undo(scratch, "a file", ["touch", tmp_path / "undone"])
+    cleanup.note_undo(scratch, "a file", ["touch", tmp_path / "undone"])
     (scratch / "undo-001.json").write_text('{"what": "a mou')
-    assert leftovers.clear(scratch) == ["a file"]
+    assert cleanup.clear(scratch) == ["a file"]
 
 
 def test_what_a_trial_calls_its_own_data_is_no_undo(scratch, tmp_path):
     data = scratch / "client" / "tmp0"
     data.mkdir(parents=True)
-    leftovers.note_undo(data, "data", ["touch", tmp_path / "undone"])
-    assert leftovers.clear(scratch) == [] and not (tmp_path / "undone").exists()
+    cleanup.note_undo(data, "data", ["touch", tmp_path / "undone"])
+    assert cleanup.clear(scratch) == [] and not (tmp_path / "undone").exists()
 
 
 @root_only
@@ -126,7 +127,7 @@ def test_a_mount_whose_undo_was_not_noted_goes_too_and_what_is_mounted_stays(scr
     if mounted.returncode:
         pytest.skip(f"mount is not allowed here: {mounted.stderr.strip()}")
     with open(point / "thesis"):  # busy, so that a plain umount is refused
-        assert leftovers.clear(scratch) == ["a mount"]
+        assert cleanup.clear(scratch) == ["a mount"]
     assert (precious / "thesis").exists() and not scratch.exists()
     assert "a\\040point" not in Path("/proc/mounts").read_text()
 
@@ -141,7 +142,7 @@ def test_what_cannot_be_unmounted_is_not_removed(scratch, tmp_path, monkeypatch)
         pytest.skip("mount is not allowed here")
     try:
         monkeypatch.setenv("PATH", "/nowhere")
-        assert leftovers.clear(scratch) == []
+        assert cleanup.clear(scratch) == []
         assert (precious / "thesis").exists()
     finally:
         monkeypatch.undo()
@@ -151,7 +152,7 @@ def test_what_cannot_be_unmounted_is_not_removed(scratch, tmp_path, monkeypatch)
 def test_a_system_v_segment_of_the_trial_goes(scratch, segment):
     before = segments()
     mine = segment()
-    assert leftovers.clear(scratch) == ["a System V shared-memory segment"]
+    assert cleanup.clear(scratch) == ["a System V shared-memory segment"]
     assert segments() == before and mine not in before
 
 
@@ -161,7 +162,7 @@ def test_a_segment_whose_maker_is_dead_but_not_waited_for_goes(scratch, segment)
     made = int(maker.stdout.read())
     os.waitid(os.P_PID, maker.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
     try:
-        assert leftovers.clear(scratch) == ["a System V shared-memory segment"]
+        assert cleanup.clear(scratch) == ["a System V shared-memory segment"]
         assert made not in segments()
     finally:
         maker.stdout.close()
@@ -176,7 +177,7 @@ def test_segments_of_others_stay(scratch, segment, tmp_path):
     attached = segment()
     address = libc.shmat(attached, None, 0)
     try:
-        assert leftovers.clear(scratch) == []
+        assert cleanup.clear(scratch) == []
         assert {living, attached} <= segments()
     finally:
         libc.shmdt(ctypes.c_void_p(address))
@@ -185,13 +186,13 @@ def test_segments_of_others_stay(scratch, segment, tmp_path):
 
 def test_a_segment_from_before_the_trial_stays(tmp_path, segment):
     mine = segment()
-    leftovers.note_shared_memory(tmp_path, HOUR)
-    assert leftovers.clear(tmp_path) == [] and mine in segments()
+    cleanup.note_shared_memory(tmp_path, HOUR)
+    assert cleanup.clear(tmp_path) == [] and mine in segments()
 
 
 def test_a_posix_object_of_the_trial_goes(scratch, shm_name):
     Path("/dev/shm", shm_name).write_bytes(bytes(4096))
-    assert leftovers.clear(scratch) == ["a POSIX shared-memory object"]
+    assert cleanup.clear(scratch) == ["a POSIX shared-memory object"]
     assert not Path("/dev/shm", shm_name).exists()
 
 
@@ -200,9 +201,9 @@ def test_a_posix_object_made_at_once_is_the_trials(tmp_path, shm_name):
     for number in range(20):
         folder = tmp_path / str(number)
         folder.mkdir()
-        leftovers.note_shared_memory(folder, HOUR)
+        cleanup.note_shared_memory(folder, HOUR)
         os.close(os.open(Path("/dev/shm", shm_name), os.O_CREAT))
-        assert leftovers.clear(folder) == ["a POSIX shared-memory object"]
+        assert cleanup.clear(folder) == ["a POSIX shared-memory object"]
 
 
 @pytest.mark.parametrize("use", ["mapped", "open"])
@@ -212,15 +213,15 @@ def test_a_posix_object_that_is_in_use_stays(scratch, shm_name, use):
         mapped = mmap.mmap(file.fileno(), 4096) if use == "mapped" else None
         if use == "mapped":
             file.close()
-        assert leftovers.clear(scratch) == [] and Path("/dev/shm", shm_name).exists()
+        assert cleanup.clear(scratch) == [] and Path("/dev/shm", shm_name).exists()
         if mapped:
             mapped.close()
 
 
 def test_a_posix_object_from_before_the_trial_stays(tmp_path, shm_name):
     Path("/dev/shm", shm_name).write_bytes(b"x")
-    leftovers.note_shared_memory(tmp_path, HOUR)
-    assert leftovers.clear(tmp_path) == [] and Path("/dev/shm", shm_name).exists()
+    cleanup.note_shared_memory(tmp_path, HOUR)
+    assert cleanup.clear(tmp_path) == [] and Path("/dev/shm", shm_name).exists()
 
 
 def test_what_was_made_after_the_trials_time_was_over_is_somebody_elses(scratch, shm_name, segment):
@@ -228,7 +229,7 @@ def test_what_was_made_after_the_trials_time_was_over_is_somebody_elses(scratch,
     later(scratch, 2 * HOUR)
     Path("/dev/shm", shm_name).write_bytes(b"a file of the user's")
     mine = segment()
-    assert leftovers.clear(scratch) == []
+    assert cleanup.clear(scratch) == []
     assert Path("/dev/shm", shm_name).exists() and mine in segments()
 
 
@@ -244,10 +245,10 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
     for path in keep + drop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    found = leftovers.sweep(project)
-    assert leftovers.told(found) == "a trial's scratch folder, a half-written file (x5)"
+    found = cleanup.sweep(project)
+    assert cleanup.told(found) == "a trial's scratch folder, a half-written file (x5)"
     assert not scratch.exists() and not any(path.exists() for path in drop) and all(path.exists() for path in keep)
-    assert leftovers.sweep(project) == []
+    assert cleanup.sweep(project) == []
 
 
 def test_a_sweep_takes_connections_of_dead_processes_alone(project):
@@ -256,7 +257,7 @@ def test_a_sweep_takes_connections_of_dead_processes_alone(project):
     mine, stale = (project.state / "connections" / f"{pid}-x" for pid in (os.getpid(), ended.pid))
     for folder in (mine, stale):
         folder.mkdir(parents=True)
-    assert leftovers.sweep(project).count("a connection's folder") == 1
+    assert cleanup.sweep(project).count("a connection's folder") == 1
     assert mine.exists() and not stale.exists()
 
 
@@ -267,7 +268,7 @@ def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tm
 
     mine, other = start(project.root), start(tmp_path / "other")
     try:
-        found = leftovers.sweep(project)
+        found = cleanup.sweep(project)
         assert found.count("a process") == 1
         assert mine.wait(30) == -9 and is_running(other.pid)
     finally:
@@ -284,7 +285,7 @@ def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_fold
     other = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert other.stdout.readline() == b"there\n"
-        assert leftovers.sweep(project).count("a process") == 0 and is_running(other.pid)
+        assert cleanup.sweep(project).count("a process") == 0 and is_running(other.pid)
     finally:
         other.kill()
         other.wait()
@@ -295,4 +296,4 @@ def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_fold
     ([], ""), (["a mount"], "a mount"), (["a mount", "a process", "a mount"], "a mount (x2), a process"),
 ])  # fmt: skip
 def test_what_was_swept_up_is_told_by_kind(found, told):
-    assert leftovers.told(found) == told
+    assert cleanup.told(found) == told

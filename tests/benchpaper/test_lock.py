@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import lock
+from benchpaper.core import lock
 
 HOLDER = """
 import sys, time
-from benchpaper import lock
+from benchpaper.core import lock
 with lock.held(sys.argv[1], "measuring rdma/fabric"):
     print("held", flush=True)
     time.sleep(60)
 """
 WAITER = """
 import sys
-from benchpaper import lock
+from benchpaper.core import lock
 with lock.held(sys.argv[1], "waiting", wait=True, waiting=lambda holder: print(holder, flush=True)):
     print("got it", flush=True)
 """
@@ -116,7 +116,7 @@ def test_the_lock_of_the_machine_is_the_same_for_every_checkout_and_every_shell(
     monkeypatch.chdir(tmp_path)
     for name in ("TMPDIR", "TMP", "TEMP", "HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
-    shown = "from benchpaper import lock; print(lock.host_lock())"
+    shown = "from benchpaper.core import lock; print(lock.host_lock())"
     elsewhere = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout
     assert Path(elsewhere.strip()) == here and here.parent in (Path("/run/lock"), Path("/tmp"))
 

@@ -5,11 +5,14 @@ import json
 import numpy as np
 import pytest
 
-from benchpaper import catalog, pilot, results, stats
-from benchpaper.errors import UserError
-from benchpaper.plan import make_plan
+from benchpaper import results
+from benchpaper.analysis import stats
+from benchpaper.design import catalog
+from benchpaper.workflow import pilot
+from benchpaper.core.errors import UserError
+from benchpaper.design.plan import make_plan
 from benchpaper.results import OBSERVATIONS, TRIALS
-from benchpaper.spec import Experiment, Factor, Metric, Scale, SpecError
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale, SpecError
 
 SPREAD = np.exp([-0.2, -0.1, 0.0, 0.1, 0.2, -0.05, 0.05, 0.1, -0.1]).tolist()  # a MAD of 0.1 on the log scale
 PILOT = dict(blocks=99, pilot=9, half_width=0.05)

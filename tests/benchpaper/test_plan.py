@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper import reports
-from benchpaper.errors import UserError
-from benchpaper.plan import make_plan
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper.cli import views
+from benchpaper.core.errors import UserError
+from benchpaper.design.plan import make_plan
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 names = st.lists(st.from_regex("f[0-9]{1,2}", fullmatch=True), min_size=1, max_size=3, unique=True)
 levels = st.lists(st.integers(-1000, 1000), min_size=1, max_size=4, unique=True)
@@ -113,7 +113,7 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
 def test_plans_of_several_experiments_end_with_what_they_take_together(capsys):
     one = dict(experiment="toy/one", scale="quick", site="local", cells=2, blocks=5, trials=10, seconds=50.0, disk_mb=1,
                seed=1, digest="0" * 64, blocks_fixed=None, pilot=None)  # fmt: skip
-    reports.show_plans([one])
+    views.show_plans([one])
     assert "in all" not in capsys.readouterr().out
-    reports.show_plans([one, {**one, "experiment": "toy/other", "seconds": 100.0}])
+    views.show_plans([one, {**one, "experiment": "toy/other", "seconds": 100.0}])
     assert capsys.readouterr().out.endswith("in all 2 experiments: 20 trials, about 2 min\n")

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from benchpaper import journal, reasons
+from benchpaper.results import journal
+from benchpaper.workflow import reasons
 
 THEN = {
     "sources": {"experiments/a.py": "1", "experiments/b.py": "2"}, "plan": {"digest": "x", "seed": 1, "blocks": 5},

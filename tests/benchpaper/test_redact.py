@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from benchpaper.redact import TOLD_BOUND, Redactor
+from benchpaper.core.redact import TOLD_BOUND, Redactor
 
 PROJECT = "/srv/papers/the project"
 HOME = "/home/alice"

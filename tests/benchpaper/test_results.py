@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper import results, stats
+from benchpaper import results
+from benchpaper.analysis import stats
 from benchpaper.results import OBSERVATIONS, TRIALS, InvalidObservation, ResultsError
 
 DESCRIBED = {

@@ -9,9 +9,9 @@ import subprocess
 import pyarrow.parquet as pq
 import pytest
 
-from benchpaper.errors import UserError
+from benchpaper.core.errors import UserError
 from benchpaper.results import TRIALS
-from benchpaper.revision import known_revision, revision
+from benchpaper.core.revision import known_revision, revision
 
 BUNDLED = "b" * 40
 ANOTHER_USER = 12345

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from benchpaper import command_line, room
-from benchpaper.project import Project
+from benchpaper.cli import commands
+from benchpaper.core import disk_space
+from benchpaper.core.project import Project
 
 WORDS = {28: "No space left on device", 122: "Disk quota exceeded"}
 
@@ -24,25 +25,25 @@ def fill(folder):
 def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(request, tmp_path, number, kind):
     project = Project(tmp_path / "project")
     project.root.mkdir()
-    assert room.shortage(project.state) == room.complaint(project) == ""
+    assert disk_space.shortage(project.state) == disk_space.complaint(project) == ""
     folder = project.root / "results"
     if kind == "disk":
         request.getfixturevalue("small_disk")(folder, 4096)
     else:
         request.getfixturevalue("small_quota")(folder, 8)
-    assert room.complaint(project) == ""
+    assert disk_space.complaint(project) == ""
     assert fill(folder) == number
-    told = room.complaint(project)
-    assert told.startswith(WORDS[number]) and " in results; " in told and told.endswith(room.NEXT_STEP)
+    told = disk_space.complaint(project)
+    assert told.startswith(WORDS[number]) and " in results; " in told and told.endswith(disk_space.NEXT_STEP)
 
 
 @pytest.mark.parametrize("number, words", WORDS.items())
 def test_an_error_for_want_of_room_tells_how_to_go_on(number, words):
-    told = command_line.os_error(OSError(number, words, "/a/journal.jsonl"))
-    assert told == f"{words}: journal.jsonl; {room.NEXT_STEP}"
+    told = commands.os_error(OSError(number, words, "/a/journal.jsonl"))
+    assert told == f"{words}: journal.jsonl; {disk_space.NEXT_STEP}"
 
 
 @pytest.mark.parametrize("text", ["write /data: no space left on device", "OSError: [Errno 122] Disk quota exceeded"])
 def test_the_words_are_found_in_what_a_program_printed(text):
-    assert room.told(text) in WORDS.values()
-    assert room.told("all is well") == ""
+    assert disk_space.told(text) in WORDS.values()
+    assert disk_space.told("all is well") == ""

@@ -5,8 +5,8 @@ import pickle
 import pytest
 
 from benchpaper import results
-from benchpaper.errors import UserError
-from benchpaper.spec import Cell, Evidence, Experiment, Factor, Metric, Scale, SpecError, make_cell
+from benchpaper.core.errors import UserError
+from benchpaper.design.spec import Cell, Evidence, Experiment, Factor, Metric, Scale, SpecError, make_cell
 
 SCALES = {name: Scale(blocks=2) for name in ("smoke", "quick", "full")}
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper import results, standstill
-from benchpaper.errors import UserError
-from benchpaper.hosts import deploy, remote, ssh
+from benchpaper import results
+from benchpaper.hosts.agent import standstill
+from benchpaper.core.errors import UserError
+from benchpaper.hosts.ssh import deploy, remote, connection
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
-from benchpaper.hosts.ssh import Unreachable
-from benchpaper.pipeline import Pipeline
+from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
+from benchpaper.hosts.ssh.connection import Unreachable
+from benchpaper.workflow.pipeline import Pipeline
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
 
@@ -30,7 +31,7 @@ SERVERS = """
 def signal_servers(namespace, address, name):
     \"\"\"Send a signal to the SSH server of a host, listener and all. They are found before the first is sent it, and one
     that has gone with another stops nothing. Once they are killed, nobody listens there when this returns.\"\"\"
-    from benchpaper.lab import processes
+    from benchpaper.hosts.lab.namespaces import processes
     servers = []
     for pid in processes(namespace):
         try:
@@ -178,10 +179,10 @@ def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
 HOLDER = """
 import sys, time, yaml
 from pathlib import Path
-from benchpaper.hosts import ssh
+from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.hosts.processes import PR_SET_CHILD_SUBREAPER
-from benchpaper.project import Project
+from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
+from benchpaper.core.project import Project
 ssh.SILENCE_S = 100.0  # the host has to notice by itself
 with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fleet.measuring("measuring toy/one"):
     print("held", flush=True)
@@ -329,11 +330,11 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
 
 
 def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monkeypatch):
-    monkeypatch.setitem(ssh.OPTIONS, "ServerAliveInterval", 1)
-    monkeypatch.setitem(ssh.OPTIONS, "ConnectTimeout", 8)
-    monkeypatch.setattr(ssh, "GREETING_S", 10.0)
+    monkeypatch.setitem(connection.OPTIONS, "ServerAliveInterval", 1)
+    monkeypatch.setitem(connection.OPTIONS, "ConnectTimeout", 8)
+    monkeypatch.setattr(connection, "GREETING_S", 10.0)
     monkeypatch.setattr(remote, "ANSWER_S", 10.0)
-    monkeypatch.setattr(ssh, "SILENCE_S", 10.0)
+    monkeypatch.setattr(connection, "SILENCE_S", 10.0)
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
         if first:
@@ -616,7 +617,7 @@ def test_a_port_where_nobody_listens_and_an_address_that_is_not_there(lab):
 
 
 def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkeypatch):
-    monkeypatch.setitem(ssh.OPTIONS, "ConnectTimeout", 2)
+    monkeypatch.setitem(connection.OPTIONS, "ConnectTimeout", 2)
     silent = subprocess.Popen(
         ["ip", "netns", "exec", lab.lab.namespace(1), sys.executable, "-c",
          f"import socket, time; s = socket.create_server(('{lab.lab.address(1)}', 2222)); print('x', flush=True); time.sleep(60)"],

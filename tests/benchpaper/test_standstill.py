@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from benchpaper import results, standstill
+from benchpaper import results
+from benchpaper.hosts.agent import standstill
 
 STOPPED_S = 3
 STOPPING = f"""

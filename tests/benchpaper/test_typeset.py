@@ -7,11 +7,12 @@ import subprocess
 import pandas as pd
 import pytest
 
-from benchpaper import independence, stats, typeset, verdicts
-from benchpaper.exhibits import Exhibits
-from benchpaper.project import VERDICTS
+from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.paper import typeset
+from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.core.project import VERDICTS
 from benchpaper.results import OBSERVATIONS
-from benchpaper.typeset import PaperError
+from benchpaper.paper.typeset import PaperError
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
 

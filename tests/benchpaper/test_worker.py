@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchpaper import catalog
+from benchpaper.design import catalog
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
-from benchpaper.hosts.processes import adopt_orphans
-from benchpaper.worker import attempt
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.measure.attempt import attempt
 
 HERE = LocalLink(sites.LOCAL["hosts"][0])
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 from busy_machine import tried_again
 
-from benchpaper import leftovers
+from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
-from benchpaper.spec import make_cell
+from benchpaper.design.spec import make_cell
 from experiments.caching.policies import experiment as policies
 from experiments.caching.prefetch import experiment as prefetch
 from experiments.caching.tier0 import caches
@@ -31,7 +31,7 @@ def run(experiment, levels, counts, folder):
     try:
         return list(experiment._trial(cell, site))
     finally:
-        leftovers.clear(folder)
+        cleanup.clear(folder)
 
 
 @pytest.mark.parametrize("cache", caches.CACHES)

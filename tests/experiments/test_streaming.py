@@ -21,9 +21,9 @@ from benchpaper.hosts import CommandFailed, HostError
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.hosts.local import LocalHost
-from benchpaper.hosts.processes import adopt_orphans
-from benchpaper.spec import make_cell
-from benchpaper.worker import attempt
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.design.spec import make_cell
+from benchpaper.measure.attempt import attempt
 from experiments.streaming import answers, pipelines
 from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.billion import experiment as billion

@@ -7,7 +7,7 @@ import pytest
 
 from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
-from benchpaper.spec import make_cell
+from benchpaper.design.spec import make_cell
 from experiments.systems import file_image
 from experiments.training_io.first_batch import experiment as module
 from experiments.workloads import first_batch, many_files, samples, stores

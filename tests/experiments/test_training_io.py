@@ -6,11 +6,11 @@ from types import SimpleNamespace
 import pytest
 from busy_machine import tried_again
 
-from benchpaper import catalog
+from benchpaper.design import catalog
 from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
-from benchpaper.project import Project
-from benchpaper.spec import make_cell
+from benchpaper.core.project import Project
+from benchpaper.design.spec import make_cell
 from experiments.systems.memory_limit import LoopFileSystem, device_bytes_read
 from experiments.training_io import backends
 from experiments.training_io.accelerator import experiment as accelerator

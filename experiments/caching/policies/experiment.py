@@ -2,7 +2,7 @@
 
 import json
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages
 from experiments.workloads import access_traces, cache_simulation, kv_trace
 

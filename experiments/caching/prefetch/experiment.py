@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, shaped
 from experiments.workloads import epoch_reader, tier0  # noqa: F401 - run on the host; named so that they are digested
 

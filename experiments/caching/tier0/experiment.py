@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.caching.tier0 import caches
 from experiments.systems import juicefs, memcached, origin, packages, rclone
 from experiments.workloads import plain_caches

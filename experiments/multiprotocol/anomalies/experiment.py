@@ -2,7 +2,7 @@
 
 import json
 
-from benchpaper.spec import Evidence, Experiment, Metric, Scale
+from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import replay, running, scales, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 

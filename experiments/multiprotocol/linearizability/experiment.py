@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchpaper.spec import Evidence, Experiment, Metric, Scale
+from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import running, scales
 from experiments.multiprotocol.checker import draw
 from experiments.multiprotocol.checker.check import check, explain

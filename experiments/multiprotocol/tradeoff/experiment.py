@@ -1,6 +1,6 @@
 """What does consistency between the protocols cost?"""
 
-from benchpaper.spec import Evidence, Experiment, Metric, Scale
+from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import running, scales
 
 experiment = Experiment(

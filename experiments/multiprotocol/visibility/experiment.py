@@ -1,6 +1,6 @@
 """How long until one protocol sees what the other wrote?"""
 
-from benchpaper.spec import Evidence, Experiment, Metric, Scale
+from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import running, scales
 
 WAYS = ("s3 to file", "file to s3")

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from benchpaper.hosts import probe
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
 from experiments.systems import ucx, ucx_perftest
 
 KIB = 1024

@@ -3,8 +3,7 @@
 
 import numpy as np
 
-from benchpaper.hosts import probe
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
 from experiments.rdma import store
 from experiments.systems import ucx
 from experiments.workloads import object_get as others

@@ -2,8 +2,7 @@
 
 import time
 
-from benchpaper.hosts import probe
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
 from experiments.rdma import store
 from experiments.systems import ucx
 

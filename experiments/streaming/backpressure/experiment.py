@@ -2,8 +2,7 @@
 
 import json
 
-from benchpaper.hosts import CommandFailed
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import CommandFailed, Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import pipelines
 
 BOUNDED = ["none", "backpressure", "drop_head", "drop_tail", "drop_new", "fail"]

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchpaper.hosts import CommandFailed
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import CommandFailed, Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
 
 SMALL, BILLION = 20_000_000, 1_000_000_000

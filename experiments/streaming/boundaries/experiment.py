@@ -1,6 +1,6 @@
 """What does an asynchronous boundary cost, and where does it pay?"""
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
 
 DEFAULT, TUNED, BARE = "default", "tuned", "bare"

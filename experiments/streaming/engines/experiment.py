@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
 from experiments.systems import nats, packages, rxjava, tansu
 

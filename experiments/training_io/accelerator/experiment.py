@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, replace
 
-from benchpaper.spec import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages
 from experiments.systems.memory_limit import device_bytes_read
 from experiments.training_io import backends

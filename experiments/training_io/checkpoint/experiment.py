@@ -2,7 +2,7 @@
 
 import json
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, s3, seaweedfs
 from experiments.training_io import backends
 from experiments.workloads import checkpoint, checkpoint_s3

@@ -5,7 +5,7 @@ import shutil
 import sys
 from contextlib import contextmanager
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import file_image, packages
 from experiments.training_io import backends
 from experiments.workloads import first_batch, many_files

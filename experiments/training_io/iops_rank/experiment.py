@@ -5,7 +5,7 @@ import os
 import shutil
 from dataclasses import asdict
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import nfs, packages
 from experiments.training_io import backends
 from experiments.workloads import blocks, dataset, fio, null_nfs, null_s3, random_reads, samples, training_loop

@@ -2,7 +2,7 @@
 
 import json
 
-from benchpaper.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, seaweedfs
 from experiments.training_io import backends
 from experiments.workloads import null_s3, open_loop, samples

@@ -4,13 +4,16 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchpaper import disturbances, lock
-from benchpaper.hosts import HostLost, agent, probe, ssh
+from benchpaper.core import lock
+from benchpaper.hosts.agent import disturbances
+from benchpaper.hosts import HostLost, probe
+from benchpaper.hosts.agent import main
+from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.local import LocalHost
-from benchpaper.hosts.ssh import SshLink
+from benchpaper.hosts.ssh.connection import SshLink
 
 LOCK_POLL_S = 0.5
-RELOCK_S = ssh.SILENCE_S + agent.ENDING_S + 5
+RELOCK_S = connection.SILENCE_S + main.ENDING_S + 5
 SUMMED = ("steal_s", "swapped_mb", "throttled_s", "overheated")  # over the machines; of the rest the largest counts
 
 

@@ -11,9 +11,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from benchpaper import environment, leftovers
+from benchpaper.core import environment
+from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts import CommandFailed, Completed, HostError
-from benchpaper.hosts.processes import die_with_parent
+from benchpaper.core.processes import die_with_parent
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
@@ -90,7 +91,7 @@ class LocalHost:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def undo(self, what, argv):
-        leftovers.note_undo(self._folder, what, argv)
+        cleanup.note_undo(self._folder, what, argv)
 
     def free_port(self):
         with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:

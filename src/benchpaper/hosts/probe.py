@@ -20,8 +20,8 @@ from functools import cache, wraps
 from pathlib import Path
 from typing import Callable
 
-from benchpaper import environment
-from benchpaper.errors import one_of
+from benchpaper.core import environment
+from benchpaper.core.errors import one_of
 
 CAPABILITIES = {}
 SHARED_HOST = "shared_host"

@@ -30,8 +30,8 @@ import re
 
 import yaml
 
-from benchpaper.errors import UserError, did_you_mean, one_of
-from benchpaper.redact import URL_LOGIN
+from benchpaper.core.errors import UserError, did_you_mean, one_of
+from benchpaper.core.redact import URL_LOGIN
 
 LOCAL = {"hosts": [{"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}]}
 KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}

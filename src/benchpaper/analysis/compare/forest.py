@@ -1,0 +1,161 @@
+"""A forest plot of a comparison: one row per cell, its ratio here over reference with interval, beside the noise floor.
+
+Groups follow the first factor that varies. Words differ in colour and in marker, so that the plot survives colour
+blindness and a black-and-white printer.
+"""
+
+from math import ceil, exp, log
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from benchpaper.analysis.style import RC, bytes_label
+
+ROW_IN, COLUMN_IN = 0.155, 4.6
+ROWS_PER_COLUMN = 42
+LOOKS = {
+    "within the noise": ("o", "#7f7f7f", "#7f7f7f"), "undecided": ("o", "white", "#333333"),
+    "faster": ("v", "#0072B2", "#0072B2"), "slower": ("^", "#D55E00", "#D55E00"),
+    "better": ("v", "#0072B2", "#0072B2"), "worse": ("^", "#D55E00", "#D55E00"),
+    "larger": ("^", "#CC79A7", "#CC79A7"), "smaller": ("v", "#009E73", "#009E73"),
+}  # fmt: skip
+
+
+def draw(found):
+    """Return the figure of what `compare.compare` found, or None when no cell has a ratio."""
+    rows = [row for row in found["cells"] if row["ratio"] is not None]
+    if not rows:
+        return None
+    groups = _groups(rows, found["factors"])
+    columns = _columns(groups)
+    tallest = max(map(_height, columns))
+    larger, smaller = found["names"]
+    with rc_context(RC):
+        figure = Figure(figsize=(COLUMN_IN * len(columns), ROW_IN * tallest + 1.5), layout="constrained")
+        axes = figure.subplots(1, len(columns), squeeze=False, sharex=True)[0]
+        for axis, column in zip(axes, columns):
+            _draw_column(axis, column, found["noise"]["delta"], tallest)
+            axis.set_xlabel(f"{found['metric']}, here / in the reference\n← {smaller} here        {larger} here →")
+        _limits(axes[0], rows)
+        figure.suptitle(f"{found['experiment']}: {found['here']}\nbeside {found['reference']}", fontsize=8)
+        figure.legend(*_legend(rows, found["noise"]["delta"]), loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def save(figure, folder, name):
+    """Save as NAME.png and NAME.pdf and return both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{name}{ending}" for ending in (".png", ".pdf")]
+    for path, about in zip(paths, ({"Software": None}, {"CreationDate": None, "Producer": None})):
+        part = path.with_name(f".{path.stem}.part{path.suffix}")
+        try:
+            with rc_context(RC):
+                figure.savefig(part, dpi=150, metadata=about)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    return paths
+
+
+def _groups(rows, factors):
+    """Return [(title, [(label, row)])]: rows by the first varying factor, labelled by the others that vary."""
+    varying = [f for f in factors if len({row[f["name"]] for row in rows}) > 1]
+    first, others = (varying[0], varying[1:]) if len(varying) > 1 else (None, varying)
+    groups = {}
+    for row in rows:
+        title = f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}" if first else ""
+        label = ", ".join(_level(factor, row) for factor in others)
+        groups.setdefault(title, []).append((label or row["cell"], row))
+    return list(groups.items())
+
+
+def _level(factor, row):
+    """A level as it reads alone: a bare number is named."""
+    level = row[factor["name"]]
+    if factor["unit"] == "B":
+        return bytes_label(level)
+    text = f"{level} {factor['unit']}".strip()
+    return text if isinstance(level, str) else f"{factor['name']} {text}"
+
+
+def _columns(groups):
+    """Share the groups out over as few columns as keep each about `ROWS_PER_COLUMN` rows high, in order. A group that
+    is too long goes on in the next column."""
+    total = _height(groups)
+    count = ceil(total / ROWS_PER_COLUMN)
+    most = ceil(total / count) + 1
+    columns = [[]]
+    for title, rows in groups:
+        while rows:
+            room = most - _height(columns[-1]) - 1
+            if room < min(4, len(rows)) and columns[-1]:
+                columns.append([])
+                room = most - 1
+            columns[-1].append((title, rows[:room]))
+            rows = rows[room:]
+    return columns
+
+
+def _height(groups):
+    """Rows of a column: a title above each group."""
+    return sum(len(rows) + 1 for _, rows in groups)
+
+
+def _draw_column(axis, groups, delta, tallest):
+    place, ticks, labels = 0, [], []
+    for title, rows in groups:
+        ticks.append(place)
+        labels.append(title)
+        for n, (label, row) in enumerate(rows, 1):
+            _draw_row(axis, place + n, row)
+            ticks.append(place + n)
+            labels.append(label)
+        place += len(rows) + 1
+    if delta is not None:
+        axis.axvspan(exp(-delta), exp(delta), color="#bbbbbb", alpha=0.5, linewidth=0, zorder=0)
+    axis.axvline(1, color="black", linewidth=0.7, zorder=1)
+    axis.set_xscale("log")
+    axis.set_ylim(tallest - 0.3, -0.7)
+    axis.set_yticks(ticks, labels)
+    titles = {title for title, _ in groups}
+    for label in axis.get_yticklabels():
+        if label.get_text() in titles:
+            label.set_fontweight("bold")
+    axis.tick_params(axis="y", length=0)
+    axis.grid(axis="y", alpha=0.15)
+
+
+def _draw_row(axis, place, row):
+    marker, face, edge = LOOKS[row["word"]]
+    if row["low"] is not None:
+        axis.plot([row["low"], row["high"]], [place, place], color=edge, linewidth=1.2, solid_capstyle="butt", zorder=2)
+    axis.plot(row["ratio"], place, marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2, zorder=3)
+
+
+def _limits(axis, rows):
+    ends = [end for row in rows for end in (row["ratio"], row["low"], row["high"]) if end is not None]
+    reach = max(0.25, max(abs(log(end)) for end in ends) * 1.1)
+    low, high = min(min(map(log, ends)) * 1.15, -0.3 * reach), max(max(map(log, ends)) * 1.15, 0.3 * reach)
+    axis.set_xlim(exp(low), exp(high))
+    narrow = high - low < log(4)
+    digits = [1, 1.2, 1.5, 2, 3, 5, 7, 8, 9] if narrow else [1, 2, 5]
+    axis.xaxis.set_major_locator(LogLocator(base=10, subs=digits, numticks=30))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}x"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _legend(rows, delta):
+    handles, labels = [], []
+    for word in dict.fromkeys(row["word"] for row in rows):
+        marker, face, edge = LOOKS[word]
+        look = dict(color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2)
+        handles.append(Line2D([], [], **look))
+        labels.append(f"{word} ({sum(row['word'] == word for row in rows)})")
+    if delta is not None:
+        handles.append(Patch(color="#bbbbbb", alpha=0.5, linewidth=0))
+        labels.append(f"noise floor {exp(delta) - 1:.1%}")
+    return handles, labels

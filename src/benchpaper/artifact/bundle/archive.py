@@ -1,0 +1,183 @@
+"""The archive's bytes: a ZIP file in one canonical form, and reading one that somebody else made.
+
+Entries are sorted, stored without compression (what is large is compressed already, and other versions of zlib would
+give other bytes), with one date and one of two modes. So the same files give the same bytes, nothing can unpack to more
+than the archive itself holds, and whatever is not of this form, down to a single byte between the files, is found by
+writing it again and comparing.
+"""
+
+import hashlib
+import re
+import stat
+import unicodedata
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from benchpaper.core.errors import UserError
+from benchpaper.core.revision import MANIFEST, NOTED
+
+ABOUT = NOTED
+LARGEST = 500_000_000  # bytes of an archive that is read at all
+MOST_FILES = 20_000
+ODD = re.compile(r"[\x00-\x1f\x7f\\:]")
+
+
+class ArchiveError(UserError):
+    """An archive that is not to be trusted; the text is one line that says why. What it quotes of the archive cannot
+    break the line, nor move the terminal's cursor."""
+
+    def __init__(self, text):
+        super().__init__("".join(character if character.isprintable() else "?" for character in text))
+
+
+def write(path, files, date, executable=()):
+    """Write `files` ({name: bytes}) as an archive. `date` is (year, month, day, hour, minute, second) for all of them.
+    Adds the manifest. Returns the archive's SHA-256."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            _write(file, {**files, MANIFEST: manifest(files)}, date, executable)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(file, files, date, executable):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, date)
+            info.create_system = 3  # Unix, for the mode
+            info.external_attr = (stat.S_IFREG | (0o755 if name in executable else 0o644)) << 16
+            archive.writestr(info, files[name])
+
+
+def manifest(files):
+    """Return the manifest's bytes: a line `SHA-256  NAME` for each file, as `sha256sum --check` takes it."""
+    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)).encode()
+
+
+def read(path):
+    """Return ({name: bytes}, names of the executable files) of an archive after checking names, kinds, sizes, digests
+    and the canonical form. Nothing is written anywhere. Raises `ArchiveError`."""
+    path = Path(path)
+    if not path.is_file():
+        raise ArchiveError(f"{path.name} is no file")
+    if path.stat().st_size > LARGEST:
+        raise ArchiveError(
+            f"{path.name} has {path.stat().st_size:,} bytes, more than the {LARGEST:,} that a bundle may have"
+        )
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _check_entries(entries, path.stat().st_size)
+            files = {entry.filename: archive.read(entry) for entry in entries}
+    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise ArchiveError(f"{path.name} is no readable ZIP file: {error}") from None
+    executable = {entry.filename for entry in entries if entry.external_attr >> 16 & 0o100}
+    _check_manifest(files)
+    _check_form(path, files, entries[0].date_time, executable)
+    return files, executable
+
+
+def _check_entries(entries, size):
+    if not entries or len(entries) > MOST_FILES:
+        raise ArchiveError(f"it has {len(entries)} entries; a bundle has 1 to {MOST_FILES:,}")
+    seen = {}
+    for entry in entries:
+        name = entry.filename
+        _check_name(getattr(entry, "orig_filename", name))
+        same = _same_name(name)
+        if same in seen:
+            raise ArchiveError(f'two entries are called "{name}"' + ("" if seen[same] == name else " but for case"))
+        seen[same] = name
+        kind = stat.S_IFMT(entry.external_attr >> 16)
+        if kind not in (0, stat.S_IFREG) or name.endswith("/"):
+            what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}.get(kind, "no plain file")
+            raise ArchiveError(f'entry "{name}" is {what}; a bundle has plain files alone')
+        if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+            raise ArchiveError(f'entry "{name}" is compressed or encrypted; a bundle stores its files as they are')
+    if (total := sum(entry.file_size for entry in entries)) > size:
+        raise ArchiveError(f"its entries claim {total:,} bytes, more than the {size:,} of the whole archive")
+    for name in seen:  # a file where another needs a folder
+        if any(str(parent) in seen for parent in PurePosixPath(name).parents):
+            raise ArchiveError(f'entry "{seen[name]}" lies below another file')
+
+
+def _same_name(name):
+    """What two names share that some file systems take for one."""
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
+def _check_name(name):
+    parts = name.split("/")
+    if name.startswith("/") or ".." in parts or "." in parts or "" in parts[:-1] or ODD.search(name) or not name:
+        raise ArchiveError(f"entry {name!r} would not stay inside the folder; nothing was unpacked")
+    if ".git" in name.lower().split("/"):
+        raise ArchiveError(f'entry "{name}" is of git, which would run what stands there; a bundle has no history')
+    if len(name.encode(errors="surrogateescape")) > 1000 or any(
+        len(part.encode(errors="surrogateescape")) > 255 for part in parts
+    ):
+        raise ArchiveError(f'entry "{name[:60]}…" has too long a name')
+
+
+def _check_manifest(files):
+    if MANIFEST not in files:
+        raise ArchiveError(f"it has no {MANIFEST}; it is no bundle of benchpaper")
+    listed = {}
+    for line in files[MANIFEST].decode(errors="replace").splitlines():
+        digest, _, name = line.partition("  ")
+        listed[name] = digest
+    contents = {name: data for name, data in files.items() if name != MANIFEST}
+    if missing := sorted(set(listed) - set(contents)):
+        raise ArchiveError(f'the manifest lists "{missing[0]}", which is not there')
+    if extra := sorted(set(contents) - set(listed)):
+        raise ArchiveError(f'"{extra[0]}" is not in the manifest')
+    for name, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != listed[name]:
+            raise ArchiveError(f'"{name}" is not what the manifest says: its SHA-256 differs')
+    if files[MANIFEST] != manifest(contents):
+        raise ArchiveError("the manifest is not in its canonical form")
+
+
+def _check_form(path, files, date, executable):
+    import tempfile
+
+    try:
+        with tempfile.TemporaryFile() as again:
+            _write(again, files, date, executable)
+            again.seek(0)
+            with open(path, "rb") as file:
+                same = _same(file, again)
+    except ValueError as error:  # a date that no calendar has
+        raise ArchiveError(f"an entry's date is none: {error}") from None
+    if not same:
+        raise ArchiveError("its bytes are not those that these files give; something was changed between or after them")
+
+
+def _same(a, b, step=1 << 20):
+    while True:
+        one, other = a.read(step), b.read(step)
+        if one != other:
+            return False
+        if not one:
+            return True
+
+
+def unpack(files, executable, folder):
+    """Write the files below `folder`, which must be empty or new."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise ArchiveError(f"{folder} is not empty; name a new folder")
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "xb") as file:
+            file.write(data)
+        path.chmod(0o755 if name in executable else 0o644)

@@ -1,0 +1,125 @@
+"""The RO-Crate of a bundle: what each file is, and the run that made the results and the PDF, as a Workflow Run
+RO-Crate (profile 0.5), so that other tools than this one can tell what came from what."""
+
+import hashlib
+import mimetypes
+import re
+from datetime import datetime, timezone
+
+from benchpaper.artifact.bundle import metadata
+from benchpaper.core.project import slug
+
+METADATA, ZENODO, SBOM = "ro-crate-metadata.json", ".zenodo.json", "sbom.cdx.json"
+GENERATED = (METADATA, ZENODO, SBOM, "bundle.json", "manifest-sha256.txt")
+PROFILES = tuple(
+    f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")
+) + ("https://w3id.org/workflowhub/workflow-ro-crate/1.0",)  # fmt: skip
+WORKFLOW = "Snakefile"
+TYPES = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".ipynb": "application/x-ipynb+json",
+    ".md": "text/markdown",
+    ".tex": "application/x-tex",
+    ".cff": "text/yaml",
+    ".yaml": "text/yaml",
+    ".lock": "text/plain",
+    ".bib": "application/x-bibtex",
+}
+
+
+def describe(files, about, state):
+    """Return the content of ro-crate-metadata.json for `files` ({name: bytes})."""
+    from rocrate.model.contextentity import ContextEntity
+    from rocrate.rocrate import ROCrate
+
+    cited = metadata.citation(files)
+    crate = ROCrate(version="1.1")
+    day = datetime.fromtimestamp(state.seconds, timezone.utc)
+    crate.root_dataset["datePublished"] = day.date().isoformat()
+    crate.name = cited["title"]
+    crate.description = f"Artifact of the paper, with the {about['source']} results of site {about['site']}"
+    crate.license = crate.add(
+        ContextEntity(crate, _licence(cited), {"@type": "CreativeWork", "name": cited["license"]})
+    )
+    for profile in PROFILES:
+        version = profile.rsplit("/", 1)[-1]
+        crate.add(
+            ContextEntity(crate, profile, {"@type": "CreativeWork", "name": profile.split("/")[-2], "version": version})
+        )
+    crate.root_dataset["conformsTo"] = [{"@id": profile} for profile in PROFILES]
+    authors = [_author(crate, author) for author in cited["authors"]]
+    crate.root_dataset["author"] = authors
+    for name in sorted(set(files) - {METADATA, WORKFLOW}):
+        crate.add_file(dest_path=name, properties=_file(name, files[name]))
+    _add_run(crate, files, about, day, authors)
+    found = crate.metadata.generate()
+    found["@graph"] = sorted(found["@graph"], key=lambda entity: entity["@id"])
+    return found
+
+
+def _licence(cited):
+    return f"https://spdx.org/licenses/{cited['license']}"
+
+
+def _author(crate, author):
+    from rocrate.model.contextentity import ContextEntity
+
+    name = metadata.person(author)
+    identity = author.get("orcid") or "#" + re.sub(r"\W+", "-", name.lower())
+    return crate.add(
+        ContextEntity(crate, identity, {"@type": "Organization" if "name" in author else "Person", "name": name})
+    )
+
+
+def _file(name, data):
+    """What the crate says of a file. JSON-LD of its own would be read as another graph, so that is told plainly."""
+    ending = f".{name.rsplit('.', 1)[-1]}" if "." in name.rsplit("/", 1)[-1] else ""
+    kind = TYPES.get(ending) or mimetypes.types_map.get(ending, "text/plain")
+    return {
+        "name": name, "encodingFormat": kind, "contentSize": str(len(data)), "sha256": hashlib.sha256(data).hexdigest(),
+    }  # fmt: skip
+
+
+def _add_run(crate, files, about, day, authors):
+    """The workflow, its parameters, and the action that ran it."""
+    from rocrate.model.contextentity import ContextEntity
+
+    workflow = crate.add_workflow(
+        dest_path=WORKFLOW, main=True, lang="snakemake", properties=_file(WORKFLOW, files[WORKFLOW])
+    )
+    workflow["name"] = "The pipeline: build, measure, collect, analyse, judge, gather, typeset"
+    formal, actual = [], []
+    for name, meaning in (
+        ("site", "target hosts"),
+        ("source", "scale that is measured at, or the committed reference"),
+    ):
+        about_formal = {
+            "@type": "FormalParameter",
+            "additionalType": "Text",
+            "name": name,
+            "description": meaning,
+            "valueRequired": False,
+            "conformsTo": {"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
+        }
+        formal.append(crate.add(ContextEntity(crate, f"#parameter-{name}", about_formal)))
+        about_actual = {
+            "@type": "PropertyValue",
+            "name": name,
+            "value": about[name],
+            "exampleOfWork": {"@id": f"#parameter-{name}"},
+        }
+        actual.append(crate.add(ContextEntity(crate, f"#value-{name}", about_actual)))
+    workflow["input"] = formal
+    build = about["build"]
+    made = sorted(name for name in files if name.startswith(f"{build}/"))
+    notebooks = {f"analysis/{slug(name)}.ipynb" for name in about["experiments"]}
+    tables = sorted(name for name in files if name.endswith(".parquet"))
+    used = [*sorted(notebooks & set(files)), *tables]
+    action = {
+        "@type": "CreateAction", "name": f"The paper from the {about['source']} results of site {about['site']}",
+        "instrument": {"@id": WORKFLOW}, "endTime": day.isoformat(), "agent": authors,
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "object": [*actual, *({"@id": name} for name in used)], "result": [{"@id": name} for name in made],
+    }  # fmt: skip
+    run = crate.add(ContextEntity(crate, f"#run-{about['commit'][:12]}", action))
+    crate.root_dataset["mentions"] = [run]

@@ -1,0 +1,97 @@
+"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into
+another."""
+
+import keyword
+import re
+from importlib.resources import files
+
+from benchpaper.analysis import claims
+from benchpaper.design import catalog
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import slug
+
+NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*/[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+LONGEST = 60  # it becomes part of names of files, of functions and of what the paper prints
+TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
+CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
+
+from benchpaper.analysis.claims import claim
+'''
+
+
+def new(project, name):
+    """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
+    file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
+    _check(project, name)
+    family = name.split("/")[0]
+    words = {
+        "NAME": name,
+        "FAMILY": family,
+        "FUNCTION": slug(name),
+        "EXHIBIT": slug(name).replace("_", "-").strip("-"),
+        "TITLE": name.split("/")[1].replace("_", " ").capitalize(),
+        "CLAIM": _free_claim(project),
+    }
+    folder = project.experiments / name
+    written = {
+        folder / "experiment.py": _filled("experiment.py.txt", words),
+        folder / "program.py": _filled("program.py.txt", words),
+        project.notebook(name): notebook(_filled("notebook.txt", words)),
+        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
+    }
+    if there := [path for path in written if path.exists()]:
+        raise UserError(f"{there[0].relative_to(project.root)} exists; move it away, or choose another name")
+    claimed = project.analysis / f"claims_{family}.py"
+    before = claimed.read_text() if claimed.exists() else CLAIMS_HEAD.replace("@FAMILY@", family)
+    written[claimed] = before + _filled("claim.py.txt", words)
+    for path, text in written.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return list(written)
+
+
+def _check(project, name):
+    """Raise `UserError` for a name that cannot be one, or is taken."""
+    if not NAME.fullmatch(name):
+        form = "in small letters and digits, words joined by single underscores"
+        raise UserError(f'experiment name "{name}" must be FAMILY/NAME {form}: caching/ttl')
+    if len(name) > LONGEST:
+        raise UserError(f'experiment name "{name[:20]}…" has {len(name)} characters; choose one of at most {LONGEST}')
+    for word in name.split("/"):
+        if keyword.iskeyword(word):
+            raise UserError(
+                f'"{word}" is a word of Python, so nothing could be imported from experiments/{name}; choose another'
+            )
+    if (family := name.split("/")[0]) in TAKEN:
+        raise UserError(f'"{family}" holds what experiments share; choose another family')
+    if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
+        raise UserError(f'experiment "{name}" is there already; choose another name, or remove experiments/{name}')
+    if (project.experiments / name).exists():
+        raise UserError(f"experiments/{name} exists and holds other code; choose another name")
+
+
+def _filled(template, words):
+    text = (files("benchpaper") / "templates" / template).read_text()
+    return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
+
+
+def _free_claim(project):
+    numbers = [int(found[1]) for claim in claims.load_claims(project) if (found := re.fullmatch(r"C(\d+)", claim.id))]
+    return f"C{max(numbers, default=0) + 1}"
+
+
+def notebook(text):
+    """Return a notebook as JSON from text with a line [markdown], [parameters] or [code] before each cell."""
+    import nbformat
+
+    cells = []
+    for number, part in enumerate(re.split(r"^(?=\[(?:markdown|parameters|code)\]$)", text, flags=re.M)[1:]):
+        kind, source = part.split("\n", 1)
+        make = nbformat.v4.new_markdown_cell if kind == "[markdown]" else nbformat.v4.new_code_cell
+        tags = {"metadata": {"tags": ["parameters"]}} if kind == "[parameters]" else {}
+        cells.append(make(source.strip("\n"), id=f"cell-{number:02d}", **tags))
+    kernel = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    return nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel)) + "\n"

@@ -1,0 +1,164 @@
+"""Single steps of the pipeline, as the Snakefile calls them: `benchpaper step ...`."""
+
+import json
+import os
+import signal
+
+import click
+
+from benchpaper import results
+from benchpaper.core import events, output
+from benchpaper.design import catalog
+from benchpaper.workflow import pipeline
+from benchpaper.cli.common import Group
+from benchpaper.core.errors import one_of
+from benchpaper.hosts import probe
+from benchpaper.core.processes import die_with_parent
+from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.design.spec import SCALES
+
+
+@click.group(cls=Group)
+def step():
+    """Single steps of the pipeline, as the Snakefile calls them.
+
+    \b
+    Example:  benchpaper step judge --site local --source quick
+    """
+    output.plain()
+    parent = os.environ.get(pipeline.STEPS_OF)
+    die_with_parent(parent and int(parent))  # a killed run leaves no step behind, not one that just begins either
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
+
+
+def step_options(function):
+    function = click.option("--source", required=True, callback=_source, help="smoke, quick, full or reference.")(function)
+    return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
+
+
+def experiments_argument(function):
+    def known(_context, _argument, names):
+        project = Project.find()
+        return tuple(catalog.known(project, name) for name in names)
+
+    return click.argument("experiments", nargs=-1, callback=known)(function)
+
+
+def _source(_context, _option, value):
+    return one_of("source", value, (*SCALES, REFERENCE))
+
+
+@step.command()
+@click.argument("experiment")
+def build(experiment):
+    """Compile an experiment's programs."""
+    project = Project.find()
+    with events.step("build", experiment=experiment):
+        loaded = catalog.load(project, experiment)
+        folder = project.programs(experiment)
+        folder.mkdir(parents=True, exist_ok=True)
+        missing = [name for name in loaded.build_needs if not probe.known(name).check()[0]]
+        if loaded._build and not missing:
+            loaded._build(folder)
+        built = {"built": bool(loaded._build and not missing), "missing": missing}
+        (folder / "built.json").write_text(json.dumps(built) + "\n")
+
+
+@step.command()
+@click.argument("experiment")
+@click.option("--block", type=int, required=True)
+@click.option("--seed", type=int, required=True)
+@step_options
+def measure(experiment, block, seed, site, source):
+    """Measure one block, as far as the journal lacks it."""
+    run = pipeline.Pipeline(Project.find(), site, source, seed)
+    one_of(f"block of {experiment}", block, range(len(run.plan(experiment).blocks)))
+
+    def report(event, **facts):
+        events.emit(event, experiment=experiment, **facts)
+        if event != "start":
+            click.echo(f"{event} {' '.join(f'{key}={value}' for key, value in facts.items())}")
+
+    with events.step("measure", experiment=experiment, block=block):
+        what = f"measuring {experiment} at scale {source}"
+        with run.connected() as fleet, fleet.measuring(what, lambda holder: report("waiting", message=holder)):
+            run.block(experiment, block, report).measure(fleet)
+
+
+@step.command()
+@click.argument("experiment")
+@step_options
+def collect(experiment, site, source):
+    """Join the blocks of an experiment into two Parquet files."""
+    run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
+    with events.step("collect", experiment=experiment):
+        results.collect(run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment))
+
+
+@step.command()
+@click.argument("experiment")
+@step_options
+def analyse(experiment, site, source):
+    """Run an experiment's notebook."""
+    from benchpaper.paper import kernel_server
+
+    project = Project.find()
+    with events.step("analyse", experiment=experiment):
+        if not kernel_server.ask(project, site, source, experiment):
+            from benchpaper.paper import notebook
+
+            notebook.analyse(project, site, source, experiment)
+
+
+@step.command()
+@step_options
+def judge(site, source):
+    """Give each claim its verdict."""
+    from benchpaper.analysis import claims
+
+    with events.step("judge"):
+        claims.save(Project.find(), site, source)
+
+
+@step.command()
+@experiments_argument
+@step_options
+def gather(experiments, site, source):
+    """Gather the exhibits of all notebooks for the paper."""
+    from benchpaper.paper import typeset
+
+    with events.step("gather"):
+        typeset.gather(Project.find(), site, source, experiments)
+
+
+@step.command()
+@experiments_argument
+@step_options
+def appendix(experiments, site, source):
+    """Write the artifact appendix."""
+    from benchpaper.artifact import appendix
+
+    with events.step("appendix"):
+        appendix.write(Project.find(), site, source, experiments)
+
+
+@step.command()
+@experiments_argument
+@step_options
+def report(experiments, site, source):
+    """Build the web pages."""
+    from benchpaper.paper import html
+
+    with events.step("report"):
+        html.build(Project.find(), site, source, experiments)
+
+
+@step.command("typeset")
+@step_options
+def typeset_(site, source):
+    """Typeset the paper."""
+    from benchpaper.paper import typeset
+
+    with events.step("typeset"):
+        typeset.typeset(Project.find(), site, source)

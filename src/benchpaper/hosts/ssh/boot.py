@@ -1,0 +1,80 @@
+"""Starts the agent on a host that has no more than /bin/sh and perhaps Python.
+
+A shell looks for a Python, which reads the agent from its standard input, keeps it in the host's cache and runs it.
+"""
+
+import json
+import shlex
+import sys
+from base64 import b64encode
+
+from benchpaper.hosts.ssh import deploy
+
+# Tried before it is taken: what is called python3 may be a starter (pyenv's, say) of a Python that is not there.
+# A shell ends where `.` finds no file.
+FIND_PYTHON = (
+    'for p in "$@"; do if "$p" -I -c "" </dev/null >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
+    'if [ -r /etc/os-release ]; then . /etc/os-release; fi; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
+)
+HOW_TO_INSTALL = {
+    "debian": "apt-get install python3", "ubuntu": "apt-get install python3", "alpine": "apk add python3",
+    "fedora": "dnf install python3.11", "rhel": "dnf install python3.11", "rocky": "dnf install python3.11",
+    "almalinux": "dnf install python3.11", "centos": "dnf install python3.11",
+}  # fmt: skip
+BOOT = """
+import io, json, os, shutil, sys, tempfile, zipfile
+def tell(message):
+    print("benchpaper-agent " + json.dumps(message), flush=True)
+    sys.exit()
+if sys.version_info < (3, 11):
+    tell({"old python": sys.version.split()[0]})
+source = open(0, "rb", 0, closefd=False)
+options, data = json.loads(source.readline()), b""
+while len(data) < options["size"]:
+    part = source.read(options["size"] - len(data))
+    if not part:
+        sys.exit()
+    data += part
+cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+agents = os.path.join(cache, "benchpaper", "agents")
+folder = os.path.join(agents, options["digest"])
+try:
+    if not os.path.isdir(folder):
+        os.makedirs(agents, exist_ok=True)
+        part = tempfile.mkdtemp(dir=agents)
+        zipfile.ZipFile(io.BytesIO(data)).extractall(part)
+        try:
+            os.rename(part, folder)
+        except OSError:
+            shutil.rmtree(part)
+except OSError as error:
+    tell({"error": f"{error.strerror}: {error.filename or agents}"})
+sys.path.insert(0, folder)
+from benchpaper.hosts.agent.main import main
+main(options)
+"""
+
+
+def command(python=None):
+    """Return the command line for the host's shell. `python`: the only interpreter to try."""
+    pythons = [python] if python else [f"python3.{sys.version_info.minor}", "python3"]
+    boot = f"import base64; exec(base64.b64decode({b64encode(BOOT.encode()).decode()!r}))"
+    return shlex.join(["exec", "/bin/sh", "-c", FIND_PYTHON, boot, *pythons])
+
+
+def agent(**options):
+    """Return the bytes to send to that command: the options of the agent, and the agent."""
+    data, digest = deploy.agent_zip()
+    return json.dumps({"size": len(data), "digest": digest, **options}).encode() + b"\n" + data
+
+
+def complaint(answer):
+    """Return why no agent runs, with the next step, from what came instead of its greeting; None when that is one."""
+    if "no python" in answer:
+        install = HOW_TO_INSTALL.get(answer["no python"])
+        install = f'run "{install}" there' if install else "install Python 3.11 or newer"
+        return f"it has no Python: {install}, or name one in the site file (python: /its/path)"
+    if "old python" in answer:
+        found = answer["old python"]
+        return f"its Python is {found}, and 3.11 is the least: name a newer one in the site file (python: /its/path)"
+    return f"the agent could not start there: {answer['error']}" if "error" in answer else None

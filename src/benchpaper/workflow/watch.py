@@ -1,0 +1,101 @@
+"""`benchpaper watch`: rebuilds what depends on a notebook or a sentence as soon as it is saved, with warm kernels.
+
+It does what the pipeline's steps do from the reference results (analyse, judge, gather, typeset), and leaves their outputs
+as the pipeline expects them; but it knows which file was saved, so it asks Snakemake nothing.
+"""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from benchpaper.analysis import claims
+from benchpaper.artifact import appendix
+from benchpaper.design import catalog
+from benchpaper.paper import number_diff, typeset, kernel_server
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import slug
+
+POLL_S = 0.2
+SETTLE_S = 0.1  # an editor that writes in two steps
+
+
+class Watcher:
+    """Watches one project's notebooks, claims and paper; `say(text)` is told what happens."""
+
+    def __init__(self, project, site, source, experiments, say=print):
+        self.project, self.site, self.source, self.experiments, self.say = project, site, source, experiments, say
+        self._seen = self._stamps()
+
+    def _stamps(self):
+        paths = [*self.project.analysis.glob("*.ipynb"), *claims.files(self.project)]
+        paths += [path for path in self.project.paper.rglob("*") if path.suffix in (".tex", ".sty", ".bib")]
+        stamps = {}
+        for path in paths:
+            try:
+                stamps[path] = path.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue  # between removing and renaming
+        return stamps
+
+    def saved(self):
+        """Return the files that were saved since the last call."""
+        now = self._stamps()
+        if now == self._seen:
+            return set()
+        time.sleep(SETTLE_S)
+        now = self._stamps()
+        changed = {path for path, stamp in now.items() if self._seen.get(path) != stamp}
+        self._seen = now
+        return changed
+
+    def rebuild(self, saved):
+        """Rebuild what depends on the saved files; a mistake in them is told and ends nothing."""
+        begin = time.monotonic()
+        names = [name for name in self.experiments if self.project.notebook(name) in saved]
+        try:
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                list(pool.map(lambda name: kernel_server.ask(self.project, self.site, self.source, name), names))
+            if any(path.name.startswith("claims") for path in saved):
+                claims.save(self.project, self.site, self.source)
+                appendix.write(self.project, self.site, self.source, self.experiments)
+            if any(path.is_relative_to(self.project.analysis) for path in saved):
+                typeset.gather(self.project, self.site, self.source, self.experiments)
+            made = "figures"
+            if (self.project.build(self.site, self.source) / appendix.NAMES[1]).exists():
+                typeset.typeset(self.project, self.site, self.source)
+                made = "figures and PDF" if names else "PDF"
+        except UserError as error:
+            self.say(f"{', '.join(sorted(path.name for path in saved))}: {error}")
+            return False
+        self.say(f"{', '.join(sorted(path.name for path in saved))}: {made} in {time.monotonic() - begin:.1f} s")
+        return True
+
+
+def watch(project, site, source, say=print, rounds=None):
+    """Watch until interrupted, or for so many `rounds` of rebuilding."""
+    experiments = [name for name in catalog.names(project) if (project.build(site, source) / "exhibits" / slug(name)).is_dir()]
+    if not experiments:
+        raise UserError("nothing is built yet; run ./reproduce --from reference first")
+    with kernel_server.serving(project) as server:
+        os.environ.update(server)
+        kernel_server.ready()
+        watcher = Watcher(project, site, source, experiments, say)
+        say(f"watching {len(experiments)} notebooks, the claims and the paper; Ctrl-C ends it")
+        while rounds is None or rounds > 0:
+            if saved := watcher.saved():
+                before = _numbers(project, site) if source == "reference" else None
+                if watcher.rebuild(saved) and before is not None:
+                    _tell(before, _numbers(project, site), say)
+                rounds = None if rounds is None else rounds - 1
+            time.sleep(POLL_S)
+
+
+def _numbers(project, site):
+    exhibits = typeset.all_exhibits(project.build(site, "reference"))
+    return {name: number_diff.as_printed(entry) for name, entry in exhibits.items() if entry["kind"] == "number"}
+
+
+def _tell(before, now, say):
+    for name in sorted({*before, *now}):
+        if before.get(name) != now.get(name):
+            say(f"  {name}: {before.get(name, '(was not there)')} -> {now.get(name, '(is gone)')}")
