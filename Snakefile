@@ -13,7 +13,7 @@ from pathlib import Path
 from benchpaper.analysis import claims
 from benchpaper.artifact import bundle
 from benchpaper.workflow import pipeline
-from benchpaper.hosts import probe
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.core.revision import revision
 
@@ -29,7 +29,7 @@ BUILD = f"build/{SITE}-{SOURCE}"
 RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{SITE}/{SOURCE}"
 AT = f"--site {SITE} --source {SOURCE}"
 LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
-LATEX = probe.known("latex").check()[0]
+LATEX = find_capability("latex").check()[0]
 CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]

@@ -9,6 +9,7 @@ import psutil
 
 from benchpaper.hosts.lab import namespaces as labs
 from benchpaper.hosts.agent import cleanup
+from benchpaper.core.processes import kill_marked
 from benchpaper.hosts.lab import owners
 
 MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
@@ -60,7 +61,7 @@ def sweep_up_after_killed_suites(base):
     marks = {mark for process in psutil.process_iter() for mark in _marks(process)}
     for mark in marks:
         if not psutil.pid_exists(int(mark.partition("=")[2].partition("-")[0])):
-            cleanup.kill_marked(mark)
+            kill_marked(mark)
     if os.geteuid() == 0:
         labs.sweep()
     for lock in base.parent.glob("pytest-*/.lock"):  # pytest writes its process id there

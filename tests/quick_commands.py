@@ -61,8 +61,8 @@ def serving():
 
 
 def _serve():
-    from benchpaper.analysis import compare
-    from benchpaper.analysis.compare import forest
+    from benchpaper.analysis import compare  # noqa: F401
+    from benchpaper.analysis.compare import forest  # noqa: F401
     from benchpaper.cli import commands  # noqa: F401 (they load what takes long: pandas, SciPy, Matplotlib)
 
     for line in sys.stdin:

@@ -17,8 +17,8 @@ from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.design import catalog
-from benchpaper.hosts import probe
 from benchpaper.core.project import Project
 from benchpaper.results import NOT_TESTABLE
 
@@ -122,7 +122,7 @@ def optional():
     """Return the packages that experiments declare, or that are capabilities: all but what benchpaper itself is made of."""
     project = Project(ROOT)
     declared = {package for name in catalog.names(project) for package in catalog.load(project, name).packages}
-    registered = {name for name, capability in probe.CAPABILITIES.items() if capability.meaning == f"the Python package {name}"}
+    registered = {name for name, capability in CAPABILITIES.items() if capability.meaning == f"the Python package {name}"}
     return sorted({*declared, *registered, UCX} - OURS)
 
 
@@ -163,7 +163,7 @@ def test_cells_whose_package_is_missing_are_recorded_as_not_testable(without):
 
 def test_the_remedy_names_a_python_that_the_package_is_locked_for():
     for requirement, _ in locked():
-        capability = probe.CAPABILITIES.get(requirement.name)
+        capability = CAPABILITIES.get(requirement.name)
         if capability and requirement.marker:
             advised = re.search(r"PYTHON=/path/to/python(3\.\d+) ", capability.remedy)[1]
             assert requirement.marker.evaluate({"python_full_version": f"{advised}.1"}), requirement

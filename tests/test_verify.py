@@ -80,11 +80,11 @@ def run_code(tmp_path):
     """Return `run(code, tell)`: `regenerate.run` of an archive whose whole framework is this code."""
 
     def run(code, tell=lambda *step: None):
-        package = tmp_path / "src" / "benchpaper" / "bundle"
+        package = tmp_path / "src" / "benchpaper" / "workflow"
         package.mkdir(parents=True)
         for folder in (package.parent, package):
             (folder / "__init__.py").touch()
-        (package / "regenerate.py").write_text(ANYBODYS + code)
+        (package / "rebuild.py").write_text(ANYBODYS + code)
         regenerate.run(Project(tmp_path), "local", "smoke", ["toy/pipe"], "it does not run", tell)
 
     return run

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import scipy.stats  # noqa: F401 - before the fork, as is style
 
-from benchpaper.analysis import claims, style
+from benchpaper.analysis import claims, style  # noqa: F401
 from benchpaper.design import catalog  # noqa: F401
 from benchpaper.core.project import Project
 from benchpaper.results import NOT_TESTABLE, OBSERVATIONS, TRIALS

@@ -5,6 +5,7 @@ They are loaded on first use, so that commands start fast.
 """
 
 import importlib
+from typing import Any
 
 _HOMES = {
     "CAPABILITIES": "hosts.probe",
@@ -22,25 +23,24 @@ _HOMES = {
     "load": "analysis.estimates",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",
-    "probe": "hosts",
-    "quality": "analysis",
+    "probe": "hosts.probe",
+    "quality": "analysis.quality",
     "Scale": "design.declarations",
-    "stats": "analysis",
-    "style": "analysis",
+    "stats": "analysis.stats",
+    "style": "analysis.style",
     "Summary": "analysis.estimates",
     "UserError": "core.errors",
 }
-_MODULES = {"probe", "quality", "stats", "style"}
 
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> object:
-    """Import a public name from the module that defines it."""
+def __getattr__(name: str) -> Any:
+    """Return a public name: a module, or what a module defines."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = f"{__name__}.{_HOMES[name]}"
-    return importlib.import_module(f"{home}.{name}") if name in _MODULES else getattr(importlib.import_module(home), name)
+    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+    return home if _HOMES[name].endswith(f".{name}") else getattr(home, name)
 
 
 def __dir__() -> list[str]:

@@ -47,11 +47,14 @@ def imports(path):
 
 def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(run):
     found = set(run.code("benchpaper.paper.notebook", *NOTEBOOKS)) | set(run.code("benchpaper.analysis.claims", *CLAIMS))
-    for name in ("measured", "parts", "spec", "project", "results", "stats", "estimates", "exhibits", "style", "verdicts"):
+    for name in (
+        "analysis/tables", "design/declarations", "design/spec", "core/project", "results/parquet", "analysis/stats",
+        "analysis/estimates", "analysis/exhibits", "analysis/style", "analysis/verdicts",
+    ):
         assert f"src/benchpaper/{name}.py" in found
-    assert not [path for path in found if "/hosts/" in path or "trial" in path or "runner" in path]
+    assert not [path for path in found if "/hosts/" in path or "/measure/" in path or "/workflow/" in path]
 
 
 def test_what_is_no_python_belongs_to_the_package_that_uses_it(run):
-    assert "src/benchpaper/report/theme/_static/report.css" in run.code("benchpaper.paper.html")
+    assert "src/benchpaper/paper/html/theme/_static/report.css" in run.code("benchpaper.paper.html")
     assert not [path for path in run.code("benchpaper.paper.notebook", *NOTEBOOKS) if not path.endswith(".py")]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts import site as sites
@@ -306,7 +307,7 @@ def test_every_capability_is_probed_and_has_a_remedy(probed_once):
     assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(probed_once["capabilities"])
     for name, found in probed_once["capabilities"].items():
         assert isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
-        assert probe.known(name).remedy and probe.known(name).meaning
+        assert find_capability(name).remedy and find_capability(name).meaning
 
 
 def test_what_is_probed_agrees_with_this_machine(probed_once):
@@ -320,9 +321,9 @@ def test_what_is_probed_agrees_with_this_machine(probed_once):
 
 def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert probe.known("cc").check() == (False, "no cc on PATH")
-    assert probe.known("latex").check() == (False, "no latexmk on PATH")
-    assert probe.known("jdk").check() == (False, "no javac on PATH")
+    assert find_capability("cc").check() == (False, "no cc on PATH")
+    assert find_capability("latex").check() == (False, "no latexmk on PATH")
+    assert find_capability("jdk").check() == (False, "no javac on PATH")
 
 
 @pytest.mark.parametrize("script, detail", [("exit 1", "cc finds no C library headers"), ("", None)])
@@ -330,7 +331,7 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
     (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
     (tmp_path / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    present, found = probe.known("cc").check()
+    present, found = find_capability("cc").check()
     assert not present and (found == detail if detail else found.startswith("cc does not run: "))
 
 
@@ -348,7 +349,7 @@ def test_the_identity_of_a_machine_is_stable_and_names_nothing():
 
 def test_an_unknown_capability_is_met_with_the_nearest():
     with pytest.raises(UserError, match='^capability "rmda" not found; did you mean "rdma"?'):
-        probe.known("rmda")
+        find_capability("rmda")
 
 
 # --- sites -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper.cli import views
+from benchpaper.workflow import plans
 from benchpaper.core.errors import UserError
 from benchpaper.design.plan import make_plan
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
@@ -112,8 +112,8 @@ def test_a_seed_that_is_no_whole_number_is_refused(seed):
 
 def test_plans_of_several_experiments_end_with_what_they_take_together(capsys):
     one = dict(experiment="toy/one", scale="quick", site="local", cells=2, blocks=5, trials=10, seconds=50.0, disk_mb=1,
-               seed=1, digest="0" * 64, blocks_fixed=None, pilot=None)  # fmt: skip
-    views.show_plans([one])
+               seed=1, digest="0" * 64, blocks_fixed=None, pilot=None, again=None)  # fmt: skip
+    plans.show_plans([one])
     assert "in all" not in capsys.readouterr().out
-    views.show_plans([one, {**one, "experiment": "toy/other", "seconds": 100.0}])
+    plans.show_plans([one, {**one, "experiment": "toy/other", "seconds": 100.0}])
     assert capsys.readouterr().out.endswith("in all 2 experiments: 20 trials, about 2 min\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchpaper.hosts import probe
+from benchpaper.core.capabilities import find_capability
 from experiments.workloads import (
     access_traces, cache_simulation, cache_sweep, cache_theory, kv_trace, plain_caches, trace_files,
 )  # fmt: skip
@@ -190,7 +190,7 @@ def test_the_program_prints_what_was_asked(tmp_path):
 
 
 def test_the_kv_trace_is_told_by_its_digest(tmp_path, monkeypatch):
-    check = probe.known("kv_trace").check
+    check = find_capability("kv_trace").check
     monkeypatch.delenv(kv_trace.VARIABLE, raising=False)
     assert check() == (False, "BENCHPAPER_KV_TRACE is not set")
     wrong = tmp_path / "trace.jsonl"

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from busy_machine import tried_again
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts.agent import cleanup
-from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
 from benchpaper.design.spec import make_cell
 from experiments.caching.policies import experiment as policies
@@ -22,7 +22,7 @@ COUNTS = dict(samples=128, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=
 def run(experiment, levels, counts, folder):
     cell = make_cell(levels)
     for name in experiment.capabilities(cell):
-        present, detail = probe.known(name).check()
+        present, detail = find_capability(name).check()
         if not present:
             pytest.skip(f"needs {name}: {detail}")
     folder = Path(tempfile.mkdtemp(dir=folder))

@@ -8,7 +8,8 @@ import time
 import pytest
 from busy_machine import tried_again
 
-from benchpaper.hosts import HostError, probe
+from benchpaper.core.capabilities import find_capability
+from benchpaper.hosts import HostError
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import ganesha, juicefs, memcached, memory_limit, mooncake, nfs, origin, rclone, s3, seaweedfs, server, shaped
 
@@ -17,7 +18,7 @@ CONTENT = bytes(range(256)) * 64
 
 def needs(*names):
     """Skip a test where a capability is missing, and say which."""
-    missing = [name for name in names if not probe.known(name).check()[0]]
+    missing = [name for name in names if not find_capability(name).check()[0]]
     return pytest.mark.skipif(bool(missing), reason=f"needs {', '.join(missing)}")
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchpaper.hosts import probe
+from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts.local import LocalHost
 from benchpaper.design.spec import make_cell
 from experiments.systems import file_image
@@ -17,7 +17,7 @@ COUNTS = (50, 2000)
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not probe.known(name).check()[0]]:
+    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
     made = tmp_path_factory.mktemp("image") / "objects.ext4"
     make(made)
@@ -59,7 +59,7 @@ def test_an_image_with_a_changed_byte_is_refused(image):
 
 
 def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
-    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not probe.known(name).check()[0]]:
+    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
     with pytest.raises(OSError, match="ended with"):
         file_image.make(tmp_path / "image", 10, lambda folder: ["false"])
@@ -88,7 +88,7 @@ def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch)
     cell = make_cell(dict(backend=backend, layout="objects", samples=COUNTS[1]))
     monkeypatch.setattr(module, "IMAGE", list(COUNTS))
     monkeypatch.setattr(module, "IN_FOLDERS", 0)
-    if missing := [name for name in module.needs(cell) if not probe.known(name).check()[0]]:
+    if missing := [name for name in module.needs(cell) if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
     (tmp_path / "programs" / "image").mkdir(parents=True)
     site = SimpleNamespace(client=LocalHost(folder=tmp_path), seed=1, programs=tmp_path / "programs")

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 from busy_machine import tried_again
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper.design import catalog
-from benchpaper.hosts import probe
 from benchpaper.hosts.local import LocalHost
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
@@ -20,7 +20,7 @@ BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 
 
 def lacks(names):
-    return [name for name in names if not probe.known(name).check()[0]]
+    return [name for name in names if not find_capability(name).check()[0]]
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,11 @@ trials; two writers turn it into text. Minutes and megabytes are those of the tr
 
 import re
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper import results
 from benchpaper.artifact import checklist
 from benchpaper.design import catalog
 from benchpaper.analysis.exhibits import tex
-from benchpaper.hosts import probe
 from benchpaper.core.project import verdict_rows
 from benchpaper.design.spec import SCALES
 
@@ -98,7 +98,7 @@ def _needs(chosen):
     names = sorted({need for item in chosen for need in item["needs"]})
     return [
         {
-            "name": name, "meaning": probe.known(name).meaning, "remedy": probe.known(name).remedy,
+            "name": name, "meaning": find_capability(name).meaning, "remedy": find_capability(name).remedy,
             "experiments": [item["id"] for item in chosen if name in item["needs"]],
         }
         for name in names

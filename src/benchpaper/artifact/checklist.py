@@ -20,7 +20,7 @@ from benchpaper.artifact import bundle
 from benchpaper.design import catalog
 from benchpaper.paper import typeset
 from benchpaper.core.errors import UserError, did_you_mean
-from benchpaper.workflow.pipeline import environment
+from benchpaper.core import environment
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.core.revision import git, is_checkout, known_revision, revision
 
@@ -208,7 +208,7 @@ def clean_clone(project):
         git(project, "clone", "-q", "--no-hardlinks", str(project.root), str(clone.root))
         target = ["paper"] if shutil.which("latexmk") else ["figures"]
         command = [sys.executable, "-m", "benchpaper.cli.main", "run", "--from", REFERENCE, *target]
-        env = {**environment(), "BENCHPAPER_PROJECT": str(clone.root)}
+        env = {**environment.of_snakemake(), "BENCHPAPER_PROJECT": str(clone.root)}
         env["PYTHONPATH"] = str(clone.root / "src")
         stamps = []
         for time in ("first", "second"):

@@ -8,11 +8,12 @@ import ast
 import subprocess
 import sys
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.design import catalog
-from benchpaper.hosts import probe
-from benchpaper.workflow.pipeline import changed_since, environment
+from benchpaper.analysis.changes import changed_since
+from benchpaper.core import environment
 from benchpaper.core.project import slug
 
 LEAST_QUICK = 5  # blocks: the fewest that make an interval
@@ -52,7 +53,7 @@ def cells(project, name):
             )
     for cell in experiment.cells("full"):
         for need in experiment.capabilities(cell):
-            probe.known(need)
+            find_capability(need)
 
 
 def imports(project, name):
@@ -128,7 +129,7 @@ def measures(project, name):
     """At scale smoke every cell is measured or says which capability it lacks, and its notebook runs on that."""
     command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", "smoke"]
     done = subprocess.run(
-        command, cwd=project.root, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+        command, cwd=project.root, env=environment.of_snakemake(), capture_output=True, text=True, timeout=TIMEOUT_S
     )
     words = [
         line.strip()

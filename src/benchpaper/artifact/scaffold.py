@@ -71,7 +71,7 @@ def _check(project, name):
 
 
 def _filled(template, words):
-    text = (files("benchpaper") / "templates" / template).read_text()
+    text = (files("benchpaper.artifact") / "templates" / template).read_text()
     return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
 
 

@@ -17,7 +17,7 @@ from benchpaper.workflow import pipeline
 from benchpaper.cli.common import Group, each, json_option, tell, tell_mistakes
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import HostError
-from benchpaper.hosts.lab.namespaces import lab
+from benchpaper.cli.lab import lab
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.redact import Redactor
@@ -98,13 +98,13 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
     Example:  benchpaper plan
               benchpaper plan rdma/fabric --scale full --trials
     """
-    from benchpaper.cli import views
+    from benchpaper.workflow import plans
 
     run = pipeline.Pipeline(Project.find(), site, scale or sources.DEFAULT, seed)
     chosen = run.choose(" ".join(experiments))
     run.check_site()
-    found, mistakes = each(chosen, lambda name: views.plan(run, name, with_trials))
-    tell(found, as_json, views.show_plans)
+    found, mistakes = each(chosen, lambda name: plans.plan(run, name, with_trials))
+    tell(found, as_json, plans.show_plans)
     tell_mistakes(mistakes)
 
 

@@ -6,13 +6,13 @@ import signal
 
 import click
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper import results
 from benchpaper.core import events, output
 from benchpaper.design import catalog
 from benchpaper.workflow import pipeline
 from benchpaper.cli.common import Group
 from benchpaper.core.errors import one_of
-from benchpaper.hosts import probe
 from benchpaper.core.processes import die_with_parent
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.core.project import REFERENCE, Project
@@ -58,7 +58,7 @@ def build(experiment):
         loaded = catalog.load(project, experiment)
         folder = project.programs(experiment)
         folder.mkdir(parents=True, exist_ok=True)
-        missing = [name for name in loaded.build_needs if not probe.known(name).check()[0]]
+        missing = [name for name in loaded.build_needs if not find_capability(name).check()[0]]
         if loaded._build and not missing:
             loaded._build(folder)
         built = {"built": bool(loaded._build and not missing), "missing": missing}

@@ -8,31 +8,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core import environment, lock, output
-from benchpaper.workflow import pilot
 from benchpaper.cli.common import each
-from benchpaper.hosts import probe
 from benchpaper.hosts.site import assign
-from benchpaper.workflow.pipeline import changed_since_reference, reference_seconds
+from benchpaper.analysis.changes import changed_since_reference
+from benchpaper.workflow.pipeline import reference_seconds
+from benchpaper.workflow.summary import told_change
 from benchpaper.core.project import REFERENCE
 
 
 NARROW = 80  # columns: with fewer, a table becomes a list
 PLAIN = {"box": None, "padding": (0, 2, 0, 0)}
-
-
-def duration(seconds):
-    """Return seconds as `45 s`, `12 min` or `2 h 05 min`."""
-    seconds = round(seconds)
-    if seconds < 90:
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def told_change(changed):
-    """Return the warning that an experiment is no longer the one that the reference results come from."""
-    return f"changed since the reference was measured: {', '.join(changed)}; the reference shows the code as it was"
 
 
 def experiment(loaded):
@@ -56,7 +43,7 @@ def diagnosis(run):
     experiment how many cells run, and for each missing capability which cells wait for it; and what is wrong with those
     experiments that cannot be loaded."""
     capabilities = {
-        name: {**found, "meaning": probe.CAPABILITIES[name].meaning, "remedy": probe.CAPABILITIES[name].remedy}
+        name: {**found, "meaning": CAPABILITIES[name].meaning, "remedy": CAPABILITIES[name].remedy}
         for name, found in run.probed["capabilities"].items()
     }
     found, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
@@ -96,7 +83,7 @@ def _runnable(run, name):
     waiting = Counter()
     for cell in cells:
         for need in experiment.capabilities(cell):
-            probe.known(need)  # a name nobody probes is the experiment's mistake
+            find_capability(need)  # a name nobody probes is the experiment's mistake
             if need not in present:
                 waiting[need] += 1
     runnable = sum(present.issuperset(experiment.capabilities(cell)) for cell in cells)
@@ -189,48 +176,6 @@ def _clock(host):
     if "clock_offset_s" not in host:
         return "it is ours"
     return f"{host['clock_offset_s'] * 1e3:+.2f} ms ± {host['clock_offset_error_s'] * 1e3:.2f} ms"
-
-
-def plan(run, name, with_trials=False):
-    """Return an experiment's plan as plain data; with every trial in its order when asked."""
-    made = run.plan(name)
-    about = {
-        "experiment": name, "site": run.site_name, "scale": made.scale, "seed": made.seed, "digest": made.digest,
-        "cells": len(made.blocks[0]), "blocks": len(made.blocks), "trials": len(made.trials),
-        "seconds": round(made.seconds, 1), "disk_mb": made.disk_mb,
-        "pilot": made.pilot, "blocks_fixed": run.blocks_fixed(name), "again": run.again(name),
-    }  # fmt: skip
-    if with_trials:
-        about["order"] = [
-            {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed} for t in made.trials
-        ]
-    return about
-
-
-def told_again(again):
-    """Return why blocks are measured again, as one line."""
-    return f"{again['blocks']} blocks that were measured before are measured again: {'; '.join(again['why'])}"
-
-
-def show_plans(found):
-    for item in found:
-        print(
-            f"{item['experiment']} at scale {item['scale']} on site {item['site']}: {item['cells']} cells x "
-            f"{item['blocks']} blocks = {item['trials']} trials, about {duration(item['seconds'])}, up to "
-            f"{item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
-        )
-        if item["blocks_fixed"]:
-            print(f"  {pilot.told(item['blocks_fixed'])}")
-        elif item["pilot"]:
-            command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
-            print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
-        if item["again"]:
-            print(f"  {told_again(item['again'])}")
-        for trial in item.get("order", []):
-            print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
-    if len(found) > 1:
-        trials, seconds = (sum(item[key] for item in found) for key in ("trials", "seconds"))
-        print(f"in all {len(found)} experiments: {trials} trials, about {duration(seconds)}")
 
 
 def verdicts(here, paper):

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchpaper.core.output import COLOURING
+
 OWN = "BENCHPAPER_"  # nobody else's programs read these, and nobody sets them by accident
 SET_ASIDE = f"{OWN}SET_ASIDE"  # the names that were found and not passed on, for `doctor`
 PLUMBING = {f"{OWN}{name}" for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")}  # from process to process
@@ -60,6 +62,15 @@ def ours(found: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of our own programs, which measure nothing themselves."""
     kept = {name: value for name, value in found.items() if name in LET_IN or _is_own(name) or REACHING.fullmatch(name)}
     return {**kept, **FIXED_OURS}
+
+
+def of_snakemake(**extra: str) -> dict[str, str]:
+    """Return the environment of Snakemake: this virtual environment's programs first on PATH, and no colours, for all
+    that is printed below goes to logs."""
+    here = str(Path(sys.executable).parent)
+    path = os.environ.get("PATH", os.defpath)
+    plain = {name: value for name, value in ours().items() if name not in COLOURING}
+    return {**plain, "NO_COLOR": "1", "PATH": f"{here}{os.pathsep}{path}", **extra}
 
 
 def _is_own(name: str) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchpaper.core.errors import UserError
 
-CODE = Path(__file__).resolve().parent  # the code that runs
+CODE = Path(__file__).resolve().parents[1]  # the code that runs
 REFERENCE = "reference"
 REMEDY = "remove it, and run ./reproduce again"
 VERDICTS, GATHERED = "verdicts.json", "exhibits.tex"  # below the build folder

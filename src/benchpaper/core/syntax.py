@@ -29,6 +29,12 @@ def reached(start: list[Path], root: Path, package: str) -> set[Path]:
     return seen
 
 
+def files(root: Path, module: str) -> list[Path]:
+    """Return the files that importing a module below `root` runs first: its own, and the __init__.py of each package
+    around it."""
+    return list(_files(root, {module}, set()))
+
+
 def _stamp(path):
     """When a file was last changed; and its size, for what is written within one tick of the clock has one time."""
     about = path.stat()
@@ -98,6 +104,18 @@ def _files(root, imported, named):
                     yield from _beside(file, top=depth == 1)
         if module in named and (place / "__init__.py").is_file():
             yield from place.glob("*.py")
+        if home := _homes(place.with_name("__init__.py")).get(place.name):
+            yield from _files(root, {".".join([*parts[:-1], home])}, set())
+
+
+def _homes(init: Path) -> dict[str, str]:
+    """Return {name: module} of the names that a package loads on first use: the table `_HOMES` of its __init__.py."""
+    if not init.is_file():
+        return {}
+    for node in ast.parse(init.read_bytes()).body:
+        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["_HOMES"]:
+            return ast.literal_eval(node.value)
+    return {}
 
 
 def _beside(module, top):

@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core import lock
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts import HostLost, probe
@@ -53,7 +54,7 @@ class LocalLink:
         if what == "probe":
             return probe.probe()
         if what == "has":
-            return {name: list(probe.known(name).check()) for name in names}
+            return {name: list(find_capability(name).check()) for name in names}
         return disturbances.so_far()
 
     def host(self, role, scratch, seconds, on_command):

@@ -2,6 +2,7 @@
 
 import time
 
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper import results
 from benchpaper.core import disk_space
 from benchpaper.design import catalog
@@ -32,7 +33,7 @@ class Block:
         self._planned = plan.blocks[block]
         self._block, self._scale = block, experiment.scale(plan.scale)
         self._site, self._assigned = site, assign(site, experiment.roles)
-        found = capabilities(probed, self._assigned, probe.CAPABILITIES)
+        found = capabilities(probed, self._assigned, CAPABILITIES)
         self._present = sorted(name for name, one in found.items() if one["present"])
         self._about = {role: probed.get("hosts", {}).get(host["name"], probed) for role, host in self._assigned.items()}
         self._folder = project.results(site["name"], plan.scale) / experiment.name
@@ -74,7 +75,7 @@ class Block:
 
     def _known(self, capability):
         try:
-            probe.known(capability)
+            find_capability(capability)
         except UserError as error:
             raise UserError(f"{self._experiment.name}: {error}") from None
 
@@ -130,7 +131,7 @@ class Block:
     def _prepare_hosts(self):
         """Send what the trials run, and fetch what an earlier run left there when its connection was lost."""
         packages = self._experiment.packages  # one that is missing here is missing in the cells that need it
-        self._fleet.deploy([name for name in packages if name in self._present or name not in probe.CAPABILITIES])
+        self._fleet.deploy([name for name in packages if name in self._present or name not in CAPABILITIES])
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
         for host, trial, kept in self._fleet.conclude():
@@ -219,8 +220,8 @@ class Block:
 
     def _look_again(self, names):
         """Return {capability: (present, detail)}, as found now where it is needed."""
-        here = {name for name in names if probe.known(name).on_controller}
-        return {**{name: probe.known(name).check() for name in here}, **self._fleet.has(set(names) - here)}
+        here = {name for name in names if find_capability(name).on_controller}
+        return {**{name: find_capability(name).check() for name in here}, **self._fleet.has(set(names) - here)}
 
     def _identity(self, planned):
         cell = planned.cell

@@ -7,14 +7,14 @@ import sys
 from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
-from pathlib import Path
 
+from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper import results
-from benchpaper.core import lock, output, syntax
+from benchpaper.core import lock, syntax
 from benchpaper.design import catalog
 from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons
-from benchpaper.core import environment as environments
+from benchpaper.core import environment
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
@@ -108,7 +108,7 @@ class Pipeline:
     @cache
     def capabilities(self, name):
         """Return {capability: {present, detail}} for an experiment: on the hosts that play its roles here."""
-        return sites.capabilities(self.probed, sites.assign(self.site, self.experiment(name).roles), probe.CAPABILITIES)
+        return sites.capabilities(self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES)
 
     def present(self, name):
         """Return the names of the capabilities that an experiment has here."""
@@ -192,9 +192,8 @@ class Pipeline:
         source = self.project.root / "src"
         if not (source / "benchpaper").is_dir():  # the framework is installed, and only another version of it changes
             return []
-        place = source.joinpath(*module.split("."))
-        start = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
-        found = syntax.reached([start, *(self.project.root / user for user in users)], source, "benchpaper")
+        start = [*syntax.files(source, module), *(self.project.root / user for user in users)]
+        found = syntax.reached(start, source, "benchpaper")
         return sorted(path.relative_to(self.project.root).as_posix() for path in found if path.is_relative_to(source))
 
     def tools(self, name):
@@ -219,7 +218,7 @@ class Pipeline:
         """Remove the lock that a killed Snakemake left. Call it only while holding the run's own lock."""
         if any((self.project.root / ".snakemake" / "locks").glob("*")):
             command = self.snakemake([], [], "--unlock")
-            subprocess.run(command, cwd=self.project.root, env=environment(), capture_output=True, check=True)
+            subprocess.run(command, cwd=self.project.root, env=environment.of_snakemake(), capture_output=True, check=True)
             return True
         return False
 
@@ -253,28 +252,6 @@ def hold_lock(project):
 def profiles(project):
     """Return the names of the Snakemake profiles: profiles/NAME/config.yaml."""
     return sorted(path.parent.name for path in (project.root / "profiles").glob("*/config.yaml"))
-
-
-def environment(**extra):
-    """Return the environment for Snakemake: this virtual environment's programs first on PATH, and no colours, for
-    all that is printed below goes to logs."""
-    here = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", os.defpath)
-    plain = {name: value for name, value in environments.ours().items() if name not in output.COLOURING}
-    return {**plain, "NO_COLOR": "1", "PATH": f"{here}{os.pathsep}{path}", **extra}
-
-
-def changed_since_reference(project, name, site="local"):
-    """Return the sources of an experiment that differ from those that its reference results were measured by; empty
-    without such results."""
-    path = project.results(site, REFERENCE) / name / results.TRIALS
-    return changed_since(project, name, path) if path.exists() else []
-
-
-def changed_since(project, name, path):
-    """Return the sources of an experiment that differ from those by which the trials in the file `path` were measured."""
-    table, described = results.read(path)
-    return catalog.changed(project, name, described, table.column("git_commit").unique().to_pylist())
 
 
 def reference_seconds(project, name, site="local"):

@@ -15,17 +15,15 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper.cli import views
-from benchpaper.core import events, lock, output, disk_space
+from benchpaper.core import environment, events, lock, output, disk_space
 from benchpaper.hosts.agent import cleanup
 from benchpaper.paper import notebook, kernel_server
-from benchpaper.workflow import summary
-from benchpaper.cli.common import tell
+from benchpaper.workflow import plans, summary
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.processes import descendants, die_with_parent
-from benchpaper.workflow.pipeline import RUN, TARGETS, environment
+from benchpaper.workflow.pipeline import RUN, TARGETS
 from benchpaper.core.project import REFERENCE
-from benchpaper.cli.views import duration
+from benchpaper.core.duration import duration
 from benchpaper.results import OBSERVATIONS, TRIALS, read
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
 
@@ -58,7 +56,7 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False, measu
                 _remove_results(pipeline, name, console)
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
-                console.print(f"{name}: {views.told_again(again)}", highlight=False, markup=False, soft_wrap=True)
+                console.print(f"{name}: {plans.told_again(again)}", highlight=False, markup=False, soft_wrap=True)
         begin = time.monotonic()
         watch = _Watch(pipeline, targets, experiments, console)
         status = watch.run() or 0
@@ -66,7 +64,10 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False, measu
             watch.failures += summary.without_a_result(pipeline, experiments) or _lacking(pipeline, targets, experiments)
             status = 1 if watch.failures else 0
         found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
-    tell(found, as_json, lambda found: summary.show(found, console))
+    if as_json:
+        print(json.dumps(found, indent=1))
+    else:
+        summary.show(found, console)
     return status
 
 
@@ -162,19 +163,19 @@ def _lacking(pipeline, targets, experiments):
 
 
 def _dry_run(pipeline, targets, experiments, console, as_json):
-    plans = [views.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
+    planned = [plans.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
     if not as_json:
-        views.show_plans(plans)
+        plans.show_plans(planned)
     forced = _forced(pipeline, targets, experiments)
     command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules", *forced)
-    done = subprocess.run(command, cwd=pipeline.project.root, env=environment(), capture_output=True, text=True)
+    done = subprocess.run(command, cwd=pipeline.project.root, env=environment.of_snakemake(), capture_output=True, text=True)
     text = (done.stdout + done.stderr).strip()
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
     if as_json:
         steps = dict(re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M)) if jobs else {}
         print(
             json.dumps(
-                {"plans": plans, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}
+                {"plans": planned, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}
             )
         )
     elif done.returncode:
@@ -223,7 +224,7 @@ class _Watch:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._events_path.unlink(missing_ok=True)
         reader = events.Reader(self._events_path)
-        env = environment(**{events.VARIABLE: str(self._events_path), RUN: str(os.getpid())}, **server)
+        env = environment.of_snakemake(**{events.VARIABLE: str(self._events_path), RUN: str(os.getpid())}, **server)
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
                 self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log,

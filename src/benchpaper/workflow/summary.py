@@ -3,9 +3,9 @@
 from collections import Counter
 
 from benchpaper import results
-from benchpaper.workflow.pipeline import changed_since_reference
+from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
-from benchpaper.cli.views import duration, told_change
+from benchpaper.core.duration import duration
 
 
 def make(pipeline, experiments, failures, seconds, status):
@@ -136,3 +136,8 @@ def _told(item, source, finished):
     states = ", ".join(f"{count} trials {state}" for state, count in item["states"].items())
     origin = "from the reference: " if source == REFERENCE else ""
     return f"{origin}{states}, in {item['blocks']} blocks"
+
+
+def told_change(changed):
+    """Return the warning that an experiment is no longer the one that the reference results come from."""
+    return f"changed since the reference was measured: {', '.join(changed)}; the reference shows the code as it was"

@@ -16,15 +16,13 @@ import sys
 import tempfile
 import threading
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchpaper.hosts.agent import cleanup
 from benchpaper.artifact.bundle import archive, metadata
 from benchpaper.core.errors import UserError
-from benchpaper.core.processes import die_with_parent
+from benchpaper.core.processes import die_with_parent, kill_marked
 from benchpaper.core.project import Project
 from benchpaper.paper.kernel_server import VARIABLE
 
@@ -64,7 +62,7 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
     """Make exhibits, verdicts and PDF of an unpacked archive by its own code, as a command after the words `before`.
     When it returns, nothing that the code started runs any more. Raises `UserError`, which begins with what is `wrong`,
     when the code fails or does not end in time."""
-    command = [*before, sys.executable, "-m", "benchpaper.artifact.bundle.regenerate", site, source, *experiments]
+    command = [*before, sys.executable, "-m", "benchpaper.workflow.rebuild", site, source, *experiments]
     own = {
         "PYTHONPATH": str(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
@@ -84,7 +82,7 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            cleanup.kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # what is in a session of its own
+            kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # what is in a session of its own
             process.wait()
             hearing.join(HEARING_S)
         errors.seek(0)
@@ -161,41 +159,3 @@ def _alike(given, made):
 
     a, b = (np.asarray(imread(path), dtype=float) for path in (given, made))
     return a.shape == b.shape and float(np.abs(a - b).mean()) * 255 <= TOLERANCE
-
-
-def _main(site, source, *experiments):
-    """In the unpacked archive, by its own code: run every notebook, judge, gather, typeset; say each step that is
-    done."""
-    from benchpaper.analysis import claims
-    from benchpaper.artifact import appendix
-    from benchpaper.paper import typeset, kernel_server
-
-    project = Project.find()
-    total = len(experiments) + 2
-
-    def finished(done, what):
-        print(f"step {done} of {total}: {what}", flush=True)
-
-    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}  # the archive's code, not that which is installed here
-    with kernel_server.serving(project, **own) as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        os.environ.update(server)
-        asked = {pool.submit(kernel_server.ask, project, site, source, name): name for name in experiments}
-        try:
-            for done, answer in enumerate(as_completed(asked), 1):
-                answer.result()
-                finished(done, asked[answer])
-        finally:
-            pool.shutdown(cancel_futures=True)  # when one failed, the others need not begin
-    claims.save(project, site, source)
-    typeset.gather(project, site, source, experiments)
-    appendix.write(project, site, source, experiments)
-    finished(total - 1, "verdicts and appendix")
-    typeset.typeset(project, site, source)
-    finished(total, "paper.pdf")
-
-
-if __name__ == "__main__":
-    try:
-        _main(*sys.argv[1:])
-    except UserError as error:
-        sys.exit(str(error))

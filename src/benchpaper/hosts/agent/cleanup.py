@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -19,10 +18,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.core.events import VARIABLE
+from benchpaper.core.processes import kill_marked
 
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
 UNDO_TIMEOUT_S = 20
-ENDING_S = 20  # that killed processes may take to be gone, on a machine that has much else to do
 CLOCK_OF_FILES = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): like files' times, up to a tick behind the time of day
 IPC_RMID = 0
 HALF_WRITTEN = (
@@ -171,32 +170,6 @@ def sweep(project):
 def _kill_processes(project):
     """Kill the processes that were started by a run in this checkout: they carry its mark in their environment."""
     return ["a process"] * kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
-
-
-def kill_marked(mark):
-    """Kill the other processes with `mark` (NAME=VALUE) in their environment, and wait for their end. Return how
-    many. Processes under another root (a chroot or container that shares /proc) are spared: their paths, and so their
-    marks, mean other folders."""
-    mark = mark.encode()
-    found = [
-        pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)
-    ]
-    for pid in found:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    end = time.monotonic() + ENDING_S
-    while any(_carries(pid, mark) for pid in found) and time.monotonic() < end:
-        time.sleep(0.01)
-    return len(found)
-
-
-def _carries(pid, mark):
-    try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and os.path.samefile(f"/proc/{pid}/root", "/")
-    except OSError:
-        return False
 
 
 def told(found):

@@ -18,12 +18,13 @@ import time
 import traceback
 from pathlib import Path
 
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core import disk_space
 from benchpaper.hosts.agent import disturbances, cleanup
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts.agent import wire
 from benchpaper.hosts.local import LocalHost
-from benchpaper.core.processes import adopt_orphans, kill_descendants, outputs
+from benchpaper.core.processes import adopt_orphans, kill_descendants, kill_marked, outputs
 from benchpaper.core.redact import Redactor
 from benchpaper.hosts.agent.standstill import EVERY_S, Watch
 
@@ -196,7 +197,7 @@ class Session:
         return probe.probe()
 
     def _do_has(self, names):
-        return {name: list(probe.known(name).check()) for name in names}
+        return {name: list(find_capability(name).check()) for name in names}
 
     def _do_disturbances(self):
         return disturbances.so_far()
@@ -228,7 +229,7 @@ def claim(trials, trial):
 def conclude_trial(trials, trial, folder, redactor, stood_still_s=0.0):
     """Take away what a trial has left and keep what it printed, without secrets. Its processes of the
     session are dead; they stood still for so long before."""
-    found = ["a process"] * cleanup.kill_marked(f"{MARK}={trial}")
+    found = ["a process"] * kill_marked(f"{MARK}={trial}")
     kept = {"output": redactor.without_secrets(outputs(folder)), "shortage": disk_space.shortage(folder)}
     kept["stood_still_s"] = stood_still_s
     kept["found"] = found + cleanup.clear(folder)  # first, for the disk may be full

@@ -15,12 +15,10 @@ import subprocess
 import time
 from pathlib import Path
 
-import click
 import yaml
 
 from benchpaper.core import lock
 from benchpaper.hosts.lab import owners
-from benchpaper.cli.common import Group
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import probe
 from benchpaper.core.project import Project
@@ -95,7 +93,7 @@ class Lab:
     def up(self, hosts, rate=None, environment=None, kept=True):
         """Make `hosts` hosts, with at most `rate` ("1gbit") in each direction of each link; `environment` is set in all
         sessions. Whatever fails, nothing is left. A lab that is not `kept` is swept up once this process has ended."""
-        _need_root_and_programs()
+        need_root_and_programs()
         sweep()
         if not 1 <= hosts <= MOST_HOSTS:
             raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
@@ -256,7 +254,7 @@ def _end_processes(namespace):
             time.sleep(0.02)
 
 
-def _need_root_and_programs():
+def need_root_and_programs():
     if os.geteuid() != 0:
         raise UserError("the lab makes network namespaces, which needs root; run it as root")
     needed = {"ip": "iproute2", "tc": "iproute2", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
@@ -272,59 +270,3 @@ def _do(argv, check=True):
     if check and done.returncode:
         raise UserError(f"{argv[0]} {argv[1]} {argv[2] if len(argv) > 2 else ''} failed: {done.stderr.strip()}")
     return done.stdout
-
-
-# ---- commands ----
-
-
-@click.group(cls=Group)
-def lab():
-    """Several target hosts on this machine (needs root).
-
-    They are network namespaces, each with an SSH server.
-
-    \b
-    Example:  benchpaper lab up --hosts 2
-    """
-
-
-@lab.command()
-@click.option("--hosts", default=2, show_default=True, help="How many.")
-@click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
-def up(hosts, rate):
-    """Make the lab and write sites/lab.yaml; then use --site lab.
-
-    \b
-    Example:  benchpaper lab up --hosts 3 --rate 1gbit
-    """
-    made = Lab(Project.find())
-    made.up(hosts, rate)
-    click.echo(f"{hosts} hosts, {made.address(1)} and on; try: benchpaper doctor --site {SITE}")
-
-
-@lab.command()
-def down():
-    """Remove every trace of the lab.
-
-    This also holds for one that was killed, and for labs whose owner is gone.
-
-    \b
-    Example:  benchpaper lab down
-    """
-    _need_root_and_programs()
-    found = Lab(Project.find()).down() + sweep()
-    click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
-
-
-@lab.command()
-def status():
-    """The hosts of the lab, and how many processes run on each.
-
-    \b
-    Example:  benchpaper lab status
-    """
-    hosts = Lab(Project.find()).status()
-    for host in hosts:
-        click.echo(f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes")
-    if not hosts:
-        click.echo('there is no lab; "benchpaper lab up" makes one')

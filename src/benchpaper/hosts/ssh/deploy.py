@@ -21,7 +21,7 @@ from benchpaper.hosts import HostError, probe
 from benchpaper.hosts.agent import wire
 
 PACKAGE = Path(__file__).parents[2]
-AGENT = PACKAGE / "hosts" / "agent" / "main.py"
+AGENT = "benchpaper.hosts.agent.main"
 OLD_PLATFORMS = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 SEND_S = 1800.0  # for the largest package over a slow link
 
@@ -31,7 +31,7 @@ def agent_zip():
     """Return (bytes of a zip with the agent's modules, their digest)."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(syntax.reached([AGENT], PACKAGE.parent, PACKAGE.name)):
+        for path in sorted(syntax.reached(syntax.files(PACKAGE.parent, AGENT), PACKAGE.parent, PACKAGE.name)):
             archive.writestr(zipfile.ZipInfo(path.relative_to(PACKAGE.parent).as_posix()), path.read_bytes())
     return data.getvalue(), hashlib.sha256(data.getvalue()).hexdigest()[:16]
 

@@ -42,7 +42,7 @@ def build(project, site, source, experiments):
     (sources / "extra").mkdir(parents=True)
     (sources / "as-is" / "pictures").mkdir(parents=True)
     static = sources / "_static"
-    shutil.copytree(str(package_files("benchpaper") / "report" / "theme"), sources, dirs_exist_ok=True)
+    shutil.copytree(str(package_files("benchpaper.paper.html") / "theme"), sources, dirs_exist_ok=True)
     shutil.copyfile(str(package_files("plotly") / "package_data" / "plotly.min.js"), static / "plotly.min.js")
     if (folder / "paper.pdf").exists():
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
