@@ -120,13 +120,19 @@ def _homes(init: Path) -> dict[str, str]:
 
 def _beside(module, top):
     """Return the module's file and what belongs to it: the sources of the same name (store.py and store.c), and all in
-    a package that is not Python, but not what a program compiled into its __pycache__."""
+    a package, but not in those within it, that is not Python, and not what a program compiled into its __pycache__."""
     if module.name == "__init__.py":
         inside = [] if top else module.parent.rglob("*")
         others = [file for file in inside if file.suffix != ".py" and "__pycache__" not in file.parts]
+        others = [file for file in others if file.is_file() and _package(file) == module.parent]
     else:
         others = module.parent.glob(f"{module.stem}.*")
     return [module, *(file for file in others if file.is_file())]
+
+
+def _package(file: Path) -> Path:
+    """Return the package that a file lies in: the nearest folder above it with an __init__.py."""
+    return next(folder for folder in file.parents if (folder / "__init__.py").is_file())
 
 
 def _tidy(path):
