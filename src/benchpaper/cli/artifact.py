@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from benchpaper import results
-from benchpaper.workflow import pipeline
 from benchpaper.cli.common import json_option, tell
-from benchpaper.core.errors import UserError
-from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.core.project import REFERENCE, Project
 from benchpaper.cli.sources import Asked, site_option, source_options
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.core.revision import known_revision
+from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.workflow import pipeline
 
 
 @click.command()
@@ -33,6 +34,7 @@ def bundle(asked, anonymous, also, output):
               benchpaper bundle --from reference --anonymous --output review.zip
     """
     project = Project.find()
+    known_revision(project)  # without a commit there is no bundle, whatever is built
     chosen = asked.built(project)
     if chosen.note:
         click.echo(chosen.note)
@@ -209,6 +211,7 @@ def changed(site, against, as_json):
     from benchpaper.paper import number_diff
 
     project = Project.find()
+    known_revision(project)  # it says why, where git refuses
     found = number_diff.changed(project, Asked(site, None, reference=True).built(project).site, against)
     tell(found, as_json, number_diff.show)
 
