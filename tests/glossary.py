@@ -1,0 +1,58 @@
+"""Finds words that GLOSSARY.md says not to write, in the documents and in the framework's docstrings and messages."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ["*.md", "docs/**/*.md", "experiments/**/*.md", "benchmarks/*.md"]
+CODE = ["src/benchpaper/**/*.py"]
+NOT_PROSE = re.compile(r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]*`", re.M | re.S)
+
+
+def synonyms(glossary: str) -> dict[str, str]:
+    """Return {word not to write: word of the glossary} from the rows of its table."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in glossary.splitlines()]
+    terms = [row for row in rows if len(row) == 3][2:]  # below the heading and its rule
+    return {synonym: term for term, _, list_ in terms for synonym in re.split(r",\s*", list_) if synonym}
+
+
+def prose_of_document(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number, line) without code."""
+    blank = NOT_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    yield from enumerate(blank.splitlines(), 1)
+
+
+def prose_of_code(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number, text) of each string that holds more than one word."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            for offset, line in enumerate(node.value.splitlines()):
+                yield node.lineno + offset, line
+
+
+def problems(root: Path) -> Iterator[str]:
+    """Yield a line for each forbidden word below `root`."""
+    words = synonyms((root / "GLOSSARY.md").read_text())
+    pattern = re.compile(rf"\b({'|'.join(map(re.escape, words))})\b", re.I)
+    for patterns, prose in ((DOCUMENTS, prose_of_document), (CODE, prose_of_code)):
+        for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
+            if path.name == "GLOSSARY.md":
+                continue
+            for number, line in prose(path.read_text()):
+                for found in pattern.findall(line):
+                    term = words[found.lower()]
+                    yield f'{path.relative_to(root)}:{number}: "{found}": GLOSSARY.md says "{term}"'
+
+
+def main() -> int:
+    """Print the problems of this project; return the exit status."""
+    found = list(problems(ROOT))
+    print(*found, sep="\n", end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
