@@ -298,6 +298,13 @@ def test_the_tests_are_pytest_with_the_notebooks_unless_told_otherwise(ready):
     assert ready.run(script=".ci/run").stdout == "pytest|--nbval\n"
 
 
+def test_the_linters_get_the_names_and_give_the_exit_status(ready):
+    (ready.root / "tests").mkdir()
+    ready.write("tests/lint.py", "import sys\nprint('lint', *sys.argv[1:], sep='|')\nsys.exit(len(sys.argv))\n")
+    done = ready.run("lint", "ruff", "--no-system", "mypy")
+    assert (done.stdout, done.returncode) == ("lint|ruff|mypy\n", 3)
+
+
 def test_a_package_that_does_not_match_its_hash_is_refused_and_the_next_run_recovers(bare):
     good = (bare.root / "requirements.lock").read_text()
     bare.write("requirements.lock", "pytest==9 --hash=sha256:" + "0" * 64 + "\n")
