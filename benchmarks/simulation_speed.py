@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.workloads import access_traces, cache_simulation, trace_files  # noqa: E402
+from experiments.caching import access_traces, simulation, trace_files# noqa: E402
 
 ITEMS, REQUESTS, ROUNDS, LIMIT = 20_000, 2_000_000, 7, 0.95
 POLICIES = ("lru", "fifo", "sieve", "arc", "w_tinylfu", "belady")
@@ -19,7 +19,7 @@ POLICIES = ("lru", "fifo", "sieve", "arc", "w_tinylfu", "belady")
 
 def native(policy, path, size):
     """The simulator's own loop over the whole file, with the same cache."""
-    held, requests = cache_simulation.cache(policy, size), cache_simulation.reader(path)
+    held, requests = simulation.cache(policy, size), simulation.reader(path)
     started = time.perf_counter()
     held.process_trace(requests)
     return time.perf_counter() - started
@@ -27,7 +27,7 @@ def native(policy, path, size):
 
 def ours(policy, path, trace, size):
     started = time.perf_counter()
-    cache_simulation.simulate(policy, path, len(trace.ids), trace.warm, trace.epoch, size, 1)
+    simulation.simulate(policy, path, len(trace.ids), trace.warm, trace.epoch, size, 1)
     return time.perf_counter() - started
 
 

@@ -19,7 +19,7 @@ class Delayed:
 
         def argv(port):
             plan = {"address": self._host.address, "port": port, "to": [to.hostname, to.port], "delay_ms": self._delay_ms}
-            return [self._host.python, "-m", "experiments.workloads.delay_proxy", json.dumps(plan)]
+            return [self._host.python, "-m", "experiments.systems.environment.delay_proxy", json.dumps(plan)]
 
         def endpoint(port):
             return s3.Endpoint(**{**self._origin.as_dict(), "url": f"http://{self._host.address}:{port}"})

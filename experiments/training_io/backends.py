@@ -1,5 +1,5 @@
 """The backends of this family: each a context manager that brings a folder of data under a real system and hands out
-how the programs in `experiments.workloads` reach it.
+how the clients and loops of this family reach it.
 
     with backends.open(name, site.client, folder) as opened:
         opened.store      what `stores.open_store` takes, as plain data
@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 
 from benchpaper import capability
 from experiments.systems import ganesha, juicefs, nfs, packages, rclone, seaweedfs
-from experiments.systems.memory_limit import MAKE, LoopFileSystem, MemoryLimit
-from experiments.workloads import put_folder as put_folder_program
+from experiments.systems.environment.memory_limit import LoopFileSystem, MAKE, MemoryLimit
+from experiments.training_io.clients import put_folder as put_folder_program
 
 KNOWN = dict(latency_s=0.003, bandwidth=400e6)
 

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from benchpaper.core.capabilities import find_capability
-from experiments.workloads import (
-    access_traces, cache_simulation, cache_sweep, cache_theory, kv_trace, plain_caches, trace_files,
-)  # fmt: skip
+from experiments.caching import access_traces, kv_trace, plain_caches, simulation, sweep, theory, trace_files  # fmt: skip
 
 ROOT = Path(__file__).parents[2]
 PLAIN = {"belady": plain_caches.belady_min, "lru": plain_caches.lru, "fifo": plain_caches.fifo}
@@ -124,7 +122,7 @@ def test_a_trace_file_is_whole_or_absent(tmp_path):
 def simulated(policy, trace, size, tmp_path, seed=1):
     path = tmp_path / "trace"
     trace_files.write(path, trace.ids)
-    return cache_simulation.simulate(policy, path, len(trace.ids), trace.warm, trace.epoch, size, seed)
+    return simulation.simulate(policy, path, len(trace.ids), trace.warm, trace.epoch, size, seed)
 
 
 @pytest.mark.parametrize("policy", PLAIN)
@@ -153,17 +151,17 @@ def test_closed_forms_at_ten_sizes(policy, share):
     trace = access_traces.make("uniform", items, items * epochs, 17)
     run = {**PLAIN, "uniform_random": lambda ids, size: plain_caches.uniform_random(ids, size, 3)}[policy]
     hits = np.array(run(trace.ids.tolist(), round(share * items))).reshape(epochs, items).mean(axis=1)[8:]
-    expected = cache_theory.FORMS[policy](share)
+    expected = theory.FORMS[policy](share)
     assert abs(hits.mean() - expected) < 4 * hits.std(ddof=1) / sqrt(len(hits)) + 1 / items
 
 
 def test_closed_forms_at_known_values():
     """Simulated at N = 20,000 before this project began."""
     for c, fifo, uniform in ((0.07, 0.0026, 0.0051), (0.33, 0.0704, 0.1244), (0.5, 0.1929, 0.2834), (0.85, 0.7420, 0.7533)):
-        assert cache_theory.fifo(c) == pytest.approx(fifo, abs=1e-3)
-        assert cache_theory.uniform_random(c) == pytest.approx(uniform, abs=1e-3)
-    assert cache_theory.lru(0.5) == pytest.approx(0.1534, abs=1e-4)
-    assert cache_theory.fifo(0.632120) == pytest.approx(cache_theory.fifo(0.632121), abs=1e-5)
+        assert theory.fifo(c) == pytest.approx(fifo, abs=1e-3)
+        assert theory.uniform_random(c) == pytest.approx(uniform, abs=1e-3)
+    assert theory.lru(0.5) == pytest.approx(0.1534, abs=1e-4)
+    assert theory.fifo(0.632120) == pytest.approx(theory.fifo(0.632121), abs=1e-5)
 
 
 def test_every_policy_runs_and_memory_does_not_grow(tmp_path):
@@ -171,11 +169,11 @@ def test_every_policy_runs_and_memory_does_not_grow(tmp_path):
     path = tmp_path / "trace"
     trace_files.write(path, trace.ids)
     job = (str(path), len(trace.ids), trace.warm, trace.epoch, 250, 1)
-    found = cache_simulation.simulate_all([(name, *job) for name in cache_simulation.NAMES])
-    assert set(found) == set(cache_simulation.NAMES)
+    found = simulation.simulate_all([(name, *job) for name in simulation.NAMES])
+    assert set(found) == set(simulation.NAMES)
     best = found["belady"]["hits"]
     assert best == 250 * 5 and all(0 <= one["hits"] <= best for one in found.values())
-    many = cache_simulation.simulate_all([("lru", *job)] * 40)
+    many = simulation.simulate_all([("lru", *job)] * 40)
     assert many["lru"]["peak_mb"] < found["lru"]["peak_mb"] + 20
 
 
@@ -184,7 +182,7 @@ def test_the_program_prints_what_was_asked(tmp_path):
         "trace": "uniform", "share": 0.5, "seed": 3, "items": 500, "folder": str(tmp_path),
         "requests": {"lru": 2_000, "belady": 3_000, "uniform_random": 2_000},
     }  # fmt: skip
-    command = [sys.executable, "-m", "experiments.workloads.cache_simulation", json.dumps(asked)]
+    command = [sys.executable, "-m", "experiments.caching.simulation", json.dumps(asked)]
     found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
     assert {name: one["requests"] for name, one in found.items()} == {"lru": 1_500, "belady": 2_500, "uniform_random": 1_500}
 
@@ -220,17 +218,17 @@ def test_plain_models_of_real_caches_by_known_answers():
 
 
 def test_the_long_sweep_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(cache_sweep, "ITEMS", 200)
-    monkeypatch.setattr(cache_sweep, "TRACES", ["uniform"])
-    monkeypatch.setattr(cache_sweep, "SHARES", (0.5,))
-    monkeypatch.setattr(cache_sweep, "FEW", ("lrb",))
-    monkeypatch.setattr(cache_simulation, "NAMES", ("lru", "fifo", "belady", "lrb"))
-    cache_sweep.run(tmp_path, 4_000)
+    monkeypatch.setattr(sweep, "ITEMS", 200)
+    monkeypatch.setattr(sweep, "TRACES", ["uniform"])
+    monkeypatch.setattr(sweep, "SHARES", (0.5,))
+    monkeypatch.setattr(sweep, "FEW", ("lrb",))
+    monkeypatch.setattr(simulation, "NAMES", ("lru", "fifo", "belady", "lrb"))
+    sweep.run(tmp_path, 4_000)
     path = tmp_path / "done.jsonl"
     lines = path.read_text().splitlines(keepends=True)
-    assert len(lines) == 4 and cache_sweep.done(tmp_path) == set(cache_sweep.jobs(4_000))
+    assert len(lines) == 4 and sweep.done(tmp_path) == set(sweep.jobs(4_000))
     path.write_text("".join(lines[:2]) + lines[2][:20])  # killed in the middle of a line
-    cache_sweep.plan(tmp_path, 4_000)
+    sweep.plan(tmp_path, 4_000)
     assert "2 of 4 simulations left" in capsys.readouterr().out
-    cache_sweep.run(tmp_path, 4_000)
-    assert cache_sweep.done(tmp_path) == set(cache_sweep.jobs(4_000)) and [file.name for file in tmp_path.iterdir()] == ["done.jsonl"]
+    sweep.run(tmp_path, 4_000)
+    assert sweep.done(tmp_path) == set(sweep.jobs(4_000)) and [file.name for file in tmp_path.iterdir()] == ["done.jsonl"]

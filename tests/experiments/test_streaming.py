@@ -31,7 +31,7 @@ from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
 from experiments.streaming.knee import experiment as knee
 from experiments.systems import jars, rxjava
-from experiments.workloads import aggregation, windows_to_parquet
+from experiments.streaming import aggregation, windows_to_parquet
 
 ROOT = Path(__file__).parents[2]
 COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
@@ -152,7 +152,7 @@ def test_every_engine_gives_the_known_answer(site, engine, left_behind):
 def test_the_last_window_may_be_full_or_not(engine, count):
     events = answers.events(count, 64)
     job = aggregation.Job(array("q", events.tobytes()), 1_000)
-    importlib.import_module(f"experiments.workloads.aggregation.{engine}").run(job)
+    importlib.import_module(f"experiments.streaming.aggregation.{engine}").run(job)
     assert (job.rows, job.checksum) == answers.aggregation(events, 1_000)
 
 
@@ -269,7 +269,7 @@ def test_a_broker_that_refuses_is_one_clear_line(tmp_path, engine):
     host = LocalHost(folder=tmp_path)
     words = [engine, tmp_path / "events", 50, 0.1, tmp_path / "samples", f"127.0.0.1:{host.free_port()}"]
     with pytest.raises(CommandFailed, match="the broker at .* refuses") as caught:
-        host.run([sys.executable, "-m", "experiments.workloads.aggregation", *words], timeout=120)
+        host.run([sys.executable, "-m", "experiments.streaming.aggregation", *words], timeout=120)
     assert "Traceback" not in str(caught.value)
 
 
@@ -301,7 +301,7 @@ for window in range(first // 1000, 20):
 
 
 def writer(folder):
-    return [sys.executable, "-m", "experiments.workloads.windows_to_parquet", folder, "20000", "1000", "3", "--", sys.executable, "-c", FAKE]
+    return [sys.executable, "-m", "experiments.streaming.windows_to_parquet", folder, "20000", "1000", "3", "--", sys.executable, "-c", FAKE]
 
 
 def test_killed_at_any_moment_it_ends_with_each_result_once(tmp_path, monkeypatch, left_behind):

@@ -11,7 +11,8 @@ from busy_machine import tried_again
 from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ganesha, juicefs, memcached, memory_limit, mooncake, nfs, origin, rclone, s3, seaweedfs, server, shaped
+from experiments.systems import ganesha, juicefs, memcached, mooncake, nfs, origin, rclone, s3, seaweedfs, server, shaped
+from experiments.systems.environment import memory_limit
 
 CONTENT = bytes(range(256)) * 64
 

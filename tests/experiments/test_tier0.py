@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.workloads import tier0
-from experiments.workloads.tier0_disk import DiskTier
+from experiments.caching import reference_tier
+from experiments.caching.reference_tier_disk import DiskTier
 
 ROOT = Path(__file__).parents[2]
 SIZE = 4096
@@ -25,7 +25,7 @@ def content(key, size=SIZE):
     return random.Random(key).randbytes(size)
 
 
-MANIFEST = {key: tier0.digest(content(key)) for key in KEYS}
+MANIFEST = {key: reference_tier.digest(content(key)) for key in KEYS}
 
 
 class Origin:
@@ -83,13 +83,13 @@ def read_all(tier, seed=0):
     order = random.Random(seed).sample(KEYS, len(KEYS))
     read = list(tier.epoch(order))
     assert [key for key, _ in read] == order
-    assert all(tier0.digest(found) == MANIFEST[key] for key, found in read)
+    assert all(reference_tier.digest(found) == MANIFEST[key] for key, found in read)
 
 
 @pytest.mark.parametrize("depth", [0, 7])
 def test_hits_are_what_fits_in_every_epoch_after_the_first(tmp_path, depth):
     with Origin() as origin:
-        tier = tier0.Tier0(
+        tier = reference_tier.Tier0(
             origin.fetch, MANIFEST, memory_bytes=(10 + depth) * SIZE, item_bytes=SIZE, folder=tmp_path, disk_bytes=20 * SIZE,
             depth=depth,
         )  # fmt: skip
@@ -104,7 +104,7 @@ def test_hits_are_what_fits_in_every_epoch_after_the_first(tmp_path, depth):
 
 def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
     with Origin() as origin:
-        with tier0.Tier0(origin.fetch, MANIFEST, memory_bytes=20 * SIZE, item_bytes=SIZE, depth=20) as tier:
+        with reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=20 * SIZE, item_bytes=SIZE, depth=20) as tier:
             read_all(tier)
             read_all(tier, 1)
         assert tier.counters.hits == 0
@@ -115,7 +115,7 @@ def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
 def test_origin_errors_and_time_outs_are_tried_again(fault, depth):
     with Origin({key: [fault, fault] for key in KEYS[::30]}, timeout=0.6 if fault == "hang" else 60) as origin:
         room = dict(memory_bytes=40 * SIZE, item_bytes=SIZE)
-        with tier0.Tier0(origin.fetch, MANIFEST, **room, depth=depth, attempts=8) as tier:
+        with reference_tier.Tier0(origin.fetch, MANIFEST, **room, depth=depth, attempts=8) as tier:
             read_all(tier)
         told = tier.counters.wrong_bytes if fault == "flip" else tier.counters.origin_errors
         assert told >= 4 and tier.counters.fetched == 60  # more when the machine is too busy for the time-out
@@ -124,8 +124,8 @@ def test_origin_errors_and_time_outs_are_tried_again(fault, depth):
 @pytest.mark.parametrize("depth", [0, 8])
 def test_an_origin_that_keeps_failing_is_told_by_item_and_cause(depth):
     with Origin({KEYS[5]: ["500"] * 9}) as origin:
-        with tier0.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, depth=depth, attempts=2) as tier:
-            with pytest.raises(tier0.OriginError, match='"item-5" was not to be had in 2 attempts; last: HTTPError'):
+        with reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, depth=depth, attempts=2) as tier:
+            with pytest.raises(reference_tier.OriginError, match='"item-5" was not to be had in 2 attempts; last: HTTPError'):
                 list(tier.epoch(KEYS))
         assert origin.asked.count(KEYS[5]) == 2
 
@@ -133,7 +133,7 @@ def test_an_origin_that_keeps_failing_is_told_by_item_and_cause(depth):
 def test_a_full_disk_stops_admission_and_nothing_else(tmp_path, small_disk):
     folder = small_disk(tmp_path / "small", 30 * SIZE >> 10)
     with Origin() as origin:
-        tier = tier0.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, folder=folder, disk_bytes=60 * SIZE)
+        tier = reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, folder=folder, disk_bytes=60 * SIZE)
         with tier:
             for epoch in range(3):
                 read_all(tier, epoch)
@@ -146,13 +146,13 @@ def test_a_full_disk_stops_admission_and_nothing_else(tmp_path, small_disk):
 def test_bytes_that_changed_on_disk_are_never_served(tmp_path):
     with Origin() as origin:
         settings = dict(memory_bytes=0, item_bytes=SIZE, folder=tmp_path, disk_bytes=60 * SIZE)
-        with tier0.Tier0(origin.fetch, MANIFEST, **settings) as tier:
+        with reference_tier.Tier0(origin.fetch, MANIFEST, **settings) as tier:
             read_all(tier)
         files = sorted(tmp_path.glob("*/*"))
         files[0].write_bytes(files[0].read_bytes()[:-1])
         files[1].write_bytes(b"")
         files[2].write_bytes(bytes(SIZE))
-        with tier0.Tier0(origin.fetch, MANIFEST, **settings) as tier:
+        with reference_tier.Tier0(origin.fetch, MANIFEST, **settings) as tier:
             read_all(tier, 1)
             assert tier.counters.corrupt_on_disk == 3 and tier.counters.disk_hits == 57
             read_all(tier, 2)
@@ -161,7 +161,7 @@ def test_bytes_that_changed_on_disk_are_never_served(tmp_path):
 
 PROCESS = """
 import json, random, sys
-from experiments.workloads import tier0
+from experiments.caching import reference_tier
 folder, limit, epochs, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 keys = [f"item-{n}" for n in range(60)]
 content = {key: random.Random(key).randbytes(size) for key in keys}
@@ -184,14 +184,14 @@ def start(folder, limit, epochs, size=SIZE):
 
 def test_a_killed_process_leaves_nothing_that_is_served(tmp_path):
     size, limit = 1 << 18, 40 << 18
-    manifest = {key: tier0.digest(content(key, size)) for key in KEYS}
+    manifest = {key: reference_tier.digest(content(key, size)) for key in KEYS}
     for delay in (0.0, 0.005, 0.01, 0.02, 0.03):
         victim = start(tmp_path, limit, 100, size)
         assert victim.stdout.readline() == "ready\n", victim.stderr.read()
         time.sleep(delay)
         victim.send_signal(signal.SIGKILL)
         victim.communicate()
-        disk = DiskTier(tmp_path, limit, tier0.digest)
+        disk = DiskTier(tmp_path, limit, reference_tier.digest)
         files = list(tmp_path.glob("*/*"))
         assert not [path for path in files if path.name.endswith(".part")]
         kept = [key for key in KEYS if disk.get(key, manifest[key]) is not None]
@@ -208,7 +208,7 @@ def test_two_processes_share_a_folder_and_its_limit(tmp_path):
     assert len(list(tmp_path.glob("*/*"))) == 25
     assert all(one["corrupt_on_disk"] == one["disk_errors"] == 0 for one in stats)
     assert all(one["disk_hits"] >= 19 * 25 for one in stats)
-    disk = DiskTier(tmp_path, 25 * SIZE, tier0.digest)
+    disk = DiskTier(tmp_path, 25 * SIZE, reference_tier.digest)
     with disk._tally() as tally:
         assert tally.value == 25 * SIZE
     disk.close()
@@ -216,6 +216,6 @@ def test_two_processes_share_a_folder_and_its_limit(tmp_path):
 
 def test_what_makes_no_sense_is_refused():
     with pytest.raises(ValueError, match="attempts 1 or more"):
-        tier0.Tier0(None, {}, memory_bytes=0, item_bytes=1, attempts=0)
+        reference_tier.Tier0(None, {}, memory_bytes=0, item_bytes=1, attempts=0)
     with pytest.raises(KeyError):
-        tier0.Tier0(None, {}, memory_bytes=0, item_bytes=1).read("unknown")
+        reference_tier.Tier0(None, {}, memory_bytes=0, item_bytes=1).read("unknown")

@@ -6,8 +6,8 @@ import pytest
 
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone, seaweedfs
-from experiments.workloads import checkpoint, checkpoint_s3
-from experiments.workloads.checkpoint import Bucket, Files, NoCheckpoint, state
+from experiments.training_io.clients import checkpoint, checkpoint_s3
+from experiments.training_io.clients.checkpoint import Bucket, Files, NoCheckpoint, state
 
 FILE_METHODS = [method for method in checkpoint.METHODS if method not in ("multipart", "null")]
 SIZE, SHARDS = 64 << 10, 3

@@ -10,7 +10,8 @@ from busy_machine import tried_again
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone
 from experiments.training_io import backends
-from experiments.workloads import blocks, fio, null_nfs, null_s3, open_loop, random_reads, s3_wire, stores
+from experiments.training_io.clients import blocks, fio, open_loop, random_reads, s3_wire, stores
+from experiments.training_io.null import null_nfs, null_s3
 
 
 @pytest.fixture

@@ -8,9 +8,11 @@ import pytest
 from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts.local import LocalHost
 from benchpaper.design.spec import make_cell
-from experiments.systems import file_image
+from experiments.systems.environment import file_image
 from experiments.training_io.first_batch import experiment as module
-from experiments.workloads import first_batch, many_files, samples, stores
+from experiments.training_io.clients import stores
+from experiments.training_io.data import many_files, samples
+from experiments.training_io.loops import first_batch
 
 COUNTS = (50, 2000)
 

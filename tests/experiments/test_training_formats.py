@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from experiments.workloads import dataset, formats, samples, stores
-from experiments.workloads.formats import WrongFile, mds_format, tfrecord_format
+from experiments.training_io.clients import stores
+from experiments.training_io.data import dataset, formats, samples
+from experiments.training_io.data.formats import WrongFile, mds_format, tfrecord_format
 
 WORKLOAD = samples.Workload("small", 5000, 1500, 4, 0.001, 0.9)
 COUNT, PER_SHARD = 21, 8

@@ -11,10 +11,12 @@ from benchpaper.design import catalog
 from benchpaper.hosts.local import LocalHost
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from experiments.systems.memory_limit import LoopFileSystem, device_bytes_read
+from experiments.systems.environment.memory_limit import LoopFileSystem, device_bytes_read
 from experiments.training_io import backends
 from experiments.training_io.accelerator import experiment as accelerator
-from experiments.workloads import dataset, samples, stores, training_loop
+from experiments.training_io.clients import stores
+from experiments.training_io.data import dataset, samples
+from experiments.training_io.loops import training_loop
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 

@@ -4,7 +4,7 @@ import json
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages
-from experiments.workloads import access_traces, cache_simulation, kv_trace
+from experiments.caching import access_traces, kv_trace, simulation
 
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
 COMPARED, ALL_AT = (0.1, 0.5), 0.5  # where policies run on all traces; the slow ones too, and the usual ones in full
@@ -23,7 +23,7 @@ experiment = Experiment(
     ],
     metrics=[
         metric
-        for policy in cache_simulation.NAMES
+        for policy in simulation.NAMES
         for metric in (
             Metric(f"hits_{policy}", unit="1", better="higher", optional=True,
                    meaning=f"hit ratio of {policy} after the first epoch, simulated"),
@@ -83,7 +83,7 @@ def trial(cell, site):
     }  # fmt: skip
     if cell.trace == "kv":
         asked["path"] = str(site.client.provide(kv_trace.path()))
-    program = [site.client.python, "-m", "experiments.workloads.cache_simulation", json.dumps(asked)]
+    program = [site.client.python, "-m", "experiments.caching.simulation", json.dumps(asked)]
     found = json.loads(site.client.run(program, timeout=experiment.timeout_s).stdout)
     check(cell, found, asked["requests"])
     yield observation(cell, found)
@@ -94,9 +94,9 @@ def requests(cell, counts):
     if cell.share not in COMPARED:
         return dict.fromkeys(THEORY, counts.usual)
     if cell.share != ALL_AT:
-        return {p: counts.usual if p in THEORY else counts.others for p in cache_simulation.NAMES if p not in SLOW + SLOWEST}
+        return {p: counts.usual if p in THEORY else counts.others for p in simulation.NAMES if p not in SLOW + SLOWEST}
     few = {**dict.fromkeys(SLOW, counts.slow), **dict.fromkeys(SLOWEST, counts.slowest)}
-    return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in cache_simulation.NAMES}
+    return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in simulation.NAMES}
 
 
 def check(cell, found, asked):

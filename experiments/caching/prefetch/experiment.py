@@ -8,7 +8,7 @@ import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, shaped
-from experiments.workloads import epoch_reader, tier0  # noqa: F401 - run on the host; named so that they are digested
+from experiments.caching import epoch_reader, reference_tier# noqa: F401 - run on the host; named so that they are digested
 
 SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
 DEPTHS = [0, 4, 16, 64]
@@ -77,7 +77,7 @@ def trial(cell, site):
     seed = site.seed % 2**32
     folder = site.server.scratch()
     site.server.run(["mkdir", folder / "bench"])
-    program = [site.server.python, "-m", "experiments.workloads.sample_files", folder / "bench", seed]
+    program = [site.server.python, "-m", "experiments.caching.sample_files", folder / "bench", seed]
     manifest = json.loads(site.server.run([*program, SAMPLES, SAMPLE_BYTES]).stdout)
     with shaped.Thin(site.server, cell.mbit) as far, rclone.S3(far, folder, options=("-vv",)) as origin:
         with shaped.Delayed(site.server, origin.endpoint, cell.delay_ms) as delayed:
@@ -105,7 +105,7 @@ def read(host, cell, endpoint, manifest, seed, epochs):
         json.dump(asked, file)
         file.flush()
         host.put(Path(file.name), path)
-    return json.loads(host.run([host.python, "-m", "experiments.workloads.epoch_reader", path]).stdout)
+    return json.loads(host.run([host.python, "-m", "experiments.caching.epoch_reader", path]).stdout)
 
 
 def bound(cell, hit_ratio):

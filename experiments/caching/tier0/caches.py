@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Callable
 
-from experiments.systems import juicefs, memcached, memory_limit, rclone
+from experiments.systems import juicefs, memcached, rclone
+from experiments.systems.environment import memory_limit
 
 MIB = 1 << 20
 DEPTH = 8  # samples read ahead, by as many threads
@@ -124,7 +125,7 @@ def juicefs_volume(site, endpoint, data):
     """A volume in the origin's bucket that holds the data set, written through a mount of its own."""
     with juicefs.JuiceFS(site.client, storage=endpoint, block_kib=data.size >> 10) as volume:
         with volume.mount(cache_size_mb=0) as mount:
-            program = [site.client.python, "-m", "experiments.workloads.sample_files"]
+            program = [site.client.python, "-m", "experiments.caching.sample_files"]
             site.client.run([*program, mount.path, data.seed, data.count, data.size])
         yield volume
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.caching.tier0 import caches
 from experiments.systems import juicefs, memcached, origin, packages, rclone
-from experiments.workloads import plain_caches
+from experiments.caching import plain_caches
 
 TOLERANCE = 0.02  # by which a cache's own count of hits may differ from the origin's log, as a share of all reads
 
@@ -89,7 +89,7 @@ def trial(cell, site):
     seed, counts = site.seed % 2**32, site.counts
     folder = site.server.scratch()
     site.server.run(["mkdir", folder / "bench"])
-    program = [site.server.python, "-m", "experiments.workloads.sample_files", folder / "bench", seed]
+    program = [site.server.python, "-m", "experiments.caching.sample_files", folder / "bench", seed]
     manifest = json.loads(site.server.run([*program, counts.samples, counts.sample_bytes]).stdout)
     data = caches.Data(seed, counts.samples, counts.sample_bytes, manifest)
     with rclone.S3(site.server, folder) as server, origin.LoggedOrigin(site.server, server.endpoint) as logged:
@@ -118,7 +118,7 @@ def read(host, setting, data, counts):
         file.flush()
         host.put(Path(file.name), path)
     before = cpu_seconds(host, setting.server)
-    report = json.loads(host.run([host.python, "-m", "experiments.workloads.epoch_reader", path]).stdout)
+    report = json.loads(host.run([host.python, "-m", "experiments.caching.epoch_reader", path]).stdout)
     report["server_cpu_seconds"] = cpu_seconds(host, setting.server) - before
     return report
 

@@ -6,7 +6,7 @@ import numpy as np
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
 from experiments.rdma import store
 from experiments.systems import ucx
-from experiments.workloads import object_get as others
+from experiments.rdma import get_paths as others
 
 KIB, MIB = 1024, 1 << 20
 WORKING_SET = 64 * MIB  # objects are drawn at random from as many as make up this

@@ -86,7 +86,7 @@ def command(cell, site, folder):
         site.client, site.programs, "Billion", dict(events=cell.events, window=WINDOW), heap_mb=HEAP_MB, threads=2,
         options=[f"-Xlog:gc:file={folder / 'gc.log'}:none"],
     )  # fmt: skip
-    writer = [site.client.python, "-m", "experiments.workloads.windows_to_parquet"]
+    writer = [site.client.python, "-m", "experiments.streaming.windows_to_parquet"]
     return [*writer, folder / "windows", cell.events, WINDOW, CHUNK, "--", *pipeline]
 
 

@@ -102,7 +102,7 @@ def trial(cell, site):
 def source(engine):
     if engine in JVM:
         return SOURCES / "streaming" / "pipelines" / JVM[engine][2]
-    return SOURCES / "workloads" / "aggregation" / f"{engine}.py"
+    return SOURCES / "streaming" / "aggregation" / f"{engine}.py"
 
 
 def on_the_jvm(engine, site, path, samples):
@@ -117,7 +117,7 @@ def on_the_jvm(engine, site, path, samples):
 def in_python(engine, site, path, samples):
     with BROKERS[engine](site.server) if engine in BROKERS else nullcontext() as broker:
         words = [engine, path, WINDOW, site.counts.seconds, samples, *([broker.endpoint] if broker else [])]
-        done = site.client.run([site.client.python, "-m", "experiments.workloads.aggregation", *words], timeout=80)
+        done = site.client.run([site.client.python, "-m", "experiments.streaming.aggregation", *words], timeout=80)
     site.client.get(samples, Path(samples))
     return json.loads(done.stdout.splitlines()[-1]), np.fromfile(samples, dtype="<f8")
 

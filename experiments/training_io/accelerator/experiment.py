@@ -5,10 +5,11 @@ from dataclasses import asdict, replace
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages
-from experiments.systems.memory_limit import device_bytes_read
+from experiments.systems.environment.memory_limit import device_bytes_read
 from experiments.training_io import backends
-from experiments.workloads import dataset, formats, samples, training_loop
-from experiments.workloads.training_loop import Loop, closed_form_stall_s
+from experiments.training_io.data import dataset, formats, samples
+from experiments.training_io.loops import training_loop
+from experiments.training_io.loops.training_loop import Loop, closed_form_stall_s
 
 DATA_SET_BYTES, LARGE_BYTES = 30e6, 90e6
 CEILING_STEPS = 200

@@ -5,7 +5,7 @@ import json
 from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, s3, seaweedfs
 from experiments.training_io import backends
-from experiments.workloads import checkpoint, checkpoint_s3
+from experiments.training_io.clients import checkpoint, checkpoint_s3
 
 CRASH_KIB = 32
 MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts a shard

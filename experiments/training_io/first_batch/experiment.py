@@ -6,9 +6,11 @@ import sys
 from contextlib import contextmanager
 
 from benchpaper import Experiment, Factor, Metric, Scale
-from experiments.systems import file_image, packages
+from experiments.systems import packages
+from experiments.systems.environment import file_image
 from experiments.training_io import backends
-from experiments.workloads import first_batch, many_files
+from experiments.training_io.data import many_files
+from experiments.training_io.loops import first_batch
 
 BATCH = 32
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)

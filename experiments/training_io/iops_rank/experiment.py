@@ -8,8 +8,11 @@ from dataclasses import asdict
 from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import nfs, packages
 from experiments.training_io import backends
-from experiments.workloads import blocks, dataset, fio, null_nfs, null_s3, random_reads, samples, training_loop
-from experiments.workloads.training_loop import Loop
+from experiments.training_io.clients import blocks, fio, random_reads
+from experiments.training_io.data import dataset, samples
+from experiments.training_io.loops import training_loop
+from experiments.training_io.null import null_nfs, null_s3
+from experiments.training_io.loops.training_loop import Loop
 
 WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16

@@ -5,7 +5,9 @@ import json
 from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, seaweedfs
 from experiments.training_io import backends
-from experiments.workloads import null_s3, open_loop, samples
+from experiments.training_io.clients import open_loop
+from experiments.training_io.data import samples
+from experiments.training_io.null import null_s3
 
 OBJECTS, OBJECT_BYTES = 64, 64 * 1024
 CONNECTIONS = 8

@@ -67,7 +67,7 @@ def imports(project, name):
                     where = path.relative_to(project.root)
                     yield (
                         f"{where}:{node.lineno} imports {module}; what experiments share lies in "
-                        "experiments/systems or /workloads"
+                        "experiments/systems or in the folder of their family"
                     )
 
 

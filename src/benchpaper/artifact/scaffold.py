@@ -12,7 +12,7 @@ from benchpaper.core.project import slug
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*/[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 LONGEST = 60  # it becomes part of names of files, of functions and of what the paper prints
-TAKEN = ("systems", "workloads")  # folders below experiments/ that hold no experiments
+TAKEN = ("systems",)  # folders below experiments/ that hold no experiments
 CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
 
 from benchpaper.analysis.claims import claim

@@ -1,7 +1,7 @@
 """What source files say: which files of their package they run, and a digest that comments do not change.
 
 A module counts wherever it is imported, inside functions too, and a program counts that is started by its name
-(`-m experiments.workloads.x`): any text of the code that names a module is taken for one.
+(`-m experiments.family.x`): any text of the code that names a module is taken for one.
 """
 
 import ast

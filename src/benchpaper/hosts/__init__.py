@@ -54,7 +54,7 @@ class Host(Protocol):
 
     `name` is the name in the site file, `address` what servers bind to and clients connect to, `cpus` the CPUs
     that the experiment may pin to (never empty). `python` is an interpreter on the host that can import this project
-    (`[host.python, "-m", "experiments.workloads.NAME"]`) and the packages that the experiment declares.
+    (`[host.python, "-m", "experiments.FAMILY.NAME"]`) and the packages that the experiment declares.
     """
 
     name: str

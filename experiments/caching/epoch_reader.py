@@ -1,0 +1,174 @@
+"""A small training read loop: whole samples in a new shuffle each epoch, a step's batch at a time, then a pause for the
+step's computing. A program on the host: `python -m experiments.caching.epoch_reader FILE`, where FILE says what to
+read, from where and how (JSON); prints one JSON object.
+
+Stall is the time that a step waits for its batch. Each sample's bytes are checked against the manifest's digest, outside
+of the stall.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from experiments.systems.s3 import Endpoint
+from experiments.caching import page_residency, reference_tier
+
+
+class WrongBytes(Exception):
+    """A sample that is not what the data set holds."""
+
+
+def main(path):
+    asked = json.loads(Path(path).read_text())
+    with SOURCES[asked["source"]](asked) as source:
+        print(json.dumps(run(asked, source)))
+
+
+def run(asked, source):
+    """Return per epoch: seconds, CPU seconds, stall per step (ms), bytes; and what the source counted after each epoch."""
+    epochs, manifest, batch = [], asked["manifest"], asked["batch"]
+    keys = sorted(manifest)
+    for epoch in range(asked["epochs"]):
+        order = [keys[i] for i in np.random.default_rng([asked["seed"], epoch]).permutation(len(keys))]
+        started, cpu = time.perf_counter(), _cpu_seconds()
+        stalls, total = [], 0
+        coming = source.epoch(order)
+        for begin in range(0, len(order), batch):
+            waits = time.perf_counter()
+            step = [next(coming) for _ in order[begin : begin + batch]]
+            stalls.append(1e3 * (time.perf_counter() - waits))
+            for key, content in step:
+                total += len(content)
+                if reference_tier.digest(content) != manifest[key]:
+                    raise WrongBytes(f'"{key}" in epoch {epoch}: {len(content)} bytes that are not the data set\'s')
+            if asked["compute_ms"]:
+                time.sleep(asked["compute_ms"] / 1e3)
+        coming.close()
+        epochs.append({
+            "seconds": time.perf_counter() - started, "cpu_seconds": _cpu_seconds() - cpu, "stall_ms": stalls,
+            "bytes": total, "ended": time.time(), "stats": source.stats(),
+        })  # fmt: skip
+    return {"epochs": epochs}
+
+
+def _cpu_seconds():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+class _Source:
+    """Reads samples ahead of the loop: `depth` of them, by as many threads at most. `read(key)` gets one."""
+
+    def __init__(self, asked):
+        self._depth = asked["depth"]
+        self._pool = ThreadPoolExecutor(max(1, min(self._depth, 32)))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._pool.shutdown(cancel_futures=True)
+
+    def epoch(self, order):
+        if not self._depth:
+            yield from ((key, self.read(key)) for key in order)
+            return
+        coming, ahead = iter(order), deque()
+        for key in coming:
+            ahead.append((key, self._pool.submit(self.read, key)))
+            if len(ahead) >= self._depth:
+                break
+        while ahead:
+            key, content = ahead.popleft()
+            content = content.result()
+            if (key_next := next(coming, None)) is not None:
+                ahead.append((key_next, self._pool.submit(self.read, key_next)))
+            yield key, content
+
+    def stats(self):
+        return {}
+
+
+class FromS3(_Source):
+    """Each sample is one GET of the origin."""
+
+    def __init__(self, asked):
+        super().__init__(asked)
+        self._store = Endpoint.from_dict(asked["endpoint"]).obstore()
+
+    def read(self, key):
+        return bytes(self._store.get(key).bytes())
+
+
+class FromFiles(_Source):
+    """Each sample is a file in a mounted folder. Unless the kernel's page cache is what is measured (`page_cache`), it is
+    told to forget each file once it is read: else it would answer instead of the cache behind it."""
+
+    def __init__(self, asked):
+        super().__init__(asked)
+        self._folder, self._page_cache = Path(asked["folder"]), asked.get("page_cache")
+        if self._page_cache:
+            page_residency.join(self._page_cache["group"])
+
+    def read(self, key):
+        with open(self._folder / key, "rb", buffering=0) as file:
+            content = file.readall()
+            if not self._page_cache:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return content
+
+    def stats(self):
+        """Return how much of the data set the kernel keeps."""
+        if not self._page_cache:
+            return {}
+        return {"kept_bytes": sum(page_residency.resident(path) for path in self._folder.glob("sample-*"))}
+
+
+class BesideMemcached(FromS3):
+    """Looks in memcached first; what is not there is read from the origin and put there. One connection a thread."""
+
+    def __init__(self, asked):
+        from pymemcache.client.base import PooledClient
+
+        super().__init__(asked)
+        self._cache = PooledClient(tuple(asked["memcached"]), max_pool_size=32, timeout=30)
+
+    def read(self, key):
+        content = self._cache.get(key)
+        if content is None:
+            content = super().read(key)
+            self._cache.set(key, content, noreply=False)
+        return content
+
+
+class FromTier0(_Source):
+    """Our own tier, which fetches ahead by itself."""
+
+    def __init__(self, asked):
+        super().__init__({"depth": 0})
+        store = Endpoint.from_dict(asked["endpoint"]).obstore()
+        self._tier = reference_tier.Tier0(
+            lambda key: bytes(store.get(key).bytes()), asked["manifest"], depth=asked["depth"], **asked["tier0"]
+        )
+
+    def __exit__(self, *exception):
+        self._tier.__exit__(*exception)
+
+    def epoch(self, order):
+        return self._tier.epoch(order)
+
+    def stats(self):
+        return self._tier.stats()
+
+
+SOURCES = {"s3": FromS3, "files": FromFiles, "memcached": BesideMemcached, "tier0": FromTier0}
+
+if __name__ == "__main__":
+    main(sys.argv[1])

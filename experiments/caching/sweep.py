@@ -1,0 +1,114 @@
+"""The long sweep of eviction policies, 10^8 requests per trace: planned and priced first, run only when asked, resumable.
+
+    python -m experiments.caching.sweep FOLDER             # what would run, how long it takes, memory and disk
+    python -m experiments.caching.sweep FOLDER --run       # run it; the same command goes on after an interruption
+
+Each finished simulation is one line of FOLDER/done.jsonl, written whole. `caching/policies` at scale full is what the paper
+shows; this is for who wants a longer tail of the same.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+from experiments.caching import access_traces, simulation, trace_files
+
+REQUESTS, ITEMS, SHARES, SEED = 10**8, 100_000, (0.1, 0.5), 1
+PRICED_REQUESTS, PRICED_ITEMS = 200_000, 20_000
+BYTES_PER_REQUEST_IN_MEMORY = 40  # ids, their order, and next accesses while a trace is written
+TRACES = [name for name in access_traces.GENERATORS if name != "kv"]
+# In pure Python or learning, 0.3 to 35 µs a request: a hundredth of the requests.
+FEW = ("lrb", "belady_size", "hyperbolic", "cacheus", "three_l_cache", simulation.OURS)
+
+
+def jobs(requests):
+    """Return all simulations as (trace, requests, share, policy), those of one trace file together."""
+    return [
+        (trace, count, share, policy)
+        for trace in TRACES
+        for count, policies in ((requests // 100, FEW), (requests, set(simulation.NAMES) - set(FEW)))
+        for share in SHARES
+        for policy in sorted(policies)
+    ]
+
+
+def done(folder):
+    """Return the finished simulations, and take away a line that an interruption cut short."""
+    path, finished, whole = folder / "done.jsonl", set(), 0
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+        if not line.endswith(b"\n"):
+            os.truncate(path, whole)
+            break
+        one, whole = json.loads(line), whole + len(line)
+        finished.add((one["trace"], one["asked"], one["share"], one["policy"]))
+    return finished
+
+
+def prices(folder):
+    """Return {policy: seconds per request} from a short run of each on this machine."""
+    trace = access_traces.make("uniform", PRICED_ITEMS, PRICED_REQUESTS, SEED)
+    path = folder / "priced.oracleGeneral"
+    trace_files.write(path, trace.ids)
+    found = {}
+    for policy in simulation.NAMES:
+        count = PRICED_REQUESTS if policy != "lrb" else PRICED_ITEMS + 10_000
+        short = folder / "priced-short.oracleGeneral"
+        trace_files.write(short, trace.ids[:count])
+        job = (policy, str(short), count, PRICED_ITEMS, 0, PRICED_ITEMS // 2, SEED)
+        found[policy] = simulation.simulate_all([job])[policy]["ns"] / 1e9
+    for path in folder.glob("priced*"):
+        path.unlink()
+    return found
+
+
+def plan(folder, requests):
+    """Print what is left to run and what it takes."""
+    finished, price = done(folder), prices(folder)
+    left = [job for job in jobs(requests) if job not in finished]
+    seconds = sum(count * price[policy] for _, count, _, policy in left) / simulation.PROCESSES
+    print(f"{len(left)} of {len(jobs(requests))} simulations left, {sum(job[1] for job in left):.3g} requests")
+    print(f"about {seconds / 3600:.1f} h on {simulation.PROCESSES} cores, {requests * trace_files.RECORD.itemsize / 1e9:.1f} GB")
+    print(f"of disk for one trace at a time, {requests * BYTES_PER_REQUEST_IN_MEMORY / 1e9:.1f} GB of memory while it is written")
+
+
+def run(folder, requests):
+    """Run what is left, one trace file at a time."""
+    finished, path = done(folder), folder / "trace.oracleGeneral"
+    groups = {}
+    for job in jobs(requests):
+        if job not in finished:
+            groups.setdefault(job[:2], []).append(job)
+    for (trace_name, count), group in groups.items():
+        trace = access_traces.make(trace_name, ITEMS, count, SEED)
+        trace_files.write(path, trace.ids)
+        length, warm, epoch, items = len(trace.ids), trace.warm, trace.epoch, trace.items
+        del trace
+        for begin in range(0, len(group), simulation.PROCESSES):
+            pair = group[begin : begin + simulation.PROCESSES]
+            found = simulation.simulate_all(
+                [(policy, str(path), length, warm, epoch, max(1, round(share * items)), SEED) for _, _, share, policy in pair]
+            )
+            with open(folder / "done.jsonl", "a") as file:
+                for _, asked, share, policy in pair:
+                    line = {"trace": trace_name, "asked": asked, "share": share, **found[policy]}
+                    file.write(json.dumps(line) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            print(f"{time.strftime('%H:%M:%S')} {trace_name}: {', '.join(job[3] for job in pair)}", flush=True)
+    path.unlink(missing_ok=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", action="store_true")
+    parser.add_argument("--requests", type=int, default=REQUESTS)
+    given = parser.parse_args()
+    given.folder.mkdir(parents=True, exist_ok=True)
+    (run if given.run else plan)(given.folder, given.requests)
+
+
+if __name__ == "__main__":
+    main()

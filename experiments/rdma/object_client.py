@@ -1,0 +1,167 @@
+"""GETs of small objects from a system that speaks HTTP, S3 or Mooncake's protocol, each timed, by a client of its own kind.
+
+    python -m experiments.rdma.object_client CONFIG.json
+
+CONFIG has `client` (null, http, obstore, boto or mooncake), `target` (where the system is), `size_bytes`, `objects`,
+`iterations`, `warmup`, `outstanding`, `cpu`, `seed` and `samples`, the file for the samples (float64, µs, in order). Puts
+the objects, prints {"event":"prepared"}, waits `PAUSE_S` for whoever counts the server's CPU time, and measures. Every
+byte of every object is compared with what was put, outside of the samples. Prints one JSON object at the end.
+"""
+
+import asyncio
+import json
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+PAUSE_S = 0.2
+
+
+def content(number, size):
+    """Return the bytes of an object."""
+    return random.Random(number).randbytes(size)
+
+
+class Null:
+    """No system at all: the loop's own cost."""
+
+    def __init__(self, target):
+        self._objects = {}
+
+    def put(self, key, data):
+        self._objects[key] = data
+
+    def get(self, key):
+        return self._objects[key]
+
+    async def get_async(self, key):
+        return self._objects[key]
+
+
+class Obstore:
+    """The fast client, for S3 and for plain HTTP; connections are kept alive."""
+
+    def __init__(self, store):
+        import obstore
+
+        self._obstore, self._store = obstore, store
+
+    def put(self, key, data):
+        self._obstore.put(self._store, key, data)
+
+    def get(self, key):
+        return self._obstore.get(self._store, key).bytes()
+
+    async def get_async(self, key):
+        return await (await self._obstore.get_async(self._store, key)).bytes_async()
+
+
+def http(target):
+    from obstore.store import HTTPStore
+
+    options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
+    client = Obstore(HTTPStore.from_url(target["url"], **options))
+    client.put = lambda key, data: None  # the files are there already: the server's side is a folder
+    return client
+
+
+def obstore(target):
+    from experiments.systems import s3
+
+    return Obstore(s3.Endpoint.from_dict(target).obstore())
+
+
+class Boto:
+    def __init__(self, target):
+        from experiments.systems import s3
+
+        endpoint = s3.Endpoint.from_dict(target)
+        self._client, self._bucket = endpoint.boto(), endpoint.bucket
+
+    def put(self, key, data):
+        self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
+
+    def get(self, key):
+        return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+
+
+class Mooncake:
+    """Its own client over tcp, which holds nothing itself."""
+
+    def __init__(self, target):
+        from mooncake.store import MooncakeDistributedStore
+
+        self._store = MooncakeDistributedStore()
+        status = self._store.setup(target["address"], target["metadata"], 0, 64 << 20, "tcp", "", target["master"])
+        if status != 0:
+            raise OSError(f"Mooncake's client could not be set up: status {status}")
+
+    def put(self, key, data):
+        if (status := self._store.put(key, data)) != 0:
+            raise OSError(f"putting {key} to Mooncake ended with status {status}")
+
+    def get(self, key):
+        return self._store.get(key)
+
+
+CLIENTS = {"null": Null, "http": http, "obstore": obstore, "boto": Boto, "mooncake": Mooncake}
+
+
+def one_at_a_time(client, keys, expected, chosen):
+    """Return (samples in µs, number of objects that were as they must be)."""
+    samples, right, clock = np.empty(len(chosen)), 0, time.perf_counter_ns
+    for place, number in enumerate(chosen):
+        key = keys[number]
+        before = clock()
+        data = client.get(key)
+        samples[place] = (clock() - before) / 1e3
+        right += data == expected[number]
+    return samples, right
+
+
+async def many_at_a_time(client, keys, expected, chosen, outstanding):
+    samples, rights, left = np.empty(len(chosen)), [], iter(enumerate(chosen))
+
+    async def worker():
+        for place, number in left:
+            before = time.perf_counter_ns()
+            data = await client.get_async(keys[number])
+            samples[place] = (time.perf_counter_ns() - before) / 1e3
+            rights.append(data == expected[number])
+
+    await asyncio.gather(*(worker() for _ in range(outstanding)))
+    return samples, sum(rights)
+
+
+def loop(client, config, keys, expected, chosen):
+    if config["outstanding"] == 1:
+        return one_at_a_time(client, keys, expected, chosen)
+    return asyncio.run(many_at_a_time(client, keys, expected, chosen, config["outstanding"]))
+
+
+def run(config):
+    os.sched_setaffinity(0, [config["cpu"]])
+    client = CLIENTS[config["client"]](config["target"])
+    keys = [f"object-{number:09}" for number in range(config["objects"])]
+    expected = [content(number, config["size_bytes"]) for number in range(config["objects"])]
+    for key, data in zip(keys, expected):
+        client.put(key, data)
+    print(json.dumps({"event": "prepared"}), flush=True)
+    time.sleep(PAUSE_S)
+    chosen = random.Random(config["seed"]).choices(range(config["objects"]), k=config["warmup"] + config["iterations"])
+    loop(client, config, keys, expected, chosen[: config["warmup"]])
+    began, cpu = time.perf_counter(), time.process_time()
+    samples, right = loop(client, config, keys, expected, chosen[config["warmup"] :])
+    ended = dict(elapsed_s=time.perf_counter() - began, cpu_client_s=time.process_time() - cpu)
+    samples.astype("<f8").tofile(config["samples"])
+    print(json.dumps(dict(iterations_done=len(samples), right=int(right), **ended)), flush=True)
+
+
+if __name__ == "__main__":
+    run(json.loads(Path(sys.argv[1]).read_text()))
+    sys.stdout.flush()
+    os._exit(0)  # Mooncake's threads would keep the process for seconds

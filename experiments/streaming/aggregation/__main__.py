@@ -1,0 +1,53 @@
+"""Runs one engine over the input, and prints what it answered and what that took."""
+
+import importlib
+import json
+import re
+import sys
+import time
+from array import array
+from pathlib import Path
+
+from experiments.streaming.aggregation import Job, MASK
+
+
+def main(engine, path, length, seconds, samples, endpoint=""):
+    events = array("q")
+    events.frombytes(Path(path).read_bytes())
+    run = importlib.import_module(f"experiments.streaming.aggregation.{engine}").run
+    found = passes(lambda: _pass(run, events, int(length), endpoint), float(seconds))
+    with open(samples, "wb") as file:
+        array("d", found.pop("latencies")).tofile(file)
+    print(json.dumps(found))
+
+
+def _pass(run, events, length, endpoint):
+    job = Job(events, length, endpoint)
+    run(job)
+    return job
+
+
+def passes(once, seconds):
+    """Run passes until `seconds` have gone. The first is warm-up, unless it takes that long by itself."""
+    cpu, begin = time.process_time(), time.perf_counter()
+    jobs = [once()]
+    if time.perf_counter() - begin < seconds:
+        cpu, begin, jobs = time.process_time(), time.perf_counter(), []
+        while time.perf_counter() - begin < seconds:
+            jobs.append(once())
+    busy = sum(job.last - job.begin for job in jobs)
+    return {
+        "passes": len(jobs), "events": sum(len(job.events) for job in jobs), "rows": sum(job.rows for job in jobs),
+        "checksum": sum(job.checksum for job in jobs) & MASK, "seconds": busy,
+        "start_s": (time.perf_counter() - begin - busy) / len(jobs), "cpu_s": time.process_time() - cpu,
+        "peak_mib": resident_peak(), "latencies": jobs[-1].latencies,
+    }  # fmt: skip
+
+
+def resident_peak():
+    """Most memory of this process that was resident, in MiB. (getrusage would begin with that of its parent.)"""
+    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text()).group(1)) / 1024
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,288 @@
+"""Saving and restoring a training state in shards, such that a crash never leaves one that loads wrong.
+
+    python -m experiments.training_io.clients.checkpoint '{"target": {"folder": ...}, "method": "rename-fsync", "mib": 16, ...}'
+
+A shard is a head (step, number, count, length), the bytes, and the XXH3 digest of both; a checkpoint loads only when
+all its shards are there, of one step, and have their digests. Methods for files:
+
+    overwrite          in place                             overwrite-fsync    in place, each shard synced
+    rename             into a new folder, then renamed      rename-fsync       synced before and after the renaming
+
+and `multipart` for S3: each shard by a multipart upload, under the step's own key, then a small object that names it;
+`null` packs and checks shards, and keeps them in memory: what all of that costs without storage.
+"""
+
+import json
+import os
+import shutil
+import signal
+import struct
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+try:
+    import xxhash
+except ModuleNotFoundError:  # no cell that needs it runs then
+    xxhash = None
+
+HEAD = struct.Struct("<8sQIIQ")
+MAGIC = b"bpckpt01"
+CHUNK = 1 << 20
+METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart", "null")
+PART = 5 << 20  # the least that S3 allows
+CURRENT = "current"
+
+
+class NoCheckpoint(RuntimeError):
+    """There is nothing that loads; the text says what is wrong with what is there."""
+
+
+def state(step, size, shards):
+    """Return the bytes of the state at a step, in shards: incompressible, and different at each step."""
+    return [np.random.default_rng([step, number]).bytes(size // shards) for number in range(shards)]
+
+
+def pack(step, number, count, data):
+    """Return the parts of a shard as it is stored."""
+    head = HEAD.pack(MAGIC, step, number, count, len(data))
+    digest = xxhash.xxh3_128(head)
+    digest.update(data)
+    return head, data, digest.digest()
+
+
+def unpack(stored, number):
+    """Return (step, count, data) of a stored shard. Raises `NoCheckpoint` when it is not whole."""
+    if len(stored) < HEAD.size + 16:
+        raise NoCheckpoint(f"shard {number} ends after {len(stored)} B")
+    magic, step, found, count, length = HEAD.unpack_from(stored)
+    if magic != MAGIC or found != number or len(stored) != HEAD.size + length + 16:
+        raise NoCheckpoint(f"shard {number} is of another form or length")
+    view = memoryview(stored)
+    if xxhash.xxh3_128(view[:-16]).digest() != bytes(view[-16:]):
+        raise NoCheckpoint(f"shard {number} does not have the digest that it was written with")
+    return step, count, view[HEAD.size : -16]
+
+
+def joined(stored_of):
+    """Return (step, shards) from `stored_of(number)`. Raises `NoCheckpoint` unless all shards are of one step."""
+    step, count, data = unpack(stored_of(0), 0)
+    shards = [data]
+    for number in range(1, count):
+        other, _, data = unpack(stored_of(number), number)
+        if other != step:
+            raise NoCheckpoint(f"shard 0 is of step {step}, shard {number} of step {other}")
+        shards.append(data)
+    return step, shards
+
+
+class Files:
+    """Checkpoints in a folder. `crash_after` kills this process before so many-th operation: for seeing what is left."""
+
+    def __init__(self, folder, method, crash_after=None):
+        self._folder, self._method, self._left = Path(folder), method, crash_after
+        self._written = []
+
+    def save(self, step, shards):
+        """Save; when this returns, the training goes on."""
+        final = self._folder / CURRENT
+        if self._method.startswith("overwrite"):
+            final.mkdir(exist_ok=True)
+            return self._write(final, step, shards)
+        part, old = self._folder / f".{step}.part", self._folder / "previous"
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir()
+        self._write(part, step, shards)
+        if self._method == "rename-fsync":
+            self._sync(part)
+        if final.exists():
+            self._do(shutil.rmtree, old, True)
+            self._do(os.rename, final, old)  # a folder cannot replace another at once; `load` knows both names
+        self._do(os.rename, part, final)
+        self._written = [final / path.name for path in self._written]
+        if self._method == "rename-fsync":
+            self._sync(self._folder)
+
+    def make_durable(self):
+        """Sync what `save` left to the kernel."""
+        if not self._method.endswith("-fsync"):
+            for path in [*self._written, self._folder / CURRENT, self._folder]:
+                self._sync(path)
+
+    def load(self):
+        """Return (step, shards) of the newest checkpoint that is whole. Raises `NoCheckpoint` saying why there is none."""
+        why = []
+        for name in (CURRENT, "previous"):
+            try:
+                return joined(lambda number: self._stored(self._folder / name / f"{number:03d}"))
+            except (NoCheckpoint, FileNotFoundError) as error:
+                why.append(f"{name}: {error}")
+        raise NoCheckpoint("; ".join(why))
+
+    def forget(self):
+        """Drop the pages that were just written, so that restoring reads the device."""
+        for path in self._written:
+            file = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(file)
+
+    @staticmethod
+    def _stored(path):
+        return path.read_bytes()
+
+    def _write(self, folder, step, shards):
+        self._written = [folder / f"{number:03d}" for number in range(len(shards))]
+        if self._left is not None:  # one after the other, so that every crash can be repeated
+            for number, data in enumerate(shards):
+                self._write_one(folder, step, number, len(shards), data)
+            return
+        with ThreadPoolExecutor(len(shards)) as pool:
+            list(pool.map(lambda item: self._write_one(folder, step, item[0], len(shards), item[1]), enumerate(shards)))
+
+    def _write_one(self, folder, step, number, count, data):
+        file = os.open(folder / f"{number:03d}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            for part in pack(step, number, count, data):
+                for start in range(0, len(part), CHUNK):
+                    chunk = memoryview(part)[start : start + CHUNK]
+                    while chunk:
+                        chunk = chunk[self._do(os.write, file, chunk) :]
+            if self._method.endswith("-fsync"):
+                self._do(os.fsync, file)
+        finally:
+            os.close(file)
+
+    def _sync(self, path):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            self._do(os.fsync, file)
+        finally:
+            os.close(file)
+
+    def _do(self, function, *arguments):
+        if self._left is not None:
+            self._left -= 1
+            if self._left < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+
+
+class Bucket:
+    """Checkpoints in an S3 bucket. The object `current` names the step, and is put last."""
+
+    def __init__(self, endpoint):
+        from experiments.systems.s3 import Endpoint
+
+        self._store = Endpoint.from_dict(endpoint).obstore()
+
+    def save(self, step, shards):
+        import obstore
+
+        def put(item):
+            number, data = item
+            stored = b"".join(pack(step, number, len(shards), data))
+            obstore.put(self._store, f"{step}/{number:03d}", stored, use_multipart=True, chunk_size=PART)
+
+        with ThreadPoolExecutor(len(shards)) as pool:
+            list(pool.map(put, enumerate(shards)))
+        obstore.put(self._store, CURRENT, str(step).encode(), use_multipart=False)
+
+    def make_durable(self):
+        """Nothing to do: the server has answered, and an S3 client has no other word for durable."""
+
+    def forget(self):
+        """A client of S3 has no cache to drop."""
+
+    def load(self):
+        import obstore
+
+        try:
+            step = int(bytes(obstore.get(self._store, CURRENT).bytes()))
+            return joined(lambda number: bytes(obstore.get(self._store, f"{step}/{number:03d}").bytes()))
+        except FileNotFoundError as error:
+            raise NoCheckpoint(str(error)) from None
+
+
+class Memory:
+    """The null target."""
+
+    def __init__(self):
+        self._stored = None
+
+    def save(self, step, shards):
+        with ThreadPoolExecutor(len(shards)) as pool:
+            self._stored = list(pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards)))
+
+    def make_durable(self):
+        """Memory never is."""
+
+    def forget(self):
+        """It is all there is."""
+
+    def load(self):
+        return joined(lambda number: b"".join(self._stored[number]))
+
+
+def measure(target, size, shards):
+    """Save twice, restore, and return times in ms. The first save is the warm-up: the second finds an old one there."""
+    old, new = state(1, size, shards), state(2, size, shards)
+    target.save(1, old)
+    target.make_durable()
+    begin = time.perf_counter()
+    target.save(2, new)
+    saved = time.perf_counter()
+    target.make_durable()
+    durable = time.perf_counter()
+    target.forget()
+    restoring = time.perf_counter()
+    step, found = target.load()
+    restored = time.perf_counter()
+    if step != 2 or any(bytes(a) != b for a, b in zip(found, new, strict=True)):
+        raise SystemExit(f"the state of step 2 was saved, and another one of step {step} was restored")
+    times = {"blocking_ms": saved - begin, "durable_ms": durable - begin, "restore_ms": restored - restoring}
+    return {name: 1e3 * value for name, value in times.items()}
+
+
+def crashes(folder, method, size, shards):
+    """Crash a save of step 2 before each of its operations, and load after each. Return how many there were, after how
+    many an old or new state loaded, and after how many none did. A state that loads wrong raises `SystemExit`."""
+    states = {step: state(step, size, shards) for step in (1, 2)}
+    points = lost = 0
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        Path(folder).mkdir(parents=True)
+        Files(folder, method).save(1, states[1])
+        child = os.fork()
+        if child == 0:
+            Files(folder, method, crash_after=points).save(2, states[2])
+            os._exit(0)
+        crashed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+        try:
+            step, found = Files(folder, method).load()
+            if any(bytes(a) != b for a, b in zip(found, states[step], strict=True)) or not crashed and step != 2:
+                raise SystemExit(f"after a crash before operation {points} of {method} a state loads that was never saved")
+        except NoCheckpoint:
+            lost += 1
+        if not crashed:
+            return {"crash_points": points, "crash_lost": lost}
+        points += 1
+
+
+def main(text):
+    asked = json.loads(text)
+    target, method, size = asked["target"], asked["method"], asked["mib"] << 20
+    if method in ("multipart", "null"):
+        chosen = Memory() if method == "null" else Bucket(target["endpoint"])
+        print(json.dumps(measure(chosen, size, asked["shards"])))
+        return
+    found = measure(Files(target["folder"], method), size, asked["shards"])
+    if asked.get("crash_kib"):
+        found |= crashes(f"{target['folder']}/crashes", method, asked["crash_kib"] << 10, asked["shards"])
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

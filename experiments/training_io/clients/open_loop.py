@@ -1,0 +1,105 @@
+"""S3 GETs at a rate that does not wait for the server, and at one that does: what coordinated omission hides.
+
+    python -m experiments.training_io.clients.open_loop '{"store": {...}, "names": [...], "connections": 8, "seconds": 1.0, ...}'
+
+Open loop: requests are due at random times (Poisson) that were drawn before; a request that finds all connections busy
+waits for one, and its latency counts from when it was due. The same run also tells what each request took from its
+sending on, which is what a client that waits for answers reports. Closed loop: every connection sends as soon as it
+has its answer; the rate that results is the capacity for that number of connections.
+"""
+
+import json
+import resource
+import sys
+import threading
+import time
+
+import numpy as np
+
+from experiments.training_io.clients import stores
+from experiments.training_io.loops.training_loop import wake_up_on_time
+
+
+def due_times(rate, seconds, seed):
+    """Return when requests are due, in seconds from the start: a Poisson process with exactly rate·seconds of them."""
+    count = max(1, round(rate * seconds))
+    return np.sort(np.random.default_rng(seed).uniform(0, seconds, count))
+
+
+def run(store, names, connections, due=None, seconds=None, seed=0):
+    """Send the requests that are due, or for `seconds` as fast as answers come. Return latencies in µs, in order."""
+    threads, taken, lock = [], [0], threading.Lock()
+    found, errors = [], []
+    pick = np.random.default_rng(seed).integers(0, len(names), 1 << 16).tolist()
+    begun = [0.0]
+    gate = threading.Barrier(connections, action=lambda: begun.__setitem__(0, time.perf_counter()))
+
+    def take():
+        with lock:
+            taken[0] += 1
+            return taken[0] - 1
+
+    def work():
+        wake_up_on_time()
+        samples = []
+        try:
+            store.get(names[0])  # connects
+            gate.wait()
+            now = begun[0]
+            while True:
+                number = take()
+                if due is not None and number >= len(due) or due is None and now - begun[0] > seconds:
+                    break
+                intended = begun[0] + due[number] if due is not None else time.perf_counter()
+                if (left := intended - time.perf_counter()) > 0:
+                    time.sleep(left)
+                sent = time.perf_counter()
+                store.get(names[pick[number % len(pick)]])
+                now = time.perf_counter()
+                samples.append((number, now - intended, now - sent, now))
+        except threading.BrokenBarrierError:
+            pass  # another thread tells why
+        except Exception as error:
+            errors.append(error)
+            gate.abort()
+        found.extend(samples)
+
+    for _ in range(connections):
+        threads.append(threading.Thread(target=work, daemon=True))
+        threads[-1].start()
+    cpu = _cpu_s()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    found.sort()
+    elapsed = max(row[3] for row in found) - begun[0]
+    return {
+        "intended_us": [1e6 * row[1] for row in found], "sent_us": [1e6 * row[2] for row in found],
+        "elapsed_s": elapsed, "rate": len(found) / elapsed, "cpu_share": (_cpu_s() - cpu) / elapsed,
+    }  # fmt: skip
+
+
+def _cpu_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(text):
+    """First the capacity in a closed loop, then an open loop at `load` times that, or at `rate`."""
+    asked = json.loads(text)
+    sys.setswitchinterval(0.0002)
+    store, names = stores.open_store(asked["store"]), asked["names"]
+    rate = asked.get("rate")
+    answer = {}
+    if not rate:
+        closed = run(store, names, asked["connections"], seconds=asked["closed_seconds"], seed=asked["seed"])
+        rate = asked["load"] * closed["rate"]
+        answer = {"capacity": closed["rate"], "closed_us": closed["sent_us"], "closed_cpu_share": closed["cpu_share"]}
+    due = due_times(rate, asked["requests"] / rate, asked["seed"])
+    answer |= {"asked_rate": rate, **run(store, names, asked["connections"], due=due, seed=asked["seed"])}
+    print(json.dumps(answer | {"requests": store.requests, "bytes": store.bytes}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

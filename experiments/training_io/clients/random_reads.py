@@ -1,0 +1,115 @@
+"""Reads of one large object: 4 KiB blocks at random by several threads, or all of it in order, over any store.
+
+    python -m experiments.training_io.clients.random_reads '{"store": {...}, "name": "blocks", "threads": 2, "seconds": 0.3, ...}'
+
+It does for NFS and S3 what fio does for files, for Debian's fio has no engine for either. With `direct` a file is read
+past the page cache (O_DIRECT), as fio does. Contents are checked in every read.
+"""
+
+import json
+import mmap
+import os
+import resource
+import sys
+import threading
+import time
+
+import numpy as np
+
+from experiments.training_io.clients import blocks, stores
+
+CHUNK = 1 << 20
+
+
+class DirectFile:
+    """A file read past the page cache. It has what `random_blocks` needs of a store."""
+
+    def __init__(self, folder, name):
+        self._path = f"{folder}/{name}"
+        self._mine = threading.local()
+
+    def size(self, name):
+        return os.stat(self._path).st_size
+
+    def get_range(self, name, start, length):
+        mine = self._mine.__dict__
+        if "file" not in mine:
+            mine["file"], mine["buffer"] = os.open(self._path, os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, CHUNK)
+        view = memoryview(mine["buffer"])[:length]
+        if os.preadv(mine["file"], [view], start) != length:
+            raise OSError(f"{length} B at {start} could not be read")
+        return view
+
+
+def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
+    """Read blocks at random for `seconds`, one outstanding a thread. Return operations, latencies and CPU time.
+    `unchecked_mib` is the size of what a null target pretends to have; its contents are nothing to be checked."""
+    count = unchecked_mib * 256 if unchecked_mib else store.size(name) // blocks.BLOCK
+    found = [None] * threads
+
+    def work(mine):
+        order, place = np.random.default_rng([seed, mine]).integers(0, count, 1 << 16).tolist(), 0
+        samples = []
+        store.get_range(name, 0, blocks.BLOCK)  # connects, opens
+        gate.wait()
+        end = time.perf_counter_ns() + int(seconds * 1e9)
+        now = time.perf_counter_ns()
+        while now < end:
+            number = order[place % len(order)]
+            data = store.get_range(name, number * blocks.BLOCK, blocks.BLOCK)
+            if not unchecked_mib:
+                blocks.check(data, number)
+            place, before, now = place + 1, now, time.perf_counter_ns()
+            samples.append(now - before)
+        found[mine] = samples
+
+    gate = threading.Barrier(threads + 1)
+    workers = [threading.Thread(target=work, args=(mine,)) for mine in range(threads)]
+    for worker in workers:
+        worker.start()
+    gate.wait()
+    begin, cpu = time.perf_counter(), _cpu_s()
+    for worker in workers:
+        worker.join()
+    elapsed = time.perf_counter() - begin
+    if None in found:
+        raise RuntimeError("a thread of the reader ended early; its error stands above")
+    samples = np.concatenate(found) / 1e3
+    return {
+        "ops": len(samples), "elapsed_s": elapsed, "iops": len(samples) / elapsed, "cpu_s": _cpu_s() - cpu,
+        "ops_per_cpu_s": len(samples) / max(_cpu_s() - cpu, 1e-9),
+        "p50_us": float(np.quantile(samples, 0.5, method="inverted_cdf")),
+        "p99_us": float(np.quantile(samples, 0.99, method="inverted_cdf")),
+    }  # fmt: skip
+
+
+def in_order(store, name, seconds):
+    """Read the object in order, 1 MiB a request, for `seconds` or until its end, and again from its beginning."""
+    size, place, read = store.size(name), 0, 0
+    begin = time.perf_counter()
+    while (elapsed := time.perf_counter() - begin) < seconds:
+        length = min(CHUNK, size - place)
+        data = store.get_range(name, place, length)
+        for at in (0, length - blocks.BLOCK):
+            blocks.check(data[at : at + blocks.BLOCK], (place + at) // blocks.BLOCK)
+        read, place = read + length, (place + length) % size
+    return {"bytes": read, "mb_s": read / elapsed / 1e6}
+
+
+def _cpu_s():
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(text):
+    asked = json.loads(text)
+    target, name = asked["store"], asked["name"]
+    store = DirectFile(target["folder"], name) if asked.get("direct") else stores.open_store(target)
+    found = random_blocks(store, name, asked["threads"], asked["seconds"], asked.get("seed", 0), asked.get("unchecked_mib"))
+    if asked.get("in_order_seconds"):
+        found["in_order"] = in_order(store, name, asked["in_order_seconds"])
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

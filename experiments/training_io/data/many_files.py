@@ -1,0 +1,42 @@
+"""Fills folders with samples of 64 B, a file each.
+
+    python -m experiments.training_io.data.many_files FOLDER COUNT...
+
+makes FOLDER/objects-COUNT for each count. Names and contents follow from the number of the sample alone.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from experiments.training_io.data import samples
+
+SAMPLE_BYTES = 64
+
+
+def name(number):
+    return f"{number:07d}"
+
+
+def make(folder, count):
+    """Write samples 0 to `count` - 1 into a new folder."""
+    folder.mkdir(parents=True)
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        for number in range(count):  # relative to the open folder: no path is looked up a million times
+            file = os.open(name(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
+            written = os.write(file, samples.content(number, SAMPLE_BYTES))
+            os.close(file)
+            if written != SAMPLE_BYTES:
+                raise OSError(f"{written} of {SAMPLE_BYTES} B of sample {number} could be written")
+    finally:
+        os.close(place)
+
+
+def main(folder, *counts):
+    for count in map(int, counts):
+        make(Path(folder) / f"objects-{count}", count)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

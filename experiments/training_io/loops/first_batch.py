@@ -1,0 +1,91 @@
+"""What stands before the first batch: finding out which samples there are, and opening the first ones.
+
+    python -m experiments.training_io.loops.first_batch '{"store": {...}, "layout": "objects", "samples": 1000, "batch": 32, ...}'
+
+Layouts of the same number of samples: `objects`, one object each, found by listing; `shards`, many samples an object,
+found by listing and read whole; `index`, one object that says where in another each sample begins. With `warm` all is
+done once before it is timed, so that the page cache has what it takes.
+"""
+
+import json
+import sys
+import time
+from importlib import import_module
+
+import numpy as np
+
+from experiments.training_io.clients import stores
+from experiments.training_io.data import many_files, samples
+from experiments.training_io.data.many_files import SAMPLE_BYTES
+
+LAYOUTS = ("objects", "shards", "index")
+PER_SHARD = 1000
+INDEX, DATA = "index.bin", "data.bin"
+
+
+def make(folder, layout, count):
+    """Write `count` samples of `SAMPLE_BYTES` in a layout."""
+    if layout == "objects":
+        return many_files.make(folder, count)
+    folder.mkdir(parents=True)
+    body = b"".join(samples.content(number, SAMPLE_BYTES) for number in range(count))
+    if layout == "index":
+        (folder / DATA).write_bytes(body)
+        (folder / INDEX).write_bytes((np.arange(count + 1, dtype=np.uint64) * SAMPLE_BYTES).tobytes())
+        return
+    step = PER_SHARD * SAMPLE_BYTES
+    for number, start in enumerate(range(0, len(body), step)):
+        (folder / f"{number:05d}.shard").write_bytes(body[start : start + step])
+
+
+def first(store, layout, batch, seed):
+    """Find the samples and read the first batch. Return (seconds to find them, seconds to the batch, what was
+    found: names, or the number of samples in the index; the samples' numbers)."""
+    random = np.random.default_rng(seed)
+    random.choice(batch, batch, replace=False)  # its first use loads and builds what would count as waiting
+    begin = time.perf_counter()
+    if layout == "index":
+        offsets = np.frombuffer(store.get(INDEX), "<u8")
+        names, count = None, len(offsets) - 1
+    else:
+        names = store.list()
+        count = len(names)
+    listed = time.perf_counter()
+    chosen = random.choice(count, min(batch, count), replace=False).tolist()
+    if layout == "objects":
+        read = [store.get(names[number]) for number in chosen]
+    elif layout == "index":
+        read = [store.get_range(DATA, int(offsets[n]), int(offsets[n + 1] - offsets[n])) for n in chosen]
+    else:
+        shard = store.get(names[chosen[0]])
+        read = [shard[start : start + SAMPLE_BYTES] for start in range(0, batch * SAMPLE_BYTES, SAMPLE_BYTES)]
+    numbers = [samples.check(data) for data in read]
+    done = time.perf_counter()
+    return listed - begin, done - begin, count if names is None else names, numbers
+
+
+def written(layout, count):
+    """Return what `first` must find of a data set: the names, or how many samples its index has."""
+    if layout == "objects":
+        return [many_files.name(number) for number in range(count)]
+    return [f"{number:05d}.shard" for number in range(-(-count // PER_SHARD))] if layout == "shards" else count
+
+
+def main(text):
+    asked = json.loads(text)
+    layout, count, ask = asked["layout"], asked["samples"], (asked["batch"], asked["seed"])
+    if asked["store"]["kind"] == "nfs":
+        import_module("nfs_rs")  # which the store else loads when it connects
+    if asked["warm"]:
+        first(stores.open_store(asked["store"]), layout, *ask)
+    store = stores.open_store(asked["store"])
+    listing_s, first_s, found, numbers = first(store, layout, *ask)
+    if found != written(layout, count):
+        raise SystemExit(f"what was found is not what was written: {layout} of {count} samples, {str(found)[:200]} ...")
+    if len(set(numbers)) != asked["batch"] or max(numbers) >= count:
+        raise SystemExit(f"the first batch was {numbers}, of {count} samples")
+    print(json.dumps({"listing_ms": 1e3 * listing_s, "first_batch_ms": 1e3 * first_s, "requests": store.requests}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,54 @@
+"""PyTorch's DataLoader in place of the loop's own readers: processes, batches brought through its queues.
+
+PyTorch is no part of the locked environment (it is several GB, or another build, by platform): capability `torch`.
+"""
+
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from experiments.training_io.data import formats, samples
+
+
+class Batches(IterableDataset):
+    """What one worker reads: its share of the units, over and over, in batches of sizes with what they cost."""
+
+    def __init__(self, loop, store, units):
+        self._loop, self._store, self._units = loop, store, units
+
+    def __iter__(self):
+        from experiments.training_io.loops.training_loop import Schedule
+
+        mine = get_worker_info()
+        units = self._units[mine.id :: mine.num_workers]
+        schedule, read = Schedule(units, self._loop.seed + mine.id), formats.load(self._loop.format).read
+        held, payload, told = [], 0, (0, 0, 0, 0)
+        while True:
+            while len(held) < self._loop.batch:
+                for data in read(self._store, schedule.next()):
+                    samples.check(data)
+                    held.append(len(data))
+                    payload += len(data)
+            now = (self._store.requests, self._store.bytes, payload, schedule.handed_out)
+            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]
+            held, told = held[self._loop.batch :], now
+
+
+class TorchReaders:
+    """As `training_loop.Threads`. What workers have fetched ahead and nobody took is not counted."""
+
+    def __init__(self, loop, store, units):
+        self._loader = DataLoader(
+            Batches(loop, store, units), batch_size=None, num_workers=loop.readers,
+            prefetch_factor=max(1, loop.prefetch // loop.readers),
+        )  # fmt: skip
+        self._iterator = iter(self._loader)
+        self._total = [0, 0, 0, 0]
+
+    def next(self):
+        sizes, cost = next(self._iterator)
+        self._total = [a + b for a, b in zip(self._total, cost)]
+        return sizes
+
+    def stop(self):
+        self._iterator._shutdown_workers()
+        return dict(zip(("requests", "bytes_read", "payload_read", "units_read"), self._total))
+

@@ -1,0 +1,142 @@
+"""An NFSv3 server that answers every READ at once with zeros: the null target of the NFS client.
+
+    python -m experiments.training_io.null.null_nfs '{"address": "127.0.0.1", "port": 0, "size": 16777216}'
+
+prints the port, then serves until it is killed. Every name is a file of `size` bytes, or a folder. It knows the calls
+that opening and reading takes (RFC 1813, MOUNT in its appendix I) over RPC with record marks (RFC 5531); whatever else
+is asked is answered with PROC_UNAVAIL, so that a client says so. NFS 4.1 needs sessions and compounds, whose null
+would be a server of its own: what this one shows is a bound for that client too, which does more for a READ.
+"""
+
+import json
+import selectors
+import socket
+import struct
+import sys
+
+MOUNT, NFS = 100005, 100003
+ACCEPTED = struct.pack(">5I", 1, 0, 0, 0, 0)  # a reply, accepted, without a verifier, successful
+UNAVAILABLE = struct.pack(">5I", 1, 0, 0, 0, 3)
+FILE, FOLDER = b"file", b"dir "  # the handles
+LARGEST = 1 << 20
+
+
+def attributes(handle, size):
+    """Return a fattr3."""
+    kind, mode = (2, 0o755) if handle == FOLDER else (1, 0o644)
+    return struct.pack(">5I2Q2I2Q6I", kind, mode, 1, 0, 0, size, size, 0, 0, 1, 1 + kind, *[1] * 6)
+
+
+class Answers:
+    """What is answered to each call, made once where it can be. `call` maps a call's record to the reply's."""
+
+    def __init__(self, size):
+        self._size, self._reads = size, {}
+        self._known = here = {handle: struct.pack(">I", 1) + attributes(handle, size) for handle in (FILE, FOLDER)}
+        fsinfo = struct.pack(">7IQ3I", *[LARGEST, LARGEST, 4096] * 2, 4096, 1 << 40, 0, 1, 0x1B)
+        self._fixed = {
+            (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1), (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
+            (NFS, 18): bytes(4) + here[FOLDER] + struct.pack(">6QI", *[1 << 40] * 6, 0),
+            (NFS, 20): bytes(4) + here[FOLDER] + struct.pack(">6I", 1, 255, 1, 1, 0, 1),
+        }  # fmt: skip
+
+    def call(self, record):
+        xid, _, _, program, _, procedure = struct.unpack_from(">6I", record)
+        place = 24
+        for _ in range(2):  # credentials and verifier
+            place += 8 + (struct.unpack_from(">I", record, place + 4)[0] + 3) // 4 * 4
+        body = self._body(program, procedure, record, place)
+        return struct.pack(">I", xid) + (UNAVAILABLE if body is None else ACCEPTED + body)
+
+    def _body(self, program, procedure, record, place):
+        if procedure == 0:
+            return b""
+        if (program, procedure) in self._fixed:
+            return self._fixed[program, procedure]
+        if program != NFS:
+            return None
+        handle = record[place + 4 : place + 8]
+        if procedure == 6:
+            return self._read(*struct.unpack_from(">QI", record, place + 8))
+        if procedure == 1:
+            return bytes(4) + attributes(handle, self._size)
+        if procedure == 4:
+            return bytes(4) + self._known[handle] + record[place + 8 : place + 12]
+        if procedure == 3:
+            found = self._named(record, place + 8)
+            return struct.pack(">II4s", 0, 4, found) + self._known[found] + self._known[FOLDER]
+        return None
+
+    @staticmethod
+    def _named(record, place):
+        """Names with a dot in front are folders; so is "null", the folder that the client is told."""
+        length = struct.unpack_from(">I", record, place)[0]
+        return FOLDER if record[place + 4 : place + 4 + length] in (b".", b"..", b"null") else FILE
+
+    def _read(self, offset, count):
+        count = max(0, min(count, LARGEST, self._size - offset))
+        ends = offset + count >= self._size
+        if (count, ends) not in self._reads:
+            head = bytes(4) + self._known[FILE] + struct.pack(">III", count, ends, count)
+            self._reads[count, ends] = head + bytes((count + 3) // 4 * 4)
+        return self._reads[count, ends]
+
+
+def serve(address, port, size):
+    listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    print(listener.getsockname()[1], flush=True)
+    selector, held, answers = selectors.DefaultSelector(), {}, Answers(size)
+    selector.register(listener, selectors.EVENT_READ)
+    while True:
+        for key, _ in selector.select():
+            if key.fileobj is listener:
+                connection, _ = listener.accept()
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                selector.register(connection, selectors.EVENT_READ)
+                held[connection] = b""
+            elif not _answer_all(key.fileobj, held, answers):
+                selector.unregister(key.fileobj)
+                del held[key.fileobj]
+                key.fileobj.close()
+
+
+def _answer_all(connection, held, answers):
+    """Answer the calls that have arrived whole, each one fragment. Return whether the connection goes on."""
+    try:
+        data = connection.recv(65536)
+        if not data:
+            return False
+        data = held[connection] + data
+        while len(data) >= 4 and len(data) >= (end := 4 + (struct.unpack_from(">I", data)[0] & 0x7FFFFFFF)):
+            reply = answers.call(data[4:end])
+            connection.sendall(struct.pack(">I", 0x80000000 | len(reply)) + reply)
+            data = data[end:]
+        held[connection] = data
+        return True
+    except ConnectionError:
+        return False
+
+
+class Server:
+    """The server on a host, as a context manager. `store` is what `stores.open_store` takes."""
+
+    def __init__(self, host, size):
+        self._host, self._asked = host, dict(address=host.address, port=0, size=size)
+        self.process = self.store = None
+
+    def __enter__(self):
+        self.process = self._host.start([self._host.python, "-m", __name__, json.dumps(self._asked)])
+        try:
+            port = int(self.process.read_line(20))
+        except BaseException:
+            self.process.stop()
+            raise
+        self.store = dict(kind="nfs", address=self._host.address, port=port, version="3", folder="null")
+        return self
+
+    def __exit__(self, *_):
+        self.process.stop()
+
+
+if __name__ == "__main__":
+    serve(**json.loads(sys.argv[1]))
