@@ -8,7 +8,9 @@ LATENCY_4K = dict(tool="fabric", outstanding=1, size_bytes=4096)
 @claim("C1", experiment="rdma/fabric")
 def reads_within_a_host_take_less_than_a_microsecond(results):
     """Within a host, a one-sided read of 4 KiB over shared memory takes less than a microsecond at the median."""
-    return results.estimate("latency_us", transport="posix", operation="get", **LATENCY_4K).below(1.0)
+    return results.estimate("latency_us", transport="posix", operation="get", **LATENCY_4K).below(
+        1.0
+    )
 
 
 @claim("C2", experiment="rdma/fabric")
@@ -16,7 +18,9 @@ def the_network_stack_costs_a_factor_of_ten(results):
     """Between two processes of one host, a 4 KiB message over tcp takes more than ten times as long as over shared
     memory."""
     tcp, posix = dict(transport="tcp"), dict(transport="posix")
-    return results.ratio("latency_us", of=tcp, to=posix, operation="message", **LATENCY_4K).above(10.0)
+    return results.ratio("latency_us", of=tcp, to=posix, operation="message", **LATENCY_4K).above(
+        10.0
+    )
 
 
 @claim("C3", experiment="rdma/fabric")
@@ -30,7 +34,9 @@ def the_kernels_copy_is_slower_than_shared_memory(results):
 def both_kinds_of_shared_memory_are_the_same(results):
     """POSIX and System V shared memory do not differ in the latency of a 4 KiB message by more than a quarter."""
     sysv, posix = dict(transport="sysv"), dict(transport="posix")
-    return results.ratio("latency_us", of=sysv, to=posix, operation="message", **LATENCY_4K).equal(margin=0.25)
+    return results.ratio("latency_us", of=sysv, to=posix, operation="message", **LATENCY_4K).equal(
+        margin=0.25
+    )
 
 
 @claim("C5", experiment="rdma/fabric")
@@ -50,4 +56,6 @@ def an_independent_tool_agrees(results):
 @claim("C7", experiment="rdma/fabric")
 def tcp_has_a_tail(results):
     """The 99th percentile of a 4 KiB message over tcp stays below ten microseconds."""
-    return results.estimate("latency_us", q=0.99, transport="tcp", operation="message", **LATENCY_4K).below(10.0)
+    return results.estimate(
+        "latency_us", q=0.99, transport="tcp", operation="message", **LATENCY_4K
+    ).below(10.0)

@@ -58,7 +58,9 @@ def a_deep_prefetch_cannot_make_bandwidth(results):
     """In front of an origin that supplies less than half of the demand, fetching 64 samples ahead gives no more than
     1.1 times the utilisation of fetching 16."""
     deep, shallow = dict(depth=64), dict(depth=16)
-    return results.ratio("utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=10, share=0.0).below(1.1)
+    return results.ratio(
+        "utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=10, share=0.0
+    ).below(1.1)
 
 
 @claim("C29", experiment="caching/prefetch")
@@ -66,4 +68,6 @@ def a_prefetch_that_takes_the_cache_hurts(results):
     """When what is fetched ahead takes the whole cache, utilisation falls below 0.9 times what a quarter of that depth
     gives."""
     deep, shallow = dict(depth=64), dict(depth=16)
-    return results.ratio("utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=20, share=0.5).below(0.9)
+    return results.ratio(
+        "utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=20, share=0.5
+    ).below(0.9)

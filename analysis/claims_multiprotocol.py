@@ -15,7 +15,9 @@ def kinds(results):
 def a_server_trusts_its_folder_for_a_minute(results):
     """With Ganesha's default of a minute for which it trusts attributes, the listing that libnfs gets lacks a name that was just
     created through S3 in most tries."""
-    return results.estimate("listing_misses", system="ganesha libnfs", setting="default").above(MOST)
+    return results.estimate("listing_misses", system="ganesha libnfs", setting="default").above(
+        MOST
+    )
 
 
 @claim("C31", experiment="multiprotocol/anomalies")
@@ -27,7 +29,9 @@ def a_right_store_shows_no_anomaly(results):
 @claim("C32", experiment="multiprotocol/anomalies")
 def every_injected_kind_is_caught(results):
     """On a store that is wrong on purpose in every way that we look for, every kind of anomaly is seen."""
-    return results.estimate("kinds_seen", system="broken store", setting="default").above(kinds(results) - MOST)
+    return results.estimate("kinds_seen", system="broken store", setting="default").above(
+        kinds(results) - MOST
+    )
 
 
 @claim("C33", experiment="multiprotocol/anomalies")
@@ -53,7 +57,9 @@ def the_mount_reads_what_was_overwritten(results):
 @claim("C36", experiment="multiprotocol/linearizability")
 def the_locked_store_is_linearizable(results):
     """The checker accepts every history of the locked store."""
-    return results.estimate("violated_share", system="locked store", setting="default").below(ALMOST_NONE)
+    return results.estimate("violated_share", system="locked store", setting="default").below(
+        ALMOST_NONE
+    )
 
 
 @claim("C37", experiment="multiprotocol/linearizability")

@@ -36,13 +36,17 @@ def without_validation_objects_are_torn(results):
 @claim("C15", experiment="rdma/target_stall")
 def reading_goes_on_while_the_server_stands_still(results):
     """While the server is stopped, no one-sided read over shared memory waits for half as long as the stop takes."""
-    return results.estimate("stall_share", path="cached", fabric="posix", server="stopped").below(0.5)
+    return results.estimate("stall_share", path="cached", fabric="posix", server="stopped").below(
+        0.5
+    )
 
 
 @claim("C16", experiment="rdma/target_stall")
 def messages_stand_still_with_the_server(results):
     """While the server is stopped, a read by messages waits for at least nine tenths of it."""
-    return results.estimate("stall_share", path="message", fabric="posix", server="stopped").above(0.9)
+    return results.estimate("stall_share", path="message", fabric="posix", server="stopped").above(
+        0.9
+    )
 
 
 @claim("C17", experiment="rdma/object_get")

@@ -17,20 +17,26 @@ def a_fused_stream_carries_fifteen_million_events(results):
 @claim("C52", experiment="streaming/boundaries")
 def the_harness_costs_no_more_than_a_tenth(results):
     """Run by our harness, the fused pipeline reaches at least 0.9 of the rate of the same pipeline in a bare program."""
-    return results.ratio("events_per_s", of=dict(settings="default"), to=dict(settings="bare"), **FUSED).above(0.9)
+    return results.ratio(
+        "events_per_s", of=dict(settings="default"), to=dict(settings="bare"), **FUSED
+    ).above(0.9)
 
 
 @claim("C53", experiment="streaming/boundaries")
 def a_boundary_between_light_stages_halves_the_rate(results):
     """Between two stages that do next to nothing, an asynchronous boundary costs more than half of the rate, with tuned
     settings too."""
-    return results.ratio("events_per_s", of=dict(boundaries=1), to=dict(boundaries=0), work=1, **TWO).below(0.5)
+    return results.ratio(
+        "events_per_s", of=dict(boundaries=1), to=dict(boundaries=0), work=1, **TWO
+    ).below(0.5)
 
 
 @claim("C54", experiment="streaming/boundaries")
 def a_boundary_between_heavy_stages_pays(results):
     """Between two stages of 10,000 steps each, a boundary raises the rate by more than a third."""
-    return results.ratio("events_per_s", of=dict(boundaries=1), to=dict(boundaries=0), work=10000, **TWO).above(4 / 3)
+    return results.ratio(
+        "events_per_s", of=dict(boundaries=1), to=dict(boundaries=0), work=10000, **TWO
+    ).above(4 / 3)
 
 
 @claim("C55", experiment="streaming/backpressure")
@@ -39,7 +45,9 @@ def buffers_hold_what_their_sizes_say(results):
     sink's hand."""
     bounded = ["none", "backpressure", "drop_head", "drop_tail", "drop_new", "fail"]
     cells = results.cells(strategy=bounded)["cell"]
-    return results.combined("over_predicted", cells, lambda found: max(found.values(), key=lambda r: abs(log(r)))).equal(0.0001)
+    return results.combined(
+        "over_predicted", cells, lambda found: max(found.values(), key=lambda r: abs(log(r)))
+    ).equal(0.0001)
 
 
 @claim("C56", experiment="streaming/knee")
@@ -60,7 +68,9 @@ def waiting_for_room_hides_the_queue(results):
 def the_stream_outruns_a_python_loop(results):
     """On the same aggregation, the fused stream handles more than twice as many single events a second as a plain loop in
     Python."""
-    return results.ratio("events_per_s", of=dict(engine="pekko"), to=dict(engine="generator")).above(2)
+    return results.ratio(
+        "events_per_s", of=dict(engine="pekko"), to=dict(engine="generator")
+    ).above(2)
 
 
 # The bound of C59 was set after trial runs had been seen, before the reference.

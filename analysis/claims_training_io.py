@@ -19,7 +19,9 @@ def the_stall_is_that_of_the_closed_form(results):
 def records_in_shards_wait_less_than_files(results):
     """Over S3, an accelerator waits a smaller share of its time when samples are records of shards (TFRecord) than when
     each is an object (NumPy)."""
-    return results.ratio("stall_share", of=dict(format="tfrecord"), to=dict(format="npy"), **OVER_S3).below(1.0)
+    return results.ratio(
+        "stall_share", of=dict(format="tfrecord"), to=dict(format="npy"), **OVER_S3
+    ).below(1.0)
 
 
 @claim("C43", experiment="training_io/iops_rank")
@@ -46,21 +48,27 @@ def listing_decides_the_first_batch(results):
     """Over S3, the first batch of ten thousand samples comes at least twice as late from one object a sample as through
     an index."""
     of, to = dict(layout="objects"), dict(layout="index")
-    return results.ratio("first_batch_ms", of=of, to=to, backend="s3-rclone", samples=10_000).above(2.0)
+    return results.ratio("first_batch_ms", of=of, to=to, backend="s3-rclone", samples=10_000).above(
+        2.0
+    )
 
 
 @claim("C47", experiment="training_io/checkpoint")
 def a_renamed_checkpoint_is_never_lost(results):
     """No crash of the saving process, before any of its operations, leaves a checkpoint that was to be renamed without
     a state that loads."""
-    return results.estimate("crash_lost_share", method="rename-fsync", size_mib=16, shards=4).below(0.01)
+    return results.estimate("crash_lost_share", method="rename-fsync", size_mib=16, shards=4).below(
+        0.01
+    )
 
 
 @claim("C48", experiment="training_io/checkpoint")
 def overwriting_loses_the_checkpoint(results):
     """A crash while a checkpoint of four shards is overwritten in place leaves no state that loads in more than half of
     the cases."""
-    return results.estimate("crash_lost_share", method="overwrite-fsync", size_mib=16, shards=4).above(0.5)
+    return results.estimate(
+        "crash_lost_share", method="overwrite-fsync", size_mib=16, shards=4
+    ).above(0.5)
 
 
 @claim("C49", experiment="training_io/tail")

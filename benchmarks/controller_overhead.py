@@ -15,7 +15,9 @@ def main():
         start = time.monotonic()
         block.measure()
         per_trial_ms = (time.monotonic() - start) / TRIALS * 1e3
-    print(f"controller overhead: {per_trial_ms:.2f} ms a trial over {TRIALS} empty trials, limit {LIMIT_MS:g} ms")
+    print(
+        f"controller overhead: {per_trial_ms:.2f} ms a trial over {TRIALS} empty trials, limit {LIMIT_MS:g} ms"
+    )
     raise SystemExit(per_trial_ms > LIMIT_MS)
 
 

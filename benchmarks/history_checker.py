@@ -13,14 +13,24 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def history(count, keys, clients, *, deletes=0.0, cas=0.0, failing=False, wrong=False, unknown=0.0, seed=1):
+def history(
+    count, keys, clients, *, deletes=0.0, cas=0.0, failing=False, wrong=False, unknown=0.0, seed=1
+):
     """Yield operations that each happen at an instant within them; in a `wrong` one some reads return old values."""
     rng, now, planned, state, old, value = random.Random(seed), [0] * clients, [], {}, {}, 0
     for number in range(count):
         client = number % clients
         begin = now[client] + rng.randint(1, 500)
         now[client] = begin + rng.randint(100, 2000)
-        planned.append((rng.randint(begin, now[client]), client, begin, now[client], f"key{rng.randrange(keys)}"))
+        planned.append(
+            (
+                rng.randint(begin, now[client]),
+                client,
+                begin,
+                now[client],
+                f"key{rng.randrange(keys)}",
+            )
+        )
     for _, client, begin, end, key in sorted(planned):
         common = dict(client=client, key=key, invoked_ns=10**18 + begin, completed_ns=10**18 + end)
         lost = False
@@ -52,7 +62,12 @@ def measured(path, operations):
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "experiments.multiprotocol.checker", str(path), "--json"], capture_output=True, text=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-m", "experiments.multiprotocol.checker", str(path), "--json"],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
         times.append((time.perf_counter() - began, json.loads(done.stdout)))
     wall, told = min(times, key=lambda pair: pair[0])
     return f"{wall:6.2f} s, parsed {told['parse_s']:.2f}, checked {told['check_s']:.3f}; {told['verdict']}; {path.stat().st_size / 1e6:.0f} MB"
@@ -68,11 +83,19 @@ def main():
         path = Path(folder) / "history.jsonl"
         for size in (count // 10, count):
             for name, options in kinds.items():
-                print(f"{size:>8} {name:<22} {measured(path, history(size, 100, 32, **options))}", flush=True)
+                print(
+                    f"{size:>8} {name:<22} {measured(path, history(size, 100, 32, **options))}",
+                    flush=True,
+                )
         for clients, unknown in ((5, 0.0), (5, 0.03), (5, 0.05), (32, 0.0)):
             for seed in range(3):
-                operations = history(1000, 1, clients, cas=0.3, failing=True, unknown=unknown, seed=seed)
-                print(f"    1000 cas, {clients:>2} clients, {unknown:.0%} unknown {measured(path, operations)}", flush=True)
+                operations = history(
+                    1000, 1, clients, cas=0.3, failing=True, unknown=unknown, seed=seed
+                )
+                print(
+                    f"    1000 cas, {clients:>2} clients, {unknown:.0%} unknown {measured(path, operations)}",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

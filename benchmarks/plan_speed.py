@@ -16,7 +16,9 @@ def main():
         times = []
         for _ in range(5):
             start = time.monotonic()
-            subprocess.run([program, "plan", "--trials"], cwd=toy.root, check=True, stdout=subprocess.DEVNULL)
+            subprocess.run(
+                [program, "plan", "--trials"], cwd=toy.root, check=True, stdout=subprocess.DEVNULL
+            )
             times.append(time.monotonic() - start)
     middle = sorted(times)[2]
     print(f"benchpaper plan, 1,000 trials: {middle:.2f} s (median of 5), limit {LIMIT_S:g} s")

@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = shutil.ignore_patterns(".venv", "build", "results", ".snakemake", ".benchpaper", "__pycache__")
+LEFT_OUT = shutil.ignore_patterns(
+    ".venv", "build", "results", ".snakemake", ".benchpaper", "__pycache__"
+)
 LIMIT_NOTHING_S, LIMIT_CHANGE_S = 5.0, 15.0
 
 
@@ -23,7 +25,9 @@ def main():
         seconds(copy)
         nothing = seconds(copy)
         notebook = copy / "analysis" / "rdma_fabric.ipynb"
-        notebook.write_text(notebook.read_text().replace("style.use()", "style.use()  # changed", 1))
+        notebook.write_text(
+            notebook.read_text().replace("style.use()", "style.use()  # changed", 1)
+        )
         change = seconds(copy)
     print(f"again with nothing to do: {nothing:.1f} s, limit {LIMIT_NOTHING_S:g} s")
     print(f"figures after a change to a notebook: {change:.1f} s, limit {LIMIT_CHANGE_S:g} s")
@@ -35,7 +39,13 @@ def seconds(copy):
     program = Path(sys.executable).with_name("benchpaper")
     start = time.monotonic()
     command = [program, "run", "--from", "reference", "figures"]
-    subprocess.run(command, cwd=copy, env={**os.environ, "BENCHPAPER_PROJECT": str(copy)}, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command,
+        cwd=copy,
+        env={**os.environ, "BENCHPAPER_PROJECT": str(copy)},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     return time.monotonic() - start
 
 

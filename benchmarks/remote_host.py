@@ -9,11 +9,11 @@ import time
 from functools import partial
 from pathlib import Path
 
+from benchpaper.core.project import Project
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.lab.namespaces import Lab
-from benchpaper.core.project import Project
+from benchpaper.hosts.local import LocalHost
 
 COMMANDS, LIMIT_MS, SIZE, TURNS, SHARE, DEPLOY_S = 100, 3.0, 1 << 30, 3, 0.7, 2.0
 
@@ -57,7 +57,9 @@ def measure(lab, folder):
         fleet.deploy(("numpy",))
         deployed = time.perf_counter() - start
         tell(f"connect and deploy again: {deployed:.2f} s, limit {DEPLOY_S:g} s")
-        remote = fleet.links["lab1"].host("client", folder / "trial", 600, lambda name, argv: lambda status: None)
+        remote = fleet.links["lab1"].host(
+            "client", folder / "trial", 600, lambda name, argv: lambda status: None
+        )
         beyond = median_ms(remote) - median_ms(LocalHost(folder=folder))
         tell(f"a command: {beyond:+.2f} ms beyond a local one, limit {LIMIT_MS:g} ms")
         share = transfer(lab, folder, remote, tell)
@@ -75,7 +77,10 @@ def transfer(lab, folder, remote, tell):
     rsync = ["rsync", "--whole-file", "-e", shell, f"{lab.address(1)}:{log}", copy]
     found = {"get": [], "rsync": []}
     for _ in range(TURNS):
-        for name, function in (("get", lambda: remote.get(log, copy)), ("rsync", lambda: subprocess.run(rsync, check=True))):
+        for name, function in (
+            ("get", lambda: remote.get(log, copy)),
+            ("rsync", lambda: subprocess.run(rsync, check=True)),
+        ):
             copy.unlink(missing_ok=True)
             found[name].append(seconds(function))
             tell(f"{name} of {SIZE >> 20} MiB: {found[name][-1]:.2f} s")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from experiments.caching import access_traces, simulation, trace_files# noqa: E402
+from experiments.caching import access_traces, simulation, trace_files
 
 ITEMS, REQUESTS, ROUNDS, LIMIT = 20_000, 2_000_000, 7, 0.95
 POLICIES = ("lru", "fifo", "sieve", "arc", "w_tinylfu", "belady")
@@ -37,12 +37,17 @@ def main():
         trace_files.write(path, trace.ids)
         total = [0.0, 0.0]
         for policy in POLICIES:
-            pairs = [(native(policy, path, ITEMS // 2), ours(policy, path, trace, ITEMS // 2)) for _ in range(ROUNDS)]
+            pairs = [
+                (native(policy, path, ITEMS // 2), ours(policy, path, trace, ITEMS // 2))
+                for _ in range(ROUNDS)
+            ]
             fastest = [min(times) for times in zip(*pairs)]
             ratio = fastest[0] / fastest[1]
             total = [so_far + seconds for so_far, seconds in zip(total, fastest)]
             rates = [REQUESTS / seconds / 1e6 for seconds in fastest]
-            print(f"{policy:10} native {rates[0]:5.1f} M requests/s, sweep {rates[1]:5.1f}, ratio {ratio:.3f}")
+            print(
+                f"{policy:10} native {rates[0]:5.1f} M requests/s, sweep {rates[1]:5.1f}, ratio {ratio:.3f}"
+            )
     print(f"together {total[0] / total[1]:.3f}, limit {LIMIT}")
     return total[0] / total[1] < LIMIT
 

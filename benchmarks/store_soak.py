@@ -42,7 +42,10 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         host = LocalHost(folder=folder)
         binary = store.build(Path(folder) / "store")
-        for reads, validate in ((int(options.reads), True), (max(1, int(options.reads / 100)), False)):
+        for reads, validate in (
+            (int(options.reads), True),
+            (max(1, int(options.reads / 100)), False),
+        ):
             soak(host, binary, options.path, reads, options.objects, options.writer, validate)
 
 

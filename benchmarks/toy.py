@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchpaper.core.project import Project
 
-EXPERIMENT = '''
+EXPERIMENT = """
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 scale = Scale(blocks=BLOCKS, trial_seconds=0.001)
@@ -20,7 +20,7 @@ experiment = Experiment(
 @experiment.trial
 def trial(cell, site):
     yield dict(nothing=0.0)
-'''
+"""
 
 
 @contextmanager

@@ -47,7 +47,9 @@ def direct(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
     return {
         (room, other)
         for room, other in found
-        if not any(other in reach(between, frozenset({room})) for between in targets[room] - {other})
+        if not any(
+            other in reach(between, frozenset({room})) for between in targets[room] - {other}
+        )
     }
 
 

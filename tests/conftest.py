@@ -18,13 +18,18 @@ from benchpaper.core.project import Project
 
 # The same examples in every run, however long each takes: a suite that is green once is green twice, on any machine.
 hypothesis.settings.register_profile(
-    "suite", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "suite",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("suite")
 
 ROOT = Path(__file__).resolve().parents[1]
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in a shell's background, where programs would not hear Ctrl-C
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # in a shell's background, where programs would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -34,7 +39,9 @@ def the_machine_is_as_before(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     sweep_up_after_killed_suites(base)
     os.environ[MARK] = f"{os.getpid()}-{time.time()}"
-    os.environ[lock.FOLDER] = str(base)  # tests neither wait for a measurement on this machine nor keep one waiting
+    os.environ[lock.FOLDER] = str(
+        base
+    )  # tests neither wait for a measurement on this machine nor keep one waiting
     before = machine(base)
     yield
     assert left_on_the_machine(base, before) == {}
@@ -67,7 +74,9 @@ def small_disk():
     yield mount
     for folder in mounted:
         end = time.monotonic() + 30  # until the last that used it has ended
-        while (done := subprocess.run(["umount", folder], capture_output=True, text=True)).returncode:
+        while (
+            done := subprocess.run(["umount", folder], capture_output=True, text=True)
+        ).returncode:
             assert time.monotonic() < end, done.stderr
             time.sleep(0.1)
 
@@ -106,7 +115,11 @@ def apart_from_ours():
     imported anew, a test's function would no longer be the one that its process pool finds under that name."""
 
     def modules():
-        return {name: module for name, module in sys.modules.items() if name.split(".")[0] == "experiments"}
+        return {
+            name: module
+            for name, module in sys.modules.items()
+            if name.split(".")[0] == "experiments"
+        }
 
     ours, path = modules(), list(sys.path)
     for name in ours:
@@ -232,6 +245,8 @@ def run_benchpaper():
     def call(project, *words, timeout=600, **environment):
         command = [str(Path(sys.executable).with_name("benchpaper")), *map(str, words)]
         env = {**os.environ, "COLUMNS": "200", **environment}
-        return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=timeout)
+        return subprocess.run(
+            command, cwd=project.root, env=env, capture_output=True, text=True, timeout=timeout
+        )
 
     return call

@@ -16,7 +16,9 @@ def synonyms(glossary: str) -> dict[str, str]:
     """Return {word not to write: word of the glossary} from the rows of its table."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in glossary.splitlines()]
     terms = [row for row in rows if len(row) == 3][2:]  # below the heading and its rule
-    return {synonym: term for term, _, list_ in terms for synonym in re.split(r",\s*", list_) if synonym}
+    return {
+        synonym: term for term, _, list_ in terms for synonym in re.split(r",\s*", list_) if synonym
+    }
 
 
 def prose_of_document(text: str) -> Iterator[tuple[int, str]]:

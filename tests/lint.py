@@ -18,7 +18,9 @@ C = ["experiments/**/*.c", "experiments/**/*.h"]
 
 def files(patterns: list[str]) -> list[str]:
     """Return the files that match, relative to the project."""
-    return sorted(str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern))
+    return sorted(
+        str(path.relative_to(ROOT)) for pattern in patterns for path in ROOT.glob(pattern)
+    )
 
 
 LINTERS = {
@@ -39,7 +41,9 @@ def run(name: str) -> subprocess.CompletedProcess[str]:
     program, *arguments = LINTERS[name]
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     env = {**os.environ, "PYTHONPATH": "src", "NO_COLOR": "1"}
-    return subprocess.run(command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.run(
+        command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def report(name: str) -> bool:
@@ -55,7 +59,9 @@ def report(name: str) -> bool:
 def main(names: list[str]) -> int:
     """Run the named linters, by default all; return the exit status."""
     if unknown := [name for name in names if name not in LINTERS]:
-        print(f"there is no linter {unknown[0]!r}; choose from {', '.join(LINTERS)}", file=sys.stderr)
+        print(
+            f"there is no linter {unknown[0]!r}; choose from {', '.join(LINTERS)}", file=sys.stderr
+        )
         return 2
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         passed = list(pool.map(report, names or LINTERS))

@@ -7,21 +7,27 @@ from pathlib import Path
 
 import psutil
 
-from benchpaper.hosts.lab import namespaces as labs
-from benchpaper.hosts.agent import cleanup
 from benchpaper.core.processes import kill_marked
+from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts.lab import namespaces as labs
 from benchpaper.hosts.lab import owners
 
 MARK = "BENCHPAPER_TEST_RUN"  # in the environment of every process that these tests start
 SETTLING_S = 30.0
-NOBODYS = ("network namespaces", "POSIX shared memory", "System V shared memory")  # they do not say whose they are
+NOBODYS = (
+    "network namespaces",
+    "POSIX shared memory",
+    "System V shared memory",
+)  # they do not say whose they are
 
 
 def machine(base):
     """Return {kind: what there is now}. Of what says whose it is, that of this run of the tests alone, for others use the
     machine too; `base` is the folder that holds all its temporary ones."""
     mark = f"{MARK}={os.environ.get(MARK)}"
-    started = [process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)]
+    started = [
+        process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)
+    ]
     listening = [
         connection.laddr for process in [*started, psutil.Process()] for connection in _connections(process)
         if connection.status == psutil.CONN_LISTEN
@@ -30,7 +36,9 @@ def machine(base):
     segments = [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
     labs_of_ours, namespaces = _namespaces(base)
     return {
-        "processes": {(process.pid, *words) for process in started if (words := _words(process)) is not None},
+        "processes": {
+            (process.pid, *words) for process in started if (words := _words(process)) is not None
+        },
         "listening ports": set(listening),
         "mounts": {point for point in mounts if point.startswith(f"{base}/")},
         "labs": labs_of_ours,
@@ -77,7 +85,11 @@ def _marks(process):
         variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
-    return [v.decode() for v in variables if v.startswith(f"{MARK}=".encode()) and process.pid != os.getpid()]
+    return [
+        v.decode()
+        for v in variables
+        if v.startswith(f"{MARK}=".encode()) and process.pid != os.getpid()
+    ]
 
 
 def _runs(process):
@@ -106,12 +118,23 @@ def _namespaces(base):
     """Return (the network namespaces of this run's labs, those that belong to no lab)."""
     folder = Path("/run/netns")
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    of_labs = {name: root for mark, root in owners.roots().items() for name in names if f"-{mark}-" in name}
-    return {name for name, root in of_labs.items() if root.is_relative_to(base)}, names - set(of_labs)
+    of_labs = {
+        name: root for mark, root in owners.roots().items() for name in names if f"-{mark}-" in name
+    }
+    return {name for name, root in of_labs.items() if root.is_relative_to(base)}, names - set(
+        of_labs
+    )
 
 
 def _another_suite_runs():
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
-    ours |= {parent.pid for parent in psutil.Process().parents()}  # a shell whose command line names pytest, timeout
+    ours |= {
+        parent.pid for parent in psutil.Process().parents()
+    }  # a shell whose command line names pytest, timeout
     found = psutil.process_iter(["cmdline"])
-    return any("pytest" in word for one in found if one.pid not in ours for word in one.info["cmdline"] or ())
+    return any(
+        "pytest" in word
+        for one in found
+        if one.pid not in ours
+        for word in one.info["cmdline"] or ()
+    )

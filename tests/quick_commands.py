@@ -14,7 +14,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-
 CLOSED = "a pipe without a reader"
 
 
@@ -63,7 +62,7 @@ def serving():
 def _serve():
     from benchpaper.analysis import compare  # noqa: F401
     from benchpaper.analysis.compare import forest  # noqa: F401
-    from benchpaper.cli import commands  # noqa: F401 (they load what takes long: pandas, SciPy, Matplotlib)
+    from benchpaper.cli import commands
 
     for line in sys.stdin:
         child = os.fork()
@@ -86,8 +85,13 @@ def _become(where, words, stdout, stderr, encoding, environment):
     os.environ.update(environment)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for number, path in ((1, stdout), (2, stderr)):
-        os.dup2(_unread() if path == CLOSED else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-    sys.stdout, sys.stderr = (io.TextIOWrapper(open(n, "wb", closefd=False), encoding) for n in (1, 2))
+        os.dup2(
+            _unread() if path == CLOSED else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC),
+            number,
+        )
+    sys.stdout, sys.stderr = (
+        io.TextIOWrapper(open(n, "wb", closefd=False), encoding) for n in (1, 2)
+    )
     sys.argv = ["benchpaper", *words]
 
 

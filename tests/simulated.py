@@ -10,7 +10,9 @@ def autoregressive(correlation):
         noise = rng.normal(size=shape)
         values = noise.copy()
         for i in range(1, shape[1]):
-            values[:, i] = correlation * values[:, i - 1] + np.sqrt(1 - correlation**2) * noise[:, i]
+            values[:, i] = (
+                correlation * values[:, i - 1] + np.sqrt(1 - correlation**2) * noise[:, i]
+            )
         return np.exp(0.3 * values)
 
     return draw

@@ -37,7 +37,9 @@ def make(root, author="Anonymous", **files):
     for name in ("Snakefile", "packages.apt", "requirements.lock", "LICENSE", "pyproject.toml"):
         shutil.copyfile(ROOT / name, root / name)
     for name in ("profiles", "sites", "src"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
     for name in ("experiments", "analysis", "paper", "artifacts"):
         (root / name).mkdir()
     shutil.copyfile(ROOT / "paper" / "benchpaper.sty", root / "paper" / "benchpaper.sty")
@@ -60,19 +62,24 @@ def make(root, author="Anonymous", **files):
 
 
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
-SITE = (
-    f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
-)
+SITE = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
 NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
 
 
 def built(root):
     """Make it with an author, a host, a user and an origin to be found, measure it, and build all there is."""
     root.mkdir()
-    project = make(root, AUTHOR, **{"notes/where.md": NOTE, "notes/more.md": "more\n", "sites/cluster.yaml": SITE})
+    project = make(
+        root,
+        AUTHOR,
+        **{"notes/where.md": NOTE, "notes/more.md": "more\n", "sites/cluster.yaml": SITE},
+    )
     git(project, "remote", "add", "origin", "git@github.com:quillgroup/pipe-cost.git")
     run(project, "run", "results", "--scale", "smoke")
-    shutil.copytree(root / "results" / "local" / "smoke" / "toy", root / "artifacts" / "reference" / "local" / "toy")
+    shutil.copytree(
+        root / "results" / "local" / "smoke" / "toy",
+        root / "artifacts" / "reference" / "local" / "toy",
+    )
     git(project, "config", "user.email", "ada@quill.example")
     commit(project)
     run(project, "run", "paper", "report", "--scale", "smoke")
@@ -82,7 +89,9 @@ def built(root):
 def run(project, *words, **environment):
     command = [str(Path(sys.executable).with_name("benchpaper")), *words]
     environment = {**os.environ, **environment}
-    done = subprocess.run(command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        command, cwd=project.root, env=environment, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

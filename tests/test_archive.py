@@ -16,8 +16,13 @@ def crafted(path, entries, **options):
         listed = {name: data for name, data, *_ in entries}
         for name, data, *more in [*entries, (archive.MANIFEST, archive.manifest(listed))]:
             info = zipfile.ZipInfo(name, (2026, 1, 2, 3, 4, 6))
-            info.create_system, info.external_attr = 3, (more[0] if more else stat.S_IFREG | 0o644) << 16
-            made.writestr(info, data, compress_type=more[1] if len(more) > 1 else zipfile.ZIP_STORED)
+            info.create_system, info.external_attr = (
+                3,
+                (more[0] if more else stat.S_IFREG | 0o644) << 16,
+            )
+            made.writestr(
+                info, data, compress_type=more[1] if len(more) > 1 else zipfile.ZIP_STORED
+            )
     return path
 
 
@@ -64,9 +69,12 @@ def test_sizes_that_lie_are_refused(tmp_path):
     path = crafted(tmp_path / "bad.zip", [("a", b"1" * 100)])
     data = path.read_bytes()
     place = data.index(b"PK\x01\x02") + 20
-    path.write_bytes(data[:place] + struct.pack("<II", 4_000_000_000, 4_000_000_000) + data[place + 8 :])
+    path.write_bytes(
+        data[:place] + struct.pack("<II", 4_000_000_000, 4_000_000_000) + data[place + 8 :]
+    )
     with pytest.raises(
-        archive.ArchiveError, match="claim 4,000,0.* more than the .* of the whole archive|no readable ZIP"
+        archive.ArchiveError,
+        match="claim 4,000,0.* more than the .* of the whole archive|no readable ZIP",
     ):
         archive.read(path)
 

@@ -5,14 +5,14 @@ import json
 import shutil
 
 import pytest
-
 import small_project
+
 from benchpaper.artifact import appendix, checklist
-from benchpaper.paper import number_diff, labels, notebook, kernel_server
-from benchpaper.workflow import watch
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.paper import kernel_server, labels, notebook, number_diff
+from benchpaper.workflow import watch
 
 EXHIBIT = "toy-pipe-cost-latency"
 
@@ -40,7 +40,9 @@ def test_a_warm_notebook_gives_the_bytes_of_a_cold_one(copy, server):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == warmly
 
 
-def test_a_notebook_runs_warm_where_the_folder_for_temporary_files_has_a_long_name(copy, tmp_path, monkeypatch):
+def test_a_notebook_runs_warm_where_the_folder_for_temporary_files_has_a_long_name(
+    copy, tmp_path, monkeypatch
+):
     long = tmp_path / ("x" * 120)  # the path of a socket has at most 107 bytes
     long.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(long))
@@ -75,7 +77,9 @@ def test_saving_rebuilds_what_depends_on_it_and_a_mistake_is_told(copy, server):
     assert watcher.rebuild(watcher.saved()) and "figures and PDF in" in said[-1]
     assert pdf.read_bytes() != before
     text = copy.paper / "main.tex"
-    text.write_text(text.read_text().replace(r"\section{Results}", r"\section{Results}\result{no-such}"))
+    text.write_text(
+        text.read_text().replace(r"\section{Results}", r"\section{Results}\result{no-such}")
+    )
     assert not watcher.rebuild(watcher.saved()) and '"no-such" is not declared' in said[-1]
 
 
@@ -108,10 +112,18 @@ def test_a_label_as_it_stands_in_the_pdf_names_its_exhibit(small, name):
 def test_explain_takes_a_label_and_knows_what_there_is(small, run_benchpaper):
     done = run_benchpaper(small, "explain", "Figure 1", "--scale", "smoke")
     assert (
-        done.returncode == 0 and done.stdout.startswith(f"figure {EXHIBIT}") and "program.py pipe 4096" in done.stdout
+        done.returncode == 0
+        and done.stdout.startswith(f"figure {EXHIBIT}")
+        and "program.py pipe 4096" in done.stdout
     )
-    assert "(there are: Figure 1, Table 1)" in run_benchpaper(small, "explain", "Figure 7", "--scale", "smoke").stderr
-    assert "benchpaper claims" in run_benchpaper(small, "explain", "Table 1", "--scale", "smoke").stderr
+    assert (
+        "(there are: Figure 1, Table 1)"
+        in run_benchpaper(small, "explain", "Figure 7", "--scale", "smoke").stderr
+    )
+    assert (
+        "benchpaper claims"
+        in run_benchpaper(small, "explain", "Table 1", "--scale", "smoke").stderr
+    )
 
 
 # ---- the appendix ----
@@ -146,10 +158,16 @@ def test_minutes_and_megabytes_come_from_the_measured_trials(small):
 
     folder = small.results("local", "smoke") / small_project.NAME
     frame = results.read(folder / "trials.parquet")[0].to_pandas()
-    assert item["minutes"]["smoke"] == pytest.approx((frame["seconds"].sum() + frame["overhead_s"].sum()) / 60)
+    assert item["minutes"]["smoke"] == pytest.approx(
+        (frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
+    )
     per_cell = frame.groupby("cell")["seconds"].median()
-    assert item["minutes"]["full"] == pytest.approx(15 * per_cell.sum() / 60) and item["trials"] == len(frame)
-    assert item["disk_mb"] == pytest.approx(sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6)
+    assert item["minutes"]["full"] == pytest.approx(15 * per_cell.sum() / 60) and item[
+        "trials"
+    ] == len(frame)
+    assert item["disk_mb"] == pytest.approx(
+        sum(path.stat().st_size for path in folder.glob("*.parquet")) / 1e6
+    )
 
 
 # ---- the checklist ----
@@ -167,10 +185,19 @@ def broken(name, text, check, words):
         broken("pyproject.toml", 'license = "MIT"\n', checklist.licence, "make them one"),
         broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
         broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
-        broken("requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"),
+        broken(
+            "requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"
+        ),
         broken("paper/main.tex", r"\claim{C9}", checklist.linked_claims, '"C9", which is not made'),
-        broken("paper/main.tex", "nothing", checklist.linked_claims, "claim C1 is nowhere in the paper"),
-        broken("tests/experiments/test_toy_pipe_cost.py", None, checklist.whole_experiments, "is in no test"),
+        broken(
+            "paper/main.tex", "nothing", checklist.linked_claims, "claim C1 is nowhere in the paper"
+        ),
+        broken(
+            "tests/experiments/test_toy_pipe_cost.py",
+            None,
+            checklist.whole_experiments,
+            "is in no test",
+        ),
         broken(
             "notes/where.md",
             "see /home/someone/data\n",
@@ -188,7 +215,9 @@ def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text,
         (copy.root / name).write_text(text)
     small_project.git(copy, "add", "-A")
     found = checklist.problems(copy, check)
-    assert any(words in problem for problem in found) and all("; " in problem for problem in found), found
+    assert any(words in problem for problem in found) and all(
+        "; " in problem for problem in found
+    ), found
 
 
 def test_the_checklist_is_content_with_the_small_project(copy):

@@ -12,15 +12,17 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-
 import small_project
+from small_project import AUTHOR, HOST, LOGIN
+
 from benchpaper.artifact import bundle
 from benchpaper.artifact.bundle import anonymous, archive, identities, validator, verify
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
-from small_project import AUTHOR, HOST, LOGIN
 
-pytestmark = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
+)
 PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGIN}/artifact")
 
 
@@ -28,7 +30,10 @@ PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGI
 
 
 def test_the_same_files_give_the_same_bytes(small, small_bundle, tmp_path):
-    assert bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0].read_bytes() == small_bundle.read_bytes()
+    assert (
+        bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0].read_bytes()
+        == small_bundle.read_bytes()
+    )
 
 
 CHATTY = """\
@@ -45,7 +50,11 @@ def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(
     import nbformat
 
     origin = tmp_path / "origin"
-    shutil.copytree(small.root, origin, ignore=shutil.ignore_patterns("build", "results", ".snakemake", ".benchpaper"))
+    shutil.copytree(
+        small.root,
+        origin,
+        ignore=shutil.ignore_patterns("build", "results", ".snakemake", ".benchpaper"),
+    )
     path = origin / "analysis" / "toy_pipe_cost.ipynb"
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.append(nbformat.v4.new_code_cell(CHATTY))
@@ -56,7 +65,9 @@ def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(
     def build(number, folder):
         time.sleep(3 * number)  # the dates in a ZIP file have even seconds
         subprocess.run(["git", "clone", "-q", origin, folder], check=True)
-        small_project.run(Project(folder), "run", "bundle", "--from", "reference", TZ=folders[folder])
+        small_project.run(
+            Project(folder), "run", "bundle", "--from", "reference", TZ=folders[folder]
+        )
         return folder / "build" / "local-reference" / "bundle.zip"
 
     with ThreadPoolExecutor() as pool:
@@ -68,11 +79,16 @@ def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(
 
 def test_what_no_manifest_speaks_of_stays_out(small, small_files, tmp_path):
     """Such as what a killed run left, or the notebook of an experiment that has been renamed since."""
-    left = [small.build("local", "smoke") / "notebooks" / name for name in ("toy_old.ipynb", "toy_pipe_cost.part.ipynb")]
+    left = [
+        small.build("local", "smoke") / "notebooks" / name
+        for name in ("toy_old.ipynb", "toy_pipe_cost.part.ipynb")
+    ]
     for path in left:
         path.write_text("{}")
     try:
-        assert bundle_names(bundle.make(small, "local", "smoke", tmp_path / "c.zip")[0]) == list(small_files)
+        assert bundle_names(bundle.make(small, "local", "smoke", tmp_path / "c.zip")[0]) == list(
+            small_files
+        )
     finally:
         for path in left:
             path.unlink()
@@ -97,9 +113,13 @@ def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(small_bun
         f"{build}/appendix.md",
     ):
         assert name in small_files, name
-    listed = dict(reversed(line.split("  ")) for line in small_files[archive.MANIFEST].decode().splitlines())
+    listed = dict(
+        reversed(line.split("  ")) for line in small_files[archive.MANIFEST].decode().splitlines()
+    )
     assert listed == {
-        name: hashlib.sha256(data).hexdigest() for name, data in small_files.items() if name != archive.MANIFEST
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in small_files.items()
+        if name != archive.MANIFEST
     }
     assert json.loads(small_files[".zenodo.json"])["creators"] == [{"name": AUTHOR}]
 
@@ -108,7 +128,9 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
     parts = json.loads(small_files["sbom.cdx.json"])
     assert parts["bomFormat"] == "CycloneDX"
     pins = {
-        line.split("==")[0] for line in small_files["requirements.lock"].decode().splitlines() if line[:1].isalnum()
+        line.split("==")[0]
+        for line in small_files["requirements.lock"].decode().splitlines()
+        if line[:1].isalnum()
     }
     found = {part["name"]: part for part in parts["components"]}
     assert pins <= set(found) and len(pins) > 100 and "latexmk" in found
@@ -118,10 +140,17 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
 
 def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
     digest = hashlib.sha256(small_bundle.read_bytes()).hexdigest()
-    done = run_benchpaper(small, "verify", small_bundle, "--sha256", digest, "--into", tmp_path / "unpacked")
+    done = run_benchpaper(
+        small, "verify", small_bundle, "--sha256", digest, "--into", tmp_path / "unpacked"
+    )
     assert done.returncode == 0, done.stderr
-    assert "satisfies workflow-run-crate-0.5" in done.stdout and "2 numbers follow from the data inside" in done.stdout
-    assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (small.root / "Snakefile").read_bytes()
+    assert (
+        "satisfies workflow-run-crate-0.5" in done.stdout
+        and "2 numbers follow from the data inside" in done.stdout
+    )
+    assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (
+        small.root / "Snakefile"
+    ).read_bytes()
     assert run_benchpaper(small, "verify", small_bundle, "--sha256", "0" * 64).returncode == 1
 
 
@@ -134,16 +163,22 @@ def test_the_crate_satisfies_its_profile(small_files, tmp_path):
 
 
 def test_nothing_is_left_of_who_and_where(small, tmp_path):
-    path = anonymous.make(small, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md"))[0]
+    path = anonymous.make(
+        small, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md")
+    )[0]
     found = identities.pattern(PLANTED)
     inside = archive.read(path)[0]
-    assert [place for name, data in inside.items() for place in identities.where(name, data, found)] == []
+    assert [
+        place for name, data in inside.items() for place in identities.where(name, data, found)
+    ] == []
     commit = subprocess.run(
         ["git", "-C", small.root, "rev-parse", "HEAD"], capture_output=True, text=True
     ).stdout.strip()
     assert all(commit.encode() not in data for data in inside.values())
     assert [
-        n for n in bundle_names(bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0]) if "more.md" in n
+        n
+        for n in bundle_names(bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0])
+        if "more.md" in n
     ] and "notes/more.md" not in inside
     verify.verify(path)
 
@@ -173,7 +208,9 @@ def test_the_search_looks_into_every_kind_of_file(tmp_path):
     import base64
 
     cell = nbformat.v4.new_code_cell(
-        outputs=[nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})]
+        outputs=[
+            nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})
+        ]
     )
     book = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
     planted = {

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import click
 import pytest
-
 import quick_commands
 import small_project
-from benchpaper.core import output
+
 from benchpaper.cli.commands import cli
+from benchpaper.core import output
 from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +32,11 @@ def leaves(group=cli, before=()):
     found = {}
     for name, command in group.commands.items():
         words = (*before, name)
-        found |= leaves(command, words) if isinstance(command, click.Group) else {" ".join(words): command}
+        found |= (
+            leaves(command, words)
+            if isinstance(command, click.Group)
+            else {" ".join(words): command}
+        )
     return found
 
 
@@ -64,7 +68,12 @@ def project(small, tmp_path_factory):
 
 
 def options(command):
-    return {name: option for option in command.params if isinstance(option, click.Option) for name in option.opts}
+    return {
+        name: option
+        for option in command.params
+        if isinstance(option, click.Option)
+        for name in option.opts
+    }
 
 
 # ---- what is printed ----
@@ -97,11 +106,15 @@ def test_an_encoding_without_a_character_gets_the_nearest_one(call, project):
 
 
 def test_a_narrow_table_loses_no_name(call, project):
-    wide, narrow = (json.loads(call(project.root, "doctor", "--json", COLUMNS=n).stdout) for n in ("200", "40"))
+    wide, narrow = (
+        json.loads(call(project.root, "doctor", "--json", COLUMNS=n).stdout) for n in ("200", "40")
+    )
     assert wide["capabilities"].keys() == narrow["capabilities"].keys()
     for columns in ("40", "79", "80"):
         text = call(project.root, "doctor", COLUMNS=columns).stdout
-        assert not [name for name in wide["capabilities"] if not re.search(rf"^{name}\b", text, re.M)]
+        assert not [
+            name for name in wide["capabilities"] if not re.search(rf"^{name}\b", text, re.M)
+        ]
         assert max(map(len, text.splitlines())) <= int(columns) and "…" not in text
         text = call(project.root, "claims", "--scale", "smoke", COLUMNS=columns).stdout
         assert re.search(r"^ ?C1  \w", text, re.M) and "inconclusive" in text and "…" not in text
@@ -114,11 +127,19 @@ JSON = [name for name in USERS if "--json" in options(COMMANDS[name])]
 def test_json_is_the_same_everywhere(call, project, name):
     words = [*name.split(), *CALLS[name].split(), "--json"]
     usual = call(project.root, *words)
-    hostile = call(project.root, *words, encoding="ascii", COLUMNS="20", FORCE_COLOR="1", CLICOLOR_FORCE="1", TERM="xterm")
+    hostile = call(
+        project.root,
+        *words,
+        encoding="ascii",
+        COLUMNS="20",
+        FORCE_COLOR="1",
+        CLICOLOR_FORCE="1",
+        TERM="xterm",
+    )
     assert usual.returncode == hostile.returncode, hostile.stderr
     if usual.stdout:
         usual, hostile = json.loads(usual.stdout), json.loads(hostile.stdout)
-        assert usual == hostile or name == "doctor" and usual.keys() == hostile.keys()
+        assert usual == hostile or (name == "doctor" and usual.keys() == hostile.keys())
 
 
 def test_colours_are_printed_when_they_are_forced_and_else_on_terminals_alone(call, project):
@@ -132,7 +153,9 @@ def test_colours_are_printed_when_they_are_forced_and_else_on_terminals_alone(ca
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_pipe_that_closes_early_ends_a_command_quietly_and_a_full_disk_in_one_line(call, project, name):
+def test_a_pipe_that_closes_early_ends_a_command_quietly_and_a_full_disk_in_one_line(
+    call, project, name
+):
     words = [*name.split(), *CALLS.get(name, "--help").split()]
     if not call(project.root, *words).stdout:  # it refuses; its help is printed
         words = [*name.split(), "--help"]
@@ -140,24 +163,34 @@ def test_a_pipe_that_closes_early_ends_a_command_quietly_and_a_full_disk_in_one_
     assert (closed.returncode, closed.stderr) == (output.READER_GONE, "")
     full = call(project.root, *words, out="/dev/full")
     assert full.returncode == 1 and full.stderr.count("\n") == 1, full.stderr
-    assert full.stderr == "benchpaper: standard output: No space left on device; write it elsewhere\n"
+    assert (
+        full.stderr == "benchpaper: standard output: No space left on device; write it elsewhere\n"
+    )
 
 
-@pytest.mark.parametrize("words", ["list", "claims --scale smoke", "plan --scale smoke", "doctor --json", "run --help"])
+@pytest.mark.parametrize(
+    "words", ["list", "claims --scale smoke", "plan --scale smoke", "doctor --json", "run --help"]
+)
 def test_head_ends_a_command_quietly(project, words):
     """With the real program: Python complains when it ends, too."""
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([PROGRAM, *words.split()], cwd=project.root, stdout=write, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(
+        [PROGRAM, *words.split()], cwd=project.root, stdout=write, stderr=subprocess.PIPE, text=True
+    )
     os.close(write)
     assert (done.returncode, done.stderr) == (output.READER_GONE, "")
 
 
 def test_a_full_disk_under_the_real_program(project):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([PROGRAM, "list"], cwd=project.root, stdout=full, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [PROGRAM, "list"], cwd=project.root, stdout=full, stderr=subprocess.PIPE, text=True
+        )
         assert done.returncode == 1 and done.stderr.count("\n") == 1
-        done = subprocess.run([PROGRAM, "lits"], cwd=project.root, stdout=subprocess.PIPE, stderr=full, text=True)
+        done = subprocess.run(
+            [PROGRAM, "lits"], cwd=project.root, stdout=subprocess.PIPE, stderr=full, text=True
+        )
         assert (done.returncode, done.stdout) == (2, "")
 
 
@@ -166,7 +199,9 @@ def test_closed_standard_streams_hurt_nothing(project):
     assert done.returncode == 0
 
 
-def test_a_run_whose_output_nobody_reads_any_more_stops_what_it_started(make_project, pipe_experiment, left_behind):
+def test_a_run_whose_output_nobody_reads_any_more_stops_what_it_started(
+    make_project, pipe_experiment, left_behind
+):
     project = make_project({"experiments/toy/pipe/experiment.py": pipe_experiment})
     read, write = os.pipe()
     os.close(read)
@@ -179,15 +214,38 @@ def test_a_run_whose_output_nobody_reads_any_more_stops_what_it_started(make_pro
 
 def test_logs_hold_no_escape_codes(make_project, pipe_experiment, run_benchpaper):
     """Not those of a notebook's traceback, of Snakemake, or of an experiment that prints some."""
-    noisy = pipe_experiment.replace("    import socket\n", "    import socket\n    print(chr(27) + '[31mred')\n")
-    cell = {"cell_type": "code", "execution_count": None, "id": "a", "metadata": {}, "outputs": [], "source": "1 / 0"}
-    notebook = {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}}, "nbformat": 4, "nbformat_minor": 5}
+    noisy = pipe_experiment.replace(
+        "    import socket\n", "    import socket\n    print(chr(27) + '[31mred')\n"
+    )
+    cell = {
+        "cell_type": "code",
+        "execution_count": None,
+        "id": "a",
+        "metadata": {},
+        "outputs": [],
+        "source": "1 / 0",
+    }
+    notebook = {
+        "cells": [cell],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "", "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
     project = make_project({
         "experiments/toy/pipe/experiment.py": noisy, "analysis/toy_pipe.ipynb": json.dumps(notebook),
     })  # fmt: skip
-    forced = {"FORCE_COLOR": "1", "CLICOLOR_FORCE": "1", "PYTHON_COLORS": "1", "TERM": "xterm-256color"}
+    forced = {
+        "FORCE_COLOR": "1",
+        "CLICOLOR_FORCE": "1",
+        "PYTHON_COLORS": "1",
+        "TERM": "xterm-256color",
+    }
     done = run_benchpaper(project, "run", "toy/pipe", "--scale", "smoke", **forced)
-    assert done.returncode == 1 and "ZeroDivisionError" in done.stdout and "\x1b[?25l" not in done.stdout  # no cursor
+    assert (
+        done.returncode == 1
+        and "ZeroDivisionError" in done.stdout
+        and "\x1b[?25l" not in done.stdout
+    )  # no cursor
     logs = [project.state / "snakemake.log", *(project.state / "logs").rglob("*.log")]
     text = "".join(path.read_text() for path in logs)
     assert noisy != pipe_experiment and "red\n" in text and "ZeroDivisionError" in text
@@ -209,8 +267,12 @@ def test_commands_that_read_results_have_the_same_options():
 
 @pytest.mark.parametrize("option", SHARED)
 def test_an_option_reads_the_same_in_every_command(option):
-    having = [options(COMMANDS[name])[option] for name in USERS if option in options(COMMANDS[name])]
-    assert len(having) > 1 and len({(one.help, one.metavar, str(one.default)) for one in having}) == 1
+    having = [
+        options(COMMANDS[name])[option] for name in USERS if option in options(COMMANDS[name])
+    ]
+    assert (
+        len(having) > 1 and len({(one.help, one.metavar, str(one.default)) for one in having}) == 1
+    )
 
 
 def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, tmp_path):
@@ -220,7 +282,10 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
     (fresh.root / "build" / "local-smoke").rename(fresh.build("local", "reference"))
     for words in (["claims"], ["explain", EXHIBIT], ["bundle"]):
         first = call(fresh.root, *words).stdout.splitlines()[0]
-        assert first == 'no run of yours on site "local" yet, so these are the authors\' results (--from reference)'
+        assert (
+            first
+            == 'no run of yours on site "local" yet, so these are the authors\' results (--from reference)'
+        )
     asked = call(fresh.root, "claims", "--from", "reference")
     assert call(fresh.root, "claims").stdout.splitlines()[1:] == asked.stdout.splitlines()
     header = next(line for line in asked.stdout.splitlines() if "claim" in line)
@@ -228,7 +293,9 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
     assert json.loads(call(fresh.root, "claims", "--json").stdout)["source"] == "reference"
     refused = call(fresh.root, "claims", "--scale", "smoke")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.endswith('no results for site "local" at scale smoke; choose --from reference\n')
+    assert refused.stderr.endswith(
+        'no results for site "local" at scale smoke; choose --from reference\n'
+    )
     refused = call(fresh.root, "compare")
     assert refused.returncode == 2 and "measure first (./reproduce)" in refused.stderr
 
@@ -237,12 +304,22 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
 def test_another_scale_than_the_one_asked_for_is_named(call, small, words):
     """The small project is measured and built at scale smoke alone."""
     done = call(small.root, *words.split())
-    assert (done.returncode, done.stdout) == (2, "") and "at scale quick; choose --scale smoke" in done.stderr
+    assert (done.returncode, done.stdout) == (
+        2,
+        "",
+    ) and "at scale quick; choose --scale smoke" in done.stderr
 
 
 def test_a_scale_and_the_reference_together_are_refused(call, small):
     for name in sorted(READERS):
-        words = [name, *(["x"] if name == "explain" else []), "--scale", "smoke", "--from", "reference"]
+        words = [
+            name,
+            *(["x"] if name == "explain" else []),
+            "--scale",
+            "smoke",
+            "--from",
+            "reference",
+        ]
         done = call(small.root, *words)
         assert done.returncode == 2 and "give one of them" in done.stderr
 
@@ -283,7 +360,9 @@ def parse(words):
 def test_help_has_a_purpose_and_examples_that_parse(call, tmp_path, name):
     command = COMMANDS.get(name) or (cli.commands[name] if name else cli)
     purpose = command.help.split("\n")[0]
-    assert purpose.endswith(".") and (len(purpose) <= 68 or not name)  # the list of commands shows all of it
+    assert purpose.endswith(".") and (
+        len(purpose) <= 68 or not name
+    )  # the list of commands shows all of it
     examples = example_lines(command)
     assert examples or name.startswith("step ")
     for line in examples:
@@ -309,8 +388,13 @@ DOCUMENTS = ["README.md", "experiments/README.md", "docs/slurm.md"]
 def test_the_commands_in_the_documents_parse(document):
     text = (ROOT / document).read_text()
     told = re.findall(r"`(?:\.venv/bin/)?benchpaper ([^`]+)`", text)
-    told += [line.split("  #")[0] for line in re.findall(r"(?m)^    (?:\.venv/bin/)?benchpaper (.+)$", text)]
-    for line in re.findall(r"`\./reproduce([^`\n]*)`", text) + re.findall(r"(?m)^    \./reproduce(.*)$", text):
+    told += [
+        line.split("  #")[0]
+        for line in re.findall(r"(?m)^    (?:\.venv/bin/)?benchpaper (.+)$", text)
+    ]
+    for line in re.findall(r"`\./reproduce([^`\n]*)`", text) + re.findall(
+        r"(?m)^    \./reproduce(.*)$", text
+    ):
         line = line.split("  #")[0].replace("--no-system", "")
         if line.split()[:1] != ["test"] and not line.startswith("`"):
             told.append(f"run{line}")
@@ -357,7 +441,9 @@ MORE = {"lab up": ["--hosts", "99"], "step measure": ["--block", "0", "--seed", 
 
 def words_of(name, *more):
     """Words that call a command with plausible arguments."""
-    step = STEP if name.startswith("step ") and name != "step build" and "--site" not in more else ()
+    step = (
+        STEP if name.startswith("step ") and name != "step build" and "--site" not in more else ()
+    )
     given = ["toy/fresh"] if name == "new" else arguments(COMMANDS[name], **WITH)
     return [*name.split(), *given, *MORE.get(name, ()), *step, *more]
 
@@ -368,7 +454,9 @@ def test_a_folder_that_is_no_project_is_refused(call, tmp_path, name):
     assert "no project found" in line or name in ("verify", "lab down")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("lab up", "lab down", "lab status")])
+@pytest.mark.parametrize(
+    "name", [name for name in COMMANDS if name not in ("lab up", "lab down", "lab status")]
+)
 def test_a_project_with_nothing_in_it(call, tmp_path, name):
     """It has neither experiments, claims, notebooks nor a paper."""
     shutil.copyfile(ROOT / "Snakefile", tmp_path / "Snakefile")
@@ -394,13 +482,25 @@ OPTIONS = [
     ) if option in options(command)
 ]  # fmt: skip
 # The Snakefile gives each step its site, and the small project declares no pilot.
-OPTIONS = [one for one in OPTIONS if not (one.values[0].startswith("step ") and one.values[1][0] == "--site")]
-OPTIONS = [one for one in OPTIONS if not (one.values[0] == "pilot" and one.values[1][0] in ("--site", "--seed"))]
+OPTIONS = [
+    one
+    for one in OPTIONS
+    if not (one.values[0].startswith("step ") and one.values[1][0] == "--site")
+]
+OPTIONS = [
+    one
+    for one in OPTIONS
+    if not (one.values[0] == "pilot" and one.values[1][0] in ("--site", "--seed"))
+]
 
 
 @pytest.mark.parametrize("name, more", OPTIONS)
 def test_a_value_that_cannot_be_is_refused(call, project, name, more):
-    scale = [] if "--scale" in more or "--from" in more or "--scale" not in options(COMMANDS[name]) else ["--scale", "smoke"]
+    scale = (
+        []
+        if "--scale" in more or "--from" in more or "--scale" not in options(COMMANDS[name])
+        else ["--scale", "smoke"]
+    )
     line = refused(call(project.root, *words_of(name, *scale, *more)), 2)
     assert more[1] in line or more[0] in line, line
 
@@ -411,19 +511,27 @@ def test_a_value_that_cannot_be_is_refused(call, project, name, more):
 ])  # fmt: skip
 def test_a_name_that_is_unknown_is_refused(call, project, name):
     step = STEP if name.startswith("step ") and name != "step build" else ()
-    line = refused(call(project.root, *name.split(), "toy/pipe_cots", *MORE.get(name, ()), *step), 2)
+    line = refused(
+        call(project.root, *name.split(), "toy/pipe_cots", *MORE.get(name, ()), *step), 2
+    )
     assert "toy/pipe_cots" in line or name == "explain", line
 
 
 def test_a_label_that_is_unknown_is_refused(call, project):
-    assert 'did you mean "toy-pipe-cost-4k"' in refused(call(project.root, "explain", "toy-pipe-cost-4", "--scale", "smoke"), 2)
+    assert 'did you mean "toy-pipe-cost-4k"' in refused(
+        call(project.root, "explain", "toy-pipe-cost-4", "--scale", "smoke"), 2
+    )
 
 
 DAMAGE = {
     "observations gone": lambda folder: (folder / "observations.parquet").unlink(),
     "trials gone": lambda folder: (folder / "trials.parquet").unlink(),
-    "observations broken": lambda folder: (folder / "observations.parquet").write_bytes(b"PAR1" + bytes(99) + b"PAR1"),
-    "trials cut": lambda folder: (folder / "trials.parquet").write_bytes((folder / "trials.parquet").read_bytes()[:-99]),
+    "observations broken": lambda folder: (folder / "observations.parquet").write_bytes(
+        b"PAR1" + bytes(99) + b"PAR1"
+    ),
+    "trials cut": lambda folder: (folder / "trials.parquet").write_bytes(
+        (folder / "trials.parquet").read_bytes()[:-99]
+    ),
 }
 
 
@@ -445,8 +553,12 @@ def test_broken_results_are_refused_by_whoever_reads_them(call, small, tmp_path,
 
 
 BUILT = {
-    "exhibits garbage": lambda build: (build / "exhibits/toy_pipe_cost/exhibits.json").write_text("{"),
-    "exhibits of another form": lambda build: (build / "exhibits/toy_pipe_cost/exhibits.json").write_text("[1]"),
+    "exhibits garbage": lambda build: (build / "exhibits/toy_pipe_cost/exhibits.json").write_text(
+        "{"
+    ),
+    "exhibits of another form": lambda build: (
+        build / "exhibits/toy_pipe_cost/exhibits.json"
+    ).write_text("[1]"),
     "verdicts garbage": lambda build: (build / "verdicts.json").write_text("no"),
     "no exhibits": lambda build: shutil.rmtree(build / "exhibits"),
     "no PDF": lambda build: (build / "paper.pdf").unlink(),

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-TABLE = "| word | meaning | do not write |\n|---|---|---|\n| block | every cell once | repetition |\n"
+TABLE = (
+    "| word | meaning | do not write |\n|---|---|---|\n| block | every cell once | repetition |\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +53,11 @@ def test_code_may_use_any_word(tmp_path):
 
 
 def test_the_glossary_is_sorted_and_defines_each_word_once():
-    rows = [line.split("|")[1].strip() for line in (ROOT / "GLOSSARY.md").read_text().splitlines() if line[:1] == "|"]
+    rows = [
+        line.split("|")[1].strip()
+        for line in (ROOT / "GLOSSARY.md").read_text().splitlines()
+        if line[:1] == "|"
+    ]
     words = rows[2:]
     assert words == sorted(set(words), key=str.lower)
 
@@ -60,7 +66,11 @@ def test_the_drawing_sees_every_import_between_rooms(draw_rooms, tmp_path):
     package = tmp_path / "benchpaper"
     write(package, "core/a.py", "import os\n")
     write(package, "paper/a.py", "from benchpaper.core import a\nfrom benchpaper.paper import b\n")
-    write(package, "cli/deep/a.py", "def f():\n    import benchpaper.paper.a\n    from benchpaper import core\n")
+    write(
+        package,
+        "cli/deep/a.py",
+        "def f():\n    import benchpaper.paper.a\n    from benchpaper import core\n",
+    )
     assert draw_rooms.arrows(package) == {("paper", "core"), ("cli", "paper"), ("cli", "core")}
 
 

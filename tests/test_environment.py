@@ -15,10 +15,10 @@ import pytest
 
 from benchpaper import results
 from benchpaper.core import environment
-from benchpaper.design import catalog
-from benchpaper.hosts.fleet import LocalLink
 from benchpaper.core.processes import adopt_orphans
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
+from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -59,7 +59,9 @@ def hostile(tmp_path, proxy):
     for name, text in HOME_FILES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
-    proxies = {name: proxy[0] for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")}
+    proxies = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy[0]
+    )
     return proxies | {
         "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "MATPLOTLIBRC": str(home / "matplotlibrc"),
         "MPLBACKEND": "no-such-backend", "SNAKEMAKE_PROFILE": "cluster", "TEXMFHOME": str(home / "texmf"),
@@ -100,21 +102,44 @@ def trial(cell, site):
     within = [dict(os.environ), __import__("sys").flags.optimize]
     yield dict(latency_us=1.0, found=json.dumps([within, below, time.tzname[0], open(os.devnull).encoding]))
 '''
-FOUND = {"BENCHPAPER_OF_THE_USER", "HOME", "LANG", "PATH", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "TZ"}
+FOUND = {
+    "BENCHPAPER_OF_THE_USER",
+    "HOME",
+    "LANG",
+    "PATH",
+    "PYTHONDONTWRITEBYTECODE",
+    "TMPDIR",
+    "TZ",
+}
 
 
 @pytest.mark.parametrize("entry", ["benchpaper", "snakemake"])
 def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
     make_project, hostile, run_benchpaper, monkeypatch, entry
 ):
-    project = make_project({"experiments/toy/shown/experiment.py": SHOWING, "analysis/claims.py": ""})
+    project = make_project(
+        {"experiments/toy/shown/experiment.py": SHOWING, "analysis/claims.py": ""}
+    )
     monkeypatch.setenv("TMPDIR", tempfile.gettempdir())
     if entry == "benchpaper":
         done = run_benchpaper(project, "run", "results", "--scale", "smoke", **hostile)
     else:  # it is the user's own program, which needs to start; its steps are ours
-        kept = {name: value for name, value in hostile.items() if name not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")}
+        kept = {
+            name: value
+            for name, value in hostile.items()
+            if name not in ("PYTHONPATH", "SNAKEMAKE_PROFILE")
+        }
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        command = [sys.executable, "-m", "snakemake", "--cores", "1", "results", "--config", "source=smoke"]
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "1",
+            "results",
+            "--config",
+            "source=smoke",
+        ]
         done = subprocess.run(
             command, cwd=project.root, env={**os.environ, **kept, "PATH": path, "PYTHONWARNINGS": "ignore"},
             capture_output=True, text=True, errors="replace", timeout=300,
@@ -124,7 +149,9 @@ def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
     (row,) = results.read(folder / results.OBSERVATIONS)[0].to_pylist()
     within, below, zone, encoding = json.loads(row["found"])
     for found, optimised in (within, below):
-        ours = {name for name in found if name.startswith("BENCHPAPER_")} - {"BENCHPAPER_OF_THE_USER"}
+        ours = {name for name in found if name.startswith("BENCHPAPER_")} - {
+            "BENCHPAPER_OF_THE_USER"
+        }
         assert set(found) - ours == FOUND and optimised == 0
         assert found["LANG"] == "C.UTF-8" and "/scratch/trial-" in found["HOME"]
     assert (zone, encoding.lower()) == ("UTC", "utf-8")
@@ -155,10 +182,18 @@ def test_a_real_trial_goes_by_the_same_way_whatever_the_shell_holds(tmp_path, ho
     if experiment._build:
         experiment._build(tmp_path / "programs")
     adopt_orphans()
-    links = {role: LocalLink({"name": "local", "address": "127.0.0.1"}) for role in experiment.roles}
+    links = {
+        role: LocalLink({"name": "local", "address": "127.0.0.1"}) for role in experiment.roles
+    }
     with changed(hostile):
         found = attempt(
-            experiment, cell, 1, experiment.scale("smoke"), links, tmp_path / "programs", tmp_path / "scratch"
+            experiment,
+            cell,
+            1,
+            experiment.scale("smoke"),
+            links,
+            tmp_path / "programs",
+            tmp_path / "scratch",
         )
     assert found.outcome == "ok", f"{found.message}\n{found.output}"
     assert all(as_it_should(observed) for observed in found.observations) and not proxy[1]()
@@ -174,7 +209,9 @@ def test_figures_pdf_and_verdicts_have_the_same_bytes(small, tmp_path, hostile, 
     before = _derived(build)
     assert {".png", ".pdf", ".json"} <= {path.suffix for path in before}
     shutil.rmtree(build)
-    (project.root / "matplotlibrc").write_text(HOME_FILES["matplotlibrc"])  # Matplotlib looks there first of all
+    (project.root / "matplotlibrc").write_text(
+        HOME_FILES["matplotlibrc"]
+    )  # Matplotlib looks there first of all
     done = run_benchpaper(project, "run", "paper", "--scale", "smoke", **hostile)
     assert done.returncode == 0, done.stdout + done.stderr
     after = _derived(build)
@@ -182,26 +219,43 @@ def test_figures_pdf_and_verdicts_have_the_same_bytes(small, tmp_path, hostile, 
 
 
 def _derived(build):
-    kept = [build / "paper.pdf", build / "verdicts.json", build / "exhibits.tex", *build.glob("exhibits/**/*.*")]
-    return {path.relative_to(build): path.read_bytes() for path in kept if path.name != "exhibits.json"}
+    kept = [
+        build / "paper.pdf",
+        build / "verdicts.json",
+        build / "exhibits.tex",
+        *build.glob("exhibits/**/*.*"),
+    ]
+    return {
+        path.relative_to(build): path.read_bytes() for path in kept if path.name != "exhibits.json"
+    }
 
 
 # ---- what is told ----
 
 
-def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(pipe_project, hostile, run_benchpaper):
+def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
+    pipe_project, hostile, run_benchpaper
+):
     named = set(hostile) - {"HOME", "BENCHPAPER_OF_THE_USER"}
     done = run_benchpaper(pipe_project, "doctor", **hostile)
     assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("ignored in the environment: ")]
+    (line,) = [
+        line for line in done.stdout.splitlines() if line.startswith("ignored in the environment: ")
+    ]
     assert named <= set(re.split("[ ,;:]+", line))
     assert hostile["http_proxy"] not in done.stdout and hostile["HOME"] not in done.stdout
 
 
 def test_the_list_is_short():
     """A name is on it for a reason that stands beside it; what nobody has thought of is not passed on."""
-    found = {name: "x" for name in (*os.environ, "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL")}
-    names = {name for name in environment.clean("/home", found) if not name.startswith("BENCHPAPER_")}
+    found = dict.fromkeys(
+        (*os.environ, "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
+    )
+    names = {
+        name for name in environment.clean("/home", found) if not name.startswith("BENCHPAPER_")
+    }
     assert names == {"PATH", "TMPDIR", "HOME", *environment.FIXED}
     assert not {"NEVER_HEARD_OF", "LD_AUDIT"} & set(environment.ours(found))
-    assert {"NO_PROXY", "PIP_INDEX_URL"} <= set(environment.ours(found))  # packages are fetched, each by its digest
+    assert {"NO_PROXY", "PIP_INDEX_URL"} <= set(
+        environment.ours(found)
+    )  # packages are fetched, each by its digest

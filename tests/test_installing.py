@@ -18,8 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from benchpaper.core.capabilities import CAPABILITIES
-from benchpaper.design import catalog
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
 from benchpaper.results import NOT_TESTABLE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,11 +32,16 @@ def locked():
     """Return [(requirement, the digests of its files)] of the lock."""
     text = (ROOT / "requirements.lock").read_text().strip()
     pins = [re.split(r" \\\n", pin, maxsplit=1) for pin in re.split(r"\n(?=\S)", text)]
-    return [(Requirement(first), set(re.findall(r"sha256:([0-9a-f]{64})", rest))) for first, rest in pins]
+    return [
+        (Requirement(first), set(re.findall(r"sha256:([0-9a-f]{64})", rest)))
+        for first, rest in pins
+    ]
 
 
 def pip(*words, **more):
-    return subprocess.run([sys.executable, "-m", "pip", *words], capture_output=True, text=True, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "pip", *words], capture_output=True, text=True, **more
+    )
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +50,9 @@ def index():
     url = pip("config", "get", "global.index-url").stdout.strip()
     url = (os.environ.get("PIP_INDEX_URL") or url or PyPI.simple_url).rstrip("/")
     try:
-        requests.get(f"{url}/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}, timeout=10).json()
+        requests.get(
+            f"{url}/pip/", headers={"Accept": "application/vnd.pypi.simple.v1+json"}, timeout=10
+        ).json()
     except (requests.RequestException, ValueError) as error:
         pytest.skip(f"pip's index does not answer, or not in JSON: {type(error).__name__}")
     return url
@@ -62,7 +69,11 @@ def on_offer(index):
             headers={"Accept": "application/vnd.pypi.simple.v1+json"},
         )  # fmt: skip
         page.raise_for_status()
-        return requirement, [file["filename"] for file in page.json()["files"] if file["hashes"].get("sha256") in digests]
+        return requirement, [
+            file["filename"]
+            for file in page.json()["files"]
+            if file["hashes"].get("sha256") in digests
+        ]
 
     with ThreadPoolExecutor(16) as pool:
         return list(pool.map(lambda pin: files(*pin), locked()))
@@ -76,7 +87,10 @@ def without_wheel(minor, on_offer):
     )  # fmt: skip
     platforms = [f"manylinux_2_{glibc}_x86_64" for glibc in range(GLIBC, 4, -1)]
     platforms += [f"manylinux{year}_x86_64" for year in (2014, 2010, 1)] + ["linux_x86_64"]
-    fitting = {*tags.cpython_tags((3, minor), platforms=platforms), *tags.compatible_tags((3, minor), f"cp3{minor}", platforms)}
+    fitting = {
+        *tags.cpython_tags((3, minor), platforms=platforms),
+        *tags.compatible_tags((3, minor), f"cp3{minor}", platforms),
+    }
     return {
         requirement.name: (requirement, files) for requirement, files in on_offer
         if requirement.marker is None or requirement.marker.evaluate(here)
@@ -88,7 +102,11 @@ def test_all_that_is_locked_has_a_wheel_or_a_source_for_each_python(on_offer):
     """A lock that resolves need not install: here bytewax resolved for Python 3.13, and has no file for it."""
     missing = {f"3.{minor}": without_wheel(minor, on_offer) for minor in PYTHONS}
     nothing = {
-        python: [name for name, (_, files) in found.items() if not any(file.endswith(".tar.gz") for file in files)]
+        python: [
+            name
+            for name, (_, files) in found.items()
+            if not any(file.endswith(".tar.gz") for file in files)
+        ]
         for python, found in missing.items()
     }
     assert nothing == {f"3.{minor}": [] for minor in PYTHONS}
@@ -109,7 +127,9 @@ def test_what_is_locked_as_source_builds_with_what_is_locked(on_offer, tmp_path)
         "--wheel-dir", tmp_path / "wheels", "-r", tmp_path / "sources.lock",
     )  # fmt: skip
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
-    assert {canonicalize_name(path.name.split("-")[0]) for path in (tmp_path / "wheels").iterdir()} == names
+    assert {
+        canonicalize_name(path.name.split("-")[0]) for path in (tmp_path / "wheels").iterdir()
+    } == names
 
 
 # ---- packages that are missing ----
@@ -121,8 +141,16 @@ UCX = "libucx-cu12"  # who has a UCX of his own needs no package: that capabilit
 def optional():
     """Return the packages that experiments declare, or that are capabilities: all but what benchpaper itself is made of."""
     project = Project(ROOT)
-    declared = {package for name in catalog.names(project) for package in catalog.load(project, name).packages}
-    registered = {name for name, capability in CAPABILITIES.items() if capability.meaning == f"the Python package {name}"}
+    declared = {
+        package
+        for name in catalog.names(project)
+        for package in catalog.load(project, name).packages
+    }
+    registered = {
+        name
+        for name, capability in CAPABILITIES.items()
+        if capability.meaning == f"the Python package {name}"
+    }
     return sorted({*declared, *registered, UCX} - OURS)
 
 
@@ -145,20 +173,42 @@ def test_a_missing_package_is_a_gap_of_the_cells_that_need_it_and_of_no_others(w
         name = "ucx" if package == UCX else package
         assert found["mistakes"] == [], package
         capability = found["doctor"]["capabilities"][name]
-        assert not capability["present"] and "./reproduce" in capability["remedy"], (package, capability)
-        assert any(name in about["waiting_for"] for about in found["doctor"]["experiments"].values()), f"who needs {package}?"
-        lost = {one for one, about in found["doctor"]["capabilities"].items() if not about["present"]}
-        others = {one for one, about in without["bytewax"]["doctor"]["capabilities"].items() if not about["present"]}
-        assert lost - others <= {name, "mooncake"}, f"without {package} other capabilities are gone, too"
+        assert not capability["present"] and "./reproduce" in capability["remedy"], (
+            package,
+            capability,
+        )
+        assert any(
+            name in about["waiting_for"] for about in found["doctor"]["experiments"].values()
+        ), f"who needs {package}?"
+        lost = {
+            one for one, about in found["doctor"]["capabilities"].items() if not about["present"]
+        }
+        others = {
+            one
+            for one, about in without["bytewax"]["doctor"]["capabilities"].items()
+            if not about["present"]
+        }
+        assert lost - others <= {name, "mooncake"}, (
+            f"without {package} other capabilities are gone, too"
+        )
 
 
 def test_cells_whose_package_is_missing_are_recorded_as_not_testable(without):
-    recorded = {name: trials for found in without.values() for name, trials in found["recorded"].items()}
-    assert {"rdma/fabric", "caching/policies", "streaming/boundaries", "training_io/accelerator"} <= set(recorded)
+    recorded = {
+        name: trials for found in without.values() for name, trials in found["recorded"].items()
+    }
+    assert {
+        "rdma/fabric",
+        "caching/policies",
+        "streaming/boundaries",
+        "training_io/accelerator",
+    } <= set(recorded)
     for package, found in without.items():
         for name, trials in found["recorded"].items():
             for state, reason in trials:
-                assert state == NOT_TESTABLE and ("ucx" if package == UCX else package) in reason, name
+                assert state == NOT_TESTABLE and ("ucx" if package == UCX else package) in reason, (
+                    name
+                )
 
 
 def test_the_remedy_names_a_python_that_the_package_is_locked_for():

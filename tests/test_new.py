@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import text_of
+
 from benchpaper.artifact import checklist, experiment_checks, scaffold
-from benchpaper.design import catalog
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
 
 NAME = "toy/copying"
 
@@ -47,11 +47,18 @@ def test_the_tutorial_works_as_it_stands(empty):
             continue
         env = {**os.environ, "PATH": f"{here}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
-            ["bash", "-c", what], cwd=empty.root, env=env, capture_output=True, text=True, timeout=600
+            ["bash", "-c", what],
+            cwd=empty.root,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
         assert done.returncode == 0, f"{what}\n{done.stdout}{done.stderr}"
         if what.startswith("benchpaper check"):
-            assert "FAIL" not in done.stdout and done.stdout.count("  ok  ") == len(experiment_checks.CHECKS)
+            assert "FAIL" not in done.stdout and done.stdout.count("  ok  ") == len(
+                experiment_checks.CHECKS
+            )
     assert "[4096, 1048576]" in (empty.experiments / NAME / "experiment.py").read_text()
 
 
@@ -62,7 +69,9 @@ def test_the_tutorial_works_as_it_stands(empty):
     ("toy/" + "a" * 80, "at most 60"), ("toy/shared", "holds other code"),
 ])  # fmt: skip
 def test_a_bad_or_taken_name_is_refused(make_project, name, words):
-    project = make_project({f"experiments/{NAME}/experiment.py": "", "experiments/toy/shared/code.py": ""})
+    project = make_project(
+        {f"experiments/{NAME}/experiment.py": "", "experiments/toy/shared/code.py": ""}
+    )
     with pytest.raises(UserError, match=words):
         scaffold.new(project, name)
     assert not list(project.analysis.iterdir())
@@ -83,7 +92,13 @@ def test_a_second_experiment_of_a_family_gets_the_next_claim(make_project):
 
 # what breaks a contract, which check finds it, and a word of the remedy
 BROKEN = [
-    ("experiment.py", 'twin=dict(target="pipe", size_bytes=4096),', "", "declaration", "name the noisiest cell"),
+    (
+        "experiment.py",
+        'twin=dict(target="pipe", size_bytes=4096),',
+        "",
+        "declaration",
+        "name the noisiest cell",
+    ),
     ("experiment.py", "quick=5", "quick=4", "declaration", "give it 5"),
     ("experiment.py", "quick=5", "quick=50", "declaration", "do not grow"),
     (
@@ -100,17 +115,31 @@ BROKEN = [
         "cells",
         "is not measured at scale",
     ),
-    ("experiment.py", "import json\n", "import json\nimport analysis\n", "imports", "share lies in"),
+    (
+        "experiment.py",
+        "import json\n",
+        "import json\nimport analysis\n",
+        "imports",
+        "share lies in",
+    ),
     ("notebook", '"parameters"', '"other"', "notebook", 'the tag "parameters"'),
     ("notebook", "exhibits.", "print#", "notebook", "saves no exhibit"),
-    ("notebook", "from benchpaper.analysis import style", "import subprocess", "notebook", "reads results"),
+    (
+        "notebook",
+        "from benchpaper.analysis import style",
+        "import subprocess",
+        "notebook",
+        "reads results",
+    ),
     ("notebook", None, None, "notebook", "add analysis/toy_one.ipynb"),
     ("claims", "toy/one", "toy/two", "judged", "add one to analysis/claims_toy.py"),
     ("test", None, None, "tested", "add tests/experiments/test_toy_one.py"),
 ]
 
 
-@pytest.mark.parametrize("where, old, new, check, remedy", BROKEN, ids=[f"{b[3]}-{n}" for n, b in enumerate(BROKEN)])
+@pytest.mark.parametrize(
+    "where, old, new, check, remedy", BROKEN, ids=[f"{b[3]}-{n}" for n, b in enumerate(BROKEN)]
+)
 def test_every_broken_contract_is_met_by_a_remedy(make_project, where, old, new, check, remedy):
     project = make_project({})
     scaffold.new(project, "toy/one")

@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.paper import notebook
-from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,10 +25,19 @@ NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_has_text_outputs_and_no_images(path):
-    outputs = [output for cell in nbformat.read(path, 4).cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any(output.output_type == "stream" and output.text.strip() for output in outputs), "run benchpaper store"
+    outputs = [
+        output
+        for cell in nbformat.read(path, 4).cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+    ]
+    assert any(output.output_type == "stream" and output.text.strip() for output in outputs), (
+        "run benchpaper store"
+    )
     kinds = {kind for output in outputs for kind in output.get("data", {})}
-    assert not [kind for kind in kinds if kind.startswith("image/")], "run benchpaper store, which strips images"
+    assert not [kind for kind in kinds if kind.startswith("image/")], (
+        "run benchpaper store, which strips images"
+    )
 
 
 def copy_project(root):
@@ -41,7 +50,16 @@ def copy_project(root):
 def nbval(root):
     """Run nbval on the notebook in a copy of the checkout."""
     env = {**os.environ, "BENCHPAPER_PROJECT": str(root)}
-    command = [sys.executable, "-m", "pytest", "--nbval", "-q", "-p", "no:cacheprovider", "analysis/rdma_fabric.ipynb"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "analysis/rdma_fabric.ipynb",
+    ]
     return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=600)
 
 
@@ -87,7 +105,10 @@ def test_runs_on_what_the_smallest_scale_measures(smoke, name):
     notebook.analyse(smoke, "local", "smoke", name)
 
 
-PARTLY = ["training_io/iops_rank=fio", "streaming/engines=bytewax"]  # where it is not everything that is missing
+PARTLY = [
+    "training_io/iops_rank=fio",
+    "streaming/engines=bytewax",
+]  # where it is not everything that is missing
 
 
 def wrong_with_a_gap(project, source, pairs):

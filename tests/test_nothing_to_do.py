@@ -57,7 +57,9 @@ MIDDLE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["exhibits/toy_pipe_cost/toy-pipe-cost-latency.png", "verdicts.json", "appendix.md"])
+@pytest.mark.parametrize(
+    "name", ["exhibits/toy_pipe_cost/toy-pipe-cost-latency.png", "verdicts.json", "appendix.md"]
+)
 def test_one_output_that_is_gone_is_something_to_do(built, run, name):
     path = built.build("local", "smoke") / name
     aside = built.root / "aside"
@@ -95,7 +97,10 @@ def test_a_failed_notebook_fails_each_run_until_it_is_mended(built, run):
             assert done.returncode == 1 and "ZeroDivisionError" in done.stdout, done.stdout
         assert "analyse" in run("run", *AT, "-n").stdout
         packed = run("bundle", "--scale", "smoke")
-        assert packed.returncode == 2 and "exhibits.json is missing; run ./reproduce --scale smoke first" in packed.stderr
+        assert (
+            packed.returncode == 2
+            and "exhibits.json is missing; run ./reproduce --scale smoke first" in packed.stderr
+        )
         archive = built.build("local", "smoke") / "bundle.zip"
         archive.unlink(missing_ok=True)
         assert run("run", *AT, "bundle").returncode == 1 and not archive.exists()
@@ -111,7 +116,9 @@ def test_following_the_advice_about_a_damaged_results_file_mends_it(built, run):
     path.write_bytes(path.read_bytes()[:-100])
     done = run("run", *AT, "figures")
     told = done.stdout + done.stderr
-    assert done.returncode != 0 and "remove it, and the next run rebuilds it from the journal" in told
+    assert (
+        done.returncode != 0 and "remove it, and the next run rebuilds it from the journal" in told
+    )
     path.unlink()
     done = run("run", *AT, "figures")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -156,12 +163,17 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
     held = "import sys, time; from benchpaper.core import lock\nwith lock.held(sys.argv[1], 'snakemake'):\n print(flush=True); time.sleep(600)"
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     (built.build("local", "smoke") / "claims.tex").unlink(missing_ok=True)
-    holder = subprocess.Popen([sys.executable, "-c", held, built.state / "run.lock"], stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", held, built.state / "run.lock"], stdout=subprocess.PIPE
+    )
     try:
         holder.stdout.readline()
         bare = subprocess.run(["snakemake", "figures", "--config", "source=smoke"], cwd=built.root, env=env,
                               capture_output=True, text=True, timeout=600)  # fmt: skip
-        assert bare.returncode != 0 and f"(process {holder.pid}); wait for it" in bare.stdout + bare.stderr
+        assert (
+            bare.returncode != 0
+            and f"(process {holder.pid}); wait for it" in bare.stdout + bare.stderr
+        )
         assert not (built.build("local", "smoke") / "claims.tex").exists()
         second = run("run", *AT, "figures")
         assert second.returncode == 2 and "snakemake has been running since" in second.stderr
@@ -202,9 +214,20 @@ def elsewhere(built):
 
     def call(*words):
         mounted = 'mount --bind machine-id /etc/machine-id && exec "$@"'
-        command = ["unshare", "-m", "sh", "-c", mounted, "sh", str(Path(sys.executable).with_name("benchpaper")), *words]
+        command = [
+            "unshare",
+            "-m",
+            "sh",
+            "-c",
+            mounted,
+            "sh",
+            str(Path(sys.executable).with_name("benchpaper")),
+            *words,
+        ]
         env = {**os.environ, "COLUMNS": "200"}
-        return subprocess.run(command, cwd=built.root, env=env, capture_output=True, text=True, timeout=600)
+        return subprocess.run(
+            command, cwd=built.root, env=env, capture_output=True, text=True, timeout=600
+        )
 
     return call
 
@@ -215,15 +238,29 @@ def test_results_of_another_machine_are_measured_over_only_when_asked(built, els
     for words in ((), ("results",), (small_project.NAME,), ("-n",)):
         done = elsewhere("run", *AT, *words)
         assert done.returncode == 2 and done.stderr.count("\n") == 1, done.stdout + done.stderr
-        assert "another machine" in done.stderr and "--measure-again" in done.stderr and "figures" in done.stderr
+        assert (
+            "another machine" in done.stderr
+            and "--measure-again" in done.stderr
+            and "figures" in done.stderr
+        )
     done = elsewhere("run", *AT, "figures")
     assert done.returncode == 0 and "analysed as they are" in done.stdout, done.stdout + done.stderr
     assert "another machine" in elsewhere("plan", *AT).stdout
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    alone = ["unshare", "-m", "sh", "-c", "mount --bind machine-id /etc/machine-id && exec snakemake results --config source=smoke"]
-    bare = subprocess.run(alone, cwd=built.root, env=env, capture_output=True, text=True, timeout=600)
+    alone = [
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        "mount --bind machine-id /etc/machine-id && exec snakemake results --config source=smoke",
+    ]
+    bare = subprocess.run(
+        alone, cwd=built.root, env=env, capture_output=True, text=True, timeout=600
+    )
     assert bare.returncode != 0 and "another machine" in bare.stdout + bare.stderr
     assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} == before
     done = elsewhere("run", *AT, "results", "--measure-again")
-    assert done.returncode == 0 and "removed results/local/smoke/toy/pipe_cost" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "removed results/local/smoke/toy/pipe_cost" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert {path: path.read_bytes() for path in folder.rglob("*.parquet")} != before

@@ -7,15 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import small_project
+
 from benchpaper.artifact import bundle, checklist
 from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 1800  # it takes one minute on two quiet cores
 
-pytestmark = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
+pytestmark = pytest.mark.skipif(
+    not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +37,15 @@ def clone(tmp_path_factory):
 
 def benchpaper(project, *words):
     """Run the clone's own code."""
-    env = {**os.environ, "BENCHPAPER_PROJECT": str(project.root), "PYTHONPATH": str(project.root / "src")}
+    env = {
+        **os.environ,
+        "BENCHPAPER_PROJECT": str(project.root),
+        "PYTHONPATH": str(project.root / "src"),
+    }
     command = [sys.executable, "-m", "benchpaper.cli.main", *words]
-    return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+    return subprocess.run(
+        command, cwd=project.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S
+    )
 
 
 def test_the_archive_of_the_reference_verifies(clone):
@@ -47,5 +55,7 @@ def test_the_archive_of_the_reference_verifies(clone):
     assert done.returncode == 0 and "NOT VERIFIED" not in done.stderr, done.stdout + done.stderr
     assert "what else it prints is accounted for" in done.stdout or not shutil.which("pdftotext")
     assert checklist.problems(clone, checklist.trails) == []
-    status = subprocess.run(["git", "-C", clone.root, "status", "--porcelain"], capture_output=True, text=True)
+    status = subprocess.run(
+        ["git", "-C", clone.root, "status", "--porcelain"], capture_output=True, text=True
+    )
     assert status.stdout == ""

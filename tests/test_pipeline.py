@@ -14,7 +14,17 @@ import pytest
 from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
-KEPT = ("Snakefile", "pyproject.toml", "profiles", "sites", "experiments", "analysis", "paper", "artifacts", "src")
+KEPT = (
+    "Snakefile",
+    "pyproject.toml",
+    "profiles",
+    "sites",
+    "experiments",
+    "analysis",
+    "paper",
+    "artifacts",
+    "src",
+)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +36,11 @@ def checkout(tmp_path_factory):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
         copy(ROOT / name, root / name)
     leave_one_experiment(root)
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "-A"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
         subprocess.run(["git", *command], cwd=root, check=True)
     return Project(root)
 
@@ -48,18 +62,26 @@ def leave_one_experiment(root):
 
 def pdf_text(path):
     """The words of a PDF, wherever its lines end."""
-    return " ".join(subprocess.run(["pdftotext", path, "-"], capture_output=True, text=True, check=True).stdout.split())
+    return " ".join(
+        subprocess.run(
+            ["pdftotext", path, "-"], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
 
 
 def test_from_nothing_to_a_pdf(checkout, run_benchpaper):
     done = run_benchpaper(checkout, "run", "--scale", "smoke", timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^(\d+) of \1 trials$", done.stdout, re.M)
-    assert "trials measured" in done.stdout and "needs rdma" in done.stdout and "took" in done.stdout
+    assert (
+        "trials measured" in done.stdout and "needs rdma" in done.stdout and "took" in done.stdout
+    )
     text = pdf_text(checkout.build("local", "smoke") / "paper.pdf")
     assert "scale smoke, 2 blocks" in text
     assert "not measured here: needs rdma" in text
-    exhibits = json.loads((checkout.build("local", "smoke") / "exhibits/rdma_fabric/exhibits.json").read_text())["exhibits"]
+    exhibits = json.loads(
+        (checkout.build("local", "smoke") / "exhibits/rdma_fabric/exhibits.json").read_text()
+    )["exhibits"]
     value = exhibits["fabric-get-posix-4k"]["text"]
     assert value.split()[0] in text
 
@@ -78,15 +100,26 @@ def test_explain_goes_down_to_the_commands(checkout, run_benchpaper):
     done = run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--scale", "smoke")
     assert done.returncode == 0, done.stderr
     assert "analysis/rdma_fabric.ipynb" in done.stdout and "sha256" in done.stdout
-    assert re.search(r"command .*UCX_TLS=posix.*fabric measure .*--operation get --size 4096", done.stdout)
-    data = json.loads(run_benchpaper(checkout, "explain", "fabric-get-posix-4k", "--scale", "smoke", "--json").stdout)
-    assert [t["state"] for t in data["cells"][0]["trials"]] == ["measured"] * 2 and data["stale"] is False
+    assert re.search(
+        r"command .*UCX_TLS=posix.*fabric measure .*--operation get --size 4096", done.stdout
+    )
+    data = json.loads(
+        run_benchpaper(
+            checkout, "explain", "fabric-get-posix-4k", "--scale", "smoke", "--json"
+        ).stdout
+    )
+    assert [t["state"] for t in data["cells"][0]["trials"]] == ["measured"] * 2 and data[
+        "stale"
+    ] is False
 
 
 def test_no_path_of_this_machine_in_what_is_kept(checkout, run_benchpaper):
     secrets = [str(checkout.root).encode(), str(ROOT).encode()]
     folder = checkout.root / "results"
-    for path in [*folder.rglob("*.parquet"), *(checkout.build("local", "smoke") / "notebooks").glob("*.ipynb")]:
+    for path in [
+        *folder.rglob("*.parquet"),
+        *(checkout.build("local", "smoke") / "notebooks").glob("*.ipynb"),
+    ]:
         for secret in secrets:
             assert secret not in path.read_bytes(), path
     from benchpaper import results
@@ -105,7 +138,9 @@ def test_a_changed_sentence_rebuilds_the_pdf_alone(checkout, run_benchpaper):
     assert "sentence that was not there" in pdf_text(checkout.build("local", "smoke") / "paper.pdf")
 
 
-def test_what_lies_between_notebooks_and_pdf_is_made_again_when_it_is_gone(checkout, run_benchpaper):
+def test_what_lies_between_notebooks_and_pdf_is_made_again_when_it_is_gone(
+    checkout, run_benchpaper
+):
     (checkout.build("local", "smoke") / "exhibits.tex").unlink()
     done = run_benchpaper(checkout, "run", "--scale", "smoke", "paper")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -128,10 +163,21 @@ def test_latex_itself_refuses_an_undeclared_number(checkout, tmp_path):
     (tmp_path / "exhibits.tex").write_text("\\bpsource{nothing}\n")
     shutil.copytree(checkout.paper, tmp_path / "paper")
     head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,benchpaper}\input{exhibits.tex}"
-    (tmp_path / "paper/main.tex").write_text(head + r"\begin{document}\result{fabric-get-posix-4k}\end{document}")
-    command = ["latexmk", "-pdf", "-halt-on-error", "-interaction=nonstopmode", f"-outdir={tmp_path / 'out'}", "main.tex"]
+    (tmp_path / "paper/main.tex").write_text(
+        head + r"\begin{document}\result{fabric-get-posix-4k}\end{document}"
+    )
+    command = [
+        "latexmk",
+        "-pdf",
+        "-halt-on-error",
+        "-interaction=nonstopmode",
+        f"-outdir={tmp_path / 'out'}",
+        "main.tex",
+    ]
     env = {**os.environ, "TEXINPUTS": f"{tmp_path}:", "max_print_line": "1000"}
-    done = subprocess.run(command, cwd=tmp_path / "paper", env=env, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(
+        command, cwd=tmp_path / "paper", env=env, capture_output=True, text=True, errors="replace"
+    )
     assert done.returncode != 0 and "is not declared by any notebook" in done.stdout
 
 
@@ -154,6 +200,10 @@ def test_snakemake_alone_stands_on_its_own(checkout):
     run = subprocess.run(["snakemake", "-n", "figures", "--config", "source=reference"], cwd=checkout.root, env=env,
                          capture_output=True, text=True)  # fmt: skip
     assert run.returncode == 0 and "analyse" in run.stdout + run.stderr
-    lint = subprocess.run(["snakemake", "--lint"], cwd=checkout.root, env=env, capture_output=True, text=True)
+    lint = subprocess.run(
+        ["snakemake", "--lint"], cwd=checkout.root, env=env, capture_output=True, text=True
+    )
     lints = set(re.findall(r"^    \* (.*)$", lint.stdout + lint.stderr, re.M))
-    assert lints == {"Specify a conda environment or container for each rule.:"}  # its one wish with a virtual environment
+    assert lints == {
+        "Specify a conda environment or container for each rule.:"
+    }  # its one wish with a virtual environment

@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 import nbformat
-
 import text_of
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
@@ -19,10 +18,15 @@ def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, ru
     experiment = code_after("(`experiments/toy/pipe/experiment.py`)", "`@experiment.needs` names")
     parameters = code_after("cell has the tag `parameters`", "and the next ones go like this")
     body = code_after("and the next ones go like this", "Then:")
-    cells = [nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}), nbformat.v4.new_code_cell(body)]
+    cells = [
+        nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(body),
+    ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     notebook = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kernel))
-    project = make_project({"experiments/toy/pipe/experiment.py": experiment, "analysis/toy_pipe.ipynb": notebook})
+    project = make_project(
+        {"experiments/toy/pipe/experiment.py": experiment, "analysis/toy_pipe.ipynb": notebook}
+    )
     done = run_benchpaper(project, "run", "toy/pipe", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     folder = project.build("local", "smoke") / "exhibits" / "toy_pipe"
@@ -33,5 +37,10 @@ def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, ru
 def test_the_commands_of_the_readme_exist():
     from benchpaper.cli.commands import cli
 
-    commands = set(re.findall(r"bin/benchpaper (\w+)", "\n".join(line for line in README.splitlines() if line.startswith("    "))))
+    commands = set(
+        re.findall(
+            r"bin/benchpaper (\w+)",
+            "\n".join(line for line in README.splitlines() if line.startswith("    ")),
+        )
+    )
     assert commands <= set(cli.commands), commands - set(cli.commands)

@@ -11,7 +11,8 @@ PHONE = (375, 740)
 ROOT = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(
-    not all(map(shutil.which, ("chromium", "chromedriver"))), reason="needs Chromium and its driver (packages.apt)"
+    not all(map(shutil.which, ("chromium", "chromedriver"))),
+    reason="needs Chromium and its driver (packages.apt)",
 )
 
 
@@ -61,19 +62,31 @@ def shown(browser, script, wanted):
 
 def resize(browser, width, height):
     browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride", dict(width=width, height=height, deviceScaleFactor=1, mobile=width < 500)
+        "Emulation.setDeviceMetricsOverride",
+        dict(width=width, height=height, deviceScaleFactor=1, mobile=width < 500),
     )
 
 
 def requested(browser):
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    return [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
 
 
 def test_there_is_a_page_for_each_thing(report):
     names = {path.name for path in pages(report)}
-    assert {"index.html", "toy_pipe_cost.html", "toy_pipe_cost-trail.html", "appendix.html"} <= names
-    assert (report / "paper.pdf").read_bytes()[:4] == b"%PDF" and len(list(report.rglob("plotly*.js"))) == 1
+    assert {
+        "index.html",
+        "toy_pipe_cost.html",
+        "toy_pipe_cost-trail.html",
+        "appendix.html",
+    } <= names
+    assert (report / "paper.pdf").read_bytes()[:4] == b"%PDF" and len(
+        list(report.rglob("plotly*.js"))
+    ) == 1
     page = (report / "toy_pipe_cost.html").read_text()
     for words in (
         "Verdicts",
@@ -93,17 +106,21 @@ def test_no_page_has_an_error_or_asks_for_anything_outside(report, browser):
         browser.get(path.as_uri())
         browser.execute_script("return document.readyState")
         time.sleep(0.3)
-        assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == [], (
-            path.name
-        )
-        outside = [url for url in requested(browser) if not url.startswith((report.as_uri(), "data:"))]
+        assert [
+            entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
+        ] == [], path.name
+        outside = [
+            url for url in requested(browser) if not url.startswith((report.as_uri(), "data:"))
+        ]
         assert outside == [], (path.name, outside)
 
 
 def test_every_link_leads_somewhere(report, browser):
     for path in pages(report):
         browser.get(path.as_uri())
-        links = browser.execute_script("return [...document.querySelectorAll('a[href]')].map(a => a.href)")
+        links = browser.execute_script(
+            "return [...document.querySelectorAll('a[href]')].map(a => a.href)"
+        )
         for link in set(links):
             target, _, anchor = link.partition("#")
             assert target.startswith(report.as_uri()), (path.name, link)
@@ -133,7 +150,9 @@ def test_keyboard_and_screen_reader(report, browser):
         assert ask("return document.documentElement.lang") == "en" and browser.title
         assert ask("return document.querySelectorAll('h1').length") >= 1
         assert ask("return document.querySelectorAll('main, [role=main]').length") == 1, path.name
-        assert ask("return document.querySelectorAll('nav, [role=navigation]').length") >= 1, path.name
+        assert ask("return document.querySelectorAll('nav, [role=navigation]').length") >= 1, (
+            path.name
+        )
         assert ask("return [...document.images].filter(i => !i.alt).length") == 0
         nameless = "return [...document.querySelectorAll('a[href], button, input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
         assert ask(nameless) == [], path.name
@@ -146,7 +165,10 @@ def test_keyboard_and_screen_reader(report, browser):
         ), path.name
         assert ask("return document.querySelectorAll('.scrolls th:not([scope])').length") == 0
         assert (
-            ask("return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex > 0).length") == 0
+            ask(
+                "return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex > 0).length"
+            )
+            == 0
         )  # order is the page's
         browser.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
         assert browser.switch_to.active_element.text.startswith("Skip"), path.name
@@ -191,9 +213,15 @@ def test_headings_are_in_order_and_every_page_leads_to_the_first(report, browser
         levels = browser.execute_script(
             "return [...document.querySelectorAll('h1, h2, h3, h4, h5')].map(h => +h.tagName[1])"
         )
-        assert levels.count(1) == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:])), path.name
-        links = browser.execute_script("return [...document.querySelectorAll('[role=navigation] a')].map(a => a.href)")
-        assert any(link.partition("#")[0] == (report / "index.html").as_uri() for link in links), path.name
+        assert levels.count(1) == 1 and all(
+            after <= before + 1 for before, after in zip(levels, levels[1:])
+        ), path.name
+        links = browser.execute_script(
+            "return [...document.querySelectorAll('[role=navigation] a')].map(a => a.href)"
+        )
+        assert any(link.partition("#")[0] == (report / "index.html").as_uri() for link in links), (
+            path.name
+        )
 
 
 def test_a_figure_of_several_metrics_lets_one_choose():
@@ -209,9 +237,14 @@ def test_a_figure_of_several_metrics_lets_one_choose():
         assert [name.split()[0] for name in drawn["plots"]] == metrics and {
             row[0].split()[0] for row in drawn["rows"]
         } == set(metrics)
-        assert {line["mode"] for line in drawn["plots"][f"{metrics[0]} (1)"]["data"]} == {"markers"}  # x is a name
+        assert {line["mode"] for line in drawn["plots"][f"{metrics[0]} (1)"]["data"]} == {
+            "markers"
+        }  # x is a name
         page = texts._interactive("some", drawn, "Figure some")
-        assert page.count("<option>") == (2 if len(metrics) == 2 else 0) and page.count("<select") == len(metrics) - 1
+        assert (
+            page.count("<option>") == (2 if len(metrics) == 2 else 0)
+            and page.count("<select") == len(metrics) - 1
+        )
 
 
 def test_readable_on_a_phone(report, browser):
@@ -229,7 +262,5 @@ def test_readable_on_a_phone(report, browser):
             )
             >= 14
         )
-        hidden = (
-            "return [...document.querySelectorAll('.scrolls')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
-        )
+        hidden = "return [...document.querySelectorAll('.scrolls')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
         assert shown(browser, hidden, 0) == 0, path.name  # each row of a table is a block there

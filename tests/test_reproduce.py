@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TOOLS = "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail tee true wc"
 
 # A build backend in the project itself, so that installing the project needs neither network nor setuptools.
-BACKEND = '''
+BACKEND = """
 import zipfile
 
 def build_editable(directory, settings=None, metadata=None):
@@ -27,7 +27,7 @@ def build_editable(directory, settings=None, metadata=None):
         wheel.writestr("benchpaper-1.dist-info/entry_points.txt", "[console_scripts]\\nbenchpaper = benchpaper:main\\n")
         wheel.writestr("benchpaper-1.dist-info/RECORD", "")
     return name
-'''
+"""
 PYPROJECT = """
 [build-system]
 requires = []
@@ -81,8 +81,13 @@ class Project:
         path = self.wheels / "pytest-9-py3-none-any.whl"
         with zipfile.ZipFile(path, "w") as wheel:
             wheel.writestr("pytest/__main__.py", PYTEST)
-            wheel.writestr("pytest-9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pytest\nVersion: 9\n")
-            wheel.writestr("pytest-9.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+            wheel.writestr(
+                "pytest-9.dist-info/METADATA", "Metadata-Version: 2.1\nName: pytest\nVersion: 9\n"
+            )
+            wheel.writestr(
+                "pytest-9.dist-info/WHEEL",
+                "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            )
             wheel.writestr("pytest-9.dist-info/RECORD", "")
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
@@ -103,7 +108,12 @@ class Project:
     def run(self, *arguments, script="reproduce"):
         self.calls.write_text("")
         return subprocess.run(
-            [self.root / script, *arguments], env=self.environment, cwd="/", capture_output=True, text=True, timeout=600
+            [self.root / script, *arguments],
+            env=self.environment,
+            cwd="/",
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
 
     def called(self, name):
@@ -147,7 +157,14 @@ def assert_one_line(done, *words):
 def test_help_sets_nothing_up(bare):
     done = bare.run("figures", "--help")
     assert done.returncode == 0
-    for word in ("./reproduce test", "--no-system", "--scale", "--site", "--from reference", ".venv/bin/benchpaper"):
+    for word in (
+        "./reproduce test",
+        "--no-system",
+        "--scale",
+        "--site",
+        "--from reference",
+        ".venv/bin/benchpaper",
+    ):
         assert word in done.stdout
     assert bare.calls.read_text() == ""
     assert not (bare.root / ".venv").exists()
@@ -179,7 +196,12 @@ def test_without_venv_no_system_still_names_the_package(bare):
 def test_a_checkout_that_cannot_be_written_is_refused_in_one_line(bare):
     subprocess.run(["mount", "--bind", "-o", "ro", bare.root, bare.root], check=True)
     try:
-        assert_one_line(bare.run(), str(bare.root), "is not writable", "copy the repository to a folder of yours")
+        assert_one_line(
+            bare.run(),
+            str(bare.root),
+            "is not writable",
+            "copy the repository to a folder of yours",
+        )
     finally:
         subprocess.run(["umount", bare.root], check=True)
 
@@ -191,7 +213,10 @@ def test_a_python_that_was_asked_for_is_not_replaced(bare):
 
 @pytest.mark.parametrize("arguments", [("list",), ("explain", "C1"), ("--no-system", "doctor")])
 def test_other_commands_of_benchpaper_are_pointed_to(bare, arguments):
-    assert_one_line(bare.run(*arguments), f".venv/bin/benchpaper {' '.join(arguments).removeprefix('--no-system ')}")
+    assert_one_line(
+        bare.run(*arguments),
+        f".venv/bin/benchpaper {' '.join(arguments).removeprefix('--no-system ')}",
+    )
 
 
 def test_arguments_reach_benchpaper_as_they_were(ready):
@@ -213,7 +238,9 @@ def test_when_nothing_is_to_do_it_is_silent_and_quick(ready):
         done = ready.run()
         assert (done.stdout, done.stderr) == ("run\n", "")
 
-    nothing = min(cost(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(5))
+    nothing = min(
+        cost(lambda: subprocess.run([sys.executable, "-c", "pass"], check=True)) for _ in range(5)
+    )
     assert min(cost(silent) for _ in range(5)) < 8 * nothing
 
 
@@ -234,7 +261,11 @@ def test_an_environment_whose_benchpaper_was_replaced_gets_its_own_again(ready):
     (packages / "__editable__.benchpaper-1.pth").write_text("/another/checkout/src\n")
     done = ready.run()
     assert done.stdout == "run\n" and "making the virtual environment" not in done.stderr
-    installs = (ready.root / ".benchpaper" / "setup.log").read_text().count("Successfully installed benchpaper-1")
+    installs = (
+        (ready.root / ".benchpaper" / "setup.log")
+        .read_text()
+        .count("Successfully installed benchpaper-1")
+    )
     (packages / "__editable__.benchpaper-1.pth").unlink()
     assert installs == 2
 
@@ -300,7 +331,10 @@ def test_the_tests_are_pytest_with_the_notebooks_unless_told_otherwise(ready):
 
 def test_the_linters_get_the_names_and_give_the_exit_status(ready):
     (ready.root / "tests").mkdir()
-    ready.write("tests/lint.py", "import sys\nprint('lint', *sys.argv[1:], sep='|')\nsys.exit(len(sys.argv))\n")
+    ready.write(
+        "tests/lint.py",
+        "import sys\nprint('lint', *sys.argv[1:], sep='|')\nsys.exit(len(sys.argv))\n",
+    )
     done = ready.run("lint", "ruff", "--no-system", "mypy")
     assert (done.stdout, done.returncode) == ("lint|ruff|mypy\n", 3)
 

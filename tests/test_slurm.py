@@ -58,9 +58,13 @@ def overlap(one, other):
 def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
     """The cluster's nodes may be shared: that a block has one to itself is the profile's wish alone."""
     profile = pipe_project.root / "profiles/slurm/config.yaml"
-    lines = [line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")]
+    lines = [
+        line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")
+    ]
     profile.write_text("\n".join(lines) + FAST)
-    run = RUN.format(benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs")
+    run = RUN.format(
+        benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs"
+    )
     done = subprocess.run(
         [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run], cwd=pipe_project.root,
         env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
@@ -76,6 +80,10 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
     blocks = spans(blocks)
     assert len(blocks) == 2 and not overlap(*blocks)
     assert not [one for one in small if any(overlap(one, block) for block in blocks)]
-    assert any(begin < one[0] < end <= one[1] for one in small for _, begin, end in blocks)  # one had to wait
+    assert any(
+        begin < one[0] < end <= one[1] for one in small for _, begin, end in blocks
+    )  # one had to wait
     if os.cpu_count() > 1:
-        assert any(overlap(one, other) for n, one in enumerate(small) for other in small[:n])  # which share the node
+        assert any(
+            overlap(one, other) for n, one in enumerate(small) for other in small[:n]
+        )  # which share the node

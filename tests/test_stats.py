@@ -28,6 +28,7 @@ blocks = st.lists(positive, min_size=5, max_size=40)
 
 # --- published worked examples ---------------------------------------------------------------
 
+
 @pytest.mark.parametrize("n, k, weight", [(6, 1, 0.357), (10, 2, 0.658), (20, 6, 0.235)])
 def test_order_weights_golden(n, k, weight):
     assert stats.order_weights(n) == (k, pytest.approx(weight, abs=5e-4), 0.95)
@@ -44,31 +45,81 @@ def test_order_weights_of_five_blocks_are_the_extremes_and_say_what_they_attain(
 
 # eqnpar of R's EnvStats and median_confint_hs of R's quantileCI, as printed in scipy's own tests
 ENVSTATS = [
-    0.88612955, 0.35242375, 0.66240904, 0.94617974, 0.10929913, 0.76699506, 0.88550655, 0.62763754, 0.76818588, 0.68506508,
-    0.88043148, 0.03911248, 0.93805564, 0.95326961, 0.25291112, 0.16128487, 0.49784577, 0.24588924, 0.65970000, 0.92239679,
+    0.88612955,
+    0.35242375,
+    0.66240904,
+    0.94617974,
+    0.10929913,
+    0.76699506,
+    0.88550655,
+    0.62763754,
+    0.76818588,
+    0.68506508,
+    0.88043148,
+    0.03911248,
+    0.93805564,
+    0.95326961,
+    0.25291112,
+    0.16128487,
+    0.49784577,
+    0.24588924,
+    0.65970000,
+    0.92239679,
 ]
 # sint of R. Wilcox's WRS, as printed in the manual of RobustStats.jl
 WILCOX = [
-    1.672064, 0.7876588, 0.317322, 0.9721646, 0.4004206, 1.665123, 3.059971, 0.09459603, 1.27424, 3.522148,
-    0.8211308, 1.328767, 2.825956, 0.1102891, 0.06314285, 2.59152, 8.624108, 0.6516885, 5.770285, 0.5154299,
+    1.672064,
+    0.7876588,
+    0.317322,
+    0.9721646,
+    0.4004206,
+    1.665123,
+    3.059971,
+    0.09459603,
+    1.27424,
+    3.522148,
+    0.8211308,
+    1.328767,
+    2.825956,
+    0.1102891,
+    0.06314285,
+    2.59152,
+    8.624108,
+    0.6516885,
+    5.770285,
+    0.5154299,
 ]
 
 
-@pytest.mark.parametrize("values, low, high", [(ENVSTATS, 0.38663198, 0.88431272), (WILCOX, 0.547483, 2.375232)])
+@pytest.mark.parametrize(
+    "values, low, high", [(ENVSTATS, 0.38663198, 0.88431272), (WILCOX, 0.547483, 2.375232)]
+)
 def test_median_interval_published(values, low, high):
     interval = stats.median_interval(values)
-    assert (interval.low, interval.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
+    assert (interval.low, interval.high) == (
+        pytest.approx(low, rel=1e-6),
+        pytest.approx(high, rel=1e-6),
+    )
 
 
 def test_median_ends_published_at_90_percent():
     _, low, high = stats.median_and_ends(ENVSTATS, confidence=0.90)
-    assert (low, high) == (pytest.approx(0.48319773366, rel=1e-6), pytest.approx(0.88094268050, rel=1e-6))
+    assert (low, high) == (
+        pytest.approx(0.48319773366, rel=1e-6),
+        pytest.approx(0.88094268050, rel=1e-6),
+    )
 
 
 # Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3
-@pytest.mark.parametrize("k, n, low, high", [
-    (81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718),
-])
+@pytest.mark.parametrize(
+    "k, n, low, high",
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
 def test_wilson_published(k, n, low, high):
     interval = stats.wilson(k, n)
     assert (round(interval.low, 4), round(interval.high, 4)) == (low, high)
@@ -76,15 +127,22 @@ def test_wilson_published(k, n, low, high):
 
 def test_kendall_published():
     # Hollander & Wolfe (1973), p. 187: lightness of tuna, and how a panel liked it
-    lightness, panel = [44.4, 45.9, 41.9, 53.3, 44.7, 44.1, 50.7, 45.2, 60.1], [2.6, 3.1, 2.5, 5.0, 3.6, 4.0, 5.2, 2.8, 3.8]
+    lightness, panel = (
+        [44.4, 45.9, 41.9, 53.3, 44.7, 44.1, 50.7, 45.2, 60.1],
+        [2.6, 3.1, 2.5, 5.0, 3.6, 4.0, 5.2, 2.8, 3.8],
+    )
     assert stats.rank_agreement(lightness, panel).estimate == pytest.approx(0.4444, abs=5e-5)
     # tau and, with a tie in y, tau_b of R's ircor, from its manual
-    x, y = [0.67, 0.45, 0.29, 0.12, 0.57, 0.24, 0.94, 0.75, 0.08, 0.54], [0.48, 0.68, 0.32, 0.09, 0.06, 0.61, 0.87, 0.22, 0.44, 0.84]
+    x, y = (
+        [0.67, 0.45, 0.29, 0.12, 0.57, 0.24, 0.94, 0.75, 0.08, 0.54],
+        [0.48, 0.68, 0.32, 0.09, 0.06, 0.61, 0.87, 0.22, 0.44, 0.84],
+    )
     assert stats.rank_agreement(x, y).estimate == pytest.approx(0.2)
     assert stats.rank_agreement(x, np.round(y, 1)).estimate == pytest.approx(0.2247333, abs=5e-8)
 
 
 # --- brute force and other implementations ---------------------------------------------------
+
 
 @pytest.mark.parametrize("n", range(2, 13))
 def test_order_weights_by_enumeration(n):
@@ -111,7 +169,10 @@ def test_wilson_is_scipys_and_holds_exactly_the_rates_that_the_score_test_accept
     for k in {0, 1, n // 2, n}:
         interval = stats.wilson(k, n)
         scipys = binomtest(k, n).proportion_ci(method="wilson")
-        assert (interval.low, interval.high) == (pytest.approx(scipys.low, abs=1e-12), pytest.approx(scipys.high, abs=1e-12))
+        assert (interval.low, interval.high) == (
+            pytest.approx(scipys.low, abs=1e-12),
+            pytest.approx(scipys.high, abs=1e-12),
+        )
         accepted = abs(k / n - rates) <= 1.959964 * np.sqrt(rates * (1 - rates) / n)
         assert ((interval.low <= rates) & (rates <= interval.high) == accepted).mean() > 0.998
 
@@ -120,7 +181,11 @@ def test_wilson_is_scipys_and_holds_exactly_the_rates_that_the_score_test_accept
 def test_rank_interval_holds_exactly_the_taus_that_the_score_test_accepts(n):
     taus = np.linspace(-0.9995, 0.9995, 2000)
     rng = np.random.default_rng(n)
-    for x, y in [(np.arange(n), np.arange(n)), (np.arange(n), -np.arange(n)), (np.arange(n), rng.permutation(n))]:
+    for x, y in [
+        (np.arange(n), np.arange(n)),
+        (np.arange(n), -np.arange(n)),
+        (np.arange(n), rng.permutation(n)),
+    ]:
         interval = stats.rank_agreement(x, y)
         variance = 2 * (2 * n + 5) / (9 * n * (n - 1)) * (1 - taus**2)
         accepted = abs(interval.estimate - taus) <= 1.959964 * np.sqrt(variance)
@@ -129,13 +194,22 @@ def test_rank_interval_holds_exactly_the_taus_that_the_score_test_accepts(n):
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 30)), min_size=1, max_size=30), st.integers(0, 1000))
-def test_quantile_of_counts_is_that_of_the_expanded_samples_by_its_definition(histogram, thousandths):
+@given(
+    st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 30)), min_size=1, max_size=30),
+    st.integers(0, 1000),
+)
+def test_quantile_of_counts_is_that_of_the_expanded_samples_by_its_definition(
+    histogram, thousandths
+):
     values, counts = (np.array(column) for column in zip(*histogram))
     if not counts.any():
         counts[0] = 1
     q, expanded = thousandths / 1000, np.repeat(values, counts)
-    expected = next(v for v in sorted(expanded) if Fraction(int((expanded <= v).sum()), len(expanded)) * 1000 >= thousandths)
+    expected = next(
+        v
+        for v in sorted(expanded)
+        if Fraction(int((expanded <= v).sum()), len(expanded)) * 1000 >= thousandths
+    )
     assert stats.quantile(values, q, counts) == expected == stats.quantile(expanded, q)
 
 
@@ -144,12 +218,21 @@ def test_a_quantile_has_the_rank_of_exact_arithmetic():
         values = np.arange(1, n + 1)
         for q in range(101):
             rank = max(1, ceil(Fraction(q, 100) * n))
-            assert stats.quantile(values, q / 100) == rank == stats.quantile(values[::-1], q / 100, values**0), (n, q)
+            assert (
+                stats.quantile(values, q / 100)
+                == rank
+                == stats.quantile(values[::-1], q / 100, values**0)
+            ), (n, q)
     for q in (0.999, 0.9999, 0.99999, 0.999999, 0.9999999, 0.999999999):
         n = round(1 / (1 - q))
-        assert stats.quantile([1, 2], q, [n - 1, 1]) == 1 and stats.quantile([1, 2], q, [2 * n - 3, 3]) == 2
+        assert (
+            stats.quantile([1, 2], q, [n - 1, 1]) == 1
+            and stats.quantile([1, 2], q, [2 * n - 3, 3]) == 2
+        )
     for n in range(1, 100):  # shares that no decimal number gives
-        assert [stats.quantile(range(1, n + 1), k / n) for k in range(1, n + 1)] == list(range(1, n + 1))
+        assert [stats.quantile(range(1, n + 1), k / n) for k in range(1, n + 1)] == list(
+            range(1, n + 1)
+        )
 
 
 @pytest.mark.parametrize("q", [0.5, 0.99])
@@ -160,8 +243,14 @@ def test_numpys_quantile_has_that_rank_where_experiments_take_it_in_their_own_pr
 
 
 def test_quantile_known_answers():
-    assert stats.quantile(range(1, 101), 0.99) == 99                 # the 99th of 100, not something between
-    assert [stats.quantile(range(1, 101), q / 100, [1] * 100) for q in (7, 14, 28, 55, 56)] == [7, 14, 28, 55, 56]
+    assert stats.quantile(range(1, 101), 0.99) == 99  # the 99th of 100, not something between
+    assert [stats.quantile(range(1, 101), q / 100, [1] * 100) for q in (7, 14, 28, 55, 56)] == [
+        7,
+        14,
+        28,
+        55,
+        56,
+    ]
     assert stats.quantile([10, 20], 0.5, [1, 1]) == 10
     assert stats.quantile([20, 10], 0.99, [1, 99]) == 10
     assert stats.quantile([20, 10], 0.99, [2, 98]) == 20
@@ -170,6 +259,7 @@ def test_quantile_known_answers():
 
 # --- properties ------------------------------------------------------------------------------
 
+
 def ends(interval):
     return [interval.estimate, interval.low, interval.high]
 
@@ -177,7 +267,9 @@ def ends(interval):
 @settings(deadline=None)
 @given(blocks, st.floats(min_value=1e-3, max_value=1e3))
 def test_level_is_scale_equivariant(values, factor):
-    assert ends(stats.level(np.array(values) * factor)) == pytest.approx(np.multiply(ends(stats.level(values)), factor), rel=1e-9)
+    assert ends(stats.level(np.array(values) * factor)) == pytest.approx(
+        np.multiply(ends(stats.level(values)), factor), rel=1e-9
+    )
 
 
 @settings(deadline=None)
@@ -191,10 +283,14 @@ def test_order_of_blocks_does_not_matter_to_a_level(values, random):
 @given(blocks, st.data())
 def test_level_is_monotone_and_stays_within_the_values(values, data):
     raised = list(values)
-    raised[data.draw(st.integers(0, len(values) - 1))] *= data.draw(st.floats(min_value=1, max_value=10))
+    raised[data.draw(st.integers(0, len(values) - 1))] *= data.draw(
+        st.floats(min_value=1, max_value=10)
+    )
     before, after = ends(stats.level(values)), ends(stats.level(raised))
     assert all(b <= a * (1 + 1e-12) for b, a in zip(before, after))
-    assert min(values) * (1 - 1e-12) <= before[1] <= before[0] * (1 + 1e-12) and before[0] <= before[2] * (1 + 1e-12) <= max(values) * (1 + 1e-11)
+    assert min(values) * (1 - 1e-12) <= before[1] <= before[0] * (1 + 1e-12) and before[
+        0
+    ] <= before[2] * (1 + 1e-12) <= max(values) * (1 + 1e-11)
 
 
 @settings(deadline=None)
@@ -209,7 +305,9 @@ def test_level_is_the_interval_of_the_logs(values):
 def test_paired_ratio_inverts_and_forgets_what_a_block_does_to_both(rows):
     a, b, block = np.array(rows).T
     ratio, inverse = stats.paired_ratio(a, b), stats.paired_ratio(b, a)
-    assert [1 / inverse.estimate, 1 / inverse.high, 1 / inverse.low] == pytest.approx(ends(ratio), rel=1e-9)
+    assert [1 / inverse.estimate, 1 / inverse.high, 1 / inverse.low] == pytest.approx(
+        ends(ratio), rel=1e-9
+    )
     assert ends(stats.paired_ratio(a * block, b * block)) == pytest.approx(ends(ratio), rel=1e-9)
 
 
@@ -218,7 +316,9 @@ def test_paired_ratio_inverts_and_forgets_what_a_block_does_to_both(rows):
 def test_noise_floor_is_the_larger_end_and_knows_no_order(rows):
     a, a2 = np.array(rows).T
     floor, other = stats.noise_floor(a, a2), stats.noise_floor(a2, a)
-    assert floor.delta == pytest.approx(max(abs(log(floor.interval.low)), abs(log(floor.interval.high))))
+    assert floor.delta == pytest.approx(
+        max(abs(log(floor.interval.low)), abs(log(floor.interval.high)))
+    )
     assert floor.delta == pytest.approx(other.delta, rel=1e-9, abs=1e-12)
     assert floor.smallest_difference == pytest.approx(exp(floor.delta) - 1)
 
@@ -235,9 +335,16 @@ def test_a_constant_is_its_own_interval_to_the_last_bit(value, n):
 
 def test_rounding_does_not_swap_the_ends_of_nearly_equal_blocks():
     values = [0.875, np.nextafter(0.875, 1), 0.875, np.nextafter(0.875, 0)] * 2
-    for interval in (stats.level(values), stats.paired_ratio(np.array(values) * 3, [3.0] * 8), stats.median_interval(values)):
+    for interval in (
+        stats.level(values),
+        stats.paired_ratio(np.array(values) * 3, [3.0] * 8),
+        stats.median_interval(values),
+    ):
         assert interval.low <= interval.estimate <= interval.high
-    a, b = np.multiply([1.0, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015], 7), np.multiply([1.0, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015], 8)
+    a, b = (
+        np.multiply([1.0, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015], 7),
+        np.multiply([1.0, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015], 8),
+    )
     assert stats.paired_ratio(a, b).estimate == pytest.approx(0.875)
 
 
@@ -247,43 +354,67 @@ def test_wilson_holds_its_estimate_and_mirrors(k, n):
     k = min(k, n)
     interval, mirror = stats.wilson(k, n), stats.wilson(n - k, n)
     assert 0 <= interval.low <= interval.estimate <= interval.high <= 1
-    assert (interval.low, interval.high) == (pytest.approx(1 - mirror.high, abs=1e-12), pytest.approx(1 - mirror.low, abs=1e-12))
+    assert (interval.low, interval.high) == (
+        pytest.approx(1 - mirror.high, abs=1e-12),
+        pytest.approx(1 - mirror.low, abs=1e-12),
+    )
 
 
 @settings(deadline=None)
 @given(blocks, blocks)
 def test_independent_ratio_inverts_and_knows_no_order(a, b):
     ratio, inverse = stats.independent_ratio(a, b), stats.independent_ratio(b, a[::-1])
-    assert [1 / inverse.estimate, 1 / inverse.high, 1 / inverse.low] == pytest.approx(ends(ratio), rel=1e-9)
+    assert [1 / inverse.estimate, 1 / inverse.high, 1 / inverse.low] == pytest.approx(
+        ends(ratio), rel=1e-9
+    )
     assert ratio.estimate == pytest.approx(stats.level(a).estimate / stats.level(b).estimate)
 
 
 # --- rules -----------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_below_five_blocks_there_is_an_estimate_and_no_interval(n):
-    for interval in (stats.level([2.0] * n), stats.median_interval([2.0] * n), stats.noise_floor([2.0] * n, [2.0] * n).interval):
-        assert not interval.decidable and interval.low is interval.high is interval.confidence is None and interval.n == n
+    for interval in (
+        stats.level([2.0] * n),
+        stats.median_interval([2.0] * n),
+        stats.noise_floor([2.0] * n, [2.0] * n).interval,
+    ):
+        assert (
+            not interval.decidable
+            and interval.low is interval.high is interval.confidence is None
+            and interval.n == n
+        )
     assert stats.noise_floor([2.0] * n, [3.0] * n).delta is None
 
 
 def test_rank_agreement_of_fewer_than_five_has_no_interval():
-    assert not stats.rank_agreement([1, 2, 3, 4], [1, 2, 3, 4]).decidable and stats.rank_agreement(range(5), range(5)).decidable
+    assert (
+        not stats.rank_agreement([1, 2, 3, 4], [1, 2, 3, 4]).decidable
+        and stats.rank_agreement(range(5), range(5)).decidable
+    )
 
 
 def test_five_blocks_attain_less_and_say_so():
-    assert stats.level([3, 1, 2, 5, 4]) == stats.Interval(3.0, 1.0, 5.0, 5, 0.9375, "median of logs, Hettmansperger-Sheather")
+    assert stats.level([3, 1, 2, 5, 4]) == stats.Interval(
+        3.0, 1.0, 5.0, 5, 0.9375, "median of logs, Hettmansperger-Sheather"
+    )
 
 
 def test_independent_ratio_known_answers():
     """To a constant it is the level's own interval; of two noisy sets, the half-widths add up as the sides of a right triangle."""
     values = [1.0, 2.0, 3.0, 5.0, 8.0, 4.0]
     level = stats.level(values)
-    assert ends(stats.independent_ratio(values, [2.0] * 9)) == pytest.approx(np.divide(ends(level), 2))
+    assert ends(stats.independent_ratio(values, [2.0] * 9)) == pytest.approx(
+        np.divide(ends(level), 2)
+    )
     twice = stats.independent_ratio(values, values)
     reach = np.hypot(log(level.high / level.estimate), log(level.estimate / level.low))
     assert ends(twice) == pytest.approx([1, exp(-reach), exp(reach)]) and twice.n == 6
-    assert not stats.independent_ratio(values, [2.0] * 4).decidable and stats.independent_ratio(values, [2.0] * 4).n == 4
+    assert (
+        not stats.independent_ratio(values, [2.0] * 4).decidable
+        and stats.independent_ratio(values, [2.0] * 4).n == 4
+    )
 
 
 def test_noise_floor_of_cells_that_differ_is_biased():
@@ -295,27 +426,50 @@ def test_noise_floor_of_cells_that_differ_is_biased():
 def test_identical_cells_looked_at_in_several_metrics_differ_by_chance_no_more_often():
     """One look at 5 blocks is wrong in 1 run of 16, so five looks cannot be had from them; from ten blocks they can."""
     five, ten = np.full(5, 1.2), np.full(10, 1.2)
-    assert stats.noise_floor(five, np.ones(5)).biased and not stats.noise_floor(five, np.ones(5), looks=5).biased
+    assert (
+        stats.noise_floor(five, np.ones(5)).biased
+        and not stats.noise_floor(five, np.ones(5), looks=5).biased
+    )
     assert stats.noise_floor(ten, np.ones(10), looks=5).biased
-    assert stats.noise_floor(ten, np.ones(10), looks=5).delta == stats.noise_floor(ten, np.ones(10)).delta
+    assert (
+        stats.noise_floor(ten, np.ones(10), looks=5).delta
+        == stats.noise_floor(ten, np.ones(10)).delta
+    )
     runs = np.exp(np.random.default_rng(1).normal(0, 0.1, (2000, 5, 10)))
-    wrong = [any(stats.noise_floor(ratios, np.ones(10), looks=5).biased for ratios in run) for run in runs]
+    wrong = [
+        any(stats.noise_floor(ratios, np.ones(10), looks=5).biased for ratios in run)
+        for run in runs
+    ]
     assert np.mean(wrong) < 0.06
 
 
-@pytest.mark.parametrize("n_samples, q, reason", [
-    (100, 0.9, None), (1_000, 0.99, None), (999, 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 999"),
-    (10_000, 0.999, None), (9_999, 0.999, "p99.9 needs 10,000 samples in each trial; the smallest trial has 9,999"),
-    ([1_000, 1_000], 0.99, None), ([1_000, 2_000], 0.99, "p99 is compared only between trials of one size; these have 1,000 to 2,000 samples"),
-    ([5_000, 10], 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 10"), (10**9, 1.0, "a maximum grows with the number of samples, and has no interval"),
-])
+@pytest.mark.parametrize(
+    "n_samples, q, reason",
+    [
+        (100, 0.9, None),
+        (1_000, 0.99, None),
+        (999, 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 999"),
+        (10_000, 0.999, None),
+        (9_999, 0.999, "p99.9 needs 10,000 samples in each trial; the smallest trial has 9,999"),
+        ([1_000, 1_000], 0.99, None),
+        (
+            [1_000, 2_000],
+            0.99,
+            "p99 is compared only between trials of one size; these have 1,000 to 2,000 samples",
+        ),
+        ([5_000, 10], 0.99, "p99 needs 1,000 samples in each trial; the smallest trial has 10"),
+        (10**9, 1.0, "a maximum grows with the number of samples, and has no interval"),
+    ],
+)
 def test_tail_allowed(n_samples, q, reason):
     assert stats.tail_allowed(n_samples, q) == reason
 
 
 def test_blocks_needed_known_answer():
-    logs = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])                     # MAD 0.1
-    assert stats.blocks_needed(np.exp(logs), 0.05) == int(np.ceil((2.46 * 1.4826 * 0.1 / 0.05) ** 2))
+    logs = np.array([-0.2, -0.1, 0.0, 0.1, 0.2])  # MAD 0.1
+    assert stats.blocks_needed(np.exp(logs), 0.05) == int(
+        np.ceil((2.46 * 1.4826 * 0.1 / 0.05) ** 2)
+    )
     assert stats.blocks_needed([3.0] * 5, 0.01) == 5
 
 
@@ -329,40 +483,52 @@ def test_blocks_needed_brings_about_the_width_wished_for():
     assert np.median(half_widths) == pytest.approx(0.05, rel=0.1)
 
 
-@pytest.mark.parametrize("call, message", [
-    (lambda: stats.level([1, 0, 2]), r"values\[1\] is 0, and only positive values have logs; use wilson"),
-    (lambda: stats.level([1, 2, -3.5]), r"values\[2\] is -3.5, and only positive"),
-    (lambda: stats.level([1, float("nan")]), r"values\[1\] is nan, not a finite number; leave failed trials out"),
-    (lambda: stats.median_interval([float("inf"), 1]), r"values\[0\] is inf"),
-    (lambda: stats.level([]), r"values has shape \(0,\); pass a 1-D array of at least 1"),
-    (lambda: stats.level([[1, 2], [3, 4]]), r"shape \(2, 2\)"),
-    (lambda: stats.level(["1", "2"]), "not numeric"),
-    (lambda: stats.level([1, None]), "not numeric"),
-    (lambda: stats.paired_ratio([1, 2], [1, 2, 3]), r"a and b have shapes \(2,\) and \(3,\)"),
-    (lambda: stats.paired_ratio([1, 2], [1, 0]), r"b\[1\] is 0"),
-    (lambda: stats.independent_ratio([1, 2], [1, 0, 3]), r"b\[1\] is 0"),
-    (lambda: stats.noise_floor([1] * 5, [1] * 4), "a and b have shapes"),
-    (lambda: stats.level([1e-300, *[1e300] * 5]), "not finite; use values within the range of a double, in another unit"),
-    (lambda: stats.paired_ratio([1e300] * 5, [1e-300] * 5), "in another unit"),
-    (lambda: stats.blocks_needed([1, 2, 3], 0.1), "at least 5 values"),
-    (lambda: stats.blocks_needed([1] * 5, 0), "half_width is 0"),
-    (lambda: stats.quantile([1, 2], 1.5), "q is 1.5"),
-    (lambda: stats.quantile([1, 2], 0.5, [1]), "values and counts have shapes"),
-    (lambda: stats.quantile([1, 2], 0.5, [0, 0]), "somewhere positive"),
-    (lambda: stats.quantile([1, 2], 0.5, [2, -1]), "non-negative"),
-    (lambda: stats.quantile([1, 2], 0.5, [0.5, 0.5]), "whole"),
-    (lambda: stats.tail_allowed(1_000, 99), "q is 99"),
-    (lambda: stats.tail_allowed([], 0.99), "shape"),
-    (lambda: stats.rank_agreement([1, 2, 3], [1, 2]), "x and y have shapes"),
-    (lambda: stats.rank_agreement([1, 2, 3], [4, 4, 4]), "all 3 values of y are equal"),
-    (lambda: stats.wilson(3, 2), "3 of 2 is not a rate"),
-    (lambda: stats.wilson(0, 0), "0 of 0"),
-    (lambda: stats.wilson(0.5, 2), "0.5 of 2"),
-    (lambda: stats.order_weights(1), "1 values have no interval"),
-    (lambda: stats.Interval(float("nan"), None, None, 1, None, ""), "not finite"),
-    (lambda: stats.Interval(1.0, 0.5, None, 1, None, ""), "not finite"),
-    (lambda: stats.Interval(1.0, 2.0, 0.5, 5, 0.95, ""), "wrong way round"),
-])
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: stats.level([1, 0, 2]),
+            r"values\[1\] is 0, and only positive values have logs; use wilson",
+        ),
+        (lambda: stats.level([1, 2, -3.5]), r"values\[2\] is -3.5, and only positive"),
+        (
+            lambda: stats.level([1, float("nan")]),
+            r"values\[1\] is nan, not a finite number; leave failed trials out",
+        ),
+        (lambda: stats.median_interval([float("inf"), 1]), r"values\[0\] is inf"),
+        (lambda: stats.level([]), r"values has shape \(0,\); pass a 1-D array of at least 1"),
+        (lambda: stats.level([[1, 2], [3, 4]]), r"shape \(2, 2\)"),
+        (lambda: stats.level(["1", "2"]), "not numeric"),
+        (lambda: stats.level([1, None]), "not numeric"),
+        (lambda: stats.paired_ratio([1, 2], [1, 2, 3]), r"a and b have shapes \(2,\) and \(3,\)"),
+        (lambda: stats.paired_ratio([1, 2], [1, 0]), r"b\[1\] is 0"),
+        (lambda: stats.independent_ratio([1, 2], [1, 0, 3]), r"b\[1\] is 0"),
+        (lambda: stats.noise_floor([1] * 5, [1] * 4), "a and b have shapes"),
+        (
+            lambda: stats.level([1e-300, *[1e300] * 5]),
+            "not finite; use values within the range of a double, in another unit",
+        ),
+        (lambda: stats.paired_ratio([1e300] * 5, [1e-300] * 5), "in another unit"),
+        (lambda: stats.blocks_needed([1, 2, 3], 0.1), "at least 5 values"),
+        (lambda: stats.blocks_needed([1] * 5, 0), "half_width is 0"),
+        (lambda: stats.quantile([1, 2], 1.5), "q is 1.5"),
+        (lambda: stats.quantile([1, 2], 0.5, [1]), "values and counts have shapes"),
+        (lambda: stats.quantile([1, 2], 0.5, [0, 0]), "somewhere positive"),
+        (lambda: stats.quantile([1, 2], 0.5, [2, -1]), "non-negative"),
+        (lambda: stats.quantile([1, 2], 0.5, [0.5, 0.5]), "whole"),
+        (lambda: stats.tail_allowed(1_000, 99), "q is 99"),
+        (lambda: stats.tail_allowed([], 0.99), "shape"),
+        (lambda: stats.rank_agreement([1, 2, 3], [1, 2]), "x and y have shapes"),
+        (lambda: stats.rank_agreement([1, 2, 3], [4, 4, 4]), "all 3 values of y are equal"),
+        (lambda: stats.wilson(3, 2), "3 of 2 is not a rate"),
+        (lambda: stats.wilson(0, 0), "0 of 0"),
+        (lambda: stats.wilson(0.5, 2), "0.5 of 2"),
+        (lambda: stats.order_weights(1), "1 values have no interval"),
+        (lambda: stats.Interval(float("nan"), None, None, 1, None, ""), "not finite"),
+        (lambda: stats.Interval(1.0, 0.5, None, 1, None, ""), "not finite"),
+        (lambda: stats.Interval(1.0, 2.0, 0.5, 5, 0.95, ""), "wrong way round"),
+    ],
+)
 def test_wrong_input_is_rejected_with_the_value_the_rule_and_the_next_step(call, message):
     with pytest.raises(ValueError, match=message):
         call()
@@ -374,6 +540,7 @@ def test_import_does_not_pay_for_scipy_stats():
 
 
 # --- coverage by simulation ------------------------------------------------------------------
+
 
 def coverage(draw, truth, n, logs=True):
     """The share of seeded experiments with n blocks whose interval holds the truth."""
@@ -396,7 +563,11 @@ def outlier_blocks(share):
 
 
 def median_with_outliers(share):
-    return exp(brentq(lambda x: (1 - share) * ndtr(x / 0.3) + share * ndtr((x - log(10)) / 0.3) - 0.5, -1, 1))
+    return exp(
+        brentq(
+            lambda x: (1 - share) * ndtr(x / 0.3) + share * ndtr((x - log(10)) / 0.3) - 0.5, -1, 1
+        )
+    )
 
 
 def exponential(rng, shape):
@@ -426,23 +597,31 @@ def ratios_on_a_bad_machine(rng, shape):
 P99 = float(np.median(p99_of_skewed_samples(np.random.default_rng(1), 2_000_000)))
 
 
-@pytest.mark.parametrize("draw, truth", [
-    pytest.param(lognormal, 1, id="log-normal"),
-    pytest.param(drifting, 1, id="drift"),
-    pytest.param(outlier_blocks(0.05), 1, id="outliers-5%-undisturbed-median"),
-    pytest.param(outlier_blocks(0.10), median_with_outliers(0.10), id="outliers-10%-own-median"),
-    pytest.param(exponential, log(2), id="exponential"),
-    pytest.param(medians_of_skewed_samples, 1, id="medians-of-skewed"),
-    pytest.param(p99_of_skewed_samples, P99, id="p99-of-skewed"),
-    pytest.param(ratios_on_a_bad_machine, 1, id="paired-ratios"),
-])
+@pytest.mark.parametrize(
+    "draw, truth",
+    [
+        pytest.param(lognormal, 1, id="log-normal"),
+        pytest.param(drifting, 1, id="drift"),
+        pytest.param(outlier_blocks(0.05), 1, id="outliers-5%-undisturbed-median"),
+        pytest.param(
+            outlier_blocks(0.10), median_with_outliers(0.10), id="outliers-10%-own-median"
+        ),
+        pytest.param(exponential, log(2), id="exponential"),
+        pytest.param(medians_of_skewed_samples, 1, id="medians-of-skewed"),
+        pytest.param(p99_of_skewed_samples, P99, id="p99-of-skewed"),
+        pytest.param(ratios_on_a_bad_machine, 1, id="paired-ratios"),
+    ],
+)
 def test_coverage_at_every_block_count_that_gets_verdicts(draw, truth):
     covered = {n: coverage(draw, truth, n) for n in BLOCK_COUNTS}
     assert all(0.92 <= share <= 0.97 for share in covered.values()), covered
 
 
 def test_coverage_on_the_plain_scale():
-    covered = {n: coverage(lambda rng, shape: rng.normal(0, 1, shape), 0, n, logs=False) for n in BLOCK_COUNTS}
+    covered = {
+        n: coverage(lambda rng, shape: rng.normal(0, 1, shape), 0, n, logs=False)
+        for n in BLOCK_COUNTS
+    }
     assert all(0.92 <= share <= 0.97 for share in covered.values()), covered
 
 
@@ -453,8 +632,10 @@ def test_negative_control_correlated_blocks_defeat_the_interval_for_a_level():
 
 def test_limit_strong_drift_makes_the_interval_of_a_level_too_wide():
     """Twice the drift above is too much for 97 %; it errs on the safe side, and `correlated` looks for it."""
+
     def strongly(rng, shape):
         return lognormal(rng, shape) * np.exp(np.linspace(-0.6, 0.6, shape[1]))
+
     assert all(coverage(strongly, 1, n) > 0.97 for n in BLOCK_COUNTS)
 
 
@@ -469,15 +650,30 @@ def test_limit_many_outlier_blocks_on_one_side_are_part_of_the_median():
 def test_coverage_of_the_ratio_of_two_independent_sets_of_blocks(n, n2, noises):
     """94-98 %; the sets are of unlike size and noise, and 5 % of their blocks are ten times slower."""
     rng = np.random.default_rng([2026, n, n2])
-    sets = [rng.normal(0, s, (2_000, k)) + log(10) * (rng.random((2_000, k)) < 0.05) for s, k in zip(noises, (n, n2))]
-    truth = np.diff([brentq(lambda x: 0.95 * ndtr(x / s) + 0.05 * ndtr((x - log(10)) / s) - 0.5, -1, 1) for s in noises])[0]
+    sets = [
+        rng.normal(0, s, (2_000, k)) + log(10) * (rng.random((2_000, k)) < 0.05)
+        for s, k in zip(noises, (n, n2))
+    ]
+    truth = np.diff(
+        [
+            brentq(lambda x: 0.95 * ndtr(x / s) + 0.05 * ndtr((x - log(10)) / s) - 0.5, -1, 1)
+            for s in noises
+        ]
+    )[0]
     intervals = [stats.independent_ratio(a, b) for a, b in zip(*map(np.exp, sets))]
-    assert 0.93 <= np.mean([interval.low <= exp(-truth) <= interval.high for interval in intervals]) <= 0.985
+    assert (
+        0.93
+        <= np.mean([interval.low <= exp(-truth) <= interval.high for interval in intervals])
+        <= 0.985
+    )
 
 
 def test_negative_control_wrong_order_statistics_are_noticed(monkeypatch):
     right = stats.order_weights
-    for wrong in (lambda n, c: (right(n, c)[0] + 1, *right(n, c)[1:]), lambda n, c: (right(n, c)[0], 1 - right(n, c)[1], c)):
+    for wrong in (
+        lambda n, c: (right(n, c)[0] + 1, *right(n, c)[1:]),
+        lambda n, c: (right(n, c)[0], 1 - right(n, c)[1], c),
+    ):
         monkeypatch.setattr(stats, "order_weights", wrong)
         assert not all(0.92 <= coverage(lognormal, 1, n) <= 0.97 for n in BLOCK_COUNTS)
 
@@ -485,9 +681,12 @@ def test_negative_control_wrong_order_statistics_are_noticed(monkeypatch):
 def test_negative_control_percentile_bootstrap_is_noticed():
     rng = np.random.default_rng(7)
     values = lognormal(rng, (2_000, 7))
-    resampled = np.median(np.take_along_axis(values[:, None, :], rng.integers(7, size=(2_000, 400, 7)), axis=2), axis=2)
+    resampled = np.median(
+        np.take_along_axis(values[:, None, :], rng.integers(7, size=(2_000, 400, 7)), axis=2),
+        axis=2,
+    )
     low, high = np.quantile(resampled, [0.025, 0.975], axis=1)
-    assert np.mean((low <= 1) & (1 <= high)) < 0.91
+    assert np.mean((low <= 1) & (high >= 1)) < 0.91
 
 
 def test_negative_control_p99_pooled_over_blocks_misses_the_p99_of_a_block():

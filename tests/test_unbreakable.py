@@ -23,7 +23,7 @@ KILLS = 20
 STOP_WITHIN_S = 30.0  # on any machine, and long before the trial that is interrupted would end
 SLOW_START_S = 1.6  # on a busy machine; on a quiet one the first trial is done before
 
-HEAD = '''
+HEAD = """
 import os, signal, socket, subprocess, sys, time
 from pathlib import Path
 from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
@@ -44,7 +44,7 @@ experiment = Experiment(
 def trial(cell, site):
     with open(PROJECT / "begun", "a") as file:
         file.write(f"{{site.seed}}\\n")
-'''
+"""
 
 
 @pytest.fixture
@@ -53,7 +53,9 @@ def make_toy(make_project):
     that begins adds its seed to the file `begun`."""
 
     def make(body, levels=("a", "b"), blocks=1, attempts=1, timeout_s=20.0, more="", files=None):
-        text = HEAD.format(levels=list(levels), blocks=blocks, attempts=attempts, timeout_s=timeout_s, more=more)
+        text = HEAD.format(
+            levels=list(levels), blocks=blocks, attempts=attempts, timeout_s=timeout_s, more=more
+        )
         return make_project({"experiments/toy/one/experiment.py": text + body, **(files or {})})
 
     return make
@@ -144,7 +146,13 @@ def begun(project):
 
 def in_the_middle(project, trials=1):
     """Wait until a trial runs and at least `trials` are finished. It stays so where a file `hold` holds up the next."""
-    within(120, lambda: len(journalled(project)) >= trials and any((project.state / "scratch").glob("trial-*/client")))
+    within(
+        120,
+        lambda: (
+            len(journalled(project)) >= trials
+            and any((project.state / "scratch").glob("trial-*/client"))
+        ),
+    )
 
 
 def trial_table(project, scale="quick"):
@@ -166,7 +174,9 @@ HOLDING = dict(timeout_s=100.0, files={"hold": "1"})
 LEVELS = [f"w{number}" for number in range(12)]
 
 
-def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(make_toy, run_benchpaper):
+def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
+    make_toy, run_benchpaper
+):
     levels, blocks = [f"w{number}" for number in range(15)], 7
     project = make_toy(BRIEF, levels=levels, blocks=blocks, **HOLDING)
     hold = project.root / "hold"
@@ -174,7 +184,9 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
     for number in range(KILLS):
         begin = time.monotonic()
         waited = number in (0, KILLS - 1)  # the last one for what the next run has to tell
-        hold.write_text(str(len(begun(project)) + (1 if waited else 5)))  # so that enough is left for so many kills
+        hold.write_text(
+            str(len(begun(project)) + (1 if waited else 5))
+        )  # so that enough is left for so many kills
         with Run(project, "results") as run:
             if waited:
                 in_the_middle(project, len(kept) + 1)
@@ -185,7 +197,9 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
             run.kill()
             swept += "an earlier run was killed; swept up: " in run.output
         now = journalled(project)
-        assert {key: now.get(key) for key in kept} == kept  # what was finished is still there, as it was
+        assert {
+            key: now.get(key) for key in kept
+        } == kept  # what was finished is still there, as it was
         finished = {str(entry["seed"]) for entry in kept.values()}
         assert not finished.intersection(begun(project)[seen:])  # and was not measured again
         kept, seen = now, len(begun(project))
@@ -207,7 +221,9 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
     assert sorted((trial["block"], trial["way"]) for trial in table) == wanted
     started = {(t["block"], t["cell"]): t["started"].timestamp() for t in table}
     assert all(abs(started[key] - entry["started"]) < 1e-3 for key, entry in kept.items())
-    assert not list((project.state / "scratch").iterdir()) and not list(project.root.glob("results/**/.*"))
+    assert not list((project.state / "scratch").iterdir()) and not list(
+        project.root.glob("results/**/.*")
+    )
 
 
 @pytest.mark.parametrize("number, whom", [
@@ -222,8 +238,14 @@ def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpa
             (os.killpg if whom == "group" else os.kill)(run.process.pid, number)
         assert run.process.wait(STOP_WITHIN_S) == 130, run.output
         kept = journalled(project)
-        assert 1 <= len(kept) < 6 and f"toy/one: not complete yet: {len(kept)} of 6 trials done" in run.output
-        assert "interrupted: finished trials are kept; the same command goes on from here" in run.output
+        assert (
+            1 <= len(kept) < 6
+            and f"toy/one: not complete yet: {len(kept)} of 6 trials done" in run.output
+        )
+        assert (
+            "interrupted: finished trials are kept; the same command goes on from here"
+            in run.output
+        )
         assert "Traceback" not in run.output and "FAILED" not in run.output
         within(30, lambda: not marked(project))
     (project.root / "hold").unlink()
@@ -306,7 +328,8 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
             "mount": folder in Path("/proc/mounts").read_text(),
             "namespace": Path("/run/netns", name).exists(),
             "cgroup": Path("/sys/fs/cgroup/pids", name).exists(),
-            "System V": segment in [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()],
+            "System V": segment
+            in [line.split()[1] for line in Path("/proc/sysvipc/shm").read_text().splitlines()],
             "POSIX": Path("/dev/shm", name).exists(),
             "scratch": Path(folder).exists(),
             "lock": any((project.root / ".snakemake/locks").glob("*")),
@@ -328,7 +351,9 @@ def test_two_runs_at_once_in_one_checkout(make_toy, run_benchpaper):
     project = make_toy(BRIEF, levels=LEVELS, **HOLDING)
     with Run(project, "results") as run:
         in_the_middle(project)
-        second = run_benchpaper(project, "run", "results")  # is refused and waits for nobody: the first is held up
+        second = run_benchpaper(
+            project, "run", "results"
+        )  # is refused and waits for nobody: the first is held up
         assert second.returncode == 2
         assert re.fullmatch(
             rf"benchpaper: benchpaper run \(local, quick\) has been running since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d "
@@ -349,11 +374,17 @@ REFUSED = [
     (["run", "toy/oen"], 'target or experiment "toy/oen" not found; did you mean "toy/one"?'),
     (["plan", "toy/oen"], 'experiment "toy/oen" not found; did you mean "toy/one"?'),
     (["run", "--scale", "smok"], 'scale "smok" not found; did you mean "smoke"?'),
-    (["run", "--scale", "reference"], '"reference" is not a scale to measure at; use --from reference'),
+    (
+        ["run", "--scale", "reference"],
+        '"reference" is not a scale to measure at; use --from reference',
+    ),
     (["run", "--site", "loca"], 'site "loca" not found; did you mean "local"?'),
     (["doctor", "--site", "loca"], 'site "loca" not found; did you mean "local"?'),
     (["run", "--site", "broken"], "sites/broken.yaml:2 is not YAML: "),
-    (["run", "--site", "mistyped"], 'sites/mistyped.yaml: host 1: unknown key "rols"; did you mean "roles"?'),
+    (
+        ["run", "--site", "mistyped"],
+        'sites/mistyped.yaml: host 1: unknown key "rols"; did you mean "roles"?',
+    ),
     (["run", "--from", "refrence"], '--from "refrence": the only other source is "reference"'),
     (["run", "--from", "reference"], 'no reference results for site "local"; measure first'),
     (["run", "--sale", "smoke"], "No such option"),
@@ -364,7 +395,10 @@ REFUSED = [
     (["explain", "latency", "--scale", "smok"], 'scale "smok" not found; did you mean "smoke"?'),
     (["claims", "--scale", "quik"], 'scale "quik" not found; did you mean "quick"?'),
     (["store", "toy/one"], 'reference results of "toy/one" not found (there are: none)'),
-    (["adopt", "toy/one"], "file results/local/full/toy/one/observations.parquet does not exist; measure first"),
+    (
+        ["adopt", "toy/one"],
+        "file results/local/full/toy/one/observations.parquet does not exist; measure first",
+    ),
 ]
 
 
@@ -399,7 +433,10 @@ def test_a_word_that_cannot_be_is_refused_in_one_line(toy_project, run_benchpape
 
 
 BROKEN = [
-    ("import no_such_thing", "experiments/toy/one/experiment.py:1: ModuleNotFoundError: No module named"),
+    (
+        "import no_such_thing",
+        "experiments/toy/one/experiment.py:1: ModuleNotFoundError: No module named",
+    ),
     ("def f(:", "experiments/toy/one/experiment.py:1: SyntaxError: "),
     ("experiment = 1", "experiments/toy/one/experiment.py has no `experiment = Experiment(...)`"),
     (
@@ -411,14 +448,22 @@ BROKEN = [
 
 @pytest.mark.parametrize("command", ["list", "run"])
 @pytest.mark.parametrize("text, message", BROKEN, ids=[text.splitlines()[-1] for text, _ in BROKEN])
-def test_an_experiment_that_cannot_be_loaded_is_refused(make_project, run_benchpaper, command, text, message):
-    project = make_project({"experiments/toy/one/experiment.py": text, "analysis/toy_one.ipynb": notebook("")})
+def test_an_experiment_that_cannot_be_loaded_is_refused(
+    make_project, run_benchpaper, command, text, message
+):
+    project = make_project(
+        {"experiments/toy/one/experiment.py": text, "analysis/toy_one.ipynb": notebook("")}
+    )
     refused_in_one_line(run_benchpaper(project, command), message)
 
 
 @pytest.mark.parametrize("command", ["list", "plan", "doctor"])
-def test_a_broken_experiment_hides_no_sound_one(make_project, run_benchpaper, pipe_experiment, command):
-    broken = {f"experiments/a/{name}/experiment.py": "import no_such_thing" for name in ("one", "two")}
+def test_a_broken_experiment_hides_no_sound_one(
+    make_project, run_benchpaper, pipe_experiment, command
+):
+    broken = {
+        f"experiments/a/{name}/experiment.py": "import no_such_thing" for name in ("one", "two")
+    }
     project = make_project({"experiments/toy/pipe/experiment.py": pipe_experiment, **broken})
     done = run_benchpaper(project, command, "--json")
     assert done.returncode == 2 and "toy/pipe" in done.stdout and "a/one" not in done.stdout
@@ -430,14 +475,30 @@ def test_a_broken_experiment_hides_no_sound_one(make_project, run_benchpaper, pi
 def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
     slow = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(10)\n"
     (tmp_path / "click.py").write_text(slow)
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli.main import main; main()"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts)
-    assert (done.returncode, done.stderr) == (130, "benchpaper: interrupted; the same command goes on from here\n")
+    command = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli.main import main; main()",
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts
+    )
+    assert (done.returncode, done.stderr) == (
+        130,
+        "benchpaper: interrupted; the same command goes on from here\n",
+    )
 
 
-def test_two_experiments_of_one_name_are_refused_in_one_line(make_project, run_benchpaper, pipe_experiment):
-    project = make_project({f"experiments/{name}/experiment.py": pipe_experiment for name in ("a/b_c", "a_b/c")})
-    refused_in_one_line(run_benchpaper(project, "run"), 'experiments "a/b_c" and "a_b/c" both claim the name "a_b_c"')
+def test_two_experiments_of_one_name_are_refused_in_one_line(
+    make_project, run_benchpaper, pipe_experiment
+):
+    project = make_project(
+        {f"experiments/{name}/experiment.py": pipe_experiment for name in ("a/b_c", "a_b/c")}
+    )
+    refused_in_one_line(
+        run_benchpaper(project, "run"),
+        'experiments "a/b_c" and "a_b/c" both claim the name "a_b_c"',
+    )
 
 
 def test_outside_a_project_the_command_says_so(tmp_path, run_benchpaper):
@@ -447,11 +508,17 @@ def test_outside_a_project_the_command_says_so(tmp_path, run_benchpaper):
 
 
 @pytest.mark.parametrize("words", ["list", "run -n", "step judge --site local --source smoke"])
-def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(make_toy, run_benchpaper, words):
+def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(
+    make_toy, run_benchpaper, words
+):
     project = make_toy("    yield dict(latency_us=1.0)", files={"reproduce": "#!/bin/sh\n"})
-    assert run_benchpaper(project, "list").returncode == 0  # its src is a link to the code that runs
+    assert (
+        run_benchpaper(project, "list").returncode == 0
+    )  # its src is a link to the code that runs
     (project.root / "src").unlink()
-    shutil.copytree(ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__")
+    )
     message = f'"{project.root}/src/benchpaper"; run ./reproduce in the project'
     refused_in_one_line(run_benchpaper(project, *words.split()), message)
     own = run_benchpaper(project, "list", PYTHONPATH=str(project.root / "src"))
@@ -461,7 +528,9 @@ def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(make_toy,
 def test_snakemake_alone_does_not_run_the_code_of_another_checkout(make_toy, run_benchpaper):
     project = make_toy("    yield dict(latency_us=1.0)", files={"reproduce": "#!/bin/sh\n"})
     (project.root / "src").unlink()
-    shutil.copytree(ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__")
+    )
     command = [sys.executable, "-m", "snakemake", "-n"]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True)
     assert done.returncode != 0 and "but this project has its own" in done.stdout + done.stderr
@@ -504,13 +573,22 @@ def measured_once(tmp_path_factory):
     for name in ("Snakefile", "profiles", "src"):
         (root / name).symlink_to(ROOT / name)
     text = HEAD.format(levels=["a", "b"], blocks=5, attempts=1, timeout_s=20, more="")
-    (root / "experiments/toy/one/experiment.py").write_text(text + "    yield dict(latency_us=1.0)\n")
+    (root / "experiments/toy/one/experiment.py").write_text(
+        text + "    yield dict(latency_us=1.0)\n"
+    )
     (root / "analysis/toy_one.ipynb").write_text(notebook(SAVING))
     (root / "analysis/claims.py").write_text("")
     environment = {**os.environ, "TMPDIR": str(root.parent)}
     benchpaper = Path(sys.executable).with_name("benchpaper")
     for words in (["run", "results", "--scale", "full"], ["adopt"]):
-        subprocess.run([benchpaper, *words], cwd=root, env=environment, check=True, capture_output=True, timeout=600)
+        subprocess.run(
+            [benchpaper, *words],
+            cwd=root,
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=600,
+        )
     return Project(root)
 
 
@@ -526,30 +604,44 @@ def other_version(path):
     import pyarrow.parquet as pq
 
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"benchpaper.schema": b"99"}), path)
+    pq.write_table(
+        table.replace_schema_metadata({**table.schema.metadata, b"benchpaper.schema": b"99"}), path
+    )
 
 
 DAMAGES = {
     "empty": (lambda path: path.write_bytes(b""), "cannot be read ("),
-    "truncated": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "cannot be read ("),
-    "garbage": (lambda path: path.write_bytes(random.Random(1).randbytes(4000)), "cannot be read ("),
+    "truncated": (
+        lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+        "cannot be read (",
+    ),
+    "garbage": (
+        lambda path: path.write_bytes(random.Random(1).randbytes(4000)),
+        "cannot be read (",
+    ),
     "other version": (other_version, "has schema version 99, but this program reads 1"),
 }
 
 
 @pytest.mark.parametrize("damage, message", DAMAGES.values(), ids=DAMAGES)
-def test_a_broken_reference_file_is_one_line_and_nothing_is_half_built(measured, run_benchpaper, damage, message):
+def test_a_broken_reference_file_is_one_line_and_nothing_is_half_built(
+    measured, run_benchpaper, damage, message
+):
     path = measured.results("local", "reference") / "toy/one" / results.TRIALS
     damage(path)
     before = path.read_bytes()
     done = run_benchpaper(measured, "run", "figures", "--from", "reference")
-    refused_in_one_line(done, f"results file artifacts/reference/local/toy/one/{results.TRIALS} {message}")
+    refused_in_one_line(
+        done, f"results file artifacts/reference/local/toy/one/{results.TRIALS} {message}"
+    )
     assert path.read_bytes() == before and not measured.build("local", "reference").exists()
 
 
 def test_a_notebook_that_raises_is_named_and_its_traceback_kept(measured, run_benchpaper):
     """It raises, for TeX cannot hold the name of a number."""
-    (measured.analysis / "toy_one.ipynb").write_text(notebook(SAVING.replace('f"latency-{way}"', 'f"latency_{way}"')))
+    (measured.analysis / "toy_one.ipynb").write_text(
+        notebook(SAVING.replace('f"latency-{way}"', 'f"latency_{way}"'))
+    )
     done = run_benchpaper(measured, "run", "figures", "--from", "reference")
     assert done.returncode == 1 and "Traceback" not in done.stdout + done.stderr
     failed = "build/local-reference/notebooks/toy_one.failed.ipynb"
@@ -576,7 +668,9 @@ def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, 
     changed = ["experiments/toy/one/experiment.py", "experiments/toy/one/new.c"]
     doctor = json.loads(run_benchpaper(measured, "doctor", "--json").stdout)
     assert doctor["experiments"]["toy/one"]["changed_since_reference"] == changed
-    run = json.loads(run_benchpaper(measured, "run", "results", "--from", "reference", "--json").stdout)
+    run = json.loads(
+        run_benchpaper(measured, "run", "results", "--from", "reference", "--json").stdout
+    )
     assert run["changed_since_reference"] == {"toy/one": changed} and run["status"] == 0
 
 
@@ -625,7 +719,9 @@ for way in ("good", "first", "dies", "garbage", "silent", "taken"):
 """
 
 
-def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_averages_in(make_toy, run_benchpaper):
+def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_averages_in(
+    make_toy, run_benchpaper
+):
     ways = ["good", "first", "dies", "garbage", "silent", "taken"]
     files = {
         "experiments/toy/one/server.py": SERVER, "analysis/toy_one.ipynb": notebook(SAVING_ALL),
@@ -652,18 +748,25 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
     table["first"].sort(key=lambda trial: trial["state"])  # the blocks may be measured in any order
     assert [trial["state"] for trial in table["first"]] == ["failed", "measured"]
     assert [trial["state"] for trial in table["good"]] == ["measured"] * 2
-    logs = [path.read_text() for path in (project.results("local", "quick") / "toy/one/failed").iterdir()]
+    logs = [
+        path.read_text()
+        for path in (project.results("local", "quick") / "toy/one/failed").iterdir()
+    ]
     assert len(logs) == 2 * 9 and sum("panic: out of luck" in log for log in logs) == 2 * 3
-    exhibits = json.loads((project.build("local", "quick") / "exhibits/toy_one/exhibits.json").read_text())["exhibits"]
+    exhibits = json.loads(
+        (project.build("local", "quick") / "exhibits/toy_one/exhibits.json").read_text()
+    )["exhibits"]
     assert {way: (exhibits[f"latency-{way}"]["n"], exhibits[f"latency-{way}"]["failed"]) for way in ways} == {
-        "good": (2, 0), "first": (1, 1), **{way: (0, 2) for way in expected},
+        "good": (2, 0), "first": (1, 1), **dict.fromkeys(expected, (0, 2)),
     }  # fmt: skip
     for way in expected:
         assert exhibits[f"latency-{way}"]["value"] is None
     assert exhibits["latency-first"]["value"] == 1.0 + table["first"][1]["seed"] % 5
     told = run_benchpaper(project, "explain", "latency-first", "--scale", "quick").stdout
     assert "1 failed, 1 measured" in told or "1 measured, 1 failed" in told
-    assert "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--scale", "quick").stdout
+    assert (
+        "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--scale", "quick").stdout
+    )
     unknown = run_benchpaper(project, "explain", "latncy-dies")
     refused_in_one_line(unknown, 'exhibit "latncy-dies" not found; did you mean "latency-dies"?')
 
@@ -687,15 +790,25 @@ DARKENING = """
 """
 
 
-def test_a_capability_that_vanishes_in_a_run_fails_nothing_and_is_tried_again_when_it_is_back(make_toy, run_benchpaper):
+def test_a_capability_that_vanishes_in_a_run_fails_nothing_and_is_tried_again_when_it_is_back(
+    make_toy, run_benchpaper
+):
     project = make_toy(DARKENING, levels=["a", "b", "c"], attempts=2, more=LAMP, files={"lamp": ""})
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0 and "toy/one: " in done.stdout and "failed," not in done.stdout
-    first, second = sorted((t for t in trial_table(project) if t["way"] != "a"), key=lambda t: t["position"])
+    first, second = sorted(
+        (t for t in trial_table(project) if t["way"] != "a"), key=lambda t: t["position"]
+    )
     assert first["state"] == second["state"] == results.NOT_TESTABLE
-    assert first["reason"] == "needs lamp (it is out), which vanished during the run" and len(first["attempts"]) == 2
+    assert (
+        first["reason"] == "needs lamp (it is out), which vanished during the run"
+        and len(first["attempts"]) == 2
+    )
     assert second["reason"] == "needs lamp" and second["attempts"] == []
-    assert "1 trials not testable here: needs lamp (it is out), which vanished during the run" in done.stdout
+    assert (
+        "1 trials not testable here: needs lamp (it is out), which vanished during the run"
+        in done.stdout
+    )
     for name in ("lamp", "matches"):
         (project.root / name).write_text("")
     done = run_benchpaper(project, "run", "results")
@@ -703,12 +816,16 @@ def test_a_capability_that_vanishes_in_a_run_fails_nothing_and_is_tried_again_wh
     assert len(begun(project)) == 1 + 2 + 2
 
 
-def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(make_project, run_benchpaper, tmp_path):
+def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(
+    make_project, run_benchpaper, tmp_path
+):
     project = make_project({})
     shutil.rmtree(project.experiments)
     shutil.rmtree(project.analysis)
     for folder in ("experiments", "analysis"):
-        shutil.copytree(ROOT / folder, project.root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / folder, project.root / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "sh", "git", "ip", "env", "uname", "which"):
@@ -739,20 +856,33 @@ def nameless(measured, tmp_path_factory):
     subprocess.run(["chown", "-R", "-h", "54321:54321", measured.root, temporary], check=True)
     rights = [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
     user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *rights]
-    forgotten = [word for name in ("USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME") for word in ("-u", name)]
+    forgotten = [
+        word
+        for name in ("USER", "LOGNAME", "LNAME", "USERNAME", "XDG_CACHE_HOME")
+        for word in ("-u", name)
+    ]
     return measured, [*user, "env", *forgotten, "HOME=/", f"TMPDIR={temporary}"]
 
 
 def test_a_user_without_a_name_and_a_home_builds_figures(nameless):
     project, words = nameless
-    command = [*words, Path(sys.executable).with_name("benchpaper"), "run", "figures", "--from", "reference"]
+    command = [
+        *words,
+        Path(sys.executable).with_name("benchpaper"),
+        "run",
+        "figures",
+        "--from",
+        "reference",
+    ]
     done = subprocess.run(command, cwd=project.root, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.build("local", "reference") / "exhibits.tex").exists()
     assert (project.state / "cache" / "snakemake").is_dir()
 
 
-def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_one_line(measured, run_benchpaper):
+def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_one_line(
+    measured, run_benchpaper
+):
     if os.geteuid() != 0:
         pytest.skip("a read-only mount needs root")
     subprocess.run(["mount", "--bind", "-o", "ro", measured.root, measured.root], check=True)
@@ -771,7 +901,10 @@ def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_on
 
 def fill(folder):
     """Fill the file system of a folder to the last byte."""
-    with pytest.raises(OSError, match="No space left"), open(folder / "ballast", "wb", buffering=0) as file:
+    with (
+        pytest.raises(OSError, match="No space left"),
+        open(folder / "ballast", "wb", buffering=0) as file,
+    ):
         while True:
             if not file.write(bytes(1 << 16)):
                 file.write(b"0")
@@ -799,7 +932,9 @@ WHERES = {
 
 
 @pytest.mark.parametrize("where, folder", WHERES.values(), ids=WHERES)
-def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benchpaper, small_disk, where, folder):
+def test_a_disk_that_fills_while_measuring_is_no_failed_trial(
+    make_toy, run_benchpaper, small_disk, where, folder
+):
     project = make_toy(FILLING.format(where=where), levels=LEVELS)
     small_disk(project.root / folder, 4096)
     done = run_benchpaper(project, "run", "results")
@@ -809,7 +944,9 @@ def test_a_disk_that_fills_while_measuring_is_no_failed_trial(make_toy, run_benc
     (project.root / "room").write_text("")
     (project.root / folder / "ballast").unlink(missing_ok=True)
     done = run_benchpaper(project, "run", "results")
-    assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, (
+        done.stdout + done.stderr
+    )
     everything = journalled(project)
     assert {key: everything[key] for key in kept} == kept and len(everything) == len(LEVELS)
 
@@ -826,7 +963,9 @@ EXCEEDING = """
 """
 
 
-def test_a_quota_that_is_exceeded_while_measuring_is_no_failed_trial(make_toy, run_benchpaper, small_quota):
+def test_a_quota_that_is_exceeded_while_measuring_is_no_failed_trial(
+    make_toy, run_benchpaper, small_quota
+):
     project = make_toy(EXCEEDING, levels=LEVELS)
     small_quota(project.state, 8)
     done = run_benchpaper(project, "run", "results")
@@ -835,7 +974,9 @@ def test_a_quota_that_is_exceeded_while_measuring_is_no_failed_trial(make_toy, r
     (project.root / "room").write_text("")
     subprocess.run(["btrfs", "filesystem", "sync", project.state], check=True)
     done = run_benchpaper(project, "run", "results")
-    assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and f"toy/one: {len(LEVELS)} trials measured" in done.stdout, (
+        done.stdout + done.stderr
+    )
 
 
 STARVING = """
@@ -845,20 +986,33 @@ STARVING = """
 """
 
 
-def test_a_trial_that_lacked_memory_fails_the_run_and_the_next_run_measures_it(make_toy, run_benchpaper):
+def test_a_trial_that_lacked_memory_fails_the_run_and_the_next_run_measures_it(
+    make_toy, run_benchpaper
+):
     project = make_toy(STARVING)
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "FAILED  measure toy/one: 1 trials failed: no memory was left; the next run measures them again" in done.stdout
+    assert (
+        "FAILED  measure toy/one: 1 trials failed: no memory was left; the next run measures them again"
+        in done.stdout
+    )
     (project.root / "memory").write_text("")
     done = run_benchpaper(project, "run", "results")
-    assert done.returncode == 0 and "toy/one: 2 trials measured" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "toy/one: 2 trials measured" in done.stdout, (
+        done.stdout + done.stderr
+    )
     assert len(begun(project)) == 3
 
 
 @pytest.mark.parametrize("folder, target", [("results", "results"), ("build", "figures")])
-def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(measured, run_benchpaper, small_disk, folder, target):
-    kept = {path: path.read_bytes() for path in (measured.root / "results").rglob("*.*") if path.is_file()}
+def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(
+    measured, run_benchpaper, small_disk, folder, target
+):
+    kept = {
+        path: path.read_bytes()
+        for path in (measured.root / "results").rglob("*.*")
+        if path.is_file()
+    }
     (measured.root / folder).mkdir(exist_ok=True)
     (measured.root / folder).rename(measured.root / "aside")
     small_disk(measured.root / folder, 4096)
@@ -871,7 +1025,9 @@ def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(measured, run_b
     one_line_about_the_disk(done)
     (measured.root / folder / "ballast").unlink()
     done = run_benchpaper(measured, *command)
-    assert done.returncode == 0 and "toy/one: 10 trials measured, in 5 blocks" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "toy/one: 10 trials measured, in 5 blocks" in done.stdout, (
+        done.stdout + done.stderr
+    )
     for path, data in kept.items():
         assert path.read_bytes() == data or path.name in (results.OBSERVATIONS, results.TRIALS)
     assert not [path for path in measured.root.glob("results/**/.*.tmp")]
@@ -903,7 +1059,11 @@ print("with", os.environ["BENCHPAPER_SECRET_KEY"])
 def secrets_below(root):
     """Files below a project that hold a planted secret, apart from those in which they were planted."""
     planted = [root / "experiments", root / "sites", root / "src"]
-    written = [path for path in root.rglob("*") if path.is_file() and not any(map(path.is_relative_to, planted))]
+    written = [
+        path
+        for path in root.rglob("*")
+        if path.is_file() and not any(map(path.is_relative_to, planted))
+    ]
     assert len(written) > 20
     return [path for path in written if b"s3cr3t" in unpacked(path)]
 
@@ -924,13 +1084,18 @@ def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpape
     book["cells"].append({**book["cells"][-1], "id": "raising", "source": raising})
     files = {"analysis/toy_one.ipynb": json.dumps(book), "analysis/claims.py": ""}
     project = make_toy(TELLING, levels=["a", "b", "c"], attempts=2, files=files)
-    done = run_benchpaper(project, "run", "figures", "--scale", "smoke", BENCHPAPER_SECRET_KEY=ENVIRONMENT)
+    done = run_benchpaper(
+        project, "run", "figures", "--scale", "smoke", BENCHPAPER_SECRET_KEY=ENVIRONMENT
+    )
     assert done.returncode == 1 and "ValueError: $SECRET" in done.stdout, done.stdout + done.stderr
     assert "s3cr3t" not in done.stdout + done.stderr and not secrets_below(project.root)
     commands = str([trial["commands"] for trial in trial_table(project, "smoke")])
     for word in ("'--password', '$SECRET'", "DB_TOKEN=$SECRET", "http://$SECRET@127.0.0.1/"):
         assert word in commands
-    logs = [path.read_text() for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()]
+    logs = [
+        path.read_text()
+        for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()
+    ]
     assert len(logs) == 4 and all("$SECRET" in log for log in logs)
     kept = (project.build("local", "smoke") / "notebooks/toy_one.failed.ipynb").read_text()
     assert kept.count("$SECRET") >= 4  # printed, shown, raised, in the traceback
@@ -961,9 +1126,15 @@ TELL_TALES = {
 def test_a_mistake_in_an_experiment_shows_no_secret(make_toy, run_benchpaper, more, words, status):
     project = make_toy(BRIEF, more=more)
     done = run_benchpaper(project, *words, BENCHPAPER_SECRET_KEY=ENVIRONMENT)
-    assert done.returncode == status and "s3cr3t" not in done.stdout + done.stderr, done.stdout + done.stderr
+    assert done.returncode == status and "s3cr3t" not in done.stdout + done.stderr, (
+        done.stdout + done.stderr
+    )
     assert "$SECRET" in done.stdout + done.stderr
-    assert not [path for path in project.root.rglob("*") if path.is_file() and b"s3cr3t" in path.read_bytes()]
+    assert not [
+        path
+        for path in project.root.rglob("*")
+        if path.is_file() and b"s3cr3t" in path.read_bytes()
+    ]
 
 
 # ---- the machine is as before (tests/conftest.py looks after the whole suite) ----
@@ -972,7 +1143,9 @@ def test_a_mistake_in_an_experiment_shows_no_secret(make_toy, run_benchpaper, mo
 def test_what_a_test_leaves_on_the_machine_is_noticed(left_behind, tmp_path):
     assert left_behind() == {}
     code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('ready', flush=True); time.sleep(60)"
-    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
     server.stdout.readline()
     shared = Path("/dev/shm", f"benchpaper-test-{os.getpid()}")
     opened = shared.open("w")  # what is in use is taken away by nobody
@@ -996,7 +1169,10 @@ def test_a_mount_and_a_namespace_that_a_test_leaves_are_noticed(left_behind, tmp
         assert "mounts" in left_behind()
     finally:
         subprocess.run(["umount", tmp_path], check=True)
-    if shutil.which("ip") and subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode == 0:
+    if (
+        shutil.which("ip")
+        and subprocess.run(["ip", "netns", "add", name], capture_output=True).returncode == 0
+    ):
         try:
             assert "network namespaces" in left_behind()
         finally:

@@ -17,15 +17,17 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, crate, regenerate, verify
-from benchpaper.core.errors import UserError
 from benchpaper.analysis.estimates import load
 from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.artifact.bundle import archive, crate, regenerate, verify
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = "build/local-smoke/exhibits/toy_pipe_cost/exhibits.json"
-needs_latex = pytest.mark.skipif(not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX")
+needs_latex = pytest.mark.skipif(
+    not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
+)
 
 
 def again(path, files, date=(2026, 1, 2, 3, 4, 6)):
@@ -53,11 +55,16 @@ def white(png):
 def test_all_is_made_again_from_the_archive_alone_and_what_differs_is_told(small_files, tmp_path):
     """In an archive with another picture and another manifest these two come out different, and all else to the
     byte."""
-    names = ("exhibits/toy_pipe_cost/toy-pipe-cost-latency.png", "exhibits/toy_pipe_cost/exhibits.json")
+    names = (
+        "exhibits/toy_pipe_cost/toy-pipe-cost-latency.png",
+        "exhibits/toy_pipe_cost/exhibits.json",
+    )
     changed, steps = dict(small_files), []
     changed[MANIFEST] = small_files[MANIFEST].replace(b'"blocks": 2', b'"blocks": 3')
     changed[f"build/local-smoke/{names[0]}"] = white(small_files[f"build/local-smoke/{names[0]}"])
-    found = regenerate.regenerate(again(tmp_path / "b.zip", changed), lambda *step: steps.append(step))
+    found = regenerate.regenerate(
+        again(tmp_path / "b.zip", changed), lambda *step: steps.append(step)
+    )
     words = {name: word for name, word in found["files"].items() if word != regenerate.EQUAL}
     assert words == dict.fromkeys(names, regenerate.DIFFERENT)
     assert (
@@ -111,8 +118,12 @@ def test_why_it_does_not_run_is_the_last_line_that_it_said(run_code, code, words
     assert str(error.value) == words
 
 
-@pytest.mark.parametrize("code", ["", "os.close(1)\n", LEAVES.format(""), "subprocess.Popen(['sleep', '60'])\n"])
-def test_code_that_does_not_end_is_ended_with_all_that_it_started(run_code, monkeypatch, left_behind, code):
+@pytest.mark.parametrize(
+    "code", ["", "os.close(1)\n", LEAVES.format(""), "subprocess.Popen(['sleep', '60'])\n"]
+)
+def test_code_that_does_not_end_is_ended_with_all_that_it_started(
+    run_code, monkeypatch, left_behind, code
+):
     monkeypatch.setattr(regenerate, "TIMEOUT_S", 1)
     with pytest.raises(UserError, match="^it does not run: it did not end within 1 s$"):
         run_code(f"{code}time.sleep(60)")
@@ -124,7 +135,9 @@ def test_what_the_code_leaves_running_ends_with_it(run_code, left_behind):
     assert left_behind() == {}
 
 
-def test_a_process_that_hides_and_holds_the_output_does_not_hold_up_verify(run_code, monkeypatch, tmp_path):
+def test_a_process_that_hides_and_holds_the_output_does_not_hold_up_verify(
+    run_code, monkeypatch, tmp_path
+):
     monkeypatch.setattr(regenerate, "TIMEOUT_S", 5)  # for the code to get as far as hiding it
     hidden = f"open({str(tmp_path / 'hidden')!r}, 'w').write(str({LEAVES.format(', env={}').strip()}.pid))\n"
     began = time.monotonic()
@@ -140,7 +153,10 @@ LOCK = "numpy=={} ; python_version < '3.12' \\\n    --hash=sha256:0\nnumpy==0.1 
 @pytest.mark.parametrize(
     "files, words",
     [
-        ({"requirements.lock": LOCK.format(version("numpy"), version("pandas"))}, "with the packages of its lock"),
+        (
+            {"requirements.lock": LOCK.format(version("numpy"), version("pandas"))},
+            "with the packages of its lock",
+        ),
         (
             {"requirements.lock": LOCK.format("0.2", version("pandas"))},
             f"with other versions than the lock's: numpy {version('numpy')} (lock: 0.2 or 0.1)",
@@ -171,11 +187,13 @@ def test_a_change_of_any_byte_of_any_file_is_found(small_bundle, small_files, tm
     whole = small_bundle.read_bytes()
     with zipfile.ZipFile(small_bundle) as opened:
         starts = {
-            entry.filename: entry.header_offset + 30 + len(entry.filename.encode()) for entry in opened.infolist()
+            entry.filename: entry.header_offset + 30 + len(entry.filename.encode())
+            for entry in opened.infolist()
         }
     names = sorted(name for name in small_files if small_files[name])
     places = [
-        starts[name] + chance.randrange(len(small_files[name])) for name in (chance.choice(names) for _ in range(200))
+        starts[name] + chance.randrange(len(small_files[name]))
+        for name in (chance.choice(names) for _ in range(200))
     ]
     places += [chance.randrange(len(whole)) for _ in range(100)]
     for place in places:
@@ -188,11 +206,15 @@ def test_a_change_of_any_byte_of_any_file_is_found(small_bundle, small_files, tm
 
 
 @needs_latex
-def test_a_change_that_mends_crc_and_manifest_is_found_by_the_crate_and_by_the_numbers(small_files, tmp_path):
+def test_a_change_that_mends_crc_and_manifest_is_found_by_the_crate_and_by_the_numbers(
+    small_files, tmp_path
+):
     manifest = json.loads(small_files[MANIFEST])
     manifest["exhibits"]["toy-pipe-cost-4k"]["text"] = "0.01 µs"
     changed = {**small_files, MANIFEST: json.dumps(manifest).encode()}
-    with pytest.raises(verify.NotVerified, match='number "toy-pipe-cost-4k" is 0.01 µs .* but the data inside give'):
+    with pytest.raises(
+        verify.NotVerified, match='number "toy-pipe-cost-4k" is 0.01 µs .* but the data inside give'
+    ):
         verify.verify(again(tmp_path / "a.zip", changed))
     del changed[archive.MANIFEST]
     archive.write(tmp_path / "b.zip", changed, (2026, 1, 2, 3, 4, 6))
@@ -205,14 +227,19 @@ def test_a_factor_that_is_no_change_of_unit_is_found(small_files, tmp_path):
     manifest = json.loads(small_files[MANIFEST])
     manifest["exhibits"]["toy-pipe-cost-4k"]["how"]["factor"] = 0.5
     with pytest.raises(verify.NotVerified, match="a factor of 0.5 does not turn µs into µs"):
-        verify.verify(again(tmp_path / "a.zip", {**small_files, MANIFEST: json.dumps(manifest).encode()}))
+        verify.verify(
+            again(tmp_path / "a.zip", {**small_files, MANIFEST: json.dumps(manifest).encode()})
+        )
 
 
 @needs_latex
 def test_a_pdf_that_was_typeset_from_something_else_is_found(small, small_files, tmp_path):
     """The text of the paper says 9731.25 s, which no measured value and no axis of a figure happens to say; the sources
     in the archive then say 9731.75."""
-    changed = {**small_files, "paper/main.tex": small_files["paper/main.tex"].replace(b"9731.25", b"9731.75")}
+    changed = {
+        **small_files,
+        "paper/main.tex": small_files["paper/main.tex"].replace(b"9731.25", b"9731.75"),
+    }
     with pytest.raises(verify.NotVerified, match="the PDF prints 9731.25, which no exhibit"):
         verify.verify(again(tmp_path / "a.zip", changed))
 
@@ -230,13 +257,23 @@ def test_a_crate_that_breaks_the_profile_is_found(small_files, tmp_path):
     graph = json.loads(small_files[crate.METADATA])
     next(entity for entity in graph["@graph"] if entity["@id"] == "./").pop("mainEntity")
     with pytest.raises(verify.NotVerified, match="the crate breaks its profile: .*Main Workflow"):
-        verify.verify(again(tmp_path / "a.zip", {**small_files, crate.METADATA: json.dumps(graph).encode()}))
+        verify.verify(
+            again(tmp_path / "a.zip", {**small_files, crate.METADATA: json.dumps(graph).encode()})
+        )
 
 
 def about(site):
     """What an archive of this site says of itself."""
-    found = dict(benchpaper_bundle=1, results_schema=results.SCHEMA_VERSION, site=site, source="smoke", commit="0" * 40)
-    return {archive.ABOUT: json.dumps({**found, "clean": True, "build": f"build/{site}-smoke"}).encode()}
+    found = dict(
+        benchpaper_bundle=1,
+        results_schema=results.SCHEMA_VERSION,
+        site=site,
+        source="smoke",
+        commit="0" * 40,
+    )
+    return {
+        archive.ABOUT: json.dumps({**found, "clean": True, "build": f"build/{site}-smoke"}).encode()
+    }
 
 
 @pytest.mark.parametrize("site", ["local", "my.lab", "lab-2.uni_x", "a..b"])
@@ -244,7 +281,10 @@ def test_what_may_be_a_site_s_name_is_a_name(site):
     assert verify._about(about(site))["site"] == site
 
 
-@pytest.mark.parametrize("site", ["", ".", "..", ".lab", "-lab", "../lab", "/lab", "a/b", "a/../b", "a\\b", "lab\n", "a b"])
+@pytest.mark.parametrize(
+    "site",
+    ["", ".", "..", ".lab", "-lab", "../lab", "/lab", "a/b", "a/../b", "a\\b", "lab\n", "a b"],
+)
 def test_a_path_is_no_site_s_name(site):
     with pytest.raises(verify.NotVerified, match="^bundle.json: site (?s:.*) is no name$"):
         verify._about(about(site))
@@ -256,7 +296,9 @@ def bomb():
     import pyarrow.parquet as pq
 
     target = io.BytesIO()
-    pq.write_table(pa.table({"block": pa.array([0] * 1_000_001, pa.int8())}), target, compression="zstd")
+    pq.write_table(
+        pa.table({"block": pa.array([0] * 1_000_001, pa.int8())}), target, compression="zstd"
+    )
     return target.getvalue()
 
 
@@ -267,23 +309,37 @@ def bomb():
         (lambda f: f.pop(archive.ABOUT) and None, "it has no bundle.json"),
         (
             lambda f: f.__setitem__(
-                archive.ABOUT, f[archive.ABOUT].replace(b'"benchpaper_bundle": 1', b'"benchpaper_bundle": 7')
+                archive.ABOUT,
+                f[archive.ABOUT].replace(b'"benchpaper_bundle": 1', b'"benchpaper_bundle": 7'),
             ),
             "schema version 7, this program reads 1",
         ),
         (
-            lambda f: f.__setitem__(archive.ABOUT, f[archive.ABOUT].replace(b'"build": "', b'"build": "../')),
+            lambda f: f.__setitem__(
+                archive.ABOUT, f[archive.ABOUT].replace(b'"build": "', b'"build": "../')
+            ),
             "is no name",
         ),
         (
-            lambda f: f.__setitem__(archive.ABOUT, f[archive.ABOUT].replace(b'"site": "', b'"site": "/etc/')),
+            lambda f: f.__setitem__(
+                archive.ABOUT, f[archive.ABOUT].replace(b'"site": "', b'"site": "/etc/')
+            ),
             'site "/etc/local" is no name',
         ),
         (lambda f: f.__setitem__(archive.ABOUT, b"[" * 100_000), "is no JSON object"),
         (lambda f: f.__setitem__(MANIFEST, b"[]"), "an exhibits.json is broken"),
-        (lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", bomb()), "claims 1,000,001 rows"),
-        (lambda f: f.__setitem__("extra.txt", b"x"), '"extra.txt" is in the crate or in the archive, but not in both'),
-        (lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", b"PAR1"), "cannot be read"),
+        (
+            lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", bomb()),
+            "claims 1,000,001 rows",
+        ),
+        (
+            lambda f: f.__setitem__("extra.txt", b"x"),
+            '"extra.txt" is in the crate or in the archive, but not in both',
+        ),
+        (
+            lambda f: f.__setitem__("results/local/smoke/toy/pipe_cost/trials.parquet", b"PAR1"),
+            "cannot be read",
+        ),
     ],
 )
 @needs_latex
@@ -299,13 +355,19 @@ def test_what_is_missing_or_of_another_schema_is_one_line(small_files, tmp_path,
     archive.write(tmp_path / "a.zip", changed, (2026, 1, 2, 3, 4, 6))
     with pytest.raises(UserError) as error:
         verify.verify(tmp_path / "a.zip", into=tmp_path / "into")
-    assert words in str(error.value) and "\n" not in str(error.value) and not (tmp_path / "into").exists()
+    assert (
+        words in str(error.value)
+        and "\n" not in str(error.value)
+        and not (tmp_path / "into").exists()
+    )
 
 
 @needs_latex
 def test_bytes_before_between_and_after_the_files_are_found(small_bundle, tmp_path):
     whole = small_bundle.read_bytes()
-    for number, data in enumerate((b"#!/bin/sh\n" + whole, whole + b"\0", whole[:-2] + b"\x01\x00x")):
+    for number, data in enumerate(
+        (b"#!/bin/sh\n" + whole, whole + b"\0", whole[:-2] + b"\x01\x00x")
+    ):
         path = tmp_path / f"{number}.zip"
         path.write_bytes(data)
         with pytest.raises(archive.ArchiveError):
@@ -324,7 +386,9 @@ def test_the_command_says_one_line_and_fails(tmp_path, run_benchpaper, pipe_proj
 
 # ---- numbers, of each kind ----
 
-PAPER = r"It takes \resultci{time}, in \result{share} of \result{tries} tries; again: \result{time}."
+PAPER = (
+    r"It takes \resultci{time}, in \result{share} of \result{tries} tries; again: \result{time}."
+)
 SHOWN = {
     "time": dict(kind="number", missing="", text="1.21 µs", interval="[0.32, 1.22]"),
     "share": dict(kind="number", missing="", text="75.0 %", interval=""),
@@ -341,7 +405,9 @@ def check_text(tmp_path, monkeypatch):
     (build / "exhibits").mkdir(parents=True)
     project.paper.mkdir()
     (project.paper / "main.tex").write_text(PAPER)
-    (build / "exhibits.tex").write_text(" ".join(f"{entry['text']} {entry['interval']}" for entry in SHOWN.values()))
+    (build / "exhibits.tex").write_text(
+        " ".join(f"{entry['text']} {entry['interval']}" for entry in SHOWN.values())
+    )
     monkeypatch.setattr(verify.shutil, "which", lambda name: name)
 
     def check(text):
@@ -358,7 +424,11 @@ def test_a_pdf_with_the_numbers_is_right(check_text):
 @pytest.mark.parametrize(
     "old, new, words",
     [
-        ("1.21 µs [", "1.12 µs [", r"\(1.21.s\) is in the text of the PDF 1 times, and named 2 times"),
+        (
+            "1.21 µs [",
+            "1.12 µs [",
+            r"\(1.21.s\) is in the text of the PDF 1 times, and named 2 times",
+        ),
         ("1.21 µs.", "1.22 µs.", r"\(1.21.s\) is in the text of the PDF 1 times"),
         ("µs", "ms", r"\(1.21.s\) is in the text of the PDF 0 times"),
         ("1.22]", "1.23]", r"\(\[0.32,1.22\]\)"),
@@ -369,7 +439,9 @@ def test_a_pdf_with_the_numbers_is_right(check_text):
         ("again", "again, 451 times", "the PDF prints 451, which"),
     ],
 )
-def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(check_text, old, new, words):
+def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(
+    check_text, old, new, words
+):
     assert old in TYPESET
     with pytest.raises(verify.NotVerified, match=words):
         check_text(TYPESET.replace(old, new))
@@ -379,14 +451,18 @@ def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(check_t
 def pooled(tmp_path):
     """The exhibits of a pooled share (Wilson's interval over all tries) of the reference, below a build folder."""
     found = load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
-    estimate = found.pooled_share("lost_update", "tries_lost_update", system="seaweedfs", setting="default")
+    estimate = found.pooled_share(
+        "lost_update", "tries_lost_update", system="seaweedfs", setting="default"
+    )
     assert estimate.value is not None and estimate.tries
     Exhibits(found, tmp_path / "exhibits" / "multiprotocol_anomalies").number("lost", estimate)
     return tmp_path
 
 
 def test_a_pooled_share_is_reckoned_again(pooled):
-    assert "1 numbers follow from the data" in verify._check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")
+    assert "1 numbers follow from the data" in verify._check_numbers(
+        pooled, ROOT / "artifacts" / "reference" / "local"
+    )
 
 
 @pytest.mark.parametrize("change", [dict(text="0.123"), dict(interval="[0.1, 0.2]"), dict(n=3)])

@@ -10,7 +10,9 @@ def code(text, start, end):
     """Return the indented code between two pieces of a text, without its indentation."""
     text = text[text.index(start) :]
     text = text[: text.index(end)]
-    return "\n".join(line[4:] for line in text.splitlines() if line.startswith("    ") or not line.strip())
+    return "\n".join(
+        line[4:] for line in text.splitlines() if line.startswith("    ") or not line.strip()
+    )
 
 
 def steps(text):
@@ -21,8 +23,13 @@ def steps(text):
         named = re.match(r"<!-- file: (\S+) -->\n", part)
         lines = part.splitlines()[1 if named else 0 :]
         if named:
-            end = next((n for n, line in enumerate(lines) if line and not line.startswith("    ")), len(lines))
-            found.append(("file", named[1], "\n".join(line[4:] for line in lines[:end]).strip("\n") + "\n"))
+            end = next(
+                (n for n, line in enumerate(lines) if line and not line.startswith("    ")),
+                len(lines),
+            )
+            found.append(
+                ("file", named[1], "\n".join(line[4:] for line in lines[:end]).strip("\n") + "\n")
+            )
             lines = lines[end:]
         found += [("run", line.strip()) for line in lines if line.startswith("    ")]
     return found

@@ -27,8 +27,8 @@ import pyarrow.parquet as pq
 import scipy.stats  # noqa: F401 - before the fork, as is style
 
 from benchpaper.analysis import claims, style  # noqa: F401
-from benchpaper.design import catalog  # noqa: F401
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
 from benchpaper.results import NOT_TESTABLE, OBSERVATIONS, TRIALS
 
 EVERYTHING = "everything"  # in the place of a capability: what all cells need
@@ -58,7 +58,9 @@ def leave_out(given: Path, folder: Path, cells: list[str], capability: str) -> N
     for column, value in (("state", NOT_TESTABLE), ("reason", f"needs {capability}")):
         place = trials.schema.get_field_index(column)
         changed = pc.if_else(lost, value, trials[column].cast("string"))
-        trials = trials.set_column(place, trials.schema.field(place), changed.cast(trials.schema.field(place).type))
+        trials = trials.set_column(
+            place, trials.schema.field(place), changed.cast(trials.schema.field(place).type)
+        )
     pq.write_table(trials, folder / TRIALS)
 
 
@@ -86,7 +88,11 @@ if __name__ == "__main__":
     asked = []
     for name, capability in (pair.split("=") for pair in pairs):
         experiment = catalog.load(project, name)
-        cells = [cell.id for cell in experiment.cells("full") if capability in (EVERYTHING, *experiment.capabilities(cell))]
+        cells = [
+            cell.id
+            for cell in experiment.cells("full")
+            if capability in (EVERYTHING, *experiment.capabilities(cell))
+        ]
         asked.append((project, source, name, cells, capability))
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
         found = pool.starmap(run, asked, chunksize=1)

@@ -1,5 +1,4 @@
-"""Tells as JSON what is found while a package is missing, for each of the packages named: `without_a_package.py NAME ...`. Each has a process of its own, forked before any experiment is imported.
-"""
+"""Tells as JSON what is found while a package is missing, for each of the packages named: `without_a_package.py NAME ...`. Each has a process of its own, forked before any experiment is imported."""
 
 import json
 import multiprocessing
@@ -9,10 +8,10 @@ from importlib import metadata
 
 from benchpaper import results
 from benchpaper.cli import views
-from benchpaper.design import catalog
-from benchpaper.workflow import pipeline
 from benchpaper.cli.common import each
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
+from benchpaper.workflow import pipeline
 
 
 def hide(package, modules):
@@ -48,21 +47,29 @@ def without(package, modules):
     """Return what `doctor` finds, what of it is wrong, and the records of the experiments of which no cell can run."""
     hide(package, modules)
     run = pipeline.Pipeline(Apart(Project.find().root, package), "local", "smoke", 1)
-    _, mistakes = each(run.available, lambda name: run.block(name, 0).key)  # what every run asks for before it begins
+    _, mistakes = each(
+        run.available, lambda name: run.block(name, 0).key
+    )  # what every run asks for before it begins
     found, wrong = views.diagnosis(run)
     recorded = {}
     for name, about in found["experiments"].items():
         if about["runnable"] == 0:
             run.block(name, 0).measure()
             trials, _ = results.read(results.block_file(run.folder / name, 0, results.TRIALS))
-            recorded[name] = sorted({(trial["state"], trial["reason"]) for trial in trials.to_pylist()})
+            recorded[name] = sorted(
+                {(trial["state"], trial["reason"]) for trial in trials.to_pylist()}
+            )
     return {"doctor": found, "recorded": recorded, "mistakes": [*mistakes, *wrong]}
 
 
 if __name__ == "__main__":
     chosen, packages_of = sys.argv[1:], metadata.packages_distributions()
-    modules = [{module for module, packages in packages_of.items() if name in packages} for name in chosen]
+    modules = [
+        {module for module, packages in packages_of.items() if name in packages} for name in chosen
+    ]
     for name in catalog.names(Project.find()):  # what each would work out for itself
         catalog.digest(Project.find(), name)
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-        print(json.dumps(dict(zip(chosen, pool.starmap(without, zip(chosen, modules), chunksize=1)))))
+        print(
+            json.dumps(dict(zip(chosen, pool.starmap(without, zip(chosen, modules), chunksize=1))))
+        )

@@ -26,8 +26,17 @@ class Trace:
 def make(name, items, requests, seed, path=None):
     """Return the trace of that name: `items` different items, at least one epoch and about `requests` requests."""
     if items < 64:
-        raise ValueError(f"items={items}: a trace needs at least 64 items, else its shards and blocks are empty")
-    return GENERATORS[name](items, max(2, requests // items), np.random.default_rng(seed), seed=seed, path=path, requests=requests)
+        raise ValueError(
+            f"items={items}: a trace needs at least 64 items, else its shards and blocks are empty"
+        )
+    return GENERATORS[name](
+        items,
+        max(2, requests // items),
+        np.random.default_rng(seed),
+        seed=seed,
+        path=path,
+        requests=requests,
+    )
 
 
 def uniform(items, epochs, rng, **_):
@@ -51,7 +60,9 @@ def shard(items, epochs, rng, shards=64, buffer_share=0.05, **_):
 def block(items, epochs, rng, blocks=256, **_):
     """Blocks of neighbouring items in random order; within a block the order never changes."""
     pieces = np.array_split(np.arange(items), blocks)
-    return _by_epoch([np.concatenate([pieces[i] for i in rng.permutation(blocks)]) for _ in range(epochs)], items)
+    return _by_epoch(
+        [np.concatenate([pieces[i] for i in rng.permutation(blocks)]) for _ in range(epochs)], items
+    )
 
 
 def distributed(items, epochs, rng, seed, world=4, rank=0, **_):
@@ -66,7 +77,11 @@ def mixture(items, epochs, rng, shares=(0.7, 0.25, 0.05), weights=(0.3, 0.3, 0.4
     sizes = np.array([int(items * share) for share in shares])
     begins = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     corpus = rng.choice(len(sizes), size=items * epochs, p=weights)
-    return Trace(begins[corpus] + (rng.random(len(corpus)) * sizes[corpus]).astype(np.int64) + 1, int(sizes.sum()), items)
+    return Trace(
+        begins[corpus] + (rng.random(len(corpus)) * sizes[corpus]).astype(np.int64) + 1,
+        int(sizes.sum()),
+        items,
+    )
 
 
 def curriculum(items, epochs, rng, start=0.2, **_):
@@ -83,7 +98,9 @@ def jobs(items, epochs, rng, count=4, **_):
     """Jobs that read the same shuffles in turn, each an eighth of an epoch behind the one before it."""
     alone = np.concatenate([rng.permutation(items) for _ in range(max(2, epochs // count + 1))])
     lag, length = items // 8, len(alone)
-    ids = np.stack([alone[(count - 1 - j) * lag : length - j * lag] for j in range(count)], axis=1).ravel()
+    ids = np.stack(
+        [alone[(count - 1 - j) * lag : length - j * lag] for j in range(count)], axis=1
+    ).ravel()
     return Trace(ids[: items * epochs] + 1, items, items)
 
 
@@ -101,12 +118,13 @@ def checkpoint(items, epochs, rng, burst=0.1, **_):
 def kv(items, epochs, rng, path, requests, **_):
     """KV-cache blocks of the user's trace in order, at most the first `requests`; the same whatever the seed."""
     ids = kv_trace.blocks(path)[:requests]
-    return Trace(ids, int(len(np.unique(ids))), 0)
+    return Trace(ids, len(np.unique(ids)), 0)
 
 
 GENERATORS = {
-    f.__name__: f for f in (uniform, loop, shard, block, distributed, mixture, curriculum, jobs, checkpoint, kv)
-}  # fmt: skip
+    f.__name__: f
+    for f in (uniform, loop, shard, block, distributed, mixture, curriculum, jobs, checkpoint, kv)
+}
 
 
 def _by_epoch(orders, items):
@@ -142,10 +160,14 @@ def torch_randperm(count, seed):
     """Return `torch.randperm(count)` of a CPU generator with this seed: Fisher and Yates on the Mersenne twister's
     32-bit outputs, each taken modulo the rest."""
     if count >= (2**32 - 1) // 20:
-        raise ValueError(f"count={count}: above 2^32/20 PyTorch shuffles another way, which is not repeated here")
+        raise ValueError(
+            f"count={count}: above 2^32/20 PyTorch shuffles another way, which is not repeated here"
+        )
     twister = np.random.MT19937()
     twister._legacy_seeding(int(seed) & 0xFFFFFFFF)
-    steps = (twister.random_raw(max(0, count - 1)) % np.arange(count, 1, -1, dtype=np.uint64)).tolist()
+    steps = (
+        twister.random_raw(max(0, count - 1)) % np.arange(count, 1, -1, dtype=np.uint64)
+    ).tolist()
     order = list(range(count))
     for i, step in enumerate(steps):
         order[i], order[i + step] = order[i + step], order[i]

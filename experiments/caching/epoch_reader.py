@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.systems.s3 import Endpoint
 from experiments.caching import page_residency, reference_tier
+from experiments.systems.s3 import Endpoint
 
 
 class WrongBytes(Exception):
@@ -36,7 +36,9 @@ def run(asked, source):
     epochs, manifest, batch = [], asked["manifest"], asked["batch"]
     keys = sorted(manifest)
     for epoch in range(asked["epochs"]):
-        order = [keys[i] for i in np.random.default_rng([asked["seed"], epoch]).permutation(len(keys))]
+        order = [
+            keys[i] for i in np.random.default_rng([asked["seed"], epoch]).permutation(len(keys))
+        ]
         started, cpu = time.perf_counter(), _cpu_seconds()
         stalls, total = [], 0
         coming = source.epoch(order)
@@ -47,14 +49,22 @@ def run(asked, source):
             for key, content in step:
                 total += len(content)
                 if reference_tier.digest(content) != manifest[key]:
-                    raise WrongBytes(f'"{key}" in epoch {epoch}: {len(content)} bytes that are not the data set\'s')
+                    raise WrongBytes(
+                        f'"{key}" in epoch {epoch}: {len(content)} bytes that are not the data set\'s'
+                    )
             if asked["compute_ms"]:
                 time.sleep(asked["compute_ms"] / 1e3)
         coming.close()
-        epochs.append({
-            "seconds": time.perf_counter() - started, "cpu_seconds": _cpu_seconds() - cpu, "stall_ms": stalls,
-            "bytes": total, "ended": time.time(), "stats": source.stats(),
-        })  # fmt: skip
+        epochs.append(
+            {
+                "seconds": time.perf_counter() - started,
+                "cpu_seconds": _cpu_seconds() - cpu,
+                "stall_ms": stalls,
+                "bytes": total,
+                "ended": time.time(),
+                "stats": source.stats(),
+            }
+        )
     return {"epochs": epochs}
 
 
@@ -128,7 +138,11 @@ class FromFiles(_Source):
         """Return how much of the data set the kernel keeps."""
         if not self._page_cache:
             return {}
-        return {"kept_bytes": sum(page_residency.resident(path) for path in self._folder.glob("sample-*"))}
+        return {
+            "kept_bytes": sum(
+                page_residency.resident(path) for path in self._folder.glob("sample-*")
+            )
+        }
 
 
 class BesideMemcached(FromS3):
@@ -155,7 +169,10 @@ class FromTier0(_Source):
         super().__init__({"depth": 0})
         store = Endpoint.from_dict(asked["endpoint"]).obstore()
         self._tier = reference_tier.Tier0(
-            lambda key: bytes(store.get(key).bytes()), asked["manifest"], depth=asked["depth"], **asked["tier0"]
+            lambda key: bytes(store.get(key).bytes()),
+            asked["manifest"],
+            depth=asked["depth"],
+            **asked["tier0"],
         )
 
     def __exit__(self, *exception):

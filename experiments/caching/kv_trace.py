@@ -30,9 +30,10 @@ def _digest(path, _changed, _size):
 
 
 @capability(
-    "kv_trace", "the conversation trace published with Mooncake",
+    "kv_trace",
+    "the conversation trace published with Mooncake",
     f"set {VARIABLE} to the path of mooncake_conversation_trace.jsonl from the repository kvcache-ai/Mooncake",
-)  # fmt: skip
+)
 def check():
     """Return (whether the user's file is the trace that is meant, why not)."""
     given = path()
@@ -44,7 +45,10 @@ def check():
     except OSError as error:
         return False, f"{VARIABLE}: {error.strerror}"
     if found != SHA256:
-        return False, f"the file of {VARIABLE} has SHA-256 {found[:16]}..., the trace has {SHA256[:16]}..."
+        return (
+            False,
+            f"the file of {VARIABLE} has SHA-256 {found[:16]}..., the trace has {SHA256[:16]}...",
+        )
     return True, "the trace, by its digest"
 
 

@@ -14,11 +14,16 @@ def join(group):
 def resident(path):
     """Return how many bytes of a file the kernel's page cache holds."""
     size = os.path.getsize(path)
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as view:
+    with (
+        open(path, "rb") as file,
+        mmap.mmap(file.fileno(), size, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_WRITE) as view,
+    ):
         pages = -(-size // mmap.PAGESIZE)
         states = (ctypes.c_ubyte * pages)()
         anchor = ctypes.c_char.from_buffer(view)
-        failed = ctypes.CDLL(None, use_errno=True).mincore(ctypes.c_void_p(ctypes.addressof(anchor)), ctypes.c_size_t(size), states)
+        failed = ctypes.CDLL(None, use_errno=True).mincore(
+            ctypes.c_void_p(ctypes.addressof(anchor)), ctypes.c_size_t(size), states
+        )
         del anchor
         if failed:
             raise OSError(ctypes.get_errno(), f"mincore of {path}")

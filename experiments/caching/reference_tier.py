@@ -15,7 +15,6 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-
 try:
     import xxhash
 except ModuleNotFoundError:  # no cell that needs it runs then
@@ -61,9 +60,23 @@ class Tier0:
     `item_bytes` are set aside, so that a deep prefetch leaves less to keep. `disk_bytes` in `folder` may be 0.
     """
 
-    def __init__(self, fetch, manifest, *, memory_bytes, item_bytes, folder=None, disk_bytes=0, depth=0, attempts=4, workers=32):
+    def __init__(
+        self,
+        fetch,
+        manifest,
+        *,
+        memory_bytes,
+        item_bytes,
+        folder=None,
+        disk_bytes=0,
+        depth=0,
+        attempts=4,
+        workers=32,
+    ):
         if depth < 0 or attempts < 1:
-            raise ValueError(f"depth={depth}, attempts={attempts}: depth is 0 or more, attempts 1 or more")
+            raise ValueError(
+                f"depth={depth}, attempts={attempts}: depth is 0 or more, attempts 1 or more"
+            )
         self._fetch, self._manifest, self._attempts = fetch, manifest, attempts
         self._depth, self._workers = depth, min(workers, max(1, depth))
         self._room = max(0, memory_bytes - depth * item_bytes)
@@ -111,7 +124,11 @@ class Tier0:
 
     def stats(self):
         """Return the counters as a dict, with what is kept now."""
-        return {**asdict(self.counters), "hits": self.counters.hits, "kept_in_memory": len(self._memory)}
+        return {
+            **asdict(self.counters),
+            "hits": self.counters.hits,
+            "kept_in_memory": len(self._memory),
+        }
 
     def _begin(self, pool, key):
         kept = self._kept(key)
@@ -123,7 +140,10 @@ class Tier0:
             return self._memory[key]
         if self._disk:
             content = self._disk.get(key, self._manifest[key])
-            self.counters.corrupt_on_disk, self.counters.disk_errors = self._disk.corrupt, self._disk.errors
+            self.counters.corrupt_on_disk, self.counters.disk_errors = (
+                self._disk.corrupt,
+                self._disk.errors,
+            )
             if content is not None:
                 self.counters.disk_hits += 1
                 return content

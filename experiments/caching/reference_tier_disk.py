@@ -125,7 +125,9 @@ class _Tally:
 
     def __init__(self, descriptor):
         self._descriptor = descriptor
-        self.value = self._saved = (TALLY.unpack(raw) if len(raw := os.pread(descriptor, 8, 0)) == 8 else (0,))[0]
+        self.value = self._saved = (
+            TALLY.unpack(raw) if len(raw := os.pread(descriptor, 8, 0)) == 8 else (0,)
+        )[0]
 
     def save(self):
         if self.value != self._saved:

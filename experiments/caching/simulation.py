@@ -17,13 +17,37 @@ from experiments.caching import access_traces, plain_caches, trace_files
 
 # How libCacheSim 0.3.5 calls them, by our name: everything that it offers but Python plug-ins.
 POLICIES = {
-    "belady": "Belady", "belady_size": "BeladySize", "fifo": "FIFO", "lru": "LRU", "lfu": "LFU", "lfu_da": "LFUDA",
-    "lru_k": "LRUK", "two_q": "TwoQ", "slru": "SLRU", "mq": "MQ", "clock": "Clock", "clock_pro": "ClockPro",
-    "clock_2q_plus": "Clock2QPlus", "sieve": "Sieve", "s3_fifo": "S3FIFO", "arc": "ARC", "lirs": "LIRS",
-    "w_tinylfu": "WTinyLFU", "random": "Random", "lru_prob": "LRUProb", "flash_prob": "FlashProb", "size": "Size",
-    "gdsf": "GDSF", "hyperbolic": "Hyperbolic", "lhd": "LHD", "lecar": "LeCaR", "cacheus": "Cacheus",
-    "gl_cache": "GLCache", "lrb": "LRB", "three_l_cache": "ThreeLCache",
-}  # fmt: skip
+    "belady": "Belady",
+    "belady_size": "BeladySize",
+    "fifo": "FIFO",
+    "lru": "LRU",
+    "lfu": "LFU",
+    "lfu_da": "LFUDA",
+    "lru_k": "LRUK",
+    "two_q": "TwoQ",
+    "slru": "SLRU",
+    "mq": "MQ",
+    "clock": "Clock",
+    "clock_pro": "ClockPro",
+    "clock_2q_plus": "Clock2QPlus",
+    "sieve": "Sieve",
+    "s3_fifo": "S3FIFO",
+    "arc": "ARC",
+    "lirs": "LIRS",
+    "w_tinylfu": "WTinyLFU",
+    "random": "Random",
+    "lru_prob": "LRUProb",
+    "flash_prob": "FlashProb",
+    "size": "Size",
+    "gdsf": "GDSF",
+    "hyperbolic": "Hyperbolic",
+    "lhd": "LHD",
+    "lecar": "LeCaR",
+    "cacheus": "Cacheus",
+    "gl_cache": "GLCache",
+    "lrb": "LRB",
+    "three_l_cache": "ThreeLCache",
+}
 OURS = "uniform_random"
 NAMES = (*POLICIES, OURS)
 PROCESSES = 2
@@ -34,7 +58,9 @@ def main(argument):
     folder, jobs, lengths = Path(asked["folder"]), [], {}
     for policy, requests in sorted(asked["requests"].items(), key=lambda pair: pair[1]):
         if requests not in lengths:
-            trace = access_traces.make(asked["trace"], asked["items"], requests, asked["seed"], asked.get("path"))
+            trace = access_traces.make(
+                asked["trace"], asked["items"], requests, asked["seed"], asked.get("path")
+            )
             path = folder / f"{requests}.oracleGeneral"
             trace_files.write(path, trace.ids)
             size = max(1, round(asked["share"] * trace.items))
@@ -49,7 +75,9 @@ def simulate_all(jobs):
     jobs = sorted(jobs, key=lambda job: -job[2])
     context = multiprocessing.get_context("fork")
     with context.Pool(PROCESSES, maxtasksperchild=1) as pool:
-        return {found["policy"]: found for found in pool.imap_unordered(_simulate, jobs, chunksize=1)}
+        return {
+            found["policy"]: found for found in pool.imap_unordered(_simulate, jobs, chunksize=1)
+        }
 
 
 def _simulate(job):
@@ -64,9 +92,14 @@ def simulate(policy, path, count, warm, epoch, size, seed):
     else:
         hits, seconds, per_epoch = _native(policy, path, count, warm, epoch, size)
     return {
-        "policy": policy, "requests": count - warm, "hits": hits, "ns": 1e9 * seconds / count, "per_epoch": per_epoch,
-        "size": size, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }  # fmt: skip
+        "policy": policy,
+        "requests": count - warm,
+        "hits": hits,
+        "ns": 1e9 * seconds / count,
+        "per_epoch": per_epoch,
+        "size": size,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def cache(policy, size):
@@ -74,7 +107,11 @@ def cache(policy, size):
     each request waits for memory), except for the two policies whose hit ratio depends on the table's size."""
     import libcachesim
 
-    power = {} if policy in ("random", "cacheus") else {"hashpower": max(12, math.ceil(math.log2(size)) + 2)}
+    power = (
+        {}
+        if policy in ("random", "cacheus")
+        else {"hashpower": max(12, math.ceil(math.log2(size)) + 2)}
+    )
     return getattr(libcachesim, POLICIES[policy])(size, **power)
 
 

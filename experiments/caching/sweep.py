@@ -28,7 +28,10 @@ def jobs(requests):
     return [
         (trace, count, share, policy)
         for trace in TRACES
-        for count, policies in ((requests // 100, FEW), (requests, set(simulation.NAMES) - set(FEW)))
+        for count, policies in (
+            (requests // 100, FEW),
+            (requests, set(simulation.NAMES) - set(FEW)),
+        )
         for share in SHARES
         for policy in sorted(policies)
     ]
@@ -68,9 +71,15 @@ def plan(folder, requests):
     finished, price = done(folder), prices(folder)
     left = [job for job in jobs(requests) if job not in finished]
     seconds = sum(count * price[policy] for _, count, _, policy in left) / simulation.PROCESSES
-    print(f"{len(left)} of {len(jobs(requests))} simulations left, {sum(job[1] for job in left):.3g} requests")
-    print(f"about {seconds / 3600:.1f} h on {simulation.PROCESSES} cores, {requests * trace_files.RECORD.itemsize / 1e9:.1f} GB")
-    print(f"of disk for one trace at a time, {requests * BYTES_PER_REQUEST_IN_MEMORY / 1e9:.1f} GB of memory while it is written")
+    print(
+        f"{len(left)} of {len(jobs(requests))} simulations left, {sum(job[1] for job in left):.3g} requests"
+    )
+    print(
+        f"about {seconds / 3600:.1f} h on {simulation.PROCESSES} cores, {requests * trace_files.RECORD.itemsize / 1e9:.1f} GB"
+    )
+    print(
+        f"of disk for one trace at a time, {requests * BYTES_PER_REQUEST_IN_MEMORY / 1e9:.1f} GB of memory while it is written"
+    )
 
 
 def run(folder, requests):
@@ -88,7 +97,10 @@ def run(folder, requests):
         for begin in range(0, len(group), simulation.PROCESSES):
             pair = group[begin : begin + simulation.PROCESSES]
             found = simulation.simulate_all(
-                [(policy, str(path), length, warm, epoch, max(1, round(share * items)), SEED) for _, _, share, policy in pair]
+                [
+                    (policy, str(path), length, warm, epoch, max(1, round(share * items)), SEED)
+                    for _, _, share, policy in pair
+                ]
             )
             with open(folder / "done.jsonl", "a") as file:
                 for _, asked, share, policy in pair:
@@ -96,7 +108,10 @@ def run(folder, requests):
                     file.write(json.dumps(line) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            print(f"{time.strftime('%H:%M:%S')} {trace_name}: {', '.join(job[3] for job in pair)}", flush=True)
+            print(
+                f"{time.strftime('%H:%M:%S')} {trace_name}: {', '.join(job[3] for job in pair)}",
+                flush=True,
+            )
     path.unlink(missing_ok=True)
 
 

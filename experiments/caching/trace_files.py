@@ -26,9 +26,13 @@ def write(path, ids, chunk=1 << 20):
     """Write the trace to `path`, whole or not at all. Sizes are 1: a cache of C holds C objects."""
     ids = np.asarray(ids)
     if not len(ids) or ids.min() < 1:
-        raise ValueError(f"a trace of {len(ids)} requests: it needs one at least, and ids from 1 on")
+        raise ValueError(
+            f"a trace of {len(ids)} requests: it needs one at least, and ids from 1 on"
+        )
     if len(ids) > np.iinfo("<u4").max:
-        raise ValueError(f"{len(ids)} requests: the format's clock has 32 bits; write at most 2^32 - 1")
+        raise ValueError(
+            f"{len(ids)} requests: the format's clock has 32 bits; write at most 2^32 - 1"
+        )
     after, part = next_access(ids), Path(f"{path}.part")
     try:
         with open(part, "wb") as file:
@@ -47,5 +51,7 @@ def read(path):
     """Return the records of a trace file. Raises `ValueError` for a file that is cut short."""
     size = Path(path).stat().st_size
     if size % RECORD.itemsize:
-        raise ValueError(f"{Path(path).name}: {size} bytes are no whole number of records of {RECORD.itemsize} bytes")
+        raise ValueError(
+            f"{Path(path).name}: {size} bytes are no whole number of records of {RECORD.itemsize} bytes"
+        )
     return np.fromfile(path, RECORD)

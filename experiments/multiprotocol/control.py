@@ -136,7 +136,11 @@ class Broken(Store):
             self.entries[new + name[len(old) :]] = entry
 
     def names(self, side, prefix):
-        return {name for name in set(self.entries) | set(self._seen_by[side]) if name.startswith(prefix) and self._current(side, name)}
+        return {
+            name
+            for name in set(self.entries) | set(self._seen_by[side])
+            if name.startswith(prefix) and self._current(side, name)
+        }
 
     def keep_part(self, name, data):
         self.entries[self._fold(name)] = self.entry(data)
@@ -162,7 +166,9 @@ class File:
         self._store.change("file", name, lambda old: old + data)
 
     def write_at(self, name, offset, data):
-        self._store.change("file", name, lambda old: old[:offset] + data + old[offset + len(data) :])
+        self._store.change(
+            "file", name, lambda old: old[:offset] + data + old[offset + len(data) :]
+        )
 
     def delete(self, name):
         self._store.delete("file", name)

@@ -54,14 +54,20 @@ def tradeoff(asked, new):
         "metadata_per_s": rate(lambda n: file.stat(names[n % 16]), asked["seconds"]),
         "reads_per_s": rate(lambda n: file.read(names[n % 16]), asked["seconds"]),
         "writes_per_s": rate(lambda n: file.write(names[n % 16], small), asked["seconds"]),
-        "read_mb_s": len(large) / 1e6 * rate(lambda n: _whole(file.read("t/large"), large), asked["seconds"]),
+        "read_mb_s": len(large)
+        / 1e6
+        * rate(lambda n: _whole(file.read("t/large"), large), asked["seconds"]),
     }
     stale = waited = 0
     for number in range(asked["writes"]):
         seen = delay(file, objects, "s3 to file", f"t/s{number}", asked["patience_s"])
         waited += asked["patience_s"] if seen is None else seen
         stale += seen is None or seen > 2 * POLL_S + 0.02
-    yield {**found, "staleness_ms": 1e3 * waited / asked["writes"], "stale_share": stale / asked["writes"]}
+    yield {
+        **found,
+        "staleness_ms": 1e3 * waited / asked["writes"],
+        "stale_share": stale / asked["writes"],
+    }
 
 
 def rate(act, seconds):
@@ -77,4 +83,6 @@ def rate(act, seconds):
 
 def _whole(content, wanted):
     if content != wanted:
-        raise ValueError(f"read {len(content or b'')} bytes that are not the {len(wanted)} that were written")
+        raise ValueError(
+            f"read {len(content or b'')} bytes that are not the {len(wanted)} that were written"
+        )

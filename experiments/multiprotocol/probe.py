@@ -18,9 +18,15 @@ from experiments.multiprotocol.views import open_views
 
 TROUBLE = 1  # tries of a kind that may raise before it is given up
 SLOW = {  # they write megabytes, or wait
-    "missing_while_overwritten", "half_written", "torn_s3_read", "multipart_seen_partly", "deleted_comes_back",
-    "rename_half_done", "directory_rename_half_done", "open_file_deleted",
-}  # fmt: skip
+    "missing_while_overwritten",
+    "half_written",
+    "torn_s3_read",
+    "multipart_seen_partly",
+    "deleted_comes_back",
+    "rename_half_done",
+    "directory_rename_half_done",
+    "open_file_deleted",
+}
 
 
 def say(**found):
@@ -42,7 +48,11 @@ def anomalies(asked, new):
         found = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
         tries = asked["slow_tries"] if kind in SLOW else asked["tries"]
         first = asked.get("numbers", {}).get(kind, 1000 * asked["seed"])
-        worker = threading.Thread(target=try_kind, args=(found, *views, range(first, first + tries), asked.get("once")), daemon=True)
+        worker = threading.Thread(
+            target=try_kind,
+            args=(found, *views, range(first, first + tries), asked.get("once")),
+            daemon=True,
+        )
         worker.start()
         worker.join(asked["limit_s"])
         if worker.is_alive():
@@ -65,7 +75,9 @@ def try_kind(found, first, second, numbers, once=False):
         try:
             if number == numbers[0]:
                 first[0].make_folder(folder)
-                first[1].put(f"{folder}/stays", b"")  # rclone's S3 server removes a folder with its last object
+                first[1].put(
+                    f"{folder}/stays", b""
+                )  # rclone's S3 server removes a folder with its last object
             t = Try(recorded(first, steps), recorded(second, steps), folder, number)
             occurred = KINDS[found["kind"]](t)
         except Exception as error:
@@ -92,7 +104,10 @@ def history(asked, new):
     """Run random operations of several clients through both sides, and print the history, a line each."""
     began, rows, lock = time.monotonic_ns(), [], threading.Lock()
     new()[0].make_folder("h")
-    clients = [threading.Thread(target=_client, args=(asked, new(), n, began, rows, lock)) for n in range(asked["clients"])]
+    clients = [
+        threading.Thread(target=_client, args=(asked, new(), n, began, rows, lock))
+        for n in range(asked["clients"])
+    ]
     for thread in clients:
         thread.start()
     for thread in clients:
@@ -131,7 +146,12 @@ def _do(view, side, op, key, value):
     return "ok"
 
 
-DO = {"anomalies": anomalies, "history": history, "visibility": measure.visibility, "tradeoff": measure.tradeoff}
+DO = {
+    "anomalies": anomalies,
+    "history": history,
+    "visibility": measure.visibility,
+    "tradeoff": measure.tradeoff,
+}
 
 
 def main():

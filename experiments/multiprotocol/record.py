@@ -21,7 +21,9 @@ class Recorded:
         function = getattr(self._view, operation)
 
         def run(*arguments, **options):
-            shown = [short(value) for value in arguments] + [f"{name}={short(value)}" for name, value in options.items()]
+            shown = [short(value) for value in arguments] + [
+                f"{name}={short(value)}" for name, value in options.items()
+            ]
             if isgeneratorfunction(function):
                 return self._each(operation, shown[:1], function(*arguments, **options))
             result = self._note(operation, shown, lambda: function(*arguments, **options))
@@ -46,7 +48,10 @@ class Recorded:
     def _each(self, operation, shown, parts):
         """Note each step of an operation that stops on the way."""
         for number in itertools.count(1):
-            if self._note(f"{operation}, step {number}", shown, lambda: next(parts, ENDED)) is ENDED:
+            if (
+                self._note(f"{operation}, step {number}", shown, lambda: next(parts, ENDED))
+                is ENDED
+            ):
                 return
             yield
 
@@ -55,15 +60,25 @@ def short(value):
     """Return a short text for an argument or a result. Long contents are shown by both ends, length and checksum, so that
     a mixture of two differs from both."""
     if isinstance(value, bytes) and len(value) > 2 * SHOWN:
-        ends = f"{value[:SHOWN].decode(errors='replace')}...{value[-SHOWN:].decode(errors='replace')}"
+        ends = (
+            f"{value[:SHOWN].decode(errors='replace')}...{value[-SHOWN:].decode(errors='replace')}"
+        )
         return f"{ends} ({len(value)} B, CRC {zlib.crc32(value):08x})"
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, (set, frozenset)):
-        return ", ".join("/".join(name.split("/")[-2:]) for name in sorted(value)) if len(value) <= NAMES else f"{len(value)} names"
+        return (
+            ", ".join("/".join(name.split("/")[-2:]) for name in sorted(value))
+            if len(value) <= NAMES
+            else f"{len(value)} names"
+        )
     if isinstance(value, tuple):
         return [short(part) for part in value]
-    return value if value is None or isinstance(value, (int, float, str, bool)) else type(value).__name__
+    return (
+        value
+        if value is None or isinstance(value, (int, float, str, bool))
+        else type(value).__name__
+    )
 
 
 def told(steps):
@@ -78,4 +93,7 @@ def told(steps):
             rows.append([begin, end, *rest, 1])
     kept = rows if len(rows) <= FIRST + LAST else rows[:FIRST] + rows[-LAST:]
     origin = kept[0][0] if kept else 0
-    return [[round((begin - origin) / 1e3), round((end - origin) / 1e3), *rest] for begin, end, *rest in kept]
+    return [
+        [round((begin - origin) / 1e3), round((end - origin) / 1e3), *rest]
+        for begin, end, *rest in kept
+    ]

@@ -31,7 +31,9 @@ TRIES = 100
 def main(arguments=None):
     asked = _arguments(arguments)
     try:
-        wanted = chosen(stored(load("multiprotocol/anomalies", asked.results).observation_df), asked)
+        wanted = chosen(
+            stored(load("multiprotocol/anomalies", asked.results).observation_df), asked
+        )
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -40,7 +42,11 @@ def main(arguments=None):
         return 2
     done = {}
     for number, (key, steps) in enumerate(wanted.items(), 1):
-        print(f"[{number}/{len(wanted)}] {', '.join(key)}", end="\n" if asked.list else ": ", flush=True)
+        print(
+            f"[{number}/{len(wanted)}] {', '.join(key)}",
+            end="\n" if asked.list else ": ",
+            flush=True,
+        )
         if not asked.list:
             done[key] = replayed(key, steps, asked.tries)
             print(said(done[key]), flush=True)
@@ -55,16 +61,41 @@ def main(arguments=None):
 def _arguments(arguments):
     kinds = "\n".join(f"  {name:<26} {function.__doc__}" for name, function in KINDS.items())
     made = argparse.ArgumentParser(
-        prog="python -m experiments.multiprotocol.replay", description=__doc__, epilog=f"kinds:\n{kinds}",
+        prog="python -m experiments.multiprotocol.replay",
+        description=__doc__,
+        epilog=f"kinds:\n{kinds}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     systems = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
-    made.add_argument("system", nargs="?", metavar="SYSTEM", choices=systems, help=f"one of: {', '.join(systems)}")
-    made.add_argument("setting", nargs="?", metavar="SETTING", choices=stacks.SETTINGS, help=f"one of: {', '.join(stacks.SETTINGS)}")
-    made.add_argument("kind", nargs="?", metavar="KIND", choices=list(KINDS), help="one of those below")
-    made.add_argument("--results", metavar="FOLDER", help="your results, such as results/local/quick (default: the reference)")
-    made.add_argument("--once", action="store_true", help="each kind only on the first system with a witness of it")
-    made.add_argument("--tries", type=int, default=TRIES, help=f"at most so many for each witness (default {TRIES})")
+    made.add_argument(
+        "system", nargs="?", metavar="SYSTEM", choices=systems, help=f"one of: {', '.join(systems)}"
+    )
+    made.add_argument(
+        "setting",
+        nargs="?",
+        metavar="SETTING",
+        choices=stacks.SETTINGS,
+        help=f"one of: {', '.join(stacks.SETTINGS)}",
+    )
+    made.add_argument(
+        "kind", nargs="?", metavar="KIND", choices=list(KINDS), help="one of those below"
+    )
+    made.add_argument(
+        "--results",
+        metavar="FOLDER",
+        help="your results, such as results/local/quick (default: the reference)",
+    )
+    made.add_argument(
+        "--once",
+        action="store_true",
+        help="each kind only on the first system with a witness of it",
+    )
+    made.add_argument(
+        "--tries",
+        type=int,
+        default=TRIES,
+        help=f"at most so many for each witness (default {TRIES})",
+    )
     made.add_argument("--steps", action="store_true", help="show the stored steps")
     made.add_argument("--list", action="store_true", help="list what is stored, replay nothing")
     return made.parse_args(arguments)
@@ -88,7 +119,11 @@ def stored(observation_df):
 def chosen(witnesses, asked):
     """Return those of the witnesses that the arguments name."""
     limits = (asked.system, asked.setting, asked.kind)
-    named = {key: steps for key, steps in witnesses.items() if all(limit in (None, part) for limit, part in zip(limits, key))}
+    named = {
+        key: steps
+        for key, steps in witnesses.items()
+        if all(limit in (None, part) for limit, part in zip(limits, key))
+    }
     if not asked.once:
         return named
     first = {}
@@ -106,7 +141,10 @@ def replayed(key, steps, tries):
     folder = tempfile.mkdtemp(prefix="replay-")
     try:
         host = LocalHost(folder=folder)
-        site, cell = SimpleNamespace(server=host, client=host), SimpleNamespace(system=system, setting=setting)
+        site, cell = (
+            SimpleNamespace(server=host, client=host),
+            SimpleNamespace(system=system, setting=setting),
+        )
         return again(site, cell, {kind: steps}, tries)[kind]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -117,16 +155,30 @@ def again(site, cell, witnesses, tries, at_most_s=60):
     whether the steps were the stored ones."""
     numbers = {kind: number_of(steps) for kind, steps in witnesses.items()}
     said, outcome = running.run(
-        site, cell, at_most_s, what="anomalies", kinds=list(witnesses), numbers=numbers, tries=tries, slow_tries=tries,
-        once=True, seed=0, limit_s=at_most_s / 2,
-    )  # fmt: skip
+        site,
+        cell,
+        at_most_s,
+        what="anomalies",
+        kinds=list(witnesses),
+        numbers=numbers,
+        tries=tries,
+        slow_tries=tries,
+        once=True,
+        seed=0,
+        limit_s=at_most_s / 2,
+    )
     found = {one["kind"]: one for one in said}
     unheard = dict(seen=0, tries=0, error=outcome, witness=None)
     return {kind: _judged(found.get(kind, unheard), steps) for kind, steps in witnesses.items()}
 
 
 def _judged(found, steps):
-    return dict(seen=found["seen"], tries=found["tries"], error=found["error"], alike=shape(found["witness"]) == shape(steps))
+    return dict(
+        seen=found["seen"],
+        tries=found["tries"],
+        error=found["error"],
+        alike=shape(found["witness"]) == shape(steps),
+    )
 
 
 def number_of(steps):
@@ -146,13 +198,19 @@ def said(found):
     trouble = f"; {found['error']}" if found["error"] else ""
     if not found["seen"]:
         return f"NOT REPLAYED in {found['tries']} tries{trouble}"
-    return f"replayed, try {found['tries']}" + ("" if found["alike"] else ", its steps in another order") + trouble
+    return (
+        f"replayed, try {found['tries']}"
+        + ("" if found["alike"] else ", its steps in another order")
+        + trouble
+    )
 
 
 def show(steps):
     for begin, end, side, operation, given, result, *times in steps:
         repeated = f"  ({times[0]} times)" if times and times[0] > 1 else ""
-        print(f"{begin:>10} to {end:>8} µs  {side:>4}  {operation}({', '.join(map(str, given))}) -> {result}{repeated}")
+        print(
+            f"{begin:>10} to {end:>8} µs  {side:>4}  {operation}({', '.join(map(str, given))}) -> {result}{repeated}"
+        )
 
 
 def table(done):
@@ -161,10 +219,15 @@ def table(done):
     systems = list(dict.fromkeys(system for system, _, _ in tried))
     rows = [["replayed in", *systems]]
     for kind in [kind for kind in KINDS if any(key[2] == kind for key in tried)]:
-        cells = [[found["seen"] > 0 for (s, _, k), found in tried.items() if (s, k) == (system, kind)] for system in systems]
+        cells = [
+            [found["seen"] > 0 for (s, _, k), found in tried.items() if (s, k) == (system, kind)]
+            for system in systems
+        ]
         rows.append([kind, *[f"{sum(cell)} of {len(cell)}" if cell else "" for cell in cells]])
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return "\n".join("  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
+    )
 
 
 def conclude(done):
@@ -172,7 +235,9 @@ def conclude(done):
     tried = {key: found["seen"] > 0 for key, found in done.items() if "needs" not in found}
     kinds = {kind: any(ok for key, ok in tried.items() if key[2] == kind) for _, _, kind in tried}
     skipped = f"; {len(done) - len(tried)} not testable here" if len(done) > len(tried) else ""
-    print(f"{sum(tried.values())} of {len(tried)} witnesses replayed, of {sum(kinds.values())} of {len(kinds)} kinds at least one{skipped}")
+    print(
+        f"{sum(tried.values())} of {len(tried)} witnesses replayed, of {sum(kinds.values())} of {len(kinds)} kinds at least one{skipped}"
+    )
     return 0 if tried and all(tried.values()) else 1
 
 

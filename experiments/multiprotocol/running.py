@@ -14,7 +14,12 @@ def run(site, cell, at_most_s, **asked):
     """Start the cell's system, probe it from the client for at most `at_most_s` seconds, and return (what the probe said, "ran"
     or what went wrong)."""
     with stacks.Stack(site.server, cell.system, cell.setting) as views:
-        argv = [site.client.python, "-m", "experiments.multiprotocol.probe", json.dumps(dict(asked, views=views))]
+        argv = [
+            site.client.python,
+            "-m",
+            "experiments.multiprotocol.probe",
+            json.dumps(dict(asked, views=views)),
+        ]
         with site.client.start(argv) as process:
             return _lines(process, time.monotonic() + at_most_s)
 

@@ -5,10 +5,13 @@ from experiments.multiprotocol import stacks
 
 FACTORS = [
     Factor(
-        "system", [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND],
+        "system",
+        [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND],
         meaning="what gives a file view and an S3 view of the same data; NFS through nfs-rs, or libnfs where it says so",
     ),
-    Factor("setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"),
+    Factor(
+        "setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"
+    ),
 ]
 TWIN = dict(system=stacks.LOCKED, setting="default")
 ONLY_DEFAULT = dict(setting=["default"])

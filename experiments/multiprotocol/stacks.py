@@ -17,36 +17,67 @@ SETTINGS = ("strict", "default", "relaxed")
 
 RCLONE_S3 = {
     # With 0s rclone 1.75.2's S3 server takes seconds for an overwriting PUT, or never answers it.
-    "strict": ["--dir-cache-time", "1ms"], "default": [], "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],
-}  # fmt: skip
-RCLONE_NFS = {
-    "strict": ["--vfs-write-back", "0s", "--dir-cache-time", "1ms"], "default": [],
-    "relaxed": ["--vfs-write-back", "10s", "--dir-cache-time", "1h"],
-}  # fmt: skip
-JUICEFS = {
-    "strict": ["--attr-cache", "0s", "--entry-cache", "0s", "--dir-entry-cache", "0s", "--open-cache", "0s"],
+    "strict": ["--dir-cache-time", "1ms"],
     "default": [],
-    "relaxed": ["--attr-cache", "10s", "--entry-cache", "10s", "--dir-entry-cache", "10s", "--open-cache", "10s"],
-}  # fmt: skip
+    "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],
+}
+RCLONE_NFS = {
+    "strict": ["--vfs-write-back", "0s", "--dir-cache-time", "1ms"],
+    "default": [],
+    "relaxed": ["--vfs-write-back", "10s", "--dir-cache-time", "1h"],
+}
+JUICEFS = {
+    "strict": [
+        "--attr-cache",
+        "0s",
+        "--entry-cache",
+        "0s",
+        "--dir-entry-cache",
+        "0s",
+        "--open-cache",
+        "0s",
+    ],
+    "default": [],
+    "relaxed": [
+        "--attr-cache",
+        "10s",
+        "--entry-cache",
+        "10s",
+        "--dir-entry-cache",
+        "10s",
+        "--open-cache",
+        "10s",
+    ],
+}
 SEAWEEDFS = {
-    "strict": ["-cacheMetaTtlSec", "0", "-cacheCapacityMB", "0"], "default": [],
+    "strict": ["-cacheMetaTtlSec", "0", "-cacheCapacityMB", "0"],
+    "default": [],
     "relaxed": ["-cacheMetaTtlSec", "600", "-writebackCache"],
-}  # fmt: skip
+}
 GANESHA = {
-    "strict": dict(attribute_seconds=0, cache="Dir_Chunk = 0;"), "default": dict(attribute_seconds=60),
+    "strict": dict(attribute_seconds=0, cache="Dir_Chunk = 0;"),
+    "default": dict(attribute_seconds=60),
     "relaxed": dict(attribute_seconds=600),
-}  # fmt: skip
+}
 
 
 NEEDS = {
-    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS], "juicefs": ["fuse", juicefs.PACKAGE, s3.PACKAGE],
-    "seaweedfs": ["fuse", *seaweedfs.NEEDS], "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE],
-}  # fmt: skip
+    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS],
+    "juicefs": ["fuse", juicefs.PACKAGE, s3.PACKAGE],
+    "seaweedfs": ["fuse", *seaweedfs.NEEDS],
+    "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE],
+}
 
 
 def valid(system, setting):
     """Whether the system has this cache setting: the controls have none, and the second client is tried at two."""
-    has = SETTINGS if system in SYSTEMS else ("strict", "default") if system in SECOND else ("default",)
+    has = (
+        SETTINGS
+        if system in SYSTEMS
+        else ("strict", "default")
+        if system in SECOND
+        else ("default",)
+    )
     return setting in has
 
 
@@ -59,9 +90,12 @@ def needs(system):
 def versions():
     """Return {tool: version} of the systems."""
     return {
-        "rclone": rclone.version(), "juicefs": juicefs.version(), "seaweedfs": seaweedfs.version(),
-        "ganesha": ganesha.version(), "libnfs": libnfs.version(),
-    }  # fmt: skip
+        "rclone": rclone.version(),
+        "juicefs": juicefs.version(),
+        "seaweedfs": seaweedfs.version(),
+        "ganesha": ganesha.version(),
+        "libnfs": libnfs.version(),
+    }
 
 
 class Stack:
@@ -87,14 +121,24 @@ class Stack:
         self._running.close()
 
     def _rclone(self):
-        objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3[self._setting]))
-        files = self._running.enter_context(rclone.NFS(self._host, objects.files, options=RCLONE_NFS[self._setting]))
-        return dict(kind="nfs", address=files.address, port=files.port, version="3"), objects.endpoint
+        objects = self._running.enter_context(
+            rclone.S3(self._host, options=RCLONE_S3[self._setting])
+        )
+        files = self._running.enter_context(
+            rclone.NFS(self._host, objects.files, options=RCLONE_NFS[self._setting])
+        )
+        return dict(
+            kind="nfs", address=files.address, port=files.port, version="3"
+        ), objects.endpoint
 
     def _ganesha(self):
         objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3["strict"]))
-        files = self._running.enter_context(ganesha.Ganesha(self._host, objects.files, **GANESHA[self._setting]))
-        return dict(kind="nfs", address=files.address, port=files.port, version="4.1"), objects.endpoint
+        files = self._running.enter_context(
+            ganesha.Ganesha(self._host, objects.files, **GANESHA[self._setting])
+        )
+        return dict(
+            kind="nfs", address=files.address, port=files.port, version="4.1"
+        ), objects.endpoint
 
     def _juicefs(self):
         volume = self._running.enter_context(juicefs.JuiceFS(self._host))

@@ -126,7 +126,9 @@ class Nfs:
         finally:
             try:
                 file.close()
-            except self._close_failed:  # the file was replaced or deleted since; what was read was read
+            except (
+                self._close_failed
+            ):  # the file was replaced or deleted since; what was read was read
                 pass
 
     def write(self, name, data):
@@ -281,7 +283,9 @@ class S3:
 
         url = obstore.sign(self._store, "DELETE", key, timedelta(minutes=5))
         try:
-            urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=TIMEOUT_S).close()
+            urllib.request.urlopen(
+                urllib.request.Request(url, method="DELETE"), timeout=TIMEOUT_S
+            ).close()
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise

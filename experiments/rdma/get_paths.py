@@ -9,8 +9,8 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
 from experiments.rdma import object_client
+from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
 
 KIB, MIB = 1024, 1 << 20
 
@@ -25,11 +25,20 @@ SYSTEMS = {
     "seaweedfs-boto": ("boto", (4 * KIB,), False),
 }
 NEEDS = {
-    "null-python": [], "mooncake": mooncake.NEEDS, "http": [s3.PACKAGE],
-    "rclone-obstore": rclone.NEEDS_S3, "rclone-boto": [*rclone.NEEDS_S3, s3.BOTO],
-    "seaweedfs-obstore": seaweedfs.NEEDS, "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
-}  # fmt: skip
-PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")  # of the programs on the hosts
+    "null-python": [],
+    "mooncake": mooncake.NEEDS,
+    "http": [s3.PACKAGE],
+    "rclone-obstore": rclone.NEEDS_S3,
+    "rclone-boto": [*rclone.NEEDS_S3, s3.BOTO],
+    "seaweedfs-obstore": seaweedfs.NEEDS,
+    "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
+}
+PACKAGES = (
+    "obstore",
+    "boto3",
+    "mooncake-transfer-engine-non-cuda",
+    "numpy",
+)  # of the programs on the hosts
 OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
 SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
 
@@ -41,7 +50,9 @@ class WrongContents(RuntimeError):
 def measured(path, size_bytes, outstanding):
     """Is a path measured at this size, with so many GETs in flight?"""
     _, sizes, pipelined = SYSTEMS[path]
-    return size_bytes in sizes and (outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB))
+    return size_bytes in sizes and (
+        outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB)
+    )
 
 
 def needs(path):
@@ -59,9 +70,15 @@ def target_of(path, host, size_bytes):
         yield {}, []
     elif path == "mooncake":
         with mooncake.Mooncake(host) as master:
-            target = {"address": host.address, "master": f"{master.address}:{master.port}", "metadata": master.METADATA}
+            target = {
+                "address": host.address,
+                "master": f"{master.address}:{master.port}",
+                "metadata": master.METADATA,
+            }
             words = [target["address"], target["master"], target["metadata"], SEGMENT]
-            with host.start([host.python, "-m", "experiments.rdma.mooncake_segment", *words]) as segment:
+            with host.start(
+                [host.python, "-m", "experiments.rdma.mooncake_segment", *words]
+            ) as segment:
                 pid = json.loads(next_json(segment))["pid"]
                 yield target, [listening(host, master.port), pid]
     elif path == "http":
@@ -99,7 +116,10 @@ def serve_files(host, size_bytes):
 
     command = [host.provide(rclone.binary()), "serve", "http", folder, "--config", ""]
     process, [port] = server.start(
-        host, "rclone serve http", lambda port: [*command, "--addr", f"{host.address}:{port}"], ready
+        host,
+        "rclone serve http",
+        lambda port: [*command, "--addr", f"{host.address}:{port}"],
+        ready,
     )
     try:
         yield f"http://{host.address}:{port}"
@@ -112,7 +132,9 @@ def listening(host, port):
     text = host.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
     found = re.search(r"pid=(\d+)", text)
     if not found:
-        raise RuntimeError(f'nobody listens on port {port} of {host.name}; ss says "{text.strip()}"')
+        raise RuntimeError(
+            f'nobody listens on port {port} of {host.name}; ss says "{text.strip()}"'
+        )
     return int(found[1])
 
 
@@ -126,7 +148,9 @@ def cpu_seconds(host, pids):
 def iterations_of(cell, counts):
     if cell.path == "null-python":
         return counts.fast
-    return counts.large if cell.size_bytes >= MIB else counts.slow * (4 if cell.outstanding > 1 else 1)
+    return (
+        counts.large if cell.size_bytes >= MIB else counts.slow * (4 if cell.outstanding > 1 else 1)
+    )
 
 
 def observe(cell, site):
@@ -137,24 +161,38 @@ def observe(cell, site):
             site.server.run(["taskset", "-acp", site.server.cpus[0], pid])
         found = run_client(site, cell, target, iterations, pids)
     if found["right"] != iterations:
-        raise WrongContents(f"{iterations - found['right']} of {iterations} objects came back other than they were put")
+        raise WrongContents(
+            f"{iterations - found['right']} of {iterations} objects came back other than they were put"
+        )
     gigabytes = iterations * cell.size_bytes / 1e9
     return {
-        "latency_us": found["samples_us"], "gets_per_s": iterations / found["elapsed_s"],
-        "gb_per_s": gigabytes / found["elapsed_s"], "client_cpu_s_per_gb": found["cpu_client_s"] / gigabytes,
-        "server_cpu_s_per_gb": found["cpu_server_s"] / (found["served"] * cell.size_bytes / 1e9) if pids else None,
-        "transport_used": "tcp" if pids else "none", "protocol_used": SYSTEMS[cell.path][0],
-    }  # fmt: skip
+        "latency_us": found["samples_us"],
+        "gets_per_s": iterations / found["elapsed_s"],
+        "gb_per_s": gigabytes / found["elapsed_s"],
+        "client_cpu_s_per_gb": found["cpu_client_s"] / gigabytes,
+        "server_cpu_s_per_gb": found["cpu_server_s"] / (found["served"] * cell.size_bytes / 1e9)
+        if pids
+        else None,
+        "transport_used": "tcp" if pids else "none",
+        "protocol_used": SYSTEMS[cell.path][0],
+    }
 
 
 def run_client(site, cell, target, iterations, pids):
     folder = site.client.scratch()
     samples = folder / "samples.f64"
     config = dict(
-        client=SYSTEMS[cell.path][0], target=target, size_bytes=cell.size_bytes, objects=OBJECTS[cell.size_bytes],
-        iterations=iterations, warmup=max(2, iterations // 10), outstanding=cell.outstanding, cpu=site.client.cpus[-1],
-        seed=site.seed, samples=str(samples),
-    )  # fmt: skip
+        client=SYSTEMS[cell.path][0],
+        target=target,
+        size_bytes=cell.size_bytes,
+        objects=OBJECTS[cell.size_bytes],
+        iterations=iterations,
+        warmup=max(2, iterations // 10),
+        outstanding=cell.outstanding,
+        cpu=site.client.cpus[-1],
+        seed=site.seed,
+        samples=str(samples),
+    )
     server.write(site.client, folder / "config.json", json.dumps(config))
     program = [site.client.python, "-m", "experiments.rdma.object_client", folder / "config.json"]
     with site.client.start(program) as client:

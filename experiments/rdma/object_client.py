@@ -65,7 +65,9 @@ def http(target):
 
     options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
     client = Obstore(HTTPStore.from_url(target["url"], **options))
-    client.put = lambda key, data: None  # the files are there already: the server's side is a folder
+    client.put = lambda key, data: (
+        None
+    )  # the files are there already: the server's side is a folder
     return client
 
 
@@ -96,7 +98,9 @@ class Mooncake:
         from mooncake.store import MooncakeDistributedStore
 
         self._store = MooncakeDistributedStore()
-        status = self._store.setup(target["address"], target["metadata"], 0, 64 << 20, "tcp", "", target["master"])
+        status = self._store.setup(
+            target["address"], target["metadata"], 0, 64 << 20, "tcp", "", target["master"]
+        )
         if status != 0:
             raise OSError(f"Mooncake's client could not be set up: status {status}")
 
@@ -152,7 +156,9 @@ def run(config):
         client.put(key, data)
     print(json.dumps({"event": "prepared"}), flush=True)
     time.sleep(PAUSE_S)
-    chosen = random.Random(config["seed"]).choices(range(config["objects"]), k=config["warmup"] + config["iterations"])
+    chosen = random.Random(config["seed"]).choices(
+        range(config["objects"]), k=config["warmup"] + config["iterations"]
+    )
     loop(client, config, keys, expected, chosen[: config["warmup"]])
     began, cpu = time.perf_counter(), time.process_time()
     samples, right = loop(client, config, keys, expected, chosen[config["warmup"] :])

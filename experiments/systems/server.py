@@ -13,7 +13,9 @@ POLL_S = 0.02
 # What servers call the line that says why they end, whatever they print after it; and what may be a reason.
 FATAL = re.compile(r"(?<!non-)\b(fatal|panic|panicked|emerg|FTL)\b|^F\d{4} ", re.IGNORECASE)
 ERROR = re.compile(r"\b(crit|critical|error|ERR)\b", re.IGNORECASE)
-PORT_TAKEN = re.compile(r"address already in use|failed to listen|cannot bind|EADDRINUSE", re.IGNORECASE)
+PORT_TAKEN = re.compile(
+    r"address already in use|failed to listen|cannot bind|EADDRINUSE", re.IGNORECASE
+)
 
 
 def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambda: ""):
@@ -32,7 +34,11 @@ def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambd
         except BaseException as error:
             process.stop()
             said = "\n".join(_lines(process, log))
-            if not isinstance(error, HostError) or attempt + 1 == TRIES or not PORT_TAKEN.search(said):
+            if (
+                not isinstance(error, HostError)
+                or attempt + 1 == TRIES
+                or not PORT_TAKEN.search(said)
+            ):
                 raise
 
 
@@ -41,14 +47,18 @@ def wait(name, process, ready, timeout, log=lambda: ""):
     end = time.monotonic() + timeout
     while True:
         if process.poll() is not None:
-            raise HostError(f"{name} ended with status {process.poll()} before it answered; {said_by(process, log)}")
+            raise HostError(
+                f"{name} ended with status {process.poll()} before it answered; {said_by(process, log)}"
+            )
         try:
             ready()
             return
         except Exception as error:  # whatever its client raises; the last one is told
             unanswered = " ".join(str(error).split())[:300]
         if time.monotonic() > end:
-            raise HostError(f"{name} did not answer within {timeout:g} s ({unanswered}); {said_by(process, log)}")
+            raise HostError(
+                f"{name} did not answer within {timeout:g} s ({unanswered}); {said_by(process, log)}"
+            )
         time.sleep(POLL_S)
 
 
@@ -68,7 +78,9 @@ def cause(lines: list[str]) -> list[str]:
     any, the last errors and the last lines."""
     fatal = [number for number, line in enumerate(lines) if FATAL.search(line)][-2:]
     if fatal:  # where one ends in a colon, the next has the reason
-        return [" ".join(lines[number : number + 1 + lines[number].endswith(":")]) for number in fatal]
+        return [
+            " ".join(lines[number : number + 1 + lines[number].endswith(":")]) for number in fatal
+        ]
     before, last = lines[:-4], lines[-4:]
     return [line for line in before if ERROR.search(line)][-2:] + last
 
@@ -101,7 +113,13 @@ class Mounted:
     """A FUSE file system as a context manager: `argv(mount point)` serves it in the foreground; `path` is where."""
 
     def __init__(self, host, name, argv, *, env=None, timeout=15.0):
-        self._host, self._name, self._argv, self._env, self._timeout = host, name, argv, env, timeout
+        self._host, self._name, self._argv, self._env, self._timeout = (
+            host,
+            name,
+            argv,
+            env,
+            timeout,
+        )
         self.process = self.path = None
 
     def __enter__(self):

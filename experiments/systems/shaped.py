@@ -18,13 +18,27 @@ class Delayed:
         to = urlsplit(self._origin.url)
 
         def argv(port):
-            plan = {"address": self._host.address, "port": port, "to": [to.hostname, to.port], "delay_ms": self._delay_ms}
-            return [self._host.python, "-m", "experiments.systems.environment.delay_proxy", json.dumps(plan)]
+            plan = {
+                "address": self._host.address,
+                "port": port,
+                "to": [to.hostname, to.port],
+                "delay_ms": self._delay_ms,
+            }
+            return [
+                self._host.python,
+                "-m",
+                "experiments.systems.environment.delay_proxy",
+                json.dumps(plan),
+            ]
 
         def endpoint(port):
-            return s3.Endpoint(**{**self._origin.as_dict(), "url": f"http://{self._host.address}:{port}"})
+            return s3.Endpoint(
+                **{**self._origin.as_dict(), "url": f"http://{self._host.address}:{port}"}
+            )
 
-        self.process, [port] = server.start(self._host, "delay_proxy", argv, lambda port: s3.check(endpoint(port)))
+        self.process, [port] = server.start(
+            self._host, "delay_proxy", argv, lambda port: s3.check(endpoint(port))
+        )
         self.endpoint = endpoint(port)
         return self
 

@@ -28,9 +28,15 @@ class Broker:
         def argv(port):
             url = f"tcp://{address}:{port}"
             return [
-                program, "broker", "--listener-url", url, "--advertised-listener-url", url,
-                "--storage-engine", "memory://tansu/",
-            ]  # fmt: skip
+                program,
+                "broker",
+                "--listener-url",
+                url,
+                "--advertised-listener-url",
+                url,
+                "--storage-engine",
+                "memory://tansu/",
+            ]
 
         def ready(port):
             socket.create_connection((address, port), timeout=1).close()

@@ -74,15 +74,18 @@ def supported(transport, operation, size_bytes, outstanding):
 
 # ---- the library and the program ----
 
+
 def version():
     """Return the version of the wheel, or "none"."""
     return packages.version("libucx-cu12")
 
 
 @capability(
-    "ucx", "UCX, its library and headers", "remove .venv, then run ./reproduce; or set BENCHPAPER_UCX to the prefix of one",
+    "ucx",
+    "UCX, its library and headers",
+    "remove .venv, then run ./reproduce; or set BENCHPAPER_UCX to the prefix of one",
     on_controller=True,
-)  # fmt: skip
+)
 def _ucx():
     own = os.environ.get("BENCHPAPER_UCX")
     if not own and version() == packages.NONE:
@@ -105,9 +108,17 @@ def compile_flags():
     """Return the compiler's flags; the binary holds no path to the libraries (see `environment`)."""
     ucx = folder()
     return [
-        "-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror",
-        "-isystem", str(ucx / "include"), f"-L{ucx / 'lib'}", "-Wl,--allow-shlib-undefined",
-    ]  # fmt: skip
+        "-std=c11",
+        "-O3",
+        "-march=x86-64-v2",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-isystem",
+        str(ucx / "include"),
+        f"-L{ucx / 'lib'}",
+        "-Wl,--allow-shlib-undefined",
+    ]
 
 
 def build(sources, output, extra_flags=()):
@@ -148,9 +159,11 @@ def host_environment(host, transport):
 
 
 @capability(
-    "verbs", "a UCX that is built with verbs", "set BENCHPAPER_UCX to the prefix of one; the wheel has none",
+    "verbs",
+    "a UCX that is built with verbs",
+    "set BENCHPAPER_UCX to the prefix of one; the wheel has none",
     on_controller=True,  # the hosts are given the UCX of this machine
-)  # fmt: skip
+)
 def _verbs():
     """Whether the UCX in use knows a verbs transport at all, NIC or not."""
     present, detail = _ucx()
@@ -172,7 +185,14 @@ class Responder:
         self.process = self.address = None
 
     def __enter__(self):
-        argv = [self._host.provide(self._binary), "serve", "--listen", self._host.address, "--cpu", self._cpu]
+        argv = [
+            self._host.provide(self._binary),
+            "serve",
+            "--listen",
+            self._host.address,
+            "--cpu",
+            self._cpu,
+        ]
         self.process = self._host.start(argv, env=host_environment(self._host, self._transport))
         try:
             port = json.loads(self.process.read_line(10))["port"]
@@ -186,8 +206,19 @@ class Responder:
         self.process.stop()
 
 
-def measure(host, responder, binary, transport, operation, size_bytes, outstanding, iterations, warmup,
-            max_seconds=10.0, cpu=None):  # fmt: skip
+def measure(
+    host,
+    responder,
+    binary,
+    transport,
+    operation,
+    size_bytes,
+    outstanding,
+    iterations,
+    warmup,
+    max_seconds=10.0,
+    cpu=None,
+):
     """Run one measurement from `host` against `responder` and return what `fabric` printed, plus
 
     samples_us       every sample in order (numpy, float64, µs); `span` says from what to what
@@ -197,12 +228,21 @@ def measure(host, responder, binary, transport, operation, size_bytes, outstandi
     Raises `TransportMismatch` when UCX took another transport, `EvidenceMismatch` when the sides disagree.
     """
     argv = [
-        host.provide(binary), "measure", "--connect", responder.address, "--operation", operation, "--size", size_bytes,
+        host.provide(binary),
+        "measure",
+        "--connect",
+        responder.address,
+        "--operation",
+        operation,
+        "--size",
+        size_bytes,
         *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
-    ]  # fmt: skip
+    ]
     result = _sample(host, argv, host_environment(host, transport), max_seconds)
     if responder.process.wait(10) != 0:
-        raise EvidenceMismatch(f"the responder failed: {responder.process.stderr_text().strip()[-500:]}")
+        raise EvidenceMismatch(
+            f"the responder failed: {responder.process.stderr_text().strip()[-500:]}"
+        )
     result["transport"] = transport
     result["transport_used"], result["protocol_used"] = parse_protocol(result["protocol"])
     check_transport(result)
@@ -212,20 +252,34 @@ def measure(host, responder, binary, transport, operation, size_bytes, outstandi
 
 def null(host, binary, outstanding, iterations, warmup, max_seconds=10.0, cpu=None):
     """Run the same loop around nothing: the floor of `measure`'s samples (for half round trips, half of it)."""
-    argv = [host.provide(binary), "null", *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu)]
+    argv = [
+        host.provide(binary),
+        "null",
+        *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
+    ]
     return _sample(host, argv, environment(host, "posix"), max_seconds)
 
 
 def _sampling(host, outstanding, iterations, warmup, max_seconds, cpu):
     return [
-        "--outstanding", outstanding, "--iterations", iterations, "--warmup", warmup, "--max-seconds", max_seconds,
-        "--cpu", host.cpus[-1] if cpu is None else cpu,
-    ]  # fmt: skip
+        "--outstanding",
+        outstanding,
+        "--iterations",
+        iterations,
+        "--warmup",
+        warmup,
+        "--max-seconds",
+        max_seconds,
+        "--cpu",
+        host.cpus[-1] if cpu is None else cpu,
+    ]
 
 
 def _sample(host, argv, variables, max_seconds):
     path = host.scratch() / "samples.f64"
-    done = host.run([*map(str, argv), "--samples", str(path)], env=variables, timeout=2 * max_seconds + 30)
+    done = host.run(
+        [*map(str, argv), "--samples", str(path)], env=variables, timeout=2 * max_seconds + 30
+    )
     result = json.loads(done.stdout.strip().splitlines()[-1])
     with tempfile.NamedTemporaryFile() as local:
         host.get(path, local.name)
@@ -241,7 +295,9 @@ def parse_protocol(text):
     """
     described = re.search(r"length \d+ (?P<how>.*?)(?=(?:\d+% on )?[a-z]\w*/)(?P<where>.*)", text)
     if not described:
-        raise TransportMismatch(f'UCX describes the operation as "{text}", which names no transport')
+        raise TransportMismatch(
+            f'UCX describes the operation as "{text}", which names no transport'
+        )
     names = sorted(set(re.findall(r"\b([a-z]\w*)/\S", described["where"])))
     return "+".join(names), described["how"].strip()
 
@@ -268,10 +324,14 @@ def check_evidence(result):
     for side, wanted in expected.items():
         seen = tuple(result[side][key] for key in ("operations", "bytes", "verified"))
         if seen != wanted:
-            raise EvidenceMismatch(f"the {side} saw (operations, bytes, verified) = {seen}, not {wanted}")
+            raise EvidenceMismatch(
+                f"the {side} saw (operations, bytes, verified) = {seen}, not {wanted}"
+            )
     samples = result["samples_us"]
     if len(samples) != count or not (samples > 0).all():
-        raise EvidenceMismatch(f"{len(samples)} samples for {count} operations, the least {samples.min(initial=0)} µs")
+        raise EvidenceMismatch(
+            f"{len(samples)} samples for {count} operations, the least {samples.min(initial=0)} µs"
+        )
 
 
 def bracketed(address):

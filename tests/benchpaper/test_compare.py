@@ -11,10 +11,10 @@ import pytest
 
 from benchpaper.analysis import compare, stats
 from benchpaper.analysis.compare import forest
-from benchpaper.core.errors import UserError
-from benchpaper.analysis.estimates import load
-from benchpaper.core.project import Project
 from benchpaper.analysis.compare.ratios import names_of, ratio_row, told
+from benchpaper.analysis.estimates import load
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 from benchpaper.results import TRIALS, ResultsError
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]
@@ -55,13 +55,27 @@ def both(known):
     """Known results here and in the reference, measured on other machines."""
     known.claims(CLAIMS)
     known.write("quick", HERE, twin=times(10, TWIN))
-    hosts = {"client.cpu": "Slow 100", "client.cpus": "2", "client.kernel": "5.10", "client.memory_gib": "4"}
-    known.write("reference", REFERENCE, twin=times(10, TWIN), hosts=hosts, tools={"cc": "11"}, code_digest="d" * 64)
+    hosts = {
+        "client.cpu": "Slow 100",
+        "client.cpus": "2",
+        "client.kernel": "5.10",
+        "client.memory_gib": "4",
+    }
+    known.write(
+        "reference",
+        REFERENCE,
+        twin=times(10, TWIN),
+        hosts=hosts,
+        tools={"cc": "11"},
+        code_digest="d" * 64,
+    )
     return known
 
 
 def compared(known, metric=None, **places):
-    return compare.compare(known.project, "toy/known", "local", "quick", places.get("reference_site", "local"), metric)
+    return compare.compare(
+        known.project, "toy/known", "local", "quick", places.get("reference_site", "local"), metric
+    )
 
 
 def by_cell(found):
@@ -70,24 +84,36 @@ def by_cell(found):
 
 # --- what is found ---------------------------------------------------------------------------
 
+
 def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
     found = compared(both)
     assert list(by_cell(found)) == [f"way={way} size={size}" for way in "abc" for size in (1, 2)]
-    same, slower, faster = (by_cell(found)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1)))
-    assert (same["word"], slower["word"], faster["word"]) == ("within the noise", "slower", "faster")
+    same, slower, faster = (
+        by_cell(found)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1))
+    )
+    assert (same["word"], slower["word"], faster["word"]) == (
+        "within the noise",
+        "slower",
+        "faster",
+    )
     assert slower["ratio"] == pytest.approx(2) and faster["ratio"] == pytest.approx(0.8)
     floor = f"noise floor {found['noise']['here']:.2%}"
     assert slower["text"].startswith("slower by 2.00x [1.9") and slower["text"].endswith(floor)
     assert faster["text"].startswith("faster by 1.25x [1.2") and faster["text"].endswith(floor)
     assert same["text"].startswith("within the noise: 1.00x [0.9") and same["text"].endswith(floor)
-    assert slower["low"] == pytest.approx(stats.independent_ratio(HERE["a", 2], REFERENCE["a", 2]).low)
+    assert slower["low"] == pytest.approx(
+        stats.independent_ratio(HERE["a", 2], REFERENCE["a", 2]).low
+    )
     assert (slower["way"], slower["size"], slower["n"]) == ("a", 2, [8, 8])
 
 
 def test_what_cannot_be_compared_says_on_which_side_and_why(both):
     found = compared(both)
     assert by_cell(found)["way=c size=1"]["text"] == "not compared: here: needs rdma"
-    assert by_cell(found)["way=c size=2"]["text"] == "not compared: in the reference: all 8 trials failed (it broke)"
+    assert (
+        by_cell(found)["way=c size=2"]["text"]
+        == "not compared: in the reference: all 8 trials failed (it broke)"
+    )
     assert (found["common"], found["only"]) == (6, {"here": 0, "in the reference": 2})
     assert found["words"] == {"faster": 2, "not compared": 2, "within the noise": 1, "slower": 1}
 
@@ -105,27 +131,42 @@ def test_files_of_the_experiment_that_differ_are_named(both):
     described = {**both.described, "sources": {"experiments/a.c": "1", "experiments/b.py": "1"}}
     both.write("quick", HERE, described=described)
     both.write(
-        "reference", REFERENCE, described={**described, "sources": {"experiments/a.c": "2", "experiments/b.py": "1"}}
+        "reference",
+        REFERENCE,
+        described={**described, "sources": {"experiments/a.c": "2", "experiments/b.py": "1"}},
     )
     assert compared(both)["sites"]["sources"] == ["experiments/a.c"]
 
 
 def test_claims_are_compared_by_what_they_ask_for(both):
     first, second = compared(both)["claims"]
-    assert (first["verdict"], first["verdict_in_reference"]) == ("reproduced", "holds in the reference")
+    assert (first["verdict"], first["verdict_in_reference"]) == (
+        "reproduced",
+        "holds in the reference",
+    )
     assert first["ratio"] == pytest.approx(0.8) and first["text"].startswith("smaller by 1.25x")
-    assert (second["verdict"], second["verdict_in_reference"]) == ("not run", "holds in the reference")
+    assert (second["verdict"], second["verdict_in_reference"]) == (
+        "not run",
+        "holds in the reference",
+    )
     assert second["text"].startswith("not compared: here: not planned at this scale")
 
 
 def test_the_shape_is_told_by_ranks_with_an_interval(both):
     latency, rate = compared(both)["shapes"]
     assert latency["metric"] == "latency_us" and latency["cells"] == 4 and latency["low"] is None
-    assert latency["tau"] == pytest.approx(stats.rank_agreement([10, 20, 40, 5], [10, 10, 50, 6]).estimate)
+    assert latency["tau"] == pytest.approx(
+        stats.rank_agreement([10, 20, 40, 5], [10, 10, 50, 6]).estimate
+    )
     assert rate["tau"] is None and rate["text"].startswith("no ranks: 0 cells")
-    more = {(way, size): times(n + 1) for n, (way, size) in enumerate((w, s) for w in "abc" for s in (1, 2, 4))}
+    more = {
+        (way, size): times(n + 1)
+        for n, (way, size) in enumerate((w, s) for w in "abc" for s in (1, 2, 4))
+    }
     both.write("quick", more, twin=times(1, TWIN))
-    both.write("reference", {cell: times(3, values) for cell, values in more.items()}, twin=times(3, TWIN))
+    both.write(
+        "reference", {cell: times(3, values) for cell, values in more.items()}, twin=times(3, TWIN)
+    )
     shape = compared(both)["shapes"][0]
     assert (shape["tau"], shape["cells"]) == (1.0, 9) and 0 < shape["low"] < shape["high"] == 1
 
@@ -133,13 +174,20 @@ def test_the_shape_is_told_by_ranks_with_an_interval(both):
 def test_only_an_order_that_both_sides_decide_and_oppositely_is_a_crossover(both):
     largest = {("c", 2): times(300)}  # on both sides, so in no crossover
     both.write(
-        "quick", {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05), **largest}, twin=times(10, TWIN)
+        "quick",
+        {("a", 1): times(10), ("b", 1): times(20), ("c", 1): times(10.05), **largest},
+        twin=times(10, TWIN),
     )
     both.write(
-        "reference", {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest}, twin=times(10, TWIN)
+        "reference",
+        {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest},
+        twin=times(10, TWIN),
     )
     crossed = compared(both)["crossovers"]
-    assert [row["cells"] for row in crossed] == [["way=a size=1", "way=b size=1"], ["way=b size=1", "way=c size=1"]]
+    assert [row["cells"] for row in crossed] == [
+        ["way=a size=1", "way=b size=1"],
+        ["way=b size=1", "way=c size=1"],
+    ]
     assert (crossed[0]["here"], crossed[0]["reference"]) == ("0.500x", "2.00x")
 
 
@@ -179,19 +227,29 @@ def test_told(given, floors, flaw, text):
     assert told(given, floors, ("slower", "faster"), lambda: flaw)[1] == text
 
 
-@pytest.mark.parametrize("unit, better, names", [
-    ("µs", "lower", ("slower", "faster")), ("GB/s", "higher", ("faster", "slower")),
-    ("1", "higher", ("better", "worse")),
-    ("s/GB", "lower", ("worse", "better")), ("µs", "neither", ("larger", "smaller")),
-])
+@pytest.mark.parametrize(
+    "unit, better, names",
+    [
+        ("µs", "lower", ("slower", "faster")),
+        ("GB/s", "higher", ("faster", "slower")),
+        ("1", "higher", ("better", "worse")),
+        ("s/GB", "lower", ("worse", "better")),
+        ("µs", "neither", ("larger", "smaller")),
+    ],
+)
 def test_names_follow_the_metrics_direction(unit, better, names):
     assert names_of({"unit": unit, "better": better}) == names
 
 
 def test_blocks_that_drift_leave_a_level_undecided_and_a_ratio_within_blocks_not():
     drifting = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
-    level, paired = (ratio_row(times(3), drifting, QUIET, ("slower", "faster"), paired) for paired in (False, True))
-    assert level["text"].endswith("in the reference the 8 blocks drift") and paired["word"] == "slower"
+    level, paired = (
+        ratio_row(times(3), drifting, QUIET, ("slower", "faster"), paired)
+        for paired in (False, True)
+    )
+    assert (
+        level["text"].endswith("in the reference the 8 blocks drift") and paired["word"] == "slower"
+    )
 
 
 def test_a_value_of_zero_has_no_ratio():
@@ -210,7 +268,9 @@ def test_the_larger_noise_floor_of_the_two_counts_and_a_biased_one_leaves_all_un
     both.write("reference", REFERENCE, twin=times(13, TWIN))
     found = compared(both)
     assert found["noise"]["why"] == "in the reference: two identical cells differ"
-    assert {row["word"] for row in found["cells"]} == {"undecided", "not compared"} and found["crossovers"] == []
+    assert {row["word"] for row in found["cells"]} == {"undecided", "not compared"} and found[
+        "crossovers"
+    ] == []
 
 
 def test_identical_sites_are_rarely_said_to_differ():
@@ -220,12 +280,17 @@ def test_identical_sites_are_rarely_said_to_differ():
     for _ in range(1000):
         blocks = np.exp(rng.normal(0, 0.1, (2, 9)))
         floors = [stats.noise_floor(*np.exp(rng.normal(0, 0.1, (2, 9)))).delta for _ in range(2)]
-        word, _ = told(stats.independent_ratio(*blocks), {"delta": max(floors), "why": ""}, ("slower", "faster"))
+        word, _ = told(
+            stats.independent_ratio(*blocks),
+            {"delta": max(floors), "why": ""},
+            ("slower", "faster"),
+        )
         said += word in ("slower", "faster")
     assert said <= 50
 
 
 # --- what is refused -------------------------------------------------------------------------
+
 
 def changed(described, part, n, **changes):
     described = copy.deepcopy(described)
@@ -233,13 +298,24 @@ def changed(described, part, n, **changes):
     return described
 
 
-@pytest.mark.parametrize("part, n, changes, message", [
-    ("factors", 1, dict(unit="KiB"),
-     "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared"),
-    ("metrics", 0, dict(unit="ns"),
-     "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better"),
-    ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
-])
+@pytest.mark.parametrize(
+    "part, n, changes, message",
+    [
+        (
+            "factors",
+            1,
+            dict(unit="KiB"),
+            "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared",
+        ),
+        (
+            "metrics",
+            0,
+            dict(unit="ns"),
+            "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better",
+        ),
+        ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
+    ],
+)
 def test_other_factors_or_units_are_refused_naming_both_sides(both, part, n, changes, message):
     both.write("reference", REFERENCE, described=changed(both.described, part, n, **changes))
     with pytest.raises(UserError) as refused:
@@ -251,7 +327,9 @@ def test_a_metric_that_only_one_side_has_is_refused(both):
     described = copy.deepcopy(both.described)
     described["metrics"].pop()
     both.write("reference", REFERENCE, described=described)
-    with pytest.raises(UserError, match="metric rate here: 1/s, .*; in the reference: not declared"):
+    with pytest.raises(
+        UserError, match="metric rate here: 1/s, .*; in the reference: not declared"
+    ):
         compared(both, "rate")
     assert compared(both)["metric"] == "latency_us"
     with pytest.raises(UserError, match='metric "latency" not found; did you mean "latency_us"'):
@@ -259,7 +337,9 @@ def test_a_metric_that_only_one_side_has_is_refused(both):
 
 
 def test_a_side_without_results_is_named(both):
-    with pytest.raises(UserError, match=r'no results of toy/known in the reference \(site "lab", reference\)'):
+    with pytest.raises(
+        UserError, match=r'no results of toy/known in the reference \(site "lab", reference\)'
+    ):
         compared(both, reference_site="lab")
     with pytest.raises(UserError, match=r'no results of toy/known here \(site "local", full\)'):
         compare.compare(both.project, "toy/known", "local", "full", "local")
@@ -270,12 +350,15 @@ def test_a_side_without_results_is_named(both):
 def test_a_reference_of_another_schema_is_refused(both):
     path = both.project.results("local", "reference") / "toy/known" / TRIALS
     table = pq.read_table(path)
-    pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"benchpaper.schema": b"7"}), path)
+    pq.write_table(
+        table.replace_schema_metadata({**table.schema.metadata, b"benchpaper.schema": b"7"}), path
+    )
     with pytest.raises(ResultsError, match="schema version 7, but this program reads 1"):
         compared(both)
 
 
 # --- the figure and the command line ---------------------------------------------------------
+
 
 def test_the_figure_has_a_row_for_each_compared_cell_and_stays_readable(both):
     found = compared(both)
@@ -295,8 +378,13 @@ def test_the_figure_has_a_row_for_each_compared_cell_and_stays_readable(both):
 def test_saving_the_figure_leaves_two_files_and_the_same_bytes(both, tmp_path):
     for folder in ("one", "two"):
         forest.save(forest.draw(compared(both)), tmp_path / folder, "toy_known")
-    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["toy_known.pdf", "toy_known.png"]
-    assert (tmp_path / "one/toy_known.png").read_bytes() == (tmp_path / "two/toy_known.png").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == [
+        "toy_known.pdf",
+        "toy_known.png",
+    ]
+    assert (tmp_path / "one/toy_known.png").read_bytes() == (
+        tmp_path / "two/toy_known.png"
+    ).read_bytes()
 
 
 def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_benchpaper):
@@ -318,18 +406,39 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
         "1 cells not compared: here: needs rdma",
     ):
         assert told_ in done.stdout
-    assert lines[-1] == "  figure: build/local-quick/compare/toy_known.png and build/local-quick/compare/toy_known.pdf"
-    assert all((both.project.root / name).stat().st_size > 1000 for name in lines[-1].split(": ")[1].split(" and "))
-    found = json.loads(run_benchpaper(both.project, "compare", "toy/known", "--json", "--metric", "latency_us").stdout)
-    assert found[0]["cells"][1]["word"] == "slower" and found[0]["figures"][0].endswith("toy_known.png")
+    assert (
+        lines[-1]
+        == "  figure: build/local-quick/compare/toy_known.png and build/local-quick/compare/toy_known.pdf"
+    )
+    assert all(
+        (both.project.root / name).stat().st_size > 1000
+        for name in lines[-1].split(": ")[1].split(" and ")
+    )
+    found = json.loads(
+        run_benchpaper(
+            both.project, "compare", "toy/known", "--json", "--metric", "latency_us"
+        ).stdout
+    )
+    assert found[0]["cells"][1]["word"] == "slower" and found[0]["figures"][0].endswith(
+        "toy_known.png"
+    )
 
 
-@pytest.mark.parametrize("words, message", [
-    (["toy/knwon"], 'experiment "toy/knwon" not found; did you mean "toy/known"?'),
-    (["--metric", "latency"], 'metric "latency" not found; did you mean "latency_us"?'),
-    (["--scale", "full"], 'no results for site "local" at scale full; choose --scale quick or --from reference'),
-    (["--reference-site", "lab"], 'site of reference results "lab" not found (there are: local)'),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["toy/knwon"], 'experiment "toy/knwon" not found; did you mean "toy/known"?'),
+        (["--metric", "latency"], 'metric "latency" not found; did you mean "latency_us"?'),
+        (
+            ["--scale", "full"],
+            'no results for site "local" at scale full; choose --scale quick or --from reference',
+        ),
+        (
+            ["--reference-site", "lab"],
+            'site of reference results "lab" not found (there are: local)',
+        ),
+    ],
+)
 def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
     done = run_benchpaper(both.project, "compare", *words)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
@@ -339,7 +448,8 @@ def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
 
 REFERENCE_RESULTS = Project(Path(__file__).resolve().parents[2]).results("local", "reference")
 MEASURED_BY_THE_AUTHORS = sorted(
-    path.parent.relative_to(REFERENCE_RESULTS).as_posix() for path in REFERENCE_RESULTS.glob("*/*/trials.parquet")
+    path.parent.relative_to(REFERENCE_RESULTS).as_posix()
+    for path in REFERENCE_RESULTS.glob("*/*/trials.parquet")
 )
 
 

@@ -39,9 +39,8 @@ def test_a_step_tells_its_beginning_and_its_end(watched):
 
 @pytest.mark.parametrize("error", [ValueError("too small"), OSError("too small")])
 def test_a_step_that_fails_tells_why_and_fails(watched, error):
-    with pytest.raises(type(error)):
-        with events.step("measure", block=3):
-            raise error
+    with pytest.raises(type(error)), events.step("measure", block=3):
+        raise error
     assert told(events.Reader(watched).new())[1:] == [
         {"event": "step failed", "name": "measure", "error": "too small", "block": 3}
     ]
@@ -92,7 +91,6 @@ def test_events_of_processes_at_the_same_time_do_not_mix(watched):
 
 
 def test_an_interrupt_is_no_failure_of_the_step(watched):
-    with pytest.raises(KeyboardInterrupt):
-        with events.step("measure", block=3):
-            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt), events.step("measure", block=3):
+        raise KeyboardInterrupt
     assert [event["event"] for event in events.Reader(watched).new()] == ["step"]

@@ -46,15 +46,25 @@ def draw(frame):
 
 # --- the manifest ----------------------------------------------------------------------------
 
+
 def test_a_manifest_says_what_the_exhibits_come_from(exhibits, measured, folder):
     found = manifest(folder)
     assert (found["experiment"], found["notebook"]) == ("toy/pipe", "analysis/toy_pipe.ipynb")
-    assert (found["site"], found["scale"], found["blocks"], found["source"]) == ("local", "quick", 5, measured.source)
+    assert (found["site"], found["scale"], found["blocks"], found["source"]) == (
+        "local",
+        "quick",
+        5,
+        measured.source,
+    )
     assert found["files"] == measured.files and found["exhibits"] == {}
-    assert found["hosts"]["client.cpu"] and found["measured_on"] == str(measured.trial_df["started"].min().date())
+    assert found["hosts"]["client.cpu"] and found["measured_on"] == str(
+        measured.trial_df["started"].min().date()
+    )
 
 
-def test_a_number_is_entered_with_value_interval_and_trail_and_printed(exhibits, measured, folder, capsys):
+def test_a_number_is_entered_with_value_interval_and_trail_and_printed(
+    exhibits, measured, folder, capsys
+):
     estimate = measured.estimate("latency_us", **PIPE_1)
     exhibits.number("pipe-1", estimate)
     assert entries(folder) == {"pipe-1": {
@@ -68,20 +78,36 @@ def test_a_number_is_entered_with_value_interval_and_trail_and_printed(exhibits,
 
 
 def test_a_ratio_has_the_trail_of_both_cells(exhibits, measured, folder):
-    exhibits.number("growth", measured.ratio("latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe"))
-    assert entries(folder)["growth"]["cells"] == ["way=pipe size_bytes=4096", "way=pipe size_bytes=1"]
+    exhibits.number(
+        "growth",
+        measured.ratio("latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe"),
+    )
+    assert entries(folder)["growth"]["cells"] == [
+        "way=pipe size_bytes=4096",
+        "way=pipe size_bytes=1",
+    ]
 
 
-def test_what_a_notebook_made_of_several_cells_cannot_be_reckoned_again_without_it(exhibits, measured, folder):
+def test_what_a_notebook_made_of_several_cells_cannot_be_reckoned_again_without_it(
+    exhibits, measured, folder
+):
     cells = ["way=pipe size_bytes=1", "way=pipe size_bytes=4096", "way=socket size_bytes=1"]
-    exhibits.number("most", measured.combined("latency_us", cells, lambda values: max(values.values()), unit="µs"))
+    exhibits.number(
+        "most",
+        measured.combined("latency_us", cells, lambda values: max(values.values()), unit="µs"),
+    )
     assert entries(folder)["most"]["how"] is None and entries(folder)["most"]["cells"] == cells
 
 
 def test_a_missing_number_is_entered_as_missing(exhibits, measured, folder, capsys):
     exhibits.number("nic-1", measured.estimate("latency_us", **NIC_1))
     entry = entries(folder)["nic-1"]
-    assert (entry["value"], entry["text"], entry["interval"], entry["missing"]) == (None, None, "", "needs rdma")
+    assert (entry["value"], entry["text"], entry["interval"], entry["missing"]) == (
+        None,
+        None,
+        "",
+        "needs rdma",
+    )
     assert capsys.readouterr().out == "nic-1: not measured here: needs rdma\n"
 
 
@@ -99,6 +125,7 @@ def test_a_plain_number_needs_a_unit_and_to_be_a_number(exhibits, folder):
 
 # --- names -----------------------------------------------------------------------------------
 
+
 def save_each(exhibits, measured, name):
     """Three ways of saving an exhibit under `name`."""
     summary = measured.summary("latency_us", way="pipe")
@@ -110,11 +137,29 @@ def save_each(exhibits, measured, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["fabric_get", "Fabric", "4k", "", "a--b", "a-", "a b", "a\\b", "µ", "a\n", "../../evil", "a/b"]
+    "name",
+    [
+        "fabric_get",
+        "Fabric",
+        "4k",
+        "",
+        "a--b",
+        "a-",
+        "a b",
+        "a\\b",
+        "µ",
+        "a\n",
+        "../../evil",
+        "a/b",
+    ],
 )
-def test_a_name_that_tex_cannot_hold_is_refused_before_anything_is_written(exhibits, measured, folder, name):
+def test_a_name_that_tex_cannot_hold_is_refused_before_anything_is_written(
+    exhibits, measured, folder, name
+):
     for save in save_each(exhibits, measured, name):
-        with pytest.raises(ExhibitError, match="must be lower-case words, digits and single hyphens"):
+        with pytest.raises(
+            ExhibitError, match="must be lower-case words, digits and single hyphens"
+        ):
             save()
     assert files(folder) == [MANIFEST] and entries(folder) == {}
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
@@ -127,7 +172,8 @@ def test_a_name_is_used_once(exhibits, measured, folder, first, second):
     saves[first]()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(
-        ExhibitError, match='^exhibit "latency" is saved twice in this notebook; give each its own name$'
+        ExhibitError,
+        match='^exhibit "latency" is saved twice in this notebook; give each its own name$',
     ):
         saves[second]()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -135,16 +181,26 @@ def test_a_name_is_used_once(exhibits, measured, folder, first, second):
 
 # --- figures ---------------------------------------------------------------------------------
 
-def test_a_figure_is_saved_twice_and_drawn_from_what_was_measured(exhibits, measured, folder, capsys):
+
+def test_a_figure_is_saved_twice_and_drawn_from_what_was_measured(
+    exhibits, measured, folder, capsys
+):
     drawn = []
-    exhibits.figure("latency", lambda frame: drawn.append(frame) or draw(frame), measured.summary("latency_us"))
+    exhibits.figure(
+        "latency", lambda frame: drawn.append(frame) or draw(frame), measured.summary("latency_us")
+    )
     assert files(folder) == [MANIFEST, "latency.pdf", "latency.png"]
     assert (folder / "latency.pdf").read_bytes().startswith(b"%PDF") and (
         folder / "latency.png"
     ).read_bytes().startswith(b"\x89PNG")
     assert drawn[0]["way"].tolist() == ["pipe", "pipe", "socket"]
     entry = entries(folder)["latency"]
-    assert (entry["kind"], entry["file"], entry["missing"], len(entry["cells"])) == ("figure", "latency.pdf", "", 6)
+    assert (entry["kind"], entry["file"], entry["missing"], len(entry["cells"])) == (
+        "figure",
+        "latency.pdf",
+        "",
+        6,
+    )
     assert capsys.readouterr().out.startswith("figure latency: 3 of 6 values measured\n")
 
 
@@ -156,7 +212,9 @@ def test_the_same_figure_has_the_same_bytes(measured, folder):
 
 
 def test_a_figure_of_which_nothing_was_measured_is_not_drawn(exhibits, measured, folder, capsys):
-    exhibits.figure("nic", lambda frame: pytest.fail("drawn"), measured.summary("latency_us", way="nic"))
+    exhibits.figure(
+        "nic", lambda frame: pytest.fail("drawn"), measured.summary("latency_us", way="nic")
+    )
     assert files(folder) == [MANIFEST] and entries(folder)["nic"]["missing"] == "needs rdma"
     assert capsys.readouterr().out == "figure nic: needs rdma\n"
 
@@ -177,9 +235,12 @@ def test_a_drawing_that_fails_leaves_no_entry_and_no_file(exhibits, measured, fo
 
 # --- tables ----------------------------------------------------------------------------------
 
+
 def test_a_table_is_latex_with_everything_special_escaped(exhibits, measured, folder):
     summary = measured.summary("latency_us", size_bytes=1)
-    frame = pd.DataFrame({"way & size_b": ["50 % of {pipe}", r"a\b", "nic #1"], "latency (µs)": summary.estimates})
+    frame = pd.DataFrame(
+        {"way & size_b": ["50 % of {pipe}", r"a\b", "nic #1"], "latency (µs)": summary.estimates}
+    )
     exhibits.table("latency", frame, [summary])
     values = [str(e).split(" (n")[0].replace("µ", r"\textmu{}") for e in summary.estimates[:2]]
     assert (folder / "latency.tex").read_text() == "\n".join([
@@ -192,7 +253,11 @@ def test_a_table_is_latex_with_everything_special_escaped(exhibits, measured, fo
 
 def test_columns_of_numbers_stand_to_the_right(exhibits, measured, folder):
     summary = measured.summary("latency_us", way="pipe")
-    exhibits.table("latency", pd.DataFrame({"size": [1, 4096], "change": [-1.5, 2], "way": ["a", "b"]}), [summary])
+    exhibits.table(
+        "latency",
+        pd.DataFrame({"size": [1, 4096], "change": [-1.5, 2], "way": ["a", "b"]}),
+        [summary],
+    )
     assert (folder / "latency.tex").read_text().startswith(r"\begin{tabular}{rrl}")
 
 
@@ -215,7 +280,10 @@ def test_what_is_special_to_tex_is_escaped(text, shown):
 
 # --- without a folder ------------------------------------------------------------------------
 
-def test_without_a_folder_nothing_is_written_and_mistakes_are_still_found(measured, tmp_path, monkeypatch, capsys):
+
+def test_without_a_folder_nothing_is_written_and_mistakes_are_still_found(
+    measured, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     exhibits = Exhibits(measured)
     for number, save in enumerate(save_each(exhibits, measured, "a")):
@@ -227,4 +295,6 @@ def test_without_a_folder_nothing_is_written_and_mistakes_are_still_found(measur
     exhibits.table("b", pd.DataFrame({"a": ["x"]}), [measured.summary("latency_us")])
     exhibits.figure("c", draw, measured.summary("latency_us"))
     assert list(tmp_path.iterdir()) == []
-    assert "table b\na\nx\n" in capsys.readouterr().out.replace(" ", "").replace("tableb", "table b")
+    assert "table b\na\nx\n" in capsys.readouterr().out.replace(" ", "").replace(
+        "tableb", "table b"
+    )

@@ -15,10 +15,10 @@ import pytest
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
+from benchpaper.core.processes import descendants
 from benchpaper.hosts import CommandFailed, HostError, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.local import LocalHost
-from benchpaper.core.processes import descendants
 from benchpaper.hosts.ssh.remote import SshHost
 
 
@@ -36,7 +36,12 @@ def make_host(request, tmp_path):
         link = lab.kept_link(1)
         made.append(
             SshHost(
-                link, name, f"{link.prefix}{tmp_path.name}-{len(made)}", {**lab.described(1), **options}, 60, on_command
+                link,
+                name,
+                f"{link.prefix}{tmp_path.name}-{len(made)}",
+                {**lab.described(1), **options},
+                60,
+                on_command,
             )
         )
         return made[-1]
@@ -76,8 +81,11 @@ def wait_for(path, seconds=60):
 
 # --- run -------------------------------------------------------------------------------------
 
+
 def test_run_returns_status_and_output(host):
-    done = host.run(["sh", "-c", "echo out; echo err >&2; echo $GREETING; cat"], env={"GREETING": "hello"})
+    done = host.run(
+        ["sh", "-c", "echo out; echo err >&2; echo $GREETING; cat"], env={"GREETING": "hello"}
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "out\nhello\n", "err\n")
     assert host.run(["false"], check=False).returncode == 1
     assert host.run(["sh", "-c", "kill -9 $$"], check=False).returncode == -9
@@ -112,7 +120,14 @@ def test_a_program_that_cannot_start_is_named(host, argv, message, how):
 def test_a_command_that_takes_too_long_is_killed_with_its_whole_group(host, tmp_path, ends):
     begin = time.monotonic()
     with pytest.raises(CommandFailed) as failed:
-        host.run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait"], timeout=3)
+        host.run(
+            [
+                "sh",
+                "-c",
+                f"sleep 60 & echo $! > {tmp_path}/pid; trap '' TERM; echo waiting >&2; wait",
+            ],
+            timeout=3,
+        )
     assert str(failed.value) == "sh on local did not end within 3 s; it said: waiting"
     assert time.monotonic() - begin < 50
     assert ends(wait_for(tmp_path / "pid"))
@@ -122,7 +137,10 @@ def test_a_timeout_holds_even_where_a_daemon_keeps_the_output_open(host, tmp_pat
     begin = time.monotonic()
     try:
         with pytest.raises(CommandFailed, match="did not end within 3 s"):
-            host.run(["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 60"], timeout=3)
+            host.run(
+                ["sh", "-c", f"setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 60' & sleep 60"],
+                timeout=3,
+            )
         assert time.monotonic() - begin < 50
     finally:
         os.kill(wait_for(tmp_path / "pid"), signal.SIGKILL)
@@ -159,9 +177,14 @@ def test_a_command_is_told_with_what_was_set_for_it(make_host):
 
 # --- start -----------------------------------------------------------------------------------
 
+
 def test_a_background_process_answers_line_by_line_and_stops(host, ends):
     with host.start(
-        ["sh", "-c", "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60"]
+        [
+            "sh",
+            "-c",
+            "echo ready on 5; sleep 0.1; printf 'half '; sleep 0.1; echo line; exec sleep 60",
+        ]
     ) as server:
         assert server.read_line() == "ready on 5"
         assert server.read_line() == "half line"
@@ -171,12 +194,18 @@ def test_a_background_process_answers_line_by_line_and_stops(host, ends):
 
 
 @pytest.mark.parametrize(
-    "script, status", [("echo in use >&2; exit 98", "status 98"), ("echo in use >&2; kill -ABRT $$", "signal SIGABRT")]
+    "script, status",
+    [
+        ("echo in use >&2; exit 98", "status 98"),
+        ("echo in use >&2; kill -ABRT $$", "signal SIGABRT"),
+    ],
 )
 def test_a_server_that_ends_before_it_answers_says_why(host, script, status):
     with host.start(["sh", "-c", script]) as server, pytest.raises(HostError) as failed:
         server.read_line()
-    assert str(failed.value) == f"sh on local ended with {status} before it answered; it said: in use"
+    assert (
+        str(failed.value) == f"sh on local ended with {status} before it answered; it said: in use"
+    )
 
 
 def test_what_a_server_wrote_last_is_still_read_after_its_end(host):
@@ -199,7 +228,9 @@ def test_a_server_that_never_answers_is_given_up(host):
 
 def test_stopping_ends_the_whole_group_even_when_it_will_not(host, tmp_path, ends, monkeypatch):
     monkeypatch.setattr("benchpaper.hosts.local.STOP_GRACE_S", 0.2)
-    script = f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; echo ready; while :; do sleep 1; done"
+    script = (
+        f"trap '' TERM; sleep 60 & echo $! > {tmp_path}/pid; echo ready; while :; do sleep 1; done"
+    )
     with host.start(["sh", "-c", script]) as server:
         server.read_line()
     assert ends(server.pid) and ends(wait_for(tmp_path / "pid"))
@@ -229,6 +260,7 @@ def test_processes_die_with_the_process_that_started_them(make_host, tmp_path, e
 
 
 # --- files, ports, CPUs ----------------------------------------------------------------------
+
 
 def test_files_are_copied_and_a_copy_onto_itself_is_left_alone(host, tmp_path):
     source, target = tmp_path / "a", tmp_path / "b"
@@ -266,8 +298,12 @@ def test_a_free_port_can_be_bound_on_the_hosts_address(make_host, address):
     except OSError:
         pytest.skip(f"{address} is not available here")
     host = make_host(address=address)
-    bind = "import socket, sys; socket.socket(int(sys.argv[1])).bind((sys.argv[2], int(sys.argv[3])))"
-    host.run([sys.executable, "-c", bind, int(family), address, host.free_port()])  # on the host: ports are its own
+    bind = (
+        "import socket, sys; socket.socket(int(sys.argv[1])).bind((sys.argv[2], int(sys.argv[3])))"
+    )
+    host.run(
+        [sys.executable, "-c", bind, int(family), address, host.free_port()]
+    )  # on the host: ports are its own
 
 
 def test_cpus_are_those_given_or_those_allowed(make_host):
@@ -303,10 +339,15 @@ def test_a_missing_file_is_named(host, tmp_path):
 
 # --- probe -----------------------------------------------------------------------------------
 
+
 def test_every_capability_is_probed_and_has_a_remedy(probed_once):
-    assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(probed_once["capabilities"])
+    assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(
+        probed_once["capabilities"]
+    )
     for name, found in probed_once["capabilities"].items():
-        assert isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
+        assert (
+            isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
+        )
         assert find_capability(name).remedy and find_capability(name).meaning
 
 
@@ -326,7 +367,9 @@ def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_pat
     assert find_capability("jdk").check() == (False, "no javac on PATH")
 
 
-@pytest.mark.parametrize("script, detail", [("exit 1", "cc finds no C library headers"), ("", None)])
+@pytest.mark.parametrize(
+    "script, detail", [("exit 1", "cc finds no C library headers"), ("", None)]
+)
 def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detail):
     (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
     (tmp_path / "cc").chmod(0o755)
@@ -338,8 +381,23 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
 def test_facts_are_stable_and_name_neither_host_nor_user():
     facts = probe.facts()
     assert facts == probe.facts()
-    assert {"cpu", "cpus", "memory_gib", "kernel", "os", "nic", "disk", "governor", "virtualised", "environment"} == set(facts)
-    assert socket.gethostname() not in facts.values() and facts["cpus"] >= 1 and facts["memory_gib"] > 0
+    assert {
+        "cpu",
+        "cpus",
+        "memory_gib",
+        "kernel",
+        "os",
+        "nic",
+        "disk",
+        "governor",
+        "virtualised",
+        "environment",
+    } == set(facts)
+    assert (
+        socket.gethostname() not in facts.values()
+        and facts["cpus"] >= 1
+        and facts["memory_gib"] > 0
+    )
 
 
 def test_the_identity_of_a_machine_is_stable_and_names_nothing():
@@ -371,28 +429,19 @@ BAD_SITES = {
     "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "hosts: [x]": "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles",
-    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]":
-        'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
+    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
     "(there are: name, kind, address, cpus, roles)",
-    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]":
-        'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
-    "hosts: [{name: x, kind: ssh, roles: [client]}]":
-        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]":
-        'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
+    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
+    "hosts: [{name: x, kind: ssh, roles: [client]}]": 'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
     '"user"? (there are: name, kind, address, cpus, roles, interface, ssh, user, port, ssh_config, python, scratch)',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]":
-        "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]":
-        "sites/lab.yaml: host 1: port must be a int, not str",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]":
-        "sites/lab.yaml: host 1: ssh must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]": "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]": "sites/lab.yaml: host 1: port must be a int, not str",
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]": "sites/lab.yaml: host 1: ssh must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]":
-        "sites/lab.yaml: host 1: user must be one name; "
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]": "sites/lab.yaml: host 1: user must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]":
-        'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
+    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]": 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
     "path on the host, without quotes",
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
     "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
@@ -401,14 +450,10 @@ BAD_SITES = {
     "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: ../x, roles: [client]}]": 'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens',
-    "hosts: [{name: x, kind: locl, roles: [client]}]":
-        'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
-    "hosts: [{name: x, address: localhost, roles: [client]}]":
-        'sites/lab.yaml: host 1: address "localhost" is not an IP address',
-    "hosts: [{name: x, cpus: [-1], roles: [client]}]":
-        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
-    "hosts: [{name: x, cpus: [true], roles: [client]}]":
-        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
+    "hosts: [{name: x, kind: locl, roles: [client]}]": 'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
+    "hosts: [{name: x, address: localhost, roles: [client]}]": 'sites/lab.yaml: host 1: address "localhost" is not an IP address',
+    "hosts: [{name: x, cpus: [-1], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
+    "hosts: [{name: x, cpus: [true], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
     "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]": 'sites/lab.yaml: two hosts are named "x"',
     "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
     "hosts: [\0]": "sites/lab.yaml is not YAML: ",
@@ -436,7 +481,12 @@ def test_a_site_file_that_is_no_text_gets_one_line(make_project):
 def test_a_good_site_file_is_completed(make_project):
     site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
     assert site["name"] == "lab" and site["hosts"][0]["cpus"] == [0, 1]
-    assert site["hosts"][1] == {"name": "small", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}
+    assert site["hosts"][1] == {
+        "name": "small",
+        "kind": "local",
+        "address": "127.0.0.1",
+        "roles": ["server", "client"],
+    }
 
 
 def test_local_needs_no_file_and_a_file_replaces_it(make_project):
@@ -468,15 +518,25 @@ def test_a_role_that_no_host_plays_is_named(make_project):
     site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
     with pytest.raises(UserError) as refused:
         sites.assign(site, ["server", "metadata"])
-    assert str(refused.value) == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
+    assert (
+        str(refused.value)
+        == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
+    )
 
 
-@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("ip"), reason="making a network interface needs root and ip")
-@pytest.mark.skipif(not any(Path("/sys/class/net").glob("*/device")), reason="without hardware all interfaces count")
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("ip"),
+    reason="making a network interface needs root and ip",
+)
+@pytest.mark.skipif(
+    not any(Path("/sys/class/net").glob("*/device")), reason="without hardware all interfaces count"
+)
 def test_an_interface_that_comes_and_goes_changes_no_fact():
     """Else a lab brought up beside a run would have its trials measured again."""
     name, before = f"bpt{os.getpid()}", probe.facts()
-    subprocess.run(["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}x"], check=True)
+    subprocess.run(
+        ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}x"], check=True
+    )
     try:
         for end in (name, f"{name}x"):
             subprocess.run(["ip", "link", "set", end, "up"], check=True)

@@ -39,14 +39,22 @@ def violations(root):
 def _of_room(room, tree, where):
     modules = sorted(set(_imported(tree, where)))
     tops = {module.split(".")[0] for module in modules}
-    forbidden = {"benchpaper": {"experiments", "analysis"}, "experiments": {"analysis"}, "analysis": {"experiments"}}[
-        room
-    ]
+    forbidden = {
+        "benchpaper": {"experiments", "analysis"},
+        "experiments": {"analysis"},
+        "analysis": {"experiments"},
+    }[room]
     yield from (f"imports {top}" for top in sorted(tops & forbidden))
     if room != "benchpaper":
-        yield from (f"imports {module}, which is private" for module in modules if _is_private(module))
+        yield from (
+            f"imports {module}, which is private" for module in modules if _is_private(module)
+        )
     if room == "analysis":
-        yield from (f"imports {module}, which starts things" for module in modules if STARTING & set(_prefixes(module)))
+        yield from (
+            f"imports {module}, which starts things"
+            for module in modules
+            if STARTING & set(_prefixes(module))
+        )
         yield from (f"imports {module}, which measures" for module in modules if _measures(module))
         yield from (f"calls {call}" for call in _starting_calls(tree))
 
@@ -58,7 +66,9 @@ def _prefixes(module):
 
 def _is_private(module):
     top, *rest = module.split(".")
-    return top == "benchpaper" and rest != [] and (len(rest) > 1 or rest[0] not in benchpaper.__all__)
+    return (
+        top == "benchpaper" and rest != [] and (len(rest) > 1 or rest[0] not in benchpaper.__all__)
+    )
 
 
 def _measures(module):
@@ -86,9 +96,15 @@ def _imported(tree, where):
                 if base in ("benchpaper", "os", "asyncio", "concurrent")
                 else [base]
             )
-        elif isinstance(node, ast.Call) and _name(node.func) in ("__import__", "import_module", "importlib.import_module"):
+        elif isinstance(node, ast.Call) and _name(node.func) in (
+            "__import__",
+            "import_module",
+            "importlib.import_module",
+        ):
             yield from (
-                arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+                arg.value
+                for arg in node.args[:1]
+                if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
             )
 
 
@@ -96,10 +112,14 @@ def _starting_calls(tree):
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             module, name = node.value.id, node.attr
-            if name in STARTING_CALLS.get(module, ()) or module == "os" and name.startswith(("exec", "spawn")):
+            if name in STARTING_CALLS.get(module, ()) or (
+                module == "os" and name.startswith(("exec", "spawn"))
+            ):
                 yield f"{module}.{name}"
         elif isinstance(node, ast.Call) and _name(node.func).startswith("get_ipython()."):
-            first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            first = (
+                node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            )
             if first not in QUIET_MAGICS:
                 yield f"{_name(node.func)} {first}"
         elif isinstance(node, ast.ImportFrom) and node.module in STARTING_CALLS:
@@ -128,12 +148,15 @@ def _notebook_source(path):
 
 # --- the rules hold --------------------------------------------------------------------------
 
+
 def test_every_room_keeps_to_its_own():
     assert violations(ROOT) == []
 
 
 def test_the_check_sees_the_code_that_there_is():
-    assert len(list(ROOT.glob("src/**/*.py"))) >= 20 and list(ROOT.glob("experiments/**/experiment.py"))
+    assert len(list(ROOT.glob("src/**/*.py"))) >= 20 and list(
+        ROOT.glob("experiments/**/experiment.py")
+    )
 
 
 # --- and the check can fail ------------------------------------------------------------------
@@ -200,6 +223,8 @@ def test_what_is_allowed_is_no_violation(tmp_path, name, text):
 @pytest.mark.parametrize("module", ["cli.main", "workflow.runner"])
 def test_a_command_begins_without_what_takes_long_to_load(module):
     slow = ("pandas", "scipy", "pyarrow", "matplotlib")
-    code = f"import sys, benchpaper.{module}; print([name for name in {slow} if name in sys.modules])"
+    code = (
+        f"import sys, benchpaper.{module}; print([name for name in {slow} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -49,12 +49,16 @@ def test_what_was_appended_is_there_after_reopening_in_order(tmp_path):
 def test_an_appended_entry_is_on_disk_before_append_returns(tmp_path):
     with Journal(tmp_path / "j") as open_one:
         open_one.append(entry("a"))
-        assert [json.loads(line)["cell"] for line in (tmp_path / "j").read_bytes().splitlines()] == ["a"]
+        assert [
+            json.loads(line)["cell"] for line in (tmp_path / "j").read_bytes().splitlines()
+        ] == ["a"]
 
 
 @given(crashes=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 400)), max_size=6))
 @settings(max_examples=200, deadline=None)
-def test_any_interleaving_of_crash_and_resume_measures_every_cell_and_loses_only_what_was_cut(crashes):
+def test_any_interleaving_of_crash_and_resume_measures_every_cell_and_loses_only_what_was_cut(
+    crashes,
+):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "j"
         for upto, cut in crashes:
@@ -62,13 +66,19 @@ def test_any_interleaving_of_crash_and_resume_measures_every_cell_and_loses_only
             whole = path.read_bytes()
             kept = whole[: max(0, len(whole) - cut)]  # a crash: the file ends anywhere
             path.write_bytes(kept)
-            survivors = [json.loads(line)["cell"] for line in kept.splitlines(keepends=True) if line.endswith(b"\n")]
+            survivors = [
+                json.loads(line)["cell"]
+                for line in kept.splitlines(keepends=True)
+                if line.endswith(b"\n")
+            ]
             with Journal(path) as done:
                 assert [e["cell"] for e in done.entries] == survivors
         measured = measure(path, CELLS, len(CELLS))
         lines = [json.loads(line)["cell"] for line in path.read_text().splitlines()]
         assert sorted(lines) == CELLS  # each once
-        assert lines[len(lines) - len(measured) :] == measured  # and only what was missing was measured
+        assert (
+            lines[len(lines) - len(measured) :] == measured
+        )  # and only what was missing was measured
 
 
 @given(garbage=st.binary(min_size=1, max_size=60))
@@ -92,7 +102,9 @@ def test_a_damaged_line_is_skipped_and_costs_no_other(garbage, at, kept):
         path = Path(folder) / "j"
         measure(path, CELLS, len(CELLS))
         lines = path.read_bytes().splitlines(keepends=True)
-        lines[at : at + 1] = [b"".join(lines[at : at + 1])[:kept] + b"\xff" + garbage.replace(b"\n", b"") + b"\n"]
+        lines[at : at + 1] = [
+            b"".join(lines[at : at + 1])[:kept] + b"\xff" + garbage.replace(b"\n", b"") + b"\n"
+        ]
         path.write_bytes(b"".join(lines))
         left = [cell for number, cell in enumerate(CELLS) if number != at]
         assert journal.finished(path) == len(left) and path.read_bytes() == b"".join(lines)
@@ -105,7 +117,16 @@ def test_a_damaged_line_is_skipped_and_costs_no_other(garbage, at, kept):
 
 
 @pytest.mark.parametrize(
-    "line", [b"{}\n", b"[1]\n", b"null\n", b"\n", b'{"cell": "a"}', b'{"cell": []}\n', b"[" * 99_999 + b"\n"]
+    "line",
+    [
+        b"{}\n",
+        b"[1]\n",
+        b"null\n",
+        b"\n",
+        b'{"cell": "a"}',
+        b'{"cell": []}\n',
+        b"[" * 99_999 + b"\n",
+    ],
 )
 def test_a_line_that_is_no_whole_entry_is_no_trial(tmp_path, line):
     (tmp_path / "j").write_bytes(line)
@@ -148,7 +169,9 @@ def test_kill_9_at_any_moment_loses_no_entry_whose_append_returned(tmp_path):
 
 
 @pytest.mark.parametrize("size", [10, 3000, 9000, 100_000])
-def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(small_disk, tmp_path, size):
+def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(
+    small_disk, tmp_path, size
+):
     disk = small_disk(tmp_path / "small", 64)
     (disk / "ballast").write_bytes(b"x" * 30_000)
     pad = "x" * size
@@ -171,11 +194,12 @@ def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(s
 
 @given(
     st.dictionaries(
-        st.text(max_size=8), st.one_of(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3))
+        st.text(max_size=8),
+        st.one_of(st.integers(), st.text(max_size=8), st.lists(st.integers(), max_size=3)),
     )
 )
 def test_the_key_does_not_depend_on_the_order_of_its_parts(parts):
     reordered = dict(reversed(parts.items()))
-    assert journal.key(**{"x": parts}) == journal.key(**{"x": reordered})
+    assert journal.key(x=parts) == journal.key(x=reordered)
     assert journal.key(x=parts, y=1) != journal.key(x=parts, y=2)
     assert len(journal.key(x=parts)) == 16

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
-from benchpaper.hosts.lab import owners
 from benchpaper.core.errors import UserError
-from benchpaper.hosts.lab.namespaces import Lab
 from benchpaper.core.project import Project
+from benchpaper.hosts.lab import owners
+from benchpaper.hosts.lab.namespaces import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
@@ -54,12 +54,17 @@ def test_fabric_runs_between_two_hosts(lab, make_project, run_benchpaper):
     for name in ("rdma/fabric", "systems"):
         shutil.copytree(ROOT / "experiments" / name, project.experiments / name)
     lab.site(project)
-    done = run_benchpaper(project, "run", "rdma/fabric", "results", "--site", "lab", "--scale", "smoke")
+    done = run_benchpaper(
+        project, "run", "rdma/fabric", "results", "--site", "lab", "--scale", "smoke"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     table, _ = results.read(project.results("lab", "smoke") / "rdma/fabric" / results.TRIALS)
     frame = table.to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
-    assert set(measured["transport"]) == {"tcp", "null"} and not (frame["state"] == results.FAILED).any()
+    assert (
+        set(measured["transport"]) == {"tcp", "null"}
+        and not (frame["state"] == results.FAILED).any()
+    )
     assert "needs shared_host" in set(frame["reason"])
 
 
@@ -70,7 +75,9 @@ def test_a_lab_whose_making_was_killed_is_swept_up_from_its_checkout_and_from_an
     project = make_project({})
     lab = Lab(project)
     command = [str(Path(sys.executable).with_name("benchpaper")), "lab", "up", "--hosts", "20"]
-    making = subprocess.Popen(command, cwd=project.root, stdout=subprocess.DEVNULL, start_new_session=True)
+    making = subprocess.Popen(
+        command, cwd=project.root, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         end = time.monotonic() + 120
         while len(lab.namespaces()) < 2:
@@ -90,7 +97,9 @@ def test_a_lab_whose_making_was_killed_is_swept_up_from_its_checkout_and_from_an
     assert left and not traces(lab) and not lab.folder.exists() and lab.mark not in owners.roots()
 
 
-def test_a_lab_in_use_is_left_alone_by_others_until_its_checkout_is_gone(make_project, tmp_path, monkeypatch):
+def test_a_lab_in_use_is_left_alone_by_others_until_its_checkout_is_gone(
+    make_project, tmp_path, monkeypatch
+):
     monkeypatch.setattr(owners, "FOLDER", tmp_path / "labs")
     root = make_project({}).root
     for of_process in (True, False):

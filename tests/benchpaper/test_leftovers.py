@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from benchpaper.core import events
+from benchpaper.core.project import Project
 from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts.local import LocalHost
-from benchpaper.core.project import Project
 
 IPC_CREAT, IPC_RMID = 0o1000, 0
 HOUR = 3600
@@ -65,7 +65,9 @@ def later(folder, seconds):
     """As if the trial had begun so many seconds earlier."""
     path = folder / cleanup.SHARED_MEMORY
     noted = json.loads(path.read_text())
-    path.write_text(json.dumps({**noted, "since": noted["since"] - seconds, "until": noted["until"] - seconds}))
+    path.write_text(
+        json.dumps({**noted, "since": noted["since"] - seconds, "until": noted["until"] - seconds})
+    )
 
 
 def test_a_trial_that_tidied_up_has_left_nothing_but_its_folder(scratch):
@@ -95,7 +97,9 @@ def test_undos_noted_within_one_tick_of_the_files_clock_keep_their_order(scratch
 
 
 @pytest.mark.parametrize("argv", [["false"], ["/no/such/program"], ["sleep", "60"]])
-def test_an_undo_that_fails_stops_nobody_and_is_not_told_as_done(scratch, tmp_path, monkeypatch, argv):
+def test_an_undo_that_fails_stops_nobody_and_is_not_told_as_done(
+    scratch, tmp_path, monkeypatch, argv
+):
     monkeypatch.setattr(cleanup, "UNDO_TIMEOUT_S", 3)
     cleanup.note_undo(scratch, "what was never made", ["touch", tmp_path / "undone"])
     cleanup.note_undo(scratch, "a mount", argv)
@@ -157,7 +161,9 @@ def test_a_system_v_segment_of_the_trial_goes(scratch, segment):
 
 
 def test_a_segment_whose_maker_is_dead_but_not_waited_for_goes(scratch, segment):
-    code = f"import ctypes; print(ctypes.CDLL(None).shmget(0, 4096, {IPC_CREAT | 0o600}), flush=True)"
+    code = (
+        f"import ctypes; print(ctypes.CDLL(None).shmget(0, 4096, {IPC_CREAT | 0o600}), flush=True)"
+    )
     maker = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     made = int(maker.stdout.read())
     os.waitid(os.P_PID, maker.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
@@ -247,7 +253,11 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
         path.write_text("x")
     found = cleanup.sweep(project)
     assert cleanup.told(found) == "a trial's scratch folder, a half-written file (x5)"
-    assert not scratch.exists() and not any(path.exists() for path in drop) and all(path.exists() for path in keep)
+    assert (
+        not scratch.exists()
+        and not any(path.exists() for path in drop)
+        and all(path.exists() for path in keep)
+    )
     assert cleanup.sweep(project) == []
 
 
@@ -263,7 +273,10 @@ def test_a_sweep_takes_connections_of_dead_processes_alone(project):
 
 def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tmp_path, is_running):
     def start(root):
-        environment = {**os.environ, events.VARIABLE: str(Path(root) / ".benchpaper" / "events.jsonl")}
+        environment = {
+            **os.environ,
+            events.VARIABLE: str(Path(root) / ".benchpaper" / "events.jsonl"),
+        }
         return subprocess.Popen(["sleep", "60"], env=environment, start_new_session=True)
 
     mine, other = start(project.root), start(tmp_path / "other")
@@ -278,11 +291,23 @@ def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tm
 
 
 @root_only
-def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_folders(project, tmp_path, is_running):
+def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_folders(
+    project, tmp_path, is_running
+):
     """Such as those of a chroot or container that shares /proc."""
-    environment = {**os.environ, events.VARIABLE: str(project.root / ".benchpaper" / "events.jsonl")}
-    code = f"import os, time; os.chroot({str(tmp_path)!r}); print('there', flush=True); time.sleep(60)"
-    other = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, start_new_session=True)
+    environment = {
+        **os.environ,
+        events.VARIABLE: str(project.root / ".benchpaper" / "events.jsonl"),
+    }
+    code = (
+        f"import os, time; os.chroot({str(tmp_path)!r}); print('there', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         assert other.stdout.readline() == b"there\n"
         assert cleanup.sweep(project).count("a process") == 0 and is_running(other.pid)

@@ -33,7 +33,9 @@ with lock.held(sys.argv[1], "waiting", wait=True, waiting=lambda holder: print(h
 @pytest.fixture
 def holder(tmp_path):
     """Another process that holds the lock tmp_path/lock."""
-    process = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
@@ -42,9 +44,8 @@ def holder(tmp_path):
 
 
 def test_the_second_is_told_what_runs_since_when_in_which_process(tmp_path, holder):
-    with pytest.raises(lock.Held) as refused:
-        with lock.held(tmp_path / "lock", "a second run"):
-            pytest.fail("two held one lock")
+    with pytest.raises(lock.Held) as refused, lock.held(tmp_path / "lock", "a second run"):
+        pytest.fail("two held one lock")
     found = re.fullmatch(
         r"measuring rdma/fabric has been running since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \(process (\d+)\); "
         "wait for it, or stop it", str(refused.value),
@@ -62,7 +63,9 @@ def test_the_death_of_the_holder_frees_the_lock(tmp_path, holder, how):
 
 
 def test_who_waits_is_told_once_and_gets_it_when_it_is_free(tmp_path, holder):
-    waiter = subprocess.Popen([sys.executable, "-c", WAITER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True)
+    waiter = subprocess.Popen(
+        [sys.executable, "-c", WAITER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert waiter.stdout.readline().startswith("measuring rdma/fabric has been running since ")
         assert waiter.poll() is None
@@ -75,9 +78,8 @@ def test_who_waits_is_told_once_and_gets_it_when_it_is_free(tmp_path, holder):
 
 def test_an_exception_inside_frees_the_lock_and_a_long_name_leaves_no_rest(tmp_path):
     path = tmp_path / "folder" / "lock"
-    with pytest.raises(ZeroDivisionError):
-        with lock.held(path, "x" * 500):
-            1 / 0
+    with pytest.raises(ZeroDivisionError), lock.held(path, "x" * 500):
+        1 / 0
     with lock.held(path, "short"):
         assert json.loads(path.read_text())["what"] == "short"
 
@@ -110,19 +112,27 @@ def test_a_lock_that_another_user_made_can_be_taken(tmp_path):
     assert json.loads((folder / "lock").read_text())["what"] == "nobody's run"
 
 
-def test_the_lock_of_the_machine_is_the_same_for_every_checkout_and_every_shell(tmp_path, monkeypatch):
+def test_the_lock_of_the_machine_is_the_same_for_every_checkout_and_every_shell(
+    tmp_path, monkeypatch
+):
     monkeypatch.delenv(lock.FOLDER)
     here = lock.host_lock()
     monkeypatch.chdir(tmp_path)
     for name in ("TMPDIR", "TMP", "TEMP", "HOME", "XDG_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path))
     shown = "from benchpaper.core import lock; print(lock.host_lock())"
-    elsewhere = subprocess.run([sys.executable, "-c", shown], capture_output=True, text=True, check=True).stdout
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", shown], capture_output=True, text=True, check=True
+    ).stdout
     assert Path(elsewhere.strip()) == here and here.parent in (Path("/run/lock"), Path("/tmp"))
 
 
-@pytest.mark.parametrize("mode, used", [(0o1777, True), (0o755, False), (0o777, False), (None, False)])
-def test_a_folder_that_is_not_everybodys_holds_no_lock_of_the_machine(tmp_path, monkeypatch, mode, used):
+@pytest.mark.parametrize(
+    "mode, used", [(0o1777, True), (0o755, False), (0o777, False), (None, False)]
+)
+def test_a_folder_that_is_not_everybodys_holds_no_lock_of_the_machine(
+    tmp_path, monkeypatch, mode, used
+):
     monkeypatch.delenv(lock.FOLDER)
     first = tmp_path / "first"
     if mode is not None:
@@ -146,19 +156,22 @@ IN_THE_WAY = {
 
 
 @pytest.mark.parametrize("kind", IN_THE_WAY)
-def test_what_is_no_lock_is_neither_followed_nor_written_nor_waited_for(tmp_path, monkeypatch, kind):
+def test_what_is_no_lock_is_neither_followed_nor_written_nor_waited_for(
+    tmp_path, monkeypatch, kind
+):
     monkeypatch.chdir(tmp_path)  # a socket's path must be short
     Path("victim").write_text("precious")
     IN_THE_WAY[kind](Path("lock"))
-    with pytest.raises(lock.Unusable) as refused:
-        with lock.held("lock", "a run"):
-            pytest.fail("that was no lock")
+    with pytest.raises(lock.Unusable) as refused, lock.held("lock", "a run"):
+        pytest.fail("that was no lock")
     assert re.fullmatch(rf"the lock lock .*\({kind}\); remove it", str(refused.value))
     assert Path("victim").read_text() == "precious"
 
 
 def test_a_lock_whose_file_was_removed_while_somebody_waited_is_still_one_lock(tmp_path, holder):
-    waiter = subprocess.Popen([sys.executable, "-c", WAITER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True)
+    waiter = subprocess.Popen(
+        [sys.executable, "-c", WAITER, tmp_path / "lock"], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert waiter.stdout.readline().startswith("measuring rdma/fabric has been running since ")
         (tmp_path / "lock").unlink()

@@ -7,14 +7,16 @@ import pytest
 
 from benchpaper import results
 from benchpaper.analysis import stats
-from benchpaper.design import catalog
-from benchpaper.workflow import pilot
 from benchpaper.core.errors import UserError
+from benchpaper.design import catalog
 from benchpaper.design.plan import make_plan
-from benchpaper.results import OBSERVATIONS, TRIALS
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale, SpecError
+from benchpaper.results import OBSERVATIONS, TRIALS
+from benchpaper.workflow import pilot
 
-SPREAD = np.exp([-0.2, -0.1, 0.0, 0.1, 0.2, -0.05, 0.05, 0.1, -0.1]).tolist()  # a MAD of 0.1 on the log scale
+SPREAD = np.exp(
+    [-0.2, -0.1, 0.0, 0.1, 0.2, -0.05, 0.05, 0.1, -0.1]
+).tolist()  # a MAD of 0.1 on the log scale
 PILOT = dict(blocks=99, pilot=9, half_width=0.05)
 
 
@@ -32,21 +34,46 @@ def piloted(known):
     return make
 
 
-@pytest.mark.parametrize("scale, blocks, told", [
-    (dict(blocks=99, pilot=9, half_width=0.05), 54,
-     "54 blocks, fixed by the pilot's 9 blocks: an interval of ±5% for latency_us"),
-    (dict(blocks=40, pilot=9, half_width=0.05), 40,
-     "40 blocks, fixed by the limit of 40 blocks (of 1 s each): an interval of ±5%"),
-    (dict(blocks=99, pilot=9, half_width=0.05, budget_s=25), 25, "25 blocks, fixed by the limit of 25 blocks"),
-    (dict(blocks=99, pilot=9, half_width=0.05, budget_s=2), 9, "9 blocks, fixed by the limit of 2 blocks"),
-    (dict(blocks=99, pilot=9, half_width=0.5), 9, "9 blocks, fixed by the pilot's 9 blocks: an interval of ±50%"),
-])
+@pytest.mark.parametrize(
+    "scale, blocks, told",
+    [
+        (
+            dict(blocks=99, pilot=9, half_width=0.05),
+            54,
+            "54 blocks, fixed by the pilot's 9 blocks: an interval of ±5% for latency_us",
+        ),
+        (
+            dict(blocks=40, pilot=9, half_width=0.05),
+            40,
+            "40 blocks, fixed by the limit of 40 blocks (of 1 s each): an interval of ±5%",
+        ),
+        (
+            dict(blocks=99, pilot=9, half_width=0.05, budget_s=25),
+            25,
+            "25 blocks, fixed by the limit of 25 blocks",
+        ),
+        (
+            dict(blocks=99, pilot=9, half_width=0.05, budget_s=2),
+            9,
+            "9 blocks, fixed by the limit of 2 blocks",
+        ),
+        (
+            dict(blocks=99, pilot=9, half_width=0.5),
+            9,
+            "9 blocks, fixed by the pilot's 9 blocks: an interval of ±50%",
+        ),
+    ],
+)
 def test_spread_and_time_fix_the_number(piloted, scale, blocks, told):
     folder, experiment = piloted(**scale)
     found = pilot.fix(folder, experiment, "quick")
     assert found["blocks"] == blocks and pilot.told(found).startswith(told)
     assert found["needed"] == stats.blocks_needed(SPREAD, experiment.scale("quick").half_width)
-    assert (found["cell"], found["metric"], found["block_seconds"]) == ("way=a size=1", "latency_us", 1.0)
+    assert (found["cell"], found["metric"], found["block_seconds"]) == (
+        "way=a size=1",
+        "latency_us",
+        1.0,
+    )
     assert pilot.fixed(folder, experiment, "quick") == found
 
 
@@ -73,15 +100,23 @@ def test_what_was_fixed_for_other_cells_says_nothing_about_these(piloted):
     (folder / pilot.FIXED).write_text(json.dumps({**text, "cells_digest": "0"}))
     assert pilot.fixed(folder, experiment, "quick") is None
     (folder / pilot.FIXED).write_text("{")
-    with pytest.raises(UserError, match="^results/local/quick/toy/known/blocks.json cannot be read; remove it"):
+    with pytest.raises(
+        UserError, match="^results/local/quick/toy/known/blocks.json cannot be read; remove it"
+    ):
         pilot.fixed(folder, experiment, "quick")
 
 
-@pytest.mark.parametrize("values, message", [
-    ([None] * 9, r"tells no spread: all 9 trials failed \(it broke\); mend that"),
-    ([1.0, 1.0, 1.0, 1.0, *[None] * 5], "tells no spread: 4 of 9 blocks have a positive latency_us in way=a size=1"),
-    ([0.0] * 9, "tells no spread: 9 of 9 blocks have a positive|tells no spread"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ([None] * 9, r"tells no spread: all 9 trials failed \(it broke\); mend that"),
+        (
+            [1.0, 1.0, 1.0, 1.0, *[None] * 5],
+            "tells no spread: 4 of 9 blocks have a positive latency_us in way=a size=1",
+        ),
+        ([0.0] * 9, "tells no spread: 9 of 9 blocks have a positive|tells no spread"),
+    ],
+)
 def test_a_pilot_without_a_spread_fixes_nothing(piloted, values, message):
     folder, experiment = piloted(values)
     with pytest.raises(UserError, match=message):
@@ -91,7 +126,9 @@ def test_a_pilot_without_a_spread_fixes_nothing(piloted, values, message):
 
 def test_a_scale_without_a_pilot_has_none_to_take(piloted):
     folder, experiment = piloted(blocks=7)
-    with pytest.raises(UserError, match="toy/known declares no pilot at scale quick, but 7 blocks; declare Scale"):
+    with pytest.raises(
+        UserError, match="toy/known declares no pilot at scale quick, but 7 blocks; declare Scale"
+    ):
         pilot.check(folder, experiment, "quick")
     (folder / pilot.FIXED).write_text("never read")
     assert pilot.fixed(folder, experiment, "quick") is None
@@ -99,7 +136,10 @@ def test_a_scale_without_a_pilot_has_none_to_take(piloted):
 
 def test_the_pilots_blocks_stay_as_they_are_when_others_join_them(piloted):
     _, experiment = piloted()
-    alone, all_of_them = make_plan(experiment, "quick"), make_plan(experiment, "quick", fixed_blocks=20)
+    alone, all_of_them = (
+        make_plan(experiment, "quick"),
+        make_plan(experiment, "quick", fixed_blocks=20),
+    )
     assert (len(alone.blocks), len(all_of_them.blocks)) == (9, 20)
     assert all_of_them.blocks[:9] == alone.blocks and all_of_them.digest == alone.digest
     assert make_plan(experiment, "quick", seed=2).digest != alone.digest
@@ -113,17 +153,29 @@ def experiment_with(twin=dict(way="a"), **scale):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("options, message", [
-    (dict(blocks=40, pilot=9), "pilot, half_width and budget_s belong together"),
-    (dict(blocks=40, half_width=0.05), "belong together"),
-    (dict(blocks=40, budget_s=60), "belong together"),
-    (dict(blocks=40, pilot=5, half_width=0.05), "pilot=5 must be a whole number from 9 to blocks=40"),
-    (dict(blocks=8, pilot=9, half_width=0.05), "pilot=9 must be a whole number from 9 to blocks=8"),
-    (dict(blocks=40, pilot=9.0, half_width=0.05), "pilot=9.0 must be a whole number"),
-    (dict(blocks=40, pilot=9, half_width=0), "half_width 0 must be above 0"),
-    (dict(blocks=40, pilot=9, half_width=0.05, budget_s=0), "budget_s 0 must be above 0"),
-    (dict(blocks=40, pilot=9, half_width=0.05, twin=None), 'scale "smoke": a pilot needs a twin'),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(blocks=40, pilot=9), "pilot, half_width and budget_s belong together"),
+        (dict(blocks=40, half_width=0.05), "belong together"),
+        (dict(blocks=40, budget_s=60), "belong together"),
+        (
+            dict(blocks=40, pilot=5, half_width=0.05),
+            "pilot=5 must be a whole number from 9 to blocks=40",
+        ),
+        (
+            dict(blocks=8, pilot=9, half_width=0.05),
+            "pilot=9 must be a whole number from 9 to blocks=8",
+        ),
+        (dict(blocks=40, pilot=9.0, half_width=0.05), "pilot=9.0 must be a whole number"),
+        (dict(blocks=40, pilot=9, half_width=0), "half_width 0 must be above 0"),
+        (dict(blocks=40, pilot=9, half_width=0.05, budget_s=0), "budget_s 0 must be above 0"),
+        (
+            dict(blocks=40, pilot=9, half_width=0.05, twin=None),
+            'scale "smoke": a pilot needs a twin',
+        ),
+    ],
+)
 def test_a_pilot_that_cannot_be_is_refused(options, message):
     with pytest.raises(SpecError) as refused:
         experiment_with(**options)
@@ -144,12 +196,15 @@ def test_fixing_the_number_once_costs_no_coverage(noise):
 
 def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpaper):
     """The command measures nine blocks and fixes the number; the next run measures the others alone."""
-    text = pipe_experiment.replace("smoke=Scale(blocks=2,", "smoke=Scale(blocks=11, pilot=9, half_width=0.0001,")
+    text = pipe_experiment.replace(
+        "smoke=Scale(blocks=2,", "smoke=Scale(blocks=11, pilot=9, half_width=0.0001,"
+    )
     project = make_project({"experiments/toy/pipe/experiment.py": text})
     planned = run_benchpaper(project, "plan", "--scale", "smoke")
     assert (
         "x 9 blocks" in planned.stdout
-        and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow" in planned.stdout
+        and "benchpaper pilot toy/pipe --scale smoke measures it, and fixes how many blocks follow"
+        in planned.stdout
     )
     done = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -160,7 +215,10 @@ def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpa
     rest = run_benchpaper(project, "run", "results", "toy/pipe", "--scale", "smoke")
     assert rest.returncode == 0, rest.stdout + rest.stderr
     table, described = results.read(folder / TRIALS)
-    assert len(set(table.column("block").to_pylist())) == 11 and described["blocks_fixed"]["blocks"] == 11
+    assert (
+        len(set(table.column("block").to_pylist())) == 11
+        and described["blocks_fixed"]["blocks"] == 11
+    )
     assert results.file_digest(results.block_file(folder, 0, TRIALS)) == first
     again = run_benchpaper(project, "pilot", "toy/pipe", "--scale", "smoke")
     assert again.returncode == 2 and "fixed at 11 already" in again.stderr

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchpaper.workflow import plans
 from benchpaper.core.errors import UserError
 from benchpaper.design.plan import make_plan
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
+from benchpaper.workflow import plans
 
 names = st.lists(st.from_regex("f[0-9]{1,2}", fullmatch=True), min_size=1, max_size=3, unique=True)
 levels = st.lists(st.integers(-1000, 1000), min_size=1, max_size=4, unique=True)
@@ -29,12 +29,20 @@ def experiment_of(factors, blocks, name="toy/one", valid=None, twin=None, **scal
 @st.composite
 def experiments(draw):
     factors = {name: draw(levels) for name in draw(names)}
-    twin = {name: draw(st.sampled_from(chosen)) for name, chosen in factors.items()} if draw(st.booleans()) else None
+    twin = (
+        {name: draw(st.sampled_from(chosen)) for name, chosen in factors.items()}
+        if draw(st.booleans())
+        else None
+    )
     refused = draw(st.integers(0, 3))
 
     def valid(cell):
         original = twin and all(getattr(cell, name) == level for name, level in twin.items())
-        return original or sum(cell.levels.values()) % 4 != refused or twin is None and cell.id == first
+        return (
+            original
+            or sum(cell.levels.values()) % 4 != refused
+            or (twin is None and cell.id == first)
+        )
 
     first = " ".join(f"{name}={chosen[0]}" for name, chosen in factors.items())
     return experiment_of(factors, draw(st.integers(1, 4)), valid=valid, twin=twin)
@@ -87,7 +95,9 @@ def test_the_order_is_the_same_on_every_machine():
     assert plan.trials[0].seed == 167985893
 
 
-@given(st.lists(st.integers(0, 99), min_size=1, max_size=12, unique=True), st.integers(100, 200), seeds)
+@given(
+    st.lists(st.integers(0, 99), min_size=1, max_size=12, unique=True), st.integers(100, 200), seeds
+)
 @settings(max_examples=100, deadline=None)
 def test_a_new_cell_keeps_the_order_of_the_others(sizes, new, seed):
     before = make_plan(experiment_of({"size": sizes}, 2), "smoke", seed)
@@ -106,7 +116,9 @@ def test_a_plan_is_priced_by_what_was_measured_and_else_by_what_was_announced():
 
 @pytest.mark.parametrize("seed", [-1, 1.0, "1", True])
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
-    with pytest.raises(UserError, match=f"^seed {seed!r} must be a whole number from 0 to 2\\*\\*63 - 1$"):
+    with pytest.raises(
+        UserError, match=f"^seed {seed!r} must be a whole number from 0 to 2\\*\\*63 - 1$"
+    ):
         make_plan(experiment_of({"size": [1]}, 1), "smoke", seed)
 
 

@@ -42,7 +42,16 @@ def redactor(environment):
 @properties
 @given(
     secrets,
-    st.sampled_from(["MY_TOKEN", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "api_key", "GithubToken", "PRIVATE_KEY"]),
+    st.sampled_from(
+        [
+            "MY_TOKEN",
+            "DB_PASSWORD",
+            "AWS_SECRET_ACCESS_KEY",
+            "api_key",
+            "GithubToken",
+            "PRIVATE_KEY",
+        ]
+    ),
 )
 def test_a_secret_of_the_environment_appears_in_no_text_and_no_command(secret, name):
     with pytest.MonkeyPatch.context() as patch:
@@ -51,7 +60,9 @@ def test_a_secret_of_the_environment_appears_in_no_text_and_no_command(secret, n
     assert secret not in redactor.text(f"before: {secret} after") and "before:" in redactor.text(
         f"before: {secret} after"
     )
-    assert secret not in "\0".join(redactor.command(["curl", secret, f"X:{secret}", f"--data=a{secret}b"]))
+    assert secret not in "\0".join(
+        redactor.command(["curl", secret, f"X:{secret}", f"--data=a{secret}b"])
+    )
 
 
 @properties
@@ -62,11 +73,22 @@ def test_a_secret_given_to_the_redactor_is_hidden(secret):
 
 
 @properties
-@given(secrets, st.sampled_from(["--password", "--db-password", "-token", "--api_key", "--auth-key", "--secret"]))
+@given(
+    secrets,
+    st.sampled_from(
+        ["--password", "--db-password", "-token", "--api_key", "--auth-key", "--secret"]
+    ),
+)
 def test_the_value_of_an_option_with_a_secret_name_is_hidden_and_stays_hidden(secret, option):
     assume(not any(secret in other for other in ("db", option, "--size")))
     redactor = Redactor(PROJECT)
-    assert redactor.command(["db", option, secret, "--size", "8"]) == ["db", option, "$SECRET", "--size", "8"]
+    assert redactor.command(["db", option, secret, "--size", "8"]) == [
+        "db",
+        option,
+        "$SECRET",
+        "--size",
+        "8",
+    ]
     assert secret not in redactor.text(f"db: cannot log in with {secret}")
 
 
@@ -74,14 +96,28 @@ def test_the_value_of_an_option_with_a_secret_name_is_hidden_and_stays_hidden(se
 @given(secrets, st.sampled_from(["--password", "TOKEN", "DB_PASSWORD", "secret_key"]))
 def test_the_value_of_an_assignment_to_a_secret_name_is_hidden_and_stays_hidden(secret, name):
     redactor = Redactor(PROJECT)
-    assert redactor.command(["env", f"{name}={secret}", "db", "8"]) == ["env", f"{name}=$SECRET", "db", "8"]
+    assert redactor.command(["env", f"{name}={secret}", "db", "8"]) == [
+        "env",
+        f"{name}=$SECRET",
+        "db",
+        "8",
+    ]
     assert secret not in redactor.text(f"db: cannot log in with {secret}")
 
 
 @properties
 @given(
     secrets,
-    st.sampled_from(["KEY={}", "DB_PASS={}", "API_KEY={}", "SSH_PASSPHRASE={}", "PG_PWD={}", "sh -c 'TOKEN={} db'"]),
+    st.sampled_from(
+        [
+            "KEY={}",
+            "DB_PASS={}",
+            "API_KEY={}",
+            "SSH_PASSPHRASE={}",
+            "PG_PWD={}",
+            "sh -c 'TOKEN={} db'",
+        ]
+    ),
 )
 def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command):
     redactor = Redactor(PROJECT)
@@ -91,7 +127,15 @@ def test_what_is_learned_is_hidden_where_it_was_told_before_too(secret, command)
 
 
 @pytest.mark.parametrize(
-    "argument", ["--key-size=64", "MONKEY=banana", "KEYS=abcdefg", "keyboard=german", "PWD=relative", "--key=abcdefg"]
+    "argument",
+    [
+        "--key-size=64",
+        "MONKEY=banana",
+        "KEYS=abcdefg",
+        "keyboard=german",
+        "PWD=relative",
+        "--key=abcdefg",
+    ],
 )
 def test_names_that_only_look_like_a_keys_hide_nothing(redactor, argument):
     assert redactor.command(["env", argument]) == ["env", argument]
@@ -101,7 +145,11 @@ def test_names_that_only_look_like_a_keys_hide_nothing(redactor, argument):
 @pytest.mark.parametrize("end", ["\n-----END {}-----\nafter", ""])
 def test_a_private_key_is_hidden_even_when_it_is_cut_off(redactor, kind, end):
     shown = redactor.text(f"before\n-----BEGIN {kind}-----\nb3BlbnNz\naC1rZXk{end.format(kind)}")
-    assert shown.startswith(f"before\n-----BEGIN {kind}----- $SECRET") and "b3Blb" not in shown and "aC1r" not in shown
+    assert (
+        shown.startswith(f"before\n-----BEGIN {kind}----- $SECRET")
+        and "b3Blb" not in shown
+        and "aC1r" not in shown
+    )
     assert shown.endswith("after") == bool(end)
 
 
@@ -173,9 +221,23 @@ def test_a_path_is_shown_by_the_folder_it_lies_in(redactor, path, shown):
 
 
 @pytest.mark.parametrize(
-    "path, shown", [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")]
+    "path, shown",
+    [(path, shown) for path, shown in PATHS if " " not in path or path.startswith(f"{PROJECT}/")],
 )
-@pytest.mark.parametrize("frame", ["open {} failed", "'{}': not found", "{}:3: error", "x={}", "({}), [{}]", "-I{} -L{}", "file://{}", "sqlite3://{}", "{}, twice {}"])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "open {} failed",
+        "'{}': not found",
+        "{}:3: error",
+        "x={}",
+        "({}), [{}]",
+        "-I{} -L{}",
+        "file://{}",
+        "sqlite3://{}",
+        "{}, twice {}",
+    ],
+)
 def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, path, shown):
     if path.startswith("relative"):
         shown = path
@@ -186,7 +248,10 @@ def test_a_path_in_a_text_is_shown_by_the_folder_it_lies_in(redactor, frame, pat
 @given(
     st.lists(
         st.one_of(
-            words, st.sampled_from(["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"])
+            words,
+            st.sampled_from(
+                ["root", "alice", "tmp", "and/or", "TCP/IP", "./x", "../alice", "s/GB", "1/2"]
+            ),
         ),
         max_size=8,
     )
@@ -197,7 +262,12 @@ def test_words_survive_even_those_that_name_a_user_or_a_folder(parts):
 
 
 @properties
-@given(st.lists(st.sampled_from([HOME, PROJECT.replace(" ", "-"), "/opt/bob"]), min_size=1, max_size=3), words)
+@given(
+    st.lists(
+        st.sampled_from([HOME, PROJECT.replace(" ", "-"), "/opt/bob"]), min_size=1, max_size=3
+    ),
+    words,
+)
 def test_no_text_keeps_the_home_folder(folders, word):
     text = " ".join(f"{folder}/{word}" for folder in folders)
     shown = Redactor(PROJECT.replace(" ", "-")).text(text)
@@ -209,15 +279,31 @@ def test_no_text_keeps_the_home_folder(folders, word):
 @given(
     st.lists(st.sampled_from([PATHS[0], PATHS[3], PATHS[7], PATHS[8]]), min_size=2, max_size=5),
     st.sampled_from(":;,"),
-    st.sampled_from(["LD_LIBRARY_PATH={}", "{}", "-Djava.class.path={}", "--x={}", "-I{}", "jar:{}", "a.jar,{}"]),
+    st.sampled_from(
+        ["LD_LIBRARY_PATH={}", "{}", "-Djava.class.path={}", "--x={}", "-I{}", "jar:{}", "a.jar,{}"]
+    ),
 )
 def test_a_list_of_paths_is_shown_path_by_path(paths, separator, frame):
     given_, shown = (separator.join(parts) for parts in zip(*paths))
-    assert Redactor(PROJECT).command(["java", "-cp", frame.format(given_)]) == ["java", "-cp", frame.format(shown)]
-    assert Redactor(PROJECT).text(f"java -cp {frame.format(given_)}") == f"java -cp {frame.format(shown)}"
+    assert Redactor(PROJECT).command(["java", "-cp", frame.format(given_)]) == [
+        "java",
+        "-cp",
+        frame.format(shown),
+    ]
+    assert (
+        Redactor(PROJECT).text(f"java -cp {frame.format(given_)}")
+        == f"java -cp {frame.format(shown)}"
+    )
 
 
-FOLDERS = ["/mnt/zq1", "/mnt/zq1/zq2", "/zq1/zq2 zq3", "/opt/zq1-zq2/zq3.d", "/usr/../zq1/zq2", f"{PROJECT}x/zq1/zq2"]
+FOLDERS = [
+    "/mnt/zq1",
+    "/mnt/zq1/zq2",
+    "/zq1/zq2 zq3",
+    "/opt/zq1-zq2/zq3.d",
+    "/usr/../zq1/zq2",
+    f"{PROJECT}x/zq1/zq2",
+]
 MANY_PATHS = [
     "{0}/a", "{0}/a:{1}/b", "a.jar:{0}/b.jar;{1}/c", "{0}/a,{1}/b", "-Djava.class.path={0}/a:/usr/share/x.jar:{1}/b",
     "--mount=type=bind,src={0}/a,dst={1}/b", "--x={0}/a:b:{1}/c", "/usr/bin/java -cp {0}/a:{1}/b Main", "@{0}/a",
@@ -231,13 +317,21 @@ def test_nothing_of_a_folder_is_left_in_a_command_or_a_text(redactor, frame, sep
     for one in FOLDERS:
         for other in FOLDERS:
             told = frame.format(one, other)
-            kinds = [] if separate else [f"'{told}'", f'open("{told}") failed'] if told.startswith("/") else []
+            kinds = (
+                []
+                if separate
+                else [f"'{told}'", f'open("{told}") failed']
+                if told.startswith("/")
+                else []
+            )
             if " " not in one + other:
                 kinds += [told, f"cannot read {told}, nor {told}"]
             for text in kinds:
                 assert "zq" not in redactor.text(text), text
             if " " not in one + other or told.split("=", 1)[-1].startswith("/"):
-                assert "zq" not in " ".join(redactor.command(["run", "-cp", told] if separate else [told])), told
+                assert "zq" not in " ".join(
+                    redactor.command(["run", "-cp", told] if separate else [told])
+                ), told
 
 
 def test_a_path_with_blanks_in_a_text_is_one_where_it_is_quoted_or_escaped(redactor):
@@ -259,24 +353,75 @@ def test_a_setting_whose_name_is_like_a_secrets_hides_nothing(monkeypatch, name,
     assert "$SECRET" not in redactor.text(f"{value} of them")
 
 
-@pytest.mark.parametrize("value", ["/9j4AAQSk/ZJRg", "a:.:b:..:cdef", ".,hunter,two", "1234-5678-abcd", "correct horse"])
+@pytest.mark.parametrize(
+    "value", ["/9j4AAQSk/ZJRg", "a:.:b:..:cdef", ".,hunter,two", "1234-5678-abcd", "correct horse"]
+)
 def test_a_secret_that_looks_a_little_like_a_path_or_a_number_is_one(monkeypatch, value):
     monkeypatch.setenv("MY_TOKEN", value)
     assert Redactor(PROJECT).text(f"with {value}") == "with $SECRET"
 
 
-LONG = """
-    f 0123456789abcdef a_ A_ A_KEY A_KEY= -----BEGIN -----BEGIN~PRIVATE~KEY----- -----END~PRIVATE~KEY----- PRIVATE~KEY
-    PRIVATE / // :// ://a@ a@ --token~ --token= token token= token=' '/ "/x '/"/x~' /a~ /a: /home/ \\\\~ /a\\\\~ $HOME/ = a=
-    - -- {host}. @{host}.a /.. \\xe9 \\n /\\n secret-valu BASE64\\n /usr/: {project}/x: :{project} \\ud800 ~
-    """.split()
+LONG = [
+    "f",
+    "0123456789abcdef",
+    "a_",
+    "A_",
+    "A_KEY",
+    "A_KEY=",
+    "-----BEGIN",
+    "-----BEGIN~PRIVATE~KEY-----",
+    "-----END~PRIVATE~KEY-----",
+    "PRIVATE~KEY",
+    "PRIVATE",
+    "/",
+    "//",
+    "://",
+    "://a@",
+    "a@",
+    "--token~",
+    "--token=",
+    "token",
+    "token=",
+    "token='",
+    "'/",
+    '"/x',
+    "'/\"/x~'",
+    "/a~",
+    "/a:",
+    "/home/",
+    "\\\\~",
+    "/a\\\\~",
+    "$HOME/",
+    "=",
+    "a=",
+    "-",
+    "--",
+    "{host}.",
+    "@{host}.a",
+    "/..",
+    "\\xe9",
+    "\\n",
+    "/\\n",
+    "secret-valu",
+    "BASE64\\n",
+    "/usr/:",
+    "{project}/x:",
+    ":{project}",
+    "\\ud800",
+    "~",
+]
 
 
 @pytest.mark.parametrize("unit", LONG)
 def test_redaction_takes_time_in_proportion_to_the_length(monkeypatch, unit):
     monkeypatch.setattr(socket, "gethostname", lambda: "node")
     redactor = Redactor(PROJECT, secrets=["secret-value"])
-    unit = unit.replace("~", " ").encode("latin-1").decode("unicode_escape").format(host="node", project=PROJECT)
+    unit = (
+        unit.replace("~", " ")
+        .encode("latin-1")
+        .decode("unicode_escape")
+        .format(host="node", project=PROJECT)
+    )
     for size in (20_000, 60_000):  # the smaller first: quadratic time ends the test there
         text = unit * (size // len(unit))
         begin = time.process_time()
@@ -286,7 +431,11 @@ def test_redaction_takes_time_in_proportion_to_the_length(monkeypatch, unit):
 
 
 @properties
-@given(st.text(max_size=60), st.integers(0, 40), st.sampled_from(["{}", "http://bob:{}@host/x", "TOKEN={} "]))
+@given(
+    st.text(max_size=60),
+    st.integers(0, 40),
+    st.sampled_from(["{}", "http://bob:{}@host/x", "TOKEN={} "]),
+)
 def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(before, most, frame):
     secret = "Zq1-Zq2-Zq3-Zq4"
     redactor = Redactor(PROJECT, secrets=[secret] if frame == "{}" else [])
@@ -300,7 +449,9 @@ def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(bef
 
 def test_a_trial_may_tell_much_and_what_is_no_text(redactor):
     assert redactor.told("x" * TOLD_BOUND) == "x" * TOLD_BOUND
-    assert redactor.told("x" * TOLD_BOUND + "yz").endswith(f"x [cut at {TOLD_BOUND} of {TOLD_BOUND + 2} bytes]")
+    assert redactor.told("x" * TOLD_BOUND + "yz").endswith(
+        f"x [cut at {TOLD_BOUND} of {TOLD_BOUND + 2} bytes]"
+    )
     assert redactor.told("no file caf\udce9") == "no file caf\\udce9"
 
 
@@ -315,10 +466,15 @@ def test_the_hosts_name_is_hidden_as_an_argument(redactor):
 
 
 @pytest.mark.parametrize("home", ["/", "relative", ""])
-def test_a_home_folder_that_is_no_folder_of_its_own_hides_nothing_and_breaks_nothing(monkeypatch, home):
+def test_a_home_folder_that_is_no_folder_of_its_own_hides_nothing_and_breaks_nothing(
+    monkeypatch, home
+):
     monkeypatch.setenv("HOME", home)
     redactor = Redactor(PROJECT)
-    assert redactor.path("/usr/bin/gcc") == "/usr/bin/gcc" and redactor.path("/opt/bob/x") == "$ELSEWHERE/x"
+    assert (
+        redactor.path("/usr/bin/gcc") == "/usr/bin/gcc"
+        and redactor.path("/opt/bob/x") == "$ELSEWHERE/x"
+    )
 
 
 @properties

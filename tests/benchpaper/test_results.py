@@ -77,7 +77,10 @@ def test_quantiles_survive_within_a_two_thousandth_and_counts_exactly(samples, q
 @settings(deadline=None)
 def test_few_samples_are_kept_as_they_are(samples):
     stored = results.distribution(samples)
-    assert np.repeat(stored["values"], stored["counts"]).tolist() == np.sort(np.float32(samples)).tolist()
+    assert (
+        np.repeat(stored["values"], stored["counts"]).tolist()
+        == np.sort(np.float32(samples)).tolist()
+    )
 
 
 def test_many_samples_take_little_room_and_negative_ones_are_kept_too():
@@ -99,6 +102,7 @@ def test_samples_that_are_no_numbers_are_refused(samples, message):
 
 
 # --- observations ----------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("changes, message", [
     (dict(latency_us=None), 'metric "latency_us" is missing; yield it, or declare it optional'),
@@ -123,15 +127,19 @@ def test_an_observation_that_breaks_the_schema_names_column_and_rule(changes, me
 
 def test_a_minimum_of_none_allows_any_number_and_an_optional_metric_may_be_absent():
     assert observed(rate=-5)["rate"] == -5.0 and observed()["rate"] is None
-    assert observed(rate=np.float32(1.5))["rate"] == 1.5 and observed(latency_us=np.arange(3))["latency_us"][
-        "counts"
-    ] == [1, 1, 1]
+    assert observed(rate=np.float32(1.5))["rate"] == 1.5 and observed(latency_us=np.arange(3))[
+        "latency_us"
+    ]["counts"] == [1, 1, 1]
 
 
 # --- writing and reading ---------------------------------------------------------------------
 
+
 def test_a_block_comes_back_as_it_was_written(tmp_path):
-    written = [record(position=0), record(position=1, state="failed", reason="crashed", observations=[], tools={})]
+    written = [
+        record(position=0),
+        record(position=1, state="failed", reason="crashed", observations=[], tools={}),
+    ]
     results.write_block(tmp_path, 3, written, DESCRIBED)
     trials = rows(results.block_file(tmp_path, 3, TRIALS))
     for before, after in zip(written, trials):
@@ -140,7 +148,12 @@ def test_a_block_comes_back_as_it_was_written(tmp_path):
         assert after == before
     (observation,) = rows(results.block_file(tmp_path, 3, OBSERVATIONS))
     assert observation["latency_us"] == {"values": [1.0, 3.0], "counts": [2, 1]}
-    assert (observation["used"], observation["rate"], observation["row"], observation["direct"]) == (
+    assert (
+        observation["used"],
+        observation["rate"],
+        observation["row"],
+        observation["direct"],
+    ) == (
         "shm",
         None,
         0,
@@ -160,7 +173,12 @@ measured = st.fixed_dictionaries({
 def test_any_observations_survive_the_round_trip(trials):
     checked = [[results.check_observation(DESCRIBED, one) for one in trial] for trial in trials]
     with tempfile.TemporaryDirectory() as folder:
-        results.write_block(folder, 0, [record(position=n, observations=o) for n, o in enumerate(checked)], DESCRIBED)
+        results.write_block(
+            folder,
+            0,
+            [record(position=n, observations=o) for n, o in enumerate(checked)],
+            DESCRIBED,
+        )
         found = rows(results.block_file(folder, 0, OBSERVATIONS))
     assert [(row["position"], row["row"]) for row in found] == [
         (n, k) for n, o in enumerate(checked) for k in range(len(o))
@@ -177,22 +195,38 @@ def test_every_column_of_a_file_has_type_unit_and_meaning(tmp_path, table):
     assert schema.names == list(columns)
     for field in schema:
         about = {key.decode(): value.decode() for key, value in field.metadata.items()}
-        assert about["unit"] == columns[field.name].unit and about["meaning"] == columns[field.name].meaning
+        assert (
+            about["unit"] == columns[field.name].unit
+            and about["meaning"] == columns[field.name].meaning
+        )
     framework = [name for name in columns if name not in ("share", "direct", "rate")]
     assert all(columns[name].meaning for name in framework)
-    assert columns["size_bytes"].unit == "B" and (table == "trials" or columns["latency_us"].unit == "µs")
+    assert columns["size_bytes"].unit == "B" and (
+        table == "trials" or columns["latency_us"].unit == "µs"
+    )
     assert schema.metadata[b"benchpaper.schema"] == str(results.SCHEMA_VERSION).encode()
 
 
 def test_nothing_is_left_beside_a_written_file(tmp_path):
     results.write_block(tmp_path, 0, [record()], DESCRIBED)
-    assert sorted(p.name for p in (tmp_path / "blocks").iterdir()) == ["000.observations.parquet", "000.trials.parquet"]
+    assert sorted(p.name for p in (tmp_path / "blocks").iterdir()) == [
+        "000.observations.parquet",
+        "000.trials.parquet",
+    ]
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
         results.write_block(tmp_path / name, 0, [record()], DESCRIBED)
-    assert len({results.file_digest(results.block_file(tmp_path / name, 0, TRIALS)) for name in ("a", "b")}) == 1
+    assert (
+        len(
+            {
+                results.file_digest(results.block_file(tmp_path / name, 0, TRIALS))
+                for name in ("a", "b")
+            }
+        )
+        == 1
+    )
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -204,7 +238,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 2
 
 
-def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_is_room(small_disk, tmp_path):
+def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_is_room(
+    small_disk, tmp_path
+):
     folder = small_disk(tmp_path / "small", 512)
     path = folder / "blocks" / "000.trials.parquet"
     results.write(path, [record()], DESCRIBED, "trials")
@@ -222,10 +258,13 @@ def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_
 
 # --- broken files ----------------------------------------------------------------------------
 
+
 @pytest.fixture
 def good(tmp_path):
     folder = tmp_path / "results/local/smoke/toy/one"
-    results.write_block(folder, 0, [record(position=n, reason="text " * 50) for n in range(20)], DESCRIBED)
+    results.write_block(
+        folder, 0, [record(position=n, reason="text " * 50) for n in range(20)], DESCRIBED
+    )
     return results.block_file(folder, 0, TRIALS)
 
 
@@ -233,7 +272,11 @@ def refusal(path):
     with pytest.raises(ResultsError) as refused:
         results.read(path)
     message = str(refused.value)
-    assert "\n" not in message and "one/blocks/000.trials.parquet" in message and str(path.parents[5]) not in message
+    assert (
+        "\n" not in message
+        and "one/blocks/000.trials.parquet" in message
+        and str(path.parents[5]) not in message
+    )
     return message
 
 
@@ -311,6 +354,7 @@ def test_a_file_that_lacks_a_column_is_refused(good):
 
 # --- collecting ------------------------------------------------------------------------------
 
+
 def write_blocks(folder, *blocks, described=DESCRIBED):
     for number, changes in enumerate(blocks):
         written = [record(number, position, **changes) for position in (1, 0)]
@@ -341,9 +385,15 @@ def test_a_file_from_before_an_optional_column_is_read_and_joined_with_one_from_
 
 
 @pytest.mark.parametrize(
-    "changes, what", [(dict(plan_digest="q" * 64), "2 plans"), (dict(code_digest="d" * 64), "2 versions of the code")]
+    "changes, what",
+    [
+        (dict(plan_digest="q" * 64), "2 plans"),
+        (dict(code_digest="d" * 64), "2 versions of the code"),
+    ],
 )
-def test_blocks_that_do_not_belong_together_are_refused_and_nothing_is_written(tmp_path, changes, what):
+def test_blocks_that_do_not_belong_together_are_refused_and_nothing_is_written(
+    tmp_path, changes, what
+):
     write_blocks(tmp_path, {}, {})
     results.collect(tmp_path, 2)
     before = {kind: (tmp_path / kind).read_bytes() for kind in (OBSERVATIONS, TRIALS)}
@@ -357,10 +407,20 @@ def test_blocks_of_another_declaration_are_refused(tmp_path):
     write_blocks(tmp_path, {}, {})
     other = copy.deepcopy(DESCRIBED)
     other["metrics"].append(
-        dict(name="more", unit="s", better="lower", meaning="", kept="value", minimum=0.0, optional=True)
+        dict(
+            name="more",
+            unit="s",
+            better="lower",
+            meaning="",
+            kept="value",
+            minimum=0.0,
+            optional=True,
+        )
     )
     changed = record(1, 0, code_digest="d" * 64)
-    changed["observations"] = [results.check_observation(other, dict(latency_us=[1.0], used="x", more=1.0))]
+    changed["observations"] = [
+        results.check_observation(other, dict(latency_us=[1.0], used="x", more=1.0))
+    ]
     results.write_block(tmp_path, 1, [changed], other)
     with pytest.raises(ResultsError, match="belong to 2 versions of the code"):
         results.collect(tmp_path, 2)
@@ -380,7 +440,8 @@ def test_a_block_that_is_missing_or_broken_is_named(tmp_path):
 def test_a_digest_is_that_of_the_bytes(tmp_path):
     (tmp_path / "x").write_bytes(b"abc")
     assert (
-        results.file_digest(Path(tmp_path / "x")) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        results.file_digest(Path(tmp_path / "x"))
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
 
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchpaper.core.errors import UserError
-from benchpaper.results import TRIALS
 from benchpaper.core.revision import known_revision, revision
+from benchpaper.results import TRIALS
 
 BUNDLED = "b" * 40
 ANOTHER_USER = 12345
@@ -25,7 +25,9 @@ def commit(folder):
 
 
 def git(folder, *words):
-    return subprocess.run(["git", "-C", folder, *words], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", folder, *words], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 @pytest.fixture(autouse=True)
@@ -46,18 +48,31 @@ def within_another(pipe_project):
 @pytest.fixture
 def unpacked(within_another):
     """The same with what an unpacked bundle says of itself."""
-    root, source = within_another.root, within_another.experiments / "toy" / "pipe" / "experiment.py"
-    (root / "bundle.json").write_text(json.dumps({"commit": BUNDLED, "commit_seconds": 10**9, "clean": True}))
+    root, source = (
+        within_another.root,
+        within_another.experiments / "toy" / "pipe" / "experiment.py",
+    )
+    (root / "bundle.json").write_text(
+        json.dumps({"commit": BUNDLED, "commit_seconds": 10**9, "clean": True})
+    )
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    (root / "manifest-sha256.txt").write_text(f"{digest}  {source.relative_to(root)}\n{'0' * 64}  build/x\n")
+    (root / "manifest-sha256.txt").write_text(
+        f"{digest}  {source.relative_to(root)}\n{'0' * 64}  build/x\n"
+    )
     return within_another
 
 
 def test_the_commit_of_a_repository_around_the_project_is_not_its_own(within_another):
     state = revision(within_another)
-    assert (state.commit, state.clean) == ("unknown", False) and "neither a git checkout nor" in state.why
+    assert (state.commit, state.clean) == (
+        "unknown",
+        False,
+    ) and "neither a git checkout nor" in state.why
     (within_another.root / ".git").mkdir()  # a broken one: git itself would look further up
-    assert revision(within_another).commit == "unknown" and "not a git repository" in revision(within_another).why
+    assert (
+        revision(within_another).commit == "unknown"
+        and "not a git repository" in revision(within_another).why
+    )
 
 
 def test_an_unpacked_bundle_has_the_commit_that_it_was_made_of(unpacked):
@@ -94,7 +109,9 @@ def test_why_a_commit_is_unknown_is_one_line(pipe_project, make, words):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a checkout to another user needs root")
-def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_measured(pipe_project, run_benchpaper):
+def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_measured(
+    pipe_project, run_benchpaper
+):
     (pipe_project.analysis / "toy_pipe.ipynb").write_text("{}")
     own = commit(pipe_project.root)
     for path in (pipe_project.root, pipe_project.root / ".git"):
@@ -102,14 +119,27 @@ def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_m
     done = run_benchpaper(pipe_project, "run", "results", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("going on with commit unknown: ") and "detected dubious ownership" in lines[0]
+    assert (
+        lines[0].startswith("going on with commit unknown: ")
+        and "detected dubious ownership" in lines[0]
+    )
     table = pq.read_table(pipe_project.results("local", "smoke") / "toy" / "pipe" / TRIALS)
-    assert set(table["git_commit"].to_pylist()) == {"unknown"} and set(table["git_clean"].to_pylist()) == {False}
+    assert set(table["git_commit"].to_pylist()) == {"unknown"} and set(
+        table["git_clean"].to_pylist()
+    ) == {False}
 
-    for words in (["run", "bundle", "--scale", "smoke"], ["bundle", "--scale", "smoke"], ["changed"]):
+    for words in (
+        ["run", "bundle", "--scale", "smoke"],
+        ["bundle", "--scale", "smoke"],
+        ["changed"],
+    ):
         refused = run_benchpaper(pipe_project, *words)
-        assert refused.returncode == 2 and "detected dubious ownership" in refused.stderr, refused.stderr
-        assert refused.stderr.count("\n") == 1 and lines[0].endswith(refused.stderr.split("; to mend it: ")[1].strip())
+        assert refused.returncode == 2 and "detected dubious ownership" in refused.stderr, (
+            refused.stderr
+        )
+        assert refused.stderr.count("\n") == 1 and lines[0].endswith(
+            refused.stderr.split("; to mend it: ")[1].strip()
+        )
 
     remedy = lines[0].split("; to mend it: ")[1]
     subprocess.run(shlex.split(remedy), check=True)

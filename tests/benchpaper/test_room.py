@@ -22,7 +22,9 @@ def fill(folder):
 
 
 @pytest.mark.parametrize("number, kind", [(28, "disk"), (122, "quota")])
-def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(request, tmp_path, number, kind):
+def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(
+    request, tmp_path, number, kind
+):
     project = Project(tmp_path / "project")
     project.root.mkdir()
     assert disk_space.shortage(project.state) == disk_space.complaint(project) == ""
@@ -34,7 +36,11 @@ def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(reques
     assert disk_space.complaint(project) == ""
     assert fill(folder) == number
     told = disk_space.complaint(project)
-    assert told.startswith(WORDS[number]) and " in results; " in told and told.endswith(disk_space.NEXT_STEP)
+    assert (
+        told.startswith(WORDS[number])
+        and " in results; " in told
+        and told.endswith(disk_space.NEXT_STEP)
+    )
 
 
 @pytest.mark.parametrize("number, words", WORDS.items())
@@ -43,7 +49,9 @@ def test_an_error_for_want_of_room_tells_how_to_go_on(number, words):
     assert told == f"{words}: journal.jsonl; {disk_space.NEXT_STEP}"
 
 
-@pytest.mark.parametrize("text", ["write /data: no space left on device", "OSError: [Errno 122] Disk quota exceeded"])
+@pytest.mark.parametrize(
+    "text", ["write /data: no space left on device", "OSError: [Errno 122] Disk quota exceeded"]
+)
 def test_the_words_are_found_in_what_a_program_printed(text):
     assert disk_space.told(text) in WORDS.values()
     assert disk_space.told("all is well") == ""

@@ -6,7 +6,16 @@ import pytest
 
 from benchpaper import results
 from benchpaper.core.errors import UserError
-from benchpaper.design.spec import Cell, Evidence, Experiment, Factor, Metric, Scale, SpecError, make_cell
+from benchpaper.design.spec import (
+    Cell,
+    Evidence,
+    Experiment,
+    Factor,
+    Metric,
+    Scale,
+    SpecError,
+    make_cell,
+)
 
 SCALES = {name: Scale(blocks=2) for name in ("smoke", "quick", "full")}
 
@@ -26,7 +35,10 @@ def with_smoke(**levels):
 
 
 REFUSED = [
-    (lambda: Factor("Way", ["a"]), "factor name 'Way' must match [a-z][a-z0-9_]* (it becomes a column name)"),
+    (
+        lambda: Factor("Way", ["a"]),
+        "factor name 'Way' must match [a-z][a-z0-9_]* (it becomes a column name)",
+    ),
     (lambda: Factor("cell", ["a"]), 'factor name "cell" is taken by the framework; choose another'),
     (lambda: Factor("way", []), 'factor "way" has no levels; give at least one'),
     (lambda: Factor("way", ["a", "b", "a"]), "factor \"way\" has a level twice: ['a', 'b', 'a']"),
@@ -34,19 +46,35 @@ REFUSED = [
         lambda: Factor("size", [8, "4k"]),
         "factor \"size\": level '4k' is str, but the others are int; make them all one type",
     ),
-    (lambda: Factor("on", [1, True]),
-     'factor "on": level True is bool, but the others are int; make them all one type'),
-    (lambda: Factor("way", [None]), 'factor "way": a level must be str, int, float or bool, not NoneType'),
-    (lambda: Factor("way", [["a"], ["b"]]), 'factor "way": a level must be str, int, float or bool, not list'),
+    (
+        lambda: Factor("on", [1, True]),
+        'factor "on": level True is bool, but the others are int; make them all one type',
+    ),
+    (
+        lambda: Factor("way", [None]),
+        'factor "way": a level must be str, int, float or bool, not NoneType',
+    ),
+    (
+        lambda: Factor("way", [["a"], ["b"]]),
+        'factor "way": a level must be str, int, float or bool, not list',
+    ),
     (lambda: Factor("way", "abc"), "factor \"way\": levels 'abc' must be a list"),
-    (lambda: Metric("latency_us", unit="", better="lower"),
-     'metric "latency_us" has no unit; give one (unit="1" for a pure number)'),
-    (lambda: Metric("x", unit="s", better="less"),
-     "metric \"x\": better='less' must be \"lower\", \"higher\" or \"neither\""),
-    (lambda: Metric("x", unit="s", better="lower", kept="mean"),
-     "metric \"x\": kept='mean' must be \"value\" or \"all samples\""),
-    (lambda: Metric("block", unit="s", better="lower"),
-     'metric name "block" is taken by the framework; choose another'),
+    (
+        lambda: Metric("latency_us", unit="", better="lower"),
+        'metric "latency_us" has no unit; give one (unit="1" for a pure number)',
+    ),
+    (
+        lambda: Metric("x", unit="s", better="less"),
+        'metric "x": better=\'less\' must be "lower", "higher" or "neither"',
+    ),
+    (
+        lambda: Metric("x", unit="s", better="lower", kept="mean"),
+        'metric "x": kept=\'mean\' must be "value" or "all samples"',
+    ),
+    (
+        lambda: Metric("block", unit="s", better="lower"),
+        'metric name "block" is taken by the framework; choose another',
+    ),
     (lambda: Evidence("row"), 'evidence name "row" is taken by the framework; choose another'),
     (lambda: Scale(blocks=0), "blocks=0 must be a whole number of at least 1"),
     (lambda: Scale(blocks=2.0), "blocks=2.0 must be a whole number of at least 1"),
@@ -56,21 +84,31 @@ REFUSED = [
     (lambda: declare(question=None), "an experiment needs a question"),
     (lambda: declare(metrics=[]), "an experiment needs at least one metric"),
     (lambda: declare(roles="client"), "roles 'client' must be a list of names"),
-    (lambda: declare(roles=["client", "counts"]), 'role name "counts" is taken by the framework; choose another'),
+    (
+        lambda: declare(roles=["client", "counts"]),
+        'role name "counts" is taken by the framework; choose another',
+    ),
     (lambda: declare(attempts=0), "attempts=0 must be a whole number of at least 1"),
     (lambda: declare(timeout_s=0), "timeout_s 0 must be above 0"),
     (
         lambda: declare(evidence=[Evidence("way")]),
         '"way" is declared twice; factors, metrics and evidence share one table',
     ),
-    (lambda: declare(scales={"smoke": Scale(blocks=1)}),
-     "scales lack quick, full; every experiment declares smoke, quick, full"),
-    (lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}),
-     'scale "ful" is not one of smoke, quick, full; did you mean "full"?'),
-    (lambda: with_smoke(size_byte=[8]), 'scale "smoke": no factor "size_byte"; did you mean "size_bytes"?'),
+    (
+        lambda: declare(scales={"smoke": Scale(blocks=1)}),
+        "scales lack quick, full; every experiment declares smoke, quick, full",
+    ),
+    (
+        lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}),
+        'scale "ful" is not one of smoke, quick, full; did you mean "full"?',
+    ),
+    (
+        lambda: with_smoke(size_byte=[8]),
+        'scale "smoke": no factor "size_byte"; did you mean "size_bytes"?',
+    ),
     (
         lambda: with_smoke(way=["sock"]),
-        "scale \"smoke\": way='sock' is not a level; did you mean \"socket\"? (there are: pipe, socket)",
+        'scale "smoke": way=\'sock\' is not a level; did you mean "socket"? (there are: pipe, socket)',
     ),
     (
         lambda: with_smoke(size_bytes=["8"]),
@@ -117,7 +155,11 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, HUGE, -HUGE, NAN, INF, -INF], ids=lambda v: f"{v:.3}" if isinstance(v, float) else v.bit_length())
+@pytest.mark.parametrize(
+    "value",
+    [2**63, -(2**63) - 1, HUGE, -HUGE, NAN, INF, -INF],
+    ids=lambda v: f"{v:.3}" if isinstance(v, float) else v.bit_length(),
+)
 @pytest.mark.parametrize("build", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
 def test_a_number_that_no_column_holds_is_refused_in_one_short_line(build, value):
     with pytest.raises(SpecError) as refused:
@@ -130,7 +172,23 @@ def test_a_number_or_text_that_a_column_holds_may_be_a_level(value):
     assert Factor("way", [value]).levels == (value,)
 
 
-@pytest.mark.parametrize("text", ["\ud800", "a\udcff", "a\0", "a\nb", "a\tb", "\x1b[31m", "a\x7f", " a", "a ", "\u2028", "a\u200b", " "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ud800",
+        "a\udcff",
+        "a\0",
+        "a\nb",
+        "a\tb",
+        "\x1b[31m",
+        "a\x7f",
+        " a",
+        "a ",
+        "\u2028",
+        "a\u200b",
+        " ",
+    ],
+)
 @pytest.mark.parametrize("build", TEXTS.values(), ids=TEXTS)
 def test_a_text_that_is_no_line_of_print_is_refused_in_one_line(build, text):
     with pytest.raises(SpecError) as refused:
@@ -162,7 +220,10 @@ def test_what_is_wrong_with_a_value_is_said(build, message):
 def test_no_factor_can_take_the_name_of_a_column_of_the_framework(table):
     experiment = declare(factors=[Factor("way", ["a"])])
     experiment.name = "toy/one"
-    names = {column.name for column in results.columns(experiment.describe(), table)} - {"way", "latency_us"}
+    names = {column.name for column in results.columns(experiment.describe(), table)} - {
+        "way",
+        "latency_us",
+    }
     assert {"cell", "twin"} < names
     for name in names:
         with pytest.raises(SpecError, match="taken by the framework"):
@@ -194,18 +255,24 @@ def test_a_scale_at_which_no_cell_is_valid_is_refused():
     experiment = declare()
     experiment.name = "toy/one"
     experiment.valid(lambda cell: False)
-    with pytest.raises(SpecError, match=r'^toy/one: no valid cell at scale "quick"; widen its levels or valid\(\)$'):
+    with pytest.raises(
+        SpecError, match=r'^toy/one: no valid cell at scale "quick"; widen its levels or valid\(\)$'
+    ):
         experiment.cells("quick")
 
 
 def test_a_twin_of_a_cell_that_is_not_measured_is_refused():
     experiment = declare(
-        twin=dict(way="pipe", size_bytes=8), scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])}
+        twin=dict(way="pipe", size_bytes=8),
+        scales={**SCALES, "smoke": Scale(blocks=1, size_bytes=[4096])},
     )
     experiment.name = "toy/one"
     with pytest.raises(SpecError) as refused:
         experiment.cells("smoke")
-    assert str(refused.value) == 'toy/one: the twin\'s cell "way=pipe size_bytes=8" is not measured at scale "smoke"'
+    assert (
+        str(refused.value)
+        == 'toy/one: the twin\'s cell "way=pipe size_bytes=8" is not measured at scale "smoke"'
+    )
 
 
 @pytest.mark.parametrize("factors, twin", [
@@ -221,13 +288,16 @@ def test_two_cells_that_read_the_same_are_refused(factors, twin):
 
 def test_an_unknown_scale_is_refused_with_the_nearest():
     with pytest.raises(
-        UserError, match=r'^scale "quik" not found; did you mean "quick"\? \(there are: smoke, quick, full\)$'
+        UserError,
+        match=r'^scale "quik" not found; did you mean "quick"\? \(there are: smoke, quick, full\)$',
     ):
         declare().cells("quik")
 
 
 def test_an_unknown_factor_of_a_cell_names_the_nearest():
-    with pytest.raises(AttributeError, match='^a cell has no factor "size"; did you mean "sizes"\\?$'):
+    with pytest.raises(
+        AttributeError, match='^a cell has no factor "size"; did you mean "sizes"\\?$'
+    ):
         make_cell(dict(sizes=8)).size
 
 
@@ -252,10 +322,17 @@ def test_tools_are_asked_for_once():
 
 
 def test_what_is_declared_is_described_as_plain_data():
-    experiment = declare(twin=dict(way="pipe", size_bytes=8), evidence=[Evidence("used", "what was used")])
+    experiment = declare(
+        twin=dict(way="pipe", size_bytes=8), evidence=[Evidence("used", "what was used")]
+    )
     experiment.name = "toy/one"
     described = experiment.describe()
-    assert described["factors"][1] == {"name": "size_bytes", "levels": [8, 4096], "unit": "", "meaning": ""}
+    assert described["factors"][1] == {
+        "name": "size_bytes",
+        "levels": [8, 4096],
+        "unit": "",
+        "meaning": "",
+    }
     assert described["metrics"][0]["unit"] == "µs" and described["metrics"][0]["minimum"] == 0.0
     assert described["evidence"] == [{"name": "used", "meaning": "what was used"}]
     assert described["twin"] == dict(way="pipe", size_bytes=8)

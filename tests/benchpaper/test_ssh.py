@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
-from benchpaper.hosts.agent import standstill
 from benchpaper.core.errors import UserError
-from benchpaper.hosts.ssh import deploy, remote, connection
-from benchpaper.hosts.fleet import Fleet
 from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
+from benchpaper.hosts.agent import standstill
+from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.ssh import connection, deploy, remote
 from benchpaper.hosts.ssh.connection import Unreachable
 from benchpaper.workflow.pipeline import Pipeline
 
@@ -67,7 +67,9 @@ def make(make_toy, lab):
 def measure(run):
     """Measure the block. Return ({way: entry of the journal}, what was told)."""
     told = []
-    block = run.block("toy/one", 0, lambda event, **facts: told.append((event, facts.get("message"))))
+    block = run.block(
+        "toy/one", 0, lambda event, **facts: told.append((event, facts.get("message")))
+    )
     try:
         block.measure()
     finally:
@@ -77,7 +79,9 @@ def measure(run):
 
 
 def all_measured(entries, ways="abc"):
-    return {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys(ways, results.MEASURED)
+    return {way: entry["state"] for way, entry in entries.items()} == dict.fromkeys(
+        ways, results.MEASURED
+    )
 
 
 def gone(lab, seconds=60):
@@ -120,6 +124,7 @@ site.client.run(["true"])
 
 # --- what works ------------------------------------------------------------------------------
 
+
 def test_a_trial_runs_on_two_hosts_with_the_project_and_its_packages(make, lab):
     run = make(
         """
@@ -156,7 +161,8 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
         (folder / "tool").write_text("#!/bin/sh\necho two\n")
         assert host.run([host.provide(folder / "tool")]).stdout == "two\n"
         assert (
-            host.run([host.provide(folder) / "tool"]).stdout == "two\n" and host.run([there / "tool"]).stdout == "one\n"
+            host.run([host.provide(folder) / "tool"]).stdout == "two\n"
+            and host.run([there / "tool"]).stdout == "one\n"
         )
         host.close()
         link.conclude("t")
@@ -193,7 +199,9 @@ with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fl
 def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
     site = {"name": "lab", "hosts": [lab.described(1)]}
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert holder.stdout.readline() == "held\n"
@@ -241,17 +249,23 @@ def agent(lab, tmp_path, monkeypatch):
 def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent):
     """The user's configuration names neither key nor port; the jump host is asked with the same agent."""
     addresses = dict(address=lab.lab.address(2), jump_address=lab.lab.address(1))
-    (tmp_path / "config").write_text(JUMP.format(jump="jump", known=tmp_path / "known", **addresses))
+    (tmp_path / "config").write_text(
+        JUMP.format(jump="jump", known=tmp_path / "known", **addresses)
+    )
     known = (lab.lab.folder / "known_hosts").read_text()
     (tmp_path / "known").write_text(known)
-    site = {"name": "lab", "hosts": [lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config"))]}
+    site = {
+        "name": "lab",
+        "hosts": [lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config"))],
+    }
 
     def fleet():
         return Fleet(lab.lab.project, site)
 
     with (
         pytest.raises(
-            Unreachable, match='it did not let you in: see that "ssh -F .* behind" works without a password$'
+            Unreachable,
+            match='it did not let you in: see that "ssh -F .* behind" works without a password$',
         ),
         fleet(),
     ):
@@ -260,9 +274,14 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
     with fleet() as connected:
         link = connected.links["lab2"]
         peers = subprocess.run(
-            ["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"], capture_output=True, text=True
+            ["ip", "netns", "exec", lab.lab.namespace(2), "ss", "-tnH"],
+            capture_output=True,
+            text=True,
         ).stdout
-        assert lab.lab.address(1) in peers and f"{lab.lab.address(2).rpartition('.')[0]}.1:" not in peers
+        assert (
+            lab.lab.address(1) in peers
+            and f"{lab.lab.address(2).rpartition('.')[0]}.1:" not in peers
+        )
         assert link.ask("clock")
         host = link.host("client", tmp_path / "t", 60, lambda name, argv: lambda status: None)
         assert host.run(["echo", "through"]).stdout == "through\n"
@@ -271,13 +290,19 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
     (tmp_path / "known").write_text(
         "".join(line for line in known.splitlines(True) if not line.startswith(lab.lab.address(1)))
     )
-    with pytest.raises(Unreachable, match="its host key is not known: connect once by hand"), fleet():
+    with (
+        pytest.raises(Unreachable, match="its host key is not known: connect once by hand"),
+        fleet(),
+    ):
         pass
 
 
 # --- faults during a trial -------------------------------------------------------------------
 
-def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(make, lab, tmp_path):
+
+def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
+    make, lab, tmp_path
+):
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + """
         if first:
@@ -298,7 +323,9 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
     gone(lab)
 
 
-def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on(make, lab, tmp_path):
+def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on(
+    make, lab, tmp_path
+):
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
         if first:
@@ -316,7 +343,8 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
         gone(lab)
         serve(lab, 1)
     assert re.match(
-        r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$', str(refused.value)
+        r'host "lab1" of site "lab": ssh said: .*Connection refused; see that "ssh .*" works$',
+        str(refused.value),
     )
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
@@ -326,7 +354,9 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     fetched = [message for event, message in told if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
     texts = [path.read_text() for path in (run.project.state / "fetched").iterdir()]
-    assert any("said before the cut" in text for text in texts) and not any("s3cret-of" in text for text in texts)
+    assert any("said before the cut" in text for text in texts) and not any(
+        "s3cret-of" in text for text in texts
+    )
 
 
 def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monkeypatch):
@@ -377,7 +407,8 @@ def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, t
             """.replace("\n            ", "\n"), hosts=(lab.described(1, scratch=str(small)), lab.described(2)), attempts=2,
         )  # fmt: skip
         with pytest.raises(
-            UserError, match="^No space left on device: .* make room, and run the same command again to go on$"
+            UserError,
+            match="^No space left on device: .* make room, and run the same command again to go on$",
         ):
             measure(run)
         assert "b" not in run.journalled
@@ -426,7 +457,15 @@ def serve(lab, number, **environment):
     """Start the SSH server of a host again, as nobody's child: measuring ends all children of this process."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     lab.lab.serve(number, {**lab.environment, **environment})
-    probe = ["ip", "netns", "exec", lab.lab.namespace(number), "bash", "-c", f"</dev/tcp/{lab.lab.address(number)}/22"]
+    probe = [
+        "ip",
+        "netns",
+        "exec",
+        lab.lab.namespace(number),
+        "bash",
+        "-c",
+        f"</dev/tcp/{lab.lab.address(number)}/22",
+    ]
     while subprocess.run(probe, capture_output=True).returncode:
         time.sleep(0.01)
 
@@ -441,16 +480,24 @@ def restart(lab, number, **environment):
 
 def test_a_hosts_own_environment_and_a_process_that_stood_still_there(make, lab):
     """What the host's sessions set reaches no command, and what was stopped marks its trial there as it does here."""
-    hostile = {"http_proxy": "http://127.0.0.1:9", "UCX_TLS": "self", "AWS_PROFILE": "nobody", "LC_ALL": "tr_TR"}
+    hostile = {
+        "http_proxy": "http://127.0.0.1:9",
+        "UCX_TLS": "self",
+        "AWS_PROFILE": "nobody",
+        "LC_ALL": "tr_TR",
+    }
     restart(lab, 1, **hostile)
     try:
-        run = make(f"""
+        run = make(
+            f"""
             names = {{line.partition("=")[0] for line in site.server.run(["env"]).stdout.splitlines()}}
             assert not names & {set(hostile)} and names > {{"PATH", "HOME", "LANG", "TZ"}}, names
             server = site.server.start(["sleep", "60"])
             site.server.run(["sh", "-c", f"kill -STOP {{server.pid}}; sleep 3; kill -CONT {{server.pid}}"])
             yield dict(latency_us=1.0)
-        """, levels=("a",))
+        """,
+            levels=("a",),
+        )
         entries, _ = measure(run)
     finally:
         restart(lab, 1)
@@ -463,25 +510,35 @@ def test_a_hosts_own_environment_and_a_process_that_stood_still_there(make, lab)
 def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, tmp_path):
     """All programs of the host's sessions, the agent among them, see an hour later than it is."""
     shim = tmp_path / "clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim, "-ldl"], input=CLOCK, text=True, check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim, "-ldl"],
+        input=CLOCK,
+        text=True,
+        check=True,
+    )
     restart(lab, 1, LD_PRELOAD=str(shim))
     try:
-        run = make("""
+        run = make(
+            """
             ahead = {"LD_PRELOAD": SHIM}  # commands do not inherit it
             now = float(site.server.run(["date", "+%s"], env=ahead).stdout)
             segment = Path("/dev/shm", f"benchpaper-test-clock-{cell.way}")
             site.server.run(["touch", segment], env=ahead)
             yield dict(latency_us=now - time.time())
-        """.replace("SHIM", repr(str(shim))))
+        """.replace("SHIM", repr(str(shim)))
+        )
         offset, error = run.probed["hosts"]["lab1"]["clock"]
         assert abs(offset - 3600) <= error + 1e-3 and error < 60
         offset, error = run.probed["hosts"]["lab2"]["clock"]
         assert abs(offset) <= error + 1e-3 and error < 60
         entries, told = measure(run)
         assert all_measured(entries)
-        assert all(abs(entry["observations"][0]["latency_us"] - 3600) < 600 for entry in entries.values())
         assert all(
-            abs(entry["started"] - time.time()) < 600 and 0 <= entry["seconds"] < 30 for entry in entries.values()
+            abs(entry["observations"][0]["latency_us"] - 3600) < 600 for entry in entries.values()
+        )
+        assert all(
+            abs(entry["started"] - time.time()) < 600 and 0 <= entry["seconds"] < 30
+            for entry in entries.values()
         )
         assert all(entry["paused_s"] == 0 for entry in entries.values())
     finally:
@@ -513,7 +570,9 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
     (lab.folder / "temporary").mkdir()
 
 
-def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(make, lab, run_benchpaper, tmp_path):
+def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(
+    make, lab, run_benchpaper, tmp_path
+):
     begun = tmp_path / "begun"
     run = make(
         f"""
@@ -527,12 +586,26 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), levels=[f"w{n}" for n in range(4)], timeout_s=100.0,
     )  # fmt: skip
-    command = [str(Path(sys.executable).with_name("benchpaper")), "run", "results", "--site", "lab", "--scale", "smoke"]
+    command = [
+        str(Path(sys.executable).with_name("benchpaper")),
+        "run",
+        "results",
+        "--site",
+        "lab",
+        "--scale",
+        "smoke",
+    ]
     process = subprocess.Popen(
-        command, cwd=run.project.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        command,
+        cwd=run.project.root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
     )
     try:
-        journals = lambda: [line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()]  # noqa: E731
+        journals = lambda: [
+            line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()
+        ]
         end = time.monotonic() + 120
         while not begun.exists() or len(begun.read_text()) < 3:
             assert time.monotonic() < end and process.poll() is None, process.stdout.read().decode()
@@ -548,17 +621,23 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
     done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "toy/one: 4 trials measured" in done.stdout and journals()[: len(kept)] == kept
-    assert re.search("^an earlier run was killed; swept up: .*a connection's folder", done.stdout, re.M)
+    assert re.search(
+        "^an earlier run was killed; swept up: .*a connection's folder", done.stdout, re.M
+    )
     assert not list((run.project.state / "connections").iterdir())
 
 
 def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpaper):
-    run = make(f"""
+    run = make(
+        f"""
         {signal_servers(lab, "KILL")}
         while True:
             site.server.run(["true"])
         yield
-    """, levels=("a",), blocks=3)
+    """,
+        levels=("a",),
+        blocks=3,
+    )
     try:
         done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke")
     finally:
@@ -571,6 +650,7 @@ def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpape
 
 
 # --- hosts that cannot be used ---------------------------------------------------------------
+
 
 def refused(lab, **changes):
     begin = time.monotonic()
@@ -585,7 +665,9 @@ def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(la
     text = (lab.lab.folder / "ssh_config").read_text()
     (tmp_path / "empty").write_text("")
     text = re.sub(
-        "UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no", text
+        "UserKnownHostsFile .*",
+        f"UserKnownHostsFile {tmp_path / 'empty'}\n    StrictHostKeyChecking no",
+        text,
     )
     (tmp_path / "config").write_text(text)
     assert re.fullmatch(
@@ -596,16 +678,24 @@ def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(la
 
 
 def test_a_host_key_that_changed_is_refused(lab, tmp_path):
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    subprocess.run(
+        ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True
+    )
     (tmp_path / "known").write_text(f"{lab.lab.address(1)} {(tmp_path / 'other.pub').read_text()}")
     text = (lab.lab.folder / "ssh_config").read_text()
-    (tmp_path / "config").write_text(re.sub("UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'known'}", text))
-    assert ": its host key is not the known one: find out why," in refused(lab, ssh_config=str(tmp_path / "config"))
+    (tmp_path / "config").write_text(
+        re.sub("UserKnownHostsFile .*", f"UserKnownHostsFile {tmp_path / 'known'}", text)
+    )
+    assert ": its host key is not the known one: find out why," in refused(
+        lab, ssh_config=str(tmp_path / "config")
+    )
 
 
 def test_a_wrong_user_is_named(lab):
     message = refused(lab, user="nobody-here")
-    assert message.startswith('host "lab1" of site "lab": it did not let user "nobody-here" in: see that "ssh -F ')
+    assert message.startswith(
+        'host "lab1" of site "lab": it did not let user "nobody-here" in: see that "ssh -F '
+    )
 
 
 def test_a_port_where_nobody_listens_and_an_address_that_is_not_there(lab):
@@ -647,7 +737,9 @@ def test_a_host_without_python_is_told_what_to_install(lab, tmp_path, programs):
     restart(lab, 1, PATH=str(tmp_path))
     try:
         assert re.fullmatch(NO_PYTHON, refused(lab))
-        with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1, python=sys.executable)]}) as fleet:
+        with Fleet(
+            lab.lab.project, {"name": "lab", "hosts": [lab.described(1, python=sys.executable)]}
+        ) as fleet:
             assert fleet.links["lab1"].ask("clock")
     finally:
         restart(lab, 1)
@@ -663,7 +755,8 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
     deploy.check_fits(numpy, about, "big")
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
         with pytest.raises(
-            UserError, match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in'
+            UserError,
+            match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in',
         ):
             deploy.check_fits(numpy, {**about, **changed}, "big")
     (pure,) = deploy.closure(["click"])
@@ -673,18 +766,23 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
 def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
     (tmp_path / "lock").write_text("click==0.1 \\\n    --hash=sha256:00\n")
     with pytest.raises(
-        UserError, match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce"
+        UserError,
+        match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce",
     ):
         deploy.closure(["click"], tmp_path / "lock")
     with pytest.raises(
-        UserError, match='^the package "no-such-package" is to be sent to the hosts, but is not installed here'
+        UserError,
+        match='^the package "no-such-package" is to be sent to the hosts, but is not installed here',
     ):
         deploy.closure(["no-such-package"])
 
 
 # --- secrets ---------------------------------------------------------------------------------
 
-SECRETS = {"BENCHPAPER_TEST_TOKEN": "t0ken-which-nobody-sees", "AWS_SECRET_ACCESS_KEY": "s3cret+which/nobody=sees"}
+SECRETS = {
+    "BENCHPAPER_TEST_TOKEN": "t0ken-which-nobody-sees",
+    "AWS_SECRET_ACCESS_KEY": "s3cret+which/nobody=sees",
+}
 OF_COMMANDS = [
     "hunter2hunter2",
     "pass-in-url",
@@ -719,7 +817,12 @@ def texts_below(*roots):
     """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it
     leaks."""
     texts = {}
-    for path in (path for root in roots for path in root.rglob("*") if path.is_file() and not path.is_symlink()):
+    for path in (
+        path
+        for root in roots
+        for path in root.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    ):
         if "experiments" not in path.parts:
             texts[path] = path.read_bytes().decode(errors="replace")
         if path.suffix == ".parquet":
@@ -730,7 +833,9 @@ def texts_below(*roots):
 def test_secrets_are_nowhere(make, lab, run_benchpaper):
     key_file = lab.lab.folder / "user_key"
     run = make(LEAKY.replace("KEY_FILE", str(key_file)))
-    done = run_benchpaper(run.project, "run", "results", "--site", "lab", "--scale", "smoke", **SECRETS)
+    done = run_benchpaper(
+        run.project, "run", "results", "--site", "lab", "--scale", "smoke", **SECRETS
+    )
     doctor = run_benchpaper(run.project, "doctor", "--site", "lab", **SECRETS)
     assert re.search("toy/one: .*2 trials failed", done.stdout), done.stdout + done.stderr
     texts = texts_below(run.project.root, lab.folder / "temporary", lab.folder / "cache")
@@ -739,6 +844,11 @@ def test_secrets_are_nowhere(make, lab, run_benchpaper):
         "PRIVATE KEY" in text and "$SECRET" in text for text in logs
     )  # the places were looked at
     assert any("(read)" in str(path) and "$SECRET" in text for path, text in texts.items())
-    texts |= {"printed by run": done.stdout + done.stderr, "printed by doctor": doctor.stdout + doctor.stderr}
+    texts |= {
+        "printed by run": done.stdout + done.stderr,
+        "printed by doctor": doctor.stdout + doctor.stderr,
+    }
     wanted = [*SECRETS.values(), *OF_COMMANDS, *key_file.read_text().splitlines()[1:-1]]
-    assert not {(secret, str(path)) for secret in wanted for path, text in texts.items() if secret in text}
+    assert not {
+        (secret, str(path)) for secret in wanted for path, text in texts.items() if secret in text
+    }

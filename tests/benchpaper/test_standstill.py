@@ -71,7 +71,9 @@ def test_a_short_stop_is_the_experiments_own(monkeypatch):
 
 
 def test_a_machine_that_does_not_count_the_wait_for_a_cpu_marks_nothing(monkeypatch):
-    monkeypatch.setattr(standstill.Path, "read_text", lambda path: (_ for _ in ()).throw(FileNotFoundError()))
+    monkeypatch.setattr(
+        standstill.Path, "read_text", lambda path: (_ for _ in ()).throw(FileNotFoundError())
+    )
     before = standstill._queued_s()
     time.sleep(0.01)
     assert standstill._queued_s() - before >= 0.01

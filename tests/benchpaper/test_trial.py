@@ -11,24 +11,29 @@ import pytest
 from benchpaper import results
 
 
-
 def records(block):
     return [json.loads(line) for line in block.journal_path.read_text().splitlines()]
 
 
 def trials(project, scale="smoke", name="toy/one", block=0):
-    table, _ = results.read(results.block_file(project.results("local", scale) / name, block, results.TRIALS))
+    table, _ = results.read(
+        results.block_file(project.results("local", scale) / name, block, results.TRIALS)
+    )
     return table.to_pylist(maps_as_pydicts="strict")
 
 
 def observations(project, scale="smoke", name="toy/one", block=0):
-    table, _ = results.read(results.block_file(project.results("local", scale) / name, block, results.OBSERVATIONS))
+    table, _ = results.read(
+        results.block_file(project.results("local", scale) / name, block, results.OBSERVATIONS)
+    )
     return table.to_pylist()
 
 
 def test_a_block_measures_each_cell_once_in_the_order_of_the_plan(pipe_project, block_of):
     block = block_of(pipe_project, "toy/pipe", number=1)
-    assert block.measure() == 7  # two of three ways have sizes 1 and 4096, and the twin; the NIC's are recorded
+    assert (
+        block.measure() == 7
+    )  # two of three ways have sizes 1 and 4096, and the twin; the NIC's are recorded
     found = records(block)
     assert [r["position"] for r in found] == list(range(7))
     assert {r["block"] for r in found} == {1}
@@ -38,7 +43,11 @@ def test_a_block_measures_each_cell_once_in_the_order_of_the_plan(pipe_project, 
         and states["way=pipe size_bytes=1 twin"] == results.MEASURED
     )
     assert (
-        sum(row["cell"] == "way=pipe size_bytes=1" for row in observations(pipe_project, name="toy/pipe", block=1)) == 1
+        sum(
+            row["cell"] == "way=pipe size_bytes=1"
+            for row in observations(pipe_project, name="toy/pipe", block=1)
+        )
+        == 1
     )
 
 
@@ -50,7 +59,9 @@ def test_what_is_not_testable_names_the_capability_and_runs_nothing(pipe_project
     assert not [row for row in observations(pipe_project, name="toy/pipe") if row["way"] == "nic"]
 
 
-def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy, block_of, tmp_path):
+def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(
+    make_toy, block_of, tmp_path
+):
     project = make_toy(f"""
         counter = Path({str(tmp_path / "counter")!r})
         with open(counter, "a") as file:
@@ -71,7 +82,9 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(make_toy
     assert trial["commands"] == [{"host": "client", "argv": ["echo", "xxx"], "status": 0}]
     assert [event for event, _ in told] == ["start", "attempt", "attempt", "trial"]
     assert [row["latency_us"] for row in observations(project)] == [1.0]
-    logs = sorted(path.name for path in (project.results("local", "smoke") / "toy/one/failed").iterdir())
+    logs = sorted(
+        path.name for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()
+    )
     assert logs == ["block000-position000-attempt1.log", "block000-position000-attempt2.log"]
 
 
@@ -88,13 +101,21 @@ def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
         + body.replace("\n", "\n    ")
         + "\nyield dict(latency_us=1.0)"
     )
-    project = make_toy(body, levels=["a", "b", "c"], attempts=2, timeout_s=3.0 if "sleep" in body else 20.0)
+    project = make_toy(
+        body, levels=["a", "b", "c"], attempts=2, timeout_s=3.0 if "sleep" in body else 20.0
+    )
     assert block_of(project).measure() == 3
     found = {trial["way"]: trial for trial in trials(project)}
     assert [found[way]["state"] for way in "abc"] == ["measured", "failed", "measured"]
-    assert found["b"]["reason"] == reason and [a["outcome"] for a in found["b"]["attempts"]] == [outcome] * 2
+    assert (
+        found["b"]["reason"] == reason
+        and [a["outcome"] for a in found["b"]["attempts"]] == [outcome] * 2
+    )
     assert sorted(row["way"] for row in observations(project)) == ["a", "c"]
-    logs = [path.read_text() for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()]
+    logs = [
+        path.read_text()
+        for path in (project.results("local", "smoke") / "toy/one/failed").iterdir()
+    ]
     assert len(logs) == 2 and all(
         log.startswith(f"way=b\n{outcome}: {reason}\n") and "first words" in log for log in logs
     )
@@ -116,7 +137,9 @@ def test_failed_trials_are_measured_again_when_asked(make_toy, block_of, tmp_pat
     block.reopen(failed=True)
     assert block.measure() == 1
     found = {trial["way"]: trial for trial in trials(project)}
-    assert [found[way]["state"] for way in "ab"] == ["measured", "measured"] and found["a"]["started"] == kept["a"]
+    assert [found[way]["state"] for way in "ab"] == ["measured", "measured"] and found["a"][
+        "started"
+    ] == kept["a"]
 
 
 LACKING = {
@@ -141,11 +164,17 @@ def test_what_failed_because_the_machine_lacked_something_is_measured_again_unas
         yield dict(latency_us=1.0)
     """, levels=["a", "b", "c"])  # fmt: skip
     block_of(project).measure()
-    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(a="measured", b="failed", c="failed")
+    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(
+        a="measured", b="failed", c="failed"
+    )
     there.touch()
     block_of(project).reopen()
-    assert block_of(project).measure() == 1  # what fails by the experiment's own fault stays as it is
-    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(a="measured", b="measured", c="failed")
+    assert (
+        block_of(project).measure() == 1
+    )  # what fails by the experiment's own fault stays as it is
+    assert {trial["way"]: trial["state"] for trial in trials(project)} == dict(
+        a="measured", b="measured", c="failed"
+    )
 
 
 @pytest.mark.parametrize("body", [
@@ -154,16 +183,28 @@ def test_what_failed_because_the_machine_lacked_something_is_measured_again_unas
 ])  # fmt: skip
 def test_a_quota_that_is_used_up_ends_the_block_as_a_full_disk_does(make_toy, block_of, body):
     block = block_of(make_toy(f"{body}\nyield"))
-    with pytest.raises(results.UserError, match="^Disk quota exceeded, .*: make room, and run the same command again"):
+    with pytest.raises(
+        results.UserError,
+        match="^Disk quota exceeded, .*: make room, and run the same command again",
+    ):
         block.measure()
     assert records(block) == []
 
 
 INVALID = [
-    ("dict(latency_us=float('nan'), used='x')", 'metric "latency_us" must be a finite number, not nan'),
-    ("dict(latency_us=float('inf'), used='x')", 'metric "latency_us" must be a finite number, not inf'),
+    (
+        "dict(latency_us=float('nan'), used='x')",
+        'metric "latency_us" must be a finite number, not nan',
+    ),
+    (
+        "dict(latency_us=float('inf'), used='x')",
+        'metric "latency_us" must be a finite number, not inf',
+    ),
     ("dict(latency_us=-1.5, used='x')", 'metric "latency_us": -1.5 µs is below its minimum 0'),
-    ("dict(latency_us='1.5', used='x')", "metric \"latency_us\" must be a finite number, not '1.5'"),
+    (
+        "dict(latency_us='1.5', used='x')",
+        "metric \"latency_us\" must be a finite number, not '1.5'",
+    ),
     ("dict(latency_us=True, used='x')", 'metric "latency_us" must be a finite number, not True'),
     ("dict(used='x')", 'metric "latency_us" is missing; yield it, or declare it optional'),
     ("dict(latency_us=1.0)", 'evidence "used" must be text, not None'),
@@ -175,7 +216,9 @@ INVALID = [
 ]
 
 
-@pytest.mark.parametrize("observation, message", INVALID, ids=[message[:40] for _, message in INVALID])
+@pytest.mark.parametrize(
+    "observation, message", INVALID, ids=[message[:40] for _, message in INVALID]
+)
 def test_an_observation_that_breaks_the_schema_fails_the_attempt_and_keeps_the_output(
     make_toy, block_of, observation, message
 ):
@@ -197,7 +240,10 @@ def test_a_valid_second_attempt_makes_up_for_an_invalid_first(make_toy, block_of
     """, attempts=2)  # fmt: skip
     block_of(project).measure()
     (trial,) = trials(project)
-    assert trial["state"] == "measured" and [a["outcome"] for a in trial["attempts"]] == ["failed", "ok"]
+    assert trial["state"] == "measured" and [a["outcome"] for a in trial["attempts"]] == [
+        "failed",
+        "ok",
+    ]
 
 
 COUNTED = """
@@ -241,7 +287,9 @@ def test_a_damaged_line_of_the_journal_costs_its_own_trial_and_is_told_once(coun
     block = block_of(project)
     block.measure()
     lines = block.journal_path.read_bytes().splitlines(keepends=True)
-    block.journal_path.write_bytes(b"".join([*lines[:2], lines[2][:40] + b"\x00" + lines[2][41:], *lines[3:]]))
+    block.journal_path.write_bytes(
+        b"".join([*lines[:2], lines[2][:40] + b"\x00" + lines[2][41:], *lines[3:]])
+    )
     told, order = [], measured()
     again = block_of(project, report=lambda event, **facts: told.append((event, facts)))
     assert again.measure() == 1 and measured()[6:] == [order[2]]
@@ -296,7 +344,10 @@ def test_the_end_of_the_program_between_trials_loses_none_of_them(counted, block
     child = os.fork()
     if child == 0:
         block_of(
-            project, report=lambda event, **facts: len(measured()) == 3 and event == "trial" and os.kill(os.getpid(), 9)
+            project,
+            report=lambda event, **facts: (
+                len(measured()) == 3 and event == "trial" and os.kill(os.getpid(), 9)
+            ),
         ).measure()
         os._exit(0)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == 9
@@ -319,7 +370,10 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
     child = os.fork()
     if child == 0:
         block_of(
-            project, report=lambda event, **facts: event == "trial" and os.write(tell, facts["cell"].encode() + b"\n")
+            project,
+            report=lambda event, **facts: (
+                event == "trial" and os.write(tell, facts["cell"].encode() + b"\n")
+            ),
         ).measure()
         os._exit(0)
     os.close(tell)
@@ -340,7 +394,9 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
     assert sorted(t["way"] for t in trials(project)) == list("abcdef")
 
 
-def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(small_disk, counted, block_of):
+def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(
+    small_disk, counted, block_of
+):
     project, measured = counted
     folder = small_disk(project.root / "results", 128)
     (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
@@ -361,7 +417,9 @@ def test_other_blocks_have_journals_of_their_own(counted, block_of):
     assert [block.measure() for block in blocks] == [6, 6]
     assert blocks[0].key != blocks[1].key and blocks[0].journal_path != blocks[1].journal_path
     results.collect(project.results("local", "smoke") / "toy/one", 2)
-    assert len(results.read(project.results("local", "smoke") / "toy/one" / results.TRIALS)[0]) == 12
+    assert (
+        len(results.read(project.results("local", "smoke") / "toy/one" / results.TRIALS)[0]) == 12
+    )
 
 
 def test_changed_code_means_a_new_journal_and_the_old_one_is_kept(counted, block_of):
@@ -396,12 +454,16 @@ def test_a_capability_that_appeared_is_tried(pipe_project, block_of):
 
 def test_a_need_that_nothing_probes_is_the_experiments_mistake(make_toy, block_of):
     project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rmda'])")
-    with pytest.raises(results.UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'):
+    with pytest.raises(
+        results.UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'
+    ):
         block_of(project)
 
 
 def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_of):
-    project = make_toy("yield dict(latency_us=1.0)", more="experiment.uses(lambda: {'tool': '1.2'})")
+    project = make_toy(
+        "yield dict(latency_us=1.0)", more="experiment.uses(lambda: {'tool': '1.2'})"
+    )
     begin = time.time()
     block = block_of(project)
     block.measure()
@@ -414,10 +476,18 @@ def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_
     )
     assert begin - 1 < trial["started"].timestamp() < time.time() + 1 and 0 < trial["seconds"] < 20
     assert (
-        0 <= trial["overhead_s"] < 60 and trial["steal_s"] >= 0 and trial["load_1m"] >= 0 and trial["suspended_s"] < 1
+        0 <= trial["overhead_s"] < 60
+        and trial["steal_s"] >= 0
+        and trial["load_1m"] >= 0
+        and trial["suspended_s"] < 1
     )
-    assert trial["tools"] == {"tool": "1.2"} and len(trial["code_digest"]) == len(trial["plan_digest"]) == 64
-    assert {"client.cpu", "client.kernel", "client.governor", "client.disk", "client.nic"} <= set(trial["hosts"])
+    assert (
+        trial["tools"] == {"tool": "1.2"}
+        and len(trial["code_digest"]) == len(trial["plan_digest"]) == 64
+    )
+    assert {"client.cpu", "client.kernel", "client.governor", "client.disk", "client.nic"} <= set(
+        trial["hosts"]
+    )
     assert (trial["git_commit"], trial["git_clean"]) == ("unknown", False)
 
 
@@ -427,11 +497,15 @@ def test_commit_and_whether_the_checkout_is_clean_are_recorded(make_toy, block_o
     (project.root / ".gitignore").write_text("results\n.benchpaper\n__pycache__\nbuild\n")
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
         subprocess.run([*git, *words], check=True, capture_output=True)
-    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    commit = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
     block_of(project).measure()
     (project.root / "analysis" / "new").write_text("")
     block_of(project, number=1).measure()
-    assert [(t["git_commit"], t["git_clean"]) for n in (0, 1) for t in trials(project, block=n)] == [
+    assert [
+        (t["git_commit"], t["git_clean"]) for n in (0, 1) for t in trials(project, block=n)
+    ] == [
         (commit, True),
         (commit, False),
     ]
@@ -472,7 +546,10 @@ def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, 
     told = []
     block_of(project, report=lambda event, **facts: told.append(facts)).measure()
     written = [
-        path for folder in (project.root / "results", project.state) for path in folder.rglob("*") if path.is_file()
+        path
+        for folder in (project.root / "results", project.state)
+        for path in folder.rglob("*")
+        if path.is_file()
     ]
     assert len(written) >= 3
     for path in written:

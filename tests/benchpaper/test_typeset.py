@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from benchpaper.analysis import independence, stats, verdicts
-from benchpaper.paper import typeset
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
-from benchpaper.results import OBSERVATIONS
+from benchpaper.paper import typeset
 from benchpaper.paper.typeset import PaperError
+from benchpaper.results import OBSERVATIONS
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
 
@@ -30,7 +30,9 @@ def project(make_project, measured_project, measured):
     exhibits.number("pipe-1", measured.estimate("latency_us", **PIPE_1))
     exhibits.number("nic-1", measured.estimate("latency_us", way="nic", size_bytes=1))
     summary = measured.summary("latency_us", way="pipe")
-    exhibits.table("by-size", pd.DataFrame({"size_b": [1, 4096], "µs": summary.estimates}), [summary])
+    exhibits.table(
+        "by-size", pd.DataFrame({"size_b": [1, 4096], "µs": summary.estimates}), [summary]
+    )
     exhibits.figure("nic-figure", lambda frame: None, measured.summary("latency_us", way="nic"))
     return made
 
@@ -40,7 +42,9 @@ def second_notebook(project, measured, name):
     exhibits.number(name, measured.estimate("latency_us", **PIPE_1))
     path = project.build("local", "quick") / "exhibits" / "toy_two" / "exhibits.json"
     found = json.loads(path.read_text())
-    path.write_text(json.dumps({**found, "experiment": "toy/two", "notebook": "analysis/toy_two.ipynb"}))
+    path.write_text(
+        json.dumps({**found, "experiment": "toy/two", "notebook": "analysis/toy_two.ipynb"})
+    )
 
 
 def gather(project, *experiments):
@@ -49,16 +53,23 @@ def gather(project, *experiments):
 
 # --- gathering -------------------------------------------------------------------------------
 
+
 def test_exhibits_are_gathered_into_one_file_of_declarations(project, measured):
     lines = gather(project).read_text().splitlines()
     estimate = measured.estimate("latency_us", **PIPE_1)
     value = str(estimate).split(" [")[0].replace(" ", r"\,").replace("µ", r"\textmu{}")
     assert rf"\bpnumber{{pipe-1}}{{{value}}}{{{estimate.interval_text().strip()}}}{{5}}" in lines
-    assert r"\bpmissing{nic-1}{needs rdma}" in lines and r"\bpmissing{nic-figure}{needs rdma}" in lines
+    assert (
+        r"\bpmissing{nic-1}{needs rdma}" in lines and r"\bpmissing{nic-figure}{needs rdma}" in lines
+    )
     assert r"\bptable{by-size}{exhibits/toy_pipe/by-size.tex}" in lines
     assert r"\bpsource{results of site local, scale quick, 5 blocks}" in lines
-    assert any(line.startswith(r"\bpsite{cpu}{") for line in lines) and r"\bpsite{blocks}{5}" in lines
-    found = sorted(path.name for path in project.build("local", "quick").iterdir() if path.is_file())
+    assert (
+        any(line.startswith(r"\bpsite{cpu}{") for line in lines) and r"\bpsite{blocks}{5}" in lines
+    )
+    found = sorted(
+        path.name for path in project.build("local", "quick").iterdir() if path.is_file()
+    )
     assert found == ["claims.tex", "exhibits.tex"]
 
 
@@ -75,12 +86,18 @@ def test_the_banner_tells_of_all_experiments_not_of_the_first(project, measured)
     path.write_text(json.dumps(json.loads(path.read_text()) | other))
     text = gather(project, "toy/pipe", "toy/two").read_text()
     assert r"\bpsource{results of site local, scale full and quick, 5 to 12 blocks}" in text
-    assert r"\bpsite{blocks}{5 to 12}" in text and " to 2999-12-31}" in text and r"\bpsite{tools}{pen 1.0}" in text
+    assert (
+        r"\bpsite{blocks}{5 to 12}" in text
+        and " to 2999-12-31}" in text
+        and r"\bpsite{tools}{pen 1.0}" in text
+    )
 
 
 def test_a_name_that_a_notebook_not_yet_run_may_declare(project):
     (project.paper / "one.tex").write_text(r"\result{two-1}")
-    with pytest.raises(PaperError, match=r"not declared by any notebook.*; or run the notebooks of toy/two first"):
+    with pytest.raises(
+        PaperError, match=r"not declared by any notebook.*; or run the notebooks of toy/two first"
+    ):
         typeset.check_uses(project.paper, {}, ["toy/two"])
 
 
@@ -115,6 +132,7 @@ def test_two_notebooks_that_save_one_name_are_refused(project, measured):
 
 
 # --- what the paper uses ---------------------------------------------------------------------
+
 
 def check(project, text):
     (project.paper / "sections").mkdir(exist_ok=True)
@@ -185,11 +203,18 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     gather(project)
     (project.paper / "main.tex").write_text(PAPER)
     pdf = typeset.typeset(project, "local", "quick")
-    assert pdf == project.build("local", "quick") / "paper.pdf" and pdf.read_bytes().startswith(b"%PDF")
+    assert pdf == project.build("local", "quick") / "paper.pdf" and pdf.read_bytes().startswith(
+        b"%PDF"
+    )
     assert sorted(path.name for path in project.paper.iterdir()) == ["benchpaper.sty", "main.tex"]
     if shutil.which("pdftotext"):
-        text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
-        assert "not measured here: needs rdma" in text and "results of site local, scale quick, 5 blocks" in text
+        text = " ".join(
+            subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
+        )
+        assert (
+            "not measured here: needs rdma" in text
+            and "results of site local, scale quick, 5 blocks" in text
+        )
         assert measured.estimate("latency_us", **PIPE_1).interval_text().strip() in text
     (project.paper / "main.tex").write_text(PAPER.replace("Pipe:", r"\nosuchmacro"))
     with pytest.raises(PaperError) as refused:
@@ -199,7 +224,9 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     assert pdf.exists()  # the old one is kept
 
 
-@pytest.mark.skipif(not all(map(shutil.which, ("latexmk", "pdftotext"))), reason="needs latexmk and pdftotext")
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("latexmk", "pdftotext"))), reason="needs latexmk and pdftotext"
+)
 def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, measured, sty):
     """An archive's PDF is compared with what its manifests give, so LaTeX may print no number of its own."""
     exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_pipe")
@@ -213,20 +240,34 @@ def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, 
     (project.paper / "main.tex").write_text(r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
                                             r"\begin{document}\sourcebanner\ And \claimscount\ claims.\end{document}")  # fmt: skip
     pdf = typeset.typeset(project, "local", "quick")
-    text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
-    assert "Of 120 declared numbers, figures and tables, 101 were not measured there" in text and "And 130" in text
-    counters = [line for line in (project.paper / "benchpaper.sty").read_text().splitlines() if r"\newcount" in line]
+    text = " ".join(
+        subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
+    )
+    assert (
+        "Of 120 declared numbers, figures and tables, 101 were not measured there" in text
+        and "And 130" in text
+    )
+    counters = [
+        line
+        for line in (project.paper / "benchpaper.sty").read_text().splitlines()
+        if r"\newcount" in line
+    ]
     assert counters == []
 
 
 def judged(project, *rows):
     """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict)."""
     text = dict(sentence="A pipe costs 5 %.", text="1.2 [1.1, 1.3] (n = 5)")
-    rows = [dict(text, id=i, experiment=e, verdict=v.word, why=v.reason, short=v.short) for i, e, v in rows]
+    rows = [
+        dict(text, id=i, experiment=e, verdict=v.word, why=v.reason, short=v.short)
+        for i, e, v in rows
+    ]
     (project.build("local", "quick") / VERDICTS).write_text(json.dumps(rows))
 
 
-def decided(bound, values=(1.2, 1.1, 1.3, 1.15, 1.25, 1.2), twin=(1.0, 1.02, 0.98, 1.0, 1.01, 0.99)):
+def decided(
+    bound, values=(1.2, 1.1, 1.3, 1.15, 1.25, 1.2), twin=(1.0, 1.02, 0.98, 1.0, 1.01, 0.99)
+):
     """The verdict on a level above a bound."""
     floor = stats.noise_floor([1.0] * len(twin), twin)
     flaw = independence.correlated(values)
@@ -257,10 +298,14 @@ def test_the_table_of_claims_may_be_of_one_family(project, sty):
     judged(project, *CLAIMS)
     gather(project)
     asked = PAPER.replace("booktabs,", "booktabs,array,")
-    (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:"))
+    (project.paper / "main.tex").write_text(
+        asked.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:")
+    )
     pdf = typeset.typeset(project, "local", "quick")
     if shutil.which("pdftotext"):
-        text = " ".join(subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split())
+        text = " ".join(
+            subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
+        )
         assert "4 claims:" in text and "C3" in text and "C4" not in text
     (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimstable[toys] Pipe:"))
     with pytest.raises(PaperError, match='family of claims "toys" is not declared'):
@@ -272,8 +317,12 @@ def test_what_is_wrong_with_the_bibliography_is_told(project, measured, sty):
     gather(project)
     cites = r"\cite{one}\bibliographystyle{plain}\bibliography{references}\end{document}"
     (project.paper / "main.tex").write_text(PAPER.replace(r"\end{document}", cites))
-    (project.paper / "references.bib").write_text("@misc{one, title={One}\n\n@misc{two, title={Two}}\n")
-    with pytest.raises(PaperError, match="^LaTeX failed: I was expecting .*---line 3 of file references.bib"):
+    (project.paper / "references.bib").write_text(
+        "@misc{one, title={One}\n\n@misc{two, title={Two}}\n"
+    )
+    with pytest.raises(
+        PaperError, match="^LaTeX failed: I was expecting .*---line 3 of file references.bib"
+    ):
         typeset.typeset(project, "local", "quick")
 
 
@@ -282,5 +331,7 @@ def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_
     (project.paper / "main.tex").write_text("x")
     (tmp_path / "git").symlink_to(shutil.which("git"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"):
+    with pytest.raises(
+        PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"
+    ):
         typeset.typeset(project, "local", "quick")

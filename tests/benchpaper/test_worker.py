@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from benchpaper.core.processes import adopt_orphans
 from benchpaper.design import catalog
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
-from benchpaper.core.processes import adopt_orphans
 from benchpaper.measure.attempt import attempt
 
 HERE = LocalLink(sites.LOCAL["hosts"][0])
@@ -30,7 +30,7 @@ def attempt_at(make_toy, tmp_path):
         adopt_orphans()
         found = attempt(
             experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
-            {role: HERE for role in roles}, tmp_path / "programs", scratch,
+            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch,
         )  # fmt: skip
         assert list(scratch.iterdir()) == []
         return found
@@ -63,7 +63,9 @@ def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
     )  # fmt: skip
-    assert found.observations == [dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a")]
+    assert found.observations == [
+        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a")
+    ]
 
 
 @pytest.mark.parametrize("crash, name", [
@@ -73,7 +75,9 @@ def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
     ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
     ("os.kill(os.getpid(), 40)", "SIGRTMIN+6"),
 ])  # fmt: skip
-def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(attempt_at, crash, name):
+def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(
+    attempt_at, crash, name
+):
     found = attempt_at(f"""
         site.client.run(["true", "first"])
         print("printed before the crash")
@@ -81,7 +85,10 @@ def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(att
         yield dict(latency_us=1.0)
         {crash}
     """)
-    assert (found.outcome, found.message) == ("crashed", f"the trial's process was killed by {name}")
+    assert (found.outcome, found.message) == (
+        "crashed",
+        f"the trial's process was killed by {name}",
+    )
     assert found.commands == [{"host": "client", "argv": ["true", "first"], "status": 0}]
     assert found.observations == [dict(latency_us=1.0)]
     assert "said before the crash" in found.output and "printed before the crash" in found.output
@@ -92,11 +99,19 @@ def test_a_process_that_ends_without_a_word_is_a_crash(attempt_at):
         yield dict(latency_us=1.0)
         os._exit(0)
     """)
-    assert (found.outcome, found.message) == ("crashed", "the trial's process ended with status 0 without a word")
+    assert (found.outcome, found.message) == (
+        "crashed",
+        "the trial's process ended with status 0 without a word",
+    )
 
 
 @pytest.mark.parametrize(
-    "hang", ["time.sleep(60)", "while True: pass", "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"]
+    "hang",
+    [
+        "time.sleep(60)",
+        "while True: pass",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+    ],
 )
 def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
     begin = time.monotonic()
@@ -152,7 +167,10 @@ def test_a_trial_that_raises_keeps_its_traceback_its_output_and_that_of_its_serv
         raise ValueError("too small")
         yield
     """)
-    assert all(text in found.output for text in ("cannot bind", "from the trial", "Traceback", "ValueError: too small"))
+    assert all(
+        text in found.output
+        for text in ("cannot bind", "from the trial", "Traceback", "ValueError: too small")
+    )
 
 
 def test_output_has_a_bound(attempt_at):
@@ -166,10 +184,13 @@ def test_output_has_a_bound(attempt_at):
 
 
 @pytest.mark.parametrize(
-    "end", ["pass", "raise ValueError('x')", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(60)"]
+    "end",
+    ["pass", "raise ValueError('x')", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(60)"],
 )
 @pytest.mark.parametrize("daemon", ["exec", "fork"])
-def test_a_daemon_left_behind_is_killed_however_the_trial_ends(attempt_at, tmp_path, is_running, daemon, end):
+def test_a_daemon_left_behind_is_killed_however_the_trial_ends(
+    attempt_at, tmp_path, is_running, daemon, end
+):
     begin = time.monotonic()
     found = attempt_at(f"""
         if os.fork() == 0:
@@ -190,7 +211,9 @@ def test_a_daemon_left_behind_is_killed_however_the_trial_ends(attempt_at, tmp_p
     """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
     assert not is_running(int((tmp_path / "pid").read_text()))
     assert time.monotonic() - begin < 50
-    expected = {"pass": "ok", "raise": "failed", "os.ki": "crashed", "time.": "timed out"}[end[:5].split(" ")[0]]
+    expected = {"pass": "ok", "raise": "failed", "os.ki": "crashed", "time.": "timed out"}[
+        end[:5].split(" ")[0]
+    ]
     assert found.outcome == expected
 
 

@@ -4,7 +4,11 @@ import time
 
 import pytest
 
-KINDS = ("processes", "listening ports", "mounts")  # the others may be made meanwhile by whoever uses this machine
+KINDS = (
+    "processes",
+    "listening ports",
+    "mounts",
+)  # the others may be made meanwhile by whoever uses this machine
 SETTLING_S = 20.0
 
 

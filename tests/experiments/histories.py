@@ -6,7 +6,9 @@ import json
 def brute_force(operations):
     """Whether a register's history (dicts as in the file) is linearizable, by trying every order."""
     relevant = [op for op in operations if not (op["op"] == "read" and op["completed_ns"] is None)]
-    relevant = [op for op in relevant if not (op["op"] in ("write", "delete") and op.get("result") is False)]
+    relevant = [
+        op for op in relevant if not (op["op"] in ("write", "delete") and op.get("result") is False)
+    ]
     end = [float("inf") if op["completed_ns"] is None else op["completed_ns"] for op in relevant]
     everything = frozenset(range(len(relevant)))
     seen = set()
@@ -40,7 +42,9 @@ def step(op, state):
         return True, json.dumps(op["value"])
     matches = json.dumps(op["expected"]) == state
     if op["completed_ns"] is None:
-        return matches, json.dumps(op["new"])  # one that fails changes nothing, and need not have happened
+        return matches, json.dumps(
+            op["new"]
+        )  # one that fails changes nothing, and need not have happened
     return matches == op["result"], json.dumps(op["new"]) if op["result"] else state
 
 
@@ -71,7 +75,9 @@ def random_history(rng, *, unique, deletes, cas, failing, size=None, pending=0.1
 
 
 def _answer(rng, operations, failing, honest):
-    written = [None] + [op.get("value", op.get("new")) for op in operations if op["op"] in ("write", "cas")]
+    written = [None] + [
+        op.get("value", op.get("new")) for op in operations if op["op"] in ("write", "cas")
+    ]
     point = {id(op): rng.uniform(op["invoked_ns"], op["completed_ns"]) for op in operations}
     state, honest = None, rng.random() < honest
     for op in sorted(operations, key=lambda op: point[id(op)]):
@@ -95,8 +101,14 @@ def sessions_history(rng):
     found, values, spread = [], list(range(1, 30)), rng.choice([5, 20, 60])
     for _ in range(rng.randint(0, 16)):
         begin = rng.randint(0, spread)
-        one = {"client": rng.randint(0, 2), "op": rng.choice(["read", "read", "read", "write", "write"]), "key": rng.choice("aab")}
-        one.update(invoked_ns=begin, completed_ns=begin + rng.randint(0, 5) if rng.random() < 0.9 else None)
+        one = {
+            "client": rng.randint(0, 2),
+            "op": rng.choice(["read", "read", "read", "write", "write"]),
+            "key": rng.choice("aab"),
+        }
+        one.update(
+            invoked_ns=begin, completed_ns=begin + rng.randint(0, 5) if rng.random() < 0.9 else None
+        )
         if one["op"] == "write":
             one["value"] = values.pop() if rng.random() < 0.9 else 1
             one["op"] = "delete" if rng.random() < 0.03 else "write"
@@ -111,38 +123,70 @@ def sessions_history(rng):
 def by_definition(operations):
     """Return ({guarantee: lines of the reads that break it}, ages of the values that reads returned), pair by pair."""
     never = float("inf")
-    writes = {(one["key"], None): [(-never, -never, None)] for one in operations}  # (invoked, completed, client)
+    writes = {
+        (one["key"], None): [(-never, -never, None)] for one in operations
+    }  # (invoked, completed, client)
     for one in operations:
         if one["op"] != "read":
             ends = never if one["completed_ns"] is None else one["completed_ns"]
             value = one["value"] if one["op"] == "write" else None
-            writes.setdefault((one["key"], value), []).append((one["invoked_ns"], ends, one["client"]))
+            writes.setdefault((one["key"], value), []).append(
+                (one["invoked_ns"], ends, one["client"])
+            )
     reads = []  # (line, operation, its value's only write)
     for line, one in enumerate(operations, 1):
         if one["op"] == "read" and one["completed_ns"] is not None:
             found = writes.get((one["key"], one["result"]), ())
             if len(found) == 1:
                 reads.append((line, one, found[0]))
-    broken = {name: set() for name in ("read your writes", "monotonic reads", "monotonic writes", "writes follow reads")}
+    broken = {
+        name: set()
+        for name in (
+            "read your writes",
+            "monotonic reads",
+            "monotonic writes",
+            "writes follow reads",
+        )
+    }
     ages = []
     for line, one, value in reads:
         begin = one["invoked_ns"]
         of_key = [found for (key, _), found in writes.items() if key == one["key"]]
-        over = [w[1] for found in of_key for w in found if w[2] is not None and w[0] > value[1] and w[1] < never]
+        over = [
+            w[1]
+            for found in of_key
+            for w in found
+            if w[2] is not None and w[0] > value[1] and w[1] < never
+        ]
         ages.append(max(0, begin - min(over, default=never)))
         for found in of_key:
-            if len(found) == 1 and found[0][2] == one["client"] and found[0][1] < begin and value[1] < found[0][0]:
+            if (
+                len(found) == 1
+                and found[0][2] == one["client"]
+                and found[0][1] < begin
+                and value[1] < found[0][0]
+            ):
                 broken["read your writes"].add(line)
         for _, other, seen in reads:
-            if (other["key"], other["client"]) != (one["key"], one["client"]) or other["completed_ns"] >= begin:
+            if (other["key"], other["client"]) != (one["key"], one["client"]) or other[
+                "completed_ns"
+            ] >= begin:
                 continue
             if value[1] < seen[0]:
                 broken["monotonic reads"].add(line)
                 if value[2] == seen[2]:
                     broken["monotonic writes"].add(line)
             for _, third, known in reads:
-                same = third["key"] == one["key"] and known == value and third["result"] == one["result"]
-                if same and third["client"] == seen[2] != one["client"] and third["completed_ns"] < seen[0]:
+                same = (
+                    third["key"] == one["key"]
+                    and known == value
+                    and third["result"] == one["result"]
+                )
+                if (
+                    same
+                    and third["client"] == seen[2] != one["client"]
+                    and third["completed_ns"] < seen[0]
+                ):
                     broken["writes follow reads"].add(line)
     return {name: sorted(lines) for name, lines in broken.items()}, ages
 

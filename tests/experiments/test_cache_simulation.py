@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from benchpaper.core.capabilities import find_capability
-from experiments.caching import access_traces, kv_trace, plain_caches, simulation, sweep, theory, trace_files  # fmt: skip
+from experiments.caching import (  # fmt: skip
+    access_traces,
+    kv_trace,
+    plain_caches,
+    simulation,
+    sweep,
+    theory,
+    trace_files,
+)
 
 ROOT = Path(__file__).parents[2]
 PLAIN = {"belady": plain_caches.belady_min, "lru": plain_caches.lru, "fifo": plain_caches.fifo}
@@ -83,9 +91,14 @@ def test_the_distributed_sampler_is_pytorchs():
     data = pytest.importorskip("torch.utils.data", reason="needs torch")
     for items, seed, epoch in ((1001, 0, 0), (5000, 123, 7)):
         for rank in range(3):
-            sampler = data.DistributedSampler(range(items), num_replicas=3, rank=rank, shuffle=True, seed=seed)
+            sampler = data.DistributedSampler(
+                range(items), num_replicas=3, rank=rank, shuffle=True, seed=seed
+            )
             sampler.set_epoch(epoch)
-            assert list(sampler) == access_traces.distributed_sampler(items, 3, rank, seed, epoch).tolist()
+            assert (
+                list(sampler)
+                == access_traces.distributed_sampler(items, 3, rank, seed, epoch).tolist()
+            )
 
 
 def test_pytorchs_shuffle_by_known_values():
@@ -149,15 +162,26 @@ def test_closed_forms_at_ten_sizes(policy, share):
     """The mean over epochs lies within four of its standard errors of the closed form, with 1/N for finite N."""
     items, epochs = 2_000, 60
     trace = access_traces.make("uniform", items, items * epochs, 17)
-    run = {**PLAIN, "uniform_random": lambda ids, size: plain_caches.uniform_random(ids, size, 3)}[policy]
-    hits = np.array(run(trace.ids.tolist(), round(share * items))).reshape(epochs, items).mean(axis=1)[8:]
+    run = {**PLAIN, "uniform_random": lambda ids, size: plain_caches.uniform_random(ids, size, 3)}[
+        policy
+    ]
+    hits = (
+        np.array(run(trace.ids.tolist(), round(share * items)))
+        .reshape(epochs, items)
+        .mean(axis=1)[8:]
+    )
     expected = theory.FORMS[policy](share)
     assert abs(hits.mean() - expected) < 4 * hits.std(ddof=1) / sqrt(len(hits)) + 1 / items
 
 
 def test_closed_forms_at_known_values():
     """Simulated at N = 20,000 before this project began."""
-    for c, fifo, uniform in ((0.07, 0.0026, 0.0051), (0.33, 0.0704, 0.1244), (0.5, 0.1929, 0.2834), (0.85, 0.7420, 0.7533)):
+    for c, fifo, uniform in (
+        (0.07, 0.0026, 0.0051),
+        (0.33, 0.0704, 0.1244),
+        (0.5, 0.1929, 0.2834),
+        (0.85, 0.7420, 0.7533),
+    ):
         assert theory.fifo(c) == pytest.approx(fifo, abs=1e-3)
         assert theory.uniform_random(c) == pytest.approx(uniform, abs=1e-3)
     assert theory.lru(0.5) == pytest.approx(0.1534, abs=1e-4)
@@ -183,8 +207,14 @@ def test_the_program_prints_what_was_asked(tmp_path):
         "requests": {"lru": 2_000, "belady": 3_000, "uniform_random": 2_000},
     }  # fmt: skip
     command = [sys.executable, "-m", "experiments.caching.simulation", json.dumps(asked)]
-    found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    assert {name: one["requests"] for name, one in found.items()} == {"lru": 1_500, "belady": 2_500, "uniform_random": 1_500}
+    found = json.loads(
+        subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    )
+    assert {name: one["requests"] for name, one in found.items()} == {
+        "lru": 1_500,
+        "belady": 2_500,
+        "uniform_random": 1_500,
+    }
 
 
 def test_the_kv_trace_is_told_by_its_digest(tmp_path, monkeypatch):
@@ -205,7 +235,17 @@ def test_plain_models_of_real_caches_by_known_answers():
     order = [1, 2, 3, 4, 5, 1, 2, 6]
     assert plain_caches.never_replace(order, 2) == [False] * 5 + [True, True, False]
     # 1 and 2 are read again while inactive, so they are active when 3, 4 and 5 come and go.
-    assert plain_caches.two_lists([1, 2, 1, 2, 3, 4, 5, 6, 2], 4) == [False, False, True, True, False, False, False, False, True]
+    assert plain_caches.two_lists([1, 2, 1, 2, 3, 4, 5, 6, 2], 4) == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        True,
+    ]
     shuffles = access_traces.make("uniform", 1000, 20_000, 3)
     ratios = [
         sum(hits[1000:]) / 19_000
@@ -231,4 +271,6 @@ def test_the_long_sweep_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, 
     sweep.plan(tmp_path, 4_000)
     assert "2 of 4 simulations left" in capsys.readouterr().out
     sweep.run(tmp_path, 4_000)
-    assert sweep.done(tmp_path) == set(sweep.jobs(4_000)) and [file.name for file in tmp_path.iterdir()] == ["done.jsonl"]
+    assert sweep.done(tmp_path) == set(sweep.jobs(4_000)) and [
+        file.name for file in tmp_path.iterdir()
+    ] == ["done.jsonl"]

@@ -8,9 +8,9 @@ import pytest
 from busy_machine import tried_again
 
 from benchpaper.core.capabilities import find_capability
+from benchpaper.design.spec import make_cell
 from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts.local import LocalHost
-from benchpaper.design.spec import make_cell
 from experiments.caching.policies import experiment as policies
 from experiments.caching.prefetch import experiment as prefetch
 from experiments.caching.tier0 import caches
@@ -39,10 +39,14 @@ def test_each_cache_agrees_with_the_origins_log(cache, tmp_path):
     share, rows = 0.0 if cache == "none" else 0.5, []
 
     @tried_again(5)  # rclone's cache cleans up when it gets its turn
-    @tried_again(5, ValueError, match="the cache tells")  # as the runner does with a trial that finds itself invalid
+    @tried_again(
+        5, ValueError, match="the cache tells"
+    )  # as the runner does with a trial that finds itself invalid
     def near_theory():
         rows.extend(run(tier0.experiment, dict(cache=cache, share=share), COUNTS, tmp_path))
-        assert cache not in ("memcached", "rclone") or rows[-1]["gap_points"] < 10  # 256 reads; the experiment has more
+        assert (
+            cache not in ("memcached", "rclone") or rows[-1]["gap_points"] < 10
+        )  # 256 reads; the experiment has more
 
     near_theory()
     for row in rows:
@@ -63,7 +67,9 @@ def test_prefetch_respects_its_bound(tmp_path):
 
     near_the_bound()
     for row in rows:
-        assert row["hit_ratio"] == 48 / 128 and row["setting"] == "cache" and row["over_bound"] < 1.1
+        assert (
+            row["hit_ratio"] == 48 / 128 and row["setting"] == "cache" and row["over_bound"] < 1.1
+        )
         assert row["bound"] == pytest.approx(12.5e6 / (8 * 65536 / 0.02 * (1 - 48 / 128)))
 
 
@@ -83,10 +89,14 @@ def test_wrong_evidence_is_refused():
     report = {"epochs": [epoch] * 2, "server_cpu_seconds": 0.0}
     log = [{"bytes": 64}] * 15
     assert tier0.observation(cell, report, data, log, 5, 5)["hit_ratio"] == 0.5
-    with pytest.raises(ValueError, match="the cache tells 8 hits in 20 reads, by the origin's log there were 5"):
+    with pytest.raises(
+        ValueError, match="the cache tells 8 hits in 20 reads, by the origin's log there were 5"
+    ):
         tier0.observation(cell, report, data, log, 8, 5)
     with pytest.raises(ValueError, match="not 640 each epoch"):
-        tier0.observation(cell, {**report, "epochs": [epoch, {**epoch, "bytes": 600}]}, data, log, 5, 5)
+        tier0.observation(
+            cell, {**report, "epochs": [epoch, {**epoch, "bytes": 600}]}, data, log, 5, 5
+        )
     better = {"belady": {"hits": 5, "requests": 10}, "lru": {"hits": 6, "requests": 10}}
     with pytest.raises(ValueError, match="more than MIN's 5"):
         policies.check(cell, better, {"belady": 10, "lru": 10})

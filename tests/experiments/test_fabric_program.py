@@ -24,7 +24,9 @@ TRANSPORTS = [name for name, transport in ucx.TRANSPORTS.items() if transport.ex
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("libucx") or not shutil.which("cc") or len(os.sched_getaffinity(0)) < 2,
+    not importlib.util.find_spec("libucx")
+    or not shutil.which("cc")
+    or len(os.sched_getaffinity(0)) < 2,
     reason="needs the libucx wheel, a C compiler and two CPUs",
 )
 
@@ -65,11 +67,15 @@ def measured(host, binary, cell, iterations=300, warmup=30, **more):
         result = ucx.measure(host, responder, binary, *cell, iterations, warmup, **more)
     if cell[3] == 1:  # the samples leave nothing out
         trips = 1 if cell[1] == "get" else 2
-        assert result["samples_us"].sum() * trips / 1e6 == pytest.approx(result["elapsed_s"], rel=1e-3)
+        assert result["samples_us"].sum() * trips / 1e6 == pytest.approx(
+            result["elapsed_s"], rel=1e-3
+        )
     return result
 
 
-@pytest.mark.parametrize("cell", cells([8], [1]) + cells([65536], [16]), ids=lambda cell: "-".join(map(str, cell)))
+@pytest.mark.parametrize(
+    "cell", cells([8], [1]) + cells([65536], [16]), ids=lambda cell: "-".join(map(str, cell))
+)
 def test_every_operation_is_timed_and_seen_by_the_other_side(host, binary, cell):
     result = measured(host, binary, cell)  # checks the transport and both sides' evidence
     assert len(result["samples_us"]) == 300 and (result["samples_us"] > 0).all()
@@ -79,7 +85,9 @@ def test_every_operation_is_timed_and_seen_by_the_other_side(host, binary, cell)
 
 def test_large_operations(host, binary):
     for operation in ucx.OPERATIONS:
-        assert len(measured(host, binary, ("cma", operation, 4 << 20, 4), 20, 2)["samples_us"]) == 20
+        assert (
+            len(measured(host, binary, ("cma", operation, 4 << 20, 4), 20, 2)["samples_us"]) == 20
+        )
 
 
 def test_the_floor_is_far_below_any_transport(host, binary):
@@ -95,7 +103,9 @@ def test_stops_in_time_and_says_so(host, binary):
 
 
 def test_another_transport_than_the_one_asked_for_is_an_error(host, binary):
-    with pytest.raises(ucx.TransportMismatch, match="asked for cma, but UCX does a message of 8 B over sysv"):
+    with pytest.raises(
+        ucx.TransportMismatch, match="asked for cma, but UCX does a message of 8 B over sysv"
+    ):
         measured(host, binary, ("cma", "message", 8, 1))
 
 
@@ -130,7 +140,10 @@ def start_pair(host, binary, transport, operation, outstanding):
         "--samples", host.scratch() / "samples",
     ]  # fmt: skip
     client = host.start(argv, env=ucx.host_environment(host, transport))
-    for process in (responder.process, client):  # they use 0.1 s until the loop runs, and then all that they get
+    for process in (
+        responder.process,
+        client,
+    ):  # they use 0.1 s until the loop runs, and then all that they get
         while process.poll() is None and sum(psutil.Process(process.pid).cpu_times()[:2]) < 0.3:
             time.sleep(0.01)
     assert client.poll() is None, client.stderr_text()
@@ -174,7 +187,10 @@ def test_a_silent_server_is_given_up(host, binary):
         (struct.pack("<III", 0x62617266, 1, 1 << 31), "bytes where at most"),
         (struct.pack("<III", 0x62617266, 9, 0), "not frame 1"),
         (struct.pack("<IIIIIQQQd", 0x62617266, 1, 40, 0, 1, 1 << 40, 1, 0, 1.0), "out of bounds"),
-        (struct.pack("<IIIIIQQQd", 0x62617266, 1, 40, 0, 1, 8, 1, 0, float("nan")), "out of bounds"),
+        (
+            struct.pack("<IIIIIQQQd", 0x62617266, 1, 40, 0, 1, 8, 1, 0, float("nan")),
+            "out of bounds",
+        ),
     ],
 )
 def test_garbage_is_refused(host, sanitized, garbage, complaint):
@@ -205,19 +221,36 @@ GOOD = "--outstanding 1 --iterations 10 --warmup 1 --max-seconds 1 --cpu 0 --sam
         ("serve --listen 127.0.0.1", "--cpu is missing"),
         ("serve --listen 127.0.0.1 --cpu x", "--cpu x: expected a whole number"),
         ("null " + GOOD.replace("--iterations 10", "--iterations 0"), "--iterations 0: expected"),
-        ("null " + GOOD.replace("--iterations 10", "--iterations 1e99"), "--iterations 1e99: expected"),
-        ("null " + GOOD.replace("--max-seconds 1", "--max-seconds nan"), "--max-seconds nan: expected"),
+        (
+            "null " + GOOD.replace("--iterations 10", "--iterations 1e99"),
+            "--iterations 1e99: expected",
+        ),
+        (
+            "null " + GOOD.replace("--max-seconds 1", "--max-seconds nan"),
+            "--max-seconds nan: expected",
+        ),
         ("null " + GOOD + " --size 8", "option not known here"),
         ("null " + GOOD + " extra", "extra: not an option"),
         (f"measure --connect 127.0.0.1 --operation put --size 8 {GOOD}", "expected ADDR:PORT"),
         (f"measure --connect 127.0.0.1:99999 --operation put --size 8 {GOOD}", "port 99999"),
-        (f"measure --connect 127.0.0.1:9 --operation push --size 8 {GOOD}", "expected put, get or message"),
-        (f"measure --connect 127.0.0.1:9 --operation put --size 12 {GOOD}", "expected a multiple of 8"),
+        (
+            f"measure --connect 127.0.0.1:9 --operation push --size 8 {GOOD}",
+            "expected put, get or message",
+        ),
+        (
+            f"measure --connect 127.0.0.1:9 --operation put --size 12 {GOOD}",
+            "expected a multiple of 8",
+        ),
     ],
 )
 def test_bad_usage(host, binary, arguments, complaint):
     done = host.run([binary, *arguments.split()], env=ucx.environment(host, "posix"), check=False)
-    assert done.returncode == 2 and complaint in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+    assert (
+        done.returncode == 2
+        and complaint in done.stderr
+        and done.stderr.count("\n") == 1
+        and not done.stdout
+    )
 
 
 def test_a_transport_that_is_not_there(host, binary):
@@ -228,7 +261,12 @@ def test_a_transport_that_is_not_there(host, binary):
 # ---- the independent control ----
 
 # Cells where a wrong loop is far off: 2 times for a round trip not halved, 3 and more for posting only.
-CONTROL_CELLS = [("posix", "put", 4096), ("sysv", "message", 65536), ("cma", "get", 4096), ("tcp", "message", 4096)]
+CONTROL_CELLS = [
+    ("posix", "put", 4096),
+    ("sysv", "message", 65536),
+    ("cma", "get", 4096),
+    ("tcp", "message", 4096),
+]
 ITERATIONS = 5000
 
 NOT_HALVED = [("answered(&t.plan) ? tick_ns / 2 : tick_ns", "tick_ns")]
@@ -249,7 +287,9 @@ def agrees(ratio):
 
 @pytest.mark.parametrize("cell", CONTROL_CELLS, ids=lambda cell: "-".join(map(str, cell)))
 @tried_again(5)  # one of the two programs may be held up
-@tried_again(5, RuntimeError, match="ucx_perftest (failed|printed no result)")  # or its port be taken
+@tried_again(
+    5, RuntimeError, match="ucx_perftest (failed|printed no result)"
+)  # or its port be taken
 def test_agrees_with_ucx_perftest(host, binary, shim, cell):
     assert agrees(ucx_perftest.control_ratio(host, host, binary, shim, *cell, ITERATIONS))
 
@@ -266,7 +306,9 @@ def test_a_wrong_loop_fails_the_control(host, shim, tmp_path, change):
 
     @tried_again(3)  # what holds ucx_perftest up hides it
     def is_found_out():
-        ratio = ucx_perftest.control_ratio(host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3)
+        ratio = ucx_perftest.control_ratio(
+            host, host, wrong, shim, "posix", "put", 4096, ITERATIONS, pairs=3
+        )
         assert not agrees(ratio)
 
     is_found_out()
@@ -278,7 +320,9 @@ def test_the_control_listens_on_the_given_address_only(host, shim):
     with host.start([ucx.folder() / "bin" / "ucx_perftest", "-p", port], env=variables):
         for _ in range(600):
             lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-            listening = [line[1] for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")]
+            listening = [
+                line[1] for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")
+            ]
             if listening:
                 break
             time.sleep(0.05)

@@ -21,14 +21,21 @@ from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOL
 from experiments.multiprotocol.checker.sessions import sessions, staleness
 
 sys.path.insert(0, str(Path(__file__).parent))
-from histories import as_text, brute_force, by_definition, random_history, sessions_history  # noqa: E402
+from histories import as_text, brute_force, by_definition, random_history, sessions_history
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = [pytest.param(None, id="compiled"), pytest.param(False, id="python")]
 
 
 def op(kind, begin, end, client=0, key="k", **fields):
-    return {"client": client, "op": kind, "key": key, "invoked_ns": begin, "completed_ns": end, **fields}
+    return {
+        "client": client,
+        "op": kind,
+        "key": key,
+        "invoked_ns": begin,
+        "completed_ns": end,
+        **fields,
+    }
 
 
 def write(value, begin, end, **more):
@@ -63,7 +70,11 @@ RIGHT = [
     [cas(None, 1, True, 0, 1), cas(1, 2, True, 2, 3), read(2, 4, 5)],
     [write(1, 0, 1), cas(2, 3, False, 2, 3), read(1, 4, 5)],
     [write(1, 0, 1), write(1, 2, 3), read(1, 4, 5)],  # values repeat
-    [write(1, 0, 1), write(2, 2, 3, result=False), read(1, 4, 5)],  # a write that failed changed nothing
+    [
+        write(1, 0, 1),
+        write(2, 2, 3, result=False),
+        read(1, 4, 5),
+    ],  # a write that failed changed nothing
     [write(1, 0, 1, result="info"), read(None, 2, 3), read(1, 4, 5)],  # unknown
     [write({"a": 1, "b": [2]}, 0, 1), read({"b": [2.0], "a": 1}, 2, 3)],
     [write(1, 0, 1), read(1.0, 2, 3)],  # one number
@@ -105,11 +116,18 @@ def test_wrong_histories_and_the_size_of_their_witness(library):
 def differing(seed, count):
     rng, found = random.Random(seed), 0
     for _ in range(count):
-        kind = dict(unique=rng.random() < 0.7, deletes=rng.choice([0, 0, 1, 2]), cas=rng.choice([0, 0, 1, 2]), failing=rng.random() < 0.3)
+        kind = dict(
+            unique=rng.random() < 0.7,
+            deletes=rng.choice([0, 0, 1, 2]),
+            cas=rng.choice([0, 0, 1, 2]),
+            failing=rng.random() < 0.3,
+        )
         operations_ = random_history(rng, **kind)
         wanted = brute_force(operations_)
         for library in (None, False):
-            assert (word(operations_, library) == LINEARIZABLE) == wanted, as_text(operations_).decode()
+            assert (word(operations_, library) == LINEARIZABLE) == wanted, as_text(
+                operations_
+            ).decode()
         found += not wanted
     return found
 
@@ -125,7 +143,9 @@ def test_every_witness_is_wrong_by_itself_and_irreducible(library):
     rng = random.Random(8)
     seen = 0
     while seen < 250:
-        found = random_history(rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.5, size=9)
+        found = random_history(
+            rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.5, size=9
+        )
         history = histories.parse(as_text(found))
         for verdict in check(history, library=library):
             if verdict.word == VIOLATION:
@@ -168,7 +188,11 @@ def test_crowded_histories_of_repeated_values_against_brute_force():
         found = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
         if number % 2:
             rng.choice(found + [read(0, 5, 9)])["result"] = rng.choice([0, None, False])
-            found = [o for o in found if o["op"] != "cas" or o["completed_ns"] is None or isinstance(o["result"], bool)]
+            found = [
+                o
+                for o in found
+                if o["op"] != "cas" or o["completed_ns"] is None or isinstance(o["result"], bool)
+            ]
         wanted = LINEARIZABLE if brute_force(found) else VIOLATION
         assert wanted == LINEARIZABLE or number % 2
         assert word(found) == word(found, False) == wanted, as_text(found).decode()
@@ -185,11 +209,15 @@ def test_large_crowded_histories_are_decided_and_their_witnesses_wrong():
         late["result"] = "never written"
         history = histories.parse(as_text(found))
         [verdict] = check(history)
-        assert verdict.word == VIOLATION and [found[p] for p in explain(history, verdict).witness.places] == [late]
+        assert verdict.word == VIOLATION and [
+            found[p] for p in explain(history, verdict).witness.places
+        ] == [late]
 
 
 def test_what_a_compare_and_set_expected_is_left_out_where_it_does_not_matter():
-    chain = [cas(n or None, n + 1, True, 10 * n, 10 * n + 1) for n in range(500)] + [cas(499, "other", True, 9000, 9001)]
+    chain = [cas(n or None, n + 1, True, 10 * n, 10 * n + 1) for n in range(500)] + [
+        cas(499, "other", True, 9000, 9001)
+    ]
     history = histories.parse(as_text(chain))
     [verdict] = check(history)
     found = explain(history, verdict).witness
@@ -208,7 +236,9 @@ def any_history(draw):
         if kind == "read":
             found.append(read(draw(values), begin, end, client=client))
         elif kind == "cas":
-            found.append(cas(draw(values), draw(values), draw(st.booleans()), begin, end, client=client))
+            found.append(
+                cas(draw(values), draw(values), draw(st.booleans()), begin, end, client=client)
+            )
         elif kind == "write":
             found.append(write(draw(values), begin, end, client=client))
         else:
@@ -229,7 +259,9 @@ def simulated(rng, count, clients, keys, failing=False, deletes=False):
         client = number % clients
         begin = now[client] + rng.randint(1, 50)
         now[client] = begin + rng.randint(1, 200)
-        planned.append((rng.uniform(begin, now[client]), begin, now[client], client, f"k{rng.randrange(keys)}"))
+        planned.append(
+            (rng.uniform(begin, now[client]), begin, now[client], client, f"k{rng.randrange(keys)}")
+        )
     found = []
     for _, begin, end, client, key in sorted(planned):
         kind, value = rng.choice(["read", "read", "write", "cas"] + ["delete"] * deletes), value + 1
@@ -243,11 +275,19 @@ def simulated(rng, count, clients, keys, failing=False, deletes=False):
             state[key] = value if expected == old else old
         else:
             state[key] = value if kind == "write" else None
-            found.append(write(value, begin, end, **common) if kind == "write" else delete(begin, end, **common))
+            found.append(
+                write(value, begin, end, **common)
+                if kind == "write"
+                else delete(begin, end, **common)
+            )
     return found
 
 
-@pytest.mark.parametrize("kind", [dict(), dict(deletes=True), dict(failing=True), dict(failing=True, deletes=True)], ids=str)
+@pytest.mark.parametrize(
+    "kind",
+    [dict(), dict(deletes=True), dict(failing=True), dict(failing=True, deletes=True)],
+    ids=str,
+)
 def test_larger_right_histories_and_what_a_mutation_makes_of_them(kind):
     rng = random.Random(3)
     found = simulated(rng, 3000, 8, 3, **kind)
@@ -271,8 +311,12 @@ def test_compare_and_set_histories_of_five_clients_are_quick():
 
 def test_unknown_is_an_answer():
     rng = random.Random(2)
-    found = [cas(rng.randint(0, 9), rng.randint(0, 9), True, 0, None) for _ in range(60)] + [read(77, 100, 101)]
-    found += [write(77, 0, 1), write(3, 2, 3)] + [cas(rng.randint(0, 9), rng.randint(0, 9), rng.random() < 0.9, 4, 99) for _ in range(40)]
+    found = [cas(rng.randint(0, 9), rng.randint(0, 9), True, 0, None) for _ in range(60)] + [
+        read(77, 100, 101)
+    ]
+    found += [write(77, 0, 1), write(3, 2, 3)] + [
+        cas(rng.randint(0, 9), rng.randint(0, 9), rng.random() < 0.9, 4, 99) for _ in range(40)
+    ]
     history = histories.parse(as_text(found))
     assert overall(check(history, Bounds(seconds=0.2, configurations=50))) in (UNKNOWN, VIOLATION)
 
@@ -297,7 +341,11 @@ def test_a_search_ends_when_its_time_is_up_however_much_it_keeps(library):
 
 def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
     hard = [o for number in range(100) for o in undecidable(f"hard{number}")]
-    easy = [o for number in range(100) for o in (write(1, 0, 1, key=f"easy{number}"), write(1, 0, 1, key=f"easy{number}"))]
+    easy = [
+        o
+        for number in range(100)
+        for o in (write(1, 0, 1, key=f"easy{number}"), write(1, 0, 1, key=f"easy{number}"))
+    ]
     history = histories.parse(as_text(hard + easy))
     began = time.process_time()
     words = Counter(found.word for found in check(history, Bounds(seconds=1.0)))
@@ -309,7 +357,11 @@ def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypa
     history = histories.parse(as_text([*WRONG[3][0], read(2, 6, 7)]))
     [verdict] = check(history)
     decide = Register.decide
-    monkeypatch.setattr(Register, "decide", lambda self, *more: (UNKNOWN, []) if len(self) == 2 else decide(self, *more))
+    monkeypatch.setattr(
+        Register,
+        "decide",
+        lambda self, *more: (UNKNOWN, []) if len(self) == 2 else decide(self, *more),
+    )
     found = explain(history, verdict).witness
     assert found.places and not found.irreducible
 
@@ -350,7 +402,10 @@ def test_bad_lines_are_named(line, complaint, library):
 def test_both_parsers_read_the_same():
     rng = random.Random(4)
     found = simulated(rng, 400, 4, 3, failing=True, deletes=True)
-    found += [write(v, 0, 1, key="odd") for v in ['"\\\u00e9\n', 1.5, -0.0, 1e30, [1, {"a": None}], 2**70, "", True]]
+    found += [
+        write(v, 0, 1, key="odd")
+        for v in ['"\\\u00e9\n', 1.5, -0.0, 1e30, [1, {"a": None}], 2**70, "", True]
+    ]
     text = b"\n" + as_text(found).replace(b"\n", b" \r\n")
     one, other = histories.parse(text), histories.parse(text, library=False)
     for name in ("kind", "invoked", "completed", "line"):
@@ -387,22 +442,56 @@ try:
 except MemoryError:
     print("no memory")
 """
-    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+    )
     assert done.stdout.split("\n") == ["-1", "no memory", ""], done.stderr
 
 
-SAME = [("1", "1.0"), ("0", "-0"), ("0", "-0.0"), ("1e400", "1E+400"), ('"é"', '"\\u00e9"'), ("[1,{}]", "[1.0, {}]"), ("9" * 5000, "9" * 5000)]
-OTHER = [("1", "true"), ("1", '"1"'), ("0", "false"), ('""', "null"), ('"\\ud800"', '"\\ud801"'), ("9" * 5000, "9" * 4999 + "8"), ("[]", "{}")]
+SAME = [
+    ("1", "1.0"),
+    ("0", "-0"),
+    ("0", "-0.0"),
+    ("1e400", "1E+400"),
+    ('"é"', '"\\u00e9"'),
+    ("[1,{}]", "[1.0, {}]"),
+    ("9" * 5000, "9" * 5000),
+]
+OTHER = [
+    ("1", "true"),
+    ("1", '"1"'),
+    ("0", "false"),
+    ('""', "null"),
+    ('"\\ud800"', '"\\ud801"'),
+    ("9" * 5000, "9" * 4999 + "8"),
+    ("[]", "{}"),
+]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_values_are_compared_as_json(library):
     for pairs, wanted in ((SAME, LINEARIZABLE), (OTHER, VIOLATION)):
         for written, got in pairs:
-            text = '{"client":1,"op":"write","key":-5,"value":%s,"invoked_ns":-9,"completed_ns":-8}\n' % written
-            text += '{"client":null,"op":"read","key":-5,"result":%s,"invoked_ns":-7,"completed_ns":-6}' % got
-            for encoded in (text.encode(), b"\xef\xbb\xbf\r\n" + text.replace("\n", "\r\n").encode()):
-                assert overall(check(histories.parse(encoded, library=library), library=library)) == wanted, (written, got)
+            text = (
+                '{"client":1,"op":"write","key":-5,"value":%s,"invoked_ns":-9,"completed_ns":-8}\n'
+                % written
+            )
+            text += (
+                '{"client":null,"op":"read","key":-5,"result":%s,"invoked_ns":-7,"completed_ns":-6}'
+                % got
+            )
+            for encoded in (
+                text.encode(),
+                b"\xef\xbb\xbf\r\n" + text.replace("\n", "\r\n").encode(),
+            ):
+                assert (
+                    overall(check(histories.parse(encoded, library=library), library=library))
+                    == wanted
+                ), (written, got)
 
 
 # ---- the command ----
@@ -420,10 +509,19 @@ def test_the_command_says_it_by_its_status_as_text_and_as_a_picture(tmp_path):
     for name in ("picture.svg", "picture.png"):
         picture = tmp_path / name
         done = run(tmp_path, WRONG[3][0], "--picture", str(picture))
-        assert done.returncode == 1 and "3 operations that no order explains" in done.stdout and picture.stat().st_size > 500
+        assert (
+            done.returncode == 1
+            and "3 operations that no order explains" in done.stdout
+            and picture.stat().st_size > 500
+        )
     bad = run(tmp_path, b"nonsense\n")
     assert bad.returncode == 2 and "line 1" in bad.stderr and "Traceback" not in bad.stderr
-    missing = subprocess.run([sys.executable, "-m", "experiments.multiprotocol.checker", str(tmp_path / "no")], capture_output=True, text=True, cwd=ROOT)
+    missing = subprocess.run(
+        [sys.executable, "-m", "experiments.multiprotocol.checker", str(tmp_path / "no")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1
     told = json.loads(run(tmp_path, WRONG[3][0], "--json", "--sessions", "--staleness").stdout)
     assert told["verdict"] == VIOLATION and told["witnesses"][0]["lines"] == [1, 2, 3]
@@ -442,8 +540,14 @@ def test_the_command_meets_odd_files_and_readers(tmp_path):
     undrawn = run(tmp_path, as_text([read(1, 0, 1)]), "--picture", str(tmp_path / "no" / "x.svg"))
     assert undrawn.returncode == 1 and "--picture" in undrawn.stderr
     command = f"{sys.executable} -m experiments.multiprotocol.checker {tmp_path}/history.jsonl"
-    for closed in (f"{command} | true; exit ${{PIPESTATUS[0]}}", f"{command} >&-", f"PYTHONIOENCODING=ascii {command}"):
-        done = subprocess.run(["bash", "-c", closed], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    for closed in (
+        f"{command} | true; exit ${{PIPESTATUS[0]}}",
+        f"{command} >&-",
+        f"PYTHONIOENCODING=ascii {command}",
+    ):
+        done = subprocess.run(
+            ["bash", "-c", closed], capture_output=True, text=True, cwd=ROOT, timeout=300
+        )
         assert done.returncode == 1 and not done.stderr
 
 
@@ -460,7 +564,11 @@ def test_without_a_compiler_it_says_so_and_what_to_do(tmp_path):
         cwd=tmp_path, timeout=300, env={"PATH": "/nonexistent", "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 1 and "read 2" in done.stdout
-    assert done.stderr.count("\n") == 1 and "no C compiler" in done.stderr and "apt-get install gcc" in done.stderr
+    assert (
+        done.stderr.count("\n") == 1
+        and "no C compiler" in done.stderr
+        and "apt-get install gcc" in done.stderr
+    )
 
 
 # ---- sessions ----
@@ -473,35 +581,65 @@ def test_session_guarantees_and_staleness_are_what_their_definitions_say():
         history = histories.parse(as_text(found))
         broken_, ages = by_definition(found)
         judged = sessions(history)
-        assert {name: sorted(line for line, _ in lines) for name, lines in judged.broken.items()} == broken_, found
+        assert {
+            name: sorted(line for line, _ in lines) for name, lines in judged.broken.items()
+        } == broken_, found
         assert staleness(history).age_ns.tolist() == ages, found
         told.update({name: len(lines) for name, lines in broken_.items()})
     assert min(told.values()) > 20
 
 
 def broken(*operations_):
-    return {name: len(found) for name, found in sessions(histories.parse(as_text(operations_))).broken.items() if found}
+    return {
+        name: len(found)
+        for name, found in sessions(histories.parse(as_text(operations_))).broken.items()
+        if found
+    }
 
 
 def test_session_guarantees():
     assert broken(write(1, 0, 1), write(2, 2, 3, client=1), read(2, 4, 5)) == {}
-    assert broken(write(1, 0, 1, client=1), write(2, 2, 3), read(1, 4, 5)) == {"read your writes": 1}
+    assert broken(write(1, 0, 1, client=1), write(2, 2, 3), read(1, 4, 5)) == {
+        "read your writes": 1
+    }
     assert broken(write(1, 0, 1), write(2, 2, 3), read(2, 4, 5, client=1), read(1, 6, 7, client=1)) == {
         "monotonic reads": 1, "monotonic writes": 1,
     }  # fmt: skip
     seen = [write(1, 0, 1), read(1, 2, 3, client=1), write(2, 4, 5, client=1)]
-    assert broken(*seen, read(2, 6, 7, client=2), read(1, 8, 9, client=2)) == {"monotonic reads": 1, "writes follow reads": 1}
-    assert broken(write(1, 0, 9), write(2, 0, 9, client=1), read(2, 10, 11, client=2), read(1, 12, 13, client=2)) == {}
+    assert broken(*seen, read(2, 6, 7, client=2), read(1, 8, 9, client=2)) == {
+        "monotonic reads": 1,
+        "writes follow reads": 1,
+    }
+    assert (
+        broken(
+            write(1, 0, 9),
+            write(2, 0, 9, client=1),
+            read(2, 10, 11, client=2),
+            read(1, 12, 13, client=2),
+        )
+        == {}
+    )
 
 
 def test_staleness_counts_from_the_overwrite():
-    found = staleness(histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)])))
+    found = staleness(
+        histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)]))
+    )
     assert found.age_ns.tolist() == [7, 0] and found.within(7) and not found.within(6)
 
 
 def test_staleness_tells_how_many_reads_it_left_out():
-    found = staleness(histories.parse(as_text([write(1, 0, 1), write(1, 2, 3), read(1, 4, 5), read(7, 6, 7), read(None, 8, 9)])))
-    assert found.as_dict()["left_out"] == 2 and "  2 reads of values written more than once, or never, are left out" in found.lines()
+    found = staleness(
+        histories.parse(
+            as_text(
+                [write(1, 0, 1), write(1, 2, 3), read(1, 4, 5), read(7, 6, 7), read(None, 8, 9)]
+            )
+        )
+    )
+    assert (
+        found.as_dict()["left_out"] == 2
+        and "  2 reads of values written more than once, or never, are left out" in found.lines()
+    )
 
 
 def test_it_is_compiled_once():

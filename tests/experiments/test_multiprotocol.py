@@ -50,31 +50,46 @@ def anomalies(host, system, **more):
 def test_the_right_store_is_clean(host):
     found = anomalies(host, stacks.LOCKED, tries=3)
     assert set(found) == set(KINDS)
-    assert all(one["tries"] and not one["seen"] and not one["error"] for one in found.values()), found
+    assert all(one["tries"] and not one["seen"] and not one["error"] for one in found.values()), (
+        found
+    )
 
 
 def test_every_injected_kind_is_caught_with_a_witness(host):
-    found = anomalies(host, stacks.BROKEN, tries=20, slow_tries=20, once=True)  # a look may come late for 4 ms
+    found = anomalies(
+        host, stacks.BROKEN, tries=20, slow_tries=20, once=True
+    )  # a look may come late for 4 ms
     assert {kind for kind, one in found.items() if one["seen"] and one["witness"]} == set(KINDS)
 
 
 def test_the_right_store_has_no_violation_in_100_000_operations(host):
-    said, outcome = probed(host, stacks.LOCKED, what="history", clients=4, operations=25_000, keys=6, deletes=1, seed=3)
+    said, outcome = probed(
+        host, stacks.LOCKED, what="history", clients=4, operations=25_000, keys=6, deletes=1, seed=3
+    )
     assert outcome == "ran" and len(said) == 100_000
     assert overall(check(from_operations(enumerate(said, 1)))) == LINEARIZABLE
 
 
 @tried_again(5)  # clients that never get their turn together see little of each other
 def test_the_broken_store_is_not_linearizable(host):
-    said, _ = probed(host, stacks.BROKEN, what="history", clients=4, operations=60, keys=2, deletes=0, seed=3)
+    said, _ = probed(
+        host, stacks.BROKEN, what="history", clients=4, operations=60, keys=2, deletes=0, seed=3
+    )
     found = judged(said)
-    assert found["violated_share"] == 1 and "no order explains" in found["witness"] and found["stale_share"] > 0.1
+    assert (
+        found["violated_share"] == 1
+        and "no order explains" in found["witness"]
+        and found["stale_share"] > 0.1
+    )
     assert overall(check(from_operations(enumerate(said, 1)))) == VIOLATION
 
 
 def of_control(experiment, host, system):
     counts = SimpleNamespace(**experiment.scales["smoke"].counts)
-    (found,) = experiment._trial(SimpleNamespace(system=system, setting="default"), SimpleNamespace(server=host, client=host, counts=counts))
+    (found,) = experiment._trial(
+        SimpleNamespace(system=system, setting="default"),
+        SimpleNamespace(server=host, client=host, counts=counts),
+    )
     return found
 
 
@@ -89,7 +104,9 @@ def test_visibility_finds_the_delay_that_was_put_in(host):
 @tried_again(5)
 def test_tradeoff_finds_the_staleness_that_was_put_in(host):
     right, wrong = (of_control(tradeoff, host, system) for system in stacks.CONTROLS)
-    assert wrong["stale_share"] == 1 and wrong["staleness_ms"] > 1e3 * DELAY_S > right["staleness_ms"]
+    assert (
+        wrong["stale_share"] == 1 and wrong["staleness_ms"] > 1e3 * DELAY_S > right["staleness_ms"]
+    )
 
 
 @pytest.mark.parametrize("system", [*stacks.SYSTEMS, *stacks.SECOND])
@@ -108,7 +125,11 @@ def test_both_views_show_the_same_data(host, system):
         assert abs(file.stat("d/b")[1] - objects.head("d/b")[2]) < 60
         file.rename("d/b", "d/c")
         file.append("d/c", b"!")
-        assert file.read("d/c") == b"from a file!" and file.read("d/b") is None and objects.get("d/nothing") is None
+        assert (
+            file.read("d/c") == b"from a file!"
+            and file.read("d/b") is None
+            and objects.get("d/nothing") is None
+        )
         objects.delete("d/a")
         file.close()
 
@@ -127,7 +148,11 @@ def test_the_second_client_carries_whole_files(host, system):
         assert file.read("d/e/a") == content[:299_000] + b"!" * 1000 + content[-1:]
         file.write("d/e/a", b"short")
         assert file.read("d/e/a") == b"short" and file.stat("d/e/a")[0] == 5
-        assert file.names("d/e") == {"d/e/a"} and file.names("none") == set() and file.stat("none") is None
+        assert (
+            file.names("d/e") == {"d/e/a"}
+            and file.names("none") == set()
+            and file.stat("none") is None
+        )
         file.delete("d/e/a")
         with pytest.raises(FileNotFoundError, match="d/e"):
             file.append("d/e/a", b"more")
@@ -136,7 +161,9 @@ def test_the_second_client_carries_whole_files(host, system):
 
 def test_a_libnfs_whose_calls_are_not_known_is_refused(monkeypatch):
     monkeypatch.setattr(libnfs, "find_library", lambda name: "libnfs.so.16")
-    with pytest.raises(OSError, match="found libnfs.so.16, which must be one of libnfs.so.13, libnfs.so.14"):
+    with pytest.raises(
+        OSError, match="found libnfs.so.16, which must be one of libnfs.so.13, libnfs.so.14"
+    ):
         libnfs.library()
 
 
@@ -146,9 +173,16 @@ def test_a_witness_of_each_kind_found_replays_on_a_fresh_server(host, tmp_path):
     for system in ("ganesha libnfs", "ganesha", "rclone", "juicefs"):
         if not available(system):
             continue
-        seen = {kind: one["witness"] for kind, one in anomalies(host, system).items() if one["witness"] and kind not in found}
+        seen = {
+            kind: one["witness"]
+            for kind, one in anomalies(host, system).items()
+            if one["witness"] and kind not in found
+        }
         found |= seen
-        site, cell = SimpleNamespace(server=host, client=host), SimpleNamespace(system=system, setting="default")
+        site, cell = (
+            SimpleNamespace(server=host, client=host),
+            SimpleNamespace(system=system, setting="default"),
+        )
         for _ in range(5):  # what a busy machine has shown once it may not show in 60 tries
             if seen:
                 replayed |= replay.again(site, cell, seen, tries=60, at_most_s=600)
@@ -156,15 +190,22 @@ def test_a_witness_of_each_kind_found_replays_on_a_fresh_server(host, tmp_path):
     if not found:
         pytest.skip("this machine can run none of the systems")
     assert set(replayed) == set(found) and all(one["seen"] for one in replayed.values()), replayed
-    assert {"ignored_if_none_match", "ignored_if_match", "two_winners", "lost_update"} <= set(replayed)
+    assert {"ignored_if_none_match", "ignored_if_match", "two_winners", "lost_update"} <= set(
+        replayed
+    )
 
 
 @pytest.mark.skipif(not available("seaweedfs"), reason="this machine cannot run SeaweedFS")
 def test_the_stored_witnesses_of_the_reference_replay_by_command(capsys):
     assert replay.main(["seaweedfs", "default", "lost_update", "--steps"]) == 0
     said = capsys.readouterr().out
-    assert "[1/1] seaweedfs, default, lost_update: replayed, try " in said and "put(a/lost_update/n" in said
-    assert "lost_update  1 of 1" in said and said.endswith("1 of 1 witnesses replayed, of 1 of 1 kinds at least one\n")
+    assert (
+        "[1/1] seaweedfs, default, lost_update: replayed, try " in said
+        and "put(a/lost_update/n" in said
+    )
+    assert "lost_update  1 of 1" in said and said.endswith(
+        "1 of 1 witnesses replayed, of 1 of 1 kinds at least one\n"
+    )
 
 
 def test_what_the_replay_command_cannot_do_is_told(capsys, monkeypatch, tmp_path):
@@ -205,13 +246,32 @@ def test_a_witness_shows_what_was_torn_and_polled_and_left_open():
     assert len(list(view.upload("k", b"1", b"2"))) == 2
     told = [step[3:] for step in record.told(steps)]
     whole = View().get("k")
-    assert told[0] == ["get", ["k"], f"{'a' * 24}...{'b' * 24} (120 B, CRC {zlib.crc32(whole):08x})", 30]
-    assert [step[0] for step in told[1:3]] == ["open", "open, then read"] and told[2][2] == "content"
+    assert told[0] == [
+        "get",
+        ["k"],
+        f"{'a' * 24}...{'b' * 24} (120 B, CRC {zlib.crc32(whole):08x})",
+        30,
+    ]
+    assert [step[0] for step in told[1:3]] == ["open", "open, then read"] and told[2][
+        2
+    ] == "content"
     assert [step[0] for step in told[3:]] == ["upload, step 1", "upload, step 2", "upload, step 3"]
 
 
 def test_a_server_that_does_not_answer_is_a_result(host, monkeypatch):
-    views = {"file": {"kind": "folder", "path": str(host.scratch())}, "s3": dict(url="http://127.0.0.1:9", bucket="b", access_key="A", secret_key="S")}
+    views = {
+        "file": {"kind": "folder", "path": str(host.scratch())},
+        "s3": dict(url="http://127.0.0.1:9", bucket="b", access_key="A", secret_key="S"),
+    }
     monkeypatch.setattr(stacks.Stack, "__enter__", lambda self: views)
-    said, outcome = probed(host, "rclone", what="anomalies", tries=2, slow_tries=1, seed=1, limit_s=60, kinds=["ignored_if_match", "stale_s3_read"])
+    said, outcome = probed(
+        host,
+        "rclone",
+        what="anomalies",
+        tries=2,
+        slow_tries=1,
+        seed=1,
+        limit_s=60,
+        kinds=["ignored_if_match", "stale_s3_read"],
+    )
     assert outcome == "ran" and all(one["tries"] == 0 and one["error"] for one in said), said

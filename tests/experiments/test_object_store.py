@@ -27,7 +27,9 @@ SIZE, OBJECTS = 4096, 256
 PATIENT_S = 30.0  # a lease that a server outlives which does not get its turn for a while
 
 pytestmark = pytest.mark.skipif(
-    not importlib.util.find_spec("libucx") or not shutil.which("cc") or len(os.sched_getaffinity(0)) < 2,
+    not importlib.util.find_spec("libucx")
+    or not shutil.which("cc")
+    or len(os.sched_getaffinity(0)) < 2,
     reason="needs the libucx wheel, a C compiler and two CPUs",
 )
 
@@ -58,7 +60,19 @@ def measure(*arguments, **more):
 
 def shell(host, binary, server, *words, path="cached", lease=PATIENT_S, check=True):
     """Run commands of the store's shell; return what each of them told."""
-    argv = [binary, "shell", "--connect", server.address, "--path", path, "--cpu", host.cpus[-1], "--lease", lease, *words]
+    argv = [
+        binary,
+        "shell",
+        "--connect",
+        server.address,
+        "--path",
+        path,
+        "--cpu",
+        host.cpus[-1],
+        "--lease",
+        lease,
+        *words,
+    ]
     done = host.run(argv, env=ucx.host_environment(host, server.transport), check=check)
     return [json.loads(line) for line in done.stdout.splitlines()] if check else done
 
@@ -74,8 +88,12 @@ PATHS = [
 
 
 @pytest.mark.parametrize("transport, path, outstanding", PATHS, ids=lambda value: str(value))
-def test_every_path_gets_whole_objects_and_is_clean_under_sanitizers(host, sanitized, transport, path, outstanding):
-    result = measured(host, sanitized, transport, path, outstanding=outstanding)  # checks transport and contents
+def test_every_path_gets_whole_objects_and_is_clean_under_sanitizers(
+    host, sanitized, transport, path, outstanding
+):
+    result = measured(
+        host, sanitized, transport, path, outstanding=outstanding
+    )  # checks transport and contents
     assert result["iterations_done"] == 300 and result["torn"] == result["stale"] == 0
     samples = result["samples_us"] if path != "bound" else result["samples_us"]["cached"]
     assert len(samples) == 300 and (samples > 0).all()
@@ -91,7 +109,12 @@ def test_shared_memory_is_read_without_the_server(host, binary):
 
 @pytest.mark.parametrize("transport", ["posix", "tcp"])
 def test_a_server_that_sleeps_answers(host, sanitized, transport):
-    assert measured(host, sanitized, transport, "message", server=dict(waiting="sleep"))["server_requests"] >= 300
+    assert (
+        measured(host, sanitized, transport, "message", server=dict(waiting="sleep"))[
+            "server_requests"
+        ]
+        >= 300
+    )
 
 
 def test_four_megabytes(host, sanitized):
@@ -111,7 +134,9 @@ def test_put_get_discard(host, sanitized, path):
     assert [one["outcome"] for one in told] == [
         "there is no such object", "stored", "got", "stored", "got", "stored", "got", "found", "there is no such object", "absent",
     ]  # fmt: skip
-    assert [one.get("value") for one in told][2:5:2] == ["first", "again"] and told[6]["length"] == 70000
+    assert [one.get("value") for one in told][2:5:2] == ["first", "again"] and told[6][
+        "length"
+    ] == 70000
     assert told[2]["version"] < told[4]["version"] < told[6]["version"]
 
 
@@ -124,7 +149,14 @@ def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
             "fill", "c", "70000", "again", "put", "a", "third", "again",  # its place is another's; it is elsewhere
         )  # fmt: skip
     got = [one for one in told if one["outcome"] not in ("stored", "found")]
-    assert [one.get("value", "none")[:5] for one in got] == ["first", "again", "xxxxx", "none", "none", "third"]
+    assert [one.get("value", "none")[:5] for one in got] == [
+        "first",
+        "again",
+        "xxxxx",
+        "none",
+        "none",
+        "third",
+    ]
     assert got[3]["outcome"] == got[4]["outcome"] == "there is no such object"
 
 
@@ -132,7 +164,9 @@ def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
 def test_a_lookup_reads_the_index_about_once(host, binary, objects):
     with store.Server(host, binary, "posix", 64, preload=objects, waiting="sleep") as server:
         found = measure(host, server, binary, "lookup", 64, objects, 20_000, max_seconds=60)
-        bytes_each = (server.ready["index_bytes"] + server.ready["heap_bytes"]) / server.ready["objects"]
+        bytes_each = (server.ready["index_bytes"] + server.ready["heap_bytes"]) / server.ready[
+            "objects"
+        ]
     assert 1 <= found["index_reads"] / 20_000 < 1.1 and bytes_each < 150
 
 
@@ -148,12 +182,16 @@ def test_readers_see_whole_versions_under_a_writer(host, binary, transport, path
     @tried_again(10)  # the writer may not get its turn while there are reads
     def meet():
         with store.Server(host, binary, transport, SIZE, preload=64, heap_mib=64) as server:
-            runs.append(measure(host, server, binary, path, SIZE, 64, 200_000, writer=writer, keep=False))
+            runs.append(
+                measure(host, server, binary, path, SIZE, 64, 200_000, writer=writer, keep=False)
+            )
         assert runs[-1]["iterations_done"] > 1000 and runs[-1]["server_writes"] > 1000
         assert runs[-1]["changed"] + runs[-1]["moved"] > 0
 
     meet()
-    assert all(found["right"] == found["iterations_done"] for found in runs)  # and of none once in a while
+    assert all(
+        found["right"] == found["iterations_done"] for found in runs
+    )  # and of none once in a while
 
 
 def test_without_validation_torn_objects_are_seen_and_counted(host, binary):
@@ -162,11 +200,26 @@ def test_without_validation_torn_objects_are_seen_and_counted(host, binary):
     @tried_again(10)  # as before
     def tear():
         with store.Server(host, binary, "posix", SIZE, preload=64) as server:
-            runs.append(measure(host, server, binary, "cached", SIZE, 64, 300_000, writer="same-size", validate=False))
+            runs.append(
+                measure(
+                    host,
+                    server,
+                    binary,
+                    "cached",
+                    SIZE,
+                    64,
+                    300_000,
+                    writer="same-size",
+                    validate=False,
+                )
+            )
         assert runs[-1]["torn"] > 0
 
     tear()
-    assert all(found["torn"] + found["right"] + found["stale"] == found["iterations_done"] for found in runs)
+    assert all(
+        found["torn"] + found["right"] + found["stale"] == found["iterations_done"]
+        for found in runs
+    )
 
 
 def test_clean_under_sanitizers_with_a_writer(host, sanitized):
@@ -193,7 +246,9 @@ def test_a_trial_whose_counts_do_not_add_up_is_an_error(change, error):
 def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
     """A server and a reader that measures. A server that is held up for the lease is given up: then another pair."""
     for _ in range(5):
-        server = store.Server(host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting).__enter__()
+        server = store.Server(
+            host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting
+        ).__enter__()
         reader = store.Reader(
             host, server, binary, path, SIZE, OBJECTS, 10**10, max_seconds=60, lease_s=lease, keep=False
         ).__enter__()  # fmt: skip
@@ -272,7 +327,9 @@ def test_a_truncated_reply_is_refused(host, sanitized):
 def test_memory_that_cannot_be_is_not_read(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, preload=4, fault="geometry") as server:
         done = shell(host, sanitized, server, "get", "a", check=False)
-    assert done.returncode == 1 and done.stderr == "store: the server tells of memory that cannot be\n"
+    assert (
+        done.returncode == 1 and done.stderr == "store: the server tells of memory that cannot be\n"
+    )
 
 
 @pytest.mark.parametrize("garbage", [
@@ -313,8 +370,15 @@ def test_a_heap_that_is_too_small_for_its_objects(host, binary):
     ("spin --cpu 0 --size 64", "option not known here"),
 ])  # fmt: skip
 def test_bad_usage(host, binary, arguments, complaint):
-    done = host.run([binary, *arguments.split()], env=ucx.host_environment(host, "posix"), check=False)
-    assert done.returncode == 2 and complaint in done.stderr and done.stderr.count("\n") == 1 and not done.stdout
+    done = host.run(
+        [binary, *arguments.split()], env=ucx.host_environment(host, "posix"), check=False
+    )
+    assert (
+        done.returncode == 2
+        and complaint in done.stderr
+        and done.stderr.count("\n") == 1
+        and not done.stdout
+    )
 
 
 # ---- parts: the checksum, and the table against a dictionary ----
@@ -323,7 +387,21 @@ def test_bad_usage(host, binary, arguments, complaint):
 def library(folder, name, *flags):
     output = folder / f"{name}.so"
     files = [str(store.FOLDER / file) for file in ("digest.c", "table.c")]
-    subprocess.run(["cc", "-std=c11", "-O2", "-march=x86-64-v2", "-shared", "-fPIC", *flags, *files, "-o", output], check=True)
+    subprocess.run(
+        [
+            "cc",
+            "-std=c11",
+            "-O2",
+            "-march=x86-64-v2",
+            "-shared",
+            "-fPIC",
+            *flags,
+            *files,
+            "-o",
+            output,
+        ],
+        check=True,
+    )
     loaded = ctypes.CDLL(str(output))
     loaded.digest.restype = ctypes.c_uint64
     loaded.digest.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
@@ -331,7 +409,10 @@ def library(folder, name, *flags):
 
 
 def test_the_checksum_tells_every_line_and_its_place(tmp_path):
-    fast, plain = library(tmp_path, "fast"), library(tmp_path, "plain", "-D__builtin_cpu_supports(x)=0")
+    fast, plain = (
+        library(tmp_path, "fast"),
+        library(tmp_path, "plain", "-D__builtin_cpu_supports(x)=0"),
+    )
     lines = [random.Random(n).randbytes(64) for n in range(65)]
     whole = fast.digest(b"".join(lines), 65)
     assert plain.digest(b"".join(lines), 65) == whole  # with and without AVX2
@@ -349,7 +430,9 @@ class Place(ctypes.Structure):
     _fields_ = [("line", ctypes.c_uint32), ("lines", ctypes.c_uint32)]
 
 
-FILL = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p)
+FILL = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_void_p
+)
 
 
 def test_the_table_is_a_dictionary(tmp_path):
@@ -359,10 +442,24 @@ def test_the_table_is_a_dictionary(tmp_path):
     raw = ctypes.create_string_buffer((lines + 1) * 64)
     memory = (ctypes.addressof(raw) + 63) & ~63
     table.create_table.restype = ctypes.c_void_p
-    table.create_table.argtypes = [ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_uint64]
+    table.create_table.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+        ctypes.c_uint64,
+    ]
     created = ctypes.c_void_p(table.create_table(memory, lines, capacity, 1))
-    fill = FILL(lambda value, length, hash, version, source: ctypes.memmove(value, source, length) and None)
-    table.put.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_size_t, FILL, ctypes.c_char_p]
+    fill = FILL(
+        lambda value, length, hash, version, source: ctypes.memmove(value, source, length) and None
+    )
+    table.put.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_size_t,
+        FILL,
+        ctypes.c_char_p,
+    ]
     table.find.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t, ctypes.POINTER(Place)]
     table.discard.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
     draw, model = random.Random(5), {}
@@ -375,7 +472,9 @@ def test_the_table_is_a_dictionary(tmp_path):
             if stored == 0:
                 model[key] = value
         else:
-            assert table.discard(created, key, len(key)) == (1 if model.pop(key, None) is not None else 2), step
+            assert table.discard(created, key, len(key)) == (
+                1 if model.pop(key, None) is not None else 2
+            ), step
         probe, place = b"key-%d" % draw.randrange(400), Place()
         found = table.find(created, probe, len(probe), ctypes.byref(place))
         assert found == (1 if probe in model else 2), step
@@ -390,9 +489,19 @@ def test_the_reports_of_one_latency():
     from experiments.rdma.percentiles import experiment as percentiles
 
     told = percentiles.reports(np.concatenate([np.full(3000, 4.0), np.full(2048, 2.0)]))
-    assert (told["median_us"], told["half_median_us"], told["median_last_us"], told["p99_last_us"]) == (4.0, 2.0, 2.0, 2.0)
-    assert told["p99_us"] == told["p999_us"] == told["largest_us"] == 4.0 and told["least_us"] == 2.0
-    assert told["mean_us"] == pytest.approx((3000 * 4 + 2048 * 2) / 5048) and told["half_mean_us"] == told["mean_us"] / 2
+    assert (
+        told["median_us"],
+        told["half_median_us"],
+        told["median_last_us"],
+        told["p99_last_us"],
+    ) == (4.0, 2.0, 2.0, 2.0)
+    assert (
+        told["p99_us"] == told["p999_us"] == told["largest_us"] == 4.0 and told["least_us"] == 2.0
+    )
+    assert (
+        told["mean_us"] == pytest.approx((3000 * 4 + 2048 * 2) / 5048)
+        and told["half_mean_us"] == told["mean_us"] / 2
+    )
 
 
 # ---- the other systems of the ladder ----
@@ -403,7 +512,11 @@ def one_trial(name, host, programs, counts=None, **levels):
     from types import SimpleNamespace
 
     experiment = importlib.import_module(f"experiments.rdma.{name}.experiment").experiment
-    found = [cell for cell in experiment.cells("smoke") if all(cell.levels[k] == v for k, v in levels.items())]
+    found = [
+        cell
+        for cell in experiment.cells("smoke")
+        if all(cell.levels[k] == v for k, v in levels.items())
+    ]
     counts = SimpleNamespace(**{**experiment.scale("smoke").counts, **(counts or {})})
     site = SimpleNamespace(server=host, client=host, seed=7, programs=programs, counts=counts)
     [observation] = experiment._trial(found[0], site)
@@ -413,7 +526,11 @@ def one_trial(name, host, programs, counts=None, **levels):
 @pytest.mark.parametrize("path", ["http", "rclone-obstore", "null-python"])
 def test_other_systems_hand_out_what_was_put(host, tmp_path, path, left_behind):
     found = one_trial("object_get", host, tmp_path, path=path, size_bytes=4096)
-    assert len(found["latency_us"]) >= 100 and found["gets_per_s"] > 0 and not left_behind().get("processes")
+    assert (
+        len(found["latency_us"]) >= 100
+        and found["gets_per_s"] > 0
+        and not left_behind().get("processes")
+    )
 
 
 @tried_again(10)  # a reader that is held up stalls as well

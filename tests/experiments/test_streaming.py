@@ -17,21 +17,20 @@ import numpy as np
 import pytest
 from busy_machine import tried_again
 
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.design.spec import make_cell
 from benchpaper.hosts import CommandFailed, HostError
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.hosts.local import LocalHost
-from benchpaper.core.processes import adopt_orphans
-from benchpaper.design.spec import make_cell
 from benchpaper.measure.attempt import attempt
-from experiments.streaming import answers, pipelines
+from experiments.streaming import aggregation, answers, pipelines, windows_to_parquet
 from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.billion import experiment as billion
 from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
 from experiments.streaming.knee import experiment as knee
 from experiments.systems import jars, rxjava
-from experiments.streaming import aggregation, windows_to_parquet
 
 ROOT = Path(__file__).parents[2]
 COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
@@ -52,7 +51,9 @@ def programs():
 @pytest.fixture
 def site(programs, tmp_path):
     host = LocalHost(folder=tmp_path)
-    return SimpleNamespace(client=host, server=host, programs=programs, counts=SimpleNamespace(**COUNTS), seed=7)
+    return SimpleNamespace(
+        client=host, server=host, programs=programs, counts=SimpleNamespace(**COUNTS), seed=7
+    )
 
 
 # ---- answers ----
@@ -66,7 +67,9 @@ def steps_one_by_one(x, count):
 
 @pytest.mark.parametrize("events, steps", [(1, 1), (10, 1), (101, 2), (1000, 7)])
 def test_the_closed_form_is_what_counting_gives(events, steps):
-    kept = [value for value in (steps_one_by_one(x, steps) for x in range(events)) if value % 2 == 0]
+    kept = [
+        value for value in (steps_one_by_one(x, steps) for x in range(events)) if value % 2 == 0
+    ]
     assert answers.boundaries(events, steps) == (len(kept), sum(kept) % answers.MODULUS)
 
 
@@ -85,7 +88,9 @@ def test_the_known_aggregation_is_what_a_plain_loop_gives():
         place = number // window, event & 255
         count, total = totals.get(place, (0, 0))
         totals[place] = count + 1, total + (event >> 8)
-    checksum = sum(answers.mixed(*place, *found) for place, found in totals.items()) % answers.MODULUS
+    checksum = (
+        sum(answers.mixed(*place, *found) for place, found in totals.items()) % answers.MODULUS
+    )
     assert answers.aggregation(events, window) == (len(totals), checksum)
 
 
@@ -103,15 +108,24 @@ def test_the_known_billion_is_what_counting_gives(first, length):
 # ---- pipelines ----
 
 
-@pytest.mark.parametrize("engine, stages, between, batch", [("pekko", 1, 0, 1), ("akka", 2, 1, 1), ("pekko", 4, 3, 1), ("pekko", 2, 1, 64)])
+@pytest.mark.parametrize(
+    "engine, stages, between, batch",
+    [("pekko", 1, 0, 1), ("akka", 2, 1, 1), ("pekko", 4, 3, 1), ("pekko", 2, 1, 64)],
+)
 def test_every_shape_gives_the_known_answer(site, engine, stages, between, batch):
-    cell = make_cell(dict(engine=engine, stages=stages, boundaries=between, work=3, batch=batch, settings="tuned"))
+    cell = make_cell(
+        dict(
+            engine=engine, stages=stages, boundaries=between, work=3, batch=batch, settings="tuned"
+        )
+    )
     (found,) = boundaries.trial(cell, site)  # checks itself
     assert found["events_per_s"] > 0
 
 
 def held(strategy, buffer, between, input_buffer):
-    return make_cell(dict(strategy=strategy, buffer=buffer, boundaries=between, input_buffer=input_buffer))
+    return make_cell(
+        dict(strategy=strategy, buffer=buffer, boundaries=between, input_buffer=input_buffer)
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,13 +137,17 @@ def held(strategy, buffer, between, input_buffer):
     ],
     ids=lambda value: getattr(value, "id", value),
 )  # fmt: skip
-@tried_again(5, (AssertionError, pipelines.WrongAnswer))  # 60 ms without an element may be a thread that is held up
+@tried_again(
+    5, (AssertionError, pipelines.WrongAnswer)
+)  # 60 ms without an element may be a thread that is held up
 def test_what_is_on_its_way_is_what_the_buffers_hold(site, cell, room):
     (found,) = backpressure.trial(cell, site)
     assert found["in_flight"] == found["predicted_in_flight"] == room
 
 
-@pytest.mark.parametrize("change", [dict(gaps=2), dict(sum=0), dict(last=3), dict(failed=1), dict(disorder=1)])
+@pytest.mark.parametrize(
+    "change", [dict(gaps=2), dict(sum=0), dict(last=3), dict(failed=1), dict(disorder=1)]
+)
 def test_other_elements_than_the_strategy_keeps_are_an_error(change):
     cell = held("drop_head", 16, 1, 16)
     kept = [*range(24), *range(984, 1000)]
@@ -139,7 +157,9 @@ def test_other_elements_than_the_strategy_keeps_are_an_error(change):
         backpressure.check(cell, {**found, **change})
 
 
-@pytest.mark.parametrize("engine", [e for e in [*engines.JVM, *engines.PYTHON] if e != "rxjava" or rxjava.JAR.exists()])
+@pytest.mark.parametrize(
+    "engine", [e for e in [*engines.JVM, *engines.PYTHON] if e != "rxjava" or rxjava.JAR.exists()]
+)
 def test_every_engine_gives_the_known_answer(site, engine, left_behind):
     (found,) = engines.trial(make_cell(dict(engine=engine)), site)
     assert found["events_per_s"] > 0 and found["lines_of_code"] > 5 and len(found["latency_us"])
@@ -166,12 +186,18 @@ def test_an_aggregation_that_misses_a_result_is_rejected():
 # ---- failures: one clear line, nothing left ----
 
 
-@pytest.mark.parametrize("procedure, arrival, load", [("open", "poisson", 0.5), ("closed", "none", 0.0)])
+@pytest.mark.parametrize(
+    "procedure, arrival, load", [("open", "poisson", 0.5), ("closed", "none", 0.0)]
+)
 def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
     site.counts = SimpleNamespace(events=2_000)
     (found,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
-    assert len(found["latency_us"]) == len(found["sent_latency_us"]) == 1_800  # the first tenth warms up
-    assert min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3  # no event is quicker than its service
+    assert (
+        len(found["latency_us"]) == len(found["sent_latency_us"]) == 1_800
+    )  # the first tenth warms up
+    assert (
+        min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3
+    )  # no event is quicker than its service
     assert (np.array(found["latency_us"]) >= np.array(found["sent_latency_us"])).all()
     assert 0 < found["capacity_k_s"] <= 1e6 / knee.SERVICE_NS
 
@@ -184,7 +210,9 @@ def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):
 def test_out_of_memory_anywhere_else_is_an_error(site):
     cell = held("unbounded", 0, 1, 16)
     words, settings, _ = backpressure.arguments(cell, site)
-    with pytest.raises(pipelines.OutOfMemory, match="ran out of memory: .*Java heap space") as caught:
+    with pytest.raises(
+        pipelines.OutOfMemory, match="ran out of memory: .*Java heap space"
+    ) as caught:
         pipelines.run(site.client, site.programs, "Backpressure", words, **settings)
     assert "\n" not in str(caught.value)
 
@@ -229,22 +257,32 @@ FAILURES = {  # what is harmed, by what: the trial's reason
 
 
 @pytest.mark.parametrize("what", FAILURES)
-def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(programs, tmp_path, monkeypatch, left_behind, what):
+def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(
+    programs, tmp_path, monkeypatch, left_behind, what
+):
     module, cell, harm, reason = FAILURES[what]
     monkeypatch.setattr(*harm)
     adopt_orphans()
     counts = {**COUNTS, "warmup": 2.0}
     links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL["hosts"][0]))
-    found = attempt(module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path)
+    found = attempt(
+        module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path
+    )
     assert found.outcome == "failed" and found.observations == []
-    assert re.search(reason, found.message) and "\n" not in found.message and "Traceback" not in found.message
+    assert (
+        re.search(reason, found.message)
+        and "\n" not in found.message
+        and "Traceback" not in found.message
+    )
     assert "processes" not in left_behind() and list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("main", ["Boundaries", "Backpressure", "Knee", "Billion"])
 def test_a_program_that_fails_ends(site, main):
     """Threads of an actor system, which do not end by themselves, must not keep it."""
-    with pytest.raises(CommandFailed, match=f"{main} ended with status 1; it said: .*argument .* is missing"):
+    with pytest.raises(
+        CommandFailed, match=f"{main} ended with status 1; it said: .*argument .* is missing"
+    ):
         pipelines.run(site.client, site.programs, main, {}, timeout=120)
 
 
@@ -267,7 +305,14 @@ def test_a_runtime_that_is_gone_is_named(site, monkeypatch, tmp_path):
 def test_a_broker_that_refuses_is_one_clear_line(tmp_path, engine):
     answers.events(100, 4).tofile(tmp_path / "events")
     host = LocalHost(folder=tmp_path)
-    words = [engine, tmp_path / "events", 50, 0.1, tmp_path / "samples", f"127.0.0.1:{host.free_port()}"]
+    words = [
+        engine,
+        tmp_path / "events",
+        50,
+        0.1,
+        tmp_path / "samples",
+        f"127.0.0.1:{host.free_port()}",
+    ]
     with pytest.raises(CommandFailed, match="the broker at .* refuses") as caught:
         host.run([sys.executable, "-m", "experiments.streaming.aggregation", *words], timeout=120)
     assert "Traceback" not in str(caught.value)
@@ -282,7 +327,11 @@ def test_jars_that_cannot_be_fetched_are_a_missing_capability(tmp_path, monkeypa
     assert jars._flink_jars() == (True, "not fetched yet")
     pipelines.build(tmp_path)  # does not raise: the cells are recorded as not testable
     present, detail = jars._flink_jars()
-    assert not present and "pip could not fetch apache-flink-libraries" in detail and "\n" not in detail
+    assert (
+        not present
+        and "pip could not fetch apache-flink-libraries" in detail
+        and "\n" not in detail
+    )
     assert pipelines.tools()["pekko"] == "not fetched"
 
 
@@ -301,7 +350,19 @@ for window in range(first // 1000, 20):
 
 
 def writer(folder):
-    return [sys.executable, "-m", "experiments.streaming.windows_to_parquet", folder, "20000", "1000", "3", "--", sys.executable, "-c", FAKE]
+    return [
+        sys.executable,
+        "-m",
+        "experiments.streaming.windows_to_parquet",
+        folder,
+        "20000",
+        "1000",
+        "3",
+        "--",
+        sys.executable,
+        "-c",
+        FAKE,
+    ]
 
 
 def test_killed_at_any_moment_it_ends_with_each_result_once(tmp_path, monkeypatch, left_behind):
@@ -339,7 +400,10 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
     dies = FAKE.replace("time.sleep(0.02)", "sys.exit(4) if window == 7 else None")
     line = [*writer(tmp_path)[:-1], dies]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 1 and done.stderr.strip() == "the pipeline ended with status 4 before window 8"
+    assert (
+        done.returncode == 1
+        and done.stderr.strip() == "the pipeline ended with status 4 before window 8"
+    )
     assert windows_to_parquet.finished(tmp_path) == 6
 
 
@@ -347,4 +411,6 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
 def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
     monkeypatch.setattr(billion, "WINDOW", 100_000)
     (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
-    assert found["killed_at"] >= 50 and 0 <= found["repeated_share"] < 50 and found["wrong_rows"] == 0
+    assert (
+        found["killed_at"] >= 50 and 0 <= found["repeated_share"] < 50 and found["wrong_rows"] == 0
+    )

@@ -11,7 +11,19 @@ from busy_machine import tried_again
 from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts import HostError
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ganesha, juicefs, memcached, mooncake, nfs, origin, rclone, s3, seaweedfs, server, shaped
+from experiments.systems import (
+    ganesha,
+    juicefs,
+    memcached,
+    mooncake,
+    nfs,
+    origin,
+    rclone,
+    s3,
+    seaweedfs,
+    server,
+    shaped,
+)
 from experiments.systems.environment import memory_limit
 
 CONTENT = bytes(range(256)) * 64
@@ -45,14 +57,23 @@ def test_rclone_s3_is_a_folder_of_files(host, left_behind):
     with rclone.S3(host) as system:
         key = written_and_read(system.endpoint)
         assert (system.files / key).read_bytes() == CONTENT
-        assert system.endpoint.boto().get_object(Bucket=system.endpoint.bucket, Key=key)["Body"].read() == CONTENT
+        assert (
+            system.endpoint.boto().get_object(Bucket=system.endpoint.bucket, Key=key)["Body"].read()
+            == CONTENT
+        )
         refuses_wrong_credentials(system.endpoint)
     assert left_behind() == {}
 
 
 def test_rclone_nfs_and_s3_show_the_same_data(host, left_behind):
-    uncached = ["--dir-cache-time", "0s"]  # else the S3 side remembers for 5 minutes that there was no such file
-    with rclone.S3(host, options=uncached) as origin, rclone.NFS(host, origin.files, options=["--vfs-write-back", "0.1s"]) as system:
+    uncached = [
+        "--dir-cache-time",
+        "0s",
+    ]  # else the S3 side remembers for 5 minutes that there was no such file
+    with (
+        rclone.S3(host, options=uncached) as origin,
+        rclone.NFS(host, origin.files, options=["--vfs-write-back", "0.1s"]) as system,
+    ):
         with nfs.client(system.address, system.port, "3") as client:
             nfs.write(client, "x", CONTENT)
             assert nfs.read(client, "x") == CONTENT
@@ -88,7 +109,10 @@ def test_seaweedfs_mount_and_bucket_show_the_same_data(host, left_behind):
 
 @needs("fuse")
 def test_juicefs_mount_and_gateway_over_an_s3_origin(host, left_behind):
-    with rclone.S3(host) as origin, juicefs.JuiceFS(host, storage=origin.endpoint, block_kib=64) as volume:
+    with (
+        rclone.S3(host) as origin,
+        juicefs.JuiceFS(host, storage=origin.endpoint, block_kib=64) as volume,
+    ):
         with volume.gateway() as endpoint:
             key = written_and_read(endpoint)
             refuses_wrong_credentials(endpoint)
@@ -157,12 +181,19 @@ def test_the_origins_log_tells_each_request(host, left_behind, system):
     with system(host) as server, origin.LoggedOrigin(host, server.endpoint) as logged:
         key = written_and_read(logged.endpoint, "some/key with blank")
         client = logged.endpoint.boto()
-        part = client.get_object(Bucket=logged.endpoint.bucket, Key=key, Range="bytes=3-8")["Body"].read()
+        part = client.get_object(Bucket=logged.endpoint.bucket, Key=key, Range="bytes=3-8")[
+            "Body"
+        ].read()
         assert part == CONTENT[3:9]
         refuses_wrong_credentials(logged.endpoint)
         put, get, ranged, refused = logged.requests()
         assert (put["method"], put["key"], put["status"]) == ("PUT", key, 200)
-        assert (get["method"], get["key"], get["range"], get["bytes"]) == ("GET", key, "", len(CONTENT))
+        assert (get["method"], get["key"], get["range"], get["bytes"]) == (
+            "GET",
+            key,
+            "",
+            len(CONTENT),
+        )
         assert (ranged["range"], ranged["bytes"]) == ("bytes=3-8", 6)
         assert (refused["key"], refused["status"]) == (None, 403)
     assert left_behind() == {}
@@ -206,7 +237,9 @@ def seconds_of(call):
 def test_a_delayed_endpoint_takes_two_delays_longer(host, left_behind):
     with rclone.S3(host) as system, shaped.Delayed(host, system.endpoint, 20) as far:
         key = written_and_read(far.endpoint)
-        near_s, far_s = [seconds_of(lambda s=e.obstore(): s.head(key)) for e in (system.endpoint, far.endpoint)]
+        near_s, far_s = [
+            seconds_of(lambda s=e.obstore(): s.head(key)) for e in (system.endpoint, far.endpoint)
+        ]
         assert 0.040 <= far_s - near_s < 0.060
     assert left_behind() == {}
 
@@ -222,7 +255,11 @@ def test_a_thin_link_carries_what_it_is_given(host, left_behind):
     assert left_behind() == {}
 
 
-@pytest.mark.parametrize("system", [rclone, seaweedfs, mooncake, juicefs, ganesha, memcached], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "system",
+    [rclone, seaweedfs, mooncake, juicefs, ganesha, memcached],
+    ids=lambda module: module.__name__,
+)
 def test_versions_are_known(system):
     assert system.version() == "none" or system.version()[0].isdigit()
 
@@ -267,21 +304,40 @@ def test_a_server_that_does_not_come_up_is_reported_with_its_own_words(host):
 }.values())  # fmt: skip
 def test_a_server_that_ends_is_told_with_the_cause_that_it_gave(host, said, cause):
     with pytest.raises(HostError) as raised:
-        server.start(host, "a server", lambda port: ["sh", "-c", 'printf "%s\\n" "$@" >&2; exit 2', "sh", *said], lambda port: 1 / 0)
+        server.start(
+            host,
+            "a server",
+            lambda port: ["sh", "-c", 'printf "%s\\n" "$@" >&2; exit 2', "sh", *said],
+            lambda port: 1 / 0,
+        )
     assert str(raised.value).endswith(f"it said: {cause}")
 
 
-@pytest.mark.parametrize("release, told", [("V6.5", "told of it"), ("V10.1", "told of it"), ("V4.3", "not told"), ("unknown", "not told")])
-def test_ganesha_is_told_to_go_on_without_a_privilege_where_it_knows_the_word(host, tmp_path, monkeypatch, release, told):
+@pytest.mark.parametrize(
+    "release, told",
+    [
+        ("V6.5", "told of it"),
+        ("V10.1", "told of it"),
+        ("V4.3", "not told"),
+        ("unknown", "not told"),
+    ],
+)
+def test_ganesha_is_told_to_go_on_without_a_privilege_where_it_knows_the_word(
+    host, tmp_path, monkeypatch, release, told
+):
     (tmp_path / "ganesha.nfsd").write_text(
         f'#!/bin/sh\n[ "$1" = -v ] && exec echo "NFS-Ganesha Release = {release}"\n'
         'grep -q "allow_set_io_flusher_fail = true;" "$3" && echo told of it || echo not told\nexit 2\n'
     )
     (tmp_path / "ganesha.nfsd").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(HostError, match=f"ganesha.nfsd ended with status 2 before it answered; it said: {told}"):
-        with ganesha.Ganesha(host, tmp_path):
-            pass
+    with (
+        pytest.raises(
+            HostError, match=f"ganesha.nfsd ended with status 2 before it answered; it said: {told}"
+        ),
+        ganesha.Ganesha(host, tmp_path),
+    ):
+        pass
 
 
 def test_a_server_that_never_answers_is_given_up(host, left_behind):

@@ -104,7 +104,9 @@ def test_hits_are_what_fits_in_every_epoch_after_the_first(tmp_path, depth):
 
 def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
     with Origin() as origin:
-        with reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=20 * SIZE, item_bytes=SIZE, depth=20) as tier:
+        with reference_tier.Tier0(
+            origin.fetch, MANIFEST, memory_bytes=20 * SIZE, item_bytes=SIZE, depth=20
+        ) as tier:
             read_all(tier)
             read_all(tier, 1)
         assert tier.counters.hits == 0
@@ -113,27 +115,45 @@ def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
 @pytest.mark.parametrize("depth", [0, 8])
 @pytest.mark.parametrize("fault", ["500", "hang", "cut", "flip"])
 def test_origin_errors_and_time_outs_are_tried_again(fault, depth):
-    with Origin({key: [fault, fault] for key in KEYS[::30]}, timeout=0.6 if fault == "hang" else 60) as origin:
+    with Origin(
+        {key: [fault, fault] for key in KEYS[::30]}, timeout=0.6 if fault == "hang" else 60
+    ) as origin:
         room = dict(memory_bytes=40 * SIZE, item_bytes=SIZE)
         with reference_tier.Tier0(origin.fetch, MANIFEST, **room, depth=depth, attempts=8) as tier:
             read_all(tier)
         told = tier.counters.wrong_bytes if fault == "flip" else tier.counters.origin_errors
-        assert told >= 4 and tier.counters.fetched == 60  # more when the machine is too busy for the time-out
+        assert (
+            told >= 4 and tier.counters.fetched == 60
+        )  # more when the machine is too busy for the time-out
 
 
 @pytest.mark.parametrize("depth", [0, 8])
 def test_an_origin_that_keeps_failing_is_told_by_item_and_cause(depth):
     with Origin({KEYS[5]: ["500"] * 9}) as origin:
-        with reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, depth=depth, attempts=2) as tier:
-            with pytest.raises(reference_tier.OriginError, match='"item-5" was not to be had in 2 attempts; last: HTTPError'):
-                list(tier.epoch(KEYS))
+        with (
+            reference_tier.Tier0(
+                origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, depth=depth, attempts=2
+            ) as tier,
+            pytest.raises(
+                reference_tier.OriginError,
+                match='"item-5" was not to be had in 2 attempts; last: HTTPError',
+            ),
+        ):
+            list(tier.epoch(KEYS))
         assert origin.asked.count(KEYS[5]) == 2
 
 
 def test_a_full_disk_stops_admission_and_nothing_else(tmp_path, small_disk):
     folder = small_disk(tmp_path / "small", 30 * SIZE >> 10)
     with Origin() as origin:
-        tier = reference_tier.Tier0(origin.fetch, MANIFEST, memory_bytes=0, item_bytes=SIZE, folder=folder, disk_bytes=60 * SIZE)
+        tier = reference_tier.Tier0(
+            origin.fetch,
+            MANIFEST,
+            memory_bytes=0,
+            item_bytes=SIZE,
+            folder=folder,
+            disk_bytes=60 * SIZE,
+        )
         with tier:
             for epoch in range(3):
                 read_all(tier, epoch)

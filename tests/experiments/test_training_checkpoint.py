@@ -56,7 +56,9 @@ def test_torn_mixed_and_foreign_shards_do_not_load(tmp_path):
     assert "step" in broken(lambda folder: shutil.copy(old / "current" / "001", folder / "001"))
     assert "form or length" in broken(lambda folder: shutil.copy(folder / "001", folder / "002"))
     assert "ends after" in broken(lambda folder: (folder / "001").write_bytes(b""))
-    assert "form or length" in broken(lambda folder: (folder / "001").write_bytes((folder / "001").read_bytes()[:-100]))
+    assert "form or length" in broken(
+        lambda folder: (folder / "001").write_bytes((folder / "001").read_bytes()[:-100])
+    )
     assert "No such file" in broken(lambda folder: (folder / "002").unlink())
 
 
@@ -68,7 +70,9 @@ def test_a_bucket_changes_at_once(tmp_path):
             target.load()
         target.save(1, state(1, SIZE, SHARDS))
         (server.files / "2").mkdir()
-        shutil.copy(server.files / "1" / "000", server.files / "2" / "000")  # a save of step 2, crashed
+        shutil.copy(
+            server.files / "1" / "000", server.files / "2" / "000"
+        )  # a save of step 2, crashed
         assert target.load()[0] == 1
         target.save(2, state(2, 12 << 20, 1))  # in several parts
         step, (shard,) = target.load()
@@ -92,14 +96,19 @@ def test_a_kill_between_any_two_requests_leaves_objects_whole_or_absent(bucket):
     is listed and then aborted; `crashes` raises when one stays, an object is torn, or the old state does not load."""
     found = checkpoint_s3.crashes(bucket, *TWO_PARTS)
     assert found == {"crash_points": REQUESTS, "crash_lost": 0, "uploads_left": 2 * 3}
-    assert checkpoint_s3.Reader(bucket).unfinished() == [] and checkpoint_s3.Reader(bucket).load()[0] == 2
+    assert (
+        checkpoint_s3.Reader(bucket).unfinished() == []
+        and checkpoint_s3.Reader(bucket).load()[0] == 2
+    )
 
 
 def test_a_writer_that_names_the_step_first_is_found_out(bucket, monkeypatch):
     def save(writer, step, shards):
         writer._ask("put_object", Key=checkpoint.CURRENT, Body=str(step).encode())
         for number, data in enumerate(shards):
-            writer._upload(f"{step}/{number:03d}", b"".join(checkpoint.pack(step, number, len(shards), data)))
+            writer._upload(
+                f"{step}/{number:03d}", b"".join(checkpoint.pack(step, number, len(shards), data))
+            )
 
     monkeypatch.setattr(checkpoint_s3.Writer, "save", save)
     assert checkpoint_s3.crashes(bucket, *TWO_PARTS)["crash_lost"] == REQUESTS - 1

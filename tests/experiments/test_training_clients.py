@@ -21,7 +21,9 @@ def host(tmp_path):
 
 @pytest.fixture
 def served(host, tmp_path):
-    files = tmp_path / "served" / "bench"  # written before the server starts: it remembers what it has listed
+    files = (
+        tmp_path / "served" / "bench"
+    )  # written before the server starts: it remembers what it has listed
     files.mkdir(parents=True)
     blocks.make(files / "blocks", 1)
     for number in range(1005):  # more than one page of a listing
@@ -37,7 +39,9 @@ def test_the_signature_is_that_of_the_published_example():
         ("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"), "20130524T000000Z",
         extra=[("range", "bytes=0-9")],
     )  # fmt: skip
-    assert found.endswith("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41")
+    assert found.endswith(
+        "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    )
 
 
 def test_objects_ranges_and_long_listings(served):
@@ -96,7 +100,9 @@ def test_an_open_loop_sees_the_pauses_that_the_closed_form_tells(pausing):
     found = open_loop.run(pausing, ["x"], 8, due=due, seed=3)
     waits = np.sort(found["intended_us"]) / 1e3
     assert len(waits) == 600 and found["rate"] == pytest.approx(400, rel=0.1)
-    assert np.quantile(waits, 0.9) == pytest.approx(50, abs=15) and np.quantile(waits, 0.99) == pytest.approx(95, abs=20)
+    assert np.quantile(waits, 0.9) == pytest.approx(50, abs=15) and np.quantile(
+        waits, 0.99
+    ) == pytest.approx(95, abs=20)
     assert waits.mean() == pytest.approx(10, abs=5)
 
 
@@ -110,7 +116,9 @@ def test_due_times_are_a_poisson_process_with_the_rate_asked_for():
     due = open_loop.due_times(1000, 2, seed=1)
     assert len(due) == 2000 and 0 <= due.min() <= due.max() <= 2
     gaps = np.diff(due)
-    assert gaps.mean() == pytest.approx(0.001, rel=0.05) and gaps.std() == pytest.approx(0.001, rel=0.1)
+    assert gaps.mean() == pytest.approx(0.001, rel=0.05) and gaps.std() == pytest.approx(
+        0.001, rel=0.1
+    )
 
 
 def test_an_error_of_the_server_ends_the_run(served):
@@ -139,8 +147,13 @@ def test_random_reads_over_every_view_of_one_file(host, tmp_path):
 def test_fio_is_read_right(host, tmp_path):
     blocks.make(tmp_path / "blocks", 2)
     found = fio.read(host, tmp_path / "blocks", pattern="randread", block="4k", jobs=2, seconds=0.2)
-    assert found["iops"] * 4096 / 1e6 == pytest.approx(found["mb_s"], rel=0.05) and found["p50_us"] <= found["p99_us"]
-    assert 0.19 <= found["runtime_s"] < 30  # fio takes a runtime of 0.2 for none, and reads the file once
+    assert (
+        found["iops"] * 4096 / 1e6 == pytest.approx(found["mb_s"], rel=0.05)
+        and found["p50_us"] <= found["p99_us"]
+    )
+    assert (
+        0.19 <= found["runtime_s"] < 30
+    )  # fio takes a runtime of 0.2 for none, and reads the file once
     text = json.dumps({"jobs": [{"read": {"total_ios": 0}}]})
     with pytest.raises(ValueError, match="nothing"):
         fio.parse("fio: a note\n" + text)
@@ -158,10 +171,14 @@ def test_the_null_nfs_server_is_read_by_the_real_client(host):
     with null_nfs.Server(host, 1 << 20) as server:
         store = stores.open_store(server.store)
         assert store.size("blocks") == 1 << 20 and bytes(store.get("blocks")) == bytes(1 << 20)
-        assert store.get_range("blocks", 4096, 4096) == bytes(4096) and store.get_range("blocks", 0, 5) == bytes(5)
+        assert store.get_range("blocks", 4096, 4096) == bytes(4096) and store.get_range(
+            "blocks", 0, 5
+        ) == bytes(5)
         with pytest.raises(OSError, match="ended it"):
             store.get_range("blocks", (1 << 20) - 10, 100)
-        found = random_reads.random_blocks(stores.open_store(server.store), "blocks", 2, 0.5, unchecked_mib=1)
+        found = random_reads.random_blocks(
+            stores.open_store(server.store), "blocks", 2, 0.5, unchecked_mib=1
+        )
     assert found["ops"] > 10 and found["cpu_s"] > 0
 
 

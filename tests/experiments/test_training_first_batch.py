@@ -6,12 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from benchpaper.core.capabilities import find_capability
-from benchpaper.hosts.local import LocalHost
 from benchpaper.design.spec import make_cell
+from benchpaper.hosts.local import LocalHost
 from experiments.systems.environment import file_image
-from experiments.training_io.first_batch import experiment as module
 from experiments.training_io.clients import stores
 from experiments.training_io.data import many_files, samples
+from experiments.training_io.first_batch import experiment as module
 from experiments.training_io.loops import first_batch
 
 COUNTS = (50, 2000)
@@ -19,7 +19,9 @@ COUNTS = (50, 2000)
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]]:
+    if missing := [
+        name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]
+    ]:
         pytest.skip(f"needs {', '.join(missing)}")
     made = tmp_path_factory.mktemp("image") / "objects.ext4"
     make(made)
@@ -37,11 +39,18 @@ def test_an_image_is_made_once_and_holds_every_sample(image, tmp_path, left_behi
     with file_image.Mounted(LocalHost(folder=tmp_path), image) as mounted:
         for count in COUNTS:
             folder = mounted.path / f"objects-{count}"
-            assert sorted(path.name for path in folder.iterdir()) == first_batch.written("objects", count)
-            assert [samples.check(path.read_bytes()) for path in sorted(folder.iterdir())] == list(range(count))
+            assert sorted(path.name for path in folder.iterdir()) == first_batch.written(
+                "objects", count
+            )
+            assert [samples.check(path.read_bytes()) for path in sorted(folder.iterdir())] == list(
+                range(count)
+            )
         with pytest.raises(OSError):
             (folder / "another").write_bytes(b"")
-    assert sorted(path.name for path in image.parent.iterdir()) == [image.name, f"{image.name}.json"]
+    assert sorted(path.name for path in image.parent.iterdir()) == [
+        image.name,
+        f"{image.name}.json",
+    ]
     assert make(image) == file_image.verify(image)  # reading has not changed it
     assert "mounts" not in left_behind()
 
@@ -61,7 +70,9 @@ def test_an_image_with_a_changed_byte_is_refused(image):
 
 
 def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
-    if missing := [name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]]:
+    if missing := [
+        name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]
+    ]:
         pytest.skip(f"needs {', '.join(missing)}")
     with pytest.raises(OSError, match="ended with"):
         file_image.make(tmp_path / "image", 10, lambda folder: ["false"])
@@ -71,7 +82,9 @@ def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
 @pytest.mark.parametrize("layout", first_batch.LAYOUTS)
 def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
     first_batch.make(tmp_path / layout, layout, 2000)
-    listed, done, found, numbers = first_batch.first(stores.FileStore(tmp_path / layout), layout, 32, seed=1)
+    listed, done, found, numbers = first_batch.first(
+        stores.FileStore(tmp_path / layout), layout, 32, seed=1
+    )
     assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
     assert found == first_batch.written(layout, 2000)
 
@@ -93,7 +106,9 @@ def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch)
     if missing := [name for name in module.needs(cell) if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
     (tmp_path / "programs" / "image").mkdir(parents=True)
-    site = SimpleNamespace(client=LocalHost(folder=tmp_path), seed=1, programs=tmp_path / "programs")
+    site = SimpleNamespace(
+        client=LocalHost(folder=tmp_path), seed=1, programs=tmp_path / "programs"
+    )
     (found,) = module.trial(cell, site)
     assert found["requests"] == module.BATCH and 0 < found["listing_ms"] < found["first_batch_ms"]
 

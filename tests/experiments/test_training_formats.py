@@ -24,7 +24,9 @@ def made(request, tmp_path_factory):
 
 def numbers_of(format_name, store):
     module = formats.load(format_name)
-    return [samples.check(data) for unit in module.units(store) for data in module.read(store, unit)]
+    return [
+        samples.check(data) for unit in module.units(store) for data in module.read(store, unit)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["null", "file"])
@@ -54,8 +56,13 @@ def test_a_data_set_is_deterministic_and_used_again_only_when_whole(made, tmp_pa
 
 
 def test_another_seed_or_size_makes_another_data_set(tmp_path):
-    made = [dataset.make(tmp_path / "x", WORKLOAD, 3, "npy", seed=seed)["digest"] for seed in (1, 2)]
-    assert made[0] != made[1] and dataset.make(tmp_path / "x", WORKLOAD, 4, "npy", seed=2)["files"] == 4
+    made = [
+        dataset.make(tmp_path / "x", WORKLOAD, 3, "npy", seed=seed)["digest"] for seed in (1, 2)
+    ]
+    assert (
+        made[0] != made[1]
+        and dataset.make(tmp_path / "x", WORKLOAD, 4, "npy", seed=2)["files"] == 4
+    )
 
 
 def test_a_changed_byte_of_a_sample_is_noticed():
@@ -74,13 +81,17 @@ def test_a_changed_byte_of_a_sample_is_noticed():
 
 def test_sizes_keep_to_their_distribution():
     drawn = samples.sizes(samples.PUBLISHED["unet3d"], 4000, 1)
-    assert drawn.min() >= samples.LEAST_BYTES and drawn.mean() == pytest.approx(146_600_628, rel=0.05)
+    assert drawn.min() >= samples.LEAST_BYTES and drawn.mean() == pytest.approx(
+        146_600_628, rel=0.05
+    )
     assert set(samples.sizes(samples.PUBLISHED["resnet50"], 50, 1)) == {114_660}
 
 
 def test_scaling_keeps_the_rate_that_was_asked_for():
     for name, published in {"unet3d": 3177, "resnet50": 204.75, "cosmoflow": 808.1}.items():
-        assert samples.PUBLISHED[name].demand_mb_s == pytest.approx(published, rel=1e-3)  # one H100, MB/s
+        assert samples.PUBLISHED[name].demand_mb_s == pytest.approx(
+            published, rel=1e-3
+        )  # one H100, MB/s
         scaled = samples.PUBLISHED[name].scaled(sample=8, batch=2, demand=0.5)
         assert scaled.demand_mb_s == pytest.approx(published / 2, rel=1e-3) and scaled.batch == 2
 
@@ -95,12 +106,18 @@ def test_crc32c_is_the_published_one_and_masked_as_tensorflow_does():
     assert google_crc32c.value(b"\xff" * 32) == 0x62A8AB43
     crc = google_crc32c.value(b"123456789")
     assert crc == 0xE3069283
-    assert tfrecord_format.masked_crc(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
+    assert (
+        tfrecord_format.masked_crc(b"123456789") == ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
+    )
 
 
 def test_a_record_has_its_published_frame():
     framed = tfrecord_format.frame(b"abc")
-    assert struct.unpack("<Q", framed[:8]) == (3,) and framed[12:15] == b"abc" and len(framed) == 8 + 4 + 3 + 4
+    assert (
+        struct.unpack("<Q", framed[:8]) == (3,)
+        and framed[12:15] == b"abc"
+        and len(framed) == 8 + 4 + 3 + 4
+    )
 
 
 @pytest.mark.parametrize("place", [0, 8, 13, 20])
@@ -127,8 +144,15 @@ def test_an_mds_shard_has_its_published_layout(tmp_path):
     data = (tmp_path / shard["raw_data"]["basename"]).read_bytes()
     count = np.frombuffer(data[:4], "<u4")[0]
     offsets = np.frombuffer(data[4 : 4 + 4 * (count + 1)], "<u4")
-    assert (count, shard["samples"], shard["raw_data"]["bytes"], offsets[-1]) == (3, 3, len(data), len(data))
-    assert json.loads(data[4 + 4 * (count + 1) : offsets[0]])["column_names"] == shard["column_names"]
+    assert (count, shard["samples"], shard["raw_data"]["bytes"], offsets[-1]) == (
+        3,
+        3,
+        len(data),
+        len(data),
+    )
+    assert (
+        json.loads(data[4 + 4 * (count + 1) : offsets[0]])["column_names"] == shard["column_names"]
+    )
     for number, sample in enumerate(group):
         stored = data[offsets[number] : offsets[number + 1]]
         assert (np.frombuffer(stored[:4], "<u4")[0], stored[4:]) == (len(sample), sample)
@@ -139,7 +163,9 @@ def test_parquet_and_tar_are_read_by_other_readers(tmp_path):
     for name in ("parquet", "webdataset"):
         (tmp_path / name).mkdir()
         formats.load(name).write(tmp_path / name, group, 16)
-    assert pq.read_table(tmp_path / "parquet" / "00000.parquet").column("sample").to_pylist() == group
+    assert (
+        pq.read_table(tmp_path / "parquet" / "00000.parquet").column("sample").to_pylist() == group
+    )
     with tarfile.open(tmp_path / "webdataset" / "00000.tar") as tar:
         assert [tar.extractfile(member).read() for member in tar] == group
 

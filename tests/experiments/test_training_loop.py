@@ -33,8 +33,12 @@ def test_the_stall_is_the_closed_form(folder, latency_s, bandwidth, readers, bat
         as_computed = Loop("npy", batch, computed_s, 80, readers)
         warm = 4 * (loop.prefetch + readers)
         mean = sum(found["stall_ms"][warm:]) / len(found["stall_ms"][warm:]) / 1e3
-        expected = closed_form_stall_s(as_computed, found["bytes_read"] / found["requests"], latency_s, bandwidth)
-        off.append(abs(mean / expected - 1) if expected else 1.0)  # 0: computing was held up for longer than reading
+        expected = closed_form_stall_s(
+            as_computed, found["bytes_read"] / found["requests"], latency_s, bandwidth
+        )
+        off.append(
+            abs(mean / expected - 1) if expected else 1.0
+        )  # 0: computing was held up for longer than reading
         if off[-1] < 0.15:
             return
     raise AssertionError(f"the mean stall was off by {', '.join(f'{share:.1%}' for share in off)}")
@@ -49,10 +53,15 @@ def test_the_closed_form_is_that_of_the_slower_side():
 def test_counts_agree_with_what_was_read(folder):
     store = stores.MemoryStore(folder)
     found = run(Loop("npy", 4, 0.0, 50, 2), store)
-    assert found["requests"] == found["units_read"] == store.requests and found["bytes_read"] == store.bytes
+    assert (
+        found["requests"] == found["units_read"] == store.requests
+        and found["bytes_read"] == store.bytes
+    )
     assert found["payload_used"] == 50 * 4 * 20_000 <= found["payload_read"] < found["bytes_read"]
     assert found["units"] == COUNT and found["requests_per_epoch"] == pytest.approx(COUNT)
-    assert len(found["stall_ms"]) == 49 and found["bytes_per_byte_used"] == pytest.approx(1.0064, abs=1e-3)
+    assert len(found["stall_ms"]) == 49 and found["bytes_per_byte_used"] == pytest.approx(
+        1.0064, abs=1e-3
+    )
 
 
 @tried_again(20)  # a reader that is held up is a stall
@@ -60,14 +69,21 @@ def test_both_definitions_of_utilisation_tell_an_oversleeping_machine_apart(fold
     """A sleep that takes twice as long: the configured definition blames storage, the measured one does not."""
     import time
 
-    found = run(Loop("npy", 1, 0.004, 40, 2), stores.MemoryStore(folder), sleep=lambda seconds: time.sleep(2 * seconds))
+    found = run(
+        Loop("npy", 1, 0.004, 40, 2),
+        stores.MemoryStore(folder),
+        sleep=lambda seconds: time.sleep(2 * seconds),
+    )
     assert found["au_configured"] < 0.55 and found["au_measured"] > 0.9
 
 
 def test_each_epoch_hands_out_every_unit_once_in_another_order():
     schedule = Schedule(list(range(20)), seed=1)
     epochs = [[schedule.next() for _ in range(20)] for _ in range(3)]
-    assert all(sorted(epoch) == list(range(20)) for epoch in epochs) and epochs[0] != epochs[1] != epochs[2]
+    assert (
+        all(sorted(epoch) == list(range(20)) for epoch in epochs)
+        and epochs[0] != epochs[1] != epochs[2]
+    )
     with pytest.raises(ValueError, match="another one"):
         Schedule([], seed=1)
 

@@ -3,12 +3,21 @@
 import json
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
-from experiments.systems import packages
 from experiments.caching import access_traces, kv_trace, simulation
+from experiments.systems import packages
 
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-COMPARED, ALL_AT = (0.1, 0.5), 0.5  # where policies run on all traces; the slow ones too, and the usual ones in full
-THEORY = ("belady", "lru", "fifo", "random", "uniform_random")  # at the other shares of uniform shuffles
+COMPARED, ALL_AT = (
+    (0.1, 0.5),
+    0.5,
+)  # where policies run on all traces; the slow ones too, and the usual ones in full
+THEORY = (
+    "belady",
+    "lru",
+    "fifo",
+    "random",
+    "uniform_random",
+)  # at the other shares of uniform shuffles
 USUAL = (*THEORY, "clock", "sieve", "s3_fifo", "arc", "w_tinylfu")  # with all requests
 SLOW = ("belady_size", "hyperbolic", "cacheus", "three_l_cache")  # 0.4 to 3 µs a request
 SLOWEST = ("lrb",)  # learns: 35 µs a request
@@ -18,23 +27,48 @@ experiment = Experiment(
     title="Eviction policies on the traces of training",
     question="What can eviction do for training, and what can it not?",
     factors=[
-        Factor("trace", list(access_traces.GENERATORS), meaning="which item is read when; see access_traces"),
+        Factor(
+            "trace",
+            list(access_traces.GENERATORS),
+            meaning="which item is read when; see access_traces",
+        ),
         Factor("share", SHARES, meaning="c: the cache's size as a share of the items"),
     ],
     metrics=[
         metric
         for policy in simulation.NAMES
         for metric in (
-            Metric(f"hits_{policy}", unit="1", better="higher", optional=True,
-                   meaning=f"hit ratio of {policy} after the first epoch, simulated"),
-            Metric(f"ns_{policy}", unit="ns", better="lower", optional=True,
-                   meaning=f"time per request of {policy} in the simulator's own loop"),
+            Metric(
+                f"hits_{policy}",
+                unit="1",
+                better="higher",
+                optional=True,
+                meaning=f"hit ratio of {policy} after the first epoch, simulated",
+            ),
+            Metric(
+                f"ns_{policy}",
+                unit="ns",
+                better="lower",
+                optional=True,
+                meaning=f"time per request of {policy} in the simulator's own loop",
+            ),
         )
-    ] + [
-        Metric("min_epochs_off", unit="count", better="lower", optional=True,
-               meaning="epochs after the first in which MIN has not exactly C hits"),
-        Metric("arc_over_w_tinylfu", unit="1", better="neither", optional=True,
-               meaning="hit ratio of ARC over that of W-TinyLFU on the same trace"),
+    ]
+    + [
+        Metric(
+            "min_epochs_off",
+            unit="count",
+            better="lower",
+            optional=True,
+            meaning="epochs after the first in which MIN has not exactly C hits",
+        ),
+        Metric(
+            "arc_over_w_tinylfu",
+            unit="1",
+            better="neither",
+            optional=True,
+            meaning="hit ratio of ARC over that of W-TinyLFU on the same trace",
+        ),
         Metric("peak_mb", unit="MB", better="lower", meaning="the largest simulation's memory"),
     ],
     evidence=[Evidence("simulated", "requests after the warm-up, per policy class")],
@@ -44,20 +78,32 @@ experiment = Experiment(
     timeout_s=120,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=1.5, disk_mb=10, trace=["uniform", "loop"], share=[0.5],
+            blocks=2,
+            trial_seconds=1.5,
+            disk_mb=10,
+            trace=["uniform", "loop"],
+            share=[0.5],
             counts=dict(items=2_000, usual=40_000, others=20_000, slow=10_000, slowest=4_000),
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.2, disk_mb=10, trace=["uniform", "loop", "kv"], share=[0.1, 0.5, 0.9],
+            blocks=5,
+            trial_seconds=1.2,
+            disk_mb=10,
+            trace=["uniform", "loop", "kv"],
+            share=[0.1, 0.5, 0.9],
             counts=dict(items=5_000, usual=250_000, others=100_000, slow=20_000, slowest=10_000),
         ),
         # Each block has traces of its own seed: 10^7 requests per trace over five blocks.
         full=Scale(
-            blocks=5, trial_seconds=2.5, disk_mb=80,
-            counts=dict(items=20_000, usual=2_000_000, others=400_000, slow=100_000, slowest=40_000),
+            blocks=5,
+            trial_seconds=2.5,
+            disk_mb=80,
+            counts=dict(
+                items=20_000, usual=2_000_000, others=400_000, slow=100_000, slowest=40_000
+            ),
         ),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -78,9 +124,13 @@ def tools():
 @experiment.trial
 def trial(cell, site):
     asked = {
-        "trace": cell.trace, "share": cell.share, "seed": site.seed % 2**32, "items": site.counts.items,
-        "requests": requests(cell, site.counts), "folder": str(site.client.scratch()),
-    }  # fmt: skip
+        "trace": cell.trace,
+        "share": cell.share,
+        "seed": site.seed % 2**32,
+        "items": site.counts.items,
+        "requests": requests(cell, site.counts),
+        "folder": str(site.client.scratch()),
+    }
     if cell.trace == "kv":
         asked["path"] = str(site.client.provide(kv_trace.path()))
     program = [site.client.python, "-m", "experiments.caching.simulation", json.dumps(asked)]
@@ -94,7 +144,11 @@ def requests(cell, counts):
     if cell.share not in COMPARED:
         return dict.fromkeys(THEORY, counts.usual)
     if cell.share != ALL_AT:
-        return {p: counts.usual if p in THEORY else counts.others for p in simulation.NAMES if p not in SLOW + SLOWEST}
+        return {
+            p: counts.usual if p in THEORY else counts.others
+            for p in simulation.NAMES
+            if p not in SLOW + SLOWEST
+        }
     few = {**dict.fromkeys(SLOW, counts.slow), **dict.fromkeys(SLOWEST, counts.slowest)}
     return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in simulation.NAMES}
 
@@ -106,9 +160,17 @@ def check(cell, found, asked):
     best = found["belady"]
     for policy, one in found.items():
         if not 0 <= one["hits"] <= one["requests"]:
-            raise ValueError(f"{policy} on {cell.id}: {one['hits']} hits in {one['requests']} requests")
-        if one["requests"] == best["requests"] and one["hits"] > best["hits"] and asked[policy] == asked["belady"]:
-            raise ValueError(f"{policy} on {cell.id}: {one['hits']} hits, more than MIN's {best['hits']}")
+            raise ValueError(
+                f"{policy} on {cell.id}: {one['hits']} hits in {one['requests']} requests"
+            )
+        if (
+            one["requests"] == best["requests"]
+            and one["hits"] > best["hits"]
+            and asked[policy] == asked["belady"]
+        ):
+            raise ValueError(
+                f"{policy} on {cell.id}: {one['hits']} hits, more than MIN's {best['hits']}"
+            )
 
 
 def observation(cell, found):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.caching import epoch_reader, reference_tier  # noqa: F401 - run on the host; named so that they are digested
 from experiments.systems import packages, rclone, shaped
-from experiments.caching import epoch_reader, reference_tier# noqa: F401 - run on the host; named so that they are digested
 
 SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
 DEPTHS = [0, 4, 16, 64]
@@ -28,16 +28,51 @@ experiment = Experiment(
         Factor("depth", DEPTHS, meaning="samples fetched ahead"),
         Factor("delay_ms", [2, 10], unit="ms", meaning="each way, by a proxy before the origin"),
         Factor("mbit", [100, 1000], unit="Mbit/s", meaning="the origin's link, shaped by tbf"),
-        Factor("compute_ms", [10, 20, 40], unit="ms", meaning="computing per step of 8 samples of 64 KiB"),
-        Factor("share", [0.0, 0.5], meaning="the tier's memory as a share of the samples, what is fetched ahead included"),
+        Factor(
+            "compute_ms",
+            [10, 20, 40],
+            unit="ms",
+            meaning="computing per step of 8 samples of 64 KiB",
+        ),
+        Factor(
+            "share",
+            [0.0, 0.5],
+            meaning="the tier's memory as a share of the samples, what is fetched ahead included",
+        ),
     ],
     metrics=[
-        Metric("utilisation", unit="1", better="higher", meaning="configured computing over the time of the epochs after the first"),
-        Metric("bound", unit="1", better="neither", meaning="min(1, B/(D(1 - h))), B nominal, h as measured"),
+        Metric(
+            "utilisation",
+            unit="1",
+            better="higher",
+            meaning="configured computing over the time of the epochs after the first",
+        ),
+        Metric(
+            "bound",
+            unit="1",
+            better="neither",
+            meaning="min(1, B/(D(1 - h))), B nominal, h as measured",
+        ),
         Metric("over_bound", unit="1", better="neither", meaning="utilisation over its bound"),
-        Metric("hit_ratio", unit="1", better="higher", meaning="after the first epoch, by the origin's log"),
-        Metric("stall_ms", unit="ms", better="lower", kept="all samples", meaning="wait per step after the first epoch"),
-        Metric("origin_mb_s", unit="MB/s", better="higher", meaning="from the origin in the epochs after the first"),
+        Metric(
+            "hit_ratio",
+            unit="1",
+            better="higher",
+            meaning="after the first epoch, by the origin's log",
+        ),
+        Metric(
+            "stall_ms",
+            unit="ms",
+            better="lower",
+            kept="all samples",
+            meaning="wait per step after the first epoch",
+        ),
+        Metric(
+            "origin_mb_s",
+            unit="MB/s",
+            better="higher",
+            meaning="from the origin in the epochs after the first",
+        ),
     ],
     evidence=[Evidence("setting", "which of the four kinds of origin and step")],
     roles=("server", "client"),
@@ -45,11 +80,25 @@ experiment = Experiment(
     twin=dict(depth=4, delay_ms=2, mbit=100, compute_ms=10, share=0.0),
     timeout_s=60,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.2, disk_mb=20, depth=[4, 64], mbit=[100], counts=dict(epochs=2)),
-        quick=Scale(blocks=5, trial_seconds=1.2, disk_mb=20, depth=[4, 16, 64], mbit=[100], counts=dict(epochs=2)),
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=1.2,
+            disk_mb=20,
+            depth=[4, 64],
+            mbit=[100],
+            counts=dict(epochs=2),
+        ),
+        quick=Scale(
+            blocks=5,
+            trial_seconds=1.2,
+            disk_mb=20,
+            depth=[4, 16, 64],
+            mbit=[100],
+            counts=dict(epochs=2),
+        ),
         full=Scale(blocks=5, trial_seconds=1.3, disk_mb=20, counts=dict(epochs=2)),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -59,7 +108,14 @@ def valid(cell):
 
 def setting(cell):
     """Return the name of the kind of origin and step that a cell has, None where it is no such kind."""
-    return next((n for n, s in SETTINGS.items() if all(getattr(cell, key) == value for key, value in s.items())), None)
+    return next(
+        (
+            n
+            for n, s in SETTINGS.items()
+            if all(getattr(cell, key) == value for key, value in s.items())
+        ),
+        None,
+    )
 
 
 @experiment.needs
@@ -79,7 +135,10 @@ def trial(cell, site):
     site.server.run(["mkdir", folder / "bench"])
     program = [site.server.python, "-m", "experiments.caching.sample_files", folder / "bench", seed]
     manifest = json.loads(site.server.run([*program, SAMPLES, SAMPLE_BYTES]).stdout)
-    with shaped.Thin(site.server, cell.mbit) as far, rclone.S3(far, folder, options=("-vv",)) as origin:
+    with (
+        shaped.Thin(site.server, cell.mbit) as far,
+        rclone.S3(far, folder, options=("-vv",)) as origin,
+    ):
         with shaped.Delayed(site.server, origin.endpoint, cell.delay_ms) as delayed:
             before = requests(origin)
             report = read(site.client, cell, delayed.endpoint, manifest, seed, site.counts.epochs)
@@ -96,16 +155,28 @@ def read(host, cell, endpoint, manifest, seed, epochs):
     """Run the read loop with the reference tier on the host and return its report."""
     room = round(cell.share * SAMPLES)
     asked = {
-        "source": "tier0", "endpoint": endpoint.as_dict(), "manifest": manifest, "seed": seed, "epochs": epochs,
-        "batch": BATCH, "compute_ms": cell.compute_ms, "depth": cell.depth,
-        "tier0": {"memory_bytes": room * SAMPLE_BYTES, "item_bytes": SAMPLE_BYTES, "workers": max(DEPTHS)},
-    }  # fmt: skip
+        "source": "tier0",
+        "endpoint": endpoint.as_dict(),
+        "manifest": manifest,
+        "seed": seed,
+        "epochs": epochs,
+        "batch": BATCH,
+        "compute_ms": cell.compute_ms,
+        "depth": cell.depth,
+        "tier0": {
+            "memory_bytes": room * SAMPLE_BYTES,
+            "item_bytes": SAMPLE_BYTES,
+            "workers": max(DEPTHS),
+        },
+    }
     path = host.scratch() / "asked.json"
     with tempfile.NamedTemporaryFile("w") as file:
         json.dump(asked, file)
         file.flush()
         host.put(Path(file.name), path)
-    return json.loads(host.run([host.python, "-m", "experiments.caching.epoch_reader", path]).stdout)
+    return json.loads(
+        host.run([host.python, "-m", "experiments.caching.epoch_reader", path]).stdout
+    )
 
 
 def bound(cell, hit_ratio):
@@ -126,7 +197,11 @@ def observation(cell, report, fetched):
     seconds = sum(epoch["seconds"] for epoch in later)
     utilisation = len(later) * (SAMPLES / BATCH) * cell.compute_ms / 1e3 / seconds
     return {
-        "utilisation": utilisation, "bound": bound(cell, hits), "over_bound": utilisation / bound(cell, hits),
-        "hit_ratio": hits, "stall_ms": list(np.concatenate([epoch["stall_ms"] for epoch in later])),
-        "origin_mb_s": (fetched - SAMPLES) * SAMPLE_BYTES / 1e6 / seconds, "setting": setting(cell),
-    }  # fmt: skip
+        "utilisation": utilisation,
+        "bound": bound(cell, hits),
+        "over_bound": utilisation / bound(cell, hits),
+        "hit_ratio": hits,
+        "stall_ms": list(np.concatenate([epoch["stall_ms"] for epoch in later])),
+        "origin_mb_s": (fetched - SAMPLES) * SAMPLE_BYTES / 1e6 / seconds,
+        "setting": setting(cell),
+    }

@@ -4,9 +4,9 @@ Each is a context manager in a function `(cell, site, endpoint, data) -> Setting
 request log, `data` what lies there.
 """
 
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable
 
 from experiments.systems import juicefs, memcached, rclone
 from experiments.systems.environment import memory_limit
@@ -51,20 +51,29 @@ def tier(cell, site, endpoint, data):
     capacity = round(cell.share * data.count)
     in_memory = capacity // 2
     asked = {
-        "source": "tier0", "endpoint": endpoint.as_dict(),
+        "source": "tier0",
+        "endpoint": endpoint.as_dict(),
         "tier0": {
-            "memory_bytes": (in_memory + DEPTH) * data.size, "item_bytes": data.size,
-            "folder": str(site.client.scratch()), "disk_bytes": (capacity - in_memory) * data.size,
+            "memory_bytes": (in_memory + DEPTH) * data.size,
+            "item_bytes": data.size,
+            "folder": str(site.client.scratch()),
+            "disk_bytes": (capacity - in_memory) * data.size,
         },
-    }  # fmt: skip
+    }
     yield Setting(asked, lambda report: (report["epochs"][-1]["stats"]["hits"], capacity))
 
 
 @contextmanager
 def beside_memcached(cell, site, endpoint, data):
     """memcached rounds its memory to slabs of 1 MiB, and tells how many items it holds."""
-    with memcached.Memcached(site.client, max(2, round(cell.share * data.bytes / MIB)), item_mb=1) as server:
-        asked = {"source": "memcached", "endpoint": endpoint.as_dict(), "memcached": [server.address, server.port]}
+    with memcached.Memcached(
+        site.client, max(2, round(cell.share * data.bytes / MIB)), item_mb=1
+    ) as server:
+        asked = {
+            "source": "memcached",
+            "endpoint": endpoint.as_dict(),
+            "memcached": [server.address, server.port],
+        }
 
         def told(report):
             stats = server.stats()
@@ -77,9 +86,17 @@ def beside_memcached(cell, site, endpoint, data):
 def rclone_vfs(cell, site, endpoint, data):
     """rclone's cache of whole files, cleaned every 5 ms; an open file is never evicted, so none is held open."""
     options = (
-        "--vfs-cache-max-size", f"{int(cell.share * data.bytes)}B", "--vfs-cache-poll-interval", "5ms",
-        "--vfs-handle-caching", "0", "--vfs-read-ahead", "0", "--dir-cache-time", "1h",
-    )  # fmt: skip
+        "--vfs-cache-max-size",
+        f"{int(cell.share * data.bytes)}B",
+        "--vfs-cache-poll-interval",
+        "5ms",
+        "--vfs-handle-caching",
+        "0",
+        "--vfs-read-ahead",
+        "0",
+        "--dir-cache-time",
+        "1h",
+    )
     with rclone.Mount(site.client, endpoint, cache_mode="full", options=options) as mount:
 
         def told(report):
@@ -98,7 +115,9 @@ def juicefs_cache(cell, site, endpoint, data):
         with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
 
             def told(report):  # it counts 4 KiB beside each block
-                return int(mount.stats()["juicefs_blockcache_hits"]), int(size_mb * MIB / (data.size + 4096))
+                return int(mount.stats()["juicefs_blockcache_hits"]), int(
+                    size_mb * MIB / (data.size + 4096)
+                )
 
             asked = {"source": "files", "folder": str(mount.path)}
             yield Setting(asked, told, mount.process)
@@ -113,10 +132,18 @@ def page_cache(cell, site, endpoint, data):
             def told(report):
                 asked_for = mount.stats()["juicefs_fuse_read_size_bytes_sum"]
                 kept = report["epochs"][-1]["stats"]["kept_bytes"]
-                return round(data.count * len(report["epochs"]) - asked_for / data.size), round(kept / data.size)
+                return round(data.count * len(report["epochs"]) - asked_for / data.size), round(
+                    kept / data.size
+                )
 
-            with memory_limit.MemoryLimit(site.client, cell.share * data.bytes / MIB + LOOP_MIB) as group:
-                asked = {"source": "files", "folder": str(mount.path), "page_cache": {"group": str(group.folder)}}
+            with memory_limit.MemoryLimit(
+                site.client, cell.share * data.bytes / MIB + LOOP_MIB
+            ) as group:
+                asked = {
+                    "source": "files",
+                    "folder": str(mount.path),
+                    "page_cache": {"group": str(group.folder)},
+                }
                 yield Setting(asked, told, mount.process)
 
 
@@ -131,6 +158,10 @@ def juicefs_volume(site, endpoint, data):
 
 
 CACHES = {
-    "none": none, "page_cache": page_cache, "juicefs": juicefs_cache, "rclone": rclone_vfs, "memcached": beside_memcached,
+    "none": none,
+    "page_cache": page_cache,
+    "juicefs": juicefs_cache,
+    "rclone": rclone_vfs,
+    "memcached": beside_memcached,
     "tier0": tier,
-}  # fmt: skip
+}

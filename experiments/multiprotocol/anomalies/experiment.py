@@ -14,36 +14,88 @@ experiment = Experiment(
     factors=scales.FACTORS,
     metrics=[
         *[
-            Metric(name, unit="1", better="lower", optional=True, meaning=f"share of tries: {function.__doc__}")
+            Metric(
+                name,
+                unit="1",
+                better="lower",
+                optional=True,
+                meaning=f"share of tries: {function.__doc__}",
+            )
             for name, function in KINDS.items()
         ],
         *[
-            Metric(f"tries_{name}", unit="count", better="neither", optional=True, meaning=f"tries of {name} that could be judged")
+            Metric(
+                f"tries_{name}",
+                unit="count",
+                better="neither",
+                optional=True,
+                meaning=f"tries of {name} that could be judged",
+            )
             for name in KINDS
         ],
-        Metric("kinds_seen", unit="count", better="lower", meaning="kinds of anomaly that occurred at least once"),
         Metric(
-            "witnesses_tried", unit="count", better="neither", optional=True,
+            "kinds_seen",
+            unit="count",
+            better="lower",
+            meaning="kinds of anomaly that occurred at least once",
+        ),
+        Metric(
+            "witnesses_tried",
+            unit="count",
+            better="neither",
+            optional=True,
             meaning="kinds seen whose witness was replayed on a server started afresh, in one of `replay_every` trials as their seeds have it",
         ),
-        Metric("witnesses_replayed", unit="count", better="higher", optional=True, meaning="of these, kinds that occurred again"),
+        Metric(
+            "witnesses_replayed",
+            unit="count",
+            better="higher",
+            optional=True,
+            meaning="of these, kinds that occurred again",
+        ),
     ],
     evidence=[
-        Evidence("witnesses", "for each kind seen, what was done in the first try in which it occurred (JSON)"),
-        Evidence("replays", "for each witness that was replayed: in which try the kind occurred again, 0 for none (JSON)"),
-        Evidence("troubles", "for each kind with a try that could not be made, the first error (JSON)"),
+        Evidence(
+            "witnesses",
+            "for each kind seen, what was done in the first try in which it occurred (JSON)",
+        ),
+        Evidence(
+            "replays",
+            "for each witness that was replayed: in which try the kind occurred again, 0 for none (JSON)",
+        ),
+        Evidence(
+            "troubles", "for each kind with a try that could not be made, the first error (JSON)"
+        ),
         Evidence("outcome", "ran, or how the server ended"),
     ],
-    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=200,
+    roles=scales.ROLES,
+    packages=running.PACKAGES,
+    twin=scales.TWIN,
+    timeout_s=200,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=2, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=4), **scales.SMOKE),
-        quick=Scale(
-            blocks=5, trial_seconds=1.5, disk_mb=60, counts=dict(tries=1, slow_tries=1, replay_every=10),
-            setting=["default"], system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=2,
+            disk_mb=60,
+            counts=dict(tries=1, slow_tries=1, replay_every=4),
+            **scales.SMOKE,
         ),
-        full=Scale(blocks=5, trial_seconds=3, disk_mb=100, counts=dict(tries=2, slow_tries=1, replay_every=3)),
+        quick=Scale(
+            blocks=5,
+            trial_seconds=1.5,
+            disk_mb=60,
+            counts=dict(tries=1, slow_tries=1, replay_every=10),
+            setting=["default"],
+            system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
+        ),
+        full=Scale(
+            blocks=5,
+            trial_seconds=3,
+            disk_mb=100,
+            counts=dict(tries=2, slow_tries=1, replay_every=3),
+        ),
     ),
-)  # fmt: skip
+)
 scales.declare(experiment)
 
 
@@ -51,25 +103,51 @@ scales.declare(experiment)
 def trial(cell, site):
     counts = site.counts
     said, outcome = running.run(
-        site, cell, 120, what="anomalies", tries=counts.tries, slow_tries=counts.slow_tries, seed=site.seed % 1000, limit_s=12
+        site,
+        cell,
+        120,
+        what="anomalies",
+        tries=counts.tries,
+        slow_tries=counts.slow_tries,
+        seed=site.seed % 1000,
+        limit_s=12,
     )
     if not said:
         raise RuntimeError(f"the probe found nothing: {outcome}")
     by_kind = {found["kind"]: found for found in said}
     judged = {kind: found for kind, found in by_kind.items() if found["tries"]}
     witnesses = {kind: found["witness"] for kind, found in judged.items() if found["witness"]}
-    again = replay.again(site, cell, witnesses, REPLAY_TRIES) if witnesses and site.seed % counts.replay_every == 0 else {}
-    replayed = {kind: found for kind, found in again.items() if found["tries"]}  # the others' turn did not come
+    again = (
+        replay.again(site, cell, witnesses, REPLAY_TRIES)
+        if witnesses and site.seed % counts.replay_every == 0
+        else {}
+    )
+    replayed = {
+        kind: found for kind, found in again.items() if found["tries"]
+    }  # the others' turn did not come
     yield {
         **{kind: found["seen"] / found["tries"] for kind, found in judged.items()},
         **{f"tries_{kind}": found["tries"] for kind, found in judged.items()},
         "kinds_seen": sum(found["seen"] > 0 for found in judged.values()),
         "witnesses": json.dumps(witnesses),
-        "replays": json.dumps({kind: found["tries"] if found["seen"] else 0 for kind, found in replayed.items()}),
+        "replays": json.dumps(
+            {kind: found["tries"] if found["seen"] else 0 for kind, found in replayed.items()}
+        ),
         "troubles": json.dumps(
             {kind: found["error"] for kind, found in by_kind.items() if found["error"]}
-            | {f"replay of {kind}": found["error"] for kind, found in again.items() if found["error"]}
+            | {
+                f"replay of {kind}": found["error"]
+                for kind, found in again.items()
+                if found["error"]
+            }
         ),
         "outcome": outcome,
-        **({"witnesses_tried": len(replayed), "witnesses_replayed": sum(found["seen"] > 0 for found in replayed.values())} if replayed else {}),
+        **(
+            {
+                "witnesses_tried": len(replayed),
+                "witnesses_replayed": sum(found["seen"] > 0 for found in replayed.values()),
+            }
+            if replayed
+            else {}
+        ),
     }

@@ -9,7 +9,13 @@ import threading
 import time
 import unicodedata
 
-from experiments.multiprotocol.anomalies.tries import answered, meanwhile, primed, settled, there_and_back
+from experiments.multiprotocol.anomalies.tries import (
+    answered,
+    meanwhile,
+    primed,
+    settled,
+    there_and_back,
+)
 from experiments.multiprotocol.views import PART
 
 KINDS = {}
@@ -116,7 +122,10 @@ def two_winners(t):
     """Of two concurrent PUTs with the same If-Match both succeed."""
     tag = t.s3.put(t.name, t.content(1))
     won = []
-    sides = [threading.Thread(target=lambda s=s, v=v: won.append(s.put(t.name, t.content(v), tag=tag))) for v, s in ((2, t.s3), (3, t.s32))]
+    sides = [
+        threading.Thread(target=lambda s=s, v=v: won.append(s.put(t.name, t.content(v), tag=tag)))
+        for v, s in ((2, t.s3), (3, t.s32))
+    ]
     for thread in sides:
         thread.start()
     for thread in sides:
@@ -150,7 +159,9 @@ def missing_while_overwritten(t):
     """While an object is overwritten by PUT the file side finds no file."""
     t.s3.put(t.name, t.content(1, t.large))
     t.file.stat(t.name)
-    return None in meanwhile(lambda: t.s32.put(t.name, t.content(2, t.large)), lambda: t.file.stat(t.name))
+    return None in meanwhile(
+        lambda: t.s32.put(t.name, t.content(2, t.large)), lambda: t.file.stat(t.name)
+    )
 
 
 @kind
@@ -168,7 +179,10 @@ def torn_s3_read(t):
     t.file.read(t.name)
     whole = {t.content(1, t.large), t.content(2, t.large)}
 
-    reads = meanwhile(lambda: t.file2.write_at(t.name, 0, t.content(2, t.large)), lambda: answered(lambda: t.s3.get(t.name)))
+    reads = meanwhile(
+        lambda: t.file2.write_at(t.name, 0, t.content(2, t.large)),
+        lambda: answered(lambda: t.s3.get(t.name)),
+    )
     contents = [found[0] for found in reads if found]
     if reads and not contents:
         return None  # each was refused
@@ -181,7 +195,9 @@ def rename_half_done(t):
     new = f"{t.name}-new"
     primed(t)
     pair = {t.name, new}
-    listings = meanwhile(lambda: there_and_back(t.file2, t.name, new), lambda: t.s3.names(t.folder + "/"))
+    listings = meanwhile(
+        lambda: there_and_back(t.file2, t.name, new), lambda: t.s3.names(t.folder + "/")
+    )
     return any(len(pair & names) != 1 for names in [*listings, t.s3.names(t.folder + "/")])
 
 
@@ -192,8 +208,13 @@ def directory_rename_half_done(t):
     for number in range(4):
         t.s3.put(f"{old}/{number}", t.content(1))
     t.file.names(old)
-    listings = meanwhile(lambda: there_and_back(t.file2, old, new), lambda: t.s3.names(t.folder + "/"))
-    moved = [{name for name in names if name.startswith((old + "/", new + "/"))} for names in [*listings, t.s3.names(t.folder + "/")]]
+    listings = meanwhile(
+        lambda: there_and_back(t.file2, old, new), lambda: t.s3.names(t.folder + "/")
+    )
+    moved = [
+        {name for name in names if name.startswith((old + "/", new + "/"))}
+        for names in [*listings, t.s3.names(t.folder + "/")]
+    ]
     return any(len(names) != 4 or len({name[: len(old)] for name in names}) != 1 for names in moved)
 
 
@@ -224,7 +245,12 @@ def attributes_disagree(t):
         return True
     digest = (head[1] or "").strip('"')
     wrong_digest = len(digest) == 32 and digest != hashlib.md5(content).hexdigest()
-    return head[0] != len(content) or stat[0] != len(content) or abs(head[2] - stat[1]) > 2 or wrong_digest
+    return (
+        head[0] != len(content)
+        or stat[0] != len(content)
+        or abs(head[2] - stat[1]) > 2
+        or wrong_digest
+    )
 
 
 @kind

@@ -14,7 +14,12 @@ class Try:
 
     def __init__(self, views, other, folder, number, large=LARGE):
         (self.file, self.s3), (self.file2, self.s32) = views, other
-        self.folder, self.name, self.number, self.large = folder, f"{folder}/n{number}", number, large
+        self.folder, self.name, self.number, self.large = (
+            folder,
+            f"{folder}/n{number}",
+            number,
+            large,
+        )
 
     def content(self, version, size=None):
         """Contents that differ by version in every byte, and by try."""

@@ -43,7 +43,9 @@ SHOWN = 3  # violated keys that get a witness, unless --all
 def main(arguments=None):
     asked = parser().parse_args(arguments)
     if asked.picture and Path(asked.picture).suffix not in draw.PICTURES:
-        return refuse(f"--picture {asked.picture}: a picture's name ends in {', '.join(draw.PICTURES)}")
+        return refuse(
+            f"--picture {asked.picture}: a picture's name ends in {', '.join(draw.PICTURES)}"
+        )
     try:
         began = time.perf_counter()
         if not native.library():
@@ -82,7 +84,10 @@ def say(text):
 
 def draw_picture(history, violated, path):
     if not violated:
-        print(f"checker: nothing to draw, {path} is not written: no key is known to be wrong", file=sys.stderr)
+        print(
+            f"checker: nothing to draw, {path} is not written: no key is known to be wrong",
+            file=sys.stderr,
+        )
         return
     try:
         draw.picture(history, violated[0], path)
@@ -97,21 +102,45 @@ def refuse(what):
 
 def parser():
     made = argparse.ArgumentParser(
-        prog="python -m experiments.multiprotocol.checker", description=__doc__,
+        prog="python -m experiments.multiprotocol.checker",
+        description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     made.add_argument("history", help="the file; - is standard input")
-    made.add_argument("--picture", metavar="FILE", help="draw the first violation as a timeline (.svg, .png or .pdf)")
-    made.add_argument("--json", action="store_true", help="print one JSON object")
-    made.add_argument("--all", action="store_true", help=f"a witness for every violated key, not for the first {SHOWN}")
-    made.add_argument("--sessions", action="store_true", help="also tell each client's session guarantees")
-    made.add_argument("--staleness", action="store_true", help="also tell how old the values were that reads returned")
-    made.add_argument("--seconds", type=positive, default=20.0, help="bound of the search, for keys that need one (20)")
     made.add_argument(
-        "--configurations", type=positive, default=2_000_000,
+        "--picture",
+        metavar="FILE",
+        help="draw the first violation as a timeline (.svg, .png or .pdf)",
+    )
+    made.add_argument("--json", action="store_true", help="print one JSON object")
+    made.add_argument(
+        "--all",
+        action="store_true",
+        help=f"a witness for every violated key, not for the first {SHOWN}",
+    )
+    made.add_argument(
+        "--sessions", action="store_true", help="also tell each client's session guarantees"
+    )
+    made.add_argument(
+        "--staleness",
+        action="store_true",
+        help="also tell how old the values were that reads returned",
+    )
+    made.add_argument(
+        "--seconds",
+        type=positive,
+        default=20.0,
+        help="bound of the search, for keys that need one (20)",
+    )
+    made.add_argument(
+        "--configurations",
+        type=positive,
+        default=2_000_000,
         help="bound of its memory: how many it keeps at a time (2000000), but never more than 0.5 GB of them",
-    )  # fmt: skip
-    made.add_argument("--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)")
+    )
+    made.add_argument(
+        "--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)"
+    )
     return made
 
 
@@ -125,26 +154,38 @@ def positive(text):
 def as_text(history, verdicts, shown, further, times):
     counts = {word: sum(found.word == word for found in verdicts) for word in STATUS}
     lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
-    lines += [f"  {count} keys {word}" for word, count in counts.items() if count and len(verdicts) > count]
+    lines += [
+        f"  {count} keys {word}"
+        for word, count in counts.items()
+        if count and len(verdicts) > count
+    ]
     for found in shown:
         lines += ["", *draw.text(history, found)]
     if counts[VIOLATION] > len(shown):
-        lines += ["", f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; --all shows a witness for each"]
+        lines += [
+            "",
+            f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; --all shows a witness for each",
+        ]
     if counts[UNKNOWN]:
         lines += ["", "unknown: deciding is NP-complete where values repeat; raise --seconds,"]
         lines += ["or --configurations, of which never more than 0.5 GB are kept"]
     lines += [line for part in further for line in ["", *part.lines()]]
-    return "\n".join([*lines, "", f"parsed in {times['parse_s']:.3f} s, checked in {times['check_s']:.3f} s"])
+    return "\n".join(
+        [*lines, "", f"parsed in {times['parse_s']:.3f} s, checked in {times['check_s']:.3f} s"]
+    )
 
 
 def as_json(history, verdicts, shown, further, times):
     return json.dumps(
         {
-            "verdict": overall(verdicts), "operations": len(history), **times,
+            "verdict": overall(verdicts),
+            "operations": len(history),
+            **times,
             "keys": {history.values[found.key]: found.word for found in verdicts},
             "witnesses": [
                 {
-                    "key": history.values[found.key], "lines": [int(history.line[p]) for p in found.witness.places],
+                    "key": history.values[found.key],
+                    "lines": [int(history.line[p]) for p in found.witness.places],
                     "irreducible": found.witness.irreducible,
                     "taken_as_writes": [int(history.line[p]) for p in found.witness.relaxed],
                 }
@@ -152,7 +193,7 @@ def as_json(history, verdicts, shown, further, times):
             ],
             **{part.name: part.as_dict() for part in further},
         }
-    )  # fmt: skip
+    )
 
 
 def guarded():
@@ -162,7 +203,10 @@ def guarded():
     except KeyboardInterrupt:
         print("checker: interrupted", file=sys.stderr)
     except MemoryError:
-        print("checker: the history does not fit into memory; give it fewer keys at a time", file=sys.stderr)
+        print(
+            "checker: the history does not fit into memory; give it fewer keys at a time",
+            file=sys.stderr,
+        )
     except Exception:
         traceback.print_exc()
     return FAILED

@@ -33,7 +33,9 @@ def check(history, bounds=Bounds(), library=None):
     else:
         keys = np.unique(history.key[history.kind != NOTHING])
     places_of = (lambda key: order[start[key] : start[key + 1]]) if library else history.of_key
-    verdicts = [Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else None) for key in keys.tolist()]
+    verdicts = [
+        Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else None) for key in keys.tolist()
+    ]
     for found in verdicts:
         if found.word == VIOLATION:
             found.proof = [place for place in proof[found.key].tolist() if place >= 0]
@@ -54,7 +56,9 @@ def _search(undecided, register_of, bounds, library):
 
     for number, found in enumerate(undecided):
         left = max(0.0, deadline - time.monotonic())
-        decide(found, max(left / (10 * len(undecided)), min(MOMENT, left / (len(undecided) - number))))
+        decide(
+            found, max(left / (10 * len(undecided)), min(MOMENT, left / (len(undecided) - number)))
+        )
     undecided = [found for found in undecided if found.word == UNKNOWN]
     for number, found in enumerate(undecided):
         left = deadline - time.monotonic()

@@ -7,11 +7,18 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 
 PICTURES = (".svg", ".png", ".pdf")
 WIDTH = 56  # characters of a timeline
-CAPTION, UNKNOWN = "time, in order of beginnings and ends (not to scale)", "; dashed: outcome unknown"
+CAPTION, UNKNOWN = (
+    "time, in order of beginnings and ends (not to scale)",
+    "; dashed: outcome unknown",
+)
 MANY = 25  # operations of a picture; of more the rows are narrow
 LINES = 40  # operations that are shown as text
 LONGEST = 28  # characters of a value that are shown
-COLOURS = {"write": "#0173b2", "read": "#de8f05", "cas": "#029e73"}  # tell apart by shape of text, too: each is named
+COLOURS = {
+    "write": "#0173b2",
+    "read": "#de8f05",
+    "cas": "#029e73",
+}  # tell apart by shape of text, too: each is named
 
 
 def label(history, place):
@@ -20,7 +27,9 @@ def label(history, place):
     if kind == READ:
         return f"read {value}"
     if kind in (CAS, FAILED_CAS):
-        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + (" fails" if kind == FAILED_CAS else "")
+        return f"cas {value} -> {_short(history.values[history.set_to[place]])}" + (
+            " fails" if kind == FAILED_CAS else ""
+        )
     return "delete" if history.value[place] == 0 else f"write {value}"
 
 
@@ -32,27 +41,45 @@ def text(history, verdict):
     """Return the lines that tell of one violated key."""
     found, key = verdict.witness, history.values[verdict.key]
     if not found.places:
-        return [f"key {key} is not linearizable; no small set of operations was found in the time for it"]
-    kind = "none of them can be left out" if found.irreducible else "perhaps not all of them are needed"
+        return [
+            f"key {key} is not linearizable; no small set of operations was found in the time for it"
+        ]
+    kind = (
+        "none of them can be left out"
+        if found.irreducible
+        else "perhaps not all of them are needed"
+    )
     count = len(found.places)
-    lines = [f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} that no order explains; {kind}"]
+    lines = [
+        f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} that no order explains; {kind}"
+    ]
     names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
     wide = max(map(len, names))
     clients = [f"client {history.values[history.client[place]]}" for place in found.places]
-    for place, name, client, bar in list(zip(found.places, names, clients, _bars(history, found.places)))[:LINES]:
+    for place, name, client, bar in list(
+        zip(found.places, names, clients, _bars(history, found.places))
+    )[:LINES]:
         end = "never" if history.completed[place] == NEVER else history.completed[place]
         when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
     if count > LINES:
         lines.append(f"  and {count - LINES} more; --json names the lines of all")
     if found.relaxed:
-        lines.append("  what a cas with * expected does not matter here: wrong even if they are taken as writes")
+        lines.append(
+            "  what a cas with * expected does not matter here: wrong even if they are taken as writes"
+        )
     return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
 
 
 def _reason(history, places, relaxed):
-    written = {history.values[history.value[p]] for p in places if history.kind[p] not in (READ, FAILED_CAS, CAS)}
-    written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS} | {"null"}
+    written = {
+        history.values[history.value[p]]
+        for p in places
+        if history.kind[p] not in (READ, FAILED_CAS, CAS)
+    }
+    written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS} | {
+        "null"
+    }
     for place in places:
         value = history.values[history.value[place]]
         if history.kind[place] in (READ, CAS) and value not in written and place not in relaxed:
@@ -62,7 +89,9 @@ def _reason(history, places, relaxed):
 
 def _scale(history, places):
     """Return {time: position} of all beginnings and ends, evenly spaced, for only the order of times matters."""
-    times = {int(history.invoked[p]) for p in places} | {int(t) for p in places if (t := history.completed[p]) != NEVER}
+    times = {int(history.invoked[p]) for p in places} | {
+        int(t) for p in places if (t := history.completed[p]) != NEVER
+    }
     return {time: position for position, time in enumerate(sorted(times))}
 
 
@@ -97,7 +126,15 @@ def rows(history, places):
     for place in places:
         open_ended = bool(history.completed[place] == NEVER)
         end = len(order) if open_ended else order[int(history.completed[place])]
-        bars.append((place, clients.index(int(history.client[place])), order[int(history.invoked[place])], end, open_ended))
+        bars.append(
+            (
+                place,
+                clients.index(int(history.client[place])),
+                order[int(history.invoked[place])],
+                end,
+                open_ended,
+            )
+        )
     return clients, bars
 
 
@@ -109,7 +146,10 @@ def _lanes(bars):
     """Return {place: (client's row, how many overlapping operations of the client lie above)}."""
     lanes = {}
     for number, (place, row, begin, end, _) in enumerate(bars):
-        above = sum(other == row and first <= end and begin <= last for _, other, first, last, _ in bars[:number])
+        above = sum(
+            other == row and first <= end and begin <= last
+            for _, other, first, last, _ in bars[:number]
+        )
         lanes[place] = row, above
     return lanes
 
@@ -121,20 +161,30 @@ def _svg(history, verdict):
     ys = {lane: 40 + 34 * n for n, lane in enumerate(sorted(set(lanes.values())))}
     left = 30 + 7 * max((len(history.values[c]) + 7 for c in clients), default=8)
     right = left + step * (max((end for *_, end, _ in bars), default=0) + 1)
-    parts = [f'<text x="10" y="18" font-weight="bold">key {escape(history.values[verdict.key])}: not linearizable</text>']
+    parts = [
+        f'<text x="10" y="18" font-weight="bold">key {escape(history.values[verdict.key])}: not linearizable</text>'
+    ]
     for place, _, begin, end, open_ended in bars:
         row, _ = lanes[place]
         y, x = ys[lanes[place]], left + step * begin
         width = max(6, step * (end - begin))
         colour = COLOURS[_kind(history, place)]
         dashes = ' stroke-dasharray="5 3"' if open_ended else ""
-        parts.append(f'<text x="10" y="{y + 12}">client {escape(history.values[clients[row]])}</text>')
-        parts.append(f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" fill-opacity="0.25" stroke="{colour}"{dashes}/>')
+        parts.append(
+            f'<text x="10" y="{y + 12}">client {escape(history.values[clients[row]])}</text>'
+        )
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" fill-opacity="0.25" stroke="{colour}"{dashes}/>'
+        )
         parts.append(f'<text x="{x + 3}" y="{y + 12}">{escape(label(history, place))}</text>')
     height = 60 + 34 * len(ys)
-    parts.append(f'<text x="{left}" y="{height - 14}" fill="#555">{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>')
+    parts.append(
+        f'<text x="{left}" y="{height - 14}" fill="#555">{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>'
+    )
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 20}" height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11">'
-    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])
+    return "\n".join(
+        [head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""]
+    )
 
 
 def _matplotlib(history, verdict):
@@ -149,9 +199,15 @@ def _matplotlib(history, verdict):
     for number, (place, _, begin, end, open_ended) in enumerate(bars):
         colour = COLOURS[_kind(history, place)]
         edge = dict(edgecolor=colour, linestyle="--" if open_ended else "-", linewidth=1)
-        axis.barh(-number, max(0.1, end - begin), left=begin, height=0.6, facecolor=(colour, 0.25), **edge)
+        axis.barh(
+            -number, max(0.1, end - begin), left=begin, height=0.6, facecolor=(colour, 0.25), **edge
+        )
         axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=font)
-    axis.set_yticks([-n for n in range(len(bars))], [f"client {history.values[clients[row]]}" for _, row, *_ in bars], fontsize=font + 1)
+    axis.set_yticks(
+        [-n for n in range(len(bars))],
+        [f"client {history.values[clients[row]]}" for _, row, *_ in bars],
+        fontsize=font + 1,
+    )
     axis.set_xticks([])
     axis.set_xlabel(CAPTION + UNKNOWN * any(bar[-1] for bar in bars), fontsize=8)
     axis.set_title(f"key {history.values[verdict.key]}: not linearizable", fontsize=9)

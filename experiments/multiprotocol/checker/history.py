@@ -22,9 +22,15 @@ READ, WRITE, CAS, FAILED_CAS, NOTHING = 0, 1, 2, 3, 255
 NEVER = np.iinfo(np.int64).max
 GZIP = b"\x1f\x8b"
 COLUMNS = {
-    "kind": np.uint8, "key": np.int32, "client": np.int32, "value": np.int32, "set_to": np.int32,
-    "invoked": np.int64, "completed": np.int64, "line": np.int32,
-}  # fmt: skip
+    "kind": np.uint8,
+    "key": np.int32,
+    "client": np.int32,
+    "value": np.int32,
+    "set_to": np.int32,
+    "invoked": np.int64,
+    "completed": np.int64,
+    "line": np.int32,
+}
 SUCCEEDED, FAILED, UNKNOWN = (True, "ok"), (False, "fail"), ("info", "unknown")
 
 
@@ -98,9 +104,14 @@ def _parse_natively(library, text):
     offset, length = np.zeros(4 * lines + 1, np.int64), np.zeros(4 * lines + 1, np.int32)
     described, distinct, plain = native.described(columns), ctypes.c_int32(), ctypes.c_int32()
     refused = library.history_parse(
-        text, len(text), ctypes.byref(described), native.pointer(offset), native.pointer(length), ctypes.byref(distinct),
+        text,
+        len(text),
+        ctypes.byref(described),
+        native.pointer(offset),
+        native.pointer(length),
+        ctypes.byref(distinct),
         ctypes.byref(plain),
-    )  # fmt: skip
+    )
     if refused < 0:
         raise MemoryError("the history does not fit into memory")
     if refused:
@@ -169,7 +180,9 @@ def from_operations(numbered):
             named.update(value=number(value), set_to=number(set_to))
         except Trouble as error:
             raise BadInput(line, _why_unreadable(error, last=False)) from None
-        entry = dict(named, kind=kind, invoked=operation["invoked_ns"], completed=completed, line=line)
+        entry = dict(
+            named, kind=kind, invoked=operation["invoked_ns"], completed=completed, line=line
+        )
         for name, column in columns.items():
             column.append(entry[name])
     return History(**{n: np.array(c, COLUMNS[n]) for n, c in columns.items()}, values=Values(texts))
@@ -183,9 +196,16 @@ def _meaning(line, operation):
     """Return (kind, value, value that a compare-and-set writes, completion) of one operation. Raises `BadInput`."""
     _check_form(line, operation)
     op, result, completed = operation["op"], operation.get("result"), operation["completed_ns"]
-    completed = NEVER if completed is None or (op != "read" and _among(result, UNKNOWN)) else completed
+    completed = (
+        NEVER if completed is None or (op != "read" and _among(result, UNKNOWN)) else completed
+    )
     if op == "read":
-        return NOTHING if completed == NEVER else READ, None if completed == NEVER else _answer(line, operation), None, completed
+        return (
+            NOTHING if completed == NEVER else READ,
+            None if completed == NEVER else _answer(line, operation),
+            None,
+            completed,
+        )
     failed = completed != NEVER and _among(result, FAILED)
     if op == "delete":
         return NOTHING if failed else WRITE, None, None, completed
@@ -195,7 +215,10 @@ def _meaning(line, operation):
     if op == "write":
         return NOTHING if failed else WRITE, operation["value"], None, completed
     if not failed and completed != NEVER and not _among(result, SUCCEEDED):
-        raise BadInput(line, f'a completed cas needs "result" true or false, not {json.dumps(result, default=str)}')
+        raise BadInput(
+            line,
+            f'a completed cas needs "result" true or false, not {json.dumps(result, default=str)}',
+        )
     return FAILED_CAS if failed else CAS, operation["expected"], operation["new"], completed
 
 
@@ -210,7 +233,10 @@ def _answer(line, operation):
     if operation.get("value") is None or "result" not in operation:
         return operation["result"] if "result" in operation else operation["value"]
     if canonical(operation["value"]) != canonical(operation["result"]):
-        raise BadInput(line, 'a read has both "value" and "result", and they differ; give what it returned as "result"')
+        raise BadInput(
+            line,
+            'a read has both "value" and "result", and they differ; give what it returned as "result"',
+        )
     return operation["result"]
 
 
@@ -230,9 +256,18 @@ def _check_form(line, operation):
     for name in ("invoked_ns", "completed_ns"):
         at = operation[name]
         if not (_is_int(at) and abs(at) < NEVER) and not (name == "completed_ns" and at is None):
-            raise BadInput(line, f'"{name}" must be a whole number of nanoseconds{" or null" * (name == "completed_ns")}')
-    if operation["completed_ns"] is not None and operation["completed_ns"] < operation["invoked_ns"]:
-        raise BadInput(line, f"completed_ns {operation['completed_ns']} lies before invoked_ns {operation['invoked_ns']}")
+            raise BadInput(
+                line,
+                f'"{name}" must be a whole number of nanoseconds{" or null" * (name == "completed_ns")}',
+            )
+    if (
+        operation["completed_ns"] is not None
+        and operation["completed_ns"] < operation["invoked_ns"]
+    ):
+        raise BadInput(
+            line,
+            f"completed_ns {operation['completed_ns']} lies before invoked_ns {operation['invoked_ns']}",
+        )
 
 
 def _is_int(value):

@@ -17,9 +17,18 @@ import numpy as np
 
 FOLDER = Path(__file__).parent
 SOURCES = (
-    "history.h", "parse.c", "keys.c", "unique.h", "unique.c", "nulls.c", "search.h", "search.c", "prepare.c", "refute.c",
+    "history.h",
+    "parse.c",
+    "keys.c",
+    "unique.h",
+    "unique.c",
+    "nulls.c",
+    "search.h",
+    "search.c",
+    "prepare.c",
+    "refute.c",
     "configurations.c",
-)  # fmt: skip
+)
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
 
@@ -28,7 +37,8 @@ class Described(ctypes.Structure):
     """`history` of history.h."""
 
     _fields_ = [("count", ctypes.c_int64)] + [
-        (name, ctypes.c_void_p) for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
+        (name, ctypes.c_void_p)
+        for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
     ]
 
 
@@ -56,8 +66,13 @@ def library():
     loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
     loaded.history_search.restype = ctypes.c_int32
     loaded.history_search.argtypes = [
-        ctypes.c_void_p, ctypes.c_int32, ctypes.c_double, ctypes.c_int64, ctypes.c_int64, *[ctypes.c_void_p] * 2
-    ]  # fmt: skip
+        ctypes.c_void_p,
+        ctypes.c_int32,
+        ctypes.c_double,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        *[ctypes.c_void_p] * 2,
+    ]
     return loaded
 
 
@@ -76,8 +91,13 @@ def why_not():
 def build():
     """Return the path of the library, compiled if it was not yet. Raises `OSError` when that is not possible."""
     text = b"".join((FOLDER / name).read_bytes() for name in SOURCES)
-    name = f"benchpaper-checker-{hashlib.sha256(text + ' '.join(FLAGS).encode()).hexdigest()[:16]}.so"
-    places = [FOLDER / "__pycache__", Path(tempfile.gettempdir()) / f"benchpaper-checker-{os.getuid()}"]
+    name = (
+        f"benchpaper-checker-{hashlib.sha256(text + ' '.join(FLAGS).encode()).hexdigest()[:16]}.so"
+    )
+    places = [
+        FOLDER / "__pycache__",
+        Path(tempfile.gettempdir()) / f"benchpaper-checker-{os.getuid()}",
+    ]
     for place in places:
         if _is_ours(place / name):
             return place / name
@@ -92,12 +112,22 @@ def build():
 
 def _is_ours(path):
     """Nobody else can have put it there."""
-    return path.is_file() and path.stat().st_uid in (os.getuid(), 0) and path.parent.stat().st_uid in (os.getuid(), 0)
+    return (
+        path.is_file()
+        and path.stat().st_uid in (os.getuid(), 0)
+        and path.parent.stat().st_uid in (os.getuid(), 0)
+    )
 
 
 def _compile(path):
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    command = ["cc", *FLAGS, *(str(FOLDER / name) for name in SOURCES if name.endswith(".c")), "-o", str(part)]
+    command = [
+        "cc",
+        *FLAGS,
+        *(str(FOLDER / name) for name in SOURCES if name.endswith(".c")),
+        "-o",
+        str(part),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
@@ -118,7 +148,12 @@ def check(loaded, history):
     start, order = np.zeros(names + 1, np.int32), np.empty(max(count, 1), np.int32)
     verdict, proof = np.zeros(names, np.uint8), np.empty((names, MAX_PROOF), np.int32)
     done = loaded.history_check(
-        ctypes.byref(described(columns)), names, pointer(start), pointer(order), pointer(verdict), pointer(proof)
+        ctypes.byref(described(columns)),
+        names,
+        pointer(start),
+        pointer(order),
+        pointer(verdict),
+        pointer(proof),
     )
     if done:
         raise MemoryError("the history does not fit into memory")
@@ -129,7 +164,13 @@ def search(loaded, columns, initial, seconds, most, beam):
     """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter): see history_search in search.c."""
     failed, hider = ctypes.c_int64(-1), ctypes.c_int64(-1)
     word = loaded.history_search(
-        ctypes.byref(described(columns)), initial, seconds, most, beam, ctypes.byref(failed), ctypes.byref(hider)
+        ctypes.byref(described(columns)),
+        initial,
+        seconds,
+        most,
+        beam,
+        ctypes.byref(failed),
+        ctypes.byref(hider),
     )
     return word, [number.value for number in (failed, hider) if number.value >= 0]
 

@@ -6,7 +6,14 @@ import numpy as np
 
 from experiments.multiprotocol.checker import native
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, READ, WRITE
-from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds, Operation, search
+from experiments.multiprotocol.checker.search import (
+    LINEARIZABLE,
+    UNKNOWN,
+    VIOLATION,
+    Bounds,
+    Operation,
+    search,
+)
 
 WORDS = (LINEARIZABLE, VIOLATION, UNKNOWN)
 BEAM = 4  # configurations kept in the first, incomplete pass
@@ -55,9 +62,15 @@ class Register:
         library = native.library() if library is None else library
         columns = {name: getattr(self, name) for name in COLUMNS}
         if library:
-            word, mattering = native.search(library, columns, 0, bounds.seconds, bounds.configurations, BEAM)
+            word, mattering = native.search(
+                library, columns, 0, bounds.seconds, bounds.configurations, BEAM
+            )
             return WORDS[word], mattering if WORDS[word] == VIOLATION else []
-        word, failed = search([Operation(*entry) for entry in zip(*(column.tolist() for column in columns.values()))], 0, bounds)
+        word, failed = search(
+            [Operation(*entry) for entry in zip(*(column.tolist() for column in columns.values()))],
+            0,
+            bounds,
+        )
         return word, [failed] if word == VIOLATION else []
 
 

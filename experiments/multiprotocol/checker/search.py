@@ -118,7 +118,9 @@ class _Search:
             self._writes |= bit
         opened = set()
         for value, was_owed, was_usable in self._configurations:
-            done = (op.kind == READ and value == op.value) or (op.kind == FAILED_CAS and value != op.value)
+            done = (op.kind == READ and value == op.value) or (
+                op.kind == FAILED_CAS and value != op.value
+            )
             opened.add((value, was_owed if done else was_owed | owed, was_usable | usable))
         self._configurations = opened
 
@@ -126,7 +128,9 @@ class _Search:
         op, bit = self._ops[index], self._bit.pop(index)
         seen = set(self._configurations)
         # One that could still use the operation, and need not: it is used now or never.
-        last_chance = op.kind in (WRITE, CAS) and (self._observers[op.written] or self._failing_left)
+        last_chance = op.kind in (WRITE, CAS) and (
+            self._observers[op.written] or self._failing_left
+        )
         todo = [c for c in seen if c[1] & bit or (last_chance and c[2] & bit)]
         while todo:
             for following in self._following(todo.pop(), bit):
@@ -139,7 +143,11 @@ class _Search:
                 self.cut = True
                 break
         self._close(op, bit)
-        done = {(self._seen(value), owed, usable & ~bit) for value, owed, usable in seen if not owed & bit}
+        done = {
+            (self._seen(value), owed, usable & ~bit)
+            for value, owed, usable in seen
+            if not owed & bit
+        }
         self._configurations = _undominated(done)
         if self._beam and len(self._configurations) > self._beam:
             self.cut = True
@@ -167,14 +175,20 @@ class _Search:
             left ^= bit
             op = self._op_of[bit]
             same = (op.kind, op.value, op.set_to)
-            if same not in tried or op.completed < tried[same][0]:  # of the same ones, that which completes first
+            if (
+                same not in tried or op.completed < tried[same][0]
+            ):  # of the same ones, that which completes first
                 tried[same] = (op.completed, bit, op)
         expected = {op.value for _, _, op in tried.values() if op.kind == CAS}
         for _, bit, op in tried.values():
             if op.kind == CAS:
                 if op.value == value:
                     yield self._holding(op.set_to, owed & ~bit, usable & ~bit)
-            elif bit == goal or self._worthwhile(op.value, value, owed, expected) or self._same(op, goal):
+            elif (
+                bit == goal
+                or self._worthwhile(op.value, value, owed, expected)
+                or self._same(op, goal)
+            ):
                 yield self._holding(op.value, owed & ~bit & ~self._writes, usable & ~bit)
 
     def _same(self, op, goal):
@@ -183,7 +197,11 @@ class _Search:
 
     def _worthwhile(self, written, value, owed, expected):
         """Whether it can help that the value is `written` for a moment: a write that nobody needs can go last."""
-        return written in expected or owed & self._reads.get(written, 0) or (written != value and owed & self._all_failing)
+        return (
+            written in expected
+            or owed & self._reads.get(written, 0)
+            or (written != value and owed & self._all_failing)
+        )
 
     def _holding(self, value, owed, usable):
         owed &= ~self._reads.get(value, 0)

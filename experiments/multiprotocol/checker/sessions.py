@@ -33,13 +33,20 @@ class Sessions:
     def lines(self):
         yield "session guarantees, per client:"
         for guarantee, found in self.broken.items():
-            told = f"broken {len(found)} times, first by line {found[0][0]} after line {found[0][1]}" if found else "kept"
+            told = (
+                f"broken {len(found)} times, first by line {found[0][0]} after line {found[0][1]}"
+                if found
+                else "kept"
+            )
             yield f"  {guarantee}: {told}"
         if self.left_out:
             yield _left_out(self.left_out)
 
     def as_dict(self):
-        return {"broken": {name: len(found) for name, found in self.broken.items()}, "left_out": self.left_out}
+        return {
+            "broken": {name: len(found) for name, found in self.broken.items()},
+            "left_out": self.left_out,
+        }
 
 
 @dataclass
@@ -65,9 +72,11 @@ class Staleness:
 
     def as_dict(self):
         return {
-            "stale": int((self.age_ns > 0).sum()), "of": len(self.age_ns), "most_ns": int(self.age_ns.max(initial=0)),
+            "stale": int((self.age_ns > 0).sum()),
+            "of": len(self.age_ns),
+            "most_ns": int(self.age_ns.max(initial=0)),
             "left_out": self.left_out,
-        }  # fmt: skip
+        }
 
 
 def _left_out(count):
@@ -76,7 +85,9 @@ def _left_out(count):
 
 def report(history, with_sessions, with_staleness):
     """Return the asked ones of `Sessions` and `Staleness`."""
-    return ([sessions(history)] if with_sessions else []) + ([staleness(history)] if with_staleness else [])
+    return ([sessions(history)] if with_sessions else []) + (
+        [staleness(history)] if with_staleness else []
+    )
 
 
 @dataclass
@@ -105,21 +116,34 @@ def _reads(history):
     keys = np.unique(history.key[np.concatenate([writes, reads])])
     names = max(1, len(history.values))
     written = np.where(history.kind[writes] == CAS, history.set_to[writes], history.value[writes])
-    named = np.concatenate([keys.astype(np.int64) * names, history.key[writes].astype(np.int64) * names + written])
-    distinct, first, number, counts = np.unique(named, return_index=True, return_inverse=True, return_counts=True)
+    named = np.concatenate(
+        [keys.astype(np.int64) * names, history.key[writes].astype(np.int64) * names + written]
+    )
+    distinct, first, number, counts = np.unique(
+        named, return_index=True, return_inverse=True, return_counts=True
+    )
     wanted = history.key[reads].astype(np.int64) * names + history.value[reads]
     found = np.minimum(np.searchsorted(distinct, wanted), max(0, len(distinct) - 1))
-    judged = (distinct[found] == wanted) & (counts[found] == 1) if len(distinct) else np.zeros(0, bool)
+    judged = (
+        (distinct[found] == wanted) & (counts[found] == 1) if len(distinct) else np.zeros(0, bool)
+    )
     none, before = np.full(len(keys), -1), np.full(len(keys), -NEVER)
     kept = reads[judged]
     return _Reads(
-        place=kept, key=history.key[kept], client=history.client[kept], invoked=history.invoked[kept],
-        completed=history.completed[kept], of=first[found[judged]], wrote_place=np.concatenate([none, writes]),
-        wrote_key=np.concatenate([keys, history.key[writes]]), wrote_client=np.concatenate([none, history.client[writes]]),
+        place=kept,
+        key=history.key[kept],
+        client=history.client[kept],
+        invoked=history.invoked[kept],
+        completed=history.completed[kept],
+        of=first[found[judged]],
+        wrote_place=np.concatenate([none, writes]),
+        wrote_key=np.concatenate([keys, history.key[writes]]),
+        wrote_client=np.concatenate([none, history.client[writes]]),
         wrote_invoked=np.concatenate([before, history.invoked[writes]]),
-        wrote_completed=np.concatenate([before, history.completed[writes]]), once=counts[number] == 1,
+        wrote_completed=np.concatenate([before, history.completed[writes]]),
+        once=counts[number] == 1,
         left_out=int((~judged).sum()),
-    )  # fmt: skip
+    )
 
 
 def _latest(item_groups, item_times, scores, groups, times):
@@ -137,7 +161,12 @@ def _latest(item_groups, item_times, scores, groups, times):
     for column in columns:
         differs[1:] |= np.diff(column[order]) != 0
     offset = np.cumsum(differs) * (count + 1)
-    greatest = np.maximum.accumulate(offset + np.concatenate([rank, np.zeros(len(times), np.int64)])[order]) - offset
+    greatest = (
+        np.maximum.accumulate(
+            offset + np.concatenate([rank, np.zeros(len(times), np.int64)])[order]
+        )
+        - offset
+    )
     found = np.empty(len(when), np.int64)
     found[order] = greatest
     return np.append(-1, by_score)[found[count:]]
@@ -153,11 +182,18 @@ def sessions(history):
     own = np.flatnonzero(reads.once & (reads.wrote_client >= 0) & (reads.wrote_completed != NEVER))
     mine = (reads.key, reads.client)
     writer = (reads.wrote_key[own], reads.wrote_client[own])
-    best = _latest(writer, reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked)
+    best = _latest(
+        writer, reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked
+    )
     broken = (best >= 0) & (np.append(reads.wrote_invoked[own], 0)[best] > older_than)
-    found.broken["read your writes"] = _lines(history, reads.place[broken], reads.wrote_place[own[best[broken]]])
+    found.broken["read your writes"] = _lines(
+        history, reads.place[broken], reads.wrote_place[own[best[broken]]]
+    )
 
-    for guarantee, group in (("monotonic reads", mine), ("monotonic writes", (*mine, reads.wrote_client[reads.of]))):
+    for guarantee, group in (
+        ("monotonic reads", mine),
+        ("monotonic writes", (*mine, reads.wrote_client[reads.of])),
+    ):
         best = _latest(group, reads.completed, seen, group, reads.invoked)
         broken = (best >= 0) & (np.append(seen, 0)[best] > older_than)
         found.broken[guarantee] = _lines(history, reads.place[broken], reads.place[best[broken]])
@@ -171,7 +207,11 @@ def _writes_follow_reads(reads, seen):
     order = np.lexsort((reads.completed, reads.client, reads.of))
     of, client = reads.of[order], reads.client[order]
     first = np.append(True, (np.diff(of) != 0) | (np.diff(client) != 0))[: len(order)]
-    order, of, client = order[first], of[first], client[first]  # each client's first read of each value
+    order, of, client = (
+        order[first],
+        of[first],
+        client[first],
+    )  # each client's first read of each value
     begin, end = np.searchsorted(of, reads.of), np.searchsorted(of, reads.of, side="right")
     count = end - begin
     asking = np.repeat(np.arange(len(count)), count)
@@ -179,9 +219,12 @@ def _writes_follow_reads(reads, seen):
     others = client[other] != reads.client[asking]
     asking, other = asking[others], other[others]
     best = _latest(
-        (reads.key, reads.client, reads.wrote_client[reads.of]), reads.completed, seen,
-        (reads.key[asking], reads.client[asking], client[other]), reads.invoked[asking],
-    )  # fmt: skip
+        (reads.key, reads.client, reads.wrote_client[reads.of]),
+        reads.completed,
+        seen,
+        (reads.key[asking], reads.client[asking], client[other]),
+        reads.invoked[asking],
+    )
     broken = (best >= 0) & (np.append(seen, 0)[best] > reads.completed[order[other]])
     which, at = np.unique(asking[broken], return_index=True)
     return reads.place[which], reads.place[best[broken][at]]
@@ -197,9 +240,14 @@ def staleness(history):
     sure = np.flatnonzero((reads.wrote_place >= 0) & (reads.wrote_completed != NEVER))
     # Of the writes invoked after the value's own had completed, the one that completed first.
     best = _latest(
-        (reads.wrote_key[sure],), -reads.wrote_invoked[sure], -reads.wrote_completed[sure],
-        (reads.key,), -reads.wrote_completed[reads.of],
-    )  # fmt: skip
+        (reads.wrote_key[sure],),
+        -reads.wrote_invoked[sure],
+        -reads.wrote_completed[sure],
+        (reads.key,),
+        -reads.wrote_completed[reads.of],
+    )
     overwritten = np.append(reads.wrote_completed[sure], NEVER)[best]
-    age = np.where(overwritten < reads.invoked, reads.invoked - np.minimum(overwritten, reads.invoked), 0)
+    age = np.where(
+        overwritten < reads.invoked, reads.invoked - np.minimum(overwritten, reads.invoked), 0
+    )
     return Staleness(age.astype(np.int64), reads.left_out)

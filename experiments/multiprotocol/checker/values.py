@@ -6,7 +6,11 @@ from collections import Counter
 from decimal import Decimal
 
 LONG = 4000  # digits; Python refuses to read whole numbers that are much longer
-Trouble = (ValueError, ArithmeticError, RecursionError)  # what a text raises that is not, or hardly, JSON
+Trouble = (
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)  # what a text raises that is not, or hardly, JSON
 
 
 class Values:
@@ -40,7 +44,13 @@ class Tokens(Values):
 
 def loads(text):
     """Return the JSON value in `text`. Raises `ValueError` or one of `Trouble`."""
-    return json.loads(text, parse_float=Decimal, parse_int=_whole, parse_constant=_no_constant, object_pairs_hook=Object)
+    return json.loads(
+        text,
+        parse_float=Decimal,
+        parse_int=_whole,
+        parse_constant=_no_constant,
+        object_pairs_hook=Object,
+    )
 
 
 class Object(dict):

@@ -53,7 +53,9 @@ def find(register, proof, certain, seconds, library=None):
     """Return the `Witness` of a violation in a `Register`; `proof` are places that matter, if known, and if `certain`
     the violation is certain when the first of them completes."""
     finder = _Finder(register, time.monotonic() + seconds, library)
-    start = finder.start(np.flatnonzero(np.isin(register.place, proof)), proof[0] if certain else None)
+    start = finder.start(
+        np.flatnonzero(np.isin(register.place, proof)), proof[0] if certain else None
+    )
     if start is None:
         return Witness([], False, [])
     kept, irreducible = finder.smallest(start)
@@ -85,7 +87,11 @@ class _Finder:
                     return candidate
         if certain is None:
             word, mattering = self._ops.decide(Bounds(max(0.1, self._left())), self._library)
-            return self.start(np.array(mattering), self._ops.place[mattering[0]]) if word == VIOLATION else None
+            return (
+                self.start(np.array(mattering), self._ops.place[mattering[0]])
+                if word == VIOLATION
+                else None
+            )
         return self._near(int(self._ops.completed[self._ops.place == certain][0]))
 
     def _near(self, end):
@@ -121,8 +127,14 @@ class _Finder:
     def _writers(self, values):
         """Return the positions of the operations that write one of these values."""
         values = np.unique(values)
-        begin, end = np.searchsorted(self._values, values), np.searchsorted(self._values, values, side="right")
-        return np.concatenate([self._writes[b:e] for b, e in zip(begin[end > begin], end[end > begin])] or [self._writes[:0]])
+        begin, end = (
+            np.searchsorted(self._values, values),
+            np.searchsorted(self._values, values, side="right"),
+        )
+        return np.concatenate(
+            [self._writes[b:e] for b, e in zip(begin[end > begin], end[end > begin])]
+            or [self._writes[:0]]
+        )
 
     # ---- what a set proves ----
 
@@ -152,12 +164,16 @@ class _Finder:
         seers = at[self._sees[at] & ~kept.relaxed]
         left_out = np.setdiff1d(self._writers(ops.value[seers]), at)
         for value in np.unique(self._written[left_out]):
-            if self._seen(left_out[self._written[left_out] == value], seers[ops.value[seers] == value], at):
+            if self._seen(
+                left_out[self._written[left_out] == value], seers[ops.value[seers] == value], at
+            ):
                 return False
         failing = at[self._fails[at]]
         left_out = np.setdiff1d(self._writes, at) if len(failing) else failing
         return not any(
-            self._seen(left_out[self._written[left_out] != value], failing[ops.value[failing] == value], at)
+            self._seen(
+                left_out[self._written[left_out] != value], failing[ops.value[failing] == value], at
+            )
             for value in np.unique(ops.value[failing])
         )
 
@@ -190,7 +206,11 @@ class _Finder:
         if not best[0].relaxed.any():
             return best
         whole = self._with_writers(start.at, False, CHEAP)
-        plain = self._reduce(whole, ops.invoked, False) if len(whole) <= CHEAP and self._proves(whole) else best
+        plain = (
+            self._reduce(whole, ops.invoked, False)
+            if len(whole) <= CHEAP and self._proves(whole)
+            else best
+        )
         return plain if plain[1] and len(plain[0]) <= max(READABLE, 2 * len(best[0])) else best
 
     def _relax(self, kept):

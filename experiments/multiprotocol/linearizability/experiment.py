@@ -17,28 +17,80 @@ experiment = Experiment(
     question="Do concurrent clients of both protocols see one register per name?",
     factors=scales.FACTORS,
     metrics=[
-        Metric("violated_share", unit="1", better="lower", meaning="share of names whose history is not linearizable"),
-        Metric("unknown_share", unit="1", better="lower", meaning="share of names that the checker left undecided"),
-        Metric("stale_share", unit="1", better="lower", meaning="share of reads that return a value overwritten before they began"),
-        Metric("staleness_ms", unit="ms", better="lower", kept="all samples", meaning="for each read, how long its value had been overwritten"),
+        Metric(
+            "violated_share",
+            unit="1",
+            better="lower",
+            meaning="share of names whose history is not linearizable",
+        ),
+        Metric(
+            "unknown_share",
+            unit="1",
+            better="lower",
+            meaning="share of names that the checker left undecided",
+        ),
+        Metric(
+            "stale_share",
+            unit="1",
+            better="lower",
+            meaning="share of reads that return a value overwritten before they began",
+        ),
+        Metric(
+            "staleness_ms",
+            unit="ms",
+            better="lower",
+            kept="all samples",
+            meaning="for each read, how long its value had been overwritten",
+        ),
         *[
-            Metric(f"broken_{name.replace(' ', '_')}", unit="count", better="lower", meaning=f"reads that break a client's guarantee: {name}")
+            Metric(
+                f"broken_{name.replace(' ', '_')}",
+                unit="count",
+                better="lower",
+                meaning=f"reads that break a client's guarantee: {name}",
+            )
             for name in GUARANTEES
         ],
         Metric("operations", unit="count", better="neither", meaning="operations in the history"),
-        Metric("unanswered", unit="count", better="lower", meaning="operations whose outcome is not known: an error, or no answer"),
+        Metric(
+            "unanswered",
+            unit="count",
+            better="lower",
+            meaning="operations whose outcome is not known: an error, or no answer",
+        ),
     ],
     evidence=[
         Evidence("witness", "the operations that prove the first violation, as text"),
         Evidence("outcome", "ran, or how the server ended"),
     ],
-    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
+    roles=scales.ROLES,
+    packages=running.PACKAGES,
+    twin=scales.TWIN,
+    timeout_s=90,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.SMOKE),
-        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=20, counts=dict(operations=40, keys=4), **scales.QUICK),
-        full=Scale(blocks=5, trial_seconds=2, disk_mb=20, counts=dict(operations=120, keys=6), system=scales.SECOND_CLIENT),
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=1.5,
+            disk_mb=20,
+            counts=dict(operations=40, keys=4),
+            **scales.SMOKE,
+        ),
+        quick=Scale(
+            blocks=5,
+            trial_seconds=1.5,
+            disk_mb=20,
+            counts=dict(operations=40, keys=4),
+            **scales.QUICK,
+        ),
+        full=Scale(
+            blocks=5,
+            trial_seconds=2,
+            disk_mb=20,
+            counts=dict(operations=120, keys=6),
+            system=scales.SECOND_CLIENT,
+        ),
     ),
-)  # fmt: skip
+)
 scales.declare(experiment)
 
 
@@ -46,12 +98,21 @@ scales.declare(experiment)
 def trial(cell, site):
     counts = site.counts
     rows, outcome = running.run(
-        site, cell, 60, what="history", clients=CLIENTS, operations=counts.operations, keys=counts.keys, seed=site.seed
+        site,
+        cell,
+        60,
+        what="history",
+        clients=CLIENTS,
+        operations=counts.operations,
+        keys=counts.keys,
+        seed=site.seed,
     )
     if not rows:
         raise RuntimeError(f"the probe recorded nothing: {outcome}")
     if outcome == "ran" and len(rows) != CLIENTS * counts.operations:
-        raise RuntimeError(f"the history has {len(rows)} operations, not the {CLIENTS * counts.operations} that were issued")
+        raise RuntimeError(
+            f"the history has {len(rows)} operations, not the {CLIENTS * counts.operations} that were issued"
+        )
     yield {**judged(rows), "outcome": outcome}
 
 
@@ -69,5 +130,7 @@ def judged(rows):
         **{f"broken_{name.replace(' ', '_')}": len(found) for name, found in broken.items()},
         "operations": len(rows),
         "unanswered": sum(row["completed_ns"] is None for row in rows),
-        "witness": "\n".join(draw.text(history, explain(history, violated[0], 3))) if violated else "",
+        "witness": "\n".join(draw.text(history, explain(history, violated[0], 3)))
+        if violated
+        else "",
     }

@@ -14,32 +14,66 @@ experiment = Experiment(
         for way in WAYS
         for metric in (
             Metric(
-                f"{way.replace(' ', '_')}_ms", unit="ms", better="lower", kept="all samples",
+                f"{way.replace(' ', '_')}_ms",
+                unit="ms",
+                better="lower",
+                kept="all samples",
                 meaning=f"{way}: from a write's completion until a poll on the other side, every 0.5 ms, first returns it; "
                 "what was not seen counts as the time that was waited",
             ),
-            Metric(f"unseen_{way.replace(' ', '_')}", unit="1", better="lower", meaning=f"{way}: share of writes not seen in the time waited"),
+            Metric(
+                f"unseen_{way.replace(' ', '_')}",
+                unit="1",
+                better="lower",
+                meaning=f"{way}: share of writes not seen in the time waited",
+            ),
         )
     ],
     evidence=[Evidence("outcome", "ran, or how the server ended")],
-    roles=scales.ROLES, packages=running.PACKAGES, twin=scales.TWIN, timeout_s=90,
+    roles=scales.ROLES,
+    packages=running.PACKAGES,
+    twin=scales.TWIN,
+    timeout_s=90,
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.SMOKE),
-        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, counts=dict(writes=2, patience_ms=300), **scales.QUICK),
-        full=Scale(blocks=5, trial_seconds=3, disk_mb=5, counts=dict(writes=2, patience_ms=1200), system=scales.SECOND_CLIENT),
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=1.5,
+            disk_mb=5,
+            counts=dict(writes=2, patience_ms=300),
+            **scales.SMOKE,
+        ),
+        quick=Scale(
+            blocks=5,
+            trial_seconds=1.5,
+            disk_mb=5,
+            counts=dict(writes=2, patience_ms=300),
+            **scales.QUICK,
+        ),
+        full=Scale(
+            blocks=5,
+            trial_seconds=3,
+            disk_mb=5,
+            counts=dict(writes=2, patience_ms=1200),
+            system=scales.SECOND_CLIENT,
+        ),
     ),
-)  # fmt: skip
+)
 scales.declare(experiment)
 
 
 @experiment.trial
 def trial(cell, site):
     counts = site.counts
-    said, outcome = running.run(site, cell, 60, what="visibility", writes=counts.writes, patience_s=counts.patience_ms / 1e3)
+    said, outcome = running.run(
+        site, cell, 60, what="visibility", writes=counts.writes, patience_s=counts.patience_ms / 1e3
+    )
     if len(said) != len(WAYS):
         raise RuntimeError(f"the probe measured {len(said)} of {len(WAYS)} ways: {outcome}")
     found = {"outcome": outcome}
     for one in said:
         name = one["way"].replace(" ", "_")
-        found |= {f"{name}_ms": one["delays_ms"], f"unseen_{name}": one["unseen"] / len(one["delays_ms"])}
+        found |= {
+            f"{name}_ms": one["delays_ms"],
+            f"unseen_{name}": one["unseen"] / len(one["delays_ms"]),
+        }
     yield found

@@ -15,33 +15,61 @@ experiment = Experiment(
     question="What does each transport cost before any storage code runs?",
     factors=[
         Factor(
-            "transport", ["null", "posix", "sysv", "cma", "tcp", "rc", "dc"],
+            "transport",
+            ["null", "posix", "sysv", "cma", "tcp", "rc", "dc"],
             meaning="how bytes move; null is the measuring loop around nothing",
         ),
-        Factor("operation", ["put", "get", "message"], meaning="one-sided write, one-sided read, active message"),
+        Factor(
+            "operation",
+            ["put", "get", "message"],
+            meaning="one-sided write, one-sided read, active message",
+        ),
         Factor("size_bytes", [8, 512, 4 * KIB, 32 * KIB, 256 * KIB, 4096 * KIB], unit="B"),
-        Factor("outstanding", [1, 4, 16, 64], meaning="operations in flight; 1 measures latency, more bandwidth"),
+        Factor(
+            "outstanding",
+            [1, 4, 16, 64],
+            meaning="operations in flight; 1 measures latency, more bandwidth",
+        ),
         Factor("tool", [LOOP, PERFTEST], meaning="our measuring loop, or the independent control"),
     ],
     metrics=[
         Metric(
-            "latency_us", unit="µs", better="lower", kept="all samples", optional=True,
+            "latency_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            optional=True,
             meaning="put and message with 1 outstanding: half a round trip; get: until the data has arrived; "
             "with more outstanding: from posting to local completion",
         ),
         Metric(
-            "median_us", unit="µs", better="lower", optional=True,
+            "median_us",
+            unit="µs",
+            better="lower",
+            optional=True,
             meaning="median latency: over all samples of fabric, over the last 2,048 of ucx_perftest",
         ),
         Metric(
-            "bandwidth_gb_s", unit="GB/s", better="higher", optional=True,
+            "bandwidth_gb_s",
+            unit="GB/s",
+            better="higher",
+            optional=True,
             meaning="bytes over the time from first post to the remote acknowledgement of the last operation",
         ),
         Metric(
-            "cpu_seconds_per_gb", unit="s/GB", better="lower", optional=True,
+            "cpu_seconds_per_gb",
+            unit="s/GB",
+            better="lower",
+            optional=True,
             meaning="CPU time of both sides while measuring; both poll",
         ),
-        Metric("timer_overhead_ns", unit="ns", better="lower", optional=True, meaning="cost of reading the clock once"),
+        Metric(
+            "timer_overhead_ns",
+            unit="ns",
+            better="lower",
+            optional=True,
+            meaning="cost of reading the clock once",
+        ),
     ],
     evidence=[
         Evidence("span", "what a latency spans"),
@@ -53,27 +81,50 @@ experiment = Experiment(
     timeout_s=60,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.15, disk_mb=2, counts=dict(small=1_000, large=200, huge=20),
-            size_bytes=[8, 4 * KIB], outstanding=[1, 16],
+            blocks=2,
+            trial_seconds=0.15,
+            disk_mb=2,
+            counts=dict(small=1_000, large=200, huge=20),
+            size_bytes=[8, 4 * KIB],
+            outstanding=[1, 16],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.15, disk_mb=5, counts=dict(small=4_000, large=1_000, huge=100),
-            size_bytes=[8, 4 * KIB, 256 * KIB], outstanding=[1, 16],
+            blocks=5,
+            trial_seconds=0.15,
+            disk_mb=5,
+            counts=dict(small=4_000, large=1_000, huge=100),
+            size_bytes=[8, 4 * KIB, 256 * KIB],
+            outstanding=[1, 16],
         ),
-        full=Scale(blocks=15, trial_seconds=0.3, disk_mb=50, counts=dict(small=20_000, large=4_000, huge=300)),
+        full=Scale(
+            blocks=15,
+            trial_seconds=0.3,
+            disk_mb=50,
+            counts=dict(small=20_000, large=4_000, huge=300),
+        ),
     ),
-)  # fmt: skip
+)
 
 NEEDS = {
-    "null": [], "posix": ["shm", "shared_host"], "sysv": ["shm", "shared_host"], "cma": ["cma", "shared_host"],
-    "tcp": ["loopback"], "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
-}  # fmt: skip
+    "null": [],
+    "posix": ["shm", "shared_host"],
+    "sysv": ["shm", "shared_host"],
+    "cma": ["cma", "shared_host"],
+    "tcp": ["loopback"],
+    "rc": ["rdma", "verbs"],
+    "dc": ["rdma", "verbs"],
+}
 
 
 @experiment.valid
 def valid(cell):
     if cell.transport == "null":  # the loop's floor does not depend on what is not done
-        return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == ("get", 4 * KIB, 1, LOOP)
+        return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == (
+            "get",
+            4 * KIB,
+            1,
+            LOOP,
+        )
     if cell.tool == PERFTEST and (cell.size_bytes != 4 * KIB or cell.outstanding > 1):
         return False
     if cell.outstanding > 1 and cell.size_bytes not in BANDWIDTH_SIZES:
@@ -119,9 +170,16 @@ def measurement(cell, site, samples):
     program = site.programs / "fabric"
     with ucx.Responder(site.server, program, cell.transport) as responder:
         found = ucx.measure(
-            site.client, responder, program, cell.transport, cell.operation, cell.size_bytes, cell.outstanding,
-            samples, samples // WARM_UP,
-        )  # fmt: skip
+            site.client,
+            responder,
+            program,
+            cell.transport,
+            cell.operation,
+            cell.size_bytes,
+            cell.outstanding,
+            samples,
+            samples // WARM_UP,
+        )
     gigabytes = found["bytes_moved"] / 1e9
     return {
         "latency_us": found["samples_us"],
@@ -129,28 +187,45 @@ def measurement(cell, site, samples):
         "bandwidth_gb_s": gigabytes / found["elapsed_s"],
         "cpu_seconds_per_gb": (found["cpu_client_s"] + found["cpu_server_s"]) / gigabytes,
         "timer_overhead_ns": found["timer_overhead_ns"],
-        "span": found["span"], "transport_used": found["transport_used"], "protocol_used": found["protocol_used"],
-    }  # fmt: skip
+        "span": found["span"],
+        "transport_used": found["transport_used"],
+        "protocol_used": found["protocol_used"],
+    }
 
 
 def floor(cell, site, samples):
-    found = ucx.null(site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP)
+    found = ucx.null(
+        site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP
+    )
     return {
-        "latency_us": found["samples_us"], "median_us": middle(found["samples_us"]),
+        "latency_us": found["samples_us"],
+        "median_us": middle(found["samples_us"]),
         "timer_overhead_ns": found["timer_overhead_ns"],
-        "span": "one iteration of the loop", "transport_used": "none", "protocol_used": "none",
-    }  # fmt: skip
+        "span": "one iteration of the loop",
+        "transport_used": "none",
+        "protocol_used": "none",
+    }
 
 
 def control(cell, site, samples):
     found = ucx_perftest.perftest(
-        site.server, site.client, site.programs / "bind_to.so", cell.transport, cell.operation, cell.size_bytes,
-        cell.outstanding, samples, samples // WARM_UP,
-    )  # fmt: skip
+        site.server,
+        site.client,
+        site.programs / "bind_to.so",
+        cell.transport,
+        cell.operation,
+        cell.size_bytes,
+        cell.outstanding,
+        samples,
+        samples // WARM_UP,
+    )
     return {
-        "median_us": found["median_us"], "bandwidth_gb_s": found["bandwidth_mb_s"] / 1e3,
-        "span": "as ucx_perftest defines it", "transport_used": "not reported", "protocol_used": "not reported",
-    }  # fmt: skip
+        "median_us": found["median_us"],
+        "bandwidth_gb_s": found["bandwidth_mb_s"] / 1e3,
+        "span": "as ucx_perftest defines it",
+        "transport_used": "not reported",
+        "protocol_used": "not reported",
+    }
 
 
 def middle(samples):

@@ -1,76 +1,176 @@
 """Where do the microseconds of an object GET go?"""
 
-
 import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
+from experiments.rdma import get_paths as others
 from experiments.rdma import store
 from experiments.systems import ucx
-from experiments.rdma import get_paths as others
 
 KIB, MIB = 1024, 1 << 20
 WORKING_SET = 64 * MIB  # objects are drawn at random from as many as make up this
 LONGEST_S = 5.0  # of measuring, in a trial
 HOT_OBJECTS = 64  # with a writer: so few that reads and writes meet
-SCALING = (10**4, 10**5, 10**6, 10**7)  # numbers of objects for which the reads of the index are counted
+SCALING = (
+    10**4,
+    10**5,
+    10**6,
+    10**7,
+)  # numbers of objects for which the reads of the index are counted
 ALLOWANCE_US = 0.1  # what `cached` may take beyond a raw read and its checksum
 
 # What the program `store` calls a path, and how its server waits: readers that load from mapped memory, or whose kernel
 # copies, need no server at all; the others' server polls, but for the one path that is about this.
 STORE = {
-    "null": "null", "memcpy": "memcpy", "ucp_get": "get", "cached": "cached", "cached-unvalidated": "cached",
-    "lookup": "lookup", "message": "message", "message-sleeping": "message", "bound": "bound",
-}  # fmt: skip
+    "null": "null",
+    "memcpy": "memcpy",
+    "ucp_get": "get",
+    "cached": "cached",
+    "cached-unvalidated": "cached",
+    "lookup": "lookup",
+    "message": "message",
+    "message-sleeping": "message",
+    "bound": "bound",
+}
 ADAPTERS = ("rc", "dc")
-QUICK = [*STORE, "null-python", "mooncake", "http", "rclone-obstore"]  # without what takes seconds to start
+QUICK = [
+    *STORE,
+    "null-python",
+    "mooncake",
+    "http",
+    "rclone-obstore",
+]  # without what takes seconds to start
 
 experiment = Experiment(
     title="The ladder of an object GET",
     question="Where do the microseconds of an object GET go?",
     factors=[
         Factor(
-            "path", [*STORE, *others.SYSTEMS],
+            "path",
+            [*STORE, *others.SYSTEMS],
             meaning="how the object is got; null and null-python are the two measuring loops around nothing, bound is "
             "cached beside a raw read and the checksum in one process",
         ),
-        Factor("fabric", ["posix", "cma", "tcp", *ADAPTERS], meaning="what carries it; HTTP, S3 and Mooncake: tcp"),
+        Factor(
+            "fabric",
+            ["posix", "cma", "tcp", *ADAPTERS],
+            meaning="what carries it; HTTP, S3 and Mooncake: tcp",
+        ),
         Factor("size_bytes", [64, 4 * KIB, 64 * KIB, 4 * MIB], unit="B"),
         Factor("outstanding", [1, 16, 64], meaning="GETs in flight of one reader"),
         Factor("readers", [1, 2], meaning="reading processes; the second shares the server's CPU"),
-        Factor("writer", ["none", "full speed"], meaning="whether the server writes to the objects that are read"),
         Factor(
-            "objects", [0, *SCALING],
+            "writer",
+            ["none", "full speed"],
+            meaning="whether the server writes to the objects that are read",
+        ),
+        Factor(
+            "objects",
+            [0, *SCALING],
             meaning="how many the store holds; 0: as many as make up 64 MiB, with a writer 64",
         ),
     ],
     metrics=[
         Metric(
-            "latency_us", unit="µs", better="lower", kept="all samples",
+            "latency_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
             meaning="a whole GET: from the call until the validated object is in the reader's buffer",
         ),
-        Metric("gets_per_s", unit="1/s", better="higher", meaning="with the comparison of every byte in the time"),
-        Metric("gb_per_s", unit="GB/s", better="higher", meaning="bytes of values per second, likewise"),
-        Metric("client_cpu_s_per_gb", unit="s/GB", better="lower", optional=True, meaning="CPU time of the readers"),
         Metric(
-            "server_cpu_s_per_gb", unit="s/GB", better="lower", optional=True,
+            "gets_per_s",
+            unit="1/s",
+            better="higher",
+            meaning="with the comparison of every byte in the time",
+        ),
+        Metric(
+            "gb_per_s", unit="GB/s", better="higher", meaning="bytes of values per second, likewise"
+        ),
+        Metric(
+            "client_cpu_s_per_gb",
+            unit="s/GB",
+            better="lower",
+            optional=True,
+            meaning="CPU time of the readers",
+        ),
+        Metric(
+            "server_cpu_s_per_gb",
+            unit="s/GB",
+            better="lower",
+            optional=True,
             meaning="CPU time of the server while measuring; one that polls uses all of it",
         ),
-        Metric("torn_reads", unit="count", better="lower", optional=True, meaning="values that were no whole version"),
-        Metric("torn_share", unit="1", better="lower", optional=True, meaning="torn reads over all reads"),
-        Metric("reads_per_get", unit="1", better="lower", optional=True, meaning="entries read, or requests, for one GET"),
-        Metric("index_reads_per_get", unit="1", better="lower", optional=True, meaning="index buckets read for one GET"),
         Metric(
-            "bytes_per_object", unit="B", better="lower", optional=True,
+            "torn_reads",
+            unit="count",
+            better="lower",
+            optional=True,
+            meaning="values that were no whole version",
+        ),
+        Metric(
+            "torn_share",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="torn reads over all reads",
+        ),
+        Metric(
+            "reads_per_get",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="entries read, or requests, for one GET",
+        ),
+        Metric(
+            "index_reads_per_get",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="index buckets read for one GET",
+        ),
+        Metric(
+            "bytes_per_object",
+            unit="B",
+            better="lower",
+            optional=True,
             meaning="memory of the server's index and heap for one object",
         ),
-        Metric("writes_per_s", unit="1/s", better="higher", optional=True, meaning="of the server, meanwhile"),
         Metric(
-            "share_of_bound", unit="1", better="lower", optional=True,
+            "writes_per_s",
+            unit="1/s",
+            better="higher",
+            optional=True,
+            meaning="of the server, meanwhile",
+        ),
+        Metric(
+            "share_of_bound",
+            unit="1",
+            better="lower",
+            optional=True,
             meaning=f"median of cached over the sum of the medians of a raw read and a checksum, and {ALLOWANCE_US} µs",
         ),
-        Metric("raw_us", unit="µs", better="lower", optional=True, meaning="median of ucp_get_nbx in that process"),
-        Metric("checksum_us", unit="µs", better="lower", optional=True, meaning="median of the checksum alone, there"),
-        Metric("memcpy_us", unit="µs", better="lower", optional=True, meaning="median of memcpy from there, likewise"),
+        Metric(
+            "raw_us",
+            unit="µs",
+            better="lower",
+            optional=True,
+            meaning="median of ucp_get_nbx in that process",
+        ),
+        Metric(
+            "checksum_us",
+            unit="µs",
+            better="lower",
+            optional=True,
+            meaning="median of the checksum alone, there",
+        ),
+        Metric(
+            "memcpy_us",
+            unit="µs",
+            better="lower",
+            optional=True,
+            meaning="median of memcpy from there, likewise",
+        ),
     ],
     evidence=[
         Evidence("transport_used", "what carried the reads"),
@@ -78,25 +178,51 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     packages=others.PACKAGES,
-    twin=dict(path="bound", fabric="posix", size_bytes=4 * KIB, outstanding=1, readers=1, writer="none", objects=0),
+    twin=dict(
+        path="bound",
+        fabric="posix",
+        size_bytes=4 * KIB,
+        outstanding=1,
+        readers=1,
+        writer="none",
+        objects=0,
+    ),
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.6, disk_mb=80, counts=dict(fast=2_000, slow=100, large=10),
-            size_bytes=[64, 4 * KIB], outstanding=[1], readers=[1], objects=[0, 10**4],
+            blocks=2,
+            trial_seconds=0.6,
+            disk_mb=80,
+            counts=dict(fast=2_000, slow=100, large=10),
+            size_bytes=[64, 4 * KIB],
+            outstanding=[1],
+            readers=[1],
+            objects=[0, 10**4],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.4, disk_mb=80, counts=dict(fast=5_000, slow=200, large=10), path=QUICK,
-            size_bytes=[64, 4 * KIB], outstanding=[1], readers=[1], objects=[0, 10**4, 10**6],
+            blocks=5,
+            trial_seconds=0.4,
+            disk_mb=80,
+            counts=dict(fast=5_000, slow=200, large=10),
+            path=QUICK,
+            size_bytes=[64, 4 * KIB],
+            outstanding=[1],
+            readers=[1],
+            objects=[0, 10**4, 10**6],
         ),
-        full=Scale(blocks=10, trial_seconds=0.6, disk_mb=1500, counts=dict(fast=20_000, slow=300, large=20)),
+        full=Scale(
+            blocks=10, trial_seconds=0.6, disk_mb=1500, counts=dict(fast=20_000, slow=300, large=20)
+        ),
     ),
-)  # fmt: skip
+)
 
 NEEDS = {
-    "posix": ["shm", "shared_host"], "cma": ["cma", "shared_host"], "tcp": ["loopback"],
-    "rc": ["rdma", "verbs"], "dc": ["rdma", "verbs"],
-}  # fmt: skip
+    "posix": ["shm", "shared_host"],
+    "cma": ["cma", "shared_host"],
+    "tcp": ["loopback"],
+    "rc": ["rdma", "verbs"],
+    "dc": ["rdma", "verbs"],
+}
 
 
 @experiment.valid
@@ -105,14 +231,19 @@ def valid(cell):
         plain = (cell.outstanding, cell.readers, cell.writer) == (1, 1, "none")
         return plain and (cell.path, cell.fabric, cell.size_bytes) == ("lookup", "posix", 64)
     if cell.path in others.SYSTEMS:
-        return cell.fabric == "tcp" and others.measured(cell.path, cell.size_bytes, cell.outstanding) and (
-            cell.readers, cell.writer, cell.objects
-        ) == (1, "none", 0)  # fmt: skip
+        return (
+            cell.fabric == "tcp"
+            and others.measured(cell.path, cell.size_bytes, cell.outstanding)
+            and (cell.readers, cell.writer, cell.objects) == (1, "none", 0)
+        )
     if cell.writer != "none":
         return contended(cell)
     if cell.readers > 1:
         here = (cell.fabric, cell.size_bytes, cell.outstanding) == ("posix", 4 * KIB, 1)
-        return here and cell.path in ("cached", "lookup")  # a second reader takes the server's CPU: not from one that polls
+        return here and cell.path in (
+            "cached",
+            "lookup",
+        )  # a second reader takes the server's CPU: not from one that polls
     if cell.outstanding > 1:
         return pipelined(cell)
     return alone(cell)
@@ -120,7 +251,10 @@ def valid(cell):
 
 def alone(cell):
     """Cells of one reader with one GET in flight."""
-    if cell.path in ("null", "bound", "cached-unvalidated", "message-sleeping") and cell.size_bytes != 4 * KIB:
+    if (
+        cell.path in ("null", "bound", "cached-unvalidated", "message-sleeping")
+        and cell.size_bytes != 4 * KIB
+    ):
         return False
     if cell.path in ("null", "memcpy", "bound"):
         return cell.fabric == "posix"
@@ -128,13 +262,19 @@ def alone(cell):
         return False
     if cell.path in ("message", "message-sleeping") and cell.fabric == "cma":
         return False  # UCX carries short messages over another transport beside it
-    return cell.fabric == "posix" or cell.size_bytes in (4 * KIB, 4 * MIB)  # all sizes where start-up is not most of it
+    return cell.fabric == "posix" or cell.size_bytes in (
+        4 * KIB,
+        4 * MIB,
+    )  # all sizes where start-up is not most of it
 
 
 def contended(cell):
     if (cell.size_bytes, cell.outstanding, cell.readers) != (4 * KIB, 1, 1):
         return False
-    paths = {"posix": ("cached", "cached-unvalidated", "lookup", "message"), "cma": ("cached", "cached-unvalidated")}
+    paths = {
+        "posix": ("cached", "cached-unvalidated", "lookup", "message"),
+        "cma": ("cached", "cached-unvalidated"),
+    }
     return cell.path in paths.get(cell.fabric, ())
 
 
@@ -149,7 +289,11 @@ def pipelined(cell):
 
 @experiment.needs
 def needs(cell):
-    return others.needs(cell.path) if cell.path in others.SYSTEMS else ["cc", "ucx", *NEEDS[cell.fabric]]
+    return (
+        others.needs(cell.path)
+        if cell.path in others.SYSTEMS
+        else ["cc", "ucx", *NEEDS[cell.fabric]]
+    )
 
 
 @experiment.uses
@@ -178,7 +322,9 @@ def objects_of(cell):
 
 def waiting_of(cell):
     """A server that takes no part in its cell sleeps."""
-    asleep = ("null", "memcpy", "cached", "cached-unvalidated", "lookup") if cell.fabric != "tcp" else ()
+    asleep = (
+        ("null", "memcpy", "cached", "cached-unvalidated", "lookup") if cell.fabric != "tcp" else ()
+    )
     return "sleep" if cell.path in ("message-sleeping", *asleep) else "poll"
 
 
@@ -192,19 +338,38 @@ def iterations_of(cell, counts):
 
 
 def observe(cell, site):
-    program, objects, iterations = site.programs / "store", objects_of(cell), iterations_of(cell, site.counts)
+    program, objects, iterations = (
+        site.programs / "store",
+        objects_of(cell),
+        iterations_of(cell, site.counts),
+    )
     with store.Server(
-        site.server, program, cell.fabric, cell.size_bytes, preload=objects, waiting=waiting_of(cell)
-    ) as server:  # fmt: skip
+        site.server,
+        program,
+        cell.fabric,
+        cell.size_bytes,
+        preload=objects,
+        waiting=waiting_of(cell),
+    ) as server:
         readers = [
             store.Reader(
-                site.client, server, program, STORE[cell.path], cell.size_bytes, objects, iterations,
-                warmup=iterations // 10, outstanding=cell.outstanding, validate=cell.path != "cached-unvalidated",
-                writer="none" if cell.writer == "none" else "same-size", seed=(site.seed + number) % 2**32,
-                cpu=site.client.cpus[-1 - number % len(site.client.cpus)], max_seconds=LONGEST_S,
+                site.client,
+                server,
+                program,
+                STORE[cell.path],
+                cell.size_bytes,
+                objects,
+                iterations,
+                warmup=iterations // 10,
+                outstanding=cell.outstanding,
+                validate=cell.path != "cached-unvalidated",
+                writer="none" if cell.writer == "none" else "same-size",
+                seed=(site.seed + number) % 2**32,
+                cpu=site.client.cpus[-1 - number % len(site.client.cpus)],
+                max_seconds=LONGEST_S,
             )
             for number in range(cell.readers)
-        ]  # fmt: skip
+        ]
         found = run_together(readers)
         held = server.ready
     bytes_held = held["index_bytes"] + held["heap_bytes"]
@@ -222,17 +387,23 @@ def run_together(readers):
 
 def observation(cell, found):
     first = found[0]
-    gets, gigabytes = sum(one["iterations_done"] for one in found), sum(one["bytes"] for one in found) / 1e9
+    gets, gigabytes = (
+        sum(one["iterations_done"] for one in found),
+        sum(one["bytes"] for one in found) / 1e9,
+    )
     elapsed = max(one["elapsed_s"] for one in found)
     contended = cell.writer != "none"
     result = {
-        "gets_per_s": gets / elapsed, "gb_per_s": gigabytes / elapsed,
-        "torn_reads": float(sum(one["torn"] for one in found)), "torn_share": sum(one["torn"] for one in found) / gets,
+        "gets_per_s": gets / elapsed,
+        "gb_per_s": gigabytes / elapsed,
+        "torn_reads": float(sum(one["torn"] for one in found)),
+        "torn_share": sum(one["torn"] for one in found) / gets,
         "reads_per_get": sum(one["entry_reads"] + one["messages"] for one in found) / gets,
         "index_reads_per_get": sum(one["index_reads"] for one in found) / gets,
         "writes_per_s": first["server_writes"] / first["elapsed_s"] if contended else None,
-        "transport_used": first["transport_used"], "protocol_used": first["protocol_used"],
-    }  # fmt: skip
+        "transport_used": first["transport_used"],
+        "protocol_used": first["protocol_used"],
+    }
     if gigabytes:
         result["client_cpu_s_per_gb"] = sum(one["cpu_client_s"] for one in found) / gigabytes
         result["server_cpu_s_per_gb"] = max(one["cpu_server_s"] for one in found) / gigabytes
@@ -246,6 +417,9 @@ def against_bound(series):
     medians = {name: float(np.median(samples)) for name, samples in series.items()}
     bound = medians["get"] + medians["checksum"] + ALLOWANCE_US
     return {
-        "latency_us": series["cached"], "share_of_bound": medians["cached"] / bound, "raw_us": medians["get"],
-        "checksum_us": medians["checksum"], "memcpy_us": medians["memcpy"],
-    }  # fmt: skip
+        "latency_us": series["cached"],
+        "share_of_bound": medians["cached"] / bound,
+        "raw_us": medians["get"],
+        "checksum_us": medians["checksum"],
+        "memcpy_us": medians["memcpy"],
+    }

@@ -1,6 +1,5 @@
 """How far apart can the "latency" of one system be, as tools report it?"""
 
-
 import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
@@ -20,7 +19,9 @@ REPORTS = {
     "mean": lambda samples: np.mean(samples),
     "half of the mean": lambda samples: np.mean(samples) / 2,
     "99th percentile": lambda samples: np.quantile(samples, 0.99, method="lower"),
-    "99th percentile of the last 2,048": lambda samples: np.quantile(samples[-QUEUE:], 0.99, method="lower"),
+    "99th percentile of the last 2,048": lambda samples: np.quantile(
+        samples[-QUEUE:], 0.99, method="lower"
+    ),
     "99.9th percentile": lambda samples: np.quantile(samples, 0.999, method="lower"),
     "largest": lambda samples: np.max(samples),
 }
@@ -29,24 +30,61 @@ experiment = Experiment(
     title="One latency, reported in ten ways",
     question='How far apart can the "latency" of one system be, as tools report it?',
     factors=[
-        Factor("path", ["cached", "message"], meaning="as in rdma/object_get, 4 KiB, one GET in flight"),
+        Factor(
+            "path", ["cached", "message"], meaning="as in rdma/object_get, 4 KiB, one GET in flight"
+        ),
         Factor("fabric", ["posix", "tcp", "rc"]),
     ],
     metrics=[
-        Metric("latency_us", unit="µs", better="lower", kept="all samples", meaning="a whole GET: the full round trip"),
+        Metric(
+            "latency_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            meaning="a whole GET: the full round trip",
+        ),
         Metric("least_us", unit="µs", better="lower", meaning="the least sample"),
-        Metric("half_median_us", unit="µs", better="lower", meaning="half of the median, as ping-pong tools print it"),
+        Metric(
+            "half_median_us",
+            unit="µs",
+            better="lower",
+            meaning="half of the median, as ping-pong tools print it",
+        ),
         Metric("median_us", unit="µs", better="lower", meaning="the median of all samples"),
-        Metric("median_last_us", unit="µs", better="lower", meaning="the median of the last 2,048 samples"),
+        Metric(
+            "median_last_us",
+            unit="µs",
+            better="lower",
+            meaning="the median of the last 2,048 samples",
+        ),
         Metric("mean_us", unit="µs", better="lower", meaning="the mean of all samples"),
         Metric("half_mean_us", unit="µs", better="lower", meaning="half of the mean"),
         Metric("p99_us", unit="µs", better="lower", meaning="the 99th percentile of all samples"),
-        Metric("p99_last_us", unit="µs", better="lower", meaning="the 99th percentile of the last 2,048 samples"),
-        Metric("p999_us", unit="µs", better="lower", meaning="the 99.9th percentile of all samples"),
+        Metric(
+            "p99_last_us",
+            unit="µs",
+            better="lower",
+            meaning="the 99th percentile of the last 2,048 samples",
+        ),
+        Metric(
+            "p999_us", unit="µs", better="lower", meaning="the 99.9th percentile of all samples"
+        ),
         Metric("largest_us", unit="µs", better="lower", meaning="the largest sample"),
-        Metric("spread", unit="1", better="neither", meaning="99.9th percentile over half of the median"),
-        Metric("mean_over_median", unit="1", better="neither", meaning="mean over median, all samples"),
-        Metric("p99_last_over_all", unit="1", better="neither", meaning="99th percentile, last 2,048 samples over all"),
+        Metric(
+            "spread",
+            unit="1",
+            better="neither",
+            meaning="99.9th percentile over half of the median",
+        ),
+        Metric(
+            "mean_over_median", unit="1", better="neither", meaning="mean over median, all samples"
+        ),
+        Metric(
+            "p99_last_over_all",
+            unit="1",
+            better="neither",
+            meaning="99th percentile, last 2,048 samples over all",
+        ),
     ],
     evidence=[
         Evidence("transport_used", "what carried the reads"),
@@ -58,9 +96,11 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=80, counts=dict(fast=20_000, slow=4_000)),
         quick=Scale(blocks=5, trial_seconds=0.5, disk_mb=80, counts=dict(fast=50_000, slow=10_000)),
-        full=Scale(blocks=10, trial_seconds=1.0, disk_mb=80, counts=dict(fast=200_000, slow=30_000)),
+        full=Scale(
+            blocks=10, trial_seconds=1.0, disk_mb=80, counts=dict(fast=200_000, slow=30_000)
+        ),
     ),
-)  # fmt: skip
+)
 
 NEEDS = {"posix": ["shm", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
 METRICS = dict(zip(REPORTS, (metric.name for metric in experiment.metrics[1:])))
@@ -87,19 +127,30 @@ def trial(cell, site):
     iterations = site.counts.fast if cell.fabric == "posix" else site.counts.slow
     with store.Server(site.server, program, cell.fabric, 4 * KIB, preload=OBJECTS) as server:
         found = store.measure(
-            site.client, server, program, cell.path, 4 * KIB, OBJECTS, iterations, warmup=iterations // 10,
+            site.client,
+            server,
+            program,
+            cell.path,
+            4 * KIB,
+            OBJECTS,
+            iterations,
+            warmup=iterations // 10,
             seed=site.seed % 2**32,
-        )  # fmt: skip
+        )
     yield {
-        "latency_us": found["samples_us"], **reports(found["samples_us"]),
-        "transport_used": found["transport_used"], "protocol_used": found["protocol_used"],
-    }  # fmt: skip
+        "latency_us": found["samples_us"],
+        **reports(found["samples_us"]),
+        "transport_used": found["transport_used"],
+        "protocol_used": found["protocol_used"],
+    }
 
 
 def reports(samples):
     """Return every report of the samples, by metric, and what sets them apart."""
     told = {METRICS[name]: float(report(samples)) for name, report in REPORTS.items()}
     return {
-        **told, "spread": told["p999_us"] / told["half_median_us"], "mean_over_median": told["mean_us"] / told["median_us"],
+        **told,
+        "spread": told["p999_us"] / told["half_median_us"],
+        "mean_over_median": told["mean_us"] / told["median_us"],
         "p99_last_over_all": told["p99_last_us"] / told["p99_us"],
-    }  # fmt: skip
+    }

@@ -13,7 +13,12 @@ from experiments.rdma import fabric
 from experiments.systems import ucx
 
 FOLDER = Path(__file__).parent
-BOUND_SERIES = ("cached", "get", "checksum", "memcpy")  # what path "bound" measures in turn, in one process
+BOUND_SERIES = (
+    "cached",
+    "get",
+    "checksum",
+    "memcpy",
+)  # what path "bound" measures in turn, in one process
 # Objects that a reader draws, and has to find one by one before it measures: fewer where that takes long.
 TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
 FEW_TARGETS = 1 << 11
@@ -36,25 +41,57 @@ class Server:
 
     `address` is where readers connect to; `ready` what it told of itself: objects, index_bytes, heap_bytes, pid."""
 
-    def __init__(self, host, binary, transport, size_bytes, preload=0, capacity=0, heap_mib=0, waiting="poll", fault="none",
-                 cpu=None):  # fmt: skip
+    def __init__(
+        self,
+        host,
+        binary,
+        transport,
+        size_bytes,
+        preload=0,
+        capacity=0,
+        heap_mib=0,
+        waiting="poll",
+        fault="none",
+        cpu=None,
+    ):
         self._host, self.transport = host, transport
         self._argv = [
-            host.provide(binary), "serve", "--listen", host.address, "--cpu", host.cpus[0] if cpu is None else cpu,
-            "--size", size_bytes, "--preload", preload, "--capacity", capacity, "--heap-mib", heap_mib,
-            "--waiting", waiting, "--fault", fault,
-        ]  # fmt: skip
+            host.provide(binary),
+            "serve",
+            "--listen",
+            host.address,
+            "--cpu",
+            host.cpus[0] if cpu is None else cpu,
+            "--size",
+            size_bytes,
+            "--preload",
+            preload,
+            "--capacity",
+            capacity,
+            "--heap-mib",
+            heap_mib,
+            "--waiting",
+            waiting,
+            "--fault",
+            fault,
+        ]
         self.process = self.address = self.ready = None
 
     def __enter__(self):
-        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self.transport))
+        self.process = self._host.start(
+            self._argv, env=ucx.host_environment(self._host, self.transport)
+        )
         try:
             self.ready = json.loads(self.process.read_line(60))
         except BaseException:
             self.process.stop()
             raise
         address = self._host.address
-        self.address = f"[{address}]:{self.ready['port']}" if ":" in address else f"{address}:{self.ready['port']}"
+        self.address = (
+            f"[{address}]:{self.ready['port']}"
+            if ":" in address
+            else f"{address}:{self.ready['port']}"
+        )
         return self
 
     def __exit__(self, *_):
@@ -71,23 +108,67 @@ class Reader:
     `path` is one of the program's; `writer` "none", "same-size" or "resize": whether the server writes at full speed to
     the objects that are read; with `keep` false no sample is kept."""
 
-    def __init__(self, host, server, binary, path, size_bytes, objects, iterations, warmup=0, outstanding=1,
-                 max_seconds=10.0, validate=True, writer="none", lease_s=2.0, seed=1, cpu=None, keep=True):  # fmt: skip
+    def __init__(
+        self,
+        host,
+        server,
+        binary,
+        path,
+        size_bytes,
+        objects,
+        iterations,
+        warmup=0,
+        outstanding=1,
+        max_seconds=10.0,
+        validate=True,
+        writer="none",
+        lease_s=2.0,
+        seed=1,
+        cpu=None,
+        keep=True,
+    ):
         self._host, self._server, self._limit = host, server, max_seconds
         self._validate, self._path, self._keep = validate, path, keep
         self._samples = host.scratch() / "samples.f64"
         self._argv = [
-            host.provide(binary), "measure", "--connect", server.address, "--path", path, "--size", size_bytes,
-            "--objects", objects, "--iterations", iterations, "--warmup", warmup, "--outstanding", outstanding,
-            "--max-seconds", max_seconds, "--validate", "yes" if validate else "no", "--writer", writer,
-            "--lease", lease_s, "--seed", seed, "--targets", TARGETS.get(server.transport, FEW_TARGETS),
-            "--cpu", host.cpus[-1] if cpu is None else cpu,
+            host.provide(binary),
+            "measure",
+            "--connect",
+            server.address,
+            "--path",
+            path,
+            "--size",
+            size_bytes,
+            "--objects",
+            objects,
+            "--iterations",
+            iterations,
+            "--warmup",
+            warmup,
+            "--outstanding",
+            outstanding,
+            "--max-seconds",
+            max_seconds,
+            "--validate",
+            "yes" if validate else "no",
+            "--writer",
+            writer,
+            "--lease",
+            lease_s,
+            "--seed",
+            seed,
+            "--targets",
+            TARGETS.get(server.transport, FEW_TARGETS),
+            "--cpu",
+            host.cpus[-1] if cpu is None else cpu,
             *(["--samples", self._samples] if keep else []),
-        ]  # fmt: skip
+        ]
         self.process = None
 
     def __enter__(self):
-        self.process = self._host.start(self._argv, env=ucx.host_environment(self._host, self._server.transport))
+        self.process = self._host.start(
+            self._argv, env=ucx.host_environment(self._host, self._server.transport)
+        )
         return self
 
     def __exit__(self, *_):
@@ -134,7 +215,9 @@ def name_transport(result, transport):
         result["protocol_used"] = "loads from mapped memory (ucp_rkey_ptr)" if mapped else "none"
         return
     result["transport_used"], result["protocol_used"] = ucx.parse_protocol(result["protocol"])
-    if any(name not in ucx.TRANSPORTS[transport].names for name in result["transport_used"].split("+")):
+    if any(
+        name not in ucx.TRANSPORTS[transport].names for name in result["transport_used"].split("+")
+    ):
         raise ucx.TransportMismatch(
             f"asked for {transport}, but UCX carries {result['path']} of {result['size_bytes']} B over "
             f'{result["transport_used"]} ("{result["protocol_used"]}")'
@@ -148,10 +231,14 @@ def check(result, validated=True):
         counted = f"{result['right']} right, {result['torn']} torn and {result['stale']} stale"
         raise ucx.EvidenceMismatch(f"{done} GETs, but {counted}")
     if validated and result["torn"] + result["stale"]:
-        raise WrongObjects(f"of {done} objects {result['torn']} were torn, {result['stale']} older than one read before")
+        raise WrongObjects(
+            f"of {done} objects {result['torn']} were torn, {result['stale']} older than one read before"
+        )
     if result["path"] == "message" and result["server_requests"] < result["messages"]:
         raise ucx.EvidenceMismatch(
             f"{result['messages']} requests were sent, and the server answered {result['server_requests']}"
         )
     if result["server_failed_writes"]:
-        raise ucx.EvidenceMismatch(f"{result['server_failed_writes']} writes failed; give the server more heap_mib")
+        raise ucx.EvidenceMismatch(
+            f"{result['server_failed_writes']} writes failed; give the server more heap_mib"
+        )

@@ -18,17 +18,38 @@ experiment = Experiment(
         Factor("path", list(PATHS), meaning="as in rdma/object_get"),
         Factor("fabric", ["posix", "cma", "tcp", "rc"]),
         Factor(
-            "server", ["free", "busy", "stopped"],
+            "server",
+            ["free", "busy", "stopped"],
             meaning="its CPU is its own; shared with a process that computes; or it is stopped for a while (SIGSTOP)",
         ),
     ],
     metrics=[
-        Metric("latency_us", unit="µs", better="lower", kept="all samples", meaning="a whole GET of 4 KiB"),
-        Metric("longest_ms", unit="ms", better="lower", meaning="the longest GET of the trial"),
-        Metric("gets_per_s", unit="1/s", better="higher", meaning="over the whole trial, stalls included"),
-        Metric("stopped_ms", unit="ms", better="neither", optional=True, meaning="how long the server stood still"),
         Metric(
-            "stall_share", unit="1", better="lower", optional=True,
+            "latency_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            meaning="a whole GET of 4 KiB",
+        ),
+        Metric("longest_ms", unit="ms", better="lower", meaning="the longest GET of the trial"),
+        Metric(
+            "gets_per_s",
+            unit="1/s",
+            better="higher",
+            meaning="over the whole trial, stalls included",
+        ),
+        Metric(
+            "stopped_ms",
+            unit="ms",
+            better="neither",
+            optional=True,
+            meaning="how long the server stood still",
+        ),
+        Metric(
+            "stall_share",
+            unit="1",
+            better="lower",
+            optional=True,
             meaning="the longest GET over the time that the server stood still; 1: reading stood still as well",
         ),
     ],
@@ -41,16 +62,31 @@ experiment = Experiment(
     timeout_s=60,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+            blocks=2,
+            trial_seconds=0.4,
+            disk_mb=80,
+            counts=dict(milliseconds=220, stop_ms=80),
+            fabric=["posix"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.4, disk_mb=80, counts=dict(milliseconds=220, stop_ms=80), fabric=["posix"],
+            blocks=5,
+            trial_seconds=0.4,
+            disk_mb=80,
+            counts=dict(milliseconds=220, stop_ms=80),
+            fabric=["posix"],
         ),
-        full=Scale(blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)),
+        full=Scale(
+            blocks=10, trial_seconds=0.5, disk_mb=80, counts=dict(milliseconds=300, stop_ms=100)
+        ),
     ),
-)  # fmt: skip
+)
 
-NEEDS = {"posix": ["shm", "shared_host"], "cma": ["cma", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
+NEEDS = {
+    "posix": ["shm", "shared_host"],
+    "cma": ["cma", "shared_host"],
+    "tcp": ["loopback"],
+    "rc": ["rdma", "verbs"],
+}
 
 
 @experiment.valid
@@ -82,14 +118,35 @@ def trial(cell, site):
     program, seconds = site.programs / "store", site.counts.milliseconds / 1e3
     needed = cell.path not in ("cached", "message-sleeping") or cell.fabric == "tcp"
     with store.Server(
-        site.server, program, cell.fabric, 4 * KIB, preload=OBJECTS, waiting="poll" if needed else "sleep"
-    ) as server:  # fmt: skip
+        site.server,
+        program,
+        cell.fabric,
+        4 * KIB,
+        preload=OBJECTS,
+        waiting="poll" if needed else "sleep",
+    ) as server:
         reader = store.Reader(
-            site.client, server, program, PATHS[cell.path], 4 * KIB, OBJECTS, iterations=5_000_000, warmup=100,
-            max_seconds=seconds, lease_s=10, seed=site.seed % 2**32,
-        )  # fmt: skip
+            site.client,
+            server,
+            program,
+            PATHS[cell.path],
+            4 * KIB,
+            OBJECTS,
+            iterations=5_000_000,
+            warmup=100,
+            max_seconds=seconds,
+            lease_s=10,
+            seed=site.seed % 2**32,
+        )
         if cell.server == "busy":
-            spin = [site.server.provide(program), "spin", "--cpu", site.server.cpus[0], "--max-seconds", 60]
+            spin = [
+                site.server.provide(program),
+                "spin",
+                "--cpu",
+                site.server.cpus[0],
+                "--max-seconds",
+                60,
+            ]
             with site.server.start(spin), reader:
                 found, stopped = reader.result(), None
         elif cell.server == "stopped":
@@ -113,16 +170,20 @@ def stop_meanwhile(server, reader, seconds):
     still_reading = reader.process.poll() is None
     server.signal("CONT")
     if not still_reading:
-        raise RuntimeError("the reader ended before the stop did; measure for longer (milliseconds, stop_ms)")
+        raise RuntimeError(
+            "the reader ended before the stop did; measure for longer (milliseconds, stop_ms)"
+        )
     return ended - began
 
 
 def observation(found, stopped):
     longest = float(found["samples_us"].max()) / 1e3
     return {
-        "latency_us": found["samples_us"], "longest_ms": longest,
+        "latency_us": found["samples_us"],
+        "longest_ms": longest,
         "gets_per_s": found["iterations_done"] / found["elapsed_s"],
         "stopped_ms": None if stopped is None else 1e3 * stopped,
         "stall_share": None if stopped is None else longest / (1e3 * stopped),
-        "transport_used": found["transport_used"], "protocol_used": found["protocol_used"],
-    }  # fmt: skip
+        "transport_used": found["transport_used"],
+        "protocol_used": found["protocol_used"],
+    }

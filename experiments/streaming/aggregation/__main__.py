@@ -8,7 +8,7 @@ import time
 from array import array
 from pathlib import Path
 
-from experiments.streaming.aggregation import Job, MASK
+from experiments.streaming.aggregation import MASK, Job
 
 
 def main(engine, path, length, seconds, samples, endpoint=""):
@@ -37,11 +37,16 @@ def passes(once, seconds):
             jobs.append(once())
     busy = sum(job.last - job.begin for job in jobs)
     return {
-        "passes": len(jobs), "events": sum(len(job.events) for job in jobs), "rows": sum(job.rows for job in jobs),
-        "checksum": sum(job.checksum for job in jobs) & MASK, "seconds": busy,
-        "start_s": (time.perf_counter() - begin - busy) / len(jobs), "cpu_s": time.process_time() - cpu,
-        "peak_mib": resident_peak(), "latencies": jobs[-1].latencies,
-    }  # fmt: skip
+        "passes": len(jobs),
+        "events": sum(len(job.events) for job in jobs),
+        "rows": sum(job.rows for job in jobs),
+        "checksum": sum(job.checksum for job in jobs) & MASK,
+        "seconds": busy,
+        "start_s": (time.perf_counter() - begin - busy) / len(jobs),
+        "cpu_s": time.process_time() - cpu,
+        "peak_mib": resident_peak(),
+        "latencies": jobs[-1].latencies,
+    }
 
 
 def resident_peak():

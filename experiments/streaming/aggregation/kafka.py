@@ -19,11 +19,17 @@ def run(job):
     servers = {"bootstrap.servers": job.endpoint, "log_level": 0}
     admin = AdminClient(servers)
     try:
-        admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=CONNECT_S)[topic].result(WAIT_S)
+        admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=CONNECT_S)[topic].result(
+            WAIT_S
+        )
     except KafkaException as error:
         raise SystemExit(f"the broker at {job.endpoint} refuses: {error.args[0].str()}") from None
-    consumer = Consumer({**servers, "group.id": topic, "auto.offset.reset": "earliest", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic, 0, 0)])  # there is one reader: no group has to agree on who reads what
+    consumer = Consumer(
+        {**servers, "group.id": topic, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    )
+    consumer.assign(
+        [TopicPartition(topic, 0, 0)]
+    )  # there is one reader: no group has to agree on who reads what
     try:
         through(job, topic, Producer({**servers, "acks": "all", "linger.ms": 5}), consumer)
     finally:
@@ -40,11 +46,15 @@ def through(job, topic, producer, consumer):
             while len(producer) > AHEAD:  # the broker is behind
                 producer.poll(0.01)
     if left := producer.flush(WAIT_S):
-        raise TimeoutError(f"the broker did not take {left} of {len(job.events)} events within {WAIT_S} s")
+        raise TimeoutError(
+            f"the broker did not take {left} of {len(job.events)} events within {WAIT_S} s"
+        )
     while aggregate.number < len(job.events):
         messages = consumer.consume(TURN, WAIT_S)
         if not messages:
-            raise TimeoutError(f"the broker sent {aggregate.number} of {len(job.events)} events, then nothing for {WAIT_S} s")
+            raise TimeoutError(
+                f"the broker sent {aggregate.number} of {len(job.events)} events, then nothing for {WAIT_S} s"
+            )
         aggregate.take(messages)
 
 

@@ -16,12 +16,16 @@ def run(job):
     try:
         socket.create_connection((host, int(port)), timeout=5).close()  # nats-py would go on trying
     except OSError as error:
-        raise SystemExit(f"the broker at {job.endpoint} refuses: {error.strerror or error}") from None
+        raise SystemExit(
+            f"the broker at {job.endpoint} refuses: {error.strerror or error}"
+        ) from None
     asyncio.run(asyncio.wait_for(through(job), 4 * WAIT_S))
 
 
 async def through(job):
-    publisher, subscriber = [await nats.connect(f"nats://{job.endpoint}", allow_reconnect=False) for _ in range(2)]
+    publisher, subscriber = [
+        await nats.connect(f"nats://{job.endpoint}", allow_reconnect=False) for _ in range(2)
+    ]
     state = {"number": 0, "current": 0, "totals": {}}
     done = asyncio.get_running_loop().create_future()
 
@@ -47,8 +51,10 @@ async def through(job):
     await publisher.flush()
     try:
         await asyncio.wait_for(done, WAIT_S)
-    except asyncio.TimeoutError:
-        raise TimeoutError(f"the server delivered {state['number']} of {len(job.events)} events") from None
+    except TimeoutError:
+        raise TimeoutError(
+            f"the server delivered {state['number']} of {len(job.events)} events"
+        ) from None
     finally:
         await publisher.close()
         await subscriber.close()

@@ -16,7 +16,9 @@ def run(job):
     windows = reactivex.from_iterable(job.source()).pipe(
         operators.window_with_count(job.length),
         operators.flat_map(lambda window: window.pipe(operators.reduce(grown, seed=None))),
-        operators.filter(lambda totals: totals is not None),  # a window is opened after the last event, too
+        operators.filter(
+            lambda totals: totals is not None
+        ),  # a window is opened after the last event, too
         operators.map_indexed(lambda totals, window: (window, totals)),
     )
     windows.subscribe(lambda closed: job.take(*closed), on_error=_raise)

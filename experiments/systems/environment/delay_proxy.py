@@ -51,7 +51,9 @@ async def serve(address, port, to, delay_ms):
             return
         for end in (writer, far_writer):
             end.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        await asyncio.gather(carry(reader, far_writer, delay_ms / 1e3), carry(far_reader, writer, delay_ms / 1e3))
+        await asyncio.gather(
+            carry(reader, far_writer, delay_ms / 1e3), carry(far_reader, writer, delay_ms / 1e3)
+        )
         writer.close()
         far_writer.close()
 

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-
 try:
     import xxhash
 except ModuleNotFoundError:  # no cell that needs it runs then
@@ -39,12 +38,25 @@ def make(image, files, argv_of, timeout=900):
     if image.exists():
         return verify(image)
     part, folder = image.with_name(f".{image.name}.part"), image.with_name(f".{image.name}.mounted")
-    shutil.rmtree(folder, ignore_errors=True)  # left behind by a killed run, with nothing mounted there any more
+    shutil.rmtree(
+        folder, ignore_errors=True
+    )  # left behind by a killed run, with nothing mounted there any more
     folder.mkdir(parents=True)
     with open(part, "wb") as file:
         os.truncate(file.fileno(), size_mb(files) * 10**6)
     inodes = int(files * SPARE) + 100
-    options = ["-O", "inline_data,^has_journal", "-b", 4096, "-I", INODE_BYTES, "-N", inodes, "-m", 0]
+    options = [
+        "-O",
+        "inline_data,^has_journal",
+        "-b",
+        4096,
+        "-I",
+        INODE_BYTES,
+        "-N",
+        inodes,
+        "-m",
+        0,
+    ]
     _run(["mkfs.ext4", "-q", "-F", *options, part], timeout)
     _run(["unshare", "-m", "sh", "-c", FILL, part, folder, *argv_of(folder)], timeout)
     folder.rmdir()
@@ -57,7 +69,9 @@ def verify(image):
     """Return the digest of the image's bytes. Raises `WrongImage` when it is not the one that was noted at its making."""
     noted, found = json.loads(_note(image).read_text())["digest"], _digest(image)
     if found != noted:
-        raise WrongImage(f"{image}: its digest is {found}, and {noted} was made; remove it to make it anew")
+        raise WrongImage(
+            f"{image}: its digest is {found}, and {noted} was made; remove it to make it anew"
+        )
     return found
 
 
@@ -91,6 +105,8 @@ def _digest(path):
 
 
 def _run(argv, timeout):
-    done = subprocess.run([str(word) for word in argv], capture_output=True, text=True, timeout=timeout, cwd=ROOT)
+    done = subprocess.run(
+        [str(word) for word in argv], capture_output=True, text=True, timeout=timeout, cwd=ROOT
+    )
     if done.returncode:
         raise OSError(f"{argv[0]} ended with {done.returncode}: {done.stderr.strip()}")

@@ -6,8 +6,10 @@ from pathlib import Path
 from benchpaper import HostError
 
 MAKE = {
-    "ext4": ["mkfs.ext4", "-q", "-F"], "xfs": ["mkfs.xfs", "-q", "-f"], "btrfs": ["mkfs.btrfs", "-q", "-f"],
-}  # fmt: skip
+    "ext4": ["mkfs.ext4", "-q", "-F"],
+    "xfs": ["mkfs.xfs", "-q", "-f"],
+    "btrfs": ["mkfs.btrfs", "-q", "-f"],
+}
 LEAST_MB = {"ext4": 16, "xfs": 300, "btrfs": 128}
 
 
@@ -22,8 +24,15 @@ class MemoryLimit:
 
     def __enter__(self):
         run = self._host.run
-        first = run(["test", "-e", self.ROOT / "memory" / "memory.limit_in_bytes"], check=False).returncode == 0
-        root, limit = (self.ROOT / "memory", "memory.limit_in_bytes") if first else (self.ROOT, "memory.max")
+        first = (
+            run(
+                ["test", "-e", self.ROOT / "memory" / "memory.limit_in_bytes"], check=False
+            ).returncode
+            == 0
+        )
+        root, limit = (
+            (self.ROOT / "memory", "memory.limit_in_bytes") if first else (self.ROOT, "memory.max")
+        )
         self.folder = root / f"benchpaper-{secrets.token_hex(4)}"
         self._host.undo("a memory cgroup", ["rmdir", self.folder])
         run(["mkdir", self.folder])
@@ -51,7 +60,9 @@ def device_bytes_read(host, path):
     number = host.run(["findmnt", "-n", "-o", "MAJ:MIN", "--target", path]).stdout.split()[0]
     done = host.run(["cat", f"/sys/dev/block/{number}/stat"], check=False)
     if done.returncode:
-        raise HostError(f"no block device lies under {path} on {host.name}; its reads cannot be counted")
+        raise HostError(
+            f"no block device lies under {path} on {host.name}; its reads cannot be counted"
+        )
     return int(done.stdout.split()[2]) * 512  # sectors of 512 B, whatever the device's own are
 
 
@@ -69,7 +80,9 @@ class LoopFileSystem:
         if kind not in MAKE:
             raise ValueError(f'file system "{kind}" must be one of {", ".join(MAKE)}')
         if size_mb < LEAST_MB[kind]:
-            raise ValueError(f"{size_mb} MB is less than {kind} takes; give {LEAST_MB[kind]} or more")
+            raise ValueError(
+                f"{size_mb} MB is less than {kind} takes; give {LEAST_MB[kind]} or more"
+            )
         self._host, self._kind, self._size_mb = host, kind, size_mb
         self.path = None
 
@@ -82,7 +95,9 @@ class LoopFileSystem:
         self._host.undo("a mount", ["umount", self.path])  # which frees the loop device too
         run(["mount", "-o", "loop", image, self.path])
         device = run(["findmnt", "-n", "-o", "SOURCE", "--mountpoint", self.path]).stdout.strip()
-        run(["losetup", "--direct-io=on", device], check=False)  # not every file system below takes it
+        run(
+            ["losetup", "--direct-io=on", device], check=False
+        )  # not every file system below takes it
         return self
 
     def __exit__(self, *_):

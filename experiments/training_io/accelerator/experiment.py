@@ -17,82 +17,160 @@ CLIENT_BOUND = 0.8  # of what the harness reaches against memory
 # What the device must have read of the bytes that were fetched. Under the memory limit some pages live to be read again.
 LEAST_FROM_DEVICE = {"disk": 0.95, "disk-cgroup": 0.5}
 # The packages without which a format is neither written nor read.
-FORMATS = {"tfrecord": [packages.package("google-crc32c")], "webdataset": [packages.package("webdataset")]}
+FORMATS = {
+    "tfrecord": [packages.package("google-crc32c")],
+    "webdataset": [packages.package("webdataset")],
+}
 
 experiment = Experiment(
     title="Accelerator utilisation and stalls",
     question="How long does an accelerator wait for each backend, format and number of readers?",
     factors=[
         Factor(
-            "workload", ["resnet50", "unet3d", "cosmoflow"],
+            "workload",
+            ["resnet50", "unet3d", "cosmoflow"],
             meaning="published parameters, scaled; not an MLPerf result",
         ),
         Factor(
             "backend",
-            ["null", "known", "tmpfs", "disk", "disk-cgroup", "juicefs", "nfs41", "s3-rclone", "s3-seaweedfs"],
+            [
+                "null",
+                "known",
+                "tmpfs",
+                "disk",
+                "disk-cgroup",
+                "juicefs",
+                "nfs41",
+                "s3-rclone",
+                "s3-seaweedfs",
+            ],
             meaning="null is memory, known has a latency and a bandwidth that were set; the others are real systems",
         ),
         Factor("format", list(formats.NAMES)),
         Factor("readers", [1, 2, 4], meaning="threads that fetch, check and decode"),
-        Factor("loader", ["threads", "torch"], meaning="the loop's own readers, or PyTorch's DataLoader"),
+        Factor(
+            "loader",
+            ["threads", "torch"],
+            meaning="the loop's own readers, or PyTorch's DataLoader",
+        ),
     ],
     metrics=[
         Metric(
-            "stall_ms", unit="ms", better="lower", kept="all samples",
+            "stall_ms",
+            unit="ms",
+            better="lower",
+            kept="all samples",
             meaning="wait for a batch, each step but the first",
         ),
         Metric(
-            "stall_share", unit="1", better="lower", meaning="share of the running time in which the accelerator waits",
+            "stall_share",
+            unit="1",
+            better="lower",
+            meaning="share of the running time in which the accelerator waits",
         ),
-        Metric("stall_max_ms", unit="ms", better="lower", meaning="longest stall of the trial; grows with the steps"),
         Metric(
-            "au_configured", unit="1", better="higher",
+            "stall_max_ms",
+            unit="ms",
+            better="lower",
+            meaning="longest stall of the trial; grows with the steps",
+        ),
+        Metric(
+            "au_configured",
+            unit="1",
+            better="higher",
             meaning="configured computation over running time (MLPerf Storage)",
         ),
-        Metric("au_measured", unit="1", better="higher", meaning="measured computation over running time"),
-        Metric("first_batch_ms", unit="ms", better="lower", meaning="from opening the data set to the first batch"),
-        Metric("samples_per_s", unit="1/s", better="higher"),
         Metric(
-            "of_ceiling", unit="1", better="neither", meaning="samples/s over the harness's own ceiling against memory",
+            "au_measured",
+            unit="1",
+            better="higher",
+            meaning="measured computation over running time",
         ),
         Metric(
-            "ceiling_per_s", unit="1/s", better="higher",
+            "first_batch_ms",
+            unit="ms",
+            better="lower",
+            meaning="from opening the data set to the first batch",
+        ),
+        Metric("samples_per_s", unit="1/s", better="higher"),
+        Metric(
+            "of_ceiling",
+            unit="1",
+            better="neither",
+            meaning="samples/s over the harness's own ceiling against memory",
+        ),
+        Metric(
+            "ceiling_per_s",
+            unit="1/s",
+            better="higher",
             meaning="samples/s of the harness against memory, computing nothing",
         ),
         Metric(
-            "bytes_per_byte_used", unit="1", better="lower", meaning="bytes fetched for each byte of sample decoded",
+            "bytes_per_byte_used",
+            unit="1",
+            better="lower",
+            meaning="bytes fetched for each byte of sample decoded",
         ),
         Metric("requests_per_epoch", unit="1", better="lower"),
         Metric(
-            "cpu_seconds_per_gb", unit="s/GB", better="lower", meaning="of the training process, servers not counted",
+            "cpu_seconds_per_gb",
+            unit="s/GB",
+            better="lower",
+            meaning="of the training process, servers not counted",
         ),
         Metric(
-            "stall_over_closed_form", unit="1", better="neither", optional=True,
+            "stall_over_closed_form",
+            unit="1",
+            better="neither",
+            optional=True,
             meaning="mean stall over the closed form, where known",
         ),
         Metric(
-            "device_share", unit="1", better="neither", optional=True,
+            "device_share",
+            unit="1",
+            better="neither",
+            optional=True,
             meaning="bytes the device read over bytes fetched, where cold",
         ),
     ],
-    evidence=[Evidence("bound_by", "the client itself, where samples/s come within 80 % of its ceiling; else the loop")],
+    evidence=[
+        Evidence(
+            "bound_by",
+            "the client itself, where samples/s come within 80 % of its ceiling; else the loop",
+        )
+    ],
     packages=backends.PACKAGES,
     # The control: that its stall is the closed form's to within 5 % is known only with a noise floor of that very metric.
     twin=dict(workload="resnet50", backend="known", format="npy", readers=2, loader="threads"),
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=0.9, disk_mb=600, counts=dict(base_steps=100, steps=100), workload=["resnet50"],
-            backend=["null", "known", "disk", "s3-rclone"], format=["npy", "tfrecord"], readers=[2], loader=["threads"],
+            blocks=2,
+            trial_seconds=0.9,
+            disk_mb=600,
+            counts=dict(base_steps=100, steps=100),
+            workload=["resnet50"],
+            backend=["null", "known", "disk", "s3-rclone"],
+            format=["npy", "tfrecord"],
+            readers=[2],
+            loader=["threads"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=0.9, disk_mb=600, counts=dict(base_steps=200, steps=200),
-            workload=["resnet50"], backend=["null", "known", "disk", "nfs41", "s3-rclone"],
-            format=["npy", "tfrecord"], readers=[2], loader=["threads"],
+            blocks=5,
+            trial_seconds=0.9,
+            disk_mb=600,
+            counts=dict(base_steps=200, steps=200),
+            workload=["resnet50"],
+            backend=["null", "known", "disk", "nfs41", "s3-rclone"],
+            format=["npy", "tfrecord"],
+            readers=[2],
+            loader=["threads"],
         ),
-        full=Scale(blocks=8, trial_seconds=1.1, disk_mb=600, counts=dict(base_steps=1001, steps=250)),
+        full=Scale(
+            blocks=8, trial_seconds=1.1, disk_mb=600, counts=dict(base_steps=1001, steps=250)
+        ),
     ),
-)  # fmt: skip
+)
 
 BASE = dict(workload="resnet50", format="npy", readers=2)
 LARGE = "resnet50-npy-large"  # larger than the memory that the limit leaves to the page cache
@@ -110,12 +188,18 @@ def valid(cell):
     away = [name for name, level in BASE.items() if getattr(cell, name) != level]
     if len(away) > 1 or cell.loader == "torch":
         return False
-    return cell.backend == "s3-rclone" or away == ["workload"] and cell.backend in ("null", "nfs41")
+    return cell.backend == "s3-rclone" or (
+        away == ["workload"] and cell.backend in ("null", "nfs41")
+    )
 
 
 @experiment.needs
 def needs(cell):
-    return [*backends.needs(cell.backend), *FORMATS.get(cell.format, []), *(["torch"] if cell.loader == "torch" else [])]
+    return [
+        *backends.needs(cell.backend),
+        *FORMATS.get(cell.format, []),
+        *(["torch"] if cell.loader == "torch" else []),
+    ]
 
 
 @experiment.uses
@@ -130,7 +214,9 @@ def build(folder):
         for format_name in writable() if name == BASE["workload"] else [BASE["format"]]:
             dataset.make(folder / "data" / f"{name}-{format_name}", workload, count, format_name)
     workload = samples.SCALED[BASE["workload"]]
-    dataset.make(folder / "data" / LARGE, workload, int(LARGE_BYTES / workload.sample_bytes), BASE["format"])
+    dataset.make(
+        folder / "data" / LARGE, workload, int(LARGE_BYTES / workload.sample_bytes), BASE["format"]
+    )
 
 
 def writable():
@@ -143,16 +229,24 @@ def trial(cell, site):
     workload, host = samples.SCALED[cell.workload], site.client
     data_set = LARGE if cell.backend == "disk-cgroup" else f"{cell.workload}-{cell.format}"
     folder = host.provide(site.programs / "data") / data_set
-    steps = site.counts.base_steps if is_base(cell) and cell.backend != "known" else site.counts.steps
-    loop = Loop(cell.format, workload.batch, workload.compute_s, steps, cell.readers, seed=site.seed % 2**32)
+    steps = (
+        site.counts.base_steps if is_base(cell) and cell.backend != "known" else site.counts.steps
+    )
+    loop = Loop(
+        cell.format, workload.batch, workload.compute_s, steps, cell.readers, seed=site.seed % 2**32
+    )
     with backends.open(cell.backend, host, folder) as opened:
         before = device_bytes_read(host, opened.folder) if cell.backend in LEAST_FROM_DEVICE else 0
-        found = run(host, opened.prefix, dict(store=opened.store, loop=asdict(loop), loader=cell.loader))
+        found = run(
+            host, opened.prefix, dict(store=opened.store, loop=asdict(loop), loader=cell.loader)
+        )
         if cell.backend in LEAST_FROM_DEVICE:
             found["device_bytes"] = device_bytes_read(host, opened.folder) - before
     nothing = dict(kind="null", folder=str(folder))
     at_most = asdict(replace(loop, compute_s=0.0, steps=CEILING_STEPS))
-    found["ceiling_per_s"] = run(host, (), dict(store=nothing, loop=at_most, loader=cell.loader))["samples_per_s"]
+    found["ceiling_per_s"] = run(host, (), dict(store=nothing, loop=at_most, loader=cell.loader))[
+        "samples_per_s"
+    ]
     yield observation(cell, loop, workload, found)
 
 
@@ -164,20 +258,35 @@ def run(host, prefix, asked):
 def observation(cell, loop, workload, found):
     """Return what was measured. Raises `AssertionError` when the counts contradict each other."""
     stalls = found["stall_ms"]
-    assert len(stalls) == loop.steps - 1, f"{loop.steps} steps were asked for, {len(stalls)} stalls came"
+    assert len(stalls) == loop.steps - 1, (
+        f"{loop.steps} steps were asked for, {len(stalls)} stalls came"
+    )
     assert found["payload_read"] >= found["payload_used"] > 0, "more bytes were used than read"
     share = found["samples_per_s"] / found["ceiling_per_s"]
     kept = (
-        "stall_ms", "au_configured", "au_measured", "first_batch_ms", "samples_per_s", "ceiling_per_s",
-        "bytes_per_byte_used", "requests_per_epoch", "cpu_seconds_per_gb",
-    )  # fmt: skip
+        "stall_ms",
+        "au_configured",
+        "au_measured",
+        "first_batch_ms",
+        "samples_per_s",
+        "ceiling_per_s",
+        "bytes_per_byte_used",
+        "requests_per_epoch",
+        "cpu_seconds_per_gb",
+    )
     return {
         **{name: found[name] for name in kept},
-        "stall_share": sum(stalls) / 1e3 / found["elapsed_s"], "stall_max_ms": max(stalls),
-        "of_ceiling": share, "bound_by": "the client itself" if share >= CLIENT_BOUND else "the loop",
-        "stall_over_closed_form": against_closed_form(loop, workload, found) if cell.backend == "known" else None,
-        "device_share": cold_share(cell.backend, found) if cell.backend in LEAST_FROM_DEVICE else None,
-    }  # fmt: skip
+        "stall_share": sum(stalls) / 1e3 / found["elapsed_s"],
+        "stall_max_ms": max(stalls),
+        "of_ceiling": share,
+        "bound_by": "the client itself" if share >= CLIENT_BOUND else "the loop",
+        "stall_over_closed_form": against_closed_form(loop, workload, found)
+        if cell.backend == "known"
+        else None,
+        "device_share": cold_share(cell.backend, found)
+        if cell.backend in LEAST_FROM_DEVICE
+        else None,
+    }
 
 
 def against_closed_form(loop, workload, found):
@@ -188,7 +297,9 @@ def against_closed_form(loop, workload, found):
     as_computed = replace(loop, compute_s=computed_s)
     unit = found["bytes_read"] / found["requests"]
     expected_s = closed_form_stall_s(as_computed, unit, **backends.KNOWN)
-    assert expected_s > 0, f"no control: the host was so busy that a computation took {1e3 * computed_s:.1f} ms"
+    assert expected_s > 0, (
+        f"no control: the host was so busy that a computation took {1e3 * computed_s:.1f} ms"
+    )
     return sum(stalls) / len(stalls) / 1e3 / expected_s
 
 
@@ -196,5 +307,7 @@ def cold_share(backend, found):
     """Return the bytes that the device read over the bytes that were fetched. Raises `AssertionError` when it is too
     little: then the page cache has answered, and the trial was not what it is called."""
     share, least = found["device_bytes"] / found["bytes_read"], LEAST_FROM_DEVICE[backend]
-    assert share >= least, f"not cold: the device read {share:.0%} of the bytes that were fetched, at least {least:.0%} is asked"
+    assert share >= least, (
+        f"not cold: the device read {share:.0%} of the bytes that were fetched, at least {least:.0%} is asked"
+    )
     return share

@@ -9,7 +9,10 @@ from experiments.training_io.clients import checkpoint, checkpoint_s3
 
 CRASH_KIB = 32
 MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts a shard
-NEEDS = {"multipart": [*rclone.NEEDS_S3, s3.BOTO], "multipart-seaweedfs": [*seaweedfs.NEEDS, s3.BOTO]}
+NEEDS = {
+    "multipart": [*rclone.NEEDS_S3, s3.BOTO],
+    "multipart-seaweedfs": [*seaweedfs.NEEDS, s3.BOTO],
+}
 SERVERS = {"multipart": rclone.S3, "multipart-seaweedfs": seaweedfs.SeaweedFS}
 
 experiment = Experiment(
@@ -17,7 +20,8 @@ experiment = Experiment(
     question="How long does a checkpoint hold up training, when is it safe, and what does a crash leave?",
     factors=[
         Factor(
-            "method", [*checkpoint.METHODS[:-1], "multipart-seaweedfs", checkpoint.METHODS[-1]],
+            "method",
+            [*checkpoint.METHODS[:-1], "multipart-seaweedfs", checkpoint.METHODS[-1]],
             meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a file system",
         ),
         Factor("size_mib", [16, 64], unit="MiB"),
@@ -26,24 +30,42 @@ experiment = Experiment(
     metrics=[
         Metric("blocking_ms", unit="ms", better="lower", meaning="until training may go on"),
         Metric(
-            "durable_ms", unit="ms", better="lower",
+            "durable_ms",
+            unit="ms",
+            better="lower",
             meaning="from the beginning until all is synced; over S3 until the server's last answer, which promises it",
         ),
         Metric(
-            "restore_ms", unit="ms", better="lower",
+            "restore_ms",
+            unit="ms",
+            better="lower",
             meaning="until the state was read and checked, its pages dropped before",
         ),
-        Metric("blocking_mb_s", unit="MB/s", better="higher", meaning="bytes of the state over the blocking time"),
         Metric(
-            "crash_points", unit="1", better="neither", optional=True,
+            "blocking_mb_s",
+            unit="MB/s",
+            better="higher",
+            meaning="bytes of the state over the blocking time",
+        ),
+        Metric(
+            "crash_points",
+            unit="1",
+            better="neither",
+            optional=True,
             meaning="operations of a small save, or its requests over S3, before each of which the process was killed",
         ),
         Metric(
-            "crash_lost_share", unit="1", better="lower", optional=True,
+            "crash_lost_share",
+            unit="1",
+            better="lower",
+            optional=True,
             meaning="share of these crashes after which neither the old nor the new state could be loaded",
         ),
         Metric(
-            "uploads_left", unit="1", better="neither", optional=True,
+            "uploads_left",
+            unit="1",
+            better="neither",
+            optional=True,
             meaning="unfinished multipart uploads that these crashes left; each was listed and aborted",
         ),
     ],
@@ -52,12 +74,16 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=1.0, disk_mb=150, size_mib=[16], shards=[4]),
         quick=Scale(
-            blocks=5, trial_seconds=0.8, disk_mb=150, size_mib=[16], shards=[4],
+            blocks=5,
+            trial_seconds=0.8,
+            disk_mb=150,
+            size_mib=[16],
+            shards=[4],
             method=["overwrite-fsync", "rename", "rename-fsync", "multipart", "null"],
         ),
         full=Scale(blocks=8, trial_seconds=0.8, disk_mb=400),
     ),
-)  # fmt: skip
+)
 
 
 def is_base(cell):
@@ -68,7 +94,7 @@ def is_base(cell):
 def valid(cell):
     if cell.method == "multipart-seaweedfs":
         return is_base(cell)
-    return cell.size_mib == 16 or cell.shards == 4 and not cell.method.startswith("overwrite")
+    return cell.size_mib == 16 or (cell.shards == 4 and not cell.method.startswith("overwrite"))
 
 
 @experiment.needs
@@ -96,11 +122,14 @@ def trial(cell, site):
         found = run(host, checkpoint, asked | crash | dict(target=dict(folder=str(host.scratch()))))
     points = found.get("crash_points")
     yield {
-        "blocking_ms": found["blocking_ms"], "durable_ms": found["durable_ms"], "restore_ms": found["restore_ms"],
+        "blocking_ms": found["blocking_ms"],
+        "durable_ms": found["durable_ms"],
+        "restore_ms": found["restore_ms"],
         "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / found["blocking_ms"],
-        "crash_points": points, "crash_lost_share": found["crash_lost"] / points if points else None,
+        "crash_points": points,
+        "crash_lost_share": found["crash_lost"] / points if points else None,
         "uploads_left": found.get("uploads_left"),
-    }  # fmt: skip
+    }
 
 
 def run(host, program, asked):

@@ -22,4 +22,6 @@ def check(data, number):
     """Raise `WrongBlock` unless `data` is block `number`, whole."""
     ends = (int.from_bytes(data[:8], "little"), int.from_bytes(data[-8:], "little"))
     if len(data) != BLOCK or ends != (number, number):
-        raise WrongBlock(f"block {number} was asked for; {len(data)} B came that begin as block {ends[0]} and end as {ends[1]}")
+        raise WrongBlock(
+            f"block {number} was asked for; {len(data)} B came that begin as block {ends[0]} and end as {ends[1]}"
+        )

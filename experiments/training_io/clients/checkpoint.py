@@ -100,7 +100,9 @@ class Files:
             self._sync(part)
         if final.exists():
             self._do(shutil.rmtree, old, True)
-            self._do(os.rename, final, old)  # a folder cannot replace another at once; `load` knows both names
+            self._do(
+                os.rename, final, old
+            )  # a folder cannot replace another at once; `load` knows both names
         self._do(os.rename, part, final)
         self._written = [final / path.name for path in self._written]
         if self._method == "rename-fsync":
@@ -140,7 +142,12 @@ class Files:
                 self._write_one(folder, step, number, len(shards), data)
             return
         with ThreadPoolExecutor(len(shards)) as pool:
-            list(pool.map(lambda item: self._write_one(folder, step, item[0], len(shards), item[1]), enumerate(shards)))
+            list(
+                pool.map(
+                    lambda item: self._write_one(folder, step, item[0], len(shards), item[1]),
+                    enumerate(shards),
+                )
+            )
 
     def _write_one(self, folder, step, number, count, data):
         file = os.open(folder / f"{number:03d}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -184,7 +191,9 @@ class Bucket:
         def put(item):
             number, data = item
             stored = b"".join(pack(step, number, len(shards), data))
-            obstore.put(self._store, f"{step}/{number:03d}", stored, use_multipart=True, chunk_size=PART)
+            obstore.put(
+                self._store, f"{step}/{number:03d}", stored, use_multipart=True, chunk_size=PART
+            )
 
         with ThreadPoolExecutor(len(shards)) as pool:
             list(pool.map(put, enumerate(shards)))
@@ -201,7 +210,9 @@ class Bucket:
 
         try:
             step = int(bytes(obstore.get(self._store, CURRENT).bytes()))
-            return joined(lambda number: bytes(obstore.get(self._store, f"{step}/{number:03d}").bytes()))
+            return joined(
+                lambda number: bytes(obstore.get(self._store, f"{step}/{number:03d}").bytes())
+            )
         except FileNotFoundError as error:
             raise NoCheckpoint(str(error)) from None
 
@@ -214,7 +225,9 @@ class Memory:
 
     def save(self, step, shards):
         with ThreadPoolExecutor(len(shards)) as pool:
-            self._stored = list(pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards)))
+            self._stored = list(
+                pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards))
+            )
 
     def make_durable(self):
         """Memory never is."""
@@ -241,8 +254,14 @@ def measure(target, size, shards):
     step, found = target.load()
     restored = time.perf_counter()
     if step != 2 or any(bytes(a) != b for a, b in zip(found, new, strict=True)):
-        raise SystemExit(f"the state of step 2 was saved, and another one of step {step} was restored")
-    times = {"blocking_ms": saved - begin, "durable_ms": durable - begin, "restore_ms": restored - restoring}
+        raise SystemExit(
+            f"the state of step 2 was saved, and another one of step {step} was restored"
+        )
+    times = {
+        "blocking_ms": saved - begin,
+        "durable_ms": durable - begin,
+        "restore_ms": restored - restoring,
+    }
     return {name: 1e3 * value for name, value in times.items()}
 
 
@@ -262,8 +281,12 @@ def crashes(folder, method, size, shards):
         crashed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         try:
             step, found = Files(folder, method).load()
-            if any(bytes(a) != b for a, b in zip(found, states[step], strict=True)) or not crashed and step != 2:
-                raise SystemExit(f"after a crash before operation {points} of {method} a state loads that was never saved")
+            if any(bytes(a) != b for a, b in zip(found, states[step], strict=True)) or (
+                not crashed and step != 2
+            ):
+                raise SystemExit(
+                    f"after a crash before operation {points} of {method} a state loads that was never saved"
+                )
         except NoCheckpoint:
             lost += 1
         if not crashed:
@@ -280,7 +303,9 @@ def main(text):
         return
     found = measure(Files(target["folder"], method), size, asked["shards"])
     if asked.get("crash_kib"):
-        found |= crashes(f"{target['folder']}/crashes", method, asked["crash_kib"] << 10, asked["shards"])
+        found |= crashes(
+            f"{target['folder']}/crashes", method, asked["crash_kib"] << 10, asked["shards"]
+        )
     print(json.dumps(found))
 
 

@@ -14,7 +14,15 @@ import sys
 import traceback
 
 from experiments.systems.s3 import Endpoint
-from experiments.training_io.clients.checkpoint import CURRENT, NoCheckpoint, PART, joined, pack, state, unpack
+from experiments.training_io.clients.checkpoint import (
+    CURRENT,
+    PART,
+    NoCheckpoint,
+    joined,
+    pack,
+    state,
+    unpack,
+)
 
 
 class Writer:
@@ -32,8 +40,15 @@ class Writer:
         upload, parts = self._ask("create_multipart_upload", Key=key)["UploadId"], []
         for number, start in enumerate(range(0, len(stored), PART), 1):
             part = dict(PartNumber=number, Body=stored[start : start + PART])
-            parts.append(dict(PartNumber=number, ETag=self._ask("upload_part", Key=key, UploadId=upload, **part)["ETag"]))
-        self._ask("complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload=dict(Parts=parts))
+            parts.append(
+                dict(
+                    PartNumber=number,
+                    ETag=self._ask("upload_part", Key=key, UploadId=upload, **part)["ETag"],
+                )
+            )
+        self._ask(
+            "complete_multipart_upload", Key=key, UploadId=upload, MultipartUpload=dict(Parts=parts)
+        )
 
     def _ask(self, request, **arguments):
         if self._left is not None:
@@ -111,8 +126,10 @@ def crashes(endpoint, size, shards):
         except NoCheckpoint:
             step, lost = None, lost + 1
         wrong = step and any(bytes(a) != b for a, b in zip(found, states[step], strict=True))
-        if wrong or not crashed and step != 2:
-            raise SystemExit(f"after a crash before request {points} of a multipart save a state loads that was never saved")
+        if wrong or (not crashed and step != 2):
+            raise SystemExit(
+                f"after a crash before request {points} of a multipart save a state loads that was never saved"
+            )
         if not crashed:
             return {"crash_points": points, "crash_lost": lost, "uploads_left": left}
         reader.forget(2)
@@ -138,7 +155,11 @@ def _crashed(endpoint, points, shards):
 
 def main(text):
     asked = json.loads(text)
-    print(json.dumps(crashes(Endpoint.from_dict(asked["endpoint"]), asked["kib"] << 10, asked["shards"])))
+    print(
+        json.dumps(
+            crashes(Endpoint.from_dict(asked["endpoint"]), asked["kib"] << 10, asked["shards"])
+        )
+    )
 
 
 if __name__ == "__main__":

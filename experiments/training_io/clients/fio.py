@@ -34,13 +34,27 @@ def read(host, path, *, pattern, block, jobs, seconds, direct=True):
     of = [f"--filename={path}", "--ioengine=psync", f"--direct={int(direct)}"]
     if path is None:
         of = ["--ioengine=null", "--size=16m"]
-    done = host.run([
-        "fio", "--name=read", *of, f"--rw={pattern}", f"--bs={block}", f"--numjobs={jobs}", "--time_based",
-        f"--runtime={round(1e3 * seconds)}ms", "--readonly", "--group_reporting", "--randrepeat=0", "--output-format=json",
-    ])  # fmt: skip
+    done = host.run(
+        [
+            "fio",
+            "--name=read",
+            *of,
+            f"--rw={pattern}",
+            f"--bs={block}",
+            f"--numjobs={jobs}",
+            "--time_based",
+            f"--runtime={round(1e3 * seconds)}ms",
+            "--readonly",
+            "--group_reporting",
+            "--randrepeat=0",
+            "--output-format=json",
+        ]
+    )
     found = parse(done.stdout)
     if found["runtime_s"] < 0.9 * seconds:
-        raise RuntimeError(f"fio read for {found['runtime_s']:g} s, and was asked to for {seconds:g} s")
+        raise RuntimeError(
+            f"fio read for {found['runtime_s']:g} s, and was asked to for {seconds:g} s"
+        )
     return found
 
 
@@ -52,7 +66,10 @@ def parse(text):
         raise ValueError("fio has read nothing")
     percentiles = found["clat_ns"]["percentile"]
     return {
-        "iops": found["iops"], "mb_s": found["bw_bytes"] / 1e6, "operations": found["total_ios"],
-        "p50_us": percentiles["50.000000"] / 1e3, "p99_us": percentiles["99.000000"] / 1e3,
+        "iops": found["iops"],
+        "mb_s": found["bw_bytes"] / 1e6,
+        "operations": found["total_ios"],
+        "p50_us": percentiles["50.000000"] / 1e3,
+        "p99_us": percentiles["99.000000"] / 1e3,
         "runtime_s": found["runtime"] / 1e3,
-    }  # fmt: skip
+    }

@@ -48,7 +48,9 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
             now = begun[0]
             while True:
                 number = take()
-                if due is not None and number >= len(due) or due is None and now - begun[0] > seconds:
+                if (due is not None and number >= len(due)) or (
+                    due is None and now - begun[0] > seconds
+                ):
                     break
                 intended = begun[0] + due[number] if due is not None else time.perf_counter()
                 if (left := intended - time.perf_counter()) > 0:
@@ -75,9 +77,12 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
     found.sort()
     elapsed = max(row[3] for row in found) - begun[0]
     return {
-        "intended_us": [1e6 * row[1] for row in found], "sent_us": [1e6 * row[2] for row in found],
-        "elapsed_s": elapsed, "rate": len(found) / elapsed, "cpu_share": (_cpu_s() - cpu) / elapsed,
-    }  # fmt: skip
+        "intended_us": [1e6 * row[1] for row in found],
+        "sent_us": [1e6 * row[2] for row in found],
+        "elapsed_s": elapsed,
+        "rate": len(found) / elapsed,
+        "cpu_share": (_cpu_s() - cpu) / elapsed,
+    }
 
 
 def _cpu_s():
@@ -93,11 +98,20 @@ def main(text):
     rate = asked.get("rate")
     answer = {}
     if not rate:
-        closed = run(store, names, asked["connections"], seconds=asked["closed_seconds"], seed=asked["seed"])
+        closed = run(
+            store, names, asked["connections"], seconds=asked["closed_seconds"], seed=asked["seed"]
+        )
         rate = asked["load"] * closed["rate"]
-        answer = {"capacity": closed["rate"], "closed_us": closed["sent_us"], "closed_cpu_share": closed["cpu_share"]}
+        answer = {
+            "capacity": closed["rate"],
+            "closed_us": closed["sent_us"],
+            "closed_cpu_share": closed["cpu_share"],
+        }
     due = due_times(rate, asked["requests"] / rate, asked["seed"])
-    answer |= {"asked_rate": rate, **run(store, names, asked["connections"], due=due, seed=asked["seed"])}
+    answer |= {
+        "asked_rate": rate,
+        **run(store, names, asked["connections"], due=due, seed=asked["seed"]),
+    }
     print(json.dumps(answer | {"requests": store.requests, "bytes": store.bytes}))
 
 

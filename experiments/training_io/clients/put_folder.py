@@ -17,7 +17,12 @@ def main(text):
     asked = json.loads(text)
     store = Endpoint.from_dict(asked["endpoint"]).obstore()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda path: store.put(path.name, path.read_bytes()), sorted(Path(asked["folder"]).iterdir())))
+        list(
+            pool.map(
+                lambda path: store.put(path.name, path.read_bytes()),
+                sorted(Path(asked["folder"]).iterdir()),
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -34,7 +34,10 @@ class DirectFile:
     def get_range(self, name, start, length):
         mine = self._mine.__dict__
         if "file" not in mine:
-            mine["file"], mine["buffer"] = os.open(self._path, os.O_RDONLY | os.O_DIRECT), mmap.mmap(-1, CHUNK)
+            mine["file"], mine["buffer"] = (
+                os.open(self._path, os.O_RDONLY | os.O_DIRECT),
+                mmap.mmap(-1, CHUNK),
+            )
         view = memoryview(mine["buffer"])[:length]
         if os.preadv(mine["file"], [view], start) != length:
             raise OSError(f"{length} B at {start} could not be read")
@@ -76,11 +79,14 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
         raise RuntimeError("a thread of the reader ended early; its error stands above")
     samples = np.concatenate(found) / 1e3
     return {
-        "ops": len(samples), "elapsed_s": elapsed, "iops": len(samples) / elapsed, "cpu_s": _cpu_s() - cpu,
+        "ops": len(samples),
+        "elapsed_s": elapsed,
+        "iops": len(samples) / elapsed,
+        "cpu_s": _cpu_s() - cpu,
         "ops_per_cpu_s": len(samples) / max(_cpu_s() - cpu, 1e-9),
         "p50_us": float(np.quantile(samples, 0.5, method="inverted_cdf")),
         "p99_us": float(np.quantile(samples, 0.99, method="inverted_cdf")),
-    }  # fmt: skip
+    }
 
 
 def in_order(store, name, seconds):
@@ -105,7 +111,14 @@ def main(text):
     asked = json.loads(text)
     target, name = asked["store"], asked["name"]
     store = DirectFile(target["folder"], name) if asked.get("direct") else stores.open_store(target)
-    found = random_blocks(store, name, asked["threads"], asked["seconds"], asked.get("seed", 0), asked.get("unchecked_mib"))
+    found = random_blocks(
+        store,
+        name,
+        asked["threads"],
+        asked["seconds"],
+        asked.get("seed", 0),
+        asked.get("unchecked_mib"),
+    )
     if asked.get("in_order_seconds"):
         found["in_order"] = in_order(store, name, asked["in_order_seconds"])
     print(json.dumps(found))

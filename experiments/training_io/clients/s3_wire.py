@@ -22,21 +22,31 @@ class S3Error(RuntimeError):
     """An answer that is not the object."""
 
 
-def sign(method, host, path, query, credentials, amz_date, payload=EMPTY, region="us-east-1", extra=()):
+def sign(
+    method, host, path, query, credentials, amz_date, payload=EMPTY, region="us-east-1", extra=()
+):
     """Return the value of the Authorization header. `path` is quoted; `extra` are (lower-case name, value) of further
     headers to be signed. After "Signature Calculations for the Authorization Header" of the Amazon S3 API reference."""
     key_id, secret = credentials
-    headers = sorted([("host", host), ("x-amz-content-sha256", payload), ("x-amz-date", amz_date), *extra])
+    headers = sorted(
+        [("host", host), ("x-amz-content-sha256", payload), ("x-amz-date", amz_date), *extra]
+    )
     names = ";".join(name for name, _ in headers)
-    canonical = "\n".join([method, path, query, *(f"{name}:{value}" for name, value in headers), "", names, payload])
+    canonical = "\n".join(
+        [method, path, query, *(f"{name}:{value}" for name, value in headers), "", names, payload]
+    )
     day = amz_date[:8]
     scope = f"{day}/{region}/s3/aws4_request"
-    text = "\n".join(["AWS4-HMAC-SHA256", amz_date, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    text = "\n".join(
+        ["AWS4-HMAC-SHA256", amz_date, scope, hashlib.sha256(canonical.encode()).hexdigest()]
+    )
     key = f"AWS4{secret}".encode()
     for part in (day, region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(key, text.encode(), "sha256").hex()
-    return f"AWS4-HMAC-SHA256 Credential={key_id}/{scope},SignedHeaders={names},Signature={signature}"
+    return (
+        f"AWS4-HMAC-SHA256 Credential={key_id}/{scope},SignedHeaders={names},Signature={signature}"
+    )
 
 
 class Signer:
@@ -59,8 +69,15 @@ class Signer:
 
     def listing(self, prefix, token):
         """Return the bytes of a GET of up to 1,000 keys of the bucket."""
-        asked = {"list-type": "2", "prefix": prefix, **({"continuation-token": token} if token else {})}
-        return self.head("GET", f"/{self._bucket}", urlencode(sorted(asked.items()), quote_via=quote)) + b"\r\n"
+        asked = {
+            "list-type": "2",
+            "prefix": prefix,
+            **({"continuation-token": token} if token else {}),
+        }
+        return (
+            self.head("GET", f"/{self._bucket}", urlencode(sorted(asked.items()), quote_via=quote))
+            + b"\r\n"
+        )
 
     def head(self, method, path, query, payload=EMPTY):
         """Return a signed request's lines, all but the empty one that ends them."""
@@ -91,7 +108,9 @@ class Connection:
         while (end := data.find(b"\r\n\r\n")) < 0:
             more = self._socket.recv(HEAD_BYTES)
             if not more or len(data) > HEAD_BYTES:
-                raise S3Error(f"the server closed the connection, or sent no head, after {len(data)} B")
+                raise S3Error(
+                    f"the server closed the connection, or sent no head, after {len(data)} B"
+                )
             data += more
         found = LENGTH.search(data, 0, end)
         length = int(found[1]) if found else None

@@ -76,7 +76,11 @@ class KnownStore(MemoryStore):
     def _wait(self, data):
         """Sleep, and take from the thread's next sleep what this one was too long: the average is exact."""
         mine = self._mine.__dict__
-        end = max(mine.get("until", 0.0), time.monotonic() - 0.02) + self._latency_s + len(data) / self._bandwidth
+        end = (
+            max(mine.get("until", 0.0), time.monotonic() - 0.02)
+            + self._latency_s
+            + len(data) / self._bandwidth
+        )
         mine["until"] = end
         while (left := end - time.monotonic()) > 0:
             time.sleep(left)
@@ -135,7 +139,9 @@ class S3Store(Store):
         while True:
             text = bytes(self._fetch(self._signer.listing(self._prefix, token))).decode()
             for entry in text.split("<Contents>")[1:]:
-                name, size = (re.search(f"<{tag}>([^<]*)</{tag}>", entry)[1] for tag in ("Key", "Size"))
+                name, size = (
+                    re.search(f"<{tag}>([^<]*)</{tag}>", entry)[1] for tag in ("Key", "Size")
+                )
                 self._sizes[unescape(name)[len(self._prefix) :]] = int(size)
             found = re.search(r"<NextContinuationToken>([^<]*)</NextContinuationToken>", text)
             if not found:
@@ -175,7 +181,7 @@ class NfsStore(Store):
     def _client(self):
         mine = self._mine.__dict__
         if "client" not in mine:
-            from experiments.systems import nfs# its package is needed by this store alone
+            from experiments.systems import nfs  # its package is needed by this store alone
 
             mine["client"], mine["files"] = nfs.client(*self._at), {}
         return mine["client"]
@@ -210,6 +216,12 @@ class NfsStore(Store):
 def open_store(target):
     """Return the store that a description says: {"kind": "file", "folder": ...} and so on; `kind` and the arguments of
     the class."""
-    kinds = {"null": MemoryStore, "known": KnownStore, "file": FileStore, "s3": S3Store, "nfs": NfsStore}
+    kinds = {
+        "null": MemoryStore,
+        "known": KnownStore,
+        "file": FileStore,
+        "s3": S3Store,
+        "nfs": NfsStore,
+    }
     arguments = dict(target)
     return kinds[arguments.pop("kind")](**arguments)

@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-
 try:
     import xxhash
 except ModuleNotFoundError:  # no cell that needs it runs then
@@ -24,8 +23,15 @@ def make(folder, workload, count, format_name, per_shard=32, seed=SEED):
     """Make the data set in `folder`, unless it is there already and whole, and return its manifest. It is made beside
     its place and renamed, so that an interrupted making leaves nothing that looks like a data set."""
     folder = Path(folder)
-    wanted = {"workload": workload.name, "sample_bytes": workload.sample_bytes, "stdev_bytes": workload.stdev_bytes,
-              "count": count, "format": format_name, "per_shard": per_shard, "seed": seed}  # fmt: skip
+    wanted = {
+        "workload": workload.name,
+        "sample_bytes": workload.sample_bytes,
+        "stdev_bytes": workload.stdev_bytes,
+        "count": count,
+        "format": format_name,
+        "per_shard": per_shard,
+        "seed": seed,
+    }
     if (folder / MANIFEST).exists() and _is(folder, wanted):
         return verify(folder)
     part = folder.with_name(f".{folder.name}.part")
@@ -33,7 +39,9 @@ def make(folder, workload, count, format_name, per_shard=32, seed=SEED):
         shutil.rmtree(old, ignore_errors=True)
     part.mkdir(parents=True)
     sizes = samples.sizes(workload, count, seed)
-    formats.load(format_name).write(part, (samples.content(n, int(s), seed) for n, s in enumerate(sizes)), per_shard)
+    formats.load(format_name).write(
+        part, (samples.content(n, int(s), seed) for n, s in enumerate(sizes)), per_shard
+    )
     manifest = {**wanted, "payload_bytes": int(sizes.sum()), **_digest(part)}
     (part / MANIFEST).write_text(json.dumps(manifest))
     part.rename(folder)
@@ -47,7 +55,9 @@ def verify(folder):
     found = _digest(folder)
     for key, value in found.items():
         if manifest[key] != value:
-            raise WrongDataSet(f"{folder}: {key} is {value}, and {manifest[key]} was written; remove it to make it anew")
+            raise WrongDataSet(
+                f"{folder}: {key} is {value}, and {manifest[key]} was written; remove it to make it anew"
+            )
     return manifest
 
 

@@ -23,7 +23,9 @@ def make(folder, count):
     folder.mkdir(parents=True)
     place = os.open(folder, os.O_RDONLY)
     try:
-        for number in range(count):  # relative to the open folder: no path is looked up a million times
+        for number in range(
+            count
+        ):  # relative to the open folder: no path is looked up a million times
             file = os.open(name(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
             written = os.write(file, samples.content(number, SAMPLE_BYTES))
             os.close(file)

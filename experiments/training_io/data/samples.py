@@ -48,7 +48,9 @@ class Workload:
         size, count = self.sample_bytes // sample, batch or self.batch
         compute_s = size * count / (demand * self.sample_bytes * self.batch / self.compute_s)
         how = f"samples 1/{sample}, batch {self.batch} to {count}, bytes per second x {demand:g}"
-        return Workload(self.name, size, self.stdev_bytes // sample, count, compute_s, self.threshold, how)
+        return Workload(
+            self.name, size, self.stdev_bytes // sample, count, compute_s, self.threshold, how
+        )
 
 
 # One emulated H100 with the parameters published for MLPerf Storage v2.0 (github.com/mlcommons/storage,
@@ -74,14 +76,18 @@ def sizes(workload, count, seed):
     """Return the sizes in bytes of `count` samples: normal, cut at `LEAST_BYTES` and at three standard deviations."""
     drawn = np.random.default_rng(seed).normal(workload.sample_bytes, workload.stdev_bytes, count)
     reach = 3 * workload.stdev_bytes
-    bounded = np.clip(drawn, max(LEAST_BYTES, workload.sample_bytes - reach), workload.sample_bytes + reach)
+    bounded = np.clip(
+        drawn, max(LEAST_BYTES, workload.sample_bytes - reach), workload.sample_bytes + reach
+    )
     return bounded.astype(np.int64)
 
 
 def content(number, size, seed=0):
     """Return the bytes of sample `number`. Raises `ValueError` when `size` has no room for the header."""
     if size < HEADER.size:
-        raise ValueError(f"a sample of {size} B has no room for its header; use at least {HEADER.size} B")
+        raise ValueError(
+            f"a sample of {size} B has no room for its header; use at least {HEADER.size} B"
+        )
     rest = struct.pack("<Q", number) + _filling(number, size - HEADER.size, seed)
     return struct.pack("<Q", xxhash.xxh3_64_intdigest(rest)) + rest
 
@@ -93,7 +99,9 @@ def check(data):
     view = memoryview(data)
     digest, number = HEADER.unpack_from(view)
     if xxhash.xxh3_64_intdigest(view[8:]) != digest:
-        raise WrongSample(f"sample {number} of {len(data)} B does not have the digest that it was written with")
+        raise WrongSample(
+            f"sample {number} of {len(data)} B does not have the digest that it was written with"
+        )
     return number
 
 

@@ -16,48 +16,91 @@ BATCH = 32
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
 # One object a sample, by backend: as far as asking this server for all of them stays within the budget.
 OBJECTS = {
-    "file": (1_000, 3_000, 10_000), "ext4": (1_000, 10_000, 100_000, 1_000_000), "nfs41": (1_000, 10_000, 100_000),
-    "s3-rclone": (1_000, 10_000, 30_000), "null": (1_000, 10_000),
-}  # fmt: skip
-WARM = ("file", "ext4", "null")  # everything is read once before; a server is asked for the first time
+    "file": (1_000, 3_000, 10_000),
+    "ext4": (1_000, 10_000, 100_000, 1_000_000),
+    "nfs41": (1_000, 10_000, 100_000),
+    "s3-rclone": (1_000, 10_000, 30_000),
+    "null": (1_000, 10_000),
+}
+WARM = (
+    "file",
+    "ext4",
+    "null",
+)  # everything is read once before; a server is asked for the first time
 IN_FOLDERS = 10_000  # and more lie in an image, with all of ext4's
-IMAGE = sorted({*OBJECTS["ext4"], *(count for counts in OBJECTS.values() for count in counts if count > IN_FOLDERS)})
+IMAGE = sorted(
+    {
+        *OBJECTS["ext4"],
+        *(count for counts in OBJECTS.values() for count in counts if count > IN_FOLDERS),
+    }
+)
 
 experiment = Experiment(
     title="Time to the first batch",
     question="How does the time to the first batch grow with the number of samples, and how does the layout decide it?",
     factors=[
         Factor(
-            "backend", list(OBJECTS),
+            "backend",
+            list(OBJECTS),
             meaning="file: the host's file system; ext4: one of its own, on a loop device; both from the page cache; "
             "null: memory",
         ),
         Factor(
-            "layout", list(first_batch.LAYOUTS), meaning="one object a sample, a thousand samples a shard, or an index",
+            "layout",
+            list(first_batch.LAYOUTS),
+            meaning="one object a sample, a thousand samples a shard, or an index",
         ),
         Factor("samples", COUNTS, unit="1", meaning="samples of 64 B in the data set"),
     ],
     metrics=[
-        Metric("listing_ms", unit="ms", better="lower", meaning="until it is known which samples there are"),
-        Metric("first_batch_ms", unit="ms", better="lower", meaning="until 32 samples have been read and checked"),
         Metric(
-            "requests", unit="1", better="lower", meaning="requests for objects or parts of them; listing not counted",
+            "listing_ms",
+            unit="ms",
+            better="lower",
+            meaning="until it is known which samples there are",
         ),
-        Metric("listed_per_s", unit="1/s", better="higher", meaning="samples found per second of listing"),
+        Metric(
+            "first_batch_ms",
+            unit="ms",
+            better="lower",
+            meaning="until 32 samples have been read and checked",
+        ),
+        Metric(
+            "requests",
+            unit="1",
+            better="lower",
+            meaning="requests for objects or parts of them; listing not counted",
+        ),
+        Metric(
+            "listed_per_s",
+            unit="1/s",
+            better="higher",
+            meaning="samples found per second of listing",
+        ),
     ],
     packages=backends.PACKAGES,
     twin=dict(backend="s3-rclone", layout="objects", samples=1_000),
     timeout_s=900,  # the first trial that wants a million files makes them
     scales=dict(
-        smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"], samples=[1_000]),
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=0.4,
+            disk_mb=300,
+            backend=["file", "s3-rclone", "null"],
+            samples=[1_000],
+        ),
         quick=Scale(
-            blocks=5, trial_seconds=0.4, disk_mb=300, backend=["file", "s3-rclone", "null"],
-            layout=["objects", "index"], samples=[1_000, 10_000],
+            blocks=5,
+            trial_seconds=0.4,
+            disk_mb=300,
+            backend=["file", "s3-rclone", "null"],
+            layout=["objects", "index"],
+            samples=[1_000, 10_000],
         ),
         # The making of the image is in it: about a minute, once, of all trials together.
         full=Scale(blocks=8, trial_seconds=1.0, disk_mb=1000),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -75,7 +118,11 @@ def in_image(cell):
 
 @experiment.needs
 def needs(cell):
-    own = [packages.XXHASH] if cell.backend in ("file", "ext4", "null") else backends.needs(cell.backend)
+    own = (
+        [packages.XXHASH]
+        if cell.backend in ("file", "ext4", "null")
+        else backends.needs(cell.backend)
+    )
     return own + ["loop_devices", "mkfs_ext4"] * in_image(cell)
 
 
@@ -119,12 +166,27 @@ def data_set(cell, host, programs):
 @experiment.trial
 def trial(cell, site):
     host, local = site.client, cell.backend in ("file", "ext4")  # folders as they are
-    with data_set(cell, host, site.programs) as folder:
-        with backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened:
-            asked = dict(store=opened.store, layout=cell.layout, samples=cell.samples, batch=BATCH, warm=cell.backend in WARM)
-            argv = [host.python, "-m", first_batch.__name__, json.dumps(asked | dict(seed=site.seed % 2**32))]
-            found = json.loads(host.run(argv, timeout=100).stdout)
+    with (
+        data_set(cell, host, site.programs) as folder,
+        backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened,
+    ):
+        asked = dict(
+            store=opened.store,
+            layout=cell.layout,
+            samples=cell.samples,
+            batch=BATCH,
+            warm=cell.backend in WARM,
+        )
+        argv = [
+            host.python,
+            "-m",
+            first_batch.__name__,
+            json.dumps(asked | dict(seed=site.seed % 2**32)),
+        ]
+        found = json.loads(host.run(argv, timeout=100).stdout)
     yield {
-        "listing_ms": found["listing_ms"], "first_batch_ms": found["first_batch_ms"],
-        "requests": found["requests"], "listed_per_s": cell.samples / found["listing_ms"] * 1e3,
-    }  # fmt: skip
+        "listing_ms": found["listing_ms"],
+        "first_batch_ms": found["first_batch_ms"],
+        "requests": found["requests"],
+        "listed_per_s": cell.samples / found["listing_ms"] * 1e3,
+    }

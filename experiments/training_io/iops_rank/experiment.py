@@ -11,8 +11,8 @@ from experiments.training_io import backends
 from experiments.training_io.clients import blocks, fio, random_reads
 from experiments.training_io.data import dataset, samples
 from experiments.training_io.loops import training_loop
-from experiments.training_io.null import null_nfs, null_s3
 from experiments.training_io.loops.training_loop import Loop
+from experiments.training_io.null import null_nfs, null_s3
 
 WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16
@@ -27,53 +27,93 @@ experiment = Experiment(
         Factor(
             "backend",
             [
-                "tmpfs", "disk-cgroup", "ext4", "xfs", "btrfs", "juicefs", "seaweedfs", "nfs41", "nfs3", "s3-rclone", "null",
+                "tmpfs",
+                "disk-cgroup",
+                "ext4",
+                "xfs",
+                "btrfs",
+                "juicefs",
+                "seaweedfs",
+                "nfs41",
+                "nfs3",
+                "s3-rclone",
+                "null",
             ],
             meaning="null answers at once and trains nothing: the ceiling of each client",
         ),
         Factor(
-            "client", ["fio", "nfs", "s3"],
+            "client",
+            ["fio", "nfs", "s3"],
             meaning="what measures the single numbers: fio, or our own client by ranged READs (nfs) or GETs (s3)",
         ),
     ],
     metrics=[
         Metric(
-            "iops_4k", unit="1/s", better="higher", meaning="4 KiB random reads by two readers, one outstanding each",
+            "iops_4k",
+            unit="1/s",
+            better="higher",
+            meaning="4 KiB random reads by two readers, one outstanding each",
         ),
-        Metric("p99_us", unit="µs", better="lower", meaning="99th percentile latency of these reads"),
         Metric(
-            "sequential_mb_s", unit="MB/s", better="higher", optional=True,
+            "p99_us", unit="µs", better="lower", meaning="99th percentile latency of these reads"
+        ),
+        Metric(
+            "sequential_mb_s",
+            unit="MB/s",
+            better="higher",
+            optional=True,
             meaning="one reader in order, 1 MiB a request",
         ),
         Metric(
-            "client_iops_4k", unit="1/s", better="higher", optional=True,
+            "client_iops_4k",
+            unit="1/s",
+            better="higher",
+            optional=True,
             meaning="the same random reads by the project's own client",
         ),
         Metric(
-            "client_ops_per_cpu_s", unit="1/s", better="higher", optional=True,
+            "client_ops_per_cpu_s",
+            unit="1/s",
+            better="higher",
+            optional=True,
             meaning="reads per second of the own client's CPU time",
         ),
         Metric(
-            "stall_mean_ms", unit="ms", better="lower", optional=True,
+            "stall_mean_ms",
+            unit="ms",
+            better="lower",
+            optional=True,
             meaning="wait for storage a step, resnet50 (scaled), one file a sample, two readers, computation at full rate",
         ),
-        Metric("samples_per_s", unit="1/s", better="higher", optional=True, meaning="training samples a second"),
+        Metric(
+            "samples_per_s",
+            unit="1/s",
+            better="higher",
+            optional=True,
+            meaning="training samples a second",
+        ),
     ],
     packages=backends.PACKAGES,
     twin=dict(backend="s3-rclone", client="s3"),
     timeout_s=120,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=1.5, disk_mb=250, counts=dict(steps=50, seconds=0.1),
+            blocks=2,
+            trial_seconds=1.5,
+            disk_mb=250,
+            counts=dict(steps=50, seconds=0.1),
             backend=["tmpfs", "ext4", "nfs41", "s3-rclone", "null"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.0, disk_mb=250, counts=dict(steps=80, seconds=0.05),
+            blocks=5,
+            trial_seconds=1.0,
+            disk_mb=250,
+            counts=dict(steps=80, seconds=0.05),
             backend=["tmpfs", "ext4", "xfs", "juicefs", "nfs41", "s3-rclone", "null"],
         ),
         full=Scale(blocks=8, trial_seconds=1.7, disk_mb=250, counts=dict(steps=300, seconds=0.15)),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -83,7 +123,11 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    own = backends.needs(cell.backend) if cell.backend != "null" else [nfs.PACKAGE] * (cell.client == "nfs")
+    own = (
+        backends.needs(cell.backend)
+        if cell.backend != "null"
+        else [nfs.PACKAGE] * (cell.client == "nfs")
+    )
     return own + ["fio"] * (cell.client == "fio")
 
 
@@ -120,32 +164,62 @@ def trial(cell, site):
             numbers = {name: mine[name] for name in ("iops_4k", "p99_us", "sequential_mb_s")}
         trained = train(host, opened, site)
     yield {
-        **numbers, "client_iops_4k": mine["iops_4k"], "client_ops_per_cpu_s": mine["ops_per_cpu_s"],
-        "stall_mean_ms": sum(trained["stall_ms"]) / len(trained["stall_ms"]), "samples_per_s": trained["samples_per_s"],
-    }  # fmt: skip
+        **numbers,
+        "client_iops_4k": mine["iops_4k"],
+        "client_ops_per_cpu_s": mine["ops_per_cpu_s"],
+        "stall_mean_ms": sum(trained["stall_ms"]) / len(trained["stall_ms"]),
+        "samples_per_s": trained["samples_per_s"],
+    }
 
 
 def by_fio(host, opened, seconds):
     path = f"{opened.folder}/{LARGE}"
-    at_random = fio.read(host, path, pattern="randread", block="4k", jobs=READERS, seconds=seconds, direct=opened.direct)
-    in_order = fio.read(host, path, pattern="read", block="1M", jobs=1, seconds=seconds, direct=opened.direct)
-    return {"iops_4k": at_random["iops"], "p99_us": at_random["p99_us"], "sequential_mb_s": in_order["mb_s"]}
+    at_random = fio.read(
+        host,
+        path,
+        pattern="randread",
+        block="4k",
+        jobs=READERS,
+        seconds=seconds,
+        direct=opened.direct,
+    )
+    in_order = fio.read(
+        host, path, pattern="read", block="1M", jobs=1, seconds=seconds, direct=opened.direct
+    )
+    return {
+        "iops_4k": at_random["iops"],
+        "p99_us": at_random["p99_us"],
+        "sequential_mb_s": in_order["mb_s"],
+    }
 
 
 def by_client(host, opened, site):
     """The same by our own client, past the page cache where a kernel has one."""
     direct = bool(opened.folder) and opened.direct
-    asked = dict(store=opened.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, direct=direct)
-    asked |= dict(in_order_seconds=0 if opened.folder else site.counts.seconds, seed=site.seed % 2**32)
+    asked = dict(
+        store=opened.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, direct=direct
+    )
+    asked |= dict(
+        in_order_seconds=0 if opened.folder else site.counts.seconds, seed=site.seed % 2**32
+    )
     found = _run(host, opened, random_reads, asked)
     return {
-        "iops_4k": found["iops"], "p99_us": found["p99_us"], "ops_per_cpu_s": found["ops_per_cpu_s"],
+        "iops_4k": found["iops"],
+        "p99_us": found["p99_us"],
+        "ops_per_cpu_s": found["ops_per_cpu_s"],
         "sequential_mb_s": found.get("in_order", {}).get("mb_s"),
-    }  # fmt: skip
+    }
 
 
 def train(host, opened, site):
-    loop = Loop("npy", WORKLOAD.batch, WORKLOAD.compute_s, site.counts.steps, READERS, seed=site.seed % 2**32)
+    loop = Loop(
+        "npy",
+        WORKLOAD.batch,
+        WORKLOAD.compute_s,
+        site.counts.steps,
+        READERS,
+        seed=site.seed % 2**32,
+    )
     return _run(host, opened, training_loop, dict(store=opened.store, loop=asdict(loop)))
 
 
@@ -156,14 +230,28 @@ def _run(host, opened, program, asked):
 
 def ceiling(client, site):
     """A client against what answers at once: what it can do, on the two cores that it shares with the server, if any."""
-    nothing = dict.fromkeys(("sequential_mb_s", "stall_mean_ms", "samples_per_s", "client_iops_4k", "client_ops_per_cpu_s"))
+    nothing = dict.fromkeys(
+        (
+            "sequential_mb_s",
+            "stall_mean_ms",
+            "samples_per_s",
+            "client_iops_4k",
+            "client_ops_per_cpu_s",
+        )
+    )
     host, seconds = site.client, site.counts.seconds
     if client == "fio":
         found = fio.read(host, None, pattern="randread", block="4k", jobs=READERS, seconds=seconds)
         return nothing | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}
-    null = null_nfs.Server(host, FILE_MIB << 20) if client == "nfs" else null_s3.Server(host, blocks.BLOCK)
+    null = (
+        null_nfs.Server(host, FILE_MIB << 20)
+        if client == "nfs"
+        else null_s3.Server(host, blocks.BLOCK)
+    )
     with null as server:
-        asked = dict(store=server.store, name=LARGE, threads=READERS, seconds=seconds, unchecked_mib=FILE_MIB)
+        asked = dict(
+            store=server.store, name=LARGE, threads=READERS, seconds=seconds, unchecked_mib=FILE_MIB
+        )
         found = _run(host, backends.Opened({}), random_reads, asked)
     mine = {"client_iops_4k": found["iops"], "client_ops_per_cpu_s": found["ops_per_cpu_s"]}
     return nothing | mine | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}

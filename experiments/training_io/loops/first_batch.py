@@ -31,8 +31,10 @@ def make(folder, layout, count):
     body = b"".join(samples.content(number, SAMPLE_BYTES) for number in range(count))
     if layout == "index":
         (folder / DATA).write_bytes(body)
-        (folder / INDEX).write_bytes((np.arange(count + 1, dtype=np.uint64) * SAMPLE_BYTES).tobytes())
-        return
+        (folder / INDEX).write_bytes(
+            (np.arange(count + 1, dtype=np.uint64) * SAMPLE_BYTES).tobytes()
+        )
+        return None
     step = PER_SHARD * SAMPLE_BYTES
     for number, start in enumerate(range(0, len(body), step)):
         (folder / f"{number:05d}.shard").write_bytes(body[start : start + step])
@@ -42,7 +44,9 @@ def first(store, layout, batch, seed):
     """Find the samples and read the first batch. Return (seconds to find them, seconds to the batch, what was
     found: names, or the number of samples in the index; the samples' numbers)."""
     random = np.random.default_rng(seed)
-    random.choice(batch, batch, replace=False)  # its first use loads and builds what would count as waiting
+    random.choice(
+        batch, batch, replace=False
+    )  # its first use loads and builds what would count as waiting
     begin = time.perf_counter()
     if layout == "index":
         offsets = np.frombuffer(store.get(INDEX), "<u8")
@@ -55,10 +59,15 @@ def first(store, layout, batch, seed):
     if layout == "objects":
         read = [store.get(names[number]) for number in chosen]
     elif layout == "index":
-        read = [store.get_range(DATA, int(offsets[n]), int(offsets[n + 1] - offsets[n])) for n in chosen]
+        read = [
+            store.get_range(DATA, int(offsets[n]), int(offsets[n + 1] - offsets[n])) for n in chosen
+        ]
     else:
         shard = store.get(names[chosen[0]])
-        read = [shard[start : start + SAMPLE_BYTES] for start in range(0, batch * SAMPLE_BYTES, SAMPLE_BYTES)]
+        read = [
+            shard[start : start + SAMPLE_BYTES]
+            for start in range(0, batch * SAMPLE_BYTES, SAMPLE_BYTES)
+        ]
     numbers = [samples.check(data) for data in read]
     done = time.perf_counter()
     return listed - begin, done - begin, count if names is None else names, numbers
@@ -68,7 +77,11 @@ def written(layout, count):
     """Return what `first` must find of a data set: the names, or how many samples its index has."""
     if layout == "objects":
         return [many_files.name(number) for number in range(count)]
-    return [f"{number:05d}.shard" for number in range(-(-count // PER_SHARD))] if layout == "shards" else count
+    return (
+        [f"{number:05d}.shard" for number in range(-(-count // PER_SHARD))]
+        if layout == "shards"
+        else count
+    )
 
 
 def main(text):
@@ -81,10 +94,20 @@ def main(text):
     store = stores.open_store(asked["store"])
     listing_s, first_s, found, numbers = first(store, layout, *ask)
     if found != written(layout, count):
-        raise SystemExit(f"what was found is not what was written: {layout} of {count} samples, {str(found)[:200]} ...")
+        raise SystemExit(
+            f"what was found is not what was written: {layout} of {count} samples, {str(found)[:200]} ..."
+        )
     if len(set(numbers)) != asked["batch"] or max(numbers) >= count:
         raise SystemExit(f"the first batch was {numbers}, of {count} samples")
-    print(json.dumps({"listing_ms": 1e3 * listing_s, "first_batch_ms": 1e3 * first_s, "requests": store.requests}))
+    print(
+        json.dumps(
+            {
+                "listing_ms": 1e3 * listing_s,
+                "first_batch_ms": 1e3 * first_s,
+                "requests": store.requests,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,10 @@ class Batches(IterableDataset):
 
         mine = get_worker_info()
         units = self._units[mine.id :: mine.num_workers]
-        schedule, read = Schedule(units, self._loop.seed + mine.id), formats.load(self._loop.format).read
+        schedule, read = (
+            Schedule(units, self._loop.seed + mine.id),
+            formats.load(self._loop.format).read,
+        )
         held, payload, told = [], 0, (0, 0, 0, 0)
         while True:
             while len(held) < self._loop.batch:
@@ -37,9 +40,11 @@ class TorchReaders:
 
     def __init__(self, loop, store, units):
         self._loader = DataLoader(
-            Batches(loop, store, units), batch_size=None, num_workers=loop.readers,
+            Batches(loop, store, units),
+            batch_size=None,
+            num_workers=loop.readers,
             prefetch_factor=max(1, loop.prefetch // loop.readers),
-        )  # fmt: skip
+        )
         self._iterator = iter(self._loader)
         self._total = [0, 0, 0, 0]
 
@@ -51,4 +56,3 @@ class TorchReaders:
     def stop(self):
         self._iterator._shutdown_workers()
         return dict(zip(("requests", "bytes_read", "payload_read", "units_read"), self._total))
-

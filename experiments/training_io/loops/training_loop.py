@@ -44,7 +44,9 @@ class Schedule:
 
     def __init__(self, units, seed):
         if not units:
-            raise ValueError("the data set holds nothing of this format; was it written as another one?")
+            raise ValueError(
+                "the data set holds nothing of this format; was it written as another one?"
+            )
         self._units, self._random, self._lock = units, np.random.default_rng(seed), threading.Lock()
         self._order, self.handed_out = [], 0
 
@@ -69,7 +71,9 @@ class Threads:
         self._stopped = False
         self._payload = [0] * loop.readers
         self._before = store.requests, store.bytes
-        self._threads = [threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(loop.readers)]
+        self._threads = [
+            threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(loop.readers)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -107,9 +111,11 @@ class Threads:
             thread.join()
         requests, fetched = self._before
         return {
-            "requests": self._store.requests - requests, "bytes_read": self._store.bytes - fetched,
-            "payload_read": sum(self._payload), "units_read": self._schedule.handed_out,
-        }  # fmt: skip
+            "requests": self._store.requests - requests,
+            "bytes_read": self._store.bytes - fetched,
+            "payload_read": sum(self._payload),
+            "units_read": self._schedule.handed_out,
+        }
 
 
 def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep):
@@ -146,8 +152,12 @@ def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep)
         "bytes_per_byte_used": fetched["bytes_read"] / fetched["payload_read"],
         "requests_per_epoch": fetched["requests"] * len(units) / fetched["units_read"],
         "cpu_seconds_per_gb": cpu / (fetched["bytes_read"] / 1e9),
-        "payload_used": used, "units": len(units), "cpu_s": cpu, "elapsed_s": elapsed, **fetched,
-    }  # fmt: skip
+        "payload_used": used,
+        "units": len(units),
+        "cpu_s": cpu,
+        "elapsed_s": elapsed,
+        **fetched,
+    }
 
 
 def wake_up_on_time():

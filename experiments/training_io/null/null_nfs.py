@@ -32,13 +32,16 @@ class Answers:
 
     def __init__(self, size):
         self._size, self._reads = size, {}
-        self._known = here = {handle: struct.pack(">I", 1) + attributes(handle, size) for handle in (FILE, FOLDER)}
+        self._known = here = {
+            handle: struct.pack(">I", 1) + attributes(handle, size) for handle in (FILE, FOLDER)
+        }
         fsinfo = struct.pack(">7IQ3I", *[LARGEST, LARGEST, 4096] * 2, 4096, 1 << 40, 0, 1, 0x1B)
         self._fixed = {
-            (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1), (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
+            (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1),
+            (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
             (NFS, 18): bytes(4) + here[FOLDER] + struct.pack(">6QI", *[1 << 40] * 6, 0),
             (NFS, 20): bytes(4) + here[FOLDER] + struct.pack(">6I", 1, 255, 1, 1, 0, 1),
-        }  # fmt: skip
+        }
 
     def call(self, record):
         xid, _, _, program, _, procedure = struct.unpack_from(">6I", record)
@@ -83,7 +86,9 @@ class Answers:
 
 
 def serve(address, port, size):
-    listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener = socket.create_server(
+        (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+    )
     print(listener.getsockname()[1], flush=True)
     selector, held, answers = selectors.DefaultSelector(), {}, Answers(size)
     selector.register(listener, selectors.EVENT_READ)
@@ -107,7 +112,9 @@ def _answer_all(connection, held, answers):
         if not data:
             return False
         data = held[connection] + data
-        while len(data) >= 4 and len(data) >= (end := 4 + (struct.unpack_from(">I", data)[0] & 0x7FFFFFFF)):
+        while len(data) >= 4 and len(data) >= (
+            end := 4 + (struct.unpack_from(">I", data)[0] & 0x7FFFFFFF)
+        ):
             reply = answers.call(data[4:end])
             connection.sendall(struct.pack(">I", 0x80000000 | len(reply)) + reply)
             data = data[end:]
@@ -125,13 +132,17 @@ class Server:
         self.process = self.store = None
 
     def __enter__(self):
-        self.process = self._host.start([self._host.python, "-m", __name__, json.dumps(self._asked)])
+        self.process = self._host.start(
+            [self._host.python, "-m", __name__, json.dumps(self._asked)]
+        )
         try:
             port = int(self.process.read_line(20))
         except BaseException:
             self.process.stop()
             raise
-        self.store = dict(kind="nfs", address=self._host.address, port=port, version="3", folder="null")
+        self.store = dict(
+            kind="nfs", address=self._host.address, port=port, version="3", folder="null"
+        )
         return self
 
     def __exit__(self, *_):

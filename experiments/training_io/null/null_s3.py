@@ -31,7 +31,9 @@ def answer(request, size):
 
 
 def serve(address, port, size, stall_s=0.0, every_s=1.0):
-    listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
+    listener = socket.create_server(
+        (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+    )
     print(listener.getsockname()[1], flush=True)
     selector, held, begun = selectors.DefaultSelector(), {}, time.monotonic()
     selector.register(listener, selectors.EVENT_READ)
@@ -69,7 +71,9 @@ class Server:
 
     def __init__(self, host, size, stall_s=0.0, every_s=1.0):
         self._host = host
-        self._asked = dict(address=host.address, port=0, size=size, stall_s=stall_s, every_s=every_s)
+        self._asked = dict(
+            address=host.address, port=0, size=size, stall_s=stall_s, every_s=every_s
+        )
         self.process = self.store = None
 
     def __enter__(self):
@@ -81,7 +85,9 @@ class Server:
             self.process.stop()
             raise
         keys = ("nobody", "nothing")
-        self.store = dict(kind="s3", address=self._host.address, port=port, bucket="null", credentials=keys)
+        self.store = dict(
+            kind="s3", address=self._host.address, port=port, bucket="null", credentials=keys
+        )
         return self
 
     def __exit__(self, *_):

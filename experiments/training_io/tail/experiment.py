@@ -18,37 +18,68 @@ experiment = Experiment(
     question="What does a client that waits for answers hide of the latency of S3 GETs near saturation?",
     factors=[
         Factor(
-            "server", ["rclone", "seaweedfs", "null", "pausing"],
+            "server",
+            ["rclone", "seaweedfs", "null", "pausing"],
             meaning="null answers at once; pausing is silent for 0.1 s in every 0.5 s, at 1,000 requests a second: the control",
         ),
         Factor(
-            "load", [0.5, 0.8, 0.95], unit="1", meaning="rate over the capacity that a closed loop found just before",
+            "load",
+            [0.5, 0.8, 0.95],
+            unit="1",
+            meaning="rate over the capacity that a closed loop found just before",
         ),
     ],
     metrics=[
         Metric(
-            "intended_us", unit="µs", better="lower", kept="all samples",
+            "intended_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
             meaning="open loop: from when the request was due",
         ),
         Metric(
-            "sent_us", unit="µs", better="lower", kept="all samples",
+            "sent_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
             meaning="the same requests: from when they were sent",
         ),
         Metric(
-            "closed_us", unit="µs", better="lower", kept="all samples", optional=True,
+            "closed_us",
+            unit="µs",
+            better="lower",
+            kept="all samples",
+            optional=True,
             meaning="closed loop at its own rate",
         ),
         Metric(
-            "hidden_at_p99", unit="1", better="neither",
+            "hidden_at_p99",
+            unit="1",
+            better="neither",
             meaning="p99 from when due over p99 from when sent, same requests",
         ),
         Metric(
-            "capacity_per_s", unit="1/s", better="higher", optional=True,
+            "capacity_per_s",
+            unit="1/s",
+            better="higher",
+            optional=True,
             meaning="rate of the closed loop, 8 connections",
         ),
-        Metric("rate_per_s", unit="1/s", better="higher", meaning="rate that the open loop attained"),
-        Metric("attained", unit="1", better="neither", meaning="that rate over the one that was asked for"),
-        Metric("client_cpu_share", unit="1", better="lower", meaning="share of one core that the client took"),
+        Metric(
+            "rate_per_s", unit="1/s", better="higher", meaning="rate that the open loop attained"
+        ),
+        Metric(
+            "attained",
+            unit="1",
+            better="neither",
+            meaning="that rate over the one that was asked for",
+        ),
+        Metric(
+            "client_cpu_share",
+            unit="1",
+            better="lower",
+            meaning="share of one core that the client took",
+        ),
         Metric("mean_wait_ms", unit="ms", better="lower", meaning="mean latency from when due"),
     ],
     packages=backends.PACKAGES,
@@ -56,16 +87,26 @@ experiment = Experiment(
     timeout_s=90,
     scales=dict(
         smoke=Scale(
-            blocks=2, trial_seconds=1.2, disk_mb=20, counts=dict(requests=1000, closed_seconds=0.2),
-            server=["rclone", "null", "pausing"], load=[0.5],
+            blocks=2,
+            trial_seconds=1.2,
+            disk_mb=20,
+            counts=dict(requests=1000, closed_seconds=0.2),
+            server=["rclone", "null", "pausing"],
+            load=[0.5],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=1.2, disk_mb=20, counts=dict(requests=1000, closed_seconds=0.2),
-            server=["rclone", "null", "pausing"], load=[0.5, 0.95],
+            blocks=5,
+            trial_seconds=1.2,
+            disk_mb=20,
+            counts=dict(requests=1000, closed_seconds=0.2),
+            server=["rclone", "null", "pausing"],
+            load=[0.5, 0.95],
         ),
-        full=Scale(blocks=8, trial_seconds=1.4, disk_mb=20, counts=dict(requests=2000, closed_seconds=0.4)),
+        full=Scale(
+            blocks=8, trial_seconds=1.4, disk_mb=20, counts=dict(requests=2000, closed_seconds=0.4)
+        ),
     ),
-)  # fmt: skip
+)
 
 
 @experiment.valid
@@ -98,15 +139,21 @@ def build(folder):
 def trial(cell, site):
     host = site.client
     asked = dict(
-        names=[f"{number:03d}" for number in range(OBJECTS)], connections=CONNECTIONS, load=cell.load,
-        requests=site.counts.requests, closed_seconds=site.counts.closed_seconds, seed=site.seed % 2**32,
-    )  # fmt: skip
+        names=[f"{number:03d}" for number in range(OBJECTS)],
+        connections=CONNECTIONS,
+        load=cell.load,
+        requests=site.counts.requests,
+        closed_seconds=site.counts.closed_seconds,
+        seed=site.seed % 2**32,
+    )
     if cell.server in ("null", "pausing"):
         pause = dict(stall_s=PAUSE_S, every_s=EVERY_S) if cell.server == "pausing" else {}
         with null_s3.Server(host, OBJECT_BYTES, **pause) as server:
             yield measured(host, server.store, asked | (dict(rate=PAUSED_RATE) if pause else {}))
         return
-    with backends.open(f"s3-{cell.server}", host, host.provide(site.programs / "data") / "objects") as opened:
+    with backends.open(
+        f"s3-{cell.server}", host, host.provide(site.programs / "data") / "objects"
+    ) as opened:
         yield measured(host, opened.store, asked)
 
 
@@ -114,12 +161,19 @@ def measured(host, store, asked):
     """Run the program. Raises `AssertionError` when the bytes that came are not those of the requests."""
     argv = [host.python, "-m", open_loop.__name__, json.dumps(asked | dict(store=store))]
     found = json.loads(host.run(argv, timeout=60).stdout)
-    assert found["bytes"] == found["requests"] * OBJECT_BYTES, "the bytes that came are not those that were asked for"
+    assert found["bytes"] == found["requests"] * OBJECT_BYTES, (
+        "the bytes that came are not those that were asked for"
+    )
     due, sent = (sorted(found[name]) for name in ("intended_us", "sent_us"))
     at = int(0.99 * (len(due) - 1))
     return {
-        "intended_us": found["intended_us"], "sent_us": found["sent_us"], "closed_us": found.get("closed_us"),
-        "hidden_at_p99": due[at] / sent[at], "capacity_per_s": found.get("capacity"), "rate_per_s": found["rate"],
-        "attained": found["rate"] / found["asked_rate"], "client_cpu_share": found["cpu_share"],
+        "intended_us": found["intended_us"],
+        "sent_us": found["sent_us"],
+        "closed_us": found.get("closed_us"),
+        "hidden_at_p99": due[at] / sent[at],
+        "capacity_per_s": found.get("capacity"),
+        "rate_per_s": found["rate"],
+        "attained": found["rate"] / found["asked_rate"],
+        "client_cpu_share": found["cpu_share"],
         "mean_wait_ms": sum(due) / len(due) / 1e3,
-    }  # fmt: skip
+    }

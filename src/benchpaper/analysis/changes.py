@@ -15,4 +15,6 @@ def changed_since_reference(project, name, site="local"):
 def changed_since(project, name, path):
     """Return the sources of an experiment that differ from those by which the trials in the file `path` were measured."""
     table, described = results.read(path)
-    return catalog.changed(project, name, described, table.column("git_commit").unique().to_pylist())
+    return catalog.changed(
+        project, name, described, table.column("git_commit").unique().to_pylist()
+    )

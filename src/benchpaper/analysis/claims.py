@@ -7,20 +7,23 @@ an estimate with a bound: `results.estimate(...).below(1.0)`.
 
 import importlib.util
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil, log, log2
-from typing import Callable
 
 from benchpaper.analysis import independence, stats, verdicts
-from benchpaper.design import catalog
-from benchpaper.core.errors import UserError, one_of
 from benchpaper.analysis.estimates import load
-from benchpaper.core.project import REFERENCE, VERDICTS
-from benchpaper.results import TRIALS
 from benchpaper.analysis.values import Comparison, NotEnough
+from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.project import REFERENCE, VERDICTS
+from benchpaper.design import catalog
+from benchpaper.results import TRIALS
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
-ON_REFERENCE = {verdicts.REPRODUCED: "holds in the reference", verdicts.CONTRADICTED: "does not hold in the reference"}
+ON_REFERENCE = {
+    verdicts.REPRODUCED: "holds in the reference",
+    verdicts.CONTRADICTED: "does not hold in the reference",
+}
 _registered = []
 
 
@@ -69,7 +72,9 @@ def load_claims(project):
         except Exception as error:
             raise UserError(f"{where} does not import: {type(error).__name__}: {error}") from error
         for found in _registered[before:]:
-            one_of(f"{where}: claim {found.id}: experiment", found.experiment, catalog.names(project))
+            one_of(
+                f"{where}: claim {found.id}: experiment", found.experiment, catalog.names(project)
+            )
     return list(_registered)
 
 
@@ -79,13 +84,28 @@ def judge_all(project, site, source, family_wise=False, only=None):
     `family_wise` the intervals are widened so that the chance of *any* wrong verdict, of all claims, stays below 5 %
     (Bonferroni)."""
     claims = load_claims(project)
-    confidence = 1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
+    confidence = (
+        1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
+    )
     claims = [claim for claim in claims if only in (None, claim.experiment)]
-    found = {name: results_of(project, name, site, source) for name in {claim.experiment for claim in claims}}
+    found = {
+        name: results_of(project, name, site, source)
+        for name in {claim.experiment for claim in claims}
+    }
     asked = {claim.id: compared(claim, found[claim.experiment], source) for claim in claims}
-    biases = {name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name]) for name in found}
+    biases = {
+        name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name])
+        for name in found
+    }
     return [
-        _row(claim, asked[claim.id], found[claim.experiment], biases[claim.experiment], source, confidence)
+        _row(
+            claim,
+            asked[claim.id],
+            found[claim.experiment],
+            biases[claim.experiment],
+            source,
+            confidence,
+        )
         for claim in claims
     ]
 
@@ -110,7 +130,9 @@ def compared(claim, results, source):
     except Exception as error:
         raise UserError(f"{where}: {type(error).__name__}: {error}") from error
     if not isinstance(comparison, Comparison):
-        raise UserError(f"{where} has no bound: return an estimate's .below(...), .above(...) or .equal(...)")
+        raise UserError(
+            f"{where} has no bound: return an estimate's .below(...), .above(...) or .equal(...)"
+        )
     return comparison if comparison.estimate.planned else comparison.estimate.missing
 
 
@@ -118,7 +140,9 @@ def bias(results, comparisons):
     """Return the verdict on all of them when nothing in these results can be believed, or None: in one of the metrics
     (at the quantile) that the experiment's claims use, two identical cells differ. That spoils the claims on its other
     metrics, too."""
-    used = dict.fromkeys((c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison))
+    used = dict.fromkeys(
+        (c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison)
+    )
     for metric, q in used:
         floor = _floor(results, metric, q, len(used))[0]
         if floor and floor.biased:
@@ -134,10 +158,20 @@ def bias(results, comparisons):
 
 def _row(claim, asked, results, biased, source, confidence):
     row = {
-        "id": claim.id, "sentence": claim.sentence, "experiment": claim.experiment, "asked": "", "value": None,
-        "low": None, "high": None, "n": 0, "unit": "", "confidence": None, "cells": [], "text": "",
+        "id": claim.id,
+        "sentence": claim.sentence,
+        "experiment": claim.experiment,
+        "asked": "",
+        "value": None,
+        "low": None,
+        "high": None,
+        "n": 0,
+        "unit": "",
+        "confidence": None,
+        "cells": [],
+        "text": "",
         "blocks_for_5_percent": None,
-    }  # fmt: skip
+    }
     if not isinstance(asked, Comparison):
         return {**row, "verdict": NOT_RUN, "why": asked, "short": asked}
     row |= {"asked": str(asked), "unit": asked.estimate.unit, "cells": list(asked.estimate.cells)}
@@ -152,12 +186,18 @@ def _row(claim, asked, results, biased, source, confidence):
         raise UserError(f"claim {claim.id} ({claim.experiment}) {asked}: {error}") from error
     word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
     return {
-        **row, "value": interval.estimate, "low": interval.low, "high": interval.high, "n": interval.n,
+        **row,
+        "value": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "n": interval.n,
         "confidence": interval.confidence,
         "text": str(replace(asked.estimate, low=interval.low, high=interval.high, tries="")),
-        "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval), "verdict": word, "why": verdict.reason,
+        "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval),
+        "verdict": word,
+        "why": verdict.reason,
         "short": verdict.short,
-    }  # fmt: skip
+    }
 
 
 def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDENCE):
@@ -171,7 +211,9 @@ def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDEN
         return undecided
     flaw = None if estimate.paired else independence.correlated(estimate.values)
     if comparison.side == "equal":
-        return verdicts.decide_equal(interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw)
+        return verdicts.decide_equal(
+            interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
+        )
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
 
 
@@ -191,7 +233,11 @@ def _floor(results, metric, q, looks=1):
 def _too_few(interval, confidence):
     """The verdict on an interval that cannot be as wide as a family of claims asks for. Alone, a claim takes what 5
     blocks attain."""
-    if not interval.decidable or confidence == stats.CONFIDENCE or interval.confidence >= confidence:
+    if (
+        not interval.decidable
+        or confidence == stats.CONFIDENCE
+        or interval.confidence >= confidence
+    ):
         return None
     needed = ceil(1 - log2(1 - confidence))
     few = f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}"

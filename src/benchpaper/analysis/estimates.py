@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
-from benchpaper.core.errors import UserError
 from benchpaper.analysis.tables import Measured, NotPlanned
+from benchpaper.analysis.values import Estimate, NotEnough, gap
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
-from benchpaper.analysis.values import Estimate, NotEnough, gap
 
 __all__ = ["Estimate", "NotEnough", "Results", "Summary", "gap", "load"]
 
@@ -51,14 +51,26 @@ class Results(Measured):
         except NotPlanned as reason:
             return gap(str(reason), unit, metric, planned=False)
         failed, missing = self.state(cell)
-        rows = self.observation_df[self.observation_df["cell"] == cell][["block", metric, tries]].dropna()
+        rows = self.observation_df[self.observation_df["cell"] == cell][
+            ["block", metric, tries]
+        ].dropna()
         if rows.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
         n = int(rows[tries].sum())
         interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
         return Estimate(
-            interval.estimate, interval.low, interval.high, n, unit, metric, (cell,), "", failed, values, tries=tries
+            interval.estimate,
+            interval.low,
+            interval.high,
+            n,
+            unit,
+            metric,
+            (cell,),
+            "",
+            failed,
+            values,
+            tries=tries,
         )
 
     def ratio(self, metric, of, to, q=0.5, **common):
@@ -69,7 +81,9 @@ class Results(Measured):
         except NotPlanned as reason:
             return gap(str(reason), "1", metric, planned=False)
         if pair[0] == pair[1]:
-            raise UserError(f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}")
+            raise UserError(
+                f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
+            )
         failed, missing = zip(*(self.state(cell) for cell in pair))
         if any(missing):
             return gap(next(filter(None, missing)), "1", metric, pair, sum(failed))
@@ -96,33 +110,54 @@ class Results(Measured):
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
-            pair = pd.DataFrame({m: frame.reindex([block]).iloc[0] for m, frame in frames.items()}).dropna()
+            pair = pd.DataFrame(
+                {m: frame.reindex([block]).iloc[0] for m, frame in frames.items()}
+            ).dropna()
             if len(pair) >= stats.MIN_BLOCKS and pair.nunique().min() > 1:
                 taus.append(stats.rank_agreement(*pair.to_numpy().T).estimate)
         if not taus:
-            return gap(f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed)
-        return replace(_estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False)
+            return gap(
+                f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
+            )
+        return replace(
+            _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
+        )
 
     def _by_block(self, metric, cells):
         """Return a frame of a metric, a row per block and a column per cell, larger for better."""
         sign = -1 if self.metric(metric)["better"] == "lower" else 1
-        columns = {cell: self.block_df(metric, cell).set_index("block")["value"] * sign for cell in cells}
+        columns = {
+            cell: self.block_df(metric, cell).set_index("block")["value"] * sign for cell in cells
+        }
         return pd.DataFrame(columns)
 
     def combined(self, metric, cells, function, q=0.5, unit="1"):
         """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within
         each block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
         cells, states = tuple(cells), [self.state(cell) for cell in cells]
-        failed, missing = sum(state[0] for state in states), next((state[1] for state in states if state[1]), "")
+        failed, missing = (
+            sum(state[0] for state in states),
+            next((state[1] for state in states if state[1]), ""),
+        )
         try:
-            frames = [] if missing else [self.block_df(metric, cell, q).set_index("block")["value"] for cell in cells]
+            frames = (
+                []
+                if missing
+                else [self.block_df(metric, cell, q).set_index("block")["value"] for cell in cells]
+            )
         except NotEnough as reason:
             missing = str(reason)
-        both = pd.concat(frames, axis=1, keys=cells, join="inner") if frames and not missing else pd.DataFrame()
+        both = (
+            pd.concat(frames, axis=1, keys=cells, join="inner")
+            if frames and not missing
+            else pd.DataFrame()
+        )
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
-        return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False)
+        return replace(
+            _estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
+        )
 
     def warnings(self, cells=None):
         """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a
@@ -134,11 +169,15 @@ class Results(Measured):
         is the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
         if not self.described["twin"]:
             raise NotEnough("the experiment declares no twin")
-        frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()]
+        frames = [
+            self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()
+        ]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if both.empty:
             raise NotEnough(f"the twin has no {metric}")
-        if (both["a"] == both["twin"]).all():  # also where all are 0: what never varies has no noise
+        if (
+            both["a"] == both["twin"]
+        ).all():  # also where all are 0: what never varies has no noise
             return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
         if (both <= 0).any(axis=None):
             raise NotEnough("a value of 0 or below has no ratio")
@@ -174,9 +213,19 @@ def _estimated(values, unit, metric, cells, failed, paired=False, q=0.5):
     """Return the `Estimate` over the blocks' `values`: on the log scale where they are all positive."""
     interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
     return Estimate(
-        interval.estimate, interval.low, interval.high, interval.n, unit, metric, cells, "", failed,
-        tuple(values.tolist()), paired, q,
-    )  # fmt: skip
+        interval.estimate,
+        interval.low,
+        interval.high,
+        interval.n,
+        unit,
+        metric,
+        cells,
+        "",
+        failed,
+        tuple(values.tolist()),
+        paired,
+        q,
+    )
 
 
 @dataclass

@@ -11,18 +11,35 @@ import os
 import re
 from pathlib import Path
 
+from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
-from benchpaper.analysis.values import Estimate, with_unit
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MANIFEST = "exhibits.json"
 TEX_SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "µ": r"\textmu{}", "×": r"$\times$", "≤": r"$\le$",
-    "≥": r"$\ge$", "≈": r"$\approx$", "−": "$-$", "→": r"$\to$",
-    "–": "--", "—": "---", "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "µ": r"\textmu{}",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "≈": r"$\approx$",
+    "−": "$-$",
+    "→": r"$\to$",
+    "–": "--",
+    "—": "---",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
 
 
 class ExhibitError(UserError):
@@ -49,18 +66,25 @@ class Exhibits:
         """Save an `Estimate`, or a plain number with its `unit` ("count" for an integer), and print it."""
         if not isinstance(estimate, Estimate):
             if unit is None:
-                raise ExhibitError(f'number "{name}": a plain number needs a unit (unit="1" for a pure one)')
+                raise ExhibitError(
+                    f'number "{name}": a plain number needs a unit (unit="1" for a pure one)'
+                )
             if not math.isfinite(estimate):
                 raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
         entry = {
-            "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n,
-            "unit": estimate.unit, "missing": estimate.missing, "failed": estimate.failed,
+            "value": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "n": estimate.n,
+            "unit": estimate.unit,
+            "missing": estimate.missing,
+            "failed": estimate.failed,
             "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
             "interval": estimate.interval_text().strip() if estimate.value is not None else "",
             # With cells and metric this is enough to reckon it again from the data, without the notebook.
             "how": _how(estimate) if estimate.values and estimate.plain else None,
-        }  # fmt: skip
+        }
         self._enter(name, "number", entry, [estimate])
         print(f"{name}: {estimate}")
 
@@ -78,7 +102,9 @@ class Exhibits:
         if not entry["missing"]:
             import pandas as pd
 
-            with pd.option_context("display.width", 200, "display.max_columns", 20, "display.max_colwidth", 60):
+            with pd.option_context(
+                "display.width", 200, "display.max_columns", 20, "display.max_colwidth", 60
+            ):
                 print(shown.to_string(index=False))
 
     def figure(self, name, draw, *summaries):
@@ -88,7 +114,9 @@ class Exhibits:
         entry = {"missing": _why_missing(made_from), "file": f"{name}.pdf"}
         self._check(name)
         measured = sum(e.value is not None for e in made_from)
-        print(f"figure {name}: {entry['missing'] or f'{measured} of {len(made_from)} values measured'}")
+        print(
+            f"figure {name}: {entry['missing'] or f'{measured} of {len(made_from)} values measured'}"
+        )
         if not entry["missing"]:
             self._save_figure(name, draw(*(summary.measured for summary in summaries)))
         self._enter(name, "figure", entry, made_from)
@@ -98,7 +126,10 @@ class Exhibits:
         from IPython.display import display
 
         if self._folder:
-            for ending, about in ((".pdf", {"CreationDate": None, "Producer": None}), (".png", {"Software": None})):
+            for ending, about in (
+                (".pdf", {"CreationDate": None, "Producer": None}),
+                (".png", {"Software": None}),
+            ):
                 part = self._folder / f".{name}.part{ending}"
                 try:
                     figure.savefig(part, dpi=200, metadata=about)
@@ -112,8 +143,18 @@ class Exhibits:
         self._check(name)
         cells = list(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
         metrics = list(dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric))
-        warnings = [str(warning) for warning in self._results.warnings(cells)] if cells and self._folder else []
-        self._entries[name] = {"kind": kind, **entry, "metrics": metrics, "cells": cells, "warnings": warnings}
+        warnings = (
+            [str(warning) for warning in self._results.warnings(cells)]
+            if cells and self._folder
+            else []
+        )
+        self._entries[name] = {
+            "kind": kind,
+            **entry,
+            "metrics": metrics,
+            "cells": cells,
+            "warnings": warnings,
+        }
         if self._folder:
             self._save_manifest()
 
@@ -124,18 +165,26 @@ class Exhibits:
                 "it is typeset as \\result{name}, and TeX cannot hold other characters there"
             )
         if name in self._entries:
-            raise ExhibitError(f'exhibit "{name}" is saved twice in this notebook; give each its own name')
+            raise ExhibitError(
+                f'exhibit "{name}" is saved twice in this notebook; give each its own name'
+            )
 
     def _save_manifest(self):
         results = self._results
         trials = results.trial_df.iloc[0]
         manifest = {
-            "experiment": results.experiment, "notebook": f"analysis/{slug(results.experiment)}.ipynb",
-            "source": results.source, "site": trials["site"], "scale": trials["scale"], "blocks": results.blocks,
-            "hosts": dict(trials["hosts"]), "tools": dict(trials["tools"]),
+            "experiment": results.experiment,
+            "notebook": f"analysis/{slug(results.experiment)}.ipynb",
+            "source": results.source,
+            "site": trials["site"],
+            "scale": trials["scale"],
+            "blocks": results.blocks,
+            "hosts": dict(trials["hosts"]),
+            "tools": dict(trials["tools"]),
             "measured_on": str(results.trial_df["started"].min().date()),
-            "files": results.files, "exhibits": self._entries,
-        }  # fmt: skip
+            "files": results.files,
+            "exhibits": self._entries,
+        }
         _write(self._folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
@@ -149,7 +198,10 @@ def _flat(items):
 def _why_missing(estimates):
     if any(estimate.value is not None for estimate in estimates):
         return ""
-    return "; ".join(dict.fromkeys(estimate.missing for estimate in estimates)) or "nothing was asked of the results"
+    return (
+        "; ".join(dict.fromkeys(estimate.missing for estimate in estimates))
+        or "nothing was asked of the results"
+    )
 
 
 def _cell_text(cell):
@@ -162,11 +214,18 @@ def _cell_text(cell):
 
 def _booktabs(frame):
     """Return a frame of texts as a LaTeX tabular: text columns left, columns of numbers right."""
-    numeric = [all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame]
-    lines = [rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}", r"\toprule"]
+    numeric = [
+        all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame
+    ]
+    lines = [
+        rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}",
+        r"\toprule",
+    ]
     lines.append(" & ".join(tex(column) for column in frame) + r" \\")
     lines.append(r"\midrule")
-    lines += [" & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)]
+    lines += [
+        " & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)
+    ]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 

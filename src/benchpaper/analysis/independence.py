@@ -94,7 +94,10 @@ def correlated(values: ArrayLike) -> Flaw | None:
     None is weak comfort: of runs with a correlation of 0.5 it finds a third at 10 blocks, 80 % at 30.
     """
     if len(values) < MIN_BLOCKS:
-        return Flaw(f"{len(values)} blocks are too few to test for drift", f"; at least {MIN_BLOCKS} are needed")
+        return Flaw(
+            f"{len(values)} blocks are too few to test for drift",
+            f"; at least {MIN_BLOCKS} are needed",
+        )
     for name, check in (("drift", drift(values)), ("resemble their neighbours", lag1(values))):
         if check.p_value <= SIGNIFICANCE:
             return Flaw(
@@ -110,8 +113,16 @@ def _permuted(ranks: np.ndarray, statistic) -> tuple[float, str]:
     from scipy.stats import permutation_test
 
     result = permutation_test(
-        (ranks,), statistic, permutation_type="pairings", alternative="greater", vectorized=True,
-        n_resamples=PERMUTATIONS, batch=1_000, rng=np.random.default_rng(0),
+        (ranks,),
+        statistic,
+        permutation_type="pairings",
+        alternative="greater",
+        vectorized=True,
+        n_resamples=PERMUTATIONS,
+        batch=1_000,
+        rng=np.random.default_rng(0),
     )
     seen = len(result.null_distribution)
-    return float(result.pvalue), f"all {seen:,} permutations" if seen < PERMUTATIONS else f"{seen:,} permutations"
+    return float(
+        result.pvalue
+    ), f"all {seen:,} permutations" if seen < PERMUTATIONS else f"{seen:,} permutations"

@@ -12,7 +12,10 @@ import numpy as np
 from benchpaper.analysis import independence, stats
 from benchpaper.results import FAILED, MEASURED
 
-STEAL_SHARE, STEAL_LEAST_S = 0.02, 0.02  # of the CPU time of all CPUs; /proc/stat counts in hundredths of a second
+STEAL_SHARE, STEAL_LEAST_S = (
+    0.02,
+    0.02,
+)  # of the CPU time of all CPUs; /proc/stat counts in hundredths of a second
 SUSPENDED_S = 0.1
 OWN_SHARE = 0.8  # of a latency that is the load generator's own, or of a throughput that it reaches against nothing
 
@@ -41,7 +44,13 @@ def of(results, cells=None):
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]
-    found = [_failed(run), _blocks(run), *_disturbed(run), _client_bound(results, cells), _drift(results, cells)]
+    found = [
+        _failed(run),
+        _blocks(run),
+        *_disturbed(run),
+        _client_bound(results, cells),
+        _drift(results, cells),
+    ]
     return [warning for warning in found if warning]
 
 
@@ -51,10 +60,12 @@ def _failed(run):
         return None
     reason, count = Counter(failed["reason"]).most_common(1)[0]
     return Warning(
-        "failed trials", f"{len(failed)} of {len(run)} trials failed, {count} of them so: {reason}",
+        "failed trials",
+        f"{len(failed)} of {len(run)} trials failed, {count} of them so: {reason}",
         "0 should; they are in no average",
-        "read their logs in the results' folder failed/, and measure again", len(failed),
-    )  # fmt: skip
+        "read their logs in the results' folder failed/, and measure again",
+        len(failed),
+    )
 
 
 def _blocks(run):
@@ -62,27 +73,60 @@ def _blocks(run):
     if run.empty or blocks >= stats.MIN_BLOCKS:
         return None
     return Warning(
-        "too few blocks", f"{blocks} blocks", f"at least {stats.MIN_BLOCKS} make an interval, and a verdict",
-        "measure at scale quick or full", len(run),
-    )  # fmt: skip
+        "too few blocks",
+        f"{blocks} blocks",
+        f"at least {stats.MIN_BLOCKS} make an interval, and a verdict",
+        "measure at scale quick or full",
+        len(run),
+    )
 
 
 def _disturbed(run):
     """What the machine did beside the trials; for each kind, the trials beyond the limit and the worst of them."""
     cpus = run["hosts"].map(_cpus)
     steal = run["steal_s"] / (run["seconds"].clip(lower=1e-9) * cpus)
-    yield _beyond("steal time", steal.where(run["steal_s"] > STEAL_LEAST_S, 0), STEAL_SHARE, "{:.1%} of the CPU time",
-                  "measure when the hypervisor's other guests are quiet, or on a machine of your own")  # fmt: skip
-    yield _beyond("load", run["load_1m"] / cpus, 1.0, "{:.2f} runnable tasks per CPU at the start",
-                  "end what else runs on this machine, if anything does: trials of the minute before count too")  # fmt: skip
-    yield _beyond("suspended", run["suspended_s"], SUSPENDED_S, "{:.1f} s",
-                  "keep the machine awake while it measures, and stop no process; measure those trials again")  # fmt: skip
-    yield _beyond("paused", run["paused_s"], 0, "{:.0f} s between two trials of one block",
-                  "if cells before and after the pause are compared, measure that block again")  # fmt: skip
+    yield _beyond(
+        "steal time",
+        steal.where(run["steal_s"] > STEAL_LEAST_S, 0),
+        STEAL_SHARE,
+        "{:.1%} of the CPU time",
+        "measure when the hypervisor's other guests are quiet, or on a machine of your own",
+    )
+    yield _beyond(
+        "load",
+        run["load_1m"] / cpus,
+        1.0,
+        "{:.2f} runnable tasks per CPU at the start",
+        "end what else runs on this machine, if anything does: trials of the minute before count too",
+    )
+    yield _beyond(
+        "suspended",
+        run["suspended_s"],
+        SUSPENDED_S,
+        "{:.1f} s",
+        "keep the machine awake while it measures, and stop no process; measure those trials again",
+    )
+    yield _beyond(
+        "paused",
+        run["paused_s"],
+        0,
+        "{:.0f} s between two trials of one block",
+        "if cells before and after the pause are compared, measure that block again",
+    )
     for kind, column, shown, action in (
         ("swapping", "swapped_mb", "{:.1f} MB", "free memory, or take smaller working sets"),
-        ("throttled", "throttled_s", "{:.2f} s held back by a CPU quota", "raise the container's CPU quota"),
-        ("overheated", "overheated", "{:.0f} thermal throttling events", "let the machine cool, or fix its clock rate"),
+        (
+            "throttled",
+            "throttled_s",
+            "{:.2f} s held back by a CPU quota",
+            "raise the container's CPU quota",
+        ),
+        (
+            "overheated",
+            "overheated",
+            "{:.0f} thermal throttling events",
+            "let the machine cool, or fix its clock rate",
+        ),
     ):
         if column in run:
             yield _beyond(kind, run[column].astype(float).fillna(0), 0, shown, action)
@@ -99,7 +143,9 @@ def _beyond(kind, values, limit, shown, action):
 
 def _cpus(hosts):
     """CPUs of the smallest host."""
-    return min((int(count) for name, count in dict(hosts).items() if name.endswith(".cpus")), default=1)
+    return min(
+        (int(count) for name, count in dict(hosts).items() if name.endswith(".cpus")), default=1
+    )
 
 
 def null_shares(results):
@@ -116,7 +162,9 @@ def null_shares(results):
         if row["cell"] not in nulls and floors.get(null):
             value = results.of_cell(metric["name"], row["cell"]).value
             if value:
-                shares[row["cell"]] = floors[null] / value if metric["better"] == "lower" else value / floors[null]
+                shares[row["cell"]] = (
+                    floors[null] / value if metric["better"] == "lower" else value / floors[null]
+                )
     return shares
 
 
@@ -127,13 +175,19 @@ def _client_bound(results, cells):
     bound = [share for share in shares.values() if share > OWN_SHARE]
     if not bound:
         return None
-    sides = ("the null target's", "of theirs") if metric["better"] == "lower" else ("their", "of the null target's")
+    sides = (
+        ("the null target's", "of theirs")
+        if metric["better"] == "lower"
+        else ("their", "of the null target's")
+    )
     share = f"{sides[0]} {metric['name']} is up to {max(bound):.0%} {sides[1]}"
     return Warning(
-        "client-bound", f"in {len(bound)} of {len(shares)} cells {share}", f"limit: {OWN_SHARE:.0%}",
+        "client-bound",
+        f"in {len(bound)} of {len(shares)} cells {share}",
+        f"limit: {OWN_SHARE:.0%}",
         "they measure the load generator, not the system: use a faster one, or take them for a bound",
         len(bound) * results.blocks,
-    )  # fmt: skip
+    )
 
 
 def _nulls(results):
@@ -147,7 +201,11 @@ def _nulls(results):
 
 
 def _null_of(row, nulls):
-    same = [null for null, levels in nulls.items() if all(row[name] == level for name, level in levels.items())]
+    same = [
+        null
+        for null, levels in nulls.items()
+        if all(row[name] == level for name, level in levels.items())
+    ]
     return same[0] if same else next(iter(nulls)) if len(nulls) == 1 else None
 
 
@@ -165,10 +223,12 @@ def _drift(results, cells):
         return None
     spread = max(effects) / min(effects) - 1
     return Warning(
-        "drift", f"{flaw.short}: {metric} differs by up to {spread:.0%} between blocks",
-        f"p at most {independence.SIGNIFICANCE:g}", "compare in pairs within a block, or measure on a quieter machine",
+        "drift",
+        f"{flaw.short}: {metric} differs by up to {spread:.0%} between blocks",
+        f"p at most {independence.SIGNIFICANCE:g}",
+        "compare in pairs within a block, or measure on a quieter machine",
         len(series) * len(effects),
-    )  # fmt: skip
+    )
 
 
 def _block_values(results, metric, cell):

@@ -92,8 +92,8 @@ def order_weights(n: int, confidence: float = CONFIDENCE) -> tuple[int, float, f
         raise ValueError(f"{n} values have no interval; pass at least 2")
     _check_share(confidence, "confidence")
 
-    k, outer = 0, 1.0                    # an order statistic, and the coverage of the interval it bounds
-    below, term = 0, 1                   # 2^n P(Bin(n, 1/2) <= k), and its last term, in whole numbers
+    k, outer = 0, 1.0  # an order statistic, and the coverage of the interval it bounds
+    below, term = 0, 1  # 2^n P(Bin(n, 1/2) <= k), and its last term, in whole numbers
     while True:
         below += term
         inner = 1 - 2 * below / 2**n
@@ -119,12 +119,18 @@ def median_and_ends(values: ArrayLike, *, logs: bool = False, confidence: float 
 
     def between(rank, neighbour, weight):
         x, y = ordered[..., rank - 1], ordered[..., neighbour - 1]
-        with np.errstate(over="ignore", invalid="ignore"):            # Interval rejects what overflows
+        with np.errstate(over="ignore", invalid="ignore"):  # Interval rejects what overflows
             found = x * (y / x) ** weight if logs else x + weight * (y - x)
-        inside = np.clip(found, np.minimum(x, y), np.maximum(x, y))   # rounding must not swap the ends
+        inside = np.clip(
+            found, np.minimum(x, y), np.maximum(x, y)
+        )  # rounding must not swap the ends
         return np.where(np.isfinite(found), inside, found)
 
-    return between((n + 1) // 2, n // 2 + 1, 0.5), between(k, k + 1, weight), between(n + 1 - k, n - k, weight)
+    return (
+        between((n + 1) // 2, n // 2 + 1, 0.5),
+        between(k, k + 1, weight),
+        between(n + 1 - k, n - k, weight),
+    )
 
 
 def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
@@ -134,7 +140,9 @@ def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> Interv
 
 def level(values: ArrayLike, confidence: float = CONFIDENCE) -> Interval:
     """The median over blocks of the log of positive values, handed back in their own unit."""
-    return _median_interval(checked(values, "values", positive=True), logs=True, confidence=confidence)
+    return _median_interval(
+        checked(values, "values", positive=True), logs=True, confidence=confidence
+    )
 
 
 def paired_ratio(a: ArrayLike, b: ArrayLike) -> Interval:
@@ -159,11 +167,15 @@ def independent_ratio(a: ArrayLike, b: ArrayLike) -> Interval:
     a, b = level(checked(a, "a", positive=True)), level(checked(b, "b", positive=True))
     n, ratio = min(a.n, b.n), a.estimate / b.estimate
     if not (a.decidable and b.decidable):
-        return Interval(ratio, None, None, n, None, f"ratio of levels; no interval below {MIN_BLOCKS} blocks")
+        return Interval(
+            ratio, None, None, n, None, f"ratio of levels; no interval below {MIN_BLOCKS} blocks"
+        )
     down = hypot(log(a.estimate / a.low), log(b.high / b.estimate))
     up = hypot(log(a.high / a.estimate), log(b.estimate / b.low))
     attained = min(a.confidence, b.confidence)
-    return Interval(ratio, ratio * exp(-down), ratio * exp(up), n, attained, "ratio of levels, Zou-Donner")
+    return Interval(
+        ratio, ratio * exp(-down), ratio * exp(up), n, attained, "ratio of levels, Zou-Donner"
+    )
 
 
 def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
@@ -285,18 +297,26 @@ def rank_agreement(x: ArrayLike, y: ArrayLike) -> Interval:
         )
     tau = float(kendalltau(x, y).statistic)
     if n < MIN_BLOCKS:
-        return Interval(tau, None, None, n, None, f"Kendall's tau-b; no interval below {MIN_BLOCKS} values")
+        return Interval(
+            tau, None, None, n, None, f"Kendall's tau-b; no interval below {MIN_BLOCKS} values"
+        )
     v = _z() ** 2 * 2 * (2 * n + 5) / (9 * n * (n - 1))
     reach = sqrt(v * max(0.0, 1 - tau**2 + v))
     low, high = max(-1.0, (tau - reach) / (1 + v)), min(1.0, (tau + reach) / (1 + v))
-    return Interval(tau, min(low, tau), max(high, tau), n, CONFIDENCE, "Kendall's tau-b, score interval")
+    return Interval(
+        tau, min(low, tau), max(high, tau), n, CONFIDENCE, "Kendall's tau-b, score interval"
+    )
 
 
 def wilson(k: int, n: int) -> Interval:
     """The rate k/n of k events in n independent tries. Wilson, JASA 22 (1927) 209-212."""
-    whole = all(isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in (k, n))
+    whole = all(
+        isinstance(value, (int, np.integer)) and not isinstance(value, bool) for value in (k, n)
+    )
     if not whole or n < 1 or not 0 <= k <= n:
-        raise ValueError(f"{k} of {n} is not a rate; pass whole numbers with 0 <= k <= n and n >= 1")
+        raise ValueError(
+            f"{k} of {n} is not a rate; pass whole numbers with 0 <= k <= n and n >= 1"
+        )
     k, n = int(k), int(n)
     z = _z()
     centre, reach = k + z**2 / 2, z * sqrt(k * (n - k) / n + z**2 / 4)
@@ -310,9 +330,15 @@ def _median_interval(values: np.ndarray, logs: bool, confidence: float = CONFIDE
     n = len(values)
     if n < MIN_BLOCKS:
         middle = values if n == 1 else median_and_ends(values, logs=logs)
-        return Interval(float(middle[0]), None, None, n, None, f"{scale}; no interval below {MIN_BLOCKS} blocks")
-    estimate, low, high = (float(end) for end in median_and_ends(values, logs=logs, confidence=confidence))
-    return Interval(estimate, low, high, n, order_weights(n, confidence)[2], f"{scale}, Hettmansperger-Sheather")
+        return Interval(
+            float(middle[0]), None, None, n, None, f"{scale}; no interval below {MIN_BLOCKS} blocks"
+        )
+    estimate, low, high = (
+        float(end) for end in median_and_ends(values, logs=logs, confidence=confidence)
+    )
+    return Interval(
+        estimate, low, high, n, order_weights(n, confidence)[2], f"{scale}, Hettmansperger-Sheather"
+    )
 
 
 def _z() -> float:
@@ -322,7 +348,9 @@ def _z() -> float:
 def checked(values: ArrayLike, name: str, positive: bool = False, least: int = 1) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or array.size < least:
-        raise ValueError(f"{name} has shape {array.shape}; pass a 1-D array of at least {least} values")
+        raise ValueError(
+            f"{name} has shape {array.shape}; pass a 1-D array of at least {least} values"
+        )
     if array.dtype.kind not in "iuf":
         raise ValueError(f"{name} holds {array.dtype}, which is not numeric; convert it to numbers")
     wrong = np.flatnonzero(~np.isfinite(array))
@@ -341,7 +369,9 @@ def checked(values: ArrayLike, name: str, positive: bool = False, least: int = 1
 
 def _same_length(a: np.ndarray, b: np.ndarray, names: str):
     if a.shape != b.shape:
-        raise ValueError(f"{names} have shapes {a.shape} and {b.shape}; pass them pairwise, in the same order")
+        raise ValueError(
+            f"{names} have shapes {a.shape} and {b.shape}; pass them pairwise, in the same order"
+        )
 
 
 def _check_share(share: float, name: str):

@@ -9,13 +9,29 @@ import seaborn as sns
 COLUMN_IN = 3.3
 MARKERS = "osD^vP*X"
 RC = {
-    "font.size": 7, "axes.labelsize": 7, "axes.titlesize": 7, "xtick.labelsize": 6.5, "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5, "lines.linewidth": 1.1, "lines.markersize": 3.2, "axes.linewidth": 0.6,
-    "grid.linewidth": 0.4, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4, "pdf.fonttype": 42, "font.family": "DejaVu Sans", "axes.titlepad": 3,
-    "axes.grid": True, "grid.alpha": 0.35, "axes.spines.top": False, "axes.spines.right": False,
+    "font.size": 7,
+    "axes.labelsize": 7,
+    "axes.titlesize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.2,
+    "axes.linewidth": 0.6,
+    "grid.linewidth": 0.4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "pdf.fonttype": 42,
+    "font.family": "DejaVu Sans",
+    "axes.titlepad": 3,
+    "axes.grid": True,
+    "grid.alpha": 0.35,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
     "svg.hashsalt": "benchpaper",
-}  # fmt: skip
+}
 
 
 def use():
@@ -25,7 +41,9 @@ def use():
 
 def panels(count=1, height=1.9, **options):
     """Return (figure, list of axes): `count` panels side by side in one column of the paper."""
-    figure, axes = plt.subplots(1, count, figsize=(COLUMN_IN, height), layout="constrained", squeeze=False, **options)
+    figure, axes = plt.subplots(
+        1, count, figsize=(COLUMN_IN, height), layout="constrained", squeeze=False, **options
+    )
     return figure, list(axes[0])
 
 
@@ -43,7 +61,9 @@ def with_interval(axis, x, rows, **look):
     rows = rows.sort_values(x)
     (line,) = axis.plot(rows[x], rows["value"], **look)
     bounded = rows[rows["low"].notna()]
-    axis.fill_between(bounded[x], bounded["low"], bounded["high"], color=line.get_color(), alpha=0.2, linewidth=0)
+    axis.fill_between(
+        bounded[x], bounded["low"], bounded["high"], color=line.get_color(), alpha=0.2, linewidth=0
+    )
 
 
 def bytes_label(size):
@@ -57,5 +77,11 @@ def bytes_label(size):
 def legend_above(figure, axis, **options):
     """Put one legend for all panels above them, in as many columns as it has entries."""
     handles, labels = axis.get_legend_handles_labels()
-    options = {"ncols": len(labels), "frameon": False, "handlelength": 1.4, "columnspacing": 1.0, **options}
+    options = {
+        "ncols": len(labels),
+        "frameon": False,
+        "handlelength": 1.4,
+        "columnspacing": 1.0,
+        **options,
+    }
     figure.legend(handles, labels, loc="outside upper center", **options)

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import stats
+from benchpaper.analysis.values import NotEnough
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
 from benchpaper.design.spec import null_of
-from benchpaper.analysis.values import NotEnough
+from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
 
 
 class NotPlanned(NotEnough):
@@ -30,7 +30,9 @@ class Measured:
     observation_df: pd.DataFrame
     source: str
     files: dict = field(default_factory=dict)
-    _known: dict = field(default_factory=dict, init=False, repr=False)  # what `block_df` has given, by its arguments
+    _known: dict = field(
+        default_factory=dict, init=False, repr=False
+    )  # what `block_df` has given, by its arguments
 
     @property
     def experiment(self):
@@ -70,7 +72,9 @@ class Measured:
         chosen = self._distinct[self._distinct["twin"] == twin]
         for name, wanted in levels.items():
             if name not in self.factors:
-                raise UserError(f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}')
+                raise UserError(
+                    f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}'
+                )
             wanted = wanted if isinstance(wanted, (list, tuple)) else [wanted]
             self._check_levels(name, wanted)
             chosen = chosen[chosen[name].isin(wanted)]
@@ -81,7 +85,8 @@ class Measured:
         """All cells, one row each, in declared order of the factors' levels."""
         frame = self.trial_df.drop_duplicates("cell")[["cell", "twin", *self.factors]]
         order = {
-            f["name"]: {level: place for place, level in enumerate(f["levels"])} for f in self.described["factors"]
+            f["name"]: {level: place for place, level in enumerate(f["levels"])}
+            for f in self.described["factors"]
         }
         return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name]))
 
@@ -126,9 +131,13 @@ class Measured:
                 reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in rows[metric]], q)
                 if reason:
                     raise NotEnough(reason)
-            rows = rows.assign(**{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]})
+            rows = rows.assign(
+                **{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]}
+            )
         values = rows[["block", metric]].rename(columns={metric: "value"})
-        ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(drop=True)
+        ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(
+            drop=True
+        )
         return self._known.setdefault((metric, cell, q), ordered)
 
     @property
@@ -149,7 +158,9 @@ class Measured:
         if found.empty:
             raise self.left_out(levels)
         varying = [name for name in self.factors if found[name].nunique() > 1]
-        raise UserError(f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}")
+        raise UserError(
+            f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}"
+        )
 
     def left_out(self, levels):
         """Return why no cell has these levels, as an error to raise or to tell. The largest scale leaves out nothing that

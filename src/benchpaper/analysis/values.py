@@ -7,11 +7,26 @@ import numpy as np
 
 # Each unit's next smaller one, and how many of those it has. What stands after a "/" stays: s/GB becomes ms/GB.
 SMALLER = {
-    "h": ("min", 60), "min": ("s", 60), "s": ("ms", 1e3), "ms": ("µs", 1e3), "us": ("ns", 1e3), "µs": ("ns", 1e3),
-    "ns": ("ps", 1e3), "ps": ("fs", 1e3), "GB": ("MB", 1e3), "MB": ("kB", 1e3), "kB": ("B", 1e3),
-    "GiB": ("MiB", 1024), "MiB": ("KiB", 1024), "KiB": ("B", 1024), "Gbit": ("Mbit", 1e3), "Mbit": ("kbit", 1e3),
-    "kbit": ("bit", 1e3), "M": ("k", 1e3), "k": ("1", 1e3),
-}  # fmt: skip
+    "h": ("min", 60),
+    "min": ("s", 60),
+    "s": ("ms", 1e3),
+    "ms": ("µs", 1e3),
+    "us": ("ns", 1e3),
+    "µs": ("ns", 1e3),
+    "ns": ("ps", 1e3),
+    "ps": ("fs", 1e3),
+    "GB": ("MB", 1e3),
+    "MB": ("kB", 1e3),
+    "kB": ("B", 1e3),
+    "GiB": ("MiB", 1024),
+    "MiB": ("KiB", 1024),
+    "KiB": ("B", 1024),
+    "Gbit": ("Mbit", 1e3),
+    "Mbit": ("kbit", 1e3),
+    "kbit": ("bit", 1e3),
+    "M": ("k", 1e3),
+    "k": ("1", 1e3),
+}
 LEAST_SHOWN = 1e-4  # below it a number takes a smaller unit
 
 
@@ -72,9 +87,16 @@ class Estimate:
 
     def scaled(self, factor, unit):
         """Return the same estimate in another unit: all values times `factor`."""
-        scaled = {name: None if (v := getattr(self, name)) is None else factor * v for name in ("value", "low", "high")}
+        scaled = {
+            name: None if (v := getattr(self, name)) is None else factor * v
+            for name in ("value", "low", "high")
+        }
         return replace(
-            self, unit=unit, factor=factor * self.factor, values=tuple(factor * v for v in self.values), **scaled
+            self,
+            unit=unit,
+            factor=factor * self.factor,
+            values=tuple(factor * v for v in self.values),
+            **scaled,
         )
 
     def interval_text(self):
@@ -83,7 +105,9 @@ class Estimate:
         if self.low is None or self.deterministic:
             return ""
         factor, _ = shown_unit(self.value, self.unit)
-        low, high = (digits(factor * bound, like=factor * self.value) for bound in (self.low, self.high))
+        low, high = (
+            digits(factor * bound, like=factor * self.value) for bound in (self.low, self.high)
+        )
         return f" [{low}, {high}]"
 
 

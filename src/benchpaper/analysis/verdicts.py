@@ -41,9 +41,13 @@ def undecided(short: str, *, before: str = "", after: str = "") -> Verdict:
 
 
 def decide(
-    interval: Interval, bound: float, side: Literal["below", "above"], *, floor: NoiseFloor | None,
+    interval: Interval,
+    bound: float,
+    side: Literal["below", "above"],
+    *,
+    floor: NoiseFloor | None,
     flaw: Flaw | None = None,
-) -> Verdict:  # fmt: skip
+) -> Verdict:
     """Whether a quantity lies below (or above) a bound that is in its own unit.
 
     `floor` is the noise floor of the same metric in the same experiment; None only for what has no
@@ -56,7 +60,10 @@ def decide(
     if verdict := _undecidable(interval, floor, flaw):
         return verdict
     shown = f"{_shown(interval)} against {bound:.4g}: "
-    for word, where in ((REPRODUCED, side), (CONTRADICTED, "above" if side == "below" else "below")):
+    for word, where in (
+        (REPRODUCED, side),
+        (CONTRADICTED, "above" if side == "below" else "below"),
+    ):
         if _beyond(interval, bound, where):
             if _clears(interval.estimate, bound, where, floor):
                 return _decided(word, shown, where, floor)
@@ -66,7 +73,12 @@ def decide(
 
 
 def decide_equal(
-    interval: Interval, margin: float, *, floor: NoiseFloor | None, target: float = 1.0, flaw: Flaw | None = None
+    interval: Interval,
+    margin: float,
+    *,
+    floor: NoiseFloor | None,
+    target: float = 1.0,
+    flaw: Flaw | None = None,
 ) -> Verdict:
     """Whether a quantity differs from `target` by less than a relative margin: 0.05 is 5 %.
 
@@ -78,11 +90,15 @@ def decide_equal(
     if not (isfinite(margin) and margin > 0):
         raise ValueError(f"a margin of {margin} is not positive; pass 0.05 for 5 %")
     if not (isfinite(target) and target > 0):
-        raise ValueError(f"a target of {target} is not positive; relative margins need a positive one")
+        raise ValueError(
+            f"a target of {target} is not positive; relative margins need a positive one"
+        )
     if verdict := _undecidable(interval, floor, flaw):
         return verdict
     if floor is None:
-        return undecided("no noise floor was measured, and without one nothing is known to be equal")
+        return undecided(
+            "no noise floor was measured, and without one nothing is known to be equal"
+        )
     if log1p(margin) < floor.delta - 1e-12:  # but not for the sake of rounding
         noise = percent(floor.smallest_difference)
         return undecided(f"the margin of {percent(margin)} is below the noise floor of {noise}")
@@ -98,14 +114,18 @@ def decide_equal(
 
 def _undecidable(interval: Interval, floor: NoiseFloor | None, flaw: Flaw | None) -> Verdict | None:
     if not interval.decidable:
-        return undecided(f"{interval.n} blocks are too few for an interval", after=f"; measure at least {MIN_BLOCKS}")
+        return undecided(
+            f"{interval.n} blocks are too few for an interval",
+            after=f"; measure at least {MIN_BLOCKS}",
+        )
     if floor is not None and floor.delta is None:
         few = f"the noise floor rests on {floor.interval.n} blocks, too few for an interval"
         return undecided(few, after=f"; measure at least {MIN_BLOCKS}")
     if floor is not None and floor.biased:
         which = f" (A/A' = {_shown(floor.interval)})"
         return undecided(
-            "two identical cells differ", after=f"{which}; something distinguishes them, find it and measure again"
+            "two identical cells differ",
+            after=f"{which}; something distinguishes them, find it and measure again",
         )
     return undecided(flaw.short, after=flaw.explained) if flaw else None
 
@@ -116,8 +136,12 @@ def _beyond(interval: Interval, bound: float, side: str) -> bool:
 
 def _clears(estimate: float, bound: float, side: str, floor: NoiseFloor | None) -> bool:
     if floor is None or floor.delta == 0:
-        return True                                    # the interval already lies beyond the bound
-    return estimate < bound * exp(-floor.delta) if side == "below" else estimate > bound * exp(floor.delta)
+        return True  # the interval already lies beyond the bound
+    return (
+        estimate < bound * exp(-floor.delta)
+        if side == "below"
+        else estimate > bound * exp(floor.delta)
+    )
 
 
 def _check_bound(bound: float, floor: NoiseFloor | None):
@@ -131,7 +155,11 @@ def _check_bound(bound: float, floor: NoiseFloor | None):
 
 
 def _decided(word: str, shown: str, where: str, floor: NoiseFloor | None) -> Verdict:
-    clears = f", and by more than the noise floor of {percent(floor.smallest_difference)}" if floor else ""
+    clears = (
+        f", and by more than the noise floor of {percent(floor.smallest_difference)}"
+        if floor
+        else ""
+    )
     short = f"{where}{clears}"
     return Verdict(word, f"{shown}{short}", short)
 

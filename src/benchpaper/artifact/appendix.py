@@ -6,16 +6,18 @@ trials; two writers turn it into text. Minutes and megabytes are those of the tr
 
 import re
 
-from benchpaper.core.capabilities import find_capability
 from benchpaper import results
-from benchpaper.artifact import checklist
-from benchpaper.design import catalog
 from benchpaper.analysis.exhibits import tex
+from benchpaper.artifact import checklist
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import verdict_rows
+from benchpaper.design import catalog
 from benchpaper.design.spec import SCALES
 
 NAMES = ("appendix.md", "appendix.tex")
-HUMAN_MINUTES = 5  # to start a command and to read its summary: the one figure here that is not measured
+HUMAN_MINUTES = (
+    5  # to start a command and to read its summary: the one figure here that is not measured
+)
 
 
 def write(project, site, source, experiments):
@@ -32,7 +34,10 @@ def write(project, site, source, experiments):
 def make(project, site, source, experiments):
     """Return the appendix as plain data: badges, requirements, claims, and one entry per experiment."""
     rows = verdict_rows(project.build(site, source))
-    chosen = [_experiment(project, site, source, number, name, rows) for number, name in enumerate(experiments, 1)]
+    chosen = [
+        _experiment(project, site, source, number, name, rows)
+        for number, name in enumerate(experiments, 1)
+    ]
     numbers = {item["name"]: item["id"] for item in chosen}
     claims = [
         {
@@ -43,10 +48,14 @@ def make(project, site, source, experiments):
         if row["experiment"] in numbers
     ]
     return {
-        "source": source, "badges": checklist.badges(project), "experiments": chosen, "claims": claims,
+        "source": source,
+        "badges": checklist.badges(project),
+        "experiments": chosen,
+        "claims": claims,
         "minutes": {scale: sum(item["minutes"][scale] for item in chosen) for scale in SCALES},
-        "human": HUMAN_MINUTES * len(chosen), "needs": _needs(chosen),
-    }  # fmt: skip
+        "human": HUMAN_MINUTES * len(chosen),
+        "needs": _needs(chosen),
+    }
 
 
 def _experiment(project, site, source, number, name, rows):
@@ -58,7 +67,9 @@ def _experiment(project, site, source, number, name, rows):
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
     minutes = {scale: _minutes(experiment, scale, per_cell) for scale in SCALES}
     minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
-    needs = sorted({need for cell in experiment.cells("full") for need in experiment.capabilities(cell)})
+    needs = sorted(
+        {need for cell in experiment.cells("full") for need in experiment.capabilities(cell)}
+    )
     return {
         "id": f"E{number}",
         "name": name,
@@ -70,7 +81,10 @@ def _experiment(project, site, source, number, name, rows):
         "measured_scale": frame["scale"].iloc[0],
         "trials": len(measured),
         "minutes": minutes,
-        "disk_mb": sum((folder / kind).stat().st_size for kind in (results.OBSERVATIONS, results.TRIALS)) / 1e6,
+        "disk_mb": sum(
+            (folder / kind).stat().st_size for kind in (results.OBSERVATIONS, results.TRIALS)
+        )
+        / 1e6,
         "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
         "scaled": [_scaled(experiment, scale) for scale in SCALES],
     }
@@ -81,7 +95,8 @@ def _minutes(experiment, scale, per_cell):
     announced."""
     announced = experiment.scale(scale)
     seconds = sum(
-        per_cell.get(cell.id, 0.0 if per_cell else announced.trial_seconds) for cell in experiment.cells(scale)
+        per_cell.get(cell.id, 0.0 if per_cell else announced.trial_seconds)
+        for cell in experiment.cells(scale)
     )
     return announced.blocks * seconds / 60
 
@@ -89,7 +104,9 @@ def _minutes(experiment, scale, per_cell):
 def _scaled(experiment, scale):
     cells, announced = len(experiment.cells(scale)), experiment.scale(scale)
     counts = ", ".join(
-        f"{name} {count:,}" for name, count in announced.counts.items() if isinstance(count, (int, float))
+        f"{name} {count:,}"
+        for name, count in announced.counts.items()
+        if isinstance(count, (int, float))
     )
     return {"scale": scale, "cells": cells, "blocks": announced.blocks, "counts": counts}
 
@@ -98,11 +115,13 @@ def _needs(chosen):
     names = sorted({need for item in chosen for need in item["needs"]})
     return [
         {
-            "name": name, "meaning": find_capability(name).meaning, "remedy": find_capability(name).remedy,
+            "name": name,
+            "meaning": find_capability(name).meaning,
+            "remedy": find_capability(name).remedy,
             "experiments": [item["id"] for item in chosen if name in item["needs"]],
         }
         for name in names
-    ]  # fmt: skip
+    ]
 
 
 def _time(minutes):
@@ -139,7 +158,10 @@ def sections(found):
         yield (
             "items",
             [
-                (n["name"], f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}")
+                (
+                    n["name"],
+                    f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}",
+                )
                 for n in found["needs"]
             ],
         )
@@ -177,7 +199,8 @@ def sections(found):
     for item in found["experiments"]:
         yield (
             "subsubsection",
-            f"{item['id']}: {item['title']}" + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
+            f"{item['id']}: {item['title']}"
+            + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
         )
         yield "items", _items(item)
     yield "subsection", "Why less is measured at the smaller scales"
@@ -193,7 +216,10 @@ def sections(found):
 
 
 def _badge(badge):
-    parts = [f"{'yes' if not problem else f'no ({problem})'}: {criterion}" for criterion, problem in badge["criteria"]]
+    parts = [
+        f"{'yes' if not problem else f'no ({problem})'}: {criterion}"
+        for criterion, problem in badge["criteria"]
+    ]
     return "; ".join(parts)
 
 
@@ -210,13 +236,28 @@ def _items(item):
     times = ", ".join(f"{_time(item['minutes'][scale])} at {scale}" for scale in SCALES)
     measured = f"{item['trials']:,} measured trials at scale {item['measured_scale']}"
     yield "Question", item["question"]
-    yield "How to run", f"`./reproduce {item['name']} --scale quick`, then `.venv/bin/benchpaper claims`"
-    yield "Hardware", "any machine as above" if not item["needs"] else f"cells need: {', '.join(item['needs'])}"
-    yield "Effort", f"{HUMAN_MINUTES} human-minutes (estimated); measuring {times} (from {measured})"
-    yield "Disk", f"{item['disk_mb']:.2f} MB of results (measured); scratch up to {item['scratch_mb']:g} MB (announced)"
+    yield (
+        "How to run",
+        f"`./reproduce {item['name']} --scale quick`, then `.venv/bin/benchpaper claims`",
+    )
+    yield (
+        "Hardware",
+        "any machine as above" if not item["needs"] else f"cells need: {', '.join(item['needs'])}",
+    )
+    yield (
+        "Effort",
+        f"{HUMAN_MINUTES} human-minutes (estimated); measuring {times} (from {measured})",
+    )
+    yield (
+        "Disk",
+        f"{item['disk_mb']:.2f} MB of results (measured); scratch up to {item['scratch_mb']:g} MB (announced)",
+    )
     for row in item["rows"]:
         expected = f"expected {row['asked']}" if row["asked"] else "its cells were not planned"
-        yield f"Result {row['id']}", f"{expected}; here {row['text'] or row['why']}: {row['verdict']}"
+        yield (
+            f"Result {row['id']}",
+            f"{expected}; here {row['text'] or row['why']}: {row['verdict']}",
+        )
     yield "Scaled down", smaller
 
 
@@ -229,7 +270,10 @@ def markdown(found):
         elif kind == "items":
             lines += [*(f"- **{term}**: {text}" for term, text in content), ""]
         else:
-            lines += ["#" * (1 + ("section", "subsection", "subsubsection").index(kind)) + f" {content}", ""]
+            lines += [
+                "#" * (1 + ("section", "subsection", "subsubsection").index(kind)) + f" {content}",
+                "",
+            ]
     return "\n".join(lines)
 
 

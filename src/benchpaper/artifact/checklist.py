@@ -17,12 +17,12 @@ import yaml
 from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.artifact import bundle
-from benchpaper.design import catalog
-from benchpaper.paper import typeset
-from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.core import environment
+from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.core.revision import git, is_checkout, known_revision, revision
+from benchpaper.design import catalog
+from benchpaper.paper import typeset
 
 LARGEST_FILE = 5_000_000
 OWN_PATH = re.compile(r"(?<![\w./$])/(?:home|Users|root|mnt|scratch)/[\w.\-]+")
@@ -47,7 +47,9 @@ def licence(project):
         yield "there is no LICENSE; add its text"
     cited = _cited(project).get("license")
     path = project.root / "pyproject.toml"
-    declared = re.search(r'^license\s*=\s*"([^"]+)"', path.read_text(), re.M) if path.exists() else None
+    declared = (
+        re.search(r'^license\s*=\s*"([^"]+)"', path.read_text(), re.M) if path.exists() else None
+    )
     if declared and cited and declared[1] != cited:
         yield f"pyproject.toml says {declared[1]}, CITATION.cff {cited}; make them one"
 
@@ -89,7 +91,11 @@ def lock(project):
             yield f"requirements.lock: {pin.split()[0]} has no hash; compile it with --generate-hashes"
     declared = project.root / "pyproject.toml"
     locked = {_package(pin) for pin in pins}
-    listed = re.search(r"^dependencies = \[(.*?)^\]", declared.read_text(), re.M | re.S) if declared.exists() else None
+    listed = (
+        re.search(r"^dependencies = \[(.*?)^\]", declared.read_text(), re.M | re.S)
+        if declared.exists()
+        else None
+    )
     for name in re.findall(r'^\s*"([A-Za-z0-9_.\-]+)', listed[1] if listed else "", re.M):
         if _package(name) not in locked:
             yield f"{name} is in pyproject.toml but not in requirements.lock; compile the lock again"
@@ -102,7 +108,10 @@ def _package(text):
 def linked_claims(project):
     """Each claim is in the paper and has an experiment; each claim that the paper names exists."""
     made = {claim.id for claim in claims.load_claims(project)}
-    texts = {path: typeset.COMMENT.sub("", path.read_text()) for path in sorted(project.paper.rglob("*.tex"))}
+    texts = {
+        path: typeset.COMMENT.sub("", path.read_text())
+        for path in sorted(project.paper.rglob("*.tex"))
+    }
     whole = any(r"\claimstable" in text for text in texts.values())
     used = {name: path for path, text in texts.items() for name in CLAIM_USE.findall(text)}
     for name in sorted(made - set(used)):
@@ -212,7 +221,9 @@ def clean_clone(project):
         env["PYTHONPATH"] = str(clone.root / "src")
         stamps = []
         for time in ("first", "second"):
-            done = subprocess.run(command, cwd=clone.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
+            done = subprocess.run(
+                command, cwd=clone.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S
+            )
             if done.returncode:
                 last = [
                     line
@@ -225,7 +236,10 @@ def clean_clone(project):
                 )
                 return
             stamps.append(
-                {path: path.stat().st_mtime_ns for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")}
+                {
+                    path: path.stat().st_mtime_ns
+                    for path in clone.build("local", REFERENCE).rglob("*.p[dn][fg]")
+                }
             )
         if stamps[0] != stamps[1]:
             yield (
@@ -246,15 +260,30 @@ def tracked(project):
         return bundle.sources(project)
     kept = (".git", "build", "results", ".benchpaper", ".snakemake", ".venv")
     paths = (path.relative_to(project.root) for path in project.root.rglob("*") if path.is_file())
-    return [path.as_posix() for path in paths if path.parts[0] not in kept and "__pycache__" not in path.parts]
+    return [
+        path.as_posix()
+        for path in paths
+        if path.parts[0] not in kept and "__pycache__" not in path.parts
+    ]
 
 
-FILES = (readme, licence, citation, lock, linked_claims, whole_experiments, absolute_paths, small_files)
+FILES = (
+    readme,
+    licence,
+    citation,
+    lock,
+    linked_claims,
+    whole_experiments,
+    absolute_paths,
+    small_files,
+)
 ALL = (*FILES, committed, trails)
 SLOW = (clean_clone,)
 BADGES = {
-    "Available": (licence, citation), "Functional": (readme, lock, absolute_paths), "Reproduced": (linked_claims,),
-}  # fmt: skip
+    "Available": (licence, citation),
+    "Functional": (readme, lock, absolute_paths),
+    "Reproduced": (linked_claims,),
+}
 
 
 def problems(project, check):
@@ -277,7 +306,8 @@ def badges(project):
         {
             "name": name,
             "criteria": [
-                (_asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0]) for check in checks
+                (_asked(check).rstrip("."), next(iter(problems(project, check)), "").split(";")[0])
+                for check in checks
             ],
         }
         for name, checks in BADGES.items()

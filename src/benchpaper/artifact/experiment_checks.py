@@ -8,13 +8,13 @@ import ast
 import subprocess
 import sys
 
-from benchpaper.core.capabilities import find_capability
 from benchpaper import results
 from benchpaper.analysis import claims
-from benchpaper.design import catalog
 from benchpaper.analysis.changes import changed_since
 from benchpaper.core import environment
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import slug
+from benchpaper.design import catalog
 
 LEAST_QUICK = 5  # blocks: the fewest that make an interval
 LARGEST_MB = 3.0
@@ -73,7 +73,11 @@ def imports(project, name):
 
 def _another(project, name, module):
     parts = module.split(".")[1:] if module.startswith("experiments.") else []
-    return any(parts[: len(other.split("/"))] == other.split("/") for other in catalog.names(project) if other != name)
+    return any(
+        parts[: len(other.split("/"))] == other.split("/")
+        for other in catalog.names(project)
+        if other != name
+    )
 
 
 def notebook(project, name):
@@ -87,7 +91,9 @@ def notebook(project, name):
         return
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
-    if len(tagged) != 1 or not all(word in tagged[0].source for word in ("results_dir", "exhibits_dir")):
+    if len(tagged) != 1 or not all(
+        word in tagged[0].source for word in ("results_dir", "exhibits_dir")
+    ):
         yield f'{where} needs one cell with the tag "parameters" that sets results_dir = None and exhibits_dir = None'
     source = "\n".join(cell.source for cell in code)
     if not any(f".{call}(" in source for call in EXHIBIT_CALLS):
@@ -129,7 +135,12 @@ def measures(project, name):
     """At scale smoke every cell is measured or says which capability it lacks, and its notebook runs on that."""
     command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", "smoke"]
     done = subprocess.run(
-        command, cwd=project.root, env=environment.of_snakemake(), capture_output=True, text=True, timeout=TIMEOUT_S
+        command,
+        cwd=project.root,
+        env=environment.of_snakemake(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
     )
     words = [
         line.strip()
@@ -140,7 +151,11 @@ def measures(project, name):
         yield f"{(words or ['the run failed'])[0]}; benchpaper run {name} --scale smoke shows all"
         return
     table, _ = results.read(project.results("local", "smoke") / name / results.TRIALS)
-    failed = [row for row in table.select(["cell", "state", "reason"]).to_pylist() if row["state"] == results.FAILED]
+    failed = [
+        row
+        for row in table.select(["cell", "state", "reason"]).to_pylist()
+        if row["state"] == results.FAILED
+    ]
     if failed:
         yield (
             f"{len(failed)} trials failed, the first ({failed[0]['cell']}): {failed[0]['reason']}; mend it, "
@@ -155,10 +170,19 @@ def run(project, name, slow=True):
     """Return [(what is asked, problems)] of all checks of an experiment."""
     from benchpaper.artifact import checklist
 
-    catalog.load(project, name)  # an unknown name, or one that does not load, is told as it always is
+    catalog.load(
+        project, name
+    )  # an unknown name, or one that does not load, is told as it always is
     found = []
     for check in CHECKS:
         asked = " ".join(check.__doc__.split())
         skip = check is measures and not slow
-        found.append((asked, None if skip else checklist.problems(project, lambda p, check=check: check(p, name))))
+        found.append(
+            (
+                asked,
+                None
+                if skip
+                else checklist.problems(project, lambda p, check=check: check(p, name)),
+            )
+        )
     return found

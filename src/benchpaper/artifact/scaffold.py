@@ -6,9 +6,9 @@ import re
 from importlib.resources import files
 
 from benchpaper.analysis import claims
-from benchpaper.design import catalog
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
+from benchpaper.design import catalog
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*/[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 LONGEST = 60  # it becomes part of names of files, of functions and of what the paper prints
@@ -37,10 +37,14 @@ def new(project, name):
         folder / "experiment.py": _filled("experiment.py.txt", words),
         folder / "program.py": _filled("program.py.txt", words),
         project.notebook(name): notebook(_filled("notebook.txt", words)),
-        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled("test.py.txt", words),
+        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled(
+            "test.py.txt", words
+        ),
     }
     if there := [path for path in written if path.exists()]:
-        raise UserError(f"{there[0].relative_to(project.root)} exists; move it away, or choose another name")
+        raise UserError(
+            f"{there[0].relative_to(project.root)} exists; move it away, or choose another name"
+        )
     claimed = project.analysis / f"claims_{family}.py"
     before = claimed.read_text() if claimed.exists() else CLAIMS_HEAD.replace("@FAMILY@", family)
     written[claimed] = before + _filled("claim.py.txt", words)
@@ -56,7 +60,9 @@ def _check(project, name):
         form = "in small letters and digits, words joined by single underscores"
         raise UserError(f'experiment name "{name}" must be FAMILY/NAME {form}: caching/ttl')
     if len(name) > LONGEST:
-        raise UserError(f'experiment name "{name[:20]}…" has {len(name)} characters; choose one of at most {LONGEST}')
+        raise UserError(
+            f'experiment name "{name[:20]}…" has {len(name)} characters; choose one of at most {LONGEST}'
+        )
     for word in name.split("/"):
         if keyword.iskeyword(word):
             raise UserError(
@@ -65,7 +71,9 @@ def _check(project, name):
     if (family := name.split("/")[0]) in TAKEN:
         raise UserError(f'"{family}" holds what experiments share; choose another family')
     if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
-        raise UserError(f'experiment "{name}" is there already; choose another name, or remove experiments/{name}')
+        raise UserError(
+            f'experiment "{name}" is there already; choose another name, or remove experiments/{name}'
+        )
     if (project.experiments / name).exists():
         raise UserError(f"experiments/{name} exists and holds other code; choose another name")
 
@@ -76,7 +84,11 @@ def _filled(template, words):
 
 
 def _free_claim(project):
-    numbers = [int(found[1]) for claim in claims.load_claims(project) if (found := re.fullmatch(r"C(\d+)", claim.id))]
+    numbers = [
+        int(found[1])
+        for claim in claims.load_claims(project)
+        if (found := re.fullmatch(r"C(\d+)", claim.id))
+    ]
     return f"C{max(numbers, default=0) + 1}"
 
 
@@ -85,7 +97,9 @@ def notebook(text):
     import nbformat
 
     cells = []
-    for number, part in enumerate(re.split(r"^(?=\[(?:markdown|parameters|code)\]$)", text, flags=re.M)[1:]):
+    for number, part in enumerate(
+        re.split(r"^(?=\[(?:markdown|parameters|code)\]$)", text, flags=re.M)[1:]
+    ):
         kind, source = part.split("\n", 1)
         make = nbformat.v4.new_markdown_cell if kind == "[markdown]" else nbformat.v4.new_code_cell
         tags = {"metadata": {"tags": ["parameters"]}} if kind == "[parameters]" else {}

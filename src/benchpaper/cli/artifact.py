@@ -19,10 +19,21 @@ from benchpaper.workflow import pipeline
 @click.command()
 @source_options
 @click.option(
-    "--anonymous", is_flag=True, help="Without names, hosts, users, paths and origins, for double-blind review."
+    "--anonymous",
+    is_flag=True,
+    help="Without names, hosts, users, paths and origins, for double-blind review.",
 )
-@click.option("--also", multiple=True, metavar="WORD", help="With --anonymous: a further word that must not be in it.")
-@click.option("--output", type=click.Path(path_type=Path), help="Where to (default: build/SITE-SOURCE/bundle.zip).")
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="WORD",
+    help="With --anonymous: a further word that must not be in it.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Where to (default: build/SITE-SOURCE/bundle.zip).",
+)
 def bundle(asked, anonymous, also, output):
     """One archive for a committee, with all that the paper rests on.
 
@@ -49,7 +60,10 @@ def bundle(asked, anonymous, also, output):
         made = bundles.make(project, chosen.site, chosen.source, output)
     path, digest, count, clean = made
     if not clean:
-        click.echo("note: the work tree has uncommitted changes; nobody can check out what is bundled", err=True)
+        click.echo(
+            "note: the work tree has uncommitted changes; nobody can check out what is bundled",
+            err=True,
+        )
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
 
 
@@ -59,17 +73,30 @@ def _check_whole(run):
 
     place = run.project, run.site_name, run.source
     experiments = [name for name in run.available if (run.folder / name / results.TRIALS).exists()]
-    for path, why in [*completeness.flaws(*place, experiments).items(), *completeness.without_pdf(*place).items()]:
+    for path, why in [
+        *completeness.flaws(*place, experiments).items(),
+        *completeness.without_pdf(*place).items(),
+    ]:
         options = f"--from {REFERENCE}" if run.source == REFERENCE else f"--scale {run.source}"
         options += "" if run.site_name == "local" else f" --site {run.site_name}"
-        raise UserError(f"{path.relative_to(run.project.root)} {why}; run ./reproduce {options} first")
+        raise UserError(
+            f"{path.relative_to(run.project.root)} {why}; run ./reproduce {options} first"
+        )
 
 
 @click.command()
 @click.argument("archive", type=click.Path(path_type=Path))
 @click.option("--sha256", "digest", help="The digest that the archive was published with.")
-@click.option("--into", type=click.Path(path_type=Path), help="Unpack it there when all is well (a new folder).")
-@click.option("--figures", is_flag=True, help="Also run its notebooks and LaTeX, offline, and compare what comes out.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    help="Unpack it there when all is well (a new folder).",
+)
+@click.option(
+    "--figures",
+    is_flag=True,
+    help="Also run its notebooks and LaTeX, offline, and compare what comes out.",
+)
 @json_option
 def verify(archive, digest, into, figures, as_json):
     """Check an archive without running anything of it.
@@ -107,13 +134,19 @@ def verify(archive, digest, into, figures, as_json):
 def _progress(done, total, what):
     """One line that is written over on a terminal; elsewhere only every fourth step."""
     if sys.stderr.isatty():
-        click.echo(f"\r\x1b[K  {done} of {total} steps: {what}" if done < total else "\r\x1b[K", nl=False, err=True)
+        click.echo(
+            f"\r\x1b[K  {done} of {total} steps: {what}" if done < total else "\r\x1b[K",
+            nl=False,
+            err=True,
+        )
     elif done % 4 == 0 or done == total:
         click.echo(f"  {done} of {total} steps: {what}", err=True)
 
 
 def _show_verified(found):
-    click.echo(f"{found['archive']}  {found['source']} results of site {found['site']}, commit {found['commit'][:12]}")
+    click.echo(
+        f"{found['archive']}  {found['source']} results of site {found['site']}, commit {found['commit'][:12]}"
+    )
     for line in found["checks"]:
         click.echo(f"  ok  {line}")
     click.echo(f"sha256 {found['sha256']}; compare it with the one that was published")
@@ -123,7 +156,9 @@ def _show_again(figures):
     """How many files came out the same, and by name those that did not to the byte."""
     from benchpaper.artifact.bundle import regenerate
 
-    click.echo(f"made again from the archive alone, {figures['network']}, {figures['environment']}:")
+    click.echo(
+        f"made again from the archive alone, {figures['network']}, {figures['environment']}:"
+    )
     for word, count in regenerate.counted(figures["files"]).items():
         click.echo(f"  {count:4} files {word}")
     for name, word in figures["files"].items():
@@ -135,7 +170,11 @@ def _show_again(figures):
 
 @click.command()
 @click.argument("experiment", required=False)
-@click.option("--fast", is_flag=True, help="Leave out what takes minutes: the clean clone, or the run at scale smoke.")
+@click.option(
+    "--fast",
+    is_flag=True,
+    help="Leave out what takes minutes: the clean clone, or the run at scale smoke.",
+)
 @json_option
 def check(experiment, fast, as_json):
     """The committee's checklist, or an EXPERIMENT's contracts.
@@ -149,7 +188,11 @@ def check(experiment, fast, as_json):
     from benchpaper.artifact import checklist, experiment_checks
 
     project = Project.find()
-    found = experiment_checks.run(project, experiment, not fast) if experiment else checklist.run(project, not fast)
+    found = (
+        experiment_checks.run(project, experiment, not fast)
+        if experiment
+        else checklist.run(project, not fast)
+    )
     if as_json:
         click.echo(checklist.as_json(found))
         good = not any(wrong for _, wrong in found)
@@ -173,7 +216,9 @@ def new(name):
     project = Project.find()
     for path in scaffold.new(project, name):
         click.echo(path.relative_to(project.root))
-    click.echo(f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)")
+    click.echo(
+        f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)"
+    )
 
 
 @click.command()
@@ -212,7 +257,9 @@ def changed(site, against, as_json):
 
     project = Project.find()
     known_revision(project)  # it says why, where git refuses
-    found = number_diff.changed(project, Asked(site, None, reference=True).built(project).site, against)
+    found = number_diff.changed(
+        project, Asked(site, None, reference=True).built(project).site, against
+    )
     tell(found, as_json, number_diff.show)
 
 

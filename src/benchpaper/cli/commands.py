@@ -11,24 +11,26 @@ import click
 
 from benchpaper import results
 from benchpaper.cli import artifact, sources
-from benchpaper.core import caches, output, disk_space
-from benchpaper.design import catalog
-from benchpaper.workflow import pipeline
 from benchpaper.cli.common import Group, each, json_option, tell, tell_mistakes
-from benchpaper.core.errors import UserError
-from benchpaper.hosts import HostError
 from benchpaper.cli.lab import lab
-from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.core.project import REFERENCE, Project
-from benchpaper.core.redact import Redactor
 from benchpaper.cli.sources import reference_site_option, scale_option, site_option, source_options
 from benchpaper.cli.steps import step
+from benchpaper.core import caches, disk_space, output
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.core.redact import Redactor
+from benchpaper.design import catalog
+from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.hosts import HostError
+from benchpaper.workflow import pipeline
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def seed_option(function):
-    return click.option("--seed", default=DEFAULT_SEED, show_default=True, help="Decides the random order.")(function)
+    return click.option(
+        "--seed", default=DEFAULT_SEED, show_default=True, help="Decides the random order."
+    )(function)
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -60,7 +62,9 @@ def list_(as_json):
     from benchpaper.cli import views
 
     project = Project.find()
-    found, mistakes = each(catalog.names(project), lambda name: views.experiment(catalog.load(project, name)))
+    found, mistakes = each(
+        catalog.names(project), lambda name: views.experiment(catalog.load(project, name))
+    )
     tell(found, as_json, views.show_experiments)
     tell_mistakes(mistakes)
 
@@ -113,9 +117,17 @@ def plan(experiments, scale, site, seed, with_trials, as_json):
 @source_options
 @seed_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would run.")
-@click.option("--retry-failed", is_flag=True, help="Also measure again the trials that failed by their own fault.")
-@click.option("--measure-again", is_flag=True, help="Remove the results of this scale, and measure them anew.")
-@click.option("--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.')
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Also measure again the trials that failed by their own fault.",
+)
+@click.option(
+    "--measure-again", is_flag=True, help="Remove the results of this scale, and measure them anew."
+)
+@click.option(
+    "--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.'
+)
 @json_option
 def run(targets, asked, seed, dry_run, retry_failed, measure_again, profile, as_json):
     """Measure, run the notebooks, build exhibits and PDF.
@@ -186,7 +198,11 @@ def explain(name, asked, as_json):
 @cli.command()
 @source_options
 @reference_site_option
-@click.option("--family-wise", is_flag=True, help="Widen the intervals: 5 % for any wrong verdict, not for each.")
+@click.option(
+    "--family-wise",
+    is_flag=True,
+    help="Widen the intervals: 5 % for any wrong verdict, not for each.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
 @json_option
 def claims(asked, reference_site, family_wise, strict, as_json):
@@ -202,7 +218,9 @@ def claims(asked, reference_site, family_wise, strict, as_json):
     project = Project.find()
     chosen = asked.measured(project)
     here = claims.judge_all(project, chosen.site, chosen.source, family_wise)
-    paper = claims.judge_all(project, sources.reference_site(project, reference_site), REFERENCE, family_wise)
+    paper = claims.judge_all(
+        project, sources.reference_site(project, reference_site), REFERENCE, family_wise
+    )
     about = {"site": chosen.site, "source": chosen.source, "reference_site": reference_site}
     found = {**about, **views.verdicts(here, paper)}
     tell(found, as_json, views.show_verdicts, chosen.note)
@@ -213,7 +231,9 @@ def claims(asked, reference_site, family_wise, strict, as_json):
 @click.argument("experiments", nargs=-1)
 @source_options
 @reference_site_option
-@click.option("--metric", help="What to compare by (default: the experiment's first metric with a direction).")
+@click.option(
+    "--metric", help="What to compare by (default: the experiment's first metric with a direction)."
+)
 @json_option
 def compare(experiments, asked, reference_site, metric, as_json):
     """A run beside the reference: what differs, and by how much.
@@ -232,10 +252,17 @@ def compare(experiments, asked, reference_site, metric, as_json):
         catalog.known(project, name)
     chosen = asked.measured(project)
     reference = sources.Chosen(sources.reference_site(project, reference_site), REFERENCE)
-    names = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED).choose(" ".join(experiments))
+    names = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED).choose(
+        " ".join(experiments)
+    )
     if not experiments:
-        names = [name for name in names if all(one.has(project, name) for one in (chosen, reference))] or names[:1]
-    found = [compare.compare(project, name, chosen.site, chosen.source, reference_site, metric) for name in names]
+        names = [
+            name for name in names if all(one.has(project, name) for one in (chosen, reference))
+        ] or names[:1]
+    found = [
+        compare.compare(project, name, chosen.site, chosen.source, reference_site, metric)
+        for name in names
+    ]
     no_figure = _not_writable()
     for one in found:
         drawn = [] if no_figure else compare.draw(project, one, chosen.site, chosen.source)
@@ -279,16 +306,21 @@ def adopt(experiments, site):
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
         for kind in (results.OBSERVATIONS, results.TRIALS):
-            table, _ = results.read(run.folder / name / kind)  # refuses what is missing or broken first
+            table, _ = results.read(
+                run.folder / name / kind
+            )  # refuses what is missing or broken first
         if not all(table.column("git_clean").to_pylist()):
             click.echo(
-                f"note: {name} was measured with uncommitted changes; nobody can check out what was measured", err=True
+                f"note: {name} was measured with uncommitted changes; nobody can check out what was measured",
+                err=True,
             )
         target = project.results(site, REFERENCE) / name
         target.mkdir(parents=True, exist_ok=True)
         for kind in (results.OBSERVATIONS, results.TRIALS):
             shutil.copyfile(run.folder / name / kind, target / kind)
-            click.echo(f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB")
+            click.echo(
+                f"{(target / kind).relative_to(project.root)}: {(target / kind).stat().st_size / 1e6:.2f} MB"
+            )
 
 
 cli.add_command(lab)
@@ -319,7 +351,9 @@ def _run():
     except UserError as error:
         return _failed(str(error), 2)
     except click.exceptions.Abort:
-        return _failed("interrupted; what is finished is kept: the same command goes on from here", 130)
+        return _failed(
+            "interrupted; what is finished is kept: the same command goes on from here", 130
+        )
     except click.exceptions.NoArgsIsHelpError as error:  # a group without a command
         click.echo(error.format_message(), err=True)
         return 2

@@ -21,7 +21,9 @@ class Group(click.Group):
 
 
 def json_option(function):
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(
+        function
+    )
 
 
 def tell(found, as_json, show, note=""):

@@ -55,6 +55,8 @@ def status():
     """
     hosts = Lab(Project.find()).status()
     for host in hosts:
-        click.echo(f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes")
+        click.echo(
+            f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes"
+        )
     if not hosts:
         click.echo('there is no lab; "benchpaper lab up" makes one')

@@ -1,16 +1,16 @@
 """Which results a command is about: --site, --scale and --from mean the same in every command that reads results."""
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 import click
 
 from benchpaper.core.errors import UserError, one_of
-from benchpaper.hosts import site as sites
 from benchpaper.core.project import GATHERED, REFERENCE, Project
-from benchpaper.results import TRIALS
 from benchpaper.design.spec import SCALES
+from benchpaper.hosts import site as sites
+from benchpaper.results import TRIALS
 
 DEFAULT = "quick"
 
@@ -49,7 +49,11 @@ class Asked:
 
     def built(self, project: Project) -> Chosen:
         """Choose among what is built from results: exhibits, PDF. Raises `UserError` when there is none such."""
-        return self._choose(project, lambda source: (project.build(self.site, source) / GATHERED).exists(), "nothing is built")
+        return self._choose(
+            project,
+            lambda source: (project.build(self.site, source) / GATHERED).exists(),
+            "nothing is built",
+        )
 
     def _choose(self, project: Project, there: Callable[[str], bool], nothing: str) -> Chosen:
         if there(self.source):
@@ -72,18 +76,28 @@ def source_options(function):
 
     @site_option
     @scale_option
-    @click.option("--from", "source", metavar=REFERENCE, callback=_from, help="The authors' committed results, not yours.")
+    @click.option(
+        "--from",
+        "source",
+        metavar=REFERENCE,
+        callback=_from,
+        help="The authors' committed results, not yours.",
+    )
     @functools.wraps(function)
     def command(site, scale, source, **others):
         if scale and source:
-            raise UserError("--scale is for your own results, and --from reference for the authors'; give one of them")
+            raise UserError(
+                "--scale is for your own results, and --from reference for the authors'; give one of them"
+            )
         return function(asked=Asked(site, scale, bool(source)), **others)
 
     return command
 
 
 def site_option(function):
-    return click.option("--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml.")(function)
+    return click.option(
+        "--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml."
+    )(function)
 
 
 def scale_option(function):
@@ -93,7 +107,9 @@ def scale_option(function):
 
 def reference_site_option(function):
     words = "The site of the authors' results."
-    return click.option("--reference-site", default="local", show_default=True, help=words)(function)
+    return click.option("--reference-site", default="local", show_default=True, help=words)(
+        function
+    )
 
 
 def reference_site(project: Project, name: str) -> str:
@@ -110,7 +126,9 @@ def _scale(_context, _option, value):
 
 def _from(_context, _option, value):
     if value not in (None, REFERENCE):
-        raise UserError(f'--from "{value}": the only other source is "{REFERENCE}"; for a scale use --scale')
+        raise UserError(
+            f'--from "{value}": the only other source is "{REFERENCE}"; for a scale use --scale'
+        )
     return value
 
 
@@ -118,7 +136,12 @@ def _check_site(project, name):
     """Refuse a site that is neither declared nor has results."""
     reference = project.results("x", REFERENCE).parent
     places = [*reference.glob("*"), *(project.root / "results").glob("*")]
-    one_of("site", name, sorted({*sites.names(project), *(path.name for path in places)}), "a site is a file sites/NAME.yaml")
+    one_of(
+        "site",
+        name,
+        sorted({*sites.names(project), *(path.name for path in places)}),
+        "a site is a file sites/NAME.yaml",
+    )
 
 
 def _option(source):

@@ -6,17 +6,17 @@ import signal
 
 import click
 
-from benchpaper.core.capabilities import find_capability
 from benchpaper import results
-from benchpaper.core import events, output
-from benchpaper.design import catalog
-from benchpaper.workflow import pipeline
 from benchpaper.cli.common import Group
+from benchpaper.core import events, output
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import one_of
 from benchpaper.core.processes import die_with_parent
-from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.core.project import REFERENCE, Project
+from benchpaper.design import catalog
+from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.design.spec import SCALES
+from benchpaper.workflow import pipeline
 
 
 @click.group(cls=Group)
@@ -28,12 +28,16 @@ def step():
     """
     output.plain()
     parent = os.environ.get(pipeline.STEPS_OF)
-    die_with_parent(parent and int(parent))  # a killed run leaves no step behind, not one that just begins either
+    die_with_parent(
+        parent and int(parent)
+    )  # a killed run leaves no step behind, not one that just begins either
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
 
 
 def step_options(function):
-    function = click.option("--source", required=True, callback=_source, help="smoke, quick, full or reference.")(function)
+    function = click.option(
+        "--source", required=True, callback=_source, help="smoke, quick, full or reference."
+    )(function)
     return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
 
 
@@ -82,7 +86,10 @@ def measure(experiment, block, seed, site, source):
 
     with events.step("measure", experiment=experiment, block=block):
         what = f"measuring {experiment} at scale {source}"
-        with run.connected() as fleet, fleet.measuring(what, lambda holder: report("waiting", message=holder)):
+        with (
+            run.connected() as fleet,
+            fleet.measuring(what, lambda holder: report("waiting", message=holder)),
+        ):
             run.block(experiment, block, report).measure(fleet)
 
 
@@ -93,7 +100,9 @@ def collect(experiment, site, source):
     """Join the blocks of an experiment into two Parquet files."""
     run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
     with events.step("collect", experiment=experiment):
-        results.collect(run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment))
+        results.collect(
+            run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment)
+        )
 
 
 @step.command()

@@ -8,15 +8,14 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from benchpaper.core.capabilities import CAPABILITIES, find_capability
-from benchpaper.core import environment, lock, output
-from benchpaper.cli.common import each
-from benchpaper.hosts.site import assign
 from benchpaper.analysis.changes import changed_since_reference
+from benchpaper.cli.common import each
+from benchpaper.core import environment, lock, output
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
+from benchpaper.core.project import REFERENCE
+from benchpaper.hosts.site import assign
 from benchpaper.workflow.pipeline import reference_seconds
 from benchpaper.workflow.summary import told_change
-from benchpaper.core.project import REFERENCE
-
 
 NARROW = 80  # columns: with fewer, a table becomes a list
 PLAIN = {"box": None, "padding": (0, 2, 0, 0)}
@@ -35,7 +34,9 @@ def show_experiments(found):
     for item in found:
         print(f"{item['name']}  {item['title']}")
         print(f"    {item['question']}")
-        print(f"    roles: {', '.join(item['roles'])}; cells need: {', '.join(item['needs']) or 'nothing special'}\n")
+        print(
+            f"    roles: {', '.join(item['roles'])}; cells need: {', '.join(item['needs']) or 'nothing special'}\n"
+        )
 
 
 def diagnosis(run):
@@ -49,18 +50,25 @@ def diagnosis(run):
     found, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
     hosts = [_host(run, host) for host in run.site["hosts"]]
     return {
-        "site": run.site_name, "hosts": hosts, "capabilities": capabilities, "experiments": dict(found),
+        "site": run.site_name,
+        "hosts": hosts,
+        "capabilities": capabilities,
+        "experiments": dict(found),
         "notes": _notes(),
-    }, mistakes  # fmt: skip
+    }, mistakes
 
 
 def _notes():
     """Return what in the environment of this command a reader should know of; names, never values."""
     notes = []
     if names := environment.set_aside():
-        notes.append(f"ignored in the environment: {', '.join(names)}; no trial, notebook or typesetting sees them")
+        notes.append(
+            f"ignored in the environment: {', '.join(names)}; no trial, notebook or typesetting sees them"
+        )
     if os.environ.get(lock.FOLDER):
-        notes.append(f"{lock.FOLDER} is set: a run here does not wait for other measurements on this machine")
+        notes.append(
+            f"{lock.FOLDER} is set: a run here does not wait for other measurements on this machine"
+        )
     return notes
 
 
@@ -92,11 +100,14 @@ def _runnable(run, name):
     measured = reference_seconds(run.project, name)
     unexecuted = [cell.id for cell in cells if cell.id not in measured]
     return {
-        "cells": len(cells), "runnable": runnable, "waiting_for": dict(waiting), "roles": roles,
+        "cells": len(cells),
+        "runnable": runnable,
+        "waiting_for": dict(waiting),
+        "roles": roles,
         "missing": {need: found[need]["detail"] for need in waiting},
         "never_executed_by_the_authors": unexecuted,
         "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
-    }  # fmt: skip
+    }
 
 
 def _show_table(console, columns, rows, **look):
@@ -115,7 +126,11 @@ def _show_table(console, columns, rows, **look):
         for name, cell in zip(list(columns)[1:], others):
             if str(cell) not in ("", "-"):
                 text = cell if isinstance(cell, Text) else Text.from_markup(cell)
-                console.print(Padding(Text.assemble(f"{name}: " if name else "", text), (0, 0, 0, 2), expand=False))
+                console.print(
+                    Padding(
+                        Text.assemble(f"{name}: " if name else "", text), (0, 0, 0, 2), expand=False
+                    )
+                )
         if look.get("show_lines"):
             console.print()
 
@@ -127,34 +142,51 @@ def show_diagnosis(found):
         _show_side_by_side(console, found["hosts"], found["site"])
     else:
         for host in found["hosts"]:
-            console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}")
+            console.print(
+                f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}"
+            )
             facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
             told = "; ".join(f"{key} {value}" for key, value in facts.items())
             console.print(f"  {told}", highlight=False, markup=False)
     here = "here" if remote else ""
-    columns = ("capability", here, *(host["name"] for host in remote), "meaning", "found here, or the remedy")
+    columns = (
+        "capability",
+        here,
+        *(host["name"] for host in remote),
+        "meaning",
+        "found here, or the remedy",
+    )
     rows = []
     for name, item in found["capabilities"].items():
         there = [_mark(host["has"].get(name, False)) for host in remote]
-        last = item["detail"] if item["present"] and all(host["has"].get(name) for host in remote) else item["remedy"]
+        last = (
+            item["detail"]
+            if item["present"] and all(host["has"].get(name) for host in remote)
+            else item["remedy"]
+        )
         rows.append((name, _mark(item["present"]), *there, Text(item["meaning"]), Text(last)))
     _show_table(console, dict.fromkeys(columns, {}), rows, **PLAIN)
     for note in found["notes"]:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
     for name, item in found["experiments"].items():
         roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
-        console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")
+        console.print(
+            f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})"
+        )
         for need, count in item["waiting_for"].items():
             remedy = found["capabilities"][need]["remedy"]
             where = f" ({item['missing'][need]})" if remote else ""
-            console.print(f"  {count} cells wait for {need}{where}: {remedy}", highlight=False, markup=False)
+            console.print(
+                f"  {count} cells wait for {need}{where}: {remedy}", highlight=False, markup=False
+            )
         if changed := item["changed_since_reference"]:
             console.print(f"  {told_change(changed)}", highlight=False, markup=False)
         if unexecuted := item["never_executed_by_the_authors"]:
             console.print(
                 f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
-                f"authors (for one: {unexecuted[0]})", highlight=False,
-            )  # fmt: skip
+                f"authors (for one: {unexecuted[0]})",
+                highlight=False,
+            )
 
 
 def _mark(present):
@@ -167,7 +199,15 @@ def _show_side_by_side(console, hosts, site):
     rows, hidden = [], ("name", "has", "clock_offset_s", "clock_offset_error_s")
     for key in dict.fromkeys(key for host in hosts for key in host if key not in hidden):
         values = [host.get(key, "") for host in hosts]
-        rows.append((key, *(Text(", ".join(value) if isinstance(value, list) else str(value)) for value in values)))
+        rows.append(
+            (
+                key,
+                *(
+                    Text(", ".join(value) if isinstance(value, list) else str(value))
+                    for value in values
+                ),
+            )
+        )
     rows.append(("clock ahead of ours", *map(_clock, hosts)))
     _show_table(console, dict.fromkeys(("", *(host["name"] for host in hosts)), {}), rows, **PLAIN)
 
@@ -183,7 +223,10 @@ def verdicts(here, paper):
     from benchpaper.analysis.claims import by_chance
 
     papers = {row["id"]: row for row in paper}
-    rows = [{**row, "paper": papers[row["id"]]["text"], "paper_verdict": papers[row["id"]]["verdict"]} for row in here]
+    rows = [
+        {**row, "paper": papers[row["id"]]["text"], "paper_verdict": papers[row["id"]]["verdict"]}
+        for row in here
+    ]
     decided, wrong = by_chance(here)
     return {"claims": rows, "decided": decided, "wrong_by_chance_at_most": round(wrong, 3)}
 
@@ -191,19 +234,29 @@ def verdicts(here, paper):
 def show_verdicts(found):
     console = output.console()
     colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
-    width = max((len(word) for row in found["claims"] for word in row["verdict"].split()), default=0)
+    width = max(
+        (len(word) for row in found["claims"] for word in row["verdict"].split()), default=0
+    )
     columns = {
-        "claim": {"ratio": 8}, "in the paper": {"ratio": 4}, "here": {"ratio": 4}, "verdict": {"width": max(width, 12)},
+        "claim": {"ratio": 8},
+        "in the paper": {"ratio": 4},
+        "here": {"ratio": 4},
+        "verdict": {"width": max(width, 12)},
         "why": {"ratio": 7},
-    }  # fmt: skip
+    }
     rows = []
     for row in found["claims"]:
         verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
         claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
         more = row["blocks_for_5_percent"]
         why = row["why"] + (f"; ±5 % takes about {more} blocks" if more and more > row["n"] else "")
-        rows.append([Text(claim), Text(row["paper"] or "-"), Text(row["text"] or "-"), verdict, Text(why)])
-    if (found["source"], found["site"]) == (REFERENCE, found["reference_site"]):  # nothing was measured here
+        rows.append(
+            [Text(claim), Text(row["paper"] or "-"), Text(row["text"] or "-"), verdict, Text(why)]
+        )
+    if (found["source"], found["site"]) == (
+        REFERENCE,
+        found["reference_site"],
+    ):  # nothing was measured here
         del columns["here"]
         rows = [[claim, paper, *rest] for claim, paper, _, *rest in rows]
     _show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)

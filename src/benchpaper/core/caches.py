@@ -6,11 +6,16 @@ import os
 from pathlib import Path
 
 PLACES = {
-    "XDG_CACHE_HOME": ".", "IPYTHONDIR": "ipython", "MPLCONFIGDIR": "matplotlib",
-    "JUPYTER_CONFIG_DIR": "jupyter/config", "JUPYTER_DATA_DIR": "jupyter/data",
+    "XDG_CACHE_HOME": ".",
+    "IPYTHONDIR": "ipython",
+    "MPLCONFIGDIR": "matplotlib",
+    "JUPYTER_CONFIG_DIR": "jupyter/config",
+    "JUPYTER_DATA_DIR": "jupyter/data",
     "JUPYTER_RUNTIME_DIR": "jupyter/runtime",
-    "TEXMFHOME": "texmf-home", "TEXMFVAR": "texmf-var", "TEXMFCONFIG": "texmf-config",
-}  # fmt: skip
+    "TEXMFHOME": "texmf-home",
+    "TEXMFVAR": "texmf-var",
+    "TEXMFCONFIG": "texmf-config",
+}
 
 
 def keep_below(state: Path) -> None:

@@ -42,7 +42,10 @@ def _sound(check):
         try:
             return check()
         except Exception as error:
-            return False, f"its probe failed: {type(error).__name__}: {' '.join(str(error).split())}"
+            return (
+                False,
+                f"its probe failed: {type(error).__name__}: {' '.join(str(error).split())}",
+            )
 
     return checked
 

@@ -18,7 +18,10 @@ from benchpaper.core.output import COLOURING
 
 OWN = "BENCHPAPER_"  # nobody else's programs read these, and nobody sets them by accident
 SET_ASIDE = f"{OWN}SET_ASIDE"  # the names that were found and not passed on, for `doctor`
-PLUMBING = {f"{OWN}{name}" for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")}  # from process to process
+PLUMBING = {
+    f"{OWN}{name}"
+    for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")
+}  # from process to process
 HOME = "an empty folder"
 # Compiled modules are not written, since an installed package and a host's store never change.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -26,10 +29,15 @@ LET_IN = {"PATH", "TMPDIR"}  # which programs are installed; where there is room
 
 # What Git prints is read by programs, whatever the user's configuration says of colours and signatures.
 FIXED_OURS = {
-    "LANG": FIXED["LANG"], "PYTHONDONTWRITEBYTECODE": "1", "MPLBACKEND": "Agg", "GIT_CONFIG_COUNT": "2",
-    "GIT_CONFIG_KEY_0": "color.ui", "GIT_CONFIG_VALUE_0": "false",
-    "GIT_CONFIG_KEY_1": "log.showSignature", "GIT_CONFIG_VALUE_1": "false",
-}  # fmt: skip
+    "LANG": FIXED["LANG"],
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "MPLBACKEND": "Agg",
+    "GIT_CONFIG_COUNT": "2",
+    "GIT_CONFIG_KEY_0": "color.ui",
+    "GIT_CONFIG_VALUE_0": "false",
+    "GIT_CONFIG_KEY_1": "log.showSignature",
+    "GIT_CONFIG_VALUE_1": "false",
+}
 PROXIES = r"(?i:https?|ftp|all|no)_(?i:proxy)"
 REACHING = re.compile(
     r"HOME|USER|LOGNAME|SHELL|XDG_CACHE_HOME|XDG_RUNTIME_DIR"  # who it is
@@ -48,7 +56,9 @@ WITH_EFFECT = re.compile(
     r"|CPATH|LIBRARY_PATH|GCC_\w+"
 )
 # What has its effect while a program starts: too late to take it away within.
-AT_START = re.compile(r"LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|GCONV_PATH|PYTHON(?!DONTWRITEBYTECODE$)\w+")
+AT_START = re.compile(
+    r"LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|GCONV_PATH|PYTHON(?!DONTWRITEBYTECODE$)\w+"
+)
 LOCALE = re.compile(r"LC_\w+|LANG|LANGUAGE")
 
 
@@ -60,7 +70,11 @@ def clean(home: Path | str, found: Mapping[str, str] = os.environ) -> dict[str, 
 
 def ours(found: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of our own programs, which measure nothing themselves."""
-    kept = {name: value for name, value in found.items() if name in LET_IN or _is_own(name) or REACHING.fullmatch(name)}
+    kept = {
+        name: value
+        for name, value in found.items()
+        if name in LET_IN or _is_own(name) or REACHING.fullmatch(name)
+    }
     return {**kept, **FIXED_OURS}
 
 
@@ -79,14 +93,22 @@ def _is_own(name: str) -> bool:
 
 def told() -> str:
     """Return what is let in here, as stands in each trial's record: names, and the values that are fixed."""
-    names = sorted(name for name in clean("") if name not in FIXED and name not in PLUMBING and name != "HOME")
-    return ", ".join([*(f"{name}={value}" for name, value in FIXED.items()), f"HOME={HOME}", *names])
+    names = sorted(
+        name for name in clean("") if name not in FIXED and name not in PLUMBING and name != "HOME"
+    )
+    return ", ".join(
+        [*(f"{name}={value}" for name, value in FIXED.items()), f"HOME={HOME}", *names]
+    )
 
 
 def set_aside() -> list[str]:
     """Return the names of the variables with a known effect that were found and reach nothing that is measured."""
     passed, now = clean(""), os.environ
-    left = {name for name in now if WITH_EFFECT.fullmatch(name) and now[name] != {**FIXED_OURS, **passed}.get(name)}
+    left = {
+        name
+        for name in now
+        if WITH_EFFECT.fullmatch(name) and now[name] != {**FIXED_OURS, **passed}.get(name)
+    }
     return sorted(left | set(now.get(SET_ASIDE, "").split()))
 
 
@@ -113,7 +135,11 @@ def enter() -> None:
     starts once more; the locale counts only in a step, whose words go to a log and not to the user's terminal."""
     late = [name for name in os.environ if AT_START.fullmatch(name)]
     if sys.argv[1:2] == ["step"]:
-        late += [name for name in os.environ if LOCALE.fullmatch(name) and os.environ[name] != FIXED.get(name)]
+        late += [
+            name
+            for name in os.environ
+            if LOCALE.fullmatch(name) and os.environ[name] != FIXED.get(name)
+        ]
     names = set_aside()
     replace(ours() | ({SET_ASIDE: " ".join(names)} if names else {}))
     if late:

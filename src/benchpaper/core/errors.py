@@ -20,4 +20,6 @@ def one_of(kind, value, options, hint=""):
         return value
     choices = ", ".join(str(option) for option in options) or "none"
     hint = f" {hint}" if hint else ""
-    raise UserError(f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}')
+    raise UserError(
+        f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}'
+    )

@@ -27,7 +27,12 @@ def step(name, **facts):
     try:
         yield
     except Exception as error:  # an interrupt is no failure of the step
-        emit("step failed", name=name, error=Redactor(Path.cwd()).without_secrets(str(error)), **facts)
+        emit(
+            "step failed",
+            name=name,
+            error=Redactor(Path.cwd()).without_secrets(str(error)),
+            **facts,
+        )
         raise
     emit("step done", name=name, **facts)
 

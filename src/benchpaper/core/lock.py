@@ -14,7 +14,9 @@ from benchpaper.core.errors import UserError
 FOLDER = "BENCHPAPER_LOCK_FOLDER"  # names another folder for the lock on measuring; for tests
 FOLDERS = ("/run/lock", "/tmp")  # not $TMPDIR, which differs between users and shells
 NAME = "benchpaper-measuring.lock"
-EVERYBODYS = stat.S_ISVTX | 0o777  # the mode of a folder in which every user may make files, and remove his own alone
+EVERYBODYS = (
+    stat.S_ISVTX | 0o777
+)  # the mode of a folder in which every user may make files, and remove his own alone
 
 
 class Held(UserError):
@@ -34,7 +36,11 @@ def held(path, what, wait=False, waiting=lambda holder: None):
     descriptor = _take(path, wait, waiting)
     try:
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.time(), "what": what}).encode(), 0)
+        os.pwrite(
+            descriptor,
+            json.dumps({"pid": os.getpid(), "since": time.time(), "what": what}).encode(),
+            0,
+        )
         yield
     finally:
         os.close(descriptor)
@@ -70,12 +76,16 @@ def _open(path: Path) -> int:
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EACCES):
             raise
-        raise Unusable(f"the lock {path} cannot be opened ({_found(path) or error.strerror}); remove it") from None
+        raise Unusable(
+            f"the lock {path} cannot be opened ({_found(path) or error.strerror}); remove it"
+        ) from None
     about = os.fstat(descriptor)
     if stat.S_ISREG(about.st_mode) and about.st_nlink <= 1:
         return descriptor
     os.close(descriptor)
-    raise Unusable(f"the lock {path} is not a lock ({_found(path) or 'a file with two names'}); remove it")
+    raise Unusable(
+        f"the lock {path} is not a lock ({_found(path) or 'a file with two names'}); remove it"
+    )
 
 
 def _open_or_make(path: Path) -> int:
@@ -99,9 +109,13 @@ def _found(path: Path) -> str:
     except OSError:
         return ""
     kinds = {
-        stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket",
-        stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
-    }  # fmt: skip
+        stat.S_IFLNK: "a symbolic link",
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
     return kinds.get(stat.S_IFMT(mode), "")
 
 

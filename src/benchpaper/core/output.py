@@ -14,8 +14,25 @@ import sys
 
 READER_GONE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-COLOURING = ("FORCE_COLOR", "CLICOLOR_FORCE", "PYTHON_COLORS", "PY_COLORS")  # variables that ask for colours anywhere
-INSTEAD = {"µ": "u", "μ": "u", "±": "+/-", "×": "x", "…": "...", "–": "-", "—": "-", "−": "-", "→": "->", "≤": "<=", "’": "'"}
+COLOURING = (
+    "FORCE_COLOR",
+    "CLICOLOR_FORCE",
+    "PYTHON_COLORS",
+    "PY_COLORS",
+)  # variables that ask for colours anywhere
+INSTEAD = {
+    "µ": "u",
+    "μ": "u",
+    "±": "+/-",
+    "×": "x",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "→": "->",
+    "≤": "<=",
+    "’": "'",
+}
 
 
 class OutputError(Exception):
@@ -23,7 +40,11 @@ class OutputError(Exception):
 
     def __init__(self, error: OSError):
         self.status = READER_GONE if error.errno == errno.EPIPE else 1
-        super().__init__("" if error.errno == errno.EPIPE else f"standard output: {error.strerror}; write it elsewhere")
+        super().__init__(
+            ""
+            if error.errno == errno.EPIPE
+            else f"standard output: {error.strerror}; write it elsewhere"
+        )
 
 
 class _Descriptor(io.FileIO):
@@ -76,11 +97,16 @@ def console(stderr=False):
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     coloured = _coloured(terminal)
-    width, height = shutil.get_terminal_size() if os.environ.get("TERM") == "dumb" else (None, None)  # rich says 80
+    width, height = (
+        shutil.get_terminal_size() if os.environ.get("TERM") == "dumb" else (None, None)
+    )  # rich says 80
     return Console(
-        stderr=stderr, force_terminal=terminal or coloured, color_system="auto" if coloured else None, width=width,
+        stderr=stderr,
+        force_terminal=terminal or coloured,
+        color_system="auto" if coloured else None,
+        width=width,
         height=height,
-    )  # fmt: skip
+    )
 
 
 def interactive(on) -> bool:
@@ -97,7 +123,9 @@ def _coloured(terminal: bool) -> bool:
 def _guarded(stream, descriptor):
     encoding = getattr(stream, "encoding", "utf-8")
     raw = io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False))
-    made = _Stream(raw, encoding=encoding, errors="benchpaper", line_buffering=descriptor == 2 or raw.isatty())
+    made = _Stream(
+        raw, encoding=encoding, errors="benchpaper", line_buffering=descriptor == 2 or raw.isatty()
+    )
     made.plain = not (raw.isatty() or _coloured(False))
     return made
 
@@ -106,4 +134,6 @@ def _nearest(error):
     """A codec's error handler: the nearest that every encoding has, else a question mark."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(INSTEAD.get(character, "?") for character in error.object[error.start : error.end]), error.end
+    return "".join(
+        INSTEAD.get(character, "?") for character in error.object[error.start : error.end]
+    ), error.end

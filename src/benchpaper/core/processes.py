@@ -82,7 +82,9 @@ def kill_marked(mark):
     marks, mean other folders."""
     mark = mark.encode()
     found = [
-        pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if pid != os.getpid() and _carries(pid, mark)
+        pid
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+        if pid != os.getpid() and _carries(pid, mark)
     ]
     for pid in found:
         try:
@@ -97,6 +99,8 @@ def kill_marked(mark):
 
 def _carries(pid, mark):
     try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and os.path.samefile(f"/proc/{pid}/root", "/")
+        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and os.path.samefile(
+            f"/proc/{pid}/root", "/"
+        )
     except OSError:
         return False

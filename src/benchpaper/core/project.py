@@ -30,7 +30,9 @@ class Project:
                 project = cls(folder)
                 project.check_code()
                 return project
-        raise UserError(f'no project found from "{start}" upwards: run this inside a checkout (it has a Snakefile)')
+        raise UserError(
+            f'no project found from "{start}" upwards: run this inside a checkout (it has a Snakefile)'
+        )
 
     def check_code(self) -> None:
         """Raise `UserError` when this checkout has its own code but other code runs: a folder that was copied with its
@@ -100,7 +102,9 @@ def derived(path: Path, form: type):
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UserError(f"{path.name} of {path.parent.name} cannot be read ({error}); {REMEDY}") from None
+        raise UserError(
+            f"{path.name} of {path.parent.name} cannot be read ({error}); {REMEDY}"
+        ) from None
     if not isinstance(found, form):
         raise UserError(f"{path.name} of {path.parent.name} holds no {form.__name__}; {REMEDY}")
     return found

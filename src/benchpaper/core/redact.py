@@ -19,16 +19,54 @@ from pathlib import Path
 # Within any name; and a name that is nothing but KEY or ends so, written as variables are: --key-size is none.
 SECRET_NAME = re.compile(
     r"(?:secret|token|passw|passphrase|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)"
-    r"|(?-i:(?<![A-Za-z0-9-])(?:KEY|PASS)|(?<=[A-Z0-9_])_PWD)(?![\w-])", re.I
+    r"|(?-i:(?<![A-Za-z0-9-])(?:KEY|PASS)|(?<=[A-Z0-9_])_PWD)(?![\w-])",
+    re.I,
 )
 # Values that settings with such a name have, and that are no secrets: MAX_TOKENS=100000, TOKEN_TYPE=Bearer.
 NUMBER = re.compile(r"[-+]?[\d.,_:]++(?:e[-+]?\d+)?(?:[kmgt]i?b?|[mun]?s|min|h|d|%)?", re.I)
 SETTINGS = frozenset(
-    """
-    allowed always always-on automatic basic bearer default digest disable disabled enable enabled forbidden global
-    ignore ignored inherit keyring local-only manual memory optional password plain-text prefer preferred private
-    public random require required sha256 sha384 sha512 standard strict system unlimited unset verify
-    """.split()
+    [
+        "allowed",
+        "always",
+        "always-on",
+        "automatic",
+        "basic",
+        "bearer",
+        "default",
+        "digest",
+        "disable",
+        "disabled",
+        "enable",
+        "enabled",
+        "forbidden",
+        "global",
+        "ignore",
+        "ignored",
+        "inherit",
+        "keyring",
+        "local-only",
+        "manual",
+        "memory",
+        "optional",
+        "password",
+        "plain-text",
+        "prefer",
+        "preferred",
+        "private",
+        "public",
+        "random",
+        "require",
+        "required",
+        "sha256",
+        "sha384",
+        "sha512",
+        "standard",
+        "strict",
+        "system",
+        "unlimited",
+        "unset",
+        "verify",
+    ]
 )
 # Folders that are the same on every machine say nothing about this one.
 PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/etc")
@@ -37,33 +75,49 @@ PUBLIC_BELOW = tuple(f"{folder}/" for folder in PUBLIC)
 BEGIN = r"(?:(?<![\w.$~/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://)|(?<=sqlite3://))"
 NEXT_PATH = re.compile(BEGIN + "(?=/)")
 _PART = r"[^\s:'\"|,;()<>\[\]{}=]++"
-PATH_IN_TEXT = re.compile(rf"{BEGIN}(?:(?<=')/[^'\n]++(?=')|(?<=\")/[^\"\n]++(?=\")|/{_PART}(?:(?<=\\) {_PART})*+)")
+PATH_IN_TEXT = re.compile(
+    rf"{BEGIN}(?:(?<=')/[^'\n]++(?=')|(?<=\")/[^\"\n]++(?=\")|/{_PART}(?:(?<=\\) {_PART})*+)"
+)
 BETWEEN_PATHS = " \t\n:;,|=&<>()[]{}'\""
 URL_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
 URL_CUT = re.compile(r"(?<=://)[^/\s@]++\Z")
 # A name is looked through once, from its first letter on: from every letter on takes hours on a megabyte of hex.
 _NAMED = rf"(?<![\w-])(?=[\w-]*?(?:{SECRET_NAME.pattern}))[\w-]++"
 SECRET_IN_TEXT = re.compile(rf"({_NAMED}=|(?=--){_NAMED}\s++)(['\"]?)([^\s'\"|,;&]++)", re.I)
-PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
-KEY_BEGINS, KEY_ENDS = (re.compile(rf"-----{edge} [A-Z ]*PRIVATE KEY-----") for edge in ("BEGIN", "END"))
+PRIVATE_KEY = re.compile(
+    r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
+)
+KEY_BEGINS, KEY_ENDS = (
+    re.compile(rf"-----{edge} [A-Z ]*PRIVATE KEY-----") for edge in ("BEGIN", "END")
+)
 SHORTEST_SECRET = 6
 TOLD_BOUND = 200_000  # bytes
 HOST_IN_TEXT = r"(?<![\w.\-]){}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])"  # a domain goes with it
-WORD_AS_HOST = (
-    r"(?:(?<=@)|(?<=://)){0}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])|(?<![\w.\-]){0}(?:\.[A-Za-z][\w\-]*)*(?=:\d{{4,5}}\b)"
-)
+WORD_AS_HOST = r"(?:(?<=@)|(?<=://)){0}(?:\.[A-Za-z][\w\-]*)*(?![\w\-])|(?<![\w.\-]){0}(?:\.[A-Za-z][\w\-]*)*(?=:\d{{4,5}}\b)"
 
 
 class Redactor:
     """Redacts for one project. `secrets` are further values that must never be seen (throw-away credentials)."""
 
     def __init__(self, root, secrets=()):
-        folders = {str(Path(sys.prefix)): "$VENV", str(root): "$PROJECT", tempfile.gettempdir(): "$TMP"}
+        folders = {
+            str(Path(sys.prefix)): "$VENV",
+            str(root): "$PROJECT",
+            tempfile.gettempdir(): "$TMP",
+        }
         folders.setdefault(os.path.expanduser("~"), "$HOME")
         # The longest first: the environment lies inside the project.
         self._folders = sorted(folders.items(), key=lambda item: -len(item[0]))
-        self._folders = [(folder, name) for folder, name in self._folders if folder.startswith("/") and folder != "/"]
-        found = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and _may_be_secret(value)}
+        self._folders = [
+            (folder, name)
+            for folder, name in self._folders
+            if folder.startswith("/") and folder != "/"
+        ]
+        found = {
+            value
+            for name, value in os.environ.items()
+            if SECRET_NAME.search(name) and _may_be_secret(value)
+        }
         found |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
         self._secrets = sorted(found, key=len, reverse=True)
         self._host = socket.gethostname()
@@ -72,7 +126,11 @@ class Redactor:
     def hide_folders(self, folders):
         """Have further folders (of other hosts) shown by a name, as {folder: name}."""
         known = dict(self._folders)
-        self._folders += [(folder, name) for folder, name in folders.items() if folder not in known and folder != "/"]
+        self._folders += [
+            (folder, name)
+            for folder, name in folders.items()
+            if folder not in known and folder != "/"
+        ]
         self._folders.sort(key=lambda item: -len(item[0]))
 
     def path(self, path):
@@ -96,7 +154,9 @@ class Redactor:
 
     def told(self, text, most=TOLD_BOUND):
         """Return `text(text)` of what a trial tells, whatever it is: cut at `most` bytes, and fit to be written."""
-        data = text.encode(errors="backslashreplace")  # a file's name may hold bytes that are no text
+        data = text.encode(
+            errors="backslashreplace"
+        )  # a file's name may hold bytes that are no text
         if len(data) <= most:
             return self.text(data.decode())
         kept = URL_CUT.sub("", self._without_begun_secret(data[:most].decode(errors="ignore")))
@@ -114,7 +174,9 @@ class Redactor:
         text = self.without_secrets(text)
         for folder, name in self._folders:  # they may hold blanks
             if folder in text:
-                text = re.sub(rf"{BEGIN}{re.escape(folder)}(?![\w\-]|\.\w)", lambda match: name, text)
+                text = re.sub(
+                    rf"{BEGIN}{re.escape(folder)}(?![\w\-]|\.\w)", lambda match: name, text
+                )
         return self._without_host(PATH_IN_TEXT.sub(lambda match: self._paths(match.group()), text))
 
     def _without_host(self, text):
@@ -122,9 +184,13 @@ class Redactor:
 
     def without_secrets(self, text):
         """Return free text without secrets and logins in URLs. What is told to the user alone keeps its paths."""
-        text = PRIVATE_KEY.sub(r"\1 $SECRET \2", URL_LOGIN.sub("$SECRET@", self._without_secrets(text)))
+        text = PRIVATE_KEY.sub(
+            r"\1 $SECRET \2", URL_LOGIN.sub("$SECRET@", self._without_secrets(text))
+        )
         end = KEY_ENDS.search(text)
-        if end and not KEY_BEGINS.search(text, 0, end.start()):  # only the end of what was printed was kept
+        if end and not KEY_BEGINS.search(
+            text, 0, end.start()
+        ):  # only the end of what was printed was kept
             text = f"$SECRET {text[end.start() :]}"
         return SECRET_IN_TEXT.sub(r"\1\2$SECRET", text)
 
@@ -199,4 +265,6 @@ def _host_in_text(name):
     host."""
     if not name or name.isdigit() or name.lower() == "localhost":
         return None
-    return re.compile((WORD_AS_HOST if name.isalpha() else HOST_IN_TEXT).format(re.escape(name)), re.I)
+    return re.compile(
+        (WORD_AS_HOST if name.isalpha() else HOST_IN_TEXT).format(re.escape(name)), re.I
+    )

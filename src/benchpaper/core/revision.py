@@ -12,7 +12,14 @@ from benchpaper.core.errors import UserError
 NOTED, MANIFEST = "bundle.json", "manifest-sha256.txt"
 DERIVED = ("build/", "results/")  # what may change without the code being another
 UNKNOWN = "unknown"
-ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE")
+ELSEWHERE = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_NAMESPACE",
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,9 @@ def revision(project) -> Revision:
         return _of_git(project)
     if (project.root / NOTED).exists():
         return _of_bundle(project)
-    return _unknown("this is neither a git checkout nor an unpacked bundle, so its commit is unknown; clone it with git")
+    return _unknown(
+        "this is neither a git checkout nor an unpacked bundle, so its commit is unknown; clone it with git"
+    )
 
 
 def known_revision(project) -> Revision:
@@ -62,7 +71,9 @@ def _of_git(project) -> Revision:
     try:
         told = _run(project, "log", "-1", "--format=%H %ct")
     except FileNotFoundError:
-        return _unknown("git is not installed, so the commit of this checkout is unknown; install git")
+        return _unknown(
+            "git is not installed, so the commit of this checkout is unknown; install git"
+        )
     if told.returncode:
         return _unknown(_refusal(told.stderr.decode(errors="replace")))
     commit, seconds = told.stdout.decode().split()
@@ -73,23 +84,35 @@ def _of_git(project) -> Revision:
 def _refusal(said: str) -> str:
     """Git's complaint as one line, with its remedy where it names one (it does for a checkout of another user)."""
     lines = [line.strip() for line in said.splitlines()]
-    complaint = next((line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")), "it said nothing")
-    remedy = next((line for line in lines if line.startswith("git config ")), "commit first, or clone the repository")
+    complaint = next(
+        (line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")),
+        "it said nothing",
+    )
+    remedy = next(
+        (line for line in lines if line.startswith("git config ")),
+        "commit first, or clone the repository",
+    )
     return f"git does not tell the commit of this checkout: {complaint}; to mend it: {remedy}"
 
 
 def _of_bundle(project) -> Revision:
     try:
         noted = json.loads((project.root / NOTED).read_text())
-        return Revision(noted["commit"], noted["commit_seconds"], noted["clean"] and _as_unpacked(project))
+        return Revision(
+            noted["commit"], noted["commit_seconds"], noted["clean"] and _as_unpacked(project)
+        )
     except (OSError, ValueError, KeyError, TypeError):
-        return _unknown(f"{NOTED} is broken, so the commit of this bundle is unknown; unpack it again")
+        return _unknown(
+            f"{NOTED} is broken, so the commit of this bundle is unknown; unpack it again"
+        )
 
 
 def _as_unpacked(project) -> bool:
     """Whether the bundle's sources still have the digests of its manifest."""
     try:
-        listed = (line.partition("  ") for line in (project.root / MANIFEST).read_text().splitlines())
+        listed = (
+            line.partition("  ") for line in (project.root / MANIFEST).read_text().splitlines()
+        )
         return all(
             hashlib.sha256((project.root / name).read_bytes()).hexdigest() == digest
             for digest, _, name in listed
@@ -133,5 +156,13 @@ def _run(project, *words, asked: bytes = b"") -> subprocess.CompletedProcess:
     """Run git on the project's own repository: no variable and no broken `.git` leads it to another one."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(project.root.resolve().parent)}
-    command = ["git", "--no-optional-locks", "-c", "log.showSignature=false", "-C", project.root, *words]
+    command = [
+        "git",
+        "--no-optional-locks",
+        "-c",
+        "log.showSignature=false",
+        "-C",
+        project.root,
+        *words,
+    ]
     return subprocess.run(command, env=environment, input=asked, capture_output=True)

@@ -45,7 +45,10 @@ def _stamp(path):
 def _next(path: Path, root: Path, package: str, stamp: tuple) -> tuple[Path, ...]:
     """Return the files that the one at `path`, last changed at `stamp`, runs by itself."""
     if path.suffix in (".c", ".h"):
-        named = (Path(path.parent, name.decode(errors="replace")) for name in INCLUDE.findall(path.read_bytes()))
+        named = (
+            Path(path.parent, name.decode(errors="replace"))
+            for name in INCLUDE.findall(path.read_bytes())
+        )
         return tuple(_tidy(file) for file in named if file.is_file())
     if path.suffix not in (".py", ".ipynb"):
         return ()
@@ -53,7 +56,9 @@ def _next(path: Path, root: Path, package: str, stamp: tuple) -> tuple[Path, ...
         tree = ast.parse(_code(path))
     except (SyntaxError, ValueError):
         return ()  # loading it names the mistake
-    imported, named = modules(tree, path.relative_to(root).parts if path.is_relative_to(root) else (), package)
+    imported, named = modules(
+        tree, path.relative_to(root).parts if path.is_relative_to(root) else (), package
+    )
     return tuple(_files(root, imported, named))
 
 
@@ -64,7 +69,9 @@ def _code(path):
     import json
 
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
-    return "\n".join(re.sub(r"^[ \t]*[%!].*$", "", "".join(cell["source"]), flags=re.M) for cell in cells)
+    return "\n".join(
+        re.sub(r"^[ \t]*[%!].*$", "", "".join(cell["source"]), flags=re.M) for cell in cells
+    )
 
 
 def modules(tree: ast.AST, where: tuple[str, ...], package: str) -> tuple[set[str], set[str]]:
@@ -88,7 +95,11 @@ def modules(tree: ast.AST, where: tuple[str, ...], package: str) -> tuple[set[st
 
 def _docstring(node):
     first = node.body[0] if node.body else None
-    text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    text = (
+        isinstance(first, ast.Expr)
+        and isinstance(first.value, ast.Constant)
+        and isinstance(first.value.value, str)
+    )
     return first.value if text else None
 
 
@@ -113,7 +124,9 @@ def _homes(init: Path) -> dict[str, str]:
     if not init.is_file():
         return {}
     for node in ast.parse(init.read_bytes()).body:
-        if isinstance(node, ast.Assign) and [target.id for target in node.targets if isinstance(target, ast.Name)] == ["_HOMES"]:
+        if isinstance(node, ast.Assign) and [
+            target.id for target in node.targets if isinstance(target, ast.Name)
+        ] == ["_HOMES"]:
             return ast.literal_eval(node.value)
     return {}
 
@@ -123,7 +136,9 @@ def _beside(module, top):
     a package, but not in those within it, that is not Python, and not what a program compiled into its __pycache__."""
     if module.name == "__init__.py":
         inside = [] if top else module.parent.rglob("*")
-        others = [file for file in inside if file.suffix != ".py" and "__pycache__" not in file.parts]
+        others = [
+            file for file in inside if file.suffix != ".py" and "__pycache__" not in file.parts
+        ]
         others = [file for file in others if file.is_file() and _package(file) == module.parent]
     else:
         others = module.parent.glob(f"{module.stem}.*")
@@ -186,8 +201,12 @@ def _write(value, out):
             if name == "body" and isinstance(value, DOCUMENTED) and _docstring(value):
                 field = field[1:]
             if name == "values" and isinstance(value, ast.JoinedStr):  # 3.12 may add empty texts
-                field = [part for part in field if not (isinstance(part, ast.Constant) and part.value == "")]
-            empty = field is None and not isinstance(value, ast.Constant) or field == []
+                field = [
+                    part
+                    for part in field
+                    if not (isinstance(part, ast.Constant) and part.value == "")
+                ]
+            empty = (field is None and not isinstance(value, ast.Constant)) or field == []
             if name not in UNREAD and not empty:
                 out(f" {name}=")
                 _write(field, out)
@@ -198,4 +217,4 @@ def _write(value, out):
     elif type(value) is int:
         out(hex(value))
     else:
-        out(f"{type(value).__name__}:{ascii(value)}")
+        out(f"{type(value).__name__}:{value!a}")

@@ -22,13 +22,16 @@ def names(project):
     Raises `UserError` when two names share one notebook name (`a/b_c` and `a_b/c`).
     """
     found = sorted(
-        path.parent.relative_to(project.experiments).as_posix() for path in project.experiments.rglob(ENTRY)
+        path.parent.relative_to(project.experiments).as_posix()
+        for path in project.experiments.rglob(ENTRY)
     )
     seen = {}
     for name in found:
         key = slug(name).lower()
         if key in seen:
-            raise UserError(f'experiments "{seen[key]}" and "{name}" both claim the name "{key}"; rename one folder')
+            raise UserError(
+                f'experiments "{seen[key]}" and "{name}" both claim the name "{key}"; rename one folder'
+            )
         seen[key] = name
     return found
 
@@ -54,21 +57,33 @@ def load(project, name):
         raise UserError(f"{where}: {error}") from error
     except (Exception, SystemExit) as error:
         what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-        raise UserError(f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}") from error
+        raise UserError(
+            f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}"
+        ) from error
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
     if experiment._trial is None:
-        raise UserError(f"{where} has no function under @experiment.trial; nothing could be measured")
+        raise UserError(
+            f"{where} has no function under @experiment.trial; nothing could be measured"
+        )
     experiment.name = name
     return experiment
 
 
 def _at(error, root):
     """Return `file:line: ` of the deepest frame inside the project."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).is_relative_to(root):
+    if (
+        isinstance(error, SyntaxError)
+        and error.filename
+        and Path(error.filename).is_relative_to(root)
+    ):
         return f"{Path(error.filename).relative_to(root)}:{error.lineno}: "
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(root)]
+    frames = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if Path(f.filename).is_relative_to(root)
+    ]
     return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].lineno}: " if frames else ""
 
 
@@ -82,7 +97,10 @@ def sources(project, name):
 
 def source_digests(project, name):
     """Return {path below the project: digest} of `sources`: with the results, they tell later what has changed."""
-    return {path.relative_to(project.root).as_posix(): syntax.file_digest(path) for path in sources(project, name)}
+    return {
+        path.relative_to(project.root).as_posix(): syntax.file_digest(path)
+        for path in sources(project, name)
+    }
 
 
 def digest(project, name):

@@ -13,20 +13,67 @@ from benchpaper.core.errors import UserError, did_you_mean
 SCALES = ("smoke", "quick", "full")
 LEAST_PILOT = 9
 INTEGERS = range(-(2**63), 2**63)  # what a column holds
-LONGEST_LEVEL = 200  # of a text: it is part of a cell's name, which stands in tables, logs and file names
+LONGEST_LEVEL = (
+    200  # of a text: it is part of a cell's name, which stands in tables, logs and file names
+)
 LONGEST_NAME = 63
 MOST_BLOCKS = 100_000
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 # Columns of the framework itself (a factor or metric of the same name would overwrite them), then what cells, scales,
 # sites and estimates call their own things.
 RESERVED = frozenset(
-    """
-    experiment site scale block position cell twin row seed state reason attempt attempts started seconds overhead_s
-    paused_s suspended_s steal_s load_1m swapped_mb throttled_s overheated commands code_digest plan_digest
-    git_commit git_clean tools hosts capabilities
-    id levels blocks counts programs trial_seconds disk_mb pilot half_width budget_s metric q of to value low high n
-    missing
-    """.split()
+    [
+        "experiment",
+        "site",
+        "scale",
+        "block",
+        "position",
+        "cell",
+        "twin",
+        "row",
+        "seed",
+        "state",
+        "reason",
+        "attempt",
+        "attempts",
+        "started",
+        "seconds",
+        "overhead_s",
+        "paused_s",
+        "suspended_s",
+        "steal_s",
+        "load_1m",
+        "swapped_mb",
+        "throttled_s",
+        "overheated",
+        "commands",
+        "code_digest",
+        "plan_digest",
+        "git_commit",
+        "git_clean",
+        "tools",
+        "hosts",
+        "capabilities",
+        "id",
+        "levels",
+        "blocks",
+        "counts",
+        "programs",
+        "trial_seconds",
+        "disk_mb",
+        "pilot",
+        "half_width",
+        "budget_s",
+        "metric",
+        "q",
+        "of",
+        "to",
+        "value",
+        "low",
+        "high",
+        "n",
+        "missing",
+    ]
 )
 
 
@@ -36,9 +83,13 @@ class SpecError(UserError):
 
 def check_name(kind, name):
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise SpecError(f"{kind} name {name!r} must match {NAME.pattern} (it becomes a column name)")
+        raise SpecError(
+            f"{kind} name {name!r} must match {NAME.pattern} (it becomes a column name)"
+        )
     if len(name) > LONGEST_NAME:
-        raise SpecError(f"{kind} name {name[:20]!r}... has {len(name)} characters; {LONGEST_NAME} are the most")
+        raise SpecError(
+            f"{kind} name {name[:20]!r}... has {len(name)} characters; {LONGEST_NAME} are the most"
+        )
     if name in RESERVED:
         raise SpecError(f'{kind} name "{name}" is taken by the framework; choose another')
 
@@ -46,11 +97,17 @@ def check_name(kind, name):
 def check_text(what, text, may_be_empty=True):
     """Raise `SpecError` unless `text` can be written into tables, logs and the paper as one line."""
     if not isinstance(text, str) or not (text or may_be_empty):
-        raise SpecError(f"{what} {_shown(text)} must be a text{'' if may_be_empty else ' that is not empty'}")
+        raise SpecError(
+            f"{what} {_shown(text)} must be a text{'' if may_be_empty else ' that is not empty'}"
+        )
     if wrong := next((c for c in text if not c.isprintable()), None):
-        raise SpecError(f"{what} {_shown(text)} holds {wrong!r}; give one line of printable characters")
+        raise SpecError(
+            f"{what} {_shown(text)} holds {wrong!r}; give one line of printable characters"
+        )
     if text != text.strip():
-        raise SpecError(f"{what} {_shown(text)} begins or ends with a blank, which nobody sees; take it off")
+        raise SpecError(
+            f"{what} {_shown(text)} begins or ends with a blank, which nobody sees; take it off"
+        )
 
 
 def check_number(what, number, least=-math.inf, above=-math.inf):
@@ -58,11 +115,15 @@ def check_number(what, number, least=-math.inf, above=-math.inf):
     if type(number) not in (int, float):
         raise SpecError(f"{what} {_shown(number)} must be a number")
     if type(number) is int and number not in INTEGERS:
-        raise SpecError(f"{what} {_shown(number)} does not fit into 64 bits; take a larger unit, or a float")
+        raise SpecError(
+            f"{what} {_shown(number)} does not fit into 64 bits; take a larger unit, or a float"
+        )
     if not math.isfinite(number):
         raise SpecError(f"{what} {number} must be a finite number")
     if number < least or number <= above:
-        raise SpecError(f"{what} {_shown(number)} must be {f'at least {least}' if number < least else f'above {above}'}")
+        raise SpecError(
+            f"{what} {_shown(number)} must be {f'at least {least}' if number < least else f'above {above}'}"
+        )
 
 
 def _shown(value):
@@ -92,7 +153,9 @@ class Factor:
         if not self.levels:
             raise SpecError(f'factor "{self.name}" has no levels; give at least one')
         if self.type not in (str, int, float, bool):
-            raise SpecError(f'factor "{self.name}": a level must be str, int, float or bool, not {self.type.__name__}')
+            raise SpecError(
+                f'factor "{self.name}": a level must be str, int, float or bool, not {self.type.__name__}'
+            )
         for level in self.levels:
             self.check(level)
             self._check_value(level)
@@ -122,7 +185,9 @@ class Factor:
         if self.type is str:
             check_text(what, level, may_be_empty=False)
             if len(level) > LONGEST_LEVEL:
-                raise SpecError(f"{what} {_shown(level)} has {len(level)} characters; {LONGEST_LEVEL} are the most")
+                raise SpecError(
+                    f"{what} {_shown(level)} has {len(level)} characters; {LONGEST_LEVEL} are the most"
+                )
 
 
 @dataclass(frozen=True)
@@ -145,15 +210,21 @@ class Metric:
     def __post_init__(self):
         check_name("metric", self.name)
         if not self.unit:
-            raise SpecError(f'metric "{self.name}" has no unit; give one (unit="1" for a pure number)')
+            raise SpecError(
+                f'metric "{self.name}" has no unit; give one (unit="1" for a pure number)'
+            )
         for what, text in (("unit", self.unit), ("meaning", self.meaning)):
             check_text(f'metric "{self.name}": {what}', text)
         if self.minimum is not None:
             check_number(f'metric "{self.name}": minimum', self.minimum)
         if self.better not in ("lower", "higher", "neither"):
-            raise SpecError(f'metric "{self.name}": better={self.better!r} must be "lower", "higher" or "neither"')
+            raise SpecError(
+                f'metric "{self.name}": better={self.better!r} must be "lower", "higher" or "neither"'
+            )
         if self.kept not in ("value", "all samples"):
-            raise SpecError(f'metric "{self.name}": kept={self.kept!r} must be "value" or "all samples"')
+            raise SpecError(
+                f'metric "{self.name}": kept={self.kept!r} must be "value" or "all samples"'
+            )
 
 
 @dataclass(frozen=True)
@@ -180,9 +251,17 @@ class Scale:
     """
 
     def __init__(
-        self, *, blocks, trial_seconds=1.0, disk_mb=10.0, counts=None, pilot=None, half_width=None, budget_s=None,
+        self,
+        *,
+        blocks,
+        trial_seconds=1.0,
+        disk_mb=10.0,
+        counts=None,
+        pilot=None,
+        half_width=None,
+        budget_s=None,
         **levels,
-    ):  # fmt: skip
+    ):
         if type(blocks) is not int or blocks < 1:
             raise SpecError(f"blocks={_shown(blocks)} must be a whole number of at least 1")
         if blocks > MOST_BLOCKS:
@@ -208,7 +287,9 @@ class Scale:
 def _check_count(name, count):
     """What shrinks with a scale: numbers, or lists of them. The plan writes them down."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise SpecError(f"count name {_shown(name)} must match {NAME.pattern} (it becomes an attribute of site.counts)")
+        raise SpecError(
+            f"count name {_shown(name)} must match {NAME.pattern} (it becomes an attribute of site.counts)"
+        )
     for one in count if isinstance(count, (list, tuple)) else [count]:
         if type(one) in (int, float):
             check_number(f"count {name}:", one)

@@ -69,7 +69,9 @@ def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None, fixed
     blocks = tuple(_order(experiment.name, seed, block, cells) for block in range(count))
     known = measured_seconds or {}
     per_block = sum(known.get(cell.id, chosen.trial_seconds) for cell in cells)
-    return Plan(experiment.name, scale, seed, blocks, per_block * count, chosen.disk_mb, chosen.pilot)
+    return Plan(
+        experiment.name, scale, seed, blocks, per_block * count, chosen.disk_mb, chosen.pilot
+    )
 
 
 def _order(name, seed, block, cells):

@@ -7,10 +7,32 @@ runs. Nothing here measures.
 import itertools
 
 from benchpaper.core.errors import UserError, did_you_mean
-from benchpaper.design.declarations import SCALES, Cell, Evidence, Factor, Metric, Scale, SpecError, make_cell
-from benchpaper.design.declarations import check_name, check_number, check_text
+from benchpaper.design.declarations import (
+    SCALES,
+    Cell,
+    Evidence,
+    Factor,
+    Metric,
+    Scale,
+    SpecError,
+    check_name,
+    check_number,
+    check_text,
+    make_cell,
+)
 
-__all__ = ["SCALES", "Cell", "Evidence", "Experiment", "Factor", "Metric", "Scale", "SpecError", "make_cell", "null_of"]
+__all__ = [
+    "SCALES",
+    "Cell",
+    "Evidence",
+    "Experiment",
+    "Factor",
+    "Metric",
+    "Scale",
+    "SpecError",
+    "make_cell",
+    "null_of",
+]
 NULL = "null"  # by convention the level of a factor that means: the load generator against nothing
 
 
@@ -38,9 +60,21 @@ class Experiment:
     """
 
     def __init__(
-        self, *, title, question, factors, metrics, scales, evidence=(), roles=("client",), packages=(), twin=None,
-        null=None, attempts=2, timeout_s=60.0,
-    ):  # fmt: skip
+        self,
+        *,
+        title,
+        question,
+        factors,
+        metrics,
+        scales,
+        evidence=(),
+        roles=("client",),
+        packages=(),
+        twin=None,
+        null=None,
+        attempts=2,
+        timeout_s=60.0,
+    ):
         for what, names in (("roles", roles), ("packages", packages)):
             if isinstance(names, str):
                 raise SpecError(f"{what} {names!r} must be a list of names")
@@ -49,7 +83,9 @@ class Experiment:
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
         self.twin = dict(twin) if twin else None
-        self.null = dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
+        self.null = (
+            dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
+        )
         self.attempts, self.timeout_s = attempts, timeout_s
         self._valid = self._needs = self._build = self._trial = self._tools = None
         self._tools_found = None
@@ -71,9 +107,13 @@ class Experiment:
         names = [part.name for part in (*self.factors, *self.metrics, *self.evidence)]
         for name in names:
             if names.count(name) > 1:
-                raise SpecError(f'"{name}" is declared twice; factors, metrics and evidence share one table')
+                raise SpecError(
+                    f'"{name}" is declared twice; factors, metrics and evidence share one table'
+                )
         if missing := [name for name in SCALES if name not in self.scales]:
-            raise SpecError(f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}")
+            raise SpecError(
+                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
+            )
         for name, scale in self.scales.items():
             self._check_scale(name, scale)
         if self.twin is not None:
@@ -83,13 +123,19 @@ class Experiment:
         if self.null is not None:
             self._check_levels("null", self.null)
             if len(self.null) != 1:
-                raise SpecError(f"null={self.null} must be one level of one factor, as null=dict(path=\"null\")")
+                raise SpecError(
+                    f'null={self.null} must be one level of one factor, as null=dict(path="null")'
+                )
 
     def _check_scale(self, name, scale):
         if name not in SCALES:
-            raise SpecError(f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}')
+            raise SpecError(
+                f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}'
+            )
         if scale.pilot is not None and self.twin is None:
-            raise SpecError(f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides')
+            raise SpecError(
+                f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides'
+            )
         for factor_name, levels in scale.levels.items():
             for level in levels:
                 self._check_levels(f'scale "{name}"', {factor_name: level})
@@ -104,7 +150,7 @@ class Experiment:
             factor = factors[name]
             if factor.check(level) not in factor.levels:
                 raise SpecError(
-                    f'{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} '
+                    f"{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} "
                     f"(there are: {', '.join(map(str, factor.levels))})"
                 )
 
@@ -153,7 +199,9 @@ class Experiment:
     def scale(self, name):
         """Return the `Scale` of that name; raises `UserError` for an unknown one."""
         if name not in self.scales:
-            raise UserError(f'scale "{name}" not found{did_you_mean(name, SCALES)} (there are: {", ".join(SCALES)})')
+            raise UserError(
+                f'scale "{name}" not found{did_you_mean(name, SCALES)} (there are: {", ".join(SCALES)})'
+            )
         return self.scales[name]
 
     def cells(self, scale_name):
@@ -164,12 +212,16 @@ class Experiment:
         cells = [make_cell(zip(names, levels)) for levels in itertools.product(*axes)]
         cells = [cell for cell in cells if self.is_valid(cell)]
         if not cells:
-            raise SpecError(f'{self.name}: no valid cell at scale "{scale_name}"; widen its levels or valid()')
+            raise SpecError(
+                f'{self.name}: no valid cell at scale "{scale_name}"; widen its levels or valid()'
+            )
         cells += self._twin_cells(scale_name, cells)
         ids = [cell.id for cell in cells]
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
-            raise SpecError(f'{self.name}: two cells are both called "{twice}"; choose other names for the levels')
+            raise SpecError(
+                f'{self.name}: two cells are both called "{twice}"; choose other names for the levels'
+            )
         return cells
 
     def _twin_cells(self, scale_name, cells):
@@ -178,7 +230,9 @@ class Experiment:
         ordered = {factor.name: self.twin[factor.name] for factor in self.factors}
         original = make_cell(ordered)
         if original not in cells:
-            raise SpecError(f'{self.name}: the twin\'s cell "{original.id}" is not measured at scale "{scale_name}"')
+            raise SpecError(
+                f'{self.name}: the twin\'s cell "{original.id}" is not measured at scale "{scale_name}"'
+            )
         return [make_cell(ordered, twin=True)]
 
     def describe(self):
@@ -189,7 +243,8 @@ class Experiment:
             "question": self.question,
             "roles": list(self.roles),
             "factors": [
-                {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning} for f in self.factors
+                {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
+                for f in self.factors
             ],
             "metrics": [vars(metric).copy() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],

@@ -4,18 +4,22 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchpaper.core.capabilities import find_capability
 from benchpaper.core import lock
-from benchpaper.hosts.agent import disturbances
+from benchpaper.core.capabilities import find_capability
 from benchpaper.hosts import HostLost, probe
-from benchpaper.hosts.agent import main
-from benchpaper.hosts.ssh import connection
+from benchpaper.hosts.agent import disturbances, main
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.ssh.connection import SshLink
 
 LOCK_POLL_S = 0.5
 RELOCK_S = connection.SILENCE_S + main.ENDING_S + 5
-SUMMED = ("steal_s", "swapped_mb", "throttled_s", "overheated")  # over the machines; of the rest the largest counts
+SUMMED = (
+    "steal_s",
+    "swapped_mb",
+    "throttled_s",
+    "overheated",
+)  # over the machines; of the rest the largest counts
 
 
 class LocalLink:
@@ -59,7 +63,13 @@ class LocalLink:
 
     def host(self, role, scratch, seconds, on_command):
         (scratch / role).mkdir()
-        return LocalHost(role, self._described["address"], self._described.get("cpus"), scratch / role, on_command)
+        return LocalHost(
+            role,
+            self._described["address"],
+            self._described.get("cpus"),
+            scratch / role,
+            on_command,
+        )
 
 
 class Fleet:
@@ -111,7 +121,10 @@ class Fleet:
     def has(self, names):
         """Look again: return {capability: (present on every host, detail of the first without it)}."""
         answers = [link.ask("has", names=list(names)) for link in self.links.values()]
-        return {name: min((answer[name] for answer in answers), key=lambda one: one[0]) for name in names}
+        return {
+            name: min((answer[name] for answer in answers), key=lambda one: one[0])
+            for name in names
+        }
 
     def disturbances(self):
         """Return what has disturbed the machines so far: sums, and the largest of load and suspension; what no machine
@@ -144,7 +157,9 @@ class Fleet:
             if not told:
                 waiting(f'host "{link.name}" is taken: {holder}')
             if time.monotonic() > end:
-                raise lock.Held(f'host "{link.name}" was taken while the connection was lost: {holder}')
+                raise lock.Held(
+                    f'host "{link.name}" was taken while the connection was lost: {holder}'
+                )
             told = True
             time.sleep(LOCK_POLL_S)
 
@@ -159,7 +174,9 @@ class Fleet:
             link.close()
         self._connect(lost)
         for link in lost:
-            if link.locked_for:  # the agent of the lost connection holds the lock until it has noticed
+            if (
+                link.locked_for
+            ):  # the agent of the lost connection holds the lock until it has noticed
                 self._lock(link, link.locked_for, lambda holder: None, RELOCK_S)
         return [link.name for link in lost]
 
@@ -167,7 +184,11 @@ class Fleet:
         """Return [(host, trial, {output, shortage, found})] of what remote hosts have kept of a trial that ended
         (without one, of all earlier trials of this checkout)."""
         remote = [link for link in self.links.values() if isinstance(link, SshLink)]
-        return [(link.name, name, kept) for link in remote for name, kept in link.conclude(trial).items()]
+        return [
+            (link.name, name, kept)
+            for link in remote
+            for name, kept in link.conclude(trial).items()
+        ]
 
 
 def _disturbances(link):
@@ -179,4 +200,3 @@ def _disturbances(link):
 
 def _link(project, site_name, host):
     return SshLink(project, site_name, host) if host["kind"] == "ssh" else LocalLink(host)
-

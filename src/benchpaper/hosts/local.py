@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from benchpaper.core import environment
-from benchpaper.hosts.agent import cleanup
-from benchpaper.hosts import CommandFailed, Completed, HostError
 from benchpaper.core.processes import die_with_parent
+from benchpaper.hosts import CommandFailed, Completed, HostError
+from benchpaper.hosts.agent import cleanup
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
@@ -68,14 +68,22 @@ class LocalHost:
     def _popen(self, argv, env, stdout, stderr):
         try:
             return subprocess.Popen(
-                argv, env={**environment.clean(self._home), **(env or {})}, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                text=True, errors="replace", process_group=0,
+                argv,
+                env={**environment.clean(self._home), **(env or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+                errors="replace",
+                process_group=0,
                 preexec_fn=partial(die_with_parent, os.getpid()),
-            )  # fmt: skip
+            )
         except FileNotFoundError:
             raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
         except OSError as error:
-            raise HostError(f"{_shown(argv)} on {self.name} could not start: {error.strerror}") from None
+            raise HostError(
+                f"{_shown(argv)} on {self.name} could not start: {error.strerror}"
+            ) from None
 
     def put(self, local, remote):
         self.get(local, remote)
@@ -152,7 +160,9 @@ class LocalProcess:
             return status
         except subprocess.TimeoutExpired:
             self.stop()
-            raise CommandFailed(f"{_shown(self._argv)} on {self._host} did not end within {timeout:g} s") from None
+            raise CommandFailed(
+                f"{_shown(self._argv)} on {self._host} did not end within {timeout:g} s"
+            ) from None
 
     def poll(self):
         return self._process.poll()

@@ -109,7 +109,10 @@ def _disk():
 
 
 @capability(
-    "cc", "a C compiler with the C library's headers", "install the packages gcc and libc6-dev", on_controller=True
+    "cc",
+    "a C compiler with the C library's headers",
+    "install the packages gcc and libc6-dev",
+    on_controller=True,
 )
 def _cc():
     compiler = shutil.which("cc")
@@ -117,9 +120,12 @@ def _cc():
         return False, "no cc on PATH"
     try:
         tried = subprocess.run(
-            [compiler, "-x", "c", "-fsyntax-only", "-"], input="#include <stdio.h>\n",
-            capture_output=True, text=True, timeout=20,
-        )  # fmt: skip
+            [compiler, "-x", "c", "-fsyntax-only", "-"],
+            input="#include <stdio.h>\n",
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, f"cc does not run: {error}"
     if tried.returncode:
@@ -131,15 +137,19 @@ def _cc():
 def compiler_version():
     """Return the C compiler's version, or "none"."""
     try:
-        return subprocess.run(["cc", "-dumpfullversion"], capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ["cc", "-dumpfullversion"], capture_output=True, text=True
+        ).stdout.strip()
     except OSError:
         return "none"
 
 
 @capability(
-    "latex", "LaTeX with the packages that the paper uses", "install the latex packages in packages.apt",
+    "latex",
+    "LaTeX with the packages that the paper uses",
+    "install the latex packages in packages.apt",
     on_controller=True,
-)  # fmt: skip
+)
 def _latex():
     for program in ("latexmk", "pdflatex", "bibtex"):
         if not shutil.which(program):
@@ -151,15 +161,19 @@ def _latex():
 
 
 @capability(
-    SHARED_HOST, "all roles on one host, which then share its memory", "give one host of the site all roles",
+    SHARED_HOST,
+    "all roles on one host, which then share its memory",
+    "give one host of the site all roles",
     on_controller=True,
-)  # fmt: skip
+)
 def _shared_host():
     """Of one host this is true; of a site's hosts, who knows their roles says it."""
     return True, "one host has all roles"
 
 
-@capability("rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter")
+@capability(
+    "rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter"
+)
 def _rdma():
     folder = Path("/sys/class/infiniband")
     devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
@@ -171,9 +185,10 @@ def _rdma():
 
 
 @capability(
-    "cma", "cross-memory attach: reading another process's memory by system call (process_vm_readv)",
+    "cma",
+    "cross-memory attach: reading another process's memory by system call (process_vm_readv)",
     "allow it: run as root, or set kernel.yama.ptrace_scope to 0, or give the container CAP_SYS_PTRACE",
-)  # fmt: skip
+)
 def _cma():
     """A child reads its parent's memory: the direction that ptrace rules restrict."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -189,10 +204,19 @@ def _cma():
         os._exit(0 if read == 4 and target.value == b"cma" else min(ctypes.get_errno() or 1, 255))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     libc.prctl(pr_set_ptracer, 0, 0, 0, 0)
-    return status == 0, "process_vm_readv works" if status == 0 else f"process_vm_readv: {os.strerror(abs(status))}"
+    return (
+        status == 0,
+        "process_vm_readv works"
+        if status == 0
+        else f"process_vm_readv: {os.strerror(abs(status))}",
+    )
 
 
-@capability("shm", "shared memory of at least 64 MiB in /dev/shm", "mount a larger /dev/shm (docker: --shm-size 1g)")
+@capability(
+    "shm",
+    "shared memory of at least 64 MiB in /dev/shm",
+    "mount a larger /dev/shm (docker: --shm-size 1g)",
+)
 def _shm():
     try:
         free = shutil.disk_usage("/dev/shm").free
@@ -202,7 +226,9 @@ def _shm():
     return enough, "64 MiB free" if enough else f"{free >> 20} MiB free"
 
 
-@capability("loopback", "TCP over the loopback interface", "bring the interface up: ip link set lo up")
+@capability(
+    "loopback", "TCP over the loopback interface", "bring the interface up: ip link set lo up"
+)
 def _loopback():
     if not Path("/sys/class/net/lo").exists():
         return False, "no /sys/class/net/lo: libraries look for devices there (is /sys mounted?)"
@@ -243,7 +269,11 @@ def _jdk():
     return bool(found), "javac" if found else "no javac on PATH"
 
 
-@capability("ganesha", "the NFS server NFS-Ganesha", "install nfs-ganesha and nfs-ganesha-vfs, and run as root")
+@capability(
+    "ganesha",
+    "the NFS server NFS-Ganesha",
+    "install nfs-ganesha and nfs-ganesha-vfs, and run as root",
+)
 def _ganesha():
     found = shutil.which("ganesha.nfsd")
     if not found or os.geteuid():
@@ -266,7 +296,9 @@ def _memcached():
 
 
 @capability(
-    "memory_cgroup", "limiting memory by a cgroup of one's own", "run as root with the memory controller mounted"
+    "memory_cgroup",
+    "limiting memory by a cgroup of one's own",
+    "run as root with the memory controller mounted",
 )
 def _memory_cgroup():
     """Version 1 has a tree of its own for it; version 2 lists it among the controllers of the root."""
@@ -280,7 +312,11 @@ def _memory_cgroup():
     return writable, version if writable else f"{root} is not writable"
 
 
-@capability("loop_devices", "file systems in a file (loop devices)", "run as root on a kernel with loop devices")
+@capability(
+    "loop_devices",
+    "file systems in a file (loop devices)",
+    "run as root on a kernel with loop devices",
+)
 def _loop_devices():
     if os.geteuid() or not Path("/dev/loop-control").exists() or not shutil.which("losetup"):
         return False, "not root" if os.geteuid() else "no /dev/loop-control or no losetup"

@@ -33,11 +33,21 @@ import yaml
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.core.redact import URL_LOGIN
 
-LOCAL = {"hosts": [{"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}]}
+LOCAL = {
+    "hosts": [
+        {"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}
+    ]
+}
 KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
 SSH_KEYS = {
-    "interface": str, "ssh": str, "user": str, "port": int, "ssh_config": str, "python": str, "scratch": str,
-}  # fmt: skip
+    "interface": str,
+    "ssh": str,
+    "user": str,
+    "port": int,
+    "ssh_config": str,
+    "python": str,
+    "scratch": str,
+}
 KINDS = ("local", "ssh")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
 WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # no option of ssh, no login with it
@@ -72,7 +82,10 @@ def load(project, name):
 def _checked(where, data):
     if not isinstance(data, dict) or not isinstance(data.get("hosts"), list) or not data["hosts"]:
         raise UserError(f'{where}: needs a non-empty list under "hosts"')
-    hosts = [_checked_host(f"{where}: host {number}", host) for number, host in enumerate(data["hosts"], 1)]
+    hosts = [
+        _checked_host(f"{where}: host {number}", host)
+        for number, host in enumerate(data["hosts"], 1)
+    ]
     seen = [host["name"] for host in hosts]
     for name in seen:
         if seen.count(name) > 1:
@@ -88,9 +101,13 @@ def _checked_host(where, host):
         if key in SSH_KEYS and key not in keys:
             raise UserError(f'{where}: the key "{key}" is for hosts of kind ssh')
         if key not in keys:
-            raise UserError(f'{where}: unknown key "{key}"{did_you_mean(key, keys)} (there are: {", ".join(keys)})')
+            raise UserError(
+                f'{where}: unknown key "{key}"{did_you_mean(key, keys)} (there are: {", ".join(keys)})'
+            )
         if not isinstance(value, keys[key]):
-            shown = repr(value) if isinstance(value, (int, float)) else type(value).__name__  # it may hold a secret
+            shown = (
+                repr(value) if isinstance(value, (int, float)) else type(value).__name__
+            )  # it may hold a secret
             raise UserError(f"{where}: {key} must be a {keys[key].__name__}, not {shown}")
     for key in ("name", "roles"):
         if not host.get(key):
@@ -99,7 +116,11 @@ def _checked_host(where, host):
         raise UserError(f'{where}: name "{host["name"]}" must be letters, digits and hyphens')
     if not all(isinstance(role, str) for role in host["roles"]):
         raise UserError(f"{where}: roles must be names, not {host['roles']}")
-    host = {"kind": "local", **({"address": "127.0.0.1"} if host.get("kind") != "ssh" else {}), **host}
+    host = {
+        "kind": "local",
+        **({"address": "127.0.0.1"} if host.get("kind") != "ssh" else {}),
+        **host,
+    }
     one_of(f"{where}: kind", host["kind"], KINDS)
     _check_values(where, host)
     return host
@@ -107,7 +128,9 @@ def _checked_host(where, host):
 
 def _check_values(where, host):
     if "address" not in host:
-        raise UserError(f'{where}: needs "address", what servers on it bind to and clients connect to')
+        raise UserError(
+            f'{where}: needs "address", what servers on it bind to and clients connect to'
+        )
     if not _is_address(host["address"]):
         shown = URL_LOGIN.sub("$SECRET@", host["address"])
         raise UserError(f'{where}: address "{shown}" is not an IP address')
@@ -118,10 +141,14 @@ def _check_values(where, host):
     for key in ("ssh", "user", "interface"):
         # The value is not shown: a password may have slipped in.
         if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):
-            raise UserError(f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file")
+            raise UserError(
+                f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file"
+            )
     for key in ("python", "scratch"):
         if not PATH.fullmatch(host.get(key, "/")):
-            raise UserError(f'{where}: {key} "{host[key]}" must be an absolute path on the host, without quotes')
+            raise UserError(
+                f'{where}: {key} "{host[key]}" must be an absolute path on the host, without quotes'
+            )
 
 
 def _is_address(text):
@@ -138,7 +165,9 @@ def assign(site, roles):
     for role in roles:
         offering = [host for host in site["hosts"] if role in host["roles"]]
         if not offering:
-            raise UserError(f'site "{site["name"]}" has no host for the role "{role}"; add it to a host\'s roles')
+            raise UserError(
+                f'site "{site["name"]}" has no host for the role "{role}"; add it to a host\'s roles'
+            )
         host = next((h for h in offering if h["name"] not in taken), offering[0])
         taken.add(host["name"])
         assigned[role] = host
@@ -151,7 +180,10 @@ def capabilities(probed, assigned, known):
     `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is
     looked for here, the rest on each host that plays a role; the first host without it decides.
     """
-    hosts = {host["name"]: probed.get("hosts", {}).get(host["name"], probed) for host in assigned.values()}
+    hosts = {
+        host["name"]: probed.get("hosts", {}).get(host["name"], probed)
+        for host in assigned.values()
+    }
     found = {}
     for name, capability in known.items():
         here = probed["capabilities"].get(name, {"present": False, "detail": "was not probed"})
@@ -166,7 +198,8 @@ def capabilities(probed, assigned, known):
         ]
         host, answer = min(answers, key=lambda item: item[1]["present"])
         found[name] = (
-            {**answer, "detail": f"{host}: {answer['detail']}"} if len(hosts) > 1 and not answer["present"] else answer
+            {**answer, "detail": f"{host}: {answer['detail']}"}
+            if len(hosts) > 1 and not answer["present"]
+            else answer
         )
     return found
-

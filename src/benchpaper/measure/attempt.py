@@ -21,12 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from benchpaper.core import environment, disk_space
-from benchpaper.hosts.agent import cleanup
-from benchpaper.hosts import HostError, HostLost
-from benchpaper.hosts.local import signal_name
+from benchpaper.core import disk_space, environment
 from benchpaper.core.processes import die_with_parent, kill_descendants, outputs
+from benchpaper.hosts import HostError, HostLost
+from benchpaper.hosts.agent import cleanup
 from benchpaper.hosts.agent.standstill import Watch
+from benchpaper.hosts.local import signal_name
 
 STOP_GRACE_S = 5.0  # what a timed-out trial may still make until it is killed
 HEADER = struct.Struct("<Q")
@@ -45,12 +45,20 @@ class Attempt:
     seconds: float = 0.0
     outcome: str = "failed"
     message: str = ""
-    output: str = ""  # what the trial and the servers it started printed; worth keeping when it failed
+    output: str = (
+        ""  # what the trial and the servers it started printed; worth keeping when it failed
+    )
     commands: list = field(default_factory=list)
     observations: list = field(default_factory=list)
-    cause: str = ""  # what the machine lacked, where that made it fail; the experiment is not to blame then
-    shortage: str = ""  # where it failed: the words for a disk that was full before its scratch folder went
-    stood_still_s: float = 0.0  # for how long a process of it, or the one that watched it, was stopped or frozen
+    cause: str = (
+        ""  # what the machine lacked, where that made it fail; the experiment is not to blame then
+    )
+    shortage: str = (
+        ""  # where it failed: the words for a disk that was full before its scratch folder went
+    )
+    stood_still_s: float = (
+        0.0  # for how long a process of it, or the one that watched it, was stopped or frozen
+    )
 
 
 def attempt(experiment, cell, seed, scale, links, programs, scratch_root):
@@ -108,11 +116,17 @@ def _work(experiment, cell, seed, scale, links, programs, scratch, pipe):
         os.dup2(log, 1)
         os.dup2(log, 2)
         # Line by line, so that a crash loses none of it.
-        sys.stdout, sys.stderr = (open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2))
+        sys.stdout, sys.stderr = (
+            open(number, "w", buffering=1, errors="replace", closefd=False) for number in (1, 2)
+        )
         faulthandler.enable(2)  # a crash says where
-        environment.replace(environment.clean(scratch))  # for the clients that measure within this process
+        environment.replace(
+            environment.clean(scratch)
+        )  # for the clients that measure within this process
         tempfile.tempdir = str(scratch)  # what a trial puts in a temporary folder here goes with it
-        site = _site(experiment, seed, scale, links, programs, scratch, lambda *event: _send(pipe, event))
+        site = _site(
+            experiment, seed, scale, links, programs, scratch, lambda *event: _send(pipe, event)
+        )
         for observation in experiment._trial(cell, site):
             _send(pipe, ("observation", observation))
         _send(pipe, ("done",))
@@ -138,7 +152,9 @@ def _site(experiment, seed, scale, links, programs, scratch, tell):
     # A host goes by its role in commands, errors and logs: the site file's names are nobody else's business.
     seconds = experiment.timeout_s + STOP_GRACE_S
     hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
-    return TrialSite(**hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs))
+    return TrialSite(
+        **hosts, counts=SimpleNamespace(**scale.counts), seed=seed, programs=Path(programs)
+    )
 
 
 class TrialSite(SimpleNamespace):
@@ -151,7 +167,11 @@ class TrialSite(SimpleNamespace):
 
 def _where(error):
     """Return `file:line: ` of the deepest frame of a mistake in an experiment."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/experiments/" in frame.filename]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/experiments/" in frame.filename
+    ]
     return (
         f"{frames[-1].filename[frames[-1].filename.rindex('/experiments/') + 1 :]}:{frames[-1].lineno}: "
         if frames
@@ -184,7 +204,9 @@ def _receive(pipe, worker, found, deadline, watch):
         while True:
             remaining = deadline - time.monotonic()
             # Once more when time is over: it may have ended while this process was kept from looking.
-            ready = watch.wait(lambda seconds: select.select(watched, [], [], seconds)[0], remaining)
+            ready = watch.wait(
+                lambda seconds: select.select(watched, [], [], seconds)[0], remaining
+            )
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, found)
@@ -233,7 +255,11 @@ def _note(found, event):
 
 def _conclude(found, status, timed_out, timeout_s):
     if timed_out:
-        still = f", and stood still for {found.stood_still_s:.0f} s of it" if found.stood_still_s else ""
+        still = (
+            f", and stood still for {found.stood_still_s:.0f} s of it"
+            if found.stood_still_s
+            else ""
+        )
         found.outcome, found.message = "timed out", f"did not end within {timeout_s:g} s{still}"
     elif status < 0:
         found.outcome = "crashed"
@@ -242,4 +268,7 @@ def _conclude(found, status, timed_out, timeout_s):
     elif found.outcome == "ok" and not found.observations:
         found.outcome, found.message = "failed", "the trial yielded no observation"
     elif found.outcome != "ok" and not found.message:
-        found.outcome, found.message = "crashed", f"the trial's process ended with status {status} without a word"
+        found.outcome, found.message = (
+            "crashed",
+            f"the trial's process ended with status {status} without a word",
+        )

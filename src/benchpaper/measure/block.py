@@ -2,20 +2,20 @@
 
 import time
 
-from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper import results
 from benchpaper.core import disk_space
-from benchpaper.design import catalog
-from benchpaper.hosts.agent import disturbances, cleanup
-from benchpaper.results import journal
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.errors import UserError
-from benchpaper.hosts import HostLost, probe
-from benchpaper.hosts.fleet import Fleet
 from benchpaper.core.processes import adopt_orphans
-from benchpaper.hosts.site import assign, capabilities
 from benchpaper.core.redact import Redactor
 from benchpaper.core.revision import revision
+from benchpaper.design import catalog
+from benchpaper.hosts import HostLost, probe
+from benchpaper.hosts.agent import cleanup, disturbances
+from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import assign, capabilities
 from benchpaper.measure.attempt import attempt
+from benchpaper.results import journal
 
 PAUSE_S = 5.0  # a longer gap within a block is a pause worth showing
 
@@ -27,7 +27,9 @@ class Block:
     progress.
     """
 
-    def __init__(self, project, experiment, plan, block, site, probed, report=lambda event, **facts: None):
+    def __init__(
+        self, project, experiment, plan, block, site, probed, report=lambda event, **facts: None
+    ):
         self._experiment, self._plan, self._report = experiment, plan, report
         self._project = project
         self._planned = plan.blocks[block]
@@ -35,7 +37,10 @@ class Block:
         self._site, self._assigned = site, assign(site, experiment.roles)
         found = capabilities(probed, self._assigned, CAPABILITIES)
         self._present = sorted(name for name, one in found.items() if one["present"])
-        self._about = {role: probed.get("hosts", {}).get(host["name"], probed) for role, host in self._assigned.items()}
+        self._about = {
+            role: probed.get("hosts", {}).get(host["name"], probed)
+            for role, host in self._assigned.items()
+        }
         self._folder = project.results(site["name"], plan.scale) / experiment.name
         self._redactor = Redactor(project.root)
         self._sources = catalog.source_digests(project, experiment.name)
@@ -47,7 +52,9 @@ class Block:
     def _dependencies(self):
         """What the block's trials depend on. A capability that no cell needs is none of it: installing LaTeX
         must not measure anything again."""
-        needed = {name for trial in self._planned for name in self._experiment.capabilities(trial.cell)}
+        needed = {
+            name for trial in self._planned for name in self._experiment.capabilities(trial.cell)
+        }
         for name in sorted(needed):
             self._known(name)
         levels = {}
@@ -56,17 +63,26 @@ class Block:
                 levels.setdefault(factor, set()).add(level)
         return {
             "sources": self._sources,
-            "plan": {"digest": self._plan.digest, "seed": self._plan.seed, "blocks": self._plan.known_blocks},
+            "plan": {
+                "digest": self._plan.digest,
+                "seed": self._plan.seed,
+                "blocks": self._plan.known_blocks,
+            },
             "levels": {factor: sorted(found, key=str) for factor, found in levels.items()},
             "block": self._block,
             "hosts": {
-                role: [journal.key(name=self._assigned[role]["name"]), about.get("identity", probe.identity())]
+                role: [
+                    journal.key(name=self._assigned[role]["name"]),
+                    about.get("identity", probe.identity()),
+                ]
                 for role, about in self._about.items()
             },
-            "tools": self._common["tools"], "capabilities": sorted(needed.intersection(self._present)),
+            "tools": self._common["tools"],
+            "capabilities": sorted(needed.intersection(self._present)),
             "facts": {role: _of_the_machine(about["facts"]) for role, about in self._about.items()},
-            "counts": self._scale.counts, "schema": results.SCHEMA_VERSION,
-        }  # fmt: skip
+            "counts": self._scale.counts,
+            "schema": results.SCHEMA_VERSION,
+        }
 
     def before(self):
         """Return what the trials of this block depended on when it was last measured, if that was something else and
@@ -80,12 +96,21 @@ class Block:
             raise UserError(f"{self._experiment.name}: {error}") from None
 
     def _provenance(self, site):
-        facts = {f"{role}.{k}": str(v) for role, about in self._about.items() for k, v in about["facts"].items()}
+        facts = {
+            f"{role}.{k}": str(v)
+            for role, about in self._about.items()
+            for k, v in about["facts"].items()
+        }
         return {
-            "experiment": self._experiment.name, "site": site["name"], "scale": self._plan.scale,
-            "code_digest": catalog.combined(self._sources), "plan_digest": self._plan.digest,
-            "tools": self._experiment.tools(), "hosts": facts, "capabilities": self._present,
-        }  # fmt: skip
+            "experiment": self._experiment.name,
+            "site": site["name"],
+            "scale": self._plan.scale,
+            "code_digest": catalog.combined(self._sources),
+            "plan_digest": self._plan.digest,
+            "tools": self._experiment.tools(),
+            "hosts": facts,
+            "capabilities": self._present,
+        }
 
     def measure(self, fleet=None):
         """Measure what the journal lacks, and write the block's Parquet files. Returns the number of trials that
@@ -110,15 +135,22 @@ class Block:
                     continue
                 record = self._trial(planned, scratch_root, last_end)
                 done.append(record)
-                journal.note(self.journal_path, self.depends)  # after it, lest it take the last of a full disk
+                journal.note(
+                    self.journal_path, self.depends
+                )  # after it, lest it take the last of a full disk
                 last_end = time.time()
                 measured_now += 1
-                self._report("trial", block=self._block, cell=planned.cell.id, state=record["state"])
+                self._report(
+                    "trial", block=self._block, cell=planned.cell.id, state=record["state"]
+                )
             self._write(done.entries)
         return measured_now
 
     def _repair(self, done):
-        lines, name = ", ".join(map(str, done.damaged)), self.journal_path.relative_to(self._project.root)
+        lines, name = (
+            ", ".join(map(str, done.damaged)),
+            self.journal_path.relative_to(self._project.root),
+        )
         done.repair()
         what = f"{name} is damaged in line {lines}: skipped, and the trials that are missing now are measured again"
         self._report("damaged", message=what)
@@ -130,8 +162,12 @@ class Block:
 
     def _prepare_hosts(self):
         """Send what the trials run, and fetch what an earlier run left there when its connection was lost."""
-        packages = self._experiment.packages  # one that is missing here is missing in the cells that need it
-        self._fleet.deploy([name for name in packages if name in self._present or name not in CAPABILITIES])
+        packages = (
+            self._experiment.packages
+        )  # one that is missing here is missing in the cells that need it
+        self._fleet.deploy(
+            [name for name in packages if name in self._present or name not in CAPABILITIES]
+        )
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
         for host, trial, kept in self._fleet.conclude():
@@ -142,7 +178,8 @@ class Block:
             what = f"an earlier trial lost host {host}; what it printed there is in {log}"
             self._report(
                 "fetched",
-                message=what + (f"; swept up there: {cleanup.told(kept['found'])}" if kept["found"] else ""),
+                message=what
+                + (f"; swept up there: {cleanup.told(kept['found'])}" if kept["found"] else ""),
             )
 
     def reopen(self, failed=False):
@@ -151,10 +188,12 @@ class Block:
         if self.journal_path.exists():
             with journal.Journal(self.journal_path) as done:
                 again = [
-                    entry["cell"] for entry in done.entries
-                    if self._testable_again(entry) or entry.get("cause")
+                    entry["cell"]
+                    for entry in done.entries
+                    if self._testable_again(entry)
+                    or entry.get("cause")
                     or (failed and entry["state"] == results.FAILED)
-                ]  # fmt: skip
+                ]
                 # The files first, the joined ones too: Snakemake measures what is missing and still asked for.
                 for kind in (results.OBSERVATIONS, results.TRIALS) if again else ():
                     results.block_file(self._folder, self._block, kind).unlink(missing_ok=True)
@@ -193,8 +232,12 @@ class Block:
             cause = attempts[-1].cause if state == results.FAILED else ""
         after = self._fleet.disturbances()
         return {
-            **self._identity(planned), **self._common,
-            "state": state, "reason": reason, "cause": cause, "seed": planned.seed,
+            **self._identity(planned),
+            **self._common,
+            "state": state,
+            "reason": reason,
+            "cause": cause,
+            "seed": planned.seed,
             "started": attempts[-1].started if attempts else time.time(),
             "seconds": attempts[-1].seconds if attempts else 0.0,
             "attempts": [self._shown(a) for a in attempts],
@@ -203,7 +246,7 @@ class Block:
             "paused_s": gap if gap > PAUSE_S else 0.0,
             **disturbances.between(before, after, attempts[-1].stood_still_s if attempts else 0.0),
             "overhead_s": time.monotonic() - begin - sum(a.seconds for a in attempts),
-        }  # fmt: skip
+        }
 
     def _concluded(self, planned, last):
         """Return state and reason of a trial by its last attempt. A trial that failed because the host lost a
@@ -212,23 +255,33 @@ class Block:
             return results.MEASURED, ""
         checked = self._look_again(self._experiment.capabilities(planned.cell))
         gone = {name: detail for name, (present, detail) in checked.items() if not present}
-        self._present = self._common["capabilities"] = [name for name in self._present if name not in gone]
+        self._present = self._common["capabilities"] = [
+            name for name in self._present if name not in gone
+        ]
         if gone:
             lost = ", ".join(f"{name} ({detail})" for name, detail in gone.items())
-            return results.NOT_TESTABLE, self._redactor.text(f"needs {lost}, which vanished during the run")
+            return results.NOT_TESTABLE, self._redactor.text(
+                f"needs {lost}, which vanished during the run"
+            )
         return results.FAILED, self._redactor.text(last.message)
 
     def _look_again(self, names):
         """Return {capability: (present, detail)}, as found now where it is needed."""
         here = {name for name in names if find_capability(name).on_controller}
-        return {**{name: find_capability(name).check() for name in here}, **self._fleet.has(set(names) - here)}
+        return {
+            **{name: find_capability(name).check() for name in here},
+            **self._fleet.has(set(names) - here),
+        }
 
     def _identity(self, planned):
         cell = planned.cell
         return {
-            "block": planned.block, "position": planned.position, "cell": cell.id, "twin": cell.twin,
+            "block": planned.block,
+            "position": planned.position,
+            "cell": cell.id,
+            "twin": cell.twin,
             **dict(cell.levels),
-        }  # fmt: skip
+        }
 
     def _attempts(self, planned, scratch_root):
         """Try up to `experiment.attempts` times. Returns the attempts, the last one decisive, and its observations."""
@@ -236,9 +289,14 @@ class Block:
         links = {role: self._fleet.links[host["name"]] for role, host in self._assigned.items()}
         for number in range(1, self._experiment.attempts + 1):
             found = attempt(
-                self._experiment, planned.cell, planned.seed, self._scale, links,
-                self._project.programs(self._experiment.name), scratch_root,
-            )  # fmt: skip
+                self._experiment,
+                planned.cell,
+                planned.seed,
+                self._scale,
+                links,
+                self._project.programs(self._experiment.name),
+                scratch_root,
+            )
             attempts.append(found)
             self._fetch(found)
             self._redact(found)
@@ -249,7 +307,9 @@ class Block:
             self._check_room(found)
             self._keep_output(planned, number, found)
             message = self._redactor.text(found.message)
-            self._report("attempt", block=self._block, cell=planned.cell.id, number=number, message=message)
+            self._report(
+                "attempt", block=self._block, cell=planned.cell.id, number=number, message=message
+            )
         return attempts, []
 
     def _fetch(self, found):
@@ -274,23 +334,35 @@ class Block:
     def _restore(self):
         self._lost = False
         for host in self._fleet.restore():
-            self._report("reconnected", message=f'the connection to host "{host}" was lost and is made again')
+            self._report(
+                "reconnected", message=f'the connection to host "{host}" was lost and is made again'
+            )
 
     def _check_room(self, found):
         """An attempt that fails on a full disk ends the block: it says nothing about what was measured."""
-        if shortage := found.shortage or disk_space.shortage(self._folder) or disk_space.told(found.message):
+        if (
+            shortage := found.shortage
+            or disk_space.shortage(self._folder)
+            or disk_space.told(found.message)
+        ):
             raise disk_space.NoRoom(f"{shortage}, and a trial failed; {disk_space.NEXT_STEP}")
 
     def _checked(self, found):
         """Check the observations; one that breaks the schema makes the attempt a failed one."""
         described = self._experiment.describe()
         try:
-            checked = [results.check_observation(described, observation) for observation in found.observations]
+            checked = [
+                results.check_observation(described, observation)
+                for observation in found.observations
+            ]
         except results.InvalidObservation as error:
             found.outcome, found.message = "failed", self._redactor.told(str(error))
             return []
         return [
-            {name: self._redactor.told(value) if isinstance(value, str) else value for name, value in row.items()}
+            {
+                name: self._redactor.told(value) if isinstance(value, str) else value
+                for name, value in row.items()
+            }
             for row in checked
         ]
 

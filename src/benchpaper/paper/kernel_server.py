@@ -26,10 +26,20 @@ VARIABLE = "BENCHPAPER_WARM"  # names the server's socket
 START_S = 20.0
 LONGEST_FOLDER = 64  # bytes
 HEAVY = (
-    "ipykernel.kernelapp", "ipykernel.ipkernel", "papermill", "nbformat", "matplotlib.pyplot", "matplotlib_inline.backend_inline",
-    "pandas", "pyarrow.parquet", "scipy.stats", "benchpaper.analysis.style", "benchpaper.analysis.estimates", "benchpaper.analysis.exhibits",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "papermill",
+    "nbformat",
+    "matplotlib.pyplot",
+    "matplotlib_inline.backend_inline",
+    "pandas",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "benchpaper.analysis.style",
+    "benchpaper.analysis.estimates",
+    "benchpaper.analysis.exhibits",
     "benchpaper.paper.notebook",
-)  # fmt: skip
+)
 
 
 @contextlib.contextmanager
@@ -43,10 +53,14 @@ def serving(project, **variables: str):
         listening.listen(64)
         process = subprocess.Popen(
             [sys.executable, "-m", "benchpaper.paper.kernel_server", str(listening.fileno())],
-            env={**environment.clean(project.home), **variables}, pass_fds=[listening.fileno()],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True, preexec_fn=partial(die_with_parent, os.getpid()),
-        )  # fmt: skip
+            env={**environment.clean(project.home), **variables},
+            pass_fds=[listening.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )
     try:
         yield {VARIABLE: str(path)}
     finally:
@@ -74,7 +88,9 @@ def ask(project, site, source, experiment):
         connection.sendall(json.dumps(request).encode() + b"\n")
         answer = connection.makefile().readline()
     if not answer:
-        raise UserError(f"the notebook of {experiment} died: its process was killed, perhaps for want of memory")
+        raise UserError(
+            f"the notebook of {experiment} died: its process was killed, perhaps for want of memory"
+        )
     if error := json.loads(answer)["error"]:
         raise UserError(error)
     return True
@@ -107,15 +123,17 @@ def _serve(listening):
 def _load():
     import importlib
 
-    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # as ipykernel sets it, but before the import
+    os.environ["MPLBACKEND"] = (
+        "module://matplotlib_inline.backend_inline"  # as ipykernel sets it, but before the import
+    )
     for name in HEAVY:
         importlib.import_module(name)
 
 
 def _answer(connection):
     """Run one notebook, in a process of its own: first its kernel is forked, then papermill runs here."""
-    from benchpaper.paper import notebook
     from benchpaper.core.project import Project
+    from benchpaper.paper import notebook
 
     die_with_parent()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -124,11 +142,19 @@ def _answer(connection):
         return connection.sendall(b"{}\n")
     project = Project(Path(request["root"]))
     os.chdir(project.root)
-    with tempfile.TemporaryDirectory(prefix="benchpaper-kernel-", dir=_folder_of_sockets()) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="benchpaper-kernel-", dir=_folder_of_sockets()
+    ) as folder:
         kernel = _fork_kernel(Path(folder) / "kernel.json")
         error = ""
         try:
-            notebook.analyse(project, request["site"], request["source"], request["experiment"], _manager(kernel, folder))
+            notebook.analyse(
+                project,
+                request["site"],
+                request["source"],
+                request["experiment"],
+                _manager(kernel, folder),
+            )
         except UserError as failed:
             error = str(failed)
         except Exception as failed:  # told where the step is told
@@ -144,7 +170,9 @@ def _fork_kernel(connection_file):
     """Fork a kernel that listens at files beside `connection_file`; returns its process id."""
     from jupyter_client.connect import write_connection_file
 
-    write_connection_file(str(connection_file), transport="ipc", ip=str(connection_file.with_suffix("")))
+    write_connection_file(
+        str(connection_file), transport="ipc", ip=str(connection_file.with_suffix(""))
+    )
     child = os.fork()
     if child:
         return child

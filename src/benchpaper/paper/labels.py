@@ -2,8 +2,8 @@
 
 import re
 
-from benchpaper.paper import typeset
 from benchpaper.core.errors import UserError
+from benchpaper.paper import typeset
 
 PRINTED = re.compile(r"(figure|fig|table|tab)\.?\s*~?(\d+)", re.I)
 FLOAT = re.compile(r"\\begin\{(figure|table)\*?\}(.*?)\\end\{\1\*?\}", re.S)
@@ -33,7 +33,9 @@ def exhibits(project, build, name):
         if name == label or _same(name, printed):
             found = names
     if found is None:
-        raise UserError(f'"{name}" is not in the paper of build/{build.name} (there are: {", ".join(sorted(known))})')
+        raise UserError(
+            f'"{name}" is not in the paper of build/{build.name} (there are: {", ".join(sorted(known))})'
+        )
     if not found:
         raise UserError(f'"{name}" is drawn by the paper itself, from no results')
     return found
@@ -42,7 +44,9 @@ def exhibits(project, build, name):
 def _same(name, printed):
     match = PRINTED.fullmatch(name.strip())
     return (
-        bool(match) and f"{'figure' if match[1].lower().startswith('fig') else 'table'} {match[2]}" == printed.lower()
+        bool(match)
+        and f"{'figure' if match[1].lower().startswith('fig') else 'table'} {match[2]}"
+        == printed.lower()
     )
 
 

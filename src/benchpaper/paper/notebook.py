@@ -4,15 +4,17 @@ import re
 import shutil
 from pathlib import Path
 
+from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
-from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core.project import slug
 from benchpaper.core.redact import Redactor
 
 KERNEL_TIMEOUT_S = 600
 OUTPUT_TIMEOUT_S = 60  # for a cell's last output to arrive once the cell has ended; on a busy machine 4 s are too few
-ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-f]{6,}")  # in the name that Python gives an object without one
+ADDRESS = re.compile(
+    r"(?<=\bat )0x[0-9a-f]{6,}"
+)  # in the name that Python gives an object without one
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -39,7 +41,13 @@ def analyse(project, site, source, experiment, manager=None):
     executed.parent.mkdir(parents=True, exist_ok=True)
     executed.unlink(missing_ok=True)  # what an earlier run made of it must not pass for this one's
     try:
-        _execute(project, notebook, executed, parameters, {"kernel_manager_class": manager} if manager else {})
+        _execute(
+            project,
+            notebook,
+            executed,
+            parameters,
+            {"kernel_manager_class": manager} if manager else {},
+        )
     except BaseException:
         shutil.rmtree(exhibits, ignore_errors=True)  # half of the exhibits
         raise
@@ -54,7 +62,9 @@ def existing(project, experiment):
     """Return the path of an experiment's notebook. Raises `NotebookError` when it has none."""
     path = project.notebook(experiment)
     if not path.exists():
-        raise NotebookError(f'experiment "{experiment}" has no notebook {_named(project, path)}; add it')
+        raise NotebookError(
+            f'experiment "{experiment}" has no notebook {_named(project, path)}; add it'
+        )
     return path
 
 
@@ -67,9 +77,17 @@ def _execute(project, notebook, executed, parameters, options):
     try:
         with environment.replaced(environment.clean(project.home)):
             papermill.execute_notebook(
-                notebook, part, parameters=parameters, cwd=project.root, progress_bar=False, log_output=False,
-                execution_timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, coalesce_streams=True, **options,
-            )  # fmt: skip
+                notebook,
+                part,
+                parameters=parameters,
+                cwd=project.root,
+                progress_bar=False,
+                log_output=False,
+                execution_timeout=KERNEL_TIMEOUT_S,
+                iopub_timeout=OUTPUT_TIMEOUT_S,
+                coalesce_streams=True,
+                **options,
+            )
     except PapermillExecutionError as error:
         clean(part, Redactor(project.root))
         part.replace(failed)
@@ -114,7 +132,9 @@ def _redact(output, redactor: Redactor) -> None:
             output[name] = text(output[name])
     for kind, shown in output.get("data", {}).items():
         if kind.startswith("text/"):  # in HTML a slash begins no path
-            output["data"][kind] = text(shown) if kind == "text/plain" else redactor.without_secrets(shown)
+            output["data"][kind] = (
+                text(shown) if kind == "text/plain" else redactor.without_secrets(shown)
+            )
     if "traceback" in output:
         output["traceback"] = [text(line) for line in output["traceback"]]
 
@@ -128,15 +148,22 @@ def store(project, experiment):
     path = existing(project, experiment)
     notebook = nbformat.read(path, as_version=4)
     client = nbclient.NotebookClient(
-        notebook, timeout=KERNEL_TIMEOUT_S, iopub_timeout=OUTPUT_TIMEOUT_S, resources={"metadata": {"path": path.parent}},
+        notebook,
+        timeout=KERNEL_TIMEOUT_S,
+        iopub_timeout=OUTPUT_TIMEOUT_S,
+        resources={"metadata": {"path": path.parent}},
         coalesce_streams=True,  # a busy machine sends a cell's print in pieces
     )
-    client.extra_arguments = ["--log-level=ERROR"]  # not the kernel's word on encrypting what stays on this machine
+    client.extra_arguments = [
+        "--log-level=ERROR"
+    ]  # not the kernel's word on encrypting what stays on this machine
     try:
         with environment.replaced(environment.clean(project.home)):
             client.execute()
     except nbclient.exceptions.CellExecutionError as error:
-        raise NotebookError(f"{_named(project, path)}: {error.ename}: {error.evalue}; nothing was stored") from None
+        raise NotebookError(
+            f"{_named(project, path)}: {error.ename}: {error.evalue}; nothing was stored"
+        ) from None
     strip(notebook)
     part = path.with_suffix(".part")
     nbformat.write(notebook, part)
@@ -152,7 +179,11 @@ def strip(notebook):
         if cell.cell_type == "code":
             for output in cell.outputs:
                 if "data" in output:
-                    output.data = {key: value for key, value in output.data.items() if not key.startswith("image/")}
+                    output.data = {
+                        key: value
+                        for key, value in output.data.items()
+                        if not key.startswith("image/")
+                    }
     notebook.metadata = METADATA
 
 

@@ -6,10 +6,10 @@ What they were is what the committed notebooks have stored: `Exhibits.number` pr
 import json
 import re
 
-from benchpaper.paper import typeset
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import git, is_checkout, known_revision
+from benchpaper.paper import typeset
 
 PRINTED = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): (.*)$")
 
@@ -30,25 +30,40 @@ def changed(project, site, against="HEAD"):
     None for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
     build = project.build(site, REFERENCE)
     known_revision(project)
-    if not is_checkout(project) or not git(project, "rev-parse", "--verify", "-q", f"{against}^{{commit}}").strip():
-        raise UserError(f'there is no commit "{against}" to compare with; name one, in a git checkout')
+    if (
+        not is_checkout(project)
+        or not git(project, "rev-parse", "--verify", "-q", f"{against}^{{commit}}").strip()
+    ):
+        raise UserError(
+            f'there is no commit "{against}" to compare with; name one, in a git checkout'
+        )
     exhibits = typeset.all_exhibits(build)
     if not exhibits:
-        raise UserError("nothing is built from the reference; run ./reproduce --from reference figures")
+        raise UserError(
+            "nothing is built from the reference; run ./reproduce --from reference figures"
+        )
     new = {name: as_printed(entry) for name, entry in exhibits.items() if entry["kind"] == "number"}
     old = {}
     for notebook in sorted({entry["notebook"] for entry in exhibits.values()}):
         if text := git(project, "show", f"{against}:{notebook}"):
-            old |= {name: value for name, value in numbers(text).items() if name in new or _is_value(value)}
+            old |= {
+                name: value
+                for name, value in numbers(text).items()
+                if name in new or _is_value(value)
+            }
     names = sorted({*old, *new}, key=lambda name: (name not in new, name))
     return [
-        {"name": name, "old": old.get(name), "new": new.get(name)} for name in names if old.get(name) != new.get(name)
+        {"name": name, "old": old.get(name), "new": new.get(name)}
+        for name in names
+        if old.get(name) != new.get(name)
     ]
 
 
 def _is_value(text):
     """Whether a printed line is that of a number: `1.21 µs [0.32, 1.22] (n = 15)`, or why there is none."""
-    return bool(re.search(r"\(n = \d+(, \d+ failed)?\)$", text)) or text.startswith("not measured here: ")
+    return bool(re.search(r"\(n = \d+(, \d+ failed)?\)$", text)) or text.startswith(
+        "not measured here: "
+    )
 
 
 def as_printed(entry):
@@ -65,4 +80,6 @@ def show(found):
         print("no number of the paper has changed")
     width = max((len(one["name"]) for one in found), default=0)
     for one in found:
-        print(f"{one['name'].ljust(width)}  {one['old'] or '(was not there)'}  ->  {one['new'] or '(is gone)'}")
+        print(
+            f"{one['name'].ljust(width)}  {one['old'] or '(was not there)'}  ->  {one['new'] or '(is gone)'}"
+        )

@@ -1,9 +1,9 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
 from benchpaper import results
-from benchpaper.paper import labels
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.revision import UNKNOWN
+from benchpaper.paper import labels
 from benchpaper.paper.typeset import all_exhibits
 
 
@@ -13,24 +13,37 @@ def explain(project, name, site, source):
     build = project.build(site, source)
     exhibits = all_exhibits(build)
     if not exhibits:
-        raise UserError(f"nothing is built in build/{build.name}; run ./reproduce figures (or --from reference)")
+        raise UserError(
+            f"nothing is built in build/{build.name}; run ./reproduce figures (or --from reference)"
+        )
     if labels.is_printed(name) or ":" in name:
         [name, *_] = labels.exhibits(project, build, name)
     if name == "claims":
-        raise UserError("that is the table of all claims; benchpaper claims shows each with its value and verdict")
+        raise UserError(
+            "that is the table of all claims; benchpaper claims shows each with its value and verdict"
+        )
     one_of("exhibit", name, exhibits)
     entry = exhibits[name]
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
     table, _ = results.read(folder / entry["experiment"] / results.TRIALS)
     trials = by_cell(table)
-    files = [{"path": folder / file["path"], "sha256": file["sha256"]} for file in entry["files"].values()]
+    files = [
+        {"path": folder / file["path"], "sha256": file["sha256"]}
+        for file in entry["files"].values()
+    ]
     stale = any(results.file_digest(file["path"]) != file["sha256"] for file in files)
     return {
-        "name": name, "kind": entry["kind"], "says": says(entry), "source": entry["source"], "stale": stale,
-        "notebook": entry["notebook"], "metrics": entry["metrics"], "warnings": entry.get("warnings", []),
+        "name": name,
+        "kind": entry["kind"],
+        "says": says(entry),
+        "source": entry["source"],
+        "stale": stale,
+        "notebook": entry["notebook"],
+        "metrics": entry["metrics"],
+        "warnings": entry.get("warnings", []),
         "files": [{**file, "path": str(file["path"].relative_to(project.root))} for file in files],
         "cells": [of_cell(cell, trials[cell]) for cell in entry["cells"]],
-    }  # fmt: skip
+    }
 
 
 def says(entry):
@@ -60,10 +73,13 @@ def of_cell(cell, trials):
             | {"started": str(t["started"])}
             for t in trials
         ],
-        "commands_of_block": shown["block"], "commands": shown["commands"],
-        "code_digest": shown["code_digest"], "git_commit": shown["git_commit"], "git_clean": shown["git_clean"],
+        "commands_of_block": shown["block"],
+        "commands": shown["commands"],
+        "code_digest": shown["code_digest"],
+        "git_commit": shown["git_commit"],
+        "git_clean": shown["git_clean"],
         "tools": shown["tools"],
-    }  # fmt: skip
+    }
 
 
 def show(found):
@@ -72,7 +88,10 @@ def show(found):
     print(f"  from      {found['source']}")
     if found["stale"]:
         print("  STALE     the results have changed since; run ./reproduce figures")
-    print(f"  notebook  {found['notebook']}" + (f" ({', '.join(found['metrics'])})" if found["metrics"] else ""))
+    print(
+        f"  notebook  {found['notebook']}"
+        + (f" ({', '.join(found['metrics'])})" if found["metrics"] else "")
+    )
     for warning in found["warnings"]:
         print(f"  beware    of {warning}")
     for file in found["files"]:
@@ -91,7 +110,13 @@ def _show_cell(cell):
     clean = "clean" if cell["git_clean"] else changes
     print(f"  cell      {cell['cell']}")
     print(f"    trials   {counts}, {first['started'][:19]} to {last['started'][:19]} UTC")
-    print(f"    code     commit {cell['git_commit'][:12]} ({clean}), digest {cell['code_digest'][:16]}…")
-    print(f"    tools    {', '.join(f'{tool} {version}' for tool, version in cell['tools'].items())}")
+    print(
+        f"    code     commit {cell['git_commit'][:12]} ({clean}), digest {cell['code_digest'][:16]}…"
+    )
+    print(
+        f"    tools    {', '.join(f'{tool} {version}' for tool, version in cell['tools'].items())}"
+    )
     for command in cell["commands"]:
-        print(f"    command  [{command['host']}] {' '.join(command['argv'])}  -> {command['status']}")
+        print(
+            f"    command  [{command['host']}] {' '.join(command['argv'])}  -> {command['status']}"
+        )

@@ -4,24 +4,27 @@ import os
 import re
 import shutil
 import subprocess
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
-from benchpaper.design import catalog
-from benchpaper.core import environment as environments
 from benchpaper.analysis.claims import ON_REFERENCE
-from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.analysis.exhibits import MANIFEST, tex
+from benchpaper.core import environment as environments
+from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.core.project import GATHERED, derived, slug, verdict_rows
+from benchpaper.design import catalog
 from benchpaper.results import file_digest
 
 CLAIMS_TABLE = "claims.tex"
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
 COMMENT = re.compile(r"(?<!\\)%")
 KIND = {
-    "result": "number", "resultci": "number", "resultblocks": "number",
-    "exhibitfigure": "figure", "exhibittable": "table",
-}  # fmt: skip
+    "result": "number",
+    "resultci": "number",
+    "resultblocks": "number",
+    "exhibitfigure": "figure",
+    "exhibittable": "table",
+}
 DECIDED = {*ON_REFERENCE, *ON_REFERENCE.values()}
 LATEX_TIMEOUT_S = 300
 
@@ -62,7 +65,10 @@ def gather(project, site, source, experiments):
         _check_fresh(manifest, project.results(site, source))
     text, table = gathered(build, experiments), claims_table(build)
     build.mkdir(parents=True, exist_ok=True)
-    for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):  # exhibits.tex last: what depends on both asks it
+    for name, content in (
+        (CLAIMS_TABLE, table),
+        (GATHERED, text),
+    ):  # exhibits.tex last: what depends on both asks it
         part = (build / name).with_suffix(".part")
         part.write_text(content)
         os.replace(part, build / name)
@@ -70,7 +76,9 @@ def gather(project, site, source, experiments):
 
 
 def _of(build, experiments):
-    return {key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}}
+    return {
+        key: m for key, m in manifests(build).items() if key in {slug(name) for name in experiments}
+    }
 
 
 def gathered(build, experiments):
@@ -79,7 +87,11 @@ def gathered(build, experiments):
     lines = ["% Generated from the notebooks' manifests; do not edit."]
     if found:
         lines += _site_lines(list(found.values()))
-    chosen = {name: entry for name, entry in all_exhibits(build).items() if slug(entry["experiment"]) in found}
+    chosen = {
+        name: entry
+        for name, entry in all_exhibits(build).items()
+        if slug(entry["experiment"]) in found
+    }
     lines += _count_lines(chosen, verdict_rows(build))
     lines += [_exhibit_line(name, entry) for name, entry in chosen.items()]
     return "\n".join([*lines, *_claim_lines(build), ""])
@@ -119,15 +131,23 @@ def _site_lines(found):
     all of them."""
     first = found[0]
     hosts, role = first["hosts"], next(iter(first["hosts"])).split(".")[0]
-    tools = sorted({f"{tool} {version}" for manifest in found for tool, version in manifest["tools"].items()})
+    tools = sorted(
+        {f"{tool} {version}" for manifest in found for tool, version in manifest["tools"].items()}
+    )
     scales = sorted({manifest["scale"] for manifest in found})
     source, days = origin(found)
     facts = {
-        "cpu": hosts[f"{role}.cpu"], "cores": hosts[f"{role}.cpus"], "memory": f"{hosts[f'{role}.memory_gib']} GiB",
-        "kernel": hosts[f"{role}.kernel"], "os": hosts[f"{role}.os"], "hosts": first["site"],
-        "scale": ", ".join(scales), "blocks": _span([manifest["blocks"] for manifest in found]), "date": days,
+        "cpu": hosts[f"{role}.cpu"],
+        "cores": hosts[f"{role}.cpus"],
+        "memory": f"{hosts[f'{role}.memory_gib']} GiB",
+        "kernel": hosts[f"{role}.kernel"],
+        "os": hosts[f"{role}.os"],
+        "hosts": first["site"],
+        "scale": ", ".join(scales),
+        "blocks": _span([manifest["blocks"] for manifest in found]),
+        "date": days,
         "tools": ", ".join(tools),
-    }  # fmt: skip
+    }
     return [
         rf"\bpsource{{{tex(source)}}}",
         *(rf"\bpsite{{{key}}}{{{tex(value)}}}" for key, value in facts.items()),
@@ -138,7 +158,10 @@ def origin(found):
     """Return (which results these manifests tell of, with scales and blocks; the days on which they were measured)."""
     first = found[0]
     kind = first["source"].split(" of site ")[0]
-    scales, blocks = sorted({manifest["scale"] for manifest in found}), _span([manifest["blocks"] for manifest in found])
+    scales, blocks = (
+        sorted({manifest["scale"] for manifest in found}),
+        _span([manifest["blocks"] for manifest in found]),
+    )
     days = _span([manifest["measured_on"] for manifest in found])
     return f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks", days
 
@@ -152,7 +175,9 @@ def _exhibit_line(name, entry):
     if entry["missing"]:
         return rf"\bpmissing{{{name}}}{{{tex(entry['missing'])}}}"
     if entry["kind"] == "number":
-        return rf"\bpnumber{{{name}}}{{{_number(entry)}}}{{{tex(entry['interval'])}}}{{{entry['n']}}}"
+        return (
+            rf"\bpnumber{{{name}}}{{{_number(entry)}}}{{{tex(entry['interval'])}}}{{{entry['n']}}}"
+        )
     kind = {"figure": "bpfigure", "table": "bptable"}[entry["kind"]]
     return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
 
@@ -173,7 +198,10 @@ def claims_table(build):
     for row in verdict_rows(build):
         cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
         groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
-    return "".join(rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n" for family, rows in groups.items())
+    return "".join(
+        rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
+        for family, rows in groups.items()
+    )
 
 
 def _verdict_shown(row):
@@ -211,7 +239,9 @@ def _check_use(where, kind, name, exhibits, left_out):
             f"save it in a notebook under this name, or take it out{_not_run(left_out) if left_out else ''}"
         )
     if exhibits[name]["kind"] != kind:
-        raise PaperError(f'{where}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}')
+        raise PaperError(
+            f'{where}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}'
+        )
 
 
 def _not_run(names):
@@ -234,22 +264,42 @@ def typeset(project, site, source):
     work = build / "latex"
     work.mkdir(parents=True, exist_ok=True)
     environment = {
-        **environments.clean(project.home), "TEXINPUTS": f"{build}:", "max_print_line": "1000",
-        "SOURCE_DATE_EPOCH": str(_last_measured(build)), "FORCE_SOURCE_DATE": "1",
-    }  # fmt: skip
-    command = ["latexmk", "-norc", "-pdf", "-halt-on-error", "-interaction=nonstopmode", "-file-line-error", f"-outdir={work}"]
+        **environments.clean(project.home),
+        "TEXINPUTS": f"{build}:",
+        "max_print_line": "1000",
+        "SOURCE_DATE_EPOCH": str(_last_measured(build)),
+        "FORCE_SOURCE_DATE": "1",
+    }
+    command = [
+        "latexmk",
+        "-norc",
+        "-pdf",
+        "-halt-on-error",
+        "-interaction=nonstopmode",
+        "-file-line-error",
+        f"-outdir={work}",
+    ]
     try:
         done = subprocess.run(
-            [*command, "main.tex"], cwd=project.paper, env=environment, capture_output=True, text=True,
-            errors="replace", timeout=LATEX_TIMEOUT_S,
-        )  # fmt: skip
+            [*command, "main.tex"],
+            cwd=project.paper,
+            env=environment,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LATEX_TIMEOUT_S,
+        )
     except FileNotFoundError:
-        raise PaperError("the PDF needs LaTeX, and latexmk is not installed; see packages.apt") from None
+        raise PaperError(
+            "the PDF needs LaTeX, and latexmk is not installed; see packages.apt"
+        ) from None
     except subprocess.TimeoutExpired:
         raise PaperError(f"LaTeX did not end within {LATEX_TIMEOUT_S} s") from None
     (work / "latexmk.out").write_text(done.stdout + done.stderr)
     if done.returncode:
-        raise PaperError(f"LaTeX failed: {_complaint(work)}; the whole log is {_relative(work / 'main.log', project)}")
+        raise PaperError(
+            f"LaTeX failed: {_complaint(work)}; the whole log is {_relative(work / 'main.log', project)}"
+        )
     target = build / "paper.pdf"
     shutil.copyfile(work / "main.pdf", target.with_suffix(".part"))
     os.replace(target.with_suffix(".part"), target)
@@ -259,15 +309,21 @@ def typeset(project, site, source):
 def _last_measured(build):
     """Seconds of the last day on which what is shown was measured: the PDF's date. It follows from what the PDF is made
     of (the date of a commit does not), so that the same sources and results give the same bytes whenever they are typeset."""
-    days = [datetime.fromisoformat(manifest["measured_on"]) for manifest in manifests(build).values()]
-    return int(max(days).replace(tzinfo=timezone.utc).timestamp()) if days else 0
+    days = [
+        datetime.fromisoformat(manifest["measured_on"]) for manifest in manifests(build).values()
+    ]
+    return int(max(days).replace(tzinfo=UTC).timestamp()) if days else 0
 
 
 def _complaint(work):
     errors = [
-        line for line in _lines(work / "main.log") if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
+        line
+        for line in _lines(work / "main.log")
+        if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
     ]
-    errors += [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]  # BibTeX's own
+    errors += [
+        line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)
+    ]  # BibTeX's own
     return errors[0] if errors else "no error line in its log"
 
 

@@ -1,1 +1,25 @@
-from benchpaper.results.parquet import Column as Column, FAILED as FAILED, IDENTITY as IDENTITY, InvalidObservation as InvalidObservation, LARGEST as LARGEST, MEASURED as MEASURED, NOT_TESTABLE as NOT_TESTABLE, OBSERVATION as OBSERVATION, OBSERVATIONS as OBSERVATIONS, RAW_BOUND as RAW_BOUND, ResultsError as ResultsError, SCHEMA_VERSION as SCHEMA_VERSION, SUB_BUCKETS as SUB_BUCKETS, TRIAL as TRIAL, TRIALS as TRIALS, block_file as block_file, check_observation as check_observation, collect as collect, columns as columns, distribution as distribution, file_digest as file_digest, read as read, schema as schema, write as write, write_block as write_block
+from benchpaper.results.parquet import FAILED as FAILED
+from benchpaper.results.parquet import IDENTITY as IDENTITY
+from benchpaper.results.parquet import LARGEST as LARGEST
+from benchpaper.results.parquet import MEASURED as MEASURED
+from benchpaper.results.parquet import NOT_TESTABLE as NOT_TESTABLE
+from benchpaper.results.parquet import OBSERVATION as OBSERVATION
+from benchpaper.results.parquet import OBSERVATIONS as OBSERVATIONS
+from benchpaper.results.parquet import RAW_BOUND as RAW_BOUND
+from benchpaper.results.parquet import SCHEMA_VERSION as SCHEMA_VERSION
+from benchpaper.results.parquet import SUB_BUCKETS as SUB_BUCKETS
+from benchpaper.results.parquet import TRIAL as TRIAL
+from benchpaper.results.parquet import TRIALS as TRIALS
+from benchpaper.results.parquet import Column as Column
+from benchpaper.results.parquet import InvalidObservation as InvalidObservation
+from benchpaper.results.parquet import ResultsError as ResultsError
+from benchpaper.results.parquet import block_file as block_file
+from benchpaper.results.parquet import check_observation as check_observation
+from benchpaper.results.parquet import collect as collect
+from benchpaper.results.parquet import columns as columns
+from benchpaper.results.parquet import distribution as distribution
+from benchpaper.results.parquet import file_digest as file_digest
+from benchpaper.results.parquet import read as read
+from benchpaper.results.parquet import schema as schema
+from benchpaper.results.parquet import write as write
+from benchpaper.results.parquet import write_block as write_block

@@ -32,7 +32,9 @@ def note(path, parts):
 def noted(path):
     """Return what was noted last for the block of the journal at `path` under another key, or None."""
     block = path.name.partition("-")[0]
-    found = sorted(path.parent.glob(f"{block}-*.json"), key=lambda beside: beside.stat().st_mtime_ns)
+    found = sorted(
+        path.parent.glob(f"{block}-*.json"), key=lambda beside: beside.stat().st_mtime_ns
+    )
     for beside in reversed(found):
         if beside.stem != path.stem and (parts := _object(beside.read_bytes())):
             return parts

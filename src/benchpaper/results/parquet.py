@@ -54,7 +54,9 @@ IDENTITY = (
     Column("block", "int32", "", "repetition of the whole experiment, from 0"),
     Column("position", "int32", "", "place of the trial in the random order of its block, from 0"),
     Column("cell", "string", "", "the cell: one level of each factor, as text"),
-    Column("twin", "bool", "", "whether this is the second name of the noisiest cell (A against A)"),
+    Column(
+        "twin", "bool", "", "whether this is the second name of the noisiest cell (A against A)"
+    ),
 )
 OBSERVATION = (Column("row", "int32", "", "number of the observation within its trial, from 0"),)
 TRIAL = (
@@ -68,16 +70,49 @@ TRIAL = (
     Column("started", "timestamp[us, tz=UTC]", "", "start of the last attempt"),
     Column("seconds", "float64", "s", "duration of the last attempt"),
     Column("overhead_s", "float64", "s", "time that the framework added around the attempts"),
-    Column("paused_s", "float64", "s", "gap before this trial because the run was interrupted within the block"),
-    Column("suspended_s", "float64", "s", "time the machine, or a process of the trial, was suspended during the trial"),
-    Column("steal_s", "float64", "s", "CPU time taken by the hypervisor during the trial, over all CPUs"),
-    Column("load_1m", "float64", "1", "load average over one minute, at the start"),
-    Column("swapped_mb", "float64", "MB", "pages swapped in and out on the machine during the trial", optional=True),
     Column(
-        "throttled_s", "float64", "s", "time that a CPU quota held this control group back in the trial", optional=True,
+        "paused_s",
+        "float64",
+        "s",
+        "gap before this trial because the run was interrupted within the block",
     ),
-    Column("overheated", "int64", "", "thermal throttling events during the trial, over all CPUs", optional=True),
-    Column("commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"),
+    Column(
+        "suspended_s",
+        "float64",
+        "s",
+        "time the machine, or a process of the trial, was suspended during the trial",
+    ),
+    Column(
+        "steal_s",
+        "float64",
+        "s",
+        "CPU time taken by the hypervisor during the trial, over all CPUs",
+    ),
+    Column("load_1m", "float64", "1", "load average over one minute, at the start"),
+    Column(
+        "swapped_mb",
+        "float64",
+        "MB",
+        "pages swapped in and out on the machine during the trial",
+        optional=True,
+    ),
+    Column(
+        "throttled_s",
+        "float64",
+        "s",
+        "time that a CPU quota held this control group back in the trial",
+        optional=True,
+    ),
+    Column(
+        "overheated",
+        "int64",
+        "",
+        "thermal throttling events during the trial, over all CPUs",
+        optional=True,
+    ),
+    Column(
+        "commands", "commands", "", "command lines in order: host, arguments, exit status; redacted"
+    ),
     Column("code_digest", "string", "", "SHA-256 of everything the experiment runs"),
     Column("plan_digest", "string", "", "SHA-256 of the plan that the trial belongs to"),
     Column("git_commit", "string", "", "commit of the checkout"),
@@ -95,18 +130,24 @@ def _arrow(type_name):
         "attempts": pa.list_(
             pa.struct(
                 [
-                    ("started", pa.float64()), ("seconds", pa.float64()), ("outcome", pa.string()),
+                    ("started", pa.float64()),
+                    ("seconds", pa.float64()),
+                    ("outcome", pa.string()),
                     ("message", pa.string()),
                 ]
             )
         ),
         "commands": pa.list_(
-            pa.struct([("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())])
+            pa.struct(
+                [("host", pa.string()), ("argv", pa.list_(pa.string())), ("status", pa.int32())]
+            )
         ),
         "map": pa.map_(pa.string(), pa.string()),
         "list<string>": pa.list_(pa.string()),
         "timestamp[us, tz=UTC]": pa.timestamp("us", tz="UTC"),
-        "distribution": pa.struct([("values", pa.list_(pa.float32())), ("counts", pa.list_(pa.int32()))]),
+        "distribution": pa.struct(
+            [("values", pa.list_(pa.float32())), ("counts", pa.list_(pa.int32()))]
+        ),
     }
     return special[type_name] if type_name in special else pa.type_for_alias(type_name)
 
@@ -114,11 +155,19 @@ def _arrow(type_name):
 def columns(described, table):
     """Return the `Column`s of one table ("observations" or "trials") of an experiment's description."""
     types = {str: "string", bool: "bool", int: "int64", float: "float64"}
-    factors = [Column(f["name"], types[type(f["levels"][0])], f["unit"], f["meaning"]) for f in described["factors"]]
+    factors = [
+        Column(f["name"], types[type(f["levels"][0])], f["unit"], f["meaning"])
+        for f in described["factors"]
+    ]
     if table == "trials":
         return [*IDENTITY, *factors, *TRIAL]
     metrics = [
-        Column(m["name"], "distribution" if m["kept"] == "all samples" else "float64", m["unit"], m["meaning"])
+        Column(
+            m["name"],
+            "distribution" if m["kept"] == "all samples" else "float64",
+            m["unit"],
+            m["meaning"],
+        )
         for m in described["metrics"]
     ]
     evidence = [Column(e["name"], "string", "", e["meaning"]) for e in described["evidence"]]
@@ -133,7 +182,10 @@ def schema(described, table):
         pa.field(c.name, _arrow(c.type), metadata={"unit": c.unit, "meaning": c.meaning})
         for c in columns(described, table)
     ]
-    about = {"benchpaper.schema": str(SCHEMA_VERSION), "benchpaper.experiment": json.dumps(described)}
+    about = {
+        "benchpaper.schema": str(SCHEMA_VERSION),
+        "benchpaper.experiment": json.dumps(described),
+    }
     return pa.schema(fields, metadata=about)
 
 
@@ -148,7 +200,9 @@ def distribution(samples):
         raise InvalidObservation("has no samples")
     fine = np.isfinite(samples) & (np.abs(samples) <= LARGEST)
     if not fine.all():
-        raise InvalidObservation(f"holds {int((~fine).sum())} samples that are not finite numbers up to {LARGEST:.1e}")
+        raise InvalidObservation(
+            f"holds {int((~fine).sum())} samples that are not finite numbers up to {LARGEST:.1e}"
+        )
     if samples.size > RAW_BOUND:
         mantissa, exponent = np.frexp(samples)
         samples = np.ldexp(np.rint(mantissa * (2 * SUB_BUCKETS)) / (2 * SUB_BUCKETS), exponent)
@@ -163,7 +217,9 @@ def check_observation(described, observation):
     metric's minimum.
     """
     if not isinstance(observation, dict):
-        raise InvalidObservation(f"a trial yields dicts of metrics, not {type(observation).__name__}")
+        raise InvalidObservation(
+            f"a trial yields dicts of metrics, not {type(observation).__name__}"
+        )
     metrics = {m["name"]: m for m in described["metrics"]}
     evidence = [e["name"] for e in described["evidence"]]
     for name in observation:
@@ -172,10 +228,14 @@ def check_observation(described, observation):
             raise InvalidObservation(
                 f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
             )
-    checked = {name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()}
+    checked = {
+        name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()
+    }
     for name in evidence:
         if not isinstance(observation.get(name), str):
-            raise InvalidObservation(f'evidence "{name}" must be text, not {observation.get(name)!r}')
+            raise InvalidObservation(
+                f'evidence "{name}" must be text, not {observation.get(name)!r}'
+            )
         checked[name] = observation[name]
     return checked
 
@@ -197,7 +257,11 @@ def _checked_metric(metric, value):
             raise InvalidObservation(f'metric "{name}" must be an array of numbers') from None
         least = stored["values"][0]
     else:
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, (int, float, np.number))
+            or not math.isfinite(value)
+        ):
             raise InvalidObservation(f'metric "{name}" must be a finite number, not {value!r}')
         stored = least = float(value)
     if metric["minimum"] is not None and least < metric["minimum"]:
@@ -218,7 +282,9 @@ def write(path, rows, described, table):
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
-            pq.write_table(arrow, file, compression="zstd", compression_level=9, write_page_checksum=True)
+            pq.write_table(
+                arrow, file, compression="zstd", compression_level=9, write_page_checksum=True
+            )
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -231,11 +297,15 @@ def read(path):
 
     path = Path(path)
     if not path.exists():
-        raise ResultsError(f"results file {_short(path)} does not exist; measure first (./reproduce)")
+        raise ResultsError(
+            f"results file {_short(path)} does not exist; measure first (./reproduce)"
+        )
     try:
         with open(path, "rb") as file:
             # In this thread alone: one of Arrow's that still held the file at the program's end would abort it.
-            table = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False).read(use_threads=False)
+            table = pq.ParquetFile(file, page_checksum_verification=True, pre_buffer=False).read(
+                use_threads=False
+            )
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, str(error).splitlines()[0]) from None
     about = table.schema.metadata or {}
@@ -274,9 +344,12 @@ def write_block(folder, block, records, described):
     rows = []
     for record in records:
         same = {
-            name: record[name] for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))
+            name: record[name]
+            for name in (*(c.name for c in IDENTITY), *(f["name"] for f in described["factors"]))
         }
-        rows += [{**same, "row": row, **observed} for row, observed in enumerate(record["observations"])]
+        rows += [
+            {**same, "row": row, **observed} for row, observed in enumerate(record["observations"])
+        ]
     write(block_file(folder, block, OBSERVATIONS), rows, described, "observations")
     trials = [{**record, "started": int(record["started"] * 1e6)} for record in records]
     write(block_file(folder, block, TRIALS), trials, described, "trials")
@@ -296,10 +369,15 @@ def collect(folder, blocks, blocks_fixed=None):
     import pyarrow as pa
 
     found = {
-        kind: [read(block_file(folder, block, kind)) for block in range(blocks)] for kind in (OBSERVATIONS, TRIALS)
+        kind: [read(block_file(folder, block, kind)) for block in range(blocks)]
+        for kind in (OBSERVATIONS, TRIALS)
     }
     for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
-        different = {value for table, _ in found[TRIALS] for value in table.column(column).unique().to_pylist()}
+        different = {
+            value
+            for table, _ in found[TRIALS]
+            for value in table.column(column).unique().to_pylist()
+        }
         if len(different) > 1:
             raise ResultsError(
                 f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; run again to measure them alike"
@@ -308,7 +386,12 @@ def collect(folder, blocks, blocks_fixed=None):
         described = read_blocks[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
         table = pa.concat_tables([table for table, _ in read_blocks], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
-        write(Path(folder) / kind, table.to_pylist(maps_as_pydicts="strict"), described, kind.split(".")[0])
+        write(
+            Path(folder) / kind,
+            table.to_pylist(maps_as_pydicts="strict"),
+            described,
+            kind.split(".")[0],
+        )
 
 
 def file_digest(path):

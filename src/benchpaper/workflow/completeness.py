@@ -7,10 +7,10 @@ notebook saved and somebody removed, exhibits of other results, a text that is n
 import json
 from pathlib import Path
 
-from benchpaper.paper import typeset
-from benchpaper.core.errors import UserError
 from benchpaper.analysis.exhibits import MANIFEST
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
+from benchpaper.paper import typeset
 from benchpaper.results import file_digest
 
 
@@ -62,7 +62,9 @@ def saved(manifest: dict) -> list[str]:
     found = []
     for entry in manifest["exhibits"].values():
         if entry.get("file") and not entry["missing"]:
-            found += [entry["file"]] + ([entry["file"].replace(".pdf", ".png")] if entry["kind"] == "figure" else [])
+            found += [entry["file"]] + (
+                [entry["file"].replace(".pdf", ".png")] if entry["kind"] == "figure" else []
+            )
     return found
 
 

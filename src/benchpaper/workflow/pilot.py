@@ -22,9 +22,15 @@ def fixed(folder, experiment, scale):
         return None
     try:
         found = json.loads(path.read_text())
-        return found if found["cells_digest"] == _digest(experiment, scale) and found["blocks"] >= 1 else None
+        return (
+            found
+            if found["cells_digest"] == _digest(experiment, scale) and found["blocks"] >= 1
+            else None
+        )
     except (ValueError, KeyError, TypeError):
-        raise UserError(f"{_short(path)} cannot be read; remove it, and take the pilot again") from None
+        raise UserError(
+            f"{_short(path)} cannot be read; remove it, and take the pilot again"
+        ) from None
 
 
 def check(folder, experiment, scale):
@@ -44,27 +50,43 @@ def check(folder, experiment, scale):
 def fix(folder, experiment, scale):
     """Fix the number of blocks from the pilot that was measured and collected below `folder`: write blocks.json, note
     it in the results, and return it. The twin's cell decides, being the noisiest."""
-    from benchpaper.analysis import stats  # they load pandas and SciPy, and every command begins by importing this module
+    from benchpaper.analysis import (
+        stats,  # they load pandas and SciPy, and every command begins by importing this module
+    )
     from benchpaper.analysis.estimates import load
 
-    chosen, measured = experiment.scale(scale), load(experiment.name, folder.parents[experiment.name.count("/")])
+    chosen, measured = (
+        experiment.scale(scale),
+        load(experiment.name, folder.parents[experiment.name.count("/")]),
+    )
     metric = measured.telling["name"]
     estimate = measured.estimate(metric, **measured.described["twin"])
     if estimate.n < stats.MIN_BLOCKS or min(estimate.values) <= 0:
-        few = f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        few = (
+            f"{estimate.n} of {chosen.pilot} blocks have a positive {metric} in {estimate.cells[0]}"
+        )
         why = estimate.missing or few
-        raise UserError(f"the pilot of {experiment.name} tells no spread: {why}; mend that, and take the pilot again")
+        raise UserError(
+            f"the pilot of {experiment.name} tells no spread: {why}; mend that, and take the pilot again"
+        )
     needed = stats.blocks_needed(estimate.values, chosen.half_width)
-    block_s = float(measured.trial_df.groupby("block")[["seconds", "overhead_s"]].sum().sum(axis=1).median())
+    block_s = float(
+        measured.trial_df.groupby("block")[["seconds", "overhead_s"]].sum().sum(axis=1).median()
+    )
     affordable = chosen.blocks
     if chosen.budget_s is not None:
         affordable = min(affordable, int(chosen.budget_s / max(block_s, 1e-9)))
     found = {
-        "blocks": max(chosen.pilot, min(needed, affordable)), "pilot": chosen.pilot, "needed": needed,
-        "affordable": affordable, "half_width": chosen.half_width, "metric": metric,
-        "cell": estimate.cells[0], "block_seconds": round(block_s, 3),
+        "blocks": max(chosen.pilot, min(needed, affordable)),
+        "pilot": chosen.pilot,
+        "needed": needed,
+        "affordable": affordable,
+        "half_width": chosen.half_width,
+        "metric": metric,
+        "cell": estimate.cells[0],
+        "block_seconds": round(block_s, 3),
         "cells_digest": _digest(experiment, scale),
-    }  # fmt: skip
+    }
     part = folder / f".{FIXED}.part"
     part.write_text(json.dumps(found, indent=1))
     part.replace(folder / FIXED)
@@ -85,8 +107,14 @@ def told(found):
 
 def _digest(experiment, scale):
     """What was fixed holds for these cells, in whatever order a seed puts them."""
-    return hashlib.sha256("\n".join(cell.id for cell in experiment.cells(scale)).encode()).hexdigest()
+    return hashlib.sha256(
+        "\n".join(cell.id for cell in experiment.cells(scale)).encode()
+    ).hexdigest()
 
 
 def _short(path):
-    return "/".join(path.parts[path.parts.index("results") :]) if "results" in path.parts else path.name
+    return (
+        "/".join(path.parts[path.parts.index("results") :])
+        if "results" in path.parts
+        else path.name
+    )

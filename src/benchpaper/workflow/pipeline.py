@@ -8,21 +8,20 @@ from collections import Counter
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache, cached_property
 
-from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper import results
-from benchpaper.core import lock, syntax
-from benchpaper.design import catalog
-from benchpaper.results import journal
-from benchpaper.workflow import pilot, reasons
-from benchpaper.core import environment
+from benchpaper.core import environment, lock, syntax
+from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.project import REFERENCE, slug
+from benchpaper.design import catalog
+from benchpaper.design.plan import make_plan
+from benchpaper.design.spec import SCALES
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.design.plan import make_plan
-from benchpaper.core.project import REFERENCE, slug
-from benchpaper.design.spec import SCALES
 from benchpaper.measure.block import Block
+from benchpaper.results import journal
+from benchpaper.workflow import pilot, reasons
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
@@ -31,8 +30,14 @@ class Pipeline:
     """One run: a site, a source (a scale to measure at, or "reference"), a seed. Everything is found when asked."""
 
     def __init__(self, project, site, source, seed, profile=None):
-        self.profile = profile and one_of("profile", profile, profiles(project), "a profile is a folder profiles/NAME")
-        self.project, self.source, self.seed = project, one_of("scale", source, (*SCALES, REFERENCE)), seed
+        self.profile = profile and one_of(
+            "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
+        )
+        self.project, self.source, self.seed = (
+            project,
+            one_of("scale", source, (*SCALES, REFERENCE)),
+            seed,
+        )
         self.site_name = site
         self.folder = project.results(site, source)
         self._fleet = None
@@ -81,7 +86,9 @@ class Pipeline:
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
         if not self.available:
-            raise UserError(f'no {self.source} results for site "{self.site_name}"; measure first (./reproduce)')
+            raise UserError(
+                f'no {self.source} results for site "{self.site_name}"; measure first (./reproduce)'
+            )
         return text.split() or self.available
 
     def named(self, notebook):
@@ -96,10 +103,14 @@ class Pipeline:
     def plan(self, name):
         known = reference_seconds(self.project, name)
         for cell in self.experiment(name).cells(self.source):
-            if any(need not in self.present(name) for need in self.experiment(name).capabilities(cell)):
+            if any(
+                need not in self.present(name) for need in self.experiment(name).capabilities(cell)
+            ):
                 known[cell.id] = 0.0  # it is recorded as not testable here, which costs nothing
         found = self.blocks_fixed(name)
-        return make_plan(self.experiment(name), self.source, self.seed, known, found and found["blocks"])
+        return make_plan(
+            self.experiment(name), self.source, self.seed, known, found and found["blocks"]
+        )
 
     def blocks_fixed(self, name):
         """Return how many blocks were fixed after a pilot, and from what; None without one."""
@@ -108,7 +119,9 @@ class Pipeline:
     @cache
     def capabilities(self, name):
         """Return {capability: {present, detail}} for an experiment: on the hosts that play its roles here."""
-        return sites.capabilities(self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES)
+        return sites.capabilities(
+            self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES
+        )
 
     def present(self, name):
         """Return the names of the capabilities that an experiment has here."""
@@ -134,8 +147,15 @@ class Pipeline:
         if self.source == REFERENCE:
             return {"trials": 0, "done": 0, "trial_seconds": 0.0}
         plan = self.plan(name)
-        done = sum(journal.finished(self.block(name, number).journal_path) for number in range(len(plan.blocks)))
-        return {"trials": len(plan.trials), "done": done, "trial_seconds": plan.seconds / len(plan.trials)}
+        done = sum(
+            journal.finished(self.block(name, number).journal_path)
+            for number in range(len(plan.blocks))
+        )
+        return {
+            "trials": len(plan.trials),
+            "done": done,
+            "trial_seconds": plan.seconds / len(plan.trials),
+        }
 
     def reopen(self, name, failed=False):
         """Have those trials of an experiment measured again that lacked a capability which is there again, those that
@@ -147,8 +167,17 @@ class Pipeline:
         """Return {what the machine lacked: trials that failed for it}; the next run measures them again."""
         if self.source == REFERENCE:
             return {}
-        blocks = [self.block(name, number).journal_path for number in range(len(self.plan(name).blocks))]
-        return dict(Counter(entry["cause"] for path in blocks for entry in journal.entries(path) if entry.get("cause")))
+        blocks = [
+            self.block(name, number).journal_path for number in range(len(self.plan(name).blocks))
+        ]
+        return dict(
+            Counter(
+                entry["cause"]
+                for path in blocks
+                for entry in journal.entries(path)
+                if entry.get("cause")
+            )
+        )
 
     def again(self, name):
         """Return why blocks of an experiment that were measured before are to be measured again: {"blocks": how many,
@@ -165,14 +194,20 @@ class Pipeline:
     def results_of_elsewhere(self, names):
         """Return {experiment: the machines} of those whose results here were measured on another machine."""
         found = {name: self.again(name) for name in names if (self.folder / name).exists()}
-        return {name: again["elsewhere"] for name, again in found.items() if again and again["elsewhere"]}
+        return {
+            name: again["elsewhere"]
+            for name, again in found.items()
+            if again and again["elsewhere"]
+        }
 
     def block_key(self, name, number):
         """Return the key of a block, to be measured. Raises `UserError` rather than have Snakemake measure over what
         another machine measured."""
         block = self.block(name, number)
         if (then := block.before()) and (moved := _moved(then, block.depends)):
-            raise UserError(f"the results of {name} are of {moved}; benchpaper run tells what can be done")
+            raise UserError(
+                f"the results of {name} are of {moved}; benchpaper run tells what can be done"
+            )
         return block.key
 
     def block_files(self, name):
@@ -180,7 +215,9 @@ class Pipeline:
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
         return [
-            results.block_file(folder, block, kind) for block in range(len(self.plan(name).blocks)) for kind in kinds
+            results.block_file(folder, block, kind)
+            for block in range(len(self.plan(name).blocks))
+            for kind in kinds
         ]
 
     def sources(self, name):
@@ -190,11 +227,17 @@ class Pipeline:
     def code(self, module, *users):
         """Return the files of the framework that `module` runs, and that the files `users` of the project do."""
         source = self.project.root / "src"
-        if not (source / "benchpaper").is_dir():  # the framework is installed, and only another version of it changes
+        if not (
+            source / "benchpaper"
+        ).is_dir():  # the framework is installed, and only another version of it changes
             return []
         start = [*syntax.files(source, module), *(self.project.root / user for user in users)]
         found = syntax.reached(start, source, "benchpaper")
-        return sorted(path.relative_to(self.project.root).as_posix() for path in found if path.is_relative_to(source))
+        return sorted(
+            path.relative_to(self.project.root).as_posix()
+            for path in found
+            if path.is_relative_to(source)
+        )
 
     def tools(self, name):
         return json.dumps(self.experiment(name).tools(), sort_keys=True)
@@ -218,7 +261,13 @@ class Pipeline:
         """Remove the lock that a killed Snakemake left. Call it only while holding the run's own lock."""
         if any((self.project.root / ".snakemake" / "locks").glob("*")):
             command = self.snakemake([], [], "--unlock")
-            subprocess.run(command, cwd=self.project.root, env=environment.of_snakemake(), capture_output=True, check=True)
+            subprocess.run(
+                command,
+                cwd=self.project.root,
+                env=environment.of_snakemake(),
+                capture_output=True,
+                check=True,
+            )
             return True
         return False
 
@@ -227,10 +276,15 @@ def _moved(then, now):
     """Return what another machine a block was measured on than would be now; nothing when it is the same."""
     if not reasons.elsewhere(then, now):
         return ""
-    return "another machine ({}) than this ({})".format(*(reasons.machine(one["facts"]) for one in (then, now)))
+    return "another machine ({}) than this ({})".format(
+        *(reasons.machine(one["facts"]) for one in (then, now))
+    )
 
 
-RUN, STEPS_OF = "BENCHPAPER_RUN", "BENCHPAPER_STEPS_OF"  # process ids: of `benchpaper run`, and of Snakemake below it
+RUN, STEPS_OF = (
+    "BENCHPAPER_RUN",
+    "BENCHPAPER_STEPS_OF",
+)  # process ids: of `benchpaper run`, and of Snakemake below it
 _locks = ExitStack()
 
 

@@ -8,14 +8,24 @@ def plan(run, name, with_trials=False):
     """Return an experiment's plan as plain data; with every trial in its order when asked."""
     made = run.plan(name)
     about = {
-        "experiment": name, "site": run.site_name, "scale": made.scale, "seed": made.seed, "digest": made.digest,
-        "cells": len(made.blocks[0]), "blocks": len(made.blocks), "trials": len(made.trials),
-        "seconds": round(made.seconds, 1), "disk_mb": made.disk_mb,
-        "pilot": made.pilot, "blocks_fixed": run.blocks_fixed(name), "again": run.again(name),
-    }  # fmt: skip
+        "experiment": name,
+        "site": run.site_name,
+        "scale": made.scale,
+        "seed": made.seed,
+        "digest": made.digest,
+        "cells": len(made.blocks[0]),
+        "blocks": len(made.blocks),
+        "trials": len(made.trials),
+        "seconds": round(made.seconds, 1),
+        "disk_mb": made.disk_mb,
+        "pilot": made.pilot,
+        "blocks_fixed": run.blocks_fixed(name),
+        "again": run.again(name),
+    }
     if with_trials:
         about["order"] = [
-            {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed} for t in made.trials
+            {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed}
+            for t in made.trials
         ]
     return about
 

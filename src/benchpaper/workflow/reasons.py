@@ -29,7 +29,10 @@ def elsewhere(then: dict, now: dict) -> bool:
 
 def machine(facts: dict) -> str:
     """Return the facts by which people know a machine, in words."""
-    known = {role: f"{about['cpu']}, {about['cpus']} CPUs, {about['memory_gib']} GiB" for role, about in facts.items()}
+    known = {
+        role: f"{about['cpu']}, {about['cpus']} CPUs, {about['memory_gib']} GiB"
+        for role, about in facts.items()
+    }
     if len(set(known.values())) == 1:
         return next(iter(known.values()))
     return "; ".join(f"{role}: {text}" for role, text in known.items())
@@ -44,7 +47,12 @@ def _machines(then: dict, now: dict) -> Iterator[str]:
 def _facts(then: dict, now: dict) -> Iterator[str]:
     """The roles are named where they did not all change alike."""
     for fact in dict.fromkeys(fact for about in (*then.values(), *now.values()) for fact in about):
-        texts = {role: _changed({fact: then.get(role, {}).get(fact, "none")}, {fact: now[role].get(fact, "none")}) for role in now}
+        texts = {
+            role: _changed(
+                {fact: then.get(role, {}).get(fact, "none")}, {fact: now[role].get(fact, "none")}
+            )
+            for role in now
+        }
         told = {role: text[0] for role, text in texts.items() if text}
         if len(told) == len(now) and len(set(told.values())) == 1:
             yield next(iter(told.values()))
@@ -60,7 +68,9 @@ def _changed(then: dict, now: dict, but: str = "") -> list[str]:
 def _sources(then: dict, now: dict) -> Iterator[str]:
     kinds = {"changed": [], "added": [], "removed": []}
     for path in differing(then, now):
-        kinds["changed" if path in then and path in now else "added" if path in now else "removed"].append(path)
+        kinds[
+            "changed" if path in then and path in now else "added" if path in now else "removed"
+        ].append(path)
     for kind, paths in kinds.items():
         if paths:
             yield f"{_some(paths)} {kind}"
@@ -69,7 +79,10 @@ def _sources(then: dict, now: dict) -> Iterator[str]:
 def _levels(then: dict, now: dict) -> Iterator[str]:
     for factor in {**then, **now}:
         old, new = then.get(factor, []), now.get(factor, [])
-        for kind, levels in (("added", [x for x in new if x not in old]), ("removed", [x for x in old if x not in new])):
+        for kind, levels in (
+            ("added", [x for x in new if x not in old]),
+            ("removed", [x for x in old if x not in new]),
+        ):
             if levels:
                 yield f"level {_some(levels)} of {factor} {kind}"
 

@@ -22,10 +22,18 @@ def _main(site, source, *experiments):
     def finished(done, what):
         print(f"step {done} of {total}: {what}", flush=True)
 
-    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}  # the archive's code, not that which is installed here
-    with kernel_server.serving(project, **own) as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    own = {
+        "PYTHONPATH": os.environ["PYTHONPATH"]
+    }  # the archive's code, not that which is installed here
+    with (
+        kernel_server.serving(project, **own) as server,
+        ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+    ):
         os.environ.update(server)
-        asked = {pool.submit(kernel_server.ask, project, site, source, name): name for name in experiments}
+        asked = {
+            pool.submit(kernel_server.ask, project, site, source, name): name
+            for name in experiments
+        }
         try:
             for done, answer in enumerate(as_completed(asked), 1):
                 answer.result()

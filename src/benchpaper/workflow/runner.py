@@ -15,17 +15,17 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 
-from benchpaper.core import environment, events, lock, output, disk_space
-from benchpaper.hosts.agent import cleanup
-from benchpaper.paper import notebook, kernel_server
-from benchpaper.workflow import plans, summary
+from benchpaper.core import disk_space, environment, events, lock, output
+from benchpaper.core.duration import duration
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.processes import descendants, die_with_parent
-from benchpaper.workflow.pipeline import RUN, TARGETS
 from benchpaper.core.project import REFERENCE
-from benchpaper.core.duration import duration
-from benchpaper.results import OBSERVATIONS, TRIALS, read
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
+from benchpaper.hosts.agent import cleanup
+from benchpaper.paper import kernel_server, notebook
+from benchpaper.results import OBSERVATIONS, TRIALS, read
+from benchpaper.workflow import plans, summary
+from benchpaper.workflow.pipeline import RUN, TARGETS
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
@@ -56,14 +56,23 @@ def run(pipeline, words, dry_run=False, as_json=False, retry_failed=False, measu
                 _remove_results(pipeline, name, console)
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
-                console.print(f"{name}: {plans.told_again(again)}", highlight=False, markup=False, soft_wrap=True)
+                console.print(
+                    f"{name}: {plans.told_again(again)}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
         begin = time.monotonic()
         watch = _Watch(pipeline, targets, experiments, console)
         status = watch.run() or 0
         if status == 0:
-            watch.failures += summary.without_a_result(pipeline, experiments) or _lacking(pipeline, targets, experiments)
+            watch.failures += summary.without_a_result(pipeline, experiments) or _lacking(
+                pipeline, targets, experiments
+            )
             status = 1 if watch.failures else 0
-        found = summary.make(pipeline, experiments, watch.failures, time.monotonic() - begin, status)
+        found = summary.make(
+            pipeline, experiments, watch.failures, time.monotonic() - begin, status
+        )
     if as_json:
         print(json.dumps(found, indent=1))
     else:
@@ -83,7 +92,9 @@ def _sorted_out(pipeline, words):
     if pipeline.source != REFERENCE:
         pipeline.check(chosen)
     else:
-        for path in [pipeline.folder / name / kind for name in chosen for kind in (OBSERVATIONS, TRIALS)]:
+        for path in [
+            pipeline.folder / name / kind for name in chosen for kind in (OBSERVATIONS, TRIALS)
+        ]:
             read(path)
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
@@ -95,7 +106,9 @@ def _tell_unknown_commit(pipeline, targets: list[str], console: Console) -> None
     if "bundle" in targets:
         known_revision(pipeline.project)
     elif is_checkout(pipeline.project) and (why := revision(pipeline.project).why):
-        console.print(f"going on with commit {UNKNOWN}: {why}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"going on with commit {UNKNOWN}: {why}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _spare_results_of_elsewhere(pipeline, words, experiments, console):
@@ -108,11 +121,21 @@ def _spare_results_of_elsewhere(pipeline, words, experiments, console):
     more = f" (and those of {len(moved) - 1} more)" if len(moved) > 1 else ""
     told = f"the results of {name} at scale {pipeline.source}{more} are of {machines}"
     asked = {word for word in words if word in TARGETS}
-    whole = all((pipeline.folder / one / kind).exists() for one in moved for kind in (OBSERVATIONS, TRIALS))
+    whole = all(
+        (pipeline.folder / one / kind).exists() for one in moved for kind in (OBSERVATIONS, TRIALS)
+    )
     if not whole or not asked or asked & {"all", "results"}:
-        as_they_are = "name the target figures, paper or report to analyse them as they are, or " if whole else ""
-        raise UserError(f"{told}; {as_they_are}give --measure-again to measure here, which removes them first")
-    console.print(f"{told}: they are analysed as they are", highlight=False, markup=False, soft_wrap=True)
+        as_they_are = (
+            "name the target figures, paper or report to analyse them as they are, or "
+            if whole
+            else ""
+        )
+        raise UserError(
+            f"{told}; {as_they_are}give --measure-again to measure here, which removes them first"
+        )
+    console.print(
+        f"{told}: they are analysed as they are", highlight=False, markup=False, soft_wrap=True
+    )
     pipeline.kept = tuple(moved)
 
 
@@ -120,7 +143,10 @@ def _remove_results(pipeline, name, console):
     folder = pipeline.folder / name
     if pipeline.source != REFERENCE and folder.exists():
         shutil.rmtree(folder)
-        console.print(f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew", highlight=False)
+        console.print(
+            f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew",
+            highlight=False,
+        )
 
 
 def _sweep(pipeline, console):
@@ -129,7 +155,9 @@ def _sweep(pipeline, console):
     if pipeline.unlock():
         found.append("Snakemake's lock")
     if found:
-        console.print(f"an earlier run was killed; swept up: {cleanup.told(found)}", highlight=False)
+        console.print(
+            f"an earlier run was killed; swept up: {cleanup.told(found)}", highlight=False
+        )
 
 
 def _has_latex(pipeline):
@@ -153,7 +181,7 @@ def _lacking(pipeline, targets, experiments):
 
     place = pipeline.project, pipeline.site_name, pipeline.source
     found = {} if targets == ["results"] else completeness.flaws(*place, experiments)
-    if {"paper", "bundle"} & set(targets) or "all" in targets and _has_latex(pipeline):
+    if {"paper", "bundle"} & set(targets) or ("all" in targets and _has_latex(pipeline)):
         found |= completeness.without_pdf(*place)
     for target, name in (("report", "report/index.html"), ("bundle", "bundle.zip")):
         path = pipeline.project.build(*place[1:]) / name
@@ -163,19 +191,30 @@ def _lacking(pipeline, targets, experiments):
 
 
 def _dry_run(pipeline, targets, experiments, console, as_json):
-    planned = [plans.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
+    planned = (
+        [plans.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
+    )
     if not as_json:
         plans.show_plans(planned)
     forced = _forced(pipeline, targets, experiments)
     command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules", *forced)
-    done = subprocess.run(command, cwd=pipeline.project.root, env=environment.of_snakemake(), capture_output=True, text=True)
+    done = subprocess.run(
+        command,
+        cwd=pipeline.project.root,
+        env=environment.of_snakemake(),
+        capture_output=True,
+        text=True,
+    )
     text = (done.stdout + done.stderr).strip()
     jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
     if as_json:
         steps = dict(re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M)) if jobs else {}
         print(
             json.dumps(
-                {"plans": planned, "steps": {name: int(count) for name, count in steps.items() if name != "total"}}
+                {
+                    "plans": planned,
+                    "steps": {name: int(count) for name, count in steps.items() if name != "total"},
+                }
             )
         )
     elif done.returncode:
@@ -200,16 +239,27 @@ class _Watch:
         self._failed_trials = self._attempts = 0
         self._cell = ""
         finished = {name: pipeline.finished(name) for name in experiments}
-        self._total, self._done = (sum(item[key] for item in finished.values()) for key in ("trials", "done"))
+        self._total, self._done = (
+            sum(item[key] for item in finished.values()) for key in ("trials", "done")
+        )
         self._done_before = self._done
         # In seconds by the plan: trials of one experiment take a hundred times as long as those of another.
         self._price = {name: item["trial_seconds"] for name, item in finished.items()}
-        total, done = (sum(item[key] * item["trial_seconds"] for item in finished.values()) for key in ("trials", "done"))
+        total, done = (
+            sum(item[key] * item["trial_seconds"] for item in finished.values())
+            for key in ("trials", "done")
+        )
         self._progress = Progress(
-            TextColumn("measuring"), BarColumn(), TextColumn("{task.description} trials"), TimeElapsedColumn(),
-            TextColumn("elapsed,"), TimeRemainingColumn(), TextColumn("left"), console=console,
+            TextColumn("measuring"),
+            BarColumn(),
+            TextColumn("{task.description} trials"),
+            TimeElapsedColumn(),
+            TextColumn("elapsed,"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=console,
             speed_estimate_period=SPEED_OVER_S,
-        )  # fmt: skip
+        )
         self._task = self._progress.add_task(self._counted(), total=total, completed=done)
 
     def _counted(self):
@@ -224,12 +274,19 @@ class _Watch:
         self._log.parent.mkdir(parents=True, exist_ok=True)
         self._events_path.unlink(missing_ok=True)
         reader = events.Reader(self._events_path)
-        env = environment.of_snakemake(**{events.VARIABLE: str(self._events_path), RUN: str(os.getpid())}, **server)
+        env = environment.of_snakemake(
+            **{events.VARIABLE: str(self._events_path), RUN: str(os.getpid())}, **server
+        )
         with open(self._log, "wb") as log:
             process = subprocess.Popen(
-                self._command, cwd=self._pipeline.project.root, env=env, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, preexec_fn=partial(die_with_parent, os.getpid()),
-            )  # fmt: skip
+                self._command,
+                cwd=self._pipeline.project.root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=partial(die_with_parent, os.getpid()),
+            )
             try:
                 with self._display() as live:
                     while process.poll() is None:
@@ -257,17 +314,27 @@ class _Watch:
         elif starved:
             step, error = starved[0]
             told = error if disk_space.NEXT_STEP in error else f"{error}; {disk_space.NEXT_STEP}"
-            self.failures = [(step, told), *(failure for failure in self.failures if failure not in starved)]
+            self.failures = [
+                (step, told),
+                *(failure for failure in self.failures if failure not in starved),
+            ]
 
     def _display(self):
         if not output.interactive(self._console):
             return contextlib.nullcontext()
-        return Live(get_renderable=self._renderable, console=self._console, refresh_per_second=4, transient=True)
+        return Live(
+            get_renderable=self._renderable,
+            console=self._console,
+            refresh_per_second=4,
+            transient=True,
+        )
 
     def _renderable(self):
         lines = [self._progress] if self._total > self._done_before else []
         if self._attempts or self._failed_trials:
-            lines.append(Text(f"failed attempts: {self._attempts}, failed trials: {self._failed_trials}"))
+            lines.append(
+                Text(f"failed attempts: {self._attempts}, failed trials: {self._failed_trials}")
+            )
         return Group(*lines, Text(self._cell, style="dim", overflow="ellipsis", no_wrap=True))
 
     def _take(self, new, live):
@@ -291,13 +358,18 @@ class _Watch:
 
     def _trial(self, event):
         self._done += 1
-        self._progress.update(self._task, advance=self._price[event["experiment"]], description=self._counted())
+        self._progress.update(
+            self._task, advance=self._price[event["experiment"]], description=self._counted()
+        )
         self._failed_trials += event["state"] == "failed"
         if not output.interactive(self._console) and (
             self._done == self._total or self._done % max(1, self._total // 10) == 0
         ):
             left = self._progress.tasks[0].time_remaining if self._done < self._total else None
-            self._say(f"{self._done} of {self._total} trials" + (f", about {duration(left)} left" if left else ""))
+            self._say(
+                f"{self._done} of {self._total} trials"
+                + (f", about {duration(left)} left" if left else "")
+            )
 
     def _fail(self, step, error):
         """The same error, as of a host that is lost to all blocks, is told once, with the first step that it ended."""
@@ -351,5 +423,8 @@ def _named(event):
 def _last_words(log):
     """Return what Snakemake said from its first complaint on, as one line."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    first = next((n for n, line in enumerate(lines) if re.search(r"rror|Exception|^benchpaper:", line)), len(lines) - 1)
+    first = next(
+        (n for n, line in enumerate(lines) if re.search(r"rror|Exception|^benchpaper:", line)),
+        len(lines) - 1,
+    )
     return " ".join(lines[first:])[:LAST_WORDS] or "it said nothing"

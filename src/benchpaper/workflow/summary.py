@@ -4,8 +4,8 @@ from collections import Counter
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since_reference
-from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
 from benchpaper.core.duration import duration
+from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
 
 
 def make(pipeline, experiments, failures, seconds, status):
@@ -19,21 +19,31 @@ def make(pipeline, experiments, failures, seconds, status):
         return status == 0 or finished[name]["done"] == finished[name]["trials"]
 
     return {
-        "site": pipeline.site_name, "source": pipeline.source, "status": status, "seconds": round(seconds, 1),
-        "experiments": {name: _states(pipeline, name) if complete(name) else None for name in experiments},
+        "site": pipeline.site_name,
+        "source": pipeline.source,
+        "status": status,
+        "seconds": round(seconds, 1),
+        "experiments": {
+            name: _states(pipeline, name) if complete(name) else None for name in experiments
+        },
         "finished": finished,
-        "warnings": {name: _warnings(pipeline, name) if complete(name) else [] for name in experiments},
+        "warnings": {
+            name: _warnings(pipeline, name) if complete(name) else [] for name in experiments
+        },
         "changed_since_reference": {
-            name: changed for name in experiments
+            name: changed
+            for name in experiments
             if (changed := changed_since_reference(pipeline.project, name, pipeline.site_name))
         },
         "failures": [{"step": step, "error": error} for step, error in failures],
         "claims": _verdicts(build) if status == 0 else {},
         "outputs": _outputs(pipeline, build, pdf),
-        "missing": [] if latex["present"] else [
+        "missing": []
+        if latex["present"]
+        else [
             f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt",
         ],
-    }  # fmt: skip
+    }
 
 
 def without_a_result(pipeline, experiments):
@@ -42,10 +52,17 @@ def without_a_result(pipeline, experiments):
     found = []
     for name in experiments:
         for cause, count in pipeline.starved(name).items():
-            found.append((f"measure {name}", f"{count} trials failed: {cause}; the next run measures them again"))
+            found.append(
+                (
+                    f"measure {name}",
+                    f"{count} trials failed: {cause}; the next run measures them again",
+                )
+            )
         states = (_states(pipeline, name) or {"states": {}})["states"]
         if states.get(results.FAILED) and not states.get(results.MEASURED):
-            found.append((f"measure {name}", f"all {states[results.FAILED]} trials that could run failed"))
+            found.append(
+                (f"measure {name}", f"all {states[results.FAILED]} trials that could run failed")
+            )
     return found
 
 
@@ -62,8 +79,14 @@ def _states(pipeline, name):
         return None
     table, _ = results.read(path)
     frame = table.select(["block", "state", "reason"]).to_pandas()
-    reasons = Counter(f"{state}: {reason}" for state, reason in zip(frame["state"], frame["reason"]) if reason)
-    return {"states": dict(Counter(frame["state"])), "reasons": dict(reasons), "blocks": int(frame["block"].nunique())}
+    reasons = Counter(
+        f"{state}: {reason}" for state, reason in zip(frame["state"], frame["reason"]) if reason
+    )
+    return {
+        "states": dict(Counter(frame["state"])),
+        "reasons": dict(reasons),
+        "blocks": int(frame["block"].nunique()),
+    }
 
 
 def _warnings(pipeline, name):
@@ -120,14 +143,18 @@ def show(found, console):
     if found["status"] == 130:
         say("interrupted: finished trials are kept; the same command goes on from here")
     elif found["status"]:
-        say("not finished: mend the above, and run the same command again; finished trials are kept")
+        say(
+            "not finished: mend the above, and run the same command again; finished trials are kept"
+        )
     say(f"took {duration(found['seconds'])}")
 
 
 def _remedy(reason):
     if reason.startswith(results.FAILED):
         return " (--retry-failed tries them again)"
-    return " (benchpaper doctor tells the remedy)" if reason.startswith(results.NOT_TESTABLE) else ""
+    return (
+        " (benchpaper doctor tells the remedy)" if reason.startswith(results.NOT_TESTABLE) else ""
+    )
 
 
 def _told(item, source, finished):

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchpaper.analysis import claims
 from benchpaper.artifact import appendix
-from benchpaper.design import catalog
-from benchpaper.paper import number_diff, typeset, kernel_server
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
+from benchpaper.design import catalog
+from benchpaper.paper import kernel_server, number_diff, typeset
 
 POLL_S = 0.2
 SETTLE_S = 0.1  # an editor that writes in two steps
@@ -23,12 +23,22 @@ class Watcher:
     """Watches one project's notebooks, claims and paper; `say(text)` is told what happens."""
 
     def __init__(self, project, site, source, experiments, say=print):
-        self.project, self.site, self.source, self.experiments, self.say = project, site, source, experiments, say
+        self.project, self.site, self.source, self.experiments, self.say = (
+            project,
+            site,
+            source,
+            experiments,
+            say,
+        )
         self._seen = self._stamps()
 
     def _stamps(self):
         paths = [*self.project.analysis.glob("*.ipynb"), *claims.files(self.project)]
-        paths += [path for path in self.project.paper.rglob("*") if path.suffix in (".tex", ".sty", ".bib")]
+        paths += [
+            path
+            for path in self.project.paper.rglob("*")
+            if path.suffix in (".tex", ".sty", ".bib")
+        ]
         stamps = {}
         for path in paths:
             try:
@@ -54,7 +64,12 @@ class Watcher:
         names = [name for name in self.experiments if self.project.notebook(name) in saved]
         try:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-                list(pool.map(lambda name: kernel_server.ask(self.project, self.site, self.source, name), names))
+                list(
+                    pool.map(
+                        lambda name: kernel_server.ask(self.project, self.site, self.source, name),
+                        names,
+                    )
+                )
             if any(path.name.startswith("claims") for path in saved):
                 claims.save(self.project, self.site, self.source)
                 appendix.write(self.project, self.site, self.source, self.experiments)
@@ -67,13 +82,19 @@ class Watcher:
         except UserError as error:
             self.say(f"{', '.join(sorted(path.name for path in saved))}: {error}")
             return False
-        self.say(f"{', '.join(sorted(path.name for path in saved))}: {made} in {time.monotonic() - begin:.1f} s")
+        self.say(
+            f"{', '.join(sorted(path.name for path in saved))}: {made} in {time.monotonic() - begin:.1f} s"
+        )
         return True
 
 
 def watch(project, site, source, say=print, rounds=None):
     """Watch until interrupted, or for so many `rounds` of rebuilding."""
-    experiments = [name for name in catalog.names(project) if (project.build(site, source) / "exhibits" / slug(name)).is_dir()]
+    experiments = [
+        name
+        for name in catalog.names(project)
+        if (project.build(site, source) / "exhibits" / slug(name)).is_dir()
+    ]
     if not experiments:
         raise UserError("nothing is built yet; run ./reproduce --from reference first")
     with kernel_server.serving(project) as server:
@@ -92,7 +113,11 @@ def watch(project, site, source, say=print, rounds=None):
 
 def _numbers(project, site):
     exhibits = typeset.all_exhibits(project.build(site, "reference"))
-    return {name: number_diff.as_printed(entry) for name, entry in exhibits.items() if entry["kind"] == "number"}
+    return {
+        name: number_diff.as_printed(entry)
+        for name, entry in exhibits.items()
+        if entry["kind"] == "number"
+    }
 
 
 def _tell(before, now, say):

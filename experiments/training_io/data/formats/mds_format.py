@@ -22,30 +22,55 @@ def write(folder, samples, per_shard):
         name, data = f"shard.{number:05d}.mds", encode(group)
         (folder / name).write_bytes(data)
         raw = {"basename": name, "bytes": len(data), "hashes": {}}
-        listed.append({**_config(), "raw_data": raw, "samples": len(group), "version": VERSION, "zip_data": None})
-    (folder / "index.json").write_text(json.dumps({"shards": listed, "version": VERSION}, sort_keys=True))
+        listed.append(
+            {
+                **_config(),
+                "raw_data": raw,
+                "samples": len(group),
+                "version": VERSION,
+                "zip_data": None,
+            }
+        )
+    (folder / "index.json").write_text(
+        json.dumps({"shards": listed, "version": VERSION}, sort_keys=True)
+    )
 
 
 def encode(group):
     """Return the bytes of a shard of these samples."""
     config = json.dumps(_config(), sort_keys=True).encode()
     encoded = [np.uint32(len(sample)).tobytes() + sample for sample in group]
-    offsets = np.cumsum([4 + 4 * (len(group) + 1) + len(config), *map(len, encoded)], dtype=np.uint64)
+    offsets = np.cumsum(
+        [4 + 4 * (len(group) + 1) + len(config), *map(len, encoded)], dtype=np.uint64
+    )
     if offsets[-1] >= 1 << 32:
-        raise ValueError(f"a shard of {offsets[-1]} B is too large for offsets of 32 bits; write smaller shards")
-    return b"".join([np.uint32(len(group)).tobytes(), offsets.astype(np.uint32).tobytes(), config, *encoded])
+        raise ValueError(
+            f"a shard of {offsets[-1]} B is too large for offsets of 32 bits; write smaller shards"
+        )
+    return b"".join(
+        [np.uint32(len(group)).tobytes(), offsets.astype(np.uint32).tobytes(), config, *encoded]
+    )
 
 
 def _config():
     return {
-        "column_encodings": ["bytes"], "column_names": [COLUMN], "column_sizes": [None], "compression": None,
-        "format": "mds", "hashes": [], "size_limit": SIZE_LIMIT,
-    }  # fmt: skip
+        "column_encodings": ["bytes"],
+        "column_names": [COLUMN],
+        "column_sizes": [None],
+        "compression": None,
+        "format": "mds",
+        "hashes": [],
+        "size_limit": SIZE_LIMIT,
+    }
 
 
 def units(store):
     index = json.loads(store.get("index.json"))
-    return [(shard["raw_data"]["basename"], at) for shard in index["shards"] for at in range(shard["samples"])]
+    return [
+        (shard["raw_data"]["basename"], at)
+        for shard in index["shards"]
+        for at in range(shard["samples"])
+    ]
 
 
 def read(store, unit):

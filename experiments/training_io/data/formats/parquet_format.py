@@ -16,7 +16,9 @@ def write(folder, samples, per_shard):
     for number, group in enumerate(shards(samples, per_shard)):
         table = pa.table({"sample": pa.array(group, pa.binary())}, schema=SCHEMA)
         name = folder / f"{number:05d}.parquet"
-        pq.write_table(table, name, row_group_size=ROWS_PER_GROUP, compression="none", use_dictionary=False)
+        pq.write_table(
+            table, name, row_group_size=ROWS_PER_GROUP, compression="none", use_dictionary=False
+        )
 
 
 def units(store):
@@ -34,7 +36,9 @@ def _file(store, name):
     """Return the opened file: its footer is read once a thread, as a reader that keeps files open does."""
     key = ("parquet", threading.get_ident(), name)
     if key not in store.opened:
-        store.opened[key] = pq.ParquetFile(pa.PythonFile(Ranged(store, name), mode="r"), pre_buffer=True)
+        store.opened[key] = pq.ParquetFile(
+            pa.PythonFile(Ranged(store, name), mode="r"), pre_buffer=True
+        )
     return store.opened[key]
 
 
@@ -57,7 +61,9 @@ class Ranged(io.RawIOBase):
         return self._place
 
     def seek(self, offset, whence=io.SEEK_SET):
-        self._place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        self._place = (
+            offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence]
+        )
         return self._place
 
     def read(self, count=-1):

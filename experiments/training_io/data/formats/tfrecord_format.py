@@ -33,13 +33,17 @@ def records(data):
             raise WrongFile(f"a TFRecord file ends within a record's head, at byte {len(view)}")
         (length,) = LENGTH.unpack_from(view, place)
         if CRC.unpack_from(view, place + 8)[0] != masked_crc(view[place : place + 8]):
-            raise WrongFile(f"the length at byte {place} of a TFRecord file does not match its checksum")
+            raise WrongFile(
+                f"the length at byte {place} of a TFRecord file does not match its checksum"
+            )
         end = place + 12 + length
         if end + 4 > len(view):
             raise WrongFile(f"a TFRecord file ends within the record at byte {place}")
         record = view[place + 12 : end]
         if CRC.unpack_from(view, end)[0] != masked_crc(record):
-            raise WrongFile(f"the record at byte {place} of a TFRecord file does not match its checksum")
+            raise WrongFile(
+                f"the record at byte {place} of a TFRecord file does not match its checksum"
+            )
         yield record
         place = end + 4
 

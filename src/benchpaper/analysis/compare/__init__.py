@@ -13,10 +13,10 @@ import numpy as np
 
 from benchpaper.analysis import claims, stats
 from benchpaper.analysis.compare.differences import differences
-from benchpaper.core.errors import UserError
-from benchpaper.core.project import REFERENCE, slug
 from benchpaper.analysis.compare.ratios import names_of, ratio_row, shown_ratio, words
 from benchpaper.analysis.values import Comparison, NotEnough, digits
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE, slug
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,9 @@ class Pair:
 
     def only(self):
         """How many cells only one side planned: {"here": n, "in the reference": n}."""
-        return {side: len(results.cells()) - len(self.cells) for side, results in self.sides.items()}
+        return {
+            side: len(results.cells()) - len(self.cells) for side, results in self.sides.items()
+        }
 
 
 def compare(project, experiment, site, source, reference_site, metric=None):
@@ -48,14 +50,24 @@ def compare(project, experiment, site, source, reference_site, metric=None):
     check_alike(pair, chosen["name"])
     rows = cells(pair, chosen)
     return {
-        "experiment": experiment, "here": pair.here.source, "reference": pair.reference.source,
-        "sites": differences(project, pair.here, pair.reference), "factors": pair.here.described["factors"],
-        "metric": chosen["name"], "unit": chosen["unit"], "better": chosen["better"], "names": names_of(chosen),
-        "noise": noise(pair, chosen["name"]), "common": len(pair.cells), "only": pair.only(), "cells": rows,
-        "words": words(rows), "shapes": [shape(pair, one) for one in directed(pair)],
+        "experiment": experiment,
+        "here": pair.here.source,
+        "reference": pair.reference.source,
+        "sites": differences(project, pair.here, pair.reference),
+        "factors": pair.here.described["factors"],
+        "metric": chosen["name"],
+        "unit": chosen["unit"],
+        "better": chosen["better"],
+        "names": names_of(chosen),
+        "noise": noise(pair, chosen["name"]),
+        "common": len(pair.cells),
+        "only": pair.only(),
+        "cells": rows,
+        "words": words(rows),
+        "shapes": [shape(pair, one) for one in directed(pair)],
         "crossovers": crossovers(pair, chosen["name"]),
         "claims": claim_rows(project, pair, site, source, reference_site),
-    }  # fmt: skip
+    }
 
 
 def pair_of(project, experiment, site, source, reference_site):
@@ -65,7 +77,10 @@ def pair_of(project, experiment, site, source, reference_site):
             "the reference cannot be compared with itself; measure first (./reproduce), or name another --reference-site"
         )
     found = {}
-    for side, place in (("here", (site, source)), ("in the reference", (reference_site, REFERENCE))):
+    for side, place in (
+        ("here", (site, source)),
+        ("in the reference", (reference_site, REFERENCE)),
+    ):
         found[side] = claims.results_of(project, experiment, *place)
         if found[side] is None:
             where = f'{side} (site "{place[0]}", {place[1]})'
@@ -76,20 +91,29 @@ def pair_of(project, experiment, site, source, reference_site):
 def directed(pair):
     """The metrics with a direction that both sides have."""
     names = {metric["name"] for metric in pair.reference.described["metrics"]}
-    return [m for m in pair.here.described["metrics"] if m["better"] != "neither" and m["name"] in names]
+    return [
+        m for m in pair.here.described["metrics"] if m["better"] != "neither" and m["name"] in names
+    ]
 
 
 def check_alike(pair, metric):
     """Raise `UserError`, naming both sides, when the experiment has other factors or another such metric there."""
     factors, metrics = {}, {}
     for side, results in pair.sides.items():
-        factors[side] = {f"{f['name']} ({f['unit']})" if f["unit"] else f["name"] for f in results.described["factors"]}
+        factors[side] = {
+            f"{f['name']} ({f['unit']})" if f["unit"] else f["name"]
+            for f in results.described["factors"]
+        }
         known = {m["name"]: m for m in results.described["metrics"]}
         metrics[side] = (
-            "{unit}, {better} is better, {kept} kept".format(**known[metric]) if metric in known else "not declared"
+            "{unit}, {better} is better, {kept} kept".format(**known[metric])
+            if metric in known
+            else "not declared"
         )
     for what, found in (("factors", factors), (f"metric {metric}", metrics)):
-        here, reference = (", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values())
+        here, reference = (
+            ", ".join(sorted(x)) if isinstance(x, set) else x for x in found.values()
+        )
         if here != reference:
             raise UserError(
                 f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; "
@@ -144,13 +168,26 @@ def _values(results, metric, cell):
 def shape(pair, metric):
     """Return Kendall's tau between the two sides' values of a metric over the cells that both have."""
     found = [series(pair, metric["name"], cell) for cell in pair.cells]
-    levels = np.array([[stats.median_interval(side.to_numpy()).estimate for side in both] for both in found if both])
+    levels = np.array(
+        [
+            [stats.median_interval(side.to_numpy()).estimate for side in both]
+            for both in found
+            if both
+        ]
+    )
     empty = {"metric": metric["name"], "cells": len(levels), "tau": None, "low": None, "high": None}
     try:
         tau = stats.rank_agreement(*(levels.T if len(levels) else ([], [])))
     except ValueError:
-        return {**empty, "text": f"no ranks: {len(levels)} cells have a value on both sides, or all have the same"}
-    interval = f" [{digits(tau.low, tau.estimate)}, {digits(tau.high, tau.estimate)}]" if tau.decidable else ""
+        return {
+            **empty,
+            "text": f"no ranks: {len(levels)} cells have a value on both sides, or all have the same",
+        }
+    interval = (
+        f" [{digits(tau.low, tau.estimate)}, {digits(tau.high, tau.estimate)}]"
+        if tau.decidable
+        else ""
+    )
     text = f"rank agreement {digits(tau.estimate)}{interval} over {tau.n} cells (1: the same order, 0: none, -1: reversed)"
     return {**empty, "tau": tau.estimate, "low": tau.low, "high": tau.high, "text": text}
 
@@ -158,7 +195,10 @@ def shape(pair, metric):
 def series(pair, metric, cell):
     """Return the cell's values by block, of both sides; None unless both have some."""
     try:
-        both = [results.block_df(metric, cell).set_index("block")["value"] for results in pair.sides.values()]
+        both = [
+            results.block_df(metric, cell).set_index("block")["value"]
+            for results in pair.sides.values()
+        ]
     except NotEnough:
         return None
     return both if all(map(len, both)) else None
@@ -171,10 +211,14 @@ def crossovers(pair, metric):
     if floors["delta"] is None:
         return []
     found = {cell: series(pair, metric, cell) for cell in pair.cells}
-    found = {cell: both for cell, both in found.items() if both and min(side.min() for side in both) > 0}
+    found = {
+        cell: both for cell, both in found.items() if both and min(side.min() for side in both) > 0
+    }
     crossed = []
     for one, other in combinations(found, 2):
-        ratios = [_ordered(a, b, floors[side]) for side, a, b in zip(pair.sides, found[one], found[other])]
+        ratios = [
+            _ordered(a, b, floors[side]) for side, a, b in zip(pair.sides, found[one], found[other])
+        ]
         if all(ratios) and (ratios[0].estimate > 1) != (ratios[1].estimate > 1):
             here, reference = map(shown_ratio, ratios)
             crossed.append({"cells": [one, other], "here": here, "reference": reference})
@@ -199,7 +243,9 @@ def claim_rows(project, pair, site, source, reference_site):
     places, name = ((site, source), (reference_site, REFERENCE)), pair.here.experiment
     judged = [claims.judge_all(project, *place, only=name) for place in places]
     rows = []
-    for claim, here, reference in zip([c for c in claims.load_claims(project) if c.experiment == name], *judged):
+    for claim, here, reference in zip(
+        [c for c in claims.load_claims(project) if c.experiment == name], *judged
+    ):
         verdicts = {"verdict": here["verdict"], "verdict_in_reference": reference["verdict"]}
         both = {"id": claim.id, "sentence": claim.sentence, **verdicts}
         rows.append({**both, **_claim_ratio(claim, pair, here, reference)})
@@ -215,7 +261,9 @@ def _claim_ratio(claim, pair, *rows):
     if comparison is None:
         return ratio_row(*sides, None, None)
     estimate = comparison.estimate
-    return ratio_row(*sides, noise(pair, estimate.metric, estimate.q), ("larger", "smaller"), estimate.paired)
+    return ratio_row(
+        *sides, noise(pair, estimate.metric, estimate.q), ("larger", "smaller"), estimate.paired
+    )
 
 
 # --- telling it ------------------------------------------------------------------------------
@@ -226,14 +274,22 @@ def draw(project, found, site, source):
     from benchpaper.analysis.compare import forest
 
     figure = forest.draw(found)
-    return forest.save(figure, project.build(site, source) / "compare", slug(found["experiment"])) if figure else []
+    return (
+        forest.save(figure, project.build(site, source) / "compare", slug(found["experiment"]))
+        if figure
+        else []
+    )
 
 
 def show_all(found):
     """Print comparisons, each with where its figure lies."""
     for one in found:
         show(one)
-        print(f"  figure: {' and '.join(one['figures'])}" if one["figures"] else "  no figure: no cell has a ratio")
+        print(
+            f"  figure: {' and '.join(one['figures'])}"
+            if one["figures"]
+            else "  no figure: no cell has a ratio"
+        )
 
 
 def show(found):
@@ -241,7 +297,9 @@ def show(found):
     print(f"{found['experiment']}: {found['here']}, beside {found['reference']}")
     sites = found["sites"]
     print(
-        "  what differs between the sites:" if sites["different"] else "  nothing is known to differ between the sites"
+        "  what differs between the sites:"
+        if sites["different"]
+        else "  nothing is known to differ between the sites"
     )
     for row in sites["different"]:
         print(f"    {row['what']}: here {row['here']}; in the reference {row['reference']}")
@@ -249,7 +307,9 @@ def show(found):
         print(f"    files of the experiment: {', '.join(sites['sources'])}")
     print(f"  the same on both: {', '.join(sites['same']) or 'nothing'}")
     for row in found["claims"]:
-        print(f"  {row['id']}: here: {row['verdict']}; in the reference: {row['verdict_in_reference']}; {row['text']}")
+        print(
+            f"  {row['id']}: here: {row['verdict']}; in the reference: {row['verdict_in_reference']}; {row['text']}"
+        )
     for row in found["shapes"]:
         print(f"  {row['metric']}: {row['text']}")
     for row in found["crossovers"]:
@@ -261,7 +321,9 @@ def show(found):
 def _show_cells(found):
     only = "; ".join(f"{count} only {side}" for side, count in found["only"].items() if count)
     counts = ", ".join(f"{count} {word}" for word, count in found["words"].items())
-    print(f"  {found['metric']} in the {found['common']} cells common to both{f' ({only})' if only else ''}: {counts}")
+    print(
+        f"  {found['metric']} in the {found['common']} cells common to both{f' ({only})' if only else ''}: {counts}"
+    )
     reasons = {}
     for row in found["cells"]:
         if row["ratio"] is None:
@@ -271,4 +333,6 @@ def _show_cells(found):
     for reason, which in reasons.items():
         print(f"    {len(which)} cells {reason}")
     judged = sum(row["low"] is not None for row in found["cells"])
-    print(f"  of {judged} such words at most {judged * (1 - stats.CONFIDENCE):.1f} are wrong by chance, on average")
+    print(
+        f"  of {judged} such words at most {judged * (1 - stats.CONFIDENCE):.1f} are wrong by chance, on average"
+    )

@@ -35,13 +35,23 @@ def _facts(results):
     trial = results.trial_df.iloc[0]
     hosts, tools = dict(trial["hosts"]), dict(trial["tools"])
     roles = list(dict.fromkeys(key.split(".")[0] for key in hosts))
-    by_fact = {fact: {role: hosts[f"{role}.{fact}"] for role in roles if f"{role}.{fact}" in hosts} for fact in FACTS}
+    by_fact = {
+        fact: {role: hosts[f"{role}.{fact}"] for role in roles if f"{role}.{fact}" in hosts}
+        for fact in FACTS
+    }
     return {
-        **{fact.replace("_gib", ""): _text(fact, by_role) for fact, by_role in by_fact.items() if by_role},
+        **{
+            fact.replace("_gib", ""): _text(fact, by_role)
+            for fact, by_role in by_fact.items()
+            if by_role
+        },
         **{f"version of {tool}": version for tool, version in sorted(tools.items())},
-        "code": f"digest {trial['code_digest'][:12]}", "capabilities": ", ".join(trial["capabilities"]),
-        "site": trial["site"], "scale": trial["scale"], "blocks": str(results.blocks),
-    }  # fmt: skip
+        "code": f"digest {trial['code_digest'][:12]}",
+        "capabilities": ", ".join(trial["capabilities"]),
+        "site": trial["site"],
+        "scale": trial["scale"],
+        "blocks": str(results.blocks),
+    }
 
 
 def _text(fact, by_role):

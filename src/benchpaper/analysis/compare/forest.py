@@ -17,11 +17,15 @@ from benchpaper.analysis.style import RC, bytes_label
 ROW_IN, COLUMN_IN = 0.155, 4.6
 ROWS_PER_COLUMN = 42
 LOOKS = {
-    "within the noise": ("o", "#7f7f7f", "#7f7f7f"), "undecided": ("o", "white", "#333333"),
-    "faster": ("v", "#0072B2", "#0072B2"), "slower": ("^", "#D55E00", "#D55E00"),
-    "better": ("v", "#0072B2", "#0072B2"), "worse": ("^", "#D55E00", "#D55E00"),
-    "larger": ("^", "#CC79A7", "#CC79A7"), "smaller": ("v", "#009E73", "#009E73"),
-}  # fmt: skip
+    "within the noise": ("o", "#7f7f7f", "#7f7f7f"),
+    "undecided": ("o", "white", "#333333"),
+    "faster": ("v", "#0072B2", "#0072B2"),
+    "slower": ("^", "#D55E00", "#D55E00"),
+    "better": ("v", "#0072B2", "#0072B2"),
+    "worse": ("^", "#D55E00", "#D55E00"),
+    "larger": ("^", "#CC79A7", "#CC79A7"),
+    "smaller": ("v", "#009E73", "#009E73"),
+}
 
 
 def draw(found):
@@ -34,14 +38,25 @@ def draw(found):
     tallest = max(map(_height, columns))
     larger, smaller = found["names"]
     with rc_context(RC):
-        figure = Figure(figsize=(COLUMN_IN * len(columns), ROW_IN * tallest + 1.5), layout="constrained")
+        figure = Figure(
+            figsize=(COLUMN_IN * len(columns), ROW_IN * tallest + 1.5), layout="constrained"
+        )
         axes = figure.subplots(1, len(columns), squeeze=False, sharex=True)[0]
         for axis, column in zip(axes, columns):
             _draw_column(axis, column, found["noise"]["delta"], tallest)
-            axis.set_xlabel(f"{found['metric']}, here / in the reference\n← {smaller} here        {larger} here →")
+            axis.set_xlabel(
+                f"{found['metric']}, here / in the reference\n← {smaller} here        {larger} here →"
+            )
         _limits(axes[0], rows)
-        figure.suptitle(f"{found['experiment']}: {found['here']}\nbeside {found['reference']}", fontsize=8)
-        figure.legend(*_legend(rows, found["noise"]["delta"]), loc="outside lower center", ncols=4, frameon=False)
+        figure.suptitle(
+            f"{found['experiment']}: {found['here']}\nbeside {found['reference']}", fontsize=8
+        )
+        figure.legend(
+            *_legend(rows, found["noise"]["delta"]),
+            loc="outside lower center",
+            ncols=4,
+            frameon=False,
+        )
     return figure
 
 
@@ -66,7 +81,11 @@ def _groups(rows, factors):
     first, others = (varying[0], varying[1:]) if len(varying) > 1 else (None, varying)
     groups = {}
     for row in rows:
-        title = f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}" if first else ""
+        title = (
+            f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}"
+            if first
+            else ""
+        )
         label = ", ".join(_level(factor, row) for factor in others)
         groups.setdefault(title, []).append((label or row["cell"], row))
     return list(groups.items())
@@ -131,14 +150,34 @@ def _draw_column(axis, groups, delta, tallest):
 def _draw_row(axis, place, row):
     marker, face, edge = LOOKS[row["word"]]
     if row["low"] is not None:
-        axis.plot([row["low"], row["high"]], [place, place], color=edge, linewidth=1.2, solid_capstyle="butt", zorder=2)
-    axis.plot(row["ratio"], place, marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2, zorder=3)
+        axis.plot(
+            [row["low"], row["high"]],
+            [place, place],
+            color=edge,
+            linewidth=1.2,
+            solid_capstyle="butt",
+            zorder=2,
+        )
+    axis.plot(
+        row["ratio"],
+        place,
+        marker,
+        markerfacecolor=face,
+        markeredgecolor=edge,
+        markersize=4.2,
+        zorder=3,
+    )
 
 
 def _limits(axis, rows):
-    ends = [end for row in rows for end in (row["ratio"], row["low"], row["high"]) if end is not None]
+    ends = [
+        end for row in rows for end in (row["ratio"], row["low"], row["high"]) if end is not None
+    ]
     reach = max(0.25, max(abs(log(end)) for end in ends) * 1.1)
-    low, high = min(min(map(log, ends)) * 1.15, -0.3 * reach), max(max(map(log, ends)) * 1.15, 0.3 * reach)
+    low, high = (
+        min(min(map(log, ends)) * 1.15, -0.3 * reach),
+        max(max(map(log, ends)) * 1.15, 0.3 * reach),
+    )
     axis.set_xlim(exp(low), exp(high))
     narrow = high - low < log(4)
     digits = [1, 1.2, 1.5, 2, 3, 5, 7, 8, 9] if narrow else [1, 2, 5]
@@ -152,7 +191,9 @@ def _legend(rows, delta):
     handles, labels = [], []
     for word in dict.fromkeys(row["word"] for row in rows):
         marker, face, edge = LOOKS[word]
-        look = dict(color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2)
+        look = dict(
+            color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2
+        )
         handles.append(Line2D([], [], **look))
         labels.append(f"{word} ({sum(row['word'] == word for row in rows)})")
     if delta is not None:

@@ -13,23 +13,43 @@ TIMES = ("ns", "µs", "us", "ms", "s", "min", "h")
 def names_of(metric):
     """Return the words for (a larger, a smaller) value of a metric."""
     timed = metric["unit"] in TIMES
-    better, worse = ("faster", "slower") if timed or metric["unit"].endswith("/s") else ("better", "worse")
-    return {"lower": (worse, better), "higher": (better, worse), "neither": ("larger", "smaller")}[metric["better"]]
+    better, worse = (
+        ("faster", "slower") if timed or metric["unit"].endswith("/s") else ("better", "worse")
+    )
+    return {"lower": (worse, better), "higher": (better, worse), "neither": ("larger", "smaller")}[
+        metric["better"]
+    ]
 
 
 def ratio_row(here, reference, floors, names, paired=False):
     """Compare two sets of blocks. `here` and `reference` are values, or the reason why there are none."""
-    row = {**dict.fromkeys(("here", "reference", "ratio", "low", "high")), "n": [0, 0], "word": NOT_COMPARED}
+    row = {
+        **dict.fromkeys(("here", "reference", "ratio", "low", "high")),
+        "n": [0, 0],
+        "word": NOT_COMPARED,
+    }
     for side, values in (("here", here), ("in the reference", reference)):
-        why = values if isinstance(values, str) else "" if min(values) > 0 else "a value of 0 or below has no ratio"
+        why = (
+            values
+            if isinstance(values, str)
+            else ""
+            if min(values) > 0
+            else "a value of 0 or below has no ratio"
+        )
         if why:
             return {**row, "text": f"{NOT_COMPARED}: {side}: {why}"}
     ratio = stats.independent_ratio(here, reference)
     word, text = told(ratio, floors, names, lambda: None if paired else _flaw(here, reference))
     return {
-        "here": stats.level(here).estimate, "reference": stats.level(reference).estimate, "ratio": ratio.estimate,
-        "low": ratio.low, "high": ratio.high, "n": [len(here), len(reference)], "word": word, "text": text,
-    }  # fmt: skip
+        "here": stats.level(here).estimate,
+        "reference": stats.level(reference).estimate,
+        "ratio": ratio.estimate,
+        "low": ratio.low,
+        "high": ratio.high,
+        "n": [len(here), len(reference)],
+        "word": word,
+        "text": text,
+    }
 
 
 def told(ratio, floors, names, flaw=lambda: None):
@@ -49,12 +69,19 @@ def told(ratio, floors, names, flaw=lambda: None):
     if reason := flaw():
         return UNDECIDED, f"{UNDECIDED}: {shown}, {against}: {reason}"
     name = names[0] if ratio.estimate > 1 else names[1]
-    return name, f"{name} by {shown_ratio(ratio if ratio.estimate > 1 else _inverse(ratio))}, {against}"
+    return (
+        name,
+        f"{name} by {shown_ratio(ratio if ratio.estimate > 1 else _inverse(ratio))}, {against}",
+    )
 
 
 def shown_ratio(ratio):
     """Return a ratio as `1.31x [1.25, 1.40]`."""
-    ends = f" [{digits(ratio.low, ratio.estimate)}, {digits(ratio.high, ratio.estimate)}]" if ratio.decidable else ""
+    ends = (
+        f" [{digits(ratio.low, ratio.estimate)}, {digits(ratio.high, ratio.estimate)}]"
+        if ratio.decidable
+        else ""
+    )
     return f"{digits(ratio.estimate)}x{'' if ratio.low == ratio.high else ends}"
 
 

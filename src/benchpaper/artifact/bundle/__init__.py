@@ -31,7 +31,10 @@ def sources(project):
         raise BundleError(
             "this is neither a git checkout nor an unpacked bundle, so nobody knows which files are its own"
         )
-    listed = (line.partition("  ")[2] for line in (project.root / archive.MANIFEST).read_text().splitlines())
+    listed = (
+        line.partition("  ")[2]
+        for line in (project.root / archive.MANIFEST).read_text().splitlines()
+    )
     return sorted(
         name for name in listed if not name.startswith(DERIVED) and name not in crate.GENERATED
     )
@@ -48,7 +51,10 @@ def collect(project, site, source):
     paths = {project.root / name for name in sources(project)}
     paths |= {build / name for name in SINGLE if (build / name).exists()}
     for notebook, manifest in manifests(build).items():
-        paths |= {build / "notebooks" / f"{notebook}.ipynb", *(build / "exhibits" / notebook).iterdir()}
+        paths |= {
+            build / "notebooks" / f"{notebook}.ipynb",
+            *(build / "exhibits" / notebook).iterdir(),
+        }
         paths |= {
             project.results(site, source) / manifest["experiment"] / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)

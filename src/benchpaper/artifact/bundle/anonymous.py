@@ -32,14 +32,20 @@ def make(project, site, source, output=None, more=()):
     output = output or project.root / "build" / f"{site}-{source}" / "bundle-anonymous.zip"
     with tempfile.TemporaryDirectory(prefix="benchpaper-anonymous-") as folder:
         copy = Project(Path(folder) / "artifact")
-        experiments = [m["experiment"] for m in bundle.manifests(project.build(site, source)).values()]
+        experiments = [
+            m["experiment"] for m in bundle.manifests(project.build(site, source)).values()
+        ]
         files = scrubbed(files, found)
-        _refuse({name: data for name, data in files.items() if not name.startswith("build/")}, found)  # before the work
+        _refuse(
+            {name: data for name, data in files.items() if not name.startswith("build/")}, found
+        )  # before the work
         archive.unpack(files, executable, copy.root)
         shutil.rmtree(copy.build(site, source))
         note = replace(state, commit=COMMIT, seconds=state.seconds - state.seconds % 86_400)
         _note(copy, files, note, site, source)
-        regenerate.run(copy, site, source, experiments, "without the authors' names it does not build")
+        regenerate.run(
+            copy, site, source, experiments, "without the authors' names it does not build"
+        )
         made = bundle.make(copy, site, source, Path(folder) / bundle.NAME)
         _refuse(archive.read(made[0])[0], found)
         Path(output).parent.mkdir(parents=True, exist_ok=True)
@@ -109,7 +115,9 @@ def _parquet(data, found):
         if field.name == "git_commit":
             column = pa.chunked_array([[COMMIT] * len(column)], field.type)
         elif identities._holds_text(field.type):
-            column = pa.chunked_array([[_value(value, found) for value in column.to_pylist()]], field.type)
+            column = pa.chunked_array(
+                [[_value(value, found) for value in column.to_pylist()]], field.type
+            )
         columns.append(column)
     table = pa.Table.from_arrays(columns, schema=table.schema.with_metadata(about))
     sink = io.BytesIO()

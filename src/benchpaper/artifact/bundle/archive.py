@@ -27,7 +27,9 @@ class ArchiveError(UserError):
     break the line, nor move the terminal's cursor."""
 
     def __init__(self, text):
-        super().__init__("".join(character if character.isprintable() else "?" for character in text))
+        super().__init__(
+            "".join(character if character.isprintable() else "?" for character in text)
+        )
 
 
 def write(path, files, date, executable=()):
@@ -57,7 +59,9 @@ def _write(file, files, date, executable):
 
 def manifest(files):
     """Return the manifest's bytes: a line `SHA-256  NAME` for each file, as `sha256sum --check` takes it."""
-    return "".join(f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)).encode()
+    return "".join(
+        f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
+    ).encode()
 
 
 def read(path):
@@ -75,7 +79,14 @@ def read(path):
             entries = archive.infolist()
             _check_entries(entries, path.stat().st_size)
             files = {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        OSError,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         if isinstance(error, UserError):
             raise
         raise ArchiveError(f"{path.name} is no readable ZIP file: {error}") from None
@@ -94,16 +105,24 @@ def _check_entries(entries, size):
         _check_name(getattr(entry, "orig_filename", name))
         same = _same_name(name)
         if same in seen:
-            raise ArchiveError(f'two entries are called "{name}"' + ("" if seen[same] == name else " but for case"))
+            raise ArchiveError(
+                f'two entries are called "{name}"' + ("" if seen[same] == name else " but for case")
+            )
         seen[same] = name
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or name.endswith("/"):
-            what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}.get(kind, "no plain file")
+            what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}.get(
+                kind, "no plain file"
+            )
             raise ArchiveError(f'entry "{name}" is {what}; a bundle has plain files alone')
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-            raise ArchiveError(f'entry "{name}" is compressed or encrypted; a bundle stores its files as they are')
+            raise ArchiveError(
+                f'entry "{name}" is compressed or encrypted; a bundle stores its files as they are'
+            )
     if (total := sum(entry.file_size for entry in entries)) > size:
-        raise ArchiveError(f"its entries claim {total:,} bytes, more than the {size:,} of the whole archive")
+        raise ArchiveError(
+            f"its entries claim {total:,} bytes, more than the {size:,} of the whole archive"
+        )
     for name in seen:  # a file where another needs a folder
         if any(str(parent) in seen for parent in PurePosixPath(name).parents):
             raise ArchiveError(f'entry "{seen[name]}" lies below another file')
@@ -116,10 +135,19 @@ def _same_name(name):
 
 def _check_name(name):
     parts = name.split("/")
-    if name.startswith("/") or ".." in parts or "." in parts or "" in parts[:-1] or ODD.search(name) or not name:
+    if (
+        name.startswith("/")
+        or ".." in parts
+        or "." in parts
+        or "" in parts[:-1]
+        or ODD.search(name)
+        or not name
+    ):
         raise ArchiveError(f"entry {name!r} would not stay inside the folder; nothing was unpacked")
     if ".git" in name.lower().split("/"):
-        raise ArchiveError(f'entry "{name}" is of git, which would run what stands there; a bundle has no history')
+        raise ArchiveError(
+            f'entry "{name}" is of git, which would run what stands there; a bundle has no history'
+        )
     if len(name.encode(errors="surrogateescape")) > 1000 or any(
         len(part.encode(errors="surrogateescape")) > 255 for part in parts
     ):
@@ -157,7 +185,9 @@ def _check_form(path, files, date, executable):
     except ValueError as error:  # a date that no calendar has
         raise ArchiveError(f"an entry's date is none: {error}") from None
     if not same:
-        raise ArchiveError("its bytes are not those that these files give; something was changed between or after them")
+        raise ArchiveError(
+            "its bytes are not those that these files give; something was changed between or after them"
+        )
 
 
 def _same(a, b, step=1 << 20):

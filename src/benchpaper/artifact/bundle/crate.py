@@ -4,16 +4,16 @@ RO-Crate (profile 0.5), so that other tools than this one can tell what came fro
 import hashlib
 import mimetypes
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core.project import slug
 
 METADATA, ZENODO, SBOM = "ro-crate-metadata.json", ".zenodo.json", "sbom.cdx.json"
 GENERATED = (METADATA, ZENODO, SBOM, "bundle.json", "manifest-sha256.txt")
-PROFILES = tuple(
-    f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")
-) + ("https://w3id.org/workflowhub/workflow-ro-crate/1.0",)  # fmt: skip
+PROFILES = tuple(f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")) + (
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
+)
 WORKFLOW = "Snakefile"
 TYPES = {
     ".parquet": "application/vnd.apache.parquet",
@@ -34,17 +34,23 @@ def describe(files, about, state):
 
     cited = metadata.citation(files)
     crate = ROCrate(version="1.1")
-    day = datetime.fromtimestamp(state.seconds, timezone.utc)
+    day = datetime.fromtimestamp(state.seconds, UTC)
     crate.root_dataset["datePublished"] = day.date().isoformat()
     crate.name = cited["title"]
-    crate.description = f"Artifact of the paper, with the {about['source']} results of site {about['site']}"
+    crate.description = (
+        f"Artifact of the paper, with the {about['source']} results of site {about['site']}"
+    )
     crate.license = crate.add(
         ContextEntity(crate, _licence(cited), {"@type": "CreativeWork", "name": cited["license"]})
     )
     for profile in PROFILES:
         version = profile.rsplit("/", 1)[-1]
         crate.add(
-            ContextEntity(crate, profile, {"@type": "CreativeWork", "name": profile.split("/")[-2], "version": version})
+            ContextEntity(
+                crate,
+                profile,
+                {"@type": "CreativeWork", "name": profile.split("/")[-2], "version": version},
+            )
         )
     crate.root_dataset["conformsTo"] = [{"@id": profile} for profile in PROFILES]
     authors = [_author(crate, author) for author in cited["authors"]]
@@ -67,7 +73,11 @@ def _author(crate, author):
     name = metadata.person(author)
     identity = author.get("orcid") or "#" + re.sub(r"\W+", "-", name.lower())
     return crate.add(
-        ContextEntity(crate, identity, {"@type": "Organization" if "name" in author else "Person", "name": name})
+        ContextEntity(
+            crate,
+            identity,
+            {"@type": "Organization" if "name" in author else "Person", "name": name},
+        )
     )
 
 
@@ -76,8 +86,11 @@ def _file(name, data):
     ending = f".{name.rsplit('.', 1)[-1]}" if "." in name.rsplit("/", 1)[-1] else ""
     kind = TYPES.get(ending) or mimetypes.types_map.get(ending, "text/plain")
     return {
-        "name": name, "encodingFormat": kind, "contentSize": str(len(data)), "sha256": hashlib.sha256(data).hexdigest(),
-    }  # fmt: skip
+        "name": name,
+        "encodingFormat": kind,
+        "contentSize": str(len(data)),
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
 
 
 def _add_run(crate, files, about, day, authors):
@@ -116,10 +129,14 @@ def _add_run(crate, files, about, day, authors):
     tables = sorted(name for name in files if name.endswith(".parquet"))
     used = [*sorted(notebooks & set(files)), *tables]
     action = {
-        "@type": "CreateAction", "name": f"The paper from the {about['source']} results of site {about['site']}",
-        "instrument": {"@id": WORKFLOW}, "endTime": day.isoformat(), "agent": authors,
+        "@type": "CreateAction",
+        "name": f"The paper from the {about['source']} results of site {about['site']}",
+        "instrument": {"@id": WORKFLOW},
+        "endTime": day.isoformat(),
+        "agent": authors,
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-        "object": [*actual, *({"@id": name} for name in used)], "result": [{"@id": name} for name in made],
-    }  # fmt: skip
+        "object": [*actual, *({"@id": name} for name in used)],
+        "result": [{"@id": name} for name in made],
+    }
     run = crate.add(ContextEntity(crate, f"#run-{about['commit'][:12]}", action))
     crate.root_dataset["mentions"] = [run]

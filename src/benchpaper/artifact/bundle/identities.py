@@ -56,7 +56,9 @@ def of(project, more=()):
 
 def _tells(word):
     return (
-        len(word) >= SHORTEST and word.lower() not in NOBODY and not re.fullmatch(r"127\.[\d.]+|::1|[\W\d]{1,4}", word)
+        len(word) >= SHORTEST
+        and word.lower() not in NOBODY
+        and not re.fullmatch(r"127\.[\d.]+|::1|[\W\d]{1,4}", word)
     )
 
 
@@ -89,7 +91,11 @@ def _cited(project):
         if "given-names" in author:
             words |= {f"{author['given-names']} {author['family-names']}", metadata.person(author)}
     path = project.root / "pyproject.toml"
-    found = re.search(r"^authors\s*=\s*\[(.*?)\]", path.read_text(), re.M | re.S) if path.exists() else None
+    found = (
+        re.search(r"^authors\s*=\s*\[(.*?)\]", path.read_text(), re.M | re.S)
+        if path.exists()
+        else None
+    )
     return words | set(re.findall(r'"([^"]+)"', found[1] if found else ""))
 
 
@@ -97,7 +103,11 @@ def _site_hosts(project):
     words = set()
     for path in sorted((project.root / "sites").glob("*.yaml")):
         for host in (yaml.safe_load(path.read_text()) or {}).get("hosts", []):
-            words |= {str(host[key]) for key in ("address", "user", "name", "key", "hostname") if host.get(key)}
+            words |= {
+                str(host[key])
+                for key in ("address", "user", "name", "key", "hostname")
+                if host.get(key)
+            }
     return words
 
 
@@ -121,7 +131,9 @@ def _texts(name, data, depth=0):
     """Yield (which part, text) of everything readable in the bytes of a file."""
     try:
         yield "", data.decode()
-    except UnicodeDecodeError:  # compressed data hold any three letters somewhere: what could be read stands together
+    except (
+        UnicodeDecodeError
+    ):  # compressed data hold any three letters somewhere: what could be read stands together
         yield "", "\n".join(run.decode("latin-1") for run in READABLE.findall(data))
         yield " (UTF-16)", "\n".join(run[::2].decode("latin-1") for run in WIDE.findall(data))
     if depth > 3:
@@ -135,13 +147,15 @@ def _texts(name, data, depth=0):
             yield " (a stream of the PDF)", _inflated(stream).decode(errors="ignore")
         yield (
             " (text of the PDF)",
-            subprocess.run(["pdftotext", "-q", "-", "-"], input=data, capture_output=True).stdout.decode(
-                errors="ignore"
-            ),
+            subprocess.run(
+                ["pdftotext", "-q", "-", "-"], input=data, capture_output=True
+            ).stdout.decode(errors="ignore"),
         )
         yield (
             " (metadata of the PDF)",
-            subprocess.run(["pdfinfo", "-"], input=data, capture_output=True).stdout.decode(errors="ignore"),
+            subprocess.run(["pdfinfo", "-"], input=data, capture_output=True).stdout.decode(
+                errors="ignore"
+            ),
         )
     elif data[:4] == b"\x89PNG":
         for kind in (b"zTXt", b"iTXt", b"iCCP"):
@@ -153,7 +167,9 @@ def _texts(name, data, depth=0):
             for entry in inner.namelist():
                 yield from _inside(f" ({entry})", entry, inner.read(entry), depth)
     elif name.endswith(".ipynb"):
-        for output in (output for cell in json.loads(data)["cells"] for output in cell.get("outputs", [])):
+        for output in (
+            output for cell in json.loads(data)["cells"] for output in cell.get("outputs", [])
+        ):
             for kind, shown in output.get("data", {}).items():
                 if kind.startswith("image/") and not kind.endswith("svg+xml"):
                     image = base64.b64decode("".join(shown))
@@ -184,7 +200,13 @@ def _parquet_text(data):
     for column in table.column_names:
         if _holds_text(table.schema.field(column).type):
             words[column] = list(dict.fromkeys(map(repr, table.column(column).to_pylist())))
-    return "\n".join([*table.column_names, *about.values(), *(text for texts in words.values() for text in texts)])
+    return "\n".join(
+        [
+            *table.column_names,
+            *about.values(),
+            *(text for texts in words.values() for text in texts),
+        ]
+    )
 
 
 def _holds_text(kind):

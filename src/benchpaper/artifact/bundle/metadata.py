@@ -16,8 +16,12 @@ def citation(files):
     try:
         found = yaml.safe_load(files["CITATION.cff"])
     except KeyError:
-        raise UserError("there is no CITATION.cff; add one (cff-version, title, authors, license, version)") from None
-    if missing := [name for name in ("title", "authors", "license", "version") if not found.get(name)]:
+        raise UserError(
+            "there is no CITATION.cff; add one (cff-version, title, authors, license, version)"
+        ) from None
+    if missing := [
+        name for name in ("title", "authors", "license", "version") if not found.get(name)
+    ]:
         raise UserError(f"CITATION.cff lacks {', '.join(missing)}")
     return found
 
@@ -47,7 +51,8 @@ def zenodo(files, state):
         "publication_date": state.day,
         "access_right": "open",
         "description": cited.get(
-            "abstract", "Artifact of the paper: sources, results with provenance, executed notebooks, PDF."
+            "abstract",
+            "Artifact of the paper: sources, results with provenance, executed notebooks, PDF.",
         ),
         "keywords": cited.get("keywords", ["artifact", "reproducibility", "storage systems"]),
     }
@@ -69,14 +74,21 @@ def sbom(files, state):
     locks = locked(files)
     python = [
         {
-            "type": "library", "bom-ref": f"pkg:pypi/{name.lower()}@{version}", "name": name, "version": version,
+            "type": "library",
+            "bom-ref": f"pkg:pypi/{name.lower()}@{version}",
+            "name": name,
+            "version": version,
             "purl": f"pkg:pypi/{name.lower()}@{version}",
             # one of these is of the wheel that a machine takes, so they are properties, not hashes of one file
-            "properties": [{"name": "benchpaper:sha256", "value": digest} for digest in sorted(hashes)],
+            "properties": [
+                {"name": "benchpaper:sha256", "value": digest} for digest in sorted(hashes)
+            ],
         }
         for name, version, hashes in locks
-    ]  # fmt: skip
-    lines = (line.split("#")[0].split() for line in files.get("packages.apt", b"").decode().splitlines())
+    ]
+    lines = (
+        line.split("#")[0].split() for line in files.get("packages.apt", b"").decode().splitlines()
+    )
     system = [
         {
             "type": "application",
@@ -88,8 +100,12 @@ def sbom(files, state):
         if words
     ]
     return {
-        "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
+        "bomFormat": "CycloneDX",
+        "specVersion": "1.5",
+        "version": 1,
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, state.commit)}",
-        "metadata": {"component": {"type": "application", "bom-ref": "benchpaper", "name": "benchpaper"}},
+        "metadata": {
+            "component": {"type": "application", "bom-ref": "benchpaper", "name": "benchpaper"}
+        },
         "components": [*python, *system],
-    }  # fmt: skip
+    }

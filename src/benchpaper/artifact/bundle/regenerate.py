@@ -29,8 +29,12 @@ from benchpaper.paper.kernel_server import VARIABLE
 TIMEOUT_S = 900
 HEARING_S = 2.0  # for the last that it said, once it has ended
 EQUAL, RENDERED, DIFFERENT = "byte-equal", "equal within rendering", "DIFFERENT"
-TOLERANCE = 2.0  # mean difference of the pixels, of 255: another version of a font smoothes edges otherwise
-STEP = re.compile(r"step (\d+) of (\d+): (.*)")  # what the process that makes them again says of itself
+TOLERANCE = (
+    2.0  # mean difference of the pixels, of 255: another version of a font smoothes edges otherwise
+)
+STEP = re.compile(
+    r"step (\d+) of (\d+): (.*)"
+)  # what the process that makes them again says of itself
 DRAWING = ("matplotlib", "numpy", "pandas", "scipy", "seaborn", "pyarrow", "papermill", "ipykernel")
 
 
@@ -47,7 +51,15 @@ def regenerate(path, tell=lambda done, total, what: None):
         given = Path(folder) / "given"
         build.rename(given)
         before, network = _without_network()
-        run(project, about["site"], about["source"], about["experiments"], "the archive does not run", tell, before)
+        run(
+            project,
+            about["site"],
+            about["source"],
+            about["experiments"],
+            "the archive does not run",
+            tell,
+            before,
+        )
         compared = {str(p): _compared(given / p, build / p) for p in _exhibits(given)}
     return {"network": network, "environment": _environment(files), "files": compared}
 
@@ -62,16 +74,33 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
     """Make exhibits, verdicts and PDF of an unpacked archive by its own code, as a command after the words `before`.
     When it returns, nothing that the code started runs any more. Raises `UserError`, which begins with what is `wrong`,
     when the code fails or does not end in time."""
-    command = [*before, sys.executable, "-m", "benchpaper.workflow.rebuild", site, source, *experiments]
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        "benchpaper.workflow.rebuild",
+        site,
+        source,
+        *experiments,
+    ]
     own = {
-        "PYTHONPATH": str(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1",
-    }  # fmt: skip
+        "PYTHONPATH": str(project.root / "src"),
+        "BENCHPAPER_PROJECT": str(project.root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         process = subprocess.Popen(
-            command, cwd=project.root, env={**os.environ, VARIABLE: "", **own}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=errors, text=True, errors="replace", start_new_session=True,
+            command,
+            cwd=project.root,
+            env={**os.environ, VARIABLE: "", **own},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            errors="replace",
+            start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),
-        )  # fmt: skip
+        )
         # Apart, for the end of what it says may never come: a process that has hidden itself may hold it open.
         hearing = threading.Thread(target=_hear, args=(process.stdout, tell), daemon=True)
         hearing.start()
@@ -103,7 +132,9 @@ def _environment(files):
     if "requirements.lock" not in files:
         return "with the packages that are here, for it has no requirements.lock"
     locked = {}
-    for name, pin, _ in metadata.locked(files):  # one may have several versions, for several versions of Python
+    for name, pin, _ in metadata.locked(
+        files
+    ):  # one may have several versions, for several versions of Python
         locked.setdefault(name.lower(), []).append(pin)
     here = {name: _installed(name) for name in DRAWING if name in locked}
     others = [
@@ -111,7 +142,11 @@ def _environment(files):
         for name, found in here.items()
         if found not in locked[name]
     ]
-    return f"with other versions than the lock's: {', '.join(others)}" if others else "with the packages of its lock"
+    return (
+        f"with other versions than the lock's: {', '.join(others)}"
+        if others
+        else "with the packages of its lock"
+    )
 
 
 def _installed(name):
@@ -123,7 +158,9 @@ def _installed(name):
 
 def _exhibits(given):
     kept = [
-        path for path in sorted(given.rglob("*")) if path.is_file() and path.suffix in (".pdf", ".png", ".tex", ".json")
+        path
+        for path in sorted(given.rglob("*"))
+        if path.is_file() and path.suffix in (".pdf", ".png", ".tex", ".json")
     ]
     return [path.relative_to(given) for path in kept]
 
@@ -131,7 +168,10 @@ def _exhibits(given):
 def _without_network():
     """Return (the words before a command that run it in an empty network namespace, how to call that)."""
     for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
-        if shutil.which("unshare") and subprocess.run([*words, "true"], capture_output=True).returncode == 0:
+        if (
+            shutil.which("unshare")
+            and subprocess.run([*words, "true"], capture_output=True).returncode == 0
+        ):
             return words, "in a namespace without a network"
     return [], "with this machine's network, for the system lets no process do without"
 
@@ -150,7 +190,9 @@ def _compared(given, made):
 
 def _pages(path):
     """The words of a PDF; of a figure, its picture is compared beside it."""
-    return subprocess.run(["pdftotext", "-q", path, "-"], capture_output=True, text=True).stdout.split()
+    return subprocess.run(
+        ["pdftotext", "-q", path, "-"], capture_output=True, text=True
+    ).stdout.split()
 
 
 def _alike(given, made):

@@ -8,9 +8,11 @@ from importlib.resources import files as package_files
 PROFILE = "workflow-run-crate-0.5"
 BIOSCHEMAS = "https://bioschemas.org/"
 OF_1_1 = {
-    "ComputationalWorkflow": f"{BIOSCHEMAS}ComputationalWorkflow", "FormalParameter": f"{BIOSCHEMAS}FormalParameter",
-    "input": f"{BIOSCHEMAS}ComputationalWorkflow#input", "output": f"{BIOSCHEMAS}ComputationalWorkflow#output",
-}  # fmt: skip
+    "ComputationalWorkflow": f"{BIOSCHEMAS}ComputationalWorkflow",
+    "FormalParameter": f"{BIOSCHEMAS}FormalParameter",
+    "input": f"{BIOSCHEMAS}ComputationalWorkflow#input",
+    "output": f"{BIOSCHEMAS}ComputationalWorkflow#output",
+}
 
 
 def issues(folder):
@@ -19,9 +21,12 @@ def issues(folder):
 
     with _offline():
         settings = services.ValidationSettings(
-            rocrate_uri=str(folder), profile_identifier=PROFILE, requirement_severity=models.Severity.REQUIRED,
-            skip_availability_check=True, no_cache=True,
-        )  # fmt: skip
+            rocrate_uri=str(folder),
+            profile_identifier=PROFILE,
+            requirement_severity=models.Severity.REQUIRED,
+            skip_availability_check=True,
+            no_cache=True,
+        )
         found = services.validate(settings)
     return [f"{issue.check.identifier}: {issue.message}" for issue in found.get_issues()]
 

@@ -16,22 +16,41 @@ import unicodedata
 from pathlib import Path
 
 from benchpaper import results
-from benchpaper.paper import typeset
+from benchpaper.analysis.estimates import load
+from benchpaper.analysis.values import with_unit
 from benchpaper.artifact.bundle import SCHEMA_VERSION, archive, crate, validator
 from benchpaper.core.errors import UserError
-from benchpaper.analysis.estimates import load
 from benchpaper.core.project import GATHERED, Project
-from benchpaper.analysis.values import with_unit
+from benchpaper.paper import typeset
 
 NUMBER = re.compile(r"\d+\.\d+")
 COUNT = re.compile(
     r"(?<![\w.,])(?:\d{1,3}(?:,\d{3})+|\d{3,})(?![\w]|[.,]\d)"
 )  # of three digits or more, standing alone
-FACTORS = {1.0, 60.0, 3600.0, 1024.0, 1024.0**2, 1024.0**3, 1 / 1024, 1 / 1024**2, 1 / 1024**3, 8.0, 1 / 8}
+FACTORS = {
+    1.0,
+    60.0,
+    3600.0,
+    1024.0,
+    1024.0**2,
+    1024.0**3,
+    1 / 1024,
+    1 / 1024**2,
+    1 / 1024**3,
+    8.0,
+    1 / 8,
+}
 ABOUT = {
-    "site": r"\w[\w.-]*", "source": r"\w+", "commit": r"[0-9a-f]{40}", "clean": "True|False", "build": r"build/\w[\w.-]*",
-}  # fmt: skip
-MOST_ROWS, MOST_VALUES = 1_000_000, 50_000_000  # of a Parquet file that is read at all: a few bytes can claim billions
+    "site": r"\w[\w.-]*",
+    "source": r"\w+",
+    "commit": r"[0-9a-f]{40}",
+    "clean": "True|False",
+    "build": r"build/\w[\w.-]*",
+}
+MOST_ROWS, MOST_VALUES = (
+    1_000_000,
+    50_000_000,
+)  # of a Parquet file that is read at all: a few bytes can claim billions
 NUMBERS = {"1", "count", ""}  # units of plain numbers; one may stand for another
 
 
@@ -52,19 +71,30 @@ def verify(path, digest=None, into=None):
         about, checks = _checked(files, executable)
     except UserError as error:
         raise NotVerified(str(error)) from None
-    except Exception as error:  # JSON, text, Parquet or PDF of another shape: whatever it is that stumbles over it
+    except (
+        Exception
+    ) as error:  # JSON, text, Parquet or PDF of another shape: whatever it is that stumbles over it
         told = " ".join(str(error).split())[:200]
-        raise NotVerified(f"what it says of itself is broken ({type(error).__name__}: {told})") from None
+        raise NotVerified(
+            f"what it says of itself is broken ({type(error).__name__}: {told})"
+        ) from None
     if into:
         archive.unpack(files, executable, into)
         checks.append(f"unpacked to {into}")
-    return {"archive": Path(path).name, "sha256": own, **{name: about[name] for name in ABOUT}, "checks": checks}
+    return {
+        "archive": Path(path).name,
+        "sha256": own,
+        **{name: about[name] for name in ABOUT},
+        "checks": checks,
+    }
 
 
 def _checked(files, executable):
     """Return (what the archive says of itself, a line for each thing that holds)."""
     about = _about(files)
-    lines = [f"{len(files)} files have the digests of the manifest, and nothing else is in the archive"]
+    lines = [
+        f"{len(files)} files have the digests of the manifest, and nothing else is in the archive"
+    ]
     with tempfile.TemporaryDirectory(prefix="benchpaper-verify-") as folder:
         archive.unpack(files, executable, folder)
         return about, lines + check(Project(Path(folder)), files, about)
@@ -84,7 +114,10 @@ def _about(files):
         about = dict(json.loads(files[archive.ABOUT]))
     except (ValueError, TypeError, RecursionError) as error:
         raise NotVerified(f"{archive.ABOUT} is no JSON object: {error}") from None
-    ours = {"benchpaper_bundle": ("bundles", SCHEMA_VERSION), "results_schema": ("results", results.SCHEMA_VERSION)}
+    ours = {
+        "benchpaper_bundle": ("bundles", SCHEMA_VERSION),
+        "results_schema": ("results", results.SCHEMA_VERSION),
+    }
     for key, (what, version) in ours.items():
         if about.get(key) != version:
             raise NotVerified(
@@ -95,7 +128,9 @@ def _about(files):
         if not re.fullmatch(form, str(about.get(name))):
             raise NotVerified(f'{archive.ABOUT}: {name} "{about.get(name)}" is no name')
     if about["build"] != f"build/{about['site']}-{about['source']}":
-        raise NotVerified(f'{archive.ABOUT}: build "{about["build"]}" is not that of its site and source')
+        raise NotVerified(
+            f'{archive.ABOUT}: build "{about["build"]}" is not that of its site and source'
+        )
     return about
 
 
@@ -103,16 +138,20 @@ def check(project, files, about):
     """Check an unpacked archive; returns a line for each thing that holds."""
     lines = [_check_crate(project, files)]
     build = project.build(about["site"], about["source"])
-    tables = {name: _rows(project.root / name, name) for name in sorted(files) if name.endswith(".parquet")}
+    tables = {
+        name: _rows(project.root / name, name)
+        for name in sorted(files)
+        if name.endswith(".parquet")
+    }
     lines.append(f"{len(tables)} Parquet files have the schema, {sum(tables.values()):,} rows")
     exhibits = _exhibits(build)
     folder = project.results(about["site"], about["source"])
     lines.append(_check_numbers(build, folder))
     if (build / GATHERED).read_text() != typeset.gathered(build, about["experiments"]):
         raise NotVerified(f"{GATHERED} is not what the notebooks' manifests and the verdicts give")
-    if (build / typeset.CLAIMS_TABLE).exists() and (build / typeset.CLAIMS_TABLE).read_text() != typeset.claims_table(
-        build
-    ):
+    if (build / typeset.CLAIMS_TABLE).exists() and (
+        build / typeset.CLAIMS_TABLE
+    ).read_text() != typeset.claims_table(build):
         raise NotVerified(f"{typeset.CLAIMS_TABLE} is not what the verdicts give")
     typeset.check_uses(project.paper, exhibits | {"claims": {"kind": "table"}})
     lines.append(
@@ -129,11 +168,15 @@ def _rows(path, name):
     try:
         about = pq.read_metadata(path)
         groups = [about.row_group(number) for number in range(about.num_row_groups)]
-        values = sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
+        values = sum(
+            group.column(place).num_values for group in groups for place in range(group.num_columns)
+        )
     except (OSError, ValueError) as error:
         raise NotVerified(f"{name} cannot be read: {' '.join(str(error).split())}") from None
     if about.num_rows > MOST_ROWS or values > MOST_VALUES:
-        raise NotVerified(f"{name} claims {about.num_rows:,} rows with {values:,} values, more than any results have")
+        raise NotVerified(
+            f"{name} claims {about.num_rows:,} rows with {values:,} values, more than any results have"
+        )
     return results.read(path)[0].num_rows
 
 
@@ -144,7 +187,9 @@ def _check_crate(project, files):
         graph = {entity["@id"]: entity for entity in json.loads(files[crate.METADATA])["@graph"]}
         listed = {part["@id"] for part in graph["./"]["hasPart"]}
     except (ValueError, KeyError, TypeError) as error:
-        raise NotVerified(f"{crate.METADATA} is no RO-Crate ({type(error).__name__}: {error})") from None
+        raise NotVerified(
+            f"{crate.METADATA} is no RO-Crate ({type(error).__name__}: {error})"
+        ) from None
     own = {crate.METADATA, archive.MANIFEST}
     if different := sorted(listed ^ (set(files) - own)):
         raise NotVerified(f'"{different[0]}" is in the crate or in the archive, but not in both')
@@ -203,7 +248,11 @@ def _reckoned(name, entry, found):
         [cell] = entry["cells"]
         estimate = found.of_cell(metric, cell, how["q"])
     _check_factor(name, entry, estimate.unit)
-    return estimate if how["factor"] == 1.0 or estimate.value is None else estimate.scaled(how["factor"], entry["unit"])
+    return (
+        estimate
+        if how["factor"] == 1.0 or estimate.value is None
+        else estimate.scaled(how["factor"], entry["unit"])
+    )
 
 
 def _levels(found, known, cell):
@@ -219,7 +268,9 @@ def _check_factor(name, entry, unit):
         return
     usual = factor in FACTORS or abs(power - round(power)) < 1e-9 if math.isfinite(power) else False
     if not usual or (unit == entry["unit"]) != (factor == 1.0):
-        raise NotVerified(f'number "{name}": a factor of {factor:g} does not turn {unit} into {entry["unit"]}')
+        raise NotVerified(
+            f'number "{name}": a factor of {factor:g} does not turn {unit} into {entry["unit"]}'
+        )
 
 
 def _check_number(name, entry, estimate):
@@ -249,10 +300,16 @@ def _check_pdf(project, build, exhibits):
                 "the PDF was typeset from something else"
             )
     decimals, whole = _known_numbers(project, build)
-    strange = [number for number in NUMBER.findall(printed) if number not in decimals and not _is_numbering(number)]
+    strange = [
+        number
+        for number in NUMBER.findall(printed)
+        if number not in decimals and not _is_numbering(number)
+    ]
     strange += [number for number in COUNT.findall(printed) if number.replace(",", "") not in whole]
     if strange:
-        raise NotVerified(f"the PDF prints {strange[0]}, which no exhibit, verdict or text of the paper inside has")
+        raise NotVerified(
+            f"the PDF prints {strange[0]}, which no exhibit, verdict or text of the paper inside has"
+        )
     count = len({name for names in named.values() for name in names})
     return (
         f"{count} numbers that the paper names stand in the PDF, as often as named, and what else it prints is "
@@ -277,7 +334,9 @@ def _squeezed(text):
 
 
 def _pdf_text(path):
-    done = subprocess.run(["pdftotext", "-q", path, "-"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        ["pdftotext", "-q", path, "-"], capture_output=True, text=True, timeout=60
+    )
     if done.returncode:
         raise NotVerified(f"{path.name} is no readable PDF")
     return done.stdout
@@ -290,12 +349,16 @@ def _normal(text):
 def _known_numbers(project, build):
     """Return (all decimal numbers, all whole ones) in what is typeset: generated files, tables, figures, the paper's
     sources."""
-    sources = [path for path in sorted(project.paper.rglob("*")) if path.suffix in (".tex", ".bib", ".sty")]
+    sources = [
+        path for path in sorted(project.paper.rglob("*")) if path.suffix in (".tex", ".bib", ".sty")
+    ]
     texts = [path.read_text(errors="replace") for path in [*sources, *sorted(build.rglob("*.tex"))]]
     texts += [_pdf_text(path) for path in sorted((build / "exhibits").rglob("*.pdf"))]
     texts = [_normal(text) for text in texts]
     whole = {
-        number for text in texts for number in re.findall(r"\d+", re.sub(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3})", "", text))
+        number
+        for text in texts
+        for number in re.findall(r"\d+", re.sub(r"(?<=\d)(?:,|\{,\}|\\,)(?=\d{3})", "", text))
     }
     return {number for text in texts for number in NUMBER.findall(text)}, whole
 
@@ -303,4 +366,9 @@ def _known_numbers(project, build):
 def _is_numbering(number):
     """A section's number, such as 2.1: both parts small."""
     major, minor = number.split(".")
-    return int(major) <= 20 and int(minor) <= 20 and not (len(minor) > 1 and minor.startswith("0")) and major[0] != "0"
+    return (
+        int(major) <= 20
+        and int(minor) <= 20
+        and not (len(minor) > 1 and minor.startswith("0"))
+        and major[0] != "0"
+    )

@@ -25,15 +25,21 @@ UNDO_TIMEOUT_S = 20
 CLOCK_OF_FILES = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): like files' times, up to a tick behind the time of day
 IPC_RMID = 0
 HALF_WRITTEN = (
-    "results/**/.*.tmp", "results/**/*.part", "build/**/.*.part*", "build/**/*.part", "build/**/*.part.ipynb",
-)  # fmt: skip
+    "results/**/.*.tmp",
+    "results/**/*.part",
+    "build/**/.*.part*",
+    "build/**/*.part",
+    "build/**/*.part.ipynb",
+)
 
 
 def note_undo(scratch, what, argv):
     """Note in a scratch folder that `argv` takes away `what`. Call it before making the thing: an undo of what was
     never made does no harm."""
     # Named by when it was made, to the nanosecond: two files of one tick have the same time.
-    path = Path(scratch) / f"{UNDO_PREFIX}{time.monotonic_ns():020d}-{threading.get_native_id()}.json"
+    path = (
+        Path(scratch) / f"{UNDO_PREFIX}{time.monotonic_ns():020d}-{threading.get_native_id()}.json"
+    )
     path.write_text(json.dumps({"what": what, "argv": [str(part) for part in argv]}))
 
 
@@ -41,7 +47,12 @@ def note_shared_memory(scratch, seconds):
     """Note which shared memory exists, so that `clear` can tell what was made in the next `seconds`, which is how long
     the trial may run: what is younger is somebody else's."""
     now = time.clock_gettime(CLOCK_OF_FILES)
-    before = {"sysv": sorted(_sysv()), "posix": sorted(_posix()), "since": now, "until": now + seconds}
+    before = {
+        "sysv": sorted(_sysv()),
+        "posix": sorted(_posix()),
+        "since": now,
+        "until": now + seconds,
+    }
     (Path(scratch) / SHARED_MEMORY).write_text(json.dumps(before))
 
 
@@ -51,7 +62,9 @@ def clear(scratch):
     scratch, found = Path(scratch), []
     # Its own and those of each role; what lies deeper is the trial's data.
     notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
-    for path in sorted(notes, key=lambda path: path.name, reverse=True):  # what was made last goes first
+    for path in sorted(
+        notes, key=lambda path: path.name, reverse=True
+    ):  # what was made last goes first
         try:
             noted = json.loads(path.read_text())
         except ValueError:
@@ -69,7 +82,9 @@ def clear(scratch):
 
 def _succeeds(argv):
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S
+        )
         return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -78,7 +93,9 @@ def _succeeds(argv):
 def _mounts(folder):
     """The mount points below a folder, the last one first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    points = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point)) for point in points]
+    points = [
+        Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point)) for point in points
+    ]
     return [point for point in reversed(points) if point.is_relative_to(folder.resolve())]
 
 
@@ -90,7 +107,9 @@ def _clear_shared_memory(scratch):
 
     def new(now, then):
         since, until = before["since"], before["until"]
-        return sorted(name for name, made in now.items() if name not in then and since <= made <= until)
+        return sorted(
+            name for name, made in now.items() if name not in then and since <= made <= until
+        )
 
     found = []
     for segment in new(_sysv(), before["sysv"]):
@@ -141,7 +160,11 @@ def _in_use():
     used = set()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it ended, or is not ours to see
-            mapped = [line.split()[5] for line in (process / "maps").read_text().splitlines() if " /dev/shm/" in line]
+            mapped = [
+                line.split()[5]
+                for line in (process / "maps").read_text().splitlines()
+                if " /dev/shm/" in line
+            ]
             used.update(Path(path).name for path in mapped)
             for descriptor in os.scandir(process / "fd"):
                 target = os.readlink(descriptor.path)
@@ -156,7 +179,9 @@ def sweep(project):
     found = _kill_processes(project)
     for scratch in sorted((project.state / "scratch").glob("trial-*")):
         found += [*clear(scratch), "a trial's scratch folder"]
-    for folder in (project.state / "connections").glob("*-*"):  # named after the process that connects
+    for folder in (project.state / "connections").glob(
+        "*-*"
+    ):  # named after the process that connects
         if not _is_running(folder.name.partition("-")[0]):
             shutil.rmtree(folder, ignore_errors=True)
             found.append("a connection's folder")

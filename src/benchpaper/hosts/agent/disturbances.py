@@ -9,7 +9,9 @@ from functools import cache
 from pathlib import Path
 
 CLOCK_TICKS, PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-THERMAL = sorted(Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
+THERMAL = sorted(
+    Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
+)
 
 
 def so_far():
@@ -21,11 +23,13 @@ def so_far():
     throttled = _count(_cpu_stat(), "throttled_usec")
     heat = [_count(path) for path in THERMAL]
     return {
-        "steal_s": steal, "load_1m": os.getloadavg()[0], "suspended_s": suspended,
+        "steal_s": steal,
+        "load_1m": os.getloadavg()[0],
+        "suspended_s": suspended,
         "swapped_mb": None if None in pages else sum(pages) * PAGE_BYTES / 1e6,
         "throttled_s": None if throttled is None else throttled / 1e6,
         "overheated": None if None in heat or not heat else sum(heat),
-    }  # fmt: skip
+    }
 
 
 def between(before, after, stood_still_s=0.0):
@@ -36,7 +40,12 @@ def between(before, after, stood_still_s=0.0):
     suspended = None if "suspended_s" not in known else passed["suspended_s"]
     if stood_still_s:
         suspended = stood_still_s + (suspended or 0.0)
-    return {**dict.fromkeys(before), **passed, "load_1m": before["load_1m"], "suspended_s": suspended}
+    return {
+        **dict.fromkeys(before),
+        **passed,
+        "load_1m": before["load_1m"],
+        "suspended_s": suspended,
+    }
 
 
 def _count(path, name=None):

@@ -21,8 +21,8 @@ import time
 from pathlib import Path
 
 from benchpaper.core import environment, lock
-from benchpaper.hosts import probe
 from benchpaper.core.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
+from benchpaper.hosts import probe
 from benchpaper.hosts.agent.session import Session
 
 GREETING = "benchpaper-agent "
@@ -56,7 +56,9 @@ class Agent:
         environment.replace(environment.ours())
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
-        self.trials = _own_folder(Path(options.get("scratch") or tempfile.gettempdir()) / f"benchpaper-{os.geteuid()}")
+        self.trials = _own_folder(
+            Path(options.get("scratch") or tempfile.gettempdir()) / f"benchpaper-{os.geteuid()}"
+        )
         cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
         self.store = cache / "benchpaper" / "store"
         self._folder = Path(tempfile.mkdtemp(prefix="benchpaper-agent-"))
@@ -68,7 +70,14 @@ class Agent:
         self._rest = b""
 
     def serve(self):
-        _tell({"socket": str(self._folder / "socket"), "store": str(self.store), "trials": str(self.trials), **about()})
+        _tell(
+            {
+                "socket": str(self._folder / "socket"),
+                "store": str(self.store),
+                "trials": str(self.trials),
+                **about(),
+            }
+        )
         ready = select.poll()
         ready.register(0, select.POLLIN)
         ready.register(self._listener, select.POLLIN)
@@ -164,8 +173,15 @@ def about():
     """Return what the controller has to know of this host: its Python, its C library, its CPUs and what tells machines
     apart."""
     return {
-        "python": sys.executable, "version": list(sys.version_info[:2]), "abi": sysconfig.get_config_var("SOABI") or "",
-        "libc": platform.libc_ver()[1], "machine": platform.machine(), "cpus": sorted(os.sched_getaffinity(0)),
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(), "identity": probe.identity(),
-        "temporary": tempfile.gettempdir(), "home": os.path.expanduser("~"), "hostname": socket.gethostname(),
-    }  # fmt: skip
+        "python": sys.executable,
+        "version": list(sys.version_info[:2]),
+        "abi": sysconfig.get_config_var("SOABI") or "",
+        "libc": platform.libc_ver()[1],
+        "machine": platform.machine(),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
+        "identity": probe.identity(),
+        "temporary": tempfile.gettempdir(),
+        "home": os.path.expanduser("~"),
+        "hostname": socket.gethostname(),
+    }

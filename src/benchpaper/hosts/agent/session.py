@@ -18,15 +18,14 @@ import time
 import traceback
 from pathlib import Path
 
-from benchpaper.core.capabilities import find_capability
 from benchpaper.core import disk_space
-from benchpaper.hosts.agent import disturbances, cleanup
-from benchpaper.hosts import CommandFailed, HostError, probe
-from benchpaper.hosts.agent import wire
-from benchpaper.hosts.local import LocalHost
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, kill_descendants, kill_marked, outputs
 from benchpaper.core.redact import Redactor
+from benchpaper.hosts import CommandFailed, HostError, probe
+from benchpaper.hosts.agent import cleanup, disturbances, wire
 from benchpaper.hosts.agent.standstill import EVERY_S, Watch
+from benchpaper.hosts.local import LocalHost
 
 MARK = "BENCHPAPER_TRIAL"  # in the environment of every process of a trial
 POLLRDHUP = 0x2000
@@ -78,7 +77,9 @@ class Session:
             stood_still_s = self._watch_of_trial.seconds if self._watch_of_trial else 0.0
             kill_descendants()
             if self._folder:
-                conclude_trial(self._trials, self._trial, self._folder, self._redactor, stood_still_s)
+                conclude_trial(
+                    self._trials, self._trial, self._folder, self._redactor, stood_still_s
+                )
         finally:
             os._exit(0)
 
@@ -97,7 +98,10 @@ class Session:
             reason = getattr(error, "strerror", None) or str(error)
             return {"error": "OSError", "text": reason, "name": name}
         except Exception:  # a mistake of the agent itself
-            return {"error": "HostError", "text": f"the agent failed: {traceback.format_exc(limit=-3)}"}
+            return {
+                "error": "HostError",
+                "text": f"the agent failed: {traceback.format_exc(limit=-3)}",
+            }
 
     def _status(self):
         return {"status": self._statuses.pop(self._told)} if self._told in self._statuses else {}
@@ -118,7 +122,9 @@ class Session:
         threading.Thread(target=self._look, daemon=True).start()
 
     def _on_command(self, name, argv):
-        self._redactor.learn(argv)  # a later run, which fetches what they printed, does not know the commands
+        self._redactor.learn(
+            argv
+        )  # a later run, which fetches what they printed, does not know the commands
         number = self._told = self._told + 1
         return lambda status: self._statuses.__setitem__(number, status)
 
@@ -178,7 +184,9 @@ class Session:
         incoming = wire.Receiver(self._connection)
         try:
             with tarfile.open(fileobj=incoming, mode="r|") as archive:
-                archive.extractall(part, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+                archive.extractall(
+                    part, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {})
+                )
             incoming.drain()
             with contextlib.suppress(OSError):  # another one was quicker
                 part.rename(self._store / digest)
@@ -230,7 +238,10 @@ def conclude_trial(trials, trial, folder, redactor, stood_still_s=0.0):
     """Take away what a trial has left and keep what it printed, without secrets. Its processes of the
     session are dead; they stood still for so long before."""
     found = ["a process"] * kill_marked(f"{MARK}={trial}")
-    kept = {"output": redactor.without_secrets(outputs(folder)), "shortage": disk_space.shortage(folder)}
+    kept = {
+        "output": redactor.without_secrets(outputs(folder)),
+        "shortage": disk_space.shortage(folder),
+    }
     kept["stood_still_s"] = stood_still_s
     kept["found"] = found + cleanup.clear(folder)  # first, for the disk may be full
     part = trials / f"{trial}.part"

@@ -18,10 +18,10 @@ from pathlib import Path
 import yaml
 
 from benchpaper.core import lock
-from benchpaper.hosts.lab import owners
 from benchpaper.core.errors import UserError
-from benchpaper.hosts import probe
 from benchpaper.core.project import Project
+from benchpaper.hosts import probe
+from benchpaper.hosts.lab import owners
 
 SITE = "lab"
 MOST_HOSTS = 50
@@ -98,7 +98,9 @@ class Lab:
         if not 1 <= hosts <= MOST_HOSTS:
             raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
         if self.exists():
-            raise UserError('there is a lab of this checkout already; "benchpaper lab down" removes it')
+            raise UserError(
+                'there is a lab of this checkout already; "benchpaper lab down" removes it'
+            )
         owners.note(self.mark, self.project.root, of_process=True)
         try:
             self._make_keys()
@@ -126,7 +128,20 @@ class Lab:
     def _make_keys(self):
         self.folder.mkdir(parents=True, mode=0o700)
         for name in ("host_key", "user_key"):
-            _do(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "benchpaper-lab", "-f", self.folder / name])
+            _do(
+                [
+                    "ssh-keygen",
+                    "-q",
+                    "-t",
+                    "ed25519",
+                    "-N",
+                    "",
+                    "-C",
+                    "benchpaper-lab",
+                    "-f",
+                    self.folder / name,
+                ]
+            )
         (self.folder / "known_hosts").write_text("")
         (self.folder / "ssh_config").write_text(CLIENT.format(folder=self.folder))
 
@@ -154,10 +169,20 @@ class Lab:
 
     def serve(self, number, environment=None):
         """Start the SSH server of a host."""
-        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | (environment or {})
-        line = "SetEnv " + " ".join(f'"{name}={value}"' for name, value in passed_on.items()) if passed_on else ""
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | (
+            environment or {}
+        )
+        line = (
+            "SetEnv " + " ".join(f'"{name}={value}"' for name, value in passed_on.items())
+            if passed_on
+            else ""
+        )
         name, config = self.namespace(number), self.folder / f"sshd_{number}"
-        config.write_text(SERVER.format(folder=self.folder, name=name, address=self.address(number), environment=line))
+        config.write_text(
+            SERVER.format(
+                folder=self.folder, name=name, address=self.address(number), environment=line
+            )
+        )
         Path("/run/sshd").mkdir(exist_ok=True)  # where sshd confines itself before a login
         _do(["ip", "netns", "exec", name, "/usr/sbin/sshd", "-f", config])
 
@@ -174,13 +199,21 @@ class Lab:
     def _write_site(self, hosts):
         config = (self.folder / "ssh_config").relative_to(self.project.root)
         described = [
-            {"name": f"lab{number}", "kind": "ssh", "address": self.address(number), "interface": "eth0",
-             "ssh_config": str(config), "roles": ["server", "client"]}
+            {
+                "name": f"lab{number}",
+                "kind": "ssh",
+                "address": self.address(number),
+                "interface": "eth0",
+                "ssh_config": str(config),
+                "roles": ["server", "client"],
+            }
             for number in range(1, hosts + 1)
-        ]  # fmt: skip
+        ]
         text = yaml.safe_dump({"hosts": described}, sort_keys=False)
         self.site_file.parent.mkdir(exist_ok=True)
-        self.site_file.write_text('# Written by "benchpaper lab up", removed by "benchpaper lab down".\n' + text)
+        self.site_file.write_text(
+            '# Written by "benchpaper lab up", removed by "benchpaper lab down".\n' + text
+        )
 
     # ---- down ----
 
@@ -189,7 +222,9 @@ class Lab:
         found = []
         for namespace in self.namespaces():
             _end_processes(namespace)
-            _do(["ip", "netns", "delete", namespace], check=False)  # or another did, who sweeps as well
+            _do(
+                ["ip", "netns", "delete", namespace], check=False
+            )  # or another did, who sweeps as well
             found.append(f"the namespace {namespace}")
         for link in self._links():
             _do(["ip", "link", "delete", link], check=False)  # a veth may have gone with its peer
@@ -201,7 +236,9 @@ class Lab:
             shutil.rmtree(self.folder)
             found.append("the keys")
         if left := self.namespaces() + self._links():
-            raise UserError(f"{', '.join(left)} of the lab could not be removed; see what uses it (ip netns pids NAME)")
+            raise UserError(
+                f"{', '.join(left)} of the lab could not be removed; see what uses it (ip netns pids NAME)"
+            )
         owners.forget(self.mark)
         return found
 
@@ -211,7 +248,9 @@ class Lab:
         return sorted(name for name in names if name.startswith(f"benchpaper-{self.mark}-"))
 
     def _links(self):
-        return sorted((path.name for path in Path("/sys/class/net").glob(f"{self.bridge}*")), reverse=True)
+        return sorted(
+            (path.name for path in Path("/sys/class/net").glob(f"{self.bridge}*")), reverse=True
+        )
 
     def exists(self):
         return bool(self.namespaces() or self._links() or self.folder.exists())
@@ -223,7 +262,12 @@ class Lab:
             number = int(namespace.rpartition("-")[2])
             count = len(processes(namespace))
             hosts.append(
-                {"host": f"lab{number}", "address": self.address(number), "namespace": namespace, "processes": count}
+                {
+                    "host": f"lab{number}",
+                    "address": self.address(number),
+                    "namespace": namespace,
+                    "processes": count,
+                }
             )
         return hosts
 
@@ -257,16 +301,27 @@ def _end_processes(namespace):
 def need_root_and_programs():
     if os.geteuid() != 0:
         raise UserError("the lab makes network namespaces, which needs root; run it as root")
-    needed = {"ip": "iproute2", "tc": "iproute2", "ssh": "openssh-client", "ssh-keygen": "openssh-client"}
+    needed = {
+        "ip": "iproute2",
+        "tc": "iproute2",
+        "ssh": "openssh-client",
+        "ssh-keygen": "openssh-client",
+    }
     missing = {package for program, package in needed.items() if not shutil.which(program)}
     if not Path("/usr/sbin/sshd").exists():
         missing.add("openssh-server")
     if missing:
-        raise UserError(f"the lab needs the packages {', '.join(sorted(missing))}; packages.apt lists them")
+        raise UserError(
+            f"the lab needs the packages {', '.join(sorted(missing))}; packages.apt lists them"
+        )
 
 
 def _do(argv, check=True):
-    done = subprocess.run([str(part) for part in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(part) for part in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
     if check and done.returncode:
-        raise UserError(f"{argv[0]} {argv[1]} {argv[2] if len(argv) > 2 else ''} failed: {done.stderr.strip()}")
+        raise UserError(
+            f"{argv[0]} {argv[1]} {argv[2] if len(argv) > 2 else ''} failed: {done.stderr.strip()}"
+        )
     return done.stdout

@@ -48,7 +48,9 @@ def _records():
 def _has_owner(record):
     if "pid" not in record:
         return Path(record["root"]).is_dir()
-    return _begun(record["pid"]) == record["since"]  # another start: the id is another process's by now
+    return (
+        _begun(record["pid"]) == record["since"]
+    )  # another start: the id is another process's by now
 
 
 def _begun(pid):

@@ -17,10 +17,15 @@ FIND_PYTHON = (
     'if [ -r /etc/os-release ]; then . /etc/os-release; fi; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
 )
 HOW_TO_INSTALL = {
-    "debian": "apt-get install python3", "ubuntu": "apt-get install python3", "alpine": "apk add python3",
-    "fedora": "dnf install python3.11", "rhel": "dnf install python3.11", "rocky": "dnf install python3.11",
-    "almalinux": "dnf install python3.11", "centos": "dnf install python3.11",
-}  # fmt: skip
+    "debian": "apt-get install python3",
+    "ubuntu": "apt-get install python3",
+    "alpine": "apk add python3",
+    "fedora": "dnf install python3.11",
+    "rhel": "dnf install python3.11",
+    "rocky": "dnf install python3.11",
+    "almalinux": "dnf install python3.11",
+    "centos": "dnf install python3.11",
+}
 BOOT = """
 import io, json, os, shutil, sys, tempfile, zipfile
 def tell(message):

@@ -17,10 +17,10 @@ from functools import partial
 from pathlib import Path
 
 from benchpaper.core.errors import UserError
-from benchpaper.hosts import HostError, HostLost
-from benchpaper.hosts.ssh import boot, deploy, remote
-from benchpaper.hosts.agent.main import GREETING
 from benchpaper.core.processes import die_with_parent
+from benchpaper.hosts import HostError, HostLost
+from benchpaper.hosts.agent.main import GREETING
+from benchpaper.hosts.ssh import boot, deploy, remote
 from benchpaper.hosts.ssh.remote import Conversation, SshHost
 
 CONNECT_S = 10  # to reach the SSH server
@@ -29,11 +29,22 @@ CONCLUDE_S = 30.0  # that the tidying up of a trial may take
 BEAT_S = 2.0
 SILENCE_S = 15.0  # without a heartbeat for so long, the agent ends everything
 OPTIONS = {
-    "BatchMode": "yes", "StrictHostKeyChecking": "yes", "ConnectTimeout": CONNECT_S, "ServerAliveInterval": 5,
-    "ServerAliveCountMax": 3, "ControlMaster": "yes", "ControlPath": "master", "ControlPersist": "no",
-    "ForwardX11": "no", "ForwardAgent": "no", "RequestTTY": "no", "LogLevel": "ERROR", "ExitOnForwardFailure": "no",
-    "StreamLocalBindUnlink": "yes", "Compression": "no",
-}  # fmt: skip
+    "BatchMode": "yes",
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": CONNECT_S,
+    "ServerAliveInterval": 5,
+    "ServerAliveCountMax": 3,
+    "ControlMaster": "yes",
+    "ControlPath": "master",
+    "ControlPersist": "no",
+    "ForwardX11": "no",
+    "ForwardAgent": "no",
+    "RequestTTY": "no",
+    "LogLevel": "ERROR",
+    "ExitOnForwardFailure": "no",
+    "StreamLocalBindUnlink": "yes",
+    "Compression": "no",
+}
 
 
 class Unreachable(UserError):
@@ -64,10 +75,15 @@ class SshLink:
         self._answers = b""
         with open(self._folder / "errors", "wb") as errors:
             self._ssh = subprocess.Popen(
-                [*self._command(), boot.command(self._described.get("python"))], cwd=self._folder,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, bufsize=0,
-                preexec_fn=partial(die_with_parent, os.getpid()), start_new_session=True,
-            )  # fmt: skip
+                [*self._command(), boot.command(self._described.get("python"))],
+                cwd=self._folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                preexec_fn=partial(die_with_parent, os.getpid()),
+                start_new_session=True,
+            )
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         data = boot.agent(scratch=self._described.get("scratch"), silence=SILENCE_S)
         threading.Thread(target=self._feed, args=(self._ssh, data), daemon=True).start()
@@ -110,9 +126,13 @@ class SshLink:
     def _forward(self, there):
         options = [f"-o{name}={OPTIONS[name]}" for name in ("ControlPath", "StreamLocalBindUnlink")]
         done = subprocess.run(
-            ["ssh", *options, "-O", "forward", "-L", f"./agent:{there}", self.destination], cwd=self._folder,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GREETING_S,
-        )  # fmt: skip
+            ["ssh", *options, "-O", "forward", "-L", f"./agent:{there}", self.destination],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=GREETING_S,
+        )
         if done.returncode:
             self._refuse(f"ssh could not forward to the agent: {done.stderr.strip()}")
 
@@ -136,13 +156,9 @@ class SshLink:
         said = " ".join((self._folder / "errors").read_text(errors="replace").split())
         by_hand = " ".join(["ssh", *self._by_hand()])
         if "IDENTIFICATION HAS CHANGED" in said:
-            return (
-                f"its host key is not the known one: find out why, and only then correct your known_hosts ({by_hand})"
-            )
+            return f"its host key is not the known one: find out why, and only then correct your known_hosts ({by_hand})"
         if "Host key verification failed" in said or "host key is known" in said:
-            return (
-                f'its host key is not known: connect once by hand ("{by_hand}"), compare the fingerprint, and accept it'
-            )
+            return f'its host key is not known: connect once by hand ("{by_hand}"), compare the fingerprint, and accept it'
         if "Permission denied" in said:
             who = f'user "{self._described["user"]}"' if "user" in self._described else "you"
             return f'it did not let {who} in: see that "{by_hand}" works without a password'
@@ -156,7 +172,10 @@ class SshLink:
         described = self._described
         words = [*(["-F", described["ssh_config"]] if "ssh_config" in described else [])]
         words += [*(["-p", str(described["port"])] if "port" in described else [])]
-        return [*words, f"{described['user']}@{self.destination}" if "user" in described else self.destination]
+        return [
+            *words,
+            f"{described['user']}@{self.destination}" if "user" in described else self.destination,
+        ]
 
     def _read_answer(self, seconds):
         """Return the next message of the agent's main process; None when the time is over or it has ended. What a login
@@ -291,12 +310,17 @@ class SshLink:
 
     def host(self, role, scratch, seconds, on_command):
         """Return the host of the trial whose scratch folder here is `scratch`."""
-        return SshHost(self, role, f"{self.prefix}{scratch.name}-{role}", self._described, seconds, on_command)
+        return SshHost(
+            self, role, f"{self.prefix}{scratch.name}-{role}", self._described, seconds, on_command
+        )
 
     def conclude(self, trial=""):
         """Return what the agent has kept of a trial that ended (without one: of all trials of this checkout)."""
         return self._control.call(
-            "conclude", CONCLUDE_S, prefix=f"{self.prefix}{trial}", seconds=CONCLUDE_S if trial else 0
+            "conclude",
+            CONCLUDE_S,
+            prefix=f"{self.prefix}{trial}",
+            seconds=CONCLUDE_S if trial else 0,
         )
 
     @property

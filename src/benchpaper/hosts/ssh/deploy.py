@@ -31,8 +31,12 @@ def agent_zip():
     """Return (bytes of a zip with the agent's modules, their digest)."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(syntax.reached(syntax.files(PACKAGE.parent, AGENT), PACKAGE.parent, PACKAGE.name)):
-            archive.writestr(zipfile.ZipInfo(path.relative_to(PACKAGE.parent).as_posix()), path.read_bytes())
+        for path in sorted(
+            syntax.reached(syntax.files(PACKAGE.parent, AGENT), PACKAGE.parent, PACKAGE.name)
+        ):
+            archive.writestr(
+                zipfile.ZipInfo(path.relative_to(PACKAGE.parent).as_posix()), path.read_bytes()
+            )
     return data.getvalue(), hashlib.sha256(data.getvalue()).hexdigest()[:16]
 
 
@@ -50,7 +54,9 @@ def provide(session, store, path, memo):
         raise HostError(f'"{path.name}" cannot be sent to a host: it does not exist')
     digest = content_digest(path, memo)
     if session.call("lacks", digests=[digest]):
-        _send(session, digest, lambda archive: archive.add(path.resolve(), path.name, filter=_plain))
+        _send(
+            session, digest, lambda archive: archive.add(path.resolve(), path.name, filter=_plain)
+        )
     return store / digest / path.name
 
 
@@ -59,7 +65,8 @@ def content_digest(path, memo=None):
     and times of change stay the same."""
     entries = _entries(path.resolve())
     stats = [
-        (str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns) for entry, about in entries
+        (str(entry), about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns)
+        for entry, about in entries
     ]
     known = memo and memo / hashlib.sha256(json.dumps(stats).encode()).hexdigest()
     if known and known.exists():
@@ -79,7 +86,11 @@ def _entries(path):
     files = (
         [path]
         if path.is_file()
-        else [entry for entry in path.rglob("*") if entry.is_file() and "__pycache__" not in entry.parts]
+        else [
+            entry
+            for entry in path.rglob("*")
+            if entry.is_file() and "__pycache__" not in entry.parts
+        ]
     )
     return [(entry, entry.stat()) for entry in sorted(files)]
 
@@ -97,7 +108,9 @@ def _send(session, digest, fill):
     def send(stream):
         sender = wire.Sender(stream)
         try:
-            with tarfile.open(fileobj=sender, mode="w|", bufsize=wire.CHUNK, dereference=False) as archive:
+            with tarfile.open(
+                fileobj=sender, mode="w|", bufsize=wire.CHUNK, dereference=False
+            ) as archive:
                 fill(archive)
         except OSError:
             sender.give_up()
@@ -118,7 +131,9 @@ def python(session, about, project, packages, host):
     parts = {_project_digest(project): lambda archive: _add_project(archive, project)}
     for distribution in closure(packages, project.root / "requirements.lock"):
         check_fits(distribution, about, host)
-        parts[_distribution_digest(distribution)] = lambda archive, one=distribution: _add_distribution(archive, one)
+        parts[_distribution_digest(distribution)] = lambda archive, one=distribution: (
+            _add_distribution(archive, one)
+        )
     paths = [f"{about['store']}/{digest}" for digest in parts]
     script = f'#!/bin/sh\nPYTHONPATH="{":".join(paths)}" exec {about["python"]} "$@"\n'.encode()
     starter = hashlib.sha256(script).hexdigest()
@@ -129,9 +144,13 @@ def python(session, about, project, packages, host):
 
 
 def _project_files(project):
-    yield from ((f"benchpaper/{path.relative_to(PACKAGE)}", path) for path in sorted(PACKAGE.rglob("*.py")))
+    yield from (
+        (f"benchpaper/{path.relative_to(PACKAGE)}", path) for path in sorted(PACKAGE.rglob("*.py"))
+    )
     folder = project.experiments
-    yield from ((f"experiments/{path.relative_to(folder)}", path) for path in sorted(folder.rglob("*.py")))
+    yield from (
+        (f"experiments/{path.relative_to(folder)}", path) for path in sorted(folder.rglob("*.py"))
+    )
 
 
 def _project_digest(project):
@@ -189,7 +208,9 @@ def _normal(name):
 def _locked(lock):
     """Return {package: versions}: one version, or one for each range of Pythons."""
     found = {}
-    for name, version in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text(), re.M):
+    for name, version in re.findall(
+        r"^([\w.-]+)(?:\[[^\]]*\])?==([^\s;\\]+)", lock.read_text(), re.M
+    ):
         found.setdefault(_normal(name), []).append(version)
     return found
 
@@ -236,7 +257,9 @@ def _runs(platform, about):
     import platform as here  # linux_x86_64: built on this machine, for its C library
 
     return (
-        name == "linux" and machine == about["machine"] and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
+        name == "linux"
+        and machine == about["machine"]
+        and libc >= tuple(map(int, here.libc_ver()[1].split(".")[:2]))
     )
 
 
@@ -244,8 +267,12 @@ def _distribution_digest(distribution):
     """The wheel's RECORD names each file with its digest."""
     record = distribution.read_text("RECORD")
     if record is None:
-        raise UserError(f"the package {distribution.name} lists no files (no RECORD); install it from a wheel")
-    return hashlib.sha256(f"{distribution.name} {distribution.version}\n{record}".encode()).hexdigest()
+        raise UserError(
+            f"the package {distribution.name} lists no files (no RECORD); install it from a wheel"
+        )
+    return hashlib.sha256(
+        f"{distribution.name} {distribution.version}\n{record}".encode()
+    ).hexdigest()
 
 
 def _add_distribution(archive, distribution):

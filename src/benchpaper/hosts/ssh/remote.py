@@ -43,7 +43,9 @@ class Conversation:
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._name} is lost") from None
-        except BaseException:  # in the middle of a message: nobody could go on with this conversation
+        except (
+            BaseException
+        ):  # in the middle of a message: nobody could go on with this conversation
             self.close()
             raise
         self.status = answer.get("status")
@@ -82,7 +84,9 @@ class SshHost:
             for session in self._sessions:
                 if session.lock.acquire(blocking=False):
                     return session
-            session = Conversation(self._link, trial=f"{self._trial}-{len(self._sessions)}", **self._opening)
+            session = Conversation(
+                self._link, trial=f"{self._trial}-{len(self._sessions)}", **self._opening
+            )
             session.lock.acquire()
             self._sessions.append(session)
             return session
@@ -99,7 +103,9 @@ class SshHost:
         ended = self._told(argv, env)
         session = self._session()
         try:
-            return Completed(*session.call("run", timeout, argv=argv, env=env, timeout=timeout, check=check))
+            return Completed(
+                *session.call("run", timeout, argv=argv, env=env, timeout=timeout, check=check)
+            )
         finally:
             if session.status is not None:
                 ended(session.status)
@@ -116,11 +122,15 @@ class SshHost:
         return SshProcess(session, number, pid, ended)
 
     def _told(self, argv, env):
-        return self._on_command(self.name, [*(["env", *(f"{k}={v}" for k, v in env.items())] if env else []), *argv])
+        return self._on_command(
+            self.name, [*(["env", *(f"{k}={v}" for k, v in env.items())] if env else []), *argv]
+        )
 
     def put(self, local, remote):
         with open(local, "rb") as file:
-            self._call("put", 3600.0, path=str(remote), sending=lambda stream: wire.send_file(stream, file))
+            self._call(
+                "put", 3600.0, path=str(remote), sending=lambda stream: wire.send_file(stream, file)
+            )
 
     def get(self, remote, local):
         """The file appears when it is whole."""
@@ -128,7 +138,9 @@ class SshHost:
         part = local.with_name(f".{local.name}.{os.getpid()}.part")
         try:
             with open(part, "wb", buffering=0) as file:
-                self._call("get", 3600.0, path=str(remote), receiving=lambda stream: _save(stream, file))
+                self._call(
+                    "get", 3600.0, path=str(remote), receiving=lambda stream: _save(stream, file)
+                )
             os.replace(part, local)
         finally:
             part.unlink(missing_ok=True)
@@ -177,7 +189,9 @@ class SshProcess:
     def _call(self, method, patience=0.0, **options):
         with self._session.lock:
             try:
-                return self._session.call("process", patience, number=self._number, method=method, options=options)
+                return self._session.call(
+                    "process", patience, number=self._number, method=method, options=options
+                )
             finally:
                 if self._session.status is not None:
                     self._ended(self._session.status)

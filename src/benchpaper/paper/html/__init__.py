@@ -15,9 +15,9 @@ from pathlib import Path
 
 from benchpaper import results
 from benchpaper.analysis import compare, estimates
-from benchpaper.paper import provenance, typeset
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, slug, verdict_rows
+from benchpaper.paper import provenance, typeset
 from benchpaper.paper.html import pages, plots
 
 TIMEOUT_S = 600
@@ -32,23 +32,37 @@ def build(project, site, source, experiments):
     """Build the pages below the build folder and return the path of the first one. Raises `ReportError`."""
     folder = project.build(site, source)
     manifests = typeset.manifests(folder)
-    lacking = [f"the notebook of {name} has not run" for name in experiments if slug(name) not in manifests]
+    lacking = [
+        f"the notebook of {name} has not run" for name in experiments if slug(name) not in manifests
+    ]
     if lacking or not manifests:
         what = lacking[0] if lacking else "no notebook has run"
-        raise ReportError(f"{what} in build/{folder.name}; benchpaper run report does all that it needs")
+        raise ReportError(
+            f"{what} in build/{folder.name}; benchpaper run report does all that it needs"
+        )
     sources, target = folder / "report-source", folder / "report"
     shutil.rmtree(sources, ignore_errors=True)
     shutil.rmtree(target, ignore_errors=True)
     (sources / "extra").mkdir(parents=True)
     (sources / "as-is" / "pictures").mkdir(parents=True)
     static = sources / "_static"
-    shutil.copytree(str(package_files("benchpaper.paper.html") / "theme"), sources, dirs_exist_ok=True)
-    shutil.copyfile(str(package_files("plotly") / "package_data" / "plotly.min.js"), static / "plotly.min.js")
+    shutil.copytree(
+        str(package_files("benchpaper.paper.html") / "theme"), sources, dirs_exist_ok=True
+    )
+    shutil.copyfile(
+        str(package_files("plotly") / "package_data" / "plotly.min.js"), static / "plotly.min.js"
+    )
     if (folder / "paper.pdf").exists():
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
     rows = verdict_rows(folder)
     (sources / "index.md").write_text(
-        pages.overview(manifests, rows, experiments, (folder / "paper.pdf").exists(), (folder / "appendix.md").exists())
+        pages.overview(
+            manifests,
+            rows,
+            experiments,
+            (folder / "paper.pdf").exists(),
+            (folder / "appendix.md").exists(),
+        )
     )
     if (folder / "appendix.md").exists():
         shutil.copyfile(folder / "appendix.md", sources / "appendix.md")
@@ -112,7 +126,9 @@ def _sphinx(sources, target):
         str(target),
     ]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=TIMEOUT_S, env=environment
+    )
     if done.returncode:
         raise ReportError(f"Sphinx failed: {' '.join(done.stderr.split())[:600]}")
     shutil.rmtree(target / ".doctrees", ignore_errors=True)

@@ -4,8 +4,8 @@ import html
 import json
 import re
 
-from benchpaper.paper import provenance, typeset
 from benchpaper.core.project import slug
+from benchpaper.paper import provenance, typeset
 from benchpaper.paper.html import plots
 
 MARKS = {
@@ -21,12 +21,24 @@ def overview(manifests, rows, experiments, has_pdf, has_appendix):
     where, days = typeset.origin(list(manifests.values()))
     pdf = ' <a href="paper.pdf">The paper (PDF)</a>.' if has_pdf else ""
     listed = [slug(name) for name in experiments] + (["appendix"] if has_appendix else [])
-    return "\n".join([
-        "# Results and verdicts", "", f"From {where}, measured on {days}.{pdf}", "",
-        "## Claims", "", *_claims(rows), "", "## Experiments", "",
-        *(_listed(name, manifests[slug(name)]) for name in experiments),
-        "", *_pages_below(listed), "",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "# Results and verdicts",
+            "",
+            f"From {where}, measured on {days}.{pdf}",
+            "",
+            "## Claims",
+            "",
+            *_claims(rows),
+            "",
+            "## Experiments",
+            "",
+            *(_listed(name, manifests[slug(name)]) for name in experiments),
+            "",
+            *_pages_below(listed),
+            "",
+        ]
+    )
 
 
 def _listed(name, manifest):
@@ -51,12 +63,20 @@ def _claims(rows, link=True):
         return ["No claims are made."]
     body = []
     for row in rows:
-        where = f' (<a href="{slug(row["experiment"])}.html">{html.escape(row["experiment"])}</a>)' if link else ""
+        where = (
+            f' (<a href="{slug(row["experiment"])}.html">{html.escape(row["experiment"])}</a>)'
+            if link
+            else ""
+        )
         sentence = f"<strong>{row['id']}</strong> {html.escape(row['sentence'])}{where}"
         verdict = f'<span class="verdict {MARKS.get(row["verdict"], "open")}">{html.escape(row["verdict"])}</span>'
         body.append([sentence, html.escape(row["text"] or "-"), verdict, html.escape(row["why"])])
     return [
-        _table("Each claim of the paper, its value here, and the verdict", ["claim", "here", "verdict", "why"], body)
+        _table(
+            "Each claim of the paper, its value here, and the verdict",
+            ["claim", "here", "verdict", "why"],
+            body,
+        )
     ]
 
 
@@ -117,15 +137,20 @@ def experiment(notebook, results, manifest, about):
 def _is_figure(output):
     """A picture, which stands on the page already with a text for those who do not see it."""
     data = output.get("data", {})
-    return any(kind.startswith("image/") for kind in data) or "<Figure size" in str(data.get("text/plain", ""))
+    return any(kind.startswith("image/") for kind in data) or "<Figure size" in str(
+        data.get("text/plain", "")
+    )
 
 
 def _numbers(manifest, key):
-    numbers = {name: entry for name, entry in manifest["exhibits"].items() if entry["kind"] == "number"}
+    numbers = {
+        name: entry for name, entry in manifest["exhibits"].items() if entry["kind"] == "number"
+    }
     if not numbers:
         return "The paper names no number of it."
     body = [
-        [f"<code>{name}</code>", html.escape(provenance.says(entry)), _know(name, key)] for name, entry in numbers.items()
+        [f"<code>{name}</code>", html.escape(provenance.says(entry)), _know(name, key)]
+        for name, entry in numbers.items()
     ]
     return _table("Numbers that the paper names", ["name", "value", "trail"], body)
 
@@ -154,14 +179,21 @@ def _figures(manifest, figures, key):
 
 def _enumerated(metrics):
     """The first metrics by name: a text for those who do not see the picture is to be short."""
-    return ", ".join(metrics[:4]) + (f" and {len(metrics) - 4} more metrics" if len(metrics) > 4 else "")
+    return ", ".join(metrics[:4]) + (
+        f" and {len(metrics) - 4} more metrics" if len(metrics) > 4 else ""
+    )
 
 
 def _interactive(name, drawn, described):
     rows = [
-        [html.escape(metric), html.escape(label), html.escape(str(place)), *map(html.escape, plots.shown(estimate))]
+        [
+            html.escape(metric),
+            html.escape(label),
+            html.escape(str(place)),
+            *map(html.escape, plots.shown(estimate)),
+        ]
         for metric, label, place, estimate in drawn["rows"]
-    ]  # fmt: skip
+    ]
     table = _table(
         f"Values of {name}",
         ["metric", "series", html.escape(drawn["x"]) or "cell", "value", "interval", "blocks"],
@@ -182,18 +214,28 @@ def _interactive(name, drawn, described):
 
 
 def _provenance(results, manifest):
-    hosts = [[html.escape(name), html.escape(str(value))] for name, value in manifest["hosts"].items()]
-    tools = [[html.escape(name), html.escape(str(value))] for name, value in manifest["tools"].items()]
-    files = [[html.escape(about["path"]), f"<code>{about['sha256']}</code>"] for about in manifest["files"].values()]
+    hosts = [
+        [html.escape(name), html.escape(str(value))] for name, value in manifest["hosts"].items()
+    ]
+    tools = [
+        [html.escape(name), html.escape(str(value))] for name, value in manifest["tools"].items()
+    ]
+    files = [
+        [html.escape(about["path"]), f"<code>{about['sha256']}</code>"]
+        for about in manifest["files"].values()
+    ]
     states = results.trial_df["state"].value_counts()
     commits = ", ".join(
-        f"<code>{html.escape(commit[:12])}</code>" for commit in results.trial_df["git_commit"].unique()
+        f"<code>{html.escape(commit[:12])}</code>"
+        for commit in results.trial_df["git_commit"].unique()
     )
     warnings = "".join(f"<li>{html.escape(str(warning))}</li>" for warning in results.warnings())
     return "\n".join(
         [
             f"<p>{results.blocks} blocks; trials: {', '.join(f'{count} {state}' for state, count in states.items())}; code at commit {commits}.</p>",
-            f"<p>Beware of:</p><ul>{warnings}</ul>" if warnings else "<p>Nothing disturbed the trials.</p>",
+            f"<p>Beware of:</p><ul>{warnings}</ul>"
+            if warnings
+            else "<p>Nothing disturbed the trials.</p>",
             _table("Hosts", ["fact", "value"], hosts),
             _table("Tools", ["tool", "version"], tools),
             _table("Data", ["file", "SHA-256"], files),
@@ -212,11 +254,15 @@ def trails(manifest, trials):
     ]
     places = {
         cell: f"cell-{number}"
-        for number, cell in enumerate(dict.fromkeys(c for e in manifest["exhibits"].values() for c in e["cells"]))
+        for number, cell in enumerate(
+            dict.fromkeys(c for e in manifest["exhibits"].values() for c in e["cells"])
+        )
     }
     for name, entry in manifest["exhibits"].items():
         said = provenance.says(entry)
-        cells = "".join(f'<li><a href="#{places[cell]}">{html.escape(cell)}</a></li>' for cell in entry["cells"])
+        cells = "".join(
+            f'<li><a href="#{places[cell]}">{html.escape(cell)}</a></li>' for cell in entry["cells"]
+        )
         lines += [
             f"({name})=",
             f"## {entry['kind']} {name}",
@@ -244,7 +290,9 @@ def _cell(place, found):
     for one in found["trials"]:
         states[one["state"]] = states.get(one["state"], 0) + 1
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    commands = "\n".join(f"[{c['host']}] {' '.join(c['argv'])}  -> {c['status']}" for c in found["commands"])
+    commands = "\n".join(
+        f"[{c['host']}] {' '.join(c['argv'])}  -> {c['status']}" for c in found["commands"]
+    )
     tools = ", ".join(f"{tool} {version}" for tool, version in found["tools"].items())
     first = found["trials"][0]["started"][:19]
     return [

@@ -6,7 +6,16 @@ most levels along x (else the factor with most levels), one line for each combin
 
 from benchpaper.analysis.values import digits
 
-COLOURS = ("#0173b2", "#b85c00", "#01785a", "#a83e7a", "#7a4f1d", "#5a5a5a", "#8a6d00", "#1f6f99")  # 4.5:1 on white
+COLOURS = (
+    "#0173b2",
+    "#b85c00",
+    "#01785a",
+    "#a83e7a",
+    "#7a4f1d",
+    "#5a5a5a",
+    "#8a6d00",
+    "#1f6f99",
+)  # 4.5:1 on white
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star")
 WIDE = 30.0  # a ratio of largest to smallest value that asks for a logarithmic axis
 
@@ -22,7 +31,9 @@ def figure(results, name, entry):
     measured = {metric: estimates for metric, estimates in measured.items() if estimates}
     if not measured:
         return None
-    frame = known.loc[[cell for cell in cells if any(cell in estimates for estimates in measured.values())]]
+    frame = known.loc[
+        [cell for cell in cells if any(cell in estimates for estimates in measured.values())]
+    ]
     varying = [factor for factor in results.factors if frame[factor].nunique() > 1]
     x = _along(varying, frame)
     axis = f"{x} ({_unit(results, x)})" if x and _unit(results, x) else x or ""
@@ -35,7 +46,9 @@ def figure(results, name, entry):
             "layout": _layout(series, axis, shown_as),
         }
         rows += [
-            (shown_as, label, _plain(place), estimate) for label, points in series.items() for place, estimate in points
+            (shown_as, label, _plain(place), estimate)
+            for label, points in series.items()
+            for place, estimate in points
         ]
     return {"plots": plots, "rows": rows, "x": axis}
 
@@ -50,7 +63,9 @@ def _series(frame, estimates, varying, x, metric):
     """Return {label of a line: [(place along x, estimate)]}."""
     series = {}
     for cell, estimate in estimates.items():
-        label = ", ".join(str(frame.loc[cell][factor]) for factor in varying if factor != x) or metric
+        label = (
+            ", ".join(str(frame.loc[cell][factor]) for factor in varying if factor != x) or metric
+        )
         series.setdefault(label, []).append((frame.loc[cell][x] if x else label, estimate))
     return series
 
@@ -61,7 +76,9 @@ def _along(varying, frame):
 
 
 def _unit(results, name):
-    return next((factor["unit"] for factor in results.described["factors"] if factor["name"] == name), "")
+    return next(
+        (factor["unit"] for factor in results.described["factors"] if factor["name"] == name), ""
+    )
 
 
 def _plain(place):
@@ -74,7 +91,8 @@ def _trace(number, label, points):
     points = points if named else sorted(points, key=lambda point: point[0])
     values = [estimate.value for _, estimate in points]
     bound = [
-        (estimate.low, estimate.high) if estimate.low is not None else (estimate.value,) * 2 for _, estimate in points
+        (estimate.low, estimate.high) if estimate.low is not None else (estimate.value,) * 2
+        for _, estimate in points
     ]
     return {
         "type": "scatter",

@@ -6,7 +6,13 @@ language = "en"
 extensions = ["myst_nb"]
 exclude_patterns = ["extra", "as-is"]
 html_theme = "alabaster"
-html_theme_options = {"show_powered_by": False, "font_size": "16px", "page_width": "64rem", "sidebar_width": "15rem", "fixed_sidebar": False}
+html_theme_options = {
+    "show_powered_by": False,
+    "font_size": "16px",
+    "page_width": "64rem",
+    "sidebar_width": "15rem",
+    "fixed_sidebar": False,
+}
 html_sidebars = {"**": ["navigation.html"]}
 html_static_path = ["_static"]
 html_extra_path = ["extra", "as-is"]
@@ -20,4 +26,9 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}
 mathjax_path = "none.js"  # no formula is expected; one would not be fetched from elsewhere
 myst_heading_anchors = 0
-suppress_warnings = ["myst.header", "myst.xref_missing", "mystnb.unknown_mime_type", "misc.highlighting_failure"]
+suppress_warnings = [
+    "myst.header",
+    "myst.xref_missing",
+    "mystnb.unknown_mime_type",
+    "misc.highlighting_failure",
+]
