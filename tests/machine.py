@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 
 from benchpaper.core.processes import kill_marked
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import cleanup
 from benchpaper.hosts.lab import namespaces as labs
 from benchpaper.hosts.lab import owners
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchpaper.core import events
 from benchpaper.core.project import Project
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import cleanup
 from benchpaper.hosts.local import LocalHost
 
 IPC_CREAT, IPC_RMID = 0o1000, 0

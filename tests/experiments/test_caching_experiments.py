@@ -9,7 +9,7 @@ from busy_machine import tried_again
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import cleanup
 from benchpaper.hosts.local import LocalHost
 from experiments.caching.policies import experiment as policies
 from experiments.caching.prefetch import experiment as prefetch

@@ -13,8 +13,7 @@ from pathlib import Path
 
 from benchpaper.core import environment
 from benchpaper.core.processes import die_with_parent
-from benchpaper.hosts import CommandFailed, Completed, HostError
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import CommandFailed, Completed, HostError, cleanup
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001

@@ -23,8 +23,7 @@ from types import SimpleNamespace
 
 from benchpaper.core import disk_space, environment
 from benchpaper.core.processes import die_with_parent, kill_descendants, outputs
-from benchpaper.hosts import HostError, HostLost
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import HostError, HostLost, cleanup
 from benchpaper.hosts.agent.standstill import Watch
 from benchpaper.hosts.local import signal_name
 

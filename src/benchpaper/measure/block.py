@@ -10,8 +10,8 @@ from benchpaper.core.processes import adopt_orphans
 from benchpaper.core.redact import Redactor
 from benchpaper.core.revision import revision
 from benchpaper.design import catalog
-from benchpaper.hosts import HostLost, probe
-from benchpaper.hosts.agent import cleanup, disturbances
+from benchpaper.hosts import HostLost, cleanup, probe
+from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import assign, capabilities
 from benchpaper.measure.attempt import attempt

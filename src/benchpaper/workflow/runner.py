@@ -21,7 +21,7 @@ from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.processes import descendants, die_with_parent
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
-from benchpaper.hosts.agent import cleanup
+from benchpaper.hosts import cleanup
 from benchpaper.paper import kernel_server, notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
 from benchpaper.workflow import plans, summary

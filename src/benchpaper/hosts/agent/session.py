@@ -22,8 +22,8 @@ from benchpaper.core import disk_space
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, kill_descendants, kill_marked, outputs
 from benchpaper.core.redact import Redactor
-from benchpaper.hosts import CommandFailed, HostError, probe
-from benchpaper.hosts.agent import cleanup, disturbances, wire
+from benchpaper.hosts import CommandFailed, HostError, cleanup, probe
+from benchpaper.hosts.agent import disturbances, wire
 from benchpaper.hosts.agent.standstill import EVERY_S, Watch
 from benchpaper.hosts.local import LocalHost
 
