@@ -1,5 +1,7 @@
-"""Where libraries and programs keep what they keep for themselves (caches, font maps, a kernel's connection): below
-.benchpaper, so that removing this folder removes everything, and no home folder is needed or read."""
+"""Keep the caches of libraries and programs below .benchpaper.
+
+Removing that folder then removes everything, and nobody's home folder is read or written.
+"""
 
 import getpass
 import os
@@ -19,24 +21,28 @@ PLACES = {
 
 
 def keep_below(state: Path) -> None:
-    """Have this process, and all that it starts, keep their caches below `state`, and find a user and a home. Where
-    nothing can be written below `state`, the caches stay where they are."""
-    os.environ.update(_user(state / "home"))
+    """Point this process and its children to caches below `state`, and give them a user and a home.
+
+    If this user cannot write below `state`, the caches stay where they are.
+    """
+    os.environ.update(_missing_identity(state / "home"))
     if _is_writable(state):
         os.environ.update({name: str(state / "cache" / place) for name, place in PLACES.items()})
 
 
-def _user(home: Path) -> dict[str, str]:
-    """Stand in for what the system does not know: in a container the user may have a number and no name, for which
-    getpass (and so Snakemake) raises an error."""
-    found = {}
+def _missing_identity(home: Path) -> dict[str, str]:
+    """Return variables for the user and the home that the system does not know.
+
+    In a container the user may have a number but no name; getpass, and so Snakemake, then fails.
+    """
+    variables = {}
     try:
         getpass.getuser()
     except (KeyError, OSError):
-        found["USER"] = f"uid{os.getuid()}"
+        variables["USER"] = f"uid{os.getuid()}"
     if os.path.expanduser("~") == "~":
-        found["HOME"] = str(home)
-    return found
+        variables["HOME"] = str(home)
+    return variables
 
 
 def _is_writable(folder: Path) -> bool:

@@ -1,4 +1,4 @@
-"""What a host can do, and what to do when it cannot: the register of capabilities.
+"""The register of capabilities: what a host can do, and what to do when it cannot.
 
 `hosts.probe` registers those of every host; a project's systems register their own.
 """
@@ -9,48 +9,53 @@ from functools import wraps
 
 from benchpaper.core.errors import one_of
 
+Check = Callable[[], tuple[bool, str]]
+
 CAPABILITIES: dict[str, "Capability"] = {}
 
 
 @dataclass(frozen=True)
 class Capability:
-    """Something a host can do. `check()` returns (present, detail); `remedy` says how to get it. With `on_controller`
-    it is this machine that needs it (a compiler, say), whatever the target hosts are."""
+    """Something a host can do.
+
+    `check()` returns (present, detail); `remedy` says how to get it. If `on_controller`, this
+    machine needs it (a compiler, say), not the target hosts.
+    """
 
     name: str
     meaning: str
     remedy: str
-    check: Callable
+    check: Check
     on_controller: bool = False
 
 
-def capability(name, meaning, remedy, on_controller=False):
+def capability(
+    name: str, meaning: str, remedy: str, on_controller: bool = False
+) -> Callable[[Check], Check]:
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
-    def register(check):
-        CAPABILITIES[name] = Capability(name, meaning, remedy, _sound(check), on_controller)
+    def register(check: Check) -> Check:
+        CAPABILITIES[name] = Capability(name, meaning, remedy, _never_raising(check), on_controller)
         return check
 
     return register
 
 
-def _sound(check):
-    """Make a probe that raises one that finds nothing: what one experiment lacks must not stop the others."""
+def _never_raising(check: Check) -> Check:
+    """Count a probe that raises as "absent": it must not stop other experiments."""
 
     @wraps(check)
-    def checked():
+    def checked() -> tuple[bool, str]:
         try:
             return check()
         except Exception as error:
-            return (
-                False,
-                f"its probe failed: {type(error).__name__}: {' '.join(str(error).split())}",
-            )
+            message = " ".join(str(error).split())
+            return False, f"its probe failed: {type(error).__name__}: {message}"
 
     return checked
 
 
 def find_capability(name: str) -> Capability:
-    """Return the capability of that name; raises `UserError` with the nearest one otherwise."""
+    """Return the capability of that name; raises `UserError` with the nearest name otherwise."""
     one_of("capability", name, CAPABILITIES)
     return CAPABILITIES[name]

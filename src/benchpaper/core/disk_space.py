@@ -1,6 +1,6 @@
-"""Whether there is room on a disk: a trial that fails for want of it says nothing about what was measured.
+"""Detect a full disk: a trial that fails for lack of space says nothing about the system.
 
-A quota of the user's counts like a disk that is full. The free space of the file system says nothing of it: only
+A user's quota counts like a full disk. The file system's free space does not show a quota; only
 writing does.
 """
 
@@ -11,9 +11,10 @@ import tempfile
 from pathlib import Path
 
 from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
-LEAST = 1 << 20  # bytes; with less than this a disk counts as full
-FULL = (errno.ENOSPC, errno.EDQUOT)
+MIN_FREE_BYTES = 1 << 20  # with less than this, a disk counts as full
+FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 NEXT_STEP = "earlier results are intact: make room, and run the same command again to go on"
 
 
@@ -22,33 +23,37 @@ class NoRoom(UserError):
 
 
 def is_full(error: OSError) -> bool:
-    return error.errno in FULL
+    """Return whether an error means a full disk or an exhausted quota."""
+    return error.errno in FULL_ERRNOS
 
 
-def told(text: str) -> str:
-    """Return the system's words for a full disk that a program's text repeats, in whatever case; empty without any."""
-    return next((words for words in map(os.strerror, FULL) if words.lower() in text.lower()), "")
+def full_disk_text(text: str) -> str:
+    """Return the system's message for a full disk if `text` contains it (in any case), else ""."""
+    messages = map(os.strerror, FULL_ERRNOS)
+    return next((message for message in messages if message.lower() in text.lower()), "")
 
 
 def shortage(folder: Path) -> str:
-    """Return the system's words when a folder has no room for `LEAST` bytes, else an empty string. The folder need not
-    exist yet."""
+    """Return the system's message if `folder` has no room for `MIN_FREE_BYTES` bytes, else "".
+
+    The folder need not exist yet.
+    """
     folder = Path(folder)
     while not folder.exists():
         folder = folder.parent
-    if (free := shutil.disk_usage(folder).free) < LEAST:
-        return f"{os.strerror(errno.ENOSPC)}: {free >> 10} kB are free"
+    if (free_bytes := shutil.disk_usage(folder).free) < MIN_FREE_BYTES:
+        return f"{os.strerror(errno.ENOSPC)}: {free_bytes >> 10} kB are free"
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            os.posix_fallocate(file.fileno(), 0, LEAST)
+            os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
     except OSError as error:
-        return os.strerror(error.errno) if is_full(error) else ""
+        return os.strerror(error.errno) if error.errno in FULL_ERRNOS else ""
     return ""
 
 
-def complaint(project) -> str:
-    """Return one line that names the first of the project's folders without room, or an empty string."""
+def complaint(project: Project) -> str:
+    """Return one line that names the first of the project's folders without room, or ""."""
     for folder in (project.root, project.state, project.root / "results", project.root / "build"):
-        if found := shortage(folder):
-            return f"{found} in {folder.name}; {NEXT_STEP}"
+        if message := shortage(folder):
+            return f"{message} in {folder.name}; {NEXT_STEP}"
     return ""

@@ -1,9 +1,11 @@
-"""What programs find in their environment: a short list, never what the caller's shell happens to hold.
+"""The environment of the programs that we start: short lists of variables, not all of the caller's.
 
-Two lists. What is measured, drawn or typeset gets `clean`: nothing that could change a result, a figure or a PDF, and a
-home folder without anybody's configuration files. Our own programs (Snakemake, the steps, the agent) get `ours`, which
-adds what reaches other machines: SSH's agent, proxies for set-up, a cluster's settings. Standard library only: it is
-sent to target hosts too.
+There are two. What is measured, drawn, or typeset gets `clean`: nothing that could change a result,
+a figure, or a PDF, and a home folder without configuration files. Our own programs (Snakemake, the
+steps, the agent) get `ours`, which adds what reaches other machines: SSH's agent, proxies for
+set-up, a cluster's settings.
+
+Standard library only, because this module is sent to target hosts too.
 """
 
 import os
@@ -16,18 +18,18 @@ from pathlib import Path
 
 from benchpaper.core.output import COLOURING
 
-OWN = "BENCHPAPER_"  # nobody else's programs read these, and nobody sets them by accident
-SET_ASIDE = f"{OWN}SET_ASIDE"  # the names that were found and not passed on, for `doctor`
-PLUMBING = {
+OWN = "BENCHPAPER_"  # no other program reads these, and no user sets them by accident
+SET_ASIDE = f"{OWN}SET_ASIDE"  # the names of variables that were not passed on, for `doctor`
+PLUMBING = {  # passed from process to process
     f"{OWN}{name}"
     for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")
-}  # from process to process
+}
 HOME = "an empty folder"
-# Compiled modules are not written, since an installed package and a host's store never change.
+# Compiled modules are not written: an installed package and a host's store never change.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
-LET_IN = {"PATH", "TMPDIR"}  # which programs are installed; where there is room for temporary files
+PASSED_ON = {"PATH", "TMPDIR"}  # which programs are installed; where temporary files go
 
-# What Git prints is read by programs, whatever the user's configuration says of colours and signatures.
+# Programs parse Git's output, so the user's configuration of colours and signatures must not apply.
 FIXED_OURS = {
     "LANG": FIXED["LANG"],
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -39,48 +41,58 @@ FIXED_OURS = {
     "GIT_CONFIG_VALUE_1": "false",
 }
 PROXIES = r"(?i:https?|ftp|all|no)_(?i:proxy)"
-REACHING = re.compile(
-    r"HOME|USER|LOGNAME|SHELL|XDG_CACHE_HOME|XDG_RUNTIME_DIR"  # who it is
-    r"|SSH_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GPG_TTY"  # SSH, and where it asks for a passphrase
-    rf"|{PROXIES}|PIP_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC"  # packages, fetched by digest
+PASSED_ON_OURS = re.compile(
+    r"HOME|USER|LOGNAME|SHELL|XDG_CACHE_HOME|XDG_RUNTIME_DIR"  # the user
+    r"|SSH_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GPG_TTY"  # SSH, and its passphrases
+    rf"|{PROXIES}|PIP_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC"  # packages
     r"|(SLURM|SBATCH|SALLOC|SRUN)_\w+"  # a cluster
-    r"|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR|COMP_\w+|_BENCHPAPER_\w+"  # the terminal, and completion
-    r"|TZ"  # the time as the user is told it
+    r"|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR"  # the terminal
+    r"|COMP_\w+|_BENCHPAPER_\w+"  # completion
+    r"|TZ"  # the user's time
 )
-# What is known to change a result, a figure or where a run goes, so that `doctor` names it when it is not passed on.
+# Variables known to change a result, a figure, or where a run goes. `doctor` names those set aside.
 WITH_EFFECT = re.compile(
-    rf"{PROXIES}|LC_\w+|LANG|LANGUAGE|TZ|LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|BASH_ENV|SOURCE_DATE_EPOCH"
-    r"|(SNAKEMAKE|MATPLOTLIB|MPL|GIT_|PYTHON|JUPYTER|IPYTHON|NUMEXPR|NUMBA|OMP_|OPENBLAS|MKL_|ARROW_|POLARS_)\w*"
-    r"|(JAVA_|_JAVA_|JDK_|JVM_|PEKKO_|GO|RUST_|UCX_|FI_|NCCL_|CUDA_|MC_|AWS_|S3_|RCLONE_|JFS_|WEED_|KAFKA_|NATS_)\w+"
-    r"|(TEX|BIB|BST)INPUTS|TEX\w*|FONTCONFIG_\w+|XDG_(CONFIG|DATA)_\w+|CC|CXX|(C|CXX|CPP|LD)FLAGS|C\w*_INCLUDE_PATH"
-    r"|CPATH|LIBRARY_PATH|GCC_\w+"
+    rf"{PROXIES}|LC_\w+|LANG|LANGUAGE|TZ|LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|BASH_ENV"
+    r"|SOURCE_DATE_EPOCH"
+    r"|(SNAKEMAKE|MATPLOTLIB|MPL|GIT_|PYTHON|JUPYTER|IPYTHON|NUMEXPR|NUMBA)\w*"
+    r"|(OMP_|OPENBLAS|MKL_|ARROW_|POLARS_)\w*"
+    r"|(JAVA_|_JAVA_|JDK_|JVM_|PEKKO_|GO|RUST_|UCX_|FI_|NCCL_|CUDA_|MC_|AWS_|S3_)\w+"
+    r"|(RCLONE_|JFS_|WEED_|KAFKA_|NATS_)\w+"
+    r"|(TEX|BIB|BST)INPUTS|TEX\w*|FONTCONFIG_\w+|XDG_(CONFIG|DATA)_\w+"
+    r"|CC|CXX|(C|CXX|CPP|LD)FLAGS|C\w*_INCLUDE_PATH|CPATH|LIBRARY_PATH|GCC_\w+"
 )
-# What has its effect while a program starts: too late to take it away within.
+# These take effect while a program starts, so removing them afterwards is too late.
 AT_START = re.compile(
     r"LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|GCONV_PATH|PYTHON(?!DONTWRITEBYTECODE$)\w+"
 )
 LOCALE = re.compile(r"LC_\w+|LANG|LANGUAGE")
 
 
-def clean(home: Path | str, found: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of what is measured, drawn or typeset, of what is `found`. Its home folder is `home`."""
-    kept = {name: value for name, value in found.items() if name in LET_IN or _is_own(name)}
+def clean(home: Path | str, variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment for what is measured, drawn, or typeset, chosen from `variables`.
+
+    Its home folder is `home`.
+    """
+    kept = {name: value for name, value in variables.items() if name in PASSED_ON or _is_own(name)}
     return {**kept, **FIXED, "HOME": str(home)}
 
 
-def ours(found: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Return the environment of our own programs, which measure nothing themselves."""
+def ours(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the environment for our own programs, chosen from `variables`."""
     kept = {
         name: value
-        for name, value in found.items()
-        if name in LET_IN or _is_own(name) or REACHING.fullmatch(name)
+        for name, value in variables.items()
+        if name in PASSED_ON or _is_own(name) or PASSED_ON_OURS.fullmatch(name)
     }
     return {**kept, **FIXED_OURS}
 
 
 def of_snakemake(**extra: str) -> dict[str, str]:
-    """Return the environment of Snakemake: this virtual environment's programs first on PATH, and no colours, for all
-    that is printed below goes to logs."""
+    """Return the environment of Snakemake.
+
+    PATH begins with this virtual environment's programs. There are no colours, because all output
+    of the steps goes to logs.
+    """
     here = str(Path(sys.executable).parent)
     path = os.environ.get("PATH", os.defpath)
     plain = {name: value for name, value in ours().items() if name not in COLOURING}
@@ -91,25 +103,24 @@ def _is_own(name: str) -> bool:
     return name.startswith(OWN)
 
 
-def told() -> str:
-    """Return what is let in here, as stands in each trial's record: names, and the values that are fixed."""
+def describe() -> str:
+    """Describe the clean environment for a trial's record: names, and the values of fixed ones."""
     names = sorted(
         name for name in clean("") if name not in FIXED and name not in PLUMBING and name != "HOME"
     )
-    return ", ".join(
-        [*(f"{name}={value}" for name, value in FIXED.items()), f"HOME={HOME}", *names]
-    )
+    fixed = [f"{name}={value}" for name, value in FIXED.items()]
+    return ", ".join([*fixed, f"HOME={HOME}", *names])
 
 
 def set_aside() -> list[str]:
-    """Return the names of the variables with a known effect that were found and reach nothing that is measured."""
+    """Return the names of variables with a known effect that no measured program receives."""
     passed, now = clean(""), os.environ
-    left = {
+    dropped = {
         name
         for name in now
         if WITH_EFFECT.fullmatch(name) and now[name] != {**FIXED_OURS, **passed}.get(name)
     }
-    return sorted(left | set(now.get(SET_ASIDE, "").split()))
+    return sorted(dropped | set(now.get(SET_ASIDE, "").split()))
 
 
 def replace(variables: Mapping[str, str]) -> None:
@@ -121,7 +132,7 @@ def replace(variables: Mapping[str, str]) -> None:
 
 @contextmanager
 def replaced(variables: Mapping[str, str]) -> Iterator[None]:
-    """Make `variables` the environment within."""
+    """Make `variables` the environment inside the `with` block."""
     before = dict(os.environ)
     replace(variables)
     try:
@@ -131,8 +142,11 @@ def replaced(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def enter() -> None:
-    """At the start of our own program: keep `ours` alone. Where something has had its effect already, the program
-    starts once more; the locale counts only in a step, whose words go to a log and not to the user's terminal."""
+    """Reduce the environment to `ours` at the start of our own program.
+
+    If a variable has taken effect already, start the program once more. The locale counts only in a
+    step, whose messages go to a log; a command speaks the user's language.
+    """
     late = [name for name in os.environ if AT_START.fullmatch(name)]
     if sys.argv[1:2] == ["step"]:
         late += [

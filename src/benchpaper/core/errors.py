@@ -1,20 +1,24 @@
-"""Errors that a user can act on: the value, the rule, the next step, in one line and without a traceback."""
+"""Errors that a user can act on: the value, the rule, the next step, in one line, no traceback."""
 
 import difflib
+from collections.abc import Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The command line prints its text and exits with 2."""
+    """A mistake that the user can correct. The command line prints its text and exits with 2."""
 
 
-def did_you_mean(value, options):
-    """Return `; did you mean "x"?` for the nearest of `options`, or an empty string when none is near."""
+def did_you_mean(value: object, options: Iterable[object]) -> str:
+    """Return `; did you mean "x"?` for the nearest of `options`, or "" if none is near."""
     near = difflib.get_close_matches(str(value), [str(option) for option in options], n=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def one_of(kind, value, options, hint=""):
-    """Return `value` when it is among `options`; else raise a `UserError` that names the choices."""
+def one_of(kind: str, value: T, options: Iterable[object], hint: str = "") -> T:
+    """Return `value` if it is among `options`; else raise a `UserError` that names the choices."""
     options = list(options)
     if value in options:
         return value

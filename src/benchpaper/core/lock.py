@@ -1,4 +1,4 @@
-"""Locks that say who holds them since when. The kernel frees them when the holder ends, however it ends."""
+"""Locks that name their holder. The kernel frees them when the holder ends, however it ends."""
 
 import errno
 import fcntl
@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,40 +15,43 @@ from benchpaper.core.errors import UserError
 FOLDER = "BENCHPAPER_LOCK_FOLDER"  # names another folder for the lock on measuring; for tests
 FOLDERS = ("/run/lock", "/tmp")  # not $TMPDIR, which differs between users and shells
 NAME = "benchpaper-measuring.lock"
-EVERYBODYS = (
-    stat.S_ISVTX | 0o777
-)  # the mode of a folder in which every user may make files, and remove his own alone
+SHARED_MODE = stat.S_ISVTX | 0o777  # every user may make files, and remove only their own
 
 
 class Held(UserError):
-    """Somebody else holds the lock."""
+    """Another process holds the lock."""
 
 
 class Unusable(UserError):
-    """Something else lies where the lock's file belongs."""
+    """Something that is not a lock lies at the lock's path."""
 
 
 @contextmanager
-def held(path, what, wait=False, waiting=lambda holder: None):
-    """Hold the lock at `path` for `what` (a few words). When it is taken: raise `Held` naming the holder, or, with
-    `wait`, tell `waiting(text)` once and wait."""
+def held(
+    path: Path | str,
+    what: str,
+    wait: bool = False,
+    waiting: Callable[[str], object] = lambda holder: None,
+) -> Iterator[None]:
+    """Hold the lock at `path` for `what` (a few words).
+
+    If another process holds it: raise `Held`, naming the holder, or, with `wait`, call
+    `waiting(text)` once and wait.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _take(path, wait, waiting)
     try:
+        holder = {"pid": os.getpid(), "since": time.time(), "what": what}
         os.ftruncate(descriptor, 0)
-        os.pwrite(
-            descriptor,
-            json.dumps({"pid": os.getpid(), "since": time.time(), "what": what}).encode(),
-            0,
-        )
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(path: Path, wait: bool, waiting) -> int:
-    """Return the locked file. Who waited may have got one that was removed meanwhile, and tries again."""
+def _take(path: Path, wait: bool, waiting: Callable[[str], object]) -> int:
+    """Return the locked file. If it was removed while we waited, try again with the new one."""
     while True:
         descriptor = _open(path)
         try:
@@ -69,41 +73,47 @@ def _take(path: Path, wait: bool, waiting) -> int:
 
 
 def _open(path: Path) -> int:
-    """Open the lock's file, whichever user made it. In a folder of everybody's anything may lie there: no link is
-    followed, no pipe waited for, and no file written that has another name too."""
+    """Open the lock's file, whichever user made it.
+
+    In a shared folder anything may lie at `path`. So follow no link, wait for no pipe, and write no
+    file that has a second name.
+    """
     try:
         descriptor = _open_or_make(path)
     except OSError as error:
         if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO, errno.ENODEV, errno.EACCES):
             raise
         raise Unusable(
-            f"the lock {path} cannot be opened ({_found(path) or error.strerror}); remove it"
+            f"the lock {path} cannot be opened ({_odd_kind(path) or error.strerror}); remove it"
         ) from None
-    about = os.fstat(descriptor)
-    if stat.S_ISREG(about.st_mode) and about.st_nlink <= 1:
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and status.st_nlink <= 1:
         return descriptor
     os.close(descriptor)
     raise Unusable(
-        f"the lock {path} is not a lock ({_found(path) or 'a file with two names'}); remove it"
+        f"the lock {path} is not a lock ({_odd_kind(path) or 'a file with two names'}); remove it"
     )
 
 
 def _open_or_make(path: Path) -> int:
-    """Not with O_CREAT where it exists: in a shared folder the kernel may refuse that for another user's file
-    (fs.protected_regular)."""
+    """Open the file; make it if it does not exist.
+
+    Use O_CREAT only in the second case: in a shared folder the kernel may refuse it for another
+    user's file (fs.protected_regular).
+    """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     while True:
         with suppress(FileNotFoundError):
             return os.open(path, flags)
-        with suppress(FileExistsError):  # somebody was quicker
+        with suppress(FileExistsError):  # another process made it first
             descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
             with suppress(PermissionError):
-                os.fchmod(descriptor, 0o666)  # whatever the umask says
+                os.fchmod(descriptor, 0o666)  # the umask may have removed bits
             return descriptor
 
 
-def _found(path: Path) -> str:
-    """Return what lies at `path` instead of a file with one name; empty where it is one."""
+def _odd_kind(path: Path) -> str:
+    """Return what lies at `path` if it is not a regular file, else ""."""
     try:
         mode = os.stat(path, follow_symlinks=False).st_mode
     except OSError:
@@ -119,25 +129,30 @@ def _found(path: Path) -> str:
     return kinds.get(stat.S_IFMT(mode), "")
 
 
-def _holder(descriptor):
+def _holder(descriptor: int) -> str:
+    """Return one line that names the holder, as far as the file tells."""
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0))
-        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found["since"]))
-        return f"{found['what']} has been running since {since} (process {found['pid']}); wait for it, or stop it"
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
+        what, pid = holder["what"], holder["pid"]
     except (ValueError, KeyError):
         return "another process holds the lock; wait for it"
+    return f"{what} has been running since {since} (process {pid}); wait for it, or stop it"
 
 
 def host_lock() -> Path:
-    """Return the path of the lock on this machine: one measurement at a time, whatever the checkout, the user or their
-    environment. The folder is chosen by its mode, which is the same to all users."""
+    """Return the path of this machine's lock on measuring.
+
+    One measurement runs at a time, whatever the checkout, the user, or the environment. The folder
+    is chosen by its mode, which every user sees alike.
+    """
     if named := os.environ.get(FOLDER):
         return Path(named).absolute() / NAME
-    return Path(next((folder for folder in FOLDERS if _is_everybodys(folder)), FOLDERS[-1])) / NAME
+    return Path(next((folder for folder in FOLDERS if _is_shared(folder)), FOLDERS[-1])) / NAME
 
 
-def _is_everybodys(folder: str) -> bool:
+def _is_shared(folder: str) -> bool:
     try:
-        return os.stat(folder, follow_symlinks=False).st_mode & EVERYBODYS == EVERYBODYS
+        return os.stat(folder, follow_symlinks=False).st_mode & SHARED_MODE == SHARED_MODE
     except OSError:
         return False

@@ -1,7 +1,8 @@
-"""What the program prints: in any encoding, at any width, into a pipe that closes early or onto a full disk.
+"""Print safely: in any encoding, at any width, into a pipe that closes early or onto a full disk.
 
-`guard` replaces standard output and standard error once, at the start. From then on no print can end in a
-`UnicodeEncodeError`, and a print that cannot be delivered raises `OutputError`, which nothing takes for another fault.
+`guard` replaces standard output and standard error once, at the start. From then on no print raises
+`UnicodeEncodeError`. A print that cannot be delivered raises `OutputError`, which no handler
+mistakes for another error.
 """
 
 import codecs
@@ -11,15 +12,16 @@ import os
 import re
 import shutil
 import sys
+from typing import TYPE_CHECKING
 
-READER_GONE = 128 + 13  # what a shell reports of a program that SIGPIPE ended
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+    from rich.console import Console
+
+READER_GONE = 128 + 13  # the exit status that a shell reports for a program that SIGPIPE ended
 ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-COLOURING = (
-    "FORCE_COLOR",
-    "CLICOLOR_FORCE",
-    "PYTHON_COLORS",
-    "PY_COLORS",
-)  # variables that ask for colours anywhere
+# Variables that ask for colours anywhere.
+COLOURING = ("FORCE_COLOR", "CLICOLOR_FORCE", "PYTHON_COLORS", "PY_COLORS")
 INSTEAD = {
     "µ": "u",
     "μ": "u",
@@ -36,39 +38,41 @@ INSTEAD = {
 
 
 class OutputError(Exception):
-    """Standard output takes no more. `status` is the exit status; there is nothing to tell when its reader has gone."""
+    """Standard output cannot be written. `status` is the exit status.
+
+    The text is empty if the reader has gone: nobody would read it.
+    """
 
     def __init__(self, error: OSError):
-        self.status = READER_GONE if error.errno == errno.EPIPE else 1
+        reader_gone = error.errno == errno.EPIPE
+        self.status = READER_GONE if reader_gone else 1
         super().__init__(
-            ""
-            if error.errno == errno.EPIPE
-            else f"standard output: {error.strerror}; write it elsewhere"
+            "" if reader_gone else f"standard output: {error.strerror}; write it elsewhere"
         )
 
 
 class _Descriptor(io.FileIO):
-    """A file descriptor that fails once at the most: Python flushes again when it ends, and would complain again."""
+    """A descriptor that fails at most once: Python flushes again at exit, and would fail again."""
 
     failed = False
 
-    def write(self, data):
+    def write(self, data: "ReadableBuffer") -> int:
         if not self.failed:
             try:
                 return super().write(data)
             except OSError as error:
                 self.failed = True
-                if self.fileno() != 2:  # nobody is left to tell of standard error
+                if self.fileno() != 2:  # nowhere is left to report a broken standard error
                     raise OutputError(error) from None
-        return len(data)
+        return memoryview(data).nbytes
 
 
 class _Stream(io.TextIOWrapper):
-    """Text for a descriptor. Unless it is a terminal or colours are forced, no escape code passes."""
+    """Text for a descriptor. If `plain`, no escape code passes."""
 
     plain = False
 
-    def write(self, text):
+    def write(self, text: str) -> int:
         return super().write(ESCAPES.sub("", text) if self.plain else text)
 
 
@@ -78,7 +82,9 @@ def guard() -> None:
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
-        except OSError:  # closed: the next file that is opened would take its number, and receive what is printed
+        except (
+            OSError
+        ):  # closed: the next file opened would get this number, and all that is printed
             os.open(os.devnull, os.O_RDWR)
     sys.stdout, sys.stderr = _guarded(sys.stdout, 1), _guarded(sys.stderr, 2)
 
@@ -90,16 +96,18 @@ def plain() -> None:
             stream.plain = True
 
 
-def console(stderr=False):
-    """Return a console. It colours on a terminal, and elsewhere when asked to (FORCE_COLOR, CLICOLOR_FORCE); never
-    under NO_COLOR or on a dumb terminal."""
-    from rich.console import Console  # most commands print without it
+def console(stderr: bool = False) -> "Console":
+    """Return a console for standard output or standard error.
+
+    It colours on a terminal, and elsewhere on request (FORCE_COLOR, CLICOLOR_FORCE); never under
+    NO_COLOR or on a dumb terminal.
+    """
+    from rich.console import Console  # slow to import, and most commands print without it
 
     terminal = (sys.stderr if stderr else sys.stdout).isatty()
     coloured = _coloured(terminal)
-    width, height = (
-        shutil.get_terminal_size() if os.environ.get("TERM") == "dumb" else (None, None)
-    )  # rich says 80
+    dumb = os.environ.get("TERM") == "dumb"  # for which rich assumes 80 columns
+    width, height = shutil.get_terminal_size() if dumb else (None, None)
     return Console(
         stderr=stderr,
         force_terminal=terminal or coloured,
@@ -109,8 +117,8 @@ def console(stderr=False):
     )
 
 
-def interactive(on) -> bool:
-    """Whether lines can be written over: on a terminal that moves its cursor. Forced colours do not make one."""
+def interactive(on: "Console") -> bool:
+    """Return whether lines can be overwritten: only on a terminal that moves its cursor."""
     return on.file.isatty() and not on.is_dumb_terminal
 
 
@@ -120,20 +128,20 @@ def _coloured(terminal: bool) -> bool:
     return terminal or any(os.environ.get(name, "0") not in ("", "0") for name in COLOURING[:2])
 
 
-def _guarded(stream, descriptor):
+def _guarded(stream: object, descriptor: int) -> _Stream:
+    """Return a guarded stream for a descriptor, in the encoding of `stream` (None if closed)."""
     encoding = getattr(stream, "encoding", "utf-8")
     raw = io.BufferedWriter(_Descriptor(descriptor, "w", closefd=False))
-    made = _Stream(
+    guarded = _Stream(
         raw, encoding=encoding, errors="benchpaper", line_buffering=descriptor == 2 or raw.isatty()
     )
-    made.plain = not (raw.isatty() or _coloured(False))
-    return made
+    guarded.plain = not (raw.isatty() or _coloured(False))
+    return guarded
 
 
-def _nearest(error):
-    """A codec's error handler: the nearest that every encoding has, else a question mark."""
+def _nearest(error: UnicodeError) -> tuple[str, int]:
+    """Handle a codec's error: write the nearest ASCII text, else a question mark."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(
-        INSTEAD.get(character, "?") for character in error.object[error.start : error.end]
-    ), error.end
+    unwritable = error.object[error.start : error.end]
+    return "".join(INSTEAD.get(character, "?") for character in unwritable), error.end

@@ -1,11 +1,14 @@
-"""Where things lie in a checkout: one place that knows the folders, so that nobody else joins paths."""
+"""Where things lie in a checkout: the one place that knows its folders."""
 
 import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from benchpaper.core.errors import UserError
+
+T = TypeVar("T")
 
 CODE = Path(__file__).resolve().parents[1]  # the code that runs
 REFERENCE = "reference"
@@ -20,9 +23,13 @@ class Project:
     root: Path
 
     @classmethod
-    def find(cls, start=None):
-        """Return the project around `start`: `$BENCHPAPER_PROJECT`, or the nearest folder upwards that has a
-        Snakefile and experiments/. Raises `UserError` when there is none, or when other code than its own runs."""
+    def find(cls, start: Path | str | None = None) -> "Project":
+        """Return the project around `start`.
+
+        That is `$BENCHPAPER_PROJECT`, or the nearest folder upwards that has a Snakefile and
+        experiments/. Raises `UserError` if there is none, or if code other than the project's own
+        runs.
+        """
         named = os.environ.get("BENCHPAPER_PROJECT")
         start = Path(named or start or Path.cwd()).resolve()
         for folder in [start, *start.parents]:
@@ -31,90 +38,98 @@ class Project:
                 project.check_code()
                 return project
         raise UserError(
-            f'no project found from "{start}" upwards: run this inside a checkout (it has a Snakefile)'
+            f'no project found from "{start}" upwards: '
+            "run this inside a checkout (it has a Snakefile)"
         )
 
     def check_code(self) -> None:
-        """Raise `UserError` when this checkout has its own code but other code runs: a folder that was copied with its
-        .venv still runs the code of the original. A project without ./reproduce does not set itself up, and runs on any
-        installed benchpaper."""
+        """Raise `UserError` if this checkout has its own code, but other code runs.
+
+        A folder that was copied with its .venv still runs the original's code. A project without
+        ./reproduce does not set itself up, and runs on any installed benchpaper.
+        """
         own = self.root / "src" / "benchpaper"
         if (self.root / "reproduce").is_file() and own.is_dir() and own.resolve() != CODE:
             path = " (and unset PYTHONPATH)" if os.environ.get("PYTHONPATH") else ""
             raise UserError(
-                f'the code that runs is "{CODE}", but this project has its own, "{own}"; run ./reproduce in the '
-                f"project: it makes .venv anew, with a benchpaper that runs the project's code{path}"
+                f'the code that runs is "{CODE}", but this project has its own, "{own}"; '
+                "run ./reproduce in the project: it makes .venv anew, with a benchpaper that runs "
+                f"the project's code{path}"
             )
 
     def check_writable(self) -> None:
-        """Raise `UserError` when this user cannot write where results and figures go."""
+        """Raise `UserError` if this user cannot write where results and figures go."""
         for folder in (self.root, self.state, self.root / "results", self.root / "build"):
             if folder.exists() and not os.access(folder, os.W_OK, effective_ids=True):
                 raise UserError(
-                    f'"{folder}" cannot be written by this user, and results, figures and logs go there; '
-                    "copy the repository to a folder of yours, and run ./reproduce in that"
+                    f'"{folder}" cannot be written by this user, and results, figures and logs go '
+                    "there; copy the repository to a folder of yours, and run ./reproduce in that"
                 )
 
     @property
-    def experiments(self):
+    def experiments(self) -> Path:
         return self.root / "experiments"
 
     @property
-    def analysis(self):
+    def analysis(self) -> Path:
         return self.root / "analysis"
 
     @property
-    def paper(self):
+    def paper(self) -> Path:
         return self.root / "paper"
 
     @property
-    def state(self):
-        """What the program keeps for itself: locks, logs, scratch folders."""
+    def state(self) -> Path:
+        """The folder of the program's own files: locks, logs, scratch folders."""
         return self.root / ".benchpaper"
 
     @property
     def home(self) -> Path:
-        """The home folder of notebooks and LaTeX, which holds nobody's configuration files; made when asked for."""
+        """The home folder of notebooks and LaTeX, without configuration; made on first use."""
         folder = self.state / "home"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def results(self, site, source):
-        """Results of one site: measured here at scale `source`, or committed when `source` is "reference"."""
+    def results(self, site: str, source: str) -> Path:
+        """Return the folder of one site's results: measured at scale `source`, or "reference"."""
         if source == REFERENCE:
             return self.root / "artifacts" / "reference" / site
         return self.root / "results" / site / source
 
-    def build(self, site, source):
-        """Everything derived from those results: executed notebooks, exhibits, PDF."""
+    def build(self, site: str, source: str) -> Path:
+        """Return the folder of what derives from those results: notebooks, exhibits, PDF."""
         return self.root / "build" / f"{site}-{source}"
 
-    def programs(self, experiment_name):
-        """Compiled programs of one experiment."""
+    def programs(self, experiment_name: str) -> Path:
+        """Return the folder of one experiment's compiled programs."""
         return self.root / "build" / "programs" / experiment_name
 
-    def notebook(self, experiment_name):
+    def notebook(self, experiment_name: str) -> Path:
         return self.analysis / f"{slug(experiment_name)}.ipynb"
 
 
-def derived(path: Path, form: type):
-    """Return the JSON of a file below the build folder, a `form` (list or dict). Raises `UserError` for anything else."""
+def derived(path: Path, form: type[T]) -> T:
+    """Return the JSON of a file below the build folder.
+
+    `form` is `list` or `dict`. Raises `UserError` if the file holds anything else, or cannot be
+    read.
+    """
     try:
-        found = json.loads(path.read_text())
+        content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path.name} of {path.parent.name} cannot be read ({error}); {REMEDY}"
         ) from None
-    if not isinstance(found, form):
+    if not isinstance(content, form):
         raise UserError(f"{path.name} of {path.parent.name} holds no {form.__name__}; {REMEDY}")
-    return found
+    return content
 
 
-def verdict_rows(build: Path) -> list:
-    """Return the verdicts in a build folder; none before they were judged."""
+def verdict_rows(build: Path) -> list[dict[str, Any]]:
+    """Return the verdicts in a build folder; an empty list if nothing was judged yet."""
     return derived(build / VERDICTS, list) if (build / VERDICTS).exists() else []
 
 
-def slug(experiment_name):
+def slug(experiment_name: str) -> str:
     """Return the experiment's name as a file name: `rdma/fabric` becomes `rdma_fabric`."""
     return experiment_name.replace("/", "_")

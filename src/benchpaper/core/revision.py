@@ -1,4 +1,4 @@
-"""What state the files of a project are: git's commit, or that of the bundle which was unpacked."""
+"""The revision of a project's files: git's commit, or that of the bundle they come from."""
 
 import hashlib
 import json
@@ -8,10 +8,12 @@ import time
 from dataclasses import dataclass
 
 from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 NOTED, MANIFEST = "bundle.json", "manifest-sha256.txt"
-DERIVED = ("build/", "results/")  # what may change without the code being another
+DERIVED = ("build/", "results/")  # changes here leave the code as it was
 UNKNOWN = "unknown"
+# Variables that would lead git to another repository.
 ELSEWHERE = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -24,8 +26,11 @@ ELSEWHERE = (
 
 @dataclass(frozen=True)
 class Revision:
-    """What the files are a state of: a commit, its date in seconds, and whether nothing was changed since. Where the
-    commit is unknown, `why` says so and what to do, in git's own words where git refuses."""
+    """A commit, its time in seconds since 1970, and whether the files are unchanged since then.
+
+    If the commit is unknown, `why` gives the reason and the next step, in git's own words if git
+    refuses.
+    """
 
     commit: str
     seconds: int
@@ -33,30 +38,33 @@ class Revision:
     why: str = ""
 
     @property
-    def date(self):
-        """As a ZIP file notes it: in UTC, with even seconds, from 1980 on."""
+    def date(self) -> tuple[int, int, int, int, int, int]:
+        """The time as a ZIP file stores it: in UTC, with even seconds, from 1980 on."""
         year, month, day, hour, minute, second = time.gmtime(max(self.seconds, 315_532_800))[:6]
         return year, month, day, hour, minute, second - second % 2
 
     @property
-    def day(self):
+    def day(self) -> str:
         return time.strftime("%Y-%m-%d", time.gmtime(self.seconds))
 
 
-def revision(project) -> Revision:
-    """Return the `Revision` of a project: git's, or that of the bundle it was unpacked from. It is never that of a
-    repository around the project."""
+def revision(project: Project) -> Revision:
+    """Return the `Revision` of a project: git's, or that of the bundle it was unpacked from.
+
+    A repository around the project does not count.
+    """
     if is_checkout(project):
         return _of_git(project)
     if (project.root / NOTED).exists():
         return _of_bundle(project)
     return _unknown(
-        "this is neither a git checkout nor an unpacked bundle, so its commit is unknown; clone it with git"
+        "this is neither a git checkout nor an unpacked bundle, so its commit is unknown; "
+        "clone it with git"
     )
 
 
-def known_revision(project) -> Revision:
-    """Return the project's `Revision`. Raises `UserError` where its commit is unknown."""
+def known_revision(project: Project) -> Revision:
+    """Return the project's `Revision`. Raises `UserError` if its commit is unknown."""
     state = revision(project)
     if state.why:
         raise UserError(state.why)
@@ -67,23 +75,26 @@ def _unknown(why: str) -> Revision:
     return Revision(UNKNOWN, 0, False, why)
 
 
-def _of_git(project) -> Revision:
+def _of_git(project: Project) -> Revision:
     try:
-        told = _run(project, "log", "-1", "--format=%H %ct")
+        log = _run(project, "log", "-1", "--format=%H %ct")
     except FileNotFoundError:
         return _unknown(
             "git is not installed, so the commit of this checkout is unknown; install git"
         )
-    if told.returncode:
-        return _unknown(_refusal(told.stderr.decode(errors="replace")))
-    commit, seconds = told.stdout.decode().split()
+    if log.returncode:
+        return _unknown(_refusal(log.stderr.decode(errors="replace")))
+    commit, seconds = log.stdout.decode().split()
     status = _run(project, "status", "--porcelain")
     return Revision(commit, int(seconds), not status.returncode and not status.stdout.strip())
 
 
-def _refusal(said: str) -> str:
-    """Git's complaint as one line, with its remedy where it names one (it does for a checkout of another user)."""
-    lines = [line.strip() for line in said.splitlines()]
+def _refusal(stderr: str) -> str:
+    """Return git's complaint as one line, with its remedy if it names one.
+
+    It names one for a checkout of another user.
+    """
+    lines = [line.strip() for line in stderr.splitlines()]
     complaint = next(
         (line.removeprefix("fatal: ") for line in lines if line.startswith("fatal: ")),
         "it said nothing",
@@ -95,7 +106,7 @@ def _refusal(said: str) -> str:
     return f"git does not tell the commit of this checkout: {complaint}; to mend it: {remedy}"
 
 
-def _of_bundle(project) -> Revision:
+def _of_bundle(project: Project) -> Revision:
     try:
         noted = json.loads((project.root / NOTED).read_text())
         return Revision(
@@ -107,8 +118,8 @@ def _of_bundle(project) -> Revision:
         )
 
 
-def _as_unpacked(project) -> bool:
-    """Whether the bundle's sources still have the digests of its manifest."""
+def _as_unpacked(project: Project) -> bool:
+    """Return whether the bundle's sources still have the digests of its manifest."""
     try:
         listed = (
             line.partition("  ") for line in (project.root / MANIFEST).read_text().splitlines()
@@ -118,51 +129,49 @@ def _as_unpacked(project) -> bool:
             for digest, _, name in listed
             if not name.startswith(DERIVED)
         )
-    except OSError:  # one of them is gone
+    except OSError:  # a file is gone
         return False
 
 
-def is_checkout(project) -> bool:
-    """Say whether the project itself is a git checkout; one that lies within another repository is not."""
+def is_checkout(project: Project) -> bool:
+    """Return whether the project itself is a git checkout, not just a folder inside of one."""
     return (project.root / ".git").exists()
 
 
-def git(project, *words) -> str:
-    """Return what git prints; nothing when it fails."""
+def git(project: Project, *arguments: str) -> str:
+    """Return what git prints; empty if it fails or is not installed."""
     try:
-        return _run(project, *words).stdout.decode(errors="replace")
+        return _run(project, *arguments).stdout.decode(errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def committed(project, commit: str, paths: list[str]) -> dict[str, bytes]:
-    """Return {path: content} of those of `paths` that git has at a commit; of none outside a checkout."""
+def committed(project: Project, commit: str, paths: list[str]) -> dict[str, bytes]:
+    """Return {path: content} of those `paths` that exist in `commit`; empty outside a checkout."""
     if not is_checkout(project):
         return {}
-    asked = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    objects = "".join(f"{commit}:{path}\n" for path in paths).encode()
     try:
-        rest = _run(project, "cat-file", "--batch", asked=asked).stdout
+        output = _run(project, "cat-file", "--batch", stdin=objects).stdout
     except FileNotFoundError:
         return {}
-    found = {}
+    contents = {}
     for path in paths:
-        head, _, rest = rest.partition(b"\n")
-        if len(about := head.split()) == 3 and about[1] == b"blob":  # else "... missing"
-            found[path], rest = rest[: int(about[2])], rest[int(about[2]) + 1 :]
-    return found
+        line, _, output = output.partition(b"\n")
+        head = line.split()
+        if len(head) == 3 and head[1] == b"blob":  # else "... missing"
+            size = int(head[2])
+            contents[path], output = output[:size], output[size + 1 :]
+    return contents
 
 
-def _run(project, *words, asked: bytes = b"") -> subprocess.CompletedProcess:
-    """Run git on the project's own repository: no variable and no broken `.git` leads it to another one."""
+def _run(
+    project: Project, *arguments: str, stdin: bytes = b""
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run git on the project's own repository, whatever variables or a broken `.git` say."""
     environment = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     environment |= {"LC_ALL": "C", "GIT_CEILING_DIRECTORIES": str(project.root.resolve().parent)}
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-c",
-        "log.showSignature=false",
-        "-C",
-        project.root,
-        *words,
-    ]
-    return subprocess.run(command, env=environment, input=asked, capture_output=True)
+    options = ["--no-optional-locks", "-c", "log.showSignature=false", "-C", str(project.root)]
+    return subprocess.run(
+        ["git", *options, *arguments], env=environment, input=stdin, capture_output=True
+    )

@@ -1,73 +1,80 @@
-"""What source files say: which files of their package they run, and a digest that comments do not change.
+"""Read source files: which files they run, and a digest that comments do not change.
 
-A module counts wherever it is imported, inside functions too, and a program counts that is started by its name
-(`-m experiments.family.x`): any text of the code that names a module is taken for one.
+A module counts wherever it is imported, inside functions too. A program counts if it is started by
+its name (`-m experiments.family.x`): any text in the code that names a module counts as its use.
 """
 
 import ast
 import hashlib
+import json
 import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 SCHEME = "ast-1:"  # marks a digest over a syntax tree; without it a digest is over the bytes
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
-UNREAD = {"ctx", "kind", "type_comment"}  # fields of a syntax tree that change nothing in what runs
+UNREAD = {"ctx", "kind", "type_comment"}  # fields of a syntax tree without effect on what runs
 
 
 def reached(start: list[Path], root: Path, package: str) -> set[Path]:
-    """Return `start` and the files of `package`, a folder below `root`, that these run, directly or not: modules, what
-    belongs to them, and the headers that C sources include."""
+    """Return `start` and the files of `package` that these run, directly or not.
+
+    `package` is a folder below `root`. The files are modules, what belongs to them, and the headers
+    that C sources include.
+    """
     seen, queue = set(start), list(start)
     while queue:
         path = queue.pop()
-        for found in _next(path, root, package, _stamp(path)):
-            if found not in seen:
-                seen.add(found)
-                queue.append(found)
+        for file in _next(path, root, package, _stamp(path)):
+            if file not in seen:
+                seen.add(file)
+                queue.append(file)
     return seen
 
 
 def files(root: Path, module: str) -> list[Path]:
-    """Return the files that importing a module below `root` runs first: its own, and the __init__.py of each package
-    around it."""
+    """Return the files that importing a module runs, without those that they import in turn.
+
+    These are its own files and the __init__.py of each package around it. `module` lies below
+    `root`.
+    """
     return list(_files(root, {module}, set()))
 
 
-def _stamp(path):
-    """When a file was last changed; and its size, for what is written within one tick of the clock has one time."""
-    about = path.stat()
-    return about.st_mtime_ns, about.st_size
+def _stamp(path: Path) -> tuple[int, int]:
+    """Return a file's time of change, and its size, since two quick writes may share a time."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 @cache
-def _next(path: Path, root: Path, package: str, stamp: tuple) -> tuple[Path, ...]:
-    """Return the files that the one at `path`, last changed at `stamp`, runs by itself."""
+def _next(path: Path, root: Path, package: str, stamp: tuple[int, int]) -> tuple[Path, ...]:
+    """Return the files that the file at `path` runs directly. `stamp` renews the cache's entry."""
     if path.suffix in (".c", ".h"):
-        named = (
+        headers = (
             Path(path.parent, name.decode(errors="replace"))
             for name in INCLUDE.findall(path.read_bytes())
         )
-        return tuple(_tidy(file) for file in named if file.is_file())
+        return tuple(_tidy(header) for header in headers if header.is_file())
     if path.suffix not in (".py", ".ipynb"):
         return ()
     try:
         tree = ast.parse(_code(path))
     except (SyntaxError, ValueError):
-        return ()  # loading it names the mistake
-    imported, named = modules(
-        tree, path.relative_to(root).parts if path.is_relative_to(root) else (), package
-    )
+        return ()  # importing it will report the mistake
+    parts = path.relative_to(root).parts if path.is_relative_to(root) else ()
+    imported, named = modules(tree, parts, package)
     return tuple(_files(root, imported, named))
 
 
-def _code(path):
-    """Return a file's Python; of a notebook without magics and shell lines."""
+def _code(path: Path) -> bytes | str:
+    """Return a file's Python code; for a notebook, without magics and shell lines."""
     if path.suffix == ".py":
         return path.read_bytes()
-    import json
-
     cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
     return "\n".join(
         re.sub(r"^[ \t]*[%!].*$", "", "".join(cell["source"]), flags=re.M) for cell in cells
@@ -75,9 +82,13 @@ def _code(path):
 
 
 def modules(tree: ast.AST, where: tuple[str, ...], package: str) -> tuple[set[str], set[str]]:
-    """Return the modules of `package` that the code of `tree`, in the file at `where` below the root, imports, and
-    those that its texts name."""
-    imported, named, prose = set(), set(), set()
+    """Return the modules of `package` that a syntax tree imports, and those that its texts name.
+
+    `where` is the path of the tree's file below the root, in parts.
+    """
+    imported: set[str] = set()
+    named: set[str] = set()
+    prose: set[ast.Constant] = set()
     name = re.compile(rf"\b{package}(?:\.\w+)+")
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -93,26 +104,30 @@ def modules(tree: ast.AST, where: tuple[str, ...], package: str) -> tuple[set[st
     return {module for module in imported if module.split(".")[0] == package}, named
 
 
-def _docstring(node):
+def _docstring(node: Documented) -> ast.Constant | None:
     first = node.body[0] if node.body else None
-    text = (
+    if (
         isinstance(first, ast.Expr)
         and isinstance(first.value, ast.Constant)
         and isinstance(first.value.value, str)
-    )
-    return first.value if text else None
+    ):
+        return first.value
+    return None
 
 
-def _files(root, imported, named):
-    """Yield the files of modules. Importing one runs the __init__.py of each package around it; a package that is named
-    may load any module in it by name."""
+def _files(root: Path, imported: set[str], named: set[str]) -> Iterator[Path]:
+    """Yield the files of modules.
+
+    Importing a module runs the __init__.py of each package around it. A package that a text names
+    may load any of its modules by name.
+    """
     for module in imported | named:
         parts = module.split(".")
         for depth in range(1, len(parts) + 1):
             place = root.joinpath(*parts[:depth])
             for file in (place / "__init__.py", place.with_suffix(".py")):
                 if file.is_file():
-                    yield from _beside(file, top=depth == 1)
+                    yield from _companions(file, top=depth == 1)
         if module in named and (place / "__init__.py").is_file():
             yield from place.glob("*.py")
         if home := _homes(place.with_name("__init__.py")).get(place.name):
@@ -120,20 +135,29 @@ def _files(root, imported, named):
 
 
 def _homes(init: Path) -> dict[str, str]:
-    """Return {name: module} of the names that a package loads on first use: the table `_HOMES` of its __init__.py."""
+    """Return {name: module} of the names that a package loads on first use.
+
+    They stand in the table `_HOMES` of its __init__.py.
+    """
     if not init.is_file():
         return {}
     for node in ast.parse(init.read_bytes()).body:
-        if isinstance(node, ast.Assign) and [
-            target.id for target in node.targets if isinstance(target, ast.Name)
-        ] == ["_HOMES"]:
-            return ast.literal_eval(node.value)
+        if isinstance(node, ast.Assign):
+            targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            if targets == ["_HOMES"]:
+                homes: dict[str, str] = ast.literal_eval(node.value)
+                return homes
     return {}
 
 
-def _beside(module, top):
-    """Return the module's file and what belongs to it: the sources of the same name (store.py and store.c), and all in
-    a package, but not in those within it, that is not Python, and not what a program compiled into its __pycache__."""
+def _companions(module: Path, top: bool) -> list[Path]:
+    """Return a module's file and the files that belong to it.
+
+    To store.py belong the files of the same name, such as store.c. To a package belongs everything
+    in it that is not Python, except in packages within it, and except what a program compiled into
+    its __pycache__. To the `top` package belongs nothing else.
+    """
+    others: Iterable[Path]
     if module.name == "__init__.py":
         inside = [] if top else module.parent.rglob("*")
         others = [
@@ -150,9 +174,9 @@ def _package(file: Path) -> Path:
     return next(folder for folder in file.parents if (folder / "__init__.py").is_file())
 
 
-def _tidy(path):
-    """The path without `..`, whatever its links lead to."""
-    parts = []
+def _tidy(path: Path) -> Path:
+    """Return the path without `..`, without following links."""
+    parts: list[str] = []
     for part in path.parts:
         parts = parts[:-1] if part == ".." else [*parts, part]
     return Path(*parts)
@@ -167,13 +191,16 @@ def file_digest(path: Path) -> str:
 
 
 @cache
-def _file_digest(path, stamp):
+def _file_digest(path: Path, stamp: tuple[int, int]) -> str:
     return digest(path.name, path.read_bytes())
 
 
 def digest(path: str, content: bytes) -> str:
-    """Return the digest of a source: of Python over its syntax tree, without comments and docstrings, else over the
-    bytes."""
+    """Return the digest of a source.
+
+    It is over the syntax tree, without comments and docstrings, for Python, and else over the
+    bytes.
+    """
     return syntax_digest(content) if path.endswith(".py") else bytes_digest(content)
 
 
@@ -182,22 +209,26 @@ def bytes_digest(content: bytes) -> str:
 
 
 def syntax_digest(content: bytes) -> str:
-    """The same under all versions of Python, whose trees differ in fields that are empty in most code."""
+    """Return a digest over Python's syntax tree, the same under all versions of Python.
+
+    Their trees differ in fields that are empty in most code. Code with a syntax error gets the
+    digest of its bytes.
+    """
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError):
         return bytes_digest(content)
-    parts = []
+    parts: list[str] = []
     _write(tree, parts.append)
     return SCHEME + bytes_digest("".join(parts).encode())
 
 
-def _write(value, out):
-    """Write the normal form of a tree: each node by name with its fields that are not empty, without docstrings."""
+def _write(value: Any, out: Callable[[str], object]) -> None:
+    """Write the normal form of a tree: each node with its non-empty fields, without docstrings."""
     if isinstance(value, ast.AST):
         out(f"({type(value).__name__}")
         for name in value._fields:
-            field = getattr(value, name, None)
+            field: Any = getattr(value, name, None)
             if name == "body" and isinstance(value, DOCUMENTED) and _docstring(value):
                 field = field[1:]
             if name == "values" and isinstance(value, ast.JoinedStr):  # 3.12 may add empty texts

@@ -45,7 +45,7 @@ def facts():
         "disk": _disk(),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not exposed",
         "virtualised": "yes" if " hypervisor" in (_read("/proc/cpuinfo") or "") else "no",
-        "environment": environment.told(),
+        "environment": environment.describe(),
     }
 
 

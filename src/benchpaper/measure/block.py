@@ -343,7 +343,7 @@ class Block:
         if (
             shortage := found.shortage
             or disk_space.shortage(self._folder)
-            or disk_space.told(found.message)
+            or disk_space.full_disk_text(found.message)
         ):
             raise disk_space.NoRoom(f"{shortage}, and a trial failed; {disk_space.NEXT_STEP}")
 
@@ -356,11 +356,11 @@ class Block:
                 for observation in found.observations
             ]
         except results.InvalidObservation as error:
-            found.outcome, found.message = "failed", self._redactor.told(str(error))
+            found.outcome, found.message = "failed", self._redactor.shortened(str(error))
             return []
         return [
             {
-                name: self._redactor.told(value) if isinstance(value, str) else value
+                name: self._redactor.shortened(value) if isinstance(value, str) else value
                 for name, value in row.items()
             }
             for row in checked
@@ -373,7 +373,7 @@ class Block:
             self._redactor.learn(command["argv"])
         for command in found.commands:
             command["argv"] = self._redactor.command(command["argv"])
-        found.message = self._redactor.told(found.message)
+        found.message = self._redactor.shortened(found.message)
         found.output = self._redactor.text(found.output)
 
     def _keep_output(self, planned, number, found):

@@ -308,7 +308,7 @@ class _Watch:
 
     def _tell_a_full_disk_once(self):
         """Whatever a full disk makes of the steps, it is told in one line."""
-        starved = [(step, error) for step, error in self.failures if disk_space.told(error)]
+        starved = [(step, error) for step, error in self.failures if disk_space.full_disk_text(error)]
         if full := disk_space.complaint(self._pipeline.project):
             self.failures = [("disk", full)]
         elif starved:
