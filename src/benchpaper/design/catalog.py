@@ -1,47 +1,50 @@
-"""Finds the experiments in experiments/, and says clearly what is wrong with one."""
+"""Find the experiments in experiments/, and say clearly what is wrong with a broken one."""
 
 import hashlib
 import importlib
 import json
 import sys
 import traceback
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchpaper.core import syntax
 from benchpaper.core.errors import UserError, one_of
-from benchpaper.core.project import slug
+from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import committed
 from benchpaper.design.spec import Experiment
 
 ENTRY = "experiment.py"
 
 
-def names(project):
-    """Return the experiments' names, sorted: the folders below experiments/ that hold an experiment.py.
+def names(project: Project) -> list[str]:
+    """Return the experiments' names, sorted: the folders in experiments/ with an experiment.py.
 
-    Raises `UserError` when two names share one notebook name (`a/b_c` and `a_b/c`).
+    Raises `UserError` if two names share one notebook name (`a/b_c` and `a_b/c`).
     """
-    found = sorted(
+    all_names = sorted(
         path.parent.relative_to(project.experiments).as_posix()
         for path in project.experiments.rglob(ENTRY)
     )
-    seen = {}
-    for name in found:
+    by_key: dict[str, str] = {}
+    for name in all_names:
         key = slug(name).lower()
-        if key in seen:
+        if key in by_key:
             raise UserError(
-                f'experiments "{seen[key]}" and "{name}" both claim the name "{key}"; rename one folder'
+                f'experiments "{by_key[key]}" and "{name}" both claim the name "{key}"; '
+                "rename one folder"
             )
-        seen[key] = name
-    return found
+        by_key[key] = name
+    return all_names
 
 
-def known(project, name):
-    """Return the name of an experiment that there is; raises `UserError` for any other."""
+def known(project: Project, name: str) -> str:
+    """Return the name of an existing experiment; raises `UserError` for any other name."""
     return one_of("experiment", name, names(project), 'run "benchpaper list" to see all')
 
 
-def load(project, name):
+def load(project: Project, name: str) -> Experiment:
     """Import experiments/NAME/experiment.py and return its `Experiment`, with its name set.
 
     Raises `UserError` for an unknown name, an import that fails, or a module without an experiment.
@@ -71,8 +74,8 @@ def load(project, name):
     return experiment
 
 
-def _at(error, root):
-    """Return `file:line: ` of the deepest frame inside the project."""
+def _at(error: BaseException, root: Path) -> str:
+    """Return `file:line: ` of the deepest frame inside the project, or ""."""
     if (
         isinstance(error, SyntaxError)
         and error.filename
@@ -87,59 +90,82 @@ def _at(error, root):
     return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].lineno}: " if frames else ""
 
 
-def sources(project, name):
-    """Return the files that decide what the experiment measures: its folder, and all below experiments/ that it runs
-    (see `syntax.reached`)."""
+def sources(project: Project, name: str) -> list[Path]:
+    """Return the files that decide what the experiment measures.
+
+    These are its folder, and everything below experiments/ that it runs (see `syntax.reached`).
+    """
     folder = project.experiments / name
     own = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     return sorted(syntax.reached(own, project.root, project.experiments.name))
 
 
-def source_digests(project, name):
-    """Return {path below the project: digest} of `sources`: with the results, they tell later what has changed."""
+def source_digests(project: Project, name: str) -> dict[str, str]:
+    """Return {path below the project: digest} of `sources`.
+
+    Stored with the results, they show later what has changed.
+    """
     return {
         path.relative_to(project.root).as_posix(): syntax.file_digest(path)
         for path in sources(project, name)
     }
 
 
-def digest(project, name):
+def digest(project: Project, name: str) -> str:
     """Return the SHA-256 over the names and digests of `sources`, as 64 hex digits."""
     return combined(source_digests(project, name))
 
 
-def combined(digests):
+def combined(digests: Mapping[str, str]) -> str:
+    """Return the SHA-256 over {path: digest}, as 64 hex digits."""
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()
 
 
-def changed(project, name, described, commits=()):
-    """Return the sources that differ from those that results, with their description, were measured by at `commits`."""
+def changed(
+    project: Project, name: str, described: Mapping[str, Any], commits: Iterable[str] = ()
+) -> list[str]:
+    """Return the sources that differ from those that produced some results.
+
+    `described` is the experiment's description in these results; `commits` were measured.
+    """
     now = source_digests(project, name)
     return differing(as_digested_now(project, described.get("sources", {}), commits, now), now)
 
 
-def as_digested_now(project, recorded, commits, other):
-    """Return the digests that results recorded by the present scheme, for comparison with `other` digests. Earlier
-    results recorded digests over bytes, and not of all files: they are looked up here, and, where git has them, at the
-    `commits` that were measured."""
+def as_digested_now(
+    project: Project,
+    recorded: Mapping[str, str],
+    commits: Iterable[str],
+    other: Mapping[str, str],
+) -> dict[str, str]:
+    """Convert recorded digests to the present scheme, to compare them with `other` digests.
+
+    Old results recorded digests over bytes, and not of all files. Such files are looked up here
+    and, if git has them, at the `commits` that were measured.
+    """
     if any(value.startswith(syntax.SCHEME) for value in recorded.values()):
         return dict(recorded)
-    found = {}
+    digests = {}
     for path, value in recorded.items():
         here = project.root / path
         same = here.is_file() and syntax.bytes_digest(here.read_bytes()) == value
-        found[path] = syntax.file_digest(here) if same else value
-    differ = [path for path in {**found, **other} if found.get(path) != other.get(path)]
+        digests[path] = syntax.file_digest(here) if same else value
+    differ = [path for path in {**digests, **other} if digests.get(path) != other.get(path)]
     for commit in commits if differ else ():
         for path, content in committed(project, commit, differ).items():
             if recorded.get(path) in (None, syntax.bytes_digest(content)):
-                found[path] = syntax.digest(path, content)
-    # What was not recorded, and is unknown to git, counts as unchanged.
-    return {**{path: value for path, value in other.items() if path not in recorded}, **found}
+                digests[path] = syntax.digest(path, content)
+    # A file that was not recorded, and that git does not have, counts as unchanged.
+    return {**{path: value for path, value in other.items() if path not in recorded}, **digests}
 
 
-def differing(one, other):
-    """Return the paths whose digests differ between two of `source_digests`. Results from before those left out what a
-    package compiles into its __pycache__ may hold such a file, which says nothing."""
-    found = sorted(path for path in {*one, *other} if one.get(path) != other.get(path))
-    return [path for path in found if "/__pycache__/" not in path]
+def differing(digests: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """Return the paths whose digests differ between two results of `source_digests`.
+
+    Files in __pycache__ do not count: old results may have recorded what a package compiled there.
+    """
+    return sorted(
+        path
+        for path in {*digests, *others}
+        if digests.get(path) != others.get(path) and "/__pycache__/" not in path
+    )

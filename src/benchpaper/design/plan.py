@@ -1,15 +1,17 @@
 """Which cells are measured, in which order, and what that costs.
 
-A block is one repetition of the whole experiment, every cell once in a fresh random order (a randomised complete
-block), so that drift of the machine hits every cell alike. The order comes from hashing: a cell's place in a block
-depends on seed, experiment, block and cell alone, on every machine and Python version.
+A block is one complete measurement of an experiment: every cell once, in a fresh random order (a
+randomised complete block), so that drift of the machine affects every cell alike. The order comes
+from hashing: a cell's place in a block depends only on seed, experiment, block, and cell, on every
+machine and Python version.
 """
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from benchpaper.core.errors import UserError
-from benchpaper.design.spec import Cell
+from benchpaper.design.spec import Cell, Experiment
 
 DEFAULT_SEED = 1
 
@@ -26,40 +28,49 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one run of an experiment will measure."""
+    """Everything that one run of an experiment will measure, and its price in time and disk."""
 
     experiment: str
     scale: str
     seed: int
-    blocks: tuple
+    blocks: tuple[tuple[PlannedTrial, ...], ...]
     seconds: float
     disk_mb: float
     pilot: int | None = None
 
     @property
-    def trials(self):
+    def trials(self) -> list[PlannedTrial]:
         return [trial for block in self.blocks for trial in block]
 
     @property
     def known_blocks(self) -> int:
-        """By how many blocks the plan is known: a pilot's stay as they are when others join them."""
+        """The number of blocks that identify the plan: a pilot stays when more blocks follow."""
         return self.pilot or len(self.blocks)
 
     @property
-    def digest(self):
-        """SHA-256 over the order of all trials: two plans are the same when their digests are. A plan with a pilot is
-        known by the pilot's blocks."""
-        known_by = [trial for block in self.blocks[: self.known_blocks] for trial in block]
-        text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in known_by)
+    def digest(self) -> str:
+        """SHA-256 over the order of all trials, as hex; with a pilot, over the pilot's trials.
+
+        Two plans are the same if their digests are.
+        """
+        trials = [trial for block in self.blocks[: self.known_blocks] for trial in block]
+        text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in trials)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None, fixed_blocks=None):
+def make_plan(
+    experiment: Experiment,
+    scale: str,
+    seed: int = DEFAULT_SEED,
+    measured_seconds: Mapping[str, float] | None = None,
+    fixed_blocks: int | None = None,
+) -> Plan:
     """Return the `Plan` of an experiment at a scale.
 
-    `measured_seconds` maps a cell's id to the seconds that a trial of it took before, when that is known; the
-    other cells are priced at the scale's announced `trial_seconds`. `fixed_blocks` is the number of blocks that was
-    fixed after the scale's pilot, if it has one; before, the plan is the pilot alone.
+    `measured_seconds` maps a cell's id to the seconds that its trial took earlier; other cells cost
+    the scale's announced `trial_seconds`. `fixed_blocks` is the number of blocks that was fixed
+    after the scale's pilot; without it, the plan of a scale with a pilot is the pilot alone. Raises
+    `UserError` for a bad seed or an unknown scale.
     """
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise UserError(f"seed {seed!r} must be a whole number from 0 to 2**63 - 1")
@@ -74,8 +85,8 @@ def make_plan(experiment, scale, seed=DEFAULT_SEED, measured_seconds=None, fixed
     )
 
 
-def _order(name, seed, block, cells):
-    def draw(cell):
+def _order(name: str, seed: int, block: int, cells: Iterable[Cell]) -> tuple[PlannedTrial, ...]:
+    def draw(cell: Cell) -> bytes:
         return hashlib.sha256(f"{seed}\n{name}\n{block}\n{cell.id}".encode()).digest()
 
     ordered = sorted(cells, key=draw)

@@ -1,23 +1,24 @@
-"""What an experiment declares: factors, metrics, scales (see `parts`), and the code that runs one cell.
+"""What an experiment declares: its parts (see `declarations`), and the code that runs one cell.
 
-An `Experiment` is built at import time and validates itself then, so that a mistake is found before anything
-runs. Nothing here measures.
+An `Experiment` is built at import time and validates itself then, so that a mistake is found before
+anything runs. Nothing here measures.
 """
 
 import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
 
 from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.design.checks import SpecError, check_name, check_number, check_text
 from benchpaper.design.declarations import (
     SCALES,
     Cell,
     Evidence,
     Factor,
+    Level,
     Metric,
     Scale,
-    SpecError,
-    check_name,
-    check_number,
-    check_text,
     make_cell,
 )
 
@@ -33,52 +34,65 @@ __all__ = [
     "make_cell",
     "null_of",
 ]
-NULL = "null"  # by convention the level of a factor that means: the load generator against nothing
+NULL = "null"  # by convention the level of the null target: the load generator against nothing
+
+Trial = TypeVar("Trial", bound=Callable[..., Iterable[dict[str, Any]]])
+Valid = TypeVar("Valid", bound=Callable[[Cell], bool])
+Needs = TypeVar("Needs", bound=Callable[[Cell], Iterable[str]])
+Build = TypeVar("Build", bound=Callable[[Path], object])
+Uses = TypeVar("Uses", bound=Callable[[], Mapping[str, str]])
 
 
-def null_of(factors):
-    """Return {factor: level} of the null target by convention, of {factor: levels}: the one factor with the level
-    "null". None without one; raises `SpecError` where several have it, since then it has to be declared."""
-    found = [name for name, levels in factors.items() if NULL in levels]
-    if len(found) > 1:
+def null_of(factors: Mapping[str, Sequence[Level]]) -> dict[str, Level] | None:
+    """Return {factor: level} of the null target, by convention the level "null".
+
+    `factors` is {factor: levels}. Returns None if no factor has that level. Raises `SpecError` if
+    several have it, because the experiment then has to declare which is meant.
+    """
+    names = [name for name, levels in factors.items() if NULL in levels]
+    if len(names) > 1:
         raise SpecError(
-            f'{" and ".join(found)} both have the level "{NULL}"; say which is the null target: null=dict(...)'
+            f'{" and ".join(names)} both have the level "{NULL}"; '
+            "say which is the null target: null=dict(...)"
         )
-    return {found[0]: NULL} if found else None
+    return {names[0]: NULL} if names else None
 
 
 class Experiment:
     """One question, its factors, metrics and the code that runs one cell.
 
-    The functions are attached by decorators: `@experiment.trial` (required; `trial(cell, site)` yields dicts of metrics
-    and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs` (capabilities of a cell),
-    `@experiment.uses` (versions of tools) and `@experiment.build` (`build(folder)` compiles the programs). `name` is
-    given by the catalog, from the folder. `packages` are the locked Python packages that the trial's programs import or
-    run on the target hosts: those alone are sent to a remote one. `twin` names the levels of the noisiest cell, `null`
-    the level that is the load generator against nothing, as {factor: level}: by default the one called "null", if a
-    factor has it; `attempts` and `timeout_s` bound a trial.
+    Decorators attach the functions: `@experiment.trial` (required; `trial(cell, site)` yields dicts
+    of metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
+    (capabilities of a cell), `@experiment.uses` (versions of tools) and `@experiment.build`
+    (`build(folder)` compiles the programs).
+
+    The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
+    trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
+    names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
+    nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
+    bound a trial.
     """
 
     def __init__(
         self,
         *,
-        title,
-        question,
-        factors,
-        metrics,
-        scales,
-        evidence=(),
-        roles=("client",),
-        packages=(),
-        twin=None,
-        null=None,
-        attempts=2,
-        timeout_s=60.0,
+        title: str,
+        question: str,
+        factors: Iterable[Factor],
+        metrics: Iterable[Metric],
+        scales: Mapping[str, Scale],
+        evidence: Iterable[Evidence] = (),
+        roles: Iterable[str] = ("client",),
+        packages: Iterable[str] = (),
+        twin: Mapping[str, Level] | None = None,
+        null: Mapping[str, Level] | None = None,
+        attempts: int = 2,
+        timeout_s: float = 60.0,
     ):
         for what, names in (("roles", roles), ("packages", packages)):
             if isinstance(names, str):
                 raise SpecError(f"{what} {names!r} must be a list of names")
-        self.name = None
+        self.name = ""
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
@@ -87,12 +101,16 @@ class Experiment:
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
         )
         self.attempts, self.timeout_s = attempts, timeout_s
-        self._valid = self._needs = self._build = self._trial = self._tools = None
-        self._tools_found = None
-        self.build_needs = ()
+        self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
+        self._valid: Callable[[Cell], bool] | None = None
+        self._needs: Callable[[Cell], Iterable[str]] | None = None
+        self._build: Callable[[Path], object] | None = None
+        self._tools: Callable[[], Mapping[str, str]] | None = None
+        self._tools_found: dict[str, str] | None = None
+        self.build_needs: tuple[str, ...] = ()
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         for kind, text in (("title", self.title), ("question", self.question)):
             if not text:
                 raise SpecError(f"an experiment needs a {kind}")
@@ -104,7 +122,8 @@ class Experiment:
         if type(self.attempts) is not int or self.attempts < 1:
             raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
         check_number("timeout_s", self.timeout_s, above=0)
-        names = [part.name for part in (*self.factors, *self.metrics, *self.evidence)]
+        parts: list[Factor | Metric | Evidence] = [*self.factors, *self.metrics, *self.evidence]
+        names = [part.name for part in parts]
         for name in names:
             if names.count(name) > 1:
                 raise SpecError(
@@ -127,7 +146,7 @@ class Experiment:
                     f'null={self.null} must be one level of one factor, as null=dict(path="null")'
                 )
 
-    def _check_scale(self, name, scale):
+    def _check_scale(self, name: str, scale: Scale) -> None:
         if name not in SCALES:
             raise SpecError(
                 f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}'
@@ -142,7 +161,7 @@ class Experiment:
             if len(set(levels)) != len(levels):
                 raise SpecError(f'scale "{name}": {factor_name} has a level twice: {list(levels)}')
 
-    def _check_levels(self, where, levels):
+    def _check_levels(self, where: str, levels: Mapping[str, Level]) -> None:
         factors = {factor.name: factor for factor in self.factors}
         for name, level in levels.items():
             if name not in factors:
@@ -154,62 +173,75 @@ class Experiment:
                     f"(there are: {', '.join(map(str, factor.levels))})"
                 )
 
-    def trial(self, function):
+    def trial(self, function: Trial) -> Trial:
         """Decorator: `function(cell, site)` runs one cell and yields its observations."""
         self._trial = function
         return function
 
-    def valid(self, function):
+    def valid(self, function: Valid) -> Valid:
         """Decorator: `function(cell) -> bool` says whether a combination of levels makes sense."""
         self._valid = function
         return function
 
-    def needs(self, function):
-        """Decorator: `function(cell) -> list of capability names` that the cell cannot do without."""
+    def needs(self, function: Needs) -> Needs:
+        """Decorator: `function(cell)` returns the names of the capabilities that the cell needs."""
         self._needs = function
         return function
 
-    def build(self, function=None, *, needs=("cc",)):
-        """Decorator: `function(folder)` compiles the experiment's programs into `folder`, where the machine that
-        compiles has the capabilities `needs`: `@experiment.build`, or `@experiment.build(needs=["jdk"])`."""
+    @overload
+    def build(self, function: Build) -> Build: ...
+
+    @overload
+    def build(self, *, needs: Sequence[str]) -> Callable[[Build], Build]: ...
+
+    def build(self, function: Any = None, *, needs: Sequence[str] = ("cc",)) -> Any:
+        """Decorator: `function(folder)` compiles the experiment's programs into `folder`.
+
+        The compiling machine must have the capabilities `needs`. Write `@experiment.build`, or
+        `@experiment.build(needs=["jdk"])`.
+        """
         if function is None:
-            return lambda function: self.build(function, needs=needs)
+            return lambda function: self._set_build(function, needs)
+        return self._set_build(function, needs)
+
+    def _set_build(self, function: Build, needs: Sequence[str]) -> Build:
         self._build, self.build_needs = function, tuple(needs)
         return function
 
-    def uses(self, function):
-        """Decorator: `function() -> {tool: version}` names the tools whose version decides what is measured."""
+    def uses(self, function: Uses) -> Uses:
+        """Decorator: `function() -> {tool: version}` names the tools that affect the results."""
         self._tools = function
         return function
 
-    def tools(self):
+    def tools(self) -> dict[str, str]:
         """Return {tool: version} of the tools that the experiment uses."""
         if self._tools_found is None:
             self._tools_found = dict(self._tools()) if self._tools else {}
         return self._tools_found
 
-    def capabilities(self, cell):
-        """Return the capabilities that `cell` needs, as a list of names."""
+    def capabilities(self, cell: Cell) -> list[str]:
+        """Return the names of the capabilities that `cell` needs."""
         return list(self._needs(cell)) if self._needs else []
 
-    def is_valid(self, cell):
-        """Say whether the cell's combination of levels makes sense."""
+    def is_valid(self, cell: Cell) -> bool:
+        """Return whether the cell's combination of levels makes sense."""
         return bool(self._valid(cell)) if self._valid else True
 
-    def scale(self, name):
+    def scale(self, name: str) -> Scale:
         """Return the `Scale` of that name; raises `UserError` for an unknown one."""
         if name not in self.scales:
             raise UserError(
-                f'scale "{name}" not found{did_you_mean(name, SCALES)} (there are: {", ".join(SCALES)})'
+                f'scale "{name}" not found{did_you_mean(name, SCALES)} '
+                f"(there are: {', '.join(SCALES)})"
             )
         return self.scales[name]
 
-    def cells(self, scale_name):
+    def cells(self, scale_name: str) -> list[Cell]:
         """Return the valid cells at a scale, in declared order, the twin last."""
         scale = self.scale(scale_name)
         axes = [scale.levels.get(factor.name, factor.levels) for factor in self.factors]
         names = [factor.name for factor in self.factors]
-        cells = [make_cell(zip(names, levels)) for levels in itertools.product(*axes)]
+        cells = [make_cell(zip(names, levels, strict=True)) for levels in itertools.product(*axes)]
         cells = [cell for cell in cells if self.is_valid(cell)]
         if not cells:
             raise SpecError(
@@ -220,23 +252,25 @@ class Experiment:
         if len(set(ids)) != len(ids):
             twice = next(name for name in ids if ids.count(name) > 1)
             raise SpecError(
-                f'{self.name}: two cells are both called "{twice}"; choose other names for the levels'
+                f'{self.name}: two cells are both called "{twice}"; '
+                "choose other names for the levels"
             )
         return cells
 
-    def _twin_cells(self, scale_name, cells):
+    def _twin_cells(self, scale_name: str, cells: Sequence[Cell]) -> list[Cell]:
         if self.twin is None:
             return []
         ordered = {factor.name: self.twin[factor.name] for factor in self.factors}
         original = make_cell(ordered)
         if original not in cells:
             raise SpecError(
-                f'{self.name}: the twin\'s cell "{original.id}" is not measured at scale "{scale_name}"'
+                f'{self.name}: the twin\'s cell "{original.id}" is not measured '
+                f'at scale "{scale_name}"'
             )
         return [make_cell(ordered, twin=True)]
 
-    def describe(self):
-        """Return what is declared as plain data, for Parquet metadata and `--json`."""
+    def describe(self) -> dict[str, Any]:
+        """Return the declaration as plain data, for Parquet metadata and `--json`."""
         return {
             "name": self.name,
             "title": self.title,
