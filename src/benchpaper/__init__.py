@@ -1,7 +1,7 @@
 """benchpaper: a measurement paper as something you can run.
 
-These names are the public interface, for experiments, claims and notebooks; everything else is private.
-They are loaded on first use, so that commands start fast.
+These names are the public face, for experiments, claims, and notebooks; everything else is private.
+They load on first use, so that commands start fast.
 """
 
 import importlib
@@ -36,7 +36,7 @@ __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    """Return a public name: a module, or what a module defines."""
+    """Load a public name, which is a module or an attribute of one."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = importlib.import_module(f"{__name__}.{_HOMES[name]}")

@@ -1,25 +1,66 @@
-from benchpaper.results.parquet import FAILED as FAILED
-from benchpaper.results.parquet import IDENTITY as IDENTITY
-from benchpaper.results.parquet import LARGEST as LARGEST
-from benchpaper.results.parquet import MEASURED as MEASURED
-from benchpaper.results.parquet import NOT_TESTABLE as NOT_TESTABLE
-from benchpaper.results.parquet import OBSERVATION as OBSERVATION
-from benchpaper.results.parquet import OBSERVATIONS as OBSERVATIONS
-from benchpaper.results.parquet import RAW_BOUND as RAW_BOUND
-from benchpaper.results.parquet import SCHEMA_VERSION as SCHEMA_VERSION
-from benchpaper.results.parquet import SUB_BUCKETS as SUB_BUCKETS
-from benchpaper.results.parquet import TRIAL as TRIAL
-from benchpaper.results.parquet import TRIALS as TRIALS
-from benchpaper.results.parquet import Column as Column
-from benchpaper.results.parquet import InvalidObservation as InvalidObservation
-from benchpaper.results.parquet import ResultsError as ResultsError
-from benchpaper.results.parquet import block_file as block_file
-from benchpaper.results.parquet import check_observation as check_observation
-from benchpaper.results.parquet import collect as collect
-from benchpaper.results.parquet import columns as columns
-from benchpaper.results.parquet import distribution as distribution
-from benchpaper.results.parquet import file_digest as file_digest
-from benchpaper.results.parquet import read as read
-from benchpaper.results.parquet import schema as schema
-from benchpaper.results.parquet import write as write
-from benchpaper.results.parquet import write_block as write_block
+"""Results: their schema, Parquet files, distributions, and the journal of a block.
+
+The names `schema` and `distribution` mean the functions here, not the modules that define them.
+"""
+
+from benchpaper.results.distribution import (
+    LARGEST,
+    RAW_BOUND,
+    SUB_BUCKETS,
+    Distribution,
+    InvalidObservation,
+    distribution,
+)
+from benchpaper.results.parquet import (
+    OBSERVATIONS,
+    TRIALS,
+    ResultsError,
+    block_file,
+    collect,
+    file_digest,
+    read,
+    write,
+    write_block,
+)
+from benchpaper.results.schema import (
+    FAILED,
+    IDENTITY,
+    MEASURED,
+    NOT_TESTABLE,
+    OBSERVATION,
+    SCHEMA_VERSION,
+    TRIAL,
+    Column,
+    check_observation,
+    columns,
+    schema,
+)
+
+__all__ = [
+    "FAILED",
+    "IDENTITY",
+    "LARGEST",
+    "MEASURED",
+    "NOT_TESTABLE",
+    "OBSERVATION",
+    "OBSERVATIONS",
+    "RAW_BOUND",
+    "SCHEMA_VERSION",
+    "SUB_BUCKETS",
+    "TRIAL",
+    "TRIALS",
+    "Column",
+    "Distribution",
+    "InvalidObservation",
+    "ResultsError",
+    "block_file",
+    "check_observation",
+    "collect",
+    "columns",
+    "distribution",
+    "file_digest",
+    "read",
+    "schema",
+    "write",
+    "write_block",
+]

@@ -1,42 +1,48 @@
-"""The journal of a block: one line per finished trial, so that a killed run resumes with what is missing.
+"""The journal of a block: one line per finished trial, so that a killed run resumes where it was.
 
-A journal's name carries the key of everything that its trials depend on (code, plan, block, seed, host, tools,
-capabilities): change one of them and the block is measured anew, for a cell added to an old block was not
-randomised with it.
+A journal's name carries a key of everything that its trials depend on (code, plan, block, seed,
+host, tools, capabilities). If any of these changes, the block is measured again: a cell added to an
+old block was not randomised with it.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from benchpaper.core.atomic_write import atomic_write
+
+Entry = dict[str, Any]  # a trial's record, as plain data; "cell" is its cell's id
 
 
-def key(**parts):
-    """Return 16 hex digits that stand for `parts`, which must be plain data."""
+def key(**parts: Any) -> str:
+    """Return 16 hex digits that identify `parts`, which must be plain data."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def note(path, parts):
-    """Write what the key of the journal at `path` stands for beside it. On a full disk it stays untold; the journal
-    itself says that the disk is full."""
-    beside = path.with_suffix(".json")
-    if not beside.exists():
-        part = beside.with_suffix(".part")
-        try:
-            part.write_text(json.dumps(parts))
-            os.replace(part, beside)
-        except OSError:
-            part.unlink(missing_ok=True)
+def note(path: Path, parts: Mapping[str, Any]) -> None:
+    """Write the parts of a journal's key into a file next to the journal at `path`.
+
+    On a full disk nothing is written; the journal itself will report the full disk.
+    """
+    sidecar = path.with_suffix(".json")
+    if not sidecar.exists():
+        with suppress(OSError):
+            atomic_write(sidecar, json.dumps(parts))
 
 
-def noted(path):
-    """Return what was noted last for the block of the journal at `path` under another key, or None."""
+def noted(path: Path) -> dict[str, Any] | None:
+    """Return the parts noted last for the same block under another key than that of `path`."""
     block = path.name.partition("-")[0]
-    found = sorted(
-        path.parent.glob(f"{block}-*.json"), key=lambda beside: beside.stat().st_mtime_ns
+    sidecars = sorted(
+        path.parent.glob(f"{block}-*.json"), key=lambda sidecar: sidecar.stat().st_mtime_ns
     )
-    for beside in reversed(found):
-        if beside.stem != path.stem and (parts := _object(beside.read_bytes())):
+    for sidecar in reversed(sidecars):
+        if sidecar.stem != path.stem and (parts := _object(sidecar.read_bytes())):
             return parts
     return None
 
@@ -44,36 +50,38 @@ def noted(path):
 class Journal:
     """Finished trials of one block, on disk.
 
-    A kill or a full disk may cut the last line short: opening the journal drops it. A bad disk may damage any other
-    line: it is skipped, and `damaged` holds its number, from 1, until `repair` takes it out.
+    A kill or a full disk may cut the last line short; opening the journal drops that line. A bad
+    disk may damage any other line. Such a line is skipped, and `damaged` holds its number, from 1,
+    until `repair` removes it.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: Path | str):
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._entries, self.damaged, good = _read(self.path)
         if self.path.exists() and good < self.path.stat().st_size:
             os.truncate(self.path, good)
-        self._file = open(self.path, "ab")
+        self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115 (`close` closes it)
 
-    def __contains__(self, cell_id):
+    def __contains__(self, cell_id: str) -> bool:
         return cell_id in self._entries
 
-    def __getitem__(self, cell_id):
+    def __getitem__(self, cell_id: str) -> Entry:
         return self._entries[cell_id]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._entries)
 
     @property
-    def entries(self):
+    def entries(self) -> list[Entry]:
         """The finished trials, in the order in which they were measured."""
         return list(self._entries.values())
 
-    def append(self, entry):
-        """Add a finished trial; when this returns, the entry is on disk. `entry` is plain data with a "cell".
+    def append(self, entry: Entry) -> None:
+        """Add a finished trial; on return, it is on disk.
 
-        Raises `OSError` (a full disk, say); the journal then ends with the entries before.
+        Raises `OSError`, on a full disk for example; the journal then ends with the earlier
+        entries.
         """
         start = self._file.tell()
         try:
@@ -85,54 +93,57 @@ class Journal:
             raise
         self._entries[entry["cell"]] = entry
 
-    def _abandon(self, start):
-        """Take back a half-written line; the buffered rest must not be written by a later flush."""
+    def _abandon(self, start: int) -> None:
+        """Remove a half-written line; a later flush must not write the rest of it."""
         descriptor = os.dup(self._file.fileno())
-        try:
+        with suppress(OSError):
             self._file.close()
-        except OSError:
-            pass
         os.ftruncate(descriptor, start)
         self._file = os.fdopen(descriptor, "ab")
 
-    def forget(self, cell_ids):
-        """Take trials out again, so that they are measured once more."""
-        kept = [entry for cell_id, entry in self._entries.items() if cell_id not in set(cell_ids)]
-        part = self.path.with_suffix(".part")
-        part.write_bytes(b"".join(json.dumps(entry).encode() + b"\n" for entry in kept))
+    def forget(self, cell_ids: Iterable[str]) -> None:
+        """Remove trials, so that they are measured again."""
+        forgotten = set(cell_ids)
+        kept = [entry for cell_id, entry in self._entries.items() if cell_id not in forgotten]
+        atomic_write(self.path, b"".join(json.dumps(entry).encode() + b"\n" for entry in kept))
         self._file.close()
-        os.replace(part, self.path)
         self._entries = {entry["cell"]: entry for entry in kept}
-        self._file = open(self.path, "ab")
+        self._file = open(self.path, "ab")  # noqa: SIM115 (`close` closes it)
 
-    def repair(self):
-        """Take the damaged lines out."""
+    def repair(self) -> None:
+        """Remove the damaged lines."""
         self.forget(())
         self.damaged = []
 
-    def close(self):
+    def close(self) -> None:
         self._file.close()
 
-    def __enter__(self):
+    def __enter__(self) -> "Journal":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
 
-def finished(path):
-    """Return how many trials the journal at `path` holds; none when there is no such file."""
+def finished(path: Path) -> int:
+    """Return how many trials the journal at `path` holds; 0 if there is no such file."""
     return len(_read(path)[0])
 
 
-def entries(path):
-    """Return the finished trials in the journal at `path`; none when there is no such file."""
+def entries(path: Path) -> list[Entry]:
+    """Return the finished trials in the journal at `path`; none if there is no such file."""
     return list(_read(path)[0].values())
 
 
-def _read(path):
-    """Return the entries by cell, the numbers of damaged lines, and the offset at which the last whole line ends."""
-    entries, damaged, good = {}, [], 0
+def _read(path: Path) -> tuple[dict[str, Entry], list[int], int]:
+    """Return the entries by cell, the damaged lines' numbers, and the length of the whole lines."""
+    entries: dict[str, Entry] = {}
+    damaged, good = [], 0
     if path.exists():
         with open(path, "rb") as file:
             for number, line in enumerate(file, 1):
@@ -146,14 +157,15 @@ def _read(path):
     return entries, damaged, good
 
 
-def _parsed(line):
+def _parsed(line: bytes) -> Entry | None:
     entry = _object(line)
     return entry if entry and isinstance(entry.get("cell"), str) else None
 
 
-def _object(text):
+def _object(text: bytes) -> dict[str, Any] | None:
+    """Return a JSON object; None for any other text."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return value if isinstance(value, dict) else None
