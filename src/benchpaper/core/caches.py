@@ -1,6 +1,6 @@
 """Keep the caches of libraries and programs below .benchpaper.
 
-Removing that folder then removes everything, and nobody's home folder is read or written.
+Removing that folder then removes everything, and no user's home folder is read or written.
 """
 
 import getpass

@@ -40,7 +40,7 @@ INSTEAD = {
 class OutputError(Exception):
     """Standard output cannot be written. `status` is the exit status.
 
-    The text is empty if the reader has gone: nobody would read it.
+    The text is empty if the reader has gone.
     """
 
     def __init__(self, error: OSError):

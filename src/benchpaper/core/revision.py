@@ -103,7 +103,7 @@ def _refusal(stderr: str) -> str:
         (line for line in lines if line.startswith("git config ")),
         "commit first, or clone the repository",
     )
-    return f"git does not tell the commit of this checkout: {complaint}; to mend it: {remedy}"
+    return f"git cannot tell the commit of this checkout: {complaint}; to fix it: {remedy}"
 
 
 def _of_bundle(project: Project) -> Revision:
