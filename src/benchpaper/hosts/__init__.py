@@ -171,7 +171,7 @@ class Link(Protocol):
 
     def unlock(self) -> None: ...
 
-    def ask(self, what: str, **options: Any) -> Any:
+    def ask(self, what: str, *, names: Sequence[str] = ...) -> Any:
         """Answer a question about the machine: "probe", "has" (with `names`), "disturbances"."""
 
     def clock_offset(self) -> tuple[float, float] | None:

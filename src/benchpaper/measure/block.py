@@ -179,7 +179,7 @@ class Block:
             self._report(
                 "fetched",
                 message=what
-                + (f"; swept up there: {cleanup.told(kept['found'])}" if kept["found"] else ""),
+                + (f"; swept up there: {cleanup.summarize(kept['found'])}" if kept["found"] else ""),
             )
 
     def reopen(self, failed=False):
