@@ -166,8 +166,8 @@ def _is_running(pid: int | str) -> bool:
 def _posix() -> dict[str, float]:
     """Return {name: time of its last change} of this user's POSIX shared-memory objects."""
     objects = {}
-    with suppress(OSError):
-        for entry in os.scandir("/dev/shm"):
+    with suppress(OSError), os.scandir("/dev/shm") as entries:
+        for entry in entries:
             with suppress(FileNotFoundError):
                 status = entry.stat(follow_symlinks=False)
                 if entry.is_file(follow_symlinks=False) and status.st_uid == os.geteuid():
@@ -186,10 +186,11 @@ def _in_use() -> set[str]:
                 if " /dev/shm/" in line
             ]
             used.update(Path(path).name for path in mapped)
-            for descriptor in os.scandir(process / "fd"):
-                target = os.readlink(descriptor.path)
-                if target.startswith("/dev/shm/"):
-                    used.add(Path(target).name)
+            with os.scandir(process / "fd") as descriptors:
+                for descriptor in descriptors:
+                    target = os.readlink(descriptor.path)
+                    if target.startswith("/dev/shm/"):
+                        used.add(Path(target).name)
     return used
 
 
