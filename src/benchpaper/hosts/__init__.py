@@ -1,20 +1,26 @@
-"""Target hosts: what an experiment may do on a machine, and the sites that group them.
+"""Target hosts: what an experiment may do on a machine, and the sites that group machines.
 
-`Host` is the protocol; every kind of host behaves alike. An experiment gets hosts by role and never asks of
-which kind they are.
+`Host` is the protocol of a host in a trial, `Link` that of a host in a site. All kinds of hosts
+behave alike. An experiment gets its hosts by role and never asks for their kind.
 """
 
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
+
+Argument = str | os.PathLike[str] | int | float  # part of a command line
+OnEnd = Callable[[int], None]  # receives the exit status of a command
+OnCommand = Callable[[str, list[str]], OnEnd]  # receives host name and argv as a command starts
 
 
 class HostError(Exception):
-    """Something went wrong on a host; the text says what, on which host, with the program's own words."""
+    """Something failed on a host; the text names the host and quotes the program."""
 
 
 class HostLost(HostError):
-    """A host does not answer any more: its connection is cut, or it hangs."""
+    """A host no longer answers: its connection is cut, or it hangs."""
 
 
 class CommandFailed(HostError):
@@ -23,7 +29,7 @@ class CommandFailed(HostError):
 
 @dataclass(frozen=True)
 class Completed:
-    """A finished command: its exit status (negative: killed by that signal) and what it printed."""
+    """A finished command: its exit status (negative: killed by that signal) and its output."""
 
     returncode: int
     stdout: str
@@ -31,59 +37,151 @@ class Completed:
 
 
 class Process(Protocol):
-    """A background process on a host. Use it as a context manager: leaving it stops the process."""
+    """A background process on a host. As a context manager, it stops on exit."""
+
+    @property
+    def pid(self) -> int: ...
 
     def read_line(self, timeout: float = 10.0) -> str:
-        """Return the next line of standard output. Raises `HostError` when the process ends or time runs out."""
+        """Return the next line of standard output.
+
+        Raises `HostError` when the process ends or `timeout` seconds pass.
+        """
 
     def wait(self, timeout: float = 60.0) -> int:
-        """Wait for the end and return the exit status. Raises `CommandFailed` when time runs out."""
+        """Wait for the end and return the exit status.
+
+        Raises `CommandFailed` when `timeout` seconds pass.
+        """
 
     def poll(self) -> int | None:
-        """Return the exit status, or None while it runs."""
+        """Return the exit status, or None while the process runs."""
 
     def stop(self) -> None:
-        """End the process: terminate, then kill; returns when it is gone."""
+        """End the process: terminate it, kill it after a grace period, and wait for its end."""
 
     def stdout_text(self) -> str: ...
+
     def stderr_text(self) -> str: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
 class Host(Protocol):
-    """A machine of a site.
+    """A machine in a trial.
 
-    `name` is the name in the site file, `address` what servers bind to and clients connect to, `cpus` the CPUs
-    that the experiment may pin to (never empty). `python` is an interpreter on the host that can import this project
-    (`[host.python, "-m", "experiments.FAMILY.NAME"]`) and the packages that the experiment declares.
+    `name` is the role that the host plays. Servers bind to `address`, and clients connect to it.
+    `cpus` are the CPUs that the experiment may pin to; the list is never empty. `python` is an
+    interpreter on the host that can import this project
+    (`[host.python, "-m", "experiments.FAMILY.NAME"]`) and the packages that the experiment
+    declares.
     """
 
     name: str
     address: str
-    cpus: list
+    cpus: list[int]
     python: str
 
-    def run(self, argv, *, env=None, timeout=60.0, check=True) -> Completed:
-        """Run a command to its end. Raises `CommandFailed` on a status other than 0, unless `check` is false,
-        and always when `timeout` seconds pass (the command is killed first)."""
+    def run(
+        self,
+        argv: Sequence[Argument],
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
+    ) -> Completed:
+        """Run a command to its end.
 
-    def start(self, argv, *, env=None) -> Process:
+        Raises `CommandFailed` on a status other than 0, unless `check` is false. Always raises it
+        when `timeout` seconds pass; the command is killed first.
+        """
+
+    def start(self, argv: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> Process:
         """Start a background process that dies with the trial."""
 
     def put(self, local: Path, remote: Path) -> None: ...
+
     def get(self, remote: Path, local: Path) -> None: ...
 
     def provide(self, path: Path) -> Path:
-        """Return where `path`, a program, a library folder or data of the controller, lies on the host. It is sent
-        there once for each content, and stays; on this machine it is `path` itself. Nobody may change it."""
+        """Return where `path` of the controller (program, library folder, data) lies on the host.
+
+        A remote host receives each content once and keeps it; on this machine the result is `path`
+        itself. The copy is read-only by convention.
+        """
 
     def scratch(self) -> Path:
         """Return a fresh folder on the host that is removed after the trial."""
 
-    def undo(self, what: str, argv) -> None:
-        """Run a command after the trial, however it ends, or at the next run when this one is killed: the undo of a
-        mount, a namespace, a cgroup. Call it before making the thing. `what` names it ("a mount")."""
+    def undo(self, what: str, argv: Sequence[Argument]) -> None:
+        """Run a command after the trial, however it ends: the undo of a mount or a cgroup.
+
+        If the trial is killed, the next run does so. Call this before making the thing. `what`
+        names it ("a mount").
+        """
 
     def free_port(self) -> int:
         """Return a TCP port on `address` that was free a moment ago."""
 
-    def facts(self) -> dict: ...
+    def facts(self) -> dict[str, Any]: ...
+
+
+class Link(Protocol):
+    """A host of a site, connected: requests to the machine, and a `Host` per trial and role.
+
+    `name` is the name in the site file. `locked_for` says why this link holds the host's lock.
+    """
+
+    name: str
+    locked_for: str | None
+
+    @property
+    def machine(self) -> str:
+        """What tells machines apart: hosts of a lab share one."""
+
+    @property
+    def identity(self) -> str:
+        """What stands for this machine in a journal, without naming it."""
+
+    @property
+    def processes(self) -> Sequence[int]:
+        """The ids of the processes on this machine that hold the connection."""
+
+    @property
+    def folders(self) -> Mapping[str, str]:
+        """{folder on the host: what stands for it in results}."""
+
+    @property
+    def alive(self) -> bool: ...
+
+    def begin(self) -> None:
+        """Start to connect; `complete` waits until the connection stands."""
+
+    def complete(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def deploy(self, packages: Iterable[str]) -> None:
+        """Send the project and `packages` to the host where it lacks them."""
+
+    def lock(self, what: str) -> str | None:
+        """Take the host's lock on measuring. Return None, or who holds it since when."""
+
+    def unlock(self) -> None: ...
+
+    def ask(self, what: str, *, names: Sequence[str] = ...) -> Any:
+        """Answer a question about the machine: "probe", "has" (with `names`), "disturbances"."""
+
+    def clock_offset(self) -> tuple[float, float] | None:
+        """Return (seconds that the host's clock is ahead of ours, half the round trip).
+
+        None stands for our own clock.
+        """
+
+    def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> Host:
+        """Return the host of the trial whose scratch folder here is `scratch`.
+
+        The trial may run for `seconds`.
+        """

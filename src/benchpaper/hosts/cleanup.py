@@ -1,9 +1,9 @@
-"""What a trial leaves on a machine, and how it is taken away: at the trial's end, or by the next run when this one was
-killed.
+"""Removes what a trial leaves on a machine: at its end, or in the next run if it was killed.
 
-Each trial has a scratch folder. What lives elsewhere is noted in it before it is made: an undo for each mount,
-namespace or cgroup (`note_undo`), and which shared memory was there before (`note_shared_memory`). A scratch folder
-that still exists belongs to a dead trial; `sweep` does for it what the trial could not.
+Each trial has a scratch folder. Before a trial makes something elsewhere, it leaves a note in that
+folder: an undo for each mount, namespace or cgroup (`note_undo`), and which shared memory existed
+before (`note_shared_memory`). If a scratch folder still exists at the next run, its trial is dead,
+and `sweep` cleans up in its place.
 """
 
 import ctypes
@@ -14,15 +14,18 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from benchpaper.core.events import VARIABLE
 from benchpaper.core.processes import kill_marked
 
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
 UNDO_TIMEOUT_S = 20
-CLOCK_OF_FILES = 5  # CLOCK_REALTIME_COARSE (clock_gettime(2)): like files' times, up to a tick behind the time of day
+# CLOCK_REALTIME_COARSE (clock_gettime(2)): like file times, up to a tick behind the time of day.
+CLOCK_OF_FILES = 5
 IPC_RMID = 0
 HALF_WRITTEN = (
     "results/**/.*.tmp",
@@ -33,19 +36,32 @@ HALF_WRITTEN = (
 )
 
 
-def note_undo(scratch, what, argv):
-    """Note in a scratch folder that `argv` takes away `what`. Call it before making the thing: an undo of what was
-    never made does no harm."""
-    # Named by when it was made, to the nanosecond: two files of one tick have the same time.
-    path = (
-        Path(scratch) / f"{UNDO_PREFIX}{time.monotonic_ns():020d}-{threading.get_native_id()}.json"
-    )
-    path.write_text(json.dumps({"what": what, "argv": [str(part) for part in argv]}))
+class Checkout(Protocol):
+    """The folders of a checkout that `sweep` cleans; `core.project.Project` has them."""
+
+    @property
+    def root(self) -> Path: ...
+
+    @property
+    def state(self) -> Path: ...
 
 
-def note_shared_memory(scratch, seconds):
-    """Note which shared memory exists, so that `clear` can tell what was made in the next `seconds`, which is how long
-    the trial may run: what is younger is somebody else's."""
+def note_undo(scratch: Path | str, what: str, argv: Sequence[object]) -> None:
+    """Note in a scratch folder that the command `argv` removes `what`.
+
+    Call this before making the thing. The undo of a thing that was never made does no harm.
+    """
+    # The name tells the order, to the nanosecond: two files of one tick have the same time.
+    name = f"{UNDO_PREFIX}{time.monotonic_ns():020d}-{threading.get_native_id()}.json"
+    note = {"what": what, "argv": [str(part) for part in argv]}
+    (Path(scratch) / name).write_text(json.dumps(note))
+
+
+def note_shared_memory(scratch: Path | str, seconds: float) -> None:
+    """Note which shared memory exists, so that `clear` removes only what the trial adds.
+
+    The trial may run for `seconds`. Younger shared memory belongs to another process.
+    """
     now = time.clock_gettime(CLOCK_OF_FILES)
     before = {
         "sysv": sorted(_sysv()),
@@ -56,31 +72,37 @@ def note_shared_memory(scratch, seconds):
     (Path(scratch) / SHARED_MEMORY).write_text(json.dumps(before))
 
 
-def clear(scratch):
-    """Take away what a trial whose processes are gone has left, and its scratch folder. Return what was found, in
-    words; an empty list for a trial that tidied up after itself."""
-    scratch, found = Path(scratch), []
-    # Its own and those of each role; what lies deeper is the trial's data.
-    notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
-    for path in sorted(
-        notes, key=lambda path: path.name, reverse=True
-    ):  # what was made last goes first
-        try:
-            noted = json.loads(path.read_text())
-        except ValueError:
-            continue  # cut short by the kill: what it was about was not made yet
-        if _succeeds(noted["argv"]):
-            found.append(noted["what"])
-    found += _clear_shared_memory(scratch)
-    for point in _mounts(scratch):
+def clear(scratch: Path | str) -> list[str]:
+    """Remove what a trial has left, and its scratch folder. Its processes must be gone.
+
+    Returns the leftovers in words: an empty list if the trial tidied up after itself.
+    """
+    folder = Path(scratch)
+    removed = _undo_notes(folder) + _clear_shared_memory(folder)
+    for point in _mounts(folder):
         if _succeeds(["umount", point]) or _succeeds(["umount", "--lazy", point]):
-            found.append("a mount")
-    if not _mounts(scratch):  # else it would remove what is mounted there
-        shutil.rmtree(scratch, ignore_errors=True)
-    return found
+            removed.append("a mount")
+    if not _mounts(folder):  # else this would remove the files that are mounted there
+        shutil.rmtree(folder, ignore_errors=True)
+    return removed
 
 
-def _succeeds(argv):
+def _undo_notes(scratch: Path) -> list[str]:
+    """Run the undo notes of a trial, the last one first. Return what they removed, in words."""
+    # Its own notes and those of each role; deeper files are the trial's data.
+    notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
+    removed = []
+    for path in sorted(notes, key=lambda path: path.name, reverse=True):
+        try:
+            note = json.loads(path.read_text())
+        except ValueError:
+            continue  # the kill cut the note short, so the thing was not made yet
+        if _succeeds(note["argv"]):
+            removed.append(note["what"])
+    return removed
+
+
+def _succeeds(argv: Sequence[Path | str]) -> bool:
     try:
         done = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=UNDO_TIMEOUT_S
@@ -90,114 +112,113 @@ def _succeeds(argv):
         return False
 
 
-def _mounts(folder):
-    """The mount points below a folder, the last one first."""
-    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    points = [
-        Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), point)) for point in points
-    ]
+def _mounts(folder: Path) -> list[Path]:
+    """Return the mount points below a folder, the last one first."""
+    names = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name)) for name in names]
     return [point for point in reversed(points) if point.is_relative_to(folder.resolve())]
 
 
-def _clear_shared_memory(scratch):
+def _clear_shared_memory(scratch: Path) -> list[str]:
+    """Remove shared memory that the trial made and nothing uses. Return it in words."""
     try:
         before = json.loads((scratch / SHARED_MEMORY).read_text())
     except (OSError, ValueError):
         return []
 
-    def new(now, then):
-        since, until = before["since"], before["until"]
-        return sorted(
-            name for name, made in now.items() if name not in then and since <= made <= until
-        )
+    def is_new(made: float) -> bool:
+        return before["since"] <= made <= before["until"]
 
-    found = []
-    for segment in new(_sysv(), before["sysv"]):
+    segments = {key for key, made in _sysv().items() if is_new(made)} - set(before["sysv"])
+    for segment in sorted(segments):
         ctypes.CDLL(None).shmctl(segment, IPC_RMID, None)
-        found.append("a System V shared-memory segment")
-    objects = new(_posix(), before["posix"])
-    used = _in_use() if objects else ()
-    for name in (name for name in objects if name not in used):
+    names = {name for name, made in _posix().items() if is_new(made)} - set(before["posix"])
+    unused = names - _in_use() if names else names
+    for name in sorted(unused):
         (Path("/dev/shm") / name).unlink(missing_ok=True)
-        found.append("a POSIX shared-memory object")
-    return found
+    return ["a System V shared-memory segment"] * len(segments) + [
+        "a POSIX shared-memory object"
+    ] * len(unused)
 
 
-def _sysv():
-    """This user's System V segments that nobody is attached to and whose maker is gone: {id: end of the second in which
-    it was made}."""
-    found = {}
+def _sysv() -> dict[int, float]:
+    """Return {id: end of the second in which it was made} of abandoned System V segments.
+
+    They belong to this user, no process is attached to them, and their maker is gone.
+    """
+    segments: dict[int, float] = {}
     for line in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
         fields = line.split()
         segment, maker, attached, owner, made = (int(fields[column]) for column in (1, 4, 6, 7, 13))
         if attached == 0 and owner == os.geteuid() and not _is_running(maker):
-            found[segment] = made + 1
-    return found
+            segments[segment] = made + 1
+    return segments
 
 
-def _is_running(pid):
-    """Whether a process exists that has not ended: one that nobody has waited for yet has."""
+def _is_running(pid: int | str) -> bool:
+    """True if the process is alive; zombies count as dead."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
 
 
-def _posix():
-    """This user's POSIX shared-memory objects: {name: when it was last changed}."""
-    found = {}
-    with suppress(OSError):
-        for entry in os.scandir("/dev/shm"):
+def _posix() -> dict[str, float]:
+    """Return {name: time of its last change} of this user's POSIX shared-memory objects."""
+    objects = {}
+    with suppress(OSError), os.scandir("/dev/shm") as entries:
+        for entry in entries:
             with suppress(FileNotFoundError):
-                about = entry.stat(follow_symlinks=False)
-                if entry.is_file(follow_symlinks=False) and about.st_uid == os.geteuid():
-                    found[entry.name] = about.st_ctime
-    return found
+                status = entry.stat(follow_symlinks=False)
+                if entry.is_file(follow_symlinks=False) and status.st_uid == os.geteuid():
+                    objects[entry.name] = status.st_ctime
+    return objects
 
 
-def _in_use():
-    """Names below /dev/shm that some process has mapped or open."""
-    used = set()
+def _in_use() -> set[str]:
+    """Return the names below /dev/shm that some process has mapped or open."""
+    used: set[str] = set()
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it ended, or is not ours to see
+        with suppress(OSError):  # it ended, or belongs to another user
             mapped = [
                 line.split()[5]
                 for line in (process / "maps").read_text().splitlines()
                 if " /dev/shm/" in line
             ]
             used.update(Path(path).name for path in mapped)
-            for descriptor in os.scandir(process / "fd"):
-                target = os.readlink(descriptor.path)
-                if target.startswith("/dev/shm/"):
-                    used.add(Path(target).name)
+            with os.scandir(process / "fd") as descriptors:
+                for descriptor in descriptors:
+                    target = os.readlink(descriptor.path)
+                    if target.startswith("/dev/shm/"):
+                        used.add(Path(target).name)
     return used
 
 
-def sweep(project):
-    """Take away what killed runs in this checkout have left. Call it while holding the run's lock, with nothing
-    running. Return what was found, in words."""
-    found = _kill_processes(project)
+def sweep(project: Checkout) -> list[str]:
+    """Remove what killed runs in this checkout have left, and return it in words.
+
+    Call this while nothing runs, and while this process holds the run's lock.
+    """
+    removed = _kill_processes(project)
     for scratch in sorted((project.state / "scratch").glob("trial-*")):
-        found += [*clear(scratch), "a trial's scratch folder"]
-    for folder in (project.state / "connections").glob(
-        "*-*"
-    ):  # named after the process that connects
-        if not _is_running(folder.name.partition("-")[0]):
+        removed += [*clear(scratch), "a trial's scratch folder"]
+    for folder in (project.state / "connections").glob("*-*"):
+        if not _is_running(folder.name.partition("-")[0]):  # the process that connected
             shutil.rmtree(folder, ignore_errors=True)
-            found.append("a connection's folder")
+            removed.append("a connection's folder")
     for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)
-            found.append("a half-written file")
-    return found
+            removed.append("a half-written file")
+    return removed
 
 
-def _kill_processes(project):
-    """Kill the processes that were started by a run in this checkout: they carry its mark in their environment."""
+def _kill_processes(project: Checkout) -> list[str]:
+    """Kill processes of earlier runs in this checkout: their environment carries its mark."""
     return ["a process"] * kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
 
 
-def told(found):
-    """Return what was swept up as a sentence, each kind with its count."""
-    kinds = {what: found.count(what) for what in dict.fromkeys(found)}
+def summarize(removed: Sequence[str]) -> str:
+    """Return the leftovers as part of a sentence, each kind with its count."""
+    kinds = {what: removed.count(what) for what in dict.fromkeys(removed)}
     return ", ".join(what if count == 1 else f"{what} (x{count})" for what, count in kinds.items())

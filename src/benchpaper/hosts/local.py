@@ -8,63 +8,98 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import IO, Any, Self
 
 from benchpaper.core import environment
 from benchpaper.core.processes import die_with_parent
-from benchpaper.hosts import CommandFailed, Completed, HostError, cleanup
+from benchpaper.hosts import (
+    Argument,
+    CommandFailed,
+    Completed,
+    HostError,
+    OnCommand,
+    OnEnd,
+    cleanup,
+    facts,
+)
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
-NO_HOME = "/nonexistent"  # Debian's word for it
+NO_HOME = "/nonexistent"  # Debian's convention
 
 
 class LocalHost:
-    """Runs commands on this machine. `on_command(host name, argv)` is told each command as it starts
-    and returns a function that is told its exit status."""
+    """This machine as a host. Scratch folders lie in `folder`, which is its commands' home, too.
+
+    `on_command(host name, argv)` is called as each command starts. It returns a function that is
+    called with the exit status.
+    """
 
     python = sys.executable
 
-    def __init__(self, name="local", address="127.0.0.1", cpus=None, folder=None, on_command=None):
+    def __init__(
+        self,
+        name: str = "local",
+        address: str = "127.0.0.1",
+        cpus: Iterable[int] | None = None,
+        folder: Path | str | None = None,
+        on_command: OnCommand | None = None,
+    ):
         self.name, self.address = name, address
-        self.cpus = list(cpus) if cpus else sorted(os.sched_getaffinity(0))
+        self.cpus = list(cpus or ()) or sorted(os.sched_getaffinity(0))
         self._folder = Path(folder) if folder else Path(tempfile.gettempdir())
         self._home = folder or NO_HOME
-        self._on_command = on_command or (lambda host, argv: lambda status: None)
+        self._on_command: OnCommand = on_command or (lambda host, argv: lambda status: None)
 
-    def run(self, argv, *, env=None, timeout=60.0, check=True):
-        argv = [str(part) for part in argv]
-        ended = self._on_command(self.name, [*_environment(env), *argv])
-        process = self._popen(argv, env, subprocess.PIPE, subprocess.PIPE)
+    def run(
+        self,
+        argv: Sequence[Argument],
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
+    ) -> Completed:
+        words = [str(part) for part in argv]
+        on_end = self._on_command(self.name, with_environment(words, env))
+        process = self._popen(words, env, subprocess.PIPE, subprocess.PIPE)
         try:
             out, err = process.communicate(timeout=timeout)
-            ended(process.returncode)
+            on_end(process.returncode)
         except subprocess.TimeoutExpired:
             _kill_group(process.pid)
-            out, err = _rest(process)
-            ended(process.wait())
-            raise CommandFailed(
-                f"{_shown(argv)} on {self.name} did not end within {timeout:g} s; {_tail(err)}"
-            ) from None
+            out, err = _remaining_output(process)
+            on_end(process.wait())
+            late = f"did not end within {timeout:g} s"
+            raise CommandFailed(f"{_program(words)} on {self.name} {late}; {_tail(err)}") from None
         except BaseException:
             _kill_group(process.pid)
             raise
         if check and process.returncode:
-            raise CommandFailed(
-                f"{_shown(argv)} on {self.name} ended with {_status(process.returncode)}; {_tail(err or out)}"
-            )
+            ending = f"ended with {_status(process.returncode)}"
+            raise CommandFailed(f"{_program(words)} on {self.name} {ending}; {_tail(err or out)}")
         return Completed(process.returncode, out, err)
 
-    def start(self, argv, *, env=None):
-        argv = [str(part) for part in argv]
-        ended = self._on_command(self.name, [*_environment(env), *argv])
+    def start(
+        self, argv: Sequence[Argument], *, env: Mapping[str, str] | None = None
+    ) -> "LocalProcess":
+        words = [str(part) for part in argv]
+        on_end = self._on_command(self.name, with_environment(words, env))
         folder = self.scratch()
         with open(folder / "stdout", "wb") as out, open(folder / "stderr", "wb") as err:
-            process = self._popen(argv, env, out, err)
-        return LocalProcess(self.name, argv, process, folder, ended)
+            process = self._popen(words, env, out, err)
+        return LocalProcess(self.name, words, process, folder, on_end)
 
-    def _popen(self, argv, env, stdout, stderr):
+    def _popen(
+        self,
+        argv: list[str],
+        env: Mapping[str, str] | None,
+        stdout: int | IO[bytes],
+        stderr: int | IO[bytes],
+    ) -> subprocess.Popen[str]:
         try:
             return subprocess.Popen(
                 argv,
@@ -81,155 +116,158 @@ class LocalHost:
             raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
         except OSError as error:
             raise HostError(
-                f"{_shown(argv)} on {self.name} could not start: {error.strerror}"
+                f"{_program(argv)} on {self.name} could not start: {error.strerror}"
             ) from None
 
-    def put(self, local, remote):
+    def put(self, local: Path | str, remote: Path | str) -> None:
         self.get(local, remote)
 
-    def get(self, remote, local):
+    def get(self, remote: Path | str, local: Path | str) -> None:
         if Path(remote).resolve() != Path(local).resolve():
             shutil.copyfile(remote, local)
 
-    def provide(self, path):
+    def provide(self, path: Path | str) -> Path:
         return Path(path)
 
-    def scratch(self):
+    def scratch(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self._folder))
 
-    def undo(self, what, argv):
+    def undo(self, what: str, argv: Sequence[Argument]) -> None:
         cleanup.note_undo(self._folder, what, argv)
 
-    def free_port(self):
+    def free_port(self) -> int:
         with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:
             probe.bind((self.address, 0))
             return probe.getsockname()[1]
 
-    def facts(self):
-        from benchpaper.hosts.probe import facts
-
-        return facts()
+    def facts(self) -> dict[str, Any]:
+        return facts.facts()
 
 
 class LocalProcess:
-    """A background process of `LocalHost`. Its output goes to files, so that it never blocks and outlives it."""
+    """A background process of `LocalHost`.
 
-    def __init__(self, host_name, argv, process, folder, ended):
-        self._ended = ended
-        self._host, self._argv, self._process, self._folder = host_name, argv, process, folder
-        self._read = 0
+    Its output goes to files, so that it never blocks, and so that the output outlives it.
+    """
+
+    def __init__(
+        self,
+        host_name: str,
+        argv: list[str],
+        process: subprocess.Popen[str],
+        folder: Path,
+        on_end: OnEnd,
+    ):
+        self._label = f"{_program(argv)} on {host_name}"
+        self._process, self._folder, self._on_end = process, folder, on_end
+        self._position = 0  # in the file `stdout`
 
     @property
-    def pid(self):
+    def pid(self) -> int:
         return self._process.pid
 
-    def read_line(self, timeout=10.0):
+    def read_line(self, timeout: float = 10.0) -> str:
         end = time.monotonic() + timeout
         while True:
-            # Both asked before reading: what it wrote last, or while this process was kept from looking, is still seen.
+            # Check both before reading: the last line counts, even if we were kept from looking.
             ended, late = self._process.poll() is not None, time.monotonic() > end
             line = self._next_line()
             if line is not None:
                 return line
             if ended:
                 raise HostError(
-                    f"{_shown(self._argv)} on {self._host} ended with {_status(self._process.returncode)} "
+                    f"{self._label} ended with {_status(self._process.returncode)} "
                     f"before it answered; {_tail(self.stderr_text())}"
                 )
             if late:
                 raise HostError(
-                    f"{_shown(self._argv)} on {self._host} printed nothing for {timeout:g} s; "
-                    f"{_tail(self.stderr_text())}"
+                    f"{self._label} printed nothing for {timeout:g} s; {_tail(self.stderr_text())}"
                 )
             time.sleep(POLL_S)
 
-    def _next_line(self):
+    def _next_line(self) -> str | None:
         with open(self._folder / "stdout", "rb") as file:
-            file.seek(self._read)
+            file.seek(self._position)
             line = file.readline()
         if not line.endswith(b"\n"):
             return None
-        self._read += len(line)
+        self._position += len(line)
         return line.decode(errors="replace").rstrip("\n")
 
-    def wait(self, timeout=60.0):
+    def wait(self, timeout: float = 60.0) -> int:
         try:
             status = self._process.wait(timeout)
-            self._ended(status)
+            self._on_end(status)
             return status
         except subprocess.TimeoutExpired:
             self.stop()
-            raise CommandFailed(
-                f"{_shown(self._argv)} on {self._host} did not end within {timeout:g} s"
-            ) from None
+            raise CommandFailed(f"{self._label} did not end within {timeout:g} s") from None
 
-    def poll(self):
+    def poll(self) -> int | None:
         return self._process.poll()
 
-    def stop(self):
+    def stop(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_GRACE_S)
-            except subprocess.TimeoutExpired:
-                pass
         _kill_group(self._process.pid)
-        self._ended(self._process.wait())
+        self._on_end(self._process.wait())
 
-    def stdout_text(self):
+    def stdout_text(self) -> str:
         return (self._folder / "stdout").read_text(errors="replace")
 
-    def stderr_text(self):
+    def stderr_text(self) -> str:
         return (self._folder / "stderr").read_text(errors="replace")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
-def _kill_group(pid):
-    """Kill the process group that `_popen` made; its leader's id is the group's."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def with_environment(argv: list[str], env: Mapping[str, str] | None) -> list[str]:
+    """Return the command as `env NAME=VALUE ... program`, which runs in any shell."""
+    settings = [f"{name}={value}" for name, value in (env or {}).items()]
+    return ["env", *settings, *argv] if settings else [*argv]
 
 
-def _rest(process):
-    """Return what a killed process printed; nothing where a daemon that left its group still holds its output."""
-    try:
-        return process.communicate(timeout=STOP_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.stdout.close()
-        process.stderr.close()
-        return "", ""
-
-
-def _environment(env):
-    """What was set for a command belongs to it: told as `env NAME=VALUE ... program`, which runs in any shell."""
-    return ["env", *(f"{name}={value}" for name, value in env.items())] if env else []
-
-
-def _shown(argv):
-    return Path(argv[0]).name
-
-
-def _status(returncode):
-    if returncode < 0:
-        return f"signal {signal_name(-returncode)}"
-    return f"status {returncode}"
-
-
-def signal_name(number):
-    """Return the name of a signal, real-time ones too."""
+def signal_name(number: int) -> str:
+    """Return the name of a signal, real-time signals included."""
     try:
         return signal.Signals(number).name
     except ValueError:
         return f"SIGRTMIN+{number - signal.SIGRTMIN}"
 
 
-def _tail(text, lines=3):
+def _kill_group(pid: int) -> None:
+    """Kill the process group that `_popen` made; its id is that of its leader."""
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _remaining_output(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """Return the output of a killed process; nothing if a daemon outside its group holds it."""
+    try:
+        return process.communicate(timeout=STOP_GRACE_S)
+    except subprocess.TimeoutExpired:
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                stream.close()
+        return "", ""
+
+
+def _program(argv: list[str]) -> str:
+    return Path(argv[0]).name
+
+
+def _status(returncode: int) -> str:
+    if returncode < 0:
+        return f"signal {signal_name(-returncode)}"
+    return f"status {returncode}"
+
+
+def _tail(text: str, lines: int = 3) -> str:
     last = [line.strip() for line in text.strip().splitlines() if line.strip()][-lines:]
     return "it said: " + " | ".join(last) if last else "it said nothing"

@@ -1,111 +1,43 @@
-"""What a host is and what it can do, found by looking and by trying.
+"""The capabilities of a host: things that an experiment may need, each with its remedy.
 
-Facts describe (CPU, kernel, memory, disk, network, governor); capabilities are things that an experiment may need,
-each with the remedy when it is missing. Nothing here names a host, a user or a path.
+A probe tries what it can and otherwise looks. No detail names a host, a user, or a user's path.
 """
 
 import ctypes
-import fcntl
-import hashlib
 import importlib.util
 import os
-import platform
 import shutil
 import socket
-import struct
 import subprocess
-import tempfile
+from ctypes.util import find_library
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from benchpaper.core import environment
 from benchpaper.core.capabilities import CAPABILITIES, capability
+from benchpaper.hosts.facts import addresses, facts, identity, read_text
+
+__all__ = [
+    "CAPABILITIES",
+    "addresses",
+    "capability",
+    "compiler_version",
+    "facts",
+    "identity",
+    "probe",
+]
 
 SHARED_HOST = "shared_host"
+SHM_BYTES = 64 << 20
 
 
-def probe():
-    """Return {"facts": {...}, "capabilities": {name: {"present": bool, "detail": str}}} of this host."""
-    found = {}
+def probe() -> dict[str, Any]:
+    """Return {"facts": {...}, "capabilities": {name: {"present": bool, "detail": str}}}."""
+    capabilities = {}
     for name, item in sorted(CAPABILITIES.items()):
         present, detail = item.check()
-        found[name] = {"present": bool(present), "detail": detail}
-    return {"facts": facts(), "capabilities": found}
-
-
-def facts():
-    """Return what stands in every trial record about the host. Stable from one call to the next."""
-    return {
-        "cpu": _cpu_model(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "memory_gib": round(_memory_bytes() / 2**30, 1),
-        "kernel": platform.release(),
-        "os": _os_name(),
-        "nic": _nics(),
-        "disk": _disk(),
-        "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "not exposed",
-        "virtualised": "yes" if " hypervisor" in (_read("/proc/cpuinfo") or "") else "no",
-        "environment": environment.describe(),
-    }
-
-
-def _read(path):
-    try:
-        return Path(path).read_text().strip()
-    except OSError:
-        return None
-
-
-def _cpu_model():
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def _os_name():
-    try:
-        return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
-    except OSError:
-        return "unknown"
-
-
-def _memory_bytes():
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _nics():
-    """Speeds of the network interfaces that are up, without their names or addresses: of the hardware, for bridges and
-    veth pairs come and go while a block is measured; where none is seen (a container, a lab's host) of all."""
-    found, hardware = [], any(Path("/sys/class/net").glob("*/device"))
-    for _, name in sorted(socket.if_nameindex(), key=lambda item: item[1]):
-        folder = Path("/sys/class/net", name)
-        counts = (folder / "device").exists() if hardware else name != "lo"
-        if counts and _read(folder / "operstate") in ("up", "unknown"):
-            speed = int(_read(folder / "speed") or -1)
-            found.append(f"{speed} Mb/s" if speed > 0 else "speed unknown")
-    return ", ".join(found) or "none"
-
-
-def addresses():
-    """Return {interface: IPv4 address} of this host."""
-    found, get_address = {}, 0x8915  # SIOCGIFADDR, netdevice(7)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        for _, name in socket.if_nameindex():
-            try:
-                answer = fcntl.ioctl(asking, get_address, struct.pack("256s", name.encode()[:15]))
-            except OSError:
-                continue  # it has none
-            found[name] = socket.inet_ntoa(answer[20:24])
-    return found
-
-
-def _disk():
-    """File system type of the temporary folder, where scratch files lie."""
-    target = Path(tempfile.gettempdir()).resolve()
-    mounts = [line.split()[1:3] for line in (_read("/proc/mounts") or "").splitlines()]
-    around = [(len(point), kind) for point, kind in mounts if target.is_relative_to(point)]
-    return max(around)[1] if around else "unknown"
+        capabilities[name] = {"present": bool(present), "detail": detail}
+    return {"facts": facts(), "capabilities": capabilities}
 
 
 @capability(
@@ -114,7 +46,7 @@ def _disk():
     "install the packages gcc and libc6-dev",
     on_controller=True,
 )
-def _cc():
+def _cc() -> tuple[bool, str]:
     compiler = shutil.which("cc")
     if not compiler:
         return False, "no cc on PATH"
@@ -134,7 +66,7 @@ def _cc():
 
 
 @cache
-def compiler_version():
+def compiler_version() -> str:
     """Return the C compiler's version, or "none"."""
     try:
         return subprocess.run(
@@ -150,13 +82,13 @@ def compiler_version():
     "install the latex packages in packages.apt",
     on_controller=True,
 )
-def _latex():
+def _latex() -> tuple[bool, str]:
     for program in ("latexmk", "pdflatex", "bibtex"):
         if not shutil.which(program):
             return False, f"no {program} on PATH"
     wanted = ["booktabs.sty", "microtype.sty", "pgf.sty", "cleveref.sty", "lmodern.sty"]
-    found = subprocess.run(["kpsewhich", *wanted], capture_output=True, text=True).stdout
-    missing = [name for name in wanted if name not in found]
+    paths = subprocess.run(["kpsewhich", *wanted], capture_output=True, text=True).stdout
+    missing = [name for name in wanted if name not in paths]
     return not missing, f"lacks {', '.join(missing)}" if missing else "latexmk"
 
 
@@ -166,15 +98,15 @@ def _latex():
     "give one host of the site all roles",
     on_controller=True,
 )
-def _shared_host():
-    """Of one host this is true; of a site's hosts, who knows their roles says it."""
+def _shared_host() -> tuple[bool, str]:
+    """True of a single host; `site.capabilities` decides for several, as it knows their roles."""
     return True, "one host has all roles"
 
 
 @capability(
     "rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter"
 )
-def _rdma():
+def _rdma() -> tuple[bool, str]:
     folder = Path("/sys/class/infiniband")
     devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
     if not devices:
@@ -187,10 +119,11 @@ def _rdma():
 @capability(
     "cma",
     "cross-memory attach: reading another process's memory by system call (process_vm_readv)",
-    "allow it: run as root, or set kernel.yama.ptrace_scope to 0, or give the container CAP_SYS_PTRACE",
+    "allow it: run as root, or set kernel.yama.ptrace_scope to 0, "
+    "or give the container CAP_SYS_PTRACE",
 )
-def _cma():
-    """A child reads its parent's memory: the direction that ptrace rules restrict."""
+def _cma() -> tuple[bool, str]:
+    """Let a child read its parent's memory: ptrace rules restrict this direction."""
     libc = ctypes.CDLL(None, use_errno=True)
     pr_set_ptracer, any_process = 0x59616D61, ctypes.c_ulong(-1)
     libc.prctl(pr_set_ptracer, any_process, 0, 0, 0)  # as UCX does for itself
@@ -204,12 +137,9 @@ def _cma():
         os._exit(0 if read == 4 and target.value == b"cma" else min(ctypes.get_errno() or 1, 255))
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     libc.prctl(pr_set_ptracer, 0, 0, 0, 0)
-    return (
-        status == 0,
-        "process_vm_readv works"
-        if status == 0
-        else f"process_vm_readv: {os.strerror(abs(status))}",
-    )
+    if status:
+        return False, f"process_vm_readv: {os.strerror(abs(status))}"
+    return True, "process_vm_readv works"
 
 
 @capability(
@@ -217,19 +147,19 @@ def _cma():
     "shared memory of at least 64 MiB in /dev/shm",
     "mount a larger /dev/shm (docker: --shm-size 1g)",
 )
-def _shm():
+def _shm() -> tuple[bool, str]:
     try:
         free = shutil.disk_usage("/dev/shm").free
     except OSError as error:
         return False, f"/dev/shm: {error.strerror}"
-    enough = free >= 64 << 20 and os.access("/dev/shm", os.W_OK)
+    enough = free >= SHM_BYTES and os.access("/dev/shm", os.W_OK)
     return enough, "64 MiB free" if enough else f"{free >> 20} MiB free"
 
 
 @capability(
     "loopback", "TCP over the loopback interface", "bring the interface up: ip link set lo up"
 )
-def _loopback():
+def _loopback() -> tuple[bool, str]:
     if not Path("/sys/class/net/lo").exists():
         return False, "no /sys/class/net/lo: libraries look for devices there (is /sys mounted?)"
     try:
@@ -244,19 +174,19 @@ def _loopback():
 
 
 @capability("root", "root's rights", "run as root")
-def _root():
+def _root() -> tuple[bool, str]:
     return os.geteuid() == 0, f"uid {'0' if os.geteuid() == 0 else 'not 0'}"
 
 
 @capability("netns", "making network namespaces", "run as root, with the package iproute2")
-def _netns():
+def _netns() -> tuple[bool, str]:
     if not shutil.which("ip"):
         return False, "no ip on PATH"
     return os.geteuid() == 0, "root with ip" if os.geteuid() == 0 else "not root"
 
 
 @capability("fuse", "mounting FUSE file systems", "load the fuse module and install fuse3")
-def _fuse():
+def _fuse() -> tuple[bool, str]:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         return False, "/dev/fuse is not accessible"
     helper = os.geteuid() == 0 or shutil.which("fusermount3")
@@ -264,9 +194,9 @@ def _fuse():
 
 
 @capability("jdk", "a Java compiler", "install default-jdk-headless", on_controller=True)
-def _jdk():
-    found = shutil.which("javac")
-    return bool(found), "javac" if found else "no javac on PATH"
+def _jdk() -> tuple[bool, str]:
+    present = shutil.which("javac") is not None
+    return present, "javac" if present else "no javac on PATH"
 
 
 @capability(
@@ -274,25 +204,23 @@ def _jdk():
     "the NFS server NFS-Ganesha",
     "install nfs-ganesha and nfs-ganesha-vfs, and run as root",
 )
-def _ganesha():
-    found = shutil.which("ganesha.nfsd")
-    if not found or os.geteuid():
-        return False, "not root" if found else "no ganesha.nfsd on PATH"
+def _ganesha() -> tuple[bool, str]:
+    present = shutil.which("ganesha.nfsd") is not None
+    if not present or os.geteuid():
+        return False, "not root" if present else "no ganesha.nfsd on PATH"
     return True, "ganesha.nfsd"
 
 
 @capability("libnfs", "the NFS client library libnfs, 4 or 5", "install libnfs-utils")
-def _libnfs():
-    from ctypes.util import find_library
-
-    found = find_library("nfs")
-    return found in ("libnfs.so.13", "libnfs.so.14"), found or "no libnfs"
+def _libnfs() -> tuple[bool, str]:
+    library = find_library("nfs")
+    return library in ("libnfs.so.13", "libnfs.so.14"), library or "no libnfs"
 
 
 @capability("memcached", "the cache server memcached", "install memcached")
-def _memcached():
-    found = shutil.which("memcached")
-    return bool(found), "memcached" if found else "no memcached on PATH"
+def _memcached() -> tuple[bool, str]:
+    present = shutil.which("memcached") is not None
+    return present, "memcached" if present else "no memcached on PATH"
 
 
 @capability(
@@ -300,11 +228,11 @@ def _memcached():
     "limiting memory by a cgroup of one's own",
     "run as root with the memory controller mounted",
 )
-def _memory_cgroup():
-    """Version 1 has a tree of its own for it; version 2 lists it among the controllers of the root."""
+def _memory_cgroup() -> tuple[bool, str]:
+    """Version 1 has its own tree for memory; version 2 lists the root's controllers."""
     if Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists():
         version, root = "version 1", Path("/sys/fs/cgroup/memory")
-    elif "memory" in (_read("/sys/fs/cgroup/cgroup.subtree_control") or "").split():
+    elif "memory" in (read_text("/sys/fs/cgroup/cgroup.subtree_control") or "").split():
         version, root = "version 2", Path("/sys/fs/cgroup")
     else:
         return False, "no memory controller in /sys/fs/cgroup"
@@ -317,7 +245,7 @@ def _memory_cgroup():
     "file systems in a file (loop devices)",
     "run as root on a kernel with loop devices",
 )
-def _loop_devices():
+def _loop_devices() -> tuple[bool, str]:
     if os.geteuid() or not Path("/dev/loop-control").exists() or not shutil.which("losetup"):
         return False, "not root" if os.geteuid() else "no /dev/loop-control or no losetup"
     tried = subprocess.run(["losetup", "-f"], capture_output=True, text=True)
@@ -325,21 +253,12 @@ def _loop_devices():
 
 
 @capability("torch", "PyTorch for Python", "install it into the environment: pip install torch")
-def _torch():
+def _torch() -> tuple[bool, str]:
     present = importlib.util.find_spec("torch") is not None
     return present, "installed" if present else "no module torch"
 
 
 @capability("gpu", "an NVIDIA GPU", "run on a host with a GPU and its driver")
-def _gpu():
+def _gpu() -> tuple[bool, str]:
     present = Path("/dev/nvidia0").exists()
     return present, "/dev/nvidia0" if present else "no /dev/nvidia0"
-
-
-def identity():
-    """Return 16 hex digits that stand for this machine without naming it: they tell two hosts apart in a journal,
-    and never leave it."""
-    machine = _read("/etc/machine-id") or _read("/var/lib/dbus/machine-id") or ""
-    # Of the memory a kernel keeps a share to itself, which differs from one version to the next.
-    boot_independent = f"{machine}\n{_cpu_model()}\n{round(_memory_bytes() / 2**30)}"
-    return hashlib.sha256(boot_independent.encode()).hexdigest()[:16]

@@ -12,34 +12,72 @@ A site file lists hosts, and which roles each can play:
         kind: ssh
         address: 10.1.0.11      # on the network to measure
         interface: ens2f0       # optional: the interface that must have this address
-        ssh: storage-1          # optional: what to give ssh, a name or an alias of ~/.ssh/config (default: address)
-        user: bench             # optional, as are the next: what the user's ssh configuration does not say
+        ssh: storage-1          # optional: a name for ssh, or an alias of ~/.ssh/config
+                                # (default: the address)
+        user: bench             # this and all below: optional, and otherwise as ssh is configured
         port: 22
-        ssh_config: lab/config  # another configuration file than the user's, below the project
+        ssh_config: lab/config  # instead of the user's configuration file; below the project
         python: /usr/bin/python3.11
-        scratch: /data/tmp  # where trials have their files (default: the host's temporary folder)
+        scratch: /data/tmp      # the folder for trials' files (default: the temporary folder)
         roles: [server]
 
-A host behind others is reached as your ssh configuration says (ProxyJump), with the keys of its files or of your agent.
-The keys of the hosts themselves are always checked; that of a jump host is checked as your configuration has it, which
-is to say that one unknown is refused unless you allowed it there (StrictHostKeyChecking).
+To reach a host behind another one, configure ssh (ProxyJump); the keys in files and in your SSH
+agent work. The keys of the hosts themselves are always checked. Your configuration decides about
+the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHostKeyChecking).
 """
 
 import ipaddress
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NotRequired, Protocol, TypedDict
 
 import yaml
 
 from benchpaper.core.errors import UserError, did_you_mean, one_of
+from benchpaper.core.project import Project
 from benchpaper.core.redact import URL_LOGIN
 
-LOCAL = {
+
+class HostEntry(TypedDict):
+    """A host in a site file, validated."""
+
+    name: str
+    kind: str
+    address: str
+    roles: list[str]
+    cpus: NotRequired[list[int]]
+    interface: NotRequired[str]
+    ssh: NotRequired[str]
+    user: NotRequired[str]
+    port: NotRequired[int]
+    ssh_config: NotRequired[str]
+    python: NotRequired[str]
+    scratch: NotRequired[str]
+
+
+class Site(TypedDict):
+    """A validated site."""
+
+    name: str
+    hosts: list[HostEntry]
+
+
+class _Hosts(TypedDict):
+    hosts: list[HostEntry]
+
+
+class _Capability(Protocol):
+    @property
+    def on_controller(self) -> bool: ...
+
+
+LOCAL: _Hosts = {
     "hosts": [
         {"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}
     ]
 }
-KEYS = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
-SSH_KEYS = {
+KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
+SSH_KEYS: dict[str, type] = {
     "interface": str,
     "ssh": str,
     "user": str,
@@ -50,25 +88,25 @@ SSH_KEYS = {
 }
 KINDS = ("local", "ssh")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
-WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # no option of ssh, no login with it
+WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # neither an option of ssh nor USER@HOST
 PATH = re.compile(r"/[^\0\n'\"\\$`]*")
 NOT_PROBED = {"present": False, "detail": "its probe did not run there"}
 
 
-def names(project):
+def names(project: Project) -> list[str]:
     """Return the sites that exist: "local" and every sites/NAME.yaml."""
     return sorted({"local", *(path.stem for path in (project.root / "sites").glob("*.yaml"))})
 
 
-def load(project, name):
-    """Return the site's validated description, {"name": ..., "hosts": [...]}.
+def load(project: Project, name: str) -> Site:
+    """Return the validated site.
 
-    Raises `UserError` for an unknown site, or one that names the file, the key and the rule.
+    Raises `UserError` for an unknown site, and for a mistake in its file.
     """
     one_of("site", name, names(project), "a site is a file sites/NAME.yaml")
     path = project.root / "sites" / f"{name}.yaml"
     if not path.exists():
-        return {"name": name, **LOCAL}
+        return {"name": name, "hosts": LOCAL["hosts"]}
     try:
         data = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -79,7 +117,7 @@ def load(project, name):
     return {"name": name, "hosts": _checked(f"sites/{name}.yaml", data)}
 
 
-def _checked(where, data):
+def _checked(where: str, data: Any) -> list[HostEntry]:
     if not isinstance(data, dict) or not isinstance(data.get("hosts"), list) or not data["hosts"]:
         raise UserError(f'{where}: needs a non-empty list under "hosts"')
     hosts = [
@@ -93,7 +131,7 @@ def _checked(where, data):
     return hosts
 
 
-def _checked_host(where, host):
+def _checked_host(where: str, host: Any) -> HostEntry:
     if not isinstance(host, dict):
         raise UserError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
     keys = {**KEYS, **SSH_KEYS} if host.get("kind") == "ssh" else KEYS
@@ -101,13 +139,11 @@ def _checked_host(where, host):
         if key in SSH_KEYS and key not in keys:
             raise UserError(f'{where}: the key "{key}" is for hosts of kind ssh')
         if key not in keys:
-            raise UserError(
-                f'{where}: unknown key "{key}"{did_you_mean(key, keys)} (there are: {", ".join(keys)})'
-            )
+            hint = f"{did_you_mean(key, keys)} (there are: {', '.join(keys)})"
+            raise UserError(f'{where}: unknown key "{key}"{hint}')
         if not isinstance(value, keys[key]):
-            shown = (
-                repr(value) if isinstance(value, (int, float)) else type(value).__name__
-            )  # it may hold a secret
+            # Show numbers only: a text may hold a secret.
+            shown = repr(value) if isinstance(value, (int, float)) else type(value).__name__
             raise UserError(f"{where}: {key} must be a {keys[key].__name__}, not {shown}")
     for key in ("name", "roles"):
         if not host.get(key):
@@ -126,7 +162,7 @@ def _checked_host(where, host):
     return host
 
 
-def _check_values(where, host):
+def _check_values(where: str, host: Any) -> None:
     if "address" not in host:
         raise UserError(
             f'{where}: needs "address", what servers on it bind to and clients connect to'
@@ -139,67 +175,76 @@ def _check_values(where, host):
     if not 0 < host.get("port", 22) < 65536:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
     for key in ("ssh", "user", "interface"):
-        # The value is not shown: a password may have slipped in.
+        # Do not show the value: a password may have slipped in.
         if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):
-            raise UserError(
-                f"{where}: {key} must be one name; keys and passwords belong to ssh, not into a site file"
-            )
+            advice = "keys and passwords belong to ssh, not into a site file"
+            raise UserError(f"{where}: {key} must be one name; {advice}")
     for key in ("python", "scratch"):
         if not PATH.fullmatch(host.get(key, "/")):
-            raise UserError(
-                f'{where}: {key} "{host[key]}" must be an absolute path on the host, without quotes'
-            )
+            rule = "must be an absolute path on the host, without quotes"
+            raise UserError(f'{where}: {key} "{host[key]}" {rule}')
 
 
-def _is_address(text):
+def _is_address(text: str) -> bool:
     try:
         return bool(ipaddress.ip_address(text))
     except ValueError:
         return False
 
 
-def assign(site, roles):
-    """Return {role: host description}: each role goes to the first host that offers it and has none yet, else to
-    the first that offers it. Raises `UserError` when no host offers a role."""
-    taken, assigned = set(), {}
+def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
+    """Return {role: host}.
+
+    Each role goes to the first host that offers it and has no role yet, or else to the first host
+    that offers it. Raises `UserError` when no host offers a role.
+    """
+    taken: set[str] = set()
+    assigned = {}
     for role in roles:
         offering = [host for host in site["hosts"] if role in host["roles"]]
         if not offering:
-            raise UserError(
-                f'site "{site["name"]}" has no host for the role "{role}"; add it to a host\'s roles'
-            )
+            advice = "add it to a host's roles"
+            raise UserError(f'site "{site["name"]}" has no host for the role "{role}"; {advice}')
         host = next((h for h in offering if h["name"] not in taken), offering[0])
         taken.add(host["name"])
         assigned[role] = host
     return assigned
 
 
-def capabilities(probed, assigned, known):
-    """Return {capability: {"present": bool, "detail": str}} for an experiment whose roles are `assigned` to hosts.
+def capabilities(
+    probed: Mapping[str, Any],
+    assigned: Mapping[str, HostEntry],
+    known: Mapping[str, _Capability],
+) -> dict[str, dict[str, Any]]:
+    """Return {capability: {"present": bool, "detail": str}} of an experiment.
 
-    `probed` is what `Pipeline.probed` holds; `known` are the registered capabilities. What the controller needs is
-    looked for here, the rest on each host that plays a role; the first host without it decides.
+    Its roles are `assigned` to hosts. `probed` is `Pipeline.probed`, and `known` are the registered
+    capabilities. Look for each capability where it is needed: on the controller, or on every host
+    that plays a role. The first host without a capability decides.
     """
-    hosts = {
-        host["name"]: probed.get("hosts", {}).get(host["name"], probed)
-        for host in assigned.values()
-    }
-    found = {}
+    names = dict.fromkeys(host["name"] for host in assigned.values())
+    hosts = {name: probed.get("hosts", {}).get(name, probed) for name in names}
+    answers = {}
     for name, capability in known.items():
         here = probed["capabilities"].get(name, {"present": False, "detail": "was not probed"})
         if name == "shared_host" and len(hosts) > 1:
             here = {"present": False, "detail": "the roles are on different hosts"}
-        if capability.on_controller:
-            found[name] = here
-            continue
-        answers = [
-            (host, about["capabilities"].get(name, here if about is probed else NOT_PROBED))
-            for host, about in hosts.items()
-        ]
-        host, answer = min(answers, key=lambda item: item[1]["present"])
-        found[name] = (
-            {**answer, "detail": f"{host}: {answer['detail']}"}
-            if len(hosts) > 1 and not answer["present"]
-            else answer
-        )
-    return found
+        answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
+    return answers
+
+
+def _on_hosts(
+    name: str,
+    here: dict[str, Any],
+    hosts: Mapping[str, Mapping[str, Any]],
+    probed: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the answer of the first host without the capability `name`, or of the first host."""
+    by_host = {
+        host: answers["capabilities"].get(name, here if answers is probed else NOT_PROBED)
+        for host, answers in hosts.items()
+    }
+    host, answer = min(by_host.items(), key=lambda item: item[1]["present"])
+    if answer["present"] or len(hosts) == 1:
+        return answer
+    return {**answer, "detail": f"{host}: {answer['detail']}"}

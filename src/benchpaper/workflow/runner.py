@@ -156,7 +156,7 @@ def _sweep(pipeline, console):
         found.append("Snakemake's lock")
     if found:
         console.print(
-            f"an earlier run was killed; swept up: {cleanup.told(found)}", highlight=False
+            f"an earlier run was killed; swept up: {cleanup.summarize(found)}", highlight=False
         )
 
 

@@ -1,10 +1,12 @@
-"""What else happened on this machine during a trial: steal time, load, suspension, swapping, throttling.
+"""What disturbed this machine during a trial: steal time, load, suspension, swapping, throttling.
 
-The columns and their units stand in `results.TRIAL`. What a machine does not tell is None: unknown, not zero.
+`results.TRIAL` lists the columns and their units. None stands for what a machine does not report:
+unknown, not zero.
 """
 
 import os
 import time
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -14,30 +16,38 @@ THERMAL = sorted(
 )
 
 
-def so_far():
-    """Return what has disturbed this machine since it started, by column of the trial records, and the load."""
+def so_far() -> dict[str, float | None]:
+    """Return the load and what has disturbed this machine since it started, by trial column."""
     with open("/proc/stat") as file:
         steal = int(file.readline().split()[8]) / CLOCK_TICKS
     suspended = time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
-    pages = [_count("/proc/vmstat", name) for name in ("pswpin", "pswpout")]
+    pages = _sum([_count("/proc/vmstat", name) for name in ("pswpin", "pswpout")])
     throttled = _count(_cpu_stat(), "throttled_usec")
-    heat = [_count(path) for path in THERMAL]
     return {
         "steal_s": steal,
         "load_1m": os.getloadavg()[0],
         "suspended_s": suspended,
-        "swapped_mb": None if None in pages else sum(pages) * PAGE_BYTES / 1e6,
+        "swapped_mb": None if pages is None else pages * PAGE_BYTES / 1e6,
         "throttled_s": None if throttled is None else throttled / 1e6,
-        "overheated": None if None in heat or not heat else sum(heat),
+        "overheated": _sum([_count(path) for path in THERMAL]),
     }
 
 
-def between(before, after, stood_still_s=0.0):
-    """Return what happened between two calls of `so_far`; the load is that of the start. A trial whose processes stood
-    still for a while was suspended as well, whatever the machine did."""
-    known = [name for name in before if before[name] is not None and after[name] is not None]
-    passed = {name: max(0, after[name] - before[name]) for name in known}
-    suspended = None if "suspended_s" not in known else passed["suspended_s"]
+def between(
+    before: Mapping[str, float | None],
+    after: Mapping[str, float | None],
+    stood_still_s: float = 0.0,
+) -> dict[str, float | None]:
+    """Return what happened between two calls of `so_far`; the load is that of the start.
+
+    Seconds in which the trial's processes stood still count as suspended, whatever the machine did.
+    """
+    passed: dict[str, float] = {}
+    for name, start in before.items():
+        end = after[name]
+        if start is not None and end is not None:
+            passed[name] = max(0, end - start)
+    suspended = passed.get("suspended_s")
     if stood_still_s:
         suspended = stood_still_s + (suspended or 0.0)
     return {
@@ -48,8 +58,14 @@ def between(before, after, stood_still_s=0.0):
     }
 
 
-def _count(path, name=None):
-    """Return the whole number in the file at `path`, on the line of `name` if given; None where there is none."""
+def _sum(counts: list[int | None]) -> int | None:
+    """Return the sum; None if a count is unknown, or if there are no counts."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if known and len(known) == len(counts) else None
+
+
+def _count(path: Path | str, name: str | None = None) -> int | None:
+    """Return the whole number in a file, on the line of `name` if given; None without one."""
     try:
         words = Path(path).read_text().split()
         return int(words[words.index(name) + 1 if name else 0])
@@ -58,8 +74,8 @@ def _count(path, name=None):
 
 
 @cache
-def _cpu_stat():
-    """Return where the control group of this process counts its CPU time (cgroups v2)."""
+def _cpu_stat() -> str:
+    """Return the path where this process's control group counts its CPU time (cgroups v2)."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError:

@@ -1,9 +1,10 @@
-"""The resident agent: runs on a target host, behind one SSH connection, and serves trials there.
+"""The agent: runs on a target host, behind one SSH connection, and serves trials there.
 
-It is sent over with the modules it imports, all of the standard library alone, and runs with the host's own Python.
-The main process holds the host's lock, listens on a Unix socket that SSH forwards, and forks a process per session
-(`hosts.session`). It ends with all sessions when its standard input closes or the controller's heartbeat stays out;
-then the kernel frees the lock.
+The controller sends it with the modules that it imports. All of them use the standard library only,
+because the host's own Python runs them. The main process holds the host's lock, listens on a Unix
+socket that SSH forwards, and forks a process per session (`hosts.agent.session`). It ends, with all
+sessions, when its standard input closes or the controller's heartbeat stops. Then the kernel frees
+the lock.
 """
 
 import contextlib
@@ -19,23 +20,27 @@ import sysconfig
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, NoReturn
 
 from benchpaper.core import environment, lock
 from benchpaper.core.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
-from benchpaper.hosts import probe
+from benchpaper.hosts import facts
 from benchpaper.hosts.agent.session import Session
 
 GREETING = "benchpaper-agent "
-ENDING_S = 25.0  # what sessions have to undo things, before they are killed
+ENDING_S = 25.0  # for sessions to undo things, before they are killed
 
 
-def main(options):
-    """Serve until the controller is gone. `options`: the site's `scratch` folder or None; `silence`, the seconds
-    without a heartbeat after which the controller counts as gone."""
+def main(options: dict[str, Any]) -> None:
+    """Serve until the controller is gone.
+
+    `options` holds `scratch`, the site's folder or None, and `silence`: after so many seconds
+    without a heartbeat the controller counts as gone.
+    """
     try:
         agent = Agent(options)
     except OSError as error:
-        _tell({"error": f"{error.strerror}: {error.filename or 'the temporary folder'}"})
+        _report({"error": f"{error.strerror}: {error.filename or 'the temporary folder'}"})
         return
     try:
         agent.serve()
@@ -43,15 +48,15 @@ def main(options):
         agent.end()
 
 
-def _tell(message):
+def _report(message: dict[str, Any]) -> None:
     sys.stdout.write(GREETING + json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 class Agent:
-    """The main process."""
+    """The main process; see the module for its life."""
 
-    def __init__(self, options):
+    def __init__(self, options: dict[str, Any]):
         adopt_orphans()
         environment.replace(environment.ours())
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
@@ -67,17 +72,12 @@ class Agent:
         self._listener.listen(64)
         self._locks = contextlib.ExitStack()
         self._beat, self._silence = time.monotonic(), options["silence"]
-        self._rest = b""
+        self._rest = b""  # of the orders, without a line end yet
 
-    def serve(self):
-        _tell(
-            {
-                "socket": str(self._folder / "socket"),
-                "store": str(self.store),
-                "trials": str(self.trials),
-                **about(),
-            }
-        )
+    def serve(self) -> None:
+        """Greet the controller, then take its orders and connections."""
+        folders = {"store": str(self.store), "trials": str(self.trials)}
+        _report({"socket": str(self._folder / "socket"), **folders, **describe_host()})
         ready = select.poll()
         ready.register(0, select.POLLIN)
         ready.register(self._listener, select.POLLIN)
@@ -90,8 +90,8 @@ class Agent:
                     self._accept()
             self._reap()
 
-    def _read_orders(self):
-        """Take in what the controller says over standard input. Return False when it is gone."""
+    def _read_orders(self) -> bool:
+        """Carry out the controller's orders from standard input. Return False if it is gone."""
         data = os.read(0, 1 << 16)
         self._beat = time.monotonic()
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -101,30 +101,34 @@ class Agent:
                 self._lock(order["lock"])
             if "unlock" in order:
                 self._locks.close()
-                _tell({"unlocked": True})
+                _report({"unlocked": True})
         return bool(data)
 
-    def _lock(self, what):
+    def _lock(self, what: str) -> None:
         try:
             self._locks.enter_context(lock.held(lock.host_lock(), what))
-            _tell({"locked": True})
-        except lock.Held as held:
-            _tell({"held": str(held)})
+            _report({"locked": True})
+        except lock.Held as error:
+            _report({"held": str(error)})
         except lock.Unusable as error:
-            _tell({"error": str(error)})
+            _report({"error": str(error)})
         except OSError as error:
-            _tell({"error": f"the lock {lock.host_lock()}: {error.strerror}"})
+            _report({"error": f"the lock {lock.host_lock()}: {error.strerror}"})
 
-    def _accept(self):
+    def _accept(self) -> None:
         connection, _ = self._listener.accept()
-        main = os.getpid()
+        agent = os.getpid()
         if os.fork():
             connection.close()
-            return
+        else:
+            self._work(connection, agent)
+
+    def _work(self, connection: socket.socket, agent: int) -> NoReturn:
+        """Serve one session in this forked process."""
         try:
-            # Not KILL: should the main process be killed, this one still has to tidy up.
             session = Session(self.trials, self.store, connection)
-            die_with_parent(main, signal.SIGTERM)
+            # SIGTERM, not SIGKILL: if the main process is killed, this one still has to tidy up.
+            die_with_parent(agent, signal.SIGTERM)
             self._listener.close()
             os.close(0)
             os.open(os.devnull, os.O_RDONLY)
@@ -133,17 +137,17 @@ class Agent:
         finally:
             os._exit(0)
 
-    def _reap(self):
+    def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
 
-    def end(self):
+    def end(self) -> None:
+        """End the sessions, which undo what they did; kill what does not end in time."""
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
-        mine = descendants(os.getpid())
-        for pid in mine:
-            if _parent(pid) == os.getpid():  # the sessions: they end what is below them
+        for pid in descendants(os.getpid()):
+            if _parent(pid) == os.getpid():  # a session, which ends the processes below it
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
         end = time.monotonic() + ENDING_S
@@ -154,24 +158,24 @@ class Agent:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _parent(pid):
+def _parent(pid: int) -> int:
+    """Return the id of a process's parent; 0 if the process is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
 
 
-def _own_folder(path):
-    """Make a private folder, or take the one that is there, which must be this user's own."""
+def _own_folder(path: Path) -> Path:
+    """Make a private folder, or reuse the existing one, which must belong to this user."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.is_symlink() or path.stat().st_uid != os.geteuid():
         raise PermissionError(1, "it belongs to somebody else", str(path))
     return path
 
 
-def about():
-    """Return what the controller has to know of this host: its Python, its C library, its CPUs and what tells machines
-    apart."""
+def describe_host() -> dict[str, Any]:
+    """Return what the controller needs to know about this host, such as its Python and its CPUs."""
     return {
         "python": sys.executable,
         "version": list(sys.version_info[:2]),
@@ -180,7 +184,7 @@ def about():
         "machine": platform.machine(),
         "cpus": sorted(os.sched_getaffinity(0)),
         "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
-        "identity": probe.identity(),
+        "identity": facts.identity(),
         "temporary": tempfile.gettempdir(),
         "home": os.path.expanduser("~"),
         "hostname": socket.gethostname(),

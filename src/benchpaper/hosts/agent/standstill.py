@@ -1,9 +1,12 @@
-"""Notices that a trial's processes stood still: stopped by a signal or a debugger, or frozen together with who watches.
+"""Notices that a trial's processes stood still.
 
-A look reads the states of all processes below this one. It costs some tenths of a millisecond, so there is one a second
-until something is stopped. Stops shorter than `LEAST_S` do not count: experiments stop servers on purpose. That this
-process itself stood still shows in a wait that ended late. What a queue for a CPU or the hypervisor explains does not
-count: a busy machine is no standstill. Standard library only: it is sent to target hosts too.
+A signal or a debugger may have stopped them, or something froze them together with the watcher.
+
+A look reads the states of all processes below this one. It costs some tenths of a millisecond, so
+there is one per second until something is stopped. Stops shorter than `LEAST_S` do not count,
+because experiments stop servers on purpose. If this process itself stood still, a wait ended late.
+Lateness that a queue for a CPU or the hypervisor explains does not count: a busy machine is not a
+standstill. This module uses the standard library only, because target hosts run it too.
 """
 
 import os
@@ -21,7 +24,7 @@ Answer = TypeVar("Answer")
 
 
 class Watch:
-    """Watches what is below this process, but the processes `spared`, from now on."""
+    """Watches the processes below this one from now on, except those in `spared`."""
 
     def __init__(self, spared: Iterable[int] = ()):
         self._spared = set(spared)
@@ -30,7 +33,7 @@ class Watch:
         self._look_at = time.monotonic() + EVERY_S
 
     def wait(self, wait: Callable[[float], Answer], seconds: float) -> Answer:
-        """Return what `wait(at most so many seconds)` returns, and look when it is time."""
+        """Return the result of `wait(seconds, or less)`, and look when it is time."""
         seconds = max(0.0, min(seconds, self._look_at - time.monotonic()))
         begin, queued = time.monotonic(), _queued_s()
         answer = wait(seconds)
@@ -57,12 +60,12 @@ class Watch:
 
     @property
     def seconds(self) -> float:
-        """How long something stood still up to now."""
+        """For how many seconds something has stood still so far."""
         return self._still_s + self._stopped_s(time.monotonic())
 
 
 def counted(late: float, queued: float, stolen: float) -> float:
-    """Return how much of a wait's lateness was standstill: what neither a queue for a CPU nor a hypervisor explains."""
+    """Return the seconds of a wait's lateness that no queue for a CPU or hypervisor explains."""
     still = late - queued - stolen
     return still if still > LEAST_S else 0.0
 
@@ -75,7 +78,7 @@ def _is_stopped(pid: int) -> bool:
 
 
 def _queued_s() -> float:
-    """Seconds that this thread was ready to run and no CPU was free; where the kernel does not count, it always was."""
+    """Return for how long this thread waited for a CPU: always, if the kernel does not count."""
     try:
         return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
     except OSError:

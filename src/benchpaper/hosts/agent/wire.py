@@ -1,35 +1,41 @@
-"""Messages between this machine and the agent on a target host: JSON with its length before it, and streams of bytes.
+"""Messages between this machine and the agent on a target host.
 
-Standard library only: both ends use it.
+A message is JSON with its length before it. Streams of bytes follow as chunks. Both ends run this
+module, so it uses the standard library only.
 """
 
 import json
 import os
+import socket
 import struct
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 LENGTH = struct.Struct("<I")
 CHUNK = 1 << 20
-FAILED = 0xFFFFFFFF  # instead of a chunk's length: the sender could not go on
+FAILED = 0xFFFFFFFF  # in place of a chunk's length: the sender could not go on
 
 
 class Closed(Exception):
     """The other end is gone."""
 
 
-def send(stream, message):
-    """Send a message, which is plain data, over a socket."""
+def send(stream: socket.socket, message: Any) -> None:
+    """Send a message, which is plain data."""
     data = json.dumps(message).encode()
     stream.sendall(LENGTH.pack(len(data)) + data)
 
 
-def receive(stream):
-    """Return the next message. Raises `Closed` when the other end is gone, `TimeoutError` when the socket's time is
-    out."""
+def receive(stream: socket.socket) -> Any:
+    """Return the next message.
+
+    Raises `Closed` when the other end is gone, and `TimeoutError` when the socket times out.
+    """
     return json.loads(_exactly(stream, LENGTH.unpack(_exactly(stream, LENGTH.size))[0]))
 
 
-def send_file(stream, file):
-    """Send what is left of an open file, in chunks, straight from the page cache."""
+def send_file(stream: socket.socket, file: BinaryIO) -> None:
+    """Send the rest of an open file, in chunks, straight from the page cache."""
     while True:
         here = os.lseek(file.fileno(), 0, os.SEEK_CUR)
         size = min(CHUNK, os.fstat(file.fileno()).st_size - here)
@@ -40,37 +46,40 @@ def send_file(stream, file):
     stream.sendall(LENGTH.pack(0))
 
 
-def _send_range(stream, file, size):
+def _send_range(stream: socket.socket, file: BinaryIO, size: int) -> None:
     while size:
         sent = stream.sendfile(file, os.lseek(file.fileno(), 0, os.SEEK_CUR), size)
-        if not sent:  # it was cut short meanwhile: the length is promised
+        if not sent:  # the file shrank meanwhile, but its length is promised
             stream.sendall(bytes(size))
             return
         size -= sent
 
 
 class Sender:
-    """A file object whose writes go to the other end in chunks; `end` says that this was all."""
+    """A file object that sends its writes in chunks; `end` closes the stream of bytes."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: socket.socket):
         self._stream = stream
 
-    def write(self, data):
+    def write(self, data: bytes) -> int:
         for start in range(0, len(data), CHUNK):
             part = data[start : start + CHUNK]
             self._stream.sendall(LENGTH.pack(len(part)))
             self._stream.sendall(part)
         return len(data)
 
-    def end(self):
+    def end(self) -> None:
         self._stream.sendall(LENGTH.pack(0))
 
-    def give_up(self):
+    def give_up(self) -> None:
         self._stream.sendall(LENGTH.pack(FAILED))
 
 
-def chunks(stream):
-    """Yield the chunks of a stream of bytes, each valid until the next. Raises `EOFError` when its sender gave up."""
+def chunks(stream: socket.socket) -> Iterator[memoryview]:
+    """Yield the chunks of a stream of bytes, each valid until the next.
+
+    Raises `EOFError` when the sender gave up.
+    """
     buffer = bytearray(CHUNK)
     while size := LENGTH.unpack(_exactly(stream, LENGTH.size))[0]:
         if size == FAILED:
@@ -81,13 +90,14 @@ def chunks(stream):
 
 
 class Receiver:
-    """A file object that reads a stream of bytes; at its end, `drain` takes what nobody wanted to read."""
+    """A file object that reads a stream of bytes; `drain` skips what is left unread."""
 
-    def __init__(self, stream):
+    def __init__(self, stream: socket.socket):
         self._chunks, self._rest = chunks(stream), b""
 
-    def read(self, size):
-        parts, wanted = [], size
+    def read(self, size: int) -> bytes:
+        parts: list[bytes] = []
+        wanted = size
         while wanted:
             if not self._rest:
                 self._rest = bytes(next(self._chunks, b""))
@@ -98,18 +108,18 @@ class Receiver:
             wanted -= len(parts[-1])
         return b"".join(parts)
 
-    def drain(self):
+    def drain(self) -> None:
         for _ in self._chunks:
             pass
 
 
-def _exactly(stream, size):
+def _exactly(stream: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
     _fill(stream, memoryview(data))
     return data
 
 
-def _fill(stream, view):
+def _fill(stream: socket.socket, view: memoryview) -> None:
     while view:
         try:
             count = stream.recv_into(view)

@@ -1,20 +1,24 @@
-"""Whose lab it is: a record per lab beside the machine's network namespaces, so that one whose owner is gone can be
-told from one that is in use, also from another checkout.
+"""The owners of labs: a record per lab, so that every checkout knows which labs are abandoned.
 
-A lab that is being made, or that a test holds, belongs to a process; one that `benchpaper lab up` has finished belongs
-to its checkout. The record is written before anything is made and removed last. It lies in /run, which lasts exactly
-as long as the namespaces do.
+While it is made, or held by a test, a lab belongs to a process. Once `benchpaper lab up` has
+finished, the lab belongs to its checkout. The record is written before anything else is made, and
+removed last. It lies in /run, which lasts exactly as long as the namespaces do.
 """
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 FOLDER = Path("/run/benchpaper/labs")
 
 
-def note(mark, root, of_process):
-    """Record the lab `mark` of the checkout `root`; `of_process`: it belongs to this process, and ends with it."""
+def note(mark: str, root: Path, of_process: bool) -> None:
+    """Record that the lab `mark` of the checkout `root` exists.
+
+    With `of_process` it belongs to this process and ends with it, otherwise to the checkout.
+    """
     FOLDER.mkdir(parents=True, exist_ok=True)
     owner = {"pid": os.getpid(), "since": _begun(os.getpid())} if of_process else {}
     part = FOLDER / f".{mark}.{os.getpid()}"
@@ -22,22 +26,24 @@ def note(mark, root, of_process):
     part.replace(FOLDER / f"{mark}.json")
 
 
-def forget(mark):
+def forget(mark: str) -> None:
     (FOLDER / f"{mark}.json").unlink(missing_ok=True)
 
 
-def roots():
+def roots() -> dict[str, Path]:
     """Return {mark: the checkout's folder} of the labs on this machine."""
     return {mark: Path(record["root"]) for mark, record in _records()}
 
 
-def abandoned():
-    """Return the checkouts (their folders) whose lab has lost its owner: the process was killed, or the checkout
-    removed."""
+def abandoned() -> list[Path]:
+    """Return the folders of checkouts whose lab has lost its owner.
+
+    Its process was killed, or the checkout was removed.
+    """
     return [Path(record["root"]) for _, record in _records() if not _has_owner(record)]
 
 
-def _records():
+def _records() -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(FOLDER.glob("[!.]*.json")):
         try:
             yield path.stem, json.loads(path.read_text())
@@ -45,17 +51,18 @@ def _records():
             continue  # removed meanwhile
 
 
-def _has_owner(record):
+def _has_owner(record: dict[str, Any]) -> bool:
     if "pid" not in record:
         return Path(record["root"]).is_dir()
-    return (
-        _begun(record["pid"]) == record["since"]
-    )  # another start: the id is another process's by now
+    # With another start, the id belongs to another process by now.
+    return _begun(record["pid"]) == record["since"]
 
 
-def _begun(pid):
-    """Return when a process began, in ticks since the machine did (so that no change of the clock matters), or None when
-    it has ended."""
+def _begun(pid: int) -> int | None:
+    """Return when a process began, in ticks since boot; None if it has ended.
+
+    Ticks do not depend on changes of the clock.
+    """
     try:
         state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,20 +1,25 @@
-"""Starts the agent on a host that has no more than /bin/sh and perhaps Python.
+"""Starts the agent on a host that has /bin/sh and perhaps Python, but nothing of ours.
 
-A shell looks for a Python, which reads the agent from its standard input, keeps it in the host's cache and runs it.
+A shell looks for a Python. That Python reads the agent from its standard input, keeps it in the
+host's cache, and runs it.
 """
 
 import json
 import shlex
 import sys
 from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
 
 from benchpaper.hosts.ssh import deploy
 
-# Tried before it is taken: what is called python3 may be a starter (pyenv's, say) of a Python that is not there.
-# A shell ends where `.` finds no file.
+# Try a Python before taking it: python3 may be a starter (pyenv's, say) without a Python behind it.
+# A shell exits when `.` finds no file, hence the test before.
 FIND_PYTHON = (
-    'for p in "$@"; do if "$p" -I -c "" </dev/null >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
-    'if [ -r /etc/os-release ]; then . /etc/os-release; fi; echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
+    'for p in "$@"; do '
+    'if "$p" -I -c "" </dev/null >/dev/null 2>&1; then exec "$p" -I -u -c "$0"; fi; done; '
+    "if [ -r /etc/os-release ]; then . /etc/os-release; fi; "
+    'echo "benchpaper-agent {\\"no python\\": \\"${ID:-}\\"}"'
 )
 HOW_TO_INSTALL = {
     "debian": "apt-get install python3",
@@ -60,26 +65,28 @@ main(options)
 """
 
 
-def command(python=None):
-    """Return the command line for the host's shell. `python`: the only interpreter to try."""
+def command(python: str | None = None) -> str:
+    """Return the command line for the host's shell; with `python`, try no other interpreter."""
     pythons = [python] if python else [f"python3.{sys.version_info.minor}", "python3"]
     boot = f"import base64; exec(base64.b64decode({b64encode(BOOT.encode()).decode()!r}))"
     return shlex.join(["exec", "/bin/sh", "-c", FIND_PYTHON, boot, *pythons])
 
 
-def agent(**options):
-    """Return the bytes to send to that command: the options of the agent, and the agent."""
+def agent(**options: Any) -> bytes:
+    """Return the bytes to send to that command: the agent's options, and the agent."""
     data, digest = deploy.agent_zip()
     return json.dumps({"size": len(data), "digest": digest, **options}).encode() + b"\n" + data
 
 
-def complaint(answer):
-    """Return why no agent runs, with the next step, from what came instead of its greeting; None when that is one."""
+def complaint(answer: Mapping[str, str]) -> str | None:
+    """Return why no agent runs, with the next step; None if the answer is an agent's greeting."""
     if "no python" in answer:
-        install = HOW_TO_INSTALL.get(answer["no python"])
-        install = f'run "{install}" there' if install else "install Python 3.11 or newer"
-        return f"it has no Python: {install}, or name one in the site file (python: /its/path)"
+        command = HOW_TO_INSTALL.get(answer["no python"])
+        step = f'run "{command}" there' if command else "install Python 3.11 or newer"
+        return f"it has no Python: {step}, or name one in the site file (python: /its/path)"
     if "old python" in answer:
-        found = answer["old python"]
-        return f"its Python is {found}, and 3.11 is the least: name a newer one in the site file (python: /its/path)"
+        return (
+            f"its Python is {answer['old python']}, and 3.11 is the least: "
+            "name a newer one in the site file (python: /its/path)"
+        )
     return f"the agent could not start there: {answer['error']}" if "error" in answer else None

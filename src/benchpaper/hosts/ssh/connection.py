@@ -1,50 +1,29 @@
-"""Target hosts over SSH: the system's own `ssh` with one connection, behind which the agent lives (`hosts.agent`).
+"""Target hosts over SSH: one connection per host, made by the system's `ssh`.
 
-The user's configuration, agent, jump hosts and known hosts count. Host keys are always checked.
+The agent (`hosts.agent`) runs at its other end.
 """
 
-import json
-import os
-import select
 import shutil
 import socket
-import subprocess
-import tempfile
-import threading
 import time
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
+from typing import Any, NoReturn
 
 from benchpaper.core.errors import UserError
-from benchpaper.core.processes import die_with_parent
-from benchpaper.hosts import HostError, HostLost
-from benchpaper.hosts.agent.main import GREETING
+from benchpaper.core.project import Project
+from benchpaper.hosts import HostError, HostLost, OnCommand
+from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import boot, deploy, remote
 from benchpaper.hosts.ssh.remote import Conversation, SshHost
+from benchpaper.hosts.ssh.tunnel import OPTIONS, Tunnel
 
-CONNECT_S = 10  # to reach the SSH server
-GREETING_S = 20.0  # until the agent has to answer
-CONCLUDE_S = 30.0  # that the tidying up of a trial may take
-BEAT_S = 2.0
-SILENCE_S = 15.0  # without a heartbeat for so long, the agent ends everything
-OPTIONS = {
-    "BatchMode": "yes",
-    "StrictHostKeyChecking": "yes",
-    "ConnectTimeout": CONNECT_S,
-    "ServerAliveInterval": 5,
-    "ServerAliveCountMax": 3,
-    "ControlMaster": "yes",
-    "ControlPath": "master",
-    "ControlPersist": "no",
-    "ForwardX11": "no",
-    "ForwardAgent": "no",
-    "RequestTTY": "no",
-    "LogLevel": "ERROR",
-    "ExitOnForwardFailure": "no",
-    "StreamLocalBindUnlink": "yes",
-    "Compression": "no",
-}
+__all__ = ["OPTIONS", "SILENCE_S", "SshLink", "Unreachable"]
+
+GREETING_S = 20.0  # for the agent to answer
+CONCLUDE_S = 30.0  # for tidying up after a trial
+SILENCE_S = 15.0  # after so long without a heartbeat, the agent ends everything
 
 
 class Unreachable(UserError):
@@ -52,172 +31,75 @@ class Unreachable(UserError):
 
 
 class SshLink:
-    """The connection to one host: the ssh process, the agent's main process behind it, and a session for what concerns
-    the machine. `described` is the host's entry in the site file."""
+    """The connection to one host of a site, and a conversation for requests to the machine.
 
-    def __init__(self, project, site_name, described):
-        self._project, self._site, self._described = project, site_name, described
-        self.name, self.python = described["name"], None
-        self._folder = self._ssh = self._control = None
-        self._directory = None
-        self.locked_for = None
-        self._answers = b""
+    `entry` is the host in the site file. `agent` is the agent's description of the host
+    (`agent.main.describe_host`); it outlasts a lost connection.
+    """
+
+    def __init__(self, project: Project, site_name: str, entry: HostEntry):
+        self._project, self._site, self._entry = project, site_name, entry
+        self.name = entry["name"]
+        self.python = ""  # until `deploy`
+        self.agent: dict[str, Any] = {}  # until `complete`
+        self.locked_for: str | None = None
+        self._tunnel: Tunnel | None = None
+        self._control: Conversation | None = None
 
     # ---- connecting ----
 
-    def begin(self):
-        """Start to connect; `complete` waits for the end of that."""
+    def begin(self) -> None:
+        """Start to connect; `complete` waits until the connection stands."""
         if not shutil.which("ssh"):
             raise UserError("no ssh on PATH; install the package openssh-client")
         state = self._project.state / "connections"
-        state.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
-        self._answers = b""
-        with open(self._folder / "errors", "wb") as errors:
-            self._ssh = subprocess.Popen(
-                [*self._command(), boot.command(self._described.get("python"))],
-                cwd=self._folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                bufsize=0,
-                preexec_fn=partial(die_with_parent, os.getpid()),
-                start_new_session=True,
-            )
-        self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        data = boot.agent(scratch=self._described.get("scratch"), silence=SILENCE_S)
-        threading.Thread(target=self._feed, args=(self._ssh, data), daemon=True).start()
+        self._tunnel = Tunnel(self._project.root, state, self._entry, SILENCE_S)
 
-    def _command(self):
-        options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
-        if config := self._described.get("ssh_config"):
-            options += ["-F", str(self._project.root / config)]
-        if user := self._described.get("user"):
-            options += ["-l", user]
-        if port := self._described.get("port"):
-            options += ["-p", str(port)]
-        return ["ssh", *options, "-T", self.destination]
+    def complete(self) -> None:
+        """Wait until the agent answers.
 
-    @property
-    def destination(self):
-        return self._described.get("ssh", self._described["address"])
-
-    @staticmethod
-    def _feed(ssh, data):
-        """Send the agent, then a heartbeat for as long as this process lives and is not stopped."""
-        with suppress(OSError, ValueError):
-            while True:
-                _write_all(ssh.stdin, data)
-                data = b"\n"
-                time.sleep(BEAT_S)
-
-    def complete(self):
-        """Wait until the agent answers. Raises `Unreachable`, with the reason and the next step, when it does not."""
-        found = self._read_answer(GREETING_S)
-        if found is None:
-            self._refuse(self._why_not())
-        if why := boot.complaint(found):
+        Raises `Unreachable`, with the reason and the next step, when it does not.
+        """
+        tunnel = self._live_tunnel()
+        greeting = tunnel.read_answer(GREETING_S)
+        if greeting is None:
+            self._refuse(tunnel.why_no_answer(GREETING_S))
+        if why := boot.complaint(greeting) or tunnel.forward(greeting["socket"], GREETING_S):
             self._refuse(why)
-        self.about = found
-        self._forward(found["socket"])
+        self.agent = greeting
         self._control = Conversation(self)
         self._check_address()
 
-    def _forward(self, there):
-        options = [f"-o{name}={OPTIONS[name]}" for name in ("ControlPath", "StreamLocalBindUnlink")]
-        done = subprocess.run(
-            ["ssh", *options, "-O", "forward", "-L", f"./agent:{there}", self.destination],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=GREETING_S,
-        )
-        if done.returncode:
-            self._refuse(f"ssh could not forward to the agent: {done.stderr.strip()}")
-
-    def _check_address(self):
-        there, address = self._control.call("addresses"), self._described["address"]
-        wanted = self._described.get("interface")
-        if wanted and there.get(wanted) != address:
-            shown = ", ".join(f"{interface} {found}" for interface, found in there.items())
+    def _check_address(self) -> None:
+        addresses, address = self._call("addresses"), self._entry["address"]
+        wanted = self._entry.get("interface")
+        if wanted and addresses.get(wanted) != address:
+            shown = ", ".join(f"{interface} {other}" for interface, other in addresses.items())
             self._refuse(
-                f"its interface {wanted} does not have the address {address} of the site file (there are: {shown})"
+                f"its interface {wanted} does not have the address {address} of the site file "
+                f"(there are: {shown})"
             )
 
-    def _refuse(self, why):
+    def _refuse(self, why: str) -> NoReturn:
         self.close()
-        raise Unreachable(f'host "{self.name}" of site "{self._site}": {why}')
+        raise self._unreachable(why)
 
-    def _why_not(self):
-        """Return what ssh said, with the next step."""
-        with suppress(subprocess.TimeoutExpired):
-            self._ssh.wait(0.5)
-        said = " ".join((self._folder / "errors").read_text(errors="replace").split())
-        by_hand = " ".join(["ssh", *self._by_hand()])
-        if "IDENTIFICATION HAS CHANGED" in said:
-            return f"its host key is not the known one: find out why, and only then correct your known_hosts ({by_hand})"
-        if "Host key verification failed" in said or "host key is known" in said:
-            return f'its host key is not known: connect once by hand ("{by_hand}"), compare the fingerprint, and accept it'
-        if "Permission denied" in said:
-            who = f'user "{self._described["user"]}"' if "user" in self._described else "you"
-            return f'it did not let {who} in: see that "{by_hand}" works without a password'
-        if said:
-            return f'ssh said: {said}; see that "{by_hand}" works'
-        if self._ssh.poll() is None:
-            return f'it did not answer within {GREETING_S:g} s; see that "{by_hand}" works'
-        return f'the connection ended without a word; see that "{by_hand}" works'
+    def _unreachable(self, why: str) -> Unreachable:
+        return Unreachable(f'host "{self.name}" of site "{self._site}": {why}')
 
-    def _by_hand(self):
-        described = self._described
-        words = [*(["-F", described["ssh_config"]] if "ssh_config" in described else [])]
-        words += [*(["-p", str(described["port"])] if "port" in described else [])]
-        return [
-            *words,
-            f"{described['user']}@{self.destination}" if "user" in described else self.destination,
-        ]
-
-    def _read_answer(self, seconds):
-        """Return the next message of the agent's main process; None when the time is over or it has ended. What a login
-        shell prints before is passed over."""
-        end = time.monotonic() + seconds
-        while (remaining := end - time.monotonic()) > 0:
-            line, newline, rest = self._answers.partition(b"\n")
-            if newline:
-                self._answers = rest
-                if line.startswith(GREETING.encode()):
-                    return json.loads(line[len(GREETING) :])
-                continue
-            if not select.select([self._ssh.stdout], [], [], remaining)[0]:
-                return None
-            data = os.read(self._ssh.stdout.fileno(), 1 << 16)
-            if not data:
-                return None
-            self._answers += data
-        return None
-
-    def close(self):
-        """End the connection, and with it all that runs behind it."""
+    def close(self) -> None:
+        """End the connection, and with it all processes behind it."""
         if self._control:
             self._control.close()
             self._control = None
-        if self._ssh:
-            with suppress(OSError):
-                self._ssh.stdin.close()
-            try:
-                self._ssh.wait(CONCLUDE_S if self.alive else 1.0)
-            except subprocess.TimeoutExpired:
-                self._ssh.kill()
-                self._ssh.wait()
-            self._ssh.stdout.close()
-            os.close(self._directory)
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._ssh = None
+        if self._tunnel:
+            self._tunnel.close()
+            self._tunnel = None
 
     @property
-    def alive(self):
-        """Whether the connection stands, as far as ssh knows, and the agent answers."""
-        if self._control is None or self._ssh.poll() is not None:
+    def alive(self) -> bool:
+        """True if the connection stands, as far as ssh knows, and the agent answers."""
+        if self._control is None or self._tunnel is None or not self._tunnel.running:
             return False
         try:
             self._control.call("clock")
@@ -226,113 +108,118 @@ class SshLink:
             return False
 
     @property
-    def processes(self):
+    def processes(self) -> list[int]:
         """The ids of the processes of this machine that hold the connection."""
-        return [self._ssh.pid] if self._ssh else []
+        return [self._tunnel.pid] if self._tunnel else []
 
-    def connect(self, name):
-        """Return a new socket to the agent; `name` is what an error calls the host."""
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(remote.ANSWER_S)
+    def connect(self, name: str) -> socket.socket:
+        """Return a new socket to the agent; an error calls the host `name`."""
         try:
-            connection.connect(f"/proc/self/fd/{self._directory}/agent")
+            return self._live_tunnel().connect(remote.ANSWER_S)
         except OSError:
-            connection.close()
             raise HostLost(f"the connection to {name} is lost") from None
-        return connection
+
+    def _live_tunnel(self) -> Tunnel:
+        if self._tunnel is None:
+            raise HostLost(f"the connection to {self.name} is lost")
+        return self._tunnel
+
+    def _live_control(self) -> Conversation:
+        if self._control is None:
+            raise HostLost(f"the connection to {self.name} is lost")
+        return self._control
+
+    def _call(self, operation: str, patience: float = 0.0, **options: Any) -> Any:
+        return self._live_control().call(operation, patience, **options)
 
     # ---- the machine ----
 
     @property
-    def machine(self):
-        return self.about["boot"]
+    def machine(self) -> str:
+        return self.agent["boot"]
 
     @property
-    def identity(self):
-        return self.about["identity"]
+    def identity(self) -> str:
+        return self.agent["identity"]
 
     @property
-    def store(self):
-        return Path(self.about["store"])
+    def store(self) -> Path:
+        """The host's folder for what was sent there."""
+        return Path(self.agent["store"])
 
     @property
-    def folders(self):
-        """Folders of the host, and what stands for them in what is written down."""
-        about = self.about
+    def folders(self) -> dict[str, str]:
+        """{folder of the host: what stands for it in results}."""
+        agent = self.agent
         return {
-            about["trials"]: "$SCRATCH",
-            about["store"]: "$DEPLOYED",
-            about["temporary"]: "$TMP",
-            about["home"]: "$HOME",
+            agent["trials"]: "$SCRATCH",
+            agent["store"]: "$DEPLOYED",
+            agent["temporary"]: "$TMP",
+            agent["home"]: "$HOME",
         }
 
-    def lock(self, what):
+    def lock(self, what: str) -> str | None:
         """Take the lock on measuring there. Return None, or who holds it since when."""
-        controller = f"{what}, controlled from {socket.gethostname()}"
-        self._order({"lock": controller})
-        found = self._read_answer(remote.ANSWER_S)
-        if found is None:
+        tunnel = self._live_tunnel()
+        tunnel.order({"lock": f"{what}, controlled from {socket.gethostname()}"})
+        answer = tunnel.read_answer(remote.ANSWER_S)
+        if answer is None:
             raise Unreachable(f'host "{self.name}" of site "{self._site}" does not answer any more')
-        if "error" in found:
-            raise Unreachable(f'host "{self.name}" of site "{self._site}": {found["error"]}')
-        self.locked_for = what if "locked" in found else None
-        return found.get("held")
+        if "error" in answer:
+            raise self._unreachable(answer["error"])
+        self.locked_for = what if "locked" in answer else None
+        return answer.get("held")
 
-    def unlock(self):
-        if self.locked_for and self._ssh:
+    def unlock(self) -> None:
+        if self.locked_for and self._tunnel:
             self.locked_for = None
             with suppress(OSError):
-                self._order({"unlock": True})
-                self._read_answer(remote.ANSWER_S)
+                self._tunnel.order({"unlock": True})
+                self._tunnel.read_answer(remote.ANSWER_S)
 
-    def _order(self, order):
-        """Say something to the agent's main process."""
-        self._ssh.stdin.write(json.dumps(order).encode() + b"\n")
+    def ask(self, what: str, *, patience: float = 60.0, **options: Any) -> Any:
+        """Return the agent's answer about the machine ("probe", "has", "disturbances")."""
+        return self._call(what, patience, **options)
 
-    def ask(self, what, patience=60.0, **options):
-        """Return what the agent answers to a question about the machine ("probe", "has", "disturbances")."""
-        return self._control.call(what, patience, **options)
+    def clock_offset(self, tries: int = 5) -> tuple[float, float]:
+        """Return (seconds that the host's clock is ahead of ours, half the round trip).
 
-    def clock_offset(self, tries=5):
-        """Return (seconds by which the host's clock is ahead of ours, half of the round trip): of the quickest try."""
-        found = []
+        The quickest try counts.
+        """
+        answers = []
         for _ in range(tries):
             before = time.time()
-            there = self._control.call("clock")
+            there = self._call("clock")
             after = time.time()
-            found.append(((after - before) / 2, there - (before + after) / 2))
-        half, offset = min(found)
+            answers.append(((after - before) / 2, there - (before + after) / 2))
+        half, offset = min(answers)
         return offset, half
 
-    def deploy(self, packages):
-        """See to it that the project and `packages` lie on the host, and where its Python finds them."""
-        self.python = deploy.python(self._control, self.about, self._project, packages, self.name)
+    def deploy(self, packages: Iterable[str]) -> None:
+        """Send the project and `packages` where the host lacks them; `python` finds them."""
+        self.python = deploy.python(
+            self._live_control(), self.agent, self._project, packages, self.name
+        )
 
-    def host(self, role, scratch, seconds, on_command):
+    def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> SshHost:
         """Return the host of the trial whose scratch folder here is `scratch`."""
-        return SshHost(
-            self, role, f"{self.prefix}{scratch.name}-{role}", self._described, seconds, on_command
-        )
+        trial = f"{self.prefix}{scratch.name}-{role}"
+        return SshHost(self, role, trial, self._entry, seconds, on_command)
 
-    def conclude(self, trial=""):
-        """Return what the agent has kept of a trial that ended (without one: of all trials of this checkout)."""
-        return self._control.call(
-            "conclude",
-            CONCLUDE_S,
-            prefix=f"{self.prefix}{trial}",
-            seconds=CONCLUDE_S if trial else 0,
-        )
+    def conclude(self, trial: str = "") -> dict[str, dict[str, Any]]:
+        """Return what the agent has kept of a trial that ended, and forget it there.
+
+        Without `trial`, all trials of this checkout count.
+        """
+        seconds = CONCLUDE_S if trial else 0
+        return self._call("conclude", CONCLUDE_S, prefix=f"{self.prefix}{trial}", seconds=seconds)
 
     @property
-    def prefix(self):
+    def prefix(self) -> str:
+        """The begin of the names of this checkout's trials on the host."""
         return f"{deploy.checkout(self._project)}-{self.name}-"
 
     @property
-    def memo(self):
+    def memo(self) -> Path:
+        """The folder that keeps the digests of local files."""
         return self._project.state / "digests"
-
-
-def _write_all(file, data):
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]

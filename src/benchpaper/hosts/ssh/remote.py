@@ -1,29 +1,77 @@
-"""A host over SSH in a trial: conversations with its agent, and `SshHost`, which behaves as `LocalHost` does there."""
+"""A host over SSH in a trial: conversations with its agent, and `SshHost` on top of them."""
 
 import os
+import socket
 import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
+from typing import Any, Protocol, Self
 
-from benchpaper.hosts import CommandFailed, Completed, HostError, HostLost
+from benchpaper.hosts import (
+    Argument,
+    CommandFailed,
+    Completed,
+    HostError,
+    HostLost,
+    OnCommand,
+    OnEnd,
+)
 from benchpaper.hosts.agent import wire
+from benchpaper.hosts.local import with_environment
+from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import deploy
 
-ANSWER_S = 15.0  # that an answer may take beyond what was asked for
+ANSWER_S = 15.0  # for an answer, beyond the time that the request itself may take
+COPY_S = 3600.0  # for the largest file over a slow link
+
+
+class Connection(Protocol):
+    """What a host in a trial needs of the connection to its machine (`connection.SshLink`)."""
+
+    name: str
+    python: str
+    agent: dict[str, Any]
+
+    @property
+    def store(self) -> Path: ...
+
+    @property
+    def memo(self) -> Path: ...
+
+    def connect(self, name: str) -> socket.socket: ...
 
 
 class Conversation:
-    """One conversation with the agent. What it started ends with it."""
+    """One conversation with the agent. Everything that it started ends with it.
 
-    def __init__(self, link, name=None, **opening):
-        self._name, self._socket = name or link.name, link.connect(name or link.name)
+    With `opening`, it becomes the host `name` of a trial. `status` is the exit status of the
+    command that the last answer was about, if it has one.
+    """
+
+    def __init__(self, connection: Connection, name: str | None = None, **opening: Any):
+        self._name = name or connection.name
+        self._socket: socket.socket | None = connection.connect(self._name)
         self.lock = threading.Lock()
-        self.status = None  # of the command that the last answer was about
+        self.status: int | None = None
         if opening:
             self.call("open", name=name, **opening)
 
-    def call(self, operation, patience=0.0, sending=None, receiving=None, **options):
-        """Ask, and return the answer. `sending(sender)` sends a stream after the question, `receiving(stream)` takes
-        one before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no answer comes."""
+    def call(
+        self,
+        operation: str,
+        patience: float = 0.0,
+        sending: Callable[[socket.socket], object] | None = None,
+        receiving: Callable[[socket.socket], object] | None = None,
+        **options: Any,
+    ) -> Any:
+        """Send a request, which may take `patience` seconds, and return the answer.
+
+        `sending(stream)` sends a stream of bytes after the request; `receiving(stream)` receives
+        one before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no
+        answer comes.
+        """
         if self._socket is None:
             raise HostLost(f"the connection to {self._name} is lost")
         try:
@@ -37,144 +85,155 @@ class Conversation:
                 answer = wire.receive(self._socket)
         except TimeoutError:
             self.close()
-            raise HostLost(
-                f"{self._name} did not answer within {patience + ANSWER_S:g} s; the connection is given up"
-            ) from None
+            late = f"did not answer within {patience + ANSWER_S:g} s"
+            raise HostLost(f"{self._name} {late}; the connection is given up") from None
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._name} is lost") from None
-        except (
-            BaseException
-        ):  # in the middle of a message: nobody could go on with this conversation
+        except BaseException:  # perhaps within a message, so the conversation cannot go on
             self.close()
             raise
         self.status = answer.get("status")
         return self._value(answer)
 
-    def _value(self, answer):
+    def _value(self, answer: dict[str, Any]) -> Any:
+        """Return the value in an answer, or raise the error in it."""
         kind = answer.get("error")
         if kind == "OSError":
-            what = f" ({answer['name']})" if answer["name"] else ""
-            raise HostError(f"{answer['text']} on {self._name}{what}")
+            file = f" ({answer['name']})" if answer["name"] else ""
+            raise HostError(f"{answer['text']} on {self._name}{file}")
         if kind:
             raise (CommandFailed if kind == "CommandFailed" else HostError)(answer["text"])
         return answer["value"]
 
-    def close(self):
+    def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 class SshHost:
-    """A remote machine in one trial; it behaves as `LocalHost` does, which serves it there."""
+    """A remote machine in one trial. A `LocalHost` serves it there, so both behave alike."""
 
-    def __init__(self, link, role, trial, described, seconds, on_command):
-        self.name, self.address = role, described["address"]
-        self.cpus = list(described.get("cpus") or link.about["cpus"])
-        self.python = link.python
-        self._link, self._on_command = link, on_command
-        self._opening = dict(name=role, address=self.address, cpus=self.cpus, seconds=seconds)
-        self._trial, self._sessions = trial, []
+    def __init__(
+        self,
+        connection: Connection,
+        role: str,
+        trial: str,
+        entry: HostEntry,
+        seconds: float,
+        on_command: OnCommand,
+    ):
+        self.name, self.address = role, entry["address"]
+        self.cpus: list[int] = list(entry.get("cpus") or connection.agent["cpus"])
+        self.python = connection.python
+        self._link, self._on_command = connection, on_command
+        self._opening: dict[str, Any] = dict(
+            name=role, address=self.address, cpus=self.cpus, seconds=seconds
+        )
+        self._trial = trial
+        self._sessions: list[Conversation] = []
         self._growing = threading.Lock()
 
-    def _session(self):
-        """Return a session that is at rest, locked; threads that use the host at once get one each."""
+    def _lock_session(self) -> Conversation:
+        """Return an idle session, locked. Threads that use the host at once get one each."""
         with self._growing:
             for session in self._sessions:
                 if session.lock.acquire(blocking=False):
                     return session
-            session = Conversation(
-                self._link, trial=f"{self._trial}-{len(self._sessions)}", **self._opening
-            )
+            trial = f"{self._trial}-{len(self._sessions)}"
+            session = Conversation(self._link, trial=trial, **self._opening)
             session.lock.acquire()
             self._sessions.append(session)
             return session
 
-    def _call(self, operation, patience=0.0, **options):
-        session = self._session()
+    @contextmanager
+    def _session(self) -> Iterator[Conversation]:
+        session = self._lock_session()
         try:
+            yield session
+        finally:
+            session.lock.release()
+
+    def _call(self, operation: str, patience: float = 0.0, **options: Any) -> Any:
+        with self._session() as session:
             return session.call(operation, patience, **options)
-        finally:
-            session.lock.release()
 
-    def run(self, argv, *, env=None, timeout=60.0, check=True):
-        argv, env = _texts(argv, env)
-        ended = self._told(argv, env)
-        session = self._session()
-        try:
-            return Completed(
-                *session.call("run", timeout, argv=argv, env=env, timeout=timeout, check=check)
-            )
-        finally:
-            if session.status is not None:
-                ended(session.status)
-            session.lock.release()
+    def run(
+        self,
+        argv: Sequence[Argument],
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        check: bool = True,
+    ) -> Completed:
+        words, settings = _texts(argv, env)
+        on_end = self._on_command(self.name, with_environment(words, settings))
+        options: dict[str, Any] = dict(argv=words, env=settings, timeout=timeout, check=check)
+        with self._session() as session:
+            try:
+                return Completed(*session.call("run", timeout, **options))
+            finally:
+                if session.status is not None:
+                    on_end(session.status)
 
-    def start(self, argv, *, env=None):
-        argv, env = _texts(argv, env)
-        ended = self._told(argv, env)
-        session = self._session()
-        try:
-            number, pid = session.call("start", argv=argv, env=env)
-        finally:
-            session.lock.release()
-        return SshProcess(session, number, pid, ended)
+    def start(
+        self, argv: Sequence[Argument], *, env: Mapping[str, str] | None = None
+    ) -> "SshProcess":
+        words, settings = _texts(argv, env)
+        on_end = self._on_command(self.name, with_environment(words, settings))
+        with self._session() as session:
+            number, pid = session.call("start", argv=words, env=settings)
+        return SshProcess(session, number, pid, on_end)
 
-    def _told(self, argv, env):
-        return self._on_command(
-            self.name, [*(["env", *(f"{k}={v}" for k, v in env.items())] if env else []), *argv]
-        )
-
-    def put(self, local, remote):
+    def put(self, local: Path | str, remote: Path | str) -> None:
         with open(local, "rb") as file:
+            path = str(remote)
             self._call(
-                "put", 3600.0, path=str(remote), sending=lambda stream: wire.send_file(stream, file)
+                "put", COPY_S, path=path, sending=lambda stream: wire.send_file(stream, file)
             )
 
-    def get(self, remote, local):
-        """The file appears when it is whole."""
-        local = Path(local)
-        part = local.with_name(f".{local.name}.{os.getpid()}.part")
+    def get(self, remote: Path | str, local: Path | str) -> None:
+        """Copy a file of the host to here; it appears once it is whole."""
+        target = Path(local)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
             with open(part, "wb", buffering=0) as file:
-                self._call(
-                    "get", 3600.0, path=str(remote), receiving=lambda stream: _save(stream, file)
-                )
-            os.replace(part, local)
+                path = str(remote)
+                self._call("get", COPY_S, path=path, receiving=lambda stream: _save(stream, file))
+            os.replace(part, target)
         finally:
             part.unlink(missing_ok=True)
 
-    def provide(self, path):
-        session = self._session()
-        try:
+    def provide(self, path: Path | str) -> Path:
+        with self._session() as session:
             return deploy.provide(session, self._link.store, Path(path), self._link.memo)
-        finally:
-            session.lock.release()
 
-    def scratch(self):
+    def scratch(self) -> Path:
         return Path(self._call("scratch"))
 
-    def undo(self, what, argv):
+    def undo(self, what: str, argv: Sequence[Argument]) -> None:
         self._call("undo", what=what, argv=[str(part) for part in argv])
 
-    def free_port(self):
+    def free_port(self) -> int:
         return self._call("free_port")
 
-    def facts(self):
+    def facts(self) -> dict[str, Any]:
         return self._call("facts")
 
-    def close(self):
-        """End what was started here; the trial's worker does so by its own end."""
+    def close(self) -> None:
+        """End everything that this host started, as the end of the trial's worker does."""
         for session in self._sessions:
             session.close()
 
 
-def _texts(argv, env):
+def _texts(
+    argv: Sequence[Argument], env: Mapping[str, str] | None
+) -> tuple[list[str], dict[str, str]]:
     return [str(part) for part in argv], {name: str(value) for name, value in (env or {}).items()}
 
 
-def _save(stream, file):
+def _save(stream: socket.socket, file: FileIO) -> None:
     for part in wire.chunks(stream):
         file.write(part)
 
@@ -182,11 +241,11 @@ def _save(stream, file):
 class SshProcess:
     """A background process on a remote host."""
 
-    def __init__(self, session, number, pid, ended):
-        self._session, self._number, self._ended = session, number, ended
+    def __init__(self, session: Conversation, number: int, pid: int, on_end: OnEnd):
+        self._session, self._number, self._on_end = session, number, on_end
         self.pid = pid
 
-    def _call(self, method, patience=0.0, **options):
+    def _call(self, method: str, patience: float = 0.0, **options: Any) -> Any:
         with self._session.lock:
             try:
                 return self._session.call(
@@ -194,28 +253,28 @@ class SshProcess:
                 )
             finally:
                 if self._session.status is not None:
-                    self._ended(self._session.status)
+                    self._on_end(self._session.status)
 
-    def read_line(self, timeout=10.0):
+    def read_line(self, timeout: float = 10.0) -> str:
         return self._call("read_line", timeout, timeout=timeout)
 
-    def wait(self, timeout=60.0):
+    def wait(self, timeout: float = 60.0) -> int:
         return self._call("wait", timeout, timeout=timeout)
 
-    def poll(self):
+    def poll(self) -> int | None:
         return self._call("poll")
 
-    def stop(self):
+    def stop(self) -> None:
         self._call("stop")
 
-    def stdout_text(self):
+    def stdout_text(self) -> str:
         return self._call("stdout_text")
 
-    def stderr_text(self):
+    def stderr_text(self) -> str:
         return self._call("stderr_text")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.stop()

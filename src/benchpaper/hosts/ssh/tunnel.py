@@ -1,0 +1,205 @@
+"""The `ssh` process to a host, with the agent's main process at its other end.
+
+The user's configuration, SSH agent, jump hosts, and known hosts apply. ssh always checks host keys.
+"""
+
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+from benchpaper.core.processes import die_with_parent
+from benchpaper.hosts.agent.main import GREETING
+from benchpaper.hosts.site import HostEntry
+from benchpaper.hosts.ssh import boot
+
+CONNECT_S = 10  # to reach the SSH server
+BEAT_S = 2.0
+CLOSING_S = 1.0
+OPTIONS = {
+    "BatchMode": "yes",
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": CONNECT_S,
+    "ServerAliveInterval": 5,
+    "ServerAliveCountMax": 3,
+    "ControlMaster": "yes",
+    "ControlPath": "master",
+    "ControlPersist": "no",
+    "ForwardX11": "no",
+    "ForwardAgent": "no",
+    "RequestTTY": "no",
+    "LogLevel": "ERROR",
+    "ExitOnForwardFailure": "no",
+    "StreamLocalBindUnlink": "yes",
+    "Compression": "no",
+}
+
+
+class Tunnel:
+    """A running `ssh` process; making the object starts to connect.
+
+    `entry` is the host in the site file. `root` is the project's folder, and `state` the folder for
+    sockets and logs. The agent ends everything after `silence` seconds without a heartbeat.
+    """
+
+    def __init__(self, root: Path, state: Path, entry: HostEntry, silence: float):
+        self._root, self._entry = root, entry
+        state.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
+        self._answers = b""
+        with open(self._folder / "errors", "wb") as errors:
+            self._ssh = subprocess.Popen(
+                [*self._command(), boot.command(entry.get("python"))],
+                cwd=self._folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                preexec_fn=partial(die_with_parent, os.getpid()),
+                start_new_session=True,
+            )
+        assert self._ssh.stdin is not None and self._ssh.stdout is not None
+        self._stdin, self._stdout = self._ssh.stdin, self._ssh.stdout
+        self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        data = boot.agent(scratch=entry.get("scratch"), silence=silence)
+        threading.Thread(target=_feed, args=(self._stdin, data), daemon=True).start()
+
+    def _command(self) -> list[str]:
+        options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
+        if config := self._entry.get("ssh_config"):
+            options += ["-F", str(self._root / config)]
+        if user := self._entry.get("user"):
+            options += ["-l", user]
+        if port := self._entry.get("port"):
+            options += ["-p", str(port)]
+        return ["ssh", *options, "-T", self._destination]
+
+    @property
+    def _destination(self) -> str:
+        return self._entry.get("ssh", self._entry["address"])
+
+    @property
+    def pid(self) -> int:
+        return self._ssh.pid
+
+    @property
+    def running(self) -> bool:
+        return self._ssh.poll() is None
+
+    def order(self, order: dict[str, Any]) -> None:
+        """Send an order to the agent's main process."""
+        self._stdin.write(json.dumps(order).encode() + b"\n")
+
+    def read_answer(self, seconds: float) -> dict[str, Any] | None:
+        """Return the next message of the agent's main process.
+
+        None means that `seconds` are over or that the agent has ended. Skip what a login shell
+        prints before.
+        """
+        end = time.monotonic() + seconds
+        while (remaining := end - time.monotonic()) > 0:
+            line, newline, rest = self._answers.partition(b"\n")
+            if newline:
+                self._answers = rest
+                if line.startswith(GREETING.encode()):
+                    return json.loads(line[len(GREETING) :])
+                continue
+            if not select.select([self._stdout], [], [], remaining)[0]:
+                return None
+            data = os.read(self._stdout.fileno(), 1 << 16)
+            if not data:
+                return None
+            self._answers += data
+        return None
+
+    def forward(self, remote_socket: str, timeout: float) -> str:
+        """Forward to the agent's socket. Return why that fails, or an empty string."""
+        options = [f"-o{name}={OPTIONS[name]}" for name in ("ControlPath", "StreamLocalBindUnlink")]
+        done = subprocess.run(
+            ["ssh", *options, "-O", "forward", "-L", f"./agent:{remote_socket}", self._destination],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        return f"ssh could not forward to the agent: {done.stderr.strip()}" * bool(done.returncode)
+
+    def connect(self, timeout: float) -> socket.socket:
+        """Return a new socket to the agent. Raises `OSError` when the connection is lost."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        try:
+            # By descriptor, because the path may be too long for the address of a socket.
+            connection.connect(f"/proc/self/fd/{self._directory}/agent")
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def close(self) -> None:
+        """End the connection, and with it all processes behind it."""
+        with suppress(OSError):
+            self._stdin.close()
+        try:
+            self._ssh.wait(CLOSING_S)
+        except subprocess.TimeoutExpired:
+            self._ssh.kill()
+            self._ssh.wait()
+        self._stdout.close()
+        os.close(self._directory)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # ---- what to tell the user when the host does not answer ----
+
+    def why_no_answer(self, waited_s: float) -> str:
+        """Return the reason that ssh gives for the missing answer, with the next step."""
+        with suppress(subprocess.TimeoutExpired):
+            self._ssh.wait(0.5)
+        said = " ".join((self._folder / "errors").read_text(errors="replace").split())
+        by_hand = " ".join(["ssh", *self._by_hand()])
+        if "IDENTIFICATION HAS CHANGED" in said:
+            return (
+                "its host key is not the known one: find out why, and only then correct "
+                f"your known_hosts ({by_hand})"
+            )
+        if "Host key verification failed" in said or "host key is known" in said:
+            return (
+                f'its host key is not known: connect once by hand ("{by_hand}"), '
+                "compare the fingerprint, and accept it"
+            )
+        if "Permission denied" in said:
+            who = f'user "{self._entry["user"]}"' if "user" in self._entry else "you"
+            return f'it did not let {who} in: see that "{by_hand}" works without a password'
+        if said:
+            return f'ssh said: {said}; see that "{by_hand}" works'
+        if self.running:
+            return f'it did not answer within {waited_s:g} s; see that "{by_hand}" works'
+        return f'the connection ended without a word; see that "{by_hand}" works'
+
+    def _by_hand(self) -> list[str]:
+        """Return the words that a user types after `ssh` to reach the host."""
+        entry, destination = self._entry, self._destination
+        words = ["-F", entry["ssh_config"]] if "ssh_config" in entry else []
+        words += ["-p", str(entry["port"])] if "port" in entry else []
+        return [*words, f"{entry['user']}@{destination}" if "user" in entry else destination]
+
+
+def _feed(stdin: IO[bytes], data: bytes) -> None:
+    """Send the agent, then a heartbeat for as long as this process lives and is not stopped."""
+    with suppress(OSError, ValueError):
+        while True:
+            view = memoryview(data)
+            while view:
+                view = view[stdin.write(view) :]
+            data = b"\n"
+            time.sleep(BEAT_S)

@@ -1,0 +1,130 @@
+"""Where a block's results come from: its hosts, tools and code, and what its trials depend on."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from benchpaper import results
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
+from benchpaper.core.revision import revision
+from benchpaper.design import catalog
+from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.plan import Plan, PlannedTrial
+from benchpaper.design.spec import Experiment
+from benchpaper.hosts import facts
+from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
+from benchpaper.results import journal
+
+
+class Provenance:
+    """What is known about a block before it is measured.
+
+    `assigned` is {role: host}. `present` holds the capabilities that the hosts have, and `common`
+    the columns that all records of the block share. `probed` is `Pipeline.probed`.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        experiment: Experiment,
+        plan: Plan,
+        site: Site,
+        probed: Mapping[str, Any],
+    ):
+        self._experiment, self._plan = experiment, plan
+        self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
+        answers = capabilities(probed, self.assigned, CAPABILITIES)
+        self.present = sorted(name for name, answer in answers.items() if answer["present"])
+        self._probed_by_role = {
+            role: probed.get("hosts", {}).get(host["name"], probed)
+            for role, host in self.assigned.items()
+        }
+        self.sources = catalog.source_digests(project, experiment.name)
+        self.common: dict[str, Any] = self._columns(site)
+
+    def _columns(self, site: Site) -> dict[str, Any]:
+        return {
+            "experiment": self._experiment.name,
+            "site": site["name"],
+            "scale": self._plan.scale,
+            "code_digest": catalog.combined(self.sources),
+            "plan_digest": self._plan.digest,
+            "tools": self._experiment.tools(),
+            "hosts": {
+                f"{role}.{name}": str(value)
+                for role, probed in self._probed_by_role.items()
+                for name, value in probed["facts"].items()
+            },
+            "capabilities": self.present,
+        }
+
+    def note_revision(self, project: Project) -> None:
+        """Record which commit is measured, and whether the tree is clean."""
+        code = revision(project)
+        self.common["git_commit"], self.common["git_clean"] = code.commit, code.clean
+
+    def missing(self, cell: Cell) -> list[str]:
+        """Return the capabilities that a cell needs and the hosts lack."""
+        return [name for name in self._experiment.capabilities(cell) if name not in self.present]
+
+    def lose(self, names: Collection[str]) -> None:
+        """Record that the hosts have lost capabilities."""
+        # A new list, because earlier records hold the old one.
+        self.present = [name for name in self.present if name not in names]
+        self.common["capabilities"] = self.present
+
+    def dependencies(
+        self, block: int, planned: Sequence[PlannedTrial], scale: Scale
+    ) -> dict[str, Any]:
+        """Return what the block's trials depend on, as plain data: a change makes them stale.
+
+        Capabilities that no cell needs do not count: to install LaTeX must not make trials stale.
+        """
+        needed = {name for trial in planned for name in self._experiment.capabilities(trial.cell)}
+        for name in sorted(needed):
+            self._check_capability(name)
+        return {
+            "sources": self.sources,
+            "plan": {
+                "digest": self._plan.digest,
+                "seed": self._plan.seed,
+                "blocks": self._plan.known_blocks,
+            },
+            "levels": _levels(planned),
+            "block": block,
+            "hosts": {
+                role: [
+                    journal.key(name=self.assigned[role]["name"]),
+                    probed.get("identity", facts.identity()),
+                ]
+                for role, probed in self._probed_by_role.items()
+            },
+            "tools": self.common["tools"],
+            "capabilities": sorted(needed.intersection(self.present)),
+            "facts": {
+                role: _of_machine(probed["facts"]) for role, probed in self._probed_by_role.items()
+            },
+            "counts": scale.counts,
+            "schema": results.SCHEMA_VERSION,
+        }
+
+    def _check_capability(self, name: str) -> None:
+        try:
+            find_capability(name)
+        except UserError as error:
+            raise UserError(f"{self._experiment.name}: {error}") from None
+
+
+def _levels(planned: Sequence[PlannedTrial]) -> dict[str, list[Any]]:
+    """Return {factor: its levels in the planned trials}."""
+    levels: dict[str, set[Any]] = {}
+    for trial in planned:
+        for factor, level in dict(trial.cell.levels).items():
+            levels.setdefault(factor, set()).add(level)
+    return {factor: sorted(values, key=str) for factor, values in levels.items()}
+
+
+def _of_machine(known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts that trials depend on: another temporary folder makes no trial stale."""
+    return {name: value for name, value in known.items() if name != "environment"}

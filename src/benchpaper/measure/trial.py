@@ -1,0 +1,215 @@
+"""Measures the trials of a block on connected hosts: attempts, lost connections, and failures."""
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchpaper import results
+from benchpaper.core import disk_space
+from benchpaper.core.capabilities import CAPABILITIES, find_capability
+from benchpaper.core.project import Project
+from benchpaper.core.redact import Redactor
+from benchpaper.design.declarations import Scale
+from benchpaper.design.plan import PlannedTrial
+from benchpaper.design.spec import Experiment
+from benchpaper.hosts import HostLost, cleanup
+from benchpaper.hosts.agent import disturbances
+from benchpaper.hosts.fleet import Fleet
+from benchpaper.measure import records
+from benchpaper.measure.attempt import Attempt, attempt
+from benchpaper.measure.provenance import Provenance
+
+PAUSE_S = 5.0  # a longer gap within a block is worth showing
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the trials of a block have in common.
+
+    `folder` holds the results of the experiment; `report(event, **facts)` shows progress.
+    """
+
+    project: Project
+    experiment: Experiment
+    block: int
+    scale: Scale
+    folder: Path
+    redactor: Redactor
+    provenance: Provenance
+    report: Callable[..., None]
+
+
+class TrialRunner:
+    """Measures trials of a block, one after the other."""
+
+    def __init__(self, setting: Setting, fleet: Fleet):
+        self._setting, self._fleet = setting, fleet
+        self._experiment, self._block = setting.experiment, setting.block
+        self._provenance, self._redactor = setting.provenance, setting.redactor
+        self._lost = False  # a connection is lost, and the next trial has to restore it
+        self._scratch_root = setting.project.state / "scratch"
+        self._scratch_root.mkdir(parents=True, exist_ok=True)
+
+    def prepare_hosts(self) -> None:
+        """Send what trials run, and fetch what an earlier run left behind on a lost connection."""
+        setting, present = self._setting, self._provenance.present
+        # If this machine lacks a package, the cells that need it are not testable.
+        packages = self._experiment.packages
+        self._fleet.deploy([p for p in packages if p in present or p not in CAPABILITIES])
+        for link in self._fleet.links.values():
+            self._redactor.hide_folders(link.folders)
+        for host, trial, kept in self._fleet.conclude():
+            path = setting.project.state / "fetched" / f"{trial}.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self._redactor.text(kept["output"]))
+            log = path.relative_to(setting.project.root)
+            message = f"an earlier trial lost host {host}; what it printed there is in {log}"
+            if kept["found"]:
+                message += f"; swept up there: {cleanup.summarize(kept['found'])}"
+            setting.report("fetched", message=message)
+
+    def run(self, planned: PlannedTrial, last_end: float | None) -> dict[str, Any]:
+        """Measure a trial and return its journal entry. `last_end`: when the one before ended."""
+        begin = time.monotonic()
+        gap = time.time() - last_end if last_end else 0.0
+        if self._lost:
+            self._restore()
+        before = self._fleet.disturbances()
+        missing = self._provenance.missing(planned.cell)
+        self._setting.report("start", block=self._block, cell=planned.cell.id)
+        attempts: list[Attempt] = []
+        observations: list[dict[str, Any]] = []
+        cause = ""
+        if missing:
+            state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
+        else:
+            attempts, observations = self._attempts(planned)
+            state, reason = self._conclusion(planned, attempts[-1])
+            cause = attempts[-1].cause if state == results.FAILED else ""
+        after = self._fleet.disturbances()
+        last = attempts[-1] if attempts else Attempt("", started=time.time())
+        return {
+            "block": planned.block,
+            "position": planned.position,
+            "cell": planned.cell.id,
+            "twin": planned.cell.twin,
+            **dict(planned.cell.levels),
+            **self._provenance.common,
+            "state": state,
+            "reason": reason,
+            "cause": cause,
+            "seed": planned.seed,
+            "started": last.started,
+            "seconds": last.seconds,
+            "attempts": [records.summary(tried) for tried in attempts],
+            "commands": last.commands,
+            "observations": observations,
+            "paused_s": gap if gap > PAUSE_S else 0.0,
+            **disturbances.between(before, after, last.stood_still_s),
+            "overhead_s": time.monotonic() - begin - sum(tried.seconds for tried in attempts),
+        }
+
+    def _conclusion(self, planned: PlannedTrial, last: Attempt) -> tuple[str, str]:
+        """Return state and reason of a trial by its last attempt.
+
+        A trial that failed because the host lost a capability says nothing about the experiment.
+        """
+        if last.outcome == "ok":
+            return results.MEASURED, ""
+        answers = self._look_again(self._experiment.capabilities(planned.cell))
+        gone = {name: detail for name, (present, detail) in answers.items() if not present}
+        self._provenance.lose(gone)
+        if gone:
+            lost = ", ".join(f"{name} ({detail})" for name, detail in gone.items())
+            reason = f"needs {lost}, which vanished during the run"
+            return results.NOT_TESTABLE, self._redactor.text(reason)
+        return results.FAILED, self._redactor.text(last.message)
+
+    def _look_again(self, names: Collection[str]) -> dict[str, Any]:
+        """Probe capabilities where they are needed; return {capability: (present, detail)}."""
+        here = {name for name in names if find_capability(name).on_controller}
+        return {
+            **{name: find_capability(name).check() for name in here},
+            **self._fleet.has(set(names) - here),
+        }
+
+    # ---- attempts ----
+
+    def _attempts(self, planned: PlannedTrial) -> tuple[list[Attempt], list[dict[str, Any]]]:
+        """Try up to `experiment.attempts` times.
+
+        Returns the attempts, of which the last one decides, and its observations.
+        """
+        attempts = []
+        for number in range(1, self._experiment.attempts + 1):
+            tried = self._attempt(planned)
+            attempts.append(tried)
+            self._fetch(tried)
+            records.redact(tried, self._redactor)
+            if tried.outcome == "ok":
+                observations = records.checked_observations(
+                    tried, self._experiment.describe(), self._redactor
+                )
+                if tried.outcome == "ok":
+                    return attempts, observations
+            self._check_room(tried)
+            name = f"block{self._block:03d}-position{planned.position:03d}-attempt{number}.log"
+            path = self._setting.folder / "failed" / name
+            records.keep_output(tried, planned.cell.id, path)
+            message = self._redactor.text(tried.message)
+            self._setting.report(
+                "attempt", block=self._block, cell=planned.cell.id, number=number, message=message
+            )
+        return attempts, []
+
+    def _attempt(self, planned: PlannedTrial) -> Attempt:
+        roles = self._provenance.assigned
+        return attempt(
+            self._experiment,
+            planned.cell,
+            planned.seed,
+            self._setting.scale,
+            {role: self._fleet.links[host["name"]] for role, host in roles.items()},
+            self._setting.project.programs(self._experiment.name),
+            self._scratch_root,
+        )
+
+    def _fetch(self, tried: Attempt) -> None:
+        """Fetch what the attempt has left on remote hosts; restore a lost connection before.
+
+        A successful attempt needs no connection: its trial is finished, whatever the host does.
+        """
+        if tried.outcome != "ok":
+            self._restore()
+        try:
+            leftovers = self._fleet.conclude(tried.name)
+        except HostLost:
+            if tried.outcome == "ok":
+                self._lost = True
+                return
+            self._restore()
+            leftovers = self._fleet.conclude(tried.name)
+        for _, trial, kept in leftovers:
+            role = trial.rpartition(f"{tried.name}-")[2]
+            tried.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
+            tried.shortage = tried.shortage or kept["shortage"]
+            tried.stood_still_s = max(tried.stood_still_s, kept["stood_still_s"])
+
+    def _restore(self) -> None:
+        """Connect again to hosts whose connection is lost."""
+        self._lost = False
+        for host in self._fleet.restore():
+            message = f'the connection to host "{host}" was lost and is made again'
+            self._setting.report("reconnected", message=message)
+
+    def _check_room(self, tried: Attempt) -> None:
+        """End the block if a disk is full: such a failure says nothing about the experiment."""
+        shortage = (
+            tried.shortage
+            or disk_space.shortage(self._setting.folder)
+            or disk_space.full_disk_text(tried.message)
+        )
+        if shortage:
+            raise disk_space.NoRoom(f"{shortage}, and a trial failed; {disk_space.NEXT_STEP}")

@@ -1,0 +1,143 @@
+"""The worker of an attempt: a forked process that runs the trial and reports events by a pipe."""
+
+import errno
+import faulthandler
+import os
+import pickle
+import re
+import signal
+import struct
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from benchpaper.core import environment
+from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.spec import Experiment
+from benchpaper.hosts import HostError, HostLost, Link, OnEnd
+
+STOP_GRACE_S = 5.0  # until a trial that timed out is dead, it may still make shared memory
+HEADER = struct.Struct("<Q")
+NO_CONNECTION, NO_MEMORY = "the connection to a host was lost", "no memory was left"
+KILLED = "a process was killed from outside, perhaps for want of memory"
+OUT_OF_MEMORY = re.compile(re.escape(os.strerror(errno.ENOMEM)), re.I)  # programs print it, too
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+
+def work(
+    experiment: Experiment,
+    cell: Cell,
+    seed: int,
+    scale: Scale,
+    links: Mapping[str, Link],
+    programs: Path,
+    scratch: Path,
+    pipe: int,
+) -> NoReturn:
+    """Run the trial in the worker, and end it."""
+    try:
+        _enter(scratch)
+
+        def report(*event: Any) -> None:
+            _send(pipe, event)
+
+        site = _site(experiment, seed, scale, links, programs, scratch, report)
+        assert experiment._trial is not None
+        for observation in experiment._trial(cell, site):
+            report("observation", observation)
+        report("done")
+        os._exit(0)
+    except BaseException as error:
+        traceback.print_exc()
+        known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
+        text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
+        _send(pipe, ("error", text, _lacking(error)))
+        os._exit(1)
+
+
+def _enter(scratch: Path) -> None:
+    """Give the worker its own session, signals, output, environment and temporary folder."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+    log = os.open(scratch / "output", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    # Line by line, so that a crash loses nothing. They stay open as long as the worker lives.
+    sys.stdout, sys.stderr = (
+        open(number, "w", buffering=1, errors="replace", closefd=False)  # noqa: SIM115
+        for number in (1, 2)
+    )
+    faulthandler.enable(2)  # a crash says where
+    environment.replace(environment.clean(scratch))  # for clients that measure in this process
+    tempfile.tempdir = str(scratch)  # the trial's temporary files disappear with its scratch folder
+
+
+def _site(
+    experiment: Experiment,
+    seed: int,
+    scale: Scale,
+    links: Mapping[str, Link],
+    programs: Path,
+    scratch: Path,
+    report: Callable[..., None],
+) -> "TrialSite":
+    """Connect the roles to their hosts, and return what a trial gets as `site`."""
+    commands = 0
+
+    def on_command(host: str, argv: list[str]) -> OnEnd:
+        nonlocal commands
+        number, commands = commands, commands + 1
+        report("command", host, argv)
+        return lambda status: report("status", number, status)
+
+    # Log roles, not host names, for privacy.
+    seconds = experiment.timeout_s + STOP_GRACE_S
+    hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
+    counts = SimpleNamespace(**scale.counts)
+    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs))
+
+
+class TrialSite(SimpleNamespace):
+    """What a trial gets as `site`.
+
+    It holds a host per role, `counts` of the scale, `seed`, and `programs`, the folder of compiled
+    programs.
+    """
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f'site has no "{name}" (there are: {", ".join(vars(self))})')
+
+
+def _where(error: BaseException) -> str:
+    """Return `file:line: ` of the deepest frame in an experiment; empty without one."""
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "/experiments/" in frame.filename
+    ]
+    if not frames:
+        return ""
+    path = frames[-1].filename
+    return f"{path[path.rindex('/experiments/') + 1 :]}:{frames[-1].lineno}: "
+
+
+def _lacking(error: BaseException) -> str:
+    """Return what the machine lacked when `error` ended a trial; empty if the trial is to blame."""
+    if isinstance(error, HostLost):
+        return NO_CONNECTION
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+        return NO_MEMORY
+    # A server that a trial stops on purpose does not raise this.
+    return KILLED if isinstance(error, HostError) and "signal SIGKILL" in str(error) else ""
+
+
+def _send(pipe: int, event: tuple[Any, ...]) -> None:
+    data = pickle.dumps(event, protocol=5)
+    with open(pipe, "wb", closefd=False) as file:
+        file.write(HEADER.pack(len(data)) + data)
