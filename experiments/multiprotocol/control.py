@@ -1,4 +1,4 @@
-"""Two controls for the probes: a correct store, and one that is wrong on purpose.
+"""Two controls for the probes: a correct store, and a store that is wrong on purpose.
 
 The correct store keeps files and objects in memory behind one lock. The broken store is wrong in
 every way that the probes look for. Both live in the probing program: they control the probes, not a

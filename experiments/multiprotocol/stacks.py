@@ -17,8 +17,7 @@ SECOND = {"rclone libnfs": "rclone", "ganesha libnfs": "ganesha"}  # the same se
 SETTINGS = ("strict", "default", "relaxed")
 
 RCLONE_S3 = {
-    # With 0s, the S3 server of rclone 1.75.2 takes seconds for an overwriting PUT, or never
-    # answers.
+    # With 0s, the S3 server of rclone 1.75.2 takes seconds to overwrite an object, or hangs.
     "strict": ["--dir-cache-time", "1ms"],
     "default": [],
     "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],

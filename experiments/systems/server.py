@@ -109,7 +109,7 @@ def credentials():
 
 
 def write(host, path, text):
-    """Write a text file on a host, readable by its owner alone."""
+    """Write a text file on a host, readable only by its owner."""
     with tempfile.NamedTemporaryFile("w", suffix=Path(path).suffix) as file:
         file.write(text)
         file.flush()

@@ -11,7 +11,7 @@ from experiments.systems import s3, server
 
 
 class Delayed:
-    """S3 endpoint at a distance: `delay_ms` each way, so that a request takes twice that longer."""
+    """S3 endpoint at a distance: `delay_ms` each way, so a request takes 2 × `delay_ms` longer."""
 
     def __init__(self, host, endpoint, delay_ms):
         self._host, self._origin, self._delay_ms = host, endpoint, delay_ms

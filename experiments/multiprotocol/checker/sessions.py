@@ -6,11 +6,11 @@ completed before the other was invoked. Only what real time proves counts: a val
 another if its write completed before the other's write was invoked. So every reported violation is
 real; values whose writes overlap never count against a system. A successful compare-and-set counts
 as a write. Reads of values that were written more than once, or never, are left out and counted.
-For each read, each guarantee asks for the greatest of what came before (`_latest`), so all take O(n
-log n).
+For each read, each guarantee asks for the greatest of what came before (`_latest`), so all of them
+take O(n log n).
 
 read your writes       a read never returns a value older than the client's own last write
-monotonic reads        a read never returns a value older than one that the client read before
+monotonic reads        a read never returns a value older than an earlier read of the client
 monotonic writes       no client reads the older of one client's two writes after the younger
 writes follow reads    after a client reads a write, it never reads a value that the writer had
                        read before that write

@@ -16,8 +16,8 @@ from experiments.systems import ucx
 FOLDER = Path(__file__).parent
 # What path "bound" measures in turn, in one process.
 BOUND_SERIES = ("cached", "get", "checksum", "memcpy")
-# Objects that a reader draws, and has to find one by one before it measures: fewer where that takes
-# long.
+# Objects that a reader draws, and has to find one by one before it measures; fewer where that is
+# slow.
 TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
 FEW_TARGETS = 1 << 11
 # What a reader may take beyond its measuring time, to start and to learn where the objects are.
