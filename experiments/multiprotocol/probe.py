@@ -31,10 +31,12 @@ SLOW = {  # these write megabytes, or wait
 
 
 def say(**found):
+    """Print one JSON object on a line of its own."""
     print(json.dumps(found), flush=True)
 
 
 def recorded(views, steps):
+    """Return both views, noting what is done through them in `steps`."""
     file, objects = views
     return Recorded(file, "file", steps), Recorded(objects, "s3", steps)
 

@@ -31,6 +31,7 @@ TRIES = 100
 
 
 def main(arguments=None):
+    """Replay the witnesses that the arguments name; return the exit status."""
     asked = _arguments(arguments)
     try:
         wanted = chosen(
@@ -201,6 +202,7 @@ def shape(steps):
 
 
 def said(found):
+    """Return the line that reports one replay."""
     if "needs" in found:
         return f"not testable here: needs {found['needs']}"
     trouble = f"; {found['error']}" if found["error"] else ""
@@ -214,6 +216,7 @@ def said(found):
 
 
 def show(steps):
+    """Print the steps of a witness, one per line."""
     for begin, end, side, operation, given, result, *times in steps:
         repeated = f"  ({times[0]} times)" if times and times[0] > 1 else ""
         print(

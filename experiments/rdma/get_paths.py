@@ -55,6 +55,7 @@ def measured(path, size_bytes, outstanding):
 
 
 def needs(path):
+    """Return the capabilities that a path needs."""
     return ["loopback", *NEEDS[path]]
 
 
@@ -148,6 +149,7 @@ def cpu_seconds(host, pids):
 
 
 def iterations_of(cell, counts):
+    """Return the number of timed GETs of a cell, from the counts of its scale."""
     if cell.path == "null-python":
         return counts.fast
     return (
@@ -182,6 +184,7 @@ def observe(cell, site):
 
 
 def run_client(site, cell, target, iterations, pids):
+    """Run `object_client` for a cell; return its output, samples, and the server's CPU time."""
     folder = site.client.scratch()
     samples = folder / "samples.f64"
     config = dict(

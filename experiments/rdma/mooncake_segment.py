@@ -16,6 +16,7 @@ BUFFER = 16 << 20
 
 
 def hold(address, master, metadata, size):
+    """Join the store of `master` with a segment of `size` bytes, and stay until stopped."""
     store = MooncakeDistributedStore()
     status = store.setup(address, metadata, int(size), BUFFER, "tcp", "", master)
     if status != 0:

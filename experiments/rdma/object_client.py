@@ -63,6 +63,7 @@ class Obstore:
 
 
 def http(target):
+    """Return a client of the files that an HTTP server serves."""
     from obstore.store import HTTPStore
 
     options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
@@ -73,12 +74,15 @@ def http(target):
 
 
 def obstore(target):
+    """Return the fast client of an S3 endpoint."""
     from experiments.systems import s3
 
     return Obstore(s3.Endpoint.from_dict(target).obstore())
 
 
 class Boto:
+    """The usual Python client for S3."""
+
     def __init__(self, target):
         from experiments.systems import s3
 
@@ -129,6 +133,7 @@ def one_at_a_time(client, keys, expected, chosen):
 
 
 async def many_at_a_time(client, keys, expected, chosen, outstanding):
+    """Return the same as `one_at_a_time`, with `outstanding` GETs in flight."""
     samples, rights, left = np.empty(len(chosen)), [], iter(enumerate(chosen))
 
     async def worker():
@@ -143,12 +148,14 @@ async def many_at_a_time(client, keys, expected, chosen, outstanding):
 
 
 def loop(client, config, keys, expected, chosen):
+    """GET the chosen objects, one or several at a time; return (samples in µs, number right)."""
     if config["outstanding"] == 1:
         return one_at_a_time(client, keys, expected, chosen)
     return asyncio.run(many_at_a_time(client, keys, expected, chosen, config["outstanding"]))
 
 
 def run(config):
+    """Put the objects, measure GETs of them, and print the result."""
     os.sched_setaffinity(0, [config["cpu"]])
     client = CLIENTS[config["client"]](config["target"])
     keys = [f"object-{number:09}" for number in range(config["objects"])]

@@ -47,6 +47,7 @@ def path(name):
 
 
 def present():
+    """True if the jars have been fetched."""
     return (folder() / "complete").exists()
 
 

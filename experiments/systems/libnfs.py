@@ -23,6 +23,8 @@ KNOWN = ("libnfs.so.13", "libnfs.so.14")  # 4.0 and 5.0; 6 changed the order of 
 
 
 class Stat(ctypes.Structure):
+    """Attributes of a file: `struct nfs_stat_64`."""
+
     _fields_ = [
         (name, c_uint64)
         for name in [

@@ -353,4 +353,5 @@ def check_evidence(result):
 
 
 def bracketed(address):
+    """Return an address as it stands before a port: IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address

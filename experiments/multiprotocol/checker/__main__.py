@@ -43,6 +43,7 @@ SHOWN = 3  # violated keys that get a witness, unless --all
 
 
 def main(arguments=None):
+    """Check the history that the arguments name; return the exit status."""
     asked = parser().parse_args(arguments)
     if asked.picture and Path(asked.picture).suffix not in draw.PICTURES:
         return refuse(
@@ -98,6 +99,7 @@ def draw_picture(history, violated, path):
 
 
 def refuse(what):
+    """Print why the input is bad; return the exit status."""
     print(f"checker: {what}", file=sys.stderr)
     return BAD_INPUT
 
@@ -155,6 +157,7 @@ def positive(text):
 
 
 def as_text(history, verdicts, shown, further, times):
+    """Return the report as text; `shown` are the verdicts with a witness."""
     counts = {word: sum(found.word == word for found in verdicts) for word in STATUS}
     lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
     lines += [
@@ -180,6 +183,7 @@ def as_text(history, verdicts, shown, further, times):
 
 
 def as_json(history, verdicts, shown, further, times):
+    """Return the report as one JSON object; `shown` are the verdicts with a witness."""
     return json.dumps(
         {
             "verdict": overall(verdicts),

@@ -38,6 +38,7 @@ class Sessions:
     name = "sessions"
 
     def lines(self):
+        """Yield the lines of the report."""
         yield "session guarantees, per client:"
         for guarantee, found in self.broken.items():
             told = (
@@ -74,6 +75,7 @@ class Staleness:
         return bool((self.age_ns <= bound_ns).all())
 
     def lines(self):
+        """Yield the lines of the report."""
         stale = self.age_ns[self.age_ns > 0]
         yield (
             f"staleness: {len(stale)} of {len(self.age_ns)} reads "

@@ -173,6 +173,7 @@ def sample_count(cell, counts):
 
 
 def measurement(cell, site, samples):
+    """Measure one cell with our own loop; return its observation."""
     program = site.programs / "fabric"
     with ucx.Responder(site.server, program, cell.transport) as responder:
         found = ucx.measure(
@@ -200,6 +201,7 @@ def measurement(cell, site, samples):
 
 
 def floor(cell, site, samples):
+    """Run our loop around nothing; return its observation."""
     found = ucx.null(
         site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP
     )
@@ -214,6 +216,7 @@ def floor(cell, site, samples):
 
 
 def control(cell, site, samples):
+    """Measure one cell with `ucx_perftest`; return its observation."""
     found = ucx_perftest.perftest(
         site.server,
         site.client,

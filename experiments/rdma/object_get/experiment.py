@@ -260,6 +260,7 @@ def alone(cell):
 
 
 def contended(cell):
+    """True if a cell with a writer makes sense."""
     if (cell.size_bytes, cell.outstanding, cell.readers) != (4 * KIB, 1, 1):
         return False
     paths = {
@@ -309,6 +310,7 @@ def trial(cell, site):
 
 
 def objects_of(cell):
+    """Return how many objects the store holds in a cell."""
     if cell.objects:
         return cell.objects
     return HOT_OBJECTS if cell.writer != "none" else max(16, WORKING_SET // cell.size_bytes)
@@ -323,6 +325,7 @@ def waiting_of(cell):
 
 
 def iterations_of(cell, counts):
+    """Return the number of timed GETs of a cell, from the counts of its scale."""
     if cell.size_bytes >= MIB:
         return counts.large
     if cell.writer != "none" or cell.path == "null":  # a few ms more, to meet the writer
@@ -332,6 +335,7 @@ def iterations_of(cell, counts):
 
 
 def observe(cell, site):
+    """Run a cell on our own store; return its observation."""
     program, objects, iterations = (
         site.programs / "store",
         objects_of(cell),
@@ -380,6 +384,7 @@ def run_together(readers):
 
 
 def observation(cell, found):
+    """Return the metrics of a cell from the results of its readers."""
     first = found[0]
     gets, gigabytes = (
         sum(one["iterations_done"] for one in found),

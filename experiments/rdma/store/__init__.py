@@ -179,6 +179,7 @@ class Reader:
         self.process.stop()
 
     def wait_until_measuring(self):
+        """Return once the reader says that it measures."""
         self.process.read_line(HEADROOM_S)
 
     def result(self):

@@ -45,6 +45,8 @@ async def carry(reader, writer, delay_s):
 
 
 async def serve(address, port, to, delay_ms):
+    """Listen on `address` and `port`, and carry each connection to the host and port in `to`."""
+
     async def connection(reader, writer):
         try:
             far_reader, far_writer = await asyncio.open_connection(*to)
