@@ -179,7 +179,7 @@ def stop_meanwhile(server, reader, seconds):
 
 
 def observation(found, stopped):
-    """Return the metrics of a trial; `stopped` is how long the server stood still, in s, or None."""
+    """Return a trial's metrics; `stopped` is how many seconds the server stood still, or None."""
     longest = float(found["samples_us"].max()) / 1e3
     return {
         "latency_us": found["samples_us"],
