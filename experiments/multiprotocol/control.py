@@ -1,15 +1,18 @@
-"""The two controls: a store in memory, seen as files and as objects, that is right by its lock, and one that is wrong on
-purpose in every way that the probes look for. Both live in the probing program: they control the probes, not a network.
+"""Two controls for the probes: a correct store, and a store that is wrong on purpose.
+
+The correct store keeps files and objects in memory behind one lock. The broken store is wrong in
+every way that the probes look for. Both live in the probing program: they control the probes, not a
+network.
 """
 
 import threading
 import time
 import unicodedata
 
-PARTS = 4  # pieces in which the broken store writes what is large
+PARTS = 4  # pieces in which the broken store writes large contents
 LARGE = 1 << 16
-DELAY_S = 0.06  # for which the broken store keeps a change from the other side
-HELD_S = 0.004  # for which it stays in a state that nobody should see
+DELAY_S = 0.06  # for how long the broken store hides a change from the other side
+HELD_S = 0.004  # for how long it stays in a state that must never show
 
 
 class Entry:
@@ -20,7 +23,7 @@ class Entry:
 
 
 class Store:
-    """Names and contents behind one lock: each operation of either side happens at one instant."""
+    """Names and contents behind one lock, so that each operation of either side is atomic."""
 
     def __init__(self):
         self.lock = threading.RLock()
@@ -63,7 +66,7 @@ class Store:
             return {name for name in self.entries if name.startswith(prefix)}
 
     def keep_part(self, name, data):
-        """A part of an upload arrived: nobody sees it before the upload is complete."""
+        """Keep a part of an upload; it stays invisible until the upload is complete."""
 
     def open(self, name):
         entry = self.get("file", name)
@@ -71,13 +74,17 @@ class Store:
 
 
 class Broken(Store):
-    """Wrong on purpose: what one side does the other sees late, preconditions are dropped, file writes leave the tag
-    alone, large contents come in pieces after the old ones went, renames go name by name, names are folded, parts of
-    uploads show, tags belong to other contents, appends and writes in place lose what was there."""
+    """Store that is wrong on purpose.
+
+    Each side sees the other's changes late. Preconditions are dropped. File writes leave the tag
+    alone. Large contents arrive in pieces after the old ones are gone. Renames go name by name.
+    Names are folded. Parts of uploads show. Tags belong to other contents. Appends and writes in
+    place lose what was there.
+    """
 
     def __init__(self):
         super().__init__()
-        self._seen_by = {"file": {}, "s3": {}}  # name: (until when, what this side sees till then)
+        self._seen_by = {"file": {}, "s3": {}}  # name: (until when, what this side sees until then)
 
     def _fold(self, name):
         head, _, tail = name.rpartition("/")
@@ -99,7 +106,7 @@ class Broken(Store):
         with self.lock:
             old = self.entries.get(name)
             parent = name.rpartition("/")[0]
-            self.entries.pop(parent, None)  # a folder takes the place of the object of that name
+            self.entries.pop(parent, None)  # a folder replaces the object of that name
             if len(data) < LARGE:
                 self._hide(side, name)
         if len(data) >= LARGE:

@@ -1,4 +1,4 @@
-"""Delays and costs: how long until one side sees what the other did, and what operations take meanwhile."""
+"""Delays until one side sees the other's writes, and the rates of operations."""
 
 import time
 
@@ -6,8 +6,12 @@ POLL_S = 0.0005
 
 
 def visibility(asked, new):
-    """Yield {"way", "delays_ms", "unseen"}: the time from the completion of a write until the other side first returns
-    it, over `writes` writes, each over a name that the other side had read; after `patience_s` it is unseen."""
+    """Yield {"way", "delays_ms", "unseen"} for each way.
+
+    A delay is the time from the completion of a write until the other side first returns it. There
+    are `writes` writes, each to a name that the other side had read. After `patience_s` a write
+    counts as unseen.
+    """
     file, objects = new()
     file.make_folder("v")
     for way in ("s3 to file", "file to s3"):
@@ -20,7 +24,7 @@ def visibility(asked, new):
 
 
 def delay(file, objects, way, name, patience_s):
-    """Return seconds until the other side sees one write, or None."""
+    """Return the seconds until the other side sees one write, or None after `patience_s`."""
     objects.put(name, b"old")
     file.read(name), objects.get(name)
     if way == "s3 to file":
@@ -41,8 +45,12 @@ def delay(file, objects, way, name, patience_s):
 
 
 def tradeoff(asked, new):
-    """Yield operations per second of the file side (metadata, reads of 4 KiB, durable writes of 4 KiB, reads of a large
-    file in MB/s), each for `seconds`, and how stale it is: the share of `writes` PUTs that its next read misses."""
+    """Yield the rates of the file side, and its staleness.
+
+    Rates are operations per second (metadata, reads of 4 KiB, durable writes of 4 KiB) and MB/s
+    (reads of a large file), each measured for `seconds`. `stale_share` is the share of `writes`
+    PUTs that the file side does not return at once.
+    """
     file, objects = new()
     file.make_folder("t")
     small, large = b"x" * 4096, b"y" * (4 << 20)
@@ -71,7 +79,7 @@ def tradeoff(asked, new):
 
 
 def rate(act, seconds):
-    """Return how many times a second `act(number)` runs."""
+    """Return how many times per second `act(number)` runs."""
     count, began = 0, time.monotonic()
     while True:
         act(count)

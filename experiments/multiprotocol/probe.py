@@ -1,7 +1,8 @@
-"""The program that probes a running system, on a host of the role client: `python -m experiments.multiprotocol.probe`.
+"""Program that probes a running system, on a host with the role client.
 
-Its argument is a JSON object: `what` to do, `views` (from `stacks.Stack`), counts and a `seed`. It prints one JSON object
-a line as it goes, so that what was found before a server hung is not lost, and `{"done": true}` last.
+Run it as `python -m experiments.multiprotocol.probe`. Its argument is a JSON object: `what` to do,
+`views` (from `stacks.Stack`), counts, and a `seed`. It prints one JSON object per line as it goes,
+so that the results so far survive when a server hangs, and `{"done": true}` last.
 """
 
 import json
@@ -17,7 +18,7 @@ from experiments.multiprotocol.record import Recorded, told
 from experiments.multiprotocol.views import open_views
 
 TROUBLE = 1  # tries of a kind that may raise before it is given up
-SLOW = {  # they write megabytes, or wait
+SLOW = {  # these write megabytes, or wait
     "missing_while_overwritten",
     "half_written",
     "torn_s3_read",
@@ -30,18 +31,23 @@ SLOW = {  # they write megabytes, or wait
 
 
 def say(**found):
+    """Print one JSON object on a line of its own."""
     print(json.dumps(found), flush=True)
 
 
 def recorded(views, steps):
+    """Return both views, noting what is done through them in `steps`."""
     file, objects = views
     return Recorded(file, "file", steps), Recorded(objects, "s3", steps)
 
 
 def anomalies(asked, new):
-    """Try each kind several times: {"kind", "tries", "seen", "witness", "error"}, a line each. A kind that takes longer
-    than `limit_s` hangs, and the next one gets new connections. The first try has the number that `numbers` gives for the kind, else
-    one by the seed; with `once`, the first try in which the kind occurs is the last."""
+    """Try each kind several times, and print one line for each.
+
+    A line is {"kind", "tries", "seen", "witness", "error"}. A kind that takes longer than `limit_s`
+    hangs; the next kind gets new connections. `numbers` gives the number of a kind's first try;
+    otherwise the seed does. With `once`, a kind stops at its first occurrence.
+    """
     views = [new(), new()]
     views[0][0].make_folder("a")
     for kind in asked.get("kinds") or KINDS:
@@ -67,7 +73,7 @@ def anomalies(asked, new):
 
 
 def try_kind(found, first, second, numbers, once=False):
-    """Fill in `found` for one kind."""
+    """Try one kind under these numbers, and fill in `found`."""
     folder = f"a/{found['kind']}"
     errors = 0
     for number in numbers:
@@ -75,9 +81,8 @@ def try_kind(found, first, second, numbers, once=False):
         try:
             if number == numbers[0]:
                 first[0].make_folder(folder)
-                first[1].put(
-                    f"{folder}/stays", b""
-                )  # rclone's S3 server removes a folder with its last object
+                # rclone's S3 server removes a folder with its last object.
+                first[1].put(f"{folder}/stays", b"")
             t = Try(recorded(first, steps), recorded(second, steps), folder, number)
             occurred = KINDS[found["kind"]](t)
         except Exception as error:
@@ -101,7 +106,7 @@ def _named(error):
 
 
 def history(asked, new):
-    """Run random operations of several clients through both sides, and print the history, a line each."""
+    """Run random operations of several clients through both sides, and print the history."""
     began, rows, lock = time.monotonic_ns(), [], threading.Lock()
     new()[0].make_folder("h")
     clients = [
@@ -128,7 +133,7 @@ def _client(asked, views, number, began, rows, lock):
         try:
             row["result"] = _do(file if side == "file" else objects, side, op, key, value)
             row["completed_ns"] = time.monotonic_ns() - began
-        except Exception:  # whether it took effect is not known
+        except Exception:  # it may or may not have taken effect
             row["completed_ns"] = None
         with lock:
             rows.append(row)

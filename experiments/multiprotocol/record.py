@@ -1,4 +1,4 @@
-"""Records what is done through a view: the witness of an anomaly."""
+"""Records of what is done through a view: the witness of an anomaly."""
 
 import itertools
 import time
@@ -6,13 +6,16 @@ import zlib
 from inspect import isgeneratorfunction
 
 SHOWN = 24  # bytes of a content, characters of a name
-NAMES = 6  # of a listing
+NAMES = 6  # names of a listing that are shown
 ENDED = "ended"
-FIRST, LAST = 6, 14  # steps of a try that are kept, once repeated ones are counted
+FIRST, LAST = 6, 14  # first and last steps of a try that are kept, after merging equal ones
 
 
 class Recorded:
-    """A view whose operations are noted in `steps` as [ns at the start, ns at the end, side, operation, arguments, result]."""
+    """View that notes its operations in `steps`.
+
+    A step is [start in ns, end in ns, side, operation, arguments, result].
+    """
 
     def __init__(self, view, side, steps, clock=time.monotonic_ns):
         self._view, self._side, self._steps, self._clock = view, side, steps, clock
@@ -57,8 +60,11 @@ class Recorded:
 
 
 def short(value):
-    """Return a short text for an argument or a result. Long contents are shown by both ends, length and checksum, so that
-    a mixture of two differs from both."""
+    """Return a short text for an argument or a result.
+
+    Long contents are shown by both ends, length, and checksum, so that a mixture of two differs
+    from both.
+    """
     if isinstance(value, bytes) and len(value) > 2 * SHOWN:
         ends = (
             f"{value[:SHOWN].decode(errors='replace')}...{value[-SHOWN:].decode(errors='replace')}"
@@ -82,8 +88,11 @@ def short(value):
 
 
 def told(steps):
-    """Return the steps in order, times in µs from the first of them, repetitions of one in a row as one with their number behind;
-    of many the first and the last ones."""
+    """Return the steps in order, with times in µs from the first one.
+
+    Equal steps in a row become one step with their count at the end. Of many steps, only the first
+    and the last ones are kept.
+    """
     rows = []
     for begin, end, *rest in sorted(steps, key=lambda step: step[0]):
         if rows and rows[-1][2:6] == rest:

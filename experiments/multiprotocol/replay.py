@@ -1,16 +1,18 @@
-"""Makes the anomalies that are stored as witnesses happen again, each on a server that was started for it:
+"""Replay of stored witnesses: each anomaly again, on a server started for it.
 
-    python -m experiments.multiprotocol.replay                               every witness of the reference: some minutes
-    python -m experiments.multiprotocol.replay seaweedfs                     those of one system
+    python -m experiments.multiprotocol.replay                 all of the reference: some minutes
+    python -m experiments.multiprotocol.replay seaweedfs       those of one system
     python -m experiments.multiprotocol.replay seaweedfs default lost_update --steps
-    python -m experiments.multiprotocol.replay --once                        each kind on one system only
-    python -m experiments.multiprotocol.replay --list                        what is stored
+    python -m experiments.multiprotocol.replay --once          each kind on one system only
+    python -m experiments.multiprotocol.replay --list          what is stored
 
-A witness is what was done, step by step, in a try in which a kind of anomaly occurred. A replay does the same steps with the
-same names and contents, until the anomaly occurs again or the tries are used up: most anomalies occur each time, races do
-not. A table of kinds and systems ends the output: in how many of the settings with a witness the kind was replayed.
+A witness lists, step by step, what was done in a try in which a kind of anomaly occurred. A replay
+does the same steps with the same names and contents until the anomaly occurs again or the tries are
+used up. Most anomalies occur each time; races do not. The output ends with a table of kinds and
+systems: in how many of the settings with a witness the kind was replayed.
 
-exit status: 0 all were replayed, 1 some were not, or none could be tried here, 2 a mistake in the arguments
+exit status: 0 all were replayed, 1 some were not, or none could be tried here, 2 a mistake in the
+             arguments
 """
 
 import argparse
@@ -29,6 +31,7 @@ TRIES = 100
 
 
 def main(arguments=None):
+    """Replay the witnesses that the arguments name; return the exit status."""
     asked = _arguments(arguments)
     try:
         wanted = chosen(
@@ -102,7 +105,7 @@ def _arguments(arguments):
 
 
 def stored(observation_df):
-    """Return {(system, setting, kind): steps} of all witnesses in results, the first of each."""
+    """Return {(system, setting, kind): steps}, the first witness of each in the results."""
     found = {}
     for row in observation_df.sort_values("block").itertuples():
         for kind, steps in json.loads(row.witnesses).items():
@@ -117,7 +120,7 @@ def stored(observation_df):
 
 
 def chosen(witnesses, asked):
-    """Return those of the witnesses that the arguments name."""
+    """Return the witnesses that the arguments select."""
     limits = (asked.system, asked.setting, asked.kind)
     named = {
         key: steps
@@ -133,7 +136,10 @@ def chosen(witnesses, asked):
 
 
 def replayed(key, steps, tries):
-    """Replay one witness on a fresh server of this machine: what the probe said of it, or {"needs": what is missing}."""
+    """Replay one witness on a fresh server on this machine.
+
+    Returns what the probe reported, or {"needs": the missing capabilities}.
+    """
     system, setting, kind = key
     missing = [name for name in stacks.needs(system) if not CAPABILITIES[name].check()[0]]
     if missing:
@@ -151,8 +157,11 @@ def replayed(key, steps, tries):
 
 
 def again(site, cell, witnesses, tries, at_most_s=60):
-    """Start the cell's system afresh and replay {kind: steps}: {kind: {"seen", "tries", "error", "alike"}}, where `alike` says
-    whether the steps were the stored ones."""
+    """Start the cell's system afresh and replay {kind: steps}.
+
+    Returns {kind: {"seen", "tries", "error", "alike"}}; `alike` is True if the steps were the
+    stored ones.
+    """
     numbers = {kind: number_of(steps) for kind, steps in witnesses.items()}
     said, outcome = running.run(
         site,
@@ -182,17 +191,18 @@ def _judged(found, steps):
 
 
 def number_of(steps):
-    """Return the number of the try that a witness is of: its names and contents carry it."""
+    """Return the number of the try that a witness records: its names and contents carry it."""
     return int(re.search(r"/[nd](\d+)", json.dumps(steps)).group(1))
 
 
 def shape(steps):
-    """Return the sides and operations of a witness in order, repetitions left out."""
+    """Return the sides and operations of a witness in order, with equal ones in a row merged."""
     done = [(side, operation) for _, _, side, operation, *_ in steps or []]
     return [step for step, before in zip(done, [None, *done]) if step != before]
 
 
 def said(found):
+    """Return the line that reports one replay."""
     if "needs" in found:
         return f"not testable here: needs {found['needs']}"
     trouble = f"; {found['error']}" if found["error"] else ""
@@ -206,15 +216,17 @@ def said(found):
 
 
 def show(steps):
+    """Print the steps of a witness, one per line."""
     for begin, end, side, operation, given, result, *times in steps:
         repeated = f"  ({times[0]} times)" if times and times[0] > 1 else ""
         print(
-            f"{begin:>10} to {end:>8} µs  {side:>4}  {operation}({', '.join(map(str, given))}) -> {result}{repeated}"
+            f"{begin:>10} to {end:>8} µs  {side:>4}  "
+            f"{operation}({', '.join(map(str, given))}) -> {result}{repeated}"
         )
 
 
 def table(done):
-    """Return kinds against systems as text: in how many of the settings with a witness it was replayed."""
+    """Return kinds by systems as text: in how many settings with a witness each was replayed."""
     tried = {key: found for key, found in done.items() if "needs" not in found}
     systems = list(dict.fromkeys(system for system, _, _ in tried))
     rows = [["replayed in", *systems]]
@@ -231,12 +243,13 @@ def table(done):
 
 
 def conclude(done):
-    """Say how many witnesses were replayed, and of how many kinds at least one; return the exit status."""
+    """Print how many witnesses and kinds were replayed; return the exit status."""
     tried = {key: found["seen"] > 0 for key, found in done.items() if "needs" not in found}
     kinds = {kind: any(ok for key, ok in tried.items() if key[2] == kind) for _, _, kind in tried}
     skipped = f"; {len(done) - len(tried)} not testable here" if len(done) > len(tried) else ""
     print(
-        f"{sum(tried.values())} of {len(tried)} witnesses replayed, of {sum(kinds.values())} of {len(kinds)} kinds at least one{skipped}"
+        f"{sum(tried.values())} of {len(tried)} witnesses replayed, "
+        f"of {sum(kinds.values())} of {len(kinds)} kinds at least one{skipped}"
     )
     return 0 if tried and all(tried.values()) else 1
 

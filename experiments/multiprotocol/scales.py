@@ -1,4 +1,4 @@
-"""What the experiments of this family share: the systems with their settings as factors, and what the cells need."""
+"""Factors, scales, and needs that the experiments of this family share."""
 
 from benchpaper import Factor
 from experiments.multiprotocol import stacks
@@ -7,7 +7,8 @@ FACTORS = [
     Factor(
         "system",
         [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND],
-        meaning="what gives a file view and an S3 view of the same data; NFS through nfs-rs, or libnfs where it says so",
+        meaning="what gives a file view and an S3 view of the same data; "
+        "NFS through nfs-rs, or libnfs where it says so",
     ),
     Factor(
         "setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"
@@ -18,13 +19,13 @@ ONLY_DEFAULT = dict(setting=["default"])
 ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]
 SMOKE = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
-# SeaweedFS takes three seconds to start, which a quick run cannot afford in each experiment.
+# SeaweedFS takes three seconds to start; a quick run cannot afford that in each experiment.
 QUICK = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
 ROLES = ("server", "client")
 
 
 def declare(experiment):
-    """Attach to an experiment which cells there are, what they need, and the versions of the systems."""
+    """Attach the valid cells, their needs, and the versions of the systems to an experiment."""
     experiment.valid(lambda cell: stacks.valid(cell.system, cell.setting))
     experiment.needs(lambda cell: stacks.needs(cell.system))
     experiment.uses(stacks.versions)

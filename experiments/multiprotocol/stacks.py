@@ -1,8 +1,9 @@
-"""Each system with its two sides, at three cache settings: what is started for it, and how its sides are reached.
+"""Systems with their two sides, at three cache settings.
 
-strict switches off or down what the system lets one switch; default is what its makers ship; relaxed trusts what it
-remembers for longer, as one sets it for speed. Where a system has no knob for a setting, the setting does not exist.
-NFS is spoken by nfs-rs; the systems of `SECOND` are the same servers with another client, libnfs: what both see is the server's.
+strict switches caching off, or down as far as the system allows. default is what its makers ship.
+relaxed trusts remembered data for longer, as one does for speed. A setting exists only where the
+system has a knob for it. nfs-rs speaks NFS. The systems of `SECOND` are the same servers with
+another client, libnfs: what both clients see comes from the server.
 """
 
 from contextlib import ExitStack
@@ -12,11 +13,11 @@ from experiments.systems import ganesha, juicefs, libnfs, nfs, rclone, s3, seawe
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
 SYSTEMS = ("rclone", "juicefs", "seaweedfs", "ganesha")
-SECOND = {"rclone libnfs": "rclone", "ganesha libnfs": "ganesha"}  # with libnfs: the servers of
+SECOND = {"rclone libnfs": "rclone", "ganesha libnfs": "ganesha"}  # the same server, with libnfs
 SETTINGS = ("strict", "default", "relaxed")
 
 RCLONE_S3 = {
-    # With 0s rclone 1.75.2's S3 server takes seconds for an overwriting PUT, or never answers it.
+    # With 0s, the S3 server of rclone 1.75.2 takes seconds to overwrite an object, or hangs.
     "strict": ["--dir-cache-time", "1ms"],
     "default": [],
     "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],
@@ -70,7 +71,7 @@ NEEDS = {
 
 
 def valid(system, setting):
-    """Whether the system has this cache setting: the controls have none, and the second client is tried at two."""
+    """True if the system has this setting: the controls have one, the second client two."""
     has = (
         SETTINGS
         if system in SYSTEMS
@@ -82,7 +83,7 @@ def valid(system, setting):
 
 
 def needs(system):
-    """Return the capabilities without which a system cannot be started."""
+    """Return the capabilities that starting a system needs."""
     servers = NEEDS.get(SECOND.get(system, system), [])
     return [*servers, *(["libnfs"] if system in SECOND else []), "loopback"]
 
@@ -99,7 +100,7 @@ def versions():
 
 
 class Stack:
-    """A running system as a context manager; its value is the description that `views.open_views` takes."""
+    """Running system as a context manager that yields a description for `views.open_views`."""
 
     def __init__(self, host, system, setting):
         self._host, self._system, self._setting = host, system, setting

@@ -1,7 +1,7 @@
-"""The two sides of a system, as the probes use them: names as files, and the same names as objects.
+"""The two sides of a system as the probes use them: names as files and as objects.
 
-A view is made of the plain description that `stacks.Stack` hands out, on whichever host the probe runs. Each thread
-makes its own. A missing name reads as None; every other trouble raises.
+A view is made from the plain description that `stacks.Stack` yields, on whichever host the probe
+runs. Each thread makes its own. A missing name reads as None; every other failure raises.
 """
 
 import errno
@@ -16,7 +16,7 @@ from experiments.multiprotocol import control
 from experiments.systems import libnfs, nfs, s3
 
 TIMEOUT_S = 10
-PART = 5 << 20  # the least that S3 allows for a part that is not the last
+PART = 5 << 20  # bytes; S3's minimum for every part but the last
 
 
 def open_views(described):
@@ -41,7 +41,7 @@ class Folder:
             return None
 
     def write(self, name, data):
-        """Create or replace; returns once it is durable (fsync, close)."""
+        """Create or replace a file; return once it is durable (fsync, close)."""
         self._write(name, "wb", data)
 
     def append(self, name, data):
@@ -65,7 +65,7 @@ class Folder:
         os.rename(self._root / old, self._root / new)
 
     def names(self, folder):
-        """Return the names in a folder, with the folder's; none where there is no folder (any more)."""
+        """Return the names in a folder, with the folder's; an empty set if it does not exist."""
         try:
             return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
         except FileNotFoundError:
@@ -83,7 +83,7 @@ class Folder:
         (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def open(self, name):
-        """Open for reading; returns a function that reads it all from the open file."""
+        """Open for reading; return a function that reads the whole open file."""
         file = open(self._root / name, "rb", buffering=0)
         return file.readall
 
@@ -92,8 +92,11 @@ class Folder:
 
 
 class Nfs:
-    """Files of an NFS export, through a client in user space without any cache. "Try again later" (NFS4ERR_DELAY)
-    and "stale file handle" (the name now stands for another file) are tried again, as every client has to."""
+    """Files of an NFS export, through a client in user space without any cache.
+
+    "Try again later" (NFS4ERR_DELAY) and "stale file handle" (the name now stands for another file)
+    are retried, as every client must.
+    """
 
     def __init__(self, kind, address, port, version):
         import nfs_rs
@@ -126,16 +129,14 @@ class Nfs:
         finally:
             try:
                 file.close()
-            except (
-                self._close_failed
-            ):  # the file was replaced or deleted since; what was read was read
-                pass
+            except self._close_failed:
+                pass  # the file was replaced or deleted since; what was read is valid
 
     def write(self, name, data):
         self._retrying(nfs.write, self._client, name, data)
 
     def append(self, name, data):
-        found = self.stat(name)  # NFS knows no append: a client writes at the end that it sees
+        found = self.stat(name)  # NFS has no append: a client writes at the end that it sees
         if found is None:
             raise FileNotFoundError(name)
         self.write_at(name, found[0], data)
@@ -179,7 +180,7 @@ class Nfs:
 
 
 class Libnfs:
-    """The same through another client, libnfs, without any cache either."""
+    """Files of an NFS export through another client, libnfs, also without any cache."""
 
     LATER = (errno.EAGAIN, errno.ESTALE)
 
@@ -259,8 +260,11 @@ class S3:
             return None
 
     def put(self, key, data, create=False, tag=None):
-        """Create or replace; with `create` only where there is nothing (If-None-Match: *), with `tag` only what has
-        that ETag (If-Match). Returns the new ETag, or None when the precondition failed."""
+        """Create or replace an object; return its new ETag, or None if a precondition failed.
+
+        With `create`, only if there is no object (If-None-Match: *). With `tag`, only if the object
+        has that ETag (If-Match).
+        """
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
         mode = "create" if create else {"e_tag": tag} if tag else "overwrite"
@@ -278,7 +282,10 @@ class S3:
         return found["size"], found["e_tag"], found["last_modified"].timestamp()
 
     def delete(self, key):
-        """Delete one object by the plain request: the client's own sends a list, whose answer from JuiceFS it refuses."""
+        """Delete one object by a plain DELETE.
+
+        The client's own delete sends a list, and rejects JuiceFS's answer to that.
+        """
         import obstore
 
         url = obstore.sign(self._store, "DELETE", key, timedelta(minutes=5))
@@ -294,7 +301,10 @@ class S3:
         return {entry["path"] for chunk in self._store.list(prefix.rstrip("/")) for entry in chunk}
 
     def upload(self, key, part, rest):
-        """Upload in two parts: the first is there when this yields first, the object is complete when it yields again."""
+        """Upload an object in two parts.
+
+        At the first yield the first part is there; at the second, the object is complete.
+        """
         import obstore
 
         writer = obstore.open_writer(self._store, key, buffer_size=len(part))

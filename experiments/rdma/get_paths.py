@@ -1,4 +1,7 @@
-"""GETs of objects through storage systems as they are: Mooncake, HTTP, S3. `object_client` does them, run from here."""
+"""GETs of objects through existing storage systems: Mooncake, HTTP, S3.
+
+`object_client` does the GETs; this module runs it.
+"""
 
 import json
 import re
@@ -14,7 +17,7 @@ from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, serve
 
 KIB, MIB = 1024, 1 << 20
 
-# {path: (the client, the sizes at which it is measured, more than one outstanding?)}
+# {path: (the client, the sizes at which it is measured, whether also with several in flight)}
 SYSTEMS = {
     "null-python": ("null", (4 * KIB,), False),
     "mooncake": ("mooncake", (4 * KIB, 4 * MIB), False),
@@ -33,22 +36,18 @@ NEEDS = {
     "seaweedfs-obstore": seaweedfs.NEEDS,
     "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
 }
-PACKAGES = (
-    "obstore",
-    "boto3",
-    "mooncake-transfer-engine-non-cuda",
-    "numpy",
-)  # of the programs on the hosts
+# Packages of the programs on the hosts.
+PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")
 OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
 SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
 
 
 class WrongContents(RuntimeError):
-    """Objects came back other than they were put."""
+    """Objects came back different from what was put."""
 
 
 def measured(path, size_bytes, outstanding):
-    """Is a path measured at this size, with so many GETs in flight?"""
+    """True if a path is measured at this size with so many GETs in flight."""
     _, sizes, pipelined = SYSTEMS[path]
     return size_bytes in sizes and (
         outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB)
@@ -56,6 +55,7 @@ def measured(path, size_bytes, outstanding):
 
 
 def needs(path):
+    """Return the capabilities that a path needs."""
     return ["loopback", *NEEDS[path]]
 
 
@@ -65,7 +65,7 @@ def versions():
 
 @contextmanager
 def target_of(path, host, size_bytes):
-    """Start the system of `path` on `host`; hand out (what its client connects to, the ids of its processes)."""
+    """Start the system of `path` on `host`; yield (its client's target, its process ids)."""
     if path == "null-python":
         yield {}, []
     elif path == "mooncake":
@@ -95,7 +95,7 @@ def port_of(url):
 
 
 def next_json(process):
-    """Return the next line of a program that is JSON: libraries may print others."""
+    """Return a program's next line of JSON; libraries may print other lines."""
     while not (line := process.read_line(40)).startswith("{"):
         pass
     return line
@@ -103,7 +103,7 @@ def next_json(process):
 
 @contextmanager
 def serve_files(host, size_bytes):
-    """`rclone serve http` over a folder that holds the objects."""
+    """Serve a folder with the objects by `rclone serve http`; yield its URL."""
     folder = host.scratch()
     for number in range(OBJECTS[size_bytes]):
         with tempfile.NamedTemporaryFile() as file:
@@ -139,13 +139,17 @@ def listening(host, port):
 
 
 def cpu_seconds(host, pids):
-    """Return the CPU time that the living threads of processes have used, from the scheduler's own count in nanoseconds."""
+    """Return the CPU time in seconds that the living threads of processes have used.
+
+    The scheduler counts it in nanoseconds.
+    """
     files = " ".join(f"/proc/{int(pid)}/task/*/schedstat" for pid in pids)
     lines = host.run(["sh", "-c", f"cat {files}"]).stdout.splitlines() if files else []
     return sum(int(line.split()[0]) for line in lines) / 1e9
 
 
 def iterations_of(cell, counts):
+    """Return the number of timed GETs of a cell, from the counts of its scale."""
     if cell.path == "null-python":
         return counts.fast
     return (
@@ -162,7 +166,8 @@ def observe(cell, site):
         found = run_client(site, cell, target, iterations, pids)
     if found["right"] != iterations:
         raise WrongContents(
-            f"{iterations - found['right']} of {iterations} objects came back other than they were put"
+            f"{iterations - found['right']} of {iterations} objects "
+            "came back other than they were put"
         )
     gigabytes = iterations * cell.size_bytes / 1e9
     return {
@@ -179,6 +184,7 @@ def observe(cell, site):
 
 
 def run_client(site, cell, target, iterations, pids):
+    """Run `object_client` for a cell; return its output, samples, and the server's CPU time."""
     folder = site.client.scratch()
     samples = folder / "samples.f64"
     config = dict(

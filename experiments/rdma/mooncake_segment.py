@@ -1,8 +1,8 @@
-"""A member of Mooncake's store that brings a segment of memory, and no more: the far side of a client's GETs.
+"""Member of Mooncake's store that only brings a segment of memory: the far side of GETs.
 
     python -m experiments.rdma.mooncake_segment ADDRESS MASTER:PORT METADATA BYTES
 
-Prints {"event":"ready","pid":N} and holds the segment until it is stopped.
+It prints {"event":"ready","pid":N} and holds the segment until it is stopped.
 """
 
 import json
@@ -16,6 +16,7 @@ BUFFER = 16 << 20
 
 
 def hold(address, master, metadata, size):
+    """Join the store of `master` with a segment of `size` bytes, and stay until stopped."""
     store = MooncakeDistributedStore()
     status = store.setup(address, metadata, int(size), BUFFER, "tcp", "", master)
     if status != 0:

@@ -1,11 +1,13 @@
-"""GETs of small objects from a system that speaks HTTP, S3 or Mooncake's protocol, each timed, by a client of its own kind.
+"""Client that GETs small objects over HTTP, S3, or Mooncake's protocol, and times each GET.
 
     python -m experiments.rdma.object_client CONFIG.json
 
-CONFIG has `client` (null, http, obstore, boto or mooncake), `target` (where the system is), `size_bytes`, `objects`,
-`iterations`, `warmup`, `outstanding`, `cpu`, `seed` and `samples`, the file for the samples (float64, µs, in order). Puts
-the objects, prints {"event":"prepared"}, waits `PAUSE_S` for whoever counts the server's CPU time, and measures. Every
-byte of every object is compared with what was put, outside of the samples. Prints one JSON object at the end.
+CONFIG has `client` (null, http, obstore, boto, or mooncake), `target` (where the system is),
+`size_bytes`, `objects`, `iterations`, `warmup`, `outstanding`, `cpu`, `seed`, and `samples`, the
+file for the samples (float64, µs, in order). The program puts the objects, prints
+{"event":"prepared"}, waits `PAUSE_S` so that the server's CPU time can be read, and measures.
+Outside of the samples, it compares every byte of every object with what was put. It prints one JSON
+object at the end.
 """
 
 import asyncio
@@ -61,23 +63,26 @@ class Obstore:
 
 
 def http(target):
+    """Return a client of the files that an HTTP server serves."""
     from obstore.store import HTTPStore
 
     options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
     client = Obstore(HTTPStore.from_url(target["url"], **options))
-    client.put = lambda key, data: (
-        None
-    )  # the files are there already: the server's side is a folder
+    # The files are there already: the server's side is a folder.
+    client.put = lambda key, data: None
     return client
 
 
 def obstore(target):
+    """Return the fast client of an S3 endpoint."""
     from experiments.systems import s3
 
     return Obstore(s3.Endpoint.from_dict(target).obstore())
 
 
 class Boto:
+    """The usual Python client for S3."""
+
     def __init__(self, target):
         from experiments.systems import s3
 
@@ -92,7 +97,7 @@ class Boto:
 
 
 class Mooncake:
-    """Its own client over tcp, which holds nothing itself."""
+    """Mooncake's own client over tcp, which holds no objects itself."""
 
     def __init__(self, target):
         from mooncake.store import MooncakeDistributedStore
@@ -116,7 +121,7 @@ CLIENTS = {"null": Null, "http": http, "obstore": obstore, "boto": Boto, "moonca
 
 
 def one_at_a_time(client, keys, expected, chosen):
-    """Return (samples in µs, number of objects that were as they must be)."""
+    """Return (samples in µs, number of objects with the right contents)."""
     samples, right, clock = np.empty(len(chosen)), 0, time.perf_counter_ns
     for place, number in enumerate(chosen):
         key = keys[number]
@@ -128,6 +133,7 @@ def one_at_a_time(client, keys, expected, chosen):
 
 
 async def many_at_a_time(client, keys, expected, chosen, outstanding):
+    """Return the same as `one_at_a_time`, with `outstanding` GETs in flight."""
     samples, rights, left = np.empty(len(chosen)), [], iter(enumerate(chosen))
 
     async def worker():
@@ -142,12 +148,14 @@ async def many_at_a_time(client, keys, expected, chosen, outstanding):
 
 
 def loop(client, config, keys, expected, chosen):
+    """GET the chosen objects, one or several at a time; return (samples in µs, number right)."""
     if config["outstanding"] == 1:
         return one_at_a_time(client, keys, expected, chosen)
     return asyncio.run(many_at_a_time(client, keys, expected, chosen, config["outstanding"]))
 
 
 def run(config):
+    """Put the objects, measure GETs of them, and print the result."""
     os.sched_setaffinity(0, [config["cpu"]])
     client = CLIENTS[config["client"]](config["target"])
     keys = [f"object-{number:09}" for number in range(config["objects"])]
@@ -170,4 +178,4 @@ def run(config):
 if __name__ == "__main__":
     run(json.loads(Path(sys.argv[1]).read_text()))
     sys.stdout.flush()
-    os._exit(0)  # Mooncake's threads would keep the process for seconds
+    os._exit(0)  # Mooncake's threads would keep the process alive for seconds

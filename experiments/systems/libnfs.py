@@ -1,8 +1,10 @@
-"""A second NFS client in user space, the C library libnfs (LGPL, https://github.com/sahlberg/libnfs): version 3 to
-`rclone serve nfs`, 4.0 to Ganesha. It comes from the package libnfs-utils, and is called through ctypes.
+"""libnfs, a second NFS client in user space, called through ctypes.
 
-Its directory cache is switched off, it has no other by default, and it does not connect again: what it returns is what the
-server said.
+libnfs is a C library (LGPL, https://github.com/sahlberg/libnfs) from the package libnfs-utils. It
+speaks version 3 to `rclone serve nfs`, and 4.0 to Ganesha.
+
+Its directory cache is switched off, it has no other cache by default, and it does not reconnect: it
+returns what the server said.
 """
 
 import ctypes
@@ -14,14 +16,15 @@ from ctypes.util import find_library
 
 from experiments.systems import nfs
 
-WRITE_4_BYTES = (
-    2048  # libnfs 4.0 cannot encode an NFS 4 write of 4 KiB, and tells no limits for that version
-)
+# libnfs 4.0 cannot encode an NFS 4 write of 4 KiB, and reports no limits for that version.
+WRITE_4_BYTES = 2048
 READ_4_BYTES = 1 << 16
 KNOWN = ("libnfs.so.13", "libnfs.so.14")  # 4.0 and 5.0; 6 changed the order of arguments
 
 
 class Stat(ctypes.Structure):
+    """Attributes of a file: `struct nfs_stat_64`."""
+
     _fields_ = [
         (name, c_uint64)
         for name in [
@@ -47,7 +50,7 @@ class Stat(ctypes.Structure):
 
 
 class Entry(ctypes.Structure):
-    """A name of a folder: the beginning of `struct nfsdirent`."""
+    """Name in a folder: the beginning of `struct nfsdirent`."""
 
     _fields_ = [("next", c_void_p), ("name", c_char_p)]
 
@@ -83,11 +86,15 @@ SIGNATURES = {
 
 
 def library():
-    """Return the loaded library; raises `OSError` where there is none of the versions whose calls are known."""
+    """Return the loaded library.
+
+    Raises `OSError` unless a version with known calls is installed.
+    """
     name = find_library("nfs")
     if name not in KNOWN:
         raise OSError(
-            f"found {name or 'no libnfs'}, which must be one of {', '.join(KNOWN)}: install libnfs-utils"
+            f"found {name or 'no libnfs'}, which must be one of {', '.join(KNOWN)}: "
+            "install libnfs-utils"
         )
     loaded = ctypes.CDLL(name)
     for function, (result, *arguments) in SIGNATURES.items():
@@ -96,27 +103,33 @@ def library():
 
 
 def version():
-    """Return the name of the installed library, which carries its version, or "none"."""
+    """Return the name of the installed library, which contains its version, or "none"."""
     return find_library("nfs") or "none"
 
 
 class Client:
-    """A connection to an export, for one thread at a time. Paths are relative to the export. A failed call raises the `OSError` of its
-    error number."""
+    """Connection to an export, for one thread at a time.
+
+    Paths are relative to the export. A failed call raises the `OSError` of its error number.
+    """
 
     def __init__(self, address, port, version, *, export=None, timeout=10):
         self._nfs = library()
         self._context = self._nfs.nfs_init_context()
         if export is None:
             export = "" if version == "3" else nfs.EXPORT
-        options = f"version={version.partition('.')[0]}&nfsport={port}&mountport={port}&uid=0&gid=0&auto-traverse-mounts=0"
+        options = (
+            f"version={version.partition('.')[0]}&nfsport={port}&mountport={port}"
+            "&uid=0&gid=0&auto-traverse-mounts=0"
+        )
         url = self._nfs.nfs_parse_url_dir(
             self._context, f"nfs://{address}/{export}?{options}".encode()
         )
         if not url:
             raise OSError(errno.EINVAL, f"libnfs does not know the options {options}")
         self._nfs.nfs_destroy_url(url)
-        # Its own name is that of the process: a server takes a second connection for the first one's return, and ends that.
+        # By default the client has the name of its process: a server takes a second connection for
+        # the return of the first, and ends the first.
         self._nfs.nfs4_set_client_name(
             self._context, f"libnfs {os.getpid()} {secrets.token_hex(8)}".encode()
         )
@@ -140,7 +153,7 @@ class Client:
         return handle
 
     def read_open(self, handle):
-        """Return all of an open file, up to the size that it has now."""
+        """Return the contents of an open file, up to its current size."""
         found = Stat()
         self._call("nfs_fstat64", handle, byref(found))
         content = bytearray()
@@ -157,7 +170,10 @@ class Client:
         self._call("nfs_close", handle)
 
     def write(self, path, data, offset=0, *, create=True):
-        """Write from `offset` on, with `create` into an empty file; returns when it is durable on the server."""
+        """Write from `offset` on; return once the data are durable on the server.
+
+        With `create`, write into an empty file.
+        """
         handle = self._emptied(path) if create else self.open(path, os.O_WRONLY)
         try:
             most = self._nfs.nfs_get_writemax(self._context) or WRITE_4_BYTES
@@ -170,7 +186,7 @@ class Client:
             self.close_open(handle)
 
     def _emptied(self, path):
-        """Open a file that was emptied, or made: libnfs refuses to make one that exists with NFS 4."""
+        """Open emptied, or create: with NFS 4, libnfs refuses to create an existing file."""
         try:
             return self.open(path, os.O_WRONLY | os.O_TRUNC)
         except FileNotFoundError:
@@ -197,7 +213,7 @@ class Client:
         self._call("nfs_rename", _path(old), _path(new))
 
     def mkdir(self, path):
-        """Make a folder and those above it, unless they exist."""
+        """Make a folder and its parents, unless they exist."""
         for depth in range(1, path.count("/") + 2):
             try:
                 self._call("nfs_mkdir", _path("/".join(path.split("/")[:depth])))

@@ -1,4 +1,7 @@
-"""memcached as a system under test: a cache beside the training loop, from the package of that name."""
+"""memcached as a system under test: a cache next to the training loop.
+
+It comes from the package memcached.
+"""
 
 from experiments.systems import server
 
@@ -14,10 +17,10 @@ def version():
 
 
 class Memcached:
-    """A memcached of `memory_mb` MiB for items; clients connect to `address` and `port` (by `pymemcache`).
+    """memcached with `memory_mb` MiB for items, at `address` and `port` (for `pymemcache`).
 
-    It knows no passwords over its plain protocol, so it binds to the host's own address alone. Items above
-    `item_mb` MiB are refused.
+    Its plain protocol has no passwords, so it binds only to the host's own address. It refuses
+    items above `item_mb` MiB.
     """
 
     def __init__(self, host, memory_mb, *, threads=1, item_mb=16, options=()):
@@ -58,7 +61,7 @@ class Memcached:
         self.process.stop()
 
     def stats(self):
-        """Return memcached's own counters: `get_hits`, `get_misses`, `evictions`, `bytes`, `curr_items`, ..."""
+        """Return memcached's own counters, such as `get_hits`, `evictions`, and `curr_items`."""
         return self._ask(self.port)
 
     def _ask(self, port):

@@ -1,12 +1,14 @@
-"""Mooncake's store as a system under test: the master; each client brings a segment of memory and its transfer engine.
+"""Mooncake's store as a system under test: the master.
 
-It comes from the wheel `mooncake-transfer-engine-non-cuda`, which needs libibverbs, librdmacm and libnuma. A client:
+Each client brings a segment of memory and its transfer engine. The store comes from the wheel
+`mooncake-transfer-engine-non-cuda`, which needs libibverbs, librdmacm, and libnuma. A client:
 
     store = mooncake.store.MooncakeDistributedStore()
-    status = store.setup(address, master.METADATA, segment_bytes, buffer_bytes, "tcp", "", f"{master.address}:{master.port}")
+    status = store.setup(address, master.METADATA, segment_bytes, buffer_bytes, "tcp", "",
+                         f"{master.address}:{master.port}")
     store.put("key", b"value"); store.get("key"); store.close()
 
-`setup`, `put` return 0 when they succeed; `get` returns b"" for a key that is not there.
+`setup` and `put` return 0 on success; `get` returns b"" for a missing key.
 """
 
 import importlib.util
@@ -40,7 +42,7 @@ def version():
     "install rdmacm-utils and numactl: they bring libibverbs, librdmacm and libnuma",
 )
 def _mooncake():
-    """Loaded in a child, for it starts threads."""
+    """Load the store in a child process, because it starts threads."""
     loaded = subprocess.run(
         [sys.executable, "-c", "import mooncake.store"], capture_output=True, text=True, timeout=30
     )
@@ -52,10 +54,11 @@ def _mooncake():
 
 
 class Mooncake:
-    """The master, on `address` and `port`. It has no passwords: it binds to the host's own address alone.
+    """Master, on `address` and `port`.
 
-    Clients exchange addresses among themselves (`METADATA`): the master's own HTTP metadata server listens on every
-    address of the host, whatever it is told, so it stays off.
+    It has no passwords, so it binds only to the host's own address. Clients exchange addresses
+    among themselves (`METADATA`). The master's own HTTP metadata server stays off: it listens on
+    every address of the host, whatever its options are.
     """
 
     METADATA = "P2PHANDSHAKE"
@@ -93,7 +96,7 @@ class Mooncake:
         self.process.stop()
 
     def metrics(self):
-        """Return the master's own metrics as it prints them (Prometheus' text format)."""
+        """Return the master's own metrics in Prometheus' text format."""
         return self._ask(self._metrics)
 
     def _ask(self, port):

@@ -1,23 +1,28 @@
-"""NFS clients in user space (`nfs-rs`, https://github.com/JayTsu-sh/nfs-rs): no kernel client, so no kernel cache."""
+"""NFS client in user space (`nfs-rs`): no kernel client, so no kernel cache.
+
+See https://github.com/JayTsu-sh/nfs-rs.
+"""
 
 from experiments.systems import packages
 
-PACKAGE = packages.package("nfs-rs")  # which waits for every NFS server
-EXPORT = "data"  # what ganesha.py calls the folder that it exports; rclone's is the root
+PACKAGE = packages.package("nfs-rs")  # also waits for every NFS server
+EXPORT = "data"  # name of Ganesha's export; rclone exports its root
 
 
 def client(address, port, version, *, export=None, timeout=30):
-    """Connect and return an `nfs_rs.Client`: "3" to `rclone serve nfs`, "4.1" to Ganesha.
+    """Connect and return an `nfs_rs.Client`; use version "3" for rclone and "4.1" for Ganesha.
 
-    Close it, or use it as a context manager. Paths are relative to the export ("a/b"; on 4.1 the root itself has no
-    name: neither "." nor "" can be listed). A write returns when it is durable on the server.
+    Close it, or use it as a context manager. Paths are relative to the export ("a/b"; in 4.1 the
+    root has no name: neither "." nor "" can be listed). A write returns once it is durable on the
+    server.
     """
     import nfs_rs
 
     if export is None:
         export = "" if version == "3" else EXPORT
     host = f"[{address}]" if ":" in address else address
-    # Without noresvport the client takes a port below 1024; with nfsport and mountport it asks no port mapper.
+    # Without noresvport the client takes a port below 1024; with nfsport and mountport it asks no
+    # port mapper.
     options = f"version={version}&noresvport=true&nfsport={port}&mountport={port}"
     return nfs_rs.Client.connect(
         f"nfs://{host}/{export}?{options}",
@@ -29,7 +34,7 @@ def client(address, port, version, *, export=None, timeout=30):
 
 
 def check(address, port, version, *, export=None):
-    """Raise unless the server answers a question about a file."""
+    """Raise unless the server answers a query about a file."""
     with client(address, port, version, export=export, timeout=5) as connected:
         connected.exists("none-of-that-name")
 

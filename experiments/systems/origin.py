@@ -1,8 +1,9 @@
-"""The request log of an S3 origin: nginx in front of it writes down each request. It decides what a cache saved.
+"""Request log of an S3 origin: nginx in front of it logs each request.
 
-No server here logs method, key, range, status and bytes by itself (rclone's debug log lacks ranges and statuses), so
-nginx, from the package of that name, stands between. It keeps connections to the origin open and buffers nothing on
-disk; a signature stays valid, for the name that it covers is passed on.
+The log decides what a cache saved. No server here logs method, key, range, status, and bytes by
+itself (rclone's debug log lacks ranges and statuses), so nginx, from the package nginx, stands in
+front. It keeps connections to the origin open and buffers nothing on disk. Signatures stay valid,
+because it passes on the host name that they cover.
 """
 
 import json
@@ -18,7 +19,8 @@ CONFIGURATION = """
 daemon off; worker_processes 1; pid {folder}/pid; error_log stderr warn; {user}
 events {{ worker_connections 4096; }}
 http {{
-    log_format request escape=json '{{"method":"$request_method","uri":"$request_uri","range":"$http_range",'
+    log_format request escape=json \
+'{{"method":"$request_method","uri":"$request_uri","range":"$http_range",'
         '"status":$status,"bytes":$body_bytes_sent,"time":$msec,"seconds":$request_time}}';
     access_log {folder}/requests request;
     client_max_body_size 0; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p;
@@ -30,13 +32,14 @@ http {{
         location {mark} {{ return 204; }}
         location / {{
             proxy_pass http://origin; proxy_http_version 1.1; proxy_set_header Connection "";
-            proxy_set_header Host $http_host; proxy_request_buffering off; proxy_max_temp_file_size 0;
+            proxy_set_header Host $http_host; proxy_request_buffering off; \
+proxy_max_temp_file_size 0;
         }}
     }}
 }}
 """
 
-MARK = "/benchpaper-mark-"  # the beginning of the path of our own requests, which no origin sees
+MARK = "/benchpaper-mark-"  # path prefix of our own requests, which no origin sees
 NOTED_S = 30.0
 
 
@@ -49,7 +52,7 @@ def _nginx():
 
 
 class LoggedOrigin:
-    """An S3 endpoint with a request log: as a context manager before the endpoint of another server."""
+    """S3 endpoint with a request log, as a context manager in front of another endpoint."""
 
     def __init__(self, host, endpoint):
         self._host, self._origin = host, endpoint
@@ -78,15 +81,18 @@ class LoggedOrigin:
             host, "nginx", argv, lambda port: s3.check(endpoint(port))
         )
         self.endpoint = endpoint(port)
-        self._asked = len(self._lines())  # by `check`
+        self._asked = len(self._lines())  # requests of `s3.check`
         return self
 
     def __exit__(self, *_):
         self.process.stop()
 
     def _lines(self):
-        """Return the log of all requests that were answered. nginx notes one after it has answered it, and its one
-        worker each in turn: so there is one more, of our own, and once that is noted, those before it are."""
+        """Return the log of all answered requests.
+
+        nginx logs a request after answering it, and its only worker logs them in turn. So a request
+        of our own goes last: once it is logged, so are all before it.
+        """
         mark = f"{MARK}{secrets.token_hex(8)}"
         urllib.request.urlopen(f"{self.endpoint.url}{mark}", timeout=NOTED_S).close()
         end = time.monotonic() + NOTED_S
@@ -99,8 +105,11 @@ class LoggedOrigin:
             time.sleep(0.005)
 
     def requests(self):
-        """Return the requests since the start, in order of their ends: dicts of method, key (None for the bucket
-        itself), range ("bytes=0-4095" or ""), status, bytes (of the answer's body), time (s since 1970) and seconds."""
+        """Return the requests since the start, in the order in which they ended.
+
+        Each is a dict of method, key (None for the bucket itself), range ("bytes=0-4095" or ""),
+        status, bytes (of the answer's body), time (s since 1970), and seconds.
+        """
         found = [json.loads(line) for line in self._lines()[self._asked :]]
         for request in found:
             path = unquote(request.pop("uri").partition("?")[0]).lstrip("/")

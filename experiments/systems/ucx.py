@@ -21,16 +21,16 @@ OPERATIONS = ("put", "get", "message")
 
 
 class TransportMismatch(RuntimeError):
-    """UCX took another transport than the one asked for."""
+    """UCX took another transport than the requested one."""
 
 
 class EvidenceMismatch(RuntimeError):
-    """What the two sides counted, or the contents that arrived, do not agree with what was measured."""
+    """The counts of the two sides, or the arrived contents, contradict the measurement."""
 
 
 @dataclass(frozen=True)
 class Transport:
-    """One way to move bytes: what to ask UCX for, and the names by which UCX then calls what it took."""
+    """One way to move bytes: what to ask UCX for, and UCX's names for what it then takes."""
 
     asked: str
     names: tuple
@@ -38,36 +38,40 @@ class Transport:
     executed_by_authors: bool = True
 
 
-# UCX hooks the process's memory calls, to forget registrations of memory that is unmapped. Only adapters have
-# registrations to forget, and the hooks cost 0.4 s at each start (50 ms for each of eight hooks).
+# UCX hooks the process's memory calls, to forget registrations of unmapped memory. Only adapters
+# have registrations, and the hooks cost 0.4 s at each start (50 ms for each of eight hooks).
 _NO_HOOKS = {"UCX_MEM_EVENTS": "n"}
 
 TRANSPORTS = {
     "posix": Transport("posix", ("posix",), _NO_HOOKS),
     "sysv": Transport("sysv", ("sysv",), _NO_HOOKS),
-    # cma copies between address spaces but cannot set up a connection or carry a short message: sysv does that
-    # beside it. Ordinary memory (mmap) keeps UCX from reaching puts through sysv's shared memory instead.
+    # cma copies between address spaces, but cannot set up a connection or carry a short message;
+    # sysv does that. Ordinary memory (mmap) keeps UCX from doing puts through sysv's shared memory
+    # instead.
     "cma": Transport("cma,sysv", ("cma",), {"UCX_ALLOC_PRIO": "mmap", **_NO_HOOKS}),
     "tcp": Transport("tcp", ("tcp",), _NO_HOOKS),
-    # From UCX's documentation; the authors have no RDMA NIC, and their wheel is built without verbs: set
-    # BENCHPAPER_UCX to the prefix of a UCX that has it. UCX brings up rc and dc connections over ud by itself.
+    # From UCX's documentation. The authors have no RDMA NIC, and their wheel is built without
+    # verbs: set BENCHPAPER_UCX to the prefix of a UCX with verbs. UCX brings up rc and dc
+    # connections over ud by itself.
     "rc": Transport("rc", ("rc_mlx5", "rc_verbs"), executed_by_authors=False),
     "dc": Transport("dc", ("dc_mlx5",), executed_by_authors=False),
 }
 
-# Below its own threshold (5 to 6 KiB here) UCX copies messages through sysv; above, the receiver reads by cma.
+# Below its own threshold (5 to 6 KiB here) UCX copies messages through sysv; above, the receiver
+# reads by cma.
 CMA_MESSAGE_BYTES = 32768
 
 
 def supported(transport, operation, size_bytes, outstanding):
-    """Is this a cell in which UCX does take `transport`, and which means something?"""
+    """True if UCX takes `transport` in this cell, and the cell makes sense."""
     if size_bytes < 8 or size_bytes % 8:
         return False  # the last eight bytes carry a sequence number
     if transport == "cma" and operation == "message":
         return size_bytes >= CMA_MESSAGE_BYTES
     if transport in ("posix", "sysv") and operation == "put":
-        # A put to shared memory is a memcpy that is over when it is posted: there is never a second one in flight,
-        # and with nobody reading, many in a row measure the writer's own cache (80 GB/s and more).
+        # A put to shared memory is a memcpy that is finished when it is posted. There is never a
+        # second one in flight, and without a reader, many in a row measure the writer's own cache
+        # (80 GB/s and more).
         return outstanding == 1
     return True
 
@@ -94,7 +98,7 @@ def _ucx():
 
 
 def folder():
-    """Return the folder with UCX's `include`, `lib` and `bin`: $BENCHPAPER_UCX, else the wheel's."""
+    """Return the folder with UCX's `include`, `lib`, `bin`: $BENCHPAPER_UCX, else the wheel's."""
     chosen = os.environ.get("BENCHPAPER_UCX")
     if chosen:
         return Path(chosen)
@@ -105,7 +109,7 @@ def folder():
 
 
 def compile_flags():
-    """Return the compiler's flags; the binary holds no path to the libraries (see `environment`)."""
+    """Return the compiler's flags; the binary holds no library path (see `environment`)."""
     ucx = folder()
     return [
         "-std=c11",
@@ -122,7 +126,7 @@ def compile_flags():
 
 
 def build(sources, output, extra_flags=()):
-    """Compile the C files of the folder `sources` with `cc` to one program and return `output`."""
+    """Compile the C files of the folder `sources` to one program with `cc`; return `output`."""
     files = sorted(map(str, Path(sources).glob("*.c")))
     command = ["cc", *compile_flags(), *extra_flags, *files, "-o", str(output), "-lucp", "-lucs"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -132,7 +136,10 @@ def build(sources, output, extra_flags=()):
 
 
 def environment(host, transport, device=None):
-    """Return the environment in which UCX uses `transport` on `host`, and for tcp only the network device `device`."""
+    """Return the environment in which UCX uses `transport` on `host`.
+
+    With `device`, UCX uses only that network device (for tcp).
+    """
     chosen = TRANSPORTS[transport]
     variables = {
         "LD_LIBRARY_PATH": str(host.provide(folder() / "lib")),
@@ -149,8 +156,11 @@ def environment(host, transport, device=None):
 
 
 def host_environment(host, transport):
-    """Return `environment` for `host`. Left to itself UCX spreads large tcp transfers over all of the host's
-    devices, 48 % of a loopback transfer over eth0 for one; only the device with the host's address is meant."""
+    """Return `environment` for `host`; tcp uses only the device with the host's address.
+
+    By default, UCX spreads large tcp transfers over all devices of the host. In one case, 48 % of a
+    loopback transfer went over eth0.
+    """
     device = None
     if transport == "tcp":
         lines = host.run(["ip", "-o", "addr", "show", "to", host.address]).stdout.split()
@@ -162,10 +172,10 @@ def host_environment(host, transport):
     "verbs",
     "a UCX that is built with verbs",
     "set BENCHPAPER_UCX to the prefix of one; the wheel has none",
-    on_controller=True,  # the hosts are given the UCX of this machine
+    on_controller=True,  # the hosts get the UCX of this machine
 )
 def _verbs():
-    """Whether the UCX in use knows a verbs transport at all, NIC or not."""
+    """Check whether this UCX knows a verbs transport at all, NIC or not."""
     present, detail = _ucx()
     if not present:
         return False, detail
@@ -177,7 +187,7 @@ def _verbs():
 
 
 class Responder:
-    """The far side of one measurement, as a context manager; `address` is where `measure` connects to."""
+    """Far side of one measurement, as a context manager; `measure` connects to `address`."""
 
     def __init__(self, host, binary, transport, cpu=None):
         self._host, self._binary, self._transport = host, binary, transport
@@ -219,13 +229,16 @@ def measure(
     max_seconds=10.0,
     cpu=None,
 ):
-    """Run one measurement from `host` against `responder` and return what `fabric` printed, plus
+    """Run one measurement from `host` against `responder`.
+
+    Returns what `fabric` printed, plus
 
     samples_us       every sample in order (numpy, float64, µs); `span` says from what to what
     transport_used   what UCX took for this operation and size
     protocol_used    how: "short", "zero-copy", "software emulation", ...
 
-    Raises `TransportMismatch` when UCX took another transport, `EvidenceMismatch` when the sides disagree.
+    Raises `TransportMismatch` if UCX took another transport, and `EvidenceMismatch` if the sides
+    disagree.
     """
     argv = [
         host.provide(binary),
@@ -251,7 +264,10 @@ def measure(
 
 
 def null(host, binary, outstanding, iterations, warmup, max_seconds=10.0, cpu=None):
-    """Run the same loop around nothing: the floor of `measure`'s samples (for half round trips, half of it)."""
+    """Run the same loop around nothing: the floor of `measure`'s samples.
+
+    For half round trips, the floor is half of it.
+    """
     argv = [
         host.provide(binary),
         "null",
@@ -288,9 +304,9 @@ def _sample(host, argv, variables, max_seconds):
 
 
 def parse_protocol(text):
-    """Return the transports and the protocol that UCX names in its description of one operation.
+    """Return the transports and the protocol that UCX names in its description of an operation.
 
-    >>> parse_protocol("{proto} am_send from host memory length 8 short posix/memory 74.3 MB/s 0.10 us")
+    >>> parse_protocol("{proto} am_send from host memory length 8 short posix/memory 74.3 MB/s")
     ('posix', 'short')
     """
     described = re.search(r"length \d+ (?P<how>.*?)(?=(?:\d+% on )?[a-z]\w*/)(?P<where>.*)", text)
@@ -303,12 +319,14 @@ def parse_protocol(text):
 
 
 def check_transport(result):
-    """Raise `TransportMismatch` unless UCX took the transport that was asked for."""
+    """Raise `TransportMismatch` unless UCX took the requested transport."""
     allowed = TRANSPORTS[result["transport"]].names
     if any(name not in allowed for name in result["transport_used"].split("+")):
         raise TransportMismatch(
-            f"asked for {result['transport']}, but UCX does a {result['operation']} of {result['size_bytes']} B over "
-            f'{result["transport_used"]} ("{result["protocol_used"]}"); declare such cells in ucx.supported'
+            f"asked for {result['transport']}, but UCX does a {result['operation']} "
+            f"of {result['size_bytes']} B over "
+            f'{result["transport_used"]} ("{result["protocol_used"]}"); '
+            "declare such cells in ucx.supported"
         )
 
 
@@ -335,4 +353,5 @@ def check_evidence(result):
 
 
 def bracketed(address):
+    """Return an address as it stands before a port: IPv6 in brackets."""
     return f"[{address}]" if ":" in address else address

@@ -1,4 +1,4 @@
-"""`ucx_perftest`, which UCX brings, as an independent control of the measuring program `fabric`."""
+"""`ucx_perftest`, which comes with UCX, as an independent control of our program `fabric`."""
 
 import re
 import subprocess
@@ -9,18 +9,20 @@ import numpy as np
 
 from experiments.systems import ucx
 
-# With one operation outstanding, the median of `fabric` over that of `ucx_perftest`, as the median of 5 alternating
-# pairs, lies within [1/CONTROL_TOLERANCE, CONTROL_TOLERANCE]. Found on two shared cores at 8 B, 4 KiB and 64 KiB, once
-# a cell: posix (all operations), sysv (messages), cma and tcp (all operations) gave 0.91 to 1.06, tcp 0.99 to 1.01.
-# The exceptions are where cma reads: get 1.11 and message 1.16 at 64 KiB, get 1.2 at 4 MiB (3 pairs). ucx_perftest
-# never writes what it reads there (so most likely reads the kernel's zero page, which stays in the cache): `fabric`
-# without its pattern gave 0.97 to 1.01. A round trip not halved gives about 2. A single pair has been off by 4, when
-# only one of its runs met two virtual CPUs that were close together. With more outstanding the bandwidths of both
+# Bounds of a ratio: the median of `fabric` over that of `ucx_perftest`, with one operation
+# outstanding, as the median of 5 alternating pairs, lies within [1/CONTROL_TOLERANCE,
+# CONTROL_TOLERANCE]. On two shared cores at 8 B, 4 KiB, and 64 KiB, once per cell, posix (all
+# operations), sysv (messages), cma, and tcp (all operations) gave 0.91 to 1.06, and tcp 0.99 to
+# 1.01. The exceptions are where cma reads: get 1.11 and message 1.16 at 64 KiB, get 1.2 at 4 MiB (3
+# pairs). ucx_perftest never writes what it reads there, so it most likely reads the kernel's zero
+# page, which stays in the cache: `fabric` without its pattern gave 0.97 to 1.01. A round trip that
+# is not halved gives about 2. A single pair has been off by 4, when only one of its runs got two
+# virtual CPUs that were close together. With more operations outstanding, the bandwidths of both
 # programs scatter by 2 to 10 from run to run here, so there is no tolerance for them.
 CONTROL_TOLERANCE = 1.3
 
-# ucx_perftest's server listens on every address of the host and has no option against it. This makes it listen on
-# one: bind() of "any address" becomes bind() of $BIND_TO.
+# ucx_perftest's server listens on every address of the host, and no option changes that. This makes
+# it listen on one address: bind() of "any address" becomes bind() of $BIND_TO.
 _BIND_TO_SOURCE = """
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -62,10 +64,11 @@ def perftest(
     iterations,
     warmup,
 ):
-    """Measure the same cell with `ucx_perftest`, `shim` being what `build_bind_to` made.
+    """Measure the same cell with `ucx_perftest`; `shim` is what `build_bind_to` made.
 
-    Returns median_us (of its last 2,048 samples only; half or full round trips like ours with one outstanding, the
-    time between two posts with more), average_us, bandwidth_mb_s (in 10^6 bytes) and iterations.
+    Returns median_us (of its last 2,048 samples only; with one operation outstanding, half or full
+    round trips like ours; with more, the time between two posts), average_us, bandwidth_mb_s (in
+    10^6 bytes), and iterations.
     """
     program, port = ucx.folder() / "bin" / "ucx_perftest", server_host.free_port()
     server_variables = {
@@ -103,15 +106,19 @@ def perftest(
             time.sleep(0.05)
         else:
             raise RuntimeError(
-                f"ucx_perftest failed: {(done.stderr + done.stdout + server.stderr_text()).strip()[-500:]}"
+                "ucx_perftest failed: "
+                f"{(done.stderr + done.stdout + server.stderr_text()).strip()[-500:]}"
             )
         server.wait(10)
     return _parse_perftest(done.stdout)
 
 
 def environment(host, transport):
-    """Return UCX's environment with the libraries that the wheel carries for `ucx_perftest` alone (of OpenMP and CUDA): it
-    looks for them beside itself, where they do not lie on every host."""
+    """Return UCX's environment with the libraries that only `ucx_perftest` needs.
+
+    The wheel carries these (OpenMP and CUDA). The program looks for them next to itself, where they
+    do not lie on every host.
+    """
     variables = ucx.host_environment(host, transport)
     own = [host.provide(path) for path in sorted(ucx.folder().parent.glob("libucx*.libs"))]
     variables["LD_LIBRARY_PATH"] = ":".join([variables["LD_LIBRARY_PATH"], *map(str, own)])
@@ -119,7 +126,7 @@ def environment(host, transport):
 
 
 def build_bind_to(output):
-    """Compile the shim that makes ucx_perftest's server listen on one address, and return `output`."""
+    """Compile the shim that makes ucx_perftest's server listen on one address; return `output`."""
     command = ["cc", "-shared", "-fPIC", "-O1", "-x", "c", "-", "-o", str(output), "-ldl"]
     done = subprocess.run(command, input=_BIND_TO_SOURCE, capture_output=True, text=True)
     if done.returncode:
@@ -132,8 +139,10 @@ def build_bind_to(output):
 def control_ratio(
     server_host, client_host, binary, shim, transport, operation, size_bytes, iterations, pairs=5
 ):
-    """Return our median over ucx_perftest's for one cell with one operation outstanding, as the median of `pairs`
-    alternating pairs; it should lie within `CONTROL_TOLERANCE`."""
+    """Return our median over ucx_perftest's for one cell with one operation outstanding.
+
+    This is the median of `pairs` alternating pairs; it should lie within `CONTROL_TOLERANCE`.
+    """
     cell, counts, ratios = (transport, operation, size_bytes, 1), (iterations, iterations // 10), []
     for _ in range(pairs):
         with ucx.Responder(server_host, binary, transport) as responder:

@@ -6,7 +6,7 @@ from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import replay, running, scales, stacks
 from experiments.multiprotocol.anomalies.kinds import KINDS
 
-REPLAY_TRIES = 12  # for a witness: a race does not come about each time
+REPLAY_TRIES = 12  # per witness; a race does not occur each time
 
 experiment = Experiment(
     title="Anomalies between a file view and an S3 view",
@@ -44,7 +44,8 @@ experiment = Experiment(
             unit="count",
             better="neither",
             optional=True,
-            meaning="kinds seen whose witness was replayed on a server started afresh, in one of `replay_every` trials as their seeds have it",
+            meaning="kinds seen whose witness was replayed on a server started afresh, "
+            "in one of `replay_every` trials as their seeds have it",
         ),
         Metric(
             "witnesses_replayed",
@@ -61,7 +62,8 @@ experiment = Experiment(
         ),
         Evidence(
             "replays",
-            "for each witness that was replayed: in which try the kind occurred again, 0 for none (JSON)",
+            "for each witness that was replayed: "
+            "in which try the kind occurred again, 0 for none (JSON)",
         ),
         Evidence(
             "troubles", "for each kind with a try that could not be made, the first error (JSON)"
@@ -122,9 +124,8 @@ def trial(cell, site):
         if witnesses and site.seed % counts.replay_every == 0
         else {}
     )
-    replayed = {
-        kind: found for kind, found in again.items() if found["tries"]
-    }  # the others' turn did not come
+    # A kind without tries did not get its turn.
+    replayed = {kind: found for kind, found in again.items() if found["tries"]}
     yield {
         **{kind: found["seen"] / found["tries"] for kind, found in judged.items()},
         **{f"tries_{kind}": found["tries"] for kind, found in judged.items()},

@@ -1,7 +1,10 @@
-"""The kinds of anomaly, each as a function that tries once: it acts on a fresh name through both sides, and says whether
-the anomaly occurred (None: it could not be judged, for a precondition did not come about). `KINDS` has them all; what a kind means is its docstring, as the paper's table prints it.
+"""Kinds of anomaly, each a function that tries once.
 
-Everything that a try does is recorded by its views, so that the record of a try in which it occurred is the witness.
+A function acts on a fresh name through both sides. It returns whether the anomaly occurred, or None
+if a precondition did not hold and the try cannot be judged. `KINDS` has them all. The docstring of
+a kind is its meaning, as the paper's table prints it.
+
+The views record everything that a try does, so the record of a try with the anomaly is its witness.
 """
 
 import hashlib
@@ -174,7 +177,7 @@ def half_written(t):
 
 @kind
 def torn_s3_read(t):
-    """While the file side overwrites in place, by one call, GET returns a mixture of old and new."""
+    """While the file side overwrites in place, by one call, GET returns a mixture of old and new."""  # noqa: E501  (the paper prints this line)
     t.s3.put(t.name, t.content(1, t.large))
     t.file.read(t.name)
     whole = {t.content(1, t.large), t.content(2, t.large)}
@@ -185,7 +188,7 @@ def torn_s3_read(t):
     )
     contents = [found[0] for found in reads if found]
     if reads and not contents:
-        return None  # each was refused
+        return None  # every read was refused
     return any(content not in whole for content in contents)
 
 
@@ -203,7 +206,7 @@ def rename_half_done(t):
 
 @kind
 def directory_rename_half_done(t):
-    """After or while a directory is renamed, a listing by prefix has some of its files twice, or not at all."""
+    """After or while a directory is renamed, a listing by prefix has some of its files twice, or not at all."""  # noqa: E501  (the paper prints this line)
     old, new = f"{t.folder}/d{t.number}", f"{t.folder}/e{t.number}"
     for number in range(4):
         t.s3.put(f"{old}/{number}", t.content(1))
@@ -267,7 +270,7 @@ def collide_case(t):
 
 @kind
 def collide_unicode(t):
-    """PUTs of two keys that are normal forms of one name both succeed, and one of the two cannot be read."""
+    """PUTs of two keys that are normal forms of one name both succeed, and one of the two cannot be read."""  # noqa: E501  (the paper prints this line)
     name = f"{t.name}\u00e9"
     return _collide(t, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
 
@@ -299,7 +302,7 @@ def open_file_deleted(t):
 
 @kind
 def append_lost(t):
-    """After the file side appends to an object that it sees, something else is there than the whole or the old."""
+    """After the file side appends to an object that it sees, something else is there than the whole or the old."""  # noqa: E501  (the paper prints this line)
     primed(t)
     t.file.append(t.name, t.content(2))
     whole = t.content(1) + t.content(2)
@@ -309,7 +312,7 @@ def append_lost(t):
 
 @kind
 def write_in_place_lost(t):
-    """After the file side writes into an object that it sees, something else is there than the new or the old."""
+    """After the file side writes into an object that it sees, something else is there than the new or the old."""  # noqa: E501  (the paper prints this line)
     primed(t)
     size = len(t.content(1))
     t.file.write_at(t.name, size // 2, b"!")

@@ -1,16 +1,21 @@
-"""What one try of a kind of anomaly has at hand: both views and a fresh name, and ways to act on the one side while the other
-looks, or until both agree."""
+"""Tools for one try of a kind of anomaly: two views, a fresh name, and ways to act and look.
+
+One side acts while the other looks, or until both agree.
+"""
 
 import threading
 import time
 
 LARGE = 2 << 20
-RENAMES = 5  # of one try, there and back: a listing meets a single one by chance only
+RENAMES = 5  # renames in one try, there and back; a listing meets a single one only by chance
 
 
 class Try:
-    """What a kind gets: both views, a second pair for a thread that acts at the same time, and a fresh name in a folder
-    that exists. `large` is the size of contents that take a while to write."""
+    """Views and a fresh name for one try.
+
+    A second pair of views serves a thread that acts at the same time. The folder exists. `large` is
+    the size of contents that take a while to write.
+    """
 
     def __init__(self, views, other, folder, number, large=LARGE):
         (self.file, self.s3), (self.file2, self.s32) = views, other
@@ -22,13 +27,13 @@ class Try:
         )
 
     def content(self, version, size=None):
-        """Contents that differ by version in every byte, and by try."""
+        """Return contents that differ by version in every byte, and by try."""
         unit = b"%d.%d " % (self.number, version)
         return (unit * (size // len(unit) + 1))[:size] if size else unit
 
 
 def meanwhile(act, look, most_s=3.0):
-    """Run `act()` in a thread; return what `look()` returned each time until it ended."""
+    """Run `act()` in a thread; return the results of `look()` until it ended."""
     seen, failed = [], []
 
     def run():
@@ -49,7 +54,10 @@ def meanwhile(act, look, most_s=3.0):
 
 
 def answered(look):
-    """Return what `look()` returns, None where it fails: a server may refuse what changes under it, without lying about it."""
+    """Return the result of `look()`, or None if it fails.
+
+    A server may refuse to serve what changes meanwhile; that is no anomaly.
+    """
     try:
         return look()
     except Exception:
@@ -57,13 +65,13 @@ def answered(look):
 
 
 def there_and_back(file, old, new):
-    """Rename again and again; ends at `new`."""
+    """Rename back and forth several times, ending at `new`."""
     for number in range(RENAMES):
         file.rename(*((new, old) if number % 2 else (old, new)))
 
 
 def primed(t):
-    """Put version 1 through S3 and wait until the file side reads it too."""
+    """Put version 1 through S3, wait until the file side reads it too, and return its ETag."""
     tag = t.s3.put(t.name, t.content(1))
     end = time.monotonic() + 0.1
     while t.file.read(t.name) != t.content(1) and time.monotonic() < end:
@@ -72,7 +80,10 @@ def primed(t):
 
 
 def settled(t, content):
-    """Wait until both sides read `content`; say whether they do. Without that some kinds cannot be judged."""
+    """Wait until both sides read `content`; return whether they do.
+
+    If they do not, some kinds cannot be judged.
+    """
     end = time.monotonic() + 0.2
     while True:
         found = t.s3.get(t.name)

@@ -1,1 +1,1 @@
-"""Is each key's history linearizable? `python -m experiments.multiprotocol.checker --help`."""
+"""Linearizability checker; run `python -m experiments.multiprotocol.checker --help`."""

@@ -1,24 +1,26 @@
-"""Is the history in a file linearizable, key by key?
+"""Check whether the history in a file is linearizable, key by key.
 
-One JSON object a line:
+The file holds one JSON object per line:
 
-  {"client": 1, "op": "write", "key": "k", "value": 7, "result": null, "invoked_ns": 10, "completed_ns": 20}
+  {"client": 1, "op": "write", "key": "k", "value": 7, "invoked_ns": 10, "completed_ns": 20}
 
 op            read | write | cas | delete
-value         what a write writes (any JSON value; 1, "1" and true are three values, 1 and 1.0 are one)
+value         what a write writes (any JSON value; 1, "1" and true differ, 1 and 1.0 are equal)
 expected, new of a cas
-result        what a read returned; true or false of a cas. A write or delete whose result is false or "fail" changed
-              nothing; "info" or "unknown" is an unknown outcome; anything else is success.
+result        what a read returned; true or false for a cas. A write or delete whose result is
+              false or "fail" changed nothing; "info" or "unknown" is an unknown outcome; anything
+              else is success.
 invoked_ns, completed_ns
-              whole numbers; completed_ns is null when the outcome is unknown: it may have happened at any time after
-              its invocation, or never. One operation precedes another when it completed before that was invoked;
-              at a tie they overlap.
+              whole numbers. completed_ns is null if the outcome is unknown: the operation may
+              have happened at any time after its invocation, or never. One operation precedes
+              another if it completed before the other was invoked; at a tie they overlap.
 
-A key that was never written, or that was deleted, reads null. Blank lines and other fields are ignored; a field given
-twice is bad input. The text is UTF-8, perhaps compressed with gzip. Operations of one client may overlap.
+A key that was never written, or that was deleted, reads null. Blank lines and other fields are
+ignored; a field given twice is bad input. The text is UTF-8, optionally compressed with gzip.
+Operations of one client may overlap.
 
-exit status: 0 linearizable, 1 not linearizable, 2 bad input, 3 unknown (the bounds did not suffice),
-             4 the checker itself failed
+exit status: 0 linearizable, 1 not linearizable, 2 bad input,
+             3 unknown (the bounds did not suffice), 4 the checker itself failed
 """
 
 import argparse
@@ -36,11 +38,12 @@ from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOL
 
 STATUS = {LINEARIZABLE: 0, VIOLATION: 1, UNKNOWN: 3}
 BAD_INPUT, FAILED = 2, 4
-MOST = 1e9  # of seconds, and of configurations
+MOST = 1e9  # limit of the bounds: seconds, or configurations
 SHOWN = 3  # violated keys that get a witness, unless --all
 
 
 def main(arguments=None):
+    """Check the history that the arguments name; return the exit status."""
     asked = parser().parse_args(arguments)
     if asked.picture and Path(asked.picture).suffix not in draw.PICTURES:
         return refuse(
@@ -72,8 +75,8 @@ def main(arguments=None):
 
 
 def say(text):
-    """Print, whatever the terminal's encoding; a reader who has seen enough does not change the verdict."""
-    if sys.stdout is None:  # closed by the caller: the status says it
+    """Print `text` in any terminal encoding; a closed pipe does not change the verdict."""
+    if sys.stdout is None:  # the caller closed it; the exit status carries the verdict
         return
     sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -96,6 +99,7 @@ def draw_picture(history, violated, path):
 
 
 def refuse(what):
+    """Print why the input is bad; return the exit status."""
     print(f"checker: {what}", file=sys.stderr)
     return BAD_INPUT
 
@@ -136,7 +140,8 @@ def parser():
         "--configurations",
         type=positive,
         default=2_000_000,
-        help="bound of its memory: how many it keeps at a time (2000000), but never more than 0.5 GB of them",
+        help="bound of its memory: how many it keeps at a time (2000000), "
+        "but never more than 0.5 GB of them",
     )
     made.add_argument(
         "--witness-seconds", type=positive, default=5.0, help="time for making witnesses small (5)"
@@ -152,6 +157,7 @@ def positive(text):
 
 
 def as_text(history, verdicts, shown, further, times):
+    """Return the report as text; `shown` are the verdicts with a witness."""
     counts = {word: sum(found.word == word for found in verdicts) for word in STATUS}
     lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
     lines += [
@@ -164,7 +170,8 @@ def as_text(history, verdicts, shown, further, times):
     if counts[VIOLATION] > len(shown):
         lines += [
             "",
-            f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; --all shows a witness for each",
+            f"{counts[VIOLATION] - len(shown)} more keys are not linearizable; "
+            "--all shows a witness for each",
         ]
     if counts[UNKNOWN]:
         lines += ["", "unknown: deciding is NP-complete where values repeat; raise --seconds,"]
@@ -176,6 +183,7 @@ def as_text(history, verdicts, shown, further, times):
 
 
 def as_json(history, verdicts, shown, further, times):
+    """Return the report as one JSON object; `shown` are the verdicts with a witness."""
     return json.dumps(
         {
             "verdict": overall(verdicts),
@@ -197,7 +205,10 @@ def as_json(history, verdicts, shown, further, times):
 
 
 def guarded():
-    """Run `main`; a failure of the checker itself must not look like a verdict (Python's own status for it is 1)."""
+    """Run `main`; return `FAILED` if the checker itself fails.
+
+    Python's own status for an uncaught exception is 1, which would look like a verdict.
+    """
     try:
         return main()
     except KeyboardInterrupt:

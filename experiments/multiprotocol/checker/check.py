@@ -1,4 +1,4 @@
-"""Checks a history key by key: the compiled check where every value is written once, else the search."""
+"""Check of a history, key by key: compiled if every value is written once, else by search."""
 
 import time
 from dataclasses import dataclass, field
@@ -10,22 +10,25 @@ from experiments.multiprotocol.checker.history import NOTHING
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, None)
-MOMENT = 0.05  # s, what a search gets as long as the time suffices for one of each key
+MOMENT = 0.05  # s, given to each key's search while the total time allows it
 
 
 @dataclass
 class Verdict:
-    """What was found of one key (its number): one of the three words, and for a violation the `witness.Witness`."""
+    """Verdict on one key (a number): one of the three words, and its witness if violated.
+
+    `explain` sets the witness, a `witness.Witness`.
+    """
 
     key: int
     word: str
     proof: list = field(default_factory=list)  # places of operations that matter
-    certain: bool = False  # at the completion of the first of those
+    certain: bool = False  # the violation is certain once the first of those completes
     witness: object = None
 
 
 def check(history, bounds=Bounds(), library=None):
-    """Return a `Verdict` for each key that anything was done to, without witnesses (see `explain`)."""
+    """Return a `Verdict` for each key with operations, without witnesses (see `explain`)."""
     library = native.library() if library is None else library
     if library:
         word_of, proof, start, order = native.check(library, history)
@@ -45,8 +48,12 @@ def check(history, bounds=Bounds(), library=None):
 
 
 def _search(undecided, register_of, bounds, library):
-    """Decide these `Verdict`s by searches: first each for a moment, then those that are left for an equal share of what
-    is left of the time. Once there is none left, the first still decides what takes no time, and the second ends."""
+    """Decide these `Verdict`s by searches within `bounds.seconds`.
+
+    The first pass gives each key a moment. The second gives each undecided key an equal share of
+    the remaining time. After the deadline, the first pass still decides what takes no time, and the
+    second pass stops.
+    """
     deadline = time.monotonic() + bounds.seconds
 
     def decide(found, seconds):
@@ -68,13 +75,13 @@ def _search(undecided, register_of, bounds, library):
 
 
 def overall(verdicts):
-    """Return the word for the whole history: a violation of one key is one of all."""
+    """Return the word for the whole history: a violation of any key violates the history."""
     words = {found.word for found in verdicts}
     return next((word for word in (VIOLATION, UNKNOWN) if word in words), LINEARIZABLE)
 
 
 def explain(history, verdict, seconds=5.0, library=None):
-    """Give the verdict of a violated key its witness, found within about so many seconds."""
+    """Give the verdict of a violated key its witness, within about `seconds` seconds."""
     of_key = register.of(history, history.of_key(verdict.key))
     verdict.witness = witness.find(of_key, verdict.proof, verdict.certain, seconds, library)
     return verdict

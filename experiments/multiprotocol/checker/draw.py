@@ -1,4 +1,4 @@
-"""Shows a violation: as text with a small timeline, and as a picture."""
+"""Drawings of a violation: text with a small timeline, and a picture."""
 
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -11,14 +11,11 @@ CAPTION, UNKNOWN = (
     "time, in order of beginnings and ends (not to scale)",
     "; dashed: outcome unknown",
 )
-MANY = 25  # operations of a picture; of more the rows are narrow
-LINES = 40  # operations that are shown as text
+MANY = 25  # operations in a picture; with more, the rows are narrow
+LINES = 40  # operations shown as text
 LONGEST = 28  # characters of a value that are shown
-COLOURS = {
-    "write": "#0173b2",
-    "read": "#de8f05",
-    "cas": "#029e73",
-}  # tell apart by shape of text, too: each is named
+# Each operation is named as well, so that the picture can be read without colours.
+COLOURS = {"write": "#0173b2", "read": "#de8f05", "cas": "#029e73"}
 
 
 def label(history, place):
@@ -38,11 +35,12 @@ def _short(text):
 
 
 def text(history, verdict):
-    """Return the lines that tell of one violated key."""
+    """Return the lines that describe one violated key."""
     found, key = verdict.witness, history.values[verdict.key]
     if not found.places:
         return [
-            f"key {key} is not linearizable; no small set of operations was found in the time for it"
+            f"key {key} is not linearizable; "
+            "no small set of operations was found in the time for it"
         ]
     kind = (
         "none of them can be left out"
@@ -51,7 +49,8 @@ def text(history, verdict):
     )
     count = len(found.places)
     lines = [
-        f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} that no order explains; {kind}"
+        f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} "
+        f"that no order explains; {kind}"
     ]
     names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
     wide = max(map(len, names))
@@ -66,7 +65,8 @@ def text(history, verdict):
         lines.append(f"  and {count - LINES} more; --json names the lines of all")
     if found.relaxed:
         lines.append(
-            "  what a cas with * expected does not matter here: wrong even if they are taken as writes"
+            "  what a cas with * expected does not matter here: "
+            "wrong even if they are taken as writes"
         )
     return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
 
@@ -88,7 +88,7 @@ def _reason(history, places, relaxed):
 
 
 def _scale(history, places):
-    """Return {time: position} of all beginnings and ends, evenly spaced, for only the order of times matters."""
+    """Return {time: position} of all starts and ends, evenly spaced: only their order matters."""
     times = {int(history.invoked[p]) for p in places} | {
         int(t) for p in places if (t := history.completed[p]) != NEVER
     }
@@ -109,7 +109,7 @@ def _bars(history, places):
 
 
 def picture(history, verdict, path):
-    """Draw a violated key's witness to `path`: .svg by itself, .png and .pdf with matplotlib."""
+    """Draw a violated key's witness to `path`; .png and .pdf use matplotlib."""
     path = Path(path)
     if path.suffix == ".svg":
         path.write_text(_svg(history, verdict))
@@ -118,8 +118,10 @@ def picture(history, verdict, path):
 
 
 def rows(history, places):
-    """Return (clients in order of appearance, [(place, client's row, begin, end, open-ended)]): what a timeline shows,
-    with times by rank."""
+    """Return (clients in order of appearance, bars) of a timeline.
+
+    A bar is (place, client's row, start, end, open-ended), with times by rank.
+    """
     order = _scale(history, places)
     clients = list(dict.fromkeys(int(history.client[p]) for p in places))
     bars = []
@@ -143,7 +145,7 @@ def _kind(history, place):
 
 
 def _lanes(bars):
-    """Return {place: (client's row, how many overlapping operations of the client lie above)}."""
+    """Return {place: (client's row, number of its overlapping operations drawn above)}."""
     lanes = {}
     for number, (place, row, begin, end, _) in enumerate(bars):
         above = sum(
@@ -162,7 +164,8 @@ def _svg(history, verdict):
     left = 30 + 7 * max((len(history.values[c]) + 7 for c in clients), default=8)
     right = left + step * (max((end for *_, end, _ in bars), default=0) + 1)
     parts = [
-        f'<text x="10" y="18" font-weight="bold">key {escape(history.values[verdict.key])}: not linearizable</text>'
+        f'<text x="10" y="18" font-weight="bold">key {escape(history.values[verdict.key])}: '
+        "not linearizable</text>"
     ]
     for place, _, begin, end, open_ended in bars:
         row, _ = lanes[place]
@@ -174,14 +177,19 @@ def _svg(history, verdict):
             f'<text x="10" y="{y + 12}">client {escape(history.values[clients[row]])}</text>'
         )
         parts.append(
-            f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" fill-opacity="0.25" stroke="{colour}"{dashes}/>'
+            f'<rect x="{x}" y="{y}" width="{width}" height="16" fill="{colour}" '
+            f'fill-opacity="0.25" stroke="{colour}"{dashes}/>'
         )
         parts.append(f'<text x="{x + 3}" y="{y + 12}">{escape(label(history, place))}</text>')
     height = 60 + 34 * len(ys)
     parts.append(
-        f'<text x="{left}" y="{height - 14}" fill="#555">{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>'
+        f'<text x="{left}" y="{height - 14}" fill="#555">'
+        f"{CAPTION}{UNKNOWN * any(bar[-1] for bar in bars)}</text>"
     )
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 20}" height="{height}" font-family="DejaVu Sans, sans-serif" font-size="11">'
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{right + 20}" height="{height}" '
+        'font-family="DejaVu Sans, sans-serif" font-size="11">'
+    )
     return "\n".join(
         [head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""]
     )

@@ -1,8 +1,8 @@
-"""A history of operations on registers: reading it from JSON lines, and what each line means.
+"""History of operations on registers: its columns, and its reader for JSON lines.
 
-Operations are kept as columns of numbers (`History`); values, keys and clients are numbered, and the number 0 is null.
-Two JSON values are the same value when they are equal as JSON: 1 and 1.0 are one number, 1 and "1" and true are three
-values, and the order of an object's members says nothing.
+Operations are columns of numbers (`History`). Values, keys, and clients are numbered; number 0 is
+null. Two JSON values are the same if they are equal as JSON: 1 and 1.0 are one number; 1, "1", and
+true are three values; the order of an object's members does not matter.
 """
 
 import codecs
@@ -35,7 +35,7 @@ SUCCEEDED, FAILED, UNKNOWN = (True, "ok"), (False, "fail"), ("info", "unknown")
 
 
 class BadInput(Exception):
-    """A line that is no operation. `line` counts from 1."""
+    """A line that is not a valid operation; `line` counts from 1."""
 
     def __init__(self, line, what):
         super().__init__(f"line {line}: {what}")
@@ -44,9 +44,12 @@ class BadInput(Exception):
 
 @dataclass
 class History:
-    """Columns of a history, one entry per operation. `values[number]` is a value, key or client as JSON text; a
-    completion of `NEVER` is an unknown outcome; `kind` NOTHING constrains nothing (a read without an answer, a write
-    that failed)."""
+    """Columns of a history, with one entry per operation.
+
+    `values[number]` is a value, key, or client as JSON text. A completion of `NEVER` means an
+    unknown outcome. Operations of kind NOTHING constrain nothing (a read without an answer, a write
+    that failed).
+    """
 
     kind: np.ndarray
     key: np.ndarray
@@ -62,13 +65,15 @@ class History:
         return len(self.kind)
 
     def of_key(self, key):
-        """Return the places of the operations on one key (by its number) that constrain anything."""
+        """Return the places of the operations on one key (a number) that constrain anything."""
         return np.flatnonzero((self.key == key) & (self.kind != NOTHING))
 
 
 def read(path):
-    """Return the `History` in a file. Raises `BadInput` for the first line that is no operation, `OSError` when the
-    file cannot be read."""
+    """Return the `History` in a file.
+
+    Raises `BadInput` for the first invalid line, and `OSError` if the file cannot be read.
+    """
     with open(path, "rb") as file:
         text = file.read()
     if text.startswith(GZIP):
@@ -80,7 +85,10 @@ def read(path):
 
 
 def parse(text, library=None):
-    """Return the `History` in `text` (bytes, JSON lines). `library` None: the compiled parser where there is one."""
+    """Return the `History` in `text` (bytes of JSON lines).
+
+    `library` None means the compiled parser, if it exists.
+    """
     library = native.library() if library is None else library
     text = text.removeprefix(codecs.BOM_UTF8)
     if library and (text.isascii() or _is_utf8(text)):
@@ -115,7 +123,7 @@ def _parse_natively(library, text):
     if refused < 0:
         raise MemoryError("the history does not fit into memory")
     if refused:
-        return None  # Python decides what is wrong, if anything is
+        return None  # the Python parser finds out what is wrong, if anything
     columns = {name: column[: described.count] for name, column in columns.items()}
     values = Tokens(text, offset[: distinct.value], length[: distinct.value])
     if plain.value:
@@ -127,7 +135,10 @@ def _parse_natively(library, text):
 
 
 def _merged(columns, values):
-    """Give values that are equal as JSON but differ in their text ("a" and "\\u0061", 1 and 1.0) one number."""
+    """Give one number to values that are equal as JSON but differ as text.
+
+    Examples are "a" and "\\u0061", and 1 and 1.0.
+    """
     numbers, texts, place = {}, [], np.zeros(len(values), np.int32)
     for number in range(len(values)):
         text = values[number]
@@ -193,7 +204,10 @@ def _json_number(number):
 
 
 def _meaning(line, operation):
-    """Return (kind, value, value that a compare-and-set writes, completion) of one operation. Raises `BadInput`."""
+    """Return (kind, value, set_to, completion) of one operation. Raises `BadInput`.
+
+    `set_to` is the value that a compare-and-set writes.
+    """
     _check_form(line, operation)
     op, result, completed = operation["op"], operation.get("result"), operation["completed_ns"]
     completed = (
@@ -227,7 +241,7 @@ def _among(result, words):
 
 
 def _answer(line, operation):
-    """Return what a read returned: its "result", or its "value" where there is no result."""
+    """Return what a read returned: its "result", or its "value" if there is no result."""
     if "result" not in operation and "value" not in operation:
         raise BadInput(line, 'a completed read needs "result", the value that it returned')
     if operation.get("value") is None or "result" not in operation:
@@ -235,7 +249,8 @@ def _answer(line, operation):
     if canonical(operation["value"]) != canonical(operation["result"]):
         raise BadInput(
             line,
-            'a read has both "value" and "result", and they differ; give what it returned as "result"',
+            'a read has both "value" and "result", and they differ; '
+            'give what it returned as "result"',
         )
     return operation["result"]
 
@@ -258,7 +273,8 @@ def _check_form(line, operation):
         if not (_is_int(at) and abs(at) < NEVER) and not (name == "completed_ns" and at is None):
             raise BadInput(
                 line,
-                f'"{name}" must be a whole number of nanoseconds{" or null" * (name == "completed_ns")}',
+                f'"{name}" must be a whole number of nanoseconds'
+                f"{' or null' * (name == 'completed_ns')}",
             )
     if (
         operation["completed_ns"] is not None
@@ -266,7 +282,8 @@ def _check_form(line, operation):
     ):
         raise BadInput(
             line,
-            f"completed_ns {operation['completed_ns']} lies before invoked_ns {operation['invoked_ns']}",
+            f"completed_ns {operation['completed_ns']} lies before "
+            f"invoked_ns {operation['invoked_ns']}",
         )
 
 

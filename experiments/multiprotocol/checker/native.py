@@ -1,7 +1,7 @@
-"""The compiled half of the checker: the C files as a library, built once for its sources' text.
+"""Compiled half of the checker: the C files as a library, built once per version of the sources.
 
-`python -m experiments.multiprotocol.checker.native` builds it, which set-up does; else the first check does (a second).
-Without a C compiler everything is done in Python, more slowly.
+Set-up builds it with `python -m experiments.multiprotocol.checker.native`; otherwise the first
+check does, in about a second. Without a C compiler, Python does all the work, more slowly.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ MAX_PROOF = 8
 
 
 class Described(ctypes.Structure):
-    """`history` of history.h."""
+    """Struct `history` of history.h."""
 
     _fields_ = [("count", ctypes.c_int64)] + [
         (name, ctypes.c_void_p)
@@ -48,14 +48,14 @@ def pointer(array):
 
 
 def described(columns):
-    """Return the `Described` of {name: numpy array}; the arrays have to live as long."""
+    """Return the `Described` of {name: numpy array}; the arrays must outlive it."""
     first = next(iter(columns.values()))
     return Described(len(first), **{name: column.ctypes.data for name, column in columns.items()})
 
 
 @cache
 def library():
-    """Return the library, or False when there is none and no compiler to build it with."""
+    """Return the library, or False if it does not exist and no compiler can build it."""
     try:
         loaded = ctypes.CDLL(str(build()))
     except OSError:
@@ -77,7 +77,7 @@ def library():
 
 
 def why_not():
-    """Return the one line that says that there is no library, and what to do."""
+    """Return one line that says why there is no library, and what to do."""
     try:
         build()
         reason = "the compiled half cannot be loaded"
@@ -85,11 +85,17 @@ def why_not():
         reason = "no C compiler (cc)"
     except OSError as error:
         reason = str(error).splitlines()[0][:150]
-    return f"{reason}: checking in Python, many times slower. Install one (apt-get install gcc) and run again"
+    return (
+        f"{reason}: checking in Python, many times slower. "
+        "Install one (apt-get install gcc) and run again"
+    )
 
 
 def build():
-    """Return the path of the library, compiled if it was not yet. Raises `OSError` when that is not possible."""
+    """Return the path of the library, and compile it first if needed.
+
+    Raises `OSError` if that is not possible.
+    """
     text = b"".join((FOLDER / name).read_bytes() for name in SOURCES)
     name = (
         f"benchpaper-checker-{hashlib.sha256(text + ' '.join(FLAGS).encode()).hexdigest()[:16]}.so"
@@ -111,7 +117,7 @@ def build():
 
 
 def _is_ours(path):
-    """Nobody else can have put it there."""
+    """True if only this user or root can have put the file there."""
     return (
         path.is_file()
         and path.stat().st_uid in (os.getuid(), 0)
@@ -139,7 +145,7 @@ def _compile(path):
 
 
 def check(loaded, history):
-    """Return (verdict per number of a key, proof per number of a key, start, order): see history_check in keys.c."""
+    """Return (verdicts, proofs, start, order), the first two by key: history_check in keys.c."""
     names, count = len(history.values), len(history)
     columns = {
         name: np.ascontiguousarray(getattr(history, name))
@@ -161,7 +167,10 @@ def check(loaded, history):
 
 
 def search(loaded, columns, initial, seconds, most, beam):
-    """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter): see history_search in search.c."""
+    """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter).
+
+    See history_search in search.c.
+    """
     failed, hider = ctypes.c_int64(-1), ctypes.c_int64(-1)
     word = loaded.history_search(
         ctypes.byref(described(columns)),

@@ -1,4 +1,4 @@
-"""The operations on one key, as columns, and whether they are linearizable."""
+"""Operations on one key, as columns, and the decision whether they are linearizable."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,10 @@ COLUMNS = ("kind", "value", "set_to", "invoked", "completed")
 
 @dataclass
 class Register:
-    """Operations on one key that first holds null; `place` is where each stands in its history."""
+    """Operations on one key that first holds null.
+
+    `place` is the position of each in its history.
+    """
 
     kind: np.ndarray
     value: np.ndarray
@@ -44,7 +47,7 @@ class Register:
 
     @property
     def sees(self):
-        """Which must find the very value that they name."""
+        """Mask of the operations that must see exactly the value that they name."""
         return (self.kind == READ) | (self.kind == CAS)
 
     @property
@@ -53,12 +56,15 @@ class Register:
 
     @property
     def written(self):
-        """What each writes, where it writes."""
+        """Value that each operation writes, if it writes."""
         return np.where(self.kind == CAS, self.set_to, self.value)
 
     def decide(self, bounds=Bounds(), library=None):
-        """Return (LINEARIZABLE | VIOLATION | UNKNOWN, for a violation the position of the operation at whose completion
-        it is certain, and perhaps more that matter)."""
+        """Return the verdict and, for a violation, the positions of operations that matter.
+
+        The verdict is LINEARIZABLE, VIOLATION, or UNKNOWN. The violation is certain at the
+        completion of the first of these operations.
+        """
         library = native.library() if library is None else library
         columns = {name: getattr(self, name) for name in COLUMNS}
         if library:
@@ -75,6 +81,6 @@ class Register:
 
 
 def of(history, places):
-    """Return the `Register` of the operations at these places of a history, which are all on one key."""
+    """Return the `Register` of the operations at these places, which must all be on one key."""
     places = np.asarray(places)
     return Register(*(getattr(history, name)[places] for name in COLUMNS), places)

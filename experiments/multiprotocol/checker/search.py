@@ -1,18 +1,21 @@
-"""Decides whether a register's history is linearizable, whatever it holds, by a search with memory.
+"""Decision whether a register's history is linearizable, by a search with memory.
 
-In the manner of Wing and Gong (J. Parallel Distrib. Comput. 17, 1993) and Lowe (Concurrency Computat. 29, 2017): go
-through the history in order of time, keep every configuration that the register could be in, and linearize an operation
-only when one must be, at its completion. A configuration is the value held, what is still to be linearized
-(`owed`) and what may still change the value (`usable`). Four observations keep the configurations few:
+The search follows Wing and Gong (J. Parallel Distrib. Comput. 17, 1993) and Lowe (Concurrency
+Computat. 29, 2017). It goes through the history in order of time, keeps every configuration that
+the register could be in, and linearizes an operation only when it must: at its completion. A
+configuration is the value held, the operations that still have to be linearized (`owed`), and those
+that may still change the value (`usable`). Four observations keep the configurations few:
 
-- an operation that changes nothing (a read of the value held, a compare-and-set that fails there) is linearized at once;
-- when a write is linearized, every other open write may have gone right before it: none is owed any longer, and each
-  stays usable until it completes;
-- values that no operation will see any more are one value;
-- a configuration that holds the same value as another, owes no less and can use no more, is dropped.
+- An operation that changes nothing (a read of the held value, a compare-and-set that fails there)
+  is linearized at once.
+- When a write is linearized, every other open write may have happened right before it: none of them
+  is owed any longer, and each stays usable until it completes.
+- Values that no operation will see any more count as one value.
+- A configuration is dropped if another one with the same value owes no more and can use no less.
 
-A first pass keeps only a few configurations at a time. When it comes to the end the history is linearizable; else
-the complete one decides. Deciding this is NP-complete in general (Gibbons and Korach), so there is a bound, and UNKNOWN is an answer.
+A first pass keeps only a few configurations at a time. If it reaches the end, the history is
+linearizable; otherwise the complete pass decides. The problem is NP-complete in general (Gibbons
+and Korach), so the search is bounded, and UNKNOWN is an answer.
 """
 
 import time
@@ -24,13 +27,16 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 LINEARIZABLE, VIOLATION, UNKNOWN = "linearizable", "not linearizable", "unknown"
 COMPARED = 64  # configurations that a new one is compared with
 BEAM = 64  # configurations kept in the first, incomplete pass
-LARGE = 1000  # so many configurations take a while at every step
-UNSEEN = object()  # any value that no operation will see any more
+LARGE = 1000  # with more configurations, every step takes a while
+UNSEEN = object()  # stands for any value that no operation will see any more
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation on one register; `value` was read, written or expected, `set_to` is what a compare-and-set writes."""
+    """One operation on one register.
+
+    `value` was read, written, or expected; `set_to` is what a compare-and-set writes.
+    """
 
     kind: int
     value: object
@@ -40,24 +46,27 @@ class Operation:
 
     @property
     def written(self):
-        """What it writes, if it writes (kind WRITE or CAS)."""
+        """Value that it writes, if it writes (kind WRITE or CAS)."""
         return self.set_to if self.kind == CAS else self.value
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far a search goes: seconds, and configurations kept at one time."""
+    """Limits of a search: seconds, and configurations kept at one time."""
 
     seconds: float = 20.0
     configurations: int = 2_000_000
 
 
 class OutOfBounds(Exception):
-    """The search would take more time or memory than it was given."""
+    """The search would exceed its bounds of time or memory."""
 
 
 def search(operations, initial, bounds=Bounds()):
-    """Return (LINEARIZABLE | VIOLATION | UNKNOWN, index of the operation at whose completion nothing is left)."""
+    """Return (verdict, index of the operation at whose completion no configuration is left).
+
+    The verdict is LINEARIZABLE, VIOLATION, or UNKNOWN; the index is None unless it is VIOLATION.
+    """
     deadline = time.monotonic() + bounds.seconds
     try:
         quick = _Search(operations, initial, deadline, bounds.configurations, beam=BEAM)
@@ -77,7 +86,7 @@ class _Search:
         self._failing_left = sum(op.kind == FAILED_CAS for op in operations)
         self._configurations = {(self._seen(initial), 0, 0)}
         self._bit, self._free, self._op_of = {}, [], {}
-        self._reads, self._failing = {}, {}  # open ones by value: masks
+        self._reads, self._failing = {}, {}  # masks of open operations, by value
         self._all_failing = self._writes = 0
         self._steps = 0
 
@@ -85,7 +94,7 @@ class _Search:
         return value if self._observers[value] else UNSEEN
 
     def run(self):
-        """Return None, or the index of the operation that cannot be linearized."""
+        """Return the index of the operation that cannot be linearized, or None."""
         events = []
         for index, op in enumerate(self._ops):
             events.append((op.invoked, 0, index))
@@ -104,7 +113,7 @@ class _Search:
     def _open(self, index):
         op = self._ops[index]
         bit = self._free.pop() if self._free else 1 << len(self._bit)
-        while bit in self._op_of:  # bits of pending operations are never given back
+        while bit in self._op_of:  # operations that never complete keep their bits
             bit <<= 1
         self._bit[index], self._op_of[bit] = bit, op
         owed = bit if op.completed != NEVER else 0
@@ -127,7 +136,7 @@ class _Search:
     def _complete(self, index):
         op, bit = self._ops[index], self._bit.pop(index)
         seen = set(self._configurations)
-        # One that could still use the operation, and need not: it is used now or never.
+        # A configuration that can use the operation, but does not owe it, must use it now or never.
         last_chance = op.kind in (WRITE, CAS) and (
             self._observers[op.written] or self._failing_left
         )
@@ -167,7 +176,7 @@ class _Search:
             self._writes &= ~bit
 
     def _following(self, configuration, goal):
-        """Yield the configurations one change of the value away that could help to linearize the operation `goal`."""
+        """Yield configurations, one change of the value away, that may help to linearize `goal`."""
         value, owed, usable = configuration
         tried, left = {}, usable
         while left:
@@ -175,9 +184,8 @@ class _Search:
             left ^= bit
             op = self._op_of[bit]
             same = (op.kind, op.value, op.set_to)
-            if (
-                same not in tried or op.completed < tried[same][0]
-            ):  # of the same ones, that which completes first
+            # Of equal operations, only the first to complete matters.
+            if same not in tried or op.completed < tried[same][0]:
                 tried[same] = (op.completed, bit, op)
         expected = {op.value for _, _, op in tried.values() if op.kind == CAS}
         for _, bit, op in tried.values():
@@ -196,7 +204,7 @@ class _Search:
         return wanted.kind == WRITE and wanted.value == op.value
 
     def _worthwhile(self, written, value, owed, expected):
-        """Whether it can help that the value is `written` for a moment: a write that nobody needs can go last."""
+        """True if holding `written` for a moment can help; other writes can go last."""
         return (
             written in expected
             or owed & self._reads.get(written, 0)
@@ -216,7 +224,7 @@ class _Search:
 
 
 def _burden(configuration):
-    """The less is owed and the more can be used, the more can still come of it."""
+    """Sort key: the less a configuration owes and the more it can use, the better."""
     return configuration[1].bit_count() - configuration[2].bit_count()
 
 

@@ -1,16 +1,19 @@
-"""Weaker promises than linearizability: what each client may count on, and how old a value is that a read returns.
+"""Guarantees weaker than linearizability: session guarantees, and the staleness of reads.
 
-Session guarantees after Terry and others (PDIS 1994), told per client for one register, from its operations that do not
-overlap: one of two of a client's operations is before the other when it completed before that was invoked. They are
-decided with what real time proves: a value is *older* than another when its write completed before the other's was
-invoked. So a violation that is reported is one; values whose writes overlap are never held against a system. A successful
-compare-and-set counts as a write. Reads of values that are written more than once, or never, are left out, and counted.
-Each guarantee asks of each read for the greatest of what came before (`_latest`), so all take O(n log n).
+Session guarantees follow Terry and others (PDIS 1994). They are judged per client for one register,
+from operations that do not overlap: of two operations of a client, one is before the other if it
+completed before the other was invoked. Only what real time proves counts: a value is *older* than
+another if its write completed before the other's write was invoked. So every reported violation is
+real; values whose writes overlap never count against a system. A successful compare-and-set counts
+as a write. Reads of values that were written more than once, or never, are left out and counted.
+For each read, each guarantee asks for the greatest of what came before (`_latest`), so all of them
+take O(n log n).
 
 read your writes       a read never returns a value older than the client's own last write
-monotonic reads        a read never returns a value older than one that the client read before
-monotonic writes       no client reads the older of two writes of one client after the younger
-writes follow reads    no client reads a value that another client had read before it wrote what was read already
+monotonic reads        a read never returns a value older than an earlier read of the client
+monotonic writes       no client reads the older of one client's two writes after the younger
+writes follow reads    after a client reads a write, it never reads a value that the writer had
+                       read before that write
 """
 
 from dataclasses import dataclass, field
@@ -24,13 +27,18 @@ GUARANTEES = ("read your writes", "monotonic reads", "monotonic writes", "writes
 
 @dataclass
 class Sessions:
-    """`broken[guarantee]` are (line of the read, line of what it contradicts); `left_out` counts reads not judged."""
+    """Violations of the session guarantees.
+
+    `broken[guarantee]` lists (line of the read, line of what it contradicts). `left_out` counts the
+    reads that were not judged.
+    """
 
     broken: dict = field(default_factory=lambda: {name: [] for name in GUARANTEES})
     left_out: int = 0
     name = "sessions"
 
     def lines(self):
+        """Yield the lines of the report."""
         yield "session guarantees, per client:"
         for guarantee, found in self.broken.items():
             told = (
@@ -51,22 +59,33 @@ class Sessions:
 
 @dataclass
 class Staleness:
-    """`age_ns` has for each judged read how long before its invocation the value was overwritten for sure (0: it was
-    not): by a write that was invoked after the value's own had completed. `left_out` counts reads not judged."""
+    """Ages of the values that reads returned.
+
+    For each judged read, `age_ns` holds how long before its invocation the value had certainly been
+    overwritten: by a write that was invoked after the value's own write had completed. It is 0 if
+    the value was not overwritten. `left_out` counts the reads that were not judged.
+    """
 
     age_ns: np.ndarray
     left_out: int = 0
     name = "staleness"
 
     def within(self, bound_ns):
-        """Whether no read returned a value that had been overwritten for more than `bound_ns`."""
+        """True if no read returned a value that had been overwritten for more than `bound_ns`."""
         return bool((self.age_ns <= bound_ns).all())
 
     def lines(self):
+        """Yield the lines of the report."""
         stale = self.age_ns[self.age_ns > 0]
-        yield f"staleness: {len(stale)} of {len(self.age_ns)} reads returned a value that had been overwritten"
+        yield (
+            f"staleness: {len(stale)} of {len(self.age_ns)} reads "
+            "returned a value that had been overwritten"
+        )
         if len(stale):
-            yield f"  for up to {stale.max() / 1e6:.3f} ms (median of those {np.median(stale) / 1e6:.3f} ms)"
+            yield (
+                f"  for up to {stale.max() / 1e6:.3f} ms "
+                f"(median of those {np.median(stale) / 1e6:.3f} ms)"
+            )
         if self.left_out:
             yield _left_out(self.left_out)
 
@@ -84,7 +103,7 @@ def _left_out(count):
 
 
 def report(history, with_sessions, with_staleness):
-    """Return the asked ones of `Sessions` and `Staleness`."""
+    """Return `Sessions` and `Staleness`, as requested."""
     return ([sessions(history)] if with_sessions else []) + (
         [staleness(history)] if with_staleness else []
     )
@@ -92,8 +111,10 @@ def report(history, with_sessions, with_staleness):
 
 @dataclass
 class _Reads:
-    """The judged reads of a history and the writes of what they read, as columns. Writes are numbered; the first of them
-    are the initial nulls, one a key, before all time."""
+    """Judged reads of a history, and the writes whose values they returned, as columns.
+
+    Writes are numbered. The first ones are the initial nulls, one per key, before all time.
+    """
 
     place: np.ndarray  # of each read in the history
     key: np.ndarray
@@ -101,12 +122,12 @@ class _Reads:
     invoked: np.ndarray
     completed: np.ndarray
     of: np.ndarray  # number of the write whose value it returned
-    wrote_place: np.ndarray  # of each write in the history, -1 of an initial null
+    wrote_place: np.ndarray  # of each write in the history, -1 for an initial null
     wrote_key: np.ndarray
-    wrote_client: np.ndarray  # -1 of an initial null
+    wrote_client: np.ndarray  # -1 for an initial null
     wrote_invoked: np.ndarray
     wrote_completed: np.ndarray
-    once: np.ndarray  # whether a write's value was written by no other
+    once: np.ndarray  # whether no other write wrote the same value
     left_out: int
 
 
@@ -147,8 +168,11 @@ def _reads(history):
 
 
 def _latest(item_groups, item_times, scores, groups, times):
-    """Return for each query (group, time) the number of the item with the greatest score among those of its group with
-    an earlier time, or -1. A group is a tuple of columns."""
+    """Return, for each query (group, time), the highest-scored earlier item of its group, or -1.
+
+    The item is given by its number; an earlier item has a smaller time. A group is a tuple of
+    columns.
+    """
     count = len(scores)
     by_score = np.argsort(scores, kind="stable")
     rank = np.empty(count, np.int64)
@@ -177,7 +201,7 @@ def sessions(history):
     reads, found = _reads(history), Sessions()
     found.left_out = reads.left_out
     older_than = reads.wrote_completed[reads.of]
-    seen = reads.wrote_invoked[reads.of]  # when what each read returned was written
+    seen = reads.wrote_invoked[reads.of]  # when the value that each read returned was written
 
     own = np.flatnonzero(reads.once & (reads.wrote_client >= 0) & (reads.wrote_completed != NEVER))
     mine = (reads.key, reads.client)
@@ -202,16 +226,16 @@ def sessions(history):
 
 
 def _writes_follow_reads(reads, seen):
-    """Return (places of reads that break it, places of the reads that they contradict). Each read asks of each other
-    client that had read the same value: had the reader seen something that this client wrote after it?"""
+    """Return (places of reads that break it, places of the reads that they contradict).
+
+    The question for each read, and for each other client that had read the same value: had the
+    reader already seen a value that this client wrote afterwards?
+    """
     order = np.lexsort((reads.completed, reads.client, reads.of))
     of, client = reads.of[order], reads.client[order]
     first = np.append(True, (np.diff(of) != 0) | (np.diff(client) != 0))[: len(order)]
-    order, of, client = (
-        order[first],
-        of[first],
-        client[first],
-    )  # each client's first read of each value
+    # Keep each client's first read of each value.
+    order, of, client = order[first], of[first], client[first]
     begin, end = np.searchsorted(of, reads.of), np.searchsorted(of, reads.of, side="right")
     count = end - begin
     asking = np.repeat(np.arange(len(count)), count)
@@ -238,7 +262,7 @@ def staleness(history):
     """Return the `Staleness` of a history."""
     reads = _reads(history)
     sure = np.flatnonzero((reads.wrote_place >= 0) & (reads.wrote_completed != NEVER))
-    # Of the writes invoked after the value's own had completed, the one that completed first.
+    # Among the writes invoked after the value's own write had completed, the first to complete.
     best = _latest(
         (reads.wrote_key[sure],),
         -reads.wrote_invoked[sure],

@@ -1,20 +1,20 @@
-"""Values of a history: JSON, compared as JSON: 1 and 1.0 are one number, 1 and "1" and true are three values, and the
-order of an object's members says nothing."""
+"""JSON values of a history, compared as JSON.
+
+1 and 1.0 are one number; 1, "1", and true are three values; the order of an object's members does
+not matter.
+"""
 
 import json
 from collections import Counter
 from decimal import Decimal
 
 LONG = 4000  # digits; Python refuses to read whole numbers that are much longer
-Trouble = (
-    ValueError,
-    ArithmeticError,
-    RecursionError,
-)  # what a text raises that is not, or hardly, JSON
+# Exceptions raised by a text that is not JSON, or only just.
+Trouble = (ValueError, ArithmeticError, RecursionError)
 
 
 class Values:
-    """The distinct values of a history by number, as JSON text."""
+    """Distinct values of a history by number, as JSON text."""
 
     def __init__(self, texts):
         self._texts = texts
@@ -27,7 +27,7 @@ class Values:
 
 
 class Tokens(Values):
-    """Values that still lie in the text that was read."""
+    """Values that still lie in the text from which they were read."""
 
     def __init__(self, text, offset, length):
         self._text, self._offset, self._length = text, offset, length
@@ -54,7 +54,7 @@ def loads(text):
 
 
 class Object(dict):
-    """A JSON object; `twice` are the names that its text gave more than once."""
+    """A JSON object; `twice` lists the names that its text gave more than once."""
 
     def __init__(self, pairs):
         super().__init__(pairs)
@@ -71,7 +71,7 @@ def _no_constant(name):
 
 
 def canonical(value):
-    """Return something hashable that is equal for equal JSON values, and for those alone."""
+    """Return a hashable that is equal exactly for equal JSON values."""
     if isinstance(value, bool) or value is None:
         return (type(value).__name__, value)
     if isinstance(value, (int, Decimal, float)):

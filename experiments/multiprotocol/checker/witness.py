@@ -1,14 +1,15 @@
-"""Finds a small set of operations that proves a violation.
+"""Search for a small set of operations that proves a violation.
 
-A smaller set proves something of the whole only if what was left out could not have mended it (the set is *fair*):
+A smaller set proves something about the whole history only if the operations left out could not
+have repaired it (the set is *fair*):
 
-- a read, or a compare-and-set that failed, can always be left out;
-- of a compare-and-set, the condition can be left out (*relaxed*: it is taken as a write);
-- a write can be left out when none that stays can have seen it, because it completed before the write was invoked, or
-  was invoked after another write that stays and came later. One write of each value that is seen stays as well, else the
-  reason could not be read from what is shown.
+- A read, or a compare-and-set that failed, can always be left out.
+- The condition of a compare-and-set can be dropped (*relaxed*: it counts as a write).
+- A write can be left out if no operation that stays can have seen it: each such operation completed
+  before the write was invoked, or was invoked after a later write that stays. One write of each
+  value that is seen stays as well; otherwise the set would not show the reason.
 
-So every set made here is wrong only if the whole history is.
+So every such set is a violation only if the whole history is.
 """
 
 import time
@@ -21,14 +22,17 @@ from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOL
 
 CONFIGURATIONS = 20_000  # bound of each search here
 READABLE = 8  # operations
-CHEAP = 200  # from so many operations or fewer, the smallest witness of several is taken
+CHEAP = 200  # up to so many operations, several reductions compete for the smallest witness
 
 
 @dataclass
 class Witness:
-    """`places` are operations of the history, by time, which alone are not linearizable, even when the compare-and-sets
-    among them whose places are `relaxed` are taken as writes. `irreducible`: it is certain that no one of them can be
-    left out. Empty when none was found in time."""
+    """Operations that prove a violation.
+
+    `places` are operations of the history, by time, that alone are not linearizable, even if the
+    compare-and-sets at `relaxed` count as writes. It is empty if no proof was found in time.
+    `irreducible` is True if certainly no operation can be left out.
+    """
 
     places: list
     irreducible: bool
@@ -37,7 +41,10 @@ class Witness:
 
 @dataclass
 class Kept:
-    """Positions in a register that are kept, and for each whether it is a compare-and-set taken as a write."""
+    """Positions in a register that are kept.
+
+    `relaxed` marks the compare-and-sets that count as writes.
+    """
 
     at: np.ndarray
     relaxed: np.ndarray
@@ -50,8 +57,11 @@ class Kept:
 
 
 def find(register, proof, certain, seconds, library=None):
-    """Return the `Witness` of a violation in a `Register`; `proof` are places that matter, if known, and if `certain`
-    the violation is certain when the first of them completes."""
+    """Return the `Witness` of a violation in a `Register`.
+
+    `proof` lists places that matter, if known. If `certain`, the violation is certain when the
+    first of them completes.
+    """
     finder = _Finder(register, time.monotonic() + seconds, library)
     start = finder.start(
         np.flatnonzero(np.isin(register.place, proof)), proof[0] if certain else None
@@ -73,13 +83,16 @@ class _Finder:
         self._values = self._written[self._writes]  # sorted
         wanted = np.searchsorted(self._values, register.value)
         found = np.append(self._values, -1)[wanted] == register.value
-        self._has_writer = found & (register.value != 0)  # null needs none
+        self._has_writer = found & (register.value != 0)  # null needs no writer
         self._unsure = 0  # how often `_proves` could not tell
 
     # ---- where to begin ----
 
     def start(self, named, certain):
-        """Return a `Kept` that proves the violation, small if that is easy, or None when there was no time."""
+        """Return a `Kept` that proves the violation, or None if time ran out.
+
+        It is small if that is easy.
+        """
         if len(named):
             for relaxing in (True, False):
                 candidate = self._with_writers(named, relaxing)
@@ -95,7 +108,10 @@ class _Finder:
         return self._near(int(self._ops.completed[self._ops.place == certain][0]))
 
     def _near(self, end):
-        """Return the last few operations before `end` if they are wrong by themselves, else twice as many, and so on."""
+        """Return the last few operations before `end` that are wrong by themselves.
+
+        Their number doubles until they are wrong, or until all are taken.
+        """
         ops = self._ops
         begun = np.flatnonzero((ops.invoked <= end) & ((ops.completed <= end) | ops.writes))
         begun = begun[np.argsort(-np.minimum(ops.completed[begun], end), kind="stable")]
@@ -109,9 +125,12 @@ class _Finder:
         return self._with_writers(begun, relaxing=False)
 
     def _with_writers(self, chosen, relaxing, most=None):
-        """Return the chosen operations with every operation that wrote a value which one of them sees. `relaxing`: a
-        compare-and-set that comes in so, or whose outcome is unknown (it might see much), is taken as a write; else what
-        it saw comes in as well, and so on, until there are more than `most` or the time is up."""
+        """Return the chosen operations and all writers of the values that they see.
+
+        With `relaxing`, a compare-and-set counts as a write if it comes in this way, or if its
+        outcome is unknown (it might see much). Otherwise the writers of what it saw come in as
+        well, and so on, until there are more than `most` operations or the time is up.
+        """
         ops, kept, new = self._ops, np.zeros(len(self._ops), bool), chosen
         kept[chosen] = True
         blind = (ops.kind == CAS) & (ops.completed == NEVER) & relaxing
@@ -142,7 +161,7 @@ class _Finder:
         return self._deadline - time.monotonic()
 
     def _proves(self, kept):
-        """Whether this set is known to prove the violation; where that is not known, `_unsure` counts it."""
+        """True if this set is known to prove the violation; `_unsure` counts the unknown cases."""
         word = self._word(kept)
         if word == LINEARIZABLE or not self._fair(kept):
             return False
@@ -159,7 +178,7 @@ class _Finder:
         return part.decide(Bounds(left, CONFIGURATIONS), self._library)[0]
 
     def _fair(self, kept):
-        """Whether no write that is left out can have been seen by what is kept."""
+        """True if nothing that is kept can have seen a write that is left out."""
         ops, at = self._ops, kept.at
         seers = at[self._sees[at] & ~kept.relaxed]
         left_out = np.setdiff1d(self._writers(ops.value[seers]), at)
@@ -178,11 +197,14 @@ class _Finder:
         )
 
     def _seen(self, left_out, seers, kept):
-        """Whether one of the writes `left_out` can be the last before one of the `seers`, when those `kept` stay."""
+        """True if a write in `left_out` can be the last one before one of the `seers`.
+
+        Of the other writes, only those in `kept` count.
+        """
         ops = self._ops
         writes = kept[ops.writes[kept] & (ops.completed[kept] != NEVER)]
         writes = writes[np.argsort(ops.invoked[writes])]
-        # The earliest completion of a write that is invoked after the write left out: from then on that is not seen.
+        # A left-out write is hidden from the earliest completion of a kept write invoked after it.
         ends = np.append(np.minimum.accumulate(ops.completed[writes][::-1])[::-1], NEVER)
         hidden = ends[np.searchsorted(ops.invoked[writes], ops.completed[left_out], side="right")]
         order = np.argsort(ops.invoked[left_out])
@@ -193,8 +215,11 @@ class _Finder:
     # ---- making it smaller ----
 
     def smallest(self, start):
-        """Return (`Kept`, whether it is irreducible): the smallest of what several orders of leaving out come to. One
-        that takes no compare-and-set as a write is easier to read, and preferred unless it is much larger."""
+        """Return (`Kept`, whether it is irreducible): the smallest result of several orders.
+
+        A set without relaxed compare-and-sets is easier to read, so it wins unless it is much
+        larger.
+        """
         given, ops = self._left(), self._ops
         best = self._reduce(start, ops.invoked, True)
         if len(start) <= CHEAP:
@@ -214,7 +239,7 @@ class _Finder:
         return plain if plain[1] and len(plain[0]) <= max(READABLE, 2 * len(best[0])) else best
 
     def _relax(self, kept):
-        """Take as writes all compare-and-sets that may be, for then much that they may have seen can be left out."""
+        """Count compare-and-sets as writes where possible, so that more can be left out."""
         for number in np.flatnonzero((self._ops.kind[kept.at] == CAS) & ~kept.relaxed):
             relaxed = kept.relaxed.copy()
             relaxed[number] = True
@@ -229,8 +254,11 @@ class _Finder:
         return other if other[1] and len(other[0]) < len(best[0]) else best
 
     def _reduce(self, kept, by, relaxing):
-        """Leave out what can be left out, in the order of `by`: halves, quarters, and at last single operations. Returns
-        (`Kept`, whether it is certain that no single one of them can be left out)."""
+        """Leave out what can be left out, in the order of `by`.
+
+        This tries halves, quarters, and at last single operations. Returns (`Kept`, whether
+        certainly no single operation can be left out).
+        """
         kept = kept.only(np.argsort(by[kept.at], kind="stable"))
         size = max(1, len(kept) // 2)
         while True:
@@ -248,8 +276,10 @@ class _Finder:
             size = size if changed and size == 1 else max(1, size // 2)
 
     def _without(self, kept, dropped, relaxing):
-        """Leave some out, and what then sees a value that none of the rest writes. `relaxing`: a compare-and-set stays
-        then, as a write."""
+        """Leave out `dropped`, then whatever sees a value that none of the rest writes.
+
+        With `relaxing`, such a compare-and-set stays as a write.
+        """
         ops, stays = self._ops, np.ones(len(kept), bool)
         stays[dropped] = False
         while not stays.all():

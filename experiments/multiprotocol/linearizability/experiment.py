@@ -111,13 +111,14 @@ def trial(cell, site):
         raise RuntimeError(f"the probe recorded nothing: {outcome}")
     if outcome == "ran" and len(rows) != CLIENTS * counts.operations:
         raise RuntimeError(
-            f"the history has {len(rows)} operations, not the {CLIENTS * counts.operations} that were issued"
+            f"the history has {len(rows)} operations, "
+            f"not the {CLIENTS * counts.operations} that were issued"
         )
     yield {**judged(rows), "outcome": outcome}
 
 
 def judged(rows):
-    """Return what the checker says of a history (a list of operations)."""
+    """Return the checker's metrics for a history (a list of operations)."""
     history = from_operations(enumerate(rows, 1))
     verdicts = check(history, Bounds(seconds=20))
     violated = [found for found in verdicts if found.word == VIOLATION]

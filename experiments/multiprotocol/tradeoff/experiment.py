@@ -30,13 +30,15 @@ experiment = Experiment(
             "read_mb_s",
             unit="MB/s",
             better="higher",
-            meaning="a file of 4 MiB read whole again and again, in 10^6 bytes; its content is checked",
+            meaning="a file of 4 MiB read whole again and again, in 10^6 bytes; "
+            "its content is checked",
         ),
         Metric(
             "staleness_ms",
             unit="ms",
             better="lower",
-            meaning="mean time from a PUT's completion until the file side returns it, at most the time waited",
+            meaning="mean time from a PUT's completion until the file side returns it, "
+            "at most the time waited",
         ),
         Metric(
             "stale_share",

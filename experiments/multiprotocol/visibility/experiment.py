@@ -18,7 +18,8 @@ experiment = Experiment(
                 unit="ms",
                 better="lower",
                 kept="all samples",
-                meaning=f"{way}: from a write's completion until a poll on the other side, every 0.5 ms, first returns it; "
+                meaning=f"{way}: from a write's completion until a poll on the other side, "
+                "every 0.5 ms, first returns it; "
                 "what was not seen counts as the time that was waited",
             ),
             Metric(

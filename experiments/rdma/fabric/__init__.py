@@ -1,1 +1,1 @@
-"""Its clock (`clock.c`, `clock.h`) is the store's, too."""
+"""Fabric measurement; the store shares its clock (`clock.c`, `clock.h`)."""

@@ -7,7 +7,7 @@ from experiments.systems import ucx, ucx_perftest
 
 KIB = 1024
 LOOP, PERFTEST = "fabric", "ucx_perftest"
-WARM_UP = 10  # one operation in ten as many as are sampled goes before, untimed
+WARM_UP = 10  # one untimed operation goes first for every ten sampled
 BANDWIDTH_SIZES = (4 * KIB, 256 * KIB)  # with more than one operation outstanding
 
 experiment = Experiment(
@@ -39,7 +39,8 @@ experiment = Experiment(
             better="lower",
             kept="all samples",
             optional=True,
-            meaning="put and message with 1 outstanding: half a round trip; get: until the data has arrived; "
+            meaning="put and message with 1 outstanding: half a round trip; "
+            "get: until the data has arrived; "
             "with more outstanding: from posting to local completion",
         ),
         Metric(
@@ -47,14 +48,16 @@ experiment = Experiment(
             unit="µs",
             better="lower",
             optional=True,
-            meaning="median latency: over all samples of fabric, over the last 2,048 of ucx_perftest",
+            meaning="median latency: over all samples of fabric, "
+            "over the last 2,048 of ucx_perftest",
         ),
         Metric(
             "bandwidth_gb_s",
             unit="GB/s",
             better="higher",
             optional=True,
-            meaning="bytes over the time from first post to the remote acknowledgement of the last operation",
+            meaning="bytes over the time from first post "
+            "to the remote acknowledgement of the last operation",
         ),
         Metric(
             "cpu_seconds_per_gb",
@@ -118,7 +121,7 @@ NEEDS = {
 
 @experiment.valid
 def valid(cell):
-    if cell.transport == "null":  # the loop's floor does not depend on what is not done
+    if cell.transport == "null":  # the loop around nothing has the same floor in every cell
         return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == (
             "get",
             4 * KIB,
@@ -160,13 +163,17 @@ def trial(cell, site):
 
 
 def sample_count(cell, counts):
-    """Fewer samples of large operations, which take a hundred to ten thousand times as long."""
+    """Return the number of samples: fewer for large operations.
+
+    Those take a hundred to ten thousand times as long.
+    """
     if cell.size_bytes < 64 * KIB:
         return counts.small
     return counts.large if cell.size_bytes < 1024 * KIB else counts.huge
 
 
 def measurement(cell, site, samples):
+    """Measure one cell with our own loop; return its observation."""
     program = site.programs / "fabric"
     with ucx.Responder(site.server, program, cell.transport) as responder:
         found = ucx.measure(
@@ -194,6 +201,7 @@ def measurement(cell, site, samples):
 
 
 def floor(cell, site, samples):
+    """Run our loop around nothing; return its observation."""
     found = ucx.null(
         site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP
     )
@@ -208,6 +216,7 @@ def floor(cell, site, samples):
 
 
 def control(cell, site, samples):
+    """Measure one cell with `ucx_perftest`; return its observation."""
     found = ucx_perftest.perftest(
         site.server,
         site.client,
@@ -229,6 +238,6 @@ def control(cell, site, samples):
 
 
 def middle(samples):
-    """Lower median, as for every quantile of the results."""
+    """Return the lower median, as for every quantile of the results."""
     ordered = sorted(samples)
     return float(ordered[(len(ordered) - 1) // 2])

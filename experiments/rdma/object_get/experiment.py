@@ -8,19 +8,16 @@ from experiments.rdma import store
 from experiments.systems import ucx
 
 KIB, MIB = 1024, 1 << 20
-WORKING_SET = 64 * MIB  # objects are drawn at random from as many as make up this
-LONGEST_S = 5.0  # of measuring, in a trial
-HOT_OBJECTS = 64  # with a writer: so few that reads and writes meet
-SCALING = (
-    10**4,
-    10**5,
-    10**6,
-    10**7,
-)  # numbers of objects for which the reads of the index are counted
+WORKING_SET = 64 * MIB  # bytes of objects, from which objects are drawn at random
+LONGEST_S = 5.0  # s of measuring in a trial
+HOT_OBJECTS = 64  # with a writer; so few that reads and writes meet
+# Numbers of objects for which the reads of the index are counted.
+SCALING = (10**4, 10**5, 10**6, 10**7)
 ALLOWANCE_US = 0.1  # what `cached` may take beyond a raw read and its checksum
 
-# What the program `store` calls a path, and how its server waits: readers that load from mapped memory, or whose kernel
-# copies, need no server at all; the others' server polls, but for the one path that is about this.
+# The program `store`'s name of each path. A server sleeps if its readers load from mapped memory,
+# or if their kernel copies, because they need no server. The other servers poll, except on the one
+# path that is about sleeping.
 STORE = {
     "null": "null",
     "memcpy": "memcpy",
@@ -33,13 +30,8 @@ STORE = {
     "bound": "bound",
 }
 ADAPTERS = ("rc", "dc")
-QUICK = [
-    *STORE,
-    "null-python",
-    "mooncake",
-    "http",
-    "rclone-obstore",
-]  # without what takes seconds to start
+# Without the systems that take seconds to start.
+QUICK = [*STORE, "null-python", "mooncake", "http", "rclone-obstore"]
 
 experiment = Experiment(
     title="The ladder of an object GET",
@@ -48,7 +40,8 @@ experiment = Experiment(
         Factor(
             "path",
             [*STORE, *others.SYSTEMS],
-            meaning="how the object is got; null and null-python are the two measuring loops around nothing, bound is "
+            meaning="how the object is got; "
+            "null and null-python are the two measuring loops around nothing, bound is "
             "cached beside a raw read and the checksum in one process",
         ),
         Factor(
@@ -76,7 +69,8 @@ experiment = Experiment(
             unit="µs",
             better="lower",
             kept="all samples",
-            meaning="a whole GET: from the call until the validated object is in the reader's buffer",
+            meaning="a whole GET: "
+            "from the call until the validated object is in the reader's buffer",
         ),
         Metric(
             "gets_per_s",
@@ -148,7 +142,8 @@ experiment = Experiment(
             unit="1",
             better="lower",
             optional=True,
-            meaning=f"median of cached over the sum of the medians of a raw read and a checksum, and {ALLOWANCE_US} µs",
+            meaning="median of cached over the sum of the medians of a raw read and a checksum, "
+            f"and {ALLOWANCE_US} µs",
         ),
         Metric(
             "raw_us",
@@ -240,17 +235,15 @@ def valid(cell):
         return contended(cell)
     if cell.readers > 1:
         here = (cell.fabric, cell.size_bytes, cell.outstanding) == ("posix", 4 * KIB, 1)
-        return here and cell.path in (
-            "cached",
-            "lookup",
-        )  # a second reader takes the server's CPU: not from one that polls
+        # A second reader takes the server's CPU, so the server must not poll.
+        return here and cell.path in ("cached", "lookup")
     if cell.outstanding > 1:
         return pipelined(cell)
     return alone(cell)
 
 
 def alone(cell):
-    """Cells of one reader with one GET in flight."""
+    """True if a cell of one reader with one GET in flight makes sense."""
     if (
         cell.path in ("null", "bound", "cached-unvalidated", "message-sleeping")
         and cell.size_bytes != 4 * KIB
@@ -261,14 +254,13 @@ def alone(cell):
     if cell.path == "cached-unvalidated":
         return False
     if cell.path in ("message", "message-sleeping") and cell.fabric == "cma":
-        return False  # UCX carries short messages over another transport beside it
-    return cell.fabric == "posix" or cell.size_bytes in (
-        4 * KIB,
-        4 * MIB,
-    )  # all sizes where start-up is not most of it
+        return False  # UCX carries short messages over another transport
+    # All sizes only where start-up does not dominate.
+    return cell.fabric == "posix" or cell.size_bytes in (4 * KIB, 4 * MIB)
 
 
 def contended(cell):
+    """True if a cell with a writer makes sense."""
     if (cell.size_bytes, cell.outstanding, cell.readers) != (4 * KIB, 1, 1):
         return False
     paths = {
@@ -279,7 +271,10 @@ def contended(cell):
 
 
 def pipelined(cell):
-    """Several GETs in flight: a load from mapped memory, or a copy by the kernel, is over when it returns."""
+    """True if a cell with several GETs in flight makes sense.
+
+    A load from mapped memory, or a copy by the kernel, is finished when it returns.
+    """
     if cell.size_bytes != 4 * KIB:
         return False
     if cell.fabric == "posix":
@@ -315,13 +310,14 @@ def trial(cell, site):
 
 
 def objects_of(cell):
+    """Return how many objects the store holds in a cell."""
     if cell.objects:
         return cell.objects
     return HOT_OBJECTS if cell.writer != "none" else max(16, WORKING_SET // cell.size_bytes)
 
 
 def waiting_of(cell):
-    """A server that takes no part in its cell sleeps."""
+    """Return how the server waits: it sleeps if it takes no part in its cell."""
     asleep = (
         ("null", "memcpy", "cached", "cached-unvalidated", "lookup") if cell.fabric != "tcp" else ()
     )
@@ -329,15 +325,17 @@ def waiting_of(cell):
 
 
 def iterations_of(cell, counts):
+    """Return the number of timed GETs of a cell, from the counts of its scale."""
     if cell.size_bytes >= MIB:
         return counts.large
-    if cell.writer != "none" or cell.path == "null":  # a few ms more, for the writer to be met
+    if cell.writer != "none" or cell.path == "null":  # a few ms more, to meet the writer
         return 10 * counts.fast
     slow = cell.fabric not in ("posix", "cma") or cell.path == "message-sleeping"
     return max(100, counts.fast // 10) if slow else counts.fast
 
 
 def observe(cell, site):
+    """Run a cell on our own store; return its observation."""
     program, objects, iterations = (
         site.programs / "store",
         objects_of(cell),
@@ -377,7 +375,7 @@ def observe(cell, site):
 
 
 def run_together(readers):
-    """Begin with all readers, end with all of them, and return their results."""
+    """Run all readers at the same time, and return their results."""
     if len(readers) == 1:
         with readers[0] as reader:
             return [reader.result()]
@@ -386,6 +384,7 @@ def run_together(readers):
 
 
 def observation(cell, found):
+    """Return the metrics of a cell from the results of its readers."""
     first = found[0]
     gets, gigabytes = (
         sum(one["iterations_done"] for one in found),
@@ -413,7 +412,7 @@ def observation(cell, found):
 
 
 def against_bound(series):
-    """Compare `cached` with what its parts cost by themselves, all in one process and at random objects."""
+    """Compare `cached` with the costs of its parts, all in one process and at random objects."""
     medians = {name: float(np.median(samples)) for name, samples in series.items()}
     bound = medians["get"] + medians["checksum"] + ALLOWANCE_US
     return {

@@ -10,7 +10,7 @@ KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
 QUEUE = 2048  # ucx_perftest takes its percentiles from so many samples, the last ones
 
-# What a tool may print as "the latency", of the same samples (µs, in order).
+# What a tool may print as "the latency" of the same samples (µs, in order).
 REPORTS = {
     "least": lambda samples: np.min(samples),
     "half of the median": lambda samples: np.median(samples) / 2,
@@ -146,7 +146,7 @@ def trial(cell, site):
 
 
 def reports(samples):
-    """Return every report of the samples, by metric, and what sets them apart."""
+    """Return every report of the samples by metric, and the ratios between them."""
     told = {METRICS[name]: float(report(samples)) for name, report in REPORTS.items()}
     return {
         **told,

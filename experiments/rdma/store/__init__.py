@@ -1,7 +1,8 @@
-"""An object store that is read one-sidedly, in C over UCX (`store.c` says how it is called), and what runs it.
+"""Object store that is read one-sidedly, in C over UCX, and what runs it.
 
-A `Server` holds objects `object-000000000`, ... whose contents are a function of key and version; a `Reader` measures
-GETs of them and compares every byte with what it must be.
+`store.c` says how it is called. A `Server` holds objects `object-000000000`, ... whose contents are
+a function of key and version. A `Reader` measures GETs of them, and compares every byte with the
+expected contents.
 """
 
 import json
@@ -13,20 +14,18 @@ from experiments.rdma import fabric
 from experiments.systems import ucx
 
 FOLDER = Path(__file__).parent
-BOUND_SERIES = (
-    "cached",
-    "get",
-    "checksum",
-    "memcpy",
-)  # what path "bound" measures in turn, in one process
-# Objects that a reader draws, and has to find one by one before it measures: fewer where that takes long.
+# What path "bound" measures in turn, in one process.
+BOUND_SERIES = ("cached", "get", "checksum", "memcpy")
+# Objects that a reader draws, and has to find one by one before it measures; fewer where that is
+# slow.
 TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
 FEW_TARGETS = 1 << 11
-HEADROOM_S = 40  # what a reader may take beyond its measuring time: starting, and learning where the objects are
+# What a reader may take beyond its measuring time, to start and to learn where the objects are.
+HEADROOM_S = 40
 
 
 class WrongObjects(RuntimeError):
-    """A reader got something else than one whole version of the object that it asked for."""
+    """A reader got something other than one whole version of the requested object."""
 
 
 def build(output, extra_flags=()):
@@ -36,10 +35,14 @@ def build(output, extra_flags=()):
 
 
 class Server:
-    """The server of one trial, as a context manager. It holds `preload` objects of `size_bytes`, has an index for
-    `capacity` of them, and room for `heap_mib` (by default for those that it holds). `waiting` is "poll" or "sleep".
+    """Server of one trial, as a context manager.
 
-    `address` is where readers connect to; `ready` what it told of itself: objects, index_bytes, heap_bytes, pid."""
+    It holds `preload` objects of `size_bytes`. It has an index for `capacity` objects, and a heap
+    of `heap_mib` (by default enough for the objects that it holds). `waiting` is "poll" or "sleep".
+
+    Readers connect to `address`. `ready` is what the server reported: objects, index_bytes,
+    heap_bytes, pid.
+    """
 
     def __init__(
         self,
@@ -103,10 +106,11 @@ class Server:
 
 
 class Reader:
-    """Measures GETs from `host`; a context manager around a process that has begun when it is entered.
+    """Measurement of GETs from `host`: a context manager around a process that begins on entry.
 
-    `path` is one of the program's; `writer` "none", "same-size" or "resize": whether the server writes at full speed to
-    the objects that are read; with `keep` false no sample is kept."""
+    `path` is one of the program's. `writer` is "none", "same-size", or "resize": whether the server
+    writes at full speed to the objects that are read. With `keep` false, no sample is kept.
+    """
 
     def __init__(
         self,
@@ -175,12 +179,16 @@ class Reader:
         self.process.stop()
 
     def wait_until_measuring(self):
+        """Return once the reader says that it measures."""
         self.process.read_line(HEADROOM_S)
 
     def result(self):
-        """Wait for the end and return what the program printed, plus `samples_us` (all, in order; of path "bound" a dict
-        by series), `transport_used` and `protocol_used`. Raises `WrongObjects`, `ucx.TransportMismatch` or
-        `ucx.EvidenceMismatch` when the trial is not what it should be."""
+        """Wait for the end; return what the program printed, plus samples and transport.
+
+        `samples_us` has all samples in order (for path "bound", a dict by series). `transport_used`
+        and `protocol_used` say what carried the reads. Raises `WrongObjects`,
+        `ucx.TransportMismatch`, or `ucx.EvidenceMismatch` if the trial is not what it should be.
+        """
         status = self.process.wait(2 * self._limit + HEADROOM_S)
         if status != 0:
             raise RuntimeError(f"a reader failed: {self.process.stderr_text().strip()[-500:]}")
@@ -208,7 +216,10 @@ def measure(host, server, binary, path, size_bytes, objects, iterations, **more)
 
 
 def name_transport(result, transport):
-    """Add what carried the reads, and raise `ucx.TransportMismatch` when it is not what was asked for."""
+    """Add what carried the reads.
+
+    Raises `ucx.TransportMismatch` if it is not what was requested.
+    """
     if result["way"] in ("ucp_rkey_ptr", "nothing"):
         mapped = result["way"] == "ucp_rkey_ptr"
         result["transport_used"] = transport if mapped else "none"
@@ -219,24 +230,27 @@ def name_transport(result, transport):
         name not in ucx.TRANSPORTS[transport].names for name in result["transport_used"].split("+")
     ):
         raise ucx.TransportMismatch(
-            f"asked for {transport}, but UCX carries {result['path']} of {result['size_bytes']} B over "
+            f"asked for {transport}, "
+            f"but UCX carries {result['path']} of {result['size_bytes']} B over "
             f'{result["transport_used"]} ("{result["protocol_used"]}")'
         )
 
 
 def check(result, validated=True):
-    """Raise unless every read is accounted for: each was right, or, unvalidated, seen to be torn."""
+    """Raise unless every read is accounted for: it was right or, if unvalidated, seen as torn."""
     done = result["iterations_done"] * (3 if result["path"] == "bound" else 1)
     if result["right"] + result["torn"] + result["stale"] != done or done == 0:
         counted = f"{result['right']} right, {result['torn']} torn and {result['stale']} stale"
         raise ucx.EvidenceMismatch(f"{done} GETs, but {counted}")
     if validated and result["torn"] + result["stale"]:
         raise WrongObjects(
-            f"of {done} objects {result['torn']} were torn, {result['stale']} older than one read before"
+            f"of {done} objects {result['torn']} were torn, "
+            f"{result['stale']} older than one read before"
         )
     if result["path"] == "message" and result["server_requests"] < result["messages"]:
         raise ucx.EvidenceMismatch(
-            f"{result['messages']} requests were sent, and the server answered {result['server_requests']}"
+            f"{result['messages']} requests were sent, "
+            f"and the server answered {result['server_requests']}"
         )
     if result["server_failed_writes"]:
         raise ucx.EvidenceMismatch(

@@ -20,7 +20,8 @@ experiment = Experiment(
         Factor(
             "server",
             ["free", "busy", "stopped"],
-            meaning="its CPU is its own; shared with a process that computes; or it is stopped for a while (SIGSTOP)",
+            meaning="its CPU is its own; shared with a process that computes; "
+            "or it is stopped for a while (SIGSTOP)",
         ),
     ],
     metrics=[
@@ -50,7 +51,8 @@ experiment = Experiment(
             unit="1",
             better="lower",
             optional=True,
-            meaning="the longest GET over the time that the server stood still; 1: reading stood still as well",
+            meaning="the longest GET over the time that the server stood still; "
+            "1: reading stood still as well",
         ),
     ],
     evidence=[
@@ -160,7 +162,7 @@ def trial(cell, site):
 
 
 def stop_meanwhile(server, reader, seconds):
-    """Stop the server for a while in the midst of reading; return for how long it was."""
+    """Stop the server for a while in the midst of reading; return for how many seconds."""
     reader.wait_until_measuring()
     time.sleep(LEAD_S)
     server.signal("STOP")
@@ -177,6 +179,7 @@ def stop_meanwhile(server, reader, seconds):
 
 
 def observation(found, stopped):
+    """Return a trial's metrics; `stopped` is how many seconds the server stood still, or None."""
     longest = float(found["samples_us"].max()) / 1e3
     return {
         "latency_us": found["samples_us"],

@@ -1,9 +1,11 @@
-"""A TCP proxy that delivers every byte `delay_ms` later, each way: a connection over a longer wire, at any rate.
+"""TCP proxy that delivers every byte `delay_ms` later, each way: a longer wire, at any rate.
 
-    python -m experiments.systems.environment.delay_proxy '{"address": "127.0.0.1", "port": 5000, "to": ["127.0.0.1", 80], "delay_ms": 5}'
+    PLAN='{"address": "127.0.0.1", "port": 5000, "to": ["127.0.0.1", 80], "delay_ms": 5}'
+    python -m experiments.systems.environment.delay_proxy "$PLAN"
 
-No queueing discipline for delay (netem) is needed. The event loop wakes up to 1 ms late, and each connection may have
-`IN_FLIGHT` chunks under way; measure the true delay where it matters. Opening a connection is not delayed.
+It needs no queueing discipline for delay (netem). The event loop wakes up to 1 ms late, and each
+connection may have `IN_FLIGHT` chunks under way; measure the true delay where it matters. Opening a
+connection is not delayed.
 """
 
 import asyncio
@@ -43,6 +45,8 @@ async def carry(reader, writer, delay_s):
 
 
 async def serve(address, port, to, delay_ms):
+    """Listen on `address` and `port`, and carry each connection to the host and port in `to`."""
+
     async def connection(reader, writer):
         try:
             far_reader, far_writer = await asyncio.open_connection(*to)

@@ -1,5 +1,7 @@
-"""A great many small files as one file: an ext4 image that is filled once, is known by its digest, and is mounted read-only
-wherever it is read. In a folder, a million files would take 4 GB, and minutes to remove. It needs root.
+"""A great many small files as one file: an ext4 image.
+
+The image is filled once, known by its digest, and mounted read-only wherever it is read. In a
+folder, a million files would take 4 GB, and minutes to remove. It needs root.
 """
 
 import json
@@ -10,37 +12,39 @@ from pathlib import Path
 
 try:
     import xxhash
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # then no cell that needs it runs
     xxhash = None
 
 INODE_BYTES = 256  # 64 B of content find room in the inode itself (inline_data)
-NAME_BYTES = 64  # of a folder's blocks, half full, for a short name
+NAME_BYTES = 64  # per short name, in a folder's half-full blocks
 SPARE = 1.05
-ROOT = Path(__file__).parents[2]  # where programs of this project are found by `-m`
-# In a mount namespace of its own: however it ends, the mount and its loop device go with it.
+ROOT = Path(__file__).parents[2]  # where `-m` finds the programs of this project
+# In its own mount namespace: however it ends, the mount and its loop device go with it.
 FILL = 'folder="$1" && mount -o loop "$0" "$folder" && shift && "$@" >&2 && umount "$folder"'
 
 
 class WrongImage(RuntimeError):
-    """An image that is not what was made."""
+    """An image whose bytes are not those that were made."""
 
 
 def size_mb(files):
-    """Return the size in MB of an image for so many files of at most 64 B with short names."""
+    """Return the size in MB of an image for `files` files of at most 64 B with short names."""
     return int(files * SPARE * (INODE_BYTES + NAME_BYTES) / 1e6) + 32
 
 
 def make(image, files, argv_of, timeout=900):
-    """Make `image` for so many files, unless it is there and whole, and return its digest. `argv_of(folder)` is the command
-    that fills it, mounted at `folder`. It is made beside its place and renamed: what is there under its name is whole.
-    Raises `WrongImage` when it is there and its bytes are not those that were noted."""
+    """Make `image` for `files` files, unless it exists and is whole; return its digest.
+
+    `argv_of(folder)` is the command that fills it, mounted at `folder`. The image is made under
+    another name and then renamed, so what exists under its own name is whole. Raises `WrongImage`
+    if it exists and its bytes are not those that were noted.
+    """
     image = Path(image).absolute()
     if image.exists():
         return verify(image)
     part, folder = image.with_name(f".{image.name}.part"), image.with_name(f".{image.name}.mounted")
-    shutil.rmtree(
-        folder, ignore_errors=True
-    )  # left behind by a killed run, with nothing mounted there any more
+    # A killed run may have left it behind, with nothing mounted there any more.
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with open(part, "wb") as file:
         os.truncate(file.fileno(), size_mb(files) * 10**6)
@@ -66,7 +70,10 @@ def make(image, files, argv_of, timeout=900):
 
 
 def verify(image):
-    """Return the digest of the image's bytes. Raises `WrongImage` when it is not the one that was noted at its making."""
+    """Return the digest of the image's bytes.
+
+    Raises `WrongImage` if it differs from the digest that was noted when the image was made.
+    """
     noted, found = json.loads(_note(image).read_text())["digest"], _digest(image)
     if found != noted:
         raise WrongImage(
@@ -76,7 +83,7 @@ def verify(image):
 
 
 class Mounted:
-    """The image mounted at `path` on a host, read-only, as a context manager."""
+    """Image mounted read-only at `path` on a host, as a context manager."""
 
     def __init__(self, host, image):
         self._host, self._image, self.path = host, image, None
@@ -84,7 +91,7 @@ class Mounted:
     def __enter__(self):
         self.path = self._host.scratch() / "mounted"
         self._host.run(["mkdir", self.path])
-        self._host.undo("a mount", ["umount", self.path])  # which frees the loop device too
+        self._host.undo("a mount", ["umount", self.path])  # this frees the loop device too
         self._host.run(["mount", "-o", "loop,ro", self._host.provide(self._image), self.path])
         return self
 

@@ -1,4 +1,7 @@
-"""Less memory, and disks of one's own: a memory cgroup, dropped caches, file systems in a file. All of it needs root."""
+"""Less memory, and private disks: a memory cgroup, dropped caches, file systems in a file.
+
+All of it needs root.
+"""
 
 import secrets
 from pathlib import Path
@@ -14,7 +17,10 @@ LEAST_MB = {"ext4": 16, "xfs": 300, "btrfs": 128}
 
 
 class MemoryLimit:
-    """A memory cgroup of `mebibytes` MiB (page cache counts) as a context manager. Run commands in it by `wrap(argv)`."""
+    """Memory cgroup of `mebibytes` MiB, page cache included, as a context manager.
+
+    `wrap(argv)` runs commands in it.
+    """
 
     ROOT = Path("/sys/fs/cgroup")
 
@@ -47,23 +53,28 @@ class MemoryLimit:
         return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.folder / "cgroup.procs", *argv]
 
     def stats(self):
-        """Return the kernel's counters of the group: {name: number}. Its page cache in bytes is `cache` in version 1
-        of cgroups and `file` in version 2; `page_cache_bytes` is whichever it is."""
+        """Return the kernel's counters of the group: {name: number}.
+
+        The page cache in bytes is `cache` in version 1 of cgroups, and `file` in version 2;
+        `page_cache_bytes` is whichever exists.
+        """
         lines = self._host.run(["cat", self.folder / "memory.stat"]).stdout.split("\n")
         found = {name: int(value) for name, value in (line.split() for line in lines if line)}
         return {**found, "page_cache_bytes": found.get("cache", found.get("file"))}
 
 
 def device_bytes_read(host, path):
-    """Return how many bytes the block device under `path` has read since it came up, by the kernel's own counter.
-    Raises `HostError` where no block device is under it (tmpfs, FUSE)."""
+    """Return how many bytes the block device under `path` has read since it came up.
+
+    The kernel counts them. Raises `HostError` if no block device is under it (tmpfs, FUSE).
+    """
     number = host.run(["findmnt", "-n", "-o", "MAJ:MIN", "--target", path]).stdout.split()[0]
     done = host.run(["cat", f"/sys/dev/block/{number}/stat"], check=False)
     if done.returncode:
         raise HostError(
             f"no block device lies under {path} on {host.name}; its reads cannot be counted"
         )
-    return int(done.stdout.split()[2]) * 512  # sectors of 512 B, whatever the device's own are
+    return int(done.stdout.split()[2]) * 512  # always in sectors of 512 B
 
 
 def drop_caches(host):
@@ -73,8 +84,11 @@ def drop_caches(host):
 
 
 class LoopFileSystem:
-    """A file system of a `kind` (ext4, xfs, btrfs) and size in a scratch file, mounted at `path`. The loop device reads
-    the file past the page cache, so that data is cached once, not twice, and counts in `device_bytes_read`."""
+    """File system of a `kind` (ext4, xfs, btrfs) in a scratch file, mounted at `path`.
+
+    `size_mb` is its size. The loop device reads the file past the page cache, so that data are
+    cached once, not twice, and count in `device_bytes_read`.
+    """
 
     def __init__(self, host, kind, size_mb):
         if kind not in MAKE:
@@ -92,12 +106,11 @@ class LoopFileSystem:
         run(["truncate", "-s", f"{self._size_mb}M", image])
         run([*MAKE[self._kind], image])
         run(["mkdir", self.path])
-        self._host.undo("a mount", ["umount", self.path])  # which frees the loop device too
+        self._host.undo("a mount", ["umount", self.path])  # this frees the loop device too
         run(["mount", "-o", "loop", image, self.path])
         device = run(["findmnt", "-n", "-o", "SOURCE", "--mountpoint", self.path]).stdout.strip()
-        run(
-            ["losetup", "--direct-io=on", device], check=False
-        )  # not every file system below takes it
+        # Not every file system below supports it.
+        run(["losetup", "--direct-io=on", device], check=False)
         return self
 
     def __exit__(self, *_):
