@@ -39,7 +39,7 @@ def seconds(copy: Path) -> float:
     """Return the seconds that `benchpaper run --from reference figures` takes in the copy."""
     program = Path(sys.executable).with_name("benchpaper")
     start = time.monotonic()
-    command = [program, "run", "--from", "reference", "figures"]
+    command = [str(program), "run", "--from", "reference", "figures"]
     subprocess.run(
         command,
         cwd=copy,

@@ -77,7 +77,7 @@ def transfer(lab: Lab, folder: Path, remote: Any, show: Callable[[str], None]) -
     remote.run(["dd", "if=/dev/urandom", f"of={log}", "bs=1M", f"count={SIZE >> 20}"])
     copy = folder / "copy"
     shell = f"ssh -F {lab.folder}/ssh_config"
-    rsync = ["rsync", "--whole-file", "-e", shell, f"{lab.address(1)}:{log}", copy]
+    rsync = ["rsync", "--whole-file", "-e", shell, f"{lab.address(1)}:{log}", str(copy)]
     times: dict[str, list[float]] = {"get": [], "rsync": []}
     for _ in range(TURNS):
         for name, function in (
