@@ -1,4 +1,7 @@
-"""The claims of the paper. The bounds were committed before the reference results that they judge."""
+"""Claims on transports between processes.
+
+Each bound was committed before the reference results that it judges.
+"""
 
 from benchpaper import claim
 
@@ -7,7 +10,8 @@ LATENCY_4K = dict(tool="fabric", outstanding=1, size_bytes=4096)
 
 @claim("C1", experiment="rdma/fabric")
 def reads_within_a_host_take_less_than_a_microsecond(results):
-    """Within a host, a one-sided read of 4 KiB over shared memory takes less than a microsecond at the median."""
+    """Within a host, a one-sided read of 4 KiB over shared memory takes less than a microsecond at
+    the median."""
     return results.estimate("latency_us", transport="posix", operation="get", **LATENCY_4K).below(
         1.0
     )
@@ -15,8 +19,8 @@ def reads_within_a_host_take_less_than_a_microsecond(results):
 
 @claim("C2", experiment="rdma/fabric")
 def the_network_stack_costs_a_factor_of_ten(results):
-    """Between two processes of one host, a 4 KiB message over tcp takes more than ten times as long as over shared
-    memory."""
+    """Between two processes of one host, a 4 KiB message over tcp takes more than ten times as long
+    as over shared memory."""
     tcp, posix = dict(transport="tcp"), dict(transport="posix")
     return results.ratio("latency_us", of=tcp, to=posix, operation="message", **LATENCY_4K).above(
         10.0
@@ -25,14 +29,16 @@ def the_network_stack_costs_a_factor_of_ten(results):
 
 @claim("C3", experiment="rdma/fabric")
 def the_kernels_copy_is_slower_than_shared_memory(results):
-    """A one-sided read of 4 KiB takes longer through the kernel's copy (cma) than through shared memory."""
+    """A one-sided read of 4 KiB takes longer through the kernel's copy (cma) than through shared
+    memory."""
     cma, posix = dict(transport="cma"), dict(transport="posix")
     return results.ratio("latency_us", of=cma, to=posix, operation="get", **LATENCY_4K).above(1.0)
 
 
 @claim("C4", experiment="rdma/fabric")
 def both_kinds_of_shared_memory_are_the_same(results):
-    """POSIX and System V shared memory do not differ in the latency of a 4 KiB message by more than a quarter."""
+    """POSIX and System V shared memory do not differ in the latency of a 4 KiB message by more than
+    a quarter."""
     sysv, posix = dict(transport="sysv"), dict(transport="posix")
     return results.ratio("latency_us", of=sysv, to=posix, operation="message", **LATENCY_4K).equal(
         margin=0.25
@@ -41,13 +47,15 @@ def both_kinds_of_shared_memory_are_the_same(results):
 
 @claim("C5", experiment="rdma/fabric")
 def reads_through_an_adapter_take_less_than_five_microseconds(results):
-    """Through an RDMA adapter, a one-sided read of 4 KiB takes less than five microseconds at the median."""
+    """Through an RDMA adapter, a one-sided read of 4 KiB takes less than five microseconds at the
+    median."""
     return results.estimate("latency_us", transport="rc", operation="get", **LATENCY_4K).below(5.0)
 
 
 @claim("C6", experiment="rdma/fabric")
 def an_independent_tool_agrees(results):
-    """For a 4 KiB message over tcp, our loop and ucx_perftest agree to within a tenth at the median."""
+    """For a 4 KiB message over tcp, our loop and ucx_perftest agree to within a tenth at the
+    median."""
     ours, theirs = dict(tool="fabric"), dict(tool="ucx_perftest")
     levels = dict(transport="tcp", operation="message", size_bytes=4096, outstanding=1)
     return results.ratio("median_us", of=ours, to=theirs, **levels).equal(margin=0.10)

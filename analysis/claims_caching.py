@@ -1,4 +1,4 @@
-"""The claims of the paper on caching. The bounds were committed before the reference results that they judge."""
+"""Claims on caching. Each bound was committed before the reference results that it judges."""
 
 from math import log
 
@@ -12,14 +12,15 @@ RANDOM_AT_HALF = 0.28311  # 1 - c ln(c + (1 - c) exp(1/c))
 
 @claim("C21", experiment="caching/policies")
 def min_has_c_hits_in_every_epoch(results):
-    """Belady's MIN hits exactly as many items as the cache holds in every epoch after the first, half of them at
-    c = 0.5."""
+    """Belady's MIN hits exactly as many items as the cache holds in every epoch after the first,
+    half of them at c = 0.5."""
     return results.estimate("hits_belady", **HALF).equal(margin=1e-6, target=0.5)
 
 
 @claim("C22", experiment="caching/policies")
 def lru_is_its_closed_form(results):
-    """Under independent shuffles LRU's hit ratio at c = 0.5 is c + (1 - c) ln(1 - c) to within 2 %."""
+    """Under independent shuffles LRU's hit ratio at c = 0.5 is c + (1 - c) ln(1 - c) to within 2
+    %."""
     return results.estimate("hits_lru", **HALF).equal(margin=0.02, target=LRU_AT_HALF)
 
 
@@ -37,26 +38,29 @@ def the_simulators_random_is_not_uniform(results):
 
 @claim("C25", experiment="caching/policies")
 def on_shuffles_w_tinylfu_beats_arc(results):
-    """On independently shuffled epochs ARC hits less than half of what W-TinyLFU hits, at c = 0.5."""
+    """On independently shuffled epochs ARC hits less than half of what W-TinyLFU hits, at c =
+    0.5."""
     return results.estimate("arc_over_w_tinylfu", **HALF).below(0.5)
 
 
 @claim("C26", experiment="caching/policies")
 def on_kv_blocks_arc_beats_w_tinylfu(results):
-    """On the reuse of KV-cache blocks the order is the other way round: ARC hits more than W-TinyLFU, at c = 0.1."""
+    """On the reuse of KV-cache blocks the order is the other way round: ARC hits more than
+    W-TinyLFU, at c = 0.1."""
     return results.estimate("arc_over_w_tinylfu", trace="kv", share=0.1).above(1.0)
 
 
 @claim("C27", experiment="caching/tier0")
 def the_reference_tier_attains_the_optimum(results):
-    """The reference tier hits a share c of all reads after the first epoch by the origin's log, at c = 0.5."""
+    """The reference tier hits a share c of all reads after the first epoch by the origin's log, at
+    c = 0.5."""
     return results.estimate("hit_ratio", cache="tier0", share=0.5).equal(margin=0.01, target=0.5)
 
 
 @claim("C28", experiment="caching/prefetch")
 def a_deep_prefetch_cannot_make_bandwidth(results):
-    """In front of an origin that supplies less than half of the demand, fetching 64 samples ahead gives no more than
-    1.1 times the utilisation of fetching 16."""
+    """In front of an origin that supplies less than half of the demand, fetching 64 samples ahead
+    gives no more than 1.1 times the utilisation of fetching 16."""
     deep, shallow = dict(depth=64), dict(depth=16)
     return results.ratio(
         "utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=10, share=0.0
@@ -65,8 +69,8 @@ def a_deep_prefetch_cannot_make_bandwidth(results):
 
 @claim("C29", experiment="caching/prefetch")
 def a_prefetch_that_takes_the_cache_hurts(results):
-    """When what is fetched ahead takes the whole cache, utilisation falls below 0.9 times what a quarter of that depth
-    gives."""
+    """When what is fetched ahead takes the whole cache, utilisation falls below 0.9 times what a
+    quarter of that depth gives."""
     deep, shallow = dict(depth=64), dict(depth=16)
     return results.ratio(
         "utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=20, share=0.5

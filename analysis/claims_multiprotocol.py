@@ -1,5 +1,8 @@
-"""The claims on files and objects over the same data. The bounds were committed before the reference results that they
-judge: a kind of anomaly is there when it occurs in most tries, and a mechanism is named that makes it so."""
+"""Claims on files and objects over the same data.
+
+Each bound was committed before the reference results that it judges. The paper claims a kind of
+anomaly only if it occurs in most tries and a known mechanism causes it.
+"""
 
 from benchpaper import claim
 
@@ -7,14 +10,14 @@ ALMOST_NONE, MOST = 0.01, 0.5
 
 
 def kinds(results):
-    """How many kinds of anomaly the probes know."""
+    """Return how many kinds of anomaly the probes look for."""
     return sum(metric["name"].startswith("tries_") for metric in results.described["metrics"])
 
 
 @claim("C30", experiment="multiprotocol/anomalies")
 def a_server_trusts_its_folder_for_a_minute(results):
-    """With Ganesha's default of a minute for which it trusts attributes, the listing that libnfs gets lacks a name that was just
-    created through S3 in most tries."""
+    """With Ganesha's default of a minute for which it trusts attributes, the listing that libnfs
+    gets lacks a name that was just created through S3 in most tries."""
     return results.estimate("listing_misses", system="ganesha libnfs", setting="default").above(
         MOST
     )
@@ -22,13 +25,15 @@ def a_server_trusts_its_folder_for_a_minute(results):
 
 @claim("C31", experiment="multiprotocol/anomalies")
 def a_right_store_shows_no_anomaly(results):
-    """On a store in memory whose operations each happen at one instant, no kind of anomaly is ever seen."""
+    """On a store in memory whose operations each happen at one instant, no kind of anomaly is ever
+    seen."""
     return results.estimate("kinds_seen", system="locked store", setting="default").below(MOST)
 
 
 @claim("C32", experiment="multiprotocol/anomalies")
 def every_injected_kind_is_caught(results):
-    """On a store that is wrong on purpose in every way that we look for, every kind of anomaly is seen."""
+    """On a store that is wrong on purpose in every way that we look for, every kind of anomaly is
+    seen."""
     return results.estimate("kinds_seen", system="broken store", setting="default").above(
         kinds(results) - MOST
     )
@@ -36,21 +41,22 @@ def every_injected_kind_is_caught(results):
 
 @claim("C33", experiment="multiprotocol/anomalies")
 def an_etag_does_not_protect_what_files_wrote(results):
-    """On SeaweedFS, which honours preconditions among S3 clients, a conditional PUT with the ETag from before a file write
-    succeeds in most tries, and the file's content is lost."""
+    """On SeaweedFS, which honours preconditions among S3 clients, a conditional PUT with the ETag
+    from before a file write succeeds in most tries, and the file's content is lost."""
     return results.estimate("lost_update", system="seaweedfs", setting="default").above(MOST)
 
 
 @claim("C34", experiment="multiprotocol/anomalies")
 def a_precondition_is_answered_and_ignored(results):
-    """rclone's S3 server answers a PUT with If-None-Match: * over an existing object with success in most tries."""
+    """rclone's S3 server answers a PUT with If-None-Match: * over an existing object with success
+    in most tries."""
     return results.estimate("ignored_if_none_match", system="rclone", setting="default").above(MOST)
 
 
 @claim("C35", experiment="multiprotocol/anomalies")
 def the_mount_reads_what_was_overwritten(results):
-    """With JuiceFS's default of one second of kernel metadata cache, the mount reads the old content right after an S3
-    overwrite in most tries."""
+    """With JuiceFS's default of one second of kernel metadata cache, the mount reads the old
+    content right after an S3 overwrite in most tries."""
     return results.estimate("stale_file_read", system="juicefs", setting="default").above(MOST)
 
 
@@ -70,13 +76,14 @@ def the_broken_store_is_not(results):
 
 @claim("C38", experiment="multiprotocol/visibility")
 def written_files_wait_for_the_write_back(results):
-    """With rclone's default write-back of five seconds, most file writes are not visible through S3 for as long as we
-    wait."""
+    """With rclone's default write-back of five seconds, most file writes are not visible through S3
+    for as long as we wait."""
     return results.estimate("unseen_file_to_s3", system="rclone", setting="default").above(MOST)
 
 
 @claim("C39", experiment="multiprotocol/tradeoff")
 def the_metadata_cache_pays(results):
-    """On JuiceFS's mount, the default metadata cache makes stat at least twice as fast as no cache does."""
+    """On JuiceFS's mount, the default metadata cache makes stat at least twice as fast as no cache
+    does."""
     default, strict = dict(setting="default"), dict(setting="strict")
     return results.ratio("metadata_per_s", of=default, to=strict, system="juicefs").above(2.0)

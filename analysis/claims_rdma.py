@@ -1,4 +1,7 @@
-"""Claims on the store that is read one-sidedly. The bounds were committed before the reference results that they judge."""
+"""Claims on the store with one-sided reads.
+
+Each bound was committed before the reference results that it judges.
+"""
 
 from benchpaper import claim
 
@@ -8,14 +11,15 @@ SHARED_MEMORY = dict(fabric="posix", **PLAIN_4K)
 
 @claim("C11", experiment="rdma/object_get")
 def an_object_is_read_within_a_microsecond(results):
-    """Within a host, a validated read of a 4 KiB object at a known address takes less than a microsecond at the median."""
+    """Within a host, a validated read of a 4 KiB object at a known address takes less than a
+    microsecond at the median."""
     return results.estimate("latency_us", path="cached", **SHARED_MEMORY).below(1.0)
 
 
 @claim("C12", experiment="rdma/object_get")
 def validation_costs_no_more_than_its_checksum(results):
-    """Such a read takes no longer than a raw one-sided read of as many bytes, its checksum by itself, and a tenth of a
-    microsecond."""
+    """Such a read takes no longer than a raw one-sided read of as many bytes, its checksum by
+    itself, and a tenth of a microsecond."""
     return results.estimate("share_of_bound", path="bound", **SHARED_MEMORY).below(1.0)
 
 
@@ -28,14 +32,16 @@ def a_lookup_reads_the_index_about_once(results):
 
 @claim("C14", experiment="rdma/object_get")
 def without_validation_objects_are_torn(results):
-    """Without validation, a reader under a writer at full speed gets torn objects: more than one in a hundred thousand."""
+    """Without validation, a reader under a writer at full speed gets torn objects: more than one in
+    a hundred thousand."""
     levels = {**SHARED_MEMORY, "writer": "full speed"}
     return results.estimate("torn_share", path="cached-unvalidated", **levels).above(1e-5)
 
 
 @claim("C15", experiment="rdma/target_stall")
 def reading_goes_on_while_the_server_stands_still(results):
-    """While the server is stopped, no one-sided read over shared memory waits for half as long as the stop takes."""
+    """While the server is stopped, no one-sided read over shared memory waits for half as long as
+    the stop takes."""
     return results.estimate("stall_share", path="cached", fabric="posix", server="stopped").below(
         0.5
     )
@@ -51,21 +57,22 @@ def messages_stand_still_with_the_server(results):
 
 @claim("C17", experiment="rdma/object_get")
 def asking_takes_longer_than_reading(results):
-    """Over shared memory, asking the polling server for a 4 KiB object takes longer than reading it one-sidedly."""
+    """Over shared memory, asking the polling server for a 4 KiB object takes longer than reading it
+    one-sidedly."""
     message, cached = dict(path="message"), dict(path="cached")
     return results.ratio("latency_us", of=message, to=cached, **SHARED_MEMORY).above(1.0)
 
 
 @claim("C18", experiment="rdma/object_get")
 def object_protocols_cost_two_orders_of_magnitude(results):
-    """A 4 KiB GET over S3 from a server on the same host takes more than a hundred times as long as a one-sided read, with
-    a fast client."""
+    """A 4 KiB GET over S3 from a server on the same host takes more than a hundred times as long as
+    a one-sided read, with a fast client."""
     s3, cached = dict(path="rclone-obstore", fabric="tcp"), dict(path="cached", fabric="posix")
     return results.ratio("latency_us", of=s3, to=cached, **PLAIN_4K).above(100.0)
 
 
 @claim("C19", experiment="rdma/percentiles")
 def one_system_has_many_latencies(results):
-    """What tools report as the latency of one system, a GET by messages over tcp, differs more than threefold between half
-    of the median and the 99.9th percentile."""
+    """What tools report as the latency of one system, a GET by messages over tcp, differs more than
+    threefold between half of the median and the 99.9th percentile."""
     return results.estimate("spread", path="message", fabric="tcp").above(3.0)

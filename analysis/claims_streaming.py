@@ -1,4 +1,7 @@
-"""What the paper claims of high-throughput streams. Bounds stand before the results that they judge."""
+"""Claims on high-throughput streams.
+
+Each bound was committed before the reference results that it judges.
+"""
 
 from math import log
 
@@ -16,7 +19,8 @@ def a_fused_stream_carries_fifteen_million_events(results):
 
 @claim("C52", experiment="streaming/boundaries")
 def the_harness_costs_no_more_than_a_tenth(results):
-    """Run by our harness, the fused pipeline reaches at least 0.9 of the rate of the same pipeline in a bare program."""
+    """Run by our harness, the fused pipeline reaches at least 0.9 of the rate of the same pipeline
+    in a bare program."""
     return results.ratio(
         "events_per_s", of=dict(settings="default"), to=dict(settings="bare"), **FUSED
     ).above(0.9)
@@ -24,8 +28,8 @@ def the_harness_costs_no_more_than_a_tenth(results):
 
 @claim("C53", experiment="streaming/boundaries")
 def a_boundary_between_light_stages_halves_the_rate(results):
-    """Between two stages that do next to nothing, an asynchronous boundary costs more than half of the rate, with tuned
-    settings too."""
+    """Between two stages that do next to nothing, an asynchronous boundary costs more than half of
+    the rate, with tuned settings too."""
     return results.ratio(
         "events_per_s", of=dict(boundaries=1), to=dict(boundaries=0), work=1, **TWO
     ).below(0.5)
@@ -41,8 +45,8 @@ def a_boundary_between_heavy_stages_pays(results):
 
 @claim("C55", experiment="streaming/backpressure")
 def buffers_hold_what_their_sizes_say(results):
-    """In every bounded strategy, the elements on their way are exactly the sum of the buffers' sizes and the one in the
-    sink's hand."""
+    """In every bounded strategy, the elements on their way are exactly the sum of the buffers'
+    sizes and the one in the sink's hand."""
     bounded = ["none", "backpressure", "drop_head", "drop_tail", "drop_new", "fail"]
     cells = results.cells(strategy=bounded)["cell"]
     return results.combined(
@@ -52,29 +56,31 @@ def buffers_hold_what_their_sizes_say(results):
 
 @claim("C56", experiment="streaming/knee")
 def past_saturation_latency_explodes(results):
-    """At 1.1 of the capacity, the median latency from the intended time is more than ten times that at 0.8."""
+    """At 1.1 of the capacity, the median latency from the intended time is more than ten times that
+    at 0.8."""
     common = dict(procedure="open", arrival="poisson")
     return results.ratio("latency_us", of=dict(load=1.1), to=dict(load=0.8), **common).above(10)
 
 
 @claim("C57", experiment="streaming/knee")
 def waiting_for_room_hides_the_queue(results):
-    """At 1.1 of the capacity, the median latency from the intended time is more than twice that from when an event was
-    offered."""
+    """At 1.1 of the capacity, the median latency from the intended time is more than twice that
+    from when an event was offered."""
     return results.estimate("hidden", procedure="open", arrival="poisson", load=1.1).above(2)
 
 
 @claim("C58", experiment="streaming/engines")
 def the_stream_outruns_a_python_loop(results):
-    """On the same aggregation, the fused stream handles more than twice as many single events a second as a plain loop in
-    Python."""
+    """On the same aggregation, the fused stream handles more than twice as many single events a
+    second as a plain loop in Python."""
     return results.ratio(
         "events_per_s", of=dict(engine="pekko"), to=dict(engine="generator")
     ).above(2)
 
 
-# The bound of C59 was set after trial runs had been seen, before the reference.
+# The bound of C59 was chosen after trial runs, but before the reference results.
 @claim("C59", experiment="streaming/billion")
 def memory_does_not_grow(results):
-    """Over a run of 20 million events, the runtime's resident memory grows by less than a fifth after its first tenth."""
+    """Over a run of 20 million events, the runtime's resident memory grows by less than a fifth
+    after its first tenth."""
     return results.estimate("resident_growth", events=20_000_000, course="whole").below(1.2)

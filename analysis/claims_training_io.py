@@ -1,5 +1,8 @@
-"""The claims on storage for training, committed before the reference results that they judge. C41's bound is a closed
-form's; those of the others are round numbers, chosen after trial runs of the programs had been seen."""
+"""Claims on storage for training.
+
+Each bound was committed before the reference results that it judges. C41's bound comes from a
+closed form. The others are round numbers, chosen after trial runs of the programs.
+"""
 
 from benchpaper import claim
 
@@ -10,15 +13,15 @@ OVER_S3 = dict(backend="s3-rclone", workload="resnet50", readers=2, loader="thre
 
 @claim("C41", experiment="training_io/accelerator")
 def the_stall_is_that_of_the_closed_form(results):
-    """On storage whose latency and bandwidth were set, the mean stall of a step agrees with its closed form to within
-    5 %."""
+    """On storage whose latency and bandwidth were set, the mean stall of a step agrees with its
+    closed form to within 5 %."""
     return results.estimate("stall_over_closed_form", backend="known", **BASE).equal(margin=0.05)
 
 
 @claim("C42", experiment="training_io/accelerator")
 def records_in_shards_wait_less_than_files(results):
-    """Over S3, an accelerator waits a smaller share of its time when samples are records of shards (TFRecord) than when
-    each is an object (NumPy)."""
+    """Over S3, an accelerator waits a smaller share of its time when samples are records of shards
+    (TFRecord) than when each is an object (NumPy)."""
     return results.ratio(
         "stall_share", of=dict(format="tfrecord"), to=dict(format="npy"), **OVER_S3
     ).below(1.0)
@@ -26,14 +29,15 @@ def records_in_shards_wait_less_than_files(results):
 
 @claim("C43", experiment="training_io/iops_rank")
 def random_read_iops_do_not_rank_backends(results):
-    """4 KiB random-read IOPS put storage backends into another order than training does: Kendall's tau is below 0.8, so
-    that more than one pair in ten is the wrong way round."""
+    """4 KiB random-read IOPS put storage backends into another order than training does: Kendall's
+    tau is below 0.8, so that more than one pair in ten is the wrong way round."""
     return results.rank_agreement("iops_4k", "stall_mean_ms").below(0.8)
 
 
 @claim("C44", experiment="training_io/iops_rank")
 def more_iops_and_longer_stalls(results):
-    """NFS 4.1 from user space delivers more 4 KiB random reads a second than S3 by rclone delivers ranged GETs."""
+    """NFS 4.1 from user space delivers more 4 KiB random reads a second than S3 by rclone delivers
+    ranged GETs."""
     return results.ratio("iops_4k", of=OVER_NFS, to=BY_GETS).above(1.0)
 
 
@@ -45,8 +49,8 @@ def yet_the_stall_is_longer(results):
 
 @claim("C46", experiment="training_io/first_batch")
 def listing_decides_the_first_batch(results):
-    """Over S3, the first batch of ten thousand samples comes at least twice as late from one object a sample as through
-    an index."""
+    """Over S3, the first batch of ten thousand samples comes at least twice as late from one object
+    a sample as through an index."""
     of, to = dict(layout="objects"), dict(layout="index")
     return results.ratio("first_batch_ms", of=of, to=to, backend="s3-rclone", samples=10_000).above(
         2.0
@@ -55,8 +59,8 @@ def listing_decides_the_first_batch(results):
 
 @claim("C47", experiment="training_io/checkpoint")
 def a_renamed_checkpoint_is_never_lost(results):
-    """No crash of the saving process, before any of its operations, leaves a checkpoint that was to be renamed without
-    a state that loads."""
+    """No crash of the saving process, before any of its operations, leaves a checkpoint that was to
+    be renamed without a state that loads."""
     return results.estimate("crash_lost_share", method="rename-fsync", size_mib=16, shards=4).below(
         0.01
     )
@@ -64,8 +68,8 @@ def a_renamed_checkpoint_is_never_lost(results):
 
 @claim("C48", experiment="training_io/checkpoint")
 def overwriting_loses_the_checkpoint(results):
-    """A crash while a checkpoint of four shards is overwritten in place leaves no state that loads in more than half of
-    the cases."""
+    """A crash while a checkpoint of four shards is overwritten in place leaves no state that loads
+    in more than half of the cases."""
     return results.estimate(
         "crash_lost_share", method="overwrite-fsync", size_mib=16, shards=4
     ).above(0.5)
@@ -73,6 +77,6 @@ def overwriting_loses_the_checkpoint(results):
 
 @claim("C49", experiment="training_io/tail")
 def waiting_for_answers_hides_the_tail(results):
-    """At 95 % of what a closed loop attains against S3 by rclone, the 99th percentile of latency is at least 1.5 times
-    as long from when a request was due as from when it was sent."""
+    """At 95 % of what a closed loop attains against S3 by rclone, the 99th percentile of latency is
+    at least 1.5 times as long from when a request was due as from when it was sent."""
     return results.estimate("hidden_at_p99", server="rclone", load=0.95).above(1.5)

@@ -1,6 +1,10 @@
-"""How long does the history checker take? `python benchmarks/history_checker.py [OPERATIONS]`: right and wrong histories
-of unique values on 100 keys by 32 clients, some with deletes and compare-and-sets, each in a process of its own; then
-histories of 1,000 operations with compare-and-sets that fail and unknown outcomes. On an otherwise idle machine."""
+"""Measure the history checker: `python benchmarks/history_checker.py [OPERATIONS]`.
+
+The first histories have unique values on 100 keys by 32 clients, with and without deletes and
+compare-and-sets, right and wrong. The second ones have 1,000 operations with failing
+compare-and-sets and unknown outcomes. Each check runs in its own process. Run it on an idle
+machine.
+"""
 
 import json
 import random
@@ -8,16 +12,36 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
+Operation = dict[str, Any]  # one line of a history
 
 
 def history(
-    count, keys, clients, *, deletes=0.0, cas=0.0, failing=False, wrong=False, unknown=0.0, seed=1
-):
-    """Yield operations that each happen at an instant within them; in a `wrong` one some reads return old values."""
-    rng, now, planned, state, old, value = random.Random(seed), [0] * clients, [], {}, {}, 0
+    count: int,
+    keys: int,
+    clients: int,
+    *,
+    deletes: float = 0.0,
+    cas: float = 0.0,
+    failing: bool = False,
+    wrong: bool = False,
+    unknown: float = 0.0,
+    seed: int = 1,
+) -> Iterator[Operation]:
+    """Yield `count` operations, each of which takes effect at one instant within its interval.
+
+    `deletes` and `cas` are the shares of deletes and compare-and-sets. With `failing`, values
+    repeat, so that compare-and-sets can fail. With `wrong`, some reads return old values. A share
+    `unknown` of the operations has an unknown outcome; half of these took effect.
+    """
+    rng, now, value = random.Random(seed), [0] * clients, 0
+    planned: list[tuple[int, int, int, int, str]] = []  # (instant, client, begin, end, key)
+    state: dict[str, int | None] = {}
+    old: dict[str, list[int]] = {}
     for number in range(count):
         client = number % clients
         begin = now[client] + rng.randint(1, 500)
@@ -32,9 +56,11 @@ def history(
             )
         )
     for _, client, begin, end, key in sorted(planned):
-        common = dict(client=client, key=key, invoked_ns=10**18 + begin, completed_ns=10**18 + end)
+        common: Operation = dict(
+            client=client, key=key, invoked_ns=10**18 + begin, completed_ns=10**18 + end
+        )
         lost = False
-        if rng.random() < unknown:  # half of these happened
+        if rng.random() < unknown:
             common["completed_ns"], lost = None, rng.random() < 0.5
         chance, current = rng.random(), state.get(key)
         if chance < deletes:
@@ -56,35 +82,43 @@ def history(
             yield dict(op="read", result=old[key][-50] if stale else current, **common)
 
 
-def measured(path, operations):
+def measure(path: Path, operations: Iterable[Operation]) -> str:
+    """Write the history to `path`, check it three times, and describe the fastest run."""
     with open(path, "w") as file:
-        file.writelines(json.dumps(one) + "\n" for one in operations)
-    times = []
+        file.writelines(json.dumps(operation) + "\n" for operation in operations)
+    runs: list[tuple[float, dict[str, Any]]] = []
     for _ in range(3):
-        began = time.perf_counter()
+        start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-m", "experiments.multiprotocol.checker", str(path), "--json"],
             capture_output=True,
             text=True,
             cwd=ROOT,
         )
-        times.append((time.perf_counter() - began, json.loads(done.stdout)))
-    wall, told = min(times, key=lambda pair: pair[0])
-    return f"{wall:6.2f} s, parsed {told['parse_s']:.2f}, checked {told['check_s']:.3f}; {told['verdict']}; {path.stat().st_size / 1e6:.0f} MB"
+        runs.append((time.perf_counter() - start, json.loads(done.stdout)))
+    wall_s, report = min(runs, key=lambda run: run[0])
+    return (
+        f"{wall_s:6.2f} s, parsed {report['parse_s']:.2f}, checked {report['check_s']:.3f}; "
+        f"{report['verdict']}; {path.stat().st_size / 1e6:.0f} MB"
+    )
 
 
-def main():
+def main() -> None:
+    """Print a line for each history."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 10**6
-    kinds = {
-        "reads and writes": {}, "the same, wrong": dict(wrong=True), "with deletes and cas": dict(deletes=0.05, cas=0.1),
-        "the same, wrong ": dict(deletes=0.05, cas=0.1, wrong=True),
-    }  # fmt: skip
+    deletes_and_cas: dict[str, Any] = dict(deletes=0.05, cas=0.1)
+    kinds: list[tuple[str, dict[str, Any]]] = [
+        ("reads and writes", {}),
+        ("the same, wrong", dict(wrong=True)),
+        ("with deletes and cas", deletes_and_cas),
+        ("the same, wrong", dict(deletes_and_cas, wrong=True)),
+    ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "history.jsonl"
         for size in (count // 10, count):
-            for name, options in kinds.items():
+            for name, options in kinds:
                 print(
-                    f"{size:>8} {name:<22} {measured(path, history(size, 100, 32, **options))}",
+                    f"{size:>8} {name:<22} {measure(path, history(size, 100, 32, **options))}",
                     flush=True,
                 )
         for clients, unknown in ((5, 0.0), (5, 0.03), (5, 0.05), (32, 0.0)):
@@ -93,7 +127,8 @@ def main():
                     1000, 1, clients, cas=0.3, failing=True, unknown=unknown, seed=seed
                 )
                 print(
-                    f"    1000 cas, {clients:>2} clients, {unknown:.0%} unknown {measured(path, operations)}",
+                    f"    1000 cas, {clients:>2} clients, {unknown:.0%} unknown "
+                    f"{measure(path, operations)}",
                     flush=True,
                 )
 

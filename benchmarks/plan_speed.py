@@ -1,4 +1,4 @@
-"""`benchpaper plan` of 1,000 trials, from process start to the last line."""
+"""Measure `benchpaper plan` of 1,000 trials, from process start to the last line."""
 
 import subprocess
 import sys
@@ -10,7 +10,8 @@ from toy import project
 LIMIT_S = 2.0
 
 
-def main():
+def main() -> None:
+    """Run the plan five times, print the median, and exit with status 1 above the limit."""
     program = Path(sys.executable).with_name("benchpaper")
     with project(cells=100, blocks=10) as toy:
         times = []

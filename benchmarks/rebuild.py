@@ -1,6 +1,6 @@
-"""How long an author waits: nothing to do, and the figures after a change to one notebook.
+"""Measure an author's waiting time: with nothing to do, and after a change to one notebook.
 
-Works on a copy of the checkout's files, so that nothing here is touched; the environment is shared.
+The benchmark runs in a copy of the checkout, and shares only its environment.
 """
 
 import os
@@ -12,17 +12,18 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = shutil.ignore_patterns(
+IGNORED = shutil.ignore_patterns(
     ".venv", "build", "results", ".snakemake", ".benchpaper", "__pycache__"
 )
 LIMIT_NOTHING_S, LIMIT_CHANGE_S = 5.0, 15.0
 
 
-def main():
+def main() -> None:
+    """Print both times, and exit with status 1 if one is above its limit."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
-        shutil.copytree(ROOT, copy, ignore=LEFT_OUT, symlinks=True)
-        seconds(copy)
+        shutil.copytree(ROOT, copy, ignore=IGNORED, symlinks=True)
+        seconds(copy)  # the first run builds everything
         nothing = seconds(copy)
         notebook = copy / "analysis" / "rdma_fabric.ipynb"
         notebook.write_text(
@@ -34,11 +35,11 @@ def main():
     raise SystemExit(nothing > LIMIT_NOTHING_S or change > LIMIT_CHANGE_S)
 
 
-def seconds(copy):
-    """Return how long `benchpaper run --from reference figures` takes in the copy."""
+def seconds(copy: Path) -> float:
+    """Return the seconds that `benchpaper run --from reference figures` takes in the copy."""
     program = Path(sys.executable).with_name("benchpaper")
     start = time.monotonic()
-    command = [program, "run", "--from", "reference", "figures"]
+    command = [str(program), "run", "--from", "reference", "figures"]
     subprocess.run(
         command,
         cwd=copy,

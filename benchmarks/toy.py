@@ -1,13 +1,14 @@
-"""A project in a temporary folder with one experiment of as many cells as wanted, whose trials do nothing."""
+"""A toy project in a temporary folder, with one experiment whose trials do nothing."""
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchpaper.core.project import Project
 
 EXPERIMENT = """
-from benchpaper.design.spec import Experiment, Factor, Metric, Scale
+from benchpaper import Experiment, Factor, Metric, Scale
 
 scale = Scale(blocks=BLOCKS, trial_seconds=0.001)
 experiment = Experiment(
@@ -24,8 +25,8 @@ def trial(cell, site):
 
 
 @contextmanager
-def project(cells, blocks):
-    """Give a `Project` whose one experiment is `toy/nothing`."""
+def project(cells: int, blocks: int) -> Iterator[Project]:
+    """Yield a `Project` whose only experiment, `toy/nothing`, has this many cells and blocks."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         path = root / "experiments" / "toy" / "nothing" / "experiment.py"

@@ -1,7 +1,7 @@
 """Access traces of training, and one of inference: which item is read when, exactly from a seed.
 
-Every generator returns a `Trace`. All of them are vectorised: 10^7 requests take about a second and 80 MB per array. The
-one exception is `distributed`, which repeats PyTorch's own shuffle step by step.
+Every generator returns a `Trace`. All but `distributed` are vectorised: 10^7 requests take about a
+second, and 80 MB per array. `distributed` repeats PyTorch's own shuffle step by step.
 """
 
 from dataclasses import dataclass
@@ -13,9 +13,13 @@ from experiments.caching import kv_trace
 
 @dataclass(frozen=True)
 class Trace:
-    """`ids` (int64, from 1 on) in the order of reading; `items`, how many different ones a cache of share 1 holds;
-    `warm`, how many requests go before the hit ratio is counted; `epoch`, the number of requests in one epoch where each
-    item is read exactly once per epoch, else 0."""
+    """The requests of one trace, and the numbers that a simulation needs.
+
+    `ids` (int64, starting at 1) lists the items in the order of reading. `items` is the number of
+    different items, which is also the capacity of a cache of share 1. The hit ratio leaves out the
+    first `warm` requests. `epoch` is the number of requests in an epoch if each epoch reads every
+    item exactly once, else 0.
+    """
 
     ids: np.ndarray
     items: int
@@ -24,7 +28,11 @@ class Trace:
 
 
 def make(name, items, requests, seed, path=None):
-    """Return the trace of that name: `items` different items, at least one epoch and about `requests` requests."""
+    """Return the trace called `name`, with `items` different items and about `requests` requests.
+
+    A trace that has epochs has at least two. `path` names the user's file, for the trace `kv` only.
+    Raises `ValueError` for fewer than 64 items.
+    """
     if items < 64:
         raise ValueError(
             f"items={items}: a trace needs at least 64 items, else its shards and blocks are empty"
@@ -50,7 +58,7 @@ def loop(items, epochs, rng, **_):
 
 
 def shard(items, epochs, rng, shards=64, buffer_share=0.05, **_):
-    """Shards in random order, read sequentially through a shuffle buffer that holds `buffer_share` of the items."""
+    """Shards in random order, read through a shuffle buffer that holds a share of the items."""
     pieces = np.array_split(np.arange(items), shards)
     size = max(1, int(items * buffer_share))
     orders = [np.concatenate([pieces[i] for i in rng.permutation(shards)]) for _ in range(epochs)]
@@ -66,14 +74,14 @@ def block(items, epochs, rng, blocks=256, **_):
 
 
 def distributed(items, epochs, rng, seed, world=4, rank=0, **_):
-    """What one rank of PyTorch's DistributedSampler reads: a `world`-th of each epoch's shuffle."""
+    """The reads of one rank of PyTorch's DistributedSampler: 1/`world` of each epoch's shuffle."""
     per_epoch = -(-items // world)
     orders = [distributed_sampler(items, world, rank, seed, e) for e in range(epochs * world)]
     return Trace(np.concatenate(orders) + 1, items, per_epoch * world)
 
 
 def mixture(items, epochs, rng, shares=(0.7, 0.25, 0.05), weights=(0.3, 0.3, 0.4), **_):
-    """Corpora of different sizes, drawn from by weight with replacement: small ones are read more often."""
+    """Weighted draws with replacement from corpora of different sizes; small ones repeat more."""
     sizes = np.array([int(items * share) for share in shares])
     begins = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     corpus = rng.choice(len(sizes), size=items * epochs, p=weights)
@@ -85,7 +93,7 @@ def mixture(items, epochs, rng, shares=(0.7, 0.25, 0.05), weights=(0.3, 0.3, 0.4
 
 
 def curriculum(items, epochs, rng, start=0.2, **_):
-    """Easy items first: each pass shuffles a growing part of the data set, from `start` to all of it."""
+    """Easy items first: each pass shuffles a growing share of the items, from `start` up to 1."""
     orders, length, done = [], items * epochs, 0
     while done < length:
         share = start + (1 - start) * done / length
@@ -95,7 +103,7 @@ def curriculum(items, epochs, rng, start=0.2, **_):
 
 
 def jobs(items, epochs, rng, count=4, **_):
-    """Jobs that read the same shuffles in turn, each an eighth of an epoch behind the one before it."""
+    """Jobs that read the same shuffles, each an eighth of an epoch behind the previous job."""
     alone = np.concatenate([rng.permutation(items) for _ in range(max(2, epochs // count + 1))])
     lag, length = items // 8, len(alone)
     ids = np.stack(
@@ -105,7 +113,10 @@ def jobs(items, epochs, rng, count=4, **_):
 
 
 def checkpoint(items, epochs, rng, burst=0.1, **_):
-    """Uniform shuffles; in the middle of each epoch a checkpoint's blocks, `burst` of the items, are read once."""
+    """Uniform shuffles, each interrupted halfway by a checkpoint whose blocks are read only once.
+
+    A checkpoint has a share `burst` as many blocks as the data set has items.
+    """
     blocks, half = int(items * burst), items // 2
     orders, fresh = [], items
     for _ in range(epochs):
@@ -116,7 +127,7 @@ def checkpoint(items, epochs, rng, burst=0.1, **_):
 
 
 def kv(items, epochs, rng, path, requests, **_):
-    """KV-cache blocks of the user's trace in order, at most the first `requests`; the same whatever the seed."""
+    """The first `requests` KV-cache blocks of the user's trace, in order, whatever the seed."""
     ids = kv_trace.blocks(path)[:requests]
     return Trace(ids, len(np.unique(ids)), 0)
 
@@ -132,10 +143,11 @@ def _by_epoch(orders, items):
 
 
 def shuffle_buffer(order, size, rng):
-    """Return `order` as it leaves a shuffle buffer of `size`: each step gives a random slot's item and refills the slot
-    with the next; at the end the rest leaves in random order.
+    """Return `order` as it leaves a shuffle buffer of `size` slots.
 
-    A slot's content at step t is what came in at the step that chose it last, so all steps are found by one sort.
+    Each step emits the item of a random slot and refills the slot with the next item. At the end
+    the rest leaves in random order. At step t, a slot holds the item that entered at the last step
+    that chose this slot, so one sort computes all steps.
     """
     count = len(order)
     size = min(size, count)
@@ -150,15 +162,22 @@ def shuffle_buffer(order, size, rng):
 
 
 def distributed_sampler(items, world, rank, seed, epoch):
-    """Return the indices that `torch.utils.data.DistributedSampler(shuffle=True, seed=seed)` gives a rank in an epoch."""
+    """Return one rank's indices in an epoch, as PyTorch's DistributedSampler computes them.
+
+    They equal those of `torch.utils.data.DistributedSampler(shuffle=True, seed=seed)`.
+    """
     order = torch_randperm(items, seed + epoch)
     total = -(-items // world) * world
     return np.resize(order, total)[rank::world]
 
 
 def torch_randperm(count, seed):
-    """Return `torch.randperm(count)` of a CPU generator with this seed: Fisher and Yates on the Mersenne twister's
-    32-bit outputs, each taken modulo the rest."""
+    """Return what `torch.randperm(count)` returns for a CPU generator with this seed.
+
+    PyTorch runs the Fisher-Yates shuffle. For each step it takes a 32-bit output of the Mersenne
+    twister modulo the number of items left. Raises `ValueError` for counts that PyTorch shuffles
+    in another way.
+    """
     if count >= (2**32 - 1) // 20:
         raise ValueError(
             f"count={count}: above 2^32/20 PyTorch shuffles another way, which is not repeated here"

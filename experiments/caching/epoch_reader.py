@@ -1,9 +1,11 @@
-"""A small training read loop: whole samples in a new shuffle each epoch, a step's batch at a time, then a pause for the
-step's computing. A program on the host: `python -m experiments.caching.epoch_reader FILE`, where FILE says what to
-read, from where and how (JSON); prints one JSON object.
+"""A small training read loop, run on the host: `python -m experiments.caching.epoch_reader FILE`.
 
-Stall is the time that a step waits for its batch. Each sample's bytes are checked against the manifest's digest, outside
-of the stall.
+Each epoch reads whole samples in a new shuffle. Each step reads one batch, then pauses for its
+computing time. FILE is JSON and describes the source, the samples, and the schedule. The program
+prints one JSON object.
+
+A step's stall is the time that it waits for its batch. The program compares each sample's digest
+with the manifest; the stall excludes this time.
 """
 
 import json
@@ -22,7 +24,7 @@ from experiments.systems.s3 import Endpoint
 
 
 class WrongBytes(Exception):
-    """A sample that is not what the data set holds."""
+    """A sample differs from the data set."""
 
 
 def main(path):
@@ -32,7 +34,11 @@ def main(path):
 
 
 def run(asked, source):
-    """Return per epoch: seconds, CPU seconds, stall per step (ms), bytes; and what the source counted after each epoch."""
+    """Read all epochs and return their measurements, as {"epochs": [...]}.
+
+    Each epoch has its seconds, CPU seconds, stall per step (ms), bytes, and the source's counters
+    at its end. Raises `WrongBytes` for a sample that differs from the manifest.
+    """
     epochs, manifest, batch = [], asked["manifest"], asked["batch"]
     keys = sorted(manifest)
     for epoch in range(asked["epochs"]):
@@ -50,7 +56,8 @@ def run(asked, source):
                 total += len(content)
                 if reference_tier.digest(content) != manifest[key]:
                     raise WrongBytes(
-                        f'"{key}" in epoch {epoch}: {len(content)} bytes that are not the data set\'s'
+                        f'"{key}" in epoch {epoch}: {len(content)} bytes that are not '
+                        "the data set's"
                     )
             if asked["compute_ms"]:
                 time.sleep(asked["compute_ms"] / 1e3)
@@ -74,7 +81,10 @@ def _cpu_seconds():
 
 
 class _Source:
-    """Reads samples ahead of the loop: `depth` of them, by as many threads at most. `read(key)` gets one."""
+    """A source that reads `depth` samples ahead of the loop, with at most 32 threads.
+
+    A subclass implements `read(key)`, which returns the bytes of one sample.
+    """
 
     def __init__(self, asked):
         self._depth = asked["depth"]
@@ -107,7 +117,7 @@ class _Source:
 
 
 class FromS3(_Source):
-    """Each sample is one GET of the origin."""
+    """Read each sample with one GET from the origin."""
 
     def __init__(self, asked):
         super().__init__(asked)
@@ -118,8 +128,12 @@ class FromS3(_Source):
 
 
 class FromFiles(_Source):
-    """Each sample is a file in a mounted folder. Unless the kernel's page cache is what is measured (`page_cache`), it is
-    told to forget each file once it is read: else it would answer instead of the cache behind it."""
+    """Read each sample from a file in a mounted folder.
+
+    The loop drops each file from the kernel's page cache after reading it. Otherwise the page cache
+    would answer later reads instead of the cache under test. With `page_cache`, the page cache is
+    itself under test, and keeps the files.
+    """
 
     def __init__(self, asked):
         super().__init__(asked)
@@ -135,7 +149,7 @@ class FromFiles(_Source):
         return content
 
     def stats(self):
-        """Return how much of the data set the kernel keeps."""
+        """Return how many bytes of the data set the kernel's page cache holds."""
         if not self._page_cache:
             return {}
         return {
@@ -146,7 +160,10 @@ class FromFiles(_Source):
 
 
 class BesideMemcached(FromS3):
-    """Looks in memcached first; what is not there is read from the origin and put there. One connection a thread."""
+    """Look in memcached first; on a miss, read from the origin and store the sample in memcached.
+
+    Each thread has its own connection.
+    """
 
     def __init__(self, asked):
         from pymemcache.client.base import PooledClient
@@ -163,7 +180,7 @@ class BesideMemcached(FromS3):
 
 
 class FromTier0(_Source):
-    """Our own tier, which fetches ahead by itself."""
+    """Read through our reference tier, which fetches ahead by itself."""
 
     def __init__(self, asked):
         super().__init__({"depth": 0})

@@ -1,7 +1,8 @@
-"""The KV-cache trace that the user gives: the conversation trace published with Mooncake (FAST '25), by its digest.
+"""The user's copy of the KV-cache conversation trace published with Mooncake (FAST '25).
 
-It is not part of this project. $BENCHPAPER_KV_TRACE names the file (mooncake_conversation_trace.jsonl of the repository
-kvcache-ai/Mooncake); a cell that reads it is not testable where the variable, the file or its content is another.
+This project does not include the trace. $BENCHPAPER_KV_TRACE names the user's file, which is
+mooncake_conversation_trace.jsonl in the repository kvcache-ai/Mooncake. The file must have the
+known digest; otherwise the cells that read it are not testable.
 """
 
 import hashlib
@@ -32,10 +33,11 @@ def _digest(path, _changed, _size):
 @capability(
     "kv_trace",
     "the conversation trace published with Mooncake",
-    f"set {VARIABLE} to the path of mooncake_conversation_trace.jsonl from the repository kvcache-ai/Mooncake",
+    f"set {VARIABLE} to the path of mooncake_conversation_trace.jsonl "
+    "from the repository kvcache-ai/Mooncake",
 )
 def check():
-    """Return (whether the user's file is the trace that is meant, why not)."""
+    """Return (whether the user's file has the trace's digest, the reason)."""
     given = path()
     if given is None:
         return False, f"{VARIABLE} is not set"
@@ -53,7 +55,7 @@ def check():
 
 
 def blocks(path):
-    """Return the ids (int64, from 1 on) of all blocks in the order in which requests want them."""
+    """Return the ids (int64, starting at 1) of all blocks, in the order of the requests."""
     with open(path) as lines:
         lists = [json.loads(line)["hash_ids"] for line in lines]
     ids = np.concatenate([np.asarray(one, dtype=np.int64) for one in lists])

@@ -1,4 +1,4 @@
-"""What the kernel's page cache holds of a file, and joining the memory cgroup that bounds it."""
+"""Measure how much of a file the kernel's page cache holds, and join the cgroup that limits it."""
 
 import ctypes
 import mmap
@@ -7,12 +7,15 @@ from pathlib import Path
 
 
 def join(group):
-    """Put this process into the cgroup of that folder. What it uses already stays on its old group's account."""
+    """Move this process into the cgroup at folder `group`.
+
+    The kernel keeps charging memory that the process already uses to its old cgroup.
+    """
     (Path(group) / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def resident(path):
-    """Return how many bytes of a file the kernel's page cache holds."""
+    """Return how many bytes of the file at `path` the page cache holds, in whole pages."""
     size = os.path.getsize(path)
     with (
         open(path, "rb") as file,

@@ -1,7 +1,7 @@
-"""MIN, LRU, FIFO and uniform Random, written for being read: what the simulator is checked against.
+"""Eviction policies in plain Python, written for readability, to check the simulator against.
 
-Each function takes the ids of a trace (a list of int) and the cache's size in objects, and returns a list with, for each
-request, whether it hits. A miss always fills the cache.
+Each function takes the ids of a trace (a list of int) and the cache's size in objects. It returns
+a list of bool: whether each request hits. A miss fills the cache, except in `never_replace`.
 """
 
 import heapq
@@ -40,7 +40,7 @@ def fifo(ids, size):
 
 
 def uniform_random(ids, size, seed):
-    """Evict each object with the same chance."""
+    """Evict an object drawn at random, each with the same chance."""
     draw, slots, held, hits = random.Random(seed).random, [], set(), []
     for one in ids:
         hit = one in held
@@ -58,7 +58,10 @@ def uniform_random(ids, size, seed):
 
 
 def belady_min(ids, size):
-    """Evict the object whose next request is farthest away (Belady 1966); of those never requested again, any."""
+    """Evict the object whose next request is farthest away (Belady 1966).
+
+    An object without a next request counts as farthest. Ties are broken by the smallest id.
+    """
     coming, last = [len(ids)] * len(ids), {}
     for place in range(len(ids) - 1, -1, -1):
         coming[place] = last.get(ids[place], len(ids))
@@ -78,7 +81,7 @@ def belady_min(ids, size):
 
 
 def older_of_two(ids, size, seed):
-    """Evict, of two objects drawn at random, the one that was requested less recently: JuiceFS's "2-random"."""
+    """Draw two objects at random and evict the less recently requested: JuiceFS's "2-random"."""
     draw, slots, last, hits = random.Random(seed).random, [], {}, []
     for now, one in enumerate(ids):
         hit = one in last
@@ -97,7 +100,7 @@ def older_of_two(ids, size, seed):
 
 
 def never_replace(ids, size):
-    """Keep the first that come, for good: what the reference tier does."""
+    """Keep the first `size` objects for good, as the reference tier does."""
     held, hits = set(), []
     for one in ids:
         hits.append(one in held)
@@ -107,8 +110,11 @@ def never_replace(ids, size):
 
 
 def two_lists(ids, size):
-    """The core of Linux's classic page cache: what is read again while it is on the inactive list moves to the active
-    one, which holds at most half; eviction takes the oldest inactive one. Refaults are treated like any miss."""
+    """Evict from the older end of the inactive list, as Linux's classic page cache does.
+
+    A hit on the inactive list moves the object to the active list, which holds at most half of the
+    objects. The model treats refaults like any other miss.
+    """
     inactive, active, hits = OrderedDict(), OrderedDict(), []
     for one in ids:
         hits.append(one in inactive or one in active)

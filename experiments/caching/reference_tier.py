@@ -1,12 +1,15 @@
 """A reference tier-0 cache for training: memory and disk in front of an object store.
 
-Each epoch reads every item once, so what is kept is never replaced: it is admitted while there is room, and stays. That
-attains c·N hits in every epoch after the first, whatever the shuffle, and nothing attains more (see the appendix). The
-order of an epoch is known before it starts, so `Tier0.epoch` fetches `depth` items ahead of the reader.
+Each epoch reads every item once. The tier therefore admits items while there is room, and never
+replaces them. This attains c·N hits in every epoch after the first, for any shuffle, and no policy
+attains more (see the appendix). The loop knows the order of an epoch before the epoch starts, so
+`Tier0.epoch` fetches `depth` items ahead of the reader.
 
-What it promises: every sample that it hands out has the digest that the manifest tells. A fetch that fails, lasts too
-long or brings other bytes is tried again; a cached file with other bytes is thrown away and fetched. A full disk stops
-admission to disk and nothing else. Processes may share one folder: they never hold more than its limit together.
+Guarantees:
+- Every sample that the tier returns has the manifest's digest. The tier repeats a fetch that fails,
+  times out, or returns other bytes. It discards a cached file with other bytes and fetches again.
+- A full disk stops admission to disk and nothing else.
+- Processes may share one folder. Together they never exceed its limit.
 """
 
 import threading
@@ -17,7 +20,7 @@ from dataclasses import asdict, dataclass
 
 try:
     import xxhash
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # cells that need the package do not run without it
     xxhash = None
 
 from experiments.caching.reference_tier_disk import DiskTier
@@ -26,12 +29,12 @@ BACKOFF_S = 0.05
 
 
 class OriginError(Exception):
-    """The origin did not give an item's true bytes within all attempts."""
+    """The origin did not return an item's true bytes in any attempt."""
 
 
 @dataclass
 class Counters:
-    """What happened, in items and bytes."""
+    """Counts of hits, fetches, and errors, in items; `fetched_bytes` in bytes."""
 
     memory_hits: int = 0
     disk_hits: int = 0
@@ -48,16 +51,17 @@ class Counters:
 
 
 def digest(content):
-    """Return the digest of an item as the manifest tells it: 128 bits that tell damage, not malice."""
+    """Return an item's digest as in the manifest: 128 bits that detect damage, but not malice."""
     return xxhash.xxh3_128_hexdigest(content)
 
 
 class Tier0:
-    """The cache of one process. `fetch(key) -> bytes` asks the origin and raises when it fails or lasts too long;
-    `manifest` is {key: digest}.
+    """The cache of one process.
 
-    `memory_bytes` holds the items kept in memory *and* those that are fetched ahead: `depth` items of at most
-    `item_bytes` are set aside, so that a deep prefetch leaves less to keep. `disk_bytes` in `folder` may be 0.
+    `fetch(key) -> bytes` reads from the origin, and raises an exception on failure or timeout.
+    `manifest` is {key: digest}. `memory_bytes` limits kept items *and* prefetched items together:
+    the tier reserves `depth` items of at most `item_bytes` for the prefetch, so that a deeper
+    prefetch leaves less room to keep items. `disk_bytes` limits `folder`; 0 means no disk tier.
     """
 
     def __init__(
@@ -92,8 +96,11 @@ class Tier0:
             self._disk.close()
 
     def read(self, key):
-        """Return the item's bytes. Raises `OriginError` when the origin does not give them, `KeyError` for a key that
-        the manifest lacks."""
+        """Return the item's bytes.
+
+        Raises `OriginError` if the origin does not return them, and `KeyError` for a key that the
+        manifest lacks.
+        """
         found = self._kept(key)
         if found is None:
             found = self._from_origin(key)
@@ -101,8 +108,11 @@ class Tier0:
         return found
 
     def epoch(self, order):
-        """Yield (key, bytes) in order, fetching what is not kept up to `depth` items ahead. One thread calls it, and
-        only this thread touches what is kept, so that nothing is counted twice."""
+        """Yield (key, bytes) in order, and fetch missing items up to `depth` ahead.
+
+        Call it from one thread. Only this thread reads and changes the kept items, so that the
+        tier counts nothing twice.
+        """
         if self._depth == 0:
             for key in order:
                 yield key, self.read(key)
@@ -123,7 +133,7 @@ class Tier0:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def stats(self):
-        """Return the counters as a dict, with what is kept now."""
+        """Return the counters as a dict, with the number of items now in memory."""
         return {
             **asdict(self.counters),
             "hits": self.counters.hits,
@@ -156,7 +166,7 @@ class Tier0:
                 time.sleep(BACKOFF_S * 2 ** (attempt - 1))
             try:
                 content = self._fetch(key)
-            except Exception as error:  # whatever the client raises: the origin failed, and that is counted and told
+            except Exception as error:  # every client raises its own kinds
                 self._count(origin_errors=1)
                 why = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
                 continue

@@ -1,8 +1,9 @@
-"""The disk tier of `tier0`: one file an item, whole or absent, in a folder that processes may share.
+"""The disk tier of `tier0`: one file per item, whole or absent, in a folder that processes share.
 
-A file appears by rename, and is believed only when its bytes have the digest asked for: what a killed process, a full
-disk or a bad one left is removed. The limit holds over all processes: a tally under a lock says how much is reserved. A
-process that opens the folder alone recounts, which returns what a killed one had reserved.
+A file appears by rename. A reader trusts it only if its bytes have the expected digest, and else
+removes it: a killed process, a full disk, or a bad disk may have left it. The limit holds over all
+processes, because a tally under a lock records the reserved bytes. A process that opens the folder
+alone counts again, and so frees the reservations of killed processes.
 """
 
 import fcntl
@@ -17,7 +18,7 @@ TALLY = struct.Struct("<q")
 
 
 class DiskTier:
-    """Up to `limit` bytes of items in `folder`. `digest(bytes)` is what `get` compares with what it is asked for."""
+    """Up to `limit` bytes of items in `folder`; `digest(bytes)` returns the digest of an item."""
 
     def __init__(self, folder, limit, digest):
         self._folder, self._limit, self._digest = Path(folder), limit, digest
@@ -29,7 +30,7 @@ class DiskTier:
         self._open()
 
     def _open(self):
-        """Recount when nobody else is here. The tally's lock keeps others from coming in meanwhile."""
+        """Count again if no other process uses the folder; the tally's lock keeps others out."""
         with self._tally() as tally:
             try:
                 fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -39,12 +40,12 @@ class DiskTier:
             fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def close(self):
-        """Leave the folder; what it holds stays for the next one."""
+        """Leave the folder. Its files stay for the next process."""
         for descriptor in (self._users, self._lock):
             os.close(descriptor)
 
     def get(self, key, expected):
-        """Return the item's bytes, or None when it is not here or is not what the digest says."""
+        """Return the item's bytes, or None if the item is absent or has another digest."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -60,7 +61,7 @@ class DiskTier:
         return None
 
     def put(self, key, content):
-        """Keep the item when there is room for it and the disk takes it; else nothing changes."""
+        """Keep the item if there is room and the disk accepts it; otherwise change nothing."""
         path = self._path(key)
         if self._full or path.exists() or not self._reserve(len(content)):
             return
@@ -73,7 +74,7 @@ class DiskTier:
                     tally.value -= len(content)
                 else:
                     os.rename(part, path)
-        except OSError:  # full, read-only, broken: go on without it, and do not try each item again
+        except OSError:  # full, read-only, or broken: stop writing, to not fail on each later item
             self.errors += 1
             self._full = True
             self._release(len(content))
@@ -99,12 +100,12 @@ class DiskTier:
         with self._tally() as tally:
             try:
                 path.unlink()
-            except FileNotFoundError:  # another process was faster, and gave the room back
+            except FileNotFoundError:  # another process removed it first and freed its bytes
                 return
             tally.value -= size
 
     def _recount(self):
-        """Remove what killed processes left half-written, and return how many bytes there are."""
+        """Remove half-written files of killed processes. Return the bytes of all other files."""
         for left in self._folder.glob(f"*/*{PART}"):
             left.unlink(missing_ok=True)
         return sum(path.stat().st_size for path in self._folder.glob("*/*"))
@@ -121,7 +122,7 @@ class DiskTier:
 
 
 class _Tally:
-    """The number of bytes reserved, as the file says it."""
+    """The number of reserved bytes, read from the tally's file."""
 
     def __init__(self, descriptor):
         self._descriptor = descriptor

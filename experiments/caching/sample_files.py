@@ -1,4 +1,4 @@
-"""Writes a data set of samples into a folder and prints its manifest: `... sample_files FOLDER SEED COUNT BYTES`."""
+"""Write a data set and print its manifest: `... sample_files FOLDER SEED COUNT BYTES`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ from experiments.caching import reference_tier
 
 
 def content(seed, number, size):
-    """Return the bytes of a sample: the same for the same seed and number."""
+    """Return the bytes of a sample; the same seed and number give the same bytes."""
     return np.random.default_rng([seed, number]).bytes(size)
 
 

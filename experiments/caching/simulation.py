@@ -1,8 +1,9 @@
-"""Simulates eviction policies on one trace, as a program on the host: `python -m experiments.caching.simulation JSON`.
+"""Simulate eviction policies on one trace: `python -m experiments.caching.simulation JSON`.
 
-It generates the trace, writes it to a file, and runs libCacheSim's own loop over it, one policy after the other on each
-of two processes. Each simulation has a process of its own, so that memory does not grow with their number. The file
-gives way to a shorter one for policies that get fewer requests. Prints one JSON object.
+This program runs on the host. It writes the trace to a file and runs libCacheSim's own loop over
+it, two policies at a time. Each simulation has its own process, so that memory does not grow with
+the number of simulations. Policies with fewer requests read a shorter file. The program prints one
+JSON object.
 """
 
 import json
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from experiments.caching import access_traces, plain_caches, trace_files
 
-# How libCacheSim 0.3.5 calls them, by our name: everything that it offers but Python plug-ins.
+# Our name to libCacheSim 0.3.5's name: everything that it offers, except Python plug-ins.
 POLICIES = {
     "belady": "Belady",
     "belady_size": "BeladySize",
@@ -71,7 +72,7 @@ def main(argument):
 
 
 def simulate_all(jobs):
-    """Return {policy: what `simulate` found} of jobs, the longest first, on both cores."""
+    """Run all jobs, the longest first, two at a time. Return {policy: result of `simulate`}."""
     jobs = sorted(jobs, key=lambda job: -job[2])
     context = multiprocessing.get_context("fork")
     with context.Pool(PROCESSES, maxtasksperchild=1) as pool:
@@ -85,7 +86,11 @@ def _simulate(job):
 
 
 def simulate(policy, path, count, warm, epoch, size, seed):
-    """Return requests and hits after the first `warm` requests, hits per epoch of MIN, and ns per request."""
+    """Run one policy over the trace file and return its measurements.
+
+    Requests and hits leave out the first `warm` requests. `per_epoch` lists the hits of each epoch,
+    for MIN only. `ns` is the time per request.
+    """
     if policy == OURS:
         hits, seconds = _ours(path, size, seed, warm)
         per_epoch = []
@@ -103,8 +108,11 @@ def simulate(policy, path, count, warm, epoch, size, seed):
 
 
 def cache(policy, size):
-    """Return libCacheSim's cache. Its hash table is sized for `size` objects (the default is for 16 million, and then
-    each request waits for memory), except for the two policies whose hit ratio depends on the table's size."""
+    """Return libCacheSim's cache, with a hash table sized for `size` objects.
+
+    The default table has room for 16 million objects, and then each request waits for memory. Two
+    policies keep the default, because their hit ratio depends on the table's size.
+    """
     import libcachesim
 
     power = (

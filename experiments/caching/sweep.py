@@ -1,10 +1,10 @@
-"""The long sweep of eviction policies, 10^8 requests per trace: planned and priced first, run only when asked, resumable.
+"""A long, resumable sweep of eviction policies, with 10^8 requests per trace.
 
-    python -m experiments.caching.sweep FOLDER             # what would run, how long it takes, memory and disk
-    python -m experiments.caching.sweep FOLDER --run       # run it; the same command goes on after an interruption
+    python -m experiments.caching.sweep FOLDER          # print the plan: time, memory, and disk
+    python -m experiments.caching.sweep FOLDER --run    # run it, or resume it after an interruption
 
-Each finished simulation is one line of FOLDER/done.jsonl, written whole. `caching/policies` at scale full is what the paper
-shows; this is for who wants a longer tail of the same.
+Each finished simulation is one line of FOLDER/done.jsonl, written whole. The paper shows
+`caching/policies` at scale full; this sweep repeats it with more requests.
 """
 
 import argparse
@@ -19,12 +19,13 @@ REQUESTS, ITEMS, SHARES, SEED = 10**8, 100_000, (0.1, 0.5), 1
 PRICED_REQUESTS, PRICED_ITEMS = 200_000, 20_000
 BYTES_PER_REQUEST_IN_MEMORY = 40  # ids, their order, and next accesses while a trace is written
 TRACES = [name for name in access_traces.GENERATORS if name != "kv"]
-# In pure Python or learning, 0.3 to 35 µs a request: a hundredth of the requests.
+# Policies in pure Python and policies that learn take 0.3 to 35 µs per request, so they get a
+# hundredth of the requests.
 FEW = ("lrb", "belady_size", "hyperbolic", "cacheus", "three_l_cache", simulation.OURS)
 
 
 def jobs(requests):
-    """Return all simulations as (trace, requests, share, policy), those of one trace file together."""
+    """Return all simulations as (trace, requests, share, policy), grouped by trace file."""
     return [
         (trace, count, share, policy)
         for trace in TRACES
@@ -38,7 +39,7 @@ def jobs(requests):
 
 
 def done(folder):
-    """Return the finished simulations, and take away a line that an interruption cut short."""
+    """Return the finished simulations, and remove a last line that an interruption cut short."""
     path, finished, whole = folder / "done.jsonl", set(), 0
     for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
         if not line.endswith(b"\n"):
@@ -67,23 +68,26 @@ def prices(folder):
 
 
 def plan(folder, requests):
-    """Print what is left to run and what it takes."""
+    """Print the simulations that are left, with their time, memory, and disk space."""
     finished, price = done(folder), prices(folder)
     left = [job for job in jobs(requests) if job not in finished]
     seconds = sum(count * price[policy] for _, count, _, policy in left) / simulation.PROCESSES
     print(
-        f"{len(left)} of {len(jobs(requests))} simulations left, {sum(job[1] for job in left):.3g} requests"
+        f"{len(left)} of {len(jobs(requests))} simulations left, "
+        f"{sum(job[1] for job in left):.3g} requests"
     )
     print(
-        f"about {seconds / 3600:.1f} h on {simulation.PROCESSES} cores, {requests * trace_files.RECORD.itemsize / 1e9:.1f} GB"
+        f"about {seconds / 3600:.1f} h on {simulation.PROCESSES} cores, "
+        f"{requests * trace_files.RECORD.itemsize / 1e9:.1f} GB"
     )
     print(
-        f"of disk for one trace at a time, {requests * BYTES_PER_REQUEST_IN_MEMORY / 1e9:.1f} GB of memory while it is written"
+        f"of disk for one trace at a time, {requests * BYTES_PER_REQUEST_IN_MEMORY / 1e9:.1f} GB "
+        "of memory while it is written"
     )
 
 
 def run(folder, requests):
-    """Run what is left, one trace file at a time."""
+    """Run the simulations that are left, one trace file at a time."""
     finished, path = done(folder), folder / "trace.oracleGeneral"
     groups = {}
     for job in jobs(requests):

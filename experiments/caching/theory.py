@@ -1,13 +1,17 @@
-"""Hit ratios that are known: shuffled epochs in which each of N items is read once, a cache of c·N, N to infinity.
+"""Closed forms of hit ratios, for a cache of c·N items as N goes to infinity.
 
-Derived in the appendix of the paper (paper/sections/appendix_caching.tex). Independent uniform shuffles, demand fill.
+Each epoch reads each of N items once, in an independent uniform shuffle. A miss fills the cache.
+The paper's appendix (paper/sections/appendix_caching.tex) derives the forms.
 """
 
 from math import e, exp, log
 
 
 def optimum(c):
-    """Any policy, any shuffle, even one that sees the future: at most this, and never replacing attains it."""
+    """Return the best hit ratio of any policy on any shuffle, even one that sees the future.
+
+    A cache that never replaces anything attains it.
+    """
     return c
 
 

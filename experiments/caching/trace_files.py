@@ -1,7 +1,8 @@
-"""Traces in files that libCacheSim reads natively: its format `oracleGeneral`, with true next-access times.
+"""Trace files in libCacheSim's native format `oracleGeneral`, with true next-access times.
 
-One record a request: time (uint32), object (uint64), size (uint32), place of the next request for the same object (int64,
--1 for none), little-endian and unpadded. Belady's MIN needs the last field, and is silently wrong without it.
+Each request is one record, little-endian and unpadded: time (uint32), object (uint64), size
+(uint32), and the position of the next request for the same object (int64, -1 for none). Without
+a correct last field, Belady's MIN is wrong and says nothing.
 """
 
 import os
@@ -14,7 +15,7 @@ NEVER = -1
 
 
 def next_access(ids):
-    """Return the place of the next request for the same object, `NEVER` where there is none."""
+    """Return, per request, the position of the next request for the same object, or `NEVER`."""
     order = np.argsort(ids, kind="stable")
     same = ids[order[1:]] == ids[order[:-1]]
     after = np.full(len(ids), NEVER, np.int64)
@@ -23,7 +24,10 @@ def next_access(ids):
 
 
 def write(path, ids, chunk=1 << 20):
-    """Write the trace to `path`, whole or not at all. Sizes are 1: a cache of C holds C objects."""
+    """Write the trace to `path`, whole or not at all.
+
+    Every object has size 1, so that a cache of size C holds C objects.
+    """
     ids = np.asarray(ids)
     if not len(ids) or ids.min() < 1:
         raise ValueError(
@@ -48,10 +52,11 @@ def write(path, ids, chunk=1 << 20):
 
 
 def read(path):
-    """Return the records of a trace file. Raises `ValueError` for a file that is cut short."""
+    """Return the records of a trace file. Raises `ValueError` if the file was cut short."""
     size = Path(path).stat().st_size
     if size % RECORD.itemsize:
         raise ValueError(
-            f"{Path(path).name}: {size} bytes are no whole number of records of {RECORD.itemsize} bytes"
+            f"{Path(path).name}: {size} bytes are no whole number of records "
+            f"of {RECORD.itemsize} bytes"
         )
     return np.fromfile(path, RECORD)

@@ -1,4 +1,4 @@
-"""What the pipelines must answer, by other means than theirs."""
+"""The correct answers of the pipelines, computed independently of them."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ A, C, MODULUS = 6364136223846793005, 1442695040888963407, 1 << 64
 
 
 def steps(k):
-    """Return (a, c): k steps of the generator x -> A x + C, taken at once (modulo 2^64)."""
+    """Return (a, c): x -> a x + c is k steps of the generator x -> A x + C (modulo 2^64)."""
     a, c, base_a, base_c = 1, 0, A, C
     while k:
         if k & 1:
@@ -17,9 +17,10 @@ def steps(k):
 
 
 def boundaries(events, total_steps):
-    """Return (count, sum modulo 2^64) of the even results of `total_steps` steps from each number below `events`.
+    """Return (count, sum modulo 2^64) of the even results of streaming/boundaries.
 
-    Each step flips the lowest bit, for A and C are odd: the results are even for every second number.
+    The pipeline takes `total_steps` steps from each number below `events`. A and C are odd, so each
+    step flips the lowest bit, and every second number has an even result.
     """
     a, c = steps(total_steps)
     first = total_steps % 2
@@ -29,15 +30,20 @@ def boundaries(events, total_steps):
 
 
 def events(count, keys):
-    """Return `count` events of streaming/engines: the key in the lowest eight bits, a value of 24 bits above."""
+    """Return `count` events of streaming/engines as int64.
+
+    The lowest eight bits are the key; the 24 bits above are the value.
+    """
     numbers = np.arange(count, dtype=np.uint64) * np.uint64(A) + np.uint64(C)
     numbers ^= numbers >> np.uint64(29)
     return (numbers >> np.uint64(40) << np.uint64(8) | numbers % np.uint64(keys)).astype("<i8")
 
 
 def aggregation(events, window):
-    """Return (how many results, the sum of their mixed bits modulo 2^64) of counting and summing the events by key in
-    each window of so many."""
+    """Return (number of results, sum of their `mixed` bits modulo 2^64).
+
+    Each result has the count and the sum of one key's events in one window of `window` events.
+    """
     key, value = events & 255, events >> 8
     rows = checksum = 0
     for number in range(-(-len(events) // window)):
@@ -52,7 +58,7 @@ def aggregation(events, window):
 
 
 def mixed(window, key, count, total):
-    """Return 64 bits that stand for one result."""
+    """Return a 64-bit hash of one result."""
     a, c = steps(3)
     return (a * (((window * 256 + key) * 1000003 + count) * 1000003 + total) + c) % MODULUS
 
@@ -61,8 +67,11 @@ LINES, BILLION_KEYS = 4096, 64
 
 
 def billion(first, length):
-    """Return (counts, sums) by key of the window of `length` events from event `first` on, in streaming/billion: event i
-    is line i mod 4096 of a table, line n has the key 31 n mod 64 and the value 7919 n mod 100,000."""
+    """Return (counts, sums) by key of the window of `length` events of streaming/billion.
+
+    The window starts at event `first`. Event i is line i mod 4096 of a table. Line n has the key
+    31 n mod 64 and the value 7919 n mod 100,000.
+    """
     line = np.arange(LINES, dtype=np.int64)
     whole, rest = divmod(length, LINES)
     times = np.full(LINES, whole, dtype=np.int64)

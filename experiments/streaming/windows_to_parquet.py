@@ -1,11 +1,12 @@
-"""Runs the pipeline of streaming/billion, and writes the windows that it closes to Parquet, so that a killed run goes on.
+"""Run the pipeline of streaming/billion and write its windows to Parquet, so that it can resume.
 
     python -m experiments.streaming.windows_to_parquet FOLDER EVENTS WINDOW CHUNK -- COMMAND...
 
-COMMAND is run with `first=EVENT` added. Its standard output is a binary record a window. CHUNK windows make a file, named
-by its first window, written beside and then renamed. A window is in a file or it is not: those files are the checkpoint.
-Whoever runs this again with the same folder goes on after the last whole file; the events of windows that were on their
-way are read again. The state of the pipeline is empty between windows, so nothing else needs to be kept.
+This program runs COMMAND with `first=EVENT` added. COMMAND prints one binary record per window. A
+file holds CHUNK windows, has the number of its first window as its name, and appears by rename.
+Each window is therefore in a file or not, and the files are the checkpoint. A second run with the
+same folder continues after the last whole file, and reads the events of unfinished windows again.
+The pipeline has no state between windows, so the files are all that a resumed run needs.
 """
 
 import json
@@ -20,9 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 KEYS = 64
-RECORD = (
-    3 + 2 * KEYS
-)  # 64-bit numbers: window, nanoseconds since the start, bytes allocated, then (count, sum) by key
+# 64-bit numbers: window, nanoseconds since the start, bytes allocated, then (count, sum) by key.
+RECORD = 3 + 2 * KEYS
 
 
 def main(folder, events, window, chunk, command):
@@ -38,7 +38,7 @@ def main(folder, events, window, chunk, command):
 
 
 def finished(folder):
-    """Return the number of the first window that no file has. Raises when a file between is missing."""
+    """Return the number of the first window without a file. Raises `RuntimeError` for a gap."""
     following = 0
     for path in sorted(folder.glob("*.parquet")):
         first, count = int(path.stem), pq.read_metadata(path).num_rows // KEYS
@@ -49,7 +49,7 @@ def finished(folder):
 
 
 def follow(folder, first, windows, chunk, command):
-    """Run the pipeline from window `first` on. It dies with this process."""
+    """Run the pipeline from window `first` on; it dies with this process."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=_die_with_parent) as process:
         records, memory = [], 0
         for number in range(first, windows):
@@ -62,7 +62,7 @@ def follow(folder, first, windows, chunk, command):
             if record[0] != number:
                 raise SystemExit(f"window {record[0]} came where {number} was due")
             records.append(record)
-            memory = resident(process.pid) or memory  # it may end before the last record is read
+            memory = resident(process.pid) or memory  # 0 if it ended before the last record
             told = {
                 "window": number,
                 "s": record[1] / 1e9,
@@ -78,7 +78,7 @@ def follow(folder, first, windows, chunk, command):
 
 
 def resident(pid):
-    """Return the bytes of a process that are in memory now; 0 when it has ended."""
+    """Return a process's resident memory in bytes, or 0 after its end."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
@@ -86,7 +86,7 @@ def resident(pid):
 
 
 def write(folder, records):
-    """Write the windows to one file: a row for each window and key."""
+    """Write the windows to one file, with one row per window and key."""
     totals = np.array([record[3:] for record in records]).reshape(len(records), KEYS, 2)
     numbers = np.array([record[0] for record in records])
     table = pa.table(

@@ -1,13 +1,12 @@
-"""The backends of this family: each a context manager that brings a folder of data under a real system and hands out
-how the clients and loops of this family reach it.
+"""The storage backends of this family: context managers that serve a folder through a real system.
 
     with backends.open(name, site.client, folder) as opened:
-        opened.store      what `stores.open_store` takes, as plain data
-        opened.folder     where the host's kernel sees the files, or None over a protocol
-        opened.prefix     the words before a command line that reads them, to limit its memory
-        opened.direct     whether the file system takes O_DIRECT
+        opened.store      the argument of `stores.open_store`, as plain data
+        opened.folder     the files' folder as the host's kernel sees it; None over a protocol
+        opened.prefix     the start of a command line that reads them, to limit its memory
+        opened.direct     whether the file system supports O_DIRECT
 
-Servers and readers share the host: what is compared are the ways through it, not networks.
+Servers and readers share the host, so the experiments compare paths through a host, not networks.
 """
 
 import json
@@ -27,7 +26,7 @@ KNOWN = dict(latency_s=0.003, bandwidth=400e6)
 
 
 LIMIT_MIB = 48
-LOOP_MB = 320  # the least that xfs takes
+LOOP_MB = 320  # the smallest size that xfs accepts
 
 
 MKFS_PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
@@ -73,7 +72,7 @@ def tmpfs(host, folder):
 
 @contextmanager
 def disk(host, folder):
-    """The host's own file system, its pages dropped after each reading: every epoch comes from the device."""
+    """The host's own file system, with pages dropped after each read, so all reads hit the disk."""
     place = host.scratch()
     host.run(["cp", "-r", f"{folder}/.", place])
     host.run(["sync", "-f", place])
@@ -82,8 +81,10 @@ def disk(host, folder):
 
 @contextmanager
 def disk_cgroup(host, folder):
-    """The host's own file system under a memory limit that leaves less for the page cache than the data take: the
-    data set is larger than memory, on a small scale."""
+    """The host's own file system under a memory limit that makes the page cache too small.
+
+    This models, at a small scale, a data set larger than memory.
+    """
     with disk(host, folder) as opened, MemoryLimit(host, LIMIT_MIB) as limit:
         yield replace(
             opened,
@@ -94,7 +95,7 @@ def disk_cgroup(host, folder):
 
 @contextmanager
 def loop_file_system(host, folder, kind):
-    """A file system of its own on a loop device. Cold, and dropped after each reading, as the disk is."""
+    """A new file system on a loop device, with pages dropped first and after each read."""
     with LoopFileSystem(host, kind, LOOP_MB) as made:
         opened = _copied(host, folder, made.path)
         host.run(["sync", "-f", made.path])
@@ -170,7 +171,7 @@ def _copied(host, folder, place):
     return Opened(dict(kind="file", folder=str(place)), str(place))
 
 
-# The backend, what its hosts need, and the locked packages that it runs.
+# For each backend, its context manager and the capabilities that its host needs.
 ALL = {
     "null": (null, []),
     "known": (known, []),
@@ -203,22 +204,22 @@ PACKAGES = (
 
 
 def open(name, host, folder):
-    """Return the context manager of a backend over a copy, or the export, of `folder` on the host."""
+    """Return the context manager of a backend over a copy or an export of `folder` on the host."""
     return ALL[name][0](host, folder)
 
 
 def in_place(folder):
-    """The folder as it is, in the page cache or not."""
+    """Return a context manager over the folder itself, in the page cache or not."""
     return nullcontext(Opened(dict(kind="file", folder=str(folder)), str(folder)))
 
 
 def needs(name):
-    """Return the capabilities that a backend needs: samples carry checksums by xxhash."""
+    """Return the capabilities that a backend needs, with xxhash for the samples' checksums."""
     return [*ALL[name][1], packages.XXHASH]
 
 
 def tools():
-    """Return {tool: version} of the systems."""
+    """Return {name: version} of the systems under test."""
     return {
         "rclone": rclone.version(),
         "juicefs": juicefs.version(),

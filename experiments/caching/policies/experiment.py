@@ -7,20 +7,14 @@ from experiments.caching import access_traces, kv_trace, simulation
 from experiments.systems import packages
 
 SHARES = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
-COMPARED, ALL_AT = (
-    (0.1, 0.5),
-    0.5,
-)  # where policies run on all traces; the slow ones too, and the usual ones in full
-THEORY = (
-    "belady",
-    "lru",
-    "fifo",
-    "random",
-    "uniform_random",
-)  # at the other shares of uniform shuffles
+# At the shares COMPARED, policies run on all traces. At ALL_AT the slow policies run too, and the
+# usual policies get all requests.
+COMPARED, ALL_AT = (0.1, 0.5), 0.5
+# At the other shares, only these run, on uniform shuffles.
+THEORY = ("belady", "lru", "fifo", "random", "uniform_random")
 USUAL = (*THEORY, "clock", "sieve", "s3_fifo", "arc", "w_tinylfu")  # with all requests
-SLOW = ("belady_size", "hyperbolic", "cacheus", "three_l_cache")  # 0.4 to 3 µs a request
-SLOWEST = ("lrb",)  # learns: 35 µs a request
+SLOW = ("belady_size", "hyperbolic", "cacheus", "three_l_cache")  # 0.4 to 3 µs per request
+SLOWEST = ("lrb",)  # it learns, and takes 35 µs per request
 LIBCACHESIM = packages.package("libcachesim")
 
 experiment = Experiment(
@@ -140,7 +134,7 @@ def trial(cell, site):
 
 
 def requests(cell, counts):
-    """Return {policy: how many requests it gets} in a cell."""
+    """Return {policy: number of requests} for a cell."""
     if cell.share not in COMPARED:
         return dict.fromkeys(THEORY, counts.usual)
     if cell.share != ALL_AT:
@@ -154,7 +148,11 @@ def requests(cell, counts):
 
 
 def check(cell, found, asked):
-    """Raise `ValueError` when a policy is missing, hits exceed requests, or a policy beats MIN on the same trace."""
+    """Raise `ValueError` for results that cannot be right.
+
+    That is if a policy is missing, if hits exceed requests, or if a policy beats MIN on the same
+    trace.
+    """
     if set(found) != set(asked):
         raise ValueError(f"simulated {sorted(found)}, asked for {sorted(asked)}")
     best = found["belady"]
@@ -174,7 +172,7 @@ def check(cell, found, asked):
 
 
 def observation(cell, found):
-    """Return one row: hit ratio and cost per policy, and what is derived within the trial."""
+    """Return one row: hit ratio and cost per policy, and the metrics derived from them."""
     row = {"peak_mb": max(one["peak_mb"] for one in found.values())}
     for policy, one in found.items():
         row[f"hits_{policy}"], row[f"ns_{policy}"] = one["hits"] / one["requests"], one["ns"]

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
-from experiments.caching import epoch_reader, reference_tier  # noqa: F401 - run on the host; named so that they are digested
+
+# The host runs these two. Importing them includes them in the experiment's digest.
+from experiments.caching import epoch_reader, reference_tier  # noqa: F401 - see above
 from experiments.systems import packages, rclone, shaped
 
 SAMPLE_BYTES, BATCH, SAMPLES = 64 << 10, 8, 128
 DEPTHS = [0, 4, 16, 64]
-# What an origin and a training step are like: one-way delay (ms), bandwidth (Mbit/s), computing per step (ms), and the
-# tier's room as a share of the samples, which fetching ahead takes from.
+# Kinds of origin and training step: one-way delay (ms), bandwidth (Mbit/s), computing per step
+# (ms), and the tier's room as a share of the samples. The prefetch takes part of that room.
 SETTINGS = {
     "latency": dict(delay_ms=10, mbit=1000, compute_ms=20, share=0.0),
     "bandwidth": dict(delay_ms=2, mbit=100, compute_ms=10, share=0.0),
@@ -107,7 +109,7 @@ def valid(cell):
 
 
 def setting(cell):
-    """Return the name of the kind of origin and step that a cell has, None where it is no such kind."""
+    """Return the name of the cell's kind of origin and step, or None for other combinations."""
     return next(
         (
             n
@@ -135,7 +137,7 @@ def trial(cell, site):
     site.server.run(["mkdir", folder / "bench"])
     program = [site.server.python, "-m", "experiments.caching.sample_files", folder / "bench", seed]
     manifest = json.loads(site.server.run([*program, SAMPLES, SAMPLE_BYTES]).stdout)
-    with (
+    with (  # noqa: SIM117 - measured code stays as it is
         shaped.Thin(site.server, cell.mbit) as far,
         rclone.S3(far, folder, options=("-vv",)) as origin,
     ):
@@ -147,12 +149,12 @@ def trial(cell, site):
 
 
 def requests(origin):
-    """Return how many objects the origin was asked for, by its own log."""
+    """Return the number of GET requests in the origin's own log."""
     return origin.process.stderr_text().count("serve s3: GET OBJECT Bucket: ")
 
 
 def read(host, cell, endpoint, manifest, seed, epochs):
-    """Run the read loop with the reference tier on the host and return its report."""
+    """Run the read loop with the reference tier on the host, and return its report."""
     room = round(cell.share * SAMPLES)
     asked = {
         "source": "tier0",
@@ -180,14 +182,14 @@ def read(host, cell, endpoint, manifest, seed, epochs):
 
 
 def bound(cell, hit_ratio):
-    """Return min(1, B/(D(1 - h))): what the origin supplies over what the accelerator wants of it."""
+    """Return min(1, B/(D(1 - h))): the origin's supply over the accelerator's demand on it."""
     supply = cell.mbit * 1e6 / 8
     demand = BATCH * SAMPLE_BYTES / (cell.compute_ms / 1e3)
     return 1.0 if hit_ratio >= 1 else min(1.0, supply / (demand * (1 - hit_ratio)))
 
 
 def observation(cell, report, fetched):
-    """Return one row. Raises `ValueError` when the tier's count of fetches is not the origin's."""
+    """Return one row. Raises `ValueError` if the tier and the origin count different fetches."""
     epochs = report["epochs"]
     told = epochs[-1]["stats"]["fetched"]
     if told != fetched:

@@ -1,7 +1,7 @@
-"""The caches that are compared: how each is set up around the read loop, and what it tells of itself afterwards.
+"""The caches under comparison: how to set each up around the read loop, and read its counters.
 
-Each is a context manager in a function `(cell, site, endpoint, data) -> Setting`. `endpoint` is the S3 origin with its
-request log, `data` what lies there.
+Each is a context manager `(cell, site, endpoint, data) -> Setting`. `endpoint` is the S3 origin
+with its request log; `data` describes the data set that it holds.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from experiments.systems import juicefs, memcached, rclone
 from experiments.systems.environment import memory_limit
 
 MIB = 1 << 20
-DEPTH = 8  # samples read ahead, by as many threads
-LOOP_MIB = 6  # what the read loop itself allocates once it is in its memory cgroup
+DEPTH = 8  # samples read ahead, with as many threads
+LOOP_MIB = 6  # memory that the read loop itself allocates in its cgroup
 
 
 @dataclass(frozen=True)
 class Data:
-    """The data set: `count` samples of `size` bytes made from `seed`; `manifest` tells their digests."""
+    """A data set of `count` samples of `size` bytes from `seed`; `manifest` has their digests."""
 
     seed: int
     count: int
@@ -32,12 +32,15 @@ class Data:
 
 @dataclass
 class Setting:
-    """What the read loop is told (`asked`), and `told(report) -> (hits, capacity)`: the cache's own evidence after the
-    run, hits over all epochs and how many samples it has room for."""
+    """A cache that is ready for the read loop.
+
+    `asked` holds the loop's options. `told(report)` returns the cache's own evidence after the run:
+    (hits over all epochs, capacity in samples).
+    """
 
     asked: dict
     told: Callable
-    server: object = None  # whose CPU time counts with the reader's
+    server: object = None  # a process; its CPU time is added to the reader's
 
 
 @contextmanager
@@ -47,7 +50,7 @@ def none(cell, site, endpoint, data):
 
 @contextmanager
 def tier(cell, site, endpoint, data):
-    """The reference tier: half of the room in memory, half on disk."""
+    """The reference tier, with half of its room in memory and half on disk."""
     capacity = round(cell.share * data.count)
     in_memory = capacity // 2
     asked = {
@@ -65,7 +68,7 @@ def tier(cell, site, endpoint, data):
 
 @contextmanager
 def beside_memcached(cell, site, endpoint, data):
-    """memcached rounds its memory to slabs of 1 MiB, and tells how many items it holds."""
+    """memcached, which rounds its memory to slabs of 1 MiB and reports how many items it holds."""
     with memcached.Memcached(
         site.client, max(2, round(cell.share * data.bytes / MIB)), item_mb=1
     ) as server:
@@ -84,7 +87,10 @@ def beside_memcached(cell, site, endpoint, data):
 
 @contextmanager
 def rclone_vfs(cell, site, endpoint, data):
-    """rclone's cache of whole files, cleaned every 5 ms; an open file is never evicted, so none is held open."""
+    """rclone's cache of whole files, cleaned every 5 ms.
+
+    rclone never evicts an open file, so the options make it close each file at once.
+    """
     options = (
         "--vfs-cache-max-size",
         f"{int(cell.share * data.bytes)}B",
@@ -108,13 +114,16 @@ def rclone_vfs(cell, site, endpoint, data):
 
 @contextmanager
 def juicefs_cache(cell, site, endpoint, data):
-    """JuiceFS's cache of blocks, in memory; a block is a sample. (Its cache on disk holds what waits to be written beside
-    its room, in memory: on a busy disk it hit more than its room allows.)"""
+    """JuiceFS's cache of blocks, in memory; a block is a sample.
+
+    JuiceFS's cache on disk keeps blocks in memory until it has written them, in addition to its
+    room. On a busy disk it hit more often than its room allows.
+    """
     with juicefs_volume(site, endpoint, data) as volume:
         size_mb = round(cell.share * data.bytes / MIB)
         with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
 
-            def told(report):  # it counts 4 KiB beside each block
+            def told(report):  # JuiceFS adds 4 KiB to the size of each block
                 return int(mount.stats()["juicefs_blockcache_hits"]), int(
                     size_mb * MIB / (data.size + 4096)
                 )
@@ -125,8 +134,10 @@ def juicefs_cache(cell, site, endpoint, data):
 
 @contextmanager
 def page_cache(cell, site, endpoint, data):
-    """The kernel's page cache over a JuiceFS mount that itself keeps nothing, its reader in a memory cgroup."""
-    with juicefs_volume(site, endpoint, data) as volume:
+    """The kernel's page cache over a mount without a cache; the reader is in a memory cgroup."""
+    with juicefs_volume(  # noqa: SIM117 - measured code stays as it is
+        site, endpoint, data
+    ) as volume:
         with volume.mount(cache_size_mb=0, prefetch=0) as mount:
 
             def told(report):
@@ -149,7 +160,7 @@ def page_cache(cell, site, endpoint, data):
 
 @contextmanager
 def juicefs_volume(site, endpoint, data):
-    """A volume in the origin's bucket that holds the data set, written through a mount of its own."""
+    """A volume in the origin's bucket with the data set, written through a separate mount."""
     with juicefs.JuiceFS(site.client, storage=endpoint, block_kib=data.size >> 10) as volume:
         with volume.mount(cache_size_mb=0) as mount:
             program = [site.client.python, "-m", "experiments.caching.sample_files"]

@@ -12,7 +12,8 @@ from experiments.caching import plain_caches
 from experiments.caching.tier0 import caches
 from experiments.systems import juicefs, memcached, origin, packages, rclone
 
-TOLERANCE = 0.02  # by which a cache's own count of hits may differ from the origin's log, as a share of all reads
+# A cache's own count of hits may differ from the origin's log by this share of all reads.
+TOLERANCE = 0.02
 
 experiment = Experiment(
     title="Real caches in a training read loop",
@@ -46,14 +47,16 @@ experiment = Experiment(
             unit="1",
             better="neither",
             optional=True,
-            meaning="its policy simulated on the same order, with the capacity that the cache shows",
+            meaning="its policy simulated on the same order, with the capacity that the cache "
+            "shows",
         ),
         Metric(
             "documented_hit_ratio",
             unit="1",
             better="neither",
             optional=True,
-            meaning="of JuiceFS: the policy that it documents, the older of two blocks drawn at random, simulated",
+            meaning="of JuiceFS: the policy that it documents, the older of two blocks drawn at "
+            "random, simulated",
         ),
         Metric(
             "gap_points",
@@ -86,7 +89,8 @@ experiment = Experiment(
             "cpu_seconds_per_gb",
             unit="s/GB",
             better="lower",
-            meaning="of the reader and the caching server, after the first epoch; not of the origin",
+            meaning="of the reader and the caching server, after the first epoch; not of the "
+            "origin",
         ),
     ],
     evidence=[Evidence("policy", "what was simulated")],
@@ -167,7 +171,7 @@ def trial(cell, site):
     program = [site.server.python, "-m", "experiments.caching.sample_files", folder / "bench", seed]
     manifest = json.loads(site.server.run([*program, counts.samples, counts.sample_bytes]).stdout)
     data = caches.Data(seed, counts.samples, counts.sample_bytes, manifest)
-    with (
+    with (  # noqa: SIM117 - measured code stays as it is
         rclone.S3(site.server, folder) as server,
         origin.LoggedOrigin(site.server, server.endpoint) as logged,
     ):
@@ -180,14 +184,14 @@ def trial(cell, site):
 
 
 def is_read(request):
-    """Whether a request of the origin's log read a sample, or the block of one."""
+    """True if a request in the origin's log read a sample, or the block of one."""
     return request["method"] == "GET" and bool(
         re.search(r"sample-\d+|chunks/", request["key"] or "")
     )
 
 
 def read(host, setting, data, counts):
-    """Run the read loop on the host and return its report."""
+    """Run the read loop on the host, and return its report with the server's CPU time."""
     asked = {
         "seed": data.seed,
         "epochs": counts.epochs,
@@ -211,7 +215,7 @@ def read(host, setting, data, counts):
 
 
 def cpu_seconds(host, process):
-    """Return the CPU time that a background process has used, 0 without one."""
+    """Return the CPU time of a background process in seconds, or 0 without one."""
     if process is None:
         return 0.0
     fields = host.run(["cat", f"/proc/{process.pid}/stat"]).stdout.rsplit(")", 1)[1].split()
@@ -220,7 +224,7 @@ def cpu_seconds(host, process):
 
 
 def simulated(policy, data, epochs, capacity):
-    """Return the hit ratio after the first epoch of a policy, on the order that the loop read in."""
+    """Return a policy's hit ratio after the first epoch, on the order in which the loop read."""
     order = np.concatenate(
         [np.random.default_rng([data.seed, e]).permutation(data.count) for e in range(epochs)]
     ).tolist()
@@ -233,18 +237,23 @@ def simulated(policy, data, epochs, capacity):
 
 
 def observation(cell, report, data, log, told, capacity):
-    """Return one row. Raises `ValueError` when the cache's counters and the origin's log do not agree. The first epoch
-    reads each sample from the origin once; all else in the log is later."""
+    """Return one row. Raises `ValueError` if the cache's counters and the origin's log disagree.
+
+    The first epoch reads each sample once from the origin. All other requests in the log belong to
+    later epochs.
+    """
     epochs = report["epochs"]
     hits = data.count * len(epochs) - len(log)
     reads, later = data.count * len(epochs), data.count * (len(epochs) - 1)
     if abs(hits - told) > max(1, TOLERANCE * reads):
         raise ValueError(
-            f"{cell.id}: the cache tells {told} hits in {reads} reads, by the origin's log there were {hits}"
+            f"{cell.id}: the cache tells {told} hits in {reads} reads, by the origin's log there "
+            f"were {hits}"
         )
     if sum(epoch["bytes"] for epoch in epochs) != data.bytes * len(epochs):
         raise ValueError(
-            f"{cell.id}: the loop read {[epoch['bytes'] for epoch in epochs]} bytes, not {data.bytes} each epoch"
+            f"{cell.id}: the loop read {[epoch['bytes'] for epoch in epochs]} bytes, "
+            f"not {data.bytes} each epoch"
         )
     server = report["server_cpu_seconds"] * (len(epochs) - 1) / len(epochs)
     row = {

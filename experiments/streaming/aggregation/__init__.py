@@ -1,8 +1,9 @@
-"""The keyed windowed aggregation of streaming/engines, for engines in Python and for brokers with a client in Python.
+"""The keyed windowed aggregation of streaming/engines, on engines and brokers used from Python.
 
-The input is a file of 64-bit events: the key in the lowest eight bits, the value in the rest. Event i belongs to window
-i // length. An engine counts the events of each key in each window and sums their values. Each engine is a module with
-`run(job)`; what all of them share is here, and no line of it counts as theirs.
+The input is a file of 64-bit events, with the key in the lowest eight bits and the value in the
+rest. Event i belongs to window i // length. An engine counts each key's events in each window and
+sums their values. Each engine is a module with `run(job)`. This module holds what they share; the
+metric lines_of_code does not count it.
 
     python -m experiments.streaming.aggregation ENGINE INPUT LENGTH SECONDS SAMPLES [ENDPOINT]
 """
@@ -13,7 +14,7 @@ A, C, MASK = 6364136223846793005, 1442695040888963407, (1 << 64) - 1
 
 
 def mixed(window, key, count, total):
-    """Return 64 bits of one result; their sum over all results, in any order, is the checksum."""
+    """Return a 64-bit hash of one result. The checksum is the sum of all hashes, in any order."""
     value = ((window * 256 + key) * 1000003 + count) * 1000003 + total
     for _ in range(3):
         value = value * A + C & MASK
@@ -21,7 +22,7 @@ def mixed(window, key, count, total):
 
 
 class Job:
-    """One pass over the input, and what came of it."""
+    """One pass over the input, with its results and times."""
 
     def __init__(self, events, length, endpoint=""):
         self.events, self.length, self.endpoint = events, length, endpoint
@@ -30,7 +31,7 @@ class Job:
         self.rows, self.checksum, self.latencies, self.last = 0, 0, [], 0.0
 
     def source(self):
-        """Yield (number, event), noting when the last of each window is read."""
+        """Yield (number, event), and record when the last event of each window is read."""
         self.begin, end = time.perf_counter(), len(self.events)
         for number, event in enumerate(self.events):
             if (number + 1) % self.length == 0 or number + 1 == end:
@@ -38,7 +39,7 @@ class Job:
             yield number, event
 
     def take(self, window, totals):
-        """Take a closed window: `totals` gives (count, sum) by key."""
+        """Accept the results of a closed window; `totals` maps key to (count, sum)."""
         self.last = time.perf_counter()
         for key, (count, total) in totals.items():
             self.rows += 1

@@ -1,4 +1,4 @@
-"""Runs one engine over the input, and prints what it answered and what that took."""
+"""Run one engine over the input, and print its answers and costs as JSON."""
 
 import importlib
 import json
@@ -28,7 +28,10 @@ def _pass(run, events, length, endpoint):
 
 
 def passes(once, seconds):
-    """Run passes until `seconds` have gone. The first is warm-up, unless it takes that long by itself."""
+    """Run passes until `seconds` have passed, and return their sums and times.
+
+    The first pass is a warm-up, unless it alone takes that long.
+    """
     cpu, begin = time.process_time(), time.perf_counter()
     jobs = [once()]
     if time.perf_counter() - begin < seconds:
@@ -50,7 +53,10 @@ def passes(once, seconds):
 
 
 def resident_peak():
-    """Most memory of this process that was resident, in MiB. (getrusage would begin with that of its parent.)"""
+    """Return the peak resident memory of this process in MiB.
+
+    getrusage would not do, because its peak starts at that of the parent process.
+    """
     return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text()).group(1)) / 1024
 
 

@@ -1,4 +1,7 @@
-"""Bytewax, in one worker: the source hands over its events in batches, as bytewax has it; the operators see single ones."""
+"""Bytewax in one worker. Its sources deliver events in batches; its operators see single events."""
+
+# The metric lines_of_code counts the lines of this file, so the formatter must not change them.
+# fmt: off
 
 from itertools import islice
 

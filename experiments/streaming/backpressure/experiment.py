@@ -9,9 +9,10 @@ BOUNDED = ["none", "backpressure", "drop_head", "drop_tail", "drop_new", "fail"]
 UNBOUNDED = "unbounded"
 DROPPING = ("drop_head", "drop_tail", "drop_new")
 SERVICE_NS = 50_000
-OFFERED = 4000  # to a sink that stands still, beyond what the bound lets in
-# One stands still with the sink. What lies in its queue is taken by a thread that has nothing else to do: with two, the
-# source kept the other busy, and a stage between them sometimes never got to fill its input buffer.
+OFFERED = 4000  # elements offered to a stopped sink, beyond those that the bound admits
+# One thread stops with the sink; another must be free to run the stages queued there. With two
+# threads, the source kept the second one busy, and a stage between them sometimes never filled its
+# input buffer.
 THREADS = 3
 HEAP_MB = 24  # small on purpose: a bounded strategy needs no more
 LEAST_SAMPLES = 64
@@ -34,8 +35,8 @@ experiment = Experiment(
             "in_flight",
             unit="count",
             better="lower",
-            meaning="elements between source and sink, the one in its hand included, when nothing moves any more; unbounded: told last "
-            "before the heap was full",
+            meaning="elements between source and sink, the one in its hand included, when nothing "
+            "moves any more; unbounded: told last before the heap was full",
         ),
         Metric(
             "predicted_in_flight",
@@ -57,7 +58,8 @@ experiment = Experiment(
             better="lower",
             kept="all samples",
             optional=True,
-            meaning="from entering the stream to the end of the service, with the source faster than the sink; of what arrived",
+            meaning="from entering the stream to the end of the service, with the source faster "
+            "than the sink; of what arrived",
         ),
         Metric(
             "lost_share",
@@ -112,10 +114,8 @@ def valid(cell):
         return cell.buffer == 0 and (cell.boundaries > 0 or cell.input_buffer == 16)
     if cell.strategy == UNBOUNDED:
         return (cell.buffer, cell.boundaries, cell.input_buffer) == (0, 1, 16)
-    if (
-        cell.boundaries == 0 or cell.buffer == 0
-    ):  # a buffer fused with its sink never sees an element that must wait
-        return False
+    if cell.boundaries == 0 or cell.buffer == 0:
+        return False  # in a buffer that is fused with its sink, no element ever waits
     return (cell.buffer, cell.boundaries, cell.input_buffer) in [
         (16, 1, 16),
         (1024, 1, 16),
@@ -161,7 +161,7 @@ def arguments(cell, site):
 
 
 def predicted(cell):
-    """How many elements the buffers have room for, and one in the sink's hand."""
+    """Return the room of all buffers in elements, plus the element in the sink's hand."""
     return cell.buffer + cell.boundaries * cell.input_buffer + 1
 
 
@@ -183,18 +183,17 @@ def hold(cell, site):
 
 
 def check(cell, found):
-    """Raise `WrongAnswer` unless exactly those elements arrived that the strategy keeps, in order."""
-    done = (
-        max(1, cell.input_buffer // 2) - 1 if cell.boundaries else 0
-    )  # had passed before the sink stood still
+    """Raise `WrongAnswer` unless exactly the elements arrived that the strategy keeps, in order."""
+    # This many had passed before the sink stopped.
+    done = max(1, cell.input_buffer // 2) - 1 if cell.boundaries else 0
     kept, last, offered = found["received"], found["last"], found["offered"]
     whole = kept * (kept - 1) // 2
     expected = {"failed": int(cell.strategy == "fail"), "disorder": 0}
     if cell.strategy in ("none", "backpressure", "drop_new"):
         expected |= {"gaps": 0, "last": kept - 1, "sum": whole}
-    elif cell.strategy == "drop_tail":  # all but the newest were the first to come
+    elif cell.strategy == "drop_tail":  # keeps the oldest, and the newest in the last place
         expected |= {"gaps": 1, "last": offered - 1, "sum": whole - (kept - 1) + last}
-    elif cell.strategy == "drop_head":  # the buffer holds the newest, the boundaries the oldest
+    elif cell.strategy == "drop_head":  # keeps the newest in the buffer, the oldest in boundaries
         oldest = kept - cell.buffer
         newest = cell.buffer * (offered - cell.buffer) + cell.buffer * (cell.buffer - 1) // 2
         expected |= {"gaps": 1, "last": offered - 1, "sum": oldest * (oldest - 1) // 2 + newest}
@@ -209,7 +208,7 @@ def check(cell, found):
 
 
 def flood(cell, site):
-    """Run out of memory: that is the result, and anything else an error."""
+    """Run until the heap is full, and return one row. Any other end is an error."""
     words, settings, _ = arguments(cell, site)
     line = pipelines.command(site.client, site.programs, "Backpressure", words, **settings)
     begin_s = pipelines.now()

@@ -1,4 +1,4 @@
-"""Does a stream carry a billion single events at a steady rate in a small heap, and what does a crash cost?"""
+"""Does a stream carry a billion events at a steady rate in a small heap; what does a crash cost?"""
 
 import json
 import re
@@ -21,14 +21,15 @@ PAUSE = re.compile(r"Pause .* (\d+)M->(\d+)M\(\d+M\) ([\d.]+)ms")
 
 experiment = Experiment(
     title="A billion single events",
-    question="Does a stream carry a billion single events at a steady rate in a small heap, and what does a crash cost?",
+    question="Does a stream carry a billion single events at a steady rate in a small heap, and "
+    "what does a crash cost?",
     factors=[
         Factor("events", [SMALL, BILLION], unit="events"),
         Factor(
             "course",
             [WHOLE, KILLED],
-            meaning="killed: kill -9 to pipeline and writer after a random window past the middle, then the same "
-            "command again",
+            meaning="killed: kill -9 to pipeline and writer after a random window past the middle, "
+            "then the same command again",
         ),
     ],
     metrics=[
@@ -37,7 +38,8 @@ experiment = Experiment(
             unit="s",
             better="lower",
             optional=True,
-            meaning="from starting the runtime to the last Parquet file; killed: of both runs together",
+            meaning="from starting the runtime to the last Parquet file; killed: of both runs "
+            "together",
         ),
         Metric(
             "events_per_s",
@@ -94,7 +96,8 @@ experiment = Experiment(
             unit="1",
             better="lower",
             optional=True,
-            meaning="the same at the end of the last fiftieth of the run over that at a tenth of it",
+            meaning="the same at the end of the last fiftieth of the run over that at a tenth of "
+            "it",
         ),
         Metric(
             "killed_at",
@@ -217,9 +220,9 @@ def whole(cell, site, folder, line):
 
 
 def slices(windows):
-    """The rate in each fiftieth of the run, in order, and the memory at its end."""
+    """Yield a row for each fiftieth of the run, in order: its rate, and the memory at its end."""
     ends = np.linspace(0, len(windows) - 1, min(SLICES, len(windows) - 1) + 1).astype(int)
-    for before, after in zip(ends, ends[1:]):
+    for before, after in zip(ends, ends[1:]):  # noqa: B905, RUF007 - measured code stays as it is
         seconds = windows[after]["s"] - windows[before]["s"]
         yield dict(
             slice_at_s=windows[after]["s"],
@@ -229,7 +232,7 @@ def slices(windows):
 
 
 def collections(host, path):
-    """Return (pauses in ms, heap in use after each in MiB) from the runtime's log."""
+    """Return (pauses in ms, heap in use after each pause in MiB) from the runtime's log."""
     host.get(path, Path(path))
     found = PAUSE.findall(Path(path).read_text())
     if not found:
@@ -240,7 +243,10 @@ def collections(host, path):
 
 
 def killed(cell, site, folder, line):
-    """Kill pipeline and writer after a window in the third quarter that the seed chooses, then run the same command again."""
+    """Kill pipeline and writer after a window of the third quarter, then run the command again.
+
+    The seed chooses the window.
+    """
     count = cell.events // WINDOW
     victim = count // 2 + site.seed % (count // 4)
     begin = time.monotonic()
@@ -255,12 +261,13 @@ def killed(cell, site, folder, line):
         ]
     if "window" not in told[-1]:
         raise RuntimeError(
-            f"all {cell.events} events had passed before the pipeline could be killed after window {victim}"
+            f"all {cell.events} events had passed before the pipeline could be killed "
+            f"after window {victim}"
         )
     done = site.client.run(line, timeout=experiment.timeout_s - 60)
     elapsed = time.monotonic() - begin
     resumed = json.loads(done.stdout.splitlines()[0])["first"]
-    closed = (told[-1]["window"] + 1) * WINDOW  # events whose window was closed when it died
+    closed = (told[-1]["window"] + 1) * WINDOW  # events in windows that were closed at its death
     if not 0 <= resumed <= closed < cell.events:
         raise pipelines.WrongAnswer(
             f"killed with {closed} of {cell.events} events done, resumed at event {resumed}"
@@ -276,7 +283,7 @@ def killed(cell, site, folder, line):
 
 
 def check(cell, site, folder):
-    """Raise `WrongAnswer` unless the files hold each window and key exactly once, with the known count and sum."""
+    """Raise `WrongAnswer` unless the files hold each window and key once, with right values."""
     copies = Path(folder) / "copies"
     copies.mkdir(exist_ok=True)
     names = site.client.run(["ls", folder / "windows"]).stdout.split()

@@ -4,7 +4,7 @@ from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.streaming import answers, pipelines
 
 DEFAULT, TUNED, BARE = "default", "tuned", "bare"
-SETTINGS = {  # dispatcher threads and input buffer; None leaves what the library chooses (8 and 16)
+SETTINGS = {  # dispatcher threads and input buffer; None keeps the library's defaults (8 and 16)
     DEFAULT: (None, None),
     TUNED: (2, 1024),
     "threads only": (2, None),
@@ -34,8 +34,8 @@ experiment = Experiment(
         Factor(
             "settings",
             list(SETTINGS),
-            meaning="of dispatcher threads and input buffers: the defaults (8, 16), tuned (2, 1024), either alone; bare: the defaults, in "
-            "a program without our harness",
+            meaning="of dispatcher threads and input buffers: the defaults (8, 16), tuned (2, "
+            "1024), either alone; bare: the defaults, in a program without our harness",
         ),
     ],
     metrics=[
@@ -109,14 +109,12 @@ def valid(cell):
         return shape == (2, 1) and cell.settings == TUNED
     if shape == (1, 0):
         return cell.settings == DEFAULT and cell.work == 1
-    if shape == (2, 0):  # fused: settings of the dispatcher do not matter
+    if shape == (2, 0):  # fused, so the dispatcher's settings do not matter
         return cell.settings == TUNED
     if shape == (2, 1):
         return cell.settings in (DEFAULT, TUNED) or cell.work == 1
-    if shape in [
-        (4, 3),
-        (6, 3),
-    ]:  # (4, 0), (4, 3) fit the model with the above; (6, ...) are held out
+    # The cells above, (4, 0), and (4, 3) fit the model; (6, 0) and (6, 3) are held out to test it.
+    if shape in [(4, 3), (6, 3)]:
         return cell.settings == TUNED and cell.work in (1, 1000)
     return shape in [(4, 0), (6, 0)] and cell.settings == TUNED and cell.work in (1, 1000)
 
@@ -149,7 +147,7 @@ def trial(cell, site):
         batch=cell.batch,
         warmup=site.counts.warmup,
         seconds=site.counts.seconds,
-        least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as the bare one
+        least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as many as `bare`
     )
     found = pipelines.run(
         site.client,
@@ -172,7 +170,7 @@ def trial(cell, site):
 
 
 def bare(site):
-    """The last pass of a program that anybody would write."""
+    """Return a row from the last pass of the plain program, written without our harness."""
     line = pipelines.command(
         site.client, site.programs, "Bare", [BARE_EVENTS, BARE_PASSES], heap_mb=HEAP_MB
     )
@@ -183,10 +181,11 @@ def bare(site):
 
 
 def check(found, total_steps):
-    """Raise `WrongAnswer` unless count and sum are what a closed form says."""
+    """Raise `WrongAnswer` unless count and sum match the closed form."""
     count, total = answers.boundaries(found["events"], total_steps)
     wanted = (count, pipelines.signed(total))
     if (found["count"], found["sum"]) != wanted:
         raise pipelines.WrongAnswer(
-            f"{found['events']} events: (count, sum) is {(found['count'], found['sum'])}, and must be {wanted}"
+            f"{found['events']} events: (count, sum) is {(found['count'], found['sum'])}, "
+            f"and must be {wanted}"
         )

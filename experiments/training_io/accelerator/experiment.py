@@ -13,10 +13,11 @@ from experiments.training_io.loops.training_loop import Loop, closed_form_stall_
 
 DATA_SET_BYTES, LARGE_BYTES = 30e6, 90e6
 CEILING_STEPS = 200
-CLIENT_BOUND = 0.8  # of what the harness reaches against memory
-# What the device must have read of the bytes that were fetched. Under the memory limit some pages live to be read again.
+CLIENT_BOUND = 0.8  # share of the harness's own ceiling against memory
+# The device must have read this share of the fetched bytes. Under the memory limit, some pages stay
+# in the cache until they are read again.
 LEAST_FROM_DEVICE = {"disk": 0.95, "disk-cgroup": 0.5}
-# The packages without which a format is neither written nor read.
+# The packages that a format needs.
 FORMATS = {
     "tfrecord": [packages.package("google-crc32c")],
     "webdataset": [packages.package("webdataset")],
@@ -44,7 +45,8 @@ experiment = Experiment(
                 "s3-rclone",
                 "s3-seaweedfs",
             ],
-            meaning="null is memory, known has a latency and a bandwidth that were set; the others are real systems",
+            meaning="null is memory, known has a latency and a bandwidth that were set; the others "
+            "are real systems",
         ),
         Factor("format", list(formats.NAMES)),
         Factor("readers", [1, 2, 4], meaning="threads that fetch, check and decode"),
@@ -140,7 +142,8 @@ experiment = Experiment(
         )
     ],
     packages=backends.PACKAGES,
-    # The control: that its stall is the closed form's to within 5 % is known only with a noise floor of that very metric.
+    # The control cell is the twin. The claim that its stall is within 5 % of the closed form needs
+    # the noise floor of that metric.
     twin=dict(workload="resnet50", backend="known", format="npy", readers=2, loader="threads"),
     timeout_s=90,
     scales=dict(
@@ -173,7 +176,7 @@ experiment = Experiment(
 )
 
 BASE = dict(workload="resnet50", format="npy", readers=2)
-LARGE = "resnet50-npy-large"  # larger than the memory that the limit leaves to the page cache
+LARGE = "resnet50-npy-large"  # larger than the page cache under the memory limit
 
 
 def is_base(cell):
@@ -182,7 +185,7 @@ def is_base(cell):
 
 @experiment.valid
 def valid(cell):
-    """Every backend at the base cell; then one factor at a time, where it costs most: over S3."""
+    """Every backend at the base cell; one factor at a time over S3, where each costs most."""
     if is_base(cell):
         return cell.loader == "threads" or cell.backend in ("null", "disk")
     away = [name for name, level in BASE.items() if getattr(cell, name) != level]
@@ -220,7 +223,7 @@ def build(folder):
 
 
 def writable():
-    """Return the formats whose packages are here."""
+    """Return the formats whose packages are installed."""
     return [name for name in formats.NAMES if all(map(packages.present, FORMATS.get(name, [])))]
 
 
@@ -256,7 +259,7 @@ def run(host, prefix, asked):
 
 
 def observation(cell, loop, workload, found):
-    """Return what was measured. Raises `AssertionError` when the counts contradict each other."""
+    """Return one row. Raises `AssertionError` if the counts contradict each other."""
     stalls = found["stall_ms"]
     assert len(stalls) == loop.steps - 1, (
         f"{loop.steps} steps were asked for, {len(stalls)} stalls came"
@@ -290,7 +293,10 @@ def observation(cell, loop, workload, found):
 
 
 def against_closed_form(loop, workload, found):
-    """Return the mean stall, once what was prefetched is used up, over its closed form with the computation as it was."""
+    """Return the mean stall over its closed form, after the prefetched batches are used up.
+
+    The closed form uses the measured computation, because a sleep lasts longer on a busy host.
+    """
     warm = 4 * (loop.prefetch + loop.readers)
     stalls = found["stall_ms"][warm:]
     computed_s = found["au_measured"] * found["elapsed_s"] / loop.steps
@@ -304,10 +310,14 @@ def against_closed_form(loop, workload, found):
 
 
 def cold_share(backend, found):
-    """Return the bytes that the device read over the bytes that were fetched. Raises `AssertionError` when it is too
-    little: then the page cache has answered, and the trial was not what it is called."""
+    """Return the bytes that the device read over the fetched bytes.
+
+    Raises `AssertionError` if the share is too small, because then the page cache has answered and
+    the trial was not cold.
+    """
     share, least = found["device_bytes"] / found["bytes_read"], LEAST_FROM_DEVICE[backend]
     assert share >= least, (
-        f"not cold: the device read {share:.0%} of the bytes that were fetched, at least {least:.0%} is asked"
+        f"not cold: the device read {share:.0%} of the bytes that were fetched, "
+        f"at least {least:.0%} is asked"
     )
     return share

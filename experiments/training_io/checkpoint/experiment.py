@@ -8,7 +8,7 @@ from experiments.training_io import backends
 from experiments.training_io.clients import checkpoint, checkpoint_s3
 
 CRASH_KIB = 32
-MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts a shard
+MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts per shard
 NEEDS = {
     "multipart": [*rclone.NEEDS_S3, s3.BOTO],
     "multipart-seaweedfs": [*seaweedfs.NEEDS, s3.BOTO],
@@ -17,12 +17,14 @@ SERVERS = {"multipart": rclone.S3, "multipart-seaweedfs": seaweedfs.SeaweedFS}
 
 experiment = Experiment(
     title="Checkpoints",
-    question="How long does a checkpoint hold up training, when is it safe, and what does a crash leave?",
+    question="How long does a checkpoint hold up training, when is it safe, and what does a crash "
+    "leave?",
     factors=[
         Factor(
             "method",
             [*checkpoint.METHODS[:-1], "multipart-seaweedfs", checkpoint.METHODS[-1]],
-            meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a file system",
+            meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a "
+            "file system",
         ),
         Factor("size_mib", [16, 64], unit="MiB"),
         Factor("shards", [1, 4]),
@@ -33,7 +35,8 @@ experiment = Experiment(
             "durable_ms",
             unit="ms",
             better="lower",
-            meaning="from the beginning until all is synced; over S3 until the server's last answer, which promises it",
+            meaning="from the beginning until all is synced; over S3 until the server's last "
+            "answer, which promises it",
         ),
         Metric(
             "restore_ms",
@@ -52,21 +55,24 @@ experiment = Experiment(
             unit="1",
             better="neither",
             optional=True,
-            meaning="operations of a small save, or its requests over S3, before each of which the process was killed",
+            meaning="operations of a small save, or its requests over S3, before each of which the "
+            "process was killed",
         ),
         Metric(
             "crash_lost_share",
             unit="1",
             better="lower",
             optional=True,
-            meaning="share of these crashes after which neither the old nor the new state could be loaded",
+            meaning="share of these crashes after which neither the old nor the new state could be "
+            "loaded",
         ),
         Metric(
             "uploads_left",
             unit="1",
             better="neither",
             optional=True,
-            meaning="unfinished multipart uploads that these crashes left; each was listed and aborted",
+            meaning="unfinished multipart uploads that these crashes left; each was listed and "
+            "aborted",
         ),
     ],
     packages=(*backends.PACKAGES, "boto3"),

@@ -1,4 +1,4 @@
-"""A file whose every 4 KiB block says which one it is, so that a reader of random blocks knows that it got the right one."""
+"""A file of numbered 4 KiB blocks, with which a reader can check that it got the right block."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ BLOCK = 4096
 
 
 class WrongBlock(RuntimeError):
-    """A block that is not the one that was asked for."""
+    """A block differs from the requested block."""
 
 
 def make(path, mib, seed=7):
-    """Write `mib` MiB of random blocks, each with its number in the first and the last eight bytes."""
+    """Write `mib` MiB of random blocks, each with its number in its first and last eight bytes."""
     words = np.random.default_rng(seed).integers(0, 1 << 63, (256, BLOCK // 8), dtype=np.int64)
     with open(path, "wb") as file:
         for first in range(0, mib * 256, 256):
@@ -19,9 +19,10 @@ def make(path, mib, seed=7):
 
 
 def check(data, number):
-    """Raise `WrongBlock` unless `data` is block `number`, whole."""
+    """Raise `WrongBlock` unless `data` is all of block `number`."""
     ends = (int.from_bytes(data[:8], "little"), int.from_bytes(data[-8:], "little"))
     if len(data) != BLOCK or ends != (number, number):
         raise WrongBlock(
-            f"block {number} was asked for; {len(data)} B came that begin as block {ends[0]} and end as {ends[1]}"
+            f"block {number} was asked for; {len(data)} B came that begin as block {ends[0]} "
+            f"and end as {ends[1]}"
         )

@@ -1,15 +1,18 @@
-"""Saving and restoring a training state in shards, such that a crash never leaves one that loads wrong.
+"""Save and restore a training state in shards, so that a damaged state never loads after a crash.
 
-    python -m experiments.training_io.clients.checkpoint '{"target": {"folder": ...}, "method": "rename-fsync", "mib": 16, ...}'
+    python -m experiments.training_io.clients.checkpoint \\
+        '{"target": {"folder": ...}, "method": "rename-fsync", "mib": 16, ...}'
 
-A shard is a head (step, number, count, length), the bytes, and the XXH3 digest of both; a checkpoint loads only when
-all its shards are there, of one step, and have their digests. Methods for files:
+A shard is a head (step, number, count, length), the data, and the XXH3 digest of both. A checkpoint
+loads only if all its shards exist, belong to one step, and have the right digests. The methods are
 
-    overwrite          in place                             overwrite-fsync    in place, each shard synced
-    rename             into a new folder, then renamed      rename-fsync       synced before and after the renaming
-
-and `multipart` for S3: each shard by a multipart upload, under the step's own key, then a small object that names it;
-`null` packs and checks shards, and keeps them in memory: what all of that costs without storage.
+    overwrite          write in place
+    overwrite-fsync    write in place, and sync each shard
+    rename             write into a new folder, then rename it
+    rename-fsync       the same, synced before and after the renaming
+    multipart          to S3: one multipart upload per shard, under keys of the step, and then a
+                       small object that names the step
+    null               pack and check the shards in memory: the cost without storage
 """
 
 import json
@@ -26,28 +29,28 @@ import numpy as np
 
 try:
     import xxhash
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # cells that need the package do not run without it
     xxhash = None
 
 HEAD = struct.Struct("<8sQIIQ")
 MAGIC = b"bpckpt01"
 CHUNK = 1 << 20
 METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart", "null")
-PART = 5 << 20  # the least that S3 allows
+PART = 5 << 20  # the smallest part that S3 allows
 CURRENT = "current"
 
 
 class NoCheckpoint(RuntimeError):
-    """There is nothing that loads; the text says what is wrong with what is there."""
+    """No checkpoint loads; the message says what is wrong with the stored data."""
 
 
 def state(step, size, shards):
-    """Return the bytes of the state at a step, in shards: incompressible, and different at each step."""
+    """Return a step's state as a list of shards: incompressible bytes, different at each step."""
     return [np.random.default_rng([step, number]).bytes(size // shards) for number in range(shards)]
 
 
 def pack(step, number, count, data):
-    """Return the parts of a shard as it is stored."""
+    """Return the parts of a stored shard: (head, data, digest)."""
     head = HEAD.pack(MAGIC, step, number, count, len(data))
     digest = xxhash.xxh3_128(head)
     digest.update(data)
@@ -55,7 +58,7 @@ def pack(step, number, count, data):
 
 
 def unpack(stored, number):
-    """Return (step, count, data) of a stored shard. Raises `NoCheckpoint` when it is not whole."""
+    """Return (step, count, data) of a stored shard. Raises `NoCheckpoint` if it is damaged."""
     if len(stored) < HEAD.size + 16:
         raise NoCheckpoint(f"shard {number} ends after {len(stored)} B")
     magic, step, found, count, length = HEAD.unpack_from(stored)
@@ -68,7 +71,10 @@ def unpack(stored, number):
 
 
 def joined(stored_of):
-    """Return (step, shards) from `stored_of(number)`. Raises `NoCheckpoint` unless all shards are of one step."""
+    """Return (step, shards), where `stored_of(number)` returns the bytes of a stored shard.
+
+    Raises `NoCheckpoint` unless all shards are whole and belong to one step.
+    """
     step, count, data = unpack(stored_of(0), 0)
     shards = [data]
     for number in range(1, count):
@@ -80,14 +86,18 @@ def joined(stored_of):
 
 
 class Files:
-    """Checkpoints in a folder. `crash_after` kills this process before so many-th operation: for seeing what is left."""
+    """Checkpoints in a folder.
+
+    With `crash_after`, this process kills itself after that many operations, so that a test can
+    inspect what a crash leaves.
+    """
 
     def __init__(self, folder, method, crash_after=None):
         self._folder, self._method, self._left = Path(folder), method, crash_after
         self._written = []
 
-    def save(self, step, shards):
-        """Save; when this returns, the training goes on."""
+    def save(self, step, shards):  # noqa: RET503 - callers ignore the result
+        """Save the shards of a step. Training continues when this returns."""
         final = self._folder / CURRENT
         if self._method.startswith("overwrite"):
             final.mkdir(exist_ok=True)
@@ -100,32 +110,35 @@ class Files:
             self._sync(part)
         if final.exists():
             self._do(shutil.rmtree, old, True)
-            self._do(
-                os.rename, final, old
-            )  # a folder cannot replace another at once; `load` knows both names
+            # A folder cannot replace another one atomically, so `load` knows both names.
+            self._do(os.rename, final, old)
         self._do(os.rename, part, final)
         self._written = [final / path.name for path in self._written]
         if self._method == "rename-fsync":
             self._sync(self._folder)
 
     def make_durable(self):
-        """Sync what `save` left to the kernel."""
+        """Sync what `save` left unsynced."""
         if not self._method.endswith("-fsync"):
             for path in [*self._written, self._folder / CURRENT, self._folder]:
                 self._sync(path)
 
     def load(self):
-        """Return (step, shards) of the newest checkpoint that is whole. Raises `NoCheckpoint` saying why there is none."""
+        """Return (step, shards) of the newest whole checkpoint, or raise `NoCheckpoint`."""
         why = []
         for name in (CURRENT, "previous"):
             try:
-                return joined(lambda number: self._stored(self._folder / name / f"{number:03d}"))
+                return joined(
+                    lambda number: self._stored(
+                        self._folder / name / f"{number:03d}"  # noqa: B023 - called within this turn
+                    )
+                )
             except (NoCheckpoint, FileNotFoundError) as error:
                 why.append(f"{name}: {error}")
         raise NoCheckpoint("; ".join(why))
 
     def forget(self):
-        """Drop the pages that were just written, so that restoring reads the device."""
+        """Drop the written pages from the page cache, so that restoring reads the device."""
         for path in self._written:
             file = os.open(path, os.O_RDONLY)
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -137,7 +150,7 @@ class Files:
 
     def _write(self, folder, step, shards):
         self._written = [folder / f"{number:03d}" for number in range(len(shards))]
-        if self._left is not None:  # one after the other, so that every crash can be repeated
+        if self._left is not None:  # one shard at a time, so that every crash is repeatable
             for number, data in enumerate(shards):
                 self._write_one(folder, step, number, len(shards), data)
             return
@@ -178,7 +191,7 @@ class Files:
 
 
 class Bucket:
-    """Checkpoints in an S3 bucket. The object `current` names the step, and is put last."""
+    """Checkpoints in an S3 bucket. The object `current` names the step; `save` puts it last."""
 
     def __init__(self, endpoint):
         from experiments.systems.s3 import Endpoint
@@ -200,10 +213,10 @@ class Bucket:
         obstore.put(self._store, CURRENT, str(step).encode(), use_multipart=False)
 
     def make_durable(self):
-        """Nothing to do: the server has answered, and an S3 client has no other word for durable."""
+        """Do nothing: the server's answer is all that an S3 client learns about durability."""
 
     def forget(self):
-        """A client of S3 has no cache to drop."""
+        """Do nothing: an S3 client has no cache to drop."""
 
     def load(self):
         import obstore
@@ -218,7 +231,7 @@ class Bucket:
 
 
 class Memory:
-    """The null target."""
+    """The null target: checkpoints in the memory of this process."""
 
     def __init__(self):
         self._stored = None
@@ -230,17 +243,20 @@ class Memory:
             )
 
     def make_durable(self):
-        """Memory never is."""
+        """Do nothing: memory is never durable."""
 
     def forget(self):
-        """It is all there is."""
+        """Do nothing: there is no second copy to drop."""
 
     def load(self):
         return joined(lambda number: b"".join(self._stored[number]))
 
 
 def measure(target, size, shards):
-    """Save twice, restore, and return times in ms. The first save is the warm-up: the second finds an old one there."""
+    """Save twice, restore, and return the times in ms.
+
+    The first save is the warm-up, so that the second one replaces an old checkpoint.
+    """
     old, new = state(1, size, shards), state(2, size, shards)
     target.save(1, old)
     target.make_durable()
@@ -266,8 +282,11 @@ def measure(target, size, shards):
 
 
 def crashes(folder, method, size, shards):
-    """Crash a save of step 2 before each of its operations, and load after each. Return how many there were, after how
-    many an old or new state loaded, and after how many none did. A state that loads wrong raises `SystemExit`."""
+    """Crash a save of step 2 before each of its operations, and try to load after each crash.
+
+    Return {"crash_points": number of crashes, "crash_lost": crashes after which no state loads}.
+    Raises `SystemExit` if a state loads that was never saved.
+    """
     states = {step: state(step, size, shards) for step in (1, 2)}
     points = lost = 0
     while True:
@@ -285,7 +304,8 @@ def crashes(folder, method, size, shards):
                 not crashed and step != 2
             ):
                 raise SystemExit(
-                    f"after a crash before operation {points} of {method} a state loads that was never saved"
+                    f"after a crash before operation {points} of {method} a state loads "
+                    "that was never saved"
                 )
         except NoCheckpoint:
             lost += 1

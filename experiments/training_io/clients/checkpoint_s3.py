@@ -1,10 +1,12 @@
-"""Kills the writer of a checkpoint by S3 multipart uploads before each of its requests, and looks at what is left.
+"""Kill the writer of an S3 multipart checkpoint before each request, and inspect the bucket.
 
-    python -m experiments.training_io.clients.checkpoint_s3 '{"endpoint": {...}, "kib": 12288, "shards": 2}'
+    python -m experiments.training_io.clients.checkpoint_s3 \\
+        '{"endpoint": {...}, "kib": 12288, "shards": 2}'
 
-The protocol is that of `checkpoint.Bucket`: each shard by a multipart upload under the step's own key, then the small
-object that names the step. Here each request stands alone (by boto3; nothing is timed), so that there is a place between
-any two of them: between parts, before an upload is completed, before the step is named.
+The protocol is that of `checkpoint.Bucket`: one multipart upload per shard, under keys of the step,
+and then a small object that names the step. This program sends each request separately through
+boto3, so that a crash can fall between any two of them: between parts, before the completion of an
+upload, and before the naming of the step. It times nothing.
 """
 
 import json
@@ -26,7 +28,7 @@ from experiments.training_io.clients.checkpoint import (
 
 
 class Writer:
-    """Saves, request by request. `crash_after` kills this process before so many-th request."""
+    """Saves request by request. With `crash_after`, kills this process after that many requests."""
 
     def __init__(self, endpoint, crash_after=None):
         self._s3, self._bucket, self._left = endpoint.boto(), endpoint.bucket, crash_after
@@ -59,13 +61,13 @@ class Writer:
 
 
 class Reader:
-    """What is in the bucket."""
+    """Reads and cleans the bucket."""
 
     def __init__(self, endpoint):
         self._s3, self._bucket = endpoint.boto(), endpoint.bucket
 
     def stored(self, key):
-        """Return the bytes of an object. Raises `NoCheckpoint` when there is none."""
+        """Return the bytes of an object. Raises `NoCheckpoint` if it does not exist."""
         try:
             return self._s3.get_object(Bucket=self._bucket, Key=key)["Body"].read()
         except self._s3.exceptions.NoSuchKey:
@@ -76,7 +78,7 @@ class Reader:
         return joined(lambda number: self.stored(f"{step}/{number:03d}"))
 
     def whole(self, step, count):
-        """Return how many shards of a step are there, each of which must be whole. Raises `NoCheckpoint` for another."""
+        """Return how many shards of a step exist. Raises `NoCheckpoint` if one is damaged."""
         keys = [f"{step}/{number:03d}" for number in range(count)]
         there = [number for number, key in enumerate(keys) if self._is(key)]
         for number in there:
@@ -90,13 +92,15 @@ class Reader:
         return self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
 
     def unfinished(self):
-        """Return (key, id) of the uploads that were begun and neither completed nor aborted."""
+        """Return (key, id) of each upload that was neither completed nor aborted."""
         found = self._s3.list_multipart_uploads(Bucket=self._bucket).get("Uploads", [])
         return [(upload["Key"], upload["UploadId"]) for upload in found]
 
     def clean(self):
-        """Abort the unfinished uploads, as whoever restarts a training job has to: they take space, and are in no listing
-        of objects. Raises `RuntimeError` when one is still there."""
+        """Abort the unfinished uploads, as a restarted training job must.
+
+        They take space, and no listing of objects shows them. Raises `RuntimeError` if one remains.
+        """
         for key, upload in self.unfinished():
             self._s3.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
         if left := self.unfinished():
@@ -108,11 +112,13 @@ class Reader:
 
 
 def crashes(endpoint, size, shards):
-    """Kill a save of step 2 before each of its requests, and look after each. Return how many there were, after how many
-    none loaded, and how many unfinished uploads were found and aborted.
+    """Kill a save of step 2 before each of its requests, and inspect the bucket after each crash.
 
-    Raises `SystemExit` when a state loads that was not saved, `NoCheckpoint` when a shard is there that is not whole, and
-    `RuntimeError` when an upload cannot be aborted."""
+    Return {"crash_points": number of crashes, "crash_lost": crashes after which no state loads,
+    "uploads_left": unfinished uploads, all of which were aborted}. Raises `SystemExit` if a state
+    loads that was never saved, `NoCheckpoint` if a damaged shard exists, and `RuntimeError` if an
+    upload cannot be aborted.
+    """
     states = {step: state(step, size, shards) for step in (1, 2)}
     reader, points, lost, left = Reader(endpoint), 0, 0, 0
     Writer(endpoint).save(1, states[1])
@@ -128,7 +134,8 @@ def crashes(endpoint, size, shards):
         wrong = step and any(bytes(a) != b for a, b in zip(found, states[step], strict=True))
         if wrong or (not crashed and step != 2):
             raise SystemExit(
-                f"after a crash before request {points} of a multipart save a state loads that was never saved"
+                f"after a crash before request {points} of a multipart save a state loads "
+                "that was never saved"
             )
         if not crashed:
             return {"crash_points": points, "crash_lost": lost, "uploads_left": left}
@@ -137,7 +144,7 @@ def crashes(endpoint, size, shards):
 
 
 def _crashed(endpoint, points, shards):
-    """Save step 2 in a process that is killed before so many-th request. Return whether it came to that."""
+    """Save step 2 in a child that dies after `points` requests. Return whether it died that way."""
     child = os.fork()
     if child == 0:
         try:

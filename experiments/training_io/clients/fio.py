@@ -1,4 +1,4 @@
-"""fio, the usual source of single numbers: 4 KiB random reads and reading in order, past the page cache."""
+"""fio, the usual source of single numbers: random and sequential reads past the page cache."""
 
 import json
 import shutil
@@ -24,12 +24,14 @@ def version():
 
 
 def read(host, path, *, pattern, block, jobs, seconds, direct=True):
-    """Read the file `path` on a host for `seconds`, one outstanding a job: `pattern` is "randread" or "read". Without a
-    path nothing is read (fio's engine "null"): what is left is fio.
+    """Read the file `path` on a host for `seconds`, with one outstanding request per job.
 
-    Returns IOPS, MB/s (10^6), the latencies' median and 99th percentile in µs, and for how many seconds it read. Raises
-    `HostError` with fio's own words when it fails, as it does for `direct` where a file system has no O_DIRECT, and
-    `RuntimeError` when it did not read for that long.
+    `pattern` is "randread" or "read". Without a path, fio's engine "null" reads nothing, which
+    measures fio itself. Return a dict: IOPS, MB/s (10^6), operations, median and 99th percentile
+    of the latency in µs, and the seconds spent reading.
+
+    Raises `HostError` with fio's message if fio fails, for example for `direct` on a file system
+    without O_DIRECT, and `RuntimeError` if fio read for too short a time.
     """
     of = [f"--filename={path}", "--ioengine=psync", f"--direct={int(direct)}"]
     if path is None:
@@ -59,8 +61,10 @@ def read(host, path, *, pattern, block, jobs, seconds, direct=True):
 
 
 def parse(text):
-    """Return the numbers of fio's JSON, which some versions begin with a line of notes. Raises `ValueError` when
-    nothing was read."""
+    """Return the numbers in fio's JSON, which some versions begin with a line of notes.
+
+    Raises `ValueError` if fio read nothing.
+    """
     found = json.loads(text[text.index("{") :])["jobs"][0]["read"]
     if not found["total_ios"]:
         raise ValueError("fio has read nothing")

@@ -1,11 +1,13 @@
-"""S3 GETs at a rate that does not wait for the server, and at one that does: what coordinated omission hides.
+"""S3 GETs in an open and in a closed loop, to show what coordinated omission hides.
 
-    python -m experiments.training_io.clients.open_loop '{"store": {...}, "names": [...], "connections": 8, "seconds": 1.0, ...}'
+    python -m experiments.training_io.clients.open_loop \\
+        '{"store": {...}, "names": [...], "connections": 8, "closed_seconds": 1.0, ...}'
 
-Open loop: requests are due at random times (Poisson) that were drawn before; a request that finds all connections busy
-waits for one, and its latency counts from when it was due. The same run also tells what each request took from its
-sending on, which is what a client that waits for answers reports. Closed loop: every connection sends as soon as it
-has its answer; the rate that results is the capacity for that number of connections.
+Open loop: requests are due at random times (Poisson), drawn beforehand. A request that finds all
+connections busy waits for one, and its latency counts from the time when it was due. The same run
+also reports each request's latency from the time of sending, as a client that waits for answers
+does. Closed loop: every connection sends its next request when it has its answer. The resulting
+rate is the capacity for that number of connections.
 """
 
 import json
@@ -21,13 +23,20 @@ from experiments.training_io.loops.training_loop import wake_up_on_time
 
 
 def due_times(rate, seconds, seed):
-    """Return when requests are due, in seconds from the start: a Poisson process with exactly rate·seconds of them."""
+    """Return the times at which requests are due, in seconds from the start, sorted.
+
+    They are a Poisson process, conditioned on its number of rate·seconds requests.
+    """
     count = max(1, round(rate * seconds))
     return np.sort(np.random.default_rng(seed).uniform(0, seconds, count))
 
 
 def run(store, names, connections, due=None, seconds=None, seed=0):
-    """Send the requests that are due, or for `seconds` as fast as answers come. Return latencies in µs, in order."""
+    """Send requests at the `due` times, or without them in a closed loop for `seconds`.
+
+    Return a dict: latencies in µs in the order of the requests, from when due (`intended_us`) and
+    from when sent (`sent_us`), elapsed seconds, rate per second, and the share of a core used.
+    """
     threads, taken, lock = [], [0], threading.Lock()
     found, errors = [], []
     pick = np.random.default_rng(seed).integers(0, len(names), 1 << 16).tolist()
@@ -60,7 +69,7 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
                 now = time.perf_counter()
                 samples.append((number, now - intended, now - sent, now))
         except threading.BrokenBarrierError:
-            pass  # another thread tells why
+            pass  # the thread that aborted the gate records its error
         except Exception as error:
             errors.append(error)
             gate.abort()
@@ -91,7 +100,10 @@ def _cpu_s():
 
 
 def main(text):
-    """First the capacity in a closed loop, then an open loop at `load` times that, or at `rate`."""
+    """Measure the capacity in a closed loop, then run an open loop at `load` times that rate.
+
+    With `rate`, only run an open loop at that rate.
+    """
     asked = json.loads(text)
     sys.setswitchinterval(0.0002)
     store, names = stores.open_store(asked["store"]), asked["names"]

@@ -1,9 +1,11 @@
-"""Reads of one large object: 4 KiB blocks at random by several threads, or all of it in order, over any store.
+"""Reads of one large object over any store: random 4 KiB blocks by several threads, or in order.
 
-    python -m experiments.training_io.clients.random_reads '{"store": {...}, "name": "blocks", "threads": 2, "seconds": 0.3, ...}'
+    python -m experiments.training_io.clients.random_reads \\
+        '{"store": {...}, "name": "blocks", "threads": 2, "seconds": 0.3, ...}'
 
-It does for NFS and S3 what fio does for files, for Debian's fio has no engine for either. With `direct` a file is read
-past the page cache (O_DIRECT), as fio does. Contents are checked in every read.
+Debian's fio has no engine for NFS or S3; this program measures them as fio measures files. With
+`direct`, it reads a file past the page cache (O_DIRECT), like fio. It checks the contents of every
+read.
 """
 
 import json
@@ -22,7 +24,7 @@ CHUNK = 1 << 20
 
 
 class DirectFile:
-    """A file read past the page cache. It has what `random_blocks` needs of a store."""
+    """A file read past the page cache, with the methods of a store that `random_blocks` uses."""
 
     def __init__(self, folder, name):
         self._path = f"{folder}/{name}"
@@ -45,15 +47,18 @@ class DirectFile:
 
 
 def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
-    """Read blocks at random for `seconds`, one outstanding a thread. Return operations, latencies and CPU time.
-    `unchecked_mib` is the size of what a null target pretends to have; its contents are nothing to be checked."""
+    """Read random blocks for `seconds`, with one outstanding request per thread.
+
+    Return a dict: operations, rates, CPU seconds, and latencies in µs. For a null target,
+    `unchecked_mib` is the size of the object that it pretends to hold; its contents go unchecked.
+    """
     count = unchecked_mib * 256 if unchecked_mib else store.size(name) // blocks.BLOCK
     found = [None] * threads
 
     def work(mine):
         order, place = np.random.default_rng([seed, mine]).integers(0, count, 1 << 16).tolist(), 0
         samples = []
-        store.get_range(name, 0, blocks.BLOCK)  # connects, opens
+        store.get_range(name, 0, blocks.BLOCK)  # connects, or opens the file
         gate.wait()
         end = time.perf_counter_ns() + int(seconds * 1e9)
         now = time.perf_counter_ns()
@@ -90,7 +95,7 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
 
 
 def in_order(store, name, seconds):
-    """Read the object in order, 1 MiB a request, for `seconds` or until its end, and again from its beginning."""
+    """Read the object in order, 1 MiB per request, for `seconds`; at its end, start again."""
     size, place, read = store.size(name), 0, 0
     begin = time.perf_counter()
     while (elapsed := time.perf_counter() - begin) < seconds:

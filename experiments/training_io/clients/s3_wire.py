@@ -1,8 +1,8 @@
-"""A fast S3 reader: GETs over kept-open connections, with requests signed once and sent as they are.
+"""A fast S3 reader: GETs over persistent connections, with requests that are signed only once.
 
-A general client spends most of a 4 KiB GET on itself. Here the signature (AWS Signature Version 4, of the headers
-host, x-amz-content-sha256 and x-amz-date) is made once an object, the range is a header that need not be signed, and
-of the answer only status and length are read.
+A general client spends most of a 4 KiB GET on its own work. This reader computes the signature (AWS
+Signature Version 4 of the headers host, x-amz-content-sha256, and x-amz-date) once per object. The
+range is a header that needs no signature. The reader parses only status and length of an answer.
 """
 
 import hashlib
@@ -19,14 +19,17 @@ HEAD_BYTES = 16384
 
 
 class S3Error(RuntimeError):
-    """An answer that is not the object."""
+    """The server's answer is not the object."""
 
 
 def sign(
     method, host, path, query, credentials, amz_date, payload=EMPTY, region="us-east-1", extra=()
 ):
-    """Return the value of the Authorization header. `path` is quoted; `extra` are (lower-case name, value) of further
-    headers to be signed. After "Signature Calculations for the Authorization Header" of the Amazon S3 API reference."""
+    """Return the value of the Authorization header.
+
+    `path` is quoted. `extra` lists (lower-case name, value) of further headers to sign. See
+    "Signature Calculations for the Authorization Header" in the Amazon S3 API reference.
+    """
     key_id, secret = credentials
     headers = sorted(
         [("host", host), ("x-amz-content-sha256", payload), ("x-amz-date", amz_date), *extra]
@@ -50,7 +53,7 @@ def sign(
 
 
 class Signer:
-    """Makes the heads of requests to one bucket of one server. `credentials` is (key id, secret)."""
+    """Builds the heads of requests to one bucket of a server. `credentials` is (key id, secret)."""
 
     def __init__(self, address, port, bucket, credentials):
         self.host = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -59,7 +62,7 @@ class Signer:
         self._heads = {}
 
     def get(self, key, start=None, length=None):
-        """Return the bytes of a GET of `key`, of `length` bytes from `start` where that is given."""
+        """Return a GET request for `key`, or for its `length` bytes from `start`."""
         head = self._heads.get(key)
         if head is None:
             head = self._heads[key] = self.head("GET", f"/{self._bucket}/{quote(key)}", "")
@@ -68,7 +71,7 @@ class Signer:
         return head + b"Range: bytes=%d-%d\r\n\r\n" % (start, start + length - 1)
 
     def listing(self, prefix, token):
-        """Return the bytes of a GET of up to 1,000 keys of the bucket."""
+        """Return a GET request that lists up to 1,000 keys of the bucket."""
         asked = {
             "list-type": "2",
             "prefix": prefix,
@@ -80,17 +83,18 @@ class Signer:
         )
 
     def head(self, method, path, query, payload=EMPTY):
-        """Return a signed request's lines, all but the empty one that ends them."""
+        """Return the lines of a signed request, without the empty line that ends them."""
         authorization = sign(method, self.host, path, query, self._credentials, self._date, payload)
         target = f"{path}?{query}" if query else path
         return (
-            f"{method} {target} HTTP/1.1\r\nHost: {self.host}\r\nx-amz-content-sha256: {payload}\r\n"
+            f"{method} {target} HTTP/1.1\r\nHost: {self.host}\r\n"
+            f"x-amz-content-sha256: {payload}\r\n"
             f"x-amz-date: {self._date}\r\nAuthorization: {authorization}\r\n"
         ).encode()
 
 
 class Connection:
-    """One kept-open connection, with one request at a time."""
+    """A persistent connection that carries one request at a time."""
 
     def __init__(self, address, port, timeout_s=30.0):
         self._socket = socket.create_connection((address, port), timeout=timeout_s)
@@ -103,7 +107,7 @@ class Connection:
         self._socket.sendall(request)
 
     def receive(self):
-        """Return the body of the next answer. Raises `S3Error` on a status other than 200 and 206."""
+        """Return the body of the next answer. Raises `S3Error` unless the status is 200 or 206."""
         data = self._socket.recv(HEAD_BYTES)
         while (end := data.find(b"\r\n\r\n")) < 0:
             more = self._socket.recv(HEAD_BYTES)

@@ -1,7 +1,8 @@
-"""What a reader reads from, all behind one face: `list()`, `size(name)`, `get(name)` and `get_range(name, start, length)`.
+"""Stores of objects to read from, all with one interface.
 
-A store counts requests and bytes, and is used by several threads at once, each with its own connection. `opened` is
-a place where formats keep what they read once (footers, tables of offsets).
+The methods are `list()`, `size(name)`, `get(name)`, and `get_range(name, start, length)`. A store
+counts requests and bytes. Several threads may use it at once, each with its own connection. Formats
+cache what they read once (footers, tables of offsets) in `opened`.
 """
 
 import os
@@ -29,7 +30,7 @@ class Store:
         return sum(count[1] for count in self._counts)
 
     def _count(self, data):
-        """Count a request and what it brought: in a list of the thread's own, for `+=` is not atomic."""
+        """Count a request and its bytes, in a list per thread, because `+=` is not atomic."""
         mine = self._mine.__dict__
         if "count" not in mine:
             mine["count"] = [0, 0]
@@ -40,7 +41,7 @@ class Store:
 
 
 class MemoryStore(Store):
-    """The null target: the files of a folder, in memory before anything is timed. What is left is the harness."""
+    """The null target: a folder's files in memory, which leaves only the cost of the harness."""
 
     def __init__(self, folder):
         super().__init__()
@@ -60,8 +61,11 @@ class MemoryStore(Store):
 
 
 class KnownStore(MemoryStore):
-    """The positive control: every request takes `latency_s` and then its bytes at `bandwidth` B/s, of which each
-    request has its own, so that the time of n requests by r readers is known: n (latency + bytes / bandwidth) / r."""
+    """The positive control: each request takes `latency_s`, plus its bytes at `bandwidth` B/s.
+
+    Requests do not share the bandwidth. So n requests by r readers take a known time:
+    n (latency + bytes / bandwidth) / r.
+    """
 
     def __init__(self, folder, latency_s, bandwidth):
         super().__init__(folder)
@@ -74,7 +78,7 @@ class KnownStore(MemoryStore):
         return self._wait(super().get_range(name, start, length))
 
     def _wait(self, data):
-        """Sleep, and take from the thread's next sleep what this one was too long: the average is exact."""
+        """Sleep, and shorten the thread's next sleep by the excess, so that the mean is exact."""
         mine = self._mine.__dict__
         end = (
             max(mine.get("until", 0.0), time.monotonic() - 0.02)
@@ -88,8 +92,11 @@ class KnownStore(MemoryStore):
 
 
 class FileStore(Store):
-    """A folder of any file system. When `cold`, the pages of all files are dropped at first (POSIX_FADV_DONTNEED); with
-    `drop` also those of a file that was just read, so that its next reading comes from the device again."""
+    """A folder on any file system.
+
+    With `cold`, the store first drops all files from the page cache (POSIX_FADV_DONTNEED). With
+    `drop`, it also drops each file after reading, so that the next read reaches the device again.
+    """
 
     def __init__(self, folder, cold=False, drop=False):
         super().__init__()
@@ -127,7 +134,7 @@ class FileStore(Store):
 
 
 class S3Store(Store):
-    """A bucket of an S3 server, by `experiments.training_io.clients.s3_wire`."""
+    """A bucket of an S3 server, read through `experiments.training_io.clients.s3_wire`."""
 
     def __init__(self, address, port, bucket, credentials, prefix=""):
         super().__init__()
@@ -170,8 +177,10 @@ class S3Store(Store):
 
 
 class NfsStore(Store):
-    """A folder below an NFS server's export, by nfs-rs in this process. Files stay open once they were read, as a
-    kernel's client keeps their handles."""
+    """A folder below an NFS server's export, read by nfs-rs in this process.
+
+    Files stay open after the first read, as a kernel's client keeps their handles.
+    """
 
     def __init__(self, address, port, version, folder):
         super().__init__()
@@ -181,7 +190,7 @@ class NfsStore(Store):
     def _client(self):
         mine = self._mine.__dict__
         if "client" not in mine:
-            from experiments.systems import nfs  # its package is needed by this store alone
+            from experiments.systems import nfs  # only this store needs its package
 
             mine["client"], mine["files"] = nfs.client(*self._at), {}
         return mine["client"]
@@ -204,7 +213,7 @@ class NfsStore(Store):
 
     def get_range(self, name, start, length):
         file, parts = self._file(name)[0], []
-        while length:  # a server may answer less than was asked for
+        while length:  # a server may return less than requested
             data = file.read_at(start, length)
             if not data:
                 raise OSError(f"{name}: the server ended it at {start}, {length} B early")
@@ -214,8 +223,10 @@ class NfsStore(Store):
 
 
 def open_store(target):
-    """Return the store that a description says: {"kind": "file", "folder": ...} and so on; `kind` and the arguments of
-    the class."""
+    """Return the store that `target` describes: its `kind`, and the arguments of that class.
+
+    An example is {"kind": "file", "folder": ...}.
+    """
     kinds = {
         "null": MemoryStore,
         "known": KnownStore,

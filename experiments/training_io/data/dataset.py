@@ -1,4 +1,4 @@
-"""A data set on disk: made once, deterministic, known by a digest, and checked before it is used again."""
+"""A deterministic data set on disk, made once, and verified by its digest before each reuse."""
 
 import json
 import shutil
@@ -6,7 +6,7 @@ from pathlib import Path
 
 try:
     import xxhash
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # cells that need the package do not run without it
     xxhash = None
 
 from experiments.training_io.data import formats, samples
@@ -16,12 +16,16 @@ SEED = 20
 
 
 class WrongDataSet(RuntimeError):
-    """A data set that is not the one that was asked for."""
+    """The data set on disk differs from the manifest."""
 
 
 def make(folder, workload, count, format_name, per_shard=32, seed=SEED):
-    """Make the data set in `folder`, unless it is there already and whole, and return its manifest. It is made beside
-    its place and renamed, so that an interrupted making leaves nothing that looks like a data set."""
+    """Make the data set in `folder` unless it already exists whole, and return its manifest.
+
+    The files go into a temporary folder next to `folder`, which is then renamed. An interruption
+    therefore leaves nothing that looks like a data set. Raises `WrongDataSet` if the files of an
+    existing data set have changed.
+    """
     folder = Path(folder)
     wanted = {
         "workload": workload.name,
@@ -49,14 +53,14 @@ def make(folder, workload, count, format_name, per_shard=32, seed=SEED):
 
 
 def verify(folder):
-    """Return the manifest of the data set. Raises `WrongDataSet` when its files do not have the digest that they were
-    made with."""
+    """Return the manifest of the data set. Raises `WrongDataSet` if the files' digest differs."""
     manifest = json.loads((Path(folder) / MANIFEST).read_text())
     found = _digest(folder)
     for key, value in found.items():
         if manifest[key] != value:
             raise WrongDataSet(
-                f"{folder}: {key} is {value}, and {manifest[key]} was written; remove it to make it anew"
+                f"{folder}: {key} is {value}, and {manifest[key]} was written; "
+                "remove it to make it anew"
             )
     return manifest
 
@@ -67,7 +71,7 @@ def _is(folder, wanted):
 
 
 def _digest(folder):
-    """Return {digest, files, stored_bytes} over the names and bytes of all files but the manifest."""
+    """Return {digest, files, stored_bytes} over all files' names and bytes, except the manifest."""
     digest, files, stored = xxhash.xxh3_128(), 0, 0
     for path in sorted(path for path in Path(folder).iterdir() if path.name != MANIFEST):
         data = path.read_bytes()

@@ -1,8 +1,8 @@
-"""Fills folders with samples of 64 B, a file each.
+"""Fill folders with samples of 64 B, one file per sample.
 
     python -m experiments.training_io.data.many_files FOLDER COUNT...
 
-makes FOLDER/objects-COUNT for each count. Names and contents follow from the number of the sample alone.
+makes FOLDER/objects-COUNT for each count. The number of a sample determines its name and content.
 """
 
 import os
@@ -23,9 +23,8 @@ def make(folder, count):
     folder.mkdir(parents=True)
     place = os.open(folder, os.O_RDONLY)
     try:
-        for number in range(
-            count
-        ):  # relative to the open folder: no path is looked up a million times
+        for number in range(count):
+            # `dir_fd` saves the kernel a million lookups of the folder's path.
             file = os.open(name(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644, dir_fd=place)
             written = os.write(file, samples.content(number, SAMPLE_BYTES))
             os.close(file)

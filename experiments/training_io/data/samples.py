@@ -1,7 +1,8 @@
-"""Training samples: how large they are, what is in them, and how a reader knows that it got the right bytes.
+"""Training samples: their sizes, their contents, and the check of their bytes.
 
-A sample is 16 bytes of header (XXH3 of the rest, number of the sample) and incompressible bytes. Sizes and contents
-follow from the seed alone, so that a data set is the same wherever it is made, and has one digest.
+A sample is a header of 16 bytes (XXH3 of the rest, number of the sample), followed by
+incompressible bytes. The seed determines sizes and contents, so that a data set is the same on
+every machine and has one digest.
 """
 
 import struct
@@ -11,7 +12,7 @@ import numpy as np
 
 try:
     import xxhash
-except ModuleNotFoundError:  # no cell that needs it runs then
+except ModuleNotFoundError:  # cells that need the package do not run without it
     xxhash = None
 
 HEADER = struct.Struct("<QQ")
@@ -21,13 +22,17 @@ _pools = {}
 
 
 class WrongSample(RuntimeError):
-    """A sample whose bytes are not what was written."""
+    """A sample's bytes differ from the written bytes."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What a training step asks of storage: samples of `sample_bytes` (normal, with `stdev_bytes`), `batch` of them a
-    step, `compute_s` of emulated computation a step. `scaled_by` says how it was made from the published one."""
+    """A training step's demand on storage.
+
+    Sizes of samples are normal, with mean `sample_bytes` and deviation `stdev_bytes`. Each step
+    reads `batch` samples and emulates `compute_s` of computation. `threshold` is the utilisation
+    that MLPerf Storage requires. `scaled_by` says how the workload differs from the published one.
+    """
 
     name: str
     sample_bytes: int
@@ -39,12 +44,16 @@ class Workload:
 
     @property
     def demand_mb_s(self):
-        """What one accelerator takes when it never waits, in MB/s."""
+        """The rate in MB/s at which one accelerator reads if it never waits."""
         return self.sample_bytes * self.batch / self.compute_s / 1e6
 
     def scaled(self, *, sample=1, batch=None, demand=1.0):
-        """Return the workload with samples `sample` times as small, `batch` of them a step, and `demand` times the
-        published rate of bytes, from which the computation of a step follows."""
+        """Return the workload scaled down.
+
+        Samples shrink to 1/`sample` of their size, each step reads `batch` of them, and the rate of
+        bytes becomes `demand` times the published rate. The computation per step follows from
+        these three.
+        """
         size, count = self.sample_bytes // sample, batch or self.batch
         compute_s = size * count / (demand * self.sample_bytes * self.batch / self.compute_s)
         how = f"samples 1/{sample}, batch {self.batch} to {count}, bytes per second x {demand:g}"
@@ -53,18 +62,19 @@ class Workload:
         )
 
 
-# One emulated H100 with the parameters published for MLPerf Storage v2.0 (github.com/mlcommons/storage,
-# configs/dlio/workload/*_h100.yaml: record_length_bytes, its stdev, batch_size, computation_time, metric.au).
-# What is measured with them here is no MLPerf result.
+# One emulated H100 with the parameters published for MLPerf Storage v2.0 (github.com/mlcommons/
+# storage, configs/dlio/workload/*_h100.yaml: record_length_bytes, its stdev, batch_size,
+# computation_time, metric.au). Measurements with them are no MLPerf results.
 PUBLISHED = {
     "unet3d": Workload("unet3d", 146_600_628, 68_341_808, 7, 0.323, 0.90),
     "resnet50": Workload("resnet50", 114_660, 0, 400, 0.224, 0.90),
     "cosmoflow": Workload("cosmoflow", 2_828_486, 71_311, 1, 0.00350, 0.70),
 }
 
-# Scaled to steps of less than a millisecond, so that a second holds the thousand steps that a 99th percentile needs,
-# and to about 400 MB/s each, of which two cores can serve and read the bytes at the same time (two of the published
-# accelerators for resnet50, half of one for cosmoflow, an eighth of one for unet3d).
+# Scaled to steps of less than a millisecond, so that a second has the thousand steps that a 99th
+# percentile needs. Each workload demands about 400 MB/s, because two cores can serve and read that
+# much at once. This is two of the published accelerators for resnet50, half of one for cosmoflow,
+# and an eighth of one for unet3d.
 SCALED = {
     "unet3d": PUBLISHED["unet3d"].scaled(sample=512, batch=1, demand=1 / 8),
     "resnet50": PUBLISHED["resnet50"].scaled(batch=2, demand=2),
@@ -73,7 +83,10 @@ SCALED = {
 
 
 def sizes(workload, count, seed):
-    """Return the sizes in bytes of `count` samples: normal, cut at `LEAST_BYTES` and at three standard deviations."""
+    """Return the sizes in bytes of `count` samples.
+
+    They are normal, clipped at `LEAST_BYTES` and at three standard deviations.
+    """
     drawn = np.random.default_rng(seed).normal(workload.sample_bytes, workload.stdev_bytes, count)
     reach = 3 * workload.stdev_bytes
     bounded = np.clip(
@@ -83,7 +96,7 @@ def sizes(workload, count, seed):
 
 
 def content(number, size, seed=0):
-    """Return the bytes of sample `number`. Raises `ValueError` when `size` has no room for the header."""
+    """Return the bytes of sample `number`. Raises `ValueError` if `size` is below the header's."""
     if size < HEADER.size:
         raise ValueError(
             f"a sample of {size} B has no room for its header; use at least {HEADER.size} B"
@@ -93,7 +106,7 @@ def content(number, size, seed=0):
 
 
 def check(data):
-    """Return the number of the sample in `data`. Raises `WrongSample` when its bytes are not what was written."""
+    """Return the number of the sample in `data`. Raises `WrongSample` if its bytes have changed."""
     if len(data) < HEADER.size:
         raise WrongSample(f"a sample of {len(data)} B is shorter than its header")
     view = memoryview(data)
@@ -106,7 +119,7 @@ def check(data):
 
 
 def _filling(number, size, seed):
-    """Return `size` bytes that differ from sample to sample: a pool of random bytes, entered at another place each."""
+    """Return `size` bytes from a pool of random bytes, starting at another place per sample."""
     if seed not in _pools:
         _pools[seed] = np.random.default_rng([seed, 0x706F6F6C]).bytes(POOL_BYTES)
     pool, start = _pools[seed], number * 7919 % POOL_BYTES

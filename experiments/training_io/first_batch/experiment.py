@@ -1,4 +1,4 @@
-"""How does the time to the first batch grow with the number of samples, and how does the layout decide it?"""
+"""How does the time to the first batch depend on the number of samples and the layout?"""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from experiments.training_io.loops import first_batch
 
 BATCH = 32
 COUNTS = (1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
-# One object a sample, by backend: as far as asking this server for all of them stays within the budget.
+# For the layout `objects`, the numbers of samples per backend that it can list within the budget.
 OBJECTS = {
     "file": (1_000, 3_000, 10_000),
     "ext4": (1_000, 10_000, 100_000, 1_000_000),
@@ -22,12 +22,8 @@ OBJECTS = {
     "s3-rclone": (1_000, 10_000, 30_000),
     "null": (1_000, 10_000),
 }
-WARM = (
-    "file",
-    "ext4",
-    "null",
-)  # everything is read once before; a server is asked for the first time
-IN_FOLDERS = 10_000  # and more lie in an image, with all of ext4's
+WARM = ("file", "ext4", "null")  # read everything once beforehand; servers start cold
+IN_FOLDERS = 10_000  # larger data sets, and all of ext4's, lie in an image
 IMAGE = sorted(
     {
         *OBJECTS["ext4"],
@@ -37,13 +33,14 @@ IMAGE = sorted(
 
 experiment = Experiment(
     title="Time to the first batch",
-    question="How does the time to the first batch grow with the number of samples, and how does the layout decide it?",
+    question="How does the time to the first batch grow with the number of samples, and how does "
+    "the layout decide it?",
     factors=[
         Factor(
             "backend",
             list(OBJECTS),
-            meaning="file: the host's file system; ext4: one of its own, on a loop device; both from the page cache; "
-            "null: memory",
+            meaning="file: the host's file system; ext4: one of its own, on a loop device; both "
+            "from the page cache; null: memory",
         ),
         Factor(
             "layout",
@@ -80,7 +77,7 @@ experiment = Experiment(
     ],
     packages=backends.PACKAGES,
     twin=dict(backend="s3-rclone", layout="objects", samples=1_000),
-    timeout_s=900,  # the first trial that wants a million files makes them
+    timeout_s=900,  # the first trial that needs a million files makes them
     scales=dict(
         smoke=Scale(
             blocks=2,
@@ -97,7 +94,7 @@ experiment = Experiment(
             layout=["objects", "index"],
             samples=[1_000, 10_000],
         ),
-        # The making of the image is in it: about a minute, once, of all trials together.
+        # `trial_seconds` includes making the image: about a minute, once, over all trials.
         full=Scale(blocks=8, trial_seconds=1.0, disk_mb=1000),
     ),
 )
@@ -108,7 +105,7 @@ def valid(cell):
     if cell.layout == "objects":
         return cell.samples in OBJECTS[cell.backend]
     if cell.backend in ("ext4", "nfs41", "null") or cell.samples in (3_000, 30_000):
-        return False  # what does not grow needs no more points
+        return False  # these times do not grow, so fewer points are enough
     return cell.samples < max(COUNTS) or cell.layout == "index"
 
 
@@ -140,7 +137,7 @@ def build(folder):
 
 
 def make(folder, layout, count):
-    """Make a data set beside its place and rename it: what is there under its name is whole."""
+    """Make a data set under a temporary name, then rename it, so that a partial one never shows."""
     if not folder.exists():
         part = folder.with_name(f".{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
@@ -150,8 +147,11 @@ def make(folder, layout, count):
 
 @contextmanager
 def data_set(cell, host, programs):
-    """Yield the folder on the host. Larger ones lie in an image, which the first trial that wants it makes, and every one
-    verifies by its digest."""
+    """Yield the data set's folder on the host.
+
+    Large data sets lie in an image. The first trial that needs the image makes it, and every trial
+    verifies its digest.
+    """
     name = f"{cell.layout}-{cell.samples}"
     if not in_image(cell):
         yield host.provide(programs / "data") / name
@@ -165,7 +165,7 @@ def data_set(cell, host, programs):
 
 @experiment.trial
 def trial(cell, site):
-    host, local = site.client, cell.backend in ("file", "ext4")  # folders as they are
+    host, local = site.client, cell.backend in ("file", "ext4")  # local: read the folder in place
     with (
         data_set(cell, host, site.programs) as folder,
         backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened,

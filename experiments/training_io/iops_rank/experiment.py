@@ -18,7 +18,7 @@ WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16
 READERS = 2
 DATA_SET_BYTES = 40e6
-CLIENTS = {"nfs41": "nfs", "nfs3": "nfs", "s3-rclone": "s3"}  # the others' files are read by fio
+CLIENTS = {"nfs41": "nfs", "nfs3": "nfs", "s3-rclone": "s3"}  # fio reads all other backends
 
 experiment = Experiment(
     title="Single numbers against training",
@@ -44,7 +44,8 @@ experiment = Experiment(
         Factor(
             "client",
             ["fio", "nfs", "s3"],
-            meaning="what measures the single numbers: fio, or our own client by ranged READs (nfs) or GETs (s3)",
+            meaning="what measures the single numbers: fio, or our own client by ranged READs "
+            "(nfs) or GETs (s3)",
         ),
     ],
     metrics=[
@@ -83,7 +84,8 @@ experiment = Experiment(
             unit="ms",
             better="lower",
             optional=True,
-            meaning="wait for storage a step, resnet50 (scaled), one file a sample, two readers, computation at full rate",
+            meaning="wait for storage a step, resnet50 (scaled), one file a sample, two readers, "
+            "computation at full rate",
         ),
         Metric(
             "samples_per_s",
@@ -138,7 +140,7 @@ def tools():
 
 @experiment.build(needs=[packages.XXHASH])
 def build(folder):
-    """One folder with both: the samples, and a large file of numbered blocks."""
+    """Make one folder with the samples and a large file of numbered blocks."""
     samples_folder, both = folder / "samples", folder / "data" / "both"
     dataset.make(samples_folder, WORKLOAD, int(DATA_SET_BYTES / WORKLOAD.sample_bytes), "npy")
     shutil.rmtree(both, ignore_errors=True)
@@ -155,7 +157,7 @@ def trial(cell, site):
         return
     host = site.client
     with backends.open(cell.backend, host, host.provide(site.programs / "data") / "both") as opened:
-        if opened.folder:  # whichever reads a FUSE mount first would meet its empty cache
+        if opened.folder:  # otherwise only the first reader would meet a FUSE mount's empty cache
             host.run(["sh", "-c", 'cat "$0" > /dev/null', f"{opened.folder}/{LARGE}"])
         mine = by_client(host, opened, site)
         if opened.folder:
@@ -194,7 +196,7 @@ def by_fio(host, opened, seconds):
 
 
 def by_client(host, opened, site):
-    """The same by our own client, past the page cache where a kernel has one."""
+    """Measure the same numbers with our own client, past the kernel's page cache where possible."""
     direct = bool(opened.folder) and opened.direct
     asked = dict(
         store=opened.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, direct=direct
@@ -229,7 +231,10 @@ def _run(host, opened, program, asked):
 
 
 def ceiling(client, site):
-    """A client against what answers at once: what it can do, on the two cores that it shares with the server, if any."""
+    """Measure a client against a null target, which answers at once: the client's own ceiling.
+
+    The null server of an NFS or S3 client shares the two cores with it.
+    """
     nothing = dict.fromkeys(
         (
             "sequential_mb_s",

@@ -1,10 +1,12 @@
-"""What stands before the first batch: finding out which samples there are, and opening the first ones.
+"""The work before the first batch: finding the samples and reading the first of them.
 
-    python -m experiments.training_io.loops.first_batch '{"store": {...}, "layout": "objects", "samples": 1000, "batch": 32, ...}'
+    python -m experiments.training_io.loops.first_batch \\
+        '{"store": {...}, "layout": "objects", "samples": 1000, "batch": 32, ...}'
 
-Layouts of the same number of samples: `objects`, one object each, found by listing; `shards`, many samples an object,
-found by listing and read whole; `index`, one object that says where in another each sample begins. With `warm` all is
-done once before it is timed, so that the page cache has what it takes.
+The layouts hold the same samples. `objects` has one object per sample, found by listing. `shards`
+has many samples per object, found by listing and read whole. `index` has one object with all
+samples, and another with their offsets. With `warm`, the program does everything once before the
+timed run, so that the page cache is full.
 """
 
 import json
@@ -23,8 +25,8 @@ PER_SHARD = 1000
 INDEX, DATA = "index.bin", "data.bin"
 
 
-def make(folder, layout, count):
-    """Write `count` samples of `SAMPLE_BYTES` in a layout."""
+def make(folder, layout, count):  # noqa: RET503 - callers ignore the result
+    """Write `count` samples of `SAMPLE_BYTES` each in the given layout."""
     if layout == "objects":
         return many_files.make(folder, count)
     folder.mkdir(parents=True)
@@ -41,12 +43,14 @@ def make(folder, layout, count):
 
 
 def first(store, layout, batch, seed):
-    """Find the samples and read the first batch. Return (seconds to find them, seconds to the batch, what was
-    found: names, or the number of samples in the index; the samples' numbers)."""
+    """Find the samples and read the first batch.
+
+    Return (seconds until the samples are known, seconds until the batch, the names or the number of
+    samples in the index, the numbers of the batch's samples).
+    """
     random = np.random.default_rng(seed)
-    random.choice(
-        batch, batch, replace=False
-    )  # its first use loads and builds what would count as waiting
+    # NumPy initialises itself in the first call, which would count as waiting below.
+    random.choice(batch, batch, replace=False)
     begin = time.perf_counter()
     if layout == "index":
         offsets = np.frombuffer(store.get(INDEX), "<u8")
@@ -74,7 +78,7 @@ def first(store, layout, batch, seed):
 
 
 def written(layout, count):
-    """Return what `first` must find of a data set: the names, or how many samples its index has."""
+    """Return what `first` must find in a data set: the names, or the index's number of samples."""
     if layout == "objects":
         return [many_files.name(number) for number in range(count)]
     return (
@@ -88,14 +92,15 @@ def main(text):
     asked = json.loads(text)
     layout, count, ask = asked["layout"], asked["samples"], (asked["batch"], asked["seed"])
     if asked["store"]["kind"] == "nfs":
-        import_module("nfs_rs")  # which the store else loads when it connects
+        import_module("nfs_rs")  # otherwise the store imports it within the timed run
     if asked["warm"]:
         first(stores.open_store(asked["store"]), layout, *ask)
     store = stores.open_store(asked["store"])
     listing_s, first_s, found, numbers = first(store, layout, *ask)
     if found != written(layout, count):
         raise SystemExit(
-            f"what was found is not what was written: {layout} of {count} samples, {str(found)[:200]} ..."
+            f"what was found is not what was written: {layout} of {count} samples, "
+            f"{str(found)[:200]} ..."
         )
     if len(set(numbers)) != asked["batch"] or max(numbers) >= count:
         raise SystemExit(f"the first batch was {numbers}, of {count} samples")

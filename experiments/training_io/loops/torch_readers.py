@@ -1,6 +1,7 @@
-"""PyTorch's DataLoader in place of the loop's own readers: processes, batches brought through its queues.
+"""PyTorch's DataLoader in place of the loop's own readers: worker processes that fill its queues.
 
-PyTorch is no part of the locked environment (it is several GB, or another build, by platform): capability `torch`.
+The locked environment does not include PyTorch, which is several GB large and differs by platform.
+Cells that use this module need the capability `torch`.
 """
 
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -9,7 +10,11 @@ from experiments.training_io.data import formats, samples
 
 
 class Batches(IterableDataset):
-    """What one worker reads: its share of the units, over and over, in batches of sizes with what they cost."""
+    """One worker's endless stream of batches from its share of the units.
+
+    Each item is (sizes of the batch's samples, cost of fetching them). The cost is [requests,
+    bytes, payload bytes, units] since the previous batch.
+    """
 
     def __init__(self, loop, store, units):
         self._loop, self._store, self._units = loop, store, units
@@ -31,12 +36,15 @@ class Batches(IterableDataset):
                     held.append(len(data))
                     payload += len(data)
             now = (self._store.requests, self._store.bytes, payload, schedule.handed_out)
-            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]
+            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]  # noqa: B905 - both have four parts
             held, told = held[self._loop.batch :], now
 
 
 class TorchReaders:
-    """As `training_loop.Threads`. What workers have fetched ahead and nobody took is not counted."""
+    """Readers with the interface of `training_loop.Threads`.
+
+    The counts leave out batches that workers prefetched and the loop did not take.
+    """
 
     def __init__(self, loop, store, units):
         self._loader = DataLoader(
@@ -50,9 +58,13 @@ class TorchReaders:
 
     def next(self):
         sizes, cost = next(self._iterator)
-        self._total = [a + b for a, b in zip(self._total, cost)]
+        self._total = [a + b for a, b in zip(self._total, cost)]  # noqa: B905 - as above
         return sizes
 
     def stop(self):
         self._iterator._shutdown_workers()
-        return dict(zip(("requests", "bytes_read", "payload_read", "units_read"), self._total))
+        return dict(
+            zip(  # noqa: B905 - both have four parts
+                ("requests", "bytes_read", "payload_read", "units_read"), self._total
+            )
+        )

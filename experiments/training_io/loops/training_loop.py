@@ -1,11 +1,11 @@
-"""A training job as storage sees it: readers fetch and decode batches ahead of an accelerator that is emulated.
+"""A training job as storage sees it: readers fetch batches ahead of an emulated accelerator.
 
-    python -m experiments.training_io.loops.training_loop '{"store": {...}, "format": "npy", "workload": {...}, ...}'
+    python -m experiments.training_io.loops.training_loop '{"store": {...}, "loop": {...}}'
 
-prints one JSON object. The accelerator sleeps for the step's computation; what it waits for a batch is the stall. Two
-published definitions of accelerator utilisation (AU) are told apart: the computation that was *configured* over the
-running time (MLPerf Storage's rules), and the computation that was *measured*, over the same. The running time is from
-the first batch on; the wait for that one is `first_batch_s`.
+prints one JSON object. The accelerator sleeps for the computation of each step. A stall is the time
+that it waits for a batch. The report has accelerator utilisation (AU) by two published definitions:
+*configured* computation over running time (the rules of MLPerf Storage), and *measured* computation
+over running time. The running time starts at the first batch; `first_batch_ms` is the wait for it.
 """
 
 import ctypes
@@ -22,13 +22,13 @@ import numpy as np
 from experiments.training_io.clients import stores
 from experiments.training_io.data import formats, samples
 
-SWITCH_S = 0.0005  # readers that compute must not keep the accelerator's thread from waking up
+SWITCH_S = 0.0005  # so short that computing readers do not delay the accelerator's thread
 PR_SET_TIMERSLACK = 29
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What is run: `steps` steps by `readers` threads that hold up to `prefetch` batches ready."""
+    """A loop of `steps` steps, with `readers` readers that keep up to `prefetch` batches ready."""
 
     format: str
     batch: int
@@ -40,7 +40,7 @@ class Loop:
 
 
 class Schedule:
-    """Hands out units, each once an epoch, in a fresh random order every epoch. Used by all readers."""
+    """Hands out each unit once per epoch, in a fresh random order, to all readers."""
 
     def __init__(self, units, seed):
         if not units:
@@ -62,7 +62,7 @@ class Schedule:
 
 
 class Threads:
-    """Readers as threads that fill a queue of batches. What goes wrong in one of them is raised in the loop."""
+    """Reader threads that fill a queue of batches. Their errors are raised in the loop."""
 
     def __init__(self, loop, store, units):
         self._loop, self._store, self._schedule = loop, store, Schedule(units, loop.seed)
@@ -91,7 +91,7 @@ class Threads:
         except Exception as error:
             self._hand_over(error)
 
-    def _hand_over(self, batch):
+    def _hand_over(self, batch):  # noqa: RET503 - callers ignore the result
         while not self._stopped:
             try:
                 return self._batches.put(batch, timeout=0.05)
@@ -105,7 +105,7 @@ class Threads:
         return batch
 
     def stop(self):
-        """End the readers and return what they have fetched."""
+        """Stop the readers, and return counts of what they fetched."""
         self._stopped = True
         for thread in self._threads:
             thread.join()
@@ -119,7 +119,7 @@ class Threads:
 
 
 def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep):
-    """Run the loop over `store` and return what was measured, as a dict (see the names below)."""
+    """Run the loop over `store` and return a dict of measurements."""
     sys.setswitchinterval(SWITCH_S)
     wake_up_on_time()
     begin, cpu = clock(), _cpu_s()
@@ -161,21 +161,25 @@ def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep)
 
 
 def wake_up_on_time():
-    """Ask the kernel not to round this thread's timers, and those of threads it starts: by default each sleep may be
-    50 µs too long, which is 5 % of a step of 1 ms."""
+    """Make the kernel wake this thread, and threads that it starts, on time.
+
+    By default a sleep may be 50 µs too long, which is 5 % of a step of 1 ms.
+    """
     ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
 def closed_form_stall_s(loop, unit_bytes, latency_s, bandwidth):
-    """Return the stall a step that `KnownStore` causes once what was prefetched is used up: readers together bring a
-    batch every batch (latency + bytes / bandwidth) / readers seconds, for units of one sample each, and the
-    accelerator computes meanwhile."""
+    """Return the stall per step that `KnownStore` causes after the prefetched batches are used up.
+
+    The readers together deliver a batch every batch (latency + bytes / bandwidth) / readers
+    seconds, for units of one sample, while the accelerator computes.
+    """
     supply_s = loop.batch * (latency_s + unit_bytes / bandwidth) / loop.readers
     return max(0.0, supply_s - loop.compute_s)
 
 
 def _cpu_s():
-    """CPU time of this process and of the readers that were its children."""
+    """Return the CPU seconds of this process and of its former children, the readers."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
 

@@ -1,11 +1,15 @@
 """An NFSv3 server that answers every READ at once with zeros: the null target of the NFS client.
 
-    python -m experiments.training_io.null.null_nfs '{"address": "127.0.0.1", "port": 0, "size": 16777216}'
+    python -m experiments.training_io.null.null_nfs \\
+        '{"address": "127.0.0.1", "port": 0, "size": 16777216}'
 
-prints the port, then serves until it is killed. Every name is a file of `size` bytes, or a folder. It knows the calls
-that opening and reading takes (RFC 1813, MOUNT in its appendix I) over RPC with record marks (RFC 5531); whatever else
-is asked is answered with PROC_UNAVAIL, so that a client says so. NFS 4.1 needs sessions and compounds, whose null
-would be a server of its own: what this one shows is a bound for that client too, which does more for a READ.
+prints the port, then serves until killed. Every name is a file of `size` bytes, or a folder. The
+server implements the calls for opening and reading (RFC 1813, with MOUNT in its appendix I) over
+RPC with record marks (RFC 5531). It answers other calls with PROC_UNAVAIL, so that a client reports
+them.
+
+NFS 4.1 needs sessions and compounds, and so would need a null target of its own. Its client does
+more work per READ, so this server shows an upper bound for it too.
 """
 
 import json
@@ -28,7 +32,7 @@ def attributes(handle, size):
 
 
 class Answers:
-    """What is answered to each call, made once where it can be. `call` maps a call's record to the reply's."""
+    """Replies to calls, prepared once if possible. `call` maps a call's record to a reply's."""
 
     def __init__(self, size):
         self._size, self._reads = size, {}
@@ -72,7 +76,7 @@ class Answers:
 
     @staticmethod
     def _named(record, place):
-        """Names with a dot in front are folders; so is "null", the folder that the client is told."""
+        """Return the handle of a name. "." and ".." are folders; so is "null", the client's own."""
         length = struct.unpack_from(">I", record, place)[0]
         return FOLDER if record[place + 4 : place + 4 + length] in (b".", b"..", b"null") else FILE
 
@@ -106,7 +110,7 @@ def serve(address, port, size):
 
 
 def _answer_all(connection, held, answers):
-    """Answer the calls that have arrived whole, each one fragment. Return whether the connection goes on."""
+    """Answer all complete calls, each a single fragment. Return False once the client is gone."""
     try:
         data = connection.recv(65536)
         if not data:
@@ -125,7 +129,7 @@ def _answer_all(connection, held, answers):
 
 
 class Server:
-    """The server on a host, as a context manager. `store` is what `stores.open_store` takes."""
+    """The server on a host, as a context manager. `store` describes it for `stores.open_store`."""
 
     def __init__(self, host, size):
         self._host, self._asked = host, dict(address=host.address, port=0, size=size)

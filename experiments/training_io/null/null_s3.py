@@ -1,9 +1,11 @@
-"""A server that answers every GET at once with zeros: the null target of S3 clients, and a server with known pauses.
+"""A server that answers every GET at once with zeros: the null target of S3 clients.
 
-    python -m experiments.training_io.null.null_s3 '{"address": "127.0.0.1", "port": 0, "size": 4096}'
+    python -m experiments.training_io.null.null_s3 \\
+        '{"address": "127.0.0.1", "port": 0, "size": 4096}'
 
-prints the port, then serves until it is killed. With `stall_s` it answers nothing for so long in every `every_s`
-seconds: what open-loop clients must see of that follows from the two numbers.
+prints the port, then serves until killed. With `stall_s` it is a control: it pauses for `stall_s`
+at the beginning of every `every_s` seconds. These two numbers determine the latencies that an
+open-loop client must see.
 """
 
 import json
@@ -17,12 +19,12 @@ RANGE = re.compile(rb"\r\nRange: bytes=(\d+)-(\d+)\r\n", re.IGNORECASE)
 
 
 def pause_left(now, stall_s, every_s):
-    """Return for how long the server still pauses: it does so at the beginning of every period."""
+    """Return the seconds left of a pause, which lies at the beginning of every period."""
     return max(0.0, stall_s - now % every_s) if stall_s else 0.0
 
 
 def answer(request, size):
-    """Return the answer to one request's head: the range that was asked for, or `size` bytes."""
+    """Return the answer to a request's head: the requested range, or `size` bytes."""
     found = RANGE.search(request)
     if found:
         size = int(found[2]) - int(found[1]) + 1
@@ -53,7 +55,7 @@ def serve(address, port, size, stall_s=0.0, every_s=1.0):
 
 
 def _answer_all(connection, held, size):
-    """Answer the requests that have arrived whole. Return whether the connection goes on."""
+    """Answer all complete requests. Return False once the client is gone."""
     try:
         data = connection.recv(65536)
         if not data:
@@ -67,7 +69,7 @@ def _answer_all(connection, held, size):
 
 
 class Server:
-    """The server on a host, as a context manager. `store` is what `stores.open_store` takes."""
+    """The server on a host, as a context manager. `store` describes it for `stores.open_store`."""
 
     def __init__(self, host, size, stall_s=0.0, every_s=1.0):
         self._host = host

@@ -15,12 +15,14 @@ PAUSE_S, EVERY_S, PAUSED_RATE = 0.1, 0.5, 1000.0
 
 experiment = Experiment(
     title="Open and closed loop near saturation",
-    question="What does a client that waits for answers hide of the latency of S3 GETs near saturation?",
+    question="What does a client that waits for answers hide of the latency of S3 GETs near "
+    "saturation?",
     factors=[
         Factor(
             "server",
             ["rclone", "seaweedfs", "null", "pausing"],
-            meaning="null answers at once; pausing is silent for 0.1 s in every 0.5 s, at 1,000 requests a second: the control",
+            meaning="null answers at once; pausing is silent for 0.1 s in every 0.5 s, at 1,000 "
+            "requests a second: the control",
         ),
         Factor(
             "load",
@@ -111,7 +113,7 @@ experiment = Experiment(
 
 @experiment.valid
 def valid(cell):
-    if cell.server in ("null", "pausing"):  # the control's rate is its own
+    if cell.server in ("null", "pausing"):  # the control has a fixed rate, not a load
         return cell.load == 0.5
     return cell.server == "rclone" or cell.load == 0.95
 
@@ -158,7 +160,10 @@ def trial(cell, site):
 
 
 def measured(host, store, asked):
-    """Run the program. Raises `AssertionError` when the bytes that came are not those of the requests."""
+    """Run the client and return one row.
+
+    Raises `AssertionError` if the received bytes do not match the requests.
+    """
     argv = [host.python, "-m", open_loop.__name__, json.dumps(asked | dict(store=store))]
     found = json.loads(host.run(argv, timeout=60).stdout)
     assert found["bytes"] == found["requests"] * OBJECT_BYTES, (

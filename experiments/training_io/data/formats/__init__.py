@@ -1,11 +1,11 @@
-"""File formats of training data, each in a module with
+"""File formats of training data. Each is a module with three functions:
 
     write(folder, samples, per_shard)    make the files from an iterable of samples (bytes)
-    units(store)                         list what can be fetched on its own: a file, a row group, a sample
+    units(store)                         list the units of reading: files, row groups, or samples
     read(store, unit)                    fetch one unit and return its samples (bytes), decoded
 
-`store` is one of `experiments.training_io.clients.stores`; names are relative to it. Readers see every byte through it, so that
-requests and bytes are counted alike for all formats.
+`store` is a store of `experiments.training_io.clients.stores`; names are relative to it. Formats
+read every byte through it, so that it counts requests and bytes alike for all of them.
 """
 
 NAMES = ("npy", "tfrecord", "parquet", "webdataset", "mds")
@@ -15,7 +15,7 @@ def load(name):
     """Return the module of a format. Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f'format "{name}" not found (there are: {", ".join(NAMES)})')
-    # Each when it is asked for: their libraries take long to import.
+    # Import only the requested format, because their libraries take long to import.
     if name == "npy":
         from experiments.training_io.data.formats import npy_format as found
     elif name == "tfrecord":
@@ -30,7 +30,7 @@ def load(name):
 
 
 class WrongFile(RuntimeError):
-    """A file that does not keep to its format."""
+    """A file violates its format."""
 
 
 def shards(samples, per_shard):

@@ -1,9 +1,10 @@
-"""MDS shards of MosaicML Streaming: a table of offsets at the head lets samples be read one by one, at random.
+"""MDS shards of MosaicML Streaming, whose table of offsets allows random reads of single samples.
 
-After the library's own encoder (mosaicml/streaming, base/format/mds/writer.py): a shard is the number of samples,
-their offsets (both uint32), a JSON description of the columns, and the samples; a sample is the size (uint32) of each
-column without a fixed one, and the columns' bytes. `index.json` lists the shards. Not compressed. The library itself
-needs PyTorch, so reader and writer are of this project.
+The layout follows the library's own encoder (mosaicml/streaming, base/format/mds/writer.py). A
+shard has the number of samples, their offsets (both uint32), a JSON description of the columns, and
+the samples. A sample has the size (uint32) of each column of variable size, and then the columns'
+bytes. `index.json` lists the shards. Nothing is compressed. The library itself needs PyTorch, so
+this project has its own reader and writer.
 """
 
 import json
@@ -86,9 +87,9 @@ def read(store, unit):
 
 
 def _offsets(store, name):
-    """Return a shard's table of offsets, which is read once, in two requests."""
+    """Return a shard's table of offsets, read once, with two requests."""
     key = ("mds", name)
-    if key not in store.opened:  # two readers may both read it; either table will do
+    if key not in store.opened:  # if two readers both read the table, either copy is right
         (count,) = np.frombuffer(store.get_range(name, 0, 4), "<u4")
         store.opened[key] = np.frombuffer(store.get_range(name, 4, 4 * (int(count) + 1)), "<u4")
     return store.opened[key]

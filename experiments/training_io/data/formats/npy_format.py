@@ -1,4 +1,4 @@
-"""NumPy's own files, one array of bytes each: a file, and so a request, for every sample."""
+"""NumPy's own files, each with one array of bytes: one file, and so one request, per sample."""
 
 import io
 

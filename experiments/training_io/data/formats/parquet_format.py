@@ -1,4 +1,4 @@
-"""Parquet by pyarrow: a column of binary values, in row groups that are read on their own by ranged requests."""
+"""Parquet by pyarrow: one binary column, in row groups that ranged requests read separately."""
 
 import io
 import threading
@@ -33,7 +33,7 @@ def read(store, unit):
 
 
 def _file(store, name):
-    """Return the opened file: its footer is read once a thread, as a reader that keeps files open does."""
+    """Return the open file. Each thread keeps its files open, and so reads each footer once."""
     key = ("parquet", threading.get_ident(), name)
     if key not in store.opened:
         store.opened[key] = pq.ParquetFile(
@@ -43,7 +43,7 @@ def _file(store, name):
 
 
 class Ranged(io.RawIOBase):
-    """A file-like view of an object: each read is one ranged request."""
+    """A file-like view of an object; each read is one ranged request."""
 
     def __init__(self, store, name):
         self._store, self._name, self._size, self._place = store, name, store.size(name), 0

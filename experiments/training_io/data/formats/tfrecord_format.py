@@ -1,6 +1,7 @@
-"""TFRecord framing: length (8 B), masked CRC-32C of the length, data, masked CRC-32C of the data; little-endian.
+"""TFRecord files, read one shard per request.
 
-Defined in tensorflow/core/lib/io/record_writer.h and hash/crc32c.h. Read shard by shard, each in one request.
+A record has its length (8 B), the masked CRC-32C of the length, the data, and the masked CRC-32C of
+the data, all little-endian. tensorflow/core/lib/io/record_writer.h and hash/crc32c.h define it.
 """
 
 import struct
@@ -14,19 +15,22 @@ MASK_DELTA = 0xA282EAD8
 
 
 def masked_crc(data):
-    """Return the CRC-32C of `data`, rotated right by 15 bits, plus a constant: a CRC of CRCs would be weak."""
+    """Return the CRC-32C of `data`, rotated right by 15 bits, plus a constant.
+
+    TensorFlow masks checksums because a CRC of data that contains CRCs would be weak.
+    """
     crc = google_crc32c.value(bytes(data))
     return ((crc >> 15 | crc << 17) + MASK_DELTA) & 0xFFFFFFFF
 
 
 def frame(data):
-    """Return one record as it stands in a file."""
+    """Return the bytes of one record in a file."""
     length = LENGTH.pack(len(data))
     return b"".join([length, CRC.pack(masked_crc(length)), data, CRC.pack(masked_crc(data))])
 
 
 def records(data):
-    """Yield the records of a file's bytes. Raises `WrongFile` where it is cut off or a checksum does not match."""
+    """Yield the records in a file's bytes. Raises `WrongFile` at a cut or a wrong checksum."""
     view, place = memoryview(data), 0
     while place < len(view):
         if place + 12 > len(view):

@@ -1,4 +1,4 @@
-"""WebDataset: tar files, written and read by the webdataset library. Read shard by shard, each in one request."""
+"""WebDataset's tar files, written and read by the webdataset library, one shard per request."""
 
 import io
 
