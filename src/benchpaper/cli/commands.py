@@ -170,7 +170,7 @@ def pilot(experiment, scale, site, seed):
     if status := runner.run(run, ("results", experiment)):
         sys.exit(status)
     found = pilot.fix(folder, run.experiment(experiment), scale)
-    click.echo(f"{pilot.told(found)}; benchpaper run --scale {scale} measures the rest")
+    click.echo(f"{pilot.describe(found)}; benchpaper run --scale {scale} measures the rest")
 
 
 @cli.command()

@@ -16,7 +16,7 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.design.spec import SCALES
-from benchpaper.workflow import pipeline
+from benchpaper.workflow import ownership, pipeline
 
 
 @click.group(cls=Group)
@@ -27,7 +27,7 @@ def step():
     Example:  benchpaper step judge --site local --source quick
     """
     output.plain()
-    parent = os.environ.get(pipeline.STEPS_OF)
+    parent = os.environ.get(ownership.STEPS_OF)
     die_with_parent(
         parent and int(parent)
     )  # a killed run leaves no step behind, not one that just begins either

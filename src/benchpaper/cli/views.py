@@ -15,7 +15,7 @@ from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.hosts.site import assign
 from benchpaper.workflow.pipeline import reference_seconds
-from benchpaper.workflow.summary import told_change
+from benchpaper.workflow.summary import describe_change
 
 NARROW = 80  # columns: with fewer, a table becomes a list
 PLAIN = {"box": None, "padding": (0, 2, 0, 0)}
@@ -180,7 +180,7 @@ def show_diagnosis(found):
                 f"  {count} cells wait for {need}{where}: {remedy}", highlight=False, markup=False
             )
         if changed := item["changed_since_reference"]:
-            console.print(f"  {told_change(changed)}", highlight=False, markup=False)
+            console.print(f"  {describe_change(changed)}", highlight=False, markup=False)
         if unexecuted := item["never_executed_by_the_authors"]:
             console.print(
                 f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
