@@ -1,11 +1,12 @@
-# The pipeline: build, measure, collect, analyse, judge, gather, typeset. `benchpaper run` calls it; `snakemake` alone does too:
+# The pipeline: build, measure, collect, analyse, judge, gather, typeset. `benchpaper run` calls it. You can also run it
+# without benchpaper:
 #
 #     snakemake --cores all                                  everything, at scale quick
 #     snakemake --cores all figures --config source=reference
 #
-# Each shell command is `exec`: with no shell in between, a step dies with Snakemake.
+# `source` is a scale to measure at (smoke, quick, full), or "reference" for the committed results.
 #
-# `source` is the scale to measure at (smoke, quick, full), or "reference" for the committed results.
+# Each shell command starts with `exec`, so that no shell keeps a step alive when Snakemake dies.
 
 import re
 from pathlib import Path
@@ -24,18 +25,18 @@ PROJECT = Project(Path(str(workflow.current_basedir)))
 PROJECT.check_code()
 RUN = pipeline.Pipeline(PROJECT, SITE, SOURCE, int(config.get("seed", 1)))
 EXPERIMENTS = RUN.choose(config.get("experiments", ""))
-KEPT = config.get("kept", "").split()  # their results, measured on another machine, are analysed as they are
+KEPT = config.get("kept", "").split()  # their results come from another machine, and stay as they are
 BUILD = f"build/{SITE}-{SOURCE}"
 RESULTS = f"artifacts/reference/{SITE}" if SOURCE == REFERENCE else f"results/{SITE}/{SOURCE}"
 AT = f"--site {SITE} --source {SOURCE}"
 LOGS = f".benchpaper/logs/{SITE}-{SOURCE}"
 LATEX = find_capability("latex").check()[0]
-CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may make none
+CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may have no claims
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
 NOTEBOOKS = [slug(name) for name in EXPERIMENTS]
 
-# What is asked for is named whole: Snakemake makes no missing file between others again unless it is a target itself.
+# The targets name every output, because Snakemake rebuilds a missing intermediate file only if it is itself a target.
 MEASURED = expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES)
 MANIFESTS = expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=NOTEBOOKS)
 EXECUTED = expand(f"{BUILD}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS)
@@ -53,7 +54,7 @@ onstart:
     pipeline.hold_lock(PROJECT)
 
 
-# All but measuring: on a cluster these run where Snakemake does.
+# On a cluster, only measuring runs on other nodes. These rules run where Snakemake does.
 localrules: all, results, figures, paper, report, bundle, build, collect, analyse, judge, gather, appendix, typeset, pages, pack
 
 
@@ -94,8 +95,8 @@ rule bundle:
         f"{BUILD}/bundle.zip",
 
 
-# Compiles an experiment's programs. Without a compiler it says so in built.json, and the cells that need one are
-# recorded as not testable here.
+# Compiles an experiment's programs. Without a compiler, built.json says so, and the results record the cells that need one
+# as not testable here.
 rule build:
     input:
         lambda w: RUN.sources(w.experiment),
@@ -109,7 +110,7 @@ rule build:
         "exec benchpaper step build {wildcards.experiment} > {log} 2>&1"
 
 
-# One block: every cell once, in random order. It takes all cores, for nothing may run beside a measurement.
+# Measures one block: every cell once, in random order. It takes all cores, so that nothing else runs meanwhile.
 rule measure:
     input:
         "build/programs/{experiment}/built.json",
@@ -146,7 +147,7 @@ rule collect:
         "exec benchpaper step collect {wildcards.experiment} {params.at} > {log} 2>&1"
 
 
-# Runs a notebook by papermill; the executed copy keeps the traceback when it fails.
+# Runs a notebook with papermill. If it fails, the executed copy keeps the traceback.
 rule analyse:
     input:
         notebook="analysis/{notebook}.ipynb",
@@ -164,7 +165,7 @@ rule analyse:
         "exec benchpaper step analyse {params.experiment} {params.at} > {log} 2>&1"
 
 
-# Each claim of the paper gets its verdict from the results at hand.
+# Gives each claim its verdict, from the results of this source.
 rule judge:
     input:
         CLAIMS,
@@ -197,7 +198,7 @@ rule gather:
         "exec benchpaper step gather {params.experiments} {params.at} > {log} 2>&1"
 
 
-# The artifact appendix, from the declarations, the verdicts and the measured trials.
+# Writes the artifact appendix from the declarations, the verdicts, and the trials.
 rule appendix:
     input:
         f"{BUILD}/verdicts.json",
@@ -232,7 +233,7 @@ rule typeset:
         "exec benchpaper step typeset {params.at} > {log} 2>&1"
 
 
-# The web pages of all this, which work from the file system.
+# Builds the report: web pages that work from the file system.
 rule pages:
     input:
         f"{BUILD}/exhibits.tex",
@@ -250,7 +251,7 @@ rule pages:
         "exec benchpaper step report {params.experiments} {params.at} > {log} 2>&1"
 
 
-# All that git tracks goes into the archive, and the commit's date on each file.
+# Packs every file that git tracks, and the outputs. Each file in the archive has the date of the commit.
 rule pack:
     input:
         f"{BUILD}/paper.pdf",

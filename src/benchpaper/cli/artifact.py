@@ -1,14 +1,15 @@
-"""The commands around the artifact: bundle, verify, check, new, watch, changed."""
+"""The commands of the artifact and its authors: bundle, verify, check, new, watch, changed."""
 
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchpaper import results
-from benchpaper.cli.common import json_option, tell
-from benchpaper.cli.sources import Asked, site_option, source_options
+from benchpaper.cli.common import json_option, print_result
+from benchpaper.cli.sources import Request, site_option, source_options
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import known_revision
@@ -34,19 +35,20 @@ from benchpaper.workflow import pipeline
     type=click.Path(path_type=Path),
     help="Where to (default: build/SITE-SOURCE/bundle.zip).",
 )
-def bundle(asked, anonymous, also, output):
+def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Path | None) -> None:
     """One archive for a committee, with all that the paper rests on.
 
-    It holds sources, lock, results, notebooks, exhibits, PDF, verdicts and an RO-Crate; the same files give the same
-    bytes. It bundles what is built: run ./reproduce (--from reference) before.
+    It holds sources, lock, results, notebooks, exhibits, PDF, verdicts, and an RO-Crate; the same
+    files give the same bytes. It bundles existing outputs: run ./reproduce (--from reference)
+    first.
 
     \b
     Example:  benchpaper bundle --from reference
               benchpaper bundle --from reference --anonymous --output review.zip
     """
     project = Project.find()
-    known_revision(project)  # without a commit there is no bundle, whatever is built
-    chosen = asked.built(project)
+    known_revision(project)  # raises without a commit, whatever is built
+    chosen = request.built(project)
     if chosen.note:
         click.echo(chosen.note)
     _check_whole(pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED))
@@ -61,22 +63,20 @@ def bundle(asked, anonymous, also, output):
     path, digest, count, clean = made
     if not clean:
         click.echo(
-            "note: the work tree has uncommitted changes; nobody can check out what is bundled",
+            "note: the work tree has uncommitted changes; nobody can check out the bundled code",
             err=True,
         )
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
 
 
-def _check_whole(run):
-    """Refuse to bundle what a failed or interrupted run left."""
+def _check_whole(run: pipeline.Pipeline) -> None:
+    """Raise `UserError` if a failed or interrupted run left the outputs incomplete."""
     from benchpaper.workflow import completeness
 
     place = run.project, run.site_name, run.source
     experiments = [name for name in run.available if (run.folder / name / results.TRIALS).exists()]
-    for path, why in [
-        *completeness.flaws(*place, experiments).items(),
-        *completeness.without_pdf(*place).items(),
-    ]:
+    flaws = completeness.flaws(*place, experiments) | completeness.without_pdf(*place)
+    for path, why in flaws.items():
         options = f"--from {REFERENCE}" if run.source == REFERENCE else f"--scale {run.source}"
         options += "" if run.site_name == "local" else f" --site {run.site_name}"
         raise UserError(
@@ -90,19 +90,21 @@ def _check_whole(run):
 @click.option(
     "--into",
     type=click.Path(path_type=Path),
-    help="Unpack it there when all is well (a new folder).",
+    help="Unpack it there if it is verified (a new folder).",
 )
 @click.option(
     "--figures",
     is_flag=True,
-    help="Also run its notebooks and LaTeX, offline, and compare what comes out.",
+    help="Also run its notebooks and LaTeX, offline, and compare their outputs.",
 )
 @json_option
-def verify(archive, digest, into, figures, as_json):
-    """Check an archive without running anything of it.
+def verify(
+    archive: Path, digest: str | None, into: Path | None, figures: bool, as_json: bool
+) -> None:
+    """Check an archive without running its code.
 
-    It checks form, digests, schema and crate, and that the numbers come from the data. With --figures its own code is
-    run, in this environment: do that when you trust where it came from.
+    It checks form, digests, schema, and crate, and that the numbers come from the data. --figures
+    runs the archive's own code in this environment: do that only if you trust its origin.
 
     \b
     Example:  benchpaper verify bundle.zip
@@ -112,11 +114,11 @@ def verify(archive, digest, into, figures, as_json):
     from benchpaper.artifact.bundle import verify as checks
 
     try:
-        found = checks.verify(archive, digest, into)
+        report = checks.verify(archive, digest, into)
         if not as_json:
-            _show_verified(found)
+            _show_verified(report)
         if figures:
-            found["figures"] = regenerate.regenerate(archive, _progress)
+            report["figures"] = regenerate.regenerate(archive, _progress)
     except UserError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
@@ -124,15 +126,15 @@ def verify(archive, digest, into, figures, as_json):
             click.echo(f"NOT VERIFIED  {archive.name}: {error}", err=True)
         sys.exit(1)
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(report, indent=1))
     elif figures:
-        _show_again(found["figures"])
-    different = regenerate.DIFFERENT in found["figures"]["files"].values() if figures else False
+        _show_figures(report["figures"])
+    different = regenerate.DIFFERENT in report["figures"]["files"].values() if figures else False
     sys.exit(1 if different else 0)
 
 
-def _progress(done, total, what):
-    """One line that is written over on a terminal; elsewhere only every fourth step."""
+def _progress(done: int, total: int, what: str) -> None:
+    """Show a step: on a terminal in place of the last one, elsewhere only every fourth step."""
     if sys.stderr.isatty():
         click.echo(
             f"\r\x1b[K  {done} of {total} steps: {what}" if done < total else "\r\x1b[K",
@@ -143,17 +145,18 @@ def _progress(done, total, what):
         click.echo(f"  {done} of {total} steps: {what}", err=True)
 
 
-def _show_verified(found):
+def _show_verified(report: dict[str, Any]) -> None:
     click.echo(
-        f"{found['archive']}  {found['source']} results of site {found['site']}, commit {found['commit'][:12]}"
+        f"{report['archive']}  {report['source']} results of site {report['site']}, "
+        f"commit {report['commit'][:12]}"
     )
-    for line in found["checks"]:
+    for line in report["checks"]:
         click.echo(f"  ok  {line}")
-    click.echo(f"sha256 {found['sha256']}; compare it with the one that was published")
+    click.echo(f"sha256 {report['sha256']}; compare it with the published one")
 
 
-def _show_again(figures):
-    """How many files came out the same, and by name those that did not to the byte."""
+def _show_figures(figures: dict[str, Any]) -> None:
+    """Show how many files came out the same, and the names of those that did not."""
     from benchpaper.artifact.bundle import regenerate
 
     click.echo(
@@ -173,13 +176,13 @@ def _show_again(figures):
 @click.option(
     "--fast",
     is_flag=True,
-    help="Leave out what takes minutes: the clean clone, or the run at scale smoke.",
+    help="Leave out the slow parts: the clean clone, or the run at scale smoke.",
 )
 @json_option
-def check(experiment, fast, as_json):
+def check(experiment: str | None, fast: bool, as_json: bool) -> None:
     """The committee's checklist, or an EXPERIMENT's contracts.
 
-    It prints a line for each point, with the remedy for what is missing.
+    It prints a line for each point, with the remedy if it fails.
 
     \b
     Example:  benchpaper check --fast
@@ -188,25 +191,25 @@ def check(experiment, fast, as_json):
     from benchpaper.artifact import checklist, experiment_checks
 
     project = Project.find()
-    found = (
+    points = (
         experiment_checks.run(project, experiment, not fast)
         if experiment
         else checklist.run(project, not fast)
     )
     if as_json:
-        click.echo(checklist.as_json(found))
-        good = not any(wrong for _, wrong in found)
+        click.echo(checklist.as_json(points))
+        good = not any(wrong for _, wrong in points)
     else:
-        good = checklist.show(found)
+        good = checklist.show(points)
     sys.exit(0 if good else 1)
 
 
 @click.command()
 @click.argument("name")
-def new(name):
+def new(name: str) -> None:
     """Write a new experiment that runs as it is.
 
-    NAME is FAMILY/NAME. It comes with a notebook, a claim and a test; change it from there.
+    NAME is FAMILY/NAME. The experiment comes with a notebook, a claim, and a test; change them.
 
     \b
     Example:  benchpaper new caching/ttl
@@ -223,10 +226,11 @@ def new(name):
 
 @click.command()
 @source_options
-def watch(asked):
-    """Rebuild what depends on a file when it is saved.
+def watch(request: Request) -> None:
+    """Rebuild the outputs of a file when you save it.
 
-    The files are notebooks, claims and the paper's sentences. Kernels stay warm, so that figures, numbers and PDF follow in seconds.
+    The files are notebooks, claims, and the paper's sections. Kernels stay warm, so that figures,
+    numbers, and PDF follow in seconds.
 
     \b
     Example:  benchpaper watch --from reference
@@ -234,7 +238,7 @@ def watch(asked):
     from benchpaper.workflow import watch as watching
 
     project = Project.find()
-    chosen = asked.built(project)
+    chosen = request.built(project)
     if chosen.note:
         click.echo(chosen.note)
     watching.watch(project, chosen.site, chosen.source, click.echo)
@@ -244,10 +248,10 @@ def watch(asked):
 @site_option
 @click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
 @json_option
-def changed(site, against, as_json):
+def changed(site: str, against: str, as_json: bool) -> None:
     """Numbers of the paper that have changed since the last commit.
 
-    They come from the reference results; each is shown with its old and its new value.
+    They come from the reference results. It shows each with its old and new value.
 
     \b
     Example:  benchpaper changed
@@ -256,11 +260,10 @@ def changed(site, against, as_json):
     from benchpaper.paper import number_diff
 
     project = Project.find()
-    known_revision(project)  # it says why, where git refuses
-    found = number_diff.changed(
-        project, Asked(site, None, reference=True).built(project).site, against
-    )
-    tell(found, as_json, number_diff.show)
+    known_revision(project)  # it raises with the reason if git refuses
+    chosen = Request(site, None, reference=True).built(project)
+    numbers = number_diff.changed(project, chosen.site, against)
+    print_result(numbers, as_json, number_diff.show)
 
 
 COMMANDS = (bundle, verify, check, new, watch, changed)

@@ -1,54 +1,71 @@
-"""What commands have in common: how groups behave, and how what was found is told."""
+"""Common parts of the commands: groups, options, and how a command prints its result."""
 
 import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 
 from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.core.project import Project
+
+Made = TypeVar("Made")
+Function = Callable[..., Any]  # what click makes commands of
 
 
 class Group(click.Group):
-    """A group of commands that lists them in the order of their definition, and meets typos with a suggestion."""
+    """A group that lists commands in the order of definition, and corrects typos."""
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
-    def resolve_command(self, ctx, args):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             near = did_you_mean(args[0], self.commands)
             raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
         return super().resolve_command(ctx, args)
 
 
-def json_option(function):
+def json_option(function: Function) -> Function:
+    """Add --json to a command, as the argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")(
         function
     )
 
 
-def tell(found, as_json, show, note=""):
-    """Print what was found: as JSON, or by `show(found)` below a `note` if there is one."""
+def print_result(result: Any, as_json: bool, show: Callable[[Any], object], note: str = "") -> None:
+    """Print a command's result as JSON, or as text by `show(result)` below the `note`."""
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(result, indent=1))
     else:
         if note:
             click.echo(note)
-        show(found)
+        show(result)
 
 
-def each(names, make):
-    """Return ([make(name) of all for which it can be made], [the mistakes of the others]): one broken experiment hides
-    no sound one."""
-    found, mistakes = [], []
+def each(names: Iterable[str], make: Callable[[str], Made]) -> tuple[list[Made], list[str]]:
+    """Return (make(name) of each name, the mistakes): one broken experiment hides no sound one."""
+    made, mistakes = [], []
     for name in names:
         try:
-            found.append(make(name))
+            made.append(make(name))
         except UserError as mistake:
             mistakes.append(str(mistake))
-    return found, mistakes
+    return made, mistakes
 
 
-def tell_mistakes(mistakes):
-    """Raise all mistakes as one `UserError`, a line each, if there are any. Call it last."""
+def raise_mistakes(mistakes: list[str]) -> None:
+    """Raise all mistakes as one `UserError`, one line each. Call this last in a command."""
     if mistakes:
         raise UserError("\nbenchpaper: ".join(dict.fromkeys(mistakes)))
+
+
+def why_not_writable() -> str:
+    """Return why this user cannot write the project; empty if they can, or without a project."""
+    try:
+        Project.find().check_writable()
+    except UserError as error:
+        return str(error)
+    return ""

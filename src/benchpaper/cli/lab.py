@@ -8,7 +8,7 @@ from benchpaper.hosts.lab.namespaces import SITE, Lab, need_root_and_programs, s
 
 
 @click.group(cls=Group)
-def lab():
+def lab() -> None:
     """Several target hosts on this machine (needs root).
 
     They are network namespaces, each with an SSH server.
@@ -21,7 +21,7 @@ def lab():
 @lab.command()
 @click.option("--hosts", default=2, show_default=True, help="How many.")
 @click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
-def up(hosts, rate):
+def up(hosts: int, rate: str | None) -> None:
     """Make the lab and write sites/lab.yaml; then use --site lab.
 
     \b
@@ -33,21 +33,21 @@ def up(hosts, rate):
 
 
 @lab.command()
-def down():
+def down() -> None:
     """Remove every trace of the lab.
 
-    This also holds for one that was killed, and for labs whose owner is gone.
+    It also removes a lab that was killed, and labs whose owner is gone.
 
     \b
     Example:  benchpaper lab down
     """
     need_root_and_programs()
-    found = Lab(Project.find()).down() + sweep()
-    click.echo(f"removed {', '.join(found)}" if found else "there was no lab")
+    removed = Lab(Project.find()).down() + sweep()
+    click.echo(f"removed {', '.join(removed)}" if removed else "there was no lab")
 
 
 @lab.command()
-def status():
+def status() -> None:
     """The hosts of the lab, and how many processes run on each.
 
     \b
@@ -56,7 +56,8 @@ def status():
     hosts = Lab(Project.find()).status()
     for host in hosts:
         click.echo(
-            f"{host['host']}  {host['address']}  namespace {host['namespace']}  {host['processes']} processes"
+            f"{host['host']}  {host['address']}  namespace {host['namespace']}  "
+            f"{host['processes']} processes"
         )
     if not hosts:
         click.echo('there is no lab; "benchpaper lab up" makes one')

@@ -1,12 +1,12 @@
-"""Where the program starts. All else is imported within, so that Ctrl-C ends it in one line then, too."""
+"""The entry of the program. It imports the rest late, so that an early Ctrl-C is one line, too."""
 
 import sys
 
 from benchpaper.core import environment
 
 
-def main():
-    """Run the command line; an interrupt is one line and exit status 130."""
+def main() -> None:
+    """Run the command line. An interrupt ends in one line and exit status 130."""
     try:
         environment.enter()
         from benchpaper.cli import commands

@@ -1,11 +1,13 @@
-"""Which results a command is about: --site, --scale and --from mean the same in every command that reads results."""
+"""The results that a command reads: --site, --scale, and --from mean the same in every command."""
 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
+from benchpaper.cli.common import Function
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import GATHERED, REFERENCE, Project
 from benchpaper.design.spec import SCALES
@@ -17,19 +19,23 @@ DEFAULT = "quick"
 
 @dataclass(frozen=True)
 class Chosen:
-    """Results that exist: of a site, measured at a scale or the reference's. `note` says what the user did not ask for."""
+    """Existing results of a site, at a scale or from the reference.
+
+    `note` is a line for the user if these are not the results of the request.
+    """
 
     site: str
     source: str
     note: str = ""
 
     def has(self, project: Project, experiment: str) -> bool:
+        """Return whether these results include an experiment."""
         return (project.results(self.site, self.source) / experiment / TRIALS).exists()
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the user asked for; without a scale, the default one."""
+class Request:
+    """The results that the user requested; without a scale, those at the default scale."""
 
     site: str
     scale: str | None
@@ -40,20 +46,20 @@ class Asked:
         return REFERENCE if self.reference else self.scale or DEFAULT
 
     def measured(self, project: Project) -> Chosen:
-        """Choose among results. Raises `UserError` when there are none such."""
+        """Choose among results. Raises `UserError` if the requested ones do not exist."""
 
-        def there(source):
+        def there(source: str) -> bool:
             return any(project.results(self.site, source).glob(f"*/*/{TRIALS}"))
 
         return self._choose(project, there, "no results")
 
     def built(self, project: Project) -> Chosen:
-        """Choose among what is built from results: exhibits, PDF. Raises `UserError` when there is none such."""
-        return self._choose(
-            project,
-            lambda source: (project.build(self.site, source) / GATHERED).exists(),
-            "nothing is built",
-        )
+        """Choose among builds (exhibits, PDF). Raises `UserError` if the requested is missing."""
+
+        def there(source: str) -> bool:
+            return (project.build(self.site, source) / GATHERED).exists()
+
+        return self._choose(project, there, "nothing is built")
 
     def _choose(self, project: Project, there: Callable[[str], bool], nothing: str) -> Chosen:
         if there(self.source):
@@ -62,17 +68,21 @@ class Asked:
         if not others:
             _check_site(project, self.site)
             raise UserError(
-                f'{nothing} for site "{self.site}"; run ./reproduce to measure, or ./reproduce --from reference'
+                f'{nothing} for site "{self.site}"; run ./reproduce to measure, '
+                "or ./reproduce --from reference"
             )
         if others == [REFERENCE] and self.scale is None:
-            note = f'no run of yours on site "{self.site}" yet, so these are the authors\' results (--from reference)'
+            note = (
+                f'no run of yours on site "{self.site}" yet, '
+                "so these are the authors' results (--from reference)"
+            )
             return Chosen(self.site, REFERENCE, note)
         options = " or ".join(_option(source) for source in others)
         raise UserError(f'{nothing} for site "{self.site}" {_words(self.source)}; choose {options}')
 
 
-def source_options(function):
-    """Decorator: give a command --site, --scale and --from, as one argument `asked`."""
+def source_options(function: Function) -> Function:
+    """Add --site, --scale, and --from to a command, as one argument `request`."""
 
     @site_option
     @scale_option
@@ -84,28 +94,32 @@ def source_options(function):
         help="The authors' committed results, not yours.",
     )
     @functools.wraps(function)
-    def command(site, scale, source, **others):
+    def command(site: str, scale: str | None, source: str | None, **others: Any) -> Any:
         if scale and source:
             raise UserError(
-                "--scale is for your own results, and --from reference for the authors'; give one of them"
+                "--scale is for your own results, and --from reference for the authors'; "
+                "give one of them"
             )
-        return function(asked=Asked(site, scale, bool(source)), **others)
+        return function(request=Request(site, scale, bool(source)), **others)
 
     return command
 
 
-def site_option(function):
+def site_option(function: Function) -> Function:
+    """Add --site to a command, as the argument `site`."""
     return click.option(
         "--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml."
     )(function)
 
 
-def scale_option(function):
+def scale_option(function: Function) -> Function:
+    """Add --scale to a command, as the argument `scale`, which is None by default."""
     words = f"Your own results at this scale (default: {DEFAULT})."
     return click.option("--scale", metavar="|".join(SCALES), callback=_scale, help=words)(function)
 
 
-def reference_site_option(function):
+def reference_site_option(function: Function) -> Function:
+    """Add --reference-site to a command, as the argument `reference_site`."""
     words = "The site of the authors' results."
     return click.option("--reference-site", default="local", show_default=True, help=words)(
         function
@@ -113,18 +127,18 @@ def reference_site_option(function):
 
 
 def reference_site(project: Project, name: str) -> str:
-    """Return a site of reference results; the default one need not exist. Raises `UserError` for any other."""
+    """Check the name of a site of reference results. The default one need not exist."""
     there = sorted(path.name for path in project.results("x", REFERENCE).parent.glob("*"))
     return name if name == "local" else one_of("site of reference results", name, there)
 
 
-def _scale(_context, _option, value):
+def _scale(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value == REFERENCE:
         raise UserError('"reference" is not a scale to measure at; use --from reference')
     return value and one_of("scale", value, SCALES)
 
 
-def _from(_context, _option, value):
+def _from(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value not in (None, REFERENCE):
         raise UserError(
             f'--from "{value}": the only other source is "{REFERENCE}"; for a scale use --scale'
@@ -132,21 +146,17 @@ def _from(_context, _option, value):
     return value
 
 
-def _check_site(project, name):
+def _check_site(project: Project, name: str) -> None:
     """Refuse a site that is neither declared nor has results."""
     reference = project.results("x", REFERENCE).parent
-    places = [*reference.glob("*"), *(project.root / "results").glob("*")]
-    one_of(
-        "site",
-        name,
-        sorted({*sites.names(project), *(path.name for path in places)}),
-        "a site is a file sites/NAME.yaml",
-    )
+    folders = [*reference.glob("*"), *(project.root / "results").glob("*")]
+    names = sorted({*sites.names(project), *(path.name for path in folders)})
+    one_of("site", name, names, "a site is a file sites/NAME.yaml")
 
 
-def _option(source):
+def _option(source: str) -> str:
     return f"--from {REFERENCE}" if source == REFERENCE else f"--scale {source}"
 
 
-def _words(source):
+def _words(source: str) -> str:
     return "from the reference" if source == REFERENCE else f"at scale {source}"

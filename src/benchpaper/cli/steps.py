@@ -3,11 +3,12 @@
 import json
 import os
 import signal
+from typing import Any
 
 import click
 
 from benchpaper import results
-from benchpaper.cli.common import Group
+from benchpaper.cli.common import Function, Group
 from benchpaper.core import events, output
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import one_of
@@ -16,46 +17,49 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.design.spec import SCALES
-from benchpaper.workflow import pipeline
+from benchpaper.workflow import ownership, pipeline
 
 
 @click.group(cls=Group)
-def step():
+def step() -> None:
     """Single steps of the pipeline, as the Snakefile calls them.
 
     \b
     Example:  benchpaper step judge --site local --source quick
     """
     output.plain()
-    parent = os.environ.get(pipeline.STEPS_OF)
-    die_with_parent(
-        parent and int(parent)
-    )  # a killed run leaves no step behind, not one that just begins either
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped one tidies up
+    parent = os.environ.get(ownership.STEPS_OF)
+    die_with_parent(int(parent) if parent else None)  # a step ends even if its run was killed
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a stopped step cleans up
 
 
-def step_options(function):
+def step_options(function: Function) -> Function:
+    """Add --site and --source to a step."""
     function = click.option(
         "--source", required=True, callback=_source, help="smoke, quick, full or reference."
     )(function)
     return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
 
 
-def experiments_argument(function):
-    def known(_context, _argument, names):
+def experiments_argument(function: Function) -> Function:
+    """Add EXPERIMENTS to a step, checked against the catalogue."""
+
+    def known(
+        _context: click.Context, _argument: click.Parameter, names: tuple[str, ...]
+    ) -> tuple[str, ...]:
         project = Project.find()
         return tuple(catalog.known(project, name) for name in names)
 
     return click.argument("experiments", nargs=-1, callback=known)(function)
 
 
-def _source(_context, _option, value):
+def _source(_context: click.Context, _option: click.Parameter, value: str) -> str:
     return one_of("source", value, (*SCALES, REFERENCE))
 
 
 @step.command()
 @click.argument("experiment")
-def build(experiment):
+def build(experiment: str) -> None:
     """Compile an experiment's programs."""
     project = Project.find()
     with events.step("build", experiment=experiment):
@@ -74,12 +78,12 @@ def build(experiment):
 @click.option("--block", type=int, required=True)
 @click.option("--seed", type=int, required=True)
 @step_options
-def measure(experiment, block, seed, site, source):
-    """Measure one block, as far as the journal lacks it."""
+def measure(experiment: str, block: int, seed: int, site: str, source: str) -> None:
+    """Measure the trials of one block that the journal lacks."""
     run = pipeline.Pipeline(Project.find(), site, source, seed)
     one_of(f"block of {experiment}", block, range(len(run.plan(experiment).blocks)))
 
-    def report(event, **facts):
+    def report(event: str, **facts: Any) -> None:
         events.emit(event, experiment=experiment, **facts)
         if event != "start":
             click.echo(f"{event} {' '.join(f'{key}={value}' for key, value in facts.items())}")
@@ -96,7 +100,7 @@ def measure(experiment, block, seed, site, source):
 @step.command()
 @click.argument("experiment")
 @step_options
-def collect(experiment, site, source):
+def collect(experiment: str, site: str, source: str) -> None:
     """Join the blocks of an experiment into two Parquet files."""
     run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
     with events.step("collect", experiment=experiment):
@@ -108,7 +112,7 @@ def collect(experiment, site, source):
 @step.command()
 @click.argument("experiment")
 @step_options
-def analyse(experiment, site, source):
+def analyse(experiment: str, site: str, source: str) -> None:
     """Run an experiment's notebook."""
     from benchpaper.paper import kernel_server
 
@@ -122,7 +126,7 @@ def analyse(experiment, site, source):
 
 @step.command()
 @step_options
-def judge(site, source):
+def judge(site: str, source: str) -> None:
     """Give each claim its verdict."""
     from benchpaper.analysis import claims
 
@@ -133,7 +137,7 @@ def judge(site, source):
 @step.command()
 @experiments_argument
 @step_options
-def gather(experiments, site, source):
+def gather(experiments: tuple[str, ...], site: str, source: str) -> None:
     """Gather the exhibits of all notebooks for the paper."""
     from benchpaper.paper import typeset
 
@@ -144,7 +148,7 @@ def gather(experiments, site, source):
 @step.command()
 @experiments_argument
 @step_options
-def appendix(experiments, site, source):
+def appendix(experiments: tuple[str, ...], site: str, source: str) -> None:
     """Write the artifact appendix."""
     from benchpaper.artifact import appendix
 
@@ -155,7 +159,7 @@ def appendix(experiments, site, source):
 @step.command()
 @experiments_argument
 @step_options
-def report(experiments, site, source):
+def report(experiments: tuple[str, ...], site: str, source: str) -> None:
     """Build the web pages."""
     from benchpaper.paper import html
 
@@ -165,7 +169,7 @@ def report(experiments, site, source):
 
 @step.command("typeset")
 @step_options
-def typeset_(site, source):
+def typeset_(site: str, source: str) -> None:
     """Typeset the paper."""
     from benchpaper.paper import typeset
 

@@ -1,9 +1,12 @@
-"""What `list`, `doctor` and `plan` tell: each as plain data, and as text to read."""
+"""The results of `list`, `doctor`, and `claims`: as plain data, and as text."""
 
 import os
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.box import HORIZONTALS
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -13,57 +16,66 @@ from benchpaper.cli.common import each
 from benchpaper.core import environment, lock, output
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
+from benchpaper.design.spec import Experiment
 from benchpaper.hosts.site import assign
-from benchpaper.workflow.pipeline import reference_seconds
-from benchpaper.workflow.summary import told_change
+from benchpaper.workflow.pipeline import Pipeline, reference_seconds
+from benchpaper.workflow.summary import describe_change
 
-NARROW = 80  # columns: with fewer, a table becomes a list
-PLAIN = {"box": None, "padding": (0, 2, 0, 0)}
+NARROW = 80  # columns: in fewer, a table becomes a list
+PLAIN: dict[str, Any] = {"box": None, "padding": (0, 2, 0, 0)}
+CLOCK = ("clock_offset_s", "clock_offset_error_s")
 
 
-def experiment(loaded):
+def experiment(loaded: Experiment) -> dict[str, Any]:
     """Return {name, title, question, roles, needs} of a loaded experiment."""
     needs = sorted({need for cell in loaded.cells("full") for need in loaded.capabilities(cell)})
-    about = {"title": loaded.title, "question": loaded.question, "roles": list(loaded.roles)}
-    return {"name": loaded.name, **about, "needs": needs}
+    return {
+        "name": loaded.name,
+        "title": loaded.title,
+        "question": loaded.question,
+        "roles": list(loaded.roles),
+        "needs": needs,
+    }
 
 
-def show_experiments(found):
-    if not found:
+def show_experiments(experiments: Sequence[dict[str, Any]]) -> None:
+    """Print what `experiment` returned for each experiment."""
+    if not experiments:
         print("there are no experiments yet; benchpaper new FAMILY/NAME writes one")
-    for item in found:
+    for item in experiments:
         print(f"{item['name']}  {item['title']}")
         print(f"    {item['question']}")
-        print(
-            f"    roles: {', '.join(item['roles'])}; cells need: {', '.join(item['needs']) or 'nothing special'}\n"
-        )
+        needs = ", ".join(item["needs"]) or "nothing special"
+        print(f"    roles: {', '.join(item['roles'])}; cells need: {needs}\n")
 
 
-def diagnosis(run):
-    """Return ({site, hosts, capabilities, experiments, notes}, mistakes): what the site's hosts are and can do, and per
-    experiment how many cells run, and for each missing capability which cells wait for it; and what is wrong with those
-    experiments that cannot be loaded."""
+def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
+    """Return what the site's hosts can measure, and the errors of experiments that do not load.
+
+    The first is {site, hosts, capabilities, experiments, notes}. Each experiment has the number of
+    cells that can run, and, for each missing capability, the number of cells that need it.
+    """
     capabilities = {
-        name: {**found, "meaning": CAPABILITIES[name].meaning, "remedy": CAPABILITIES[name].remedy}
-        for name, found in run.probed["capabilities"].items()
+        name: {**state, "meaning": CAPABILITIES[name].meaning, "remedy": CAPABILITIES[name].remedy}
+        for name, state in run.probed["capabilities"].items()
     }
-    found, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
-    hosts = [_host(run, host) for host in run.site["hosts"]]
+    experiments, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
     return {
         "site": run.site_name,
-        "hosts": hosts,
+        "hosts": [_host(run, host) for host in run.site["hosts"]],
         "capabilities": capabilities,
-        "experiments": dict(found),
+        "experiments": dict(experiments),
         "notes": _notes(),
     }, mistakes
 
 
-def _notes():
-    """Return what in the environment of this command a reader should know of; names, never values."""
+def _notes() -> list[str]:
+    """Return notes on this command's environment, with names of variables and never values."""
     notes = []
     if names := environment.set_aside():
         notes.append(
-            f"ignored in the environment: {', '.join(names)}; no trial, notebook or typesetting sees them"
+            f"ignored in the environment: {', '.join(names)}; "
+            "no trial, notebook or typesetting sees them"
         )
     if os.environ.get(lock.FOLDER):
         notes.append(
@@ -72,154 +84,167 @@ def _notes():
     return notes
 
 
-def _host(run, host):
-    """Return a host's name, roles and facts, and of a remote one its clock and its own capabilities."""
-    about = run.probed.get("hosts", {}).get(host["name"])
-    found = {"name": host["name"], "roles": host["roles"], **(about or run.probed)["facts"]}
-    if about:
-        found["has"] = {name: one["present"] for name, one in about["capabilities"].items()}
-        if about["clock"]:
-            found["clock_offset_s"], found["clock_offset_error_s"] = about["clock"]
-    return found
+def _host(run: Pipeline, host: dict[str, Any]) -> dict[str, Any]:
+    """Return a host's name, roles, and facts, and a remote host's clock and capabilities."""
+    remote = run.probed.get("hosts", {}).get(host["name"])
+    facts = (remote or run.probed)["facts"]
+    described = {"name": host["name"], "roles": host["roles"], **facts}
+    if remote:
+        described["has"] = {
+            name: state["present"] for name, state in remote["capabilities"].items()
+        }
+        if remote["clock"]:
+            described |= dict(zip(CLOCK, remote["clock"], strict=True))
+    return described
 
 
-def _runnable(run, name):
+def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
+    """Return which cells of an experiment can run here, and what the others wait for."""
     experiment = run.experiment(name)
     cells = experiment.cells("full")
-    found = run.capabilities(name)
-    present = run.present(name)
-    waiting = Counter()
+    capabilities, present = run.capabilities(name), run.present(name)
+    waiting: Counter[str] = Counter()
     for cell in cells:
         for need in experiment.capabilities(cell):
-            find_capability(need)  # a name nobody probes is the experiment's mistake
+            find_capability(need)  # raises for an unknown name
             if need not in present:
                 waiting[need] += 1
-    runnable = sum(present.issuperset(experiment.capabilities(cell)) for cell in cells)
     roles = {role: host["name"] for role, host in assign(run.site, experiment.roles).items()}
-    # What no trial of the reference has measured was never executed by the authors; without a reference, nothing was.
+    # Cells without a trial in the reference have code that the authors never ran. Without a
+    # reference, these are all cells.
     measured = reference_seconds(run.project, name)
-    unexecuted = [cell.id for cell in cells if cell.id not in measured]
     return {
         "cells": len(cells),
-        "runnable": runnable,
+        "runnable": sum(present.issuperset(experiment.capabilities(cell)) for cell in cells),
         "waiting_for": dict(waiting),
         "roles": roles,
-        "missing": {need: found[need]["detail"] for need in waiting},
-        "never_executed_by_the_authors": unexecuted,
+        "missing": {need: capabilities[need]["detail"] for need in waiting},
+        "never_executed_by_the_authors": [cell.id for cell in cells if cell.id not in measured],
         "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
     }
 
 
-def _show_table(console, columns, rows, **look):
-    """Print rows of cells below their columns, {name: options of `Table.add_column`}. On a narrow terminal each row
-    becomes a few lines instead: its first cell, and below it the others by name."""
+def _show_table(
+    console: Console,
+    columns: Mapping[str, Mapping[str, Any]],
+    rows: Iterable[Sequence[str | Text]],
+    **look: Any,
+) -> None:
+    """Print rows of cells below their columns, {name: options of `Table.add_column`}.
+
+    On a narrow terminal, each row becomes a few lines: its first cell, and below it the other cells
+    with the names of their columns. `look` are options of `Table`.
+    """
     if console.width >= NARROW:
         table = Table(pad_edge=False, **look)
         for name, options in columns.items():
-            table.add_column(name, **{"overflow": "fold", **options})  # a name is never cut
+            table.add_column(name, **{"overflow": "fold", **options})  # never cuts a name
         for row in rows:
             table.add_row(*row)
         console.print(table)
         return
     for first, *others in rows:
         console.print(first, style="bold")
-        for name, cell in zip(list(columns)[1:], others):
+        for name, cell in zip(list(columns)[1:], others, strict=False):
             if str(cell) not in ("", "-"):
                 text = cell if isinstance(cell, Text) else Text.from_markup(cell)
-                console.print(
-                    Padding(
-                        Text.assemble(f"{name}: " if name else "", text), (0, 0, 0, 2), expand=False
-                    )
-                )
+                line = Text.assemble(f"{name}: " if name else "", text)
+                console.print(Padding(line, (0, 0, 0, 2), expand=False))
         if look.get("show_lines"):
             console.print()
 
 
-def show_diagnosis(found):
+def show_diagnosis(diagnosis: dict[str, Any]) -> None:
+    """Print the first part of what `diagnosis` returned."""
     console = output.console()
-    remote = [host for host in found["hosts"] if "has" in host]
+    hosts, site = diagnosis["hosts"], diagnosis["site"]
+    remote = [host for host in hosts if "has" in host]
     if remote:
-        _show_side_by_side(console, found["hosts"], found["site"])
+        _show_side_by_side(console, hosts, site)
     else:
-        for host in found["hosts"]:
-            console.print(
-                f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {found['site']}"
-            )
+        for host in hosts:
+            console.print(f"[bold]{host['name']}[/] ({', '.join(host['roles'])}) of site {site}")
             facts = {key: value for key, value in host.items() if key not in ("name", "roles")}
-            told = "; ".join(f"{key} {value}" for key, value in facts.items())
-            console.print(f"  {told}", highlight=False, markup=False)
-    here = "here" if remote else ""
-    columns = (
-        "capability",
-        here,
-        *(host["name"] for host in remote),
-        "meaning",
-        "found here, or the remedy",
-    )
-    rows = []
-    for name, item in found["capabilities"].items():
-        there = [_mark(host["has"].get(name, False)) for host in remote]
-        last = (
-            item["detail"]
-            if item["present"] and all(host["has"].get(name) for host in remote)
-            else item["remedy"]
-        )
-        rows.append((name, _mark(item["present"]), *there, Text(item["meaning"]), Text(last)))
-    _show_table(console, dict.fromkeys(columns, {}), rows, **PLAIN)
-    for note in found["notes"]:
+            line = "; ".join(f"{key} {value}" for key, value in facts.items())
+            console.print(f"  {line}", highlight=False, markup=False)
+    _show_capabilities(console, diagnosis["capabilities"], remote)
+    for note in diagnosis["notes"]:
         console.print(note, highlight=False, markup=False, soft_wrap=True)
-    for name, item in found["experiments"].items():
-        roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
+    for name, item in diagnosis["experiments"].items():
+        remedies = {
+            need: (f" ({item['missing'][need]})" if remote else "")
+            + f": {diagnosis['capabilities'][need]['remedy']}"
+            for need in item["waiting_for"]
+        }
+        _show_runnable(console, name, item, remedies)
+
+
+def _show_capabilities(
+    console: Console, capabilities: dict[str, Any], remote: list[dict[str, Any]]
+) -> None:
+    """Print a row for each capability: where it is present, and the details or the remedy."""
+    here = "here" if remote else ""
+    names = [host["name"] for host in remote]
+    columns = ("capability", here, *names, "meaning", "found here, or the remedy")
+    rows: list[tuple[str | Text, ...]] = []
+    for name, item in capabilities.items():
+        there = [host["has"].get(name, False) for host in remote]
+        last = item["detail"] if item["present"] and all(there) else item["remedy"]
+        marks = map(_mark, there)
+        rows.append((name, _mark(item["present"]), *marks, Text(item["meaning"]), Text(last)))
+    _show_table(console, {column: {} for column in columns}, rows, **PLAIN)
+
+
+def _show_runnable(
+    console: Console, name: str, item: dict[str, Any], remedies: dict[str, str]
+) -> None:
+    """Print how many cells of an experiment can run, and what the others wait for."""
+    roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
+    console.print(
+        f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})"
+    )
+    for need, count in item["waiting_for"].items():
+        text = f"  {count} cells wait for {need}{remedies[need]}"
+        console.print(text, highlight=False, markup=False)
+    if changed := item["changed_since_reference"]:
+        console.print(f"  {describe_change(changed)}", highlight=False, markup=False)
+    if unexecuted := item["never_executed_by_the_authors"]:
         console.print(
-            f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})"
+            f"  {len(unexecuted)} cells are not in the reference: their code has never been "
+            f"executed by the authors (for one: {unexecuted[0]})",
+            highlight=False,
         )
-        for need, count in item["waiting_for"].items():
-            remedy = found["capabilities"][need]["remedy"]
-            where = f" ({item['missing'][need]})" if remote else ""
-            console.print(
-                f"  {count} cells wait for {need}{where}: {remedy}", highlight=False, markup=False
-            )
-        if changed := item["changed_since_reference"]:
-            console.print(f"  {told_change(changed)}", highlight=False, markup=False)
-        if unexecuted := item["never_executed_by_the_authors"]:
-            console.print(
-                f"  {len(unexecuted)} cells are not in the reference: their code has never been executed by the "
-                f"authors (for one: {unexecuted[0]})",
-                highlight=False,
-            )
 
 
-def _mark(present):
+def _mark(present: bool) -> str:
     return "[green]yes[/]" if present else "[yellow]no[/]"
 
 
-def _show_side_by_side(console, hosts, site):
-    """A column per host: its facts, and how far its clock is ahead of ours."""
+def _show_side_by_side(console: Console, hosts: list[dict[str, Any]], site: str) -> None:
+    """Print a column for each host: its facts, and the offset of its clock from ours."""
     console.print(f"site {site}", style="italic", highlight=False)
-    rows, hidden = [], ("name", "has", "clock_offset_s", "clock_offset_error_s")
+    hidden = ("name", "has", *CLOCK)
+    rows: list[tuple[str | Text, ...]] = []
     for key in dict.fromkeys(key for host in hosts for key in host if key not in hidden):
         values = [host.get(key, "") for host in hosts]
-        rows.append(
-            (
-                key,
-                *(
-                    Text(", ".join(value) if isinstance(value, list) else str(value))
-                    for value in values
-                ),
-            )
-        )
+        texts = [", ".join(value) if isinstance(value, list) else str(value) for value in values]
+        rows.append((key, *map(Text, texts)))
     rows.append(("clock ahead of ours", *map(_clock, hosts)))
-    _show_table(console, dict.fromkeys(("", *(host["name"] for host in hosts)), {}), rows, **PLAIN)
+    columns: dict[str, dict[str, Any]] = {name: {} for name in ("", *(h["name"] for h in hosts))}
+    _show_table(console, columns, rows, **PLAIN)
 
 
-def _clock(host):
+def _clock(host: dict[str, Any]) -> str:
     if "clock_offset_s" not in host:
         return "it is ours"
     return f"{host['clock_offset_s'] * 1e3:+.2f} ms ± {host['clock_offset_error_s'] * 1e3:.2f} ms"
 
 
-def verdicts(here, paper):
-    """Return {claims: rows with the paper's value beside this site's, by_chance} of judged claims."""
+def verdicts(here: list[dict[str, Any]], paper: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return {claims, decided, wrong_by_chance_at_most} of the verdicts on one site's results.
+
+    Each claim is its row of `here`, with the value and verdict from its row of `paper`.
+    """
     from benchpaper.analysis.claims import by_chance
 
     papers = {row["id"]: row for row in paper}
@@ -231,21 +256,20 @@ def verdicts(here, paper):
     return {"claims": rows, "decided": decided, "wrong_by_chance_at_most": round(wrong, 3)}
 
 
-def show_verdicts(found):
+def show_verdicts(judged: dict[str, Any]) -> None:
+    """Print what `verdicts` returned, together with {site, source, reference_site}."""
     console = output.console()
     colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
-    width = max(
-        (len(word) for row in found["claims"] for word in row["verdict"].split()), default=0
-    )
-    columns = {
+    words = (word for row in judged["claims"] for word in row["verdict"].split())
+    columns: dict[str, dict[str, Any]] = {
         "claim": {"ratio": 8},
         "in the paper": {"ratio": 4},
         "here": {"ratio": 4},
-        "verdict": {"width": max(width, 12)},
+        "verdict": {"width": max(max(map(len, words), default=0), 12)},
         "why": {"ratio": 7},
     }
     rows = []
-    for row in found["claims"]:
+    for row in judged["claims"]:
         verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
         claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
         more = row["blocks_for_5_percent"]
@@ -253,16 +277,13 @@ def show_verdicts(found):
         rows.append(
             [Text(claim), Text(row["paper"] or "-"), Text(row["text"] or "-"), verdict, Text(why)]
         )
-    if (found["source"], found["site"]) == (
-        REFERENCE,
-        found["reference_site"],
-    ):  # nothing was measured here
-        del columns["here"]
+    if (judged["source"], judged["site"]) == (REFERENCE, judged["reference_site"]):
+        del columns["here"]  # the values here are those in the paper
         rows = [[claim, paper, *rest] for claim, paper, _, *rest in rows]
     _show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)
     console.print(
-        f"{found['decided']} of {len(found['claims'])} claims have an interval; by chance alone at most "
-        f"{found['wrong_by_chance_at_most']:g} of these verdicts are wrong on average (--family-wise bounds the chance "
-        "of any)",
+        f"{judged['decided']} of {len(judged['claims'])} claims have an interval; "
+        f"by chance alone at most {judged['wrong_by_chance_at_most']:g} of these verdicts are "
+        "wrong on average (--family-wise bounds the chance of any)",
         highlight=False,
     )

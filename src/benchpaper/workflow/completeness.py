@@ -1,11 +1,12 @@
-"""Whether what is built is all there, and made from the results that lie there now.
+"""Checks that the outputs are complete, and come from the results that are there now.
 
-Snakemake goes by times and by the files that its rules name. What it cannot see is looked for here: a figure that a
-notebook saved and somebody removed, exhibits of other results, a text that is not what the manifests give.
+Snakemake compares times, and only of the files that its rules name. It does not notice a figure
+that somebody removed, exhibits from other results, or a text that differs from the manifests.
 """
 
 import json
 from pathlib import Path
+from typing import Any
 
 from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core.errors import UserError
@@ -15,26 +16,26 @@ from benchpaper.results import file_digest
 
 
 def flaws(project: Project, site: str, source: str, experiments: list[str]) -> dict[Path, str]:
-    """Return {output that is missing or not of the present results: why} of what all notebooks of `experiments` give."""
-    build, digests = project.build(site, source), {}
-    results = project.results(site, source)
-    found = {}
+    """Return {path: flaw} of the notebooks' outputs that are missing or come from other results."""
+    build, results = project.build(site, source), project.results(site, source)
+    digests: dict[Path, str | None] = {}
+    flawed: dict[Path, str] = {}
     for name in experiments:
         manifest = build / "exhibits" / slug(name) / MANIFEST
         executed = build / "notebooks" / f"{slug(name)}.ipynb"
         if why := _flaw(manifest, results, digests):
-            found[manifest] = why
+            flawed[manifest] = why
         if not executed.exists():
-            found[executed] = "is missing"
+            flawed[executed] = "is missing"
     if why := _unreadable(build / VERDICTS):
-        found[build / VERDICTS] = why
-    if not found and (why := _of_other_exhibits(build, experiments)):
-        found[build / GATHERED] = why
-    return found
+        flawed[build / VERDICTS] = why
+    if not flawed and (why := _of_other_exhibits(build, experiments)):
+        flawed[build / GATHERED] = why
+    return flawed
 
 
 def without_pdf(project: Project, site: str, source: str) -> dict[Path, str]:
-    """Return {the PDF: why} when it is missing, or older than the exhibits in it."""
+    """Return {path: flaw} of the PDF if it is missing, or older than its exhibits."""
     build = project.build(site, source)
     pdf, exhibits = build / "paper.pdf", build / GATHERED
     if not pdf.exists():
@@ -43,32 +44,33 @@ def without_pdf(project: Project, site: str, source: str) -> dict[Path, str]:
     return {pdf: f"is older than {GATHERED}"} if older else {}
 
 
-def _flaw(manifest, results, digests):
+def _flaw(manifest: Path, results: Path, digests: dict[Path, str | None]) -> str:
+    """Return the flaw of one notebook's exhibits, or an empty text; `digests` caches digests."""
     if why := _unreadable(manifest):
         return why
-    about = json.loads(manifest.read_text())
-    for file in about["files"].values():
+    content = json.loads(manifest.read_text())
+    for file in content["files"].values():
         path = results / file["path"]
         if path not in digests:
             digests[path] = file_digest(path) if path.exists() else None
         if digests[path] != file["sha256"]:
             return f"was made from another {file['path']}"
-    missing = [name for name in saved(about) if not (manifest.parent / name).exists()]
+    missing = [name for name in saved(content) if not (manifest.parent / name).exists()]
     return f"lacks {missing[0]}, which the notebook saved" if missing else ""
 
 
-def saved(manifest: dict) -> list[str]:
-    """Return the names of the files that a notebook saved, by its manifest."""
-    found = []
+def saved(manifest: dict[str, Any]) -> list[str]:
+    """Return the names of the files that a notebook saved, from its manifest."""
+    names = []
     for entry in manifest["exhibits"].values():
         if entry.get("file") and not entry["missing"]:
-            found += [entry["file"]] + (
-                [entry["file"].replace(".pdf", ".png")] if entry["kind"] == "figure" else []
-            )
-    return found
+            names.append(entry["file"])
+            if entry["kind"] == "figure":
+                names.append(entry["file"].replace(".pdf", ".png"))
+    return names
 
 
-def _unreadable(path):
+def _unreadable(path: Path) -> str:
     try:
         json.loads(path.read_text())
     except FileNotFoundError:
@@ -78,12 +80,12 @@ def _unreadable(path):
     return ""
 
 
-def _of_other_exhibits(build, experiments):
+def _of_other_exhibits(build: Path, experiments: list[str]) -> str:
     gathered = build / GATHERED
     if not gathered.exists():
         return "is missing"
     try:
         same = gathered.read_text() == typeset.gathered(build, experiments)
     except UserError:
-        return ""  # gathering itself tells what is wrong
+        return ""  # gathering itself reports the mistake
     return "" if same else "is not what the notebooks' exhibits give"

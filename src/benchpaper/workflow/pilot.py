@@ -1,64 +1,70 @@
-"""How many blocks: fixed once, from the spread in a pilot and the time there is, before the other blocks are measured.
+"""Fixes the number of blocks once, from the spread in a pilot and the time budget.
 
-A scale with a `pilot` plans those blocks alone until `fix` has written blocks.json beside the results; from then on it
-plans as many as stand there, the pilot's among them. Measuring until an interval looks narrow would cost coverage
-(91-94 %); fixing the number once does not (93-95 % in simulation).
+A scale with a `pilot` plans only the pilot's blocks until `fix` writes blocks.json next to the
+results. From then on it plans the number in that file, which includes the pilot's blocks. Measuring
+until an interval looks narrow would cost coverage (91-94 %); fixing the number once does not
+(93-95 % in simulation).
 """
 
 import hashlib
 import json
+from pathlib import Path
+from typing import Any
 
 from benchpaper import results
 from benchpaper.core.errors import UserError
+from benchpaper.design.spec import Experiment
 
 FIXED = "blocks.json"
 
 
-def fixed(folder, experiment, scale):
-    """Return what `fix` wrote for these cells below the experiment's results `folder`, or None. What was fixed for
-    other cells says nothing about these."""
+def fixed(folder: Path, experiment: Experiment, scale: str) -> dict[str, Any] | None:
+    """Return what `fix` wrote for these cells below the experiment's results `folder`, or None.
+
+    A number that was fixed for other cells does not count. Raises `UserError` for a broken file.
+    """
     path = folder / FIXED
     if experiment.scale(scale).pilot is None or not path.exists():
         return None
     try:
-        found = json.loads(path.read_text())
-        return (
-            found
-            if found["cells_digest"] == _digest(experiment, scale) and found["blocks"] >= 1
-            else None
-        )
+        content = json.loads(path.read_text())
+        is_valid = content["cells_digest"] == _digest(experiment, scale) and content["blocks"] >= 1
+        return content if is_valid else None
     except (ValueError, KeyError, TypeError):
         raise UserError(
             f"{_short(path)} cannot be read; remove it, and take the pilot again"
         ) from None
 
 
-def check(folder, experiment, scale):
-    """Raise `UserError` unless a pilot of the experiment is there to be taken."""
+def check(folder: Path, experiment: Experiment, scale: str) -> None:
+    """Raise `UserError` unless the experiment declares a pilot that is still to be measured."""
     if experiment.scale(scale).pilot is None:
         raise UserError(
-            f"{experiment.name} declares no pilot at scale {scale}, but {experiment.scale(scale).blocks} blocks; "
+            f"{experiment.name} declares no pilot at scale {scale}, but "
+            f"{experiment.scale(scale).blocks} blocks; "
             "declare Scale(pilot=9, half_width=0.05, ...) for one"
         )
-    if found := fixed(folder, experiment, scale):
+    if known := fixed(folder, experiment, scale):
         raise UserError(
-            f"the blocks of {experiment.name} at scale {scale} are fixed at {found['blocks']} already, "
-            f"once and for all; to start over, with new blocks, remove {_short(folder)}"
+            f"the blocks of {experiment.name} at scale {scale} are fixed at {known['blocks']} "
+            f"already, once and for all; to start over, with new blocks, remove {_short(folder)}"
         )
 
 
-def fix(folder, experiment, scale):
-    """Fix the number of blocks from the pilot that was measured and collected below `folder`: write blocks.json, note
-    it in the results, and return it. The twin's cell decides, being the noisiest."""
-    from benchpaper.analysis import (
-        stats,  # they load pandas and SciPy, and every command begins by importing this module
-    )
+def fix(folder: Path, experiment: Experiment, scale: str) -> dict[str, Any]:
+    """Fix the number of blocks from the pilot that was measured and collected below `folder`.
+
+    Writes blocks.json, notes its content in the results, and returns it. The twin's cell decides,
+    because it is the noisiest. Raises `UserError` if the pilot shows no spread.
+    """
+    # pandas and SciPy load here, because every command imports this module.
+    from benchpaper.analysis import stats
     from benchpaper.analysis.estimates import load
 
-    chosen, measured = (
-        experiment.scale(scale),
-        load(experiment.name, folder.parents[experiment.name.count("/")]),
-    )
+    chosen = experiment.scale(scale)
+    assert chosen.pilot is not None and chosen.half_width is not None  # `check` came first
+    depth = str(experiment.name).count("/")
+    measured = load(experiment.name, folder.parents[depth])
     metric = measured.telling["name"]
     estimate = measured.estimate(metric, **measured.described["twin"])
     if estimate.n < stats.MIN_BLOCKS or min(estimate.values) <= 0:
@@ -67,7 +73,8 @@ def fix(folder, experiment, scale):
         )
         why = estimate.missing or few
         raise UserError(
-            f"the pilot of {experiment.name} tells no spread: {why}; mend that, and take the pilot again"
+            f"the pilot of {experiment.name} shows no spread: {why}; "
+            "correct that, and take the pilot again"
         )
     needed = stats.blocks_needed(estimate.values, chosen.half_width)
     block_s = float(
@@ -76,7 +83,7 @@ def fix(folder, experiment, scale):
     affordable = chosen.blocks
     if chosen.budget_s is not None:
         affordable = min(affordable, int(chosen.budget_s / max(block_s, 1e-9)))
-    found = {
+    content = {
         "blocks": max(chosen.pilot, min(needed, affordable)),
         "pilot": chosen.pilot,
         "needed": needed,
@@ -88,33 +95,32 @@ def fix(folder, experiment, scale):
         "cells_digest": _digest(experiment, scale),
     }
     part = folder / f".{FIXED}.part"
-    part.write_text(json.dumps(found, indent=1))
+    part.write_text(json.dumps(content, indent=1))
     part.replace(folder / FIXED)
-    results.collect(folder, chosen.pilot, blocks_fixed=found)
-    return found
+    results.collect(folder, chosen.pilot, blocks_fixed=content)
+    return content
 
 
-def told(found):
-    """Return what was fixed, and from what, in one line."""
-    why = f"the pilot's {found['pilot']} blocks"
-    if found["needed"] > found["affordable"]:
-        why = f"the limit of {found['affordable']} blocks (of {found['block_seconds']:.3g} s each)"
+def describe(content: dict[str, Any]) -> str:
+    """Return one line about what `fix` returned: the number of blocks, and the reason for it."""
+    why = f"the pilot's {content['pilot']} blocks"
+    if content["needed"] > content["affordable"]:
+        seconds = content["block_seconds"]
+        why = f"the limit of {content['affordable']} blocks (of {seconds:.3g} s each)"
     return (
-        f"{found['blocks']} blocks, fixed by {why}: an interval of ±{100 * found['half_width']:.3g}% for {found['metric']} of "
-        f"{found['cell']} takes about {found['needed']}"
+        f"{content['blocks']} blocks, fixed by {why}: an interval of "
+        f"±{100 * content['half_width']:.3g}% for {content['metric']} of {content['cell']} "
+        f"takes about {content['needed']}"
     )
 
 
-def _digest(experiment, scale):
-    """What was fixed holds for these cells, in whatever order a seed puts them."""
-    return hashlib.sha256(
-        "\n".join(cell.id for cell in experiment.cells(scale)).encode()
-    ).hexdigest()
+def _digest(experiment: Experiment, scale: str) -> str:
+    """Return the digest of the cells, which does not depend on the random order."""
+    ids = "\n".join(cell.id for cell in experiment.cells(scale))
+    return hashlib.sha256(ids.encode()).hexdigest()
 
 
-def _short(path):
-    return (
-        "/".join(path.parts[path.parts.index("results") :])
-        if "results" in path.parts
-        else path.name
-    )
+def _short(path: Path) -> str:
+    """Return a path from `results/` on."""
+    parts = path.parts
+    return "/".join(parts[parts.index("results") :]) if "results" in parts else path.name

@@ -1,68 +1,84 @@
-"""What the Snakefile asks of the framework, and running Snakemake underneath `benchpaper run`."""
+"""The pipeline of one run: what the Snakefile needs to know, and the command line of Snakemake."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
 
 from benchpaper import results
-from benchpaper.core import environment, lock, syntax
+from benchpaper.core import environment, syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
-from benchpaper.core.project import REFERENCE, slug
+from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
-from benchpaper.design.plan import make_plan
-from benchpaper.design.spec import SCALES
+from benchpaper.design.plan import Plan, make_plan
+from benchpaper.design.spec import SCALES, Experiment
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure.block import Block
 from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons
+from benchpaper.workflow.ownership import announce, hold_lock
+
+# The Snakefile imports this module alone.
+__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles", "reference_seconds"]
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
 
-class Pipeline:
-    """One run: a site, a source (a scale to measure at, or "reference"), a seed. Everything is found when asked."""
+def _silent(event: str, **facts: Any) -> None:
+    """Report nothing."""
 
-    def __init__(self, project, site, source, seed, profile=None):
+
+class Pipeline:
+    """One run: a site, a source (a scale to measure at, or "reference"), and a seed.
+
+    It loads and probes everything on first use, and keeps it.
+    """
+
+    def __init__(
+        self, project: Project, site: str, source: str, seed: int, profile: str | None = None
+    ) -> None:
         self.profile = profile and one_of(
             "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
         )
-        self.project, self.source, self.seed = (
-            project,
-            one_of("scale", source, (*SCALES, REFERENCE)),
-            seed,
-        )
+        self.project, self.seed = project, seed
+        self.source = one_of("scale", source, (*SCALES, REFERENCE))
         self.site_name = site
         self.folder = project.results(site, source)
-        self._fleet = None
-        self.kept = ()  # experiments whose results are analysed as they are, whatever was measured elsewhere
+        self.kept: tuple[str, ...] = ()  # experiments whose results from elsewhere stay as they are
+        self._fleet: Fleet | None = None
 
     @cached_property
-    def site(self):
+    def site(self) -> dict[str, Any]:
+        """The site as its file describes it."""
         return sites.load(self.project, self.site_name)
 
     @cached_property
-    def probed(self):
-        """Facts and capabilities of the site's hosts, found now. The experiments come first: the systems that they
-        use may register capabilities of their own. One that does not load has none; who asks for it is told."""
+    def probed(self) -> dict[str, Any]:
+        """Facts and capabilities of this machine and of the site's hosts.
+
+        Experiments load first, because the systems that they use can register capabilities. This
+        skips a broken experiment; loading it for its own sake raises the error.
+        """
         for name in self.available:
             with suppress(UserError):
                 self.experiment(name)
-        found = probe.probe()
+        probed = probe.probe()
         if any(host["kind"] != "local" for host in self.site["hosts"]):
             with self.connected() as fleet:
-                found["hosts"] = fleet.probe()
-        return found
+                probed["hosts"] = fleet.probe()
+        return probed
 
     @contextmanager
-    def connected(self, names=None):
-        """Hold connections to the site's hosts (those with `names`); within, the same ones are handed out again."""
+    def connected(self, names: list[str] | None = None) -> Iterator[Fleet]:
+        """Hold connections to the site's hosts, or to those in `names`; nested calls share them."""
         if self._fleet is not None:
             yield self._fleet
             return
@@ -73,15 +89,15 @@ class Pipeline:
                 self._fleet = None
 
     @cached_property
-    def available(self):
-        """The experiments that this source can serve: all, or those that have reference results."""
+    def available(self) -> list[str]:
+        """All experiments, or those with reference results if the source is the reference."""
         names = catalog.names(self.project)
         if self.source == REFERENCE:
             return [name for name in names if (self.folder / name / results.TRIALS).exists()]
         return names
 
-    def choose(self, text):
-        """Return the experiments named in `text` (separated by blanks), or all that are available."""
+    def choose(self, text: str) -> list[str]:
+        """Return the experiments named in `text`, separated by blanks; without names, all."""
         for name in text.split():
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
@@ -91,126 +107,121 @@ class Pipeline:
             )
         return text.split() or self.available
 
-    def named(self, notebook):
-        """Return the experiment whose notebook's name is `notebook`."""
+    def named(self, notebook: str) -> str:
+        """Return the experiment of a notebook, such as "rdma/fabric" of "rdma_fabric"."""
         return {slug(name): name for name in self.available}[notebook]
 
-    @cache
-    def experiment(self, name):
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def experiment(self, name: str) -> Experiment:
+        """Load an experiment. Raises `UserError` if it is broken."""
         return catalog.load(self.project, name)
 
-    @cache
-    def plan(self, name):
-        known = reference_seconds(self.project, name)
-        for cell in self.experiment(name).cells(self.source):
-            if any(
-                need not in self.present(name) for need in self.experiment(name).capabilities(cell)
-            ):
-                known[cell.id] = 0.0  # it is recorded as not testable here, which costs nothing
-        found = self.blocks_fixed(name)
-        return make_plan(
-            self.experiment(name), self.source, self.seed, known, found and found["blocks"]
-        )
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def plan(self, name: str) -> Plan:
+        """Return an experiment's plan, priced by the times of the reference."""
+        experiment, present = self.experiment(name), self.present(name)
+        seconds = reference_seconds(self.project, name)
+        for cell in experiment.cells(self.source):
+            if any(need not in present for need in experiment.capabilities(cell)):
+                seconds[cell.id] = 0.0  # "not testable here" takes no time
+        fixed = self.blocks_fixed(name)
+        return make_plan(experiment, self.source, self.seed, seconds, fixed and fixed["blocks"])
 
-    def blocks_fixed(self, name):
-        """Return how many blocks were fixed after a pilot, and from what; None without one."""
+    def blocks_fixed(self, name: str) -> dict[str, Any] | None:
+        """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""
         return pilot.fixed(self.folder / name, self.experiment(name), self.source)
 
-    @cache
-    def capabilities(self, name):
-        """Return {capability: {present, detail}} for an experiment: on the hosts that play its roles here."""
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def capabilities(self, name: str) -> dict[str, Any]:
+        """Return {capability: {present, detail}} on the hosts that play an experiment's roles."""
         return sites.capabilities(
             self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES
         )
 
-    def present(self, name):
+    def present(self, name: str) -> set[str]:
         """Return the names of the capabilities that an experiment has here."""
-        return {need for need, found in self.capabilities(name).items() if found["present"]}
+        return {need for need, state in self.capabilities(name).items() if state["present"]}
 
-    def check_site(self):
-        """Load and probe the site, so that what is wrong with it is said once, and not of each experiment."""
-        return self.probed
+    def check_site(self) -> None:
+        """Load and probe the site, so that its errors appear once, and not for each experiment."""
+        _ = self.probed
 
-    def check(self, names):
-        """Load site and plans, so that what is wrong with them is said before anything runs."""
+    def check(self, names: list[str]) -> None:
+        """Load site and plans, so that their errors appear before anything runs."""
         for name in names:
             self.block(name, 0)
 
-    def block(self, name, number, report=lambda event, **facts: None):
-        """Return block `number` of an experiment, ready to be measured."""
+    def block(self, name: str, number: int, report: Callable[..., None] = _silent) -> Block:
+        """Return block `number` of an experiment; `report(event, **facts)` hears of progress."""
         experiment, plan = self.experiment(name), self.plan(name)
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
 
-    def finished(self, name):
-        """Return {"trials": how many the plan has, "done": how many of them are in the journals, "trial_seconds": how
-        long one takes by the plan, on average}."""
+    def finished(self, name: str) -> dict[str, Any]:
+        """Return {"trials": planned, "done": in the journals, "trial_seconds": planned mean}."""
         if self.source == REFERENCE:
             return {"trials": 0, "done": 0, "trial_seconds": 0.0}
         plan = self.plan(name)
-        done = sum(
-            journal.finished(self.block(name, number).journal_path)
-            for number in range(len(plan.blocks))
-        )
-        return {
-            "trials": len(plan.trials),
-            "done": done,
-            "trial_seconds": plan.seconds / len(plan.trials),
-        }
+        done = sum(journal.finished(block.journal_path) for block in self._blocks(name))
+        trials = len(plan.trials)
+        return {"trials": trials, "done": done, "trial_seconds": plan.seconds / trials}
 
-    def reopen(self, name, failed=False):
-        """Have those trials of an experiment measured again that lacked a capability which is there again, those that
-        failed for want of something, and, with `failed`, all that failed."""
-        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
-            self.block(name, number).reopen(failed)
+    def reopen(self, name: str, failed: bool = False) -> None:
+        """Have those trials measured again that can now succeed.
+
+        These are trials whose missing capability is there again, and trials that failed because the
+        machine lacked something. With `failed`, they are also all other failed trials.
+        """
+        for block in self._blocks(name):
+            block.reopen(failed)
 
     def starved(self, name: str) -> dict[str, int]:
-        """Return {what the machine lacked: trials that failed for it}; the next run measures them again."""
-        if self.source == REFERENCE:
-            return {}
-        blocks = [
-            self.block(name, number).journal_path for number in range(len(self.plan(name).blocks))
+        """Return {what the machine lacked: failed trials}; the next run measures them again."""
+        entries = [
+            entry for block in self._blocks(name) for entry in journal.entries(block.journal_path)
         ]
-        return dict(
-            Counter(
-                entry["cause"]
-                for path in blocks
-                for entry in journal.entries(path)
-                if entry.get("cause")
-            )
-        )
+        return dict(Counter(entry["cause"] for entry in entries if entry.get("cause")))
 
-    def again(self, name):
-        """Return why blocks of an experiment that were measured before are to be measured again: {"blocks": how many,
-        "why": [texts], "elsewhere": the machines then and now, if they are not the same, else ""}; None when none is."""
-        found, why, moved = 0, {}, ""
-        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
-            block = self.block(name, number)
+    def again(self, name: str) -> dict[str, Any] | None:
+        """Return which blocks are measured again although they were measured before.
+
+        The result is {"blocks": how many, "why": [texts], "elsewhere": text}, where the last text
+        names the two machines if they differ. It is None if no block is measured again.
+        """
+        count, why, moved = 0, dict[str, None](), ""
+        for block in self._blocks(name):
             if then := block.before():
-                found += 1
+                count += 1
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
                 moved = moved or _moved(then, block.depends)
-        return {"blocks": found, "why": list(why), "elsewhere": moved} if found else None
+        return {"blocks": count, "why": list(why), "elsewhere": moved} if count else None
 
-    def results_of_elsewhere(self, names):
-        """Return {experiment: the machines} of those whose results here were measured on another machine."""
-        found = {name: self.again(name) for name in names if (self.folder / name).exists()}
+    def results_of_elsewhere(self, names: list[str]) -> dict[str, str]:
+        """Return {experiment: both machines} if its results come from another machine."""
+        measured = {name: self.again(name) for name in names if (self.folder / name).exists()}
         return {
             name: again["elsewhere"]
-            for name, again in found.items()
+            for name, again in measured.items()
             if again and again["elsewhere"]
         }
 
-    def block_key(self, name, number):
-        """Return the key of a block, to be measured. Raises `UserError` rather than have Snakemake measure over what
-        another machine measured."""
+    def block_key(self, name: str, number: int) -> str:
+        """Return the key under which Snakemake measures a block.
+
+        Raises `UserError` if Snakemake would measure over results from another machine.
+        """
         block = self.block(name, number)
         if (then := block.before()) and (moved := _moved(then, block.depends)):
             raise UserError(
-                f"the results of {name} are of {moved}; benchpaper run tells what can be done"
+                f"the results of {name} come from {moved}; benchpaper run says what you can do"
             )
         return block.key
 
-    def block_files(self, name):
+    def _blocks(self, name: str) -> Iterator[Block]:
+        """Yield the blocks of an experiment; the reference has none to measure."""
+        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
+            yield self.block(name, number)
+
+    def block_files(self, name: str) -> list[Path]:
         """Return the Parquet files of all blocks of an experiment, relative to the project."""
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
@@ -220,34 +231,37 @@ class Pipeline:
             for kind in kinds
         ]
 
-    def sources(self, name):
+    def sources(self, name: str) -> list[Path]:
+        """Return the files that an experiment runs, relative to the project."""
         return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]
 
-    @cache
-    def code(self, module, *users):
-        """Return the files of the framework that `module` runs, and that the files `users` of the project do."""
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def code(self, module: str, *users: str) -> list[str]:
+        """Return the framework's files that `module` runs, or that the project's files `users` run.
+
+        The paths are relative to the project.
+        """
         source = self.project.root / "src"
-        if not (
-            source / "benchpaper"
-        ).is_dir():  # the framework is installed, and only another version of it changes
-            return []
+        if not (source / "benchpaper").is_dir():
+            return []  # the framework is an installed package, whose files do not change
         start = [*syntax.files(source, module), *(self.project.root / user for user in users)]
-        found = syntax.reached(start, source, "benchpaper")
         return sorted(
             path.relative_to(self.project.root).as_posix()
-            for path in found
+            for path in syntax.reached(start, source, "benchpaper")
             if path.is_relative_to(source)
         )
 
-    def tools(self, name):
+    def tools(self, name: str) -> str:
+        """Return the versions of an experiment's tools, as JSON."""
         return json.dumps(self.experiment(name).tools(), sort_keys=True)
 
-    def paper_sources(self):
+    def paper_sources(self) -> list[Path]:
+        """Return the files that LaTeX reads, relative to the project."""
         kinds = (".tex", ".sty", ".bib")
-        found = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
-        return sorted(path.relative_to(self.project.root) for path in found)
+        paths = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
+        return sorted(path.relative_to(self.project.root) for path in paths)
 
-    def snakemake(self, targets, experiments, *extra):
+    def snakemake(self, targets: list[str], experiments: list[str], *extra: str) -> list[str]:
         """Return the command line that runs Snakemake on this pipeline."""
         config = [f"site={self.site_name}", f"source={self.source}", f"seed={self.seed}"]
         if experiments:
@@ -257,8 +271,11 @@ class Pipeline:
         profile = ["--profile", f"profiles/{self.profile}"] if self.profile else []
         return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
 
-    def unlock(self):
-        """Remove the lock that a killed Snakemake left. Call it only while holding the run's own lock."""
+    def unlock(self) -> bool:
+        """Remove the lock that a killed Snakemake left, and return whether there was one.
+
+        Call it only while holding the run's own lock.
+        """
         if any((self.project.root / ".snakemake" / "locks").glob("*")):
             command = self.snakemake([], [], "--unlock")
             subprocess.run(
@@ -272,44 +289,21 @@ class Pipeline:
         return False
 
 
-def _moved(then, now):
-    """Return what another machine a block was measured on than would be now; nothing when it is the same."""
+def _moved(then: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return the machine that measured a block and the present one; empty if they are the same."""
     if not reasons.elsewhere(then, now):
         return ""
-    return "another machine ({}) than this ({})".format(
-        *(reasons.machine(one["facts"]) for one in (then, now))
-    )
+    before, here = (reasons.machine(depends["facts"]) for depends in (then, now))
+    return f"another machine ({before}), not from this one ({here})"
 
 
-RUN, STEPS_OF = (
-    "BENCHPAPER_RUN",
-    "BENCHPAPER_STEPS_OF",
-)  # process ids: of `benchpaper run`, and of Snakemake below it
-_locks = ExitStack()
-
-
-def announce():
-    """Have the steps that this Snakemake starts know whose they are: they end when it is gone."""
-    os.environ[STEPS_OF] = str(os.getpid())
-
-
-def hold_lock(project):
-    """Hold the lock of a run until this Snakemake ends, unless the `benchpaper run` above it does."""
-    if os.environ.get(RUN) == str(os.getppid()):
-        return
-    try:
-        _locks.enter_context(lock.held(project.state / "run.lock", "snakemake"))
-    except lock.Held as held:
-        raise SystemExit(f"benchpaper: {held}") from None
-
-
-def profiles(project):
+def profiles(project: Project) -> list[str]:
     """Return the names of the Snakemake profiles: profiles/NAME/config.yaml."""
     return sorted(path.parent.name for path in (project.root / "profiles").glob("*/config.yaml"))
 
 
-def reference_seconds(project, name, site="local"):
-    """Return {cell: median seconds of a trial} from the reference results, to price a plan; empty without them."""
+def reference_seconds(project: Project, name: str, site: str = "local") -> dict[str, float]:
+    """Return {cell: median seconds of a trial} from the reference results; empty without them."""
     path = project.results(site, REFERENCE) / name / results.TRIALS
     if not path.exists():
         return {}

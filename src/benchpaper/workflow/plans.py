@@ -1,13 +1,17 @@
-"""What would be measured, and why again: an experiment's plan as plain data, and as text to read."""
+"""An experiment's plan as plain data and as text, with the reasons to measure blocks again."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from benchpaper.core.duration import duration
 from benchpaper.workflow import pilot
+from benchpaper.workflow.pipeline import Pipeline
 
 
-def plan(run, name, with_trials=False):
-    """Return an experiment's plan as plain data; with every trial in its order when asked."""
+def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
+    """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
     made = run.plan(name)
-    about = {
+    data = {
         "experiment": name,
         "site": run.site_name,
         "scale": made.scale,
@@ -23,34 +27,37 @@ def plan(run, name, with_trials=False):
         "again": run.again(name),
     }
     if with_trials:
-        about["order"] = [
+        data["order"] = [
             {"block": t.block, "position": t.position, "cell": t.cell.id, "seed": t.seed}
             for t in made.trials
         ]
-    return about
+    return data
 
 
-def told_again(again):
-    """Return why blocks are measured again, as one line."""
-    return f"{again['blocks']} blocks that were measured before are measured again: {'; '.join(again['why'])}"
+def describe_again(again: dict[str, Any]) -> str:
+    """Return one line that says why blocks are measured again; see `Pipeline.again`."""
+    why = "; ".join(again["why"])
+    return f"{again['blocks']} blocks that were measured before are measured again: {why}"
 
 
-def show_plans(found):
-    for item in found:
+def show_plans(plans: Sequence[dict[str, Any]]) -> None:
+    """Print plans, and their sum if there are several."""
+    for item in plans:
         print(
-            f"{item['experiment']} at scale {item['scale']} on site {item['site']}: {item['cells']} cells x "
-            f"{item['blocks']} blocks = {item['trials']} trials, about {duration(item['seconds'])}, up to "
-            f"{item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
+            f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
+            f"{item['cells']} cells x {item['blocks']} blocks = {item['trials']} trials, "
+            f"about {duration(item['seconds'])}, up to {item['disk_mb']:g} MB of disk; "
+            f"seed {item['seed']}, plan {item['digest'][:12]}"
         )
         if item["blocks_fixed"]:
-            print(f"  {pilot.told(item['blocks_fixed'])}")
+            print(f"  {pilot.describe(item['blocks_fixed'])}")
         elif item["pilot"]:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         if item["again"]:
-            print(f"  {told_again(item['again'])}")
+            print(f"  {describe_again(item['again'])}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
-    if len(found) > 1:
-        trials, seconds = (sum(item[key] for item in found) for key in ("trials", "seconds"))
-        print(f"in all {len(found)} experiments: {trials} trials, about {duration(seconds)}")
+    if len(plans) > 1:
+        trials, seconds = (sum(item[key] for item in plans) for key in ("trials", "seconds"))
+        print(f"in all {len(plans)} experiments: {trials} trials, about {duration(seconds)}")

@@ -1,14 +1,17 @@
-"""Why a block is measured again: what its trials depend on now, beside what they depended on when it was measured."""
+"""The reasons to measure a block again: its dependencies now, compared with those of last time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from benchpaper.design.catalog import differing
 
-SHOWN = 3  # files, levels or tools of a kind that are named
+NAMED = 3  # of the files or levels that changed alike; the others are counted
+
+Depends = dict[str, Any]  # see `Block.depends`
 
 
-def reasons(then: dict, now: dict) -> list[str]:
-    """Return what differs between two of `Block.depends`, a short text each; the most telling comes first."""
+def reasons(then: Depends, now: Depends) -> list[str]:
+    """Return a short text for each difference; those that a reader needs most come first."""
     return [
         *_machines(then["hosts"], now["hosts"]),
         *_facts(then["facts"], now["facts"]),
@@ -19,80 +22,77 @@ def reasons(then: dict, now: dict) -> list[str]:
         *_changed(then["tools"], now["tools"]),
         *_capabilities(set(then["capabilities"]), set(now["capabilities"])),
         *_changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
-    ] or ["its plan differs"]  # of the same cells, in another order
+    ] or ["its plan differs"]  # the same cells in another order
 
 
-def elsewhere(then: dict, now: dict) -> bool:
-    """Say whether a host that plays a role is another machine than then."""
+def elsewhere(then: Depends, now: Depends) -> bool:
+    """Return whether another machine plays a role now."""
     return bool(list(_machines(then["hosts"], now["hosts"])))
 
 
-def machine(facts: dict) -> str:
-    """Return the facts by which people know a machine, in words."""
-    known = {
-        role: f"{about['cpu']}, {about['cpus']} CPUs, {about['memory_gib']} GiB"
-        for role, about in facts.items()
+def machine(facts: dict[str, dict[str, Any]]) -> str:
+    """Return the facts by which people recognise a machine; by role, where the roles differ."""
+    texts = {
+        role: f"{host['cpu']}, {host['cpus']} CPUs, {host['memory_gib']} GiB"
+        for role, host in facts.items()
     }
-    if len(set(known.values())) == 1:
-        return next(iter(known.values()))
-    return "; ".join(f"{role}: {text}" for role, text in known.items())
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return "; ".join(f"{role}: {text}" for role, text in texts.items())
 
 
-def _machines(then: dict, now: dict) -> Iterator[str]:
+def _machines(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     moved = [role for role in now if role in then and then[role][1] != now[role][1]]
     if moved:
         yield "another machine" + (f" as {' and '.join(moved)}" if len(moved) < len(now) else "")
 
 
-def _facts(then: dict, now: dict) -> Iterator[str]:
-    """The roles are named where they did not all change alike."""
-    for fact in dict.fromkeys(fact for about in (*then.values(), *now.values()) for fact in about):
+def _facts(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """Yield the changed facts of the hosts, with their roles unless all changed alike."""
+    for fact in dict.fromkeys(fact for host in (*then.values(), *now.values()) for fact in host):
+        before = {role: {fact: then.get(role, {}).get(fact, "none")} for role in now}
         texts = {
-            role: _changed(
-                {fact: then.get(role, {}).get(fact, "none")}, {fact: now[role].get(fact, "none")}
-            )
-            for role in now
+            role: _changed(before[role], {fact: host.get(fact, "none")})
+            for role, host in now.items()
         }
-        told = {role: text[0] for role, text in texts.items() if text}
-        if len(told) == len(now) and len(set(told.values())) == 1:
-            yield next(iter(told.values()))
+        changes = {role: text[0] for role, text in texts.items() if text}
+        if len(changes) == len(now) and len(set(changes.values())) == 1:
+            yield next(iter(changes.values()))
         else:
-            yield from (f"{text} ({role})" for role, text in told.items())
+            yield from (f"{text} ({role})" for role, text in changes.items())
 
 
-def _changed(then: dict, now: dict, but: str = "") -> list[str]:
+def _changed(then: dict[str, Any], now: dict[str, Any], but: str = "") -> list[str]:
+    """Return "name old -> new" of the changed values, `but` for one name."""
     names = [name for name in {**then, **now} if name != but and then.get(name) != now.get(name)]
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
 
 
-def _sources(then: dict, now: dict) -> Iterator[str]:
-    kinds = {"changed": [], "added": [], "removed": []}
+def _sources(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    kinds: dict[str, list[str]] = {"changed": [], "added": [], "removed": []}
     for path in differing(then, now):
-        kinds[
-            "changed" if path in then and path in now else "added" if path in now else "removed"
-        ].append(path)
+        kind = "added" if path not in then else "removed" if path not in now else "changed"
+        kinds[kind].append(path)
     for kind, paths in kinds.items():
         if paths:
             yield f"{_some(paths)} {kind}"
 
 
-def _levels(then: dict, now: dict) -> Iterator[str]:
+def _levels(then: dict[str, list[Any]], now: dict[str, list[Any]]) -> Iterator[str]:
     for factor in {**then, **now}:
         old, new = then.get(factor, []), now.get(factor, [])
-        for kind, levels in (
-            ("added", [x for x in new if x not in old]),
-            ("removed", [x for x in old if x not in new]),
-        ):
-            if levels:
-                yield f"level {_some(levels)} of {factor} {kind}"
+        if added := [level for level in new if level not in old]:
+            yield f"level {_some(added)} of {factor} added"
+        if removed := [level for level in old if level not in new]:
+            yield f"level {_some(removed)} of {factor} removed"
 
 
-def _capabilities(then: set, now: set) -> Iterator[str]:
+def _capabilities(then: set[str], now: set[str]) -> Iterator[str]:
     for kind, names in (("is there now", sorted(now - then)), ("is gone", sorted(then - now))):
         if names:
             yield f"{_some(names)} {kind}"
 
 
-def _some(items: list) -> str:
-    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(map(str, items[:SHOWN])) + more
+def _some(items: list[Any]) -> str:
+    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    return ", ".join(map(str, items[:NAMED])) + more

@@ -1,5 +1,8 @@
-"""Builds exhibits, verdicts and PDF of an unpacked archive anew, by the archive's own code: `python -m
-benchpaper.workflow.rebuild SITE SOURCE EXPERIMENT...`, which `verify --figures` starts in the archive's folder."""
+"""Rebuilds exhibits, verdicts, and PDF of an unpacked archive with the archive's own code.
+
+`verify --figures` starts it in the archive's folder:
+`python -m benchpaper.workflow.rebuild SITE SOURCE EXPERIMENT...`
+"""
 
 import os
 import sys
@@ -9,37 +12,35 @@ from benchpaper.analysis import claims
 from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
-from benchpaper.hosts import probe  # noqa: F401  (registers what the appendix names)
+from benchpaper.hosts import probe  # noqa: F401  (registers the capabilities in the appendix)
 from benchpaper.paper import kernel_server, typeset
 
 
-def _main(site, source, *experiments):
-    """In the unpacked archive, by its own code: run every notebook, judge, gather, typeset; say each step that is
-    done."""
+def _main(site: str, source: str, *experiments: str) -> None:
+    """Run every notebook, judge, gather, and typeset; print a line after each step."""
     project = Project.find()
     total = len(experiments) + 2
 
-    def finished(done, what):
+    def finished(done: int, what: str) -> None:
         print(f"step {done} of {total}: {what}", flush=True)
 
-    own = {
-        "PYTHONPATH": os.environ["PYTHONPATH"]
-    }  # the archive's code, not that which is installed here
+    # The kernels too run the archive's code, and not the installed framework.
+    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}
     with (
         kernel_server.serving(project, **own) as server,
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
     ):
         os.environ.update(server)
-        asked = {
+        running = {
             pool.submit(kernel_server.ask, project, site, source, name): name
             for name in experiments
         }
         try:
-            for done, answer in enumerate(as_completed(asked), 1):
-                answer.result()
-                finished(done, asked[answer])
+            for done, future in enumerate(as_completed(running), 1):
+                future.result()
+                finished(done, running[future])
         finally:
-            pool.shutdown(cancel_futures=True)  # when one failed, the others need not begin
+            pool.shutdown(cancel_futures=True)  # after a failure, no further notebook starts
     claims.save(project, site, source)
     typeset.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)

@@ -1,21 +1,35 @@
-"""The end of a run: what was measured, what could not be and why, where the outputs lie, how long it took."""
+"""The summary at the end of a run: trials, reasons, warnings, failures, outputs, and duration."""
 
 from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
+from benchpaper.workflow.pipeline import Pipeline
 
 
-def make(pipeline, experiments, failures, seconds, status):
-    """Return the summary of a run as plain data."""
+def make(
+    pipeline: Pipeline,
+    experiments: list[str],
+    failures: list[tuple[str, str]],
+    seconds: float,
+    status: int,
+) -> dict[str, Any]:
+    """Return the summary of a run as plain data.
+
+    `failures` are pairs (step, error), and `status` is the exit status of the run.
+    """
     build = pipeline.project.build(pipeline.site_name, pipeline.source)
     pdf = build / "paper.pdf"
     latex = pipeline.probed["capabilities"]["latex"]
     finished = {name: pipeline.finished(name) for name in experiments}
 
-    def complete(name):  # after an interrupted run the results may still be those of another plan
+    def complete(name: str) -> bool:  # an interrupted run may leave the results of another plan
         return status == 0 or finished[name]["done"] == finished[name]["trials"]
 
     return {
@@ -40,47 +54,48 @@ def make(pipeline, experiments, failures, seconds, status):
         "outputs": _outputs(pipeline, build, pdf),
         "missing": []
         if latex["present"]
-        else [
-            f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt",
-        ],
+        else [f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt"],
     }
 
 
-def without_a_result(pipeline, experiments):
-    """Return (step, why) of each experiment of which trials were tried, and every one of them failed, or some failed
-    because the machine lacked what they needed: those the next run measures."""
-    found = []
+def without_a_result(pipeline: Pipeline, experiments: list[str]) -> list[tuple[str, str]]:
+    """Return (step, why) of each experiment whose trials failed.
+
+    That is an experiment of which every trial failed, or some trials failed because the machine
+    lacked something. The next run measures the latter again.
+    """
+    failures = []
     for name in experiments:
+        step = f"measure {name}"
         for cause, count in pipeline.starved(name).items():
-            found.append(
-                (
-                    f"measure {name}",
-                    f"{count} trials failed: {cause}; the next run measures them again",
-                )
-            )
+            why = f"{count} trials failed: {cause}; the next run measures them again"
+            failures.append((step, why))
         states = (_states(pipeline, name) or {"states": {}})["states"]
         if states.get(results.FAILED) and not states.get(results.MEASURED):
-            found.append(
-                (f"measure {name}", f"all {states[results.FAILED]} trials that could run failed")
-            )
-    return found
+            count = states[results.FAILED]
+            failures.append((step, f"all {count} trials that could run failed"))
+    return failures
 
 
-def _verdicts(build):
-    """Return {verdict: how many claims} of the build's verdicts."""
+def _verdicts(build: Path) -> dict[str, int]:
+    """Return {verdict: claims} of the build's verdicts."""
     return dict(Counter(row["verdict"] for row in verdict_rows(build)))
 
 
-def _states(pipeline, name):
-    """Return {"states": {state: trials}, "reasons": {reason: trials}, "blocks"} of an experiment's results, or None
-    when they are not complete."""
+def _states(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
+    """Return {"states": {state: trials}, "reasons": {reason: trials}, "blocks": number}.
+
+    The result is None if an experiment's results are incomplete.
+    """
     path = pipeline.folder / name / results.TRIALS
     if not path.exists():
         return None
     table, _ = results.read(path)
     frame = table.select(["block", "state", "reason"]).to_pandas()
     reasons = Counter(
-        f"{state}: {reason}" for state, reason in zip(frame["state"], frame["reason"]) if reason
+        f"{state}: {reason}"
+        for state, reason in zip(frame["state"], frame["reason"], strict=True)
+        if reason
     )
     return {
         "states": dict(Counter(frame["state"])),
@@ -89,8 +104,8 @@ def _states(pipeline, name):
     }
 
 
-def _warnings(pipeline, name):
-    """Return what should make a reader of an experiment's results careful, one line a kind; nothing without results."""
+def _warnings(pipeline: Pipeline, name: str) -> list[str]:
+    """Return the warnings about an experiment's results, one line per kind."""
     if not (pipeline.folder / name / results.TRIALS).exists():
         return []
     from benchpaper.analysis.estimates import load
@@ -98,11 +113,12 @@ def _warnings(pipeline, name):
     return [str(warning) for warning in load(name, pipeline.folder).warnings()]
 
 
-def _outputs(pipeline, build, pdf):
+def _outputs(pipeline: Pipeline, build: Path, pdf: Path) -> dict[str, str]:
+    """Return {kind of output: its path in the project} of the outputs that exist."""
     root = pipeline.project.root
     gathered = build / GATHERED
     if pdf.exists() and (not gathered.exists() or pdf.stat().st_mtime < gathered.stat().st_mtime):
-        pdf = build / "nothing"  # it was typeset from earlier exhibits
+        pdf = build / "nothing"  # the PDF shows earlier exhibits
     places = {
         "paper": pdf,
         "exhibits": build / "exhibits",
@@ -112,52 +128,53 @@ def _outputs(pipeline, build, pdf):
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}
 
 
-def show(found, console):
-    """Print a summary."""
+def show(summary: dict[str, Any], console: Console) -> None:
+    """Print a summary that `make` returned."""
 
-    def say(text=""):
+    def say(text: str = "") -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say()
-    for name, item in found["experiments"].items():
-        say(f"{name}: {_told(item, found['source'], found['finished'][name])}")
+    for name, item in summary["experiments"].items():
+        say(f"{name}: {_trials(item, summary['source'], summary['finished'][name])}")
         for reason, count in (item or {}).get("reasons", {}).items():
             say(f"    {count} trials {reason}{_remedy(reason)}")
-        for warning in found["warnings"][name]:
+        for warning in summary["warnings"][name]:
             say(f"    beware of {warning}")
-        if name in found["changed_since_reference"]:
-            say(f"    {told_change(found['changed_since_reference'][name])}")
-    if found["claims"]:
+        if name in summary["changed_since_reference"]:
+            say(f"    {describe_change(summary['changed_since_reference'][name])}")
+    if summary["claims"]:
         say(
             "claims: "
-            + ", ".join(f"{count} {verdict}" for verdict, count in found["claims"].items())
+            + ", ".join(f"{count} {verdict}" for verdict, count in summary["claims"].items())
             + " (benchpaper claims)"
         )
-    for failure in found["failures"]:
+    for failure in summary["failures"]:
         say(f"FAILED  {failure['step']}: {failure['error']}")
-    for missing in found["missing"]:
+    for missing in summary["missing"]:
         say(f"not built: {missing}")
-    width = max(map(len, found["outputs"]), default=0)
-    for name, path in found["outputs"].items():
+    width = max(map(len, summary["outputs"]), default=0)
+    for name, path in summary["outputs"].items():
         say(f"{name.ljust(width)}  {path}")
-    if found["status"] == 130:
+    if summary["status"] == 130:
         say("interrupted: finished trials are kept; the same command goes on from here")
-    elif found["status"]:
+    elif summary["status"]:
         say(
-            "not finished: mend the above, and run the same command again; finished trials are kept"
+            "not finished: correct the above, and run the same command again; "
+            "finished trials are kept"
         )
-    say(f"took {duration(found['seconds'])}")
+    say(f"took {duration(summary['seconds'])}")
 
 
-def _remedy(reason):
+def _remedy(reason: str) -> str:
     if reason.startswith(results.FAILED):
         return " (--retry-failed tries them again)"
-    return (
-        " (benchpaper doctor tells the remedy)" if reason.startswith(results.NOT_TESTABLE) else ""
-    )
+    if reason.startswith(results.NOT_TESTABLE):
+        return " (benchpaper doctor names the remedy)"
+    return ""
 
 
-def _told(item, source, finished):
+def _trials(item: dict[str, Any] | None, source: str, finished: dict[str, Any]) -> str:
     if item is None:
         return f"not complete yet: {finished['done']} of {finished['trials']} trials done"
     states = ", ".join(f"{count} trials {state}" for state, count in item["states"].items())
@@ -165,6 +182,9 @@ def _told(item, source, finished):
     return f"{origin}{states}, in {item['blocks']} blocks"
 
 
-def told_change(changed):
-    """Return the warning that an experiment is no longer the one that the reference results come from."""
-    return f"changed since the reference was measured: {', '.join(changed)}; the reference shows the code as it was"
+def describe_change(changed: list[str]) -> str:
+    """Return the warning that these sources of an experiment differ from the reference's."""
+    return (
+        f"changed since the reference was measured: {', '.join(changed)}; "
+        "the reference shows the code as it was"
+    )

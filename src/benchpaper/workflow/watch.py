@@ -1,38 +1,43 @@
-"""`benchpaper watch`: rebuilds what depends on a notebook or a sentence as soon as it is saved, with warm kernels.
+"""`benchpaper watch`: rebuilds the outputs of a notebook, claim, or section when somebody saves it.
 
-It does what the pipeline's steps do from the reference results (analyse, judge, gather, typeset), and leaves their outputs
-as the pipeline expects them; but it knows which file was saved, so it asks Snakemake nothing.
+It runs the same steps as the pipeline (analyse, judge, gather, typeset), with warm kernels, and
+leaves outputs that the pipeline accepts. It knows which file changed, so it needs no Snakemake.
 """
 
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from benchpaper.analysis import claims
 from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import slug
+from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
 from benchpaper.paper import kernel_server, number_diff, typeset
 
 POLL_S = 0.2
-SETTLE_S = 0.1  # an editor that writes in two steps
+SETTLE_S = 0.1  # some editors write in two steps
 
 
 class Watcher:
-    """Watches one project's notebooks, claims and paper; `say(text)` is told what happens."""
+    """Watches a project's notebooks, claims, and paper, and calls `say(text)` with what happens."""
 
-    def __init__(self, project, site, source, experiments, say=print):
-        self.project, self.site, self.source, self.experiments, self.say = (
-            project,
-            site,
-            source,
-            experiments,
-            say,
-        )
+    def __init__(
+        self,
+        project: Project,
+        site: str,
+        source: str,
+        experiments: list[str],
+        say: Callable[[str], object] = print,
+    ) -> None:
+        self.project, self.site, self.source = project, site, source
+        self.experiments, self.say = experiments, say
         self._seen = self._stamps()
 
-    def _stamps(self):
+    def _stamps(self) -> dict[Path, int]:
+        """Return {file: time of its last change}."""
         paths = [*self.project.analysis.glob("*.ipynb"), *claims.files(self.project)]
         paths += [
             path
@@ -44,10 +49,10 @@ class Watcher:
             try:
                 stamps[path] = path.stat().st_mtime_ns
             except FileNotFoundError:
-                continue  # between removing and renaming
+                continue  # an editor has removed it, and is about to rename its new version
         return stamps
 
-    def saved(self):
+    def saved(self) -> set[Path]:
         """Return the files that were saved since the last call."""
         now = self._stamps()
         if now == self._seen:
@@ -58,9 +63,9 @@ class Watcher:
         self._seen = now
         return changed
 
-    def rebuild(self, saved):
-        """Rebuild what depends on the saved files; a mistake in them is told and ends nothing."""
-        begin = time.monotonic()
+    def rebuild(self, saved: set[Path]) -> bool:
+        """Rebuild what depends on the saved files. Say a mistake in them, and return False."""
+        begin, files = time.monotonic(), ", ".join(sorted(path.name for path in saved))
         names = [name for name in self.experiments if self.project.notebook(name) in saved]
         try:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
@@ -80,16 +85,23 @@ class Watcher:
                 typeset.typeset(self.project, self.site, self.source)
                 made = "figures and PDF" if names else "PDF"
         except UserError as error:
-            self.say(f"{', '.join(sorted(path.name for path in saved))}: {error}")
+            self.say(f"{files}: {error}")
             return False
-        self.say(
-            f"{', '.join(sorted(path.name for path in saved))}: {made} in {time.monotonic() - begin:.1f} s"
-        )
+        self.say(f"{files}: {made} in {time.monotonic() - begin:.1f} s")
         return True
 
 
-def watch(project, site, source, say=print, rounds=None):
-    """Watch until interrupted, or for so many `rounds` of rebuilding."""
+def watch(
+    project: Project,
+    site: str,
+    source: str,
+    say: Callable[[str], object] = print,
+    rounds: int | None = None,
+) -> None:
+    """Watch until an interrupt, or until the number of `rounds` of rebuilding is reached.
+
+    Raises `UserError` if nothing is built yet.
+    """
     experiments = [
         name
         for name in catalog.names(project)
@@ -106,12 +118,13 @@ def watch(project, site, source, say=print, rounds=None):
             if saved := watcher.saved():
                 before = _numbers(project, site) if source == "reference" else None
                 if watcher.rebuild(saved) and before is not None:
-                    _tell(before, _numbers(project, site), say)
+                    _say_changes(before, _numbers(project, site), say)
                 rounds = None if rounds is None else rounds - 1
             time.sleep(POLL_S)
 
 
-def _numbers(project, site):
+def _numbers(project: Project, site: str) -> dict[str, str]:
+    """Return {number: its text} of the reference's exhibits."""
     exhibits = typeset.all_exhibits(project.build(site, "reference"))
     return {
         name: number_diff.as_printed(entry)
@@ -120,7 +133,7 @@ def _numbers(project, site):
     }
 
 
-def _tell(before, now, say):
+def _say_changes(before: dict[str, str], now: dict[str, str], say: Callable[[str], object]) -> None:
     for name in sorted({*before, *now}):
         if before.get(name) != now.get(name):
             say(f"  {name}: {before.get(name, '(was not there)')} -> {now.get(name, '(is gone)')}")

@@ -1,0 +1,175 @@
+"""The commands that read results, store, or adopt them: explain, claims, compare, store, adopt."""
+
+import shutil
+import sys
+
+import click
+
+from benchpaper import results
+from benchpaper.cli import sources
+from benchpaper.cli.common import json_option, print_result, why_not_writable
+from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.design import catalog
+from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.workflow import pipeline
+
+
+@click.command()
+@click.argument("name")
+@source_options
+@json_option
+def explain(name: str, request: Request, as_json: bool) -> None:
+    """How do you know? The trail of a figure, table or number.
+
+    It leads from the notebook through data and trials to the commands. NAME is the name of an
+    exhibit, or a label in the PDF ("Figure 3", "Table 1").
+
+    \b
+    Example:  benchpaper explain "Figure 2"
+              benchpaper explain fabric-get-posix-4k --from reference
+    """
+    from benchpaper.paper import provenance
+
+    project = Project.find()
+    chosen = request.built(project)
+    trail = provenance.explain(project, name, chosen.site, chosen.source)
+    print_result(trail, as_json, provenance.show, chosen.note)
+
+
+@click.command()
+@source_options
+@reference_site_option
+@click.option(
+    "--family-wise",
+    is_flag=True,
+    help="Widen the intervals: 5 % for any wrong verdict, not for each.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
+@json_option
+def claims(
+    request: Request, reference_site: str, family_wise: bool, strict: bool, as_json: bool
+) -> None:
+    """The paper's claims: the value there, the value here, the verdict.
+
+    \b
+    Example:  benchpaper claims
+              benchpaper claims --from reference --strict
+    """
+    from benchpaper.analysis import claims as judging
+    from benchpaper.cli import views
+
+    project = Project.find()
+    chosen = request.measured(project)
+    here = judging.judge_all(project, chosen.site, chosen.source, family_wise)
+    paper = judging.judge_all(
+        project, sources.reference_site(project, reference_site), REFERENCE, family_wise
+    )
+    place = {"site": chosen.site, "source": chosen.source, "reference_site": reference_site}
+    verdicts = {**place, **views.verdicts(here, paper)}
+    print_result(verdicts, as_json, views.show_verdicts, chosen.note)
+    sys.exit(1 if strict and judging.failing(here) else 0)
+
+
+@click.command()
+@click.argument("experiments", nargs=-1)
+@source_options
+@reference_site_option
+@click.option(
+    "--metric", help="What to compare by (default: the experiment's first metric with a direction)."
+)
+@json_option
+def compare(
+    experiments: tuple[str, ...],
+    request: Request,
+    reference_site: str,
+    metric: str | None,
+    as_json: bool,
+) -> None:
+    """A run next to the reference: what differs, and by how much.
+
+    It begins with the differences between the two sites; then each claim and cell, and a figure.
+    Without EXPERIMENTS it compares those that both sides have.
+
+    \b
+    Example:  benchpaper compare rdma/fabric
+              benchpaper compare rdma/fabric --scale full --metric latency_us
+    """
+    from benchpaper.analysis import compare as comparing
+
+    project = Project.find()
+    for name in experiments:
+        catalog.known(project, name)
+    chosen = request.measured(project)
+    reference = sources.Chosen(sources.reference_site(project, reference_site), REFERENCE)
+    names = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED).choose(
+        " ".join(experiments)
+    )
+    if not experiments:
+        both = [
+            name for name in names if chosen.has(project, name) and reference.has(project, name)
+        ]
+        names = both or names[:1]
+    comparisons = [
+        comparing.compare(project, name, chosen.site, chosen.source, reference_site, metric)
+        for name in names
+    ]
+    no_figure = why_not_writable()
+    for comparison in comparisons:
+        drawn = [] if no_figure else comparing.draw(project, comparison, chosen.site, chosen.source)
+        comparison["figures"] = [str(path.relative_to(project.root)) for path in drawn]
+    print_result(comparisons, as_json, comparing.show_all)
+    if no_figure:
+        click.echo(f"note: no figures were drawn: {no_figure}", err=True)
+
+
+@click.command()
+@click.argument("experiments", nargs=-1)
+def store(experiments: tuple[str, ...]) -> None:
+    """Store the notebooks' text outputs, which the tests compare.
+
+    The notebooks run on the reference results. Do this after changing a notebook or the reference,
+    look at the difference (git diff), and commit it.
+
+    \b
+    Example:  benchpaper store rdma/fabric
+    """
+    from benchpaper.paper import notebook
+
+    project = Project.find()
+    run = pipeline.Pipeline(project, "local", REFERENCE, DEFAULT_SEED)
+    for name in run.choose(" ".join(experiments)):
+        click.echo(f"stored {notebook.store(project, name).relative_to(project.root)}")
+
+
+@click.command()
+@click.argument("experiments", nargs=-1)
+@site_option
+def adopt(experiments: tuple[str, ...], site: str) -> None:
+    """Make results measured at scale full the reference.
+
+    They go to artifacts/reference/SITE.
+
+    \b
+    Example:  benchpaper adopt rdma/fabric
+    """
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    for name in run.choose(" ".join(experiments)):
+        for kind in (results.OBSERVATIONS, results.TRIALS):
+            table, _ = results.read(run.folder / name / kind)  # raises before anything is copied
+        if not all(table.column("git_clean").to_pylist()):
+            click.echo(
+                f"note: {name} was measured with uncommitted changes; "
+                "nobody can check out the code that was measured",
+                err=True,
+            )
+        target = project.results(site, REFERENCE) / name
+        target.mkdir(parents=True, exist_ok=True)
+        for kind in (results.OBSERVATIONS, results.TRIALS):
+            shutil.copyfile(run.folder / name / kind, target / kind)
+            megabytes = (target / kind).stat().st_size / 1e6
+            click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
+
+
+COMMANDS = (explain, claims, compare, store, adopt)
