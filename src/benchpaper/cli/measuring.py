@@ -33,7 +33,8 @@ def list_(as_json: bool) -> None:
     experiments, mistakes = each(
         catalog.names(project), lambda name: views.experiment(catalog.load(project, name))
     )
-    print_result(experiments, as_json, views.show_experiments)
+    if experiments or as_json or not mistakes:  # else it would say that there are none
+        print_result(experiments, as_json, views.show_experiments)
     raise_mistakes(mistakes)
 
 

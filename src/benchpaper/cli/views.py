@@ -169,7 +169,7 @@ def show_diagnosis(diagnosis: dict[str, Any]) -> None:
             console.print(f"  {line}", highlight=False, markup=False)
     _show_capabilities(console, diagnosis["capabilities"], remote)
     for note in diagnosis["notes"]:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        console.print(note, highlight=False, markup=False)
     for name, item in diagnosis["experiments"].items():
         remedies = {
             need: (f" ({item['missing'][need]})" if remote else "")

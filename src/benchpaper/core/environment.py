@@ -19,10 +19,11 @@ from pathlib import Path
 from benchpaper.core.output import COLOURING
 
 OWN = "BENCHPAPER_"  # no other program reads these, and no user sets them by accident
+CODE = f"{OWN}CODE"  # names a src folder to run instead of the installed code, as for a clone
 SET_ASIDE = f"{OWN}SET_ASIDE"  # the names of variables that were not passed on, for `doctor`
 PLUMBING = {  # passed from process to process
     f"{OWN}{name}"
-    for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")
+    for name in ("CODE", "EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")
 }
 HOME = "an empty folder"
 # Compiled modules are not written: an installed package and a host's store never change.
@@ -74,7 +75,7 @@ def clean(home: Path | str, variables: Mapping[str, str] = os.environ) -> dict[s
     Its home folder is `home`.
     """
     kept = {name: value for name, value in variables.items() if name in PASSED_ON or _is_own(name)}
-    return {**kept, **FIXED, "HOME": str(home)}
+    return {**kept, **FIXED, **_chosen_code(variables), "HOME": str(home)}
 
 
 def ours(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -84,7 +85,16 @@ def ours(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
         for name, value in variables.items()
         if name in PASSED_ON or _is_own(name) or PASSED_ON_OURS.fullmatch(name)
     }
-    return {**kept, **FIXED_OURS}
+    return {**kept, **FIXED_OURS, **_chosen_code(variables)}
+
+
+def of_code(source: Path) -> dict[str, str]:
+    """Return the variables that make our programs run the code in `source`, a folder `src`."""
+    return {CODE: str(source), "PYTHONPATH": str(source)}
+
+
+def _chosen_code(variables: Mapping[str, str]) -> dict[str, str]:
+    return {"PYTHONPATH": variables[CODE]} if variables.get(CODE) else {}
 
 
 def of_snakemake(**extra: str) -> dict[str, str]:
@@ -147,7 +157,9 @@ def enter() -> None:
     If a variable has taken effect already, start the program once more. The locale counts only in a
     step, whose messages go to a log; a command speaks the user's language.
     """
-    late = [name for name in os.environ if AT_START.fullmatch(name)]
+    code = _chosen_code(os.environ)
+    at_start = [name for name in {*os.environ, *code} if AT_START.fullmatch(name)]
+    late = [name for name in at_start if os.environ.get(name) != code.get(name)]
     if sys.argv[1:2] == ["step"]:
         late += [
             name
@@ -157,5 +169,4 @@ def enter() -> None:
     names = set_aside()
     replace(ours() | ({SET_ASIDE: " ".join(names)} if names else {}))
     if late:
-        sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
