@@ -6,7 +6,6 @@ difference comes with its size and the noise floor that it clears.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from benchpaper.analysis import claims
@@ -24,7 +23,7 @@ from benchpaper.analysis.compare.shapes import Crossover, Shape, crossovers, sha
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import Comparison
-from benchpaper.core.project import REFERENCE, Project, slug
+from benchpaper.core.project import REFERENCE, Project
 
 
 class ClaimComparison(RatioRow):
@@ -157,14 +156,3 @@ def _claimed(comparison: Comparison | str, row: claims.ClaimRow) -> Sequence[flo
     if row["value"] is None or isinstance(comparison, str):
         return row["why"]
     return comparison.estimate.values
-
-
-def draw(project: Project, comparison: ExperimentComparison, site: str, source: str) -> list[Path]:
-    """Draw the forest plot in the build folder; return the paths of PNG and PDF, if any."""
-    from benchpaper.analysis.compare import forest
-
-    figure = forest.draw(comparison)
-    if figure is None:
-        return []
-    folder = project.build(site, source) / "compare"
-    return forest.save(figure, folder, slug(comparison["experiment"]))

@@ -1,9 +1,11 @@
-"""Prints comparisons of a run with the reference."""
+"""Prints and draws comparisons of a run with the reference."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from benchpaper.analysis import stats
 from benchpaper.analysis.compare.comparison import ExperimentComparison
+from benchpaper.core.project import Project, slug
 
 
 def show_all(comparisons: Iterable[ExperimentComparison]) -> None:
@@ -62,3 +64,14 @@ def _show_cells(comparison: ExperimentComparison) -> None:
     judged = sum(row["low"] is not None for row in comparison["cells"])
     wrong = judged * (1 - stats.CONFIDENCE)
     print(f"  of {judged} such words at most {wrong:.1f} are wrong by chance, on average")
+
+
+def draw(project: Project, comparison: ExperimentComparison, site: str, source: str) -> list[Path]:
+    """Draw the forest plot in the build folder; return the paths of PNG and PDF, if any."""
+    from benchpaper.analysis.compare import forest
+
+    figure = forest.draw(comparison)
+    if figure is None:
+        return []
+    folder = project.build(site, source) / "compare"
+    return forest.save(figure, folder, slug(comparison["experiment"]))
