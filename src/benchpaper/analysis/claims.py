@@ -5,20 +5,21 @@ analysis/claims.py, and optionally analysis/claims_FAMILY.py, hold one function 
 comparison of an estimate with a bound: `results.estimate(...).below(1.0)`.
 """
 
-import importlib.util
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import ceil, log, log2
-from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, TypeVar
+from typing import TypedDict
 
 from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis.claim_files import Claim as Claim
+from benchpaper.analysis.claim_files import claim as claim
+from benchpaper.analysis.claim_files import files as files
+from benchpaper.analysis.claim_files import load_claims as load_claims
 from benchpaper.analysis.estimates import Results, load
 from benchpaper.analysis.values import Comparison, InsufficientDataError
-from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, VERDICTS, Project
-from benchpaper.design import catalog
 from benchpaper.results import TRIALS
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
@@ -26,21 +27,6 @@ ON_REFERENCE = {
     verdicts.REPRODUCED: "holds in the reference",
     verdicts.CONTRADICTED: "does not hold in the reference",
 }
-Compare: TypeAlias = Callable[[Results], Comparison]
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One claim: the `id` that the paper cites, and its `sentence`.
-
-    The results of `experiment` decide it, by `compare(results)`.
-    """
-
-    id: str
-    experiment: str
-    sentence: str
-    compare: Compare
 
 
 class ClaimRow(TypedDict):
@@ -68,56 +54,6 @@ class ClaimRow(TypedDict):
     short: str
 
 
-_registered: list[Claim] = []
-
-
-def claim(id: str, *, experiment: str) -> Callable[[F], F]:
-    """Register the decorated function of an experiment's results as the claim `id`."""
-
-    def register(function: F) -> F:
-        sentence = " ".join((function.__doc__ or "").split())
-        if not sentence:
-            raise UserError(f"claim {id}: needs a docstring, the sentence as the paper prints it")
-        if any(other.id == id for other in _registered):
-            raise UserError(f"claim {id} is made twice; each id belongs to one sentence")
-        _registered.append(Claim(id, experiment, sentence, function))
-        return function
-
-    return register
-
-
-def files(project: Project) -> list[Path]:
-    """Return the files with claims: analysis/claims.py, then each analysis/claims_FAMILY.py."""
-    return sorted([*project.analysis.glob("claims.py"), *project.analysis.glob("claims_*.py")])
-
-
-def load_claims(project: Project) -> list[Claim]:
-    """Return the claims of `files`, in order.
-
-    Raises `UserError` when a file does not import, or a claim names an unknown experiment.
-    """
-    _registered.clear()
-    for path in files(project):
-        before, where = len(_registered), path.relative_to(project.root)
-        try:
-            _run(path)
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"{where} does not import: {type(error).__name__}: {error}") from error
-        for new in _registered[before:]:
-            one_of(f"{where}: claim {new.id}: experiment", new.experiment, catalog.names(project))
-    return list(_registered)
-
-
-def _run(path: Path) -> None:
-    """Execute a Python file as a module that is not imported otherwise."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file")
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
-
-
 def judge_all(
     project: Project,
     site: str,
@@ -136,8 +72,8 @@ def judge_all(
     )
     claims = [claim for claim in claims if only in (None, claim.experiment)]
     by_experiment: dict[str, list[Claim]] = {}
-    for claim in claims:
-        by_experiment.setdefault(claim.experiment, []).append(claim)
+    for each in claims:
+        by_experiment.setdefault(each.experiment, []).append(each)
     rows: dict[str, ClaimRow] = {}
     for name, its_claims in by_experiment.items():
         results = results_of(project, name, site, source)
