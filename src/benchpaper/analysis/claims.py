@@ -1,22 +1,25 @@
-"""Claims: sentences of the paper that data can decide, each with a verdict from the data at hand.
+"""Claims: sentences of the paper that data can decide, each with its verdict.
 
-analysis/claims.py, and a file analysis/claims_FAMILY.py for each family that wants one, hold one function per claim,
-under `@claim(ID, experiment=...)`; its docstring is the sentence as the paper prints it, and it returns a comparison of
-an estimate with a bound: `results.estimate(...).below(1.0)`.
+analysis/claims.py, and optionally analysis/claims_FAMILY.py, hold one function per claim, under
+`@claim(ID, experiment=...)`. Its docstring is the sentence as the paper prints it. It returns the
+comparison of an estimate with a bound: `results.estimate(...).below(1.0)`.
 """
 
-import importlib.util
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from math import ceil, log, log2
+from typing import TypedDict
 
 from benchpaper.analysis import independence, stats, verdicts
-from benchpaper.analysis.estimates import load
-from benchpaper.analysis.values import Comparison, NotEnough
-from benchpaper.core.errors import UserError, one_of
-from benchpaper.core.project import REFERENCE, VERDICTS
-from benchpaper.design import catalog
+from benchpaper.analysis.claim_files import Claim as Claim
+from benchpaper.analysis.claim_files import claim as claim
+from benchpaper.analysis.claim_files import files as files
+from benchpaper.analysis.claim_files import load_claims as load_claims
+from benchpaper.analysis.estimates import Results, load
+from benchpaper.analysis.values import Comparison, InsufficientDataError
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE, VERDICTS, Project
 from benchpaper.results import TRIALS
 
 NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
@@ -24,107 +27,94 @@ ON_REFERENCE = {
     verdicts.REPRODUCED: "holds in the reference",
     verdicts.CONTRADICTED: "does not hold in the reference",
 }
-_registered = []
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One claim: `id` as the paper cites it, the `experiment` whose results decide it, the `sentence`, and
-    `compare(results) -> Comparison`."""
+class ClaimRow(TypedDict):
+    """A judged claim, as in verdicts.json.
+
+    `asked` is the comparison as text; `value`, `low`, and `high` are in `unit`, and None without a
+    value. `short` is `why` in few words.
+    """
 
     id: str
-    experiment: str
     sentence: str
-    compare: Callable
+    experiment: str
+    asked: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    confidence: float | None
+    cells: list[str]
+    text: str
+    blocks_for_5_percent: int | None
+    verdict: str
+    why: str
+    short: str
 
 
-def claim(id, *, experiment):
-    """Decorator: register a function of an experiment's results as the claim `id`."""
+def judge_all(
+    project: Project,
+    site: str,
+    source: str,
+    family_wise: bool = False,
+    only: str | None = None,
+) -> list[ClaimRow]:
+    """Return one row per claim, judged on the results of `source`.
 
-    def register(function):
-        sentence = " ".join((function.__doc__ or "").split())
-        if not sentence:
-            raise UserError(f"claim {id}: needs a docstring, the sentence as the paper prints it")
-        if any(other.id == id for other in _registered):
-            raise UserError(f"claim {id} is made twice; each id belongs to one sentence")
-        _registered.append(Claim(id, experiment, sentence, function))
-        return function
-
-    return register
-
-
-def files(project):
-    """Return the files that make claims, in order: analysis/claims.py, then one a family, analysis/claims_FAMILY.py."""
-    return sorted([*project.analysis.glob("claims.py"), *project.analysis.glob("claims_*.py")])
-
-
-def load_claims(project):
-    """Return the claims of `files`, in order. Raises `UserError` when one does not import, or a claim names an
-    experiment that does not exist."""
-    _registered.clear()
-    for path in files(project):
-        before, where = len(_registered), path.relative_to(project.root)
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        try:
-            spec.loader.exec_module(importlib.util.module_from_spec(spec))
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(f"{where} does not import: {type(error).__name__}: {error}") from error
-        for found in _registered[before:]:
-            one_of(
-                f"{where}: claim {found.id}: experiment", found.experiment, catalog.names(project)
-            )
-    return list(_registered)
-
-
-def judge_all(project, site, source, family_wise=False, only=None):
-    """Return one row (a dict: id, sentence, experiment, asked, value, interval, n, verdict, why, short: why in few
-    words) per claim, judged on the results of `source`; per claim of one experiment with its name as `only`. With
-    `family_wise` the intervals are widened so that the chance of *any* wrong verdict, of all claims, stays below 5 %
-    (Bonferroni)."""
+    `only` is the name of one experiment, and selects its claims. `family_wise` widens the intervals
+    so that the chance of *any* wrong verdict, over all claims, stays below 5 % (Bonferroni).
+    """
     claims = load_claims(project)
     confidence = (
         1 - (1 - stats.CONFIDENCE) / max(1, len(claims)) if family_wise else stats.CONFIDENCE
     )
     claims = [claim for claim in claims if only in (None, claim.experiment)]
-    found = {
-        name: results_of(project, name, site, source)
-        for name in {claim.experiment for claim in claims}
-    }
-    asked = {claim.id: compared(claim, found[claim.experiment], source) for claim in claims}
-    biases = {
-        name: bias(found[name], [asked[c.id] for c in claims if c.experiment == name])
-        for name in found
-    }
-    return [
-        _row(
-            claim,
-            asked[claim.id],
-            found[claim.experiment],
-            biases[claim.experiment],
-            source,
-            confidence,
-        )
+    by_experiment: dict[str, list[Claim]] = {}
+    for each in claims:
+        by_experiment.setdefault(each.experiment, []).append(each)
+    rows: dict[str, ClaimRow] = {}
+    for name, its_claims in by_experiment.items():
+        results = results_of(project, name, site, source)
+        if results is None:
+            why = f"no results of {name} at {source}"
+            rows |= {claim.id: _not_run(claim, why) for claim in its_claims}
+        else:
+            rows |= _judge(its_claims, results, source, confidence)
+    return [rows[claim.id] for claim in claims]
+
+
+def _judge(
+    claims: Sequence[Claim], results: Results, source: str, confidence: float
+) -> dict[str, ClaimRow]:
+    """Return {id: row} of an experiment's claims."""
+    comparisons = {claim.id: compared(claim, results) for claim in claims}
+    biased = bias(results, comparisons.values())
+    return {
+        claim.id: _row(claim, comparisons[claim.id], results, biased, source, confidence)
         for claim in claims
-    ]
+    }
 
 
-def results_of(project, experiment, site, source):
-    """Return the `Results` of an experiment, or None when it was not run. Raises `ResultsError` when they are broken
-    or of another schema."""
+def results_of(project: Project, experiment: str, site: str, source: str) -> Results | None:
+    """Return the `Results` of an experiment, or None when it was not run.
+
+    Raises `ResultsError` when they are broken or of another schema.
+    """
     folder = project.results(site, source)
     return load(experiment, folder) if (folder / experiment / TRIALS).exists() else None
 
 
-def compared(claim, results, source):
-    """Return the `Comparison` that a claim makes of results, or a text that says why it was not run on them. Raises
-    `UserError` naming claim and experiment when they have no such column, or the claim has no bound."""
-    if results is None:
-        return f"no results of {claim.experiment} at {source}"
+def compared(claim: Claim, results: Results) -> Comparison | str:
+    """Return the `Comparison` that a claim makes of results, or why their scale leaves it out.
+
+    Raises `UserError`, naming claim and experiment, when the claim's function fails or returns no
+    comparison.
+    """
     where = f"claim {claim.id} ({claim.experiment})"
     try:
-        comparison = claim.compare(results)
+        comparison: object = claim.compare(results)
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except Exception as error:
@@ -136,28 +126,32 @@ def compared(claim, results, source):
     return comparison if comparison.estimate.planned else comparison.estimate.missing
 
 
-def bias(results, comparisons):
-    """Return the verdict on all of them when nothing in these results can be believed, or None: in one of the metrics
-    (at the quantile) that the experiment's claims use, two identical cells differ. That spoils the claims on its other
-    metrics, too."""
+def bias(results: Results, comparisons: Iterable[Comparison | str]) -> verdicts.Verdict | None:
+    """Return the verdict on all claims of an experiment if its results are biased, else None.
+
+    They are biased if two identical cells differ in a metric (at the quantile) that a claim uses.
+    That discredits the claims on other metrics, too.
+    """
     used = dict.fromkeys(
         (c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison)
     )
     for metric, q in used:
-        floor = _floor(results, metric, q, len(used))[0]
+        floor, _ = _floor(results, metric, q, len(used))
         if floor and floor.biased:
             name = metric if q == 0.5 else f"{stats.quantile_name(q)} of {metric}"
             low, high = floor.interval.low, floor.interval.high
             return verdicts.undecided(
                 f"two identical cells differ in {name}",
                 after=f" (A/A' = {floor.interval.estimate:.4g} [{low:.4g}, {high:.4g}]), "
-                f"so nothing in {results.experiment} is decided; find what distinguishes them, and measure again",
+                f"so nothing in {results.experiment} is decided; "
+                "find what distinguishes them, and measure again",
             )
     return None
 
 
-def _row(claim, asked, results, biased, source, confidence):
-    row = {
+def _not_run(claim: Claim, why: str) -> ClaimRow:
+    """Return the row of a claim without a comparison."""
+    return {
         "id": claim.id,
         "sentence": claim.sentence,
         "experiment": claim.experiment,
@@ -171,19 +165,35 @@ def _row(claim, asked, results, biased, source, confidence):
         "cells": [],
         "text": "",
         "blocks_for_5_percent": None,
+        "verdict": NOT_RUN,
+        "why": why,
+        "short": why,
     }
-    if not isinstance(asked, Comparison):
-        return {**row, "verdict": NOT_RUN, "why": asked, "short": asked}
-    row |= {"asked": str(asked), "unit": asked.estimate.unit, "cells": list(asked.estimate.cells)}
-    if asked.estimate.value is None:
-        testable = all(results.testable(cell) for cell in asked.estimate.cells)
-        word, why = verdicts.INCONCLUSIVE if testable else NOT_TESTABLE, asked.estimate.missing
-        return {**row, "verdict": word, "why": why, "short": why}
+
+
+def _row(
+    claim: Claim,
+    comparison: Comparison | str,
+    results: Results,
+    biased: verdicts.Verdict | None,
+    source: str,
+    confidence: float,
+) -> ClaimRow:
+    if isinstance(comparison, str):
+        return _not_run(claim, comparison)
+    estimate = comparison.estimate
+    row = _not_run(claim, estimate.missing)
+    row["asked"], row["unit"] = str(comparison), estimate.unit
+    row["cells"] = list(estimate.cells)
+    if estimate.value is None:
+        testable = all(results.testable(cell) for cell in estimate.cells)
+        row["verdict"] = verdicts.INCONCLUSIVE if testable else NOT_TESTABLE
+        return row
     try:
-        interval = _interval(asked.estimate.values, confidence)
-        verdict = decide(asked, interval, results, biased, confidence)
+        interval = _interval(estimate.values, confidence)
+        verdict = decide(comparison, interval, results, biased, confidence)
     except ValueError as error:
-        raise UserError(f"claim {claim.id} ({claim.experiment}) {asked}: {error}") from error
+        raise UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}") from error
     word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
     return {
         **row,
@@ -192,21 +202,29 @@ def _row(claim, asked, results, biased, source, confidence):
         "high": interval.high,
         "n": interval.n,
         "confidence": interval.confidence,
-        "text": str(replace(asked.estimate, low=interval.low, high=interval.high, tries="")),
-        "blocks_for_5_percent": _blocks_needed(asked.estimate.values, interval),
+        "text": str(replace(estimate, low=interval.low, high=interval.high, tries="")),
+        "blocks_for_5_percent": _blocks_needed(estimate.values, interval),
         "verdict": word,
         "why": verdict.reason,
         "short": verdict.short,
     }
 
 
-def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDENCE):
-    """Return the `verdicts.Verdict` on a comparison: its blocks' interval against the bound and the metric's noise
-    floor. Blocks that are not independent leave a level inconclusive; ratios within blocks do not mind."""
+def decide(
+    comparison: Comparison,
+    interval: stats.MaybeInterval,
+    results: Results,
+    biased: verdicts.Verdict | None = None,
+    confidence: float = stats.CONFIDENCE,
+) -> verdicts.Verdict:
+    """Return the verdict on a comparison: its interval against the bound and the noise floor.
+
+    Dependent blocks leave a level inconclusive, but not a ratio within blocks.
+    """
     estimate = comparison.estimate
     floor, unknown = _floor(results, estimate.metric, estimate.q)
     if floor and not biased:
-        floor = replace(floor, biased=False)  # asked of all the claims' metrics at once, see `bias`
+        floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
     if undecided := biased or unknown or _too_few(interval, confidence):
         return undecided
     flaw = None if estimate.paired else independence.correlated(estimate.values)
@@ -217,22 +235,26 @@ def decide(comparison, interval, results, biased=None, confidence=stats.CONFIDEN
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
 
 
-def _interval(values, confidence):
-    """On the log scale where all values are positive, as `Estimate`s are."""
+def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:
+    """Return the interval over blocks, on the log scale if all values are positive."""
     return (stats.level if min(values) > 0 else stats.median_interval)(values, confidence)
 
 
-def _floor(results, metric, q, looks=1):
-    """Return (noise floor, None), or (None, the verdict where there is none)."""
+def _floor(
+    results: Results, metric: str, q: float, looks: int = 1
+) -> tuple[stats.NoiseFloor | None, verdicts.Verdict | None]:
+    """Return (noise floor, None), or (None, the verdict without one)."""
     try:
         return results.floor(metric, q, looks), None
-    except NotEnough as reason:
+    except InsufficientDataError as reason:
         return None, verdicts.undecided(f"the noise floor of {metric} is unknown: {reason}")
 
 
-def _too_few(interval, confidence):
-    """The verdict on an interval that cannot be as wide as a family of claims asks for. Alone, a claim takes what 5
-    blocks attain."""
+def _too_few(interval: stats.MaybeInterval, confidence: float) -> verdicts.Verdict | None:
+    """Return the verdict if an interval does not attain the confidence that all claims need.
+
+    A claim alone takes the confidence that 5 blocks attain.
+    """
     if (
         not interval.decidable
         or confidence == stats.CONFIDENCE
@@ -240,14 +262,21 @@ def _too_few(interval, confidence):
     ):
         return None
     needed = ceil(1 - log2(1 - confidence))
-    few = f"over all claims together {interval.n} blocks are too few for an interval at {confidence:.2%}"
+    few = (
+        f"over all claims together {interval.n} blocks are too few "
+        f"for an interval at {confidence:.2%}"
+    )
     return verdicts.undecided(few, after=f"; measure at least {needed}")
 
 
-def _blocks_needed(values, interval, half_width=0.05):
-    """How many blocks would bring the interval within the half-width (on the log scale). None where that is not to be
-    told: with too few blocks, or where they fall into groups, so that the interval is wide though the spread is
-    small."""
+def _blocks_needed(
+    values: Sequence[float], interval: stats.MaybeInterval, half_width: float = 0.05
+) -> int | None:
+    """Return how many blocks would bring the interval within the half-width (on the log scale).
+
+    Unknown (None) with too few blocks, or if the blocks fall into groups, so that the interval is
+    wide although the spread is small.
+    """
     if not interval.decidable or interval.low <= 0:
         return None
     needed = stats.blocks_needed(values, half_width)
@@ -255,14 +284,14 @@ def _blocks_needed(values, interval, half_width=0.05):
     return None if grouped else needed
 
 
-def failing(rows):
+def failing(rows: Iterable[ClaimRow]) -> list[str]:
     """Return the ids of the claims that the data contradict, here or in the reference itself."""
     words = (verdicts.CONTRADICTED, ON_REFERENCE[verdicts.CONTRADICTED])
     return [row["id"] for row in rows if row["verdict"] in words]
 
 
-def save(project, site, source):
-    """Judge all claims and write the rows to verdicts.json below the build folder."""
+def save(project: Project, site: str, source: str) -> None:
+    """Judge all claims, and write the rows to verdicts.json in the build folder."""
     path = project.build(site, source) / VERDICTS
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -270,9 +299,10 @@ def save(project, site, source):
     part.replace(path)
 
 
-def by_chance(rows):
-    """Return (number of claims with an interval, how many of their verdicts are wrong by chance at the most, on
-    average). An interval is two-sided: a value on the bound itself falls on the wrong side half as often as it
-    misses."""
+def by_chance(rows: Iterable[ClaimRow]) -> tuple[int, float]:
+    """Return (number of claims with an interval, upper bound of the mean number of wrong verdicts).
+
+    An interval is two-sided: if the truth is the bound, half of the misses are on the wrong side.
+    """
     decidable = [row["confidence"] for row in rows if row["confidence"]]
     return len(decidable), sum((1 - confidence) / 2 for confidence in decidable)

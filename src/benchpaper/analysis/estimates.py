@@ -1,33 +1,45 @@
-"""What a notebook asks of results: estimates over blocks, with intervals, and why one is missing."""
+"""Estimates over blocks with their intervals, for notebooks and claims; gaps where data lack."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
-from benchpaper.analysis.tables import Measured, NotPlanned
-from benchpaper.analysis.values import Estimate, NotEnough, gap
+from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.tables import Level, Measured, NotPlanned
+from benchpaper.analysis.values import Estimate, InsufficientDataError, gap
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
 
-__all__ = ["Estimate", "NotEnough", "Results", "Summary", "gap", "load"]
+__all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
 
 class Results(Measured):
-    """The results of one experiment, as `load` returns them: estimates over the blocks of what was measured. What a
-    scale below full leaves out is a gap, since the paper names the same at every scale; at full it is an error."""
+    """The results of one experiment, as `load` returns them: estimates over its blocks.
 
-    def estimate(self, metric, q=0.5, twin=False, **levels):
-        """Return the `Estimate` of a metric in the one cell that has these levels."""
+    A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
+    every scale. At full it is an error.
+    """
+
+    def estimate(
+        self, metric: str, q: float = 0.5, twin: bool = False, **levels: Level
+    ) -> Estimate:
+        """Return the `Estimate` of a metric in the only cell with these levels.
+
+        For a distribution it is the quantile `q` within each block. Raises `UserError` for an
+        unknown metric, factor, or level, and if several cells match.
+        """
         try:
             return self.of_cell(metric, self.one_cell(twin, levels), q)
         except NotPlanned as reason:
             return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
-    def of_cell(self, metric, cell, q=0.5):
+    def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
         """Return the `Estimate` of a metric in a cell, given by its id."""
         unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
@@ -35,16 +47,20 @@ class Results(Measured):
             return gap(missing, unit, metric, [cell], failed)
         try:
             values = self.block_df(metric, cell, q)["value"].to_numpy(float)
-        except NotEnough as reason:
+        except InsufficientDataError as reason:
             return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
             return gap("this cell does not have this metric", unit, metric, [cell], failed)
         return _estimated(values, unit, metric, (cell,), failed, q=q)
 
-    def pooled_share(self, metric, tries, twin=False, **levels):
-        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval: `metric` is each
-        trial's share, `tries` the metric of how many tries it rests on. For rates of rare events; tries count as
-        independent."""
+    def pooled_share(
+        self, metric: str, tries: str, twin: bool = False, **levels: Level
+    ) -> Estimate:
+        """Return the `Estimate` of a share over all tries of all blocks, with Wilson's interval.
+
+        `metric` is each trial's share, `tries` the metric that counts its tries. Use it for rates
+        of rare events; it assumes independent tries.
+        """
         unit = self.metric(metric)["unit"]
         try:
             cell = self.one_cell(twin, levels)
@@ -57,7 +73,7 @@ class Results(Measured):
         if rows.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
         n = int(rows[tries].sum())
-        interval = stats.wilson(int(round((rows[metric] * rows[tries]).sum())), n)
+        interval = stats.wilson(round(float((rows[metric] * rows[tries]).sum())), n)
         values = tuple(rows.sort_values("block")[metric].tolist())
         return Estimate(
             interval.estimate,
@@ -67,15 +83,23 @@ class Results(Measured):
             unit,
             metric,
             (cell,),
-            "",
-            failed,
-            values,
+            failed=failed,
+            values=values,
             tries=tries,
         )
 
-    def ratio(self, metric, of, to, q=0.5, **common):
-        """Return the `Estimate` of the ratio between two cells, paired within blocks: `of` and `to` give the levels
-        that differ (and may say twin=True), `common` the rest."""
+    def ratio(
+        self,
+        metric: str,
+        of: Mapping[str, Level],
+        to: Mapping[str, Level],
+        q: float = 0.5,
+        **common: Level,
+    ) -> Estimate:
+        """Return the `Estimate` of the ratio between two cells, paired within blocks.
+
+        `of` and `to` give the levels that differ (and may say twin=True), `common` the rest.
+        """
         try:
             pair = [self._side({**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
@@ -84,29 +108,41 @@ class Results(Measured):
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
-        failed, missing = zip(*(self.state(cell) for cell in pair))
-        if any(missing):
-            return gap(next(filter(None, missing)), "1", metric, pair, sum(failed))
+        failed, missing = self._states(pair)
+        if missing:
+            return gap(missing, "1", metric, pair, failed)
         try:
-            frames = [self.block_df(metric, cell, q).set_index("block")["value"] for cell in pair]
-        except NotEnough as reason:
-            return gap(str(reason), "1", metric, pair, sum(failed))
+            frames = [self._values(metric, cell, q) for cell in pair]
+        except InsufficientDataError as reason:
+            return gap(str(reason), "1", metric, pair, failed)
         both = pd.concat(frames, axis=1, keys=["of", "to"], join="inner")
         if both.empty:
-            return gap("no block has both cells", "1", metric, pair, sum(failed))
+            return gap("no block has both cells", "1", metric, pair, failed)
         if (both <= 0).any(axis=None):
-            return gap("a value of 0 or below has no ratio", "1", metric, pair, sum(failed))
+            return gap("a value of 0 or below has no ratio", "1", metric, pair, failed)
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
-        return _estimated(ratios, "1", metric, tuple(pair), sum(failed), paired=True, q=q)
+        return _estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
 
-    def _side(self, levels):
+    def _side(self, levels: dict[str, Level]) -> str:
         return self.one_cell(levels.pop("twin", False), levels)
 
-    def rank_agreement(self, of, to, **levels):
-        """Return the `Estimate` of how far two metrics put these cells into one order, from best to worst, within each
-        block: Kendall's tau-b, 1 for the same order and -1 for the reverse. Cells without one of them are left out."""
+    def _states(self, cells: Iterable[str]) -> tuple[int, str]:
+        """Return (number of failed trials, why the first cell without values has none)."""
+        states = [self.state(cell) for cell in cells]
+        return sum(failed for failed, _ in states), next((why for _, why in states if why), "")
+
+    def _values(self, metric: str, cell: str, q: float = 0.5) -> pd.Series:
+        """Return the values of `block_df` by block."""
+        return self.block_df(metric, cell, q).set_index("block")["value"]
+
+    def rank_agreement(self, of: str, to: str, **levels: Level) -> Estimate:
+        """Return the `Estimate` of how well two metrics agree on the order of these cells.
+
+        It is Kendall's tau-b within each block, from best to worst: 1 for the same order, -1 for
+        the reverse. Cells that lack one of the metrics are left out.
+        """
         cells = self.cells(**levels)["cell"].tolist()
-        failed = sum(self.state(cell)[0] for cell in cells)
+        failed, _ = self._states(cells)
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
@@ -123,29 +159,31 @@ class Results(Measured):
             _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
         )
 
-    def _by_block(self, metric, cells):
-        """Return a frame of a metric, a row per block and a column per cell, larger for better."""
+    def _by_block(self, metric: str, cells: Iterable[str]) -> pd.DataFrame:
+        """Return a metric's frame: a row per block, a column per cell; larger is better."""
         sign = -1 if self.metric(metric)["better"] == "lower" else 1
-        columns = {
-            cell: self.block_df(metric, cell).set_index("block")["value"] * sign for cell in cells
-        }
-        return pd.DataFrame(columns)
+        return pd.DataFrame({cell: self._values(metric, cell) * sign for cell in cells})
 
-    def combined(self, metric, cells, function, q=0.5, unit="1"):
-        """Return the `Estimate` of what `function` makes of a metric's values in several cells (by their ids) within
-        each block; it takes a dict {cell: value}. Blocks that lack one of the cells are left out."""
-        cells, states = tuple(cells), [self.state(cell) for cell in cells]
-        failed, missing = (
-            sum(state[0] for state in states),
-            next((state[1] for state in states if state[1]), ""),
-        )
+    def combined(
+        self,
+        metric: str,
+        cells: Iterable[str],
+        function: Callable[[dict[str, float]], float],
+        q: float = 0.5,
+        unit: str = "1",
+    ) -> Estimate:
+        """Return the `Estimate` of a function of a metric's values in several cells of a block.
+
+        `function` takes a dict {cell id: value}; `unit` is that of its result. Blocks that lack one
+        of the cells are left out.
+        """
+        cells = tuple(cells)
+        failed, missing = self._states(cells)
+        frames = []
         try:
-            frames = (
-                []
-                if missing
-                else [self.block_df(metric, cell, q).set_index("block")["value"] for cell in cells]
-            )
-        except NotEnough as reason:
+            if not missing:
+                frames = [self._values(metric, cell, q) for cell in cells]
+        except InsufficientDataError as reason:
             missing = str(reason)
         both = (
             pd.concat(frames, axis=1, keys=cells, join="inner")
@@ -159,48 +197,52 @@ class Results(Measured):
             _estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
         )
 
-    def warnings(self, cells=None):
-        """Return the `advice.Warning`s about the trials of these cells (ids), by default of all; each prints as a
-        line."""
+    def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
+        """Return warnings about the trials of these cells (ids; default: all).
+
+        Each prints as a line.
+        """
         return quality.of(self, cells)
 
-    def floor(self, metric, q=0.5, looks=1):
-        """Return the `stats.NoiseFloor` of a metric between the twin and its original cell, which are the same; `looks`
-        is the number of metrics in which they are compared. Raises `NotEnough` saying why there is none."""
+    def floor(self, metric: str, q: float = 0.5, looks: int = 1) -> stats.NoiseFloor:
+        """Return the `stats.NoiseFloor` of a metric between the twin and its identical cell.
+
+        `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
+        there is no noise floor; its text says why.
+        """
         if not self.described["twin"]:
-            raise NotEnough("the experiment declares no twin")
-        frames = [
-            self.block_df(metric, cell, q).set_index("block")["value"] for cell in self._twins()
-        ]
+            raise InsufficientDataError("the experiment declares no twin")
+        frames = [self._values(metric, cell, q) for cell in self._twins()]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if both.empty:
-            raise NotEnough(f"the twin has no {metric}")
-        if (
-            both["a"] == both["twin"]
-        ).all():  # also where all are 0: what never varies has no noise
+            raise InsufficientDataError(f"the twin has no {metric}")
+        if (both["a"] == both["twin"]).all():  # no noise, even if all values are 0
             return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
         if (both <= 0).any(axis=None):
-            raise NotEnough("a value of 0 or below has no ratio")
+            raise InsufficientDataError("a value of 0 or below has no ratio")
         return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy(), looks)
 
-    def noise_floor(self, metric, q=0.5):
-        """Return the `Estimate` (in %) of the smallest difference in a metric that is worth believing."""
+    def noise_floor(self, metric: str, q: float = 0.5) -> Estimate:
+        """Return the `Estimate` (in %) of the smallest believable difference in a metric."""
         try:
             floor = self.floor(metric, q)
-        except NotEnough as reason:
-            cells = tuple(self._twins()) if self.described["twin"] else ()
-            return gap(str(reason), "%", metric, cells)
+        except InsufficientDataError as reason:
+            return gap(str(reason), "%", metric, self._twins() if self.described["twin"] else ())
         cells, n = tuple(self._twins()), floor.interval.n
-        if floor.delta is None:
+        if floor.smallest_difference is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
             return Estimate(None, None, None, n, "%", metric, cells, why)
         return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
 
-    def _twins(self):
+    def _twins(self) -> list[str]:
+        """Return the ids of the cell that is measured twice and of its twin."""
         return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]
 
-    def summary(self, metric, q=0.5, **levels):
-        """Return the `Summary` of a metric over all cells with these levels (a level or list of levels each)."""
+    def summary(self, metric: str, q: float = 0.5, **levels: Level) -> "Summary":
+        """Return the `Summary` of a metric over all cells with these levels.
+
+        `levels` gives a level or a list of levels of a factor.
+        """
         cells = self.cells(**levels)
         estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]]
         if not estimates:
@@ -209,8 +251,16 @@ class Results(Measured):
         return Summary(cells[self.factors], estimates)
 
 
-def _estimated(values, unit, metric, cells, failed, paired=False, q=0.5):
-    """Return the `Estimate` over the blocks' `values`: on the log scale where they are all positive."""
+def _estimated(
+    values: FloatArray,
+    unit: str,
+    metric: str,
+    cells: tuple[str, ...],
+    failed: int,
+    paired: bool = False,
+    q: float = 0.5,
+) -> Estimate:
+    """Return the `Estimate` over the blocks' `values`, on the log scale if all are positive."""
     interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
     return Estimate(
         interval.estimate,
@@ -220,52 +270,53 @@ def _estimated(values, unit, metric, cells, failed, paired=False, q=0.5):
         unit,
         metric,
         cells,
-        "",
-        failed,
-        tuple(values.tolist()),
-        paired,
-        q,
+        failed=failed,
+        values=tuple(values.tolist()),
+        paired=paired,
+        q=q,
     )
 
 
 @dataclass
 class Summary:
-    """Estimates of one metric over several cells. `frame` has a row per cell: the factors, and the estimate's
-    value, low, high, n, missing."""
+    """Estimates of one metric over several cells; without cells, one that says why."""
 
     levels: pd.DataFrame
-    estimates: list
+    estimates: Sequence[Estimate]
 
     @property
-    def frame(self):
+    def frame(self) -> pd.DataFrame:
+        """A row per cell: the factors, and the estimate's value, low, high, n, and missing."""
         columns = ["value", "low", "high", "n", "missing"]
-        of_cells = self.estimates[: len(self.levels)]  # without cells there is one that says why
+        of_cells = self.estimates[: len(self.levels)]
         values = pd.DataFrame([[getattr(e, c) for c in columns] for e in of_cells], columns=columns)
         values[["value", "low", "high"]] = values[["value", "low", "high"]].astype(float)
         return pd.concat([self.levels.reset_index(drop=True), values], axis=1)
 
     @property
-    def measured(self):
+    def measured(self) -> pd.DataFrame:
         """The rows of `frame` that have a value."""
         frame = self.frame
         return frame[frame["value"].notna()].reset_index(drop=True)
 
     @property
-    def missing(self):
-        """Why no cell has a value, when none has; else an empty string."""
+    def missing(self) -> str:
+        """Why no cell has a value; an empty string if one has."""
         reasons = list(dict.fromkeys(e.missing for e in self.estimates))
         return "" if any(e.value is not None for e in self.estimates) else "; ".join(reasons)
 
 
-def load(experiment, results_dir=None):
-    """Return the `Results` of an experiment from a results directory, by default the reference of site "local".
+def load(experiment: str, results_dir: str | Path | None = None) -> Results:
+    """Return the `Results` of an experiment from a results directory.
 
-    Raises `ResultsError` naming the file when it is missing, broken or of another schema.
+    A relative directory is below the project; the default is the reference of site "local".
+    Raises `ResultsError`, naming the file, if a file is missing, broken, or of another schema.
     """
     folder = Path(results_dir) if results_dir else Project.find().results("local", REFERENCE)
     if results_dir and not folder.is_absolute():
         folder = Project.find().root / folder
-    tables, files = {}, {}
+    tables: dict[str, Any] = {}
+    files: dict[str, dict[str, str]] = {}
     for kind in (OBSERVATIONS, TRIALS):
         path = folder / experiment / kind
         table, described = read(path)
@@ -274,5 +325,6 @@ def load(experiment, results_dir=None):
     trial_df = tables[TRIALS]
     first = trial_df.iloc[0]
     kind = "reference results" if REFERENCE in folder.parts else "results"
-    source = f"{kind} of site {first['site']}, scale {first['scale']}, {trial_df['block'].nunique()} blocks"
+    blocks = trial_df["block"].nunique()
+    source = f"{kind} of site {first['site']}, scale {first['scale']}, {blocks} blocks"
     return Results(described, trial_df, tables[OBSERVATIONS], source, files)

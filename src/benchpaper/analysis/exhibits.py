@@ -1,22 +1,34 @@
-"""Figures, tables and numbers that the paper shows, each saved with its trail.
+"""Figures, tables, and numbers of the paper, each saved with its trail.
 
-A notebook makes one `Exhibits` of its results and saves through it alone. Without a folder nothing is written:
-figures are shown in the notebook, numbers and tables printed. With one, each exhibit is saved there and entered
-in the manifest exhibits.json: what it is, which notebook, files (with digests) and cells it comes from.
+A notebook makes one `Exhibits` of its results and saves everything through it. Without a folder it
+only shows figures and prints numbers and tables. With a folder it also saves each exhibit there,
+and enters it in the manifest exhibits.json with its notebook, files (with digests), and cells.
 """
 
 import json
 import math
 import os
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
 
+if TYPE_CHECKING:  # these import pandas and matplotlib, and commands import this module
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from benchpaper.analysis.estimates import Results, Summary
+
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MANIFEST = "exhibits.json"
+METADATA: dict[str, dict[str, None]] = {  # without the date and program that differ between runs
+    ".pdf": {"CreationDate": None, "Producer": None},
+    ".png": {"Software": None},
+}
 TEX_SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -43,27 +55,39 @@ TEX_SPECIAL = {
 
 
 class ExhibitError(UserError):
-    """An exhibit that cannot be saved as asked."""
+    """An exhibit cannot be saved; the text says why."""
 
 
-def tex(text):
-    """Return text with everything special to TeX escaped."""
+class How(TypedDict, total=False):
+    """How to compute a number again from its metric and cells."""
+
+    q: float
+    paired: bool
+    factor: float
+    tries: str
+
+
+def tex(text: object) -> str:
+    """Return text with all characters special to TeX escaped."""
     return "".join(TEX_SPECIAL.get(character, character) for character in str(text))
 
 
 class Exhibits:
-    """Saves the exhibits of one notebook. `folder` is where to (None: show only)."""
+    """Saves the exhibits of one notebook in `folder`; None only shows them."""
 
-    def __init__(self, results, folder=None):
+    def __init__(self, results: "Results", folder: str | os.PathLike[str] | None = None) -> None:
         self._results = results
         self._folder = Path(folder) if folder else None
-        self._entries = {}
+        self._entries: dict[str, dict[str, Any]] = {}
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._save_manifest()
+            self._save_manifest(self._folder)
 
-    def number(self, name, estimate, unit=None):
-        """Save an `Estimate`, or a plain number with its `unit` ("count" for an integer), and print it."""
+    def number(self, name: str, estimate: Estimate | float, unit: str | None = None) -> None:
+        """Save an `Estimate`, or a plain number with its `unit`, and print it.
+
+        The unit is "count" for an integer, and "1" for a pure number.
+        """
         if not isinstance(estimate, Estimate):
             if unit is None:
                 raise ExhibitError(
@@ -82,19 +106,24 @@ class Exhibits:
             "failed": estimate.failed,
             "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
             "interval": estimate.interval_text().strip() if estimate.value is not None else "",
-            # With cells and metric this is enough to reckon it again from the data, without the notebook.
+            # With cells and metric, this recomputes the number without the notebook.
             "how": _how(estimate) if estimate.values and estimate.plain else None,
         }
         self._enter(name, "number", entry, [estimate])
         print(f"{name}: {estimate}")
 
-    def table(self, name, frame, estimates):
-        """Save a data frame of texts and `Estimate`s as a LaTeX table, and print it. `estimates` are those it was
-        made from (a list, or `Summary`s); when none of them was measured, the table says so instead."""
+    def table(
+        self, name: str, frame: "pd.DataFrame", estimates: "Iterable[Estimate | Summary]"
+    ) -> None:
+        """Save a data frame of texts and `Estimate`s as a LaTeX table, and print it.
+
+        `estimates` are the sources of the table. If none of them was measured, the paper shows
+        that instead.
+        """
         self._check(name)
         made_from = _flat(estimates)
         entry = {"missing": _why_missing(made_from), "file": f"{name}.tex"}
-        shown = frame.map(lambda cell: _cell_text(cell))
+        shown = frame.map(_cell_text)
         if self._folder and not entry["missing"]:
             _write(self._folder / entry["file"], _booktabs(shown).encode())
         self._enter(name, "table", entry, made_from)
@@ -107,39 +136,40 @@ class Exhibits:
             ):
                 print(shown.to_string(index=False))
 
-    def figure(self, name, draw, *summaries):
-        """Save the figure that `draw(*frames)` returns, `frames` being the measured rows of each summary, as PDF and
-        PNG, and show it. When no cell was measured `draw` is not called, and the paper says why."""
+    def figure(self, name: str, draw: "Callable[..., Figure]", *summaries: "Summary") -> None:
+        """Save the figure that `draw(*frames)` returns, as PDF and PNG, and show it.
+
+        `frames` are the measured rows of each summary. If no cell was measured, `draw` is not
+        called, and the paper says why.
+        """
         made_from = _flat(summaries)
         entry = {"missing": _why_missing(made_from), "file": f"{name}.pdf"}
         self._check(name)
         measured = sum(e.value is not None for e in made_from)
-        print(
-            f"figure {name}: {entry['missing'] or f'{measured} of {len(made_from)} values measured'}"
-        )
+        shown = f"{measured} of {len(made_from)} values measured"
+        print(f"figure {name}: {entry['missing'] or shown}")
         if not entry["missing"]:
             self._save_figure(name, draw(*(summary.measured for summary in summaries)))
         self._enter(name, "figure", entry, made_from)
 
-    def _save_figure(self, name, figure):
+    def _save_figure(self, name: str, figure: "Figure") -> None:
         import matplotlib.pyplot as plt
         from IPython.display import display
 
         if self._folder:
-            for ending, about in (
-                (".pdf", {"CreationDate": None, "Producer": None}),
-                (".png", {"Software": None}),
-            ):
+            for ending, metadata in METADATA.items():
                 part = self._folder / f".{name}.part{ending}"
                 try:
-                    figure.savefig(part, dpi=200, metadata=about)
+                    figure.savefig(part, dpi=200, metadata=metadata)
                     os.replace(part, self._folder / f"{name}{ending}")
                 finally:
                     part.unlink(missing_ok=True)
-        display(figure)
+        display(figure)  # type: ignore[no-untyped-call]  # IPython has no type hints
         plt.close(figure)
 
-    def _enter(self, name, kind, entry, made_from):
+    def _enter(
+        self, name: str, kind: str, entry: dict[str, Any], made_from: list[Estimate]
+    ) -> None:
         self._check(name)
         cells = list(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
         metrics = list(dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric))
@@ -156,20 +186,21 @@ class Exhibits:
             "warnings": warnings,
         }
         if self._folder:
-            self._save_manifest()
+            self._save_manifest(self._folder)
 
-    def _check(self, name):
+    def _check(self, name: str) -> None:
         if not NAME.fullmatch(name):
             raise ExhibitError(
-                f'exhibit name "{name}" must be lower-case words, digits and single hyphens (fabric-get-4k): '
-                "it is typeset as \\result{name}, and TeX cannot hold other characters there"
+                f'exhibit name "{name}" must be lower-case words, digits and single hyphens '
+                "(fabric-get-4k): it is typeset as \\result{name}, "
+                "and TeX cannot hold other characters there"
             )
         if name in self._entries:
             raise ExhibitError(
                 f'exhibit "{name}" is saved twice in this notebook; give each its own name'
             )
 
-    def _save_manifest(self):
+    def _save_manifest(self, folder: Path) -> None:
         results = self._results
         trials = results.trial_df.iloc[0]
         manifest = {
@@ -185,17 +216,18 @@ class Exhibits:
             "files": results.files,
             "exhibits": self._entries,
         }
-        _write(self._folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
-def _flat(items):
-    flat = []
+def _flat(items: "Iterable[Estimate | Summary]") -> list[Estimate]:
+    flat: list[Estimate] = []
     for item in items:
         flat += [item] if isinstance(item, Estimate) else item.estimates
     return flat
 
 
-def _why_missing(estimates):
+def _why_missing(estimates: list[Estimate]) -> str:
+    """Return why no estimate has a value, or "" if one has."""
     if any(estimate.value is not None for estimate in estimates):
         return ""
     return (
@@ -204,7 +236,7 @@ def _why_missing(estimates):
     )
 
 
-def _cell_text(cell):
+def _cell_text(cell: object) -> str:
     if not isinstance(cell, Estimate):
         return str(cell)
     if cell.value is None:
@@ -212,8 +244,8 @@ def _cell_text(cell):
     return f"{with_unit(cell.value, cell.unit)}{cell.interval_text()}"
 
 
-def _booktabs(frame):
-    """Return a frame of texts as a LaTeX tabular: text columns left, columns of numbers right."""
+def _booktabs(frame: "pd.DataFrame") -> str:
+    """Return a frame of texts as a LaTeX tabular: texts to the left, numbers to the right."""
     numeric = [
         all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame
     ]
@@ -229,8 +261,8 @@ def _booktabs(frame):
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
-def _write(path, data):
-    """Write to a temporary file beside `path`, then rename."""
+def _write(path: Path, data: bytes) -> None:
+    """Write to a temporary file next to `path`, then rename it."""
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(data)
@@ -239,6 +271,8 @@ def _write(path, data):
         part.unlink(missing_ok=True)
 
 
-def _how(estimate):
-    how = {"q": estimate.q, "paired": estimate.paired, "factor": estimate.factor}
-    return {**how, "tries": estimate.tries} if estimate.tries else how
+def _how(estimate: Estimate) -> How:
+    how: How = {"q": estimate.q, "paired": estimate.paired, "factor": estimate.factor}
+    if estimate.tries:
+        how["tries"] = estimate.tries
+    return how

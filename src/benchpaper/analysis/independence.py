@@ -1,28 +1,30 @@
-"""Whether blocks are independent: two tests for order among them, drift and likeness of neighbours.
+"""Tests whether blocks are independent: for drift, and for likeness of neighbours.
 
-Both take a 1-D array with one value per block, in the order of measuring, and look at its ranks
-alone, so that its unit and scale do not matter. Correlated blocks defeat the interval of a level;
-a paired ratio does not mind what both cells of a block have in common.
+Both take a 1-D array with one value per block, in the order of measuring. They look at ranks only,
+so unit and scale do not matter. Correlated blocks break the interval of a level; a paired ratio is
+safe, because effects of a block on both cells cancel.
 
-scipy.stats takes half a second to import, and is imported only where it is used.
+scipy.stats takes half a second to import, so functions import it on use.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchpaper.analysis.stats import MIN_BLOCKS, checked
+from benchpaper.analysis.arrays import FloatArray, checked
+from benchpaper.analysis.stats import MIN_BLOCKS
 
 SIGNIFICANCE = 0.05
-"""Of each of the two tests in `correlated`; together they reject at most 10 % of independent blocks."""
+"""Of each test in `correlated`; together they reject at most 10 % of independent blocks."""
 
 PERMUTATIONS = 9_999
 
 
 @dataclass(frozen=True)
 class Check:
-    """A test of blocks for order: its statistic, its p-value, and how the p-value was found."""
+    """A test of blocks for order: its statistic, its p-value, and the method behind the p-value."""
 
     statistic: float
     p_value: float
@@ -31,20 +33,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Flaw:
-    """Why blocks are not independent enough: in short, and what explains it, which goes on from there."""
+    """Why blocks are not independent enough: `short`, and `explained`, which continues it."""
 
     short: str
     explained: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.short + self.explained
 
 
 def drift(values: ArrayLike) -> Check:
-    """Two-sided test for a trend over n >= 5 blocks: Kendall's tau of value and position.
+    """Test n >= 5 blocks for a trend, two-sided: Kendall's tau of value and position.
 
-    Mann, Econometrica 13 (1945) 245-259. Exact up to 33 blocks, normal approximation above; with
-    ties from 9,999 seeded permutations (all of them up to 7 blocks).
+    Mann, Econometrica 13 (1945) 245-259. The p-value is exact up to 33 blocks, and a normal
+    approximation above. With ties, it comes from 9,999 seeded permutations, or from all of them up
+    to 7 blocks.
     """
     from scipy.stats import kendalltau, rankdata
 
@@ -58,19 +61,20 @@ def drift(values: ArrayLike) -> Check:
         return Check(float(trend.statistic), float(trend.pvalue), f"Mann-Kendall, {how}")
     earlier, later = np.triu_indices(n, 1)
 
-    def strength(order, axis=-1):
-        return np.abs(np.sign(order[..., later] - order[..., earlier]).sum(axis=-1))
+    def strength(order: FloatArray, axis: int = -1) -> FloatArray:
+        signs = np.sign(order[..., later] - order[..., earlier])
+        return np.asarray(np.abs(signs.sum(axis=-1)), dtype=float)
 
     p_value, how = _permuted(rankdata(values), strength)
     return Check(float(trend.statistic), p_value, f"Mann-Kendall, {how}")
 
 
 def lag1(values: ArrayLike) -> Check:
-    """One-sided test for likeness of neighbours among n >= 5 blocks: the rank von Neumann ratio.
+    """Test n >= 5 blocks for likeness of neighbours, one-sided: the rank von Neumann ratio.
 
-    It is about 2 for independent blocks and small for positively correlated ones (negative
-    correlation only makes intervals too wide). Bartels, JASA 77 (1982) 40-46. From all
-    permutations up to 7 blocks, from 9,999 seeded ones above.
+    The ratio is about 2 for independent blocks and small for positively correlated ones. (Negative
+    correlation only makes intervals too wide.) Bartels, JASA 77 (1982) 40-46. The p-value comes
+    from all permutations up to 7 blocks, and from 9,999 seeded ones above.
     """
     from scipy.stats import rankdata
 
@@ -80,36 +84,41 @@ def lag1(values: ArrayLike) -> Check:
     ranks = rankdata(values)
     scale = np.square(ranks - ranks.mean()).sum()
 
-    def likeness(order, axis=-1):
-        return -np.square(np.diff(order, axis=-1)).sum(axis=-1)
+    def likeness(order: FloatArray, axis: int = -1) -> FloatArray:
+        return np.asarray(-np.square(np.diff(order, axis=-1)).sum(axis=-1))
 
     p_value, how = _permuted(ranks, likeness)
     return Check(float(-likeness(ranks) / scale), p_value, f"rank von Neumann ratio, {how}")
 
 
 def correlated(values: ArrayLike) -> Flaw | None:
-    """Why blocks are not independent enough for a level to get a verdict; None if no reason was found.
+    """Return why blocks are too dependent for a verdict on a level; None without evidence of it.
 
     Drift and lag-1 correlation are each tested at 5 %, which rejects 5-9 % of independent runs.
-    None is weak comfort: of runs with a correlation of 0.5 it finds a third at 10 blocks, 80 % at 30.
+    None proves little: of runs with a correlation of 0.5, the tests reject a third at 10 blocks,
+    and 80 % at 30.
     """
-    if len(values) < MIN_BLOCKS:
+    n = len(np.asarray(values))
+    if n < MIN_BLOCKS:
         return Flaw(
-            f"{len(values)} blocks are too few to test for drift",
+            f"{n} blocks are too few to test for drift",
             f"; at least {MIN_BLOCKS} are needed",
         )
     for name, check in (("drift", drift(values)), ("resemble their neighbours", lag1(values))):
         if check.p_value <= SIGNIFICANCE:
             return Flaw(
-                f"the {len(values)} blocks {name}",
-                f" ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, at most {SIGNIFICANCE:g}); "
-                "no interval for a level holds then: compare in pairs, or measure on a quieter machine",
+                f"the {n} blocks {name}",
+                f" ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, "
+                f"at most {SIGNIFICANCE:g}); no interval for a level holds then: "
+                "compare in pairs, or measure on a quieter machine",
             )
     return None
 
 
-def _permuted(ranks: np.ndarray, statistic) -> tuple[float, str]:
-    """The share of orders of `ranks` whose statistic is at least as large as that of this order."""
+def _permuted(
+    ranks: FloatArray, statistic: Callable[[FloatArray, int], FloatArray]
+) -> tuple[float, str]:
+    """Return the share of orders of `ranks` with at least their statistic, and the method."""
     from scipy.stats import permutation_test
 
     result = permutation_test(
@@ -123,6 +132,5 @@ def _permuted(ranks: np.ndarray, statistic) -> tuple[float, str]:
         rng=np.random.default_rng(0),
     )
     seen = len(result.null_distribution)
-    return float(
-        result.pvalue
-    ), f"all {seen:,} permutations" if seen < PERMUTATIONS else f"{seen:,} permutations"
+    every = "all " if seen < PERMUTATIONS else ""
+    return float(result.pvalue), f"{every}{seen:,} permutations"

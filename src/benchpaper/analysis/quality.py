@@ -1,28 +1,31 @@
-"""Warnings that teach: what in a set of trials should make a reader careful, against which limit, and what to do next.
+"""Warnings about the quality of trials: the quantity, its limit, and the next action.
 
-They are computed from what the trial records hold, so that each stands for the trials it was stored with. A column
-that a record lacks is unknown, and warns of nothing.
+They are computed from the trial records, so they hold for exactly the stored trials. A column that
+a record lacks raises no warning.
 """
 
 from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from benchpaper.analysis import independence, stats
+from benchpaper.analysis.tables import Level, Measured
+from benchpaper.analysis.values import InsufficientDataError
 from benchpaper.results import FAILED, MEASURED
 
-STEAL_SHARE, STEAL_LEAST_S = (
-    0.02,
-    0.02,
-)  # of the CPU time of all CPUs; /proc/stat counts in hundredths of a second
+STEAL_SHARE = 0.02  # of the CPU time of all CPUs
+STEAL_LEAST_S = 0.02  # /proc/stat counts in hundredths of a second
 SUSPENDED_S = 0.1
-OWN_SHARE = 0.8  # of a latency that is the load generator's own, or of a throughput that it reaches against nothing
+OWN_SHARE = 0.8  # of a latency, or of the null target's throughput
 
 
 @dataclass(frozen=True)
-class Warning:
-    """A `kind`, the `quantity` found, the `limit` it is compared with, the next `action`, and how many `trials`."""
+class QualityWarning:
+    """A `kind` of trouble: `quantity`, the `limit`, the next `action`, how many `trials`."""
 
     kind: str
     quantity: str
@@ -30,36 +33,35 @@ class Warning:
     action: str
     trials: int
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.kind}: {self.quantity} ({self.limit}); {self.action}"
 
-    def plain(self):
-        """Return it as a dict, for JSON."""
+    def plain(self) -> dict[str, Any]:
+        """Return the warning as a dict, for JSON."""
         return {**asdict(self), "text": str(self)}
 
 
-def of(results, cells=None):
-    """Return the `Warning`s about the trials of `cells` (ids; by default all): one a kind, with its number of
-    trials."""
+def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWarning]:
+    """Return the warnings about the trials of `cells` (ids; default: all), at most one per kind."""
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]
-    found = [
+    warnings = [
         _failed(run),
         _blocks(run),
         *_disturbed(run),
         _client_bound(results, cells),
         _drift(results, cells),
     ]
-    return [warning for warning in found if warning]
+    return [warning for warning in warnings if warning]
 
 
-def _failed(run):
+def _failed(run: pd.DataFrame) -> QualityWarning | None:
     failed = run[run["state"] == FAILED]
     if failed.empty:
         return None
     reason, count = Counter(failed["reason"]).most_common(1)[0]
-    return Warning(
+    return QualityWarning(
         "failed trials",
         f"{len(failed)} of {len(run)} trials failed, {count} of them so: {reason}",
         "0 should; they are in no average",
@@ -68,11 +70,11 @@ def _failed(run):
     )
 
 
-def _blocks(run):
+def _blocks(run: pd.DataFrame) -> QualityWarning | None:
     blocks = run["block"].nunique()
     if run.empty or blocks >= stats.MIN_BLOCKS:
         return None
-    return Warning(
+    return QualityWarning(
         "too few blocks",
         f"{blocks} blocks",
         f"at least {stats.MIN_BLOCKS} make an interval, and a verdict",
@@ -81,8 +83,8 @@ def _blocks(run):
     )
 
 
-def _disturbed(run):
-    """What the machine did beside the trials; for each kind, the trials beyond the limit and the worst of them."""
+def _disturbed(run: pd.DataFrame) -> Iterator[QualityWarning | None]:
+    """Warn of each kind of disturbance by the machine, if trials exceed its limit."""
     cpus = run["hosts"].map(_cpus)
     steal = run["steal_s"] / (run["seconds"].clip(lower=1e-9) * cpus)
     yield _beyond(
@@ -97,7 +99,8 @@ def _disturbed(run):
         run["load_1m"] / cpus,
         1.0,
         "{:.2f} runnable tasks per CPU at the start",
-        "end what else runs on this machine, if anything does: trials of the minute before count too",
+        "end what else runs on this machine, if anything does: "
+        "trials of the minute before count too",
     )
     yield _beyond(
         "suspended",
@@ -132,26 +135,31 @@ def _disturbed(run):
             yield _beyond(kind, run[column].astype(float).fillna(0), 0, shown, action)
 
 
-def _beyond(kind, values, limit, shown, action):
+def _beyond(
+    kind: str, values: pd.Series, limit: float, shown: str, action: str
+) -> QualityWarning | None:
     over = values[values > limit]
     if over.empty:
         return None
     quantity = f"up to {shown.format(over.max())} in {len(over)} of {len(values)} trials"
-    limit = shown.split(" ")[0].format(limit) if limit else "none"
-    return Warning(kind, quantity, f"limit: {limit}", action, len(over))
+    shown_limit = shown.split(" ")[0].format(limit) if limit else "none"
+    return QualityWarning(kind, quantity, f"limit: {shown_limit}", action, len(over))
 
 
-def _cpus(hosts):
-    """CPUs of the smallest host."""
+def _cpus(hosts: Mapping[str, str]) -> int:
+    """Return the CPUs of the smallest host."""
     return min(
         (int(count) for name, count in dict(hosts).items() if name.endswith(".cpus")), default=1
     )
 
 
-def null_shares(results):
-    """Return {cell id: share}: how much of each cell's value of the first metric with a direction is the load
-    generator's own, against the null target at the same other levels, or the only one there is. Beyond `OWN_SHARE` a
-    cell is client-bound. Cells without a null target are absent."""
+def null_shares(results: Measured) -> dict[str, float]:
+    """Return {cell id: share}: how much of the cell's value is the load generator's own.
+
+    The value is that of the main metric. It is compared with the null target at the same other
+    levels, or with the only null target. Beyond `OWN_SHARE` a cell is client-bound. Cells without
+    a null target are absent.
+    """
     metric, nulls = results.telling, _nulls(results)
     if not nulls or metric["better"] == "neither":
         return {}
@@ -159,16 +167,17 @@ def null_shares(results):
     shares = {}
     for row in results.cells().to_dict("records"):
         null = _null_of(row, nulls)
-        if row["cell"] not in nulls and floors.get(null):
-            value = results.of_cell(metric["name"], row["cell"]).value
-            if value:
-                shares[row["cell"]] = (
-                    floors[null] / value if metric["better"] == "lower" else value / floors[null]
-                )
+        floor = floors[null] if null else None
+        if not floor or row["cell"] in nulls:
+            continue
+        value = results.of_cell(metric["name"], row["cell"]).value
+        if value:
+            lower = metric["better"] == "lower"
+            shares[row["cell"]] = floor / value if lower else value / floor
     return shares
 
 
-def _client_bound(results, cells):
+def _client_bound(results: Measured, cells: Collection[str]) -> QualityWarning | None:
     """Warn of cells whose value is mostly the load generator's own."""
     metric = results.telling
     shares = {cell: share for cell, share in null_shares(results).items() if cell in cells}
@@ -181,17 +190,18 @@ def _client_bound(results, cells):
         else ("their", "of the null target's")
     )
     share = f"{sides[0]} {metric['name']} is up to {max(bound):.0%} {sides[1]}"
-    return Warning(
+    return QualityWarning(
         "client-bound",
         f"in {len(bound)} of {len(shares)} cells {share}",
         f"limit: {OWN_SHARE:.0%}",
-        "they measure the load generator, not the system: use a faster one, or take them for a bound",
+        "they measure the load generator, not the system: "
+        "use a faster one, or take them for a bound",
         len(bound) * results.blocks,
     )
 
 
-def _nulls(results):
-    """Return {cell id: levels besides the null one} of the null target's cells."""
+def _nulls(results: Measured) -> dict[str, dict[str, Level]]:
+    """Return {cell id: levels of the other factors} of the null target's cells."""
     if results.null is None:
         return {}
     (null,) = results.null
@@ -200,7 +210,8 @@ def _nulls(results):
     return {row["cell"]: {name: row[name] for name in others} for row in rows}
 
 
-def _null_of(row, nulls):
+def _null_of(row: Mapping[str, Level], nulls: Mapping[str, Mapping[str, Level]]) -> str | None:
+    """Return the null target's cell with a row's other levels, or else its only cell."""
     same = [
         null
         for null, levels in nulls.items()
@@ -209,20 +220,22 @@ def _null_of(row, nulls):
     return same[0] if same else next(iter(nulls)) if len(nulls) == 1 else None
 
 
-def _drift(results, cells):
-    """Whether the blocks as a whole got faster or slower: each block's median over the cells, after each cell's values
-    are divided by its own median."""
+def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
+    """Warn if the blocks as a whole got faster or slower.
+
+    A block's effect is the median over its cells' values, each divided by the median of its cell.
+    """
     metric = results.telling["name"]
     series = [s for cell in cells if (s := _block_values(results, metric, cell)) is not None]
     if not series:
         return None
     blocks = list(results.blocks_in_order)
-    effects = [[s[block] / s.median() for s in series if block in s.index] for block in blocks]
-    effects = [float(np.median(effect)) for effect in effects if effect]
+    relative = [[s[block] / s.median() for s in series if block in s.index] for block in blocks]
+    effects = [float(np.median(values)) for values in relative if values]
     if len(effects) < stats.MIN_BLOCKS or not (flaw := independence.correlated(effects)):
         return None
     spread = max(effects) / min(effects) - 1
-    return Warning(
+    return QualityWarning(
         "drift",
         f"{flaw.short}: {metric} differs by up to {spread:.0%} between blocks",
         f"p at most {independence.SIGNIFICANCE:g}",
@@ -231,12 +244,10 @@ def _drift(results, cells):
     )
 
 
-def _block_values(results, metric, cell):
-    """The cell's positive values by block, or None."""
-    from benchpaper.analysis.values import NotEnough
-
+def _block_values(results: Measured, metric: str, cell: str) -> pd.Series | None:
+    """Return the cell's values by block, or None unless all are positive."""
     try:
         values = results.block_df(metric, cell).set_index("block")["value"]
-    except NotEnough:
+    except InsufficientDataError:
         return None
     return values if len(values) and values.min() > 0 else None

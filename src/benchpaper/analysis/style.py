@@ -1,14 +1,20 @@
-"""How figures look: one column of 3.3 inches wide, readable type, colours that colour-blind readers can tell apart.
+"""The style of figures: a column 3.3 inches wide, readable type, and colours for the colour-blind.
 
-Every series also differs in its marker, so that a figure survives a black-and-white printer.
+Each series also has its own marker, so a figure survives a black-and-white printer.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import matplotlib.pyplot as plt
+import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 COLUMN_IN = 3.3
 MARKERS = "osD^vP*X"
-RC = {
+RC: dict[Any, Any] = {
     "font.size": 7,
     "axes.labelsize": 7,
     "axes.titlesize": 7,
@@ -34,30 +40,39 @@ RC = {
 }
 
 
-def use():
-    """Set the style for this notebook, whatever Matplotlib's configuration files say. Call it once, before drawing."""
+def use() -> None:
+    """Set the style for this notebook; it overrides Matplotlib's configuration files.
+
+    Call it once, before drawing.
+    """
     plt.style.use(["default", RC])
 
 
-def panels(count=1, height=1.9, **options):
-    """Return (figure, list of axes): `count` panels side by side in one column of the paper."""
+def panels(count: int = 1, height: float = 1.9, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Return (figure, list of axes): `count` panels side by side in one column of the paper.
+
+    `height` is in inches; `options` go to `matplotlib.pyplot.subplots`.
+    """
     figure, axes = plt.subplots(
         1, count, figsize=(COLUMN_IN, height), layout="constrained", squeeze=False, **options
     )
     return figure, list(axes[0])
 
 
-def looks(names):
+def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return {name: {"color", "marker"}} for series that keep their look in every figure."""
     colours = sns.color_palette("colorblind", len(names))
     return {
         name: {"color": colour, "marker": MARKERS[i % len(MARKERS)]}
-        for i, (name, colour) in enumerate(zip(names, colours))
+        for i, (name, colour) in enumerate(zip(names, colours, strict=True))
     }
 
 
-def with_interval(axis, x, rows, **look):
-    """Draw the estimates in `rows` (columns value, low, high) over `x`, the interval as a band where there is one."""
+def with_interval(axis: Axes, x: str, rows: pd.DataFrame, **look: Any) -> None:
+    """Draw the estimates in `rows` over column `x`, with their intervals as a band.
+
+    The columns of `rows` are `x`, value, low, and high; rows without an interval get no band.
+    """
     rows = rows.sort_values(x)
     (line,) = axis.plot(rows[x], rows["value"], **look)
     bounded = rows[rows["low"].notna()]
@@ -66,7 +81,7 @@ def with_interval(axis, x, rows, **look):
     )
 
 
-def bytes_label(size):
+def bytes_label(size: float) -> str:
     """Return a size in bytes as `8 B`, `4 KiB`, `256 KiB`, `4 MiB`."""
     for unit, factor in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
         if size >= factor:
@@ -74,8 +89,8 @@ def bytes_label(size):
     return f"{size:g} B"
 
 
-def legend_above(figure, axis, **options):
-    """Put one legend for all panels above them, in as many columns as it has entries."""
+def legend_above(figure: Figure, axis: Axes, **options: Any) -> None:
+    """Put one legend for all panels above them, with a column per entry."""
     handles, labels = axis.get_legend_handles_labels()
     options = {
         "ncols": len(labels),

@@ -1,74 +1,105 @@
-"""What was measured, by cell and block: the tables of one experiment's results, before any statistics over blocks.
+"""The tables of one experiment's results, by cell and block, before any statistics over blocks.
 
-Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per cell and block.
+Data frames are named by their grain: `trial_df` has one row per trial, `block_df` one value per
+cell and block.
 """
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchpaper.analysis import stats
-from benchpaper.analysis.values import NotEnough
+from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
 from benchpaper.design.spec import null_of
 from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
 
+Level: TypeAlias = Any  # a number, a text or a truth value
+Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
 
-class NotPlanned(NotEnough):
-    """The results' scale leaves out the cell that was asked for."""
+
+class NotPlanned(InsufficientDataError):
+    """The scale of the results leaves out this cell."""
 
 
 @dataclass
-class Measured:
-    """The tables of one experiment as data frames, and what was declared (`described`)."""
+class Measured(ABC):
+    """The tables of one experiment as data frames, and its declaration (`described`).
 
-    described: dict
+    `source` says in a phrase which results these are; `files` has the path and digest of each.
+    """
+
+    described: Description
     trial_df: pd.DataFrame
     observation_df: pd.DataFrame
     source: str
-    files: dict = field(default_factory=dict)
-    _known: dict = field(
+    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    # The cache of `block_df`, by its arguments.
+    _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False
-    )  # what `block_df` has given, by its arguments
+    )
+
+    @abstractmethod
+    def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
+        """Return the `Estimate` of a metric in a cell, given by its id."""
 
     @property
-    def experiment(self):
-        return self.described["name"]
+    def experiment(self) -> str:
+        """The experiment's name, as `rdma/fabric`."""
+        return str(self.described["name"])
 
     @property
-    def factors(self):
+    def factors(self) -> list[str]:
+        """The names of the factors."""
         return [factor["name"] for factor in self.described["factors"]]
 
     @property
-    def blocks(self):
+    def blocks(self) -> int:
+        """The number of measured blocks."""
         return int(self.trial_df["block"].nunique())
 
     @property
-    def telling(self):
-        """The description of the metric that tells most: the first with a direction, else the first."""
-        metrics = self.described["metrics"]
+    def telling(self) -> Description:
+        """The description of the main metric: the first with a direction, else the first."""
+        metrics: list[Description] = self.described["metrics"]
         return next((metric for metric in metrics if metric["better"] != "neither"), metrics[0])
 
     @property
-    def null(self):
-        """The level of a factor that is the load generator against nothing, as {factor: level}, or None. Results from
-        before it was declared have it by convention."""
-        if "null" in self.described:
-            return self.described["null"]
-        return null_of({factor["name"]: factor["levels"] for factor in self.described["factors"]})
+    def null(self) -> dict[str, Level] | None:
+        """The level of the null target, as {factor: level}, or None.
 
-    def metric(self, name):
+        Results from before it was declared have it by convention.
+        """
+        declared: dict[str, Level] | None
+        if "null" in self.described:
+            declared = self.described["null"]
+        else:
+            factors = self.described["factors"]
+            declared = null_of({factor["name"]: factor["levels"] for factor in factors})
+        return declared
+
+    def metric(self, name: str) -> Description:
         """Return the description of a metric; raises `UserError` for an unknown one."""
-        metrics = {metric["name"]: metric for metric in self.described["metrics"]}
+        metrics: dict[str, Description] = {
+            metric["name"]: metric for metric in self.described["metrics"]
+        }
         one_of(f"{self.experiment}: metric", name, metrics)
         return metrics[name]
 
-    def cells(self, twin=False, **levels):
-        """Return the trials' cells with these levels (a level or a list of levels each), one row per cell, in
-        declared order of the factors' levels."""
+    def cells(self, twin: bool = False, **levels: Level) -> pd.DataFrame:
+        """Return the trials' cells with these levels (a level or a list of levels each).
+
+        The frame has a row per cell, in declared order of the factors' levels, and the columns
+        `cell` (the id) and each factor.
+        """
         chosen = self._distinct[self._distinct["twin"] == twin]
         for name, wanted in levels.items():
             if name not in self.factors:
@@ -81,7 +112,7 @@ class Measured:
         return chosen[["cell", *self.factors]].reset_index(drop=True)
 
     @cached_property
-    def _distinct(self):
+    def _distinct(self) -> pd.DataFrame:
         """All cells, one row each, in declared order of the factors' levels."""
         frame = self.trial_df.drop_duplicates("cell")[["cell", "twin", *self.factors]]
         order = {
@@ -91,46 +122,53 @@ class Measured:
         return frame.sort_values(self.factors, key=lambda column: column.map(order[column.name]))
 
     @cached_property
-    def _trials_of(self):
-        """The rows of `trial_df` by cell. Every estimate asks for those of one cell, of many."""
+    def _trials_of(self) -> dict[str, pd.DataFrame]:
+        """The rows of `trial_df` by cell, grouped once because every estimate needs one cell's."""
         return dict(list(self.trial_df.groupby("cell", sort=False)))
 
     @cached_property
-    def _observations_of(self):
+    def _observations_of(self) -> dict[str, pd.DataFrame]:
         return dict(list(self.observation_df.groupby("cell", sort=False)))
 
-    def _observed(self, cell):
-        """The rows of `observation_df` of a cell; none when it was not measured."""
+    def _observed(self, cell: str) -> pd.DataFrame:
+        """Return a cell's rows of `observation_df`; an empty frame if it was not measured."""
         return self._observations_of.get(cell, self.observation_df.iloc[:0])
 
-    def _check_levels(self, name, wanted):
+    def _check_levels(self, name: str, wanted: Iterable[Level]) -> None:
         declared = next(f["levels"] for f in self.described["factors"] if f["name"] == name)
         for level in wanted:
             one_of(f"{self.experiment}: level of {name}", level, declared)
 
-    def samples(self, metric, cell):
-        """Return (values, counts) of all samples of a cell over all blocks, ascending: for drawing a distribution,
-        never for a percentile, which belongs to one block."""
+    def samples(self, metric: str, cell: str) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Return (values, counts) of all samples of a cell over all blocks, in ascending order.
+
+        Draw distributions from it, but take no percentiles: a percentile belongs to one block.
+        """
         rows = self._observed(cell)[metric].dropna()
         values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
         counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
         merged, place = np.unique(values, return_inverse=True)
         return merged, np.bincount(place, weights=counts).astype(np.int64)
 
-    def block_df(self, metric, cell, q=0.5):
-        """Return a frame (leave it as it is) with columns block and value, in the order of measuring: the metric's
-        value in each block of `cell`, for a distribution its quantile `q` within the block. Raises `NotEnough` when a
-        block has too few samples for that quantile."""
-        if (metric, cell, q) in self._known:
-            return self._known[metric, cell, q]
+    def block_df(self, metric: str, cell: str, q: float = 0.5) -> pd.DataFrame:
+        """Return the metric's value in each block of a cell: columns block and value, as measured.
+
+        The rows are in the order of measuring. For a distribution the value is its quantile `q`
+        within the block. The frame is cached, so do not change it. Raises `InsufficientDataError`
+        when a block has too few samples for that quantile.
+        """
+        if (metric, cell, q) in self._block_dfs:
+            return self._block_dfs[metric, cell, q]
         rows = self._observed(cell)[["block", "row", metric]].dropna()
         if len(rows) and rows["row"].max() > 0:
-            raise NotEnough(f"{cell}: a trial has several observations; choose one by its row")
+            raise InsufficientDataError(
+                f"{cell}: a trial has several observations; choose one by its row"
+            )
         if self.metric(metric)["kept"] == "all samples":
             if q != 0.5 and len(rows):
                 reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in rows[metric]], q)
                 if reason:
-                    raise NotEnough(reason)
+                    raise InsufficientDataError(reason)
             rows = rows.assign(
                 **{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]}
             )
@@ -138,44 +176,47 @@ class Measured:
         ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(
             drop=True
         )
-        return self._known.setdefault((metric, cell, q), ordered)
+        return self._block_dfs.setdefault((metric, cell, q), ordered)
 
     @property
-    def blocks_in_order(self):
+    def blocks_in_order(self) -> pd.Index:
         """The blocks' numbers in the order of measuring."""
         return self._begun.sort_values().index
 
     @cached_property
-    def _begun(self):
-        """When each block began. Blocks are numbered in the plan's order but measured in any, and drift is in time."""
+    def _begun(self) -> pd.Series:
+        """The start of each block: block numbers follow the plan, but drift follows time."""
         return self.trial_df.groupby("block")["started"].min()
 
-    def one_cell(self, twin, levels):
-        """Return the id of the one cell with these levels. Raises `NotPlanned` where a small scale leaves it out."""
-        found = self.cells(twin=twin, **levels)
-        if len(found) == 1:
-            return found["cell"][0]
-        if found.empty:
-            raise self.left_out(levels)
-        varying = [name for name in self.factors if found[name].nunique() > 1]
-        raise UserError(
-            f"{self.experiment}: {len(found)} cells have {levels}; say which {' and '.join(varying)}"
-        )
+    def one_cell(self, twin: bool, levels: Mapping[str, Level]) -> str:
+        """Return the id of the only cell with these levels.
 
-    def left_out(self, levels):
-        """Return why no cell has these levels, as an error to raise or to tell. The largest scale leaves out nothing that
-        a paper asks for, so there it is a mistake in the asking, and raised."""
+        Raises `NotPlanned` if a small scale leaves it out, and `UserError` if several match.
+        """
+        cells = self.cells(twin=twin, **levels)
+        if len(cells) == 1:
+            return str(cells["cell"][0])
+        if cells.empty:
+            raise self.left_out(levels)
+        varying = " and ".join(name for name in self.factors if cells[name].nunique() > 1)
+        raise UserError(f"{self.experiment}: {len(cells)} cells have {levels}; say which {varying}")
+
+    def left_out(self, levels: Mapping[str, Level]) -> NotPlanned:
+        """Return why no cell has these levels, as an error to raise or to print.
+
+        Raises `UserError` at the largest scale, which plans every cell: the levels are wrong.
+        """
         if self.trial_df["scale"].iloc[0] == SCALES[-1]:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
         return NotPlanned("not planned at this scale")
 
-    def testable(self, cell):
-        """Return whether the hosts had what the cell needs."""
-        trials = self._trials_of[cell]
-        return not (trials["state"] == NOT_TESTABLE).any() or (trials["state"] == MEASURED).any()
+    def testable(self, cell: str) -> bool:
+        """Whether the hosts had the capabilities that the cell needs."""
+        states = self._trials_of[cell]["state"]
+        return bool(not (states == NOT_TESTABLE).any() or (states == MEASURED).any())
 
-    def state(self, cell):
-        """Return (number of failed trials, why the cell has no value at all or "")."""
+    def state(self, cell: str) -> tuple[int, str]:
+        """Return (number of failed trials, why the cell has no value); "" if it has values."""
         trials = self._trials_of[cell]
         failed = trials[trials["state"] == FAILED]
         if (trials["state"] == MEASURED).any():

@@ -1,11 +1,12 @@
-"""Values that results give: an estimate over blocks with its interval, its comparison with a bound, and how both are
-written."""
+"""An estimate over blocks with its interval, its comparison with a bound, and the text of both."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-# Each unit's next smaller one, and how many of those it has. What stands after a "/" stays: s/GB becomes ms/GB.
+# The next smaller unit, and how many of it make one. A part after "/" stays: s/GB becomes ms/GB.
 SMALLER = {
     "h": ("min", 60),
     "min": ("s", 60),
@@ -27,20 +28,22 @@ SMALLER = {
     "M": ("k", 1e3),
     "k": ("1", 1e3),
 }
-LEAST_SHOWN = 1e-4  # below it a number takes a smaller unit
+LEAST_SHOWN = 1e-4  # smaller numbers take a smaller unit
+
+Side: TypeAlias = Literal["below", "above", "equal"]
 
 
-class NotEnough(Exception):
-    """There are data, but they do not carry what was asked of them; the text says why."""
+class InsufficientDataError(Exception):
+    """The data cannot answer this question; the text says why."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One value over blocks: `value` in `unit`, its interval `low` to `high` (None below 5 blocks), `n` blocks.
+    """One value over blocks: `value` in `unit`, its interval `low` to `high`, and `n` blocks.
 
-    When nothing was measured `value` is None and `missing` says why. `failed` counts trials that failed and are
-    in no average. `cells` and `metric` are the trail, `values` what each block gave, `paired` whether these are
-    ratios within a block; a claim judges them.
+    Below 5 blocks `low` and `high` are None. If nothing was measured, `value` is None and `missing`
+    says why. `failed` counts failed trials, which no average includes. `cells` and `metric` are the
+    trail. A claim judges `values`, one per block; `paired` says that they compare within blocks.
     """
 
     value: float | None
@@ -49,60 +52,64 @@ class Estimate:
     n: int
     unit: str
     metric: str
-    cells: tuple
+    cells: tuple[str, ...]
     missing: str = ""
     failed: int = 0
-    values: tuple = ()
+    values: tuple[float, ...] = ()
     paired: bool = False
     q: float = 0.5
-    factor: float = 1.0  # what `scaled` multiplied by
-    tries: str = ""  # of a `pooled_share`: the metric that says on how many tries it rests
-    plain: bool = True  # whether cells, metric and q are enough to reckon it again, without a notebook's own function
-    planned: bool = True  # False where the scale leaves out what was asked for
+    factor: float = 1.0  # the product of all factors of `scaled`
+    tries: str = ""  # of a `pooled_share`: the metric that counts its tries
+    plain: bool = True  # False if it takes a function of the notebook to compute it again
+    planned: bool = True  # False if the scale leaves out its cell
 
-    def below(self, bound):
+    def below(self, bound: float) -> "Comparison":
         """Claim that this lies below `bound`, in this estimate's unit."""
         return Comparison(self, "below", float(bound))
 
-    def above(self, bound):
+    def above(self, bound: float) -> "Comparison":
         """Claim that this lies above `bound`, in this estimate's unit."""
         return Comparison(self, "above", float(bound))
 
-    def equal(self, margin, target=1.0):
+    def equal(self, margin: float, target: float = 1.0) -> "Comparison":
         """Claim that this differs from `target` by less than a factor of 1 + `margin`."""
         return Comparison(self, "equal", float(margin), float(target))
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.value is None:
             return f"not measured here: {self.missing}"
         equal = ", all equal" if self.low is not None and self.deterministic else ""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{with_unit(self.value, self.unit)}{self.interval_text()} (n = {self.n}{equal}{failed})"
+        count = f"(n = {self.n}{equal}{failed})"
+        return f"{with_unit(self.value, self.unit)}{self.interval_text()} {count}"
 
     @property
-    def deterministic(self):
-        """Whether all blocks gave the same value: no seed changes it, and it has no interval to show. A share over all
-        tries has one even so: a rare event may come at the next try."""
+    def deterministic(self) -> bool:
+        """Whether all blocks gave the same value, so that there is no interval to show.
+
+        A share over all tries still has an interval: the next try may bring the rare event.
+        """
         return bool(self.values) and not self.tries and min(self.values) == max(self.values)
 
-    def scaled(self, factor, unit):
+    def scaled(self, factor: float, unit: str) -> "Estimate":
         """Return the same estimate in another unit: all values times `factor`."""
-        scaled = {
-            name: None if (v := getattr(self, name)) is None else factor * v
-            for name in ("value", "low", "high")
-        }
+
+        def times(value: float | None) -> float | None:
+            return None if value is None else factor * value
+
         return replace(
             self,
+            value=times(self.value),
+            low=times(self.low),
+            high=times(self.high),
             unit=unit,
             factor=factor * self.factor,
             values=tuple(factor * v for v in self.values),
-            **scaled,
         )
 
-    def interval_text(self):
-        """Return ` [low, high]` in the unit and to as many decimals as the value is shown, or an empty string when
-        there is no interval."""
-        if self.low is None or self.deterministic:
+    def interval_text(self) -> str:
+        """Return ` [low, high]` with the unit and decimals of the value; "" without an interval."""
+        if self.value is None or self.low is None or self.high is None or self.deterministic:
             return ""
         factor, _ = shown_unit(self.value, self.unit)
         low, high = (
@@ -111,42 +118,51 @@ class Estimate:
         return f" [{low}, {high}]"
 
 
-def gap(why, unit="1", metric="", cells=(), failed=0, planned=True):
-    """Return the `Estimate` of what has no value, for the reason `why`."""
+def gap(
+    why: str,
+    unit: str = "1",
+    metric: str = "",
+    cells: Iterable[str] = (),
+    failed: int = 0,
+    planned: bool = True,
+) -> Estimate:
+    """Return an `Estimate` without a value, for the reason `why`."""
     return Estimate(None, None, None, 0, unit, metric, tuple(cells), why, failed, planned=planned)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a claim says of an `Estimate`: that it is "below" or "above" a bound, or "equal" within a margin."""
+    """What a claim states of an `Estimate`: "below" or "above" a bound, or "equal" to a target.
+
+    `bound` is in the estimate's unit; for "equal" it is the relative margin around `target`.
+    """
 
     estimate: Estimate
-    side: str
+    side: Side
     bound: float
     target: float = 1.0
 
-    def __str__(self):
+    def __str__(self) -> str:
         unit = "" if self.estimate.unit == "1" else f" {self.estimate.unit}"
         if self.side == "equal":
             return f"{self.target:g}{unit} within {100 * self.bound:g}%"
         return f"{self.side} {self.bound:g}{unit}"
 
 
-def digits(value, like=None):
-    """Return a number to three significant digits of `like` (by default of itself), without an exponent."""
+def digits(value: float, like: float | None = None) -> str:
+    """Return a number to three significant digits of `like` (default: itself), without exponent."""
     like = abs(value if like is None else like)
     decimals = 2 if like == 0 else max(0, 2 - int(np.floor(np.log10(like))))
     return f"{value:.{decimals}f}"
 
 
-def percent(share):
+def percent(share: float) -> str:
     """Return a share in percent, to two decimals or three significant digits."""
     return f"{share:.2%}" if share == 0 or abs(share) >= 0.01 else f"{digits(100 * share)}%"
 
 
-def shown_unit(value, unit):
-    """Return (factor, unit) in which a number is shown: the next smaller units for one that is very small in its
-    own."""
+def shown_unit(value: float, unit: str) -> tuple[float, str]:
+    """Return (factor, unit) for showing a number: a very small one takes a smaller unit."""
     factor, (head, *rest) = 1.0, unit.split("/")
     if value == 0 or abs(value) >= LEAST_SHOWN:
         return factor, unit
@@ -156,9 +172,11 @@ def shown_unit(value, unit):
     return factor, "/".join([head, *rest])
 
 
-def with_unit(value, unit):
-    """Return a number with its unit as text, to three significant digits at least; the unit "1" is a pure number's and
-    is not shown."""
+def with_unit(value: float, unit: str) -> str:
+    """Return a number with its unit as text, to at least three significant digits.
+
+    The units "1" and "count", of pure numbers, are not shown.
+    """
     factor, unit = shown_unit(value, unit)
     number = f"{int(value)}" if unit == "count" and value == int(value) else digits(factor * value)
     return number if unit in ("1", "count") else f"{number} {unit}"

@@ -1,15 +1,36 @@
-"""What differs between two runs of an experiment before anything is measured: hosts, tools, code, and amount."""
+"""Differences between two runs of an experiment before measuring: hosts, tools, code, and scale."""
 
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from benchpaper.analysis.estimates import Results
+from benchpaper.core.project import Project
 from benchpaper.design.catalog import as_digested_now, differing
 
 FACTS = ("cpu", "cpus", "memory_gib", "kernel", "governor", "virtualised", "os", "nic", "disk")
 
 
-def differences(project, here, reference):
-    """Return {"different": [{what, here, reference}], "same": [what], "sources": [files of the experiment that differ]}
-    of two `Results`."""
+class Difference(TypedDict):
+    """A fact and its texts on both sides."""
+
+    what: str
+    here: str
+    reference: str
+
+
+class Differences(TypedDict):
+    """Facts that differ, the names of the others, and source files that differ."""
+
+    different: list[Difference]
+    same: list[str]
+    sources: list[str]
+
+
+def differences(project: Project, here: Results, reference: Results) -> Differences:
+    """Return what differs between two runs: facts on hosts, tools, and code, and source files."""
     sides = [_facts(results) for results in (here, reference)]
-    different, same = [], []
+    different: list[Difference] = []
+    same: list[str] = []
     for what in dict.fromkeys(what for side in sides for what in side):
         left, right = (side.get(what, "-") for side in sides)
         if left == right:
@@ -19,19 +40,19 @@ def differences(project, here, reference):
     return {"different": different, "same": same, "sources": _sources(project, here, reference)}
 
 
-def _sources(project, here, reference):
-    """Return the sources of the experiment that differ; none where a side did not record them."""
+def _sources(project: Project, here: Results, reference: Results) -> list[str]:
+    """Return the differing sources of the experiment; empty if a side did not record them."""
     sides = (here, reference)
     left, right = (results.described.get("sources", {}) for results in sides)
     commits = [list(results.trial_df["git_commit"].unique()) for results in sides]
     if not left or not right:
         return []
     left = as_digested_now(project, left, commits[0], {})
-    return differing(left, as_digested_now(project, right, commits[1], left))
+    return list(differing(left, as_digested_now(project, right, commits[1], left)))
 
 
-def _facts(results):
-    """Return {what: text} of whatever decides how fast a run is."""
+def _facts(results: Results) -> dict[str, str]:
+    """Return {fact: text} of all that decides how fast a run is."""
     trial = results.trial_df.iloc[0]
     hosts, tools = dict(trial["hosts"]), dict(trial["tools"])
     roles = list(dict.fromkeys(key.split(".")[0] for key in hosts))
@@ -54,8 +75,8 @@ def _facts(results):
     }
 
 
-def _text(fact, by_role):
-    """One text when all roles agree, else each role's."""
+def _text(fact: str, by_role: Mapping[str, Any]) -> str:
+    """Return one text if all roles agree, else the text of each role."""
     unit = " GiB" if fact.endswith("_gib") else ""
     texts = {role: f"{value}{unit}" for role, value in by_role.items()}
     if len(set(texts.values())) == 1:

@@ -1,18 +1,29 @@
-"""A forest plot of a comparison: one row per cell, its ratio here over reference with interval, beside the noise floor.
+"""A forest plot of a comparison: a row per cell with its ratio, here over reference, and interval.
 
-Groups follow the first factor that varies. Words differ in colour and in marker, so that the plot survives colour
-blindness and a black-and-white printer.
+A band marks the noise floor. Groups follow the first factor that varies. Words differ in colour and
+marker, so the plot survives colour blindness and a black-and-white printer.
 """
 
+from collections.abc import Iterable, Sequence
 from math import ceil, exp, log
+from pathlib import Path
+from typing import Any, TypeAlias
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from benchpaper.analysis.compare.comparison import ExperimentComparison
+from benchpaper.analysis.exhibits import METADATA
 from benchpaper.analysis.style import RC, bytes_label
+from benchpaper.analysis.tables import Description
+
+Row: TypeAlias = dict[str, Any]  # a row of `ExperimentComparison["cells"]`
+Group: TypeAlias = tuple[str, list[tuple[str, Row]]]  # a title, and the rows with their labels
 
 ROW_IN, COLUMN_IN = 0.155, 4.6
 ROWS_PER_COLUMN = 42
@@ -28,71 +39,67 @@ LOOKS = {
 }
 
 
-def draw(found):
-    """Return the figure of what `compare.compare` found, or None when no cell has a ratio."""
-    rows = [row for row in found["cells"] if row["ratio"] is not None]
+def draw(comparison: ExperimentComparison) -> Figure | None:
+    """Return the figure of a comparison, or None when no cell has a ratio."""
+    rows = [row for row in comparison["cells"] if row["ratio"] is not None]
     if not rows:
         return None
-    groups = _groups(rows, found["factors"])
+    groups = _groups(rows, comparison["factors"])
     columns = _columns(groups)
     tallest = max(map(_height, columns))
-    larger, smaller = found["names"]
+    larger, smaller = comparison["names"]
+    delta = comparison["noise"]["delta"]
+    quantity = f"{comparison['metric']}, here / in the reference"
     with rc_context(RC):
         figure = Figure(
             figsize=(COLUMN_IN * len(columns), ROW_IN * tallest + 1.5), layout="constrained"
         )
         axes = figure.subplots(1, len(columns), squeeze=False, sharex=True)[0]
-        for axis, column in zip(axes, columns):
-            _draw_column(axis, column, found["noise"]["delta"], tallest)
-            axis.set_xlabel(
-                f"{found['metric']}, here / in the reference\n← {smaller} here        {larger} here →"
-            )
+        for axis, column in zip(axes, columns, strict=True):
+            _draw_column(axis, column, delta, tallest)
+            axis.set_xlabel(f"{quantity}\n← {smaller} here        {larger} here →")
         _limits(axes[0], rows)
         figure.suptitle(
-            f"{found['experiment']}: {found['here']}\nbeside {found['reference']}", fontsize=8
+            f"{comparison['experiment']}: {comparison['here']}\n"
+            f"compared with {comparison['reference']}",
+            fontsize=8,
         )
-        figure.legend(
-            *_legend(rows, found["noise"]["delta"]),
-            loc="outside lower center",
-            ncols=4,
-            frameon=False,
-        )
+        handles, labels = _legend(rows, delta)
+        figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
 
-def save(figure, folder, name):
-    """Save as NAME.png and NAME.pdf and return both paths."""
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Save a figure as NAME.png and NAME.pdf, and return both paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}" for ending in (".png", ".pdf")]
-    for path, about in zip(paths, ({"Software": None}, {"CreationDate": None, "Producer": None})):
+    for path in paths:
         part = path.with_name(f".{path.stem}.part{path.suffix}")
         try:
             with rc_context(RC):
-                figure.savefig(part, dpi=150, metadata=about)
+                figure.savefig(part, dpi=150, metadata=METADATA[path.suffix])
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
     return paths
 
 
-def _groups(rows, factors):
-    """Return [(title, [(label, row)])]: rows by the first varying factor, labelled by the others that vary."""
+def _groups(rows: Sequence[Row], factors: Iterable[Description]) -> list[Group]:
+    """Return rows grouped by the first varying factor, and labelled by the other varying ones."""
     varying = [f for f in factors if len({row[f["name"]] for row in rows}) > 1]
     first, others = (varying[0], varying[1:]) if len(varying) > 1 else (None, varying)
-    groups = {}
+    groups: dict[str, list[tuple[str, Row]]] = {}
     for row in rows:
-        title = (
-            f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}"
-            if first
-            else ""
-        )
+        title = ""
+        if first:
+            title = f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}"
         label = ", ".join(_level(factor, row) for factor in others)
         groups.setdefault(title, []).append((label or row["cell"], row))
     return list(groups.items())
 
 
-def _level(factor, row):
-    """A level as it reads alone: a bare number is named."""
+def _level(factor: Description, row: Row) -> str:
+    """Return a level as text that stands alone: a bare number gets its factor's name."""
     level = row[factor["name"]]
     if factor["unit"] == "B":
         return bytes_label(level)
@@ -100,13 +107,15 @@ def _level(factor, row):
     return text if isinstance(level, str) else f"{factor['name']} {text}"
 
 
-def _columns(groups):
-    """Share the groups out over as few columns as keep each about `ROWS_PER_COLUMN` rows high, in order. A group that
-    is too long goes on in the next column."""
+def _columns(groups: Sequence[Group]) -> list[list[Group]]:
+    """Distribute the groups, in order, over few columns of about `ROWS_PER_COLUMN` rows.
+
+    A group that is too long continues in the next column.
+    """
     total = _height(groups)
     count = ceil(total / ROWS_PER_COLUMN)
     most = ceil(total / count) + 1
-    columns = [[]]
+    columns: list[list[Group]] = [[]]
     for title, rows in groups:
         while rows:
             room = most - _height(columns[-1]) - 1
@@ -118,13 +127,15 @@ def _columns(groups):
     return columns
 
 
-def _height(groups):
-    """Rows of a column: a title above each group."""
+def _height(groups: Iterable[Group]) -> int:
+    """Return the rows of a column, with a title above each group."""
     return sum(len(rows) + 1 for _, rows in groups)
 
 
-def _draw_column(axis, groups, delta, tallest):
-    place, ticks, labels = 0, [], []
+def _draw_column(axis: Axes, groups: Iterable[Group], delta: float | None, tallest: int) -> None:
+    place = 0
+    ticks: list[int] = []
+    labels: list[str] = []
     for title, rows in groups:
         ticks.append(place)
         labels.append(title)
@@ -140,14 +151,14 @@ def _draw_column(axis, groups, delta, tallest):
     axis.set_ylim(tallest - 0.3, -0.7)
     axis.set_yticks(ticks, labels)
     titles = {title for title, _ in groups}
-    for label in axis.get_yticklabels():
-        if label.get_text() in titles:
-            label.set_fontweight("bold")
+    for tick in axis.get_yticklabels():
+        if tick.get_text() in titles:
+            tick.set_fontweight("bold")
     axis.tick_params(axis="y", length=0)
     axis.grid(axis="y", alpha=0.15)
 
 
-def _draw_row(axis, place, row):
+def _draw_row(axis: Axes, place: int, row: Row) -> None:
     marker, face, edge = LOOKS[row["word"]]
     if row["low"] is not None:
         axis.plot(
@@ -169,7 +180,8 @@ def _draw_row(axis, place, row):
     )
 
 
-def _limits(axis, rows):
+def _limits(axis: Axes, rows: Iterable[Row]) -> None:
+    """Set a logarithmic x axis that shows all ratios and intervals, and 1."""
     ends = [
         end for row in rows for end in (row["ratio"], row["low"], row["high"]) if end is not None
     ]
@@ -187,11 +199,12 @@ def _limits(axis, rows):
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(rows, delta):
-    handles, labels = [], []
+def _legend(rows: Sequence[Row], delta: float | None) -> tuple[list[Artist], list[str]]:
+    handles: list[Artist] = []
+    labels: list[str] = []
     for word in dict.fromkeys(row["word"] for row in rows):
         marker, face, edge = LOOKS[word]
-        look = dict(
+        look: dict[str, Any] = dict(
             color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2
         )
         handles.append(Line2D([], [], **look))

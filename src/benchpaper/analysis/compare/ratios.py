@@ -1,45 +1,61 @@
-"""The ratio of a value here to the same in the reference, and the words for it: by how much, against which noise."""
+"""The ratio of a value here to the same in the reference, in words: by how much, and the noise."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import expm1, log
+from typing import Any, TypedDict
 
 from benchpaper.analysis import independence, stats
+from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits, percent
 
 WITHIN, UNDECIDED, NOT_COMPARED = "within the noise", "undecided", "not compared"
 TIMES = ("ns", "µs", "us", "ms", "s", "min", "h")
 
 
-def names_of(metric):
+class RatioRow(TypedDict):
+    """A comparison of two values: levels, ratio with interval, block counts, word, and text."""
+
+    here: float | None
+    reference: float | None
+    ratio: float | None
+    low: float | None
+    high: float | None
+    n: list[int]
+    word: str
+    text: str
+
+
+def names_of(metric: Description) -> tuple[str, str]:
     """Return the words for (a larger, a smaller) value of a metric."""
-    timed = metric["unit"] in TIMES
-    better, worse = (
-        ("faster", "slower") if timed or metric["unit"].endswith("/s") else ("better", "worse")
-    )
-    return {"lower": (worse, better), "higher": (better, worse), "neither": ("larger", "smaller")}[
-        metric["better"]
-    ]
+    if metric["better"] == "neither":
+        return "larger", "smaller"
+    timed = metric["unit"] in TIMES or metric["unit"].endswith("/s")
+    better, worse = ("faster", "slower") if timed else ("better", "worse")
+    return (worse, better) if metric["better"] == "lower" else (better, worse)
 
 
-def ratio_row(here, reference, floors, names, paired=False):
-    """Compare two sets of blocks. `here` and `reference` are values, or the reason why there are none."""
-    row = {
-        **dict.fromkeys(("here", "reference", "ratio", "low", "high")),
-        "n": [0, 0],
-        "word": NOT_COMPARED,
-    }
-    for side, values in (("here", here), ("in the reference", reference)):
-        why = (
-            values
-            if isinstance(values, str)
-            else ""
-            if min(values) > 0
-            else "a value of 0 or below has no ratio"
-        )
-        if why:
-            return {**row, "text": f"{NOT_COMPARED}: {side}: {why}"}
+def ratio_row(
+    here: Sequence[float] | str,
+    reference: Sequence[float] | str,
+    floors: Mapping[str, Any],
+    names: tuple[str, str],
+    paired: bool = False,
+) -> RatioRow:
+    """Compare two sets of blocks; each side is its values, or why it has none.
+
+    `floors` has "delta", the noise floor on the log scale or None, and "why" it is None. `names`
+    are the words for (a larger, a smaller) value. `paired` values are ratios within blocks, whose
+    order in time does not matter.
+    """
+    if isinstance(here, str) or min(here) <= 0:
+        return _not_compared("here", here)
+    if isinstance(reference, str) or min(reference) <= 0:
+        return _not_compared("in the reference", reference)
     ratio = stats.independent_ratio(here, reference)
-    word, text = told(ratio, floors, names, lambda: None if paired else _flaw(here, reference))
+    word, text = describe_ratio(
+        ratio, floors, names, lambda: None if paired else _flaw(here, reference)
+    )
     return {
         "here": stats.level(here).estimate,
         "reference": stats.level(reference).estimate,
@@ -52,9 +68,31 @@ def ratio_row(here, reference, floors, names, paired=False):
     }
 
 
-def told(ratio, floors, names, flaw=lambda: None):
-    """Return (word, text) of a ratio: it is larger or smaller when the interval excludes 1 and the estimate clears the
-    noise floor; `flaw()` may say why even that is not to be believed."""
+def _not_compared(side: str, values: Sequence[float] | str) -> RatioRow:
+    why = values if isinstance(values, str) else "a value of 0 or below has no ratio"
+    return {
+        "here": None,
+        "reference": None,
+        "ratio": None,
+        "low": None,
+        "high": None,
+        "n": [0, 0],
+        "word": NOT_COMPARED,
+        "text": f"{NOT_COMPARED}: {side}: {why}",
+    }
+
+
+def describe_ratio(
+    ratio: stats.MaybeInterval,
+    floors: Mapping[str, Any],
+    names: tuple[str, str],
+    flaw: Callable[[], str | None] = lambda: None,
+) -> tuple[str, str]:
+    """Return (word, text) of a ratio.
+
+    It is larger or smaller if the interval excludes 1 and the estimate clears the noise floor,
+    unless `flaw()` returns a reason against believing that.
+    """
     shown = shown_ratio(ratio)
     if not ratio.decidable:
         few = f"{ratio.n} blocks are too few for an interval; measure at least {stats.MIN_BLOCKS}"
@@ -75,30 +113,28 @@ def told(ratio, floors, names, flaw=lambda: None):
     )
 
 
-def shown_ratio(ratio):
+def shown_ratio(ratio: stats.MaybeInterval) -> str:
     """Return a ratio as `1.31x [1.25, 1.40]`."""
-    ends = (
-        f" [{digits(ratio.low, ratio.estimate)}, {digits(ratio.high, ratio.estimate)}]"
-        if ratio.decidable
-        else ""
-    )
-    return f"{digits(ratio.estimate)}x{'' if ratio.low == ratio.high else ends}"
+    ends = ""
+    if ratio.decidable and ratio.low != ratio.high:
+        ends = f" [{digits(ratio.low, ratio.estimate)}, {digits(ratio.high, ratio.estimate)}]"
+    return f"{digits(ratio.estimate)}x{ends}"
 
 
-def _inverse(ratio):
+def _inverse(ratio: stats.Interval) -> stats.Interval:
     return replace(ratio, estimate=1 / ratio.estimate, low=1 / ratio.high, high=1 / ratio.low)
 
 
-def _flaw(here, reference):
+def _flaw(here: Sequence[float], reference: Sequence[float]) -> str | None:
     for side, values in (("here", here), ("in the reference", reference)):
         if flaw := independence.correlated(values):
             return f"{side} {flaw.short}"
     return None
 
 
-def words(rows):
+def words(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Return {word: number of cells}, the most frequent first."""
-    counts = {}
+    counts: dict[str, int] = {}
     for row in rows:
         counts[row["word"]] = counts.get(row["word"], 0) + 1
     return dict(sorted(counts.items(), key=lambda item: -item[1]))

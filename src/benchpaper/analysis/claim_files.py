@@ -1,0 +1,79 @@
+"""The claims that analysis/claims.py and analysis/claims_FAMILY.py register."""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.values import Comparison
+from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.project import Project
+from benchpaper.design import catalog
+
+Compare: TypeAlias = Callable[[Results], Comparison]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim: the `id` that the paper cites, and its `sentence`.
+
+    The results of `experiment` decide it, by `compare(results)`.
+    """
+
+    id: str
+    experiment: str
+    sentence: str
+    compare: Compare
+
+
+_registered: list[Claim] = []
+
+
+def claim(id: str, *, experiment: str) -> Callable[[F], F]:
+    """Register the decorated function of an experiment's results as the claim `id`."""
+
+    def register(function: F) -> F:
+        sentence = " ".join((function.__doc__ or "").split())
+        if not sentence:
+            raise UserError(f"claim {id}: needs a docstring, the sentence as the paper prints it")
+        if any(other.id == id for other in _registered):
+            raise UserError(f"claim {id} is made twice; each id belongs to one sentence")
+        _registered.append(Claim(id, experiment, sentence, function))
+        return function
+
+    return register
+
+
+def files(project: Project) -> list[Path]:
+    """Return the files with claims: analysis/claims.py, then each analysis/claims_FAMILY.py."""
+    return sorted([*project.analysis.glob("claims.py"), *project.analysis.glob("claims_*.py")])
+
+
+def load_claims(project: Project) -> list[Claim]:
+    """Return the claims of `files`, in order.
+
+    Raises `UserError` when a file does not import, or a claim names an unknown experiment.
+    """
+    _registered.clear()
+    for path in files(project):
+        before, where = len(_registered), path.relative_to(project.root)
+        try:
+            _run(path)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"{where} does not import: {type(error).__name__}: {error}") from error
+        for new in _registered[before:]:
+            one_of(f"{where}: claim {new.id}: experiment", new.experiment, catalog.names(project))
+    return list(_registered)
+
+
+def _run(path: Path) -> None:
+    """Execute a Python file as a module that is not imported otherwise."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file")
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))

@@ -1,0 +1,144 @@
+"""The results of one experiment on two sides, here and in the reference, and their common cells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import expm1
+from typing import Final, TypedDict
+
+import pandas as pd
+
+from benchpaper.analysis import claims
+from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.tables import Description
+from benchpaper.analysis.values import InsufficientDataError
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE, Project
+
+HERE: Final = "here"
+IN_REFERENCE: Final = "in the reference"
+NoiseFloors = TypedDict(
+    "NoiseFloors",
+    {"here": float | None, "in the reference": float | None, "delta": float | None, "why": str},
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The results of one experiment, `here` and of the `reference`."""
+
+    here: Results
+    reference: Results
+
+    @property
+    def sides(self) -> dict[str, Results]:
+        """The results by the name of their side."""
+        return {HERE: self.here, IN_REFERENCE: self.reference}
+
+    @property
+    def cells(self) -> list[str]:
+        """The ids of the cells that both sides planned, in declared order, without the twins."""
+        others = set(self.reference.cells()["cell"])
+        return [cell for cell in self.here.cells()["cell"] if cell in others]
+
+    def only(self) -> dict[str, int]:
+        """Return how many cells only one side planned, by side."""
+        return {
+            side: len(results.cells()) - len(self.cells) for side, results in self.sides.items()
+        }
+
+
+def pair_of(project: Project, experiment: str, site: str, source: str, reference_site: str) -> Pair:
+    """Return the `Pair` of an experiment. Raises `UserError`, naming the side, without results."""
+    if (site, source) == (reference_site, REFERENCE):
+        raise UserError(
+            "the reference cannot be compared with itself; "
+            "measure first (./reproduce), or name another --reference-site"
+        )
+    return Pair(
+        _results_of(project, experiment, HERE, site, source),
+        _results_of(project, experiment, IN_REFERENCE, reference_site, REFERENCE),
+    )
+
+
+def _results_of(project: Project, experiment: str, side: str, site: str, source: str) -> Results:
+    results = claims.results_of(project, experiment, site, source)
+    if results is None:
+        where = f'{side} (site "{site}", {source})'
+        raise UserError(f"no results of {experiment} {where}, so there is nothing to compare")
+    return results
+
+
+def directed(pair: Pair) -> list[Description]:
+    """Return the descriptions of the metrics with a direction that both sides have."""
+    names = {metric["name"] for metric in pair.reference.described["metrics"]}
+    return [
+        m for m in pair.here.described["metrics"] if m["better"] != "neither" and m["name"] in names
+    ]
+
+
+def check_alike(pair: Pair, metric: str) -> None:
+    """Raise `UserError`, naming both sides, if they declare other factors or another metric."""
+    for what, shown in (("factors", _shown_factors), (f"metric {metric}", _shown_metric)):
+        here, reference = (shown(results, metric) for results in pair.sides.values())
+        if here != reference:
+            raise UserError(
+                f"{pair.here.experiment}: {what} here: {here}; in the reference: {reference}; "
+                "these cannot be compared: "
+                "use the version of the experiment that the reference was measured with"
+            )
+
+
+def _shown_factors(results: Results, _metric: str) -> str:
+    factors = results.described["factors"]
+    return ", ".join(
+        sorted({f"{f['name']} ({f['unit']})" if f["unit"] else f["name"] for f in factors})
+    )
+
+
+def _shown_metric(results: Results, metric: str) -> str:
+    metrics = {m["name"]: m for m in results.described["metrics"]}
+    if metric not in metrics:
+        return "not declared"
+    return "{unit}, {better} is better, {kept} kept".format(**metrics[metric])
+
+
+def noise(pair: Pair, metric: str, q: float = 0.5) -> NoiseFloors:
+    """Return the noise floors of both sides, relative (0.05 is 5 %), and how to judge by them.
+
+    `delta` is the larger one, on the log scale; it is None if a side has none, and `why` says why.
+    """
+    here, why_here = _noise_floor(pair.here, metric, q)
+    reference, why_reference = _noise_floor(pair.reference, metric, q)
+    delta = None if here is None or reference is None else max(here, reference)
+    reasons = {HERE: why_here, IN_REFERENCE: why_reference}
+    return {
+        "here": None if here is None else expm1(here),
+        "in the reference": None if reference is None else expm1(reference),
+        "delta": delta,
+        "why": "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason),
+    }
+
+
+def _noise_floor(results: Results, metric: str, q: float) -> tuple[float | None, str]:
+    """Return (noise floor on the log scale, ""), or (None, why there is none)."""
+    try:
+        floor = results.floor(metric, q)
+    except InsufficientDataError as error:
+        return None, str(error)
+    if floor.biased:
+        return None, "two identical cells differ"
+    if floor.delta is None:
+        return None, f"{floor.interval.n} blocks are too few"
+    return floor.delta, ""
+
+
+def series(pair: Pair, metric: str, cell: str) -> Sequence[pd.Series] | None:
+    """Return the cell's values by block, of both sides; None unless both have some."""
+    try:
+        both = [
+            results.block_df(metric, cell).set_index("block")["value"]
+            for results in pair.sides.values()
+        ]
+    except InsufficientDataError:
+        return None
+    return both if all(map(len, both)) else None

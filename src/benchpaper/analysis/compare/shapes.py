@@ -1,0 +1,101 @@
+"""Whether two sides order the cells alike: rank agreement, and pairs of cells that trade places."""
+
+from itertools import combinations
+from math import log
+from typing import TypedDict
+
+import numpy as np
+import pandas as pd
+
+from benchpaper.analysis import stats
+from benchpaper.analysis.compare.pairs import HERE, IN_REFERENCE, Pair, noise, series
+from benchpaper.analysis.compare.ratios import shown_ratio
+from benchpaper.analysis.tables import Description
+from benchpaper.analysis.values import digits
+
+
+class Shape(TypedDict):
+    """Rank agreement of two sides in a metric: Kendall's tau, with its interval and its text."""
+
+    metric: str
+    cells: int
+    tau: float | None
+    low: float | None
+    high: float | None
+    text: str
+
+
+class Crossover(TypedDict):
+    """Two cells whose order differs between the sides, with their ratio on each."""
+
+    cells: list[str]
+    here: str
+    reference: str
+
+
+def shape(pair: Pair, metric: Description) -> Shape:
+    """Return Kendall's tau between the two sides' values of a metric, over their common cells."""
+    levels = np.array(
+        [
+            [stats.median_interval(side.to_numpy()).estimate for side in both]
+            for cell in pair.cells
+            if (both := series(pair, metric["name"], cell))
+        ]
+    )
+    result: Shape = {
+        "metric": metric["name"],
+        "cells": len(levels),
+        "tau": None,
+        "low": None,
+        "high": None,
+        "text": f"no ranks: {len(levels)} cells have a value on both sides, or all have the same",
+    }
+    try:
+        tau = stats.rank_agreement(*(levels.T if len(levels) else ([], [])))
+    except ValueError:
+        return result
+    interval = ""
+    if tau.decidable:
+        interval = f" [{digits(tau.low, tau.estimate)}, {digits(tau.high, tau.estimate)}]"
+    result["tau"], result["low"], result["high"] = tau.estimate, tau.low, tau.high
+    result["text"] = (
+        f"rank agreement {digits(tau.estimate)}{interval} over {tau.n} cells "
+        "(1: the same order, 0: none, -1: reversed)"
+    )
+    return result
+
+
+def crossovers(pair: Pair, metric: str) -> list[Crossover]:
+    """Return the pairs of cells whose order is decided on both sides, and opposite.
+
+    A side decides by the ratio within its blocks, against its own noise floor.
+    """
+    floors = noise(pair, metric)
+    here_floor, reference_floor = floors[HERE], floors[IN_REFERENCE]
+    if here_floor is None or reference_floor is None:
+        return []
+    values = {
+        cell: both
+        for cell in pair.cells
+        if (both := series(pair, metric, cell)) and min(side.min() for side in both) > 0
+    }
+    crossed: list[Crossover] = []
+    for a, b in combinations(values, 2):
+        here = _decided_ratio(values[a][0], values[b][0], here_floor)
+        reference = _decided_ratio(values[a][1], values[b][1], reference_floor)
+        if here and reference and (here.estimate > 1) != (reference.estimate > 1):
+            crossed.append(
+                {"cells": [a, b], "here": shown_ratio(here), "reference": shown_ratio(reference)}
+            )
+    return crossed
+
+
+def _decided_ratio(a: pd.Series, b: pd.Series, floor: float) -> stats.Interval | None:
+    """Return the ratio a/b within blocks if it is decided, else None; `floor` is relative."""
+    both = a.index.intersection(b.index)
+    if len(both) < stats.MIN_BLOCKS:
+        return None
+    ratio = stats.paired_ratio(a[both].to_numpy(), b[both].to_numpy())
+    if not ratio.decidable or ratio.low <= 1 <= ratio.high:
+        return None
+    return ratio if abs(log(ratio.estimate)) > log(1 + floor) else None
