@@ -135,10 +135,10 @@ def judge(site, source):
 @step_options
 def gather(experiments, site, source):
     """Gather the exhibits of all notebooks for the paper."""
-    from benchpaper.paper import typeset
+    from benchpaper.paper import gather
 
     with events.step("gather"):
-        typeset.gather(Project.find(), site, source, experiments)
+        gather.gather(Project.find(), site, source, experiments)
 
 
 @step.command()
@@ -163,11 +163,11 @@ def report(experiments, site, source):
         html.build(Project.find(), site, source, experiments)
 
 
-@step.command("typeset")
+@step.command()
 @step_options
-def typeset_(site, source):
+def typeset(site, source):
     """Typeset the paper."""
-    from benchpaper.paper import typeset
+    from benchpaper.paper import latex
 
     with events.step("typeset"):
-        typeset.typeset(Project.find(), site, source)
+        latex.typeset(Project.find(), site, source)

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
-from benchpaper.paper import typeset
+from benchpaper.paper import gather
 from benchpaper.results import file_digest
 
 
@@ -83,7 +83,7 @@ def _of_other_exhibits(build, experiments):
     if not gathered.exists():
         return "is missing"
     try:
-        same = gathered.read_text() == typeset.gathered(build, experiments)
+        same = gathered.read_text() == gather.gathered(build, experiments)
     except UserError:
         return ""  # gathering itself tells what is wrong
     return "" if same else "is not what the notebooks' exhibits give"

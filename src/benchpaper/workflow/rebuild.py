@@ -10,7 +10,7 @@ from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.hosts import probe  # noqa: F401  (registers what the appendix names)
-from benchpaper.paper import kernel_server, typeset
+from benchpaper.paper import gather, kernel_server, latex
 
 
 def _main(site, source, *experiments):
@@ -41,10 +41,10 @@ def _main(site, source, *experiments):
         finally:
             pool.shutdown(cancel_futures=True)  # when one failed, the others need not begin
     claims.save(project, site, source)
-    typeset.gather(project, site, source, experiments)
+    gather.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)
     finished(total - 1, "verdicts and appendix")
-    typeset.typeset(project, site, source)
+    latex.typeset(project, site, source)
     finished(total, "paper.pdf")
 
 

@@ -13,7 +13,7 @@ from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
 from benchpaper.design import catalog
-from benchpaper.paper import kernel_server, number_diff, typeset
+from benchpaper.paper import gather, kernel_server, latex, number_diff
 
 POLL_S = 0.2
 SETTLE_S = 0.1  # an editor that writes in two steps
@@ -74,10 +74,10 @@ class Watcher:
                 claims.save(self.project, self.site, self.source)
                 appendix.write(self.project, self.site, self.source, self.experiments)
             if any(path.is_relative_to(self.project.analysis) for path in saved):
-                typeset.gather(self.project, self.site, self.source, self.experiments)
+                gather.gather(self.project, self.site, self.source, self.experiments)
             made = "figures"
             if (self.project.build(self.site, self.source) / appendix.NAMES[1]).exists():
-                typeset.typeset(self.project, self.site, self.source)
+                latex.typeset(self.project, self.site, self.source)
                 made = "figures and PDF" if names else "PDF"
         except UserError as error:
             self.say(f"{', '.join(sorted(path.name for path in saved))}: {error}")
@@ -112,7 +112,7 @@ def watch(project, site, source, say=print, rounds=None):
 
 
 def _numbers(project, site):
-    exhibits = typeset.all_exhibits(project.build(site, "reference"))
+    exhibits = gather.all_exhibits(project.build(site, "reference"))
     return {
         name: number_diff.as_printed(entry)
         for name, entry in exhibits.items()

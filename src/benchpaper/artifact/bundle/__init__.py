@@ -9,7 +9,7 @@ from benchpaper.artifact.bundle import archive, crate, metadata
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
-from benchpaper.paper.typeset import manifests
+from benchpaper.paper.gather import manifests
 
 SCHEMA_VERSION = 1
 NAME = "bundle.zip"
