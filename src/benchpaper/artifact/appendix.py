@@ -1,38 +1,42 @@
-"""The artifact appendix, as EuroSys and NDSS ask for it: in Markdown, and in LaTeX for the paper.
+"""The artifact appendix that EuroSys and NDSS ask for: in Markdown, and in LaTeX for the paper.
 
-One structure (`make`) is filled from the experiments' declarations, the claims with their verdicts and the measured
-trials; two writers turn it into text. Minutes and megabytes are those of the trials behind the paper at hand.
+`make` fills one structure from the experiments' declarations, the claims with their verdicts, and
+the measured trials; two writers turn it into text. Minutes and megabytes are those of the trials
+that the paper shows.
 """
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from benchpaper import results
 from benchpaper.analysis.exhibits import tex
 from benchpaper.artifact import checklist
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.project import verdict_rows
+from benchpaper.core.project import Project, verdict_rows
 from benchpaper.design import catalog
-from benchpaper.design.spec import SCALES
+from benchpaper.design.spec import SCALES, Experiment
 
 NAMES = ("appendix.md", "appendix.tex")
-HUMAN_MINUTES = (
-    5  # to start a command and to read its summary: the one figure here that is not measured
-)
+HUMAN_MINUTES = 5  # per experiment, to start it and read its summary; an estimate
+
+Appendix = dict[str, Any]  # what `make` returns
+Item = dict[str, Any]  # an experiment in it
 
 
-def write(project, site, source, experiments):
+def write(project: Project, site: str, source: str, experiments: Sequence[str]) -> None:
     """Write appendix.md and appendix.tex below the build folder."""
     build = project.build(site, source)
-    found = make(project, site, source, experiments)
+    appendix = make(project, site, source, experiments)
     build.mkdir(parents=True, exist_ok=True)
-    for name, text in zip(NAMES, (markdown(found), latex(found))):
+    for name, text in zip(NAMES, (markdown(appendix), latex(appendix)), strict=True):
         part = (build / name).with_suffix(".part")
         part.write_text(text)
         part.replace(build / name)
 
 
-def make(project, site, source, experiments):
-    """Return the appendix as plain data: badges, requirements, claims, and one entry per experiment."""
+def make(project: Project, site: str, source: str, experiments: Sequence[str]) -> Appendix:
+    """Return the appendix as plain data: badges, requirements, claims, and experiments."""
     rows = verdict_rows(project.build(site, source))
     chosen = [
         _experiment(project, site, source, number, name, rows)
@@ -58,7 +62,14 @@ def make(project, site, source, experiments):
     }
 
 
-def _experiment(project, site, source, number, name, rows):
+def _experiment(
+    project: Project,
+    site: str,
+    source: str,
+    number: int,
+    name: str,
+    rows: Sequence[dict[str, Any]],
+) -> Item:
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
     table, _ = results.read(folder / results.TRIALS)
@@ -90,9 +101,11 @@ def _experiment(project, site, source, number, name, rows):
     }
 
 
-def _minutes(experiment, scale, per_cell):
-    """Minutes at another scale: the measured seconds of each cell times the blocks there; what was not measured, as
-    announced."""
+def _minutes(experiment: Experiment, scale: str, per_cell: Mapping[str, float]) -> float:
+    """Return the minutes at a scale: the measured seconds of each cell, times the blocks.
+
+    If no cell was measured, the declared seconds count.
+    """
     announced = experiment.scale(scale)
     seconds = sum(
         per_cell.get(cell.id, 0.0 if per_cell else announced.trial_seconds)
@@ -101,7 +114,7 @@ def _minutes(experiment, scale, per_cell):
     return announced.blocks * seconds / 60
 
 
-def _scaled(experiment, scale):
+def _scaled(experiment: Experiment, scale: str) -> dict[str, Any]:
     cells, announced = len(experiment.cells(scale)), experiment.scale(scale)
     counts = ", ".join(
         f"{name} {count:,}"
@@ -111,7 +124,7 @@ def _scaled(experiment, scale):
     return {"scale": scale, "cells": cells, "blocks": announced.blocks, "counts": counts}
 
 
-def _needs(chosen):
+def _needs(chosen: Sequence[Item]) -> list[dict[str, Any]]:
     names = sorted({need for item in chosen for need in item["needs"]})
     return [
         {
@@ -124,37 +137,38 @@ def _needs(chosen):
     ]
 
 
-def _time(minutes):
+def _time(minutes: float) -> str:
     return f"{minutes:.1f} min" if minutes >= 0.95 else f"{max(1, round(60 * minutes))} s"
 
 
-def sections(found):
-    """Yield (kind, ...) in order: what both writers turn into their own words. `items` are (term, text) pairs; text may
-    have `code`."""
+def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, content) in order, for both writers.
+
+    The content of "items" is (term, text) pairs; all other content is text. Text may have `code`.
+    """
     yield "section", "Artifact appendix"
     yield (
         "text",
         (
-            "Generated from the experiments' declarations, the claims and the measured trials. One command sets "
-            "up and reproduces: "
-            "`./reproduce`. It measures at scale quick; `./reproduce --from reference` rebuilds figures and PDF "
-            "from the authors' results."
+            "Generated from the experiments' declarations, the claims and the measured trials. "
+            "One command sets up and reproduces: `./reproduce`. It measures at scale quick; "
+            "`./reproduce --from reference` rebuilds figures and PDF from the authors' results."
         ),
     )
     yield "subsection", "Badges sought"
-    yield "items", [(badge["name"], _badge(badge)) for badge in found["badges"]]
+    yield "items", [(badge["name"], _badge(badge)) for badge in appendix["badges"]]
     yield "subsection", "Requirements"
     yield (
         "text",
         (
-            "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target hosts. "
-            "Software: Debian 12 or 13 or Ubuntu "
-            "24.04, Python 3.11; all else is installed by `./reproduce` from `requirements.lock` and "
-            "`packages.apt`. No data set is needed. "
-            "What else single cells need is below; without it they are recorded as not testable, and printed as gaps."
+            "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target "
+            "hosts. Software: Debian 12 or 13 or Ubuntu 24.04, Python 3.11; all else is installed "
+            "by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
+            "What else single cells need is below; without it they are recorded as not testable, "
+            "and printed as gaps."
         ),
     )
-    if found["needs"]:
+    if appendix["needs"]:
         yield (
             "items",
             [
@@ -162,18 +176,18 @@ def sections(found):
                     n["name"],
                     f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}",
                 )
-                for n in found["needs"]
+                for n in appendix["needs"]
             ],
         )
     yield "subsection", "Set-up and basic test"
     yield (
         "text",
         (
-            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB of system "
-            "packages), measures every experiment "
-            f"in small ({_time(found['minutes']['smoke'])} of measuring) and builds the paper. "
-            "`.venv/bin/benchpaper doctor` tells what this "
-            "machine cannot measure. `benchpaper check` goes through the committee's checklist."
+            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB of "
+            "system packages), measures every experiment "
+            f"in small ({_time(appendix['minutes']['smoke'])} of measuring) and builds the paper. "
+            "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "
+            "`benchpaper check` goes through the committee's checklist."
         ),
     )
     yield "subsection", "Major claims"
@@ -181,22 +195,21 @@ def sections(found):
         "items",
         [
             (claim["id"], f"{claim['sentence']} ({claim['experiment']}; {claim['verdict']})")
-            for claim in found["claims"]
+            for claim in appendix["claims"]
         ],
     )
     yield "subsection", "Experiments"
     yield (
         "text",
         (
-            f"All together: {_time(found['minutes']['quick'])} of measuring at scale quick, "
-            f"{_time(found['minutes']['full'])} at scale full. "
-            "A claim is reproduced when its whole interval lies on the right side of the bound and the estimate "
-            "clears it by the noise floor; "
-            "the bound is the allowed variation. Absolute values may differ between machines as far as the "
-            "bounds let them."
+            f"All together: {_time(appendix['minutes']['quick'])} of measuring at scale quick, "
+            f"{_time(appendix['minutes']['full'])} at scale full. "
+            "A claim is reproduced when its whole interval lies on the right side of the bound "
+            "and the estimate clears it by the noise floor; the bound is the allowed variation. "
+            "Absolute values may differ between machines as far as the bounds let them."
         ),
     )
-    for item in found["experiments"]:
+    for item in appendix["experiments"]:
         yield (
             "subsubsection",
             f"{item['id']}: {item['title']}"
@@ -207,15 +220,14 @@ def sections(found):
     yield (
         "text",
         (
-            "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks for any "
-            "interval and shows only that "
-            "everything works. Quick has the five blocks that the smallest interval takes. Full is what the "
-            "paper prints."
+            "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks "
+            "for any interval and shows only that everything works. Quick has the five blocks "
+            "that the smallest interval takes. Full is what the paper prints."
         ),
     )
 
 
-def _badge(badge):
+def _badge(badge: Mapping[str, Any]) -> str:
     parts = [
         f"{'yes' if not problem else f'no ({problem})'}: {criterion}"
         for criterion, problem in badge["criteria"]
@@ -223,15 +235,15 @@ def _badge(badge):
     return "; ".join(parts)
 
 
-def _sentence(text):
+def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def _items(item):
+def _items(item: Item) -> Iterator[tuple[str, str]]:
     smaller = "; ".join(
-        f"{one['scale']} {one['cells']} cells in {one['blocks']} blocks"
-        + (f" ({one['counts']})" if one["counts"] else "")
-        for one in item["scaled"]
+        f"{scaled['scale']} {scaled['cells']} cells in {scaled['blocks']} blocks"
+        + (f" ({scaled['counts']})" if scaled["counts"] else "")
+        for scaled in item["scaled"]
     )
     times = ", ".join(f"{_time(item['minutes'][scale])} at {scale}" for scale in SCALES)
     measured = f"{item['trials']:,} measured trials at scale {item['measured_scale']}"
@@ -250,7 +262,8 @@ def _items(item):
     )
     yield (
         "Disk",
-        f"{item['disk_mb']:.2f} MB of results (measured); scratch up to {item['scratch_mb']:g} MB (announced)",
+        f"{item['disk_mb']:.2f} MB of results (measured); "
+        f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
     for row in item["rows"]:
         expected = f"expected {row['asked']}" if row["asked"] else "its cells were not planned"
@@ -261,10 +274,10 @@ def _items(item):
     yield "Scaled down", smaller
 
 
-def markdown(found):
+def markdown(appendix: Appendix) -> str:
     """Return the appendix as Markdown."""
-    lines = []
-    for kind, content in sections(found):
+    lines: list[str] = []
+    for kind, content in sections(appendix):
         if kind == "text":
             lines += [content, ""]
         elif kind == "items":
@@ -277,10 +290,10 @@ def markdown(found):
     return "\n".join(lines)
 
 
-def latex(found):
-    """Return the appendix as LaTeX, to be input after \\appendix or anywhere."""
+def latex(appendix: Appendix) -> str:
+    r"""Return the appendix as LaTeX, for `\input` after `\appendix` or anywhere else."""
     lines = ["% Generated by benchpaper (appendix); do not edit."]
-    for kind, content in sections(found):
+    for kind, content in sections(appendix):
         if kind == "text":
             lines += [_tex(content), ""]
         elif kind == "items":
@@ -291,7 +304,7 @@ def latex(found):
     return "\n".join([*lines, ""])
 
 
-def _tex(text):
+def _tex(text: str) -> str:
     parts = re.split(r"`([^`]*)`", text)
     return "".join(
         rf"\texttt{{{tex(part)}}}".replace("--", "-{}-") if number % 2 else tex(part)

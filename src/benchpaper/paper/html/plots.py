@@ -116,22 +116,18 @@ def _trace(number: int, label: str, points: Points) -> dict[str, Any]:
     """Return a line if x is a quantity, else only points: nothing lies between two systems."""
     named = isinstance(points[0][0], str | bool)
     points = points if named else sorted(points, key=lambda point: point[0])
-    values = [estimate.value for _, estimate in points]
-    bound = [
-        (estimate.low, estimate.high) if estimate.low is not None else (estimate.value,) * 2
-        for _, estimate in points
-    ]
+    whiskers = [_whiskers(estimate) for _, estimate in points]
     return {
         "type": "scatter",
         "mode": "markers" if named else "lines+markers",
         "name": label,
         "x": [_plain(place) for place, _ in points],
-        "y": values,
+        "y": [estimate.value for _, estimate in points],
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [high - value for value, (_, high) in zip(values, bound, strict=True)],
-            "arrayminus": [value - low for value, (low, _) in zip(values, bound, strict=True)],
+            "array": [up for up, _ in whiskers],
+            "arrayminus": [down for _, down in whiskers],
             "thickness": 1,
         },
         "text": [str(estimate) for _, estimate in points],
@@ -139,6 +135,14 @@ def _trace(number: int, label: str, points: Points) -> dict[str, Any]:
         "line": {"color": COLOURS[number % len(COLOURS)], "width": 1.5},
         "marker": {"symbol": SYMBOLS[number % len(SYMBOLS)], "size": 6},
     }
+
+
+def _whiskers(estimate: Estimate) -> tuple[float, float]:
+    """Return the lengths of the interval above and below the value; 0 without an interval."""
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if value is None or low is None or high is None:
+        return 0.0, 0.0
+    return high - value, value - low
 
 
 def _layout(series: Mapping[str, Points], x: str, y: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ pygments_style = "default"  # the theme's own colours have too little contrast
 html_title = "benchpaper report"
 html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
 nb_execution_mode = "off"
-nb_ipywidgets_js = {}
+nb_ipywidgets_js: dict[str, str] = {}
 mathjax_path = "none.js"  # no MathJax from another server; no page has a formula
 myst_heading_anchors = 0
 suppress_warnings = [
