@@ -22,7 +22,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug, verdict_rows
 from benchpaper.paper import gather, provenance
 from benchpaper.paper.gather import Manifest
-from benchpaper.paper.html import pages, plots
+from benchpaper.paper.html import pages, plots, trail_pages
 
 TIMEOUT_S = 600
 LOCAL_SITE = "local"
@@ -107,7 +107,8 @@ def _write_experiment(
     )
     nbformat.write(page, sources / f"{key}.ipynb")
     table, _ = results.read(project.results(site, source) / name / results.TRIALS)
-    (sources / f"{key}-trail.md").write_text(pages.trails(manifest, provenance.by_cell(table)))
+    trails = trail_pages.trails(manifest, provenance.by_cell(table))
+    (sources / f"{key}-trail.md").write_text(trails)
 
 
 def _compared(project: Project, name: str, site: str, source: str) -> str:
