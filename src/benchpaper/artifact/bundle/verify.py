@@ -198,5 +198,7 @@ def _check_crate(project: Project, files: Mapping[str, bytes]) -> str:
 def _exhibits(build: Path) -> dict[str, gather.Exhibit]:
     try:
         return gather.all_exhibits(build)
-    except (ValueError, KeyError, TypeError) as error:
+    except gather.PaperError:
+        raise
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise NotVerified(f"an exhibits.json is broken ({type(error).__name__}: {error})") from None
