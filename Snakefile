@@ -185,7 +185,7 @@ rule gather:
     input:
         MANIFESTS,
         f"{BUILD}/verdicts.json",
-        code=RUN.code("benchpaper.paper.typeset"),
+        code=RUN.code("benchpaper.paper.gather"),
     output:
         f"{BUILD}/claims.tex",
         f"{BUILD}/exhibits.tex",
@@ -222,7 +222,7 @@ rule typeset:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.tex",
         lambda w: RUN.paper_sources(),
-        code=RUN.code("benchpaper.paper.typeset"),
+        code=RUN.code("benchpaper.paper.latex"),
     output:
         f"{BUILD}/paper.pdf",
     log:

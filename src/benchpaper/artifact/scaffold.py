@@ -1,27 +1,34 @@
-"""`benchpaper new FAMILY/NAME`: an experiment that measures, with notebook, claim and test, to be changed into
-another."""
+"""`benchpaper new FAMILY/NAME`: writes an experiment that works, for its author to change.
+
+It comes with a notebook, a claim and a test.
+"""
 
 import keyword
 import re
+from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 
 from benchpaper.analysis import claims
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import slug
+from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
 
 NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*/[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
-LONGEST = 60  # it becomes part of names of files, of functions and of what the paper prints
-TAKEN = ("systems",)  # folders below experiments/ that hold no experiments
-CLAIMS_HEAD = '''"""The claims of @FAMILY@. The bounds were committed before the reference results that they judge."""
+MAX_NAME = 60  # characters; the name becomes part of the names of files, functions and exhibits
+RESERVED = ("systems",)  # folders below experiments/ that hold no experiments
+CLAIMS_HEAD = '''"""The claims of @FAMILY@; each bound is older than the results that it judges."""
 
-from benchpaper.analysis.claims import claim
+from benchpaper import claim
 '''
 
 
-def new(project, name):
-    """Write the files of a new experiment and return their paths. Nothing that exists is touched, but that a claims
-    file of the family gets one more claim. Raises `UserError` for a bad or taken name."""
+def new(project: Project, name: str) -> list[Path]:
+    """Write the files of a new experiment and return their paths.
+
+    Existing files stay unchanged, but the claims file of the family gets another claim. Raises
+    `UserError` for a name that is invalid or taken.
+    """
     _check(project, name)
     family = name.split("/")[0]
     words = {
@@ -54,46 +61,52 @@ def new(project, name):
     return list(written)
 
 
-def _check(project, name):
-    """Raise `UserError` for a name that cannot be one, or is taken."""
+def _check(project: Project, name: str) -> None:
+    """Raise `UserError` for a name that is invalid or taken."""
     if not NAME.fullmatch(name):
         form = "in small letters and digits, words joined by single underscores"
         raise UserError(f'experiment name "{name}" must be FAMILY/NAME {form}: caching/ttl')
-    if len(name) > LONGEST:
+    if len(name) > MAX_NAME:
         raise UserError(
-            f'experiment name "{name[:20]}…" has {len(name)} characters; choose one of at most {LONGEST}'
+            f'experiment name "{name[:20]}…" has {len(name)} characters; '
+            f"choose a name of at most {MAX_NAME}"
         )
     for word in name.split("/"):
         if keyword.iskeyword(word):
             raise UserError(
-                f'"{word}" is a word of Python, so nothing could be imported from experiments/{name}; choose another'
+                f'"{word}" is a word of Python, so nothing could be imported from '
+                f"experiments/{name}; choose another"
             )
-    if (family := name.split("/")[0]) in TAKEN:
+    if (family := name.split("/")[0]) in RESERVED:
         raise UserError(f'"{family}" holds what experiments share; choose another family')
     if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
         raise UserError(
-            f'experiment "{name}" is there already; choose another name, or remove experiments/{name}'
+            f'experiment "{name}" is there already; '
+            f"choose another name, or remove experiments/{name}"
         )
     if (project.experiments / name).exists():
         raise UserError(f"experiments/{name} exists and holds other code; choose another name")
 
 
-def _filled(template, words):
+def _filled(template: str, words: Mapping[str, str]) -> str:
     text = (files("benchpaper.artifact") / "templates" / template).read_text()
     return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
 
 
-def _free_claim(project):
+def _free_claim(project: Project) -> str:
     numbers = [
-        int(found[1])
+        int(match[1])
         for claim in claims.load_claims(project)
-        if (found := re.fullmatch(r"C(\d+)", claim.id))
+        if (match := re.fullmatch(r"C(\d+)", claim.id))
     ]
     return f"C{max(numbers, default=0) + 1}"
 
 
-def notebook(text):
-    """Return a notebook as JSON from text with a line [markdown], [parameters] or [code] before each cell."""
+def notebook(text: str) -> str:
+    """Return a notebook as JSON from `text`.
+
+    In `text` a line [markdown], [parameters] or [code] precedes each cell.
+    """
     import nbformat
 
     cells = []

@@ -139,10 +139,10 @@ def judge(site: str, source: str) -> None:
 @step_options
 def gather(experiments: tuple[str, ...], site: str, source: str) -> None:
     """Gather the exhibits of all notebooks for the paper."""
-    from benchpaper.paper import typeset
+    from benchpaper.paper import gather
 
     with events.step("gather"):
-        typeset.gather(Project.find(), site, source, experiments)
+        gather.gather(Project.find(), site, source, experiments)
 
 
 @step.command()
@@ -167,11 +167,11 @@ def report(experiments: tuple[str, ...], site: str, source: str) -> None:
         html.build(Project.find(), site, source, experiments)
 
 
-@step.command("typeset")
+@step.command()
 @step_options
-def typeset_(site: str, source: str) -> None:
+def typeset(site: str, source: str) -> None:
     """Typeset the paper."""
-    from benchpaper.paper import typeset
+    from benchpaper.paper import latex
 
     with events.step("typeset"):
-        typeset.typeset(Project.find(), site, source)
+        latex.typeset(Project.find(), site, source)

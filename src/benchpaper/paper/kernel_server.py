@@ -1,9 +1,12 @@
-"""Runs notebooks in processes forked from one that has the libraries loaded, which saves each of them the seconds that
-these take to import. `benchpaper run` and `benchpaper watch` start one server for their own time (`serving`); a step
-finds it by an environment variable, and runs its notebook alone where there is none.
+"""Runs notebooks in forks of a process that has the libraries loaded.
 
-The server is a single thread. For each notebook it forks a kernel and a client that runs papermill against it. It
-imports at the first request, not before: until then a measurement may be going on.
+This saves each notebook the seconds that the imports take. `benchpaper run` and `benchpaper watch`
+start one server for as long as they run (`serving`). A step finds the server through an environment
+variable; without a server it runs its notebook in its own process.
+
+The server has a single thread. For each notebook it forks a kernel, and a client that runs
+papermill against the kernel. It imports nothing before the first request, because importing
+would disturb a measurement.
 """
 
 import contextlib
@@ -15,17 +18,19 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import die_with_parent
+from benchpaper.core.project import Project
 
-VARIABLE = "BENCHPAPER_WARM"  # names the server's socket
-START_S = 20.0
-LONGEST_FOLDER = 64  # bytes
-HEAVY = (
+VARIABLE = "BENCHPAPER_WARM"  # holds the path of the server's socket
+MAX_FOLDER_BYTES = 64  # of the 107 bytes that the path of a socket may have
+SLOW_IMPORTS = (
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "papermill",
@@ -43,9 +48,11 @@ HEAVY = (
 
 
 @contextlib.contextmanager
-def serving(project, **variables: str):
-    """Run a server, with these further `variables`; yields the environment that lets steps find it. Ends with whatever
-    it still runs."""
+def serving(project: Project) -> Iterator[dict[str, str]]:
+    """Run a server, and yield the environment that lets steps find it.
+
+    On exit the server is killed, with all notebooks that it still runs.
+    """
     folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-", dir=_folder_of_sockets()))
     path = folder / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
@@ -53,7 +60,7 @@ def serving(project, **variables: str):
         listening.listen(64)
         process = subprocess.Popen(
             [sys.executable, "-m", "benchpaper.paper.kernel_server", str(listening.fileno())],
-            env={**environment.clean(project.home), **variables},
+            env=environment.clean(project.home),
             pass_fds=[listening.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -71,14 +78,16 @@ def serving(project, **variables: str):
 
 
 def _folder_of_sockets() -> str:
-    """Return the folder for temporary files, or /tmp where its name leaves too little of the 107 bytes that the path of
-    a socket may have."""
-    found = tempfile.gettempdir()
-    return found if len(os.fsencode(found)) <= LONGEST_FOLDER else "/tmp"
+    """Return the folder for temporary files, or /tmp if its name is too long for a socket."""
+    folder = tempfile.gettempdir()
+    return folder if len(os.fsencode(folder)) <= MAX_FOLDER_BYTES else "/tmp"
 
 
-def ask(project, site, source, experiment):
-    """Have the server run an experiment's notebook. Returns False where no server is; raises what running it raised."""
+def ask(project: Project, site: str, source: str, experiment: str) -> bool:
+    """Let the server run an experiment's notebook; return False if there is no server.
+
+    Raises `UserError` with the notebook's error.
+    """
     path = os.environ.get(VARIABLE)
     if not path or not os.path.exists(path):
         return False
@@ -89,23 +98,24 @@ def ask(project, site, source, experiment):
         answer = connection.makefile().readline()
     if not answer:
         raise UserError(
-            f"the notebook of {experiment} died: its process was killed, perhaps for want of memory"
+            f"the notebook of {experiment} died: its process was killed, "
+            "perhaps because memory ran out"
         )
     if error := json.loads(answer)["error"]:
         raise UserError(error)
     return True
 
 
-def ready():
-    """Have the server load the libraries now, and wait for it."""
+def ready() -> None:
+    """Let the server load the libraries now, and wait for it."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(os.environ[VARIABLE])
         connection.sendall(b"{}\n")
         connection.makefile().readline()
 
 
-def _serve(listening):
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children
+def _serve(listening: socket.socket) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the children
     loaded = False
     while True:
         connection, _ = listening.accept()
@@ -120,18 +130,17 @@ def _serve(listening):
         connection.close()
 
 
-def _load():
+def _load() -> None:
     import importlib
 
-    os.environ["MPLBACKEND"] = (
-        "module://matplotlib_inline.backend_inline"  # as ipykernel sets it, but before the import
-    )
-    for name in HEAVY:
+    # ipykernel sets the same backend, but matplotlib reads the variable during its import.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    for name in SLOW_IMPORTS:
         importlib.import_module(name)
 
 
-def _answer(connection):
-    """Run one notebook, in a process of its own: first its kernel is forked, then papermill runs here."""
+def _answer(connection: socket.socket) -> None:
+    """Run one notebook: fork its kernel, then run papermill in this process."""
     from benchpaper.core.project import Project
     from benchpaper.paper import notebook
 
@@ -139,7 +148,8 @@ def _answer(connection):
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     request = json.loads(connection.makefile().readline())
     if not request:
-        return connection.sendall(b"{}\n")
+        connection.sendall(b"{}\n")
+        return
     project = Project(Path(request["root"]))
     os.chdir(project.root)
     with tempfile.TemporaryDirectory(
@@ -155,10 +165,10 @@ def _answer(connection):
                 request["experiment"],
                 _manager(kernel, folder),
             )
-        except UserError as failed:
-            error = str(failed)
-        except Exception as failed:  # told where the step is told
-            error = f"{type(failed).__name__}: {failed}"
+        except UserError as failure:
+            error = str(failure)
+        except Exception as failure:  # `ask` raises it again
+            error = f"{type(failure).__name__}: {failure}"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(kernel, signal.SIGKILL)
@@ -166,8 +176,8 @@ def _answer(connection):
     connection.sendall(json.dumps({"error": error}).encode() + b"\n")
 
 
-def _fork_kernel(connection_file):
-    """Fork a kernel that listens at files beside `connection_file`; returns its process id."""
+def _fork_kernel(connection_file: Path) -> int:
+    """Fork a kernel that listens on sockets next to `connection_file`; return its process id."""
     from jupyter_client.connect import write_connection_file
 
     write_connection_file(
@@ -185,25 +195,28 @@ def _fork_kernel(connection_file):
     os._exit(0)
 
 
-def _manager(kernel, folder):
-    """A class of kernel managers, for papermill, that has this one kernel and starts none."""
+def _manager(kernel: int, folder: str) -> type:
+    """Return a class of kernel managers for papermill that uses this kernel and starts none."""
     from jupyter_client.manager import AsyncKernelManager
 
     class Forked(AsyncKernelManager):
-        async def start_kernel(self, **ignored):
+        # `AsyncKernelManager` overrides these methods of `KernelManager` with coroutines too.
+        async def start_kernel(self, **ignored: Any) -> None:  # type: ignore[override]
             self.load_connection_file(str(Path(folder) / "kernel.json"))
 
-        async def is_alive(self):
+        async def is_alive(self) -> bool:  # type: ignore[override]
             with contextlib.suppress(ChildProcessError):
                 return os.waitid(os.P_PID, kernel, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
             return False
 
-        _async_is_alive = is_alive  # what the client asks
+        _async_is_alive = is_alive  # the name that the client calls
 
-        async def interrupt_kernel(self):
+        async def interrupt_kernel(self) -> None:  # type: ignore[override]
             os.kill(kernel, signal.SIGINT)
 
-        async def shutdown_kernel(self, now=False, restart=False):
+        async def shutdown_kernel(  # type: ignore[override]
+            self, now: bool = False, restart: bool = False
+        ) -> None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(kernel, signal.SIGKILL)
 

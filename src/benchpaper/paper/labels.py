@@ -1,9 +1,12 @@
-"""From what stands in the PDF ("Figure 3", "Table 1") to the exhibit that is printed there, by LaTeX's own labels."""
+"""From a label in the PDF ("Figure 3", "Table 1") to the exhibits that are printed there."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 from benchpaper.core.errors import UserError
-from benchpaper.paper import typeset
+from benchpaper.core.project import Project
+from benchpaper.paper.latex import COMMENT
 
 PRINTED = re.compile(r"(figure|fig|table|tab)\.?\s*~?(\d+)", re.I)
 FLOAT = re.compile(r"\\begin\{(figure|table)\*?\}(.*?)\\end\{\1\*?\}", re.S)
@@ -12,49 +15,53 @@ AUX = re.compile(r"\\newlabel\{([^}@]+)\}\{\{([^}]*)\}")
 EXHIBIT = re.compile(r"\\(?:exhibitfigure|exhibittable)\{([^}]*)\}|\\(claimstable)")
 
 
-def is_printed(name):
-    """Say whether a name is a label as it stands in the PDF."""
+def is_printed(name: str) -> bool:
+    """Return whether a name looks like a label in the PDF."""
     return bool(PRINTED.fullmatch(name.strip()))
 
 
-def exhibits(project, build, name):
-    """Return the names of the exhibits in the figure or table called `name` in the PDF ("Figure 3"), or with the label
-    of that name (fig:latency). Raises `UserError` naming those that there are."""
+def exhibits(project: Project, build: Path, name: str) -> list[str]:
+    """Return the names of the exhibits in one figure or table of the PDF.
+
+    `name` is a label as printed ("Figure 3") or as LaTeX knows it ("fig:latency"). Raises
+    `UserError`, naming the printed labels, when there is no such figure or table.
+    """
     aux = build / "latex" / "main.aux"
     if not aux.exists():
         raise UserError(
-            f"build/{build.name} has no typeset paper, so nobody knows what is {name}; run ./reproduce first"
+            f"build/{build.name} has no typeset paper, so the number of {name} is unknown; "
+            "run ./reproduce first"
         )
     numbers = dict(AUX.findall(aux.read_text(errors="replace")))
-    found, known = None, []
+    match, labels = None, []
     for kind, label, names in floats(project.paper):
         printed = f"{kind} {numbers.get(label, '?')}"
-        known.append(printed)
+        labels.append(printed)
         if name == label or _same(name, printed):
-            found = names
-    if found is None:
+            match = names
+    if match is None:
         raise UserError(
-            f'"{name}" is not in the paper of build/{build.name} (there are: {", ".join(sorted(known))})'
+            f'"{name}" is not in the paper of build/{build.name} '
+            f"(there are: {', '.join(sorted(labels))})"
         )
-    if not found:
+    if not match:
         raise UserError(f'"{name}" is drawn by the paper itself, from no results')
-    return found
+    return match
 
 
-def _same(name, printed):
-    match = PRINTED.fullmatch(name.strip())
-    return (
-        bool(match)
-        and f"{'figure' if match[1].lower().startswith('fig') else 'table'} {match[2]}"
-        == printed.lower()
-    )
-
-
-def floats(paper):
-    """Yield (Figure or Table, label, names of its exhibits) of the paper's sources."""
+def floats(paper: Path) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield (Figure or Table, label, names of its exhibits) from the paper's sources."""
     for path in sorted(paper.rglob("*.tex")):
-        text = "\n".join(typeset.COMMENT.split(line)[0] for line in path.read_text().splitlines())
+        text = "\n".join(COMMENT.split(line)[0] for line in path.read_text().splitlines())
         for kind, body in FLOAT.findall(text):
-            names = [name or "claims" for name, claims in EXHIBIT.findall(body)]
+            names = [name or "claims" for name, _ in EXHIBIT.findall(body)]
             for label in LABEL.findall(body):
                 yield kind.capitalize(), label, names
+
+
+def _same(name: str, printed: str) -> bool:
+    match = PRINTED.fullmatch(name.strip())
+    if not match:
+        return False
+    kind = "figure" if match[1].lower().startswith("fig") else "table"
+    return f"{kind} {match[2]}" == printed.lower()

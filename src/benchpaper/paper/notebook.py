@@ -1,20 +1,23 @@
-"""Runs analysis notebooks: for the pipeline (papermill, with parameters), and to store outputs for nbval."""
+"""Runs analysis notebooks: for the pipeline, with parameters, or to store outputs for nbval."""
 
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import slug
+from benchpaper.core.project import Project, slug
 from benchpaper.core.redact import Redactor
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 KERNEL_TIMEOUT_S = 600
-OUTPUT_TIMEOUT_S = 60  # for a cell's last output to arrive once the cell has ended; on a busy machine 4 s are too few
-ADDRESS = re.compile(
-    r"(?<=\bat )0x[0-9a-f]{6,}"
-)  # in the name that Python gives an object without one
+OUTPUT_TIMEOUT_S = 60  # a cell's last output may come late: on a busy machine 4 s are too few
+ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-f]{6,}")  # in the default `repr` of an object
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -22,13 +25,17 @@ METADATA = {
 
 
 class NotebookError(UserError):
-    """A notebook that raised, or that saved nothing. The text has cell and error; the executed copy has it all."""
+    """A notebook is missing, raised an error, or saved no exhibits."""
 
 
-def analyse(project, site, source, experiment, manager=None):
-    """Run an experiment's notebook on the results of `source`; its exhibits and the executed copy go to the build
-    folder. `manager` is a class of kernel managers, if not Jupyter's own. Returns the executed copy's path. Raises
-    `NotebookError`; the copy with the traceback is kept then."""
+def analyse(
+    project: Project, site: str, source: str, experiment: str, manager: type | None = None
+) -> Path:
+    """Run an experiment's notebook on the results of `source`; return the executed copy's path.
+
+    Exhibits and executed copy go to the build folder. `manager` is a class of kernel managers that
+    replaces Jupyter's own. Raises `NotebookError`, and keeps the copy with the traceback.
+    """
     build = project.build(site, source)
     notebook = existing(project, experiment)
     executed = build / "notebooks" / notebook.name
@@ -39,7 +46,7 @@ def analyse(project, site, source, experiment, manager=None):
         "exhibits_dir": str(exhibits.relative_to(project.root)),
     }
     executed.parent.mkdir(parents=True, exist_ok=True)
-    executed.unlink(missing_ok=True)  # what an earlier run made of it must not pass for this one's
+    executed.unlink(missing_ok=True)  # an earlier run's copy must not pass for this one's
     try:
         _execute(
             project,
@@ -49,17 +56,18 @@ def analyse(project, site, source, experiment, manager=None):
             {"kernel_manager_class": manager} if manager else {},
         )
     except BaseException:
-        shutil.rmtree(exhibits, ignore_errors=True)  # half of the exhibits
+        shutil.rmtree(exhibits, ignore_errors=True)  # they are incomplete
         raise
     if not (exhibits / MANIFEST).exists():
         raise NotebookError(
-            f"{_named(project, notebook)} saved no exhibits; make one `Exhibits(results, exhibits_dir)`"
+            f"{_named(project, notebook)} saved no exhibits; "
+            "make one `Exhibits(results, exhibits_dir)`"
         )
     return executed
 
 
-def existing(project, experiment):
-    """Return the path of an experiment's notebook. Raises `NotebookError` when it has none."""
+def existing(project: Project, experiment: str) -> Path:
+    """Return the path of an experiment's notebook; raise `NotebookError` if it does not exist."""
     path = project.notebook(experiment)
     if not path.exists():
         raise NotebookError(
@@ -68,7 +76,13 @@ def existing(project, experiment):
     return path
 
 
-def _execute(project, notebook, executed, parameters, options):
+def _execute(
+    project: Project,
+    notebook: Path,
+    executed: Path,
+    parameters: Mapping[str, str],
+    options: Mapping[str, Any],
+) -> None:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
@@ -92,8 +106,8 @@ def _execute(project, notebook, executed, parameters, options):
         clean(part, Redactor(project.root))
         part.replace(failed)
         raise NotebookError(
-            f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: {error.evalue}; "
-            f"the traceback is in {_named(project, failed)}"
+            f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: "
+            f"{error.evalue}; the traceback is in {_named(project, failed)}"
         ) from None
     clean(part, Redactor(project.root))
     part.replace(executed)
@@ -101,7 +115,7 @@ def _execute(project, notebook, executed, parameters, options):
 
 
 def clean(path: Path, redactor: Redactor) -> None:
-    """Take out of an executed notebook what differs from run to run, and this machine's paths and secrets."""
+    """Remove from an executed notebook what differs between runs, and local paths and secrets."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
@@ -111,11 +125,13 @@ def clean(path: Path, redactor: Redactor) -> None:
     nbformat.write(notebook, path)
 
 
-def _forget_run(notebook) -> None:
-    """The same notebook on the same results gives the same bytes: neither times, nor random ids, nor addresses of
-    objects stay, nor which release of Python it was."""
-    given = notebook.metadata.get("papermill", {}).get("parameters", {})
-    notebook.metadata = {**METADATA, "papermill": {"parameters": given}}
+def _forget_run(notebook: "NotebookNode") -> None:
+    """Remove times, random ids, and the release of Python.
+
+    The same notebook on the same results must give the same bytes.
+    """
+    parameters = notebook.metadata.get("papermill", {}).get("parameters", {})
+    notebook.metadata = {**METADATA, "papermill": {"parameters": parameters}}
     for number, cell in enumerate(notebook.cells):
         for name in ("execution", "papermill"):
             cell.metadata.pop(name, None)
@@ -123,7 +139,7 @@ def _forget_run(notebook) -> None:
             cell.id = f"cell-{number:02d}"
 
 
-def _redact(output, redactor: Redactor) -> None:
+def _redact(output: "NotebookNode", redactor: Redactor) -> None:
     def text(shown: str) -> str:
         return ADDRESS.sub("0x...", redactor.text(shown))
 
@@ -139,9 +155,11 @@ def _redact(output, redactor: Redactor) -> None:
         output["traceback"] = [text(line) for line in output["traceback"]]
 
 
-def store(project, experiment):
-    """Run a notebook on the reference results and store its text outputs in its source, without images. These are
-    what nbval compares. A notebook that raises is left as it was."""
+def store(project: Project, experiment: str) -> Path:
+    """Run a notebook on the reference results and store its text outputs; return its path.
+
+    nbval compares these outputs, which have no images. A notebook that raises stays unchanged.
+    """
     import nbclient
     import nbformat
 
@@ -154,9 +172,8 @@ def store(project, experiment):
         resources={"metadata": {"path": path.parent}},
         coalesce_streams=True,  # a busy machine sends a cell's print in pieces
     )
-    client.extra_arguments = [
-        "--log-level=ERROR"
-    ]  # not the kernel's word on encrypting what stays on this machine
+    # The kernel would warn that it does not encrypt its messages, which never leave this machine.
+    client.extra_arguments = ["--log-level=ERROR"]
     try:
         with environment.replaced(environment.clean(project.home)):
             client.execute()
@@ -171,9 +188,12 @@ def store(project, experiment):
     return path
 
 
-def strip(notebook):
-    """Take from a notebook what differs from run to run or is large: images, times, the kernel's version. The counts
-    stay: nbval takes a cell without one for a cell that was never run."""
+def strip(notebook: "NotebookNode") -> None:
+    """Remove from a notebook what is large or differs between runs.
+
+    That is images, times, and the kernel's version. The execution counts stay: nbval assumes that
+    a cell without a count never ran.
+    """
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -187,5 +207,5 @@ def strip(notebook):
     notebook.metadata = METADATA
 
 
-def _named(project, path):
-    return Path(path).relative_to(project.root)
+def _named(project: Project, path: Path) -> Path:
+    return path.relative_to(project.root)

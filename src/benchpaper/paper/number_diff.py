@@ -1,33 +1,39 @@
-"""Numbers of the paper that are not what they were at the last commit: each with its old and its new value.
+"""Finds the numbers of the paper that differ from an earlier commit, with old and new values.
 
-What they were is what the committed notebooks have stored: `Exhibits.number` prints each as `name: value`.
+The old values are those that the committed notebooks have stored: `Exhibits.number` prints each
+as `name: value`.
 """
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import REFERENCE
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import git, is_checkout, known_revision
-from benchpaper.paper import typeset
+from benchpaper.paper import gather
 
 PRINTED = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): (.*)$")
 
 
-def numbers(notebook):
-    """Return {name: value as text} of the numbers in a notebook's stored outputs (the notebook as JSON text)."""
-    found = {}
+def numbers(notebook: str) -> dict[str, str]:
+    """Return {name: value as text} of the numbers that a notebook (as JSON text) printed."""
+    values = {}
     for cell in json.loads(notebook)["cells"]:
         for output in cell.get("outputs", []):
             for line in "".join(output.get("text", "")).splitlines():
                 if match := PRINTED.match(line):
-                    found[match[1]] = match[2]
-    return found
+                    values[match[1]] = match[2]
+    return values
 
 
-def changed(project, site, against="HEAD"):
-    """Return [{name, old, new}] of the numbers that the build from the reference has otherwise than commit `against`;
-    None for one that was or is not there. Raises `UserError` where nothing is built, or there is no history."""
+def changed(project: Project, site: str, against: str = "HEAD") -> list[dict[str, Any]]:
+    """Return [{name, old, new}] of the numbers that differ between commit `against` and the build.
+
+    The build is that of the reference. A value is None if its side lacks the number. Raises
+    `UserError` when nothing is built, or the project has no such commit.
+    """
     build = project.build(site, REFERENCE)
     known_revision(project)
     if (
@@ -37,13 +43,13 @@ def changed(project, site, against="HEAD"):
         raise UserError(
             f'there is no commit "{against}" to compare with; name one, in a git checkout'
         )
-    exhibits = typeset.all_exhibits(build)
+    exhibits = gather.all_exhibits(build)
     if not exhibits:
         raise UserError(
             "nothing is built from the reference; run ./reproduce --from reference figures"
         )
     new = {name: as_printed(entry) for name, entry in exhibits.items() if entry["kind"] == "number"}
-    old = {}
+    old: dict[str, str] = {}
     for notebook in sorted({entry["notebook"] for entry in exhibits.values()}):
         if text := git(project, "show", f"{against}:{notebook}"):
             old |= {
@@ -59,27 +65,30 @@ def changed(project, site, against="HEAD"):
     ]
 
 
-def _is_value(text):
-    """Whether a printed line is that of a number: `1.21 µs [0.32, 1.22] (n = 15)`, or why there is none."""
+def _is_value(text: str) -> bool:
+    """Return whether a printed line is a number or the reason for a gap.
+
+    A number reads `1.21 µs [0.32, 1.22] (n = 15)`.
+    """
     return bool(re.search(r"\(n = \d+(, \d+ failed)?\)$", text)) or text.startswith(
         "not measured here: "
     )
 
 
-def as_printed(entry):
+def as_printed(entry: Mapping[str, Any]) -> str:
     """Return a number of a manifest as a notebook prints it."""
     if entry["missing"]:
         return f"not measured here: {entry['missing']}"
     failed = f", {entry['failed']} failed" if entry["failed"] else ""
-    return f"{entry['text']}{' ' * bool(entry['interval'])}{entry['interval']} (n = {entry['n']}{failed})"
+    interval = f" {entry['interval']}" if entry["interval"] else ""
+    return f"{entry['text']}{interval} (n = {entry['n']}{failed})"
 
 
-def show(found):
-    """Print the changed numbers, old and new beside each other."""
-    if not found:
+def show(changes: list[dict[str, Any]]) -> None:
+    """Print the changed numbers, each with its old and its new value."""
+    if not changes:
         print("no number of the paper has changed")
-    width = max((len(one["name"]) for one in found), default=0)
-    for one in found:
-        print(
-            f"{one['name'].ljust(width)}  {one['old'] or '(was not there)'}  ->  {one['new'] or '(is gone)'}"
-        )
+    width = max((len(change["name"]) for change in changes), default=0)
+    for change in changes:
+        name, old, new = change["name"], change["old"], change["new"]
+        print(f"{name.ljust(width)}  {old or '(was not there)'}  ->  {new or '(is gone)'}")

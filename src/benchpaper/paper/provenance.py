@@ -1,15 +1,29 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 from benchpaper import results
 from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.project import Project
 from benchpaper.core.revision import UNKNOWN
 from benchpaper.paper import labels
-from benchpaper.paper.typeset import all_exhibits
+from benchpaper.paper.gather import all_exhibits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Trail = dict[str, Any]  # plain data, which `--json` prints
+Trial = dict[str, Any]  # a row of a table of trials
 
 
-def explain(project, name, site, source):
-    """Return the trail of an exhibit as plain data: what it says, the notebook, data files with digests, and per
-    cell its trials and the commands of one of them. Raises `UserError` for an unknown name or nothing built."""
+def explain(project: Project, name: str, site: str, source: str) -> Trail:
+    """Return the trail of an exhibit: its text, notebook, data files, cells, trials, commands.
+
+    `name` is that of an exhibit or a label in the PDF. Each file has its digest; each cell has the
+    commands of one of its trials. Raises `UserError` when the name is unknown or nothing is built.
+    """
     build = project.build(site, source)
     exhibits = all_exhibits(build)
     if not exhibits:
@@ -20,33 +34,37 @@ def explain(project, name, site, source):
         [name, *_] = labels.exhibits(project, build, name)
     if name == "claims":
         raise UserError(
-            "that is the table of all claims; benchpaper claims shows each with its value and verdict"
+            "that is the table of all claims; "
+            "benchpaper claims shows each with its value and verdict"
         )
     one_of("exhibit", name, exhibits)
     entry = exhibits[name]
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
     table, _ = results.read(folder / entry["experiment"] / results.TRIALS)
     trials = by_cell(table)
-    files = [
-        {"path": folder / file["path"], "sha256": file["sha256"]}
-        for file in entry["files"].values()
-    ]
-    stale = any(results.file_digest(file["path"]) != file["sha256"] for file in files)
     return {
         "name": name,
         "kind": entry["kind"],
         "says": says(entry),
         "source": entry["source"],
-        "stale": stale,
+        "stale": any(
+            results.file_digest(folder / file["path"]) != file["sha256"]
+            for file in entry["files"].values()
+        ),
         "notebook": entry["notebook"],
         "metrics": entry["metrics"],
         "warnings": entry.get("warnings", []),
-        "files": [{**file, "path": str(file["path"].relative_to(project.root))} for file in files],
+        "files": [_file(project, folder, file) for file in entry["files"].values()],
         "cells": [of_cell(cell, trials[cell]) for cell in entry["cells"]],
     }
 
 
-def says(entry):
+def _file(project: Project, folder: Path, file: Mapping[str, str]) -> dict[str, str]:
+    path = (folder / file["path"]).relative_to(project.root)
+    return {"path": str(path), "sha256": file["sha256"]}
+
+
+def says(entry: Mapping[str, Any]) -> str:
     """Return what an exhibit shows, as text."""
     if entry["missing"]:
         return f"not measured here: {entry['missing']}"
@@ -55,16 +73,16 @@ def says(entry):
     return f"{entry['text']} {entry['interval']}".strip() + f" (n = {entry['n']} blocks)"
 
 
-def by_cell(table):
-    """Return {cell: its trials, in the order of blocks} of a table of trials."""
-    found = {}
+def by_cell(table: "pa.Table") -> dict[str, list[Trial]]:
+    """Return {cell: its trials, in the order of blocks} from a table of trials."""
+    cells: dict[str, list[Trial]] = {}
     for trial in table.to_pylist(maps_as_pydicts="strict"):
-        found.setdefault(trial["cell"], []).append(trial)
-    return {cell: sorted(trials, key=lambda t: t["block"]) for cell, trials in found.items()}
+        cells.setdefault(trial["cell"], []).append(trial)
+    return {cell: sorted(trials, key=lambda t: t["block"]) for cell, trials in cells.items()}
 
 
-def of_cell(cell, trials):
-    """A cell's trials: their states, when they ran, and the commands of the first that was measured."""
+def of_cell(cell: str, trials: Sequence[Trial]) -> Trail:
+    """Return a cell's trials: states, start times, and the commands of the first measured trial."""
     shown = next((t for t in trials if t["state"] == results.MEASURED), trials[0])
     return {
         "cell": cell,
@@ -82,41 +100,36 @@ def of_cell(cell, trials):
     }
 
 
-def show(found):
+def show(trail: Trail) -> None:
     """Print a trail."""
-    print(f"{found['kind']} {found['name']}: {found['says']}")
-    print(f"  from      {found['source']}")
-    if found["stale"]:
+    metrics = f" ({', '.join(trail['metrics'])})" if trail["metrics"] else ""
+    print(f"{trail['kind']} {trail['name']}: {trail['says']}")
+    print(f"  from      {trail['source']}")
+    if trail["stale"]:
         print("  STALE     the results have changed since; run ./reproduce figures")
-    print(
-        f"  notebook  {found['notebook']}"
-        + (f" ({', '.join(found['metrics'])})" if found["metrics"] else "")
-    )
-    for warning in found["warnings"]:
+    print(f"  notebook  {trail['notebook']}{metrics}")
+    for warning in trail["warnings"]:
         print(f"  beware    of {warning}")
-    for file in found["files"]:
+    for file in trail["files"]:
         print(f"  data      {file['path']}  sha256 {file['sha256'][:16]}…")
-    for cell in found["cells"]:
+    for cell in trail["cells"]:
         _show_cell(cell)
 
 
-def _show_cell(cell):
-    states = {}
+def _show_cell(cell: Trail) -> None:
+    states: dict[str, int] = {}
     for trial in cell["trials"]:
-        states.setdefault(trial["state"], []).append(trial)
-    counts = ", ".join(f"{len(trials)} {state}" for state, trials in states.items())
+        states[trial["state"]] = states.get(trial["state"], 0) + 1
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
     first, last = cell["trials"][0], cell["trials"][-1]
     changes = "perhaps with changes" if cell["git_commit"] == UNKNOWN else "with changes"
     clean = "clean" if cell["git_clean"] else changes
+    commit, digest = cell["git_commit"][:12], cell["code_digest"][:16]
+    tools = ", ".join(f"{tool} {version}" for tool, version in cell["tools"].items())
     print(f"  cell      {cell['cell']}")
     print(f"    trials   {counts}, {first['started'][:19]} to {last['started'][:19]} UTC")
-    print(
-        f"    code     commit {cell['git_commit'][:12]} ({clean}), digest {cell['code_digest'][:16]}…"
-    )
-    print(
-        f"    tools    {', '.join(f'{tool} {version}' for tool, version in cell['tools'].items())}"
-    )
+    print(f"    code     commit {commit} ({clean}), digest {digest}…")
+    print(f"    tools    {tools}")
     for command in cell["commands"]:
-        print(
-            f"    command  [{command['host']}] {' '.join(command['argv'])}  -> {command['status']}"
-        )
+        words = " ".join(command["argv"])
+        print(f"    command  [{command['host']}] {words}  -> {command['status']}")

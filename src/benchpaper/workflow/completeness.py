@@ -11,7 +11,7 @@ from typing import Any
 from benchpaper.analysis.exhibits import MANIFEST
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
-from benchpaper.paper import typeset
+from benchpaper.paper import gather
 from benchpaper.results import file_digest
 
 
@@ -85,7 +85,7 @@ def _of_other_exhibits(build: Path, experiments: list[str]) -> str:
     if not gathered.exists():
         return "is missing"
     try:
-        same = gathered.read_text() == typeset.gathered(build, experiments)
+        same = gathered.read_text() == gather.gathered(build, experiments)
     except UserError:
         return ""  # gathering itself reports the mistake
     return "" if same else "is not what the notebooks' exhibits give"

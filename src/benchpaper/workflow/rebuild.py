@@ -13,7 +13,7 @@ from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.hosts import probe  # noqa: F401  (registers the capabilities in the appendix)
-from benchpaper.paper import kernel_server, typeset
+from benchpaper.paper import gather, kernel_server, latex
 
 
 def _main(site: str, source: str, *experiments: str) -> None:
@@ -24,10 +24,8 @@ def _main(site: str, source: str, *experiments: str) -> None:
     def finished(done: int, what: str) -> None:
         print(f"step {done} of {total}: {what}", flush=True)
 
-    # The kernels too run the archive's code, and not the installed framework.
-    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}
     with (
-        kernel_server.serving(project, **own) as server,
+        kernel_server.serving(project) as server,
         ThreadPoolExecutor(os.cpu_count() or 1) as pool,
     ):
         os.environ.update(server)
@@ -42,10 +40,10 @@ def _main(site: str, source: str, *experiments: str) -> None:
         finally:
             pool.shutdown(cancel_futures=True)  # after a failure, no further notebook starts
     claims.save(project, site, source)
-    typeset.gather(project, site, source, experiments)
+    gather.gather(project, site, source, experiments)
     appendix.write(project, site, source, experiments)
     finished(total - 1, "verdicts and appendix")
-    typeset.typeset(project, site, source)
+    latex.typeset(project, site, source)
     finished(total, "paper.pdf")
 
 

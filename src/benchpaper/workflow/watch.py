@@ -15,7 +15,7 @@ from benchpaper.artifact import appendix
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
-from benchpaper.paper import kernel_server, number_diff, typeset
+from benchpaper.paper import gather, kernel_server, latex, number_diff
 
 POLL_S = 0.2
 SETTLE_S = 0.1  # some editors write in two steps
@@ -79,10 +79,10 @@ class Watcher:
                 claims.save(self.project, self.site, self.source)
                 appendix.write(self.project, self.site, self.source, self.experiments)
             if any(path.is_relative_to(self.project.analysis) for path in saved):
-                typeset.gather(self.project, self.site, self.source, self.experiments)
+                gather.gather(self.project, self.site, self.source, self.experiments)
             made = "figures"
             if (self.project.build(self.site, self.source) / appendix.NAMES[1]).exists():
-                typeset.typeset(self.project, self.site, self.source)
+                latex.typeset(self.project, self.site, self.source)
                 made = "figures and PDF" if names else "PDF"
         except UserError as error:
             self.say(f"{files}: {error}")
@@ -125,7 +125,7 @@ def watch(
 
 def _numbers(project: Project, site: str) -> dict[str, str]:
     """Return {number: its text} of the reference's exhibits."""
-    exhibits = typeset.all_exhibits(project.build(site, "reference"))
+    exhibits = gather.all_exhibits(project.build(site, "reference"))
     return {
         name: number_diff.as_printed(entry)
         for name, entry in exhibits.items()

@@ -1,15 +1,18 @@
-"""`benchpaper bundle`: everything that a committee needs, in one archive whose bytes follow from what goes in."""
+"""`benchpaper bundle`: everything that a committee needs, in one reproducible archive."""
 
 import json
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from benchpaper import results
 from benchpaper.artifact.bundle import archive, crate, metadata
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS
+from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
-from benchpaper.paper.typeset import manifests
+from benchpaper.paper.gather import manifests
 
 SCHEMA_VERSION = 1
 NAME = "bundle.zip"
@@ -17,19 +20,30 @@ SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, "pape
 
 
 class BundleError(UserError):
-    """There is nothing to bundle, or not all of it."""
+    """Files that a bundle needs are missing."""
 
 
-def sources(project):
-    """Return the names of the project's own files: those that git tracks, or that the unpacked bundle listed. Raises
-    `UserError` where neither is to be had."""
+class Made(NamedTuple):
+    """An archive that was written; `clean` says whether the work tree was."""
+
+    path: Path
+    sha256: str
+    files: int
+    clean: bool
+
+
+def sources(project: Project) -> list[str]:
+    """Return the names of the project's own files: those that git tracks or the bundle listed.
+
+    Raises `UserError` if the project is neither a checkout nor an unpacked bundle.
+    """
     if is_checkout(project):
-        known_revision(project)  # where git refuses, it lists nothing
+        known_revision(project)  # raises if git refuses, because then git would list no files
         names = git(project, "ls-files", "-z").split("\0")
         return sorted(name for name in names if name and (project.root / name).is_file())
     if not (project.root / archive.MANIFEST).exists():
         raise BundleError(
-            "this is neither a git checkout nor an unpacked bundle, so nobody knows which files are its own"
+            "this is neither a git checkout nor an unpacked bundle, so its own files are unknown"
         )
     listed = (
         line.partition("  ")[2]
@@ -40,14 +54,19 @@ def sources(project):
     )
 
 
-def collect(project, site, source):
-    """Return {name: bytes} of all that is bundled, and the names of the executable ones, without what is generated."""
+def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes], set[str]]:
+    """Return {name: bytes} of the files to bundle, and the names of the executable ones.
+
+    The metadata that `make` generates are not among them. Raises `UserError` if a file is missing.
+    """
     build = project.build(site, source)
     lacking = [name for name in (GATHERED, VERDICTS, "paper.pdf") if not (build / name).exists()]
     if lacking or not manifests(build):
-        what = ", ".join(lacking) or "exhibits"
-        where = "--from reference" if source == REFERENCE else f"--scale {source}"
-        raise BundleError(f"build/{build.name} lacks {what}; run ./reproduce {where} first")
+        options = "--from reference" if source == REFERENCE else f"--scale {source}"
+        raise BundleError(
+            f"build/{build.name} lacks {', '.join(lacking) or 'exhibits'}; "
+            f"run ./reproduce {options} first"
+        )
     paths = {project.root / name for name in sources(project)}
     paths |= {build / name for name in SINGLE if (build / name).exists()}
     for notebook, manifest in manifests(build).items():
@@ -66,17 +85,17 @@ def collect(project, site, source):
     }
     for name, path in named.items():
         if path.is_symlink():
-            raise BundleError(f"{name} is a symbolic link; a bundle has plain files alone")
+            raise BundleError(f"{name} is a symbolic link; a bundle holds only plain files")
     executable = {name for name, path in named.items() if os.access(path, os.X_OK)}
     return {name: path.read_bytes() for name, path in named.items()}, executable
 
 
-def make(project, site, source, output=None):
-    """Write the archive and return (its path, its SHA-256, number of files, whether the work tree was clean)."""
+def make(project: Project, site: str, source: str, output: Path | None = None) -> Made:
+    """Write the archive, to `output` or below the build folder."""
     state = known_revision(project)
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
-    about = {
+    description = {
         "benchpaper_bundle": SCHEMA_VERSION,
         "benchpaper": version("benchpaper"),
         "results_schema": results.SCHEMA_VERSION,
@@ -88,14 +107,15 @@ def make(project, site, source, output=None):
         "clean": state.clean,
         "experiments": sorted(m["experiment"] for m in manifests(project.root / build).values()),
     }
-    files[archive.ABOUT] = _json(about)
-    files[crate.ZENODO] = _json(metadata.zenodo(files, state))
-    files[crate.SBOM] = _json(metadata.sbom(files, state))
-    files[crate.METADATA] = _json(crate.describe(files, about, state))
+    files[archive.ABOUT] = as_json(description)
+    files[crate.ZENODO] = as_json(metadata.zenodo(files, state))
+    files[crate.SBOM] = as_json(metadata.sbom(files, state))
+    files[crate.METADATA] = as_json(crate.describe(files, description, state))
     path = output or project.root / build / NAME
     digest = archive.write(path, files, state.date, executable)
-    return path, digest, len(files) + 1, state.clean
+    return Made(path, digest, len(files) + 1, state.clean)  # one more: the manifest
 
 
-def _json(data):
+def as_json(data: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a JSON file in the one form that bundles use."""
     return (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()

@@ -1,40 +1,57 @@
-"""The archive's bytes: a ZIP file in one canonical form, and reading one that somebody else made.
+"""The archive's bytes: writing a ZIP file in one canonical form, and reading a foreign one safely.
 
-Entries are sorted, stored without compression (what is large is compressed already, and other versions of zlib would
-give other bytes), with one date and one of two modes. So the same files give the same bytes, nothing can unpack to more
-than the archive itself holds, and whatever is not of this form, down to a single byte between the files, is found by
-writing it again and comparing.
+Entries are sorted, with one date and one of two modes. They are not compressed: large files are
+compressed already, and another version of zlib would give other bytes. So the same files give the
+same bytes, and no archive unpacks to more than its own size. Writing the files again and comparing
+finds any other form, down to a single byte between the files.
 """
 
 import hashlib
 import re
 import stat
+import tempfile
 import unicodedata
 import zipfile
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from benchpaper.core.errors import UserError
 from benchpaper.core.revision import MANIFEST, NOTED
 
 ABOUT = NOTED
-LARGEST = 500_000_000  # bytes of an archive that is read at all
-MOST_FILES = 20_000
-ODD = re.compile(r"[\x00-\x1f\x7f\\:]")
+Date = tuple[int, int, int, int, int, int]  # year, month, day, hour, minute, second
+MAX_ARCHIVE_BYTES = 500_000_000
+MAX_FILES = 20_000
+FORBIDDEN_CHARACTERS = re.compile(r"[\x00-\x1f\x7f\\:]")
 
 
 class ArchiveError(UserError):
-    """An archive that is not to be trusted; the text is one line that says why. What it quotes of the archive cannot
-    break the line, nor move the terminal's cursor."""
+    """An archive that cannot be trusted; the text is one line that says why.
 
-    def __init__(self, text):
+    Quotes from the archive can neither break the line nor move the terminal's cursor.
+    """
+
+    def __init__(self, text: str) -> None:
         super().__init__(
             "".join(character if character.isprintable() else "?" for character in text)
         )
 
 
-def write(path, files, date, executable=()):
-    """Write `files` ({name: bytes}) as an archive. `date` is (year, month, day, hour, minute, second) for all of them.
-    Adds the manifest. Returns the archive's SHA-256."""
+class NotVerified(ArchiveError):
+    """An archive whose content is not what it claims; the text is one line that says why."""
+
+
+def write(
+    path: Path | str,
+    files: Mapping[str, bytes],
+    date: Date,
+    executable: Collection[str] = (),
+) -> str:
+    """Write `files` and their manifest as an archive; return its SHA-256.
+
+    `files` are {name: bytes}; all of them get the same `date`.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -48,7 +65,9 @@ def write(path, files, date, executable=()):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write(file, files, date, executable):
+def _write(
+    file: IO[bytes], files: Mapping[str, bytes], date: Date, executable: Collection[str]
+) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(name, date)
@@ -57,27 +76,31 @@ def _write(file, files, date, executable):
             archive.writestr(info, files[name])
 
 
-def manifest(files):
-    """Return the manifest's bytes: a line `SHA-256  NAME` for each file, as `sha256sum --check` takes it."""
+def manifest(files: Mapping[str, bytes]) -> bytes:
+    """Return the manifest: a line `SHA-256  NAME` for each file, for `sha256sum --check`."""
     return "".join(
         f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)
     ).encode()
 
 
-def read(path):
-    """Return ({name: bytes}, names of the executable files) of an archive after checking names, kinds, sizes, digests
-    and the canonical form. Nothing is written anywhere. Raises `ArchiveError`."""
+def read(path: Path | str) -> tuple[dict[str, bytes], set[str]]:
+    """Return ({name: bytes}, names of the executable files) of an archive.
+
+    Checks names, kinds, sizes, digests and the canonical form before. Writes nothing. Raises
+    `ArchiveError`.
+    """
     path = Path(path)
     if not path.is_file():
         raise ArchiveError(f"{path.name} is no file")
-    if path.stat().st_size > LARGEST:
+    if (size := path.stat().st_size) > MAX_ARCHIVE_BYTES:
         raise ArchiveError(
-            f"{path.name} has {path.stat().st_size:,} bytes, more than the {LARGEST:,} that a bundle may have"
+            f"{path.name} has {size:,} bytes, more than the {MAX_ARCHIVE_BYTES:,} "
+            "that a bundle may have"
         )
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-            _check_entries(entries, path.stat().st_size)
+            _check_entries(entries, size)
             files = {entry.filename: archive.read(entry) for entry in entries}
     except (
         zipfile.BadZipFile,
@@ -96,10 +119,10 @@ def read(path):
     return files, executable
 
 
-def _check_entries(entries, size):
-    if not entries or len(entries) > MOST_FILES:
-        raise ArchiveError(f"it has {len(entries)} entries; a bundle has 1 to {MOST_FILES:,}")
-    seen = {}
+def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:
+    if not entries or len(entries) > MAX_FILES:
+        raise ArchiveError(f"it has {len(entries)} entries; a bundle has 1 to {MAX_FILES:,}")
+    seen: dict[str, str] = {}
     for entry in entries:
         name = entry.filename
         _check_name(getattr(entry, "orig_filename", name))
@@ -111,10 +134,11 @@ def _check_entries(entries, size):
         seen[same] = name
         kind = stat.S_IFMT(entry.external_attr >> 16)
         if kind not in (0, stat.S_IFREG) or name.endswith("/"):
-            what = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}.get(
-                kind, "no plain file"
+            names = {stat.S_IFLNK: "a symbolic link", stat.S_IFDIR: "a folder"}
+            raise ArchiveError(
+                f'entry "{name}" is {names.get(kind, "no plain file")}; '
+                "a bundle holds only plain files"
             )
-            raise ArchiveError(f'entry "{name}" is {what}; a bundle has plain files alone')
         if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
             raise ArchiveError(
                 f'entry "{name}" is compressed or encrypted; a bundle stores its files as they are'
@@ -128,25 +152,25 @@ def _check_entries(entries, size):
             raise ArchiveError(f'entry "{seen[name]}" lies below another file')
 
 
-def _same_name(name):
-    """What two names share that some file systems take for one."""
+def _same_name(name: str) -> str:
+    """Return a text that is equal for two names which some file systems cannot tell apart."""
     return unicodedata.normalize("NFKC", name).casefold()
 
 
-def _check_name(name):
+def _check_name(name: str) -> None:
     parts = name.split("/")
     if (
         name.startswith("/")
         or ".." in parts
         or "." in parts
         or "" in parts[:-1]
-        or ODD.search(name)
+        or FORBIDDEN_CHARACTERS.search(name)
         or not name
     ):
         raise ArchiveError(f"entry {name!r} would not stay inside the folder; nothing was unpacked")
     if ".git" in name.lower().split("/"):
         raise ArchiveError(
-            f'entry "{name}" is of git, which would run what stands there; a bundle has no history'
+            f'entry "{name}" is of git, which would run commands from it; a bundle has no history'
         )
     if len(name.encode(errors="surrogateescape")) > 1000 or any(
         len(part.encode(errors="surrogateescape")) > 255 for part in parts
@@ -154,7 +178,7 @@ def _check_name(name):
         raise ArchiveError(f'entry "{name[:60]}…" has too long a name')
 
 
-def _check_manifest(files):
+def _check_manifest(files: Mapping[str, bytes]) -> None:
     if MANIFEST not in files:
         raise ArchiveError(f"it has no {MANIFEST}; it is no bundle of benchpaper")
     listed = {}
@@ -173,9 +197,9 @@ def _check_manifest(files):
         raise ArchiveError("the manifest is not in its canonical form")
 
 
-def _check_form(path, files, date, executable):
-    import tempfile
-
+def _check_form(
+    path: Path, files: Mapping[str, bytes], date: Date, executable: Collection[str]
+) -> None:
     try:
         with tempfile.TemporaryFile() as again:
             _write(again, files, date, executable)
@@ -183,23 +207,24 @@ def _check_form(path, files, date, executable):
             with open(path, "rb") as file:
                 same = _same(file, again)
     except ValueError as error:  # a date that no calendar has
-        raise ArchiveError(f"an entry's date is none: {error}") from None
+        raise ArchiveError(f"an entry's date is invalid: {error}") from None
     if not same:
         raise ArchiveError(
-            "its bytes are not those that these files give; something was changed between or after them"
+            "its bytes are not those that these files give; "
+            "something was changed between or after them"
         )
 
 
-def _same(a, b, step=1 << 20):
+def _same(left: IO[bytes], right: IO[bytes], step: int = 1 << 20) -> bool:
     while True:
-        one, other = a.read(step), b.read(step)
-        if one != other:
+        part = left.read(step)
+        if part != right.read(step):
             return False
-        if not one:
+        if not part:
             return True
 
 
-def unpack(files, executable, folder):
+def unpack(files: Mapping[str, bytes], executable: Collection[str], folder: Path | str) -> None:
     """Write the files below `folder`, which must be empty or new."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

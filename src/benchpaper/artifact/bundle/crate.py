@@ -1,17 +1,28 @@
-"""The RO-Crate of a bundle: what each file is, and the run that made the results and the PDF, as a Workflow Run
-RO-Crate (profile 0.5), so that other tools than this one can tell what came from what."""
+"""The RO-Crate of a bundle: what each file is, and the run that made the results and the PDF.
+
+It is a Workflow Run RO-Crate (profile 0.5), so other tools too can tell what came from what.
+"""
 
 import hashlib
 import mimetypes
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core.project import slug
+from benchpaper.core.revision import Revision
+
+if TYPE_CHECKING:
+    from rocrate.model.contextentity import ContextEntity
+    from rocrate.rocrate import ROCrate
 
 METADATA, ZENODO, SBOM = "ro-crate-metadata.json", ".zenodo.json", "sbom.cdx.json"
 GENERATED = (METADATA, ZENODO, SBOM, "bundle.json", "manifest-sha256.txt")
-PROFILES = tuple(f"https://w3id.org/ro/wfrun/{name}/0.5" for name in ("process", "workflow")) + (
+PROFILES = (
+    "https://w3id.org/ro/wfrun/process/0.5",
+    "https://w3id.org/ro/wfrun/workflow/0.5",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 )
 WORKFLOW = "Snakefile"
@@ -27,8 +38,13 @@ TYPES = {
 }
 
 
-def describe(files, about, state):
-    """Return the content of ro-crate-metadata.json for `files` ({name: bytes})."""
+def describe(
+    files: Mapping[str, bytes], description: Mapping[str, Any], state: Revision
+) -> dict[str, Any]:
+    """Return the content of ro-crate-metadata.json.
+
+    `files` are {name: bytes}; `description` is the content of bundle.json.
+    """
     from rocrate.model.contextentity import ContextEntity
     from rocrate.rocrate import ROCrate
 
@@ -38,7 +54,8 @@ def describe(files, about, state):
     crate.root_dataset["datePublished"] = day.date().isoformat()
     crate.name = cited["title"]
     crate.description = (
-        f"Artifact of the paper, with the {about['source']} results of site {about['site']}"
+        f"Artifact of the paper, "
+        f"with the {description['source']} results of site {description['site']}"
     )
     crate.license = crate.add(
         ContextEntity(crate, _licence(cited), {"@type": "CreativeWork", "name": cited["license"]})
@@ -57,17 +74,17 @@ def describe(files, about, state):
     crate.root_dataset["author"] = authors
     for name in sorted(set(files) - {METADATA, WORKFLOW}):
         crate.add_file(dest_path=name, properties=_file(name, files[name]))
-    _add_run(crate, files, about, day, authors)
-    found = crate.metadata.generate()
-    found["@graph"] = sorted(found["@graph"], key=lambda entity: entity["@id"])
-    return found
+    _add_run(crate, files, description, day, authors)
+    content = crate.metadata.generate()
+    content["@graph"] = sorted(content["@graph"], key=lambda entity: entity["@id"])
+    return content
 
 
-def _licence(cited):
+def _licence(cited: Mapping[str, Any]) -> str:
     return f"https://spdx.org/licenses/{cited['license']}"
 
 
-def _author(crate, author):
+def _author(crate: "ROCrate", author: Mapping[str, str]) -> "ContextEntity":
     from rocrate.model.contextentity import ContextEntity
 
     name = metadata.person(author)
@@ -81,8 +98,8 @@ def _author(crate, author):
     )
 
 
-def _file(name, data):
-    """What the crate says of a file. JSON-LD of its own would be read as another graph, so that is told plainly."""
+def _file(name: str, data: bytes) -> dict[str, str]:
+    """Return the crate's properties of a file."""
     ending = f".{name.rsplit('.', 1)[-1]}" if "." in name.rsplit("/", 1)[-1] else ""
     kind = TYPES.get(ending) or mimetypes.types_map.get(ending, "text/plain")
     return {
@@ -93,8 +110,14 @@ def _file(name, data):
     }
 
 
-def _add_run(crate, files, about, day, authors):
-    """The workflow, its parameters, and the action that ran it."""
+def _add_run(
+    crate: "ROCrate",
+    files: Mapping[str, bytes],
+    description: Mapping[str, Any],
+    day: datetime,
+    authors: Sequence["ContextEntity"],
+) -> None:
+    """Add the workflow, its parameters, and the action that ran it."""
     from rocrate.model.contextentity import ContextEntity
 
     workflow = crate.add_workflow(
@@ -106,7 +129,7 @@ def _add_run(crate, files, about, day, authors):
         ("site", "target hosts"),
         ("source", "scale that is measured at, or the committed reference"),
     ):
-        about_formal = {
+        parameter = {
             "@type": "FormalParameter",
             "additionalType": "Text",
             "name": name,
@@ -114,23 +137,23 @@ def _add_run(crate, files, about, day, authors):
             "valueRequired": False,
             "conformsTo": {"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
         }
-        formal.append(crate.add(ContextEntity(crate, f"#parameter-{name}", about_formal)))
-        about_actual = {
+        formal.append(crate.add(ContextEntity(crate, f"#parameter-{name}", parameter)))
+        argument = {
             "@type": "PropertyValue",
             "name": name,
-            "value": about[name],
+            "value": description[name],
             "exampleOfWork": {"@id": f"#parameter-{name}"},
         }
-        actual.append(crate.add(ContextEntity(crate, f"#value-{name}", about_actual)))
+        actual.append(crate.add(ContextEntity(crate, f"#value-{name}", argument)))
     workflow["input"] = formal
-    build = about["build"]
+    build = description["build"]
     made = sorted(name for name in files if name.startswith(f"{build}/"))
-    notebooks = {f"analysis/{slug(name)}.ipynb" for name in about["experiments"]}
+    notebooks = {f"analysis/{slug(name)}.ipynb" for name in description["experiments"]}
     tables = sorted(name for name in files if name.endswith(".parquet"))
     used = [*sorted(notebooks & set(files)), *tables]
     action = {
         "@type": "CreateAction",
-        "name": f"The paper from the {about['source']} results of site {about['site']}",
+        "name": f"The paper from the {description['source']} results of site {description['site']}",
         "instrument": {"@id": WORKFLOW},
         "endTime": day.isoformat(),
         "agent": authors,
@@ -138,5 +161,5 @@ def _add_run(crate, files, about, day, authors):
         "object": [*actual, *({"@id": name} for name in used)],
         "result": [{"@id": name} for name in made],
     }
-    run = crate.add(ContextEntity(crate, f"#run-{about['commit'][:12]}", action))
+    run = crate.add(ContextEntity(crate, f"#run-{description['commit'][:12]}", action))
     crate.root_dataset["mentions"] = [run]

@@ -1,39 +1,64 @@
-"""What a deposit asks for beside the files: Zenodo's metadata, and a bill of materials (CycloneDX 1.5) of the lock."""
+"""The metadata of a deposit: Zenodo's, and a bill of materials (CycloneDX 1.5) of the lock."""
 
 import re
+import tomllib
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
+from packaging.utils import canonicalize_name
 
 from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
+from benchpaper.core.revision import Revision
 
-PIN = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;\\]+)")
+PINNED = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;\\]+)")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
-def citation(files):
-    """Return CITATION.cff as a dict. Raises `UserError` when it is missing or lacks what a deposit needs."""
+@dataclass(frozen=True)
+class Pin:
+    """A locked package; its name is in canonical form."""
+
+    name: str
+    version: str
+    hashes: list[str] = field(default_factory=list)  # SHA-256 of each file that may be installed
+
+
+def pyproject(project: Project) -> dict[str, Any]:
+    """Return the table [project] of pyproject.toml; raise `UserError` if the file is broken."""
+    path = project.root / "pyproject.toml"
     try:
-        found = yaml.safe_load(files["CITATION.cff"])
+        return tomllib.loads(path.read_text()).get("project", {}) if path.exists() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"pyproject.toml is not valid TOML ({error}); correct it") from None
+
+
+def citation(files: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return CITATION.cff; raise `UserError` if it is missing or lacks what a deposit needs."""
+    try:
+        cited = yaml.safe_load(files["CITATION.cff"])
     except KeyError:
         raise UserError(
             "there is no CITATION.cff; add one (cff-version, title, authors, license, version)"
         ) from None
     if missing := [
-        name for name in ("title", "authors", "license", "version") if not found.get(name)
+        name for name in ("title", "authors", "license", "version") if not cited.get(name)
     ]:
         raise UserError(f"CITATION.cff lacks {', '.join(missing)}")
-    return found
+    return cited
 
 
-def person(author):
-    """Return an author of CITATION.cff as "Family, Given", or the name of a body."""
+def person(author: Mapping[str, str]) -> str:
+    """Return an author of CITATION.cff as "Family, Given", or the name of an organisation."""
     if "name" in author:
         return author["name"]
     return ", ".join(filter(None, (author.get("family-names"), author.get("given-names"))))
 
 
-def zenodo(files, state):
+def zenodo(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
     """Return the content of .zenodo.json (Zenodo's deposit metadata) from CITATION.cff."""
     cited = citation(files)
     creators = [
@@ -58,33 +83,35 @@ def zenodo(files, state):
     }
 
 
-def locked(files):
-    """Return [(package, version, [SHA-256, ...])] of requirements.lock."""
-    found = []
+def locked(files: Mapping[str, bytes]) -> list[Pin]:
+    """Return the packages of requirements.lock.
+
+    A package may have several versions, for several versions of Python.
+    """
+    pins: list[Pin] = []
     for line in files["requirements.lock"].decode().splitlines():
-        if pin := PIN.match(line):
-            found.append((pin[1], pin[2], []))
-        if found:
-            found[-1][2].extend(HASH.findall(line))
-    return found
+        if match := PINNED.match(line):
+            pins.append(Pin(canonicalize_name(match[1]), match[2]))
+        if pins:
+            pins[-1].hashes.extend(HASH.findall(line))
+    return pins
 
 
-def sbom(files, state):
-    """Return the bill of materials: each locked package with its hashes, and the system packages by name."""
-    locks = locked(files)
+def sbom(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
+    """Return the bill of materials: locked packages with hashes, system packages by name."""
     python = [
         {
             "type": "library",
-            "bom-ref": f"pkg:pypi/{name.lower()}@{version}",
-            "name": name,
-            "version": version,
-            "purl": f"pkg:pypi/{name.lower()}@{version}",
-            # one of these is of the wheel that a machine takes, so they are properties, not hashes of one file
+            "bom-ref": f"pkg:pypi/{pin.name}@{pin.version}",
+            "name": pin.name,
+            "version": pin.version,
+            "purl": f"pkg:pypi/{pin.name}@{pin.version}",
+            # Each machine installs one of several wheels, so these are not hashes of one file.
             "properties": [
-                {"name": "benchpaper:sha256", "value": digest} for digest in sorted(hashes)
+                {"name": "benchpaper:sha256", "value": digest} for digest in sorted(pin.hashes)
             ],
         }
-        for name, version, hashes in locks
+        for pin in locked(files)
     ]
     lines = (
         line.split("#")[0].split() for line in files.get("packages.apt", b"").decode().splitlines()

@@ -1,8 +1,8 @@
-"""`benchpaper verify --figures`: makes the exhibits, the verdicts and the PDF of an archive again, from the archive
-alone.
+"""`benchpaper verify --figures`: makes the exhibits, verdicts and PDF of an archive again.
 
-Unlike all else of `verify` this runs what is in the archive: its notebooks, claims and framework, in this environment,
-without a network where the system lets a process have none. What comes out is compared with what the archive holds.
+Unlike the rest of `verify`, this runs code from the archive: its notebooks, claims and framework.
+They run in this environment, without a network if the system allows that. The new files are
+compared with those in the archive.
 """
 
 import contextlib
@@ -16,66 +16,78 @@ import sys
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import IO, Any
 
 from benchpaper.artifact.bundle import archive, metadata
+from benchpaper.core import environment
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import die_with_parent, kill_marked
 from benchpaper.core.project import Project
 from benchpaper.paper.kernel_server import VARIABLE
 
 TIMEOUT_S = 900
-HEARING_S = 2.0  # for the last that it said, once it has ended
+LAST_OUTPUT_S = 2.0  # for reading the output of a process that has ended
 EQUAL, RENDERED, DIFFERENT = "byte-equal", "equal within rendering", "DIFFERENT"
-TOLERANCE = (
-    2.0  # mean difference of the pixels, of 255: another version of a font smoothes edges otherwise
-)
-STEP = re.compile(
-    r"step (\d+) of (\d+): (.*)"
-)  # what the process that makes them again says of itself
+TOLERANCE = 2.0  # mean difference of pixels, of 255: versions of a font differ in smooth edges
+STEP = re.compile(r"step (\d+) of (\d+): (.*)")  # as `workflow.rebuild` prints it
 DRAWING = ("matplotlib", "numpy", "pandas", "scipy", "seaborn", "pyarrow", "papermill", "ipykernel")
 
+Progress = Callable[[int, int, str], object]  # called with (steps done, steps in total, step)
 
-def regenerate(path, tell=lambda done, total, what: None):
-    """Return {"network": how it was run, "environment": whether it is the locked one, "files": {name: one of EQUAL,
-    RENDERED, DIFFERENT}} of an archive that was verified before. `tell(done, total, what)` hears of each step that is
-    done. Raises `UserError` when it cannot be run."""
+
+def _silent(done: int, total: int, step: str) -> None:
+    """Report no progress."""
+
+
+def regenerate(path: Path, tell: Progress = _silent) -> dict[str, Any]:
+    """Make the files of an archive again and compare them; `verify` must have accepted it before.
+
+    Returns {"network": how the code ran, "environment": whether the packages are the locked ones,
+    "files": {name: EQUAL, RENDERED or DIFFERENT}}. Raises `UserError` if the code fails.
+    """
     files, executable = archive.read(path)
-    about = json.loads(files[archive.ABOUT])
+    description = json.loads(files[archive.ABOUT])
     with tempfile.TemporaryDirectory(prefix="benchpaper-again-") as folder:
         project = Project(Path(folder) / "unpacked")
         archive.unpack(files, executable, project.root)
-        build = project.build(about["site"], about["source"])
+        site, source = description["site"], description["source"]
+        build = project.build(site, source)
         given = Path(folder) / "given"
         build.rename(given)
-        before, network = _without_network()
-        run(
-            project,
-            about["site"],
-            about["source"],
-            about["experiments"],
-            "the archive does not run",
-            tell,
-            before,
-        )
+        prefix, network = _without_network()
+        experiments = description["experiments"]
+        run(project, site, source, experiments, "the archive does not run", tell, prefix)
         compared = {str(p): _compared(given / p, build / p) for p in _exhibits(given)}
     return {"network": network, "environment": _environment(files), "files": compared}
 
 
-def counted(files):
-    """Return {word: how many files} of what `regenerate` found, in the order EQUAL, RENDERED, DIFFERENT."""
+def counted(files: Mapping[str, str]) -> dict[str, int]:
+    """Return {EQUAL, RENDERED, DIFFERENT: number of files} from the "files" of `regenerate`."""
     counts = Counter(files.values())
     return {word: counts[word] for word in (EQUAL, RENDERED, DIFFERENT)}
 
 
-def run(project, site, source, experiments, wrong, tell=lambda done, total, what: None, before=()):
-    """Make exhibits, verdicts and PDF of an unpacked archive by its own code, as a command after the words `before`.
-    When it returns, nothing that the code started runs any more. Raises `UserError`, which begins with what is `wrong`,
-    when the code fails or does not end in time."""
+def run(
+    project: Project,
+    site: str,
+    source: str,
+    experiments: Sequence[str],
+    problem: str,
+    tell: Progress = _silent,
+    prefix: Iterable[str] = (),
+) -> None:
+    """Make exhibits, verdicts and PDF of an unpacked archive with its own code.
+
+    The command starts with the words `prefix`. On return, no process that the code started is
+    still running. If the code fails or takes too long, raises `UserError` with a text that begins
+    with `problem`.
+    """
     command = [
-        *before,
+        *prefix,
         sys.executable,
         "-m",
         "benchpaper.workflow.rebuild",
@@ -84,7 +96,7 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
         *experiments,
     ]
     own = {
-        "PYTHONPATH": str(project.root / "src"),
+        **environment.of_code(project.root / "src"),
         "BENCHPAPER_PROJECT": str(project.root),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -101,62 +113,58 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
             start_new_session=True,
             preexec_fn=partial(die_with_parent, os.getpid()),
         )
-        # Apart, for the end of what it says may never come: a process that has hidden itself may hold it open.
-        hearing = threading.Thread(target=_hear, args=(process.stdout, tell), daemon=True)
-        hearing.start()
+        # In a thread, because the output may never end: a hidden process may hold it open.
+        reader = threading.Thread(target=_report, args=(process.stdout, tell), daemon=True)
+        reader.start()
         try:
             status = process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            raise UserError(f"{wrong}: it did not end within {TIMEOUT_S} s") from None
+            raise UserError(f"{problem}: it did not end within {TIMEOUT_S} s") from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # what is in a session of its own
+            kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # processes in other sessions
             process.wait()
-            hearing.join(HEARING_S)
+            reader.join(LAST_OUTPUT_S)
         errors.seek(0)
-        said = errors.read().strip()
+        text = errors.read().strip()
     if status:
-        raise UserError(f"{wrong}: {(said or 'it said nothing').splitlines()[-1]}")
+        raise UserError(f"{problem}: {(text or 'it said nothing').splitlines()[-1]}")
 
 
-def _hear(output, tell):
+def _report(output: IO[str], tell: Progress) -> None:
     with output:
         for line in output:
             if step := STEP.fullmatch(line.strip()):
                 tell(int(step[1]), int(step[2]), step[3])
 
 
-def _environment(files):
-    """Whether the packages that draw and reckon are those of the archive's lock; one text."""
+def _environment(files: Mapping[str, bytes]) -> str:
+    """Say whether the packages that compute and draw are those of the archive's lock."""
     if "requirements.lock" not in files:
         return "with the packages that are here, for it has no requirements.lock"
-    locked = {}
-    for name, pin, _ in metadata.locked(
-        files
-    ):  # one may have several versions, for several versions of Python
-        locked.setdefault(name.lower(), []).append(pin)
-    here = {name: _installed(name) for name in DRAWING if name in locked}
+    locked: dict[str, list[str]] = {}
+    for pin in metadata.locked(files):
+        locked.setdefault(pin.name, []).append(pin.version)
+    installed = {name: _installed(name) for name in DRAWING if name in locked}
     others = [
-        f"{name} {found} (lock: {' or '.join(locked[name])})"
-        for name, found in here.items()
-        if found not in locked[name]
+        f"{name} {here} (lock: {' or '.join(locked[name])})"
+        for name, here in installed.items()
+        if here not in locked[name]
     ]
-    return (
-        f"with other versions than the lock's: {', '.join(others)}"
-        if others
-        else "with the packages of its lock"
-    )
+    if others:
+        return f"with other versions than the lock's: {', '.join(others)}"
+    return "with the packages of its lock"
 
 
-def _installed(name):
+def _installed(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
         return "missing"
 
 
-def _exhibits(given):
+def _exhibits(given: Path) -> list[Path]:
     kept = [
         path
         for path in sorted(given.rglob("*"))
@@ -165,18 +173,21 @@ def _exhibits(given):
     return [path.relative_to(given) for path in kept]
 
 
-def _without_network():
-    """Return (the words before a command that run it in an empty network namespace, how to call that)."""
+def _without_network() -> tuple[list[str], str]:
+    """Return (words before a command that take its network away, a text that says so).
+
+    If the system forbids that, there are no words, and the text says that too.
+    """
     for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
         if (
             shutil.which("unshare")
             and subprocess.run([*words, "true"], capture_output=True).returncode == 0
         ):
             return words, "in a namespace without a network"
-    return [], "with this machine's network, for the system lets no process do without"
+    return [], "with this machine's network, because the system allows no process without it"
 
 
-def _compared(given, made):
+def _compared(given: Path, made: Path) -> str:
     if not made.exists():
         return DIFFERENT
     if given.read_bytes() == made.read_bytes():
@@ -188,14 +199,14 @@ def _compared(given, made):
     return DIFFERENT
 
 
-def _pages(path):
-    """The words of a PDF; of a figure, its picture is compared beside it."""
+def _pages(path: Path) -> list[str]:
+    """Return the words of a PDF; the picture of a figure is compared as PNG."""
     return subprocess.run(
         ["pdftotext", "-q", path, "-"], capture_output=True, text=True
     ).stdout.split()
 
 
-def _alike(given, made):
+def _alike(given: Path, made: Path) -> bool:
     import numpy as np
     from matplotlib.image import imread
 

@@ -1,9 +1,15 @@
-"""Validates a bundle's RO-Crate with roc-validator, offline. The one document that it fetches is the JSON-LD context of
-RO-Crate 1.1; the rocrate package carries a later one, which differs in the terms of Bioschemas."""
+"""Validates a bundle's RO-Crate with roc-validator, offline.
+
+The validator fetches only the JSON-LD context of RO-Crate 1.1. The rocrate package has a later
+context, which differs in the terms of Bioschemas.
+"""
 
 import json
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
 
 PROFILE = "workflow-run-crate-0.5"
 BIOSCHEMAS = "https://bioschemas.org/"
@@ -15,8 +21,8 @@ OF_1_1 = {
 }
 
 
-def issues(folder):
-    """Return what breaks a required rule of the profile in the unpacked bundle `folder`, one line each."""
+def issues(folder: Path) -> list[str]:
+    """Return a line for each required rule of the profile that an unpacked bundle breaks."""
     from rocrate_validator import models, services
 
     with _offline():
@@ -27,12 +33,12 @@ def issues(folder):
             skip_availability_check=True,
             no_cache=True,
         )
-        found = services.validate(settings)
-    return [f"{issue.check.identifier}: {issue.message}" for issue in found.get_issues()]
+        outcome = services.validate(settings)
+    return [f"{issue.check.identifier}: {issue.message}" for issue in outcome.get_issues()]
 
 
 @contextmanager
-def _offline():
+def _offline() -> Iterator[None]:
     from rocrate_validator.utils.http import HttpRequester
 
     document = json.loads((package_files("rocrate") / "data" / "ro-crate.jsonld").read_text())
@@ -47,14 +53,14 @@ def _offline():
 
 
 class _Response:
-    """What the validator reads of an answer: the context, or that nothing else is there."""
+    """A response with the attributes that the validator reads; 404 without a document."""
 
-    def __init__(self, document):
+    def __init__(self, document: dict[str, Any] | None) -> None:
         self.status_code = 200 if document else 404
         self.text = json.dumps(document)
         self.content = self.text.encode()
         self.headers = {"Content-Type": "application/ld+json"}
-        self.links = {}
+        self.links: dict[str, Any] = {}
 
-    def json(self):
+    def json(self) -> Any:
         return json.loads(self.text)

@@ -3,10 +3,19 @@
 import html
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from benchpaper.analysis.estimates import Results
 from benchpaper.core.project import slug
-from benchpaper.paper import provenance, typeset
+from benchpaper.paper import gather, provenance
+from benchpaper.paper.gather import Manifest
 from benchpaper.paper.html import plots
+
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
+Row = dict[str, Any]  # a row of verdicts.json
 
 MARKS = {
     "reproduced": "good",
@@ -16,9 +25,15 @@ MARKS = {
 }
 
 
-def overview(manifests, rows, experiments, has_pdf, has_appendix):
-    """The first page: verdicts, experiments, what else there is."""
-    where, days = typeset.origin(list(manifests.values()))
+def overview(
+    manifests: Mapping[str, Manifest],
+    rows: Sequence[Row],
+    experiments: Sequence[str],
+    has_pdf: bool,
+    has_appendix: bool,
+) -> str:
+    """Return the first page: the verdicts, and links to all other pages."""
+    where, days = gather.origin(list(manifests.values()))
     pdf = ' <a href="paper.pdf">The paper (PDF)</a>.' if has_pdf else ""
     listed = [slug(name) for name in experiments] + (["appendix"] if has_appendix else [])
     return "\n".join(
@@ -41,35 +56,34 @@ def overview(manifests, rows, experiments, has_pdf, has_appendix):
     )
 
 
-def _listed(name, manifest):
-    """The overview's line on an experiment."""
-    missing = typeset.gaps(manifest["exhibits"])
+def _listed(name: str, manifest: Manifest) -> str:
+    """Return the overview's line on an experiment."""
+    missing = gather.gaps(manifest["exhibits"])
     gaps = f", {missing} of them not measured there" if missing else ""
     trail_page = f"[where each comes from]({slug(name)}-trail.md)"
-    return f"- [{name}]({slug(name)}.ipynb): {_counted(len(manifest['exhibits']), 'exhibit')}{gaps}; {trail_page}"
+    count = counted(len(manifest["exhibits"]), "exhibit")
+    return f"- [{name}]({slug(name)}.ipynb): {count}{gaps}; {trail_page}"
 
 
-def _pages_below(listed):
-    """Tells Sphinx which pages lie below this one."""
+def _pages_below(listed: Sequence[str]) -> list[str]:
+    """Return the lines that tell Sphinx which pages are below this one."""
     return ["```{toctree}", ":hidden:", ":maxdepth: 1", "", *listed, "```"]
 
 
-def _counted(count, what):
-    return f"{count} {what}{'' if count == 1 else 's'}"
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, in the plural if needed."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _claims(rows, link=True):
+def _claims(rows: Sequence[Row], link: bool = True) -> list[str]:
     if not rows:
         return ["No claims are made."]
     body = []
     for row in rows:
-        where = (
-            f' (<a href="{slug(row["experiment"])}.html">{html.escape(row["experiment"])}</a>)'
-            if link
-            else ""
-        )
-        sentence = f"<strong>{row['id']}</strong> {html.escape(row['sentence'])}{where}"
-        verdict = f'<span class="verdict {MARKS.get(row["verdict"], "open")}">{html.escape(row["verdict"])}</span>'
+        name, mark = row["experiment"], MARKS.get(row["verdict"], "open")
+        place = f' (<a href="{slug(name)}.html">{html.escape(name)}</a>)' if link else ""
+        sentence = f"<strong>{row['id']}</strong> {html.escape(row['sentence'])}{place}"
+        verdict = f'<span class="verdict {mark}">{html.escape(row["verdict"])}</span>'
         body.append([sentence, html.escape(row["text"] or "-"), verdict, html.escape(row["why"])])
     return [
         _table(
@@ -80,9 +94,12 @@ def _claims(rows, link=True):
     ]
 
 
-def _table(caption, head, body):
-    """A table, its cells HTML already. On a phone each row becomes a block, in which the head of its column precedes
-    each cell; the roles keep it a table for screen readers then. What is still too wide scrolls by itself."""
+def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """Return a table whose cells are HTML already.
+
+    On a phone each row becomes a block, with the column's head before each cell. The roles keep it
+    a table for screen readers. A table that is still too wide scrolls on its own.
+    """
     heads = "".join(f'<th scope="col" role="columnheader">{cell}</th>' for cell in head)
     rows = "".join(f'<tr role="row">{"".join(map(_cell_of, head, row))}</tr>' for row in body)
     caption = html.escape(caption)
@@ -94,30 +111,41 @@ def _table(caption, head, body):
     )
 
 
-def _cell_of(head, cell):
+def _cell_of(head: str, cell: str) -> str:
     return f'<td role="cell" data-head="{html.escape(head)}">{cell}</td>'
 
 
-def experiment(notebook, results, manifest, about):
-    """Return the page of an experiment: its executed notebook, with what was found before it and its provenance after
-    it."""
+def experiment(
+    notebook: "NotebookNode",
+    results: Results,
+    manifest: Manifest,
+    rows: Sequence[Row],
+    compared: str,
+    figures: Mapping[str, plots.Drawn | None],
+) -> "NotebookNode":
+    """Return the page of an experiment, as a notebook.
+
+    The page shows the verdicts (`rows`), the numbers and the figures; then the executed notebook;
+    then the comparison with the reference (`compared`) and the provenance.
+    """
     import nbformat
 
-    def text(source):
+    def text(source: str) -> "NotebookNode":
         return nbformat.v4.new_markdown_cell(source)
 
     described = results.described
     key = slug(results.experiment)
     before = [
         text(
-            f"# {described['title']}\n\n{described['question']}\n\nFrom {results.source}; [where each value comes from]({key}-trail.md)."
+            f"# {described['title']}\n\n{described['question']}\n\n"
+            f"From {results.source}; [where each value comes from]({key}-trail.md)."
         ),
-        text("## Verdicts\n\n" + "\n".join(_claims(about["rows"], link=False))),
+        text("## Verdicts\n\n" + "\n".join(_claims(rows, link=False))),
         text("## Numbers\n\n" + _numbers(manifest, key)),
-        *map(text, _figures(manifest, about["figures"], key)),
+        *map(text, _figures(manifest, figures, key)),
     ]
     after = [
-        text("## Beside the reference\n\n" + about["compared"]),
+        text("## Compared with the reference\n\n" + compared),
         text("## Hosts and provenance\n\n" + _provenance(results, manifest)),
         text("\n".join(_pages_below([f"{key}-trail"]))),
     ]
@@ -134,57 +162,60 @@ def experiment(notebook, results, manifest, about):
     return notebook
 
 
-def _is_figure(output):
-    """A picture, which stands on the page already with a text for those who do not see it."""
+def _is_figure(output: "NotebookNode") -> bool:
+    """Return whether an output is a picture; the page has it already, with an alternative text."""
     data = output.get("data", {})
     return any(kind.startswith("image/") for kind in data) or "<Figure size" in str(
         data.get("text/plain", "")
     )
 
 
-def _numbers(manifest, key):
+def _numbers(manifest: Manifest, key: str) -> str:
     numbers = {
         name: entry for name, entry in manifest["exhibits"].items() if entry["kind"] == "number"
     }
     if not numbers:
-        return "The paper names no number of it."
+        return "The paper shows no number of this experiment."
     body = [
         [f"<code>{name}</code>", html.escape(provenance.says(entry)), _know(name, key)]
         for name, entry in numbers.items()
     ]
-    return _table("Numbers that the paper names", ["name", "value", "trail"], body)
+    return _table("Numbers that the paper shows", ["name", "value", "trail"], body)
 
 
-def _know(name, key):
-    return f'<a href="{key}-trail.html#{name}" aria-label="How do you know {name}?">how do you know?</a>'
+def _know(name: str, key: str) -> str:
+    label = f"How do you know {name}?"
+    return f'<a href="{key}-trail.html#{name}" aria-label="{label}">how do you know?</a>'
 
 
-def _figures(manifest, figures, key):
+def _figures(
+    manifest: Manifest, figures: Mapping[str, plots.Drawn | None], key: str
+) -> Iterator[str]:
     for name, entry in manifest["exhibits"].items():
         if entry["kind"] != "figure":
             continue
         if entry["missing"]:
             yield f"## Figure {name}\n\n*Not measured here: {entry['missing']}*\n"
             continue
-        metrics, cells = _enumerated(entry["metrics"]), _counted(len(entry["cells"]), "cell")
+        metrics, cells = _enumerated(entry["metrics"]), counted(len(entry["cells"]), "cell")
         described = html.escape(f"Figure {name}: {metrics} of {cells}")
         drawn = figures[name]
         values = "; its values are in the table below" if drawn else ""
         yield (
-            f'## Figure {name}\n\n<p><img src="pictures/{name}.png" alt="{described}{values}" class="exhibit" '
-            'loading="lazy"></p>\n\n'
+            f'## Figure {name}\n\n<p><img src="pictures/{name}.png" alt="{described}{values}" '
+            'class="exhibit" loading="lazy"></p>\n\n'
             f"{_interactive(name, drawn, described) if drawn else ''}\n<p>{_know(name, key)}</p>\n"
         )
 
 
-def _enumerated(metrics):
-    """The first metrics by name: a text for those who do not see the picture is to be short."""
+def _enumerated(metrics: Sequence[str]) -> str:
+    """Return the first metrics by name; an alternative text should be short."""
     return ", ".join(metrics[:4]) + (
         f" and {len(metrics) - 4} more metrics" if len(metrics) > 4 else ""
     )
 
 
-def _interactive(name, drawn, described):
+def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
     rows = [
         [
             html.escape(metric),
@@ -207,13 +238,15 @@ def _interactive(name, drawn, described):
         else ""
     )
     return (
-        f'{chosen}<div class="plot" id="plot-{name}" role="img" aria-label="{described}, interactive"></div>\n'
-        f'<script type="application/json" class="plot-data" data-plot="plot-{name}">{data}</script>\n'
+        f'{chosen}<div class="plot" id="plot-{name}" role="img" '
+        f'aria-label="{described}, interactive"></div>\n'
+        f'<script type="application/json" class="plot-data" data-plot="plot-{name}">{data}'
+        "</script>\n"
         f"<details><summary>The values as a table</summary>{table}</details>\n"
     )
 
 
-def _provenance(results, manifest):
+def _provenance(results: Results, manifest: Manifest) -> str:
     hosts = [
         [html.escape(name), html.escape(str(value))] for name, value in manifest["hosts"].items()
     ]
@@ -221,10 +254,11 @@ def _provenance(results, manifest):
         [html.escape(name), html.escape(str(value))] for name, value in manifest["tools"].items()
     ]
     files = [
-        [html.escape(about["path"]), f"<code>{about['sha256']}</code>"]
-        for about in manifest["files"].values()
+        [html.escape(file["path"]), f"<code>{file['sha256']}</code>"]
+        for file in manifest["files"].values()
     ]
     states = results.trial_df["state"].value_counts()
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
     commits = ", ".join(
         f"<code>{html.escape(commit[:12])}</code>"
         for commit in results.trial_df["git_commit"].unique()
@@ -232,7 +266,7 @@ def _provenance(results, manifest):
     warnings = "".join(f"<li>{html.escape(str(warning))}</li>" for warning in results.warnings())
     return "\n".join(
         [
-            f"<p>{results.blocks} blocks; trials: {', '.join(f'{count} {state}' for state, count in states.items())}; code at commit {commits}.</p>",
+            f"<p>{results.blocks} blocks; trials: {counts}; code at commit {commits}.</p>",
             f"<p>Beware of:</p><ul>{warnings}</ul>"
             if warnings
             else "<p>Nothing disturbed the trials.</p>",
@@ -241,69 +275,3 @@ def _provenance(results, manifest):
             _table("Data", ["file", "SHA-256"], files),
         ]
     )
-
-
-def trails(manifest, trials):
-    """The page with the trail of each exhibit of an experiment, and of each cell that one names."""
-    experiment = manifest["experiment"]
-    lines = [
-        f"# How do you know? {experiment}",
-        "",
-        f"Notebook `{manifest['notebook']}`, from {manifest['source']}. Back to [the experiment]({slug(experiment)}.ipynb).",
-        "",
-    ]
-    places = {
-        cell: f"cell-{number}"
-        for number, cell in enumerate(
-            dict.fromkeys(c for e in manifest["exhibits"].values() for c in e["cells"])
-        )
-    }
-    for name, entry in manifest["exhibits"].items():
-        said = provenance.says(entry)
-        cells = "".join(
-            f'<li><a href="#{places[cell]}">{html.escape(cell)}</a></li>' for cell in entry["cells"]
-        )
-        lines += [
-            f"({name})=",
-            f"## {entry['kind']} {name}",
-            "",
-            f"{_plain(said)}",
-            "",
-            f"Metrics: {', '.join(entry['metrics']) or 'reckoned by the notebook'}.",
-            "",
-            f"<details{' open' if len(entry['cells']) < 4 else ''}><summary>{_counted(len(entry['cells']), 'cell')}</summary><ul>{cells}</ul></details>",
-            "",
-        ]
-    lines += ["## Cells", ""]
-    for cell, place in places.items():
-        lines += _cell(place, provenance.of_cell(cell, trials[cell]))
-    return "\n".join(lines)
-
-
-def _plain(text):
-    """Text that Markdown leaves as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
-
-
-def _cell(place, found):
-    states = {}
-    for one in found["trials"]:
-        states[one["state"]] = states.get(one["state"], 0) + 1
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    commands = "\n".join(
-        f"[{c['host']}] {' '.join(c['argv'])}  -> {c['status']}" for c in found["commands"]
-    )
-    tools = ", ".join(f"{tool} {version}" for tool, version in found["tools"].items())
-    first = found["trials"][0]["started"][:19]
-    return [
-        f'<h3 id="{place}">{html.escape(found["cell"])}</h3>',
-        "",
-        f"<p>{counts}; the first at {first} UTC; commit {html.escape(found['git_commit'][:12])}, code digest "
-        f"<code>{found['code_digest'][:16]}</code>; "
-        f"{html.escape(tools)}.</p>",
-        "",
-        f'<pre tabindex="0" aria-label="Commands of one trial">{html.escape(commands) or "no command was run"}</pre>'.replace(
-            "\n\n", "\n"
-        ),
-        "",
-    ]

@@ -1,10 +1,18 @@
-"""Interactive versions of figures: the same cells and metric, with intervals, drawn by plotly in the browser.
+"""Interactive versions of figures: the same cells and metrics, drawn by plotly in the browser.
 
-What a notebook drew cannot be turned into plotly in general, so the axes are chosen here: the numeric factor with the
-most levels along x (else the factor with most levels), one line for each combination of the others.
+A notebook's drawing cannot be turned into plotly in general, so this module chooses the axes: the
+numeric factor with the most levels is along x (without one, the factor with the most levels), and
+each combination of the others is a line.
 """
 
-from benchpaper.analysis.values import digits
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.values import Estimate, digits
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLOURS = (
     "#0173b2",
@@ -17,12 +25,24 @@ COLOURS = (
     "#1f6f99",
 )  # 4.5:1 on white
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star")
-WIDE = 30.0  # a ratio of largest to smallest value that asks for a logarithmic axis
+WIDE_RANGE = 30.0  # an axis is logarithmic if the largest value is this many times the smallest
+
+Points = list[tuple[Any, Estimate]]  # (place along x, estimate)
 
 
-def figure(results, name, entry):
-    """Return {"plots": {metric: plotly's plot}, "rows": the same as a table, "x": its axis} of a figure exhibit; None
-    when nothing was measured. A figure of several metrics has a plot of each, of which the page shows one at a time."""
+class Drawn(TypedDict):
+    """An interactive figure."""
+
+    plots: dict[str, dict[str, Any]]  # {metric: plotly's plot}
+    rows: list[tuple[str, str, Any, Estimate]]  # (metric, label of a line, place along x, estimate)
+    x: str  # title of the x axis
+
+
+def figure(results: Results, name: str, entry: Mapping[str, Any]) -> Drawn | None:
+    """Return the interactive version of a figure; None if nothing was measured.
+
+    A figure of several metrics has a plot for each; the page shows one at a time.
+    """
     if entry["missing"]:
         return None
     known = results.cells().set_index("cell")
@@ -37,31 +57,37 @@ def figure(results, name, entry):
     varying = [factor for factor in results.factors if frame[factor].nunique() > 1]
     x = _along(varying, frame)
     axis = f"{x} ({_unit(results, x)})" if x and _unit(results, x) else x or ""
-    plots, rows = {}, []
+    drawn = Drawn(plots={}, rows=[], x=axis)
     for metric, estimates in measured.items():
         shown_as = f"{metric} ({results.metric(metric)['unit']})"
         series = _series(frame, estimates, varying, x, metric)
-        plots[shown_as] = {
+        drawn["plots"][shown_as] = {
             "data": [_trace(n, *item) for n, item in enumerate(series.items())],
             "layout": _layout(series, axis, shown_as),
         }
-        rows += [
+        drawn["rows"] += [
             (shown_as, label, _plain(place), estimate)
             for label, points in series.items()
             for place, estimate in points
         ]
-    return {"plots": plots, "rows": rows, "x": axis}
+    return drawn
 
 
-def _measured(results, metric, cells):
-    """Return {cell: estimate} of those cells that have this metric."""
+def _measured(results: Results, metric: str, cells: Sequence[str]) -> dict[str, Estimate]:
+    """Return {cell: estimate} of the cells in which this metric was measured."""
     estimates = {cell: results.of_cell(metric, cell) for cell in cells}
     return {cell: estimate for cell, estimate in estimates.items() if estimate.value is not None}
 
 
-def _series(frame, estimates, varying, x, metric):
+def _series(
+    frame: "pd.DataFrame",
+    estimates: Mapping[str, Estimate],
+    varying: Sequence[str],
+    x: str | None,
+    metric: str,
+) -> dict[str, Points]:
     """Return {label of a line: [(place along x, estimate)]}."""
-    series = {}
+    series: dict[str, Points] = {}
     for cell, estimate in estimates.items():
         label = (
             ", ".join(str(frame.loc[cell][factor]) for factor in varying if factor != x) or metric
@@ -70,41 +96,38 @@ def _series(frame, estimates, varying, x, metric):
     return series
 
 
-def _along(varying, frame):
+def _along(varying: Sequence[str], frame: "pd.DataFrame") -> str | None:
     numeric = [factor for factor in varying if frame[factor].dtype.kind in "if"]
     return max(numeric or varying, key=lambda factor: frame[factor].nunique(), default=None)
 
 
-def _unit(results, name):
+def _unit(results: Results, name: str) -> str:
     return next(
         (factor["unit"] for factor in results.described["factors"] if factor["name"] == name), ""
     )
 
 
-def _plain(place):
+def _plain(place: Any) -> Any:
+    """Return a number of NumPy as one of Python, which JSON takes."""
     return place.item() if hasattr(place, "item") else place
 
 
-def _trace(number, label, points):
-    """A line where x is a quantity; points alone where it is a name, for nothing lies between two systems."""
+def _trace(number: int, label: str, points: Points) -> dict[str, Any]:
+    """Return a line if x is a quantity, else only points: nothing lies between two systems."""
     named = isinstance(points[0][0], str | bool)
     points = points if named else sorted(points, key=lambda point: point[0])
-    values = [estimate.value for _, estimate in points]
-    bound = [
-        (estimate.low, estimate.high) if estimate.low is not None else (estimate.value,) * 2
-        for _, estimate in points
-    ]
+    whiskers = [_whiskers(estimate) for _, estimate in points]
     return {
         "type": "scatter",
         "mode": "markers" if named else "lines+markers",
         "name": label,
         "x": [_plain(place) for place, _ in points],
-        "y": values,
+        "y": [estimate.value for _, estimate in points],
         "error_y": {
             "type": "data",
             "symmetric": False,
-            "array": [high - value for value, (_, high) in zip(values, bound)],
-            "arrayminus": [value - low for value, (low, _) in zip(values, bound)],
+            "array": [up for up, _ in whiskers],
+            "arrayminus": [down for _, down in whiskers],
             "thickness": 1,
         },
         "text": [str(estimate) for _, estimate in points],
@@ -114,7 +137,15 @@ def _trace(number, label, points):
     }
 
 
-def _layout(series, x, y):
+def _whiskers(estimate: Estimate) -> tuple[float, float]:
+    """Return the lengths of the interval above and below the value; 0 without an interval."""
+    value, low, high = estimate.value, estimate.low, estimate.high
+    if value is None or low is None or high is None:
+        return 0.0, 0.0
+    return high - value, value - low
+
+
+def _layout(series: Mapping[str, Points], x: str, y: str) -> dict[str, Any]:
     places = [place for points in series.values() for place, _ in points]
     values = [estimate.value for points in series.values() for _, estimate in points]
     return {
@@ -135,10 +166,10 @@ def _layout(series, x, y):
     }
 
 
-def _scale(values):
-    return "log" if min(values) > 0 and max(values) / min(values) > WIDE else "linear"
+def _scale(values: Sequence[Any]) -> str:
+    return "log" if min(values) > 0 and max(values) / min(values) > WIDE_RANGE else "linear"
 
 
-def shown(estimate):
-    """Return (value, interval, n) of an estimate as texts."""
+def shown(estimate: Estimate) -> tuple[str, str, str]:
+    """Return (value, interval, number of blocks) of an estimate as texts."""
     return digits(estimate.value), estimate.interval_text().strip() or "none", str(estimate.n)

@@ -1,4 +1,4 @@
-"""Sphinx's settings for the report. Nothing is loaded from elsewhere."""
+"""Sphinx's settings for the report. The pages load nothing from other servers."""
 
 project = "benchpaper report"
 author = copyright = ""
@@ -19,12 +19,12 @@ html_extra_path = ["extra", "as-is"]
 templates_path = ["_templates"]
 html_css_files = ["report.css"]
 html_js_files = [("plotly.min.js", {"defer": "defer"}), ("report.js", {"defer": "defer"})]
-pygments_style = "default"  # its colours have enough contrast, those of the theme have not
+pygments_style = "default"  # the theme's own colours have too little contrast
 html_title = "benchpaper report"
 html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
 nb_execution_mode = "off"
-nb_ipywidgets_js = {}
-mathjax_path = "none.js"  # no formula is expected; one would not be fetched from elsewhere
+nb_ipywidgets_js: dict[str, str] = {}
+mathjax_path = "none.js"  # no MathJax from another server; no page has a formula
 myst_heading_anchors = 0
 suppress_warnings = [
     "myst.header",

@@ -1,4 +1,4 @@
-// Draws each plot from the JSON beside it, one metric at a time. plotly.min.js is loaded once, from this folder.
+// Draws each plot from the JSON next to it, one metric at a time. plotly.min.js is loaded once, from this folder.
 document.querySelectorAll("script.plot-data").forEach(function (data) {
   const plots = JSON.parse(data.textContent);
   const choice = document.querySelector('select[data-plot="' + data.dataset.plot + '"]');
@@ -10,7 +10,7 @@ document.querySelectorAll("script.plot-data").forEach(function (data) {
   draw();
 });
 
-// What scrolls sideways must be reached by keyboard.
+// Whatever scrolls sideways must be reachable by keyboard.
 document.querySelectorAll("pre, div.output").forEach(function (element) {
   if (element.scrollWidth > element.clientWidth + 1) element.tabIndex = 0;
 });

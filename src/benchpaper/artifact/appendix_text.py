@@ -1,0 +1,188 @@
+"""The words of the artifact appendix, in Markdown and in LaTeX."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from benchpaper.analysis.exhibits import tex
+from benchpaper.design.spec import SCALES
+
+HUMAN_MINUTES = 5  # per experiment, to start it and read its summary; an estimate
+
+Appendix = dict[str, Any]  # as `appendix.make` returns it
+Item = dict[str, Any]  # an experiment in it
+
+
+def _time(minutes: float) -> str:
+    return f"{minutes:.1f} min" if minutes >= 0.95 else f"{max(1, round(60 * minutes))} s"
+
+
+def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
+    """Yield (kind, content) in order, for both writers.
+
+    The content of "items" is (term, text) pairs; all other content is text. Text may have `code`.
+    """
+    yield "section", "Artifact appendix"
+    yield (
+        "text",
+        (
+            "Generated from the experiments' declarations, the claims and the measured trials. "
+            "One command sets up and reproduces: `./reproduce`. It measures at scale quick; "
+            "`./reproduce --from reference` rebuilds figures and PDF from the authors' results."
+        ),
+    )
+    yield "subsection", "Badges sought"
+    yield "items", [(badge["name"], _badge(badge)) for badge in appendix["badges"]]
+    yield "subsection", "Requirements"
+    yield (
+        "text",
+        (
+            "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target "
+            "hosts. Software: Debian 12 or 13 or Ubuntu 24.04, Python 3.11; all else is installed "
+            "by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
+            "What else single cells need is below; without it they are recorded as not testable, "
+            "and printed as gaps."
+        ),
+    )
+    if appendix["needs"]:
+        yield (
+            "items",
+            [
+                (
+                    n["name"],
+                    f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}",
+                )
+                for n in appendix["needs"]
+            ],
+        )
+    yield "subsection", "Set-up and basic test"
+    yield (
+        "text",
+        (
+            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB "
+            "of system packages), measures every experiment "
+            f"in small ({_time(appendix['minutes']['smoke'])} of measuring) and builds the paper. "
+            "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "
+            "`benchpaper check` goes through the committee's checklist."
+        ),
+    )
+    yield "subsection", "Major claims"
+    yield (
+        "items",
+        [
+            (claim["id"], f"{claim['sentence']} ({claim['experiment']}; {claim['verdict']})")
+            for claim in appendix["claims"]
+        ],
+    )
+    yield "subsection", "Experiments"
+    yield (
+        "text",
+        (
+            f"All together: {_time(appendix['minutes']['quick'])} of measuring at scale quick, "
+            f"{_time(appendix['minutes']['full'])} at scale full. "
+            "A claim is reproduced when its whole interval lies on the right side of the bound "
+            "and the estimate clears it by the noise floor; the bound is the allowed variation. "
+            "Absolute values may differ between machines as far as the bounds let them."
+        ),
+    )
+    for item in appendix["experiments"]:
+        yield (
+            "subsubsection",
+            f"{item['id']}: {item['title']}"
+            + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
+        )
+        yield "items", _items(item)
+    yield "subsection", "Why less is measured at the smaller scales"
+    yield (
+        "text",
+        (
+            "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks "
+            "for any interval and shows only that everything works. Quick has the five blocks "
+            "that the smallest interval takes. Full is what the paper prints."
+        ),
+    )
+
+
+def _badge(badge: Mapping[str, Any]) -> str:
+    parts = [
+        f"{'yes' if not problem else f'no ({problem})'}: {criterion}"
+        for criterion, problem in badge["criteria"]
+    ]
+    return "; ".join(parts)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _items(item: Item) -> Iterator[tuple[str, str]]:
+    smaller = "; ".join(
+        f"{scaled['scale']} {scaled['cells']} cells in {scaled['blocks']} blocks"
+        + (f" ({scaled['counts']})" if scaled["counts"] else "")
+        for scaled in item["scaled"]
+    )
+    times = ", ".join(f"{_time(item['minutes'][scale])} at {scale}" for scale in SCALES)
+    measured = f"{item['trials']:,} measured trials at scale {item['measured_scale']}"
+    yield "Question", item["question"]
+    yield (
+        "How to run",
+        f"`./reproduce {item['name']} --scale quick`, then `.venv/bin/benchpaper claims`",
+    )
+    yield (
+        "Hardware",
+        "any machine as above" if not item["needs"] else f"cells need: {', '.join(item['needs'])}",
+    )
+    yield (
+        "Effort",
+        f"{HUMAN_MINUTES} human-minutes (estimated); measuring {times} (from {measured})",
+    )
+    yield (
+        "Disk",
+        f"{item['disk_mb']:.2f} MB of results (measured); "
+        f"scratch up to {item['scratch_mb']:g} MB (announced)",
+    )
+    for row in item["rows"]:
+        expected = f"expected {row['asked']}" if row["asked"] else "its cells were not planned"
+        yield (
+            f"Result {row['id']}",
+            f"{expected}; here {row['text'] or row['why']}: {row['verdict']}",
+        )
+    yield "Scaled down", smaller
+
+
+def markdown(appendix: Appendix) -> str:
+    """Return the appendix as Markdown."""
+    lines: list[str] = []
+    for kind, content in sections(appendix):
+        if kind == "text":
+            lines += [content, ""]
+        elif kind == "items":
+            lines += [*(f"- **{term}**: {text}" for term, text in content), ""]
+        else:
+            lines += [
+                "#" * (1 + ("section", "subsection", "subsubsection").index(kind)) + f" {content}",
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def latex(appendix: Appendix) -> str:
+    r"""Return the appendix as LaTeX, for `\input` after `\appendix` or anywhere else."""
+    lines = ["% Generated by benchpaper (appendix); do not edit."]
+    for kind, content in sections(appendix):
+        if kind == "text":
+            lines += [_tex(content), ""]
+        elif kind == "items":
+            listed = [rf"\item[{_tex(term)}] {_tex(text)}" for term, text in content]
+            lines += [r"\begin{description}\small", *listed, r"\end{description}"] if listed else []
+        else:
+            lines.append(rf"\{kind}{'*' if kind == 'subsubsection' else ''}{{{_tex(content)}}}")
+    return "\n".join([*lines, ""])
+
+
+def _tex(text: str) -> str:
+    parts = re.split(r"`([^`]*)`", text)
+    return "".join(
+        rf"\texttt{{{tex(part)}}}".replace("--", "-{}-") if number % 2 else tex(part)
+        for number, part in enumerate(parts)
+    )

@@ -1,0 +1,223 @@
+"""Gathers the exhibits that notebooks saved into exhibits.tex and claims.tex, which LaTeX reads."""
+
+import os
+import shutil
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchpaper.analysis.claims import ON_REFERENCE
+from benchpaper.analysis.exhibits import MANIFEST, tex
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import GATHERED, Project, derived, slug, verdict_rows
+from benchpaper.results import file_digest
+
+CLAIMS_TABLE = "claims.tex"
+DECISIVE_VERDICTS = {*ON_REFERENCE, *ON_REFERENCE.values()}
+
+Manifest = dict[str, Any]  # an exhibits.json, as `analysis.exhibits` writes it
+Exhibit = dict[str, Any]  # an entry of a manifest
+
+
+class PaperError(UserError):
+    """The paper cannot be typeset; the text names the exhibit or quotes LaTeX."""
+
+
+def manifests(build: Path) -> dict[str, Manifest]:
+    """Return {notebook slug: manifest} of all notebooks that were run below the folder `build`."""
+    paths = sorted((Path(build) / "exhibits").glob(f"*/{MANIFEST}"))
+    return {path.parent.name: derived(path, dict) for path in paths}
+
+
+def all_exhibits(build: Path) -> dict[str, Exhibit]:
+    """Return {name: exhibit} of all notebooks.
+
+    Each exhibit also has the "notebook", "experiment", "source" and "files" of its manifest, and
+    its "folder". Raises `PaperError` when two notebooks save an exhibit under the same name.
+    """
+    exhibits: dict[str, Exhibit] = {}
+    for notebook, manifest in manifests(build).items():
+        for name, entry in manifest["exhibits"].items():
+            if name in exhibits:
+                raise PaperError(
+                    f'exhibit "{name}" is saved by both {exhibits[name]["notebook"]} and '
+                    f"{manifest['notebook']}; rename one"
+                )
+            shared = {key: manifest[key] for key in ("notebook", "experiment", "source", "files")}
+            exhibits[name] = {**entry, **shared, "folder": f"exhibits/{notebook}"}
+    return exhibits
+
+
+def gather(project: Project, site: str, source: str, experiments: Sequence[str]) -> Path:
+    """Write exhibits.tex and claims.tex below the build folder; return the path of exhibits.tex.
+
+    Only manifests of `experiments` count. Raises `PaperError` when a manifest was made from other
+    results than those in the project now.
+    """
+    build = project.build(site, source)
+    _delete_orphans(project, build)
+    for manifest in _of_experiments(build, experiments).values():
+        _check_fresh(manifest, project.results(site, source))
+    text, table = gathered(build, experiments), claims_table(build)
+    build.mkdir(parents=True, exist_ok=True)
+    # exhibits.tex comes last: later steps look only at its time, and need both files.
+    for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):
+        part = (build / name).with_suffix(".part")
+        part.write_text(content)
+        os.replace(part, build / name)
+    return build / GATHERED
+
+
+def gathered(build: Path, experiments: Sequence[str]) -> str:
+    """Return the text of exhibits.tex.
+
+    It follows from the manifests of `experiments` and the verdicts alone.
+    """
+    chosen = _of_experiments(build, experiments)
+    lines = ["% Generated from the notebooks' manifests; do not edit."]
+    if chosen:
+        lines += _site_lines(list(chosen.values()))
+    exhibits = {
+        name: entry
+        for name, entry in all_exhibits(build).items()
+        if slug(entry["experiment"]) in chosen
+    }
+    lines += _count_lines(exhibits, verdict_rows(build))
+    lines += [_exhibit_line(name, entry) for name, entry in exhibits.items()]
+    return "\n".join([*lines, *_claim_lines(build), ""])
+
+
+def gaps(exhibits: Mapping[str, Exhibit]) -> int:
+    """Return how many exhibits ({name: entry of a manifest}) were not measured."""
+    return sum(bool(entry["missing"]) for entry in exhibits.values())
+
+
+def origin(manifests: Sequence[Manifest]) -> tuple[str, str]:
+    """Return (the results that the manifests come from, the days of their measurement)."""
+    first = manifests[0]
+    kind = first["source"].split(" of site ")[0]
+    scales = sorted({manifest["scale"] for manifest in manifests})
+    blocks = _span([manifest["blocks"] for manifest in manifests])
+    days = _span([manifest["measured_on"] for manifest in manifests])
+    return f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks", days
+
+
+def claims_table(build: Path) -> str:
+    r"""Return the rows of the table of all claims as LaTeX; empty without claims.
+
+    Each family of experiments has a group of rows, so that the paper can print the groups
+    separately (`\claimstable[FAMILY]`).
+    """
+    groups: dict[str, list[str]] = {}
+    for row in verdict_rows(build):
+        cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
+        groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
+    return "".join(
+        rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
+        for family, rows in groups.items()
+    )
+
+
+def _of_experiments(build: Path, experiments: Collection[str]) -> dict[str, Manifest]:
+    slugs = {slug(name) for name in experiments}
+    return {key: manifest for key, manifest in manifests(build).items() if key in slugs}
+
+
+def _count_lines(exhibits: Mapping[str, Exhibit], claims: Sequence[dict[str, Any]]) -> list[str]:
+    """Return the lines that declare the counts which the paper prints.
+
+    LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
+    the numbers in the PDF with those of the manifests.
+    """
+    counts = {"exhibits": len(exhibits), "gaps": gaps(exhibits), "claims": len(claims)}
+    return [rf"\bpcount{{{name}}}{{{count}}}" for name, count in counts.items()]
+
+
+def _delete_orphans(project: Project, build: Path) -> None:
+    """Delete the exhibits of notebooks that have been renamed or removed."""
+    for folder in (build / "exhibits").glob("*/"):
+        if not (project.analysis / f"{folder.name}.ipynb").exists():
+            shutil.rmtree(folder)
+
+
+def _check_fresh(manifest: Manifest, results: Path) -> None:
+    for file in manifest["files"].values():
+        path = results / file["path"]
+        if not path.exists() or file_digest(path) != file["sha256"]:
+            raise PaperError(
+                f"the exhibits of {manifest['notebook']} are stale: {file['path']} has changed "
+                "since; run ./reproduce figures"
+            )
+
+
+def _site_lines(manifests: list[Manifest]) -> list[str]:
+    """Return the lines that say where the results come from.
+
+    The machine is that of the first manifest; scales, blocks, days and tools are those of all.
+    """
+    first = manifests[0]
+    hosts, role = first["hosts"], next(iter(first["hosts"])).split(".")[0]
+    tools = sorted(
+        {
+            f"{tool} {version}"
+            for manifest in manifests
+            for tool, version in manifest["tools"].items()
+        }
+    )
+    scales = sorted({manifest["scale"] for manifest in manifests})
+    source, days = origin(manifests)
+    facts = {
+        "cpu": hosts[f"{role}.cpu"],
+        "cores": hosts[f"{role}.cpus"],
+        "memory": f"{hosts[f'{role}.memory_gib']} GiB",
+        "kernel": hosts[f"{role}.kernel"],
+        "os": hosts[f"{role}.os"],
+        "hosts": first["site"],
+        "scale": ", ".join(scales),
+        "blocks": _span([manifest["blocks"] for manifest in manifests]),
+        "date": days,
+        "tools": ", ".join(tools),
+    }
+    return [
+        rf"\bpsource{{{tex(source)}}}",
+        *(rf"\bpsite{{{key}}}{{{tex(value)}}}" for key, value in facts.items()),
+    ]
+
+
+def _span(values: Sequence[Any]) -> str:
+    lowest, highest = min(values), max(values)
+    return str(lowest) if lowest == highest else f"{lowest} to {highest}"
+
+
+def _exhibit_line(name: str, entry: Exhibit) -> str:
+    if entry["missing"]:
+        return rf"\bpmissing{{{name}}}{{{tex(entry['missing'])}}}"
+    if entry["kind"] == "number":
+        value, interval = _number(entry), tex(entry["interval"])
+        return rf"\bpnumber{{{name}}}{{{value}}}{{{interval}}}{{{entry['n']}}}"
+    kind = {"figure": "bpfigure", "table": "bptable"}[entry["kind"]]
+    return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
+
+
+def _number(entry: Exhibit) -> str:
+    """Return a number as LaTeX that keeps it and its unit on one line."""
+    return tex(entry["text"]).replace(" ", r"\,")
+
+
+def _claim_lines(build: Path) -> list[str]:
+    """Return the lines that declare the claims with their verdicts."""
+    lines = [
+        rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}"
+        for row in verdict_rows(build)
+    ]
+    return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
+
+
+def _verdict_shown(row: dict[str, Any]) -> str:
+    """Return the verdict; if it decides nothing, with the short reason.
+
+    The interval alone does not show that reason.
+    """
+    if row["verdict"] in DECISIVE_VERDICTS:
+        return row["verdict"]
+    return f"{row['verdict']}: {row['short']}"

@@ -1,0 +1,166 @@
+"""Typesets the paper: checks the exhibits that its sources use, then runs LaTeX."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchpaper.core import environment
+from benchpaper.core.errors import did_you_mean
+from benchpaper.core.project import Project, slug
+from benchpaper.design import catalog
+from benchpaper.paper import gather
+from benchpaper.paper.gather import PaperError
+
+USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
+COMMENT = re.compile(r"(?<!\\)%")
+KIND_OF_MACRO = {
+    "result": "number",
+    "resultci": "number",
+    "resultblocks": "number",
+    "exhibitfigure": "figure",
+    "exhibittable": "table",
+}
+LATEX_TIMEOUT_S = 300
+LATEXMK = (
+    "latexmk",
+    "-norc",
+    "-pdf",
+    "-halt-on-error",
+    "-interaction=nonstopmode",
+    "-file-line-error",
+)
+
+
+def check_uses(
+    paper: Path, exhibits: Mapping[str, Mapping[str, Any]], left_out: Collection[str] = ()
+) -> None:
+    """Check that each exhibit named in the paper's sources is declared, and of the right kind.
+
+    Raises `PaperError` with file and line of the first mistake. The text also names the
+    experiments `left_out`, whose notebooks may declare the exhibit.
+    """
+    for place, macro, name in uses(paper):
+        _check_use(place, KIND_OF_MACRO[macro], name, exhibits, list(left_out))
+
+
+def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield (file and line, macro, name) of each exhibit that the paper's sources name."""
+    for path in sorted(Path(paper).rglob("*.tex")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for macro, name in USES.findall(COMMENT.split(line)[0]):
+                yield f"{path.relative_to(paper.parent)}:{number}", macro, name
+
+
+def typeset(project: Project, site: str, source: str) -> Path:
+    """Run latexmk and return the path of the PDF.
+
+    Raises `PaperError` with the first error of LaTeX or BibTeX.
+    """
+    build = project.build(site, source)
+    exhibits = gather.all_exhibits(build)
+    if gather.claims_table(build):
+        exhibits["claims"] = {"kind": "table"}
+    check_uses(project.paper, exhibits, _left_out(project, build))
+    work = build / "latex"
+    work.mkdir(parents=True, exist_ok=True)
+    done = _run_latexmk(project, build, work)
+    (work / "latexmk.out").write_text(done.stdout + done.stderr)
+    if done.returncode:
+        log = (work / "main.log").relative_to(project.root)
+        raise PaperError(f"LaTeX failed: {_first_error(work)}; the whole log is {log}")
+    target = build / "paper.pdf"
+    shutil.copyfile(work / "main.pdf", target.with_suffix(".part"))
+    os.replace(target.with_suffix(".part"), target)
+    return target
+
+
+def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.CompletedProcess[str]:
+    variables = {
+        **environment.clean(project.home),
+        "TEXINPUTS": f"{build}:",
+        "max_print_line": "1000",
+        "SOURCE_DATE_EPOCH": str(_last_measured(build)),
+        "FORCE_SOURCE_DATE": "1",
+    }
+    try:
+        return subprocess.run(
+            [*LATEXMK, f"-outdir={work}", "main.tex"],
+            cwd=project.paper,
+            env=variables,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LATEX_TIMEOUT_S,
+        )
+    except FileNotFoundError:
+        raise PaperError(
+            "the PDF needs LaTeX, and latexmk is not installed; see packages.apt"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise PaperError(f"LaTeX did not end within {LATEX_TIMEOUT_S} s") from None
+
+
+def _check_use(
+    place: str,
+    kind: str,
+    name: str,
+    exhibits: Mapping[str, Mapping[str, Any]],
+    left_out: list[str],
+) -> None:
+    if name not in exhibits:
+        same_kind = [other for other, entry in exhibits.items() if entry["kind"] == kind]
+        raise PaperError(
+            f'{place}: {kind} "{name}" is not declared by any notebook'
+            f"{did_you_mean(name, same_kind)}; save it in a notebook under this name, "
+            f"or take it out{_not_run(left_out) if left_out else ''}"
+        )
+    if exhibits[name]["kind"] != kind:
+        raise PaperError(
+            f'{place}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}'
+        )
+
+
+def _not_run(names: list[str]) -> str:
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (
+        f"; or run the notebooks of {shown} first: the paper takes all experiments "
+        "(benchpaper run paper)"
+    )
+
+
+def _left_out(project: Project, build: Path) -> list[str]:
+    analysed = gather.manifests(build)
+    return [name for name in catalog.names(project) if slug(name) not in analysed]
+
+
+def _last_measured(build: Path) -> int:
+    """Return the last day of measurement, in seconds since 1970: the date of the PDF.
+
+    Unlike the date of a commit, this day depends only on the content of the PDF. So the same
+    sources and results give the same bytes at any time.
+    """
+    days = [
+        datetime.fromisoformat(manifest["measured_on"])
+        for manifest in gather.manifests(build).values()
+    ]
+    return int(max(days).replace(tzinfo=UTC).timestamp()) if days else 0
+
+
+def _first_error(work: Path) -> str:
+    latex = [
+        line
+        for line in _lines(work / "main.log")
+        if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
+    ]
+    bibtex = [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]
+    errors = latex + bibtex
+    return errors[0] if errors else "no error line in its log"
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(errors="replace").splitlines() if log.exists() else []
