@@ -94,7 +94,8 @@ def small_quota(tmp_path):
         image.touch()
         os.truncate(image, 128 << 20)
         for command in (
-            ["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, folder], ["btrfs", "quota", "enable", folder],
+            ["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, folder],
+            ["btrfs", "quota", "enable", folder],
             ["btrfs", "qgroup", "limit", f"{mib}M", folder],
         ):  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True)

@@ -29,7 +29,8 @@ def machine(base):
         process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)
     ]
     listening = [
-        connection.laddr for process in [*started, psutil.Process()] for connection in _connections(process)
+        connection.laddr for process in [*started,
+            psutil.Process()] for connection in _connections(process)
         if connection.status == psutil.CONN_LISTEN
     ]  # fmt: skip
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]

@@ -37,7 +37,8 @@ class Commands:
         stdout, stderr = self._folder / "stdout", self._folder / "stderr"
         stdout.write_bytes(b"")
         asked = {
-            "where": str(where), "words": list(map(str, words)), "stdout": str(out or stdout), "stderr": str(stderr),
+            "where": str(where), "words": list(map(str, words)), "stdout": str(out or stdout),
+            "stderr": str(stderr),
             "encoding": encoding, "environment": {"COLUMNS": "200", **environment},
         }  # fmt: skip
         self._server.stdin.write(json.dumps(asked) + "\n")

@@ -47,7 +47,8 @@ def make(root, author="Anonymous", **files):
     scaffold.new(project, NAME)
     texts = {
         "paper/main.tex": PAPER.replace("AUTHOR", author), "README.md": "# What a pipe costs\n",
-        "CITATION.cff": f"cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: software\nversion: 0.1.0\n"
+        "CITATION.cff": "cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: "
+                        "software\nversion: 0.1.0\n"
         f"license: Apache-2.0\nauthors:\n  - name: {author}\n",
         ".gitignore": "/build/\n/results/\n/.benchpaper/\n/.snakemake/\n__pycache__/\n", **files,
     }  # fmt: skip
@@ -62,7 +63,11 @@ def make(root, author="Anonymous", **files):
 
 
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
-SITE = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
+SITE = (
+    f"hosts:\n  - {{name: local, kind: local, address: "
+    f"127.0.0.1, roles: [client]}}\n# measured "
+    f"on {HOST} by {LOGIN}\n"
+)
 NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
 
 

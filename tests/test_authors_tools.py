@@ -237,7 +237,11 @@ def test_a_clean_clone_is_built_twice(copy, run_benchpaper):
 
 def test_a_deposit_names_people_as_zenodo_does():
     files = {
-        "CITATION.cff": b"title: x\nlicense: MIT\nversion: 1\nauthors:\n  - {family-names: Q, given-names: A, orcid: https://orcid.org/0000-1}\n"
+        "CITATION.cff": (
+            b"title: x\nlicense: MIT\nversion: 1\nauthors:\n  - "
+            b"{family-names: Q, given-names: "
+            b"A, orcid: https://orcid.org/0000-1}\n"
+        )
     }
     state = type("State", (), {"day": "2026-01-01"})
     assert metadata.zenodo(files, state)["creators"] == [{"name": "Q, A", "orcid": "0000-1"}]

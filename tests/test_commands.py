@@ -45,9 +45,12 @@ USERS = [name for name in COMMANDS if not name.startswith("step ")]
 GROUPS = ["", *(name for name, command in cli.commands.items() if isinstance(command, click.Group))]
 # One call of each, on the small project: most print what they found, the others why they refuse.
 CALLS = {
-    "list": "", "doctor": "", "plan": "--scale smoke --trials", "run": "--scale smoke figurs", "pilot": f"{NAME} --scale smoke",
-    "explain": f"{EXHIBIT} --scale smoke", "claims": "--scale smoke", "compare": "--scale smoke", "store": "toy/no",
-    "adopt": "", "lab up": "--hosts 99", "lab down": "--help", "lab status": "", "bundle": "--scale smoke",
+    "list": "", "doctor": "", "plan": "--scale smoke --trials", "run": "--scale smoke figurs",
+    "pilot": f"{NAME} --scale smoke",
+    "explain": f"{EXHIBIT} --scale smoke", "claims": "--scale smoke", "compare": "--scale smoke",
+    "store": "toy/no",
+    "adopt": "", "lab up": "--hosts 99", "lab down": "--help", "lab status": "",
+    "bundle": "--scale smoke",
     "verify": "README.md", "check": "--fast", "new": NAME, "watch": "", "changed": "",
 }  # fmt: skip
 ESCAPE = "\x1b"
@@ -147,7 +150,8 @@ def test_colours_are_printed_when_they_are_forced_and_else_on_terminals_alone(ca
     assert ESCAPE in call(project.root, *words, FORCE_COLOR="1", TERM="xterm").stdout
     assert ESCAPE in call(project.root, *words, CLICOLOR_FORCE="1", TERM="xterm").stdout
     for environment in (
-        {}, {"FORCE_COLOR": ""}, {"FORCE_COLOR": "1", "NO_COLOR": "1"}, {"FORCE_COLOR": "1", "TERM": "dumb"},
+        {}, {"FORCE_COLOR": ""}, {"FORCE_COLOR": "1", "NO_COLOR": "1"},
+        {"FORCE_COLOR": "1", "TERM": "dumb"},
     ):  # fmt: skip
         assert ESCAPE not in call(project.root, *words, **environment).stdout
 
@@ -232,7 +236,8 @@ def test_logs_hold_no_escape_codes(make_project, pipe_experiment, run_benchpaper
         "nbformat_minor": 5,
     }
     project = make_project({
-        "experiments/toy/pipe/experiment.py": noisy, "analysis/toy_pipe.ipynb": json.dumps(notebook),
+        "experiments/toy/pipe/experiment.py": noisy,
+        "analysis/toy_pipe.ipynb": json.dumps(notebook),
     })  # fmt: skip
     forced = {
         "FORCE_COLOR": "1",
@@ -282,9 +287,9 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
     (fresh.root / "build" / "local-smoke").rename(fresh.build("local", "reference"))
     for words in (["claims"], ["explain", EXHIBIT], ["bundle"]):
         first = call(fresh.root, *words).stdout.splitlines()[0]
-        assert (
-            first
-            == 'no run of yours on site "local" yet, so these are the authors\' results (--from reference)'
+        assert first == (
+            'no run of yours on site "local" yet, so these are the authors\' results (--from '
+            "reference)"
         )
     asked = call(fresh.root, "claims", "--from", "reference")
     assert call(fresh.root, "claims").stdout.splitlines()[1:] == asked.stdout.splitlines()
@@ -411,7 +416,10 @@ def test_reproduce_refuses_each_other_command_by_its_name():
     for name in cli.commands:
         if name not in ("run", "report", "bundle"):
             done = subprocess.run([ROOT / "reproduce", name, "x"], capture_output=True, text=True)
-            told = f'reproduce: "{name}" is a command of benchpaper; use .venv/bin/benchpaper {name} x\n'
+            told = (
+                f'reproduce: "{name}" is a command of benchpaper; use .venv/bin/benchpaper '
+                f"{name} x\n"
+            )
             assert (done.returncode, done.stderr) == (2, told)
     for option in ("--scale SCALE", "--site NAME", "--from reference"):
         assert option in text and option.split()[0] in options(COMMANDS["run"])
@@ -476,8 +484,10 @@ def bad(name, *more):
 OPTIONS = [
     bad(name, option, value)
     for name, command in COMMANDS.items() for option, value in (
-        ("--site", "loca"), ("--scale", "smok"), ("--scale", "reference"), ("--from", "smoke"), ("--source", "smok"),
-        ("--reference-site", "loca"), ("--seed", "x"), ("--seed", "-1"), ("--profile", "slrum"), ("--metric", "latncy"),
+        ("--site", "loca"), ("--scale", "smok"), ("--scale", "reference"), ("--from", "smoke"),
+        ("--source", "smok"),
+        ("--reference-site", "loca"), ("--seed", "x"), ("--seed", "-1"), ("--profile", "slrum"),
+        ("--metric", "latncy"),
         ("--block", "77"), ("--hosts", "x"), ("--against", "nothing"),
     ) if option in options(command)
 ]  # fmt: skip
@@ -507,7 +517,8 @@ def test_a_value_that_cannot_be_is_refused(call, project, name, more):
 
 @pytest.mark.parametrize("name", [
     name for name, command in COMMANDS.items()
-    if {"experiment", "experiments", "targets"} & {p.name for p in command.params} or name == "explain"
+    if {"experiment", "experiments",
+        "targets"} & {p.name for p in command.params} or name == "explain"
 ])  # fmt: skip
 def test_a_name_that_is_unknown_is_refused(call, project, name):
     step = STEP if name.startswith("step ") and name != "step build" else ()
@@ -542,7 +553,8 @@ def test_broken_results_are_refused_by_whoever_reads_them(call, small, tmp_path,
     for source in ("results/local/smoke", "artifacts/reference/local"):
         DAMAGE[damage](root / source / NAME)
     for words in (
-        f"explain {EXHIBIT} --scale smoke", "claims --scale smoke", "claims --from reference", "compare --scale smoke",
+        f"explain {EXHIBIT} --scale smoke", "claims --scale smoke", "claims --from reference",
+        "compare --scale smoke",
         "bundle --scale smoke", "run figures --from reference",
         "plan --scale smoke", f"step appendix {NAME} --site local --source smoke",
     ):  # fmt: skip
@@ -573,8 +585,10 @@ def test_a_broken_build_is_refused_by_whoever_reads_it(call, small, tmp_path, da
     build = root / "build" / "local-reference"
     (root / "build" / "local-smoke").rename(build)
     BUILT[damage](build)
-    for words in (f"explain {EXHIBIT} --from reference", 'explain "Figure 1" --from reference', "bundle --from reference",
-                  "changed", "check --fast", f"step gather {NAME} --site local --source reference"):  # fmt: skip
+    for words in (f"explain {EXHIBIT} --from reference", 'explain "Figure 1" --from reference',
+        "bundle --from reference",
+                  "changed", "check --fast",
+                  f"step gather {NAME} --site local --source reference"):  # fmt: skip
         done = call(root, *shlex.split(words))
         assert "Traceback" not in done.stderr, (words, done.stderr)
         if done.returncode and not words.startswith("check"):

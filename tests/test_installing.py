@@ -82,7 +82,8 @@ def on_offer(index):
 def without_wheel(minor, on_offer):
     """Return the requirements that Python 3.`minor` on x86-64 Linux takes, and has no wheel of."""
     here = dict(
-        python_version=f"3.{minor}", python_full_version=f"3.{minor}.2", implementation_name="cpython", os_name="posix",
+        python_version=f"3.{minor}", python_full_version=f"3.{minor}.2",
+        implementation_name="cpython", os_name="posix",
         platform_machine="x86_64", platform_system="Linux", sys_platform="linux",
     )  # fmt: skip
     platforms = [f"manylinux_2_{glibc}_x86_64" for glibc in range(GLIBC, 4, -1)]
@@ -123,7 +124,8 @@ def test_what_is_locked_as_source_builds_with_what_is_locked(on_offer, tmp_path)
     )  # fmt: skip
     (tmp_path / "sources.lock").write_text(lock)
     built = pip(
-        "wheel", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517", "--require-hashes",
+        "wheel", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517",
+        "--require-hashes",
         "--wheel-dir", tmp_path / "wheels", "-r", tmp_path / "sources.lock",
     )  # fmt: skip
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]

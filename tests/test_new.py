@@ -63,9 +63,12 @@ def test_the_tutorial_works_as_it_stands(empty):
 
 
 @pytest.mark.parametrize("name, words", [
-    ("copying", "must be FAMILY/NAME"), ("Toy/x", "small letters"), ("a/b/c", "FAMILY/NAME"), ("../x/y", "FAMILY/NAME"),
-    ("systems/x", "holds what experiments share"), (NAME, "is there already"), ("class/x", "a word of Python"),
-    ("toy/import", "a word of Python"), ("toy/a__b", "single underscores"), ("toy/a_", "single underscores"),
+    ("copying", "must be FAMILY/NAME"), ("Toy/x", "small letters"), ("a/b/c", "FAMILY/NAME"),
+    ("../x/y", "FAMILY/NAME"),
+    ("systems/x", "holds what experiments share"), (NAME, "is there already"),
+    ("class/x", "a word of Python"),
+    ("toy/import", "a word of Python"), ("toy/a__b", "single underscores"),
+    ("toy/a_", "single underscores"),
     ("toy/" + "a" * 80, "at most 60"), ("toy/shared", "holds other code"),
 ])  # fmt: skip
 def test_a_bad_or_taken_name_is_refused(make_project, name, words):
@@ -146,8 +149,10 @@ def test_every_broken_contract_is_met_by_a_remedy(make_project, where, old, new,
     if where == "claims":
         scaffold.new(project, "toy/two")
     path = {
-        "experiment.py": project.experiments / "toy/one/experiment.py", "notebook": project.notebook("toy/one"),
-        "claims": project.analysis / "claims_toy.py", "test": project.root / "tests/experiments/test_toy_one.py",
+        "experiment.py": project.experiments / "toy/one/experiment.py",
+        "notebook": project.notebook("toy/one"),
+        "claims": project.analysis / "claims_toy.py",
+        "test": project.root / "tests/experiments/test_toy_one.py",
     }[where]  # fmt: skip
     if old is None:
         path.unlink()

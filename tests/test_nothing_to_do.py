@@ -52,7 +52,8 @@ def test_a_complete_build_has_nothing_to_do(built, run):
 
 MIDDLE = [
     "exhibits/toy_pipe_cost/exhibits.json", "exhibits/toy_pipe_cost/toy-pipe-cost-latency.png",
-    "notebooks/toy_pipe_cost.ipynb", "verdicts.json", "claims.tex", "exhibits.tex", "appendix.md", "appendix.tex",
+    "notebooks/toy_pipe_cost.ipynb", "verdicts.json", "claims.tex", "exhibits.tex", "appendix.md",
+    "appendix.tex",
     "paper.pdf",
 ]  # fmt: skip
 
@@ -146,7 +147,10 @@ def test_why_is_said_before_anything_is_measured_again(built, run):
     assert "measured again" not in run("plan", *AT).stdout
     experiment.write_text(sound + "CHANGED = 1\n")
     try:
-        told = f"blocks that were measured before are measured again: experiments/{small_project.NAME}/experiment.py changed"
+        told = (
+            "blocks that were measured before are measured again: "
+            f"experiments/{small_project.NAME}/experiment.py changed"
+        )
         for words in (("plan", *AT), ("run", *AT, "results", "-n")):
             assert told in run(*words).stdout
     finally:
@@ -160,7 +164,10 @@ def test_why_is_said_before_anything_is_measured_again(built, run):
 
 def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
     """The lock is held by a process of this test, as either of them would."""
-    held = "import sys, time; from benchpaper.core import lock\nwith lock.held(sys.argv[1], 'snakemake'):\n print(flush=True); time.sleep(600)"
+    held = (
+        "import sys, time; from benchpaper.core import lock\nwith lock.held(sys.argv[1], "
+        "'snakemake'):\n print(flush=True); time.sleep(600)"
+    )
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     (built.build("local", "smoke") / "claims.tex").unlink(missing_ok=True)
     holder = subprocess.Popen(
@@ -168,7 +175,8 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
     )
     try:
         holder.stdout.readline()
-        bare = subprocess.run(["snakemake", "figures", "--config", "source=smoke"], cwd=built.root, env=env,
+        bare = subprocess.run(["snakemake", "figures", "--config", "source=smoke"], cwd=built.root,
+            env=env,
                               capture_output=True, text=True, timeout=600)  # fmt: skip
         assert (
             bare.returncode != 0
@@ -181,7 +189,8 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    bare = subprocess.run(["snakemake", "figures", "--config", "source=smoke"], cwd=built.root, env=env,
+    bare = subprocess.run(["snakemake", "figures", "--config", "source=smoke"], cwd=built.root,
+        env=env,
                           capture_output=True, text=True, timeout=600)  # fmt: skip
     assert bare.returncode == 0, bare.stdout + bare.stderr
 
@@ -189,10 +198,15 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
 def test_a_step_whose_snakemake_is_gone_measures_nothing(built):
     """It begins, and finds itself an orphan: with kill -9 there is no moment at which a step goes on alone."""
     journal = built.results("local", "quick") / small_project.NAME / "journal"
-    step = f"benchpaper step measure {small_project.NAME} --block 0 --seed 1 --site local --source quick"
+    step = (
+        f"benchpaper step measure {small_project.NAME} --block 0 "
+        "--seed 1 --site local --source "
+        "quick"
+    )
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     script = f"{step} > orphan.log 2>&1 & echo $!"
-    made = subprocess.run(["sh", "-c", f"BENCHPAPER_STEPS_OF=$$; export BENCHPAPER_STEPS_OF; {script}"], cwd=built.root, env=env,
+    made = subprocess.run(["sh", "-c",
+        f"BENCHPAPER_STEPS_OF=$$; export BENCHPAPER_STEPS_OF; {script}"], cwd=built.root, env=env,
                           capture_output=True, text=True)  # fmt: skip
     pid = int(made.stdout)
     end = time.monotonic() + 120

@@ -197,7 +197,8 @@ def test_without_latex_everything_else_is_built(checkout, run_benchpaper, tmp_pa
 
 def test_snakemake_alone_stands_on_its_own(checkout):
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    run = subprocess.run(["snakemake", "-n", "figures", "--config", "source=reference"], cwd=checkout.root, env=env,
+    run = subprocess.run(["snakemake", "-n", "figures", "--config", "source=reference"],
+        cwd=checkout.root, env=env,
                          capture_output=True, text=True)  # fmt: skip
     assert run.returncode == 0 and "analyse" in run.stdout + run.stderr
     lint = subprocess.run(

@@ -133,7 +133,10 @@ def test_every_link_leads_somewhere(report, browser):
 def test_the_figures_can_be_explored(report, browser):
     resize(browser, 1280, 900)
     browser.get((report / "toy_pipe_cost.html").as_uri())
-    drawn = "return [...document.querySelectorAll('.plot')].map(p => p.data?.map(t => [t.name, t.x.length]))"
+    drawn = (
+        "return [...document.querySelectorAll('.plot')].map(p => p.data?.map(t => [t.name, "
+        "t.x.length]))"
+    )
     wanted = [[["null", 2], ["pipe", 2]]]
     assert shown(browser, drawn, wanted) == wanted
     assert shown(browser, "return document.querySelectorAll('.plot .main-svg').length > 0", True)
@@ -154,7 +157,12 @@ def test_keyboard_and_screen_reader(report, browser):
             path.name
         )
         assert ask("return [...document.images].filter(i => !i.alt).length") == 0
-        nameless = "return [...document.querySelectorAll('a[href], button, input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
+        nameless = (
+            "return [...document.querySelectorAll('a[href], button, "
+            "input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || "
+            "e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || "
+            "e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
+        )
         assert ask(nameless) == [], path.name
         assert (
             ask(
@@ -166,7 +174,10 @@ def test_keyboard_and_screen_reader(report, browser):
         assert ask("return document.querySelectorAll('.scrolls th:not([scope])').length") == 0
         assert (
             ask(
-                "return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex > 0).length"
+                (
+                    "return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex "
+                    "> 0).length"
+                )
             )
             == 0
         )  # order is the page's
@@ -252,15 +263,25 @@ def test_readable_on_a_phone(report, browser):
     for path in pages(report):
         browser.get(path.as_uri())
         width = shown(browser, "return document.documentElement.scrollWidth", PHONE[0])
-        wide = "return [...document.querySelectorAll('*')].filter(e => e.getBoundingClientRect().right > 376 && !e.closest('.scrolls, pre, .highlight, svg')).map(e => e.tagName + '.' + e.className).slice(0, 5)"
+        wide = (
+            "return [...document.querySelectorAll('*')].filter(e => "
+            "e.getBoundingClientRect().right > 376 && !e.closest('.scrolls, pre, .highlight, "
+            "svg')).map(e => e.tagName + '.' + e.className).slice(0, 5)"
+        )
         assert width <= PHONE[0], (path.name, width, browser.execute_script(wide))
         assert (
             float(
                 browser.execute_script(
-                    "return parseFloat(getComputedStyle(document.querySelector('.body p')).fontSize)"
+                    (
+                        "return parseFloat(getComputedStyle(document.querySelector('.body "
+                        "p')).fontSize)"
+                    )
                 )
             )
             >= 14
         )
-        hidden = "return [...document.querySelectorAll('.scrolls')].filter(e => e.scrollWidth > e.clientWidth + 1).length"
+        hidden = (
+            "return [...document.querySelectorAll('.scrolls')].filter(e => e.scrollWidth > "
+            "e.clientWidth + 1).length"
+        )
         assert shown(browser, hidden, 0) == 0, path.name  # each row of a table is a block there

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-TOOLS = "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail tee true wc"
+TOOLS = (
+    "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail "
+    "tee true wc"
+)
 
 # A build backend in the project itself, so that installing the project needs neither network nor setuptools.
 BACKEND = """
@@ -38,7 +41,10 @@ name = "benchpaper"
 version = "1"
 """
 # What stands in for pytest prints its arguments, and fails when asked to.
-PYTEST = "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv else 0)\n"
+PYTEST = (
+    "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv "
+    "else 0)\n"
+)
 
 CURL, TEX = "curl  # fetches\n", "texlive  # the paper\n"
 

@@ -46,7 +46,8 @@ exit $status
 def spans(jobs, state="COMPLETED"):
     """Return [(submitted, begin, end)] of the jobs in that state."""
     return [
-        tuple(datetime.fromisoformat(re.search(rf"\b{name}=(\S+)", job)[1]) for name in ("SubmitTime", "StartTime", "EndTime"))
+        tuple(datetime.fromisoformat(re.search(rf"\b{name}=(\S+)",
+            job)[1]) for name in ("SubmitTime", "StartTime", "EndTime"))
         for job in jobs if f"JobState={state}" in job
     ]  # fmt: skip
 
@@ -66,8 +67,10 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
         benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs"
     )
     done = subprocess.run(
-        [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run], cwd=pipe_project.root,
-        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
+        [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run],
+        cwd=pipe_project.root,
+        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=900,
     )  # fmt: skip
     log = (pipe_project.state / "snakemake.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log[-3000:]

@@ -535,7 +535,10 @@ def test_wrong_input_is_rejected_with_the_value_the_rule_and_the_next_step(call,
 
 
 def test_import_does_not_pay_for_scipy_stats():
-    code = "import sys, benchpaper.analysis.stats, benchpaper.analysis.independence; sys.exit('scipy' in sys.modules)"
+    code = (
+        "import sys, benchpaper.analysis.stats, benchpaper.analysis.independence; "
+        "sys.exit('scipy' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

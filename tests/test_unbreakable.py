@@ -82,8 +82,10 @@ class Run:
         self._output = open(project.root / "output", "w+")
         command = [str(Path(sys.executable).with_name("benchpaper")), "run", *words]
         self.process = subprocess.Popen(
-            command, cwd=project.root, env={**os.environ, "COLUMNS": "200", **environment}, start_new_session=True,
-            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT, preexec_fn=hear_interrupts,
+            command, cwd=project.root, env={**os.environ, "COLUMNS": "200", **environment},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=self._output, stderr=subprocess.STDOUT,
+            preexec_fn=hear_interrupts,
         )  # fmt: skip
 
     def __enter__(self):
@@ -227,7 +229,8 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
 
 
 @pytest.mark.parametrize("number, whom", [
-    (signal.SIGINT, "group"), (signal.SIGINT, "process"), (signal.SIGTERM, "group"), (signal.SIGTERM, "process"),
+    (signal.SIGINT, "group"), (signal.SIGINT, "process"), (signal.SIGTERM, "group"),
+    (signal.SIGTERM, "process"),
 ])  # fmt: skip
 def test_ctrl_c_and_sigterm_end_soon_and_tell_how_to_go_on(make_toy, run_benchpaper, number, whom):
     project = make_toy(BRIEF, levels=LEVELS[:6], **HOLDING)
@@ -343,7 +346,8 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
     assert done.returncode == 0, done.stdout
     (line,) = [line for line in done.stdout.splitlines() if "swept up" in line]
     for what in ("a mount", "a network namespace", "a cgroup", "a System V shared-memory segment",
-                 "a POSIX shared-memory object", "a trial's scratch folder", "Snakemake's lock"):  # fmt: skip
+                 "a POSIX shared-memory object", "a trial's scratch folder",
+                 "Snakemake's lock"):  # fmt: skip
         assert what in line
 
 
@@ -356,7 +360,8 @@ def test_two_runs_at_once_in_one_checkout(make_toy, run_benchpaper):
         )  # is refused and waits for nobody: the first is held up
         assert second.returncode == 2
         assert re.fullmatch(
-            rf"benchpaper: benchpaper run \(local, quick\) has been running since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d "
+            r"benchpaper: benchpaper run \(local, quick\) has been running since "
+            rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d "
             rf"\(process {run.process.pid}\); wait for it, or stop it\n", second.stderr,
         )  # fmt: skip
         assert second.stdout == "" and run.process.poll() is None
@@ -478,7 +483,10 @@ def test_an_interrupt_during_the_imports_is_one_line(tmp_path):
     command = [
         sys.executable,
         "-c",
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli.main import main; main()",
+        (
+            f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from benchpaper.cli.main import "
+            "main; main()"
+        ),
     ]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=600, preexec_fn=hear_interrupts
@@ -656,7 +664,10 @@ def test_a_notebook_that_raises_is_named_and_its_traceback_kept(measured, run_be
 
 
 def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, run_benchpaper):
-    told = "changed since the reference was measured: experiments/toy/one/experiment.py, experiments/toy/one/new.c"
+    told = (
+        "changed since the reference was measured: experiments/toy/one/experiment.py, "
+        "experiments/toy/one/new.c"
+    )
     assert "changed since" not in run_benchpaper(measured, "doctor").stdout
     source = measured.experiments / "toy/one/experiment.py"
     source.write_text(source.read_text() + "another = 1\n")
@@ -756,7 +767,8 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
     exhibits = json.loads(
         (project.build("local", "quick") / "exhibits/toy_one/exhibits.json").read_text()
     )["exhibits"]
-    assert {way: (exhibits[f"latency-{way}"]["n"], exhibits[f"latency-{way}"]["failed"]) for way in ways} == {
+    assert {way: (exhibits[f"latency-{way}"]["n"],
+        exhibits[f"latency-{way}"]["failed"]) for way in ways} == {
         "good": (2, 0), "first": (1, 1), **dict.fromkeys(expected, (0, 2)),
     }  # fmt: skip
     for way in expected:
@@ -993,9 +1005,9 @@ def test_a_trial_that_lacked_memory_fails_the_run_and_the_next_run_measures_it(
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 1, done.stdout + done.stderr
     assert (
-        "FAILED  measure toy/one: 1 trials failed: no memory was left; the next run measures them again"
-        in done.stdout
-    )
+        "FAILED  measure toy/one: 1 trials failed: no memory was left; the next run measures "
+        "them again"
+    ) in done.stdout
     (project.root / "memory").write_text("")
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0 and "toy/one: 2 trials measured" in done.stdout, (
@@ -1103,8 +1115,10 @@ def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpape
 
 @pytest.mark.parametrize("host, rule", [
     (f"{{name: here, roles: [client, server], password: {FILE}}}", 'unknown key "password"'),
-    (f"{{name: here, roles: [client, server], address: 'http://bob:{FILE}@10.0.0.1'}}", "is not an IP address"),
-    (f"{{name: here, roles: [client, server], address: {{token: {FILE}}}}}", "address must be a str"),
+    (f"{{name: here, roles: [client, server], address: 'http://bob:{FILE}@10.0.0.1'}}",
+        "is not an IP address"),
+    (f"{{name: here, roles: [client, server], address: {{token: {FILE}}}}}",
+        "address must be a str"),
 ])  # fmt: skip
 def test_a_secret_in_a_site_file_is_in_no_error(make_toy, run_benchpaper, host, rule):
     project = make_toy(BRIEF, files={"sites/lab.yaml": f"hosts: [{host}]"})
@@ -1142,7 +1156,10 @@ def test_a_mistake_in_an_experiment_shows_no_secret(make_toy, run_benchpaper, mo
 
 def test_what_a_test_leaves_on_the_machine_is_noticed(left_behind, tmp_path):
     assert left_behind() == {}
-    code = "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "import socket, time; s = socket.create_server(('127.0.0.1', 0)); print('ready', "
+        "flush=True); time.sleep(60)"
+    )
     server = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
     )

@@ -99,7 +99,10 @@ def run_code(tmp_path):
 
 def test_it_is_given_what_to_make_and_its_steps_are_told(run_code):
     steps = []
-    code = "print('step 1 of 2:', *sys.argv[1:]); print('else'); os.write(1, b'\\xff\\n'); print('step 2 of 2: end')"
+    code = (
+        "print('step 1 of 2:', *sys.argv[1:]); print('else'); os.write(1, b'\\xff\\n'); "
+        "print('step 2 of 2: end')"
+    )
     run_code(code, lambda *step: steps.append(step))
     assert steps == [(1, 2, "local smoke toy/pipe"), (2, 2, "end")]
 
@@ -139,7 +142,10 @@ def test_a_process_that_hides_and_holds_the_output_does_not_hold_up_verify(
     run_code, monkeypatch, tmp_path
 ):
     monkeypatch.setattr(regenerate, "TIMEOUT_S", 5)  # for the code to get as far as hiding it
-    hidden = f"open({str(tmp_path / 'hidden')!r}, 'w').write(str({LEAVES.format(', env={}').strip()}.pid))\n"
+    hidden = (
+        f"open({str(tmp_path / 'hidden')!r}, "
+        f"'w').write(str({LEAVES.format(', env={}').strip()}.pid))\n"
+    )
     began = time.monotonic()
     with pytest.raises(UserError, match="it did not end within 5 s"):
         run_code(f"{hidden}time.sleep(60)")
@@ -147,7 +153,12 @@ def test_a_process_that_hides_and_holds_the_output_does_not_hold_up_verify(
     assert time.monotonic() - began < 50
 
 
-LOCK = "numpy=={} ; python_version < '3.12' \\\n    --hash=sha256:0\nnumpy==0.1 ; python_version >= '3.12'\nPandas=={}\nidna==3.7\n"
+LOCK = (
+    "numpy=={} ; python_version < '3.12' \\\n    "
+    "--hash=sha256:0\nnumpy==0.1 ; "
+    "python_version >= "
+    "'3.12'\nPandas=={}\nidna==3.7\n"
+)
 
 
 @pytest.mark.parametrize(

@@ -198,14 +198,20 @@ class Known:
         rates = rate.get(cell)
         observation = {"latency_us": value, "rate": rates[block] if rates else None}
         return {
-            "block": block, "position": position, "cell": f"way={way} size={size}{' twin' if twin else ''}",
-            "twin": bool(twin), "way": way, "size": size, "experiment": "toy/known", "seed": 1, "state": state,
+            "block": block, "position": position,
+            "cell": f"way={way} size={size}{' twin' if twin else ''}",
+            "twin": bool(twin), "way": way, "size": size, "experiment": "toy/known", "seed": 1,
+            "state": state,
             "reason": values if needs else "it broke" if value is None else "", "attempts": [],
-            "started": 1_700_000_000.0 + 100 * block + position, "seconds": 1.0, "overhead_s": 0.0, "paused_s": 0.0,
-            "suspended_s": 0.0, "steal_s": 0.0, "load_1m": 0.5, "commands": [], "code_digest": "c" * 64,
+            "started": 1_700_000_000.0 + 100 * block + position, "seconds": 1.0, "overhead_s": 0.0,
+            "paused_s": 0.0,
+            "suspended_s": 0.0, "steal_s": 0.0, "load_1m": 0.5, "commands": [],
+            "code_digest": "c" * 64,
             "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True, "tools": {"cc": "12"},
-            "hosts": {"client.cpu": "Quick 3000", "client.cpus": "2", "client.kernel": "6.1", "client.memory_gib": "8"},
-            "capabilities": ["cc"], "observations": [observation] if state == parquet.MEASURED else [],
+            "hosts": {"client.cpu": "Quick 3000", "client.cpus": "2", "client.kernel": "6.1",
+                "client.memory_gib": "8"},
+            "capabilities": ["cc"],
+            "observations": [observation] if state == parquet.MEASURED else [],
         }  # fmt: skip
 
 

@@ -27,19 +27,31 @@ def test_quiet_trials_warn_of_nothing(known):
     [
         (
             dict(steal_s=0.1),
-            "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); measure when the hypervisor's",
+            (
+                "steal time: up to 5.0% of the CPU time in 24 of 24 trials (limit: 2.0%); "
+                "measure when the hypervisor's"
+            ),
         ),
         (
             dict(load_1m=5.0),
-            "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: 1.00); end what else runs",
+            (
+                "load: up to 2.50 runnable tasks per CPU at the start in 24 of 24 trials (limit: "
+                "1.00); end what else runs"
+            ),
         ),
         (
             dict(suspended_s=2.0),
-            "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake while it measures",
+            (
+                "suspended: up to 2.0 s in 24 of 24 trials (limit: 0.1); keep the machine awake "
+                "while it measures"
+            ),
         ),
         (
             dict(paused_s=90.0),
-            "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: none); if cells",
+            (
+                "paused: up to 90 s between two trials of one block in 24 of 24 trials (limit: "
+                "none); if cells"
+            ),
         ),
         (
             dict(swapped_mb=1.5),
@@ -47,11 +59,17 @@ def test_quiet_trials_warn_of_nothing(known):
         ),
         (
             dict(throttled_s=0.25),
-            "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: none); raise",
+            (
+                "throttled: up to 0.25 s held back by a CPU quota in 24 of 24 trials (limit: "
+                "none); raise"
+            ),
         ),
         (
             dict(overheated=3),
-            "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); let the machine cool",
+            (
+                "overheated: up to 3 thermal throttling events in 24 of 24 trials (limit: none); "
+                "let the machine cool"
+            ),
         ),
     ],
 )
@@ -68,7 +86,8 @@ def test_a_disturbance_names_quantity_limit_and_next_action(known, changes, text
 
 @pytest.mark.parametrize("changes", [
     dict(steal_s=0.01, seconds=0.02),  # one tick of the clock is no evidence
-    dict(steal_s=0.039), dict(load_1m=2.0), dict(suspended_s=1e-6), dict(swapped_mb=0.0), dict(throttled_s=None, overheated=None),
+    dict(steal_s=0.039), dict(load_1m=2.0), dict(suspended_s=1e-6), dict(swapped_mb=0.0),
+    dict(throttled_s=None, overheated=None),
 ])  # fmt: skip
 def test_what_is_within_its_limit_or_unknown_is_not_told(known, changes):
     assert known.write("quick", CELLS, **changes).warnings() == []
@@ -93,9 +112,9 @@ def test_failed_trials_are_counted_with_their_most_frequent_reason(known):
 
 def test_too_few_blocks_name_the_scale_to_take(known):
     few = kinds(known.write("smoke", {("a", 1): STEADY[:4]}, twin=STEADY[:4]))["too few blocks"]
-    assert (
-        str(few)
-        == "too few blocks: 4 blocks (at least 5 make an interval, and a verdict); measure at scale quick or full"
+    assert str(few) == (
+        "too few blocks: 4 blocks (at least 5 make an interval, and a verdict); measure at "
+        "scale quick or full"
     )
     assert "too few blocks" not in kinds(
         known.write("quick", {("a", 1): STEADY[:5]}, twin=STEADY[:5])

@@ -50,7 +50,8 @@ def test_experiments_are_the_folders_with_an_experiment_file(make_project):
 
 def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_project):
     assert refusal(pipe_project, "toy/pip") == (
-        'experiment "toy/pip" not found; did you mean "toy/pipe"? (there are: toy/pipe) run "benchpaper list" to see all'
+        'experiment "toy/pip" not found; did you mean "toy/pipe"? (there are: toy/pipe) run '
+        '"benchpaper list" to see all'
     )
 
 
@@ -80,7 +81,8 @@ def test_an_import_that_fails_names_file_and_line(make_project, text, cause):
 
 
 @pytest.mark.parametrize("text, cause", [
-    ("def f():\n    return 1 / 0\nf()\n", "experiments/systems/kv.py:2: ZeroDivisionError: division by zero"),
+    ("def f():\n    return 1 / 0\nf()\n",
+        "experiments/systems/kv.py:2: ZeroDivisionError: division by zero"),
     ("a = 1\n\nb = = 2\n", "experiments/systems/kv.py:3: SyntaxError: invalid syntax"),
 ])  # fmt: skip
 def test_a_mistake_in_an_imported_system_is_placed_there(make_project, text, cause):
@@ -112,7 +114,10 @@ def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, te
 
 DIGESTED = {
     "experiments/toy/one/experiment.py": sound(
-        "from experiments.systems.kv import x\nfrom . import helper\nimport experiments.workloads.load"
+        (
+            "from experiments.systems.kv import x\nfrom . import helper\nimport "
+            "experiments.workloads.load"
+        )
     ),
     "experiments/toy/one/helper.py": "",
     "experiments/toy/one/loop.c": "int main;",
@@ -133,8 +138,10 @@ def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project
         path.relative_to(project.root).as_posix() for path in catalog.sources(project, "toy/one")
     ]
     assert found == [
-        "experiments/systems/__init__.py", "experiments/systems/base.py", "experiments/systems/kv.py",
-        "experiments/toy/one/experiment.py", "experiments/toy/one/helper.py", "experiments/toy/one/loop.c",
+        "experiments/systems/__init__.py", "experiments/systems/base.py",
+        "experiments/systems/kv.py",
+        "experiments/toy/one/experiment.py", "experiments/toy/one/helper.py",
+        "experiments/toy/one/loop.c",
         "experiments/workloads/load.py",
     ]  # fmt: skip
 
@@ -259,9 +266,12 @@ WAYS = {
 @pytest.mark.parametrize("text, file", WAYS.values(), ids=WAYS)
 def test_what_is_run_counts_however_it_is_named(make_project, text, file):
     project = make_project({
-        "experiments/toy/one/experiment.py": sound(text), "experiments/toy/one/loop.c": '#include "../../shared/clock.h"',
-        "experiments/shared/clock.h": "int x;", "experiments/workloads/load.py": "", "experiments/workloads/other.py": "",
-        "experiments/workloads/engines/__init__.py": "", "experiments/workloads/engines/nats.py": "",
+        "experiments/toy/one/experiment.py": sound(text),
+        "experiments/toy/one/loop.c": '#include "../../shared/clock.h"',
+        "experiments/shared/clock.h": "int x;", "experiments/workloads/load.py": "",
+        "experiments/workloads/other.py": "",
+        "experiments/workloads/engines/__init__.py": "",
+        "experiments/workloads/engines/nats.py": "",
     })  # fmt: skip
     found = catalog.source_digests(project, "toy/one")
     assert f"experiments/{file}" in found and "experiments/workloads/other.py" not in found

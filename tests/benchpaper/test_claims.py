@@ -85,9 +85,8 @@ def test_a_row_says_what_was_asked_found_and_why(judge):
         and row["high"] <= max(A)
     )
     assert row["text"] == "10.0 µs [9.8, 10.2] (n = 6)" and row["cells"] == ["way=a size=1"]
-    assert (
-        row["why"]
-        == "10.02 [9.836, 10.16] (n = 6) against 11: below, and by more than the noise floor of 4.00%"
+    assert row["why"] == (
+        "10.02 [9.836, 10.16] (n = 6) against 11: below, and by more than the noise floor of 4.00%"
     )
     assert row["short"] == "below, and by more than the noise floor of 4.00%"
 
@@ -272,7 +271,10 @@ def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
     assert alone["verdict"] == "reproduced"
     assert (family["verdict"], family["why"]) == (
         "inconclusive",
-        "over all claims together 5 blocks are too few for an interval at 97.50%; measure at least 7",
+        (
+            "over all claims together 5 blocks are too few for an interval at 97.50%; measure at "
+            "least 7"
+        ),
     )
     known.write("quick", {("a", 1): [*A, 10.0]}, twin=[*TWIN, 10.0])
     assert claims.judge_all(known.project, "local", "quick", True)[0]["verdict"] == "reproduced"
@@ -300,24 +302,29 @@ def test_how_many_blocks_five_percent_would_take(judge, values, blocks):
 
 MISTAKES = [
     ('results.estimate("latency", way="a", size=1).below(1)',
-     'claim C1 (toy/known): toy/known: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, rate)'),
+     ('claim C1 (toy/known): toy/known: metric "latency" not found; did you mean '
+     '"latency_us"? (there are: latency_us, rate)')),
     ('results.estimate("latency_us", wya="a", size=1).below(1)',
      'claim C1 (toy/known): toy/known: no factor "wya"; did you mean "way"?'),
     ('results.estimate("latency_us", way="d", size=1).below(1)',
      'claim C1 (toy/known): toy/known: level of way "d" not found (there are: a, b, c, null)'),
     ('results.estimate("latency_us", way="a").below(1)',
      "claim C1 (toy/known): toy/known: 2 cells have {'way': 'a'}; say which size"),
-    ('results.ratio("latency_us", of=dict(way="b"), to=dict(size=1), size=1).below(1)', "say which way"),
+    ('results.ratio("latency_us", of=dict(way="b"), to=dict(size=1), size=1).below(1)',
+        "say which way"),
     ("results.mean('latency_us').below(1)",
      "claim C1 (toy/known): AttributeError: 'Results' object has no attribute 'mean'"),
     ('results.ratio("latency_us", of=dict(way="a"), to=dict(way="a"), size=1).below(1)',
      "claim C1 (toy/known): toy/known: a ratio needs two cells, and both sides are way=a size=1"),
-    (A_1, "claim C1 (toy/known) has no bound: return an estimate's .below(...), .above(...) or .equal(...)"),
+    (A_1, ("claim C1 (toy/known) has no bound: return an estimate's .below(...), .above(...) or "
+          ".equal(...)")),
     ("None", "claim C1 (toy/known) has no bound"),
-    (f"{A_1}.below('x')", "claim C1 (toy/known): ValueError: could not convert string to float: 'x'"),
+    (f"{A_1}.below('x')", ("claim C1 (toy/known): ValueError: could not convert string to float: "
+                          "'x'")),
     (f"{A_1}.below(float('nan'))",
      "claim C1 (toy/known) below nan µs: a bound of nan decides nothing; pass a finite one"),
-    (f"{A_1}.above(0)", "claim C1 (toy/known) above 0 µs: a bound of 0.0 cannot be cleared by a factor"),
+    (f"{A_1}.above(0)", ("claim C1 (toy/known) above 0 µs: a bound of 0.0 cannot be cleared by a "
+                        "factor")),
     (f"{A_1}.equal(margin=0)", "a margin of 0.0 is not positive; pass 0.05 for 5 %"),
     (f"{A_1}.equal(0.1, target=-1)", "a target of -1.0 is not positive"),
 ]  # fmt: skip
@@ -338,7 +345,10 @@ def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is
     [
         (
             CLAIM.format(asked="1").replace("toy/known", "toy/knwon"),
-            'claims.py: claim C1: experiment "toy/knwon" not found; did you mean "toy/known"? (there are: toy/known)',
+            (
+                'claims.py: claim C1: experiment "toy/knwon" not found; did you mean '
+                '"toy/known"? (there are: toy/known)'
+            ),
         ),
         (
             CLAIM.format(asked="1").replace('"""A sentence."""', "pass"),
@@ -415,9 +425,9 @@ def test_the_table_shows_the_papers_value_beside_this_sites(shop, run_benchpaper
     ):
         assert shown in done.stdout, shown
     assert (
-        "2 of 2 claims have an interval; by chance alone at most 0.05 of these verdicts are wrong on average"
-        in done.stdout
-    )
+        "2 of 2 claims have an interval; by chance alone at most 0.05 of these verdicts are "
+        "wrong on average"
+    ) in done.stdout
 
 
 def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run_benchpaper):

@@ -14,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/*.ipynb"))
 CLAIMS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/claims*.py"))
 STEPS = {
-    "analyse": ("benchpaper.paper.notebook", *NOTEBOOKS), "judge": ("benchpaper.analysis.claims", *CLAIMS),
-    "gather": ("benchpaper.paper.typeset",), "appendix": ("benchpaper.artifact.appendix",), "pages": ("benchpaper.paper.html",),
+    "analyse": ("benchpaper.paper.notebook", *NOTEBOOKS),
+    "judge": ("benchpaper.analysis.claims", *CLAIMS),
+    "gather": ("benchpaper.paper.typeset",), "appendix": ("benchpaper.artifact.appendix",),
+    "pages": ("benchpaper.paper.html",),
 }  # fmt: skip
 
 
@@ -33,7 +35,8 @@ def test_a_step_depends_on_every_module_that_it_loads(run, step):
         "import sys, json",
     ]
     code = "\n".join(dict.fromkeys(lines)) + (
-        "\nprint(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split('.')[0] == 'benchpaper']))"
+        "\nprint(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split('.')[0] "
+        "== 'benchpaper']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -45,7 +45,8 @@ HERE = {
     ("c", 2): times(3),
 }
 REFERENCE = {
-    ("a", 1): times(10), ("a", 2): times(10), ("a", 4): times(30), ("b", 1): times(50), ("b", 2): times(6),
+    ("a", 1): times(10), ("a", 2): times(10), ("a", 4): times(30), ("b", 1): times(50),
+    ("b", 2): times(6),
     ("c", 1): times(1), ("c", 2): [None] * 8, ("c", 4): times(70),
 }  # fmt: skip
 
@@ -121,7 +122,8 @@ def test_what_cannot_be_compared_says_on_which_side_and_why(both):
 def test_the_sites_differences_are_told_and_the_rest_is_said_to_be_the_same(both):
     sites = compared(both)["sites"]
     assert {row["what"]: (row["here"], row["reference"]) for row in sites["different"]} == {
-        "cpu": ("Quick 3000", "Slow 100"), "kernel": ("6.1", "5.10"), "memory": ("8 GiB", "4 GiB"), "version of cc": ("12", "11"),
+        "cpu": ("Quick 3000", "Slow 100"), "kernel": ("6.1", "5.10"), "memory": ("8 GiB", "4 GiB"),
+        "version of cc": ("12", "11"),
         "code": (f"digest {'c' * 12}", f"digest {'d' * 12}"), "scale": ("quick", "reference"),
     }  # fmt: skip
     assert sites["same"] == ["cpus", "capabilities", "site", "blocks"]
@@ -213,13 +215,17 @@ def ratio(estimate, low, high, n=8):
 @pytest.mark.parametrize("given, floors, flaw, text", [
     (ratio(1.5, 1.2, 1.8), QUIET, None, "slower by 1.50x [1.20, 1.80], noise floor 5.13%"),
     (ratio(0.5, 0.4, 0.8), QUIET, None, "faster by 2.00x [1.25, 2.50], noise floor 5.13%"),
-    (ratio(1.03, 1.01, 1.05), QUIET, None, "within the noise: 1.03x [1.01, 1.05], noise floor 5.13%"),
-    (ratio(1.5, 0.9, 1.8), QUIET, None, "undecided: 1.50x [0.90, 1.80], noise floor 5.13%: the interval holds 1"),
-    (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None, "within the noise: 1.50x [1.20, 1.80], noise floor 64.87%"),
+    (ratio(1.03, 1.01, 1.05), QUIET, None,
+        "within the noise: 1.03x [1.01, 1.05], noise floor 5.13%"),
+    (ratio(1.5, 0.9, 1.8), QUIET, None,
+        "undecided: 1.50x [0.90, 1.80], noise floor 5.13%: the interval holds 1"),
+    (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None,
+        "within the noise: 1.50x [1.20, 1.80], noise floor 64.87%"),
     (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
      "undecided: 1.50x [1.20, 1.80], noise floor 5.13%: here the 8 blocks drift"),
     (ratio(1.5, 1.2, 1.8), {"delta": None, "why": "here: two identical cells differ"}, None,
-     "undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells differ)"),
+     ("undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells "
+     "differ)")),
     (ratio(1.5, None, None, 3), QUIET, None,
      "undecided: 1.50x: 3 blocks are too few for an interval; measure at least 5"),
 ])  # fmt: skip
@@ -305,13 +311,19 @@ def changed(described, part, n, **changes):
             "factors",
             1,
             dict(unit="KiB"),
-            "toy/known: factors here: size (B), way; in the reference: size (KiB), way; these cannot be compared",
+            (
+                "toy/known: factors here: size (B), way; in the reference: size (KiB), way; "
+                "these cannot be compared"
+            ),
         ),
         (
             "metrics",
             0,
             dict(unit="ns"),
-            "metric latency_us here: µs, lower is better, value kept; in the reference: ns, lower is better",
+            (
+                "metric latency_us here: µs, lower is better, value kept; in the reference: ns, "
+                "lower is better"
+            ),
         ),
         ("metrics", 0, dict(better="higher"), "in the reference: µs, higher is better"),
     ],
@@ -391,9 +403,9 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
     done = run_benchpaper(both.project, "compare")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert (
-        lines[0]
-        == "toy/known: results of site local, scale quick, 8 blocks, beside reference results of site local, scale reference, 8 blocks"
+    assert lines[0] == (
+        "toy/known: results of site local, scale quick, 8 blocks, beside reference results "
+        "of site local, scale reference, 8 blocks"
     )
     assert (
         lines[1] == "  what differs between the sites:"
@@ -406,9 +418,9 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
         "1 cells not compared: here: needs rdma",
     ):
         assert told_ in done.stdout
-    assert (
-        lines[-1]
-        == "  figure: build/local-quick/compare/toy_known.png and build/local-quick/compare/toy_known.pdf"
+    assert lines[-1] == (
+        "  figure: build/local-quick/compare/toy_known.png and "
+        "build/local-quick/compare/toy_known.pdf"
     )
     assert all(
         (both.project.root / name).stat().st_size > 1000

@@ -59,9 +59,9 @@ def test_an_estimate_is_the_median_over_blocks_of_the_medians_within_them(
         "",
         0,
     )
-    assert (
-        str(found)
-        == f"{digits(found.value)} µs [{digits(found.low, found.value)}, {digits(found.high, found.value)}] (n = 5)"
+    assert str(found) == (
+        f"{digits(found.value)} µs [{digits(found.low, found.value)}, "
+        f"{digits(found.high, found.value)}] (n = 5)"
     )
 
 
@@ -297,13 +297,16 @@ def test_all_samples_of_a_cell_can_be_drawn(measured):
 
 @pytest.mark.parametrize("ask, message", [
     (lambda r: r.estimate("latency", **PIPE_1),
-     'toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: latency_us, bytes_moved)'),
+     ('toy/pipe: metric "latency" not found; did you mean "latency_us"? (there are: '
+     'latency_us, bytes_moved)')),
     (lambda r: r.estimate("latency_us", way="pip", size_bytes=1),
      'toy/pipe: level of way "pip" not found; did you mean "pipe"? (there are: pipe, socket, nic)'),
     (lambda r: r.summary("latency_us", size_bytes=[1, 2]),
      'toy/pipe: level of size_bytes "2" not found (there are: 1, 4096)'),
-    (lambda r: r.estimate("latency_us", size_byte=1), 'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
-    (lambda r: r.estimate("latency_us", way="pipe"), "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
+    (lambda r: r.estimate("latency_us", size_byte=1),
+        'toy/pipe: no factor "size_byte"; did you mean "size_bytes"?'),
+    (lambda r: r.estimate("latency_us", way="pipe"),
+        "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
     (lambda r: r.estimate("latency_us"), "toy/pipe: 6 cells have {}; say which way and size_bytes"),
     (lambda r: r.ratio("latency_us", of=dict(way="pipe"), to=dict(way="socket")),
      "toy/pipe: 2 cells have {'way': 'pipe'}; say which size_bytes"),
@@ -363,10 +366,13 @@ def test_results_that_are_missing_or_broken_are_one_line(measured_project, tmp_p
 
 
 @pytest.mark.parametrize("value, unit, shown", [
-    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"), (0.0, "s", "0.00 s"),
+    (0.66437, "µs", "0.664 µs"), (12.345, "µs", "12.3 µs"), (1234.5, "B", "1234 B"),
+    (0.0, "s", "0.00 s"),
     (-0.0123, "s", "-0.0123 s"),
-    (1.5, "1", "1.50"), (42.0, "count", "42"), (2.5, "count", "2.50"), (3.2e-9, "s", "3.20 ns"), (-3.2e-9, "s", "-3.20 ns"),
-    (3.2e-7, "s/GB", "320 ns/GB"), (2e-5, "M/s", "20.0 1/s"), (1e-5, "MiB", "10.5 B"), (1.23e-7, "1", "0.000000123"),
+    (1.5, "1", "1.50"), (42.0, "count", "42"), (2.5, "count", "2.50"), (3.2e-9, "s", "3.20 ns"),
+    (-3.2e-9, "s", "-3.20 ns"),
+    (3.2e-7, "s/GB", "320 ns/GB"), (2e-5, "M/s", "20.0 1/s"), (1e-5, "MiB", "10.5 B"),
+    (1.23e-7, "1", "0.000000123"),
     (0.000391, "ms", "0.000391 ms"), (4e-18, "s", "0.00400 fs"),
 ])  # fmt: skip
 def test_numbers_read_to_three_digits_with_their_unit(value, unit, shown):
@@ -374,8 +380,10 @@ def test_numbers_read_to_three_digits_with_their_unit(value, unit, shown):
 
 
 SIZES = {
-    "1": 1, "count": 1, "%": 1, "elements": 1, "h": 3600, "min": 60, "s": 1, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9,
-    "ps": 1e-12, "fs": 1e-15, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30,
+    "1": 1, "count": 1, "%": 1, "elements": 1, "h": 3600, "min": 60, "s": 1, "ms": 1e-3, "us": 1e-6,
+    "µs": 1e-6, "ns": 1e-9,
+    "ps": 1e-12, "fs": 1e-15, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2**10, "MiB": 2**20,
+    "GiB": 2**30,
     "k": 1e3, "M": 1e6, "bit": 1, "kbit": 1e3, "Mbit": 1e6,
 }  # fmt: skip
 

@@ -68,8 +68,10 @@ def test_a_number_is_entered_with_value_interval_and_trail_and_printed(
     estimate = measured.estimate("latency_us", **PIPE_1)
     exhibits.number("pipe-1", estimate)
     assert entries(folder) == {"pipe-1": {
-        "kind": "number", "value": estimate.value, "low": estimate.low, "high": estimate.high, "n": 5, "unit": "µs",
-        "missing": "", "failed": 0, "text": str(estimate).split(" [")[0], "interval": estimate.interval_text().strip(),
+        "kind": "number", "value": estimate.value, "low": estimate.low, "high": estimate.high,
+        "n": 5, "unit": "µs",
+        "missing": "", "failed": 0, "text": str(estimate).split(" [")[0],
+        "interval": estimate.interval_text().strip(),
         "how": {"q": 0.5, "paired": False, "factor": 1.0},
         "metrics": ["latency_us"], "cells": ["way=pipe size_bytes=1"],
         "warnings": [str(warning) for warning in measured.warnings(["way=pipe size_bytes=1"])],
@@ -244,8 +246,10 @@ def test_a_table_is_latex_with_everything_special_escaped(exhibits, measured, fo
     exhibits.table("latency", frame, [summary])
     values = [str(e).split(" (n")[0].replace("µ", r"\textmu{}") for e in summary.estimates[:2]]
     assert (folder / "latency.tex").read_text() == "\n".join([
-        r"\begin{tabular}{ll}", r"\toprule", r"way \& size\_b & latency (\textmu{}s) \\", r"\midrule",
-        rf"50 \% of \{{pipe\}} & {values[0]} \\", rf"a\textbackslash{{}}b & {values[1]} \\", r"nic \#1 & needs rdma \\",
+        r"\begin{tabular}{ll}", r"\toprule", r"way \& size\_b & latency (\textmu{}s) \\",
+        r"\midrule",
+        rf"50 \% of \{{pipe\}} & {values[0]} \\", rf"a\textbackslash{{}}b & {values[1]} \\",
+        r"nic \#1 & needs rdma \\",
         r"\bottomrule", r"\end{tabular}", "",
     ])  # fmt: skip
     assert entries(folder)["latency"]["file"] == "latency.tex"

@@ -98,7 +98,8 @@ def test_run_returns_status_and_output(host):
     ("exit 3", "sh on local ended with status 3; it said nothing"),
     ("kill -SEGV $$", "sh on local ended with signal SIGSEGV; it said nothing"),
     ("kill -40 $$", "sh on local ended with signal SIGRTMIN+6; it said nothing"),
-    ("for i in 1 2 3 4 5; do echo $i >&2; done; exit 1", "sh on local ended with status 1; it said: 3 | 4 | 5"),
+    ("for i in 1 2 3 4 5; do echo $i >&2; done; exit 1",
+        "sh on local ended with status 1; it said: 3 | 4 | 5"),
 ])  # fmt: skip
 def test_a_command_that_fails_says_how_in_its_own_words(host, script, message):
     with pytest.raises(CommandFailed) as failed:
@@ -162,7 +163,8 @@ def test_commands_are_told_as_they_start_and_end(make_host, tmp_path):
         pass
     assert host.start(["sh", "-c", "exit 4"]).wait() == 4
     assert told == [
-        ("here", ["true", "5", str(tmp_path)]), 0, ("here", ["false"]), 1, ("here", ["sleep", "60"]), -9,
+        ("here", ["true", "5", str(tmp_path)]), 0, ("here", ["false"]), 1,
+        ("here", ["sleep", "60"]), -9,
         ("here", ["sleep", "60"]), -15, ("here", ["sh", "-c", "exit 4"]), 4,
     ]  # fmt: skip
 
@@ -428,33 +430,69 @@ BAD_SITES = {
     "hosts: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
     "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
-    "hosts: [x]": "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles",
-    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "adress"; did you mean "address"? '
+    "hosts: [x]": (
+        "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles"
+    ),
+    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": "sites/lab.yaml: host 1: unknown key "
+    '"adress"; '
+    'did you mean "address"? '
     "(there are: name, kind, address, cpus, roles)",
-    "hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]": 'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh',
-    "hosts: [{name: x, kind: ssh, roles: [client]}]": 'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]": 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
-    '"user"? (there are: name, kind, address, cpus, roles, interface, ssh, user, port, ssh_config, python, scratch)',
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]": "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]": "sites/lab.yaml: host 1: port must be a int, not str",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]": "sites/lab.yaml: host 1: ssh must be one name; "
+    ("hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]"): (
+        'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh'
+    ),
+    "hosts: [{name: x, kind: ssh, roles: [client]}]": (
+        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to'
+    ),
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]"
+    ): 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
+    '"user"? (there are: name, kind, address, cpus, roles, '
+    "interface, ssh, user, port, "
+    "ssh_config, python, scratch)",
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]"
+    ): "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]"
+    ): "sites/lab.yaml: host 1: port must be a int, not str",
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]"
+    ): "sites/lab.yaml: host 1: ssh must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]": "sites/lab.yaml: host 1: user must be one name; "
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]"
+    ): "sites/lab.yaml: host 1: user must be one name; "
     "keys and passwords belong to ssh, not into a site file",
-    "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]": 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute '
-    "path on the host, without quotes",
+    (
+        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]"
+    ): 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute path on the host, without quotes',
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
     "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
     "hosts: [{name: x, roles: [1]}]": "sites/lab.yaml: host 1: roles must be names, not [1]",
     "hosts: [{roles: [client]}]": 'sites/lab.yaml: host 1: needs "name"',
     "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
     "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
-    "hosts: [{name: ../x, roles: [client]}]": 'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens',
-    "hosts: [{name: x, kind: locl, roles: [client]}]": 'sites/lab.yaml: host 1: kind "locl" not found; did you mean "local"? (there are: local, ssh)',
-    "hosts: [{name: x, address: localhost, roles: [client]}]": 'sites/lab.yaml: host 1: address "localhost" is not an IP address',
-    "hosts: [{name: x, cpus: [-1], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]",
-    "hosts: [{name: x, cpus: [true], roles: [client]}]": "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]",
-    "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]": 'sites/lab.yaml: two hosts are named "x"',
+    "hosts: [{name: ../x, roles: [client]}]": (
+        'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens'
+    ),
+    "hosts: [{name: x, kind: locl, roles: [client]}]": (
+        'sites/lab.yaml: host 1: kind "locl" '
+        "not found; did you "
+        'mean "local"? (there are: local, '
+        "ssh)"
+    ),
+    "hosts: [{name: x, address: localhost, roles: [client]}]": (
+        'sites/lab.yaml: host 1: address "localhost" is not an IP address'
+    ),
+    "hosts: [{name: x, cpus: [-1], roles: [client]}]": (
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]"
+    ),
+    "hosts: [{name: x, cpus: [true], roles: [client]}]": (
+        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]"
+    ),
+    (
+        "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]"
+    ): 'sites/lab.yaml: two hosts are named "x"',
     "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
     "hosts: [\0]": "sites/lab.yaml is not YAML: ",
     "a: b: c": "sites/lab.yaml:1 is not YAML: mapping values are not allowed here",
@@ -500,9 +538,9 @@ def test_local_needs_no_file_and_a_file_replaces_it(make_project):
 def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
     with pytest.raises(UserError) as refused:
         sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
-    assert (
-        str(refused.value)
-        == 'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file sites/NAME.yaml'
+    assert str(refused.value) == (
+        'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file '
+        "sites/NAME.yaml"
     )
 
 

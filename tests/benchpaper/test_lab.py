@@ -32,7 +32,8 @@ def test_up_with_a_limit_and_down_leave_no_trace(make_project, run_benchpaper):
         assert done.returncode == 0 and len(lab.namespaces()) == 2, done.stderr
         again = run_benchpaper(project, "lab", "up")
         assert (again.returncode, again.stderr.strip()) == (
-            2, 'benchpaper: there is a lab of this checkout already; "benchpaper lab down" removes it',
+            2, ('benchpaper: there is a lab of this checkout already; "benchpaper lab down" '
+               'removes it'),
         )  # fmt: skip
         assert run_benchpaper(project, "lab", "status").stdout.count("processes") == 2
     finally:

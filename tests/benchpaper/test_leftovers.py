@@ -241,11 +241,15 @@ def test_what_was_made_after_the_trials_time_was_over_is_somebody_elses(scratch,
 
 def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(project, scratch):
     keep, drop = [], []
-    for name in ("results/local/quick/toy/one/trials.parquet", "results/local/quick/toy/one/journal/000-k.jsonl",
-                 "build/local-quick/paper.pdf", "build/local-quick/notebooks/toy_one.ipynb", "analysis/x.part"):  # fmt: skip
+    for name in ("results/local/quick/toy/one/trials.parquet",
+        "results/local/quick/toy/one/journal/000-k.jsonl",
+                 "build/local-quick/paper.pdf", "build/local-quick/notebooks/toy_one.ipynb",
+                 "analysis/x.part"):  # fmt: skip
         keep.append(project.root / name)
-    for name in ("results/local/quick/toy/one/.trials.parquet.12.tmp", "build/local-quick/paper.part",
-                 "build/local-quick/exhibits/toy_one/.exhibits.json.part", "build/local-quick/exhibits/toy_one/.f.part.pdf",
+    for name in ("results/local/quick/toy/one/.trials.parquet.12.tmp",
+        "build/local-quick/paper.part",
+                 "build/local-quick/exhibits/toy_one/.exhibits.json.part",
+                 "build/local-quick/exhibits/toy_one/.f.part.pdf",
                  "build/local-quick/notebooks/toy_one.part.ipynb"):  # fmt: skip
         drop.append(project.root / name)
     for path in keep + drop:
@@ -318,7 +322,8 @@ def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_fold
 
 
 @pytest.mark.parametrize("found, told", [
-    ([], ""), (["a mount"], "a mount"), (["a mount", "a process", "a mount"], "a mount (x2), a process"),
+    ([], ""), (["a mount"], "a mount"),
+    (["a mount", "a process", "a mount"], "a mount (x2), a process"),
 ])  # fmt: skip
 def test_what_was_swept_up_is_told_by_kind(found, told):
     assert cleanup.told(found) == told

@@ -47,7 +47,8 @@ def test_the_second_is_told_what_runs_since_when_in_which_process(tmp_path, hold
     with pytest.raises(lock.Held) as refused, lock.held(tmp_path / "lock", "a second run"):
         pytest.fail("two held one lock")
     found = re.fullmatch(
-        r"measuring rdma/fabric has been running since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) \(process (\d+)\); "
+        r"measuring rdma/fabric has been running since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) "
+        r"\(process (\d+)\); "
         "wait for it, or stop it", str(refused.value),
     )  # fmt: skip
     assert found and int(found[2]) == holder.pid

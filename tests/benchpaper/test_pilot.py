@@ -87,7 +87,10 @@ def test_the_number_is_noted_in_the_results_and_kept(piloted, known):
     assert known.load("quick").described["blocks_fixed"]["blocks"] == 54
     with pytest.raises(
         UserError,
-        match="fixed at 54 already, once and for all; to start over, with new blocks, remove results/local/quick/toy/known",
+        match=(
+            "fixed at 54 already, once and for all; to start over, with new blocks, remove "
+            "results/local/quick/toy/known"
+        ),
     ):
         pilot.check(folder, experiment, "quick")
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
@@ -148,7 +151,8 @@ def test_the_pilots_blocks_stay_as_they_are_when_others_join_them(piloted):
 
 def experiment_with(twin=dict(way="a"), **scale):
     return Experiment(
-        title="T", question="?", factors=[Factor("way", ["a", "b"])], metrics=[Metric("x_s", unit="s", better="lower")],
+        title="T", question="?", factors=[Factor("way", ["a", "b"])],
+        metrics=[Metric("x_s", unit="s", better="lower")],
         twin=twin, scales={name: Scale(**scale) for name in ("smoke", "quick", "full")},
     )  # fmt: skip
 

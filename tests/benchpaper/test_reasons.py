@@ -8,27 +8,32 @@ from benchpaper.results import journal
 from benchpaper.workflow import reasons
 
 THEN = {
-    "sources": {"experiments/a.py": "1", "experiments/b.py": "2"}, "plan": {"digest": "x", "seed": 1, "blocks": 5},
-    "levels": {"way": ["pipe", "socket"], "size": [1, 2]}, "block": 0, "hosts": {"server": ["s", "i"], "client": ["s", "i"]},
+    "sources": {"experiments/a.py": "1", "experiments/b.py": "2"},
+    "plan": {"digest": "x", "seed": 1, "blocks": 5},
+    "levels": {"way": ["pipe", "socket"], "size": [1, 2]}, "block": 0,
+    "hosts": {"server": ["s", "i"], "client": ["s", "i"]},
     "tools": {"ucx": "1.21"}, "capabilities": ["cc"], "counts": {"messages": 100}, "schema": 1,
     "facts": {role: {"cpu": "A", "cpus": 2, "memory_gib": 8} for role in ("server", "client")},
 }  # fmt: skip
 
 CHANGES = [
     ({"sources": {"experiments/a.py": "9", "experiments/b.py": "2"}}, "experiments/a.py changed"),
-    ({"sources": {"experiments/a.py": "1", "experiments/c.py": "2"}}, "experiments/c.py added; experiments/b.py removed"),
+    ({"sources": {"experiments/a.py": "1", "experiments/c.py": "2"}},
+        "experiments/c.py added; experiments/b.py removed"),
     ({"sources": {f"experiments/{n}.py": "1" for n in "vwxyz"} | THEN["sources"]},
      "experiments/v.py, experiments/w.py, experiments/x.py and 2 more added"),
     ({"plan": {"digest": "y", "seed": 7, "blocks": 5}}, "seed 1 -> 7"),
     ({"plan": {"digest": "y", "seed": 1, "blocks": 6}}, "blocks 5 -> 6"),
-    ({"levels": {"way": ["pipe", "nic"], "size": [1, 2]}}, "level nic of way added; level socket of way removed"),
+    ({"levels": {"way": ["pipe", "nic"], "size": [1, 2]}},
+        "level nic of way added; level socket of way removed"),
     ({"hosts": {"server": ["s", "j"], "client": ["s", "j"]}}, "another machine"),
     ({"hosts": {"server": ["s", "j"], "client": ["s", "i"]}}, "another machine as server"),
     ({"tools": {"ucx": "1.22", "cc": "12"}}, "ucx 1.21 -> 1.22; cc none -> 12"),
     ({"capabilities": ["rdma"]}, "rdma is there now; cc is gone"),
     ({"counts": {"messages": 1000}}, "messages 100 -> 1000"),
     ({"schema": 2}, "results schema 1 -> 2"),
-    ({"facts": {role: {"cpu": "A", "cpus": 1, "memory_gib": 8} for role in ("server", "client")}}, "cpus 2 -> 1"),
+    ({"facts": {role: {"cpu": "A", "cpus": 1, "memory_gib": 8} for role in ("server", "client")}},
+        "cpus 2 -> 1"),
     ({"facts": THEN["facts"] | {"client": {"cpu": "A", "cpus": 1, "memory_gib": 8}}},
      "cpus 2 -> 1 (client)"),
     ({}, "its plan differs"),

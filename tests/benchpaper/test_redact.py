@@ -305,9 +305,12 @@ FOLDERS = [
     f"{PROJECT}x/zq1/zq2",
 ]
 MANY_PATHS = [
-    "{0}/a", "{0}/a:{1}/b", "a.jar:{0}/b.jar;{1}/c", "{0}/a,{1}/b", "-Djava.class.path={0}/a:/usr/share/x.jar:{1}/b",
-    "--mount=type=bind,src={0}/a,dst={1}/b", "--x={0}/a:b:{1}/c", "/usr/bin/java -cp {0}/a:{1}/b Main", "@{0}/a",
-    "/usr/lib/x:{0}/a", "file://{0}/a", "{0}/a={1}/b", "{0}/a {1}/b", "host:{0}/a", "-v{0}/a:/data:ro", "[{0}/a|{1}/b]",
+    "{0}/a", "{0}/a:{1}/b", "a.jar:{0}/b.jar;{1}/c", "{0}/a,{1}/b",
+    "-Djava.class.path={0}/a:/usr/share/x.jar:{1}/b",
+    "--mount=type=bind,src={0}/a,dst={1}/b", "--x={0}/a:b:{1}/c",
+    "/usr/bin/java -cp {0}/a:{1}/b Main", "@{0}/a",
+    "/usr/lib/x:{0}/a", "file://{0}/a", "{0}/a={1}/b", "{0}/a {1}/b", "host:{0}/a",
+    "-v{0}/a:/data:ro", "[{0}/a|{1}/b]",
 ]  # fmt: skip
 
 
@@ -335,15 +338,24 @@ def test_nothing_of_a_folder_is_left_in_a_command_or_a_text(redactor, frame, sep
 
 
 def test_a_path_with_blanks_in_a_text_is_one_where_it_is_quoted_or_escaped(redactor):
-    text = "[Errno 2] No such file: '/mnt/my lab/x y', \"/mnt/my lab/z\", /mnt/my\\ lab/w; the users'/groups' own"
-    shown = "[Errno 2] No such file: '$ELSEWHERE/x y', \"$ELSEWHERE/z\", $ELSEWHERE/w; the users'$ELSEWHERE/groups' own"
+    text = (
+        "[Errno 2] No such file: '/mnt/my lab/x y', \"/mnt/my lab/z\", /mnt/my\\ lab/w; the "
+        "users'/groups' own"
+    )
+    shown = (
+        "[Errno 2] No such file: '$ELSEWHERE/x y', \"$ELSEWHERE/z\", $ELSEWHERE/w; the "
+        "users'$ELSEWHERE/groups' own"
+    )
     assert redactor.text(text) == shown
 
 
 @pytest.mark.parametrize("name, value", [
-    ("MAX_TOKENS", "100000"), ("TOKEN_RATE", "12345.75"), ("TOKEN_TTL", "86400s"), ("AUTH_KEY_SIZE", "100000kb"),
-    ("TOKENIZERS_PRIVATE", "disabled"), ("TOKEN_TYPE", "Bearer"), ("USE_TOKEN", "true"), ("PASSWORD_MODE", "keyring"),
-    ("TOKEN_FILE", "/etc/token"), ("TOKEN_PATH", "/usr/lib:/usr/share/nowhere"), ("TOKEN_HOME", "~/.token"),
+    ("MAX_TOKENS", "100000"), ("TOKEN_RATE", "12345.75"), ("TOKEN_TTL", "86400s"),
+    ("AUTH_KEY_SIZE", "100000kb"),
+    ("TOKENIZERS_PRIVATE", "disabled"), ("TOKEN_TYPE", "Bearer"), ("USE_TOKEN", "true"),
+    ("PASSWORD_MODE", "keyring"),
+    ("TOKEN_FILE", "/etc/token"), ("TOKEN_PATH", "/usr/lib:/usr/share/nowhere"),
+    ("TOKEN_HOME", "~/.token"),
 ])  # fmt: skip
 def test_a_setting_whose_name_is_like_a_secrets_hides_nothing(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
@@ -489,11 +501,14 @@ def test_any_text_and_any_argument_can_be_redacted(text):
     ("node-17", "node-17: cannot reach node-17.cluster.example.org from node-170",
      "$HOST: cannot reach $HOST from node-170"),
     ("node-17.example.org", "on NODE-17, log /tmp/x/node-17.log", "on $HOST, log $TMP/x/$HOST"),
-    ("vm3", "vm3's clock; vm32, xvm3, a.vm3 and vm3-b stay", "$HOST's clock; vm32, xvm3, a.vm3 and vm3-b stay"),
-    ("debian", "Linux debian 6.1; debian:8080 and http://debian/x, root@debian: refused; debian: no, debian:12",
+    ("vm3", "vm3's clock; vm32, xvm3, a.vm3 and vm3-b stay",
+        "$HOST's clock; vm32, xvm3, a.vm3 and vm3-b stay"),
+    ("debian", ("Linux debian 6.1; debian:8080 and http://debian/x, root@debian: refused; debian: "
+               "no, debian:12"),
      "Linux debian 6.1; $HOST:8080 and http://$HOST/x, root@$HOST: refused; debian: no, debian:12"),
     ("test", "the test failed", "the test failed"),
-    ("localhost", "http://localhost:80 and root@localhost", "http://localhost:80 and root@localhost"),
+    ("localhost", "http://localhost:80 and root@localhost",
+        "http://localhost:80 and root@localhost"),
     ("10", "10 of 10.5 at 10:3000", "10 of 10.5 at 10:3000"),
 ])  # fmt: skip
 def test_the_machines_name_is_hidden_in_text_where_it_is_no_word(monkeypatch, host, text, shown):

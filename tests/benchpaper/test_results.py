@@ -28,8 +28,10 @@ DESCRIBED = {
         {"name": "direct", "levels": [False, True], "unit": "", "meaning": ""},
     ],
     "metrics": [
-        dict(name="latency_us", unit="µs", better="lower", meaning="one way", kept="all samples", minimum=0.0, optional=False),
-        dict(name="rate", unit="1/s", better="higher", meaning="", kept="value", minimum=None, optional=True),
+        dict(name="latency_us", unit="µs", better="lower", meaning="one way", kept="all samples",
+            minimum=0.0, optional=False),
+        dict(name="rate", unit="1/s", better="higher", meaning="", kept="value", minimum=None,
+            optional=True),
     ],
     "evidence": [{"name": "used", "meaning": "what was used"}],
 }  # fmt: skip
@@ -37,15 +39,20 @@ DESCRIBED = {
 
 def record(block=0, position=0, **changes):
     same = {
-        "block": block, "position": position, "cell": f"way=a size_bytes=8 {position}", "twin": False,
+        "block": block, "position": position, "cell": f"way=a size_bytes=8 {position}",
+        "twin": False,
         "way": "a", "size_bytes": 8, "share": 0.5, "direct": True,
-        "experiment": "toy/one", "site": "local", "scale": "smoke", "seed": 2**40, "state": "measured", "reason": "",
+        "experiment": "toy/one", "site": "local", "scale": "smoke", "seed": 2**40,
+        "state": "measured", "reason": "",
         "attempts": [{"started": 1.5, "seconds": 0.25, "outcome": "ok", "message": ""}],
-        "started": 1_700_000_000.123456, "seconds": 0.25, "overhead_s": 0.1, "paused_s": 0.0, "suspended_s": 0.0,
-        "steal_s": 0.0, "load_1m": 0.5, "swapped_mb": 0.5, "throttled_s": None, "overheated": 3, "commands": [{"host": "local", "argv": ["true", "µ"], "status": 0}],
+        "started": 1_700_000_000.123456, "seconds": 0.25, "overhead_s": 0.1, "paused_s": 0.0,
+        "suspended_s": 0.0,
+        "steal_s": 0.0, "load_1m": 0.5, "swapped_mb": 0.5, "throttled_s": None, "overheated": 3,
+        "commands": [{"host": "local", "argv": ["true", "µ"], "status": 0}],
         "code_digest": "c" * 64, "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True,
         "tools": {"cc": "12"}, "hosts": {"client.cpu": "x"}, "capabilities": ["cc"],
-        "observations": [results.check_observation(DESCRIBED, dict(latency_us=[3.0, 1.0, 1.0], used="shm"))],
+        "observations": [results.check_observation(DESCRIBED,
+            dict(latency_us=[3.0, 1.0, 1.0], used="shm"))],
     }  # fmt: skip
     return {**same, **changes}
 
@@ -116,7 +123,8 @@ def test_samples_that_are_no_numbers_are_refused(samples, message):
     (dict(rate=float("inf")), 'metric "rate" must be a finite number, not inf'),
     (dict(rate=[1.0]), 'metric "rate" must be a finite number, not [1.0]'),
     (dict(used=5), 'evidence "used" must be text, not 5'),
-    (dict(latency=[1]), 'column "latency" is not declared; did you mean "latency_us"?; declare it or drop it'),
+    (dict(latency=[1]), ('column "latency" is not declared; did you mean "latency_us"?; declare it '
+                        'or drop it')),
     (dict(block=1), 'column "block" is not declared; declare it or drop it'),
 ])  # fmt: skip
 def test_an_observation_that_breaks_the_schema_names_column_and_rule(changes, message):
@@ -163,7 +171,8 @@ def test_a_block_comes_back_as_it_was_written(tmp_path):
 
 
 measured = st.fixed_dictionaries({
-    "latency_us": st.lists(st.floats(0, 1e20), min_size=1, max_size=100), "used": st.text(max_size=20),
+    "latency_us": st.lists(st.floats(0, 1e20), min_size=1, max_size=100),
+    "used": st.text(max_size=20),
     "rate": st.none() | st.floats(-1e300, 1e300),
 })  # fmt: skip
 
@@ -282,9 +291,9 @@ def refusal(path):
 
 def test_a_missing_file_says_to_measure_first(good):
     good.unlink()
-    assert (
-        refusal(good)
-        == "results file results/local/smoke/toy/one/blocks/000.trials.parquet does not exist; measure first (./reproduce)"
+    assert refusal(good) == (
+        "results file results/local/smoke/toy/one/blocks/000.trials.parquet does not exist; "
+        "measure first (./reproduce)"
     )
 
 
@@ -297,7 +306,8 @@ def test_a_missing_file_says_to_measure_first(good):
     lambda data: data[10:],
     lambda data: data[:100] + bytes(200) + data[300:],
     lambda data: data[:-6] + b"\xff\xff\xff\x7f" + b"PAR1",
-], ids=["empty", "magic", "text", "short by one", "half", "headless", "zeros", "footer length"])  # fmt: skip
+], ids=["empty", "magic", "text", "short by one", "half", "headless", "zeros",
+    "footer length"])  # fmt: skip
 def test_a_broken_file_is_one_line_with_the_way_out(good, damage):
     good.write_bytes(damage(good.read_bytes()))
     message = refusal(good)
@@ -330,7 +340,8 @@ def test_another_schema_version_is_named(good, version, shown):
     about = {**table.schema.metadata, b"benchpaper.schema": version} if version else {}
     pq.write_table(table.replace_schema_metadata(about), good)
     assert refusal(good) == (
-        f"results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema version {shown}, but "
+        "results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema "
+        f"version {shown}, but "
         "this program reads 1; "
         "measure again, or use the version of benchpaper that wrote it"
     )
@@ -448,7 +459,9 @@ def test_a_digest_is_that_of_the_bytes(tmp_path):
 def test_reading_starts_no_thread(good):
     """A thread of Arrow's that still holds a Python file when the program ends aborts it, one run in eight."""
     code = (
-        "import os, sys; import pyarrow.parquet; from benchpaper import results; before = len(os.listdir('/proc/self/task'))\n"
+        "import os, sys; import pyarrow.parquet; from "
+        "benchpaper import results; before = "
+        "len(os.listdir('/proc/self/task'))\n"
         "results.read(sys.argv[1]); sys.exit(len(os.listdir('/proc/self/task')) - before)"
     )
     assert subprocess.run([sys.executable, "-c", code, good]).returncode == 0

@@ -98,7 +98,8 @@ def test_variables_lead_to_no_other_repository(pipe_project, tmp_path, monkeypat
 
 @pytest.mark.parametrize("make, words", [
     (lambda root: (root / ".git").mkdir(), "not a git repository"),
-    (lambda root: subprocess.run(["git", "init", "-q", root], check=True), "does not have any commits yet"),
+    (lambda root: subprocess.run(["git", "init", "-q", root], check=True),
+        "does not have any commits yet"),
     (lambda root: (root / "bundle.json").write_text("[]"), "bundle.json is broken"),
 ])  # fmt: skip
 def test_why_a_commit_is_unknown_is_one_line(pipe_project, make, words):

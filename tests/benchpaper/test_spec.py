@@ -108,7 +108,10 @@ REFUSED = [
     ),
     (
         lambda: with_smoke(way=["sock"]),
-        'scale "smoke": way=\'sock\' is not a level; did you mean "socket"? (there are: pipe, socket)',
+        (
+            'scale "smoke": way=\'sock\' is not a level; did you mean "socket"? (there are: '
+            "pipe, socket)"
+        ),
     ),
     (
         lambda: with_smoke(size_bytes=["8"]),
@@ -197,18 +200,30 @@ def test_a_text_that_is_no_line_of_print_is_refused_in_one_line(build, text):
 
 
 @pytest.mark.parametrize("build, message", [
-    (lambda: Factor("way", [-0.0]), 'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
-    (lambda: Factor("way", [1.0, -0.0, 0.0]), 'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
-    (lambda: Factor("way", [True, 1]), 'factor "way": level 1 is int, but the others are bool; make them all one type'),
-    (lambda: Factor("way", [1, 1.0]), 'factor "way": level 1.0 is float, but the others are int; make them all one type'),
-    (lambda: Factor("way", [1, 2**63]), 'factor "way": level 2**63 or more does not fit into 64 bits; take a larger unit, or a float'),
-    (lambda: Factor("way", [1.0, HUGE]), 'factor "way": level 2**33219 or more is int, but the others are float; make them all one type'),
+    (lambda: Factor("way", [-0.0]),
+        'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
+    (lambda: Factor("way", [1.0, -0.0, 0.0]),
+        'factor "way": level -0.0 equals 0.0 and reads differently; write 0.0'),
+    (lambda: Factor("way", [True, 1]),
+        'factor "way": level 1 is int, but the others are bool; make them all one type'),
+    (lambda: Factor("way", [1, 1.0]),
+        'factor "way": level 1.0 is float, but the others are int; make them all one type'),
+    (lambda: Factor("way", [1, 2**63]),
+        ('factor "way": level 2**63 or more does not fit into 64 bits; take a larger unit, or '
+        'a float')),
+    (lambda: Factor("way", [1.0, HUGE]),
+        ('factor "way": level 2**33219 or more is int, but the others are float; make them '
+        'all one type')),
     (lambda: Factor("way", [""]), "factor \"way\": level '' must be a text that is not empty"),
-    (lambda: Factor("way", ["a" * 201]), f"factor \"way\": level '{'a' * 39}... has 201 characters; 200 are the most"),
-    (lambda: Factor("w" * 64, ["a"]), f"factor name '{'w' * 20}'... has 64 characters; 63 are the most"),
+    (lambda: Factor("way", ["a" * 201]),
+        f"factor \"way\": level '{'a' * 39}... has 201 characters; 200 are the most"),
+    (lambda: Factor("w" * 64, ["a"]),
+        f"factor name '{'w' * 20}'... has 64 characters; 63 are the most"),
     (lambda: Scale(blocks=100_001), "blocks=100001 must be at most 100000"),
-    (lambda: Scale(blocks=1, counts={"a b": 1}), "count name 'a b' must match [a-z][a-z0-9_]* (it becomes an attribute of site.counts)"),
-    (lambda: Metric("x", unit="s", better="lower", minimum="0"), "metric \"x\": minimum '0' must be a number"),
+    (lambda: Scale(blocks=1, counts={"a b": 1}),
+        "count name 'a b' must match [a-z][a-z0-9_]* (it becomes an attribute of site.counts)"),
+    (lambda: Metric("x", unit="s", better="lower", minimum="0"),
+        "metric \"x\": minimum '0' must be a number"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_value_is_said(build, message):
     with pytest.raises(SpecError) as refused:
@@ -240,7 +255,8 @@ def test_cells_are_the_valid_combinations_in_declared_order_with_the_twin_last()
     experiment = declare(twin=dict(size_bytes=8, way="pipe"))
     experiment.valid(lambda cell: not (cell.way == "socket" and cell.size_bytes == 4096))
     assert [cell.id for cell in experiment.cells("smoke")] == [
-        "way=pipe size_bytes=8", "way=pipe size_bytes=4096", "way=socket size_bytes=8", "way=pipe size_bytes=8 twin",
+        "way=pipe size_bytes=8", "way=pipe size_bytes=4096", "way=socket size_bytes=8",
+        "way=pipe size_bytes=8 twin",
     ]  # fmt: skip
     assert [cell.twin for cell in experiment.cells("smoke")] == [False, False, False, True]
 
@@ -342,7 +358,8 @@ NULLS = [Factor("path", ["null", "get"]), Factor("server", ["null-s3", "s3"])]
 
 
 @pytest.mark.parametrize("factors, null, meant", [
-    (NULLS, None, dict(path="null")), (NULLS, dict(server="null-s3"), dict(server="null-s3")), (NULLS[1:], None, None),
+    (NULLS, None, dict(path="null")), (NULLS, dict(server="null-s3"), dict(server="null-s3")),
+    (NULLS[1:], None, None),
 ])  # fmt: skip
 def test_the_null_target_is_the_level_called_so_unless_another_is_declared(factors, null, meant):
     experiment = declare(factors=factors, null=null)
@@ -350,9 +367,11 @@ def test_the_null_target_is_the_level_called_so_unless_another_is_declared(facto
 
 
 @pytest.mark.parametrize("factors, null, message", [
-    (NULLS, dict(path="nul"), 'null: path=\'nul\' is not a level; did you mean "null"? (there are: null, get)'),
+    (NULLS, dict(path="nul"), ('null: path=\'nul\' is not a level; did you mean "null"? (there '
+                              'are: null, get)')),
     (NULLS, dict(path="null", server="s3"),
-     "null={'path': 'null', 'server': 's3'} must be one level of one factor, as null=dict(path=\"null\")"),
+     ("null={'path': 'null', 'server': 's3'} must be one level of one factor, as "
+     "null=dict(path=\"null\")")),
     ([*NULLS, Factor("loader", ["null"])], None,
      'path and loader both have the level "null"; say which is the null target: null=dict(...)'),
 ])  # fmt: skip

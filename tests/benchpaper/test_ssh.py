@@ -175,7 +175,8 @@ def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
         with first.measuring("measuring toy/one"):
             held = second.links["lab1"].lock("measuring toy/two")
         assert re.fullmatch(
-            r"measuring toy/one, controlled from \S+ has been running since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(process \d+\); "
+            r"measuring toy/one, controlled from \S+ has been running since \d{4}-\d\d-\d\d "
+            r"\d\d:\d\d:\d\d \(process \d+\); "
             "wait for it, or stop it", held,
         )  # fmt: skip
         with second.measuring("measuring toy/two", told.append):
@@ -383,7 +384,10 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     finally:
         signal_all(lab.servers(1), signal.SIGCONT)
     assert re.match(
-        r'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer within 10 s; see that)',
+        (
+            'host "lab1" of site "lab": (ssh said: .*timed out.*; see that|it did not answer '
+            "within 10 s; see that)"
+        ),
         str(refused.value),
     )
     entries, told = measure(run)
@@ -404,11 +408,14 @@ def test_a_full_scratch_folder_ends_the_block_and_says_how_to_go_on(make, lab, t
             flag.write_text("x")
             site.server.run(["dd", "if=/dev/zero", f"of={folder}/data", "bs=1M", f"count={size}"])
             yield dict(latency_us=1.0)
-            """.replace("\n            ", "\n"), hosts=(lab.described(1, scratch=str(small)), lab.described(2)), attempts=2,
+            """.replace("\n            ", "\n"),
+            hosts=(lab.described(1, scratch=str(small)), lab.described(2)), attempts=2,
         )  # fmt: skip
         with pytest.raises(
             UserError,
-            match="^No space left on device: .* make room, and run the same command again to go on$",
+            match=(
+                "^No space left on device: .* make room, and run the same command again to go on$"
+            ),
         ):
             measure(run)
         assert "b" not in run.journalled
@@ -671,7 +678,8 @@ def test_an_unknown_host_key_is_refused_whatever_the_users_configuration_says(la
     )
     (tmp_path / "config").write_text(text)
     assert re.fullmatch(
-        r'host "lab1" of site "lab": its host key is not known: connect once by hand \("ssh -F \S+ 198.\S+"\), compare the '
+        r'host "lab1" of site "lab": its host key is not known: connect once by hand \("ssh '
+        r'-F \S+ 198.\S+"\), compare the '
         "fingerprint, and accept it", refused(lab, ssh_config=str(tmp_path / "config")),
     )  # fmt: skip
     assert (tmp_path / "empty").read_text() == ""
@@ -701,7 +709,10 @@ def test_a_wrong_user_is_named(lab):
 def test_a_port_where_nobody_listens_and_an_address_that_is_not_there(lab):
     assert "Connection refused; see that" in refused(lab, port=9)
     assert re.search(
-        r"its interface lo does not have the address 198\.\S+ of the site file \(there are: .*eth0 198",
+        (
+            r"its interface lo does not have the address 198\.\S+ of the site file \(there are: "
+            ".*eth0 198"
+        ),
         refused(lab, interface="lo"),
     )
 
@@ -710,7 +721,8 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkey
     monkeypatch.setitem(connection.OPTIONS, "ConnectTimeout", 2)
     silent = subprocess.Popen(
         ["ip", "netns", "exec", lab.lab.namespace(1), sys.executable, "-c",
-         f"import socket, time; s = socket.create_server(('{lab.lab.address(1)}', 2222)); print('x', flush=True); time.sleep(60)"],
+         (f"import socket, time; s = socket.create_server(('{lab.lab.address(1)}', 2222)); "
+         "print('x', flush=True); time.sleep(60)")],
         stdout=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -724,7 +736,9 @@ def test_a_host_that_accepts_and_never_answers_is_given_up(lab, tmp_path, monkey
 
 
 NO_PYTHON = (
-    r'host "lab1" of site "lab": it has no Python: (run ".*python.*" there|install Python 3.11 or newer), '
+    'host "lab1" of site "lab": it has no Python: (run '
+    '".*python.*" there|install Python '
+    "3.11 or newer), "
     r"or name one in the site file \(python: /its/path\)"
 )
 
@@ -756,7 +770,10 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
         with pytest.raises(
             UserError,
-            match=r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name one in',
+            match=(
+                r'^host "big" has Python .* does not run: install Python 3\.\d+ there \(or name '
+                "one in"
+            ),
         ):
             deploy.check_fits(numpy, {**about, **changed}, "big")
     (pure,) = deploy.closure(["click"])
@@ -772,7 +789,9 @@ def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
         deploy.closure(["click"], tmp_path / "lock")
     with pytest.raises(
         UserError,
-        match='^the package "no-such-package" is to be sent to the hosts, but is not installed here',
+        match=(
+            '^the package "no-such-package" is to be sent to the hosts, but is not installed here'
+        ),
     ):
         deploy.closure(["no-such-package"])
 

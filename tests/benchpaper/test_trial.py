@@ -89,9 +89,11 @@ def test_an_attempt_that_fails_is_followed_by_another_and_stays_visible(
 
 
 @pytest.mark.parametrize("body, outcome, reason", [
-    ("os.kill(os.getpid(), signal.SIGSEGV)\nyield", "crashed", "the trial's process was killed by SIGSEGV"),
+    ("os.kill(os.getpid(), signal.SIGSEGV)\nyield", "crashed",
+        "the trial's process was killed by SIGSEGV"),
     ("time.sleep(60)\nyield", "timed out", "did not end within 3 s"),
-    ("raise ValueError('no')\nyield", "failed", "experiments/toy/one/experiment.py:21: ValueError: no"),
+    ("raise ValueError('no')\nyield", "failed",
+        "experiments/toy/one/experiment.py:21: ValueError: no"),
 ])  # fmt: skip
 def test_a_trial_that_fails_every_time_is_a_failed_trial_and_the_block_goes_on(
     make_toy, block_of, body, outcome, reason
@@ -144,9 +146,13 @@ def test_failed_trials_are_measured_again_when_asked(make_toy, block_of, tmp_pat
 
 LACKING = {
     "memory": "raise MemoryError",
-    "a program's memory": "site.client.run(['sh', '-c', 'echo fork: cannot allocate memory >&2; exit 1'])",
+    "a program's memory": (
+        "site.client.run(['sh', '-c', 'echo fork: cannot allocate memory >&2; exit 1'])"
+    ),
     "a kill": "os.kill(os.getpid(), signal.SIGKILL)",
-    "a server's kill": "with site.client.start(['sh', '-c', 'kill -9 $$']) as server: server.read_line()",
+    "a server's kill": (
+        "with site.client.start(['sh', '-c', 'kill -9 $$']) as server: server.read_line()"
+    ),
     "a connection": "from benchpaper.hosts import HostLost; raise HostLost('host b is lost')",
 }
 
@@ -294,7 +300,11 @@ def test_a_damaged_line_of_the_journal_costs_its_own_trial_and_is_told_once(coun
     again = block_of(project, report=lambda event, **facts: told.append((event, facts)))
     assert again.measure() == 1 and measured()[6:] == [order[2]]
     name = block.journal_path.relative_to(project.root)
-    what = f"{name} is damaged in line 3: skipped, and the trials that are missing now are measured again"
+    what = (
+        f"{name} is damaged in line 3: skipped, and the trials "
+        "that are missing now are measured "
+        "again"
+    )
     assert told[0] == ("damaged", {"message": what})
     told.clear()
     assert again.measure() == 0 and not told
@@ -525,14 +535,17 @@ SECRET = "hunter2-hunter2"
 
 @pytest.mark.parametrize("body", [
     f"site.client.run(['true', '--password', {SECRET!r}])\nyield dict(latency_us=1.0, used='x')",
-    f"site.client.run(['sh', '-c', 'echo cannot log in with $2 >&2; exit 1', 'sh', '--password', {SECRET!r}])\nyield",
+    ("site.client.run(['sh', '-c', 'echo cannot log in with $2 >&2; exit 1', 'sh', "
+    f"'--password', {SECRET!r}])\nyield"),
     f"site.client.run(['sh', '-c', 'echo $0; exit 1', 'token={SECRET}'])\nyield",
-    f"site.client.start(['sh', '-c', 'echo $0', '--token={SECRET}']).wait()\nraise ValueError({SECRET!r})\nyield",
+    (f"site.client.start(['sh', '-c', 'echo $0', '--token={SECRET}']).wait()\nraise "
+    f"ValueError({SECRET!r})\nyield"),
     "raise ValueError(os.environ['BENCHPAPER_TOKEN'])\nyield",
     "print(os.environ['BENCHPAPER_TOKEN'])\nos.kill(os.getpid(), 11)\nyield",
     "yield dict(latency_us=1.0, used='logged in with ' + os.environ['BENCHPAPER_TOKEN'])",
     f"yield dict(latency_us=1.0, used='http://alice:{SECRET}@127.0.0.1/')",
-    f"yield dict(latency_us=1.0, used={SECRET!r}, more={SECRET!r})\nsite.client.run(['true', '--password', {SECRET!r}])",
+    (f"yield dict(latency_us=1.0, used={SECRET!r}, more={SECRET!r})\nsite.client.run(['true', "
+    f"'--password', {SECRET!r}])"),
     "yield dict(latency_us=os.environ['BENCHPAPER_TOKEN'], used='x')",
 ])  # fmt: skip
 def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, body):

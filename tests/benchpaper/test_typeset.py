@@ -116,7 +116,9 @@ def test_a_stale_manifest_is_refused_and_the_old_file_is_kept(project, change):
     with pytest.raises(PaperError) as refused:
         gather(project)
     assert str(refused.value) == (
-        "the exhibits of analysis/toy_pipe.ipynb are stale: toy/pipe/observations.parquet has changed since; "
+        "the exhibits of analysis/toy_pipe.ipynb are stale: "
+        "toy/pipe/observations.parquet "
+        "has changed since; "
         "run ./reproduce figures"
     )
     assert (project.build("local", "quick") / "exhibits.tex").read_bytes() == before
@@ -127,7 +129,8 @@ def test_two_notebooks_that_save_one_name_are_refused(project, measured):
     with pytest.raises(PaperError) as refused:
         gather(project, "toy/pipe", "toy/two")
     assert str(refused.value) == (
-        'exhibit "pipe-1" is saved by both analysis/toy_pipe.ipynb and analysis/toy_two.ipynb; rename one'
+        'exhibit "pipe-1" is saved by both analysis/toy_pipe.ipynb and '
+        "analysis/toy_two.ipynb; rename one"
     )
 
 
@@ -152,13 +155,18 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
 
 @pytest.mark.parametrize("text, message", [
     ("\n\nabout \\result{pipe-2} long",
-     'paper/sections/one.tex:3: number "pipe-2" is not declared by any notebook; did you mean "pipe-1"?; save it in a notebook under this name, or take it out'),
+     ('paper/sections/one.tex:3: number "pipe-2" is not declared by any notebook; did you '
+     'mean "pipe-1"?; save it in a notebook under this name, or take it out')),
     (r"\exhibitfigure{latency}",
-     'paper/sections/one.tex:1: figure "latency" is not declared by any notebook; save it in a notebook under this name, or take it out'),
+     ('paper/sections/one.tex:1: figure "latency" is not declared by any notebook; save it in '
+     'a notebook under this name, or take it out')),
     (r"50\,\% of \result{xyz}",
-     'paper/sections/one.tex:1: number "xyz" is not declared by any notebook; save it in a notebook under this name, or take it out'),
-    (r"\exhibittable{pipe-1}", 'paper/sections/one.tex:1: "pipe-1" is a number, but is used as a table'),
-    (r"\resultci{by-size}", 'paper/sections/one.tex:1: "by-size" is a table, but is used as a number'),
+     ('paper/sections/one.tex:1: number "xyz" is not declared by any notebook; save it in a '
+     'notebook under this name, or take it out')),
+    (r"\exhibittable{pipe-1}", ('paper/sections/one.tex:1: "pipe-1" is a number, but is used as a '
+                               'table')),
+    (r"\resultci{by-size}", ('paper/sections/one.tex:1: "by-size" is a table, but is used as a '
+                            'number')),
     ("\\result{pipe-1}\n\\result{nic-figure}",
      'paper/sections/one.tex:2: "nic-figure" is a figure, but is used as a number'),
 ])  # fmt: skip
@@ -238,7 +246,8 @@ def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, 
     for line in (r"\bpcount{exhibits}{120}", r"\bpcount{gaps}{101}", r"\bpcount{claims}{130}"):
         assert line in lines
     (project.paper / "main.tex").write_text(r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
-                                            r"\begin{document}\sourcebanner\ And \claimscount\ claims.\end{document}")  # fmt: skip
+                                            r"\begin{document}\sourcebanner\ And "
+                                            r"\claimscount\ claims.\end{document}")  # fmt: skip
     pdf = typeset.typeset(project, "local", "quick")
     text = " ".join(
         subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()

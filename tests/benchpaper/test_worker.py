@@ -267,7 +267,8 @@ def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
         found = attempt_at(
-            "yield dict(latency_us=os.getsid(0) == os.getpid(), term=signal.getsignal(signal.SIGTERM) == "
+            "yield dict(latency_us=os.getsid(0) == os.getpid(), "
+            "term=signal.getsignal(signal.SIGTERM) == "
             "signal.SIG_DFL)"
         )
     finally:

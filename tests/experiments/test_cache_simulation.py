@@ -108,7 +108,8 @@ def test_pytorchs_shuffle_by_known_values():
 
 
 KNOWN_RANDPERM = {
-    0: [4, 1, 7, 5, 3, 9, 0, 8, 6, 2], 1: [5, 6, 1, 2, 0, 8, 9, 3, 7, 4], 123456789: [8, 5, 4, 6, 2, 1, 3, 9, 0, 7],
+    0: [4, 1, 7, 5, 3, 9, 0, 8, 6, 2], 1: [5, 6, 1, 2, 0, 8, 9, 3, 7, 4],
+    123456789: [8, 5, 4, 6, 2, 1, 3, 9, 0, 7],
 }  # fmt: skip
 
 
@@ -250,7 +251,8 @@ def test_plain_models_of_real_caches_by_known_answers():
     ratios = [
         sum(hits[1000:]) / 19_000
         for hits in (
-            plain_caches.lru(shuffles.ids.tolist(), 500), plain_caches.older_of_two(shuffles.ids.tolist(), 500, 1),
+            plain_caches.lru(shuffles.ids.tolist(), 500),
+            plain_caches.older_of_two(shuffles.ids.tolist(), 500, 1),
             plain_caches.uniform_random(shuffles.ids.tolist(), 500, 1),
         )
     ]  # fmt: skip

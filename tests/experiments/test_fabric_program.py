@@ -118,7 +118,10 @@ def test_sides_that_disagree_are_an_error(host, binary, seen):
 
 
 def test_protocols_of_several_rails_are_all_named():
-    text = "{proto} am_send from host memory length 65536 rendezvous (?) 52% on tcp/lo and 48% on rc_mlx5/mlx5_0:1 1 MB/s"
+    text = (
+        "{proto} am_send from host memory length 65536 rendezvous (?) 52% on tcp/lo and 48% on "
+        "rc_mlx5/mlx5_0:1 1 MB/s"
+    )
     assert ucx.parse_protocol(text) == ("rc_mlx5+tcp", "rendezvous (?)")
 
 
@@ -135,8 +138,10 @@ NOTICED_S = 30  # what is waited at most: the programs give up after 5 s, later 
 def start_pair(host, binary, transport, operation, outstanding):
     responder = ucx.Responder(host, binary, transport).__enter__()
     argv = [
-        binary, "measure", "--connect", responder.address, "--operation", operation, "--size", 4096, "--outstanding",
-        outstanding, "--iterations", 20_000_000, "--warmup", 0, "--max-seconds", 60, "--cpu", host.cpus[-1],
+        binary, "measure", "--connect", responder.address, "--operation", operation, "--size", 4096,
+        "--outstanding",
+        outstanding, "--iterations", 20_000_000, "--warmup", 0, "--max-seconds", 60, "--cpu",
+        host.cpus[-1],
         "--samples", host.scratch() / "samples",
     ]  # fmt: skip
     client = host.start(argv, env=ucx.host_environment(host, transport))

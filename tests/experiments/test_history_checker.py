@@ -374,21 +374,34 @@ def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypa
     [
         ("{", "line 2: not JSON"),
         ("[]", "line 2: an operation is a JSON object"),
-        ('{"client":1,"op":"read","key":"k","invoked_ns":1,"completed_ns":2}', "a completed read needs"),
-        ('{"client":1,"op":"push","key":"k","invoked_ns":1,"completed_ns":2}', '"op" "push" is not one of'),
-        ('{"client":1,"op":"write","key":"k","invoked_ns":1,"completed_ns":2}', 'a write needs "value"'),
-        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3,"completed_ns":2}', "lies before"),
-        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":"3","completed_ns":4}', "whole number of nanoseconds"),
-        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3}', '"completed_ns" is missing'),
-        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3,"completed_ns":true}', "whole number"),
-        ('{"client":1,"op":"cas","key":"k","expected":1,"new":2,"invoked_ns":3,"completed_ns":4}', "needs \"result\" true or false"),
-        ('{"client":1,"op":"read","key":"k","value":1,"result":2,"invoked_ns":3,"completed_ns":4}', "they differ"),
-        ('{"client":1,"op":"read","key":null,"result":2,"invoked_ns":3,"completed_ns":4}', '"key" must be'),
-        ('{"client":1,"client":1,"op":"read","key":"k","result":2,"invoked_ns":3,"completed_ns":4}', '"client" is given twice'),
-        ('{"client":1,"op":"read","key":1.0,"result":2,"invoked_ns":3,"completed_ns":4}', '"key" must be'),
+        ('{"client":1,"op":"read","key":"k","invoked_ns":1,"completed_ns":2}',
+            "a completed read needs"),
+        ('{"client":1,"op":"push","key":"k","invoked_ns":1,"completed_ns":2}',
+            '"op" "push" is not one of'),
+        ('{"client":1,"op":"write","key":"k","invoked_ns":1,"completed_ns":2}',
+            'a write needs "value"'),
+        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3,"completed_ns":2}',
+            "lies before"),
+        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":"3","completed_ns":4}',
+            "whole number of nanoseconds"),
+        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3}',
+            '"completed_ns" is missing'),
+        ('{"client":1,"op":"write","key":"k","value":1,"invoked_ns":3,"completed_ns":true}',
+            "whole number"),
+        ('{"client":1,"op":"cas","key":"k","expected":1,"new":2,"invoked_ns":3,"completed_ns":4}',
+            "needs \"result\" true or false"),
+        ('{"client":1,"op":"read","key":"k","value":1,"result":2,"invoked_ns":3,"completed_ns":4}',
+            "they differ"),
+        ('{"client":1,"op":"read","key":null,"result":2,"invoked_ns":3,"completed_ns":4}',
+            '"key" must be'),
+        ('{"client":1,"client":1,"op":"read","key":"k","result":2,"invoked_ns":3,"completed_ns":4}',
+            '"client" is given twice'),
+        ('{"client":1,"op":"read","key":1.0,"result":2,"invoked_ns":3,"completed_ns":4}',
+            '"key" must be'),
         ('{"client":1,"op":"read","key":"k","result":1e99999999999999999999,"invoked_ns":3,"completed_ns":4}', "too long"),
         ('{"client":1,"op":"read","key":"k","result":' + "[" * 5000 + "]" * 5000 + ',"invoked_ns":3,"completed_ns":4}', "too deeply"),
-        ('{"client":1,"op":"read","key":"k","result":NaN,"invoked_ns":3,"completed_ns":4}', "not JSON"),
+        ('{"client":1,"op":"read","key":"k","result":NaN,"invoked_ns":3,"completed_ns":4}',
+            "not JSON"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -560,7 +573,8 @@ def test_without_a_compiler_it_says_so_and_what_to_do(tmp_path):
         (package / name).write_bytes((native.FOLDER / name).read_bytes())
     (tmp_path / "history.jsonl").write_bytes(as_text([write(1, 0, 1), read(2, 2, 3)]))
     done = subprocess.run(
-        [sys.executable, "-m", "experiments.multiprotocol.checker", "history.jsonl"], capture_output=True, text=True,
+        [sys.executable, "-m", "experiments.multiprotocol.checker", "history.jsonl"],
+        capture_output=True, text=True,
         cwd=tmp_path, timeout=300, env={"PATH": "/nonexistent", "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 1 and "read 2" in done.stdout
@@ -602,7 +616,8 @@ def test_session_guarantees():
     assert broken(write(1, 0, 1, client=1), write(2, 2, 3), read(1, 4, 5)) == {
         "read your writes": 1
     }
-    assert broken(write(1, 0, 1), write(2, 2, 3), read(2, 4, 5, client=1), read(1, 6, 7, client=1)) == {
+    assert broken(write(1, 0, 1), write(2, 2, 3), read(2, 4, 5, client=1),
+        read(1, 6, 7, client=1)) == {
         "monotonic reads": 1, "monotonic writes": 1,
     }  # fmt: skip
     seen = [write(1, 0, 1), read(1, 2, 3, client=1), write(2, 4, 5, client=1)]

@@ -80,9 +80,12 @@ def shell(host, binary, server, *words, path="cached", lease=PATIENT_S, check=Tr
 # ---- what it promises ----
 
 PATHS = [
-    *(("posix", path, 1) for path in ("memcpy", "get", "cached", "lookup", "message", "bound", "null")),
-    *((transport, path, 1) for transport in ("cma", "sysv") for path in ("get", "cached", "lookup")),
-    *(("tcp", path, outstanding) for path in ("get", "cached", "lookup", "message") for outstanding in (1, 16)),
+    *(("posix", path, 1) for path in ("memcpy", "get", "cached", "lookup", "message", "bound",
+        "null")),
+    *((transport, path, 1) for transport in ("cma", "sysv") for path in ("get", "cached",
+        "lookup")),
+    *(("tcp", path, outstanding) for path in ("get", "cached", "lookup",
+        "message") for outstanding in (1, 16)),
     ("posix", "message", 64),
 ]  # fmt: skip
 
@@ -128,11 +131,13 @@ def test_four_megabytes(host, sanitized):
 def test_put_get_discard(host, sanitized, path):
     with store.Server(host, sanitized, "posix", SIZE, capacity=10, heap_mib=1) as server:
         told = shell(
-            host, sanitized, server, "get", "a", "put", "a", "first", "get", "a", "put", "a", "again", "get", "a",
+            host, sanitized, server, "get", "a", "put", "a", "first", "get", "a", "put", "a",
+            "again", "get", "a",
             "fill", "a", "70000", "get", "a", "discard", "a", "get", "a", "discard", "a", path=path,
         )  # fmt: skip
     assert [one["outcome"] for one in told] == [
-        "there is no such object", "stored", "got", "stored", "got", "stored", "got", "found", "there is no such object", "absent",
+        "there is no such object", "stored", "got", "stored", "got", "stored", "got", "found",
+        "there is no such object", "absent",
     ]  # fmt: skip
     assert [one.get("value") for one in told][2:5:2] == ["first", "again"] and told[6][
         "length"
@@ -143,10 +148,12 @@ def test_put_get_discard(host, sanitized, path):
 def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, capacity=10, heap_mib=1) as server:
         told = shell(
-            host, sanitized, server, "put", "a", "first", "hold", "a", "put", "a", "again", "again",  # changed in place
+            host, sanitized, server, "put", "a", "first", "hold", "a", "put", "a", "again",
+            "again",  # changed in place
             "fill", "a", "70000", "again",  # moved
             "put", "b", "other", "discard", "a", "again",  # discarded
-            "fill", "c", "70000", "again", "put", "a", "third", "again",  # its place is another's; it is elsewhere
+            "fill", "c", "70000", "again", "put", "a", "third",
+            "again",  # its place is another's; it is elsewhere
         )  # fmt: skip
     got = [one for one in told if one["outcome"] not in ("stored", "found")]
     assert [one.get("value", "none")[:5] for one in got] == [
@@ -174,7 +181,8 @@ def test_a_lookup_reads_the_index_about_once(host, binary, objects):
 
 
 @pytest.mark.parametrize("transport, path, writer", [
-    ("posix", "cached", "same-size"), ("posix", "lookup", "resize"), ("posix", "cached", "resize"), ("cma", "cached", "same-size"),
+    ("posix", "cached", "same-size"), ("posix", "lookup", "resize"), ("posix", "cached", "resize"),
+    ("cma", "cached", "same-size"),
 ])  # fmt: skip
 def test_readers_see_whole_versions_under_a_writer(host, binary, transport, path, writer):
     runs = []
@@ -230,10 +238,12 @@ def test_clean_under_sanitizers_with_a_writer(host, sanitized):
 @pytest.mark.parametrize("change, error", [
     (dict(torn=1, right=299), store.WrongObjects), (dict(stale=1, right=299), store.WrongObjects),
     (dict(right=299), ucx.EvidenceMismatch), (dict(server_requests=299), ucx.EvidenceMismatch),
-    (dict(server_failed_writes=1), ucx.EvidenceMismatch), (dict(iterations_done=0, right=0), ucx.EvidenceMismatch),
+    (dict(server_failed_writes=1), ucx.EvidenceMismatch),
+    (dict(iterations_done=0, right=0), ucx.EvidenceMismatch),
 ])  # fmt: skip
 def test_a_trial_whose_counts_do_not_add_up_is_an_error(change, error):
-    good = dict(path="message", iterations_done=300, right=300, torn=0, stale=0, server_requests=300, messages=300,
+    good = dict(path="message", iterations_done=300, right=300, torn=0, stale=0,
+        server_requests=300, messages=300,
                 server_failed_writes=0)  # fmt: skip
     store.check(good)
     with pytest.raises(error):
@@ -250,7 +260,8 @@ def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
             host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting
         ).__enter__()
         reader = store.Reader(
-            host, server, binary, path, SIZE, OBJECTS, 10**10, max_seconds=60, lease_s=lease, keep=False
+            host, server, binary, path, SIZE, OBJECTS, 10**10, max_seconds=60, lease_s=lease,
+            keep=False
         ).__enter__()  # fmt: skip
         with contextlib.suppress(HostError):  # that it ended
             reader.wait_until_measuring()
@@ -262,7 +273,8 @@ def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
     raise AssertionError(reader.process.stderr_text())
 
 
-@pytest.mark.parametrize("transport, path", [("posix", "cached"), ("posix", "message"), ("posix", "get"), ("cma", "cached"),
+@pytest.mark.parametrize("transport, path",
+    [("posix", "cached"), ("posix", "message"), ("posix", "get"), ("cma", "cached"),
                                              ("tcp", "cached"), ("tcp", "message")])  # fmt: skip
 @pytest.mark.parametrize("name", ["KILL", "STOP"])
 def test_a_server_that_is_gone_is_noticed(host, sanitized, transport, path, name):
@@ -304,14 +316,16 @@ def test_a_client_that_is_killed_leaves_the_server_working(host, sanitized, tran
 def test_full_too_long_too_large(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, capacity=2, heap_mib=1) as server:
         told = shell(
-            host, sanitized, server, "put", "k" * 128, "v", "put", "b", "v", "put", "c", "v",  # two fit
+            host, sanitized, server, "put", "k" * 128, "v", "put", "b", "v", "put", "c",
+            "v",  # two fit
             "put", "b", "w", "get", "c", "put", "k" * 129, "v", "get", "k" * 129, "get", "",
             "fill", "b", "2000000", "fill", "b", "9000000", "get", "b",
         )  # fmt: skip
         by_message = shell(host, sanitized, server, "get", "k" * 129, "get", "b", path="message")
     assert [one["outcome"] for one in told] == [
         "stored", "stored", "index full", "stored", "there is no such object", "key too long",
-        "the key is empty or longer than 128 bytes", "the key is empty or longer than 128 bytes", "heap full",
+        "the key is empty or longer than 128 bytes", "the key is empty or longer than 128 bytes",
+        "heap full",
         "value too large", "got",
     ]  # fmt: skip
     assert told[-1]["value"] == by_message[1]["value"] == "w"
@@ -333,7 +347,8 @@ def test_memory_that_cannot_be_is_not_read(host, sanitized):
 
 
 @pytest.mark.parametrize("garbage", [
-    b"GET / HTTP/1.0\r\n\r\n", b"\0" * 3, struct.pack("<III", 0x62707374, 1, 1 << 31), struct.pack("<III", 0x62707374, 99, 0),
+    b"GET / HTTP/1.0\r\n\r\n", b"\0" * 3, struct.pack("<III", 0x62707374, 1, 1 << 31),
+    struct.pack("<III", 0x62707374, 99, 0),
     struct.pack("<IIIQQQ", 0x62707374, 5, 24, 1 << 40, 1 << 40, 1),
 ])  # fmt: skip
 def test_garbage_ends_a_connection_and_not_the_server(host, sanitized, garbage):

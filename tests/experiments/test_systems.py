@@ -286,20 +286,25 @@ def test_a_server_that_does_not_come_up_is_reported_with_its_own_words(host):
 
 @pytest.mark.parametrize("said, cause", {
     "Ganesha 6.5": (
-        ["main :MAIN :EVENT :Starting", "gsh_dbus :DBUS :CRIT :dbus_bus_get failed", "main :MAIN :FATAL :Failed to PR_SET_IO_FLUSHER with EPERM",
-         "gsh_backtrace :MAJ :stack backtrace follows:", *[f"/lib/libc.so.6(+0x29ca{n})" for n in range(8)]],
+        ["main :MAIN :EVENT :Starting", "gsh_dbus :DBUS :CRIT :dbus_bus_get failed",
+            "main :MAIN :FATAL :Failed to PR_SET_IO_FLUSHER with EPERM",
+         "gsh_backtrace :MAJ :stack backtrace follows:",
+         *[f"/lib/libc.so.6(+0x29ca{n})" for n in range(8)]],
         "main :MAIN :FATAL :Failed to PR_SET_IO_FLUSHER with EPERM",
     ),
     "a program in Go": (
-        ["starting", "panic: runtime error: index out of range", "goroutine 1 [running]:", *[f"main.f{n}()" for n in range(8)]],
+        ["starting", "panic: runtime error: index out of range", "goroutine 1 [running]:",
+            *[f"main.f{n}()" for n in range(8)]],
         "panic: runtime error: index out of range",
     ),
     "a program in Rust": (
-        ["thread 'main' panicked at src/main.rs:5:9:", "no such broker", "note: run with RUST_BACKTRACE=1", *[f"{n}: core" for n in range(8)]],
+        ["thread 'main' panicked at src/main.rs:5:9:", "no such broker",
+            "note: run with RUST_BACKTRACE=1", *[f"{n}: core" for n in range(8)]],
         "thread 'main' panicked at src/main.rs:5:9: no such broker",
     ),
     "nginx": (["nginx: [emerg] no such user", *["more"] * 8], "nginx: [emerg] no such user"),
-    "an error, and what follows": (["error: no room", "a", "b", "c", "d", "e"], "error: no room | b | c | d | e"),
+    "an error, and what follows": (["error: no room", "a", "b", "c", "d", "e"],
+        "error: no room | b | c | d | e"),
     "no such word": (["a", "a non-fatal one", "c", "d", "e", "f", "g"], "d | e | f | g"),
 }.values())  # fmt: skip
 def test_a_server_that_ends_is_told_with_the_cause_that_it_gave(host, said, cause):
@@ -327,7 +332,9 @@ def test_ganesha_is_told_to_go_on_without_a_privilege_where_it_knows_the_word(
 ):
     (tmp_path / "ganesha.nfsd").write_text(
         f'#!/bin/sh\n[ "$1" = -v ] && exec echo "NFS-Ganesha Release = {release}"\n'
-        'grep -q "allow_set_io_flusher_fail = true;" "$3" && echo told of it || echo not told\nexit 2\n'
+        'grep -q "allow_set_io_flusher_fail = true;" "$3" && '
+        "echo told of it || echo not "
+        "told\nexit 2\n"
     )
     (tmp_path / "ganesha.nfsd").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")

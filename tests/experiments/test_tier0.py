@@ -90,7 +90,8 @@ def read_all(tier, seed=0):
 def test_hits_are_what_fits_in_every_epoch_after_the_first(tmp_path, depth):
     with Origin() as origin:
         tier = reference_tier.Tier0(
-            origin.fetch, MANIFEST, memory_bytes=(10 + depth) * SIZE, item_bytes=SIZE, folder=tmp_path, disk_bytes=20 * SIZE,
+            origin.fetch, MANIFEST, memory_bytes=(10 + depth) * SIZE, item_bytes=SIZE,
+            folder=tmp_path, disk_bytes=20 * SIZE,
             depth=depth,
         )  # fmt: skip
         with tier:
@@ -197,7 +198,8 @@ print(json.dumps(tier.stats()))
 
 def start(folder, limit, epochs, size=SIZE):
     return subprocess.Popen(
-        [sys.executable, "-c", PROCESS, folder, str(limit), str(epochs), str(size)], cwd=ROOT, text=True,
+        [sys.executable, "-c", PROCESS, folder, str(limit), str(epochs), str(size)], cwd=ROOT,
+        text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 

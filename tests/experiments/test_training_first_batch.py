@@ -92,7 +92,10 @@ def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
 def test_a_listing_that_lacks_an_object_is_refused(tmp_path):
     first_batch.make(tmp_path / "objects", "objects", 100)
     (tmp_path / "objects" / many_files.name(70)).rename(tmp_path / "objects" / "other")
-    asked = '{"store": {"kind": "file", "folder": "%s"}, "layout": "objects", "samples": 100, "batch": 8, "seed": 1, "warm": true}'
+    asked = (
+        '{"store": {"kind": "file", "folder": "%s"}, "layout": "objects", "samples": 100, '
+        '"batch": 8, "seed": 1, "warm": true}'
+    )
     with pytest.raises(SystemExit, match="not what was written"):
         first_batch.main(asked % (tmp_path / "objects"))
 

@@ -82,8 +82,10 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
     workload = samples.SCALED["resnet50"]
     loop = training_loop.Loop("npy", 2, workload.compute_s, 3)
     found = dict(
-        stall_ms=[0.1, 0.2], payload_read=2, payload_used=1, samples_per_s=90.0, ceiling_per_s=100.0, elapsed_s=1.0,
-        au_configured=0.9, au_measured=0.9, first_batch_ms=1.0, bytes_per_byte_used=1.0, requests_per_epoch=1.0,
+        stall_ms=[0.1, 0.2], payload_read=2, payload_used=1, samples_per_s=90.0,
+        ceiling_per_s=100.0, elapsed_s=1.0,
+        au_configured=0.9, au_measured=0.9, first_batch_ms=1.0, bytes_per_byte_used=1.0,
+        requests_per_epoch=1.0,
         cpu_seconds_per_gb=1.0,
     )  # fmt: skip
     cell = make_cell(dict(BASE, backend="tmpfs"))
