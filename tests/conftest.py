@@ -1,4 +1,4 @@
-"""A small project with a real experiment: what a message through a pipe costs. It measures, quickly and truly."""
+"""A small project with a real experiment (the cost of a message through a pipe), and fixtures."""
 
 import contextlib
 import os
@@ -16,7 +16,8 @@ from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_su
 from benchpaper.core import lock
 from benchpaper.core.project import Project
 
-# The same examples in every run, however long each takes: a suite that is green once is green twice, on any machine.
+# The same examples in every run, however long each takes: a suite that is green once is green
+# again, on any machine.
 hypothesis.settings.register_profile(
     "suite",
     derandomize=True,
@@ -83,7 +84,7 @@ def small_disk():
 
 @pytest.fixture
 def small_quota(tmp_path):
-    """Return `mount(folder, mib)`: a file system over a folder, which is made, with a quota far below its size."""
+    """Return `mount(folder, mib)`: create a folder on a file system with a small quota."""
     if os.geteuid() != 0 or not shutil.which("mkfs.btrfs"):
         pytest.skip("a file system with a quota needs root and btrfs-progs")
     mounted = []
@@ -112,8 +113,10 @@ def small_quota(tmp_path):
 
 @contextlib.contextmanager
 def apart_from_ours():
-    """A package `experiments` of another project may be imported within; afterwards ours is what it was before. Were it
-    imported anew, a test's function would no longer be the one that its process pool finds under that name."""
+    """Let a test import another project's package `experiments`, and restore ours afterwards.
+
+    If ours were imported anew, a process pool would no longer find a test's function by name.
+    """
 
     def modules():
         return {
@@ -188,7 +191,7 @@ def other_experiments():
 
 @pytest.fixture
 def make_project(tmp_path):
-    """Return `make(files)`: a project in a temporary folder with the given {path below it: text}."""
+    """Return `make(files)`: a project in a temporary folder, from {relative path: text}."""
 
     def make(files):
         root = tmp_path / "project"
@@ -216,8 +219,10 @@ def pipe_project(make_project):
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """A small project (`small_project`), measured at scale smoke, typeset, with a report, in which an author, a host and
-    an origin are planted. Leave it as it is."""
+    """A small project (`small_project`), measured at scale smoke, typeset, with a report.
+
+    An author, a host and an origin are planted in it. Do not change it.
+    """
     import small_project
 
     return small_project.built(tmp_path_factory.mktemp("small") / "project")

@@ -1,4 +1,4 @@
-"""Finds words that GLOSSARY.md says not to write, in the documents and in the framework's docstrings and messages."""
+"""Find words that GLOSSARY.md forbids, in documents, docstrings and messages."""
 
 import ast
 import re

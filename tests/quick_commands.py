@@ -1,7 +1,7 @@
-"""Runs many commands of `benchpaper`, each in a process of its own, without starting Python for each.
+"""Run many `benchpaper` commands, each in its own process, without starting Python for each.
 
-A server that has imported the program forks for each command. The child has its own working folder, environment and
-standard streams: a file, /dev/full, or a pipe that nobody reads any more.
+A server that has imported the program forks for each command. The child has its own working folder,
+environment and standard streams: a file, /dev/full, or a pipe whose reader is gone.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Done:
 
 
 class Commands:
-    """Call it with a folder and words; `out` is where standard output goes instead of into the answer."""
+    """Call it with a folder and words; `out` replaces the captured standard output."""
 
     def __init__(self, folder):
         self._folder = folder

@@ -1,5 +1,8 @@
-"""A small project with everything that a whole one has: one experiment (as `benchpaper new` writes it), a paper of one page,
-a history. The tests of the artifact build and break it, so that they take as long as one experiment takes."""
+"""A small but complete project: one experiment (as `benchpaper new` writes it), a short paper.
+
+It also has a history. The artifact tests build it and break it, so they take only as long as one
+experiment.
+"""
 
 import os
 import shutil
@@ -23,8 +26,9 @@ PAPER = r"""\documentclass{article}
 \begin{document}
 \maketitle
 \section{Results}
-A message of 4 KiB takes \resultci{toy-pipe-cost-4k}, the loop alone \result{toy-pipe-cost-floor}; \cref{fig:latency}
-shows the rest. The noise floor is \result{toy-pipe-cost-noise}. We chose \setting{9731.25}{s} for nothing. \claim{C1}
+A message of 4 KiB takes \resultci{toy-pipe-cost-4k}, the loop alone \result{toy-pipe-cost-floor};
+\cref{fig:latency} shows the rest. The noise floor is \result{toy-pipe-cost-noise}.
+We chose \setting{9731.25}{s} for nothing. \claim{C1}
 \begin{figure}\exhibitfigure{toy-pipe-cost-latency}\caption{Latency.}\label{fig:latency}\end{figure}
 \begin{table}\caption{Claims.}\label{tab:claims}\claimstable\end{table}
 \input{appendix.tex}
@@ -72,7 +76,7 @@ NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
 
 
 def built(root):
-    """Make it with an author, a host, a user and an origin to be found, measure it, and build all there is."""
+    """Make it, plant an author, a host, a user and an origin, measure it, and build everything."""
     root.mkdir()
     project = make(
         root,

@@ -1,5 +1,4 @@
-"""What an author uses between two sentences: watch, changed, explain by what stands in the PDF, the appendix, the
-checklist."""
+"""The author's tools while writing: watch, changed, explain, the appendix, the checklist."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The bundle: the same bytes again, all that a committee needs, and under --anonymous nothing of who and where."""
+"""The bundle: reproducible bytes, all a committee needs, and no identities when anonymous."""
 
 import gzip
 import hashlib
@@ -41,12 +41,16 @@ import sys, time
 class Nameless:
     pass
 for number in range(3):
-    print("out", number, flush=True); print("err", number, file=sys.stderr, flush=True); time.sleep(0.3)
+    print("out", number, flush=True); print("err", number, file=sys.stderr, flush=True)
+    time.sleep(0.3)
 print(Nameless()); Nameless()"""
 
 
 def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(small, tmp_path):
-    """Both clones build from nothing, each in its own folder and time zone; the notebook tells much that differs."""
+    """Both clones build from scratch, in different folders and time zones.
+
+    The notebook prints much that differs.
+    """
     import nbformat
 
     origin = tmp_path / "origin"
@@ -78,7 +82,7 @@ def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(
 
 
 def test_what_no_manifest_speaks_of_stays_out(small, small_files, tmp_path):
-    """Such as what a killed run left, or the notebook of an experiment that has been renamed since."""
+    """For example, leftovers of a killed run, or the notebook of a renamed experiment."""
     left = [
         small.build("local", "smoke") / "notebooks" / name
         for name in ("toy_old.ipynb", "toy_pipe_cost.part.ipynb")

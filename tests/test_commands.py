@@ -1,6 +1,6 @@
-"""What holds for every command: what it prints in hostile surroundings, its options, its help, how it takes bad input.
+"""What holds for every command: output in hostile surroundings, options, help, bad input.
 
-The commands are found by walking the tree of them, so that a new one is tested as soon as it exists.
+The tests walk the tree of commands, so they cover a new command as soon as it exists.
 """
 
 import contextlib
@@ -352,7 +352,7 @@ def example_lines(command):
 
 
 def parse(words):
-    """Parse a command line as the program does, running nothing. Raises what the program would tell."""
+    """Parse a command line as the program does, without running it. Raises the program's errors."""
     group, context = cli, None
     while isinstance(group, click.Group):
         name, *words = words

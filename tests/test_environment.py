@@ -1,4 +1,4 @@
-"""Nothing that the caller's shell holds changes a result, a figure or a PDF, or sends a run elsewhere."""
+"""Nothing in the caller's shell changes a result, a figure or a PDF, or redirects a run."""
 
 import json
 import os
@@ -100,7 +100,8 @@ import json, os, time
 from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
-    title="Toy", question="What does a trial find in its environment?", factors=[Factor("way", ["a"])],
+    title="Toy", question="What does a trial find in its environment?",
+    factors=[Factor("way", ["a"])],
     metrics=[Metric("latency_us", unit="µs", better="lower")], evidence=[Evidence("found")],
     scales={name: Scale(blocks=1, trial_seconds=0.01) for name in ("smoke", "quick", "full")},
 )
@@ -111,7 +112,8 @@ SHOW = "import json, os, sys; print(json.dumps([dict(os.environ), sys.flags.opti
 def trial(cell, site):
     below = json.loads(site.client.run([site.client.python, "-c", SHOW]).stdout)
     within = [dict(os.environ), __import__("sys").flags.optimize]
-    yield dict(latency_us=1.0, found=json.dumps([within, below, time.tzname[0], open(os.devnull).encoding]))
+    encoding = open(os.devnull).encoding
+    yield dict(latency_us=1.0, found=json.dumps([within, below, time.tzname[0], encoding]))
 '''
 FOUND = {
     "BENCHPAPER_OF_THE_USER",
@@ -260,7 +262,7 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
 
 
 def test_the_list_is_short():
-    """A name is on it for a reason that stands beside it; what nobody has thought of is not passed on."""
+    """Each name on it has a reason; variables that nobody considered are not passed on."""
     found = dict.fromkeys(
         (*os.environ, "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
     )

@@ -1,4 +1,4 @@
-"""Whether blocks are independent: published worked examples, enumeration of all orders, and simulated rates."""
+"""Independence of blocks: published examples, enumeration of all orders, simulated rates."""
 
 from itertools import permutations
 
@@ -14,7 +14,8 @@ from benchpaper.analysis import independence
 
 
 def test_drift_published():
-    # Hollander & Wolfe (1973), p. 187: lightness of tuna, and how a panel liked it; one-sided p of R's cor.test
+    # Hollander & Wolfe (1973), p. 187: lightness of tuna, and how a panel liked it; one-sided p of
+    # R's cor.test
     lightness, panel = (
         [44.4, 45.9, 41.9, 53.3, 44.7, 44.1, 50.7, 45.2, 60.1],
         [2.6, 3.1, 2.5, 5.0, 3.6, 4.0, 5.2, 2.8, 3.8],
@@ -26,7 +27,8 @@ def test_drift_published():
 @pytest.mark.parametrize(
     "values, normalised",
     [
-        # Gibbons & Chakraborti, Nonparametric Statistical Inference, example 5.1: tourists, 1970-1982
+        # Gibbons & Chakraborti, Nonparametric Statistical Inference, example 5.1: tourists,
+        # 1970-1982
         (
             [
                 12362,

@@ -1,5 +1,7 @@
-"""Adding an experiment: what `new` writes works as it stands, the tutorial does as it says, and each broken contract is
-met by an error that teaches."""
+"""Adding an experiment: `new` works as written, the tutorial works, and errors teach.
+
+Each broken contract gives an error that says what to do.
+"""
 
 import os
 import shutil

@@ -1,5 +1,8 @@
-"""The notebooks themselves run under nbval (`./reproduce test`). Here: that nbval has something to compare, and sees
-a change of one reference value; and that they run on the little that the smallest scale measures, too."""
+"""The notebooks run under nbval (`./reproduce test`), which must have outputs to compare.
+
+These tests check that nbval sees a change of one reference value, and that the notebooks also run
+on the few results of the smallest scale.
+"""
 
 import json
 import os
@@ -81,7 +84,7 @@ def change_one_value(path):
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """A project whose results at scale smoke are what the reference has of smoke's cells: its first two blocks."""
+    """A project whose smoke results are the reference's first two blocks of smoke's cells."""
     root = tmp_path_factory.mktemp("smoke")
     copy_project(root)
     ours, project = Project(ROOT), Project(root)

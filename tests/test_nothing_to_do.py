@@ -1,4 +1,4 @@
-"""Nothing to do means that all is there: what fails, is missing, is cut short or was measured elsewhere is never "done"."""
+""" "Nothing to do" means all is there: failed, missing, cut or foreign results are not "done"."""
 
 import json
 import os
@@ -196,7 +196,7 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
 
 
 def test_a_step_whose_snakemake_is_gone_measures_nothing(built):
-    """It begins, and finds itself an orphan: with kill -9 there is no moment at which a step goes on alone."""
+    """The step starts as an orphan: kill -9 leaves no moment when it runs alone."""
     journal = built.results("local", "quick") / small_project.NAME / "journal"
     step = (
         f"benchpaper step measure {small_project.NAME} --block 0 "

@@ -1,4 +1,4 @@
-"""The archive of this project itself, as the README says to make it: it must verify, whatever the reference holds."""
+"""This project's own archive, made as the README says, must verify with any reference."""
 
 import os
 import shutil

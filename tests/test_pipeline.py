@@ -1,5 +1,7 @@
-"""The whole way, as a user goes it: from a copy of the checkout to a PDF; and what rebuilds what. In the copy one
-experiment is left, so that the suite doesn't measure them all."""
+"""The whole way, from a copy of the checkout to a PDF, and what each change rebuilds.
+
+The copy keeps one experiment, so that the suite does not measure them all.
+"""
 
 import json
 import os
@@ -46,7 +48,7 @@ def checkout(tmp_path_factory):
 
 
 def leave_one_experiment(root):
-    """Take out all experiments but rdma/fabric, and what the analysis and the paper say about them."""
+    """Remove all experiments except rdma/fabric, and all text and analysis about them."""
     for path in (root / "experiments").glob("*/*/experiment.py"):
         if path.parent != root / "experiments/rdma/fabric":
             path.unlink()
@@ -162,7 +164,10 @@ def test_latex_itself_refuses_an_undeclared_number(checkout, tmp_path):
     """The check before LaTeX is a convenience; the package refuses too."""
     (tmp_path / "exhibits.tex").write_text("\\bpsource{nothing}\n")
     shutil.copytree(checkout.paper, tmp_path / "paper")
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs,benchpaper}\input{exhibits.tex}"
+    head = (
+        r"\documentclass{article}\usepackage[T1]{fontenc}"
+        r"\usepackage{textcomp,booktabs,benchpaper}\input{exhibits.tex}"
+    )
     (tmp_path / "paper/main.tex").write_text(
         head + r"\begin{document}\result{fabric-get-posix-4k}\end{document}"
     )

@@ -1,4 +1,4 @@
-"""The report in a real browser, from the file system: no error, no request, and of use to all who read it."""
+"""The report in a real browser, from files: no errors, no requests, accessible to all."""
 
 import json
 import shutil
@@ -202,10 +202,12 @@ const faint = {};
 const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 while (walk.nextNode()) {
   const e = walk.currentNode.parentElement;
-  if (!walk.currentNode.data.trim() || e.closest("script, style, svg") || !e.getClientRects().length) continue;
+  const hidden = e.closest("script, style, svg") || !e.getClientRects().length;
+  if (!walk.currentNode.data.trim() || hidden) continue;
   const a = lum(rgb(getComputedStyle(e).color)), b = lum(behind(e));
   const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  if (ratio < 4.5) faint[e.className + " " + getComputedStyle(e).color] = walk.currentNode.data + " " + ratio.toFixed(2);
+  const look = e.className + " " + getComputedStyle(e).color;
+  if (ratio < 4.5) faint[look] = walk.currentNode.data + " " + ratio.toFixed(2);
 }
 return faint;
 """

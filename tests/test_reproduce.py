@@ -1,4 +1,4 @@
-"""The entry script, on a small project of its own. Other machines are stood in for by programs put first on PATH."""
+"""The entry script, on a small project; stand-in programs on PATH simulate other machines."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ TOOLS = (
     "tee true wc"
 )
 
-# A build backend in the project itself, so that installing the project needs neither network nor setuptools.
+# A build backend in the project itself: installing needs neither network nor setuptools.
 BACKEND = """
 import zipfile
 
@@ -25,10 +25,13 @@ def build_editable(directory, settings=None, metadata=None):
     name = "benchpaper-1-py3-none-any.whl"
     with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
         wheel.writestr("benchpaper.py", "import sys\\ndef main(): print(*sys.argv[1:], sep='|')\\n")
-        wheel.writestr("benchpaper-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n")
-        wheel.writestr("benchpaper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: any\\n")
-        wheel.writestr("benchpaper-1.dist-info/entry_points.txt", "[console_scripts]\\nbenchpaper = benchpaper:main\\n")
-        wheel.writestr("benchpaper-1.dist-info/RECORD", "")
+        for file, text in {
+            "METADATA": "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n",
+            "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: any\\n",
+            "entry_points.txt": "[console_scripts]\\nbenchpaper = benchpaper:main\\n",
+            "RECORD": "",
+        }.items():
+            wheel.writestr(f"benchpaper-1.dist-info/{file}", text)
     return name
 """
 PYPROJECT = """
@@ -50,7 +53,7 @@ CURL, TEX = "curl  # fetches\n", "texlive  # the paper\n"
 
 
 class Project:
-    """A project with a space in its path, and a machine: an up-to-date Debian where only curl is installed."""
+    """A project with a space in its path, on an up-to-date Debian with only curl installed."""
 
     def __init__(self, folder):
         self.root = folder / "the project"
@@ -231,8 +234,10 @@ def test_arguments_reach_benchpaper_as_they_were(ready):
 
 
 def test_when_nothing_is_to_do_it_is_silent_and_quick(ready):
-    """Quick: of the processor's time it takes a few times what a Python takes that does nothing, however slow or busy
-    the machine is. (0.03 s on an idle one, benchpaper's stand-in included.)"""
+    """Allow a few times the CPU time of an empty Python run, however slow or busy the machine is.
+
+    On an idle machine it takes 0.03 s, benchpaper's stand-in included.
+    """
 
     def cost(act):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

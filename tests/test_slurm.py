@@ -1,4 +1,4 @@
-"""Measuring as jobs of a real Slurm cluster of one node, which the test runs in namespaces of its own."""
+"""Measuring as jobs of a real one-node Slurm cluster, which the test runs in namespaces."""
 
 import os
 import re
@@ -57,7 +57,7 @@ def overlap(one, other):
 
 
 def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
-    """The cluster's nodes may be shared: that a block has one to itself is the profile's wish alone."""
+    """The cluster allows shared nodes; only the profile asks for a whole node per block."""
     profile = pipe_project.root / "profiles/slurm/config.yaml"
     lines = [
         line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")

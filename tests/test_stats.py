@@ -146,7 +146,7 @@ def test_kendall_published():
 
 @pytest.mark.parametrize("n", range(2, 13))
 def test_order_weights_by_enumeration(n):
-    """k is the innermost order statistic whose interval still covers, over all 2^n sign patterns."""
+    """k is the innermost order statistic whose interval covers, over all 2^n sign patterns."""
     below = [sum(signs) for signs in product((0, 1), repeat=n)]
     coverage = {k: np.mean([k <= count <= n - k for count in below]) for k in range(1, n // 2 + 1)}
     k, weight, attained = stats.order_weights(n)
@@ -402,7 +402,10 @@ def test_five_blocks_attain_less_and_say_so():
 
 
 def test_independent_ratio_known_answers():
-    """To a constant it is the level's own interval; of two noisy sets, the half-widths add up as the sides of a right triangle."""
+    """Against a constant, the interval is that of the level.
+
+    With two noisy sets, the half-widths add up like the sides of a right triangle.
+    """
     values = [1.0, 2.0, 3.0, 5.0, 8.0, 4.0]
     level = stats.level(values)
     assert ends(stats.independent_ratio(values, [2.0] * 9)) == pytest.approx(
@@ -424,7 +427,7 @@ def test_noise_floor_of_cells_that_differ_is_biased():
 
 
 def test_identical_cells_looked_at_in_several_metrics_differ_by_chance_no_more_often():
-    """One look at 5 blocks is wrong in 1 run of 16, so five looks cannot be had from them; from ten blocks they can."""
+    """One look at 5 blocks is wrong in 1 run of 16, so five looks need ten blocks."""
     five, ten = np.full(5, 1.2), np.full(10, 1.2)
     assert (
         stats.noise_floor(five, np.ones(5)).biased
@@ -583,12 +586,15 @@ def medians_of_skewed_samples(rng, shape):
 
 
 def p99_of_skewed_samples(rng, shape):
-    """Each block's value is the p99 of 1,000 log-normal samples (the 990th of 1,000 uniforms is Beta(990, 11))."""
+    """Each block's value is the p99 of 1,000 log-normal samples.
+
+    The 990th of 1,000 uniform samples has the distribution Beta(990, 11).
+    """
     return lognormal(rng, shape) * np.exp(ndtri(rng.beta(990, 11, shape)))
 
 
 def ratios_on_a_bad_machine(rng, shape):
-    """Strong drift, correlation and outlier blocks, which hit both cells alike; then noise of each."""
+    """Strong drift, correlation and outliers hit both cells alike; then each gets its own noise."""
     block = rng.normal(0, 0.3, shape)
     for i in range(1, shape[1]):
         block[:, i] += 0.8 * block[:, i - 1]
@@ -634,7 +640,7 @@ def test_negative_control_correlated_blocks_defeat_the_interval_for_a_level():
 
 
 def test_limit_strong_drift_makes_the_interval_of_a_level_too_wide():
-    """Twice the drift above is too much for 97 %; it errs on the safe side, and `correlated` looks for it."""
+    """Twice that drift breaks 97 %, on the safe side, and `correlated` detects it."""
 
     def strongly(rng, shape):
         return lognormal(rng, shape) * np.exp(np.linspace(-0.6, 0.6, shape[1]))
@@ -643,7 +649,7 @@ def test_limit_strong_drift_makes_the_interval_of_a_level_too_wide():
 
 
 def test_limit_many_outlier_blocks_on_one_side_are_part_of_the_median():
-    """At 20 % outliers the interval covers the median of all blocks, no longer that of the undisturbed ones."""
+    """At 20 % outliers the interval covers the median of all blocks, not of undisturbed ones."""
     assert coverage(outlier_blocks(0.2), median_with_outliers(0.2), 30) > 0.93
     assert coverage(outlier_blocks(0.2), 1, 30) < 0.90
 
@@ -651,7 +657,7 @@ def test_limit_many_outlier_blocks_on_one_side_are_part_of_the_median():
 @pytest.mark.parametrize("n, n2", [(5, 5), (5, 15), (6, 6), (9, 15), (15, 5), (15, 15), (30, 30)])
 @pytest.mark.parametrize("noises", [(0.3, 0.3), (0.1, 0.5), (0.5, 0.1)])
 def test_coverage_of_the_ratio_of_two_independent_sets_of_blocks(n, n2, noises):
-    """94-98 %; the sets are of unlike size and noise, and 5 % of their blocks are ten times slower."""
+    """Coverage is 94-98 %, with unequal sizes and noise, and 5 % of blocks ten times slower."""
     rng = np.random.default_rng([2026, n, n2])
     sets = [
         rng.normal(0, s, (2_000, k)) + log(10) * (rng.random((2_000, k)) < 0.05)

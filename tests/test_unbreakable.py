@@ -34,7 +34,7 @@ experiment = Experiment(
     title="Toy", question="What does a toy cost?",
     factors=[Factor("way", {levels!r})],
     metrics=[Metric("latency_us", unit="µs", better="lower")],
-    scales={{name: Scale(blocks={blocks}, trial_seconds=0.05) for name in ("smoke", "quick", "full")}},
+    scales={{s: Scale(blocks={blocks}, trial_seconds=0.05) for s in ("smoke", "quick", "full")}},
     roles=("server", "client"), attempts={attempts}, timeout_s={timeout_s},
 )
 
@@ -49,8 +49,10 @@ def trial(cell, site):
 
 @pytest.fixture
 def make_toy(make_project):
-    """Return `make(body, ...)`: a project whose one experiment, toy/one, has `body` (indented) as its trial. Each trial
-    that begins adds its seed to the file `begun`."""
+    """Return `make(body, ...)`: a project whose only experiment, toy/one, has this trial body.
+
+    Each trial appends its seed to the file `begun` when it starts.
+    """
 
     def make(body, levels=("a", "b"), blocks=1, attempts=1, timeout_s=20.0, more="", files=None):
         text = HEAD.format(
@@ -147,7 +149,10 @@ def begun(project):
 
 
 def in_the_middle(project, trials=1):
-    """Wait until a trial runs and at least `trials` are finished. It stays so where a file `hold` holds up the next."""
+    """Wait until a trial runs and at least `trials` are finished.
+
+    A file `hold` keeps the next trial waiting, so that this stays true.
+    """
     within(
         120,
         lambda: (
@@ -572,7 +577,7 @@ for way in ("a", "b"):
 
 @pytest.fixture(scope="module")
 def measured_once(tmp_path_factory):
-    """The folder of a project measured in five blocks, whose results are its reference too. Copy it before use."""
+    """A project measured in five blocks, which are its reference too. Copy it before use."""
     from benchpaper.core.project import Project
 
     root = tmp_path_factory.mktemp("measured") / "project"
@@ -707,7 +712,8 @@ CALLING = """
         way = "dies" if begun(site.seed) <= 2 else "good"
     if way == "taken":
         taken = socket.create_server((site.server.address, port))
-    command = [sys.executable, "-u", Path(__file__).with_name("server.py"), way, site.server.address, port]
+    program = Path(__file__).with_name("server.py")
+    command = [sys.executable, "-u", program, way, site.server.address, port]
     with site.server.start(command) as server:
         server.read_line(timeout=15.0 if way != "silent" else 0.2)
         with socket.create_connection((site.server.address, port), timeout=15) as connection:
@@ -860,8 +866,11 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(
 
 @pytest.fixture
 def nameless(measured, tmp_path_factory):
-    """Return (project, words): before a command they make its user one that the system does not know, who has no home.
-    He may read everything, as if the program were not below root's home, and writes in the project alone."""
+    """Return (project, words); before a command, the words run it as a user without name or home.
+
+    That user may read everything, as if the program were not below root's home, and may write
+    only in the project.
+    """
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("becoming another user needs root and setpriv")
     temporary = tmp_path_factory.mktemp("t")
@@ -1069,7 +1078,7 @@ print("with", os.environ["BENCHPAPER_SECRET_KEY"])
 
 
 def secrets_below(root):
-    """Files below a project that hold a planted secret, apart from those in which they were planted."""
+    """Return the files below a project that hold a planted secret, except its original places."""
     planted = [root / "experiments", root / "sites", root / "src"]
     written = [
         path
@@ -1089,7 +1098,7 @@ def unpacked(path):
 
 
 def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpaper):
-    """The trials tell them in commands and errors, the notebook in what it prints, shows and raises."""
+    """Trials leak them in commands and errors; the notebook prints, shows and raises them."""
     told = SAVING + '\nos.environ["BENCHPAPER_SECRET_KEY"]'
     book = json.loads(notebook(told, NOTEBOOK + BLABBING))
     raising = "raise ValueError(os.environ['BENCHPAPER_SECRET_KEY'])"

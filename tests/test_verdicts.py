@@ -257,7 +257,7 @@ def outlier_blocks(rng, shape):
 
 
 def outlier_trials(rng, shape):
-    """5 % of all trials are slower by five noises on average, so nearly 10 % of the pairs are disturbed."""
+    """5 % of trials are slower by five noises on average, so nearly 10 % of pairs are disturbed."""
     return tuple((rng.random(shape) < 0.05) * rng.exponential(5 * NOISE, shape) for _ in range(2))
 
 
@@ -301,7 +301,7 @@ class Runs:
         return [Interval(*row, self.shape[1], 0.95, "simulated") for row in rows]
 
     def share(self, word, truth, noisier=1):
-        """How often the claim "the ratio is above 1" gets this word when its log is in truth so large."""
+        """Return how often "the ratio is above 1" gets this word for this true log ratio."""
         pairs = zip(self.intervals(truth, noisier), self.floors)
         return np.mean(
             [decide(given, 1.0, "above", floor=floor).word == word for given, floor in pairs]
@@ -342,7 +342,7 @@ def test_what_is_true_by_twice_the_noise_floor_is_reproduced(n, outliers):
 )
 @pytest.mark.parametrize("outliers", [outlier_trials, wild_pairs])
 def test_limit_outliers_in_single_cells_cost_more_below_12_blocks(n, at_least, at_most, outliers):
-    """At 10 blocks the interval reaches the third value from each end: two wild pairs on one side are too many."""
+    """At 10 blocks the interval ends at the third value: two wild pairs on a side are too many."""
     runs = Runs(n, outliers)
     assert at_least <= runs.share(REPRODUCED, truth=2 * runs.delta) <= at_most
 
@@ -374,7 +374,7 @@ def test_equivalence_is_rarely_wrong_and_can_be_had(n):
 
 
 def test_negative_control_without_the_interval_the_rule_is_wrong_too_often():
-    """The estimate clearing the noise floor is not enough when the claim's cells are noisier than the A/A cell."""
+    """Clearing the noise floor is not enough if the cells are noisier than the A/A cell."""
     runs = Runs(10, no_outliers)
     pairs = zip(runs.intervals(0.0, noisier=3), runs.floors)
     assert (

@@ -1,5 +1,4 @@
-"""`benchpaper verify` believes nothing that an archive only claims: changed bytes, numbers, words and pictures are
-found."""
+"""`benchpaper verify` trusts no archive: it finds changed bytes, numbers and pictures."""
 
 import hashlib
 import io
@@ -53,8 +52,7 @@ def white(png):
 
 @needs_latex
 def test_all_is_made_again_from_the_archive_alone_and_what_differs_is_told(small_files, tmp_path):
-    """In an archive with another picture and another manifest these two come out different, and all else to the
-    byte."""
+    """An archive with a changed picture and manifest differs in exactly these two."""
     names = (
         "exhibits/toy_pipe_cost/toy-pipe-cost-latency.png",
         "exhibits/toy_pipe_cost/exhibits.json",
@@ -84,7 +82,7 @@ LEAVES = "subprocess.Popen(['sleep', '60'], start_new_session=True{})\n"
 
 @pytest.fixture
 def run_code(tmp_path):
-    """Return `run(code, tell)`: `regenerate.run` of an archive whose whole framework is this code."""
+    """Return `run(code, tell)`: `regenerate.run` of an archive whose framework is this code."""
 
     def run(code, tell=lambda *step: None):
         package = tmp_path / "src" / "benchpaper" / "workflow"
@@ -192,8 +190,10 @@ def test_a_package_of_the_lock_that_is_not_here_is_missing(monkeypatch):
 
 @needs_latex
 def test_a_change_of_any_byte_of_any_file_is_found(small_bundle, small_files, tmp_path):
-    """200 random bytes of the files' contents (each file alike, so that small ones are hit too) and 100 of the archive
-    itself."""
+    """Change 200 random bytes of the contents and 100 of the archive itself.
+
+    Each file is equally likely, so that small files are hit too.
+    """
     chance = random.Random(11)
     whole = small_bundle.read_bytes()
     with zipfile.ZipFile(small_bundle) as opened:
@@ -245,8 +245,7 @@ def test_a_factor_that_is_no_change_of_unit_is_found(small_files, tmp_path):
 
 @needs_latex
 def test_a_pdf_that_was_typeset_from_something_else_is_found(small, small_files, tmp_path):
-    """The text of the paper says 9731.25 s, which no measured value and no axis of a figure happens to say; the sources
-    in the archive then say 9731.75."""
+    """The PDF says 9731.25 s, which no value and no axis shows; the archive says 9731.75."""
     changed = {
         **small_files,
         "paper/main.tex": small_files["paper/main.tex"].replace(b"9731.25", b"9731.75"),
@@ -460,7 +459,7 @@ def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(
 
 @pytest.fixture
 def pooled(tmp_path):
-    """The exhibits of a pooled share (Wilson's interval over all tries) of the reference, below a build folder."""
+    """The exhibits of the reference's pooled share (Wilson's interval over all tries)."""
     found = load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
     estimate = found.pooled_share(
         "lost_update", "tries_lost_update", system="seaweedfs", setting="default"

@@ -1,4 +1,4 @@
-"""The wheel holds every file of the package: also the templates, styles and pages that are no Python."""
+"""The wheel holds every file of the package, including templates, styles and pages."""
 
 import shutil
 import subprocess

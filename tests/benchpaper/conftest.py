@@ -1,5 +1,4 @@
-"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left
-running."""
+"""Shared by the framework's tests: toy experiments, blocks to measure, a check for leftovers."""
 
 import copy
 import ctypes
@@ -35,7 +34,7 @@ experiment = Experiment(
     factors=[Factor("way", {levels!r})],
     metrics=[Metric("latency_us", unit="µs", better="lower")],
     evidence=[{evidence}],
-    scales={{name: Scale(blocks={blocks}, trial_seconds=0.01) for name in ("smoke", "quick", "full")}},
+    scales={{s: Scale(blocks={blocks}, trial_seconds=0.01) for s in ("smoke", "quick", "full")}},
     attempts={attempts}, timeout_s={timeout_s},
 )
 
@@ -49,7 +48,7 @@ def trial(cell, site):
 
 @pytest.fixture
 def make_toy(make_project):
-    """Return `make(body, ...)`: a project whose one experiment, toy/one, has `body` as its trial."""
+    """Return `make(body, ...)`: a project with one experiment, toy/one, whose trial is `body`."""
 
     def make(
         body, levels=("a",), blocks=1, attempts=1, timeout_s=20.0, evidence="", more="", files=None
@@ -71,7 +70,7 @@ def probed_once():
 
 @pytest.fixture
 def block_of(probed_once):
-    """Return `make(project, ...)`: a `Block` on this machine. `present` adds capabilities to those found here."""
+    """Return `make(project, ...)`: a `Block` on this machine; `present` adds capabilities."""
 
     def make(
         project,
@@ -95,7 +94,8 @@ def block_of(probed_once):
     return make
 
 
-# Faults of the measured project: one cell always fails, another fails both attempts of the first block measured.
+# Faults of the measured project: one cell always fails, another fails both attempts of the
+# first measured block.
 FAULTS = """
     if (cell.way, cell.size_bytes) == ("socket", 4096):
         raise RuntimeError("no buffer space")
@@ -110,7 +110,7 @@ FAULTS = """
 
 @pytest.fixture(scope="session")
 def measured_project(tmp_path_factory, pipe_experiment, probed_once, other_experiments):
-    """A project with `toy/pipe` measured at scale quick, 5 blocks, and collected. Do not change it."""
+    """A project with `toy/pipe` measured at scale quick in 5 blocks. Do not change it."""
     root = tmp_path_factory.mktemp("measured") / "project"
     folder = root / "experiments" / "toy" / "pipe"
     folder.mkdir(parents=True)
@@ -141,8 +141,10 @@ from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 experiment = Experiment(
     title="Known", question="What follows from values that are known?",
     factors=[Factor("way", ["a", "b", "c", "null"]), Factor("size", [1, 2, 4], unit="B")],
-    metrics=[Metric("latency_us", unit="µs", better="lower"), Metric("rate", unit="1/s", better="higher", optional=True)],
-    twin=dict(way="a", size=1), scales={name: Scale(blocks=5) for name in ("smoke", "quick", "full")},
+    metrics=[Metric("latency_us", unit="µs", better="lower"),
+             Metric("rate", unit="1/s", better="higher", optional=True)],
+    twin=dict(way="a", size=1),
+    scales={name: Scale(blocks=5) for name in ("smoke", "quick", "full")},
 )
 
 @experiment.trial
@@ -152,7 +154,7 @@ def trial(cell, site):
 
 
 class Known:
-    """A project whose results are given: no trial is run, but all that reads results works on real files."""
+    """A project with given results: no trial runs, but everything reads real result files."""
 
     def __init__(self, project):
         self.project = project
@@ -164,9 +166,12 @@ class Known:
         )
 
     def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):
-        """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to
-        "needs x"; `twin` is the twin's, by default that of its original; `rate` maps cells to rates. `changes` are
-        columns of all trials."""
+        """Write results.
+
+        `values` maps (way, size) to the latency in each block, None for a failed trial, or
+        to "needs x". `twin` holds the twin's values, by default those of the original.
+        `rate` maps cells to rates. `changes` sets columns of all trials.
+        """
         cells = {
             **values,
             ("a", 1, "twin"): twin if twin is not None else values.get(("a", 1), [1.0] * 5),
@@ -236,7 +241,7 @@ def nothing_left_running():
 
 @pytest.fixture
 def is_running():
-    """Return `ask(pid)`: whether a process still runs (one that ended and waits for its parent does not)."""
+    """Return `ask(pid)`: True if the process is alive; zombies count as dead."""
 
     def ask(pid):
         try:

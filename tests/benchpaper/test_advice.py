@@ -1,4 +1,4 @@
-"""Warnings: each kind on trials that have it and on trials that do not; what they say; and where they are shown."""
+"""Warnings: each kind fires only on trials that deserve it, says what to do, and is shown."""
 
 import json
 

@@ -337,7 +337,8 @@ import hashlib, importlib.util, pathlib, sys
 about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/core/syntax.py")
 syntax = importlib.util.module_from_spec(about)
 about.loader.exec_module(syntax)
-found = {str(path): syntax.digest(str(path), path.read_bytes()) for path in pathlib.Path("experiments").rglob("*.py")}
+paths = pathlib.Path("experiments").rglob("*.py")
+found = {str(path): syntax.digest(str(path), path.read_bytes()) for path in paths}
 assert all(value.startswith(syntax.SCHEME) for value in found.values()), sys.version
 print(hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest())
 """
@@ -375,7 +376,7 @@ def test_every_version_of_python_gives_the_same_digests():
 
 
 def raw(project):
-    """What results recorded of the sources when digests were over the bytes and programs started by -m not among them."""
+    """Return what results recorded when digests covered bytes and left out `-m` programs."""
     found = catalog.sources(project, "toy/one")
     return {
         path.relative_to(project.root).as_posix(): syntax.bytes_digest(path.read_bytes())

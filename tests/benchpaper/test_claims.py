@@ -1,4 +1,4 @@
-"""Claims: every word of a verdict, on results that are known and on results that were measured, and every mistake."""
+"""Claims: every verdict on known and on measured results, and every mistake."""
 
 import json
 import math
@@ -247,7 +247,8 @@ def test_family_wise_intervals_are_wider_and_their_confidence_is_shared_out(judg
     }
     asked = 'results.estimate("latency_us", way="b", size=1).above(1)'
     many = asked + "".join(
-        f'\n    @claim("D{n}", experiment="toy/known")\n    def more{n}(results):\n        """More."""\n        return {A_1}.below(11)\n'
+        f'\n    @claim("D{n}", experiment="toy/known")\n    def more{n}(results):\n'
+        f'        """More."""\n        return {A_1}.below(11)\n'
         for n in range(9)
     )
     alone, family = (
@@ -404,7 +405,7 @@ def test_results_of_another_schema_are_not_taken_for_results_that_are_missing(kn
 
 @pytest.fixture
 def shop(known):
-    """Known results of two claims: one reproduced here, one contradicted; the reference has other values."""
+    """Known results of two claims, one reproduced and one contradicted; the reference differs."""
     known.claims(TWO.format(asked=f"{B_TO_A}.above(1.5)", other=f"{A_1}.below(9)"))
     known.write("quick", {("a", 1): A, ("b", 1): times(A, 2)}, twin=TWIN)
     known.write("reference", {("a", 1): times(A, 0.5), ("b", 1): A}, twin=times(TWIN, 0.5))
@@ -491,12 +492,14 @@ MEASURED = """
     @claim("P3", experiment="toy/pipe")
     def sockets(results):
         \"\"\"A socket takes as long as a pipe.\"\"\"
-        return results.ratio("latency_us", of=dict(way="socket"), to=dict(way="pipe"), size_bytes=4096).equal(0.1)
+        cells = dict(of=dict(way="socket"), to=dict(way="pipe"), size_bytes=4096)
+        return results.ratio("latency_us", **cells).equal(0.1)
 
     @claim("P4", experiment="toy/pipe")
     def bytes_are_counted(results):
         \"\"\"All bytes arrive.\"\"\"
-        return results.ratio("bytes_moved", of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe").equal(0.01, target=4096)
+        cells = dict(of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe")
+        return results.ratio("bytes_moved", **cells).equal(0.01, target=4096)
 """
 
 

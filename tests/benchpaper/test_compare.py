@@ -1,4 +1,4 @@
-"""A run beside the reference: known differences, the words for them, what cannot be compared, and the figure."""
+"""Comparing a run with the reference: differences, wording, what is not comparable, the figure."""
 
 import copy
 import json
@@ -280,7 +280,7 @@ def test_the_larger_noise_floor_of_the_two_counts_and_a_biased_one_leaves_all_un
 
 
 def test_identical_sites_are_rarely_said_to_differ():
-    """Two sets of blocks from one distribution, and noise floors from the same: at most 5 % get a word."""
+    """Two sets of blocks and two noise floors from one distribution: at most 5 % differ."""
     rng = np.random.default_rng(2026)
     said = 0
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""What a notebook asks of results that were really measured: values, intervals, ratios, and why there is none."""
+"""What a notebook reads from measured results: values, intervals, ratios, and reasons for gaps."""
 
 import dataclasses
 import math
@@ -497,9 +497,12 @@ from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 experiment = Experiment(
     title="Ranks", question="In which order?",
     factors=[Factor("thing", ["a", "b", "c", "d", "e", "f", "gone"])],
-    metrics=[Metric("speed", unit="1/s", better="higher"), Metric("wait_ms", unit="ms", better="lower"),
-             Metric("swapped_order", unit="1", better="higher"), Metric("few", unit="1", better="higher", optional=True)],
-    scales=dict(smoke=Scale(blocks=2, trial_seconds=0.01), quick=Scale(blocks=5, trial_seconds=0.01),
+    metrics=[Metric("speed", unit="1/s", better="higher"),
+             Metric("wait_ms", unit="ms", better="lower"),
+             Metric("swapped_order", unit="1", better="higher"),
+             Metric("few", unit="1", better="higher", optional=True)],
+    scales=dict(smoke=Scale(blocks=2, trial_seconds=0.01),
+                quick=Scale(blocks=5, trial_seconds=0.01),
                 full=Scale(blocks=5, trial_seconds=0.01)),
 )
 
@@ -511,7 +514,8 @@ def needs(cell):
 def trial(cell, site):
     place = "abcdef".index(cell.thing) + 1
     swapped = {1: 2, 2: 1}.get(place, place)
-    yield dict(speed=10.0 * place, wait_ms=1.0 / place, swapped_order=float(swapped), few=1.0 * place if place < 4 else None)
+    yield dict(speed=10.0 * place, wait_ms=1.0 / place, swapped_order=float(swapped),
+               few=1.0 * place if place < 4 else None)
 '''
 
 
@@ -581,7 +585,7 @@ LEFT_OUT = {
 
 @pytest.fixture
 def without(measured):
-    """Results at a scale, as if socket with 4096 bytes had not been planned. (There is no twin of socket either.)"""
+    """Results at a scale, as if socket with 4096 bytes had not been planned. Socket has no twin."""
 
     def at(scale):
         kept = measured.trial_df[measured.trial_df["cell"] != "way=socket size_bytes=4096"].assign(

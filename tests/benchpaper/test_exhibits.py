@@ -1,4 +1,4 @@
-"""Saving figures, tables and numbers: each with its trail, none half-written, and nothing without a folder."""
+"""Saving figures, tables and numbers: each has a trail, none is half-written."""
 
 import json
 

@@ -24,7 +24,7 @@ from benchpaper.hosts.ssh.remote import SshHost
 
 @pytest.fixture(params=["local", "ssh"])
 def make_host(request, tmp_path):
-    """Return `make(name="local", on_command=..., cpus=..., address=...)`: this machine as a host, or one of the lab."""
+    """Return `make(name="local", ...)`: this machine, or one of the lab's, as a host."""
     folder = tmp_path / "scratch"
     folder.mkdir()
     made = []
@@ -584,7 +584,7 @@ def test_an_interface_that_comes_and_goes_changes_no_fact():
 
 
 def test_processes_that_end_while_they_are_looked_for_are_no_error():
-    """They end at any moment: a run that was interrupted once ended with "No such file or directory: task"."""
+    """Processes end at any moment; a scan once failed with "No such file or directory: task"."""
     busy = "for i in $(seq 100); do sh -c 'true; true' & sh -c 'sh -c true; true'; done; wait"
     with subprocess.Popen(["sh", "-c", busy]) as process:
         while process.poll() is None:

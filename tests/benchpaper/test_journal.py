@@ -1,4 +1,4 @@
-"""The journal: whatever cuts it short, finished trials are kept once each and the rest is measured again."""
+"""The journal: a crash at any point keeps each finished trial once; the rest runs again."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ def entry(cell, number=0):
 
 
 def measure(path, cells, upto):
-    """Measure what the journal lacks, `upto` trials at most, as a block does; return the cells measured now."""
+    """Measure at most `upto` trials that the journal lacks, as a block does; return their cells."""
     measured = []
     with Journal(path) as done:
         for cell in cells:

@@ -22,8 +22,10 @@ PILOT = dict(blocks=99, pilot=9, half_width=0.05)
 
 @pytest.fixture
 def piloted(known):
-    """Return `make(values, **scale)`: folder and experiment of toy/known, its pilot measured, nine blocks of a
-    second."""
+    """Return `make(values, **scale)`: folder and experiment of toy/known after its pilot.
+
+    Each of the nine blocks takes a second.
+    """
 
     def make(values=SPREAD, **scale):
         known.write("quick", {("a", 1): values}, twin=values, seconds=0.4, overhead_s=0.1)
@@ -199,7 +201,7 @@ def test_fixing_the_number_once_costs_no_coverage(noise):
 
 
 def test_from_pilot_to_the_last_block(make_project, pipe_experiment, run_benchpaper):
-    """The command measures nine blocks and fixes the number; the next run measures the others alone."""
+    """The command measures nine blocks and fixes the number; the next run measures the rest."""
     text = pipe_experiment.replace(
         "smoke=Scale(blocks=2,", "smoke=Scale(blocks=11, pilot=9, half_width=0.0001,"
     )

@@ -1,4 +1,4 @@
-"""Redaction: secrets, logins and this machine's folders disappear; what is public or a mere word stays."""
+"""Redaction hides secrets, logins and local folders, and leaves public text and plain words."""
 
 import os
 import socket

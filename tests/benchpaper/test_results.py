@@ -1,4 +1,4 @@
-"""Parquet: what was measured comes back, every column explains itself, and a broken file is one clear line."""
+"""Parquet: values survive a round trip, columns explain themselves, broken files are named."""
 
 import copy
 import os
@@ -317,7 +317,7 @@ def test_a_broken_file_is_one_line_with_the_way_out(good, damage):
 
 
 def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(good):
-    """The data carry checksums; most of the footer does too, by having to be a valid description of this file."""
+    """Checksums protect the data; most of the footer must also describe this file to be valid."""
     data, whole = good.read_bytes(), results.read(good)
     footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     draw = random.Random(1)
@@ -457,7 +457,7 @@ def test_a_digest_is_that_of_the_bytes(tmp_path):
 
 
 def test_reading_starts_no_thread(good):
-    """A thread of Arrow's that still holds a Python file when the program ends aborts it, one run in eight."""
+    """An Arrow thread that still holds a Python file at exit aborts one run in eight."""
     code = (
         "import os, sys; import pyarrow.parquet; from "
         "benchpaper import results; before = "

@@ -1,4 +1,4 @@
-"""Which commit a project is of: its own, or its bundle's, and never that of a repository around it."""
+"""A project's commit is its own or its bundle's, never that of an enclosing repository."""
 
 import hashlib
 import json

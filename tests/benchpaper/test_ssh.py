@@ -1,5 +1,7 @@
-"""Target hosts over SSH, on the lab: what goes wrong there loses no finished trial, leaves no process, and is told in a
-line."""
+"""Target hosts over SSH, in the lab.
+
+Failures there lose no finished trial, leave no process, and give a one-line message.
+"""
 
 import contextlib
 import ctypes
@@ -29,8 +31,10 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
 TWO = 'roles=("server", "client"), '
 SERVERS = """
 def signal_servers(namespace, address, name):
-    \"\"\"Send a signal to the SSH server of a host, listener and all. They are found before the first is sent it, and one
-    that has gone with another stops nothing. Once they are killed, nobody listens there when this returns.\"\"\"
+    \"\"\"Send a signal to all processes of a host's SSH server, the listener included.
+
+    The processes are listed first, and may end meanwhile. After KILL, nothing listens there.
+    \"\"\"
     from benchpaper.hosts.lab.namespaces import processes
     servers = []
     for pid in processes(namespace):
@@ -52,7 +56,7 @@ first = cell.way == "b" and not flag.exists()
 
 @pytest.fixture
 def make(make_toy, lab):
-    """Return `make(body, ...)`: the pipeline of a project on the lab, with `body` as the trial of toy/one."""
+    """Return `make(body, ...)`: a project's pipeline on the lab, with `body` as toy/one's trial."""
 
     def make(body, hosts=(), levels=("a", "b", "c"), **options):
         project = make_toy(body, levels=levels, more=SERVERS + options.pop("more", ""), **options)
@@ -116,7 +120,8 @@ def signal_servers(lab, name):
 
 
 SERVING = """
-server = site.server.start(["sh", "-c", "echo said before the cut, s3cret-of-the-server; trap '' TERM; setsid sleep 300 & wait"], env=dict(KEY="s3cret-of-the-server"))
+line = "echo said before the cut, s3cret-of-the-server; trap '' TERM; setsid sleep 300 & wait"
+server = site.server.start(["sh", "-c", line], env=dict(KEY="s3cret-of-the-server"))
 server.read_line()
 site.client.run(["true"])
 """
@@ -128,10 +133,14 @@ site.client.run(["true"])
 def test_a_trial_runs_on_two_hosts_with_the_project_and_its_packages(make, lab):
     run = make(
         """
-        program = "import numpy, benchpaper, experiments.toy.one.experiment as e; print(numpy.add(1, 1), e.experiment.title)"
+        program = (
+            "import numpy, benchpaper, experiments.toy.one.experiment as e; "
+            "print(numpy.add(1, 1), e.experiment.title)"
+        )
         done = site.client.run([site.client.python, "-c", program])
         assert done.stdout == "2 Toy\\n", done.stdout
-        namespaces = {host.run(["ip", "netns", "identify"]).stdout for host in (site.client, site.server)}
+        hosts = (site.client, site.server)
+        namespaces = {host.run(["ip", "netns", "identify"]).stdout for host in hosts}
         addresses = [site.server.address, site.client.address]
         assert len(namespaces) == 2 and len(set(addresses)) == 2
         yield dict(latency_us=1.0)
@@ -190,8 +199,9 @@ from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.core.project import Project
-ssh.SILENCE_S = 100.0  # the host has to notice by itself
-with Fleet(Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])) as fleet, fleet.measuring("measuring toy/one"):
+connection.SILENCE_S = 100.0  # the host has to notice by itself
+project, site = Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])
+with Fleet(project, site) as fleet, fleet.measuring("measuring toy/one"):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -248,7 +258,7 @@ def agent(lab, tmp_path, monkeypatch):
 
 
 def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent):
-    """The user's configuration names neither key nor port; the jump host is asked with the same agent."""
+    """The user's configuration names neither key nor port; both hosts use the same agent."""
     addresses = dict(address=lab.lab.address(2), jump_address=lab.lab.address(1))
     (tmp_path / "config").write_text(
         JUMP.format(jump="jump", known=tmp_path / "known", **addresses)
@@ -461,7 +471,7 @@ def signal_all(pids, number):
 
 
 def serve(lab, number, **environment):
-    """Start the SSH server of a host again, as nobody's child: measuring ends all children of this process."""
+    """Restart a host's SSH server as nobody's child: measuring kills this process's children."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     lab.lab.serve(number, {**lab.environment, **environment})
     probe = [
@@ -486,7 +496,7 @@ def restart(lab, number, **environment):
 
 
 def test_a_hosts_own_environment_and_a_process_that_stood_still_there(make, lab):
-    """What the host's sessions set reaches no command, and what was stopped marks its trial there as it does here."""
+    """Session settings of a host reach no command; a stopped process marks its trial."""
     hostile = {
         "http_proxy": "http://127.0.0.1:9",
         "UCX_TLS": "self",
@@ -497,10 +507,12 @@ def test_a_hosts_own_environment_and_a_process_that_stood_still_there(make, lab)
     try:
         run = make(
             f"""
-            names = {{line.partition("=")[0] for line in site.server.run(["env"]).stdout.splitlines()}}
+            lines = site.server.run(["env"]).stdout.splitlines()
+            names = {{line.partition("=")[0] for line in lines}}
             assert not names & {set(hostile)} and names > {{"PATH", "HOME", "LANG", "TZ"}}, names
             server = site.server.start(["sleep", "60"])
-            site.server.run(["sh", "-c", f"kill -STOP {{server.pid}}; sleep 3; kill -CONT {{server.pid}}"])
+            stop = f"kill -STOP {{server.pid}}; sleep 3; kill -CONT {{server.pid}}"
+            site.server.run(["sh", "-c", stop])
             yield dict(latency_us=1.0)
         """,
             levels=("a",),
@@ -745,7 +757,7 @@ NO_PYTHON = (
 
 @pytest.mark.parametrize("programs", [("sh", "bash"), ()])
 def test_a_host_without_python_is_told_what_to_install(lab, tmp_path, programs):
-    """On its PATH are two shells, or nothing at all (and what the user's login shell adds there)."""
+    """Its PATH holds two shells, or nothing, plus what the user's login shell adds."""
     for program in programs:
         (tmp_path / program).symlink_to(shutil.which(program))
     restart(lab, 1, PATH=str(tmp_path))
@@ -813,28 +825,41 @@ OF_COMMANDS = [
 LEAKY = """
 environment = site.server.run(["env"]).stdout
 assert "nobody" not in environment
-# Under harmless names first, in a list of arguments and in a shell's line; only then is it told what they are.
-site.server.run(["true", "hunter2hunter2", "--mode=k3y-in-the-environment"], env={"SETTING": "c3rtainly-a-key"})
-site.client.run(["sh", "-c", "true p4ss-phrase-of-a-key"], env={"SETTING": "t0ken-for-a-command", "KEY": "c3rtainly-a-key"})
-site.server.run(["true", "--password", "hunter2hunter2", "postgres://me:pass-in-url@127.0.0.1/x", "pass-in-url"])
+# First under harmless names, in a list of arguments and in a shell's line; their real names follow.
+site.server.run(
+    ["true", "hunter2hunter2", "--mode=k3y-in-the-environment"], env={"SETTING": "c3rtainly-a-key"}
+)
+site.client.run(
+    ["sh", "-c", "true p4ss-phrase-of-a-key"],
+    env={"SETTING": "t0ken-for-a-command", "KEY": "c3rtainly-a-key"},
+)
+site.server.run([
+    "true", "--password", "hunter2hunter2", "postgres://me:pass-in-url@127.0.0.1/x", "pass-in-url"
+])
 site.server.start(
-    ["sh", "-c", "echo hunter2hunter2 $SECRET_KEY; cat KEY_FILE; exec sleep 60"], env={"SECRET_KEY": "k3y-in-the-environment"}
+    ["sh", "-c", "echo hunter2hunter2 $SECRET_KEY; cat KEY_FILE; exec sleep 60"],
+    env={"SECRET_KEY": "k3y-in-the-environment"},
 ).read_line()
 site.client.run(["true"], env={"API_TOKEN": "t0ken-for-a-command"})
 site.client.run(["sh", "-c", "true; PASSPHRASE='p4ss-phrase-of-a-key' true"])
 print("c3rtainly-a-key and t0ken-for-a-command")
 if cell.way == "b":
-    line = "cat KEY_FILE; echo $DB_PASS cannot log in with p4ss-phrase-of-a-key at http://me:pass-in-url@host/ >&2; exit 3"
+    line = (
+        "cat KEY_FILE; echo $DB_PASS cannot log in with p4ss-phrase-of-a-key "
+        "at http://me:pass-in-url@host/ >&2; exit 3"
+    )
     site.server.run(["sh", "-c", line], env={"DB_PASS": "hunter2hunter2"})
 if cell.way == "c":
-    raise RuntimeError("no login: hunter2hunter2, k3y-in-the-environment, pass-in-url, c3rtainly-a-key" + Path("KEY_FILE").read_text())
+    raise RuntimeError(
+        "no login: hunter2hunter2, k3y-in-the-environment, pass-in-url, c3rtainly-a-key"
+        + Path("KEY_FILE").read_text()
+    )
 yield dict(latency_us=1.0)
 """
 
 
 def texts_below(*roots):
-    """Return {path: text} of all files, those of Parquet read too; but of the measured code, which holds what it
-    leaks."""
+    """Return {path: text} of all files, with Parquet decoded, except the leaking code itself."""
     texts = {}
     for path in (
         path

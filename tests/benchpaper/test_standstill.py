@@ -1,4 +1,4 @@
-"""A trial whose processes were stopped, or whose watcher was, is marked; a busy machine marks none."""
+"""A trial is marked if its processes or its watcher stood still; a busy machine marks none."""
 
 import os
 import signal
@@ -14,7 +14,8 @@ STOPPED_S = 3
 STOPPING = f"""
     subprocess.run(["true"])
     server = site.client.start(["sleep", "60"])
-    whom = dict(nobody=None, trial=os.getpid(), server=server.pid, controller=os.getppid())[cell.way]
+    pids = dict(nobody=None, trial=os.getpid(), server=server.pid, controller=os.getppid())
+    whom = pids[cell.way]
     if whom:
         script = f"kill -STOP {{whom}}; sleep {STOPPED_S}; kill -CONT {{whom}}"
         site.client.run(["sh", "-c", script]) if cell.way == "server" else subprocess.run(
@@ -27,7 +28,7 @@ WAYS = ["nobody", "trial", "server", "controller"]
 
 
 def test_a_trial_that_was_stopped_is_marked_and_told(make_toy, run_benchpaper):
-    """Stopped by SIGSTOP: the trial's own process, one that it started, or the one that watches it."""
+    """SIGSTOP stops the trial's own process, a process it started, or its watcher."""
     project = make_toy(STOPPING, levels=WAYS, files={"analysis/claims.py": ""})
     done = run_benchpaper(project, "run", "results", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr

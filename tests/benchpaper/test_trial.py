@@ -261,7 +261,7 @@ COUNTED = """
 
 @pytest.fixture
 def counted(make_toy, tmp_path):
-    """A project whose trial writes its cell into a file, and a function that reads which cells were measured."""
+    """A project whose trial logs its cell, and a function that reads which cells were measured."""
     path = tmp_path / "measured"
     project = make_toy(COUNTED.format(path=str(path)), levels=list("abcdef"), blocks=2)
     return project, lambda: path.read_text().split() if path.exists() else []

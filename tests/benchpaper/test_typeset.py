@@ -1,4 +1,4 @@
-"""From exhibits to the paper: stale or undeclared ones are refused by name, missing ones are typeset as missing."""
+"""From exhibits to the paper: stale or undeclared ones are refused, missing ones are marked."""
 
 import json
 import shutil
@@ -236,7 +236,7 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
     not all(map(shutil.which, ("latexmk", "pdftotext"))), reason="needs latexmk and pdftotext"
 )
 def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, measured, sty):
-    """An archive's PDF is compared with what its manifests give, so LaTeX may print no number of its own."""
+    """`verify` compares the PDF with the manifests, so LaTeX may compute no number."""
     exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_pipe")
     for number in range(120):
         way = "nic" if number < 101 else "pipe"
@@ -245,9 +245,10 @@ def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, 
     lines = gather(project).read_text().splitlines()
     for line in (r"\bpcount{exhibits}{120}", r"\bpcount{gaps}{101}", r"\bpcount{claims}{130}"):
         assert line in lines
-    (project.paper / "main.tex").write_text(r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
-                                            r"\begin{document}\sourcebanner\ And "
-                                            r"\claimscount\ claims.\end{document}")  # fmt: skip
+    (project.paper / "main.tex").write_text(
+        r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
+        r"\begin{document}\sourcebanner\ And \claimscount\ claims.\end{document}"
+    )
     pdf = typeset.typeset(project, "local", "quick")
     text = " ".join(
         subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()

@@ -1,4 +1,4 @@
-"""One attempt at a trial: it may crash, hang or leave things running, and the block goes on and knows what happened."""
+"""One attempt at a trial: it may crash, hang or leak processes, and the block goes on."""
 
 import os
 import signal
@@ -18,8 +18,10 @@ HERE = LocalLink(sites.LOCAL["hosts"][0])
 
 @pytest.fixture
 def attempt_at(make_toy, tmp_path):
-    """Return `run(body, ...)`: one attempt at a trial with that body (the one before without it), and nothing is left in
-    the scratch folder."""
+    """Return `run(body, ...)`: one attempt at a trial with that body, or with the last body.
+
+    It checks that the scratch folder is empty afterwards.
+    """
     scratch, experiment = tmp_path / "scratch", None
     scratch.mkdir()
 
@@ -58,8 +60,10 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
 def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
     found = attempt_at(
         """
-        assert (site.client.name, site.server.name) == ("client", "server") and site.client.address == "127.0.0.1"
-        yield dict(latency_us=site.counts.messages, seed=site.seed, programs=str(site.programs), way=cell.way)
+        assert (site.client.name, site.server.name) == ("client", "server")
+        assert site.client.address == "127.0.0.1"
+        programs = str(site.programs)
+        yield dict(latency_us=site.counts.messages, seed=site.seed, programs=programs, way=cell.way)
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
     )  # fmt: skip
@@ -220,7 +224,8 @@ def test_a_daemon_left_behind_is_killed_however_the_trial_ends(
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(60)"])
 def test_a_background_server_dies_with_its_trial(attempt_at, is_running, end):
     found = attempt_at(f"""
-        server = site.client.start(["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"])
+        line = "trap '' TERM; echo ready; while :; do sleep 1; done"
+        server = site.client.start(["sh", "-c", line])
         server.read_line()
         yield dict(latency_us=float(server.pid))
         {end}
@@ -230,7 +235,7 @@ def test_a_background_server_dies_with_its_trial(attempt_at, is_running, end):
 
 @pytest.fixture
 def heard():
-    """Interrupts are heard: a shell has what it runs in the background ignore them, this suite too."""
+    """Let interrupts through: a shell's background jobs, like this suite, may ignore them."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,12 +1,15 @@
-"""What tests do about other programs that hold up what they time, or come between two things that have to meet."""
+"""Retries for tests that a busy machine can disturb."""
 
 import functools
 import re
 
 
 def tried_again(times, errors=AssertionError, match=""):
-    """Decorate a test of what a busy machine may prevent: it fails once it has failed `times` times, or otherwise than
-    by one of these `errors` with a text that matches. What must hold every time is asserted outside."""
+    """Decorate a test that a busy machine may make fail.
+
+    It fails after `times` failures, or on an error other than these `errors` with a matching
+    text. Assert outside it what must hold every time.
+    """
 
     def decorate(test):
         @functools.wraps(test)

@@ -4,7 +4,7 @@ import json
 
 
 def brute_force(operations):
-    """Whether a register's history (dicts as in the file) is linearizable, by trying every order."""
+    """Return whether a register's history (dicts as in the file) is linearizable, in any order."""
     relevant = [op for op in operations if not (op["op"] == "read" and op["completed_ns"] is None)]
     relevant = [
         op for op in relevant if not (op["op"] in ("write", "delete") and op.get("result") is False)
@@ -32,7 +32,7 @@ def brute_force(operations):
 
 
 def step(op, state):
-    """Return (whether the operation may happen in this state, the state after it); values as JSON text."""
+    """Return (whether the operation is possible in this state, the next state); values are JSON."""
     kind = op["op"]
     if kind == "read":
         return json.dumps(op["result"]) == state, state
@@ -49,8 +49,11 @@ def step(op, state):
 
 
 def random_history(rng, *, unique, deletes, cas, failing, size=None, pending=0.12, honest=0.6):
-    """Return a random history of one key. `unique` values, or few that repeat; with `honest` likelihood the results
-    are those of some order of the operations (then perhaps one is changed), else arbitrary."""
+    """Return a random history of one key.
+
+    Values are `unique`, or few and repeated. With likelihood `honest`, the results follow some
+    order of the operations, perhaps with one change; otherwise they are arbitrary.
+    """
     size = size or rng.randint(1, 9)
     spread = rng.choice([3, 8, 20])
     values = list(range(1, size + 1)) if unique else [1, 2]
@@ -97,7 +100,7 @@ def _answer(rng, operations, failing, honest):
 
 
 def sessions_history(rng):
-    """Return reads, writes and deletes of three clients on one key or two, with arbitrary results."""
+    """Return random reads, writes and deletes of three clients on one or two keys."""
     found, values, spread = [], list(range(1, 30)), rng.choice([5, 20, 60])
     for _ in range(rng.randint(0, 16)):
         begin = rng.randint(0, spread)
@@ -121,7 +124,7 @@ def sessions_history(rng):
 
 
 def by_definition(operations):
-    """Return ({guarantee: lines of the reads that break it}, ages of the values that reads returned), pair by pair."""
+    """Compare all pairs; return ({guarantee: lines of bad reads}, ages of the values read)."""
     never = float("inf")
     writes = {
         (one["key"], None): [(-never, -never, None)] for one in operations

@@ -102,7 +102,7 @@ def test_the_distributed_sampler_is_pytorchs():
 
 
 def test_pytorchs_shuffle_by_known_values():
-    """What torch 2.13.0 printed for torch.randperm(10, generator=torch.Generator().manual_seed(seed))."""
+    """torch 2.13.0 gave these for randperm(10, generator=Generator().manual_seed(seed))."""
     for seed, values in KNOWN_RANDPERM.items():
         assert access_traces.torch_randperm(10, seed).tolist() == values
 
@@ -160,7 +160,7 @@ def test_min_has_exactly_c_hits_in_every_epoch(share, tmp_path):
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("policy", ["lru", "fifo", "uniform_random"])
 def test_closed_forms_at_ten_sizes(policy, share):
-    """The mean over epochs lies within four of its standard errors of the closed form, with 1/N for finite N."""
+    """The mean over epochs is within four standard errors of the closed form for finite N."""
     items, epochs = 2_000, 60
     trace = access_traces.make("uniform", items, items * epochs, 17)
     run = {**PLAIN, "uniform_random": lambda ids, size: plain_caches.uniform_random(ids, size, 3)}[

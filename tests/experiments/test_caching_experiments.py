@@ -1,4 +1,4 @@
-"""One small trial of each real cache and of the prefetch experiment, and what their checks must reject."""
+"""One small trial of each real cache and of prefetch, and what their checks must reject."""
 
 import tempfile
 from pathlib import Path

@@ -161,7 +161,8 @@ def fails_with_one_line(process):
     assert len(lines) == 1 and lines[0].startswith("fabric: "), lines
 
 
-# Between them: a client that waits for an answer, a read, a free place; a server that echoes, and one that attends.
+# Together they cover a client that waits for an answer, a read or a free place, and a server that
+# echoes or attends.
 @pytest.mark.parametrize(
     "transport, operation, outstanding",
     [("posix", "get", 1), ("posix", "message", 16), ("tcp", "put", 1), ("tcp", "get", 16)],
@@ -265,7 +266,8 @@ def test_a_transport_that_is_not_there(host, binary):
 
 # ---- the independent control ----
 
-# Cells where a wrong loop is far off: 2 times for a round trip not halved, 3 and more for posting only.
+# Cells where a wrong loop is far off: by 2 if a round trip is not halved, by 3 and more if it
+# only posts.
 CONTROL_CELLS = [
     ("posix", "put", 4096),
     ("sysv", "message", 65536),

@@ -1,4 +1,4 @@
-"""The history checker against brute force, known answers, wrong histories, and input that it must refuse."""
+"""The history checker against brute force, known answers, wrong histories and invalid input."""
 
 import gzip
 import json
@@ -139,7 +139,7 @@ def test_against_brute_force():
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_witness_is_wrong_by_itself_and_irreducible(library):
-    """No read of it, and no compare-and-set that failed, can be left out; a write goes only with what saw it."""
+    """No read or failed compare-and-set can be left out; a write goes only with its readers."""
     rng = random.Random(8)
     seen = 0
     while seen < 250:
@@ -159,7 +159,7 @@ def test_every_witness_is_wrong_by_itself_and_irreducible(library):
 
 
 def crowded(rng, count, clients, values):
-    """Return a right history of one key: few values, compare-and-sets that fail, outcomes that are unknown."""
+    """Return a correct history of one key: few values, failed compare-and-sets, unknown results."""
     found = simulated(rng, count, clients, 1, failing=True, deletes=True)
     state, names = None, [rng.randrange(values) for _ in range(count + 1)]
     for one in found:  # in the order in which they happened
@@ -398,8 +398,10 @@ def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypa
             '"client" is given twice'),
         ('{"client":1,"op":"read","key":1.0,"result":2,"invoked_ns":3,"completed_ns":4}',
             '"key" must be'),
-        ('{"client":1,"op":"read","key":"k","result":1e99999999999999999999,"invoked_ns":3,"completed_ns":4}', "too long"),
-        ('{"client":1,"op":"read","key":"k","result":' + "[" * 5000 + "]" * 5000 + ',"invoked_ns":3,"completed_ns":4}', "too deeply"),
+        ('{"client":1,"op":"read","key":"k","result":1e99999999999999999999,'
+            '"invoked_ns":3,"completed_ns":4}', "too long"),
+        ('{"client":1,"op":"read","key":"k","result":' + "[" * 5000 + "]" * 5000
+            + ',"invoked_ns":3,"completed_ns":4}', "too deeply"),
         ('{"client":1,"op":"read","key":"k","result":NaN,"invoked_ns":3,"completed_ns":4}',
             "not JSON"),
     ],
@@ -445,7 +447,8 @@ library, text = native.library(), open(sys.argv[1], "rb").read()
 class Library:
     def history_parse(self, *arguments):
         used = int(open("/proc/self/statm").read().split()[0]) * mmap.PAGESIZE
-        resource.setrlimit(resource.RLIMIT_AS, (used + 3 * 2**19, resource.RLIM_INFINITY))  # a first table is 1 MB, a second 2 MB
+        room = 3 * 2**19  # a first table is 1 MB, a second 2 MB
+        resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.RLIM_INFINITY))
         refused = library.history_parse(*arguments)
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         print(refused)

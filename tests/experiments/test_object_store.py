@@ -1,4 +1,4 @@
-"""The object store of experiments/rdma/store, run for real on this machine: what it promises, and what goes wrong."""
+"""The object store of experiments/rdma/store, run on this machine: promises and failures."""
 
 import contextlib
 import ctypes
@@ -254,7 +254,7 @@ def test_a_trial_whose_counts_do_not_add_up_is_an_error(change, error):
 
 
 def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
-    """A server and a reader that measures. A server that is held up for the lease is given up: then another pair."""
+    """Start a server and a measuring reader; retry with another pair if the lease runs out."""
     for _ in range(5):
         server = store.Server(
             host, binary, transport, SIZE, preload=OBJECTS, waiting=waiting
@@ -278,7 +278,7 @@ def running_pair(host, binary, transport, path, lease=1.0, waiting="poll"):
                                              ("tcp", "cached"), ("tcp", "message")])  # fmt: skip
 @pytest.mark.parametrize("name", ["KILL", "STOP"])
 def test_a_server_that_is_gone_is_noticed(host, sanitized, transport, path, name):
-    """Killed, its memory still answers; stopped, it does too. A reader notices within the lease or the wait for an answer."""
+    """Memory of a dead or stopped server still answers; a reader notices by lease or timeout."""
     server, reader = running_pair(host, sanitized, transport, path)
     try:
         os.kill(server.process.pid, getattr(signal, f"SIG{name}"))
@@ -451,7 +451,7 @@ FILL = ctypes.CFUNCTYPE(
 
 
 def test_the_table_is_a_dictionary(tmp_path):
-    """20,000 random operations on a table so full that keys leave their home buckets, beside Python's own dictionary."""
+    """20,000 random operations on a nearly full table agree with a Python dictionary."""
     table = library(tmp_path, "table")
     lines, capacity = 1 << 16, 300
     raw = ctypes.create_string_buffer((lines + 1) * 64)

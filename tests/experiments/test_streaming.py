@@ -1,4 +1,4 @@
-"""The pipelines of the family streaming, run for real and small: right answers, exact bounds, and how they fail."""
+"""The streaming pipelines, run small: right answers, exact bounds, and how they fail."""
 
 import importlib
 import json
@@ -39,7 +39,7 @@ BROKERS = ["kafka", "nats"]
 
 @pytest.fixture(scope="module")
 def programs():
-    """The compiled pipelines, shared with the experiments of this checkout; the jars are fetched when they are not there."""
+    """The compiled pipelines, shared with this checkout's experiments; fetches missing jars."""
     folder = ROOT / "build" / "programs" / "streaming" / "boundaries"
     folder.mkdir(parents=True, exist_ok=True)
     pipelines.build(folder)

@@ -1,4 +1,4 @@
-"""Each real system, started on this machine: what is written is read back, by another view too, and nothing is left."""
+"""Each real system on this machine: every view reads what was written; nothing is left."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The reference tier against an origin that fails, a disk that fills, a process that is killed, and a second process."""
+"""The reference tier against a failing origin, a full disk, a kill and a second process."""
 
 import json
 import random
@@ -29,8 +29,11 @@ MANIFEST = {key: reference_tier.digest(content(key)) for key in KEYS}
 
 
 class Origin:
-    """An HTTP server that gives items; `faults` is {key: list of what goes wrong, in turn, before it is given}. It is
-    asked again after `timeout` seconds."""
+    """An HTTP server of items.
+
+    `faults` is {key: list of failures, in turn, before the item is sent}. Clients ask again
+    after `timeout` seconds.
+    """
 
     def __init__(self, faults=(), timeout=60.0):
         self.timeout = timeout
@@ -186,12 +189,13 @@ from experiments.caching import reference_tier
 folder, limit, epochs, size = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 keys = [f"item-{n}" for n in range(60)]
 content = {key: random.Random(key).randbytes(size) for key in keys}
-manifest = {key: tier0.digest(content[key]) for key in keys}
-with tier0.Tier0(content.__getitem__, manifest, memory_bytes=0, item_bytes=size, folder=folder, disk_bytes=limit) as tier:
+manifest = {key: reference_tier.digest(content[key]) for key in keys}
+options = dict(memory_bytes=0, item_bytes=size, folder=folder, disk_bytes=limit)
+with reference_tier.Tier0(content.__getitem__, manifest, **options) as tier:
     print("ready", flush=True)
     for epoch in range(epochs):
         for key, found in tier.epoch(random.sample(keys, len(keys))):
-            assert tier0.digest(found) == manifest[key]
+            assert reference_tier.digest(found) == manifest[key]
 print(json.dumps(tier.stats()))
 """
 

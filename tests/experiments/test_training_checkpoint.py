@@ -27,7 +27,10 @@ def test_what_is_saved_is_restored(tmp_path, method):
 
 @pytest.mark.parametrize("method", FILE_METHODS)
 def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tmp_path, method):
-    """`crashes` raises when one loads. Renamed checkpoints are always there; in place, most crashes lose them."""
+    """A renamed checkpoint always survives; in place, most crashes lose it.
+
+    `crashes` raises when an unsaved state loads.
+    """
     found = checkpoint.crashes(tmp_path / "crashes", method, SIZE, SHARDS)
     assert found["crash_points"] >= 3 * SHARDS
     assert (found["crash_lost"] == 0) == method.startswith("rename")
@@ -63,7 +66,7 @@ def test_torn_mixed_and_foreign_shards_do_not_load(tmp_path):
 
 
 def test_a_bucket_changes_at_once(tmp_path):
-    """The object that names the step is put last: whatever of a new step is there before, the old one loads."""
+    """The object that names the step comes last; until then the old step loads."""
     with rclone.S3(LocalHost(folder=tmp_path)) as server:
         target = Bucket(server.endpoint.as_dict())
         with pytest.raises(NoCheckpoint):
@@ -92,8 +95,11 @@ def bucket(request, tmp_path):
 
 
 def test_a_kill_between_any_two_requests_leaves_objects_whole_or_absent(bucket):
-    """Within each upload there are three places: before both parts and before it is completed. Each leaves an upload, which
-    is listed and then aborted; `crashes` raises when one stays, an object is torn, or the old state does not load."""
+    """Each upload can be killed in three places: before either part, and before completion.
+
+    Each leaves an upload, which is listed and then aborted. `crashes` raises when an upload
+    stays, an object is torn, or the old state does not load.
+    """
     found = checkpoint_s3.crashes(bucket, *TWO_PARTS)
     assert found == {"crash_points": REQUESTS, "crash_lost": 0, "uploads_left": 2 * 3}
     assert (

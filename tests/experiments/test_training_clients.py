@@ -1,4 +1,4 @@
-"""The clients that put load on storage: signatures, contents, rates, pauses that are known, and their own ceiling."""
+"""The clients that load storage: signatures, contents, rates, known pauses, their own ceiling."""
 
 import json
 import time
@@ -64,7 +64,7 @@ def test_wrong_credentials_are_refused(served):
 
 @tried_again(5)
 def test_five_times_as_many_gets_per_core_as_boto3(served):
-    """4 KiB GETs, operations per second of the client's own CPU time. Best of three; the margin is what was asked for."""
+    """Compare 4 KiB GETs per second of client CPU time; best of three."""
     store, boto = stores.open_store(backends.s3_store(served)), served.boto()
     rates = {"ours": [], "boto3": []}
 
@@ -95,7 +95,10 @@ def pausing(host):
 
 @tried_again(20)
 def test_an_open_loop_sees_the_pauses_that_the_closed_form_tells(pausing):
-    """A request that is due within the pause waits for its end: P(wait > x) = (0.1 - x)/0.5; mean 0.1²/(2·0.5) = 10 ms."""
+    """A request due in the pause waits for its end.
+
+    P(wait > x) = (0.1 - x)/0.5; the mean is 0.1²/(2·0.5) = 10 ms.
+    """
     due = open_loop.due_times(400, 1.5, seed=3)
     found = open_loop.run(pausing, ["x"], 8, due=due, seed=3)
     waits = np.sort(found["intended_us"]) / 1e3

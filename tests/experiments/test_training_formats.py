@@ -1,4 +1,4 @@
-"""Formats of training data: what is written is read back over every store, and wrong bytes are noticed."""
+"""Training data formats: every store returns what was written, and wrong bytes are noticed."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""The experiments of the family themselves: one trial of each kind of cell, really run, in small."""
+"""The experiments of this family: one small trial of each kind of cell."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,7 +56,7 @@ def test_a_cold_trial_that_was_not_cold_is_refused():
 
 
 def test_the_counter_of_the_device_tells_cold_readings_from_warm_ones(tmp_path):
-    """On a file system of its own: what is read cold counts once for each time, and what is in the page cache not at all."""
+    """On a separate file system, each cold read counts once, and cached reads do not count."""
     if missing := lacks(["loop_devices", "mkfs_ext4"]):
         pytest.skip(f"needs {', '.join(missing)}")
     host, size = LocalHost(folder=tmp_path), 8 << 20
@@ -146,7 +146,7 @@ def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
     "name", ["training_io/accelerator", "training_io/iops_rank", "training_io/tail"]
 )
 def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
-    """Twice the largest folder on top: a trial copies one below a backend, and a store may keep it twice."""
+    """Allow twice the largest folder on top: a trial copies one, and a store may keep it twice."""
     experiment = catalog.load(Project.find(), name)
     experiment._build(tmp_path)
     folders = [folder for folder in (tmp_path / "data").iterdir()]
@@ -158,7 +158,7 @@ def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
 
 
 def test_checkpoints_keep_to_the_announced_disk_space(tmp_path):
-    """What the largest cell, which keeps the state before last until the new one is there, has taken at its end."""
+    """Check the largest cell, which keeps an extra state until the new one exists."""
     experiment = catalog.load(Project.find(), "training_io/checkpoint")
     site = SimpleNamespace(client=LocalHost(folder=tmp_path), counts=None, seed=1, programs=None)
     list(experiment._trial(make_cell(dict(method="rename", size_mib=64, shards=4)), site))

@@ -1,4 +1,4 @@
-"""The training loop: its stall against the closed form, its counts, and what it does when storage fails."""
+"""The training loop: its stall against the closed form, its counts, and failing storage."""
 
 import pytest
 from busy_machine import tried_again
@@ -23,8 +23,11 @@ def folder(tmp_path_factory):
     [(0.004, 1e9, 1, 2, 0.002), (0.008, 20e6, 2, 2, 0.001), (0.010, 1e9, 4, 4, 0.002)],
 )
 def test_the_stall_is_the_closed_form(folder, latency_s, bandwidth, readers, batch, compute_s):
-    """The positive control. On a quiet machine it is within 5 %, which claim C41 judges; others may use this one, and late
-    wake-ups count as stall: the best of twenty runs has to come within 15 %."""
+    """The positive control.
+
+    On a quiet machine the stall is within 5 % (claim C41). Others may use this machine, and
+    late wake-ups count as stall, so the best of twenty runs must come within 15 %.
+    """
     loop = Loop("npy", batch, compute_s, 80, readers)
     off = []
     for _ in range(20):
@@ -66,7 +69,7 @@ def test_counts_agree_with_what_was_read(folder):
 
 @tried_again(20)  # a reader that is held up is a stall
 def test_both_definitions_of_utilisation_tell_an_oversleeping_machine_apart(folder):
-    """A sleep that takes twice as long: the configured definition blames storage, the measured one does not."""
+    """If sleeps take twice as long, only the configured definition blames storage."""
     import time
 
     found = run(
