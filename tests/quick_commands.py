@@ -91,7 +91,8 @@ def _become(where, words, stdout, stderr, encoding, environment):
             number,
         )
     sys.stdout, sys.stderr = (
-        io.TextIOWrapper(open(n, "wb", closefd=False), encoding) for n in (1, 2)
+        io.TextIOWrapper(io.BufferedWriter(io.FileIO(n, "wb", closefd=False)), encoding)
+        for n in (1, 2)
     )
     sys.argv = ["benchpaper", *words]
 

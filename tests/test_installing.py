@@ -95,7 +95,9 @@ def without_wheel(minor, on_offer):
     return {
         requirement.name: (requirement, files) for requirement, files in on_offer
         if requirement.marker is None or requirement.marker.evaluate(here)
-        if not any(parse_wheel_filename(file)[3] & fitting for file in files if file.endswith(".whl"))
+        if not any(
+            parse_wheel_filename(file)[3] & fitting for file in files if file.endswith(".whl")
+        )
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The report in a real browser, from files: no errors, no requests, accessible to all."""
 
+import itertools
 import json
 import shutil
 import time
@@ -174,10 +175,8 @@ def test_keyboard_and_screen_reader(report, browser):
         assert ask("return document.querySelectorAll('.scrolls th:not([scope])').length") == 0
         assert (
             ask(
-                (
-                    "return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex "
-                    "> 0).length"
-                )
+                "return [...document.querySelectorAll('[tabindex]')].filter(e => e.tabIndex "
+                "> 0).length"
             )
             == 0
         )  # order is the page's
@@ -227,7 +226,7 @@ def test_headings_are_in_order_and_every_page_leads_to_the_first(report, browser
             "return [...document.querySelectorAll('h1, h2, h3, h4, h5')].map(h => +h.tagName[1])"
         )
         assert levels.count(1) == 1 and all(
-            after <= before + 1 for before, after in zip(levels, levels[1:])
+            after <= before + 1 for before, after in itertools.pairwise(levels)
         ), path.name
         links = browser.execute_script(
             "return [...document.querySelectorAll('[role=navigation] a')].map(a => a.href)"
@@ -274,10 +273,8 @@ def test_readable_on_a_phone(report, browser):
         assert (
             float(
                 browser.execute_script(
-                    (
-                        "return parseFloat(getComputedStyle(document.querySelector('.body "
-                        "p')).fontSize)"
-                    )
+                    "return parseFloat(getComputedStyle(document.querySelector('.body "
+                    "p')).fontSize)"
                 )
             )
             >= 14

@@ -663,12 +663,11 @@ def test_coverage_of_the_ratio_of_two_independent_sets_of_blocks(n, n2, noises):
         rng.normal(0, s, (2_000, k)) + log(10) * (rng.random((2_000, k)) < 0.05)
         for s, k in zip(noises, (n, n2))
     ]
-    truth = np.diff(
-        [
-            brentq(lambda x: 0.95 * ndtr(x / s) + 0.05 * ndtr((x - log(10)) / s) - 0.5, -1, 1)
-            for s in noises
-        ]
-    )[0]
+
+    def below_median(x, noise):
+        return 0.95 * ndtr(x / noise) + 0.05 * ndtr((x - log(10)) / noise) - 0.5
+
+    truth = np.diff([brentq(below_median, -1, 1, args=(noise,)) for noise in noises])[0]
     intervals = [stats.independent_ratio(a, b) for a, b in zip(*map(np.exp, sets))]
     assert (
         0.93

@@ -81,7 +81,7 @@ class Run:
 
     def __init__(self, project, *words, **environment):
         self._project = project
-        self._output = open(project.root / "output", "w+")
+        self._output = (project.root / "output").open("w+")
         command = [str(Path(sys.executable).with_name("benchpaper")), "run", *words]
         self.process = subprocess.Popen(
             command, cwd=project.root, env={**os.environ, "COLUMNS": "200", **environment},
@@ -281,15 +281,19 @@ def test_an_interrupt_before_anything_is_measured_ends_soon_too(make_toy, number
 
 def test_no_further_interrupt_cuts_short_what_follows_the_first():
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    tidied_up = False
+    tidied_up = []
+
+    def interrupted():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            for number in before:
+                signal.raise_signal(number)
+            tidied_up.append(True)
+
     try:
         with pytest.raises(KeyboardInterrupt), runner._terminable():
-            try:
-                signal.raise_signal(signal.SIGTERM)
-            finally:
-                for number in before:
-                    signal.raise_signal(number)
-                tidied_up = True
+            interrupted()
         assert tidied_up and all(signal.getsignal(number) is signal.SIG_IGN for number in before)
     finally:
         for number, handler in before.items():
@@ -922,13 +926,15 @@ def test_a_checkout_that_cannot_be_written_is_read_and_all_else_is_refused_in_on
 
 def fill(folder):
     """Fill the file system of a folder to the last byte."""
-    with (
-        pytest.raises(OSError, match="No space left"),
-        open(folder / "ballast", "wb", buffering=0) as file,
-    ):
+
+    def write_on(file):
         while True:
             if not file.write(bytes(1 << 16)):
                 file.write(b"0")
+
+    ballast = (folder / "ballast").open("wb", buffering=0)
+    with ballast as file, pytest.raises(OSError, match="No space left"):
+        write_on(file)
 
 
 def one_line_about_the_disk(done, words="No space left on device"):
@@ -1051,7 +1057,7 @@ def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(
     )
     for path, data in kept.items():
         assert path.read_bytes() == data or path.name in (results.OBSERVATIONS, results.TRIALS)
-    assert not [path for path in measured.root.glob("results/**/.*.tmp")]
+    assert not list(measured.root.glob("results/**/.*.tmp"))
 
 
 # ---- secrets ----

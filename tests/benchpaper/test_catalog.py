@@ -114,10 +114,8 @@ def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, te
 
 DIGESTED = {
     "experiments/toy/one/experiment.py": sound(
-        (
-            "from experiments.systems.kv import x\nfrom . import helper\nimport "
-            "experiments.workloads.load"
-        )
+        "from experiments.systems.kv import x\nfrom . import helper\nimport "
+        "experiments.workloads.load"
     ),
     "experiments/toy/one/helper.py": "",
     "experiments/toy/one/loop.c": "int main;",

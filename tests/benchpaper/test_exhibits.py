@@ -229,7 +229,7 @@ def test_a_drawing_that_fails_leaves_no_entry_and_no_file(exhibits, measured, fo
 
     with pytest.raises(ZeroDivisionError):
         exhibits.figure("latency", lambda frame: 1 / 0, measured.summary("latency_us"))
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="No space left"):
         exhibits.figure("latency", lambda frame: Broken(), measured.summary("latency_us"))
     assert files(folder) == [MANIFEST] and entries(folder) == {}
     exhibits.figure("latency", draw, measured.summary("latency_us"))  # and may be tried again

@@ -151,7 +151,8 @@ def test_the_pilots_blocks_stay_as_they_are_when_others_join_them(piloted):
     assert all_of_them.seconds == pytest.approx(alone.seconds * 20 / 9)
 
 
-def experiment_with(twin=dict(way="a"), **scale):
+def experiment_with(**scale):
+    twin = scale.pop("twin", dict(way="a"))
     return Experiment(
         title="T", question="?", factors=[Factor("way", ["a", "b"])],
         metrics=[Metric("x_s", unit="s", better="lower")],

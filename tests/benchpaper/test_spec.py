@@ -314,7 +314,7 @@ def test_an_unknown_factor_of_a_cell_names_the_nearest():
     with pytest.raises(
         AttributeError, match='^a cell has no factor "size"; did you mean "sizes"\\?$'
     ):
-        make_cell(dict(sizes=8)).size
+        _ = make_cell(dict(sizes=8)).size
 
 
 def test_a_cell_survives_pickling_and_is_equal_by_its_levels():

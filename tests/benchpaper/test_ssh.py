@@ -146,7 +146,7 @@ def test_a_trial_runs_on_two_hosts_with_the_project_and_its_packages(make, lab):
         yield dict(latency_us=1.0)
         """, levels=("a",), more="experiment.packages = ('numpy',)",
     )  # fmt: skip
-    entries, told = measure(run)
+    entries, _ = measure(run)
     assert entries["a"]["state"] == results.MEASURED, entries["a"]["attempts"]
     assert {name.split(".")[0] for name in entries["a"]["hosts"]} == {"server", "client"}
     text = json.dumps(entries["a"])
@@ -400,7 +400,7 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
         ),
         str(refused.value),
     )
-    entries, told = measure(run)
+    entries, _ = measure(run)
     assert all_measured(entries)
 
 
@@ -550,7 +550,7 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
         assert abs(offset - 3600) <= error + 1e-3 and error < 60
         offset, error = run.probed["hosts"]["lab2"]["clock"]
         assert abs(offset) <= error + 1e-3 and error < 60
-        entries, told = measure(run)
+        entries, _ = measure(run)
         assert all_measured(entries)
         assert all(
             abs(entry["observations"][0]["latency_us"] - 3600) < 600 for entry in entries.values()
@@ -622,9 +622,11 @@ def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_o
         start_new_session=True,
     )
     try:
-        journals = lambda: [
-            line for path in run.folder.rglob("*.jsonl") for line in path.read_text().splitlines()
-        ]
+
+        def journals():
+            paths = run.folder.rglob("*.jsonl")
+            return [line for path in paths for line in path.read_text().splitlines()]
+
         end = time.monotonic() + 120
         while not begun.exists() or len(begun.read_text()) < 3:
             assert time.monotonic() < end and process.poll() is None, process.stdout.read().decode()
@@ -673,9 +675,9 @@ def test_a_host_that_is_lost_to_all_blocks_is_told_once(make, lab, run_benchpape
 
 def refused(lab, **changes):
     begin = time.monotonic()
-    with pytest.raises(Unreachable) as error:
-        with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1, **changes)]}):
-            pass
+    site = {"name": "lab", "hosts": [lab.described(1, **changes)]}
+    with pytest.raises(Unreachable) as error, Fleet(lab.lab.project, site):
+        pass
     assert time.monotonic() - begin < 60 and "\n" not in str(error.value)
     return str(error.value)
 

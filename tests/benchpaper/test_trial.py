@@ -407,7 +407,7 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
 def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(
     small_disk, counted, block_of
 ):
-    project, measured = counted
+    project, _ = counted
     folder = small_disk(project.root / "results", 128)
     (folder / "ballast").write_bytes(bytes(128 * 1024 - 4096))
     block = block_of(project)
@@ -422,7 +422,7 @@ def test_a_full_disk_ends_the_block_and_it_goes_on_when_there_is_room(
 
 
 def test_other_blocks_have_journals_of_their_own(counted, block_of):
-    project, measured = counted
+    project, _ = counted
     blocks = [block_of(project, number=number) for number in (0, 1)]
     assert [block.measure() for block in blocks] == [6, 6]
     assert blocks[0].key != blocks[1].key and blocks[0].journal_path != blocks[1].journal_path

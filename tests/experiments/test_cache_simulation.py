@@ -125,7 +125,7 @@ def test_next_accesses_are_true(tmp_path):
 
 def test_a_trace_file_is_whole_or_absent(tmp_path):
     for wrong in ([], [0, 1]):
-        with pytest.raises(ValueError):
+        with pytest.raises(ValueError, match="it needs one at least, and ids from 1 on"):
             trace_files.write(tmp_path / "t", np.array(wrong, dtype=np.int64))
     assert not list(tmp_path.iterdir())
     (tmp_path / "cut").write_bytes(b"x" * 30)

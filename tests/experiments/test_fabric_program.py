@@ -211,10 +211,13 @@ def test_garbage_is_refused(host, sanitized, garbage, complaint):
 
 
 def test_nobody_there(host, binary):
-    with pytest.raises(CommandFailed, match="cannot connect to 127.0.0.1 port"):
+    def measure():
         with ucx.Responder(host, binary, "posix") as responder:
             responder.process.stop()
             ucx.measure(host, responder, binary, "posix", "put", 8, 1, 10, 0)
+
+    with pytest.raises(CommandFailed, match="cannot connect to 127.0.0.1 port"):
+        measure()
 
 
 GOOD = "--outstanding 1 --iterations 10 --warmup 1 --max-seconds 1 --cpu 0 --samples s"

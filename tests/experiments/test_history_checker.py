@@ -187,7 +187,7 @@ def test_crowded_histories_of_repeated_values_against_brute_force():
     for number in range(400):
         found = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
         if number % 2:
-            rng.choice(found + [read(0, 5, 9)])["result"] = rng.choice([0, None, False])
+            rng.choice([*found, read(0, 5, 9)])["result"] = rng.choice([0, None, False])
             found = [
                 o
                 for o in found
@@ -493,12 +493,10 @@ def test_values_are_compared_as_json(library):
     for pairs, wanted in ((SAME, LINEARIZABLE), (OTHER, VIOLATION)):
         for written, got in pairs:
             text = (
-                '{"client":1,"op":"write","key":-5,"value":%s,"invoked_ns":-9,"completed_ns":-8}\n'
-                % written
-            )
-            text += (
-                '{"client":null,"op":"read","key":-5,"result":%s,"invoked_ns":-7,"completed_ns":-6}'
-                % got
+                f'{{"client":1,"op":"write","key":-5,"value":{written},'
+                '"invoked_ns":-9,"completed_ns":-8}\n'
+                f'{{"client":null,"op":"read","key":-5,"result":{got},'
+                '"invoked_ns":-7,"completed_ns":-6}'
             )
             for encoded in (
                 text.encode(),

@@ -1,5 +1,6 @@
 """Each real system on this machine: every view reads what was written; nothing is left."""
 
+import functools
 import os
 import socket
 import sys
@@ -237,9 +238,8 @@ def seconds_of(call):
 def test_a_delayed_endpoint_takes_two_delays_longer(host, left_behind):
     with rclone.S3(host) as system, shaped.Delayed(host, system.endpoint, 20) as far:
         key = written_and_read(far.endpoint)
-        near_s, far_s = [
-            seconds_of(lambda s=e.obstore(): s.head(key)) for e in (system.endpoint, far.endpoint)
-        ]
+        stores = [endpoint.obstore() for endpoint in (system.endpoint, far.endpoint)]
+        near_s, far_s = [seconds_of(functools.partial(store.head, key)) for store in stores]
         assert 0.040 <= far_s - near_s < 0.060
     assert left_behind() == {}
 
@@ -279,9 +279,9 @@ def test_a_taken_port_is_replaced(host, monkeypatch):
 
 
 def test_a_server_that_does_not_come_up_is_reported_with_its_own_words(host):
-    with pytest.raises(HostError, match="rclone serve s3 ended with status .*no-such-option"):
-        with rclone.S3(host, options=["--no-such-option"]):
-            pass
+    wanted = "rclone serve s3 ended with status .*no-such-option"
+    with pytest.raises(HostError, match=wanted), rclone.S3(host, options=["--no-such-option"]):
+        pass
 
 
 @pytest.mark.parametrize("said, cause", {

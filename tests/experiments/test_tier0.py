@@ -1,5 +1,6 @@
 """The reference tier against a failing origin, a full disk, a kill and a second process."""
 
+import contextlib
 import json
 import random
 import signal
@@ -49,15 +50,14 @@ class Origin:
                 if fault == "hang":
                     time.sleep(2 * origin.timeout)
                 if fault == "500":
-                    return self.send_error(500)
+                    self.send_error(500)
+                    return
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 cut = {"cut": body[:1000], "flip": bytes([body[0] ^ 1]) + body[1:]}.get(fault, body)
-                try:
+                with contextlib.suppress(OSError):
                     self.wfile.write(cut)
-                except OSError:
-                    pass
                 self.close_connection = True
 
             def log_message(self, *_):
@@ -162,7 +162,7 @@ def test_a_full_disk_stops_admission_and_nothing_else(tmp_path, small_disk):
             for epoch in range(3):
                 read_all(tier, epoch)
         assert tier.counters.disk_errors == 1 and tier.counters.corrupt_on_disk == 0
-        kept = [path for path in folder.glob("*/*")]
+        kept = list(folder.glob("*/*"))
         assert 0 < len(kept) < 30 and not [path for path in kept if path.name.endswith(".part")]
         assert tier.counters.disk_hits == 2 * len(kept)
 

@@ -40,7 +40,7 @@ def test_every_sample_is_read_back_once_and_counted(made, kind):
 
 
 def test_a_data_set_is_deterministic_and_used_again_only_when_whole(made, tmp_path):
-    name, folder, manifest = made
+    name, _, manifest = made
     again = dataset.make(tmp_path / "again", WORKLOAD, COUNT, name, PER_SHARD)
     if name != "parquet":  # whose footer may hold what its library likes
         assert again["digest"] == manifest["digest"]
@@ -75,7 +75,7 @@ def test_a_changed_byte_of_a_sample_is_noticed():
             samples.check(wrong)
     with pytest.raises(samples.WrongSample):
         samples.check(b"short")
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="has no room for its header"):
         samples.content(0, 8)
 
 

@@ -149,7 +149,7 @@ def test_the_data_sets_keep_to_the_announced_disk_space(name, tmp_path):
     """Allow twice the largest folder on top: a trial copies one, and a store may keep it twice."""
     experiment = catalog.load(Project.find(), name)
     experiment._build(tmp_path)
-    folders = [folder for folder in (tmp_path / "data").iterdir()]
+    folders = list((tmp_path / "data").iterdir())
     sizes = [sum(path.stat().st_blocks * 512 for path in folder.iterdir()) for folder in folders]
     assert (
         sum(sizes) + 2 * max(sizes)
