@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from checkout import ROOT
 from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_suites
 
 from benchpaper.core import lock
@@ -26,7 +27,6 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
-ROOT = Path(__file__).resolve().parents[1]
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN

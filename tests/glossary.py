@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
+
 DOCUMENTS = ["*.md", "docs/**/*.md", "experiments/**/*.md", "benchmarks/*.md"]
 CODE = ["src/benchpaper/**/*.py"]
 NOT_PROSE = re.compile(r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]*`", re.M | re.S)

@@ -11,7 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
+
 SHELL = ["reproduce", ".ci/run", "tests/**/*.sh"]
 C = ["experiments/**/*.c", "experiments/**/*.h"]
 

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from checkout import ROOT
+
 from benchpaper.artifact import scaffold
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 NAME = "toy/pipe_cost"
 PAPER = r"""\documentclass{article}
 \usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{lmodern}\usepackage{textcomp}

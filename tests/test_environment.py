@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper import results
 from benchpaper.core import environment
@@ -21,7 +22,6 @@ from benchpaper.design import catalog
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME_FILES = {
     ".config/matplotlib/matplotlibrc": (
         "lines.linewidth: 9\nsavefig.dpi: 30\nfigure.facecolor: red\n"

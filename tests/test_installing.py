@@ -13,6 +13,7 @@ from pathlib import Path
 from pip._internal.models.index import PyPI
 import pytest
 import requests
+from checkout import ROOT
 from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -22,7 +23,6 @@ from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.results import NOT_TESTABLE
 
-ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = (11, 12, 13, 14)
 GLIBC = 36  # of Debian 12, the oldest of the systems
 OURS = {"numpy", "pyarrow"}  # which benchpaper itself cannot do without

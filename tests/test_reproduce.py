@@ -7,11 +7,10 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 TOOLS = (
     "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail "
     "tee true wc"

@@ -4,12 +4,11 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+
+from checkout import ROOT
 
 from benchpaper.artifact import bundle
 from benchpaper.core.project import Project
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_wheel_holds_all_files_of_the_package_and_no_others(tmp_path):

@@ -1,9 +1,6 @@
 """Code and commands out of a document's own text, for the tests that run what a README says."""
 
 import re
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def code(text, start, end):

@@ -7,13 +7,12 @@ import ast
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 import benchpaper
 
-ROOT = Path(__file__).resolve().parents[2]
 STARTING = {
     "subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess",
     "concurrent.futures.process",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import text_of
+from checkout import ROOT
 
 from benchpaper.artifact import checklist, experiment_checks, scaffold
 from benchpaper.core.errors import UserError
@@ -26,14 +27,14 @@ def empty(tmp_path_factory):
     root = tmp_path_factory.mktemp("new") / "project"
     for folder in ("experiments", "analysis", "paper", "sites", "artifacts", "tests"):
         (root / folder).mkdir(parents=True)
-    shutil.copyfile(text_of.ROOT / "Snakefile", root / "Snakefile")
-    shutil.copytree(text_of.ROOT / "profiles", root / "profiles")
-    (root / "src").symlink_to(text_of.ROOT / "src")
+    shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
+    shutil.copytree(ROOT / "profiles", root / "profiles")
+    (root / "src").symlink_to(ROOT / "src")
     return Project(root)
 
 
 def test_the_tutorial_works_as_it_stands(empty):
-    steps = text_of.steps((text_of.ROOT / "experiments" / "README.md").read_text())
+    steps = text_of.steps((ROOT / "experiments" / "README.md").read_text())
     assert [step[1].split()[1] for step in steps if step[1].startswith("benchpaper")] == [
         "new",
         "plan",

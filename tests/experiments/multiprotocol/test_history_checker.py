@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
+from histories import as_text, brute_force, by_definition, random_history, sessions_history
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,10 +21,6 @@ from experiments.multiprotocol.checker.register import Register
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 from experiments.multiprotocol.checker.sessions import sessions, staleness
 
-sys.path.insert(0, str(Path(__file__).parent))
-from histories import as_text, brute_force, by_definition, random_history, sessions_history
-
-ROOT = Path(__file__).parents[2]
 LIBRARIES = [pytest.param(None, id="compiled"), pytest.param(False, id="python")]
 
 

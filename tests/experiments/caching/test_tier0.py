@@ -10,14 +10,13 @@ import threading
 import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from experiments.caching import reference_tier
 from experiments.caching.reference_tier_disk import DiskTier
 
-ROOT = Path(__file__).parents[2]
 SIZE = 4096
 KEYS = [f"item-{n}" for n in range(60)]
 

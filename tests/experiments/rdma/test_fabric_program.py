@@ -14,12 +14,13 @@ import numpy as np
 import psutil
 import pytest
 from busy_machine import tried_again
+from checkout import ROOT
 
 from benchpaper.hosts import CommandFailed
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import ucx, ucx_perftest
 
-SOURCES = Path(__file__).parents[2] / "experiments" / "rdma" / "fabric"
+SOURCES = ROOT / "experiments" / "rdma" / "fabric"
 TRANSPORTS = [name for name, transport in ucx.TRANSPORTS.items() if transport.executed_by_authors]
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 

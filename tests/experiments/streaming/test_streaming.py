@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from array import array
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from busy_machine import tried_again
+from checkout import ROOT
 
 from benchpaper.core.processes import adopt_orphans
 from benchpaper.design.spec import make_cell
@@ -32,7 +32,6 @@ from experiments.streaming.engines import experiment as engines
 from experiments.streaming.knee import experiment as knee
 from experiments.systems import jars, rxjava
 
-ROOT = Path(__file__).parents[2]
 COUNTS = dict(warmup=0.02, seconds=0.02, events=25_000)
 BROKERS = ["kafka", "nats"]
 

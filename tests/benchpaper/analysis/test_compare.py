@@ -3,11 +3,11 @@
 import copy
 import json
 from math import exp
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from checkout import ROOT
 
 from benchpaper.analysis import compare, stats
 from benchpaper.analysis.compare import forest
@@ -458,7 +458,7 @@ def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
 
 # --- the reference beside itself ----------------------------------------------------------------
 
-REFERENCE_RESULTS = Project(Path(__file__).resolve().parents[2]).results("local", "reference")
+REFERENCE_RESULTS = Project(ROOT).results("local", "reference")
 MEASURED_BY_THE_AUTHORS = sorted(
     path.parent.relative_to(REFERENCE_RESULTS).as_posix()
     for path in REFERENCE_RESULTS.glob("*/*/trials.parquet")

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from checkout import ROOT
 
 from benchpaper import results
 from benchpaper.core import events
 from benchpaper.workflow import runner
 
-ROOT = Path(__file__).resolve().parents[1]
 KILLS = 20
 STOP_WITHIN_S = 30.0  # on any machine, and long before the trial that is interrupted would end
 SLOW_START_S = 1.6  # on a busy machine; on a quiet one the first trial is done before

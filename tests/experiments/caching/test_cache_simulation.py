@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 from math import sqrt
-from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 
 from benchpaper.core.capabilities import find_capability
 from experiments.caching import (  # fmt: skip
@@ -20,7 +20,6 @@ from experiments.caching import (  # fmt: skip
     trace_files,
 )
 
-ROOT = Path(__file__).parents[2]
 PLAIN = {"belady": plain_caches.belady_min, "lru": plain_caches.lru, "fifo": plain_caches.fifo}
 GENERATED = [name for name in access_traces.GENERATORS if name != "kv"]
 ONCE_PER_EPOCH = ["uniform", "loop", "shard", "block"]

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper.core.project import Project
 from benchpaper.workflow.pipeline import Pipeline
 
-ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/*.ipynb"))
 CLAIMS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/claims*.py"))
 STEPS = {

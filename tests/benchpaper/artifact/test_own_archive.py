@@ -4,15 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import small_project
+from checkout import ROOT
 
 from benchpaper.artifact import bundle, checklist
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 1800  # it takes one minute on two quiet cores
 
 pytestmark = pytest.mark.skipif(

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 PHONE = (375, 740)
-ROOT = Path(__file__).resolve().parents[1]
 
 pytestmark = pytest.mark.skipif(
     not all(map(shutil.which, ("chromium", "chromedriver"))),

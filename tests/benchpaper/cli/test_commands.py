@@ -17,12 +17,12 @@ import click
 import pytest
 import quick_commands
 import small_project
+from checkout import ROOT
 
 from benchpaper.cli.commands import cli
 from benchpaper.core import output
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = Path(sys.executable).with_name("benchpaper")
 NAME, EXHIBIT = small_project.NAME, "toy-pipe-cost-4k"
 

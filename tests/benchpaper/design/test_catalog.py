@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper.core import syntax
 from benchpaper.core.errors import UserError
@@ -235,7 +236,6 @@ def test_the_c_sources_in_an_imported_package_count(make_project):
 
 # --- what counts as run -----------------------------------------------------------------------
 
-ROOT = Path(__file__).resolve().parents[2]
 WAYS = {
     "a list after -m": (
         "import sys\nARGV = [sys.executable, '-m', 'experiments.workloads.load']",

@@ -12,10 +12,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 KEPT = (
     "Snakefile",
     "pyproject.toml",

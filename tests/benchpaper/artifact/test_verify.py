@@ -11,9 +11,9 @@ import subprocess
 import time
 import zipfile
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper import results
 from benchpaper.analysis.estimates import load
@@ -22,7 +22,6 @@ from benchpaper.artifact.bundle import archive, crate, regenerate, verify
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 MANIFEST = "build/local-smoke/exhibits/toy_pipe_cost/exhibits.json"
 needs_latex = pytest.mark.skipif(
     not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper import results
 from benchpaper.core.errors import UserError
@@ -16,7 +17,6 @@ from benchpaper.core.project import Project
 from benchpaper.hosts.lab import owners
 from benchpaper.hosts.lab.namespaces import Lab
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from checkout import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -531,7 +532,7 @@ def ranked(tmp_path_factory):
     from benchpaper.analysis.estimates import load
     from benchpaper.core.project import Project
 
-    root, source = tmp_path_factory.mktemp("ranked"), Path(__file__).resolve().parents[2]
+    root, source = tmp_path_factory.mktemp("ranked"), ROOT
     (root / "experiments" / "toy" / "ranks").mkdir(parents=True)
     (root / "experiments" / "toy" / "ranks" / "experiment.py").write_text(RANKED)
     for folder in ("analysis", "paper", "sites", "artifacts"):
