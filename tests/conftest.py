@@ -34,6 +34,23 @@ if (
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Fixtures that take long, or skip a test without root or without the network.
+MARKED_FIXTURES = {
+    "slow": {"small", "programs"},
+    "root": {"small_disk", "small_quota", "lab", "nameless", "elsewhere", "image"},
+    "network": {"index", "programs"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use one of these fixtures."""
+    for item in items:
+        for marker, fixtures in MARKED_FIXTURES.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def the_machine_is_as_before(tmp_path_factory):
     """After the whole suite nothing of it is left: the last test fails otherwise."""

@@ -42,7 +42,7 @@ HOME_FILES = {
 
 @pytest.fixture
 def proxy():
-    """The address of a port where nobody may call, and `called()`."""
+    """The address of a port that must not be called, and `called()`."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
 
@@ -245,7 +245,7 @@ def _derived(build):
     }
 
 
-# ---- what is told ----
+# ---- messages ----
 
 
 def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(

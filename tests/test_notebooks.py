@@ -22,6 +22,8 @@ from benchpaper.design import catalog
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 
 

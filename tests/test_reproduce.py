@@ -200,6 +200,7 @@ def test_without_venv_no_system_still_names_the_package(bare):
     assert bare.called("apt-get") == bare.called("sudo") == []
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="a read-only mount needs root")
 def test_a_checkout_that_cannot_be_written_is_refused_in_one_line(bare):
     subprocess.run(["mount", "--bind", "-o", "ro", bare.root, bare.root], check=True)

@@ -22,13 +22,17 @@ seconds-between-status-checks: 1
 latency-wait: 5
 """
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not all(shutil.which(name, path=PATHS) for name in PROGRAMS),
-    reason="needs root, slurm-wlm and munge",
-)
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not all(shutil.which(name, path=PATHS) for name in PROGRAMS),
+        reason="needs root, slurm-wlm and munge",
+    ),
+]
 
 
-# One small job after the other beside the run, two at a time where CPUs are free.
+# Small jobs run one after the other during the run, two at a time where CPUs are free.
 RUN = """
 {benchpaper} run results --scale smoke --profile slurm &
 run=$!

@@ -20,7 +20,7 @@ from benchpaper.workflow import pipeline
 
 
 def hide(package, modules):
-    """Make a package one that is not installed: neither its version is found, nor its modules."""
+    """Hide a package: neither its version nor its modules are found."""
     from_name = metadata.Distribution.from_name.__func__
 
     def found(cls, name):

@@ -228,9 +228,13 @@ def known(make_project):
 
 @pytest.fixture(autouse=True)
 def nothing_left_running():
-    """A test that leaves a process behind fails; the process is ended."""
+    """Fail a test that leaves a process behind, and kill the process.
+
+    The servers of fixtures with a wider scope are spared.
+    """
+    before = descendants(os.getpid())
     yield
-    kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes]
+    kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes] + before
     left = [
         line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))
     ]  # empty once it has ended
@@ -293,7 +297,7 @@ class LabOfTests:
         return self.kept[number]
 
     def processes(self, number):
-        """Return the command lines that run on a host beside its SSH server."""
+        """Return the command lines that run on a host, except its SSH server."""
         lines = [_command_line(pid) for pid in processes(self.lab.namespace(number))]
         return [line for line in lines if line and not line.startswith(b"sshd")]
 
@@ -308,7 +312,7 @@ class LabOfTests:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A `LabOfTests` for all tests; who changes a host puts it back."""
+    """A `LabOfTests` for all tests; a test that changes a host restores it."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     made = LabOfTests(tmp_path_factory.mktemp("lab"))

@@ -14,9 +14,12 @@ from benchpaper.core.project import Project
 
 TIMEOUT_S = 1800  # it takes one minute on two quiet cores
 
-pytestmark = pytest.mark.skipif(
-    not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

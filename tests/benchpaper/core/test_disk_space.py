@@ -1,4 +1,4 @@
-"""A disk that is full and a quota that is used up are told alike."""
+"""A full disk and an exhausted quota give the same message."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Events: what a step tells reaches the reader whole, once, in order; and nobody has to watch."""
+"""Events: a reader gets each event of a step whole, once and in order; watching is optional."""
 
 import os
 

@@ -92,6 +92,7 @@ def test_a_holder_that_has_not_written_its_name_yet_is_still_a_holder(tmp_path, 
         pass
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
 def test_a_lock_that_another_user_made_can_be_taken(tmp_path):
     folder = tmp_path / "shared"
@@ -147,11 +148,17 @@ def test_tests_have_a_lock_of_their_own():
     assert lock.host_lock().parent == Path(os.environ[lock.FOLDER])
 
 
+def bound(path):
+    """Make a socket in the file system."""
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
 IN_THE_WAY = {
     "a symbolic link": lambda path: path.symlink_to(path.with_name("victim")),
     "a folder": lambda path: path.mkdir(),
     "a pipe": lambda path: os.mkfifo(path),
-    "a socket": lambda path: socket.socket(socket.AF_UNIX).bind(str(path)),
+    "a socket": bound,
     "a file with two names": lambda path: os.link(path.with_name("victim"), path),
 }
 

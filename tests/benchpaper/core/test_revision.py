@@ -109,6 +109,8 @@ def test_why_a_commit_is_unknown_is_one_line(pipe_project, make, words):
     assert "\n" not in str(error.value) and "; " in str(error.value)
 
 
+@pytest.mark.root
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="giving a checkout to another user needs root")
 def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_measured(
     pipe_project, run_benchpaper

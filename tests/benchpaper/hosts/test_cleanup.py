@@ -120,6 +120,7 @@ def test_what_a_trial_calls_its_own_data_is_no_undo(scratch, tmp_path):
     assert cleanup.clear(scratch) == [] and not (tmp_path / "undone").exists()
 
 
+@pytest.mark.root
 @root_only
 def test_a_mount_whose_undo_was_not_noted_goes_too_and_what_is_mounted_stays(scratch, tmp_path):
     precious = tmp_path / "precious"
@@ -136,6 +137,7 @@ def test_a_mount_whose_undo_was_not_noted_goes_too_and_what_is_mounted_stays(scr
     assert "a\\040point" not in Path("/proc/mounts").read_text()
 
 
+@pytest.mark.root
 @root_only
 def test_what_cannot_be_unmounted_is_not_removed(scratch, tmp_path, monkeypatch):
     precious, point = tmp_path / "precious", scratch / "point"
@@ -294,6 +296,7 @@ def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tm
             process.wait()
 
 
+@pytest.mark.root
 @root_only
 def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_folders(
     project, tmp_path, is_running

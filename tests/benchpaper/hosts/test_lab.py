@@ -17,7 +17,11 @@ from benchpaper.core.project import Project
 from benchpaper.hosts.lab import owners
 from benchpaper.hosts.lab.namespaces import Lab
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="the lab needs root"),
+]
 
 
 def traces(lab):

@@ -26,6 +26,7 @@ def run():
     return Pipeline(Project(ROOT), "local", "reference", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_a_step_depends_on_every_module_that_it_loads(run, step):
     module, *users = STEPS[step]

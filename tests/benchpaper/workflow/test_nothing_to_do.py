@@ -221,7 +221,7 @@ def test_a_step_whose_snakemake_is_gone_measures_nothing(built):
 
 @pytest.fixture
 def elsewhere(built):
-    """`call(words)`: run the command line on what passes for another machine."""
+    """Return `call(words)`: run the command line as if on another machine."""
     if os.geteuid() != 0 or not Path("/etc/machine-id").exists():
         pytest.skip("passing for another machine needs root, and /etc/machine-id")
     (built.root / "machine-id").write_text("0" * 32 + "\n")

@@ -16,6 +16,8 @@ from checkout import ROOT
 
 from benchpaper.core.project import Project
 
+pytestmark = pytest.mark.slow
+
 KEPT = (
     "Snakefile",
     "pyproject.toml",

@@ -1,4 +1,4 @@
-"""Why a block is measured again, told from what its trials depended on then and depend on now."""
+"""Why a block is measured again: what its trials depended on then, and depend on now."""
 
 import copy
 

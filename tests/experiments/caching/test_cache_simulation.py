@@ -188,6 +188,7 @@ def test_closed_forms_at_known_values():
     assert theory.fifo(0.632120) == pytest.approx(theory.fifo(0.632121), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_every_policy_runs_and_memory_does_not_grow(tmp_path):
     trace = access_traces.make("uniform", 500, 3_000, 5)
     path = tmp_path / "trace"

@@ -34,6 +34,7 @@ def run(experiment, levels, counts, folder):
         cleanup.clear(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cache", caches.CACHES)
 def test_each_cache_agrees_with_the_origins_log(cache, tmp_path):
     share, rows = 0.0 if cache == "none" else 0.5, []

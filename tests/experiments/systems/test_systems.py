@@ -200,6 +200,7 @@ def test_the_origins_log_tells_each_request(host, left_behind, system):
     assert left_behind() == {}
 
 
+@pytest.mark.root
 @needs("memory_cgroup")
 def test_a_memory_limit_holds_and_goes(host):
     too_much = "print(sum(bytearray(b'x' * (64 << 20))))"
@@ -211,6 +212,7 @@ def test_a_memory_limit_holds_and_goes(host):
     assert not folder.exists()
 
 
+@pytest.mark.root
 @needs("loop_devices")
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
 def test_a_file_system_in_a_file(host, left_behind, kind):
@@ -244,6 +246,7 @@ def test_a_delayed_endpoint_takes_two_delays_longer(host, left_behind):
     assert left_behind() == {}
 
 
+@pytest.mark.root
 @needs("netns")
 @tried_again(5)
 def test_a_thin_link_carries_what_it_is_given(host, left_behind):

@@ -1,4 +1,4 @@
-"""Checkpoints: a crash at any point leaves one that loads right, or none that loads."""
+"""Checkpoints: after a crash at any point, the right state loads, or none."""
 
 import shutil
 

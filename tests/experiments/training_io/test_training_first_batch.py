@@ -69,6 +69,7 @@ def test_an_image_with_a_changed_byte_is_refused(image):
     file_image.verify(image)
 
 
+@pytest.mark.root
 def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
     if missing := [
         name for name in ("loop_devices", "mkfs_ext4") if not find_capability(name).check()[0]
@@ -100,6 +101,7 @@ def test_a_listing_that_lacks_an_object_is_refused(tmp_path):
         first_batch.main(asked % (tmp_path / "objects"))
 
 
+@pytest.mark.root
 @pytest.mark.parametrize("backend", ["ext4", "s3-rclone"])
 def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch):
     """With an image of few files in place of the one with a million."""

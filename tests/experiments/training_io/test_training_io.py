@@ -55,6 +55,7 @@ def test_a_cold_trial_that_was_not_cold_is_refused():
     assert accelerator.cold_share("disk-cgroup", {"device_bytes": 90, "bytes_read": 100}) == 0.9
 
 
+@pytest.mark.root
 def test_the_counter_of_the_device_tells_cold_readings_from_warm_ones(tmp_path):
     """On a separate file system, each cold read counts once, and cached reads do not count."""
     if missing := lacks(["loop_devices", "mkfs_ext4"]):

@@ -1,28 +1,21 @@
-"""This machine as a target host, what is found out about it, and the site files that name hosts."""
+"""Commands, servers and files on a host: this machine, or one of the lab."""
 
 import os
-import shutil
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
-from benchpaper.core.capabilities import find_capability
-from benchpaper.core.errors import UserError
-from benchpaper.core.processes import descendants
-from benchpaper.hosts import CommandFailed, HostError, probe
-from benchpaper.hosts import site as sites
+from benchpaper.hosts import CommandFailed, HostError
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.ssh.remote import SshHost
 
 
-@pytest.fixture(params=["local", "ssh"])
+@pytest.fixture(params=["local", pytest.param("ssh", marks=pytest.mark.root)])
 def make_host(request, tmp_path):
     """Return `make(name="local", ...)`: this machine, or one of the lab's, as a host."""
     folder = tmp_path / "scratch"
@@ -315,7 +308,7 @@ def test_cpus_are_those_given_or_those_allowed(make_host):
 
 def test_an_undo_runs_when_the_host_is_left(make_host, request, tmp_path):
     if "local" in request.node.name:
-        pytest.skip("of this machine the trial's end does that (test_leftovers)")
+        pytest.skip("of this machine the trial's end does that (test_cleanup)")
     host = make_host()
     host.undo("a mark", ["touch", tmp_path / "undone"])
     host.close()
@@ -337,256 +330,3 @@ def test_a_missing_file_is_named(host, tmp_path):
     with pytest.raises((HostError, OSError), match="No such file or directory"):
         host.get(tmp_path / "absent", tmp_path / "here")
     assert not list(tmp_path.glob("*here*"))
-
-
-# --- probe -----------------------------------------------------------------------------------
-
-
-def test_every_capability_is_probed_and_has_a_remedy(probed_once):
-    assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(
-        probed_once["capabilities"]
-    )
-    for name, found in probed_once["capabilities"].items():
-        assert (
-            isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
-        )
-        assert find_capability(name).remedy and find_capability(name).meaning
-
-
-def test_what_is_probed_agrees_with_this_machine(probed_once):
-    capabilities = probed_once["capabilities"]
-    assert capabilities["root"]["present"] == (os.geteuid() == 0)
-    assert capabilities["rdma"]["present"] == (
-        os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband"))
-    )
-    assert capabilities["loopback"]["present"]  # or no test of a server could run
-
-
-def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_capability("cc").check() == (False, "no cc on PATH")
-    assert find_capability("latex").check() == (False, "no latexmk on PATH")
-    assert find_capability("jdk").check() == (False, "no javac on PATH")
-
-
-@pytest.mark.parametrize(
-    "script, detail", [("exit 1", "cc finds no C library headers"), ("", None)]
-)
-def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detail):
-    (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
-    (tmp_path / "cc").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    present, found = find_capability("cc").check()
-    assert not present and (found == detail if detail else found.startswith("cc does not run: "))
-
-
-def test_facts_are_stable_and_name_neither_host_nor_user():
-    facts = probe.facts()
-    assert facts == probe.facts()
-    assert {
-        "cpu",
-        "cpus",
-        "memory_gib",
-        "kernel",
-        "os",
-        "nic",
-        "disk",
-        "governor",
-        "virtualised",
-        "environment",
-    } == set(facts)
-    assert (
-        socket.gethostname() not in facts.values()
-        and facts["cpus"] >= 1
-        and facts["memory_gib"] > 0
-    )
-
-
-def test_the_identity_of_a_machine_is_stable_and_names_nothing():
-    assert probe.identity() == probe.identity() and len(probe.identity()) == 16
-    int(probe.identity(), 16)
-
-
-def test_an_unknown_capability_is_met_with_the_nearest():
-    with pytest.raises(UserError, match='^capability "rmda" not found; did you mean "rdma"?'):
-        find_capability("rmda")
-
-
-# --- sites -----------------------------------------------------------------------------------
-
-GOOD = """
-hosts:
-  - name: big
-    kind: local
-    address: 127.0.0.1
-    cpus: [0, 1]
-    roles: [server]
-  - name: small
-    roles: [server, client]
-"""
-
-BAD_SITES = {
-    "": 'sites/lab.yaml: needs a non-empty list under "hosts"',
-    "hosts: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
-    "host: []": 'sites/lab.yaml: needs a non-empty list under "hosts"',
-    "- name: x": 'sites/lab.yaml: needs a non-empty list under "hosts"',
-    "hosts: [x]": (
-        "sites/lab.yaml: host 1: must be a mapping with the keys name, kind, address, cpus, roles"
-    ),
-    "hosts: [{name: x, adress: 1.2.3.4, roles: [client]}]": "sites/lab.yaml: host 1: unknown key "
-    '"adress"; '
-    'did you mean "address"? '
-    "(there are: name, kind, address, cpus, roles)",
-    ("hosts: [{name: x, roles: [client]}, {name: y, user: z, roles: [client]}]"): (
-        'sites/lab.yaml: host 2: the key "user" is for hosts of kind ssh'
-    ),
-    "hosts: [{name: x, kind: ssh, roles: [client]}]": (
-        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to'
-    ),
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, usr: me, roles: [client]}]"
-    ): 'sites/lab.yaml: host 1: unknown key "usr"; did you mean '
-    '"user"? (there are: name, kind, address, cpus, roles, '
-    "interface, ssh, user, port, "
-    "ssh_config, python, scratch)",
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: 0, roles: [client]}]"
-    ): "sites/lab.yaml: host 1: port 0 is not in 1 to 65535",
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, port: '22', roles: [client]}]"
-    ): "sites/lab.yaml: host 1: port must be a int, not str",
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, ssh: -oProxyCommand=x, roles: [client]}]"
-    ): "sites/lab.yaml: host 1: ssh must be one name; "
-    "keys and passwords belong to ssh, not into a site file",
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, user: 'me:hunter22@x', roles: [client]}]"
-    ): "sites/lab.yaml: host 1: user must be one name; "
-    "keys and passwords belong to ssh, not into a site file",
-    (
-        "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]"
-    ): 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute path on the host, without quotes',
-    "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
-    "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
-    "hosts: [{name: x, roles: [1]}]": "sites/lab.yaml: host 1: roles must be names, not [1]",
-    "hosts: [{roles: [client]}]": 'sites/lab.yaml: host 1: needs "name"',
-    "hosts: [{name: x}]": 'sites/lab.yaml: host 1: needs "roles"',
-    "hosts: [{name: x, roles: []}]": 'sites/lab.yaml: host 1: needs "roles"',
-    "hosts: [{name: ../x, roles: [client]}]": (
-        'sites/lab.yaml: host 1: name "../x" must be letters, digits and hyphens'
-    ),
-    "hosts: [{name: x, kind: locl, roles: [client]}]": (
-        'sites/lab.yaml: host 1: kind "locl" '
-        "not found; did you "
-        'mean "local"? (there are: local, '
-        "ssh)"
-    ),
-    "hosts: [{name: x, address: localhost, roles: [client]}]": (
-        'sites/lab.yaml: host 1: address "localhost" is not an IP address'
-    ),
-    "hosts: [{name: x, cpus: [-1], roles: [client]}]": (
-        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [-1]"
-    ),
-    "hosts: [{name: x, cpus: [true], roles: [client]}]": (
-        "sites/lab.yaml: host 1: cpus must be whole numbers of at least 0, not [True]"
-    ),
-    (
-        "hosts: [{name: x, roles: [client]}, {name: x, roles: [server]}]"
-    ): 'sites/lab.yaml: two hosts are named "x"',
-    "hosts:\n  - name: x\n bad": "sites/lab.yaml:3 is not YAML: ",
-    "hosts: [\0]": "sites/lab.yaml is not YAML: ",
-    "a: b: c": "sites/lab.yaml:1 is not YAML: mapping values are not allowed here",
-}
-
-
-@pytest.mark.parametrize("text", BAD_SITES)
-def test_a_broken_site_file_gets_one_line_with_file_key_and_rule(make_project, text):
-    project = make_project({"sites/lab.yaml": text})
-    with pytest.raises(UserError) as refused:
-        sites.load(project, "lab")
-    message = str(refused.value)
-    assert message.startswith(BAD_SITES[text]) and "\n" not in message
-    assert "is not YAML" in message or message == BAD_SITES[text]
-
-
-def test_a_site_file_that_is_no_text_gets_one_line(make_project):
-    project = make_project({"sites/lab.yaml": ""})
-    (project.root / "sites" / "lab.yaml").write_bytes(b"hosts: \xff\xfe")
-    with pytest.raises(UserError, match="^sites/lab.yaml is not YAML: .*$"):
-        sites.load(project, "lab")
-
-
-def test_a_good_site_file_is_completed(make_project):
-    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
-    assert site["name"] == "lab" and site["hosts"][0]["cpus"] == [0, 1]
-    assert site["hosts"][1] == {
-        "name": "small",
-        "kind": "local",
-        "address": "127.0.0.1",
-        "roles": ["server", "client"],
-    }
-
-
-def test_local_needs_no_file_and_a_file_replaces_it(make_project):
-    project = make_project({})
-    assert sites.names(project) == ["local"]
-    assert sites.load(project, "local")["hosts"][0]["roles"] == ["server", "client"]
-    (project.root / "sites" / "local.yaml").write_text("hosts: [{name: mine, roles: [client]}]")
-    assert [host["name"] for host in sites.load(project, "local")["hosts"]] == ["mine"]
-
-
-def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
-    with pytest.raises(UserError) as refused:
-        sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
-    assert str(refused.value) == (
-        'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file '
-        "sites/NAME.yaml"
-    )
-
-
-def test_roles_go_to_different_hosts_where_possible(make_project):
-    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
-    chosen = {role: host["name"] for role, host in sites.assign(site, ["server", "client"]).items()}
-    assert chosen == {"server": "big", "client": "small"}
-    local = sites.assign({"name": "local", **sites.LOCAL}, ["server", "client"])
-    assert local["server"] is local["client"]
-
-
-def test_a_role_that_no_host_plays_is_named(make_project):
-    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
-    with pytest.raises(UserError) as refused:
-        sites.assign(site, ["server", "metadata"])
-    assert (
-        str(refused.value)
-        == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
-    )
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("ip"),
-    reason="making a network interface needs root and ip",
-)
-@pytest.mark.skipif(
-    not any(Path("/sys/class/net").glob("*/device")), reason="without hardware all interfaces count"
-)
-def test_an_interface_that_comes_and_goes_changes_no_fact():
-    """Else a lab brought up beside a run would have its trials measured again."""
-    name, before = f"bpt{os.getpid()}", probe.facts()
-    subprocess.run(
-        ["ip", "link", "add", name, "type", "veth", "peer", "name", f"{name}x"], check=True
-    )
-    try:
-        for end in (name, f"{name}x"):
-            subprocess.run(["ip", "link", "set", end, "up"], check=True)
-        assert probe.facts() == before
-    finally:
-        subprocess.run(["ip", "link", "delete", name], check=True)
-
-
-def test_processes_that_end_while_they_are_looked_for_are_no_error():
-    """Processes end at any moment; a scan once failed with "No such file or directory: task"."""
-    busy = "for i in $(seq 100); do sh -c 'true; true' & sh -c 'sh -c true; true'; done; wait"
-    with subprocess.Popen(["sh", "-c", busy]) as process:
-        while process.poll() is None:
-            assert process.pid not in descendants(process.pid)
-    assert descendants(process.pid) == []
