@@ -1,4 +1,4 @@
-"""A small project with a real experiment: what a message through a pipe costs. It measures, quickly and truly."""
+"""A small project with a real experiment (the cost of a message through a pipe), and fixtures."""
 
 import contextlib
 import os
@@ -11,12 +11,14 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from checkout import ROOT
 from machine import MARK, left_on_the_machine, machine, sweep_up_after_killed_suites
 
 from benchpaper.core import lock
 from benchpaper.core.project import Project
 
-# The same examples in every run, however long each takes: a suite that is green once is green twice, on any machine.
+# The same examples in every run, however long each takes: a suite that is green once is green
+# again, on any machine.
 hypothesis.settings.register_profile(
     "suite",
     derandomize=True,
@@ -25,12 +27,28 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("suite")
 
-ROOT = Path(__file__).resolve().parents[1]
 
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # in a shell's background, where programs would not hear Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Fixtures that take long, or skip a test without root or without the network.
+MARKED_FIXTURES = {
+    "slow": {"small", "programs"},
+    "root": {"small_disk", "small_quota", "lab", "nameless", "elsewhere", "image"},
+    "network": {"index", "programs"},
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark the tests that use one of these fixtures."""
+    for item in items:
+        for marker, fixtures in MARKED_FIXTURES.items():
+            if fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -83,7 +101,7 @@ def small_disk():
 
 @pytest.fixture
 def small_quota(tmp_path):
-    """Return `mount(folder, mib)`: a file system over a folder, which is made, with a quota far below its size."""
+    """Return `mount(folder, mib)`: create a folder on a file system with a small quota."""
     if os.geteuid() != 0 or not shutil.which("mkfs.btrfs"):
         pytest.skip("a file system with a quota needs root and btrfs-progs")
     mounted = []
@@ -94,7 +112,8 @@ def small_quota(tmp_path):
         image.touch()
         os.truncate(image, 128 << 20)
         for command in (
-            ["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, folder], ["btrfs", "quota", "enable", folder],
+            ["mkfs.btrfs", "-q", image], ["mount", "-o", "loop", image, folder],
+            ["btrfs", "quota", "enable", folder],
             ["btrfs", "qgroup", "limit", f"{mib}M", folder],
         ):  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True)
@@ -111,8 +130,10 @@ def small_quota(tmp_path):
 
 @contextlib.contextmanager
 def apart_from_ours():
-    """A package `experiments` of another project may be imported within; afterwards ours is what it was before. Were it
-    imported anew, a test's function would no longer be the one that its process pool finds under that name."""
+    """Let a test import another project's package `experiments`, and restore ours afterwards.
+
+    If ours were imported anew, a process pool would no longer find a test's function by name.
+    """
 
     def modules():
         return {
@@ -187,7 +208,7 @@ def other_experiments():
 
 @pytest.fixture
 def make_project(tmp_path):
-    """Return `make(files)`: a project in a temporary folder with the given {path below it: text}."""
+    """Return `make(files)`: a project in a temporary folder, from {relative path: text}."""
 
     def make(files):
         root = tmp_path / "project"
@@ -215,8 +236,10 @@ def pipe_project(make_project):
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    """A small project (`small_project`), measured at scale smoke, typeset, with a report, in which an author, a host and
-    an origin are planted. Leave it as it is."""
+    """A small project (`small_project`), measured at scale smoke, typeset, with a report.
+
+    An author, a host and an origin are planted in it. Do not change it.
+    """
     import small_project
 
     return small_project.built(tmp_path_factory.mktemp("small") / "project")

@@ -1,4 +1,4 @@
-"""Finds words that GLOSSARY.md says not to write, in the documents and in the framework's docstrings and messages."""
+"""Find words that GLOSSARY.md forbids, in documents, docstrings and messages."""
 
 import ast
 import re
@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
+
 DOCUMENTS = ["*.md", "docs/**/*.md", "experiments/**/*.md", "benchmarks/*.md"]
 CODE = ["src/benchpaper/**/*.py"]
 NOT_PROSE = re.compile(r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]*`", re.M | re.S)

@@ -1,7 +1,7 @@
-"""The linters, each one command over the whole project; this is the only list of them.
+"""Run the linters, each over the whole project. This is the only list of them.
 
-`./reproduce lint [NAME ...]` runs them, tests/test_lint.py tests each, and .pre-commit-config.yaml calls each.
-Their settings are in pyproject.toml, .clang-format and .clang-format-ignore.
+`./reproduce lint [NAME ...]` runs them, tests/test_lint.py tests each, and .pre-commit-config.yaml
+calls each. Their settings are in pyproject.toml, .clang-format and .clang-format-ignore.
 """
 
 import os
@@ -11,7 +11,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
+
 SHELL = ["reproduce", ".ci/run", "tests/**/*.sh"]
 C = ["experiments/**/*.c", "experiments/**/*.h"]
 

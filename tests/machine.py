@@ -1,4 +1,4 @@
-"""What the tests could leave on this machine, looked at before and after; and what a suite that was killed has left."""
+"""Compare this machine before and after the tests, and clean up after killed suites."""
 
 import contextlib
 import os
@@ -22,14 +22,18 @@ NOBODYS = (
 
 
 def machine(base):
-    """Return {kind: what there is now}. Of what says whose it is, that of this run of the tests alone, for others use the
-    machine too; `base` is the folder that holds all its temporary ones."""
+    """Return {kind: what exists now}.
+
+    Others use the machine too: where the owner is known, only what this test run owns counts.
+    `base` is the folder of all its temporary folders.
+    """
     mark = f"{MARK}={os.environ.get(MARK)}"
     started = [
         process for process in psutil.process_iter() if mark in _marks(process) and _runs(process)
     ]
     listening = [
-        connection.laddr for process in [*started, psutil.Process()] for connection in _connections(process)
+        connection.laddr for process in [*started,
+            psutil.Process()] for connection in _connections(process)
         if connection.status == psutil.CONN_LISTEN
     ]  # fmt: skip
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
@@ -49,8 +53,11 @@ def machine(base):
 
 
 def left_on_the_machine(base, before, seconds=SETTLING_S):
-    """Return {kind: what is there now and was not before}, once it stays for `seconds`. Of what does not say whose it is
-    only that which has our process id in its name, while another suite runs."""
+    """Return {kind: what exists now and did not before}, once it stays for `seconds`.
+
+    While another suite runs, things without a known owner count only if our process id is in
+    their name.
+    """
     end = time.monotonic() + seconds
     while True:
         now = machine(base)
@@ -65,7 +72,7 @@ def left_on_the_machine(base, before, seconds=SETTLING_S):
 
 
 def sweep_up_after_killed_suites(base):
-    """Take away what runs of the tests have left that were killed: processes, labs, and what their trials noted."""
+    """Remove what killed test runs left: processes, labs, and whatever their trials noted."""
     marks = {mark for process in psutil.process_iter() for mark in _marks(process)}
     for mark in marks:
         if not psutil.pid_exists(int(mark.partition("=")[2].partition("-")[0])):

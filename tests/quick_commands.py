@@ -1,7 +1,7 @@
-"""Runs many commands of `benchpaper`, each in a process of its own, without starting Python for each.
+"""Run many `benchpaper` commands, each in its own process, without starting Python for each.
 
-A server that has imported the program forks for each command. The child has its own working folder, environment and
-standard streams: a file, /dev/full, or a pipe that nobody reads any more.
+A server that has imported the program forks for each command. The child has its own working folder,
+environment and standard streams: a file, /dev/full, or a pipe whose reader is gone.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Done:
 
 
 class Commands:
-    """Call it with a folder and words; `out` is where standard output goes instead of into the answer."""
+    """Call it with a folder and words; `out` replaces the captured standard output."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -37,7 +37,8 @@ class Commands:
         stdout, stderr = self._folder / "stdout", self._folder / "stderr"
         stdout.write_bytes(b"")
         asked = {
-            "where": str(where), "words": list(map(str, words)), "stdout": str(out or stdout), "stderr": str(stderr),
+            "where": str(where), "words": list(map(str, words)), "stdout": str(out or stdout),
+            "stderr": str(stderr),
             "encoding": encoding, "environment": {"COLUMNS": "200", **environment},
         }  # fmt: skip
         self._server.stdin.write(json.dumps(asked) + "\n")
@@ -90,7 +91,8 @@ def _become(where, words, stdout, stderr, encoding, environment):
             number,
         )
     sys.stdout, sys.stderr = (
-        io.TextIOWrapper(open(n, "wb", closefd=False), encoding) for n in (1, 2)
+        io.TextIOWrapper(io.BufferedWriter(io.FileIO(n, "wb", closefd=False)), encoding)
+        for n in (1, 2)
     )
     sys.argv = ["benchpaper", *words]
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Runs a command beside a Slurm cluster of one node: munged, slurmctld and slurmd in namespaces of their own (mounts,
+# Runs a command next to a Slurm cluster of one node: munged, slurmctld and slurmd in namespaces of their own (mounts,
 # processes, network), which end with the command. Called by test_slurm.py: slurm_cluster.sh FOLDER COMMAND...
 set -euo pipefail
 folder=$1; shift
@@ -7,7 +7,7 @@ if [[ -z ${IN_NAMESPACES:-} ]]; then
     exec env IN_NAMESPACES=1 unshare --mount --pid --net --uts --fork --kill-child --mount-proc "$0" "$folder" "$@"
 fi
 ip link set lo up
-# Slurm opens its ports only where there is an address beside loopback's.
+# Slurm opens its ports only if there is an address besides loopback's.
 ip link add slurm0 type veth peer name slurm1
 ip addr add 198.18.255.1/24 dev slurm0
 ip link set slurm0 up

@@ -1,5 +1,8 @@
-"""A small project with everything that a whole one has: one experiment (as `benchpaper new` writes it), a paper of one page,
-a history. The tests of the artifact build and break it, so that they take as long as one experiment takes."""
+"""A small but complete project: one experiment (as `benchpaper new` writes it), a short paper.
+
+It also has a history. The artifact tests build it and break it, so they take only as long as one
+experiment.
+"""
 
 import os
 import shutil
@@ -7,10 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from checkout import ROOT
+
 from benchpaper.artifact import scaffold
 from benchpaper.core.project import Project
 
-ROOT = Path(__file__).resolve().parents[1]
 NAME = "toy/pipe_cost"
 PAPER = r"""\documentclass{article}
 \usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{lmodern}\usepackage{textcomp}
@@ -23,8 +27,9 @@ PAPER = r"""\documentclass{article}
 \begin{document}
 \maketitle
 \section{Results}
-A message of 4 KiB takes \resultci{toy-pipe-cost-4k}, the loop alone \result{toy-pipe-cost-floor}; \cref{fig:latency}
-shows the rest. The noise floor is \result{toy-pipe-cost-noise}. We chose \setting{9731.25}{s} for nothing. \claim{C1}
+A message of 4 KiB takes \resultci{toy-pipe-cost-4k}, the loop alone \result{toy-pipe-cost-floor};
+\cref{fig:latency} shows the rest. The noise floor is \result{toy-pipe-cost-noise}.
+We chose \setting{9731.25}{s} for nothing. \claim{C1}
 \begin{figure}\exhibitfigure{toy-pipe-cost-latency}\caption{Latency.}\label{fig:latency}\end{figure}
 \begin{table}\caption{Claims.}\label{tab:claims}\claimstable\end{table}
 \input{appendix.tex}
@@ -47,7 +52,8 @@ def make(root, author="Anonymous", **files):
     scaffold.new(project, NAME)
     texts = {
         "paper/main.tex": PAPER.replace("AUTHOR", author), "README.md": "# What a pipe costs\n",
-        "CITATION.cff": f"cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: software\nversion: 0.1.0\n"
+        "CITATION.cff": "cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: "
+                        "software\nversion: 0.1.0\n"
         f"license: Apache-2.0\nauthors:\n  - name: {author}\n",
         ".gitignore": "/build/\n/results/\n/.benchpaper/\n/.snakemake/\n__pycache__/\n", **files,
     }  # fmt: skip
@@ -62,12 +68,16 @@ def make(root, author="Anonymous", **files):
 
 
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
-SITE = f"hosts:\n  - {{name: local, kind: local, address: 127.0.0.1, roles: [client]}}\n# measured on {HOST} by {LOGIN}\n"
+SITE = (
+    f"hosts:\n  - {{name: local, kind: local, address: "
+    f"127.0.0.1, roles: [client]}}\n# measured "
+    f"on {HOST} by {LOGIN}\n"
+)
 NOTE = f"Measured on {HOST}, in /home/{LOGIN}/artifact.\n"
 
 
 def built(root):
-    """Make it with an author, a host, a user and an origin to be found, measure it, and build all there is."""
+    """Make it, plant an author, a host, a user and an origin, measure it, and build everything."""
     root.mkdir()
     project = make(
         root,

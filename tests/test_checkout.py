@@ -2,11 +2,9 @@
 
 import os
 import subprocess
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
+from checkout import ROOT
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no git checkout")
 

@@ -2,13 +2,12 @@
 
 import importlib.util
 import tomllib
-from pathlib import Path
 
 import glossary
 import pytest
 import yaml
+from checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 TABLE = (
     "| word | meaning | do not write |\n|---|---|---|\n| block | every cell once | repetition |\n"
 )

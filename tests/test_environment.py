@@ -1,4 +1,4 @@
-"""Nothing that the caller's shell holds changes a result, a figure or a PDF, or sends a run elsewhere."""
+"""Nothing in the caller's shell changes a result, a figure or a PDF, or redirects a run."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from benchpaper import results
 from benchpaper.core import environment
@@ -21,13 +22,16 @@ from benchpaper.design import catalog
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
 
-ROOT = Path(__file__).resolve().parents[1]
 HOME_FILES = {
-    ".config/matplotlib/matplotlibrc": "lines.linewidth: 9\nsavefig.dpi: 30\nfigure.facecolor: red\n",
+    ".config/matplotlib/matplotlibrc": (
+        "lines.linewidth: 9\nsavefig.dpi: 30\nfigure.facecolor: red\n"
+    ),
     ".config/snakemake/cluster/config.yaml": "executor: no-such-cluster\njobs: 1\n",
     ".latexmkrc": "$pdflatex = 'false';\n",
     "texmf/tex/latex/base/article.cls": "\\errmessage{the user's own class}\n",
-    ".ipython/profile_default/startup/00-mine.py": "import matplotlib; matplotlib.rcParams['lines.linewidth'] = 9\n",
+    ".ipython/profile_default/startup/00-mine.py": (
+        "import matplotlib; matplotlib.rcParams['lines.linewidth'] = 9\n"
+    ),
     ".gitconfig": "[color]\n\tui = always\n[log]\n\tshowSignature = true\n",
     ".aws/config": "[default]\nendpoint_url = http://127.0.0.1:9\n",
     "python/sitecustomize.py": "raise RuntimeError('the user\\'s own sitecustomize')\n",
@@ -38,7 +42,7 @@ HOME_FILES = {
 
 @pytest.fixture
 def proxy():
-    """The address of a port where nobody may call, and `called()`."""
+    """The address of a port that must not be called, and `called()`."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.setblocking(False)
 
@@ -63,14 +67,21 @@ def hostile(tmp_path, proxy):
         ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), proxy[0]
     )
     return proxies | {
-        "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "MATPLOTLIBRC": str(home / "matplotlibrc"),
-        "MPLBACKEND": "no-such-backend", "SNAKEMAKE_PROFILE": "cluster", "TEXMFHOME": str(home / "texmf"),
+        "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"),
+        "MATPLOTLIBRC": str(home / "matplotlibrc"),
+        "MPLBACKEND": "no-such-backend", "SNAKEMAKE_PROFILE": "cluster",
+        "TEXMFHOME": str(home / "texmf"),
         "TEXINPUTS": f"{home}/texmf//:", "GIT_DIR": "/nonexistent", "GIT_WORK_TREE": "/nonexistent",
-        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"), "PYTHONPATH": str(home / "python"), "PYTHONWARNINGS": "error",
-        "PYTHONOPTIMIZE": "2", "JAVA_TOOL_OPTIONS": "-Xmx1k", "LD_PRELOAD": "/no/such/library.so", "UCX_TLS": "self",
-        "UCX_PROTO_ENABLE": "n", "AWS_ENDPOINT_URL": proxy[0], "AWS_PROFILE": "nobody", "AWS_REGION": "nowhere",
-        "RCLONE_READ_ONLY": "true", "LC_ALL": "tr_TR.ISO-8859-9", "LANG": "de_DE.ISO-8859-1", "TZ": "Asia/Tokyo",
-        "SOURCE_DATE_EPOCH": "1", "CFLAGS": "-no-such-flag", "CPATH": str(home), "IPYTHONDIR": str(home / ".ipython"),
+        "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"), "PYTHONPATH": str(home / "python"),
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2", "JAVA_TOOL_OPTIONS": "-Xmx1k", "LD_PRELOAD": "/no/such/library.so",
+        "UCX_TLS": "self",
+        "UCX_PROTO_ENABLE": "n", "AWS_ENDPOINT_URL": proxy[0], "AWS_PROFILE": "nobody",
+        "AWS_REGION": "nowhere",
+        "RCLONE_READ_ONLY": "true", "LC_ALL": "tr_TR.ISO-8859-9", "LANG": "de_DE.ISO-8859-1",
+        "TZ": "Asia/Tokyo",
+        "SOURCE_DATE_EPOCH": "1", "CFLAGS": "-no-such-flag", "CPATH": str(home),
+        "IPYTHONDIR": str(home / ".ipython"),
         "GODEBUG": "http2client=0", "OMP_NUM_THREADS": "7", "BENCHPAPER_OF_THE_USER": "on purpose",
     }  # fmt: skip
 
@@ -89,7 +100,8 @@ import json, os, time
 from benchpaper.design.spec import Evidence, Experiment, Factor, Metric, Scale
 
 experiment = Experiment(
-    title="Toy", question="What does a trial find in its environment?", factors=[Factor("way", ["a"])],
+    title="Toy", question="What does a trial find in its environment?",
+    factors=[Factor("way", ["a"])],
     metrics=[Metric("latency_us", unit="µs", better="lower")], evidence=[Evidence("found")],
     scales={name: Scale(blocks=1, trial_seconds=0.01) for name in ("smoke", "quick", "full")},
 )
@@ -100,7 +112,8 @@ SHOW = "import json, os, sys; print(json.dumps([dict(os.environ), sys.flags.opti
 def trial(cell, site):
     below = json.loads(site.client.run([site.client.python, "-c", SHOW]).stdout)
     within = [dict(os.environ), __import__("sys").flags.optimize]
-    yield dict(latency_us=1.0, found=json.dumps([within, below, time.tzname[0], open(os.devnull).encoding]))
+    encoding = open(os.devnull).encoding
+    yield dict(latency_us=1.0, found=json.dumps([within, below, time.tzname[0], encoding]))
 '''
 FOUND = {
     "BENCHPAPER_OF_THE_USER",
@@ -141,7 +154,8 @@ def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
             "source=smoke",
         ]
         done = subprocess.run(
-            command, cwd=project.root, env={**os.environ, **kept, "PATH": path, "PYTHONWARNINGS": "ignore"},
+            command, cwd=project.root,
+            env={**os.environ, **kept, "PATH": path, "PYTHONWARNINGS": "ignore"},
             capture_output=True, text=True, errors="replace", timeout=300,
         )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -162,7 +176,8 @@ def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
 
 
 MEASURED = {
-    "S3": ("training_io/tail", dict(server="rclone", load=0.5), lambda observed: observed["attained"] > 0),
+    "S3": ("training_io/tail", dict(server="rclone", load=0.5),
+        lambda observed: observed["attained"] > 0),
     "fabric": (
         "rdma/fabric", dict(transport="posix", operation="get", size_bytes=8),
         lambda observed: "posix" in observed["transport_used"],
@@ -230,7 +245,7 @@ def _derived(build):
     }
 
 
-# ---- what is told ----
+# ---- messages ----
 
 
 def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
@@ -247,7 +262,7 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
 
 
 def test_the_list_is_short():
-    """A name is on it for a reason that stands beside it; what nobody has thought of is not passed on."""
+    """Each name on it has a reason; variables that nobody considered are not passed on."""
     found = dict.fromkeys(
         (*os.environ, "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
     )

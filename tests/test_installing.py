@@ -1,4 +1,4 @@
-"""What set-up installs, on every Python that it is for; and that a package which cannot be installed is a gap, nothing more."""
+"""Installation on every supported Python; a package that cannot be installed is only a gap."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from pathlib import Path
 from pip._internal.models.index import PyPI
 import pytest
 import requests
+from checkout import ROOT
 from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -22,7 +23,6 @@ from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.results import NOT_TESTABLE
 
-ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = (11, 12, 13, 14)
 GLIBC = 36  # of Debian 12, the oldest of the systems
 OURS = {"numpy", "pyarrow"}  # which benchpaper itself cannot do without
@@ -46,7 +46,7 @@ def pip(*words, **more):
 
 @pytest.fixture(scope="module")
 def index():
-    """Return where pip looks for packages; without an answer from there the tests that ask it are skipped."""
+    """Return where pip looks for packages; skip the tests that need it if it does not answer."""
     url = pip("config", "get", "global.index-url").stdout.strip()
     url = (os.environ.get("PIP_INDEX_URL") or url or PyPI.simple_url).rstrip("/")
     try:
@@ -82,7 +82,8 @@ def on_offer(index):
 def without_wheel(minor, on_offer):
     """Return the requirements that Python 3.`minor` on x86-64 Linux takes, and has no wheel of."""
     here = dict(
-        python_version=f"3.{minor}", python_full_version=f"3.{minor}.2", implementation_name="cpython", os_name="posix",
+        python_version=f"3.{minor}", python_full_version=f"3.{minor}.2",
+        implementation_name="cpython", os_name="posix",
         platform_machine="x86_64", platform_system="Linux", sys_platform="linux",
     )  # fmt: skip
     platforms = [f"manylinux_2_{glibc}_x86_64" for glibc in range(GLIBC, 4, -1)]
@@ -94,12 +95,14 @@ def without_wheel(minor, on_offer):
     return {
         requirement.name: (requirement, files) for requirement, files in on_offer
         if requirement.marker is None or requirement.marker.evaluate(here)
-        if not any(parse_wheel_filename(file)[3] & fitting for file in files if file.endswith(".whl"))
+        if not any(
+            parse_wheel_filename(file)[3] & fitting for file in files if file.endswith(".whl")
+        )
     }  # fmt: skip
 
 
 def test_all_that_is_locked_has_a_wheel_or_a_source_for_each_python(on_offer):
-    """A lock that resolves need not install: here bytewax resolved for Python 3.13, and has no file for it."""
+    """A lock that resolves may not install: bytewax once had none for Python 3.13."""
     missing = {f"3.{minor}": without_wheel(minor, on_offer) for minor in PYTHONS}
     nothing = {
         python: [
@@ -113,17 +116,19 @@ def test_all_that_is_locked_has_a_wheel_or_a_source_for_each_python(on_offer):
 
 
 def test_what_is_locked_as_source_builds_with_what_is_locked(on_offer, tmp_path):
-    """As ./reproduce installs it: with the locked setuptools and nothing fetched. A library in C needs Python's headers."""
+    """Build as ./reproduce does: locked setuptools, nothing fetched. C needs Python's headers."""
     names = {name for minor in PYTHONS for name in without_wheel(minor, on_offer)}
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         pytest.skip("Python's headers are missing here; on Debian, install python3-dev")
     lock = "\n".join(
-        f"{requirement.name}{requirement.specifier} " + " ".join(f"--hash=sha256:{digest}" for digest in digests)
+        f"{requirement.name}{requirement.specifier} "
+        + " ".join(f"--hash=sha256:{digest}" for digest in digests)
         for requirement, digests in locked() if requirement.name in names
     )  # fmt: skip
     (tmp_path / "sources.lock").write_text(lock)
     built = pip(
-        "wheel", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517", "--require-hashes",
+        "wheel", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--use-pep517",
+        "--require-hashes",
         "--wheel-dir", tmp_path / "wheels", "-r", tmp_path / "sources.lock",
     )  # fmt: skip
     assert built.returncode == 0, built.stdout[-2000:] + built.stderr[-2000:]
@@ -139,7 +144,7 @@ UCX = "libucx-cu12"  # who has a UCX of his own needs no package: that capabilit
 
 
 def optional():
-    """Return the packages that experiments declare, or that are capabilities: all but what benchpaper itself is made of."""
+    """Return the packages that experiments or capabilities need, and benchpaper itself does not."""
     project = Project(ROOT)
     declared = {
         package
@@ -156,7 +161,7 @@ def optional():
 
 @pytest.fixture(scope="module")
 def without(tmp_path_factory):
-    """Return {package: what is found while it is missing}. It needs a project, but no reference to tell times from."""
+    """Return {package: findings while it is missing}. Needs a project, but no reference times."""
     root = tmp_path_factory.mktemp("project")
     for name in ("Snakefile", "requirements.lock"):
         shutil.copy(ROOT / name, root)

@@ -6,6 +6,7 @@ import sys
 import lint
 import pytest
 import yaml
+from checkout import ROOT
 
 
 @pytest.mark.parametrize("name", lint.LINTERS)
@@ -27,7 +28,7 @@ def test_an_unknown_linter_is_refused_in_one_line():
 
 
 def test_pre_commit_calls_each_linter_without_a_download():
-    (local,) = yaml.safe_load((lint.ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert local["repo"] == "local"
     hooks = {hook["id"]: hook for hook in local["hooks"]}
     assert list(hooks) == list(lint.LINTERS)

@@ -1,25 +1,29 @@
-"""The notebooks themselves run under nbval (`./reproduce test`). Here: that nbval has something to compare, and sees
-a change of one reference value; and that they run on the little that the smallest scale measures, too."""
+"""The notebooks run under nbval (`./reproduce test`), which must have outputs to compare.
+
+These tests check that nbval sees a change of one reference value, and that the notebooks also run
+on the few results of the smallest scale.
+"""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from checkout import ROOT
 
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS
 
-ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((ROOT / "analysis").glob("*.ipynb"))
 
 
@@ -81,7 +85,7 @@ def change_one_value(path):
 
 @pytest.fixture(scope="module")
 def smoke(tmp_path_factory):
-    """A project whose results at scale smoke are what the reference has of smoke's cells: its first two blocks."""
+    """A project whose smoke results are the reference's first two blocks of smoke's cells."""
     root = tmp_path_factory.mktemp("smoke")
     copy_project(root)
     ours, project = Project(ROOT), Project(root)

@@ -2,12 +2,12 @@
 
 import json
 import re
-from pathlib import Path
 
 import nbformat
 import text_of
+from checkout import ROOT
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 def code_after(start, end):

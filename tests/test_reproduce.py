@@ -1,4 +1,4 @@
-"""The entry script, on a small project of its own. Other machines are stood in for by programs put first on PATH."""
+"""The entry script, on a small project; stand-in programs on PATH simulate other machines."""
 
 import hashlib
 import os
@@ -7,14 +7,16 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
-TOOLS = "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail tee true wc"
+TOOLS = (
+    "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail "
+    "tee true wc"
+)
 
-# A build backend in the project itself, so that installing the project needs neither network nor setuptools.
+# A build backend in the project itself: installing needs neither network nor setuptools.
 BACKEND = """
 import zipfile
 
@@ -22,10 +24,13 @@ def build_editable(directory, settings=None, metadata=None):
     name = "benchpaper-1-py3-none-any.whl"
     with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
         wheel.writestr("benchpaper.py", "import sys\\ndef main(): print(*sys.argv[1:], sep='|')\\n")
-        wheel.writestr("benchpaper-1.dist-info/METADATA", "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n")
-        wheel.writestr("benchpaper-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: any\\n")
-        wheel.writestr("benchpaper-1.dist-info/entry_points.txt", "[console_scripts]\\nbenchpaper = benchpaper:main\\n")
-        wheel.writestr("benchpaper-1.dist-info/RECORD", "")
+        for file, text in {
+            "METADATA": "Metadata-Version: 2.1\\nName: benchpaper\\nVersion: 1\\n",
+            "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: any\\n",
+            "entry_points.txt": "[console_scripts]\\nbenchpaper = benchpaper:main\\n",
+            "RECORD": "",
+        }.items():
+            wheel.writestr(f"benchpaper-1.dist-info/{file}", text)
     return name
 """
 PYPROJECT = """
@@ -38,13 +43,16 @@ name = "benchpaper"
 version = "1"
 """
 # What stands in for pytest prints its arguments, and fails when asked to.
-PYTEST = "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv else 0)\n"
+PYTEST = (
+    "import sys\nprint('pytest', *sys.argv[1:], sep='|')\nsys.exit(3 if '--fail' in sys.argv "
+    "else 0)\n"
+)
 
 CURL, TEX = "curl  # fetches\n", "texlive  # the paper\n"
 
 
 class Project:
-    """A project with a space in its path, and a machine: an up-to-date Debian where only curl is installed."""
+    """A project with a space in its path, on an up-to-date Debian with only curl installed."""
 
     def __init__(self, folder):
         self.root = folder / "the project"
@@ -192,6 +200,7 @@ def test_without_venv_no_system_still_names_the_package(bare):
     assert bare.called("apt-get") == bare.called("sudo") == []
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="a read-only mount needs root")
 def test_a_checkout_that_cannot_be_written_is_refused_in_one_line(bare):
     subprocess.run(["mount", "--bind", "-o", "ro", bare.root, bare.root], check=True)
@@ -225,8 +234,10 @@ def test_arguments_reach_benchpaper_as_they_were(ready):
 
 
 def test_when_nothing_is_to_do_it_is_silent_and_quick(ready):
-    """Quick: of the processor's time it takes a few times what a Python takes that does nothing, however slow or busy
-    the machine is. (0.03 s on an idle one, benchpaper's stand-in included.)"""
+    """Allow a few times the CPU time of an empty Python run, however slow or busy the machine is.
+
+    On an idle machine it takes 0.03 s, benchpaper's stand-in included.
+    """
 
     def cost(act):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

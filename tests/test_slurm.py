@@ -1,4 +1,4 @@
-"""Measuring as jobs of a real Slurm cluster of one node, which the test runs in namespaces of its own."""
+"""Measuring as jobs of a real one-node Slurm cluster, which the test runs in namespaces."""
 
 import os
 import re
@@ -22,13 +22,17 @@ seconds-between-status-checks: 1
 latency-wait: 5
 """
 
-pytestmark = pytest.mark.skipif(
-    os.geteuid() != 0 or not all(shutil.which(name, path=PATHS) for name in PROGRAMS),
-    reason="needs root, slurm-wlm and munge",
-)
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.geteuid() != 0 or not all(shutil.which(name, path=PATHS) for name in PROGRAMS),
+        reason="needs root, slurm-wlm and munge",
+    ),
+]
 
 
-# One small job after the other beside the run, two at a time where CPUs are free.
+# Small jobs run one after the other during the run, two at a time where CPUs are free.
 RUN = """
 {benchpaper} run results --scale smoke --profile slurm &
 run=$!
@@ -46,7 +50,8 @@ exit $status
 def spans(jobs, state="COMPLETED"):
     """Return [(submitted, begin, end)] of the jobs in that state."""
     return [
-        tuple(datetime.fromisoformat(re.search(rf"\b{name}=(\S+)", job)[1]) for name in ("SubmitTime", "StartTime", "EndTime"))
+        tuple(datetime.fromisoformat(re.search(rf"\b{name}=(\S+)",
+            job)[1]) for name in ("SubmitTime", "StartTime", "EndTime"))
         for job in jobs if f"JobState={state}" in job
     ]  # fmt: skip
 
@@ -56,7 +61,7 @@ def overlap(one, other):
 
 
 def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
-    """The cluster's nodes may be shared: that a block has one to itself is the profile's wish alone."""
+    """The cluster allows shared nodes; only the profile asks for a whole node per block."""
     profile = pipe_project.root / "profiles/slurm/config.yaml"
     lines = [
         line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")
@@ -66,8 +71,10 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
         benchpaper=Path(sys.executable).with_name("benchpaper"), jobs=tmp_path / "jobs"
     )
     done = subprocess.run(
-        [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run], cwd=pipe_project.root,
-        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=900,
+        [Path(__file__).with_name("slurm_cluster.sh"), tmp_path / "slurm", "bash", "-c", run],
+        cwd=pipe_project.root,
+        env={**os.environ, "PATH": PATHS}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=900,
     )  # fmt: skip
     log = (pipe_project.state / "snakemake.log").read_text()
     assert done.returncode == 0, done.stdout + done.stderr + log[-3000:]

@@ -1,15 +1,14 @@
-"""The wheel holds every file of the package: also the templates, styles and pages that are no Python."""
+"""The wheel holds every file of the package, including templates, styles and pages."""
 
 import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+
+from checkout import ROOT
 
 from benchpaper.artifact import bundle
 from benchpaper.core.project import Project
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_wheel_holds_all_files_of_the_package_and_no_others(tmp_path):

@@ -1,9 +1,6 @@
 """Code and commands out of a document's own text, for the tests that run what a README says."""
 
 import re
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def code(text, start, end):
@@ -16,8 +13,11 @@ def code(text, start, end):
 
 
 def steps(text):
-    """Return what a tutorial tells to do, in order: ("file", name, content) for the code after `<!-- file: NAME -->`,
-    ("run", command) for each line of any other indented code."""
+    """Return the steps of a tutorial, in order.
+
+    Each is ("file", name, content) for the code after `<!-- file: NAME -->`, or ("run",
+    command) for each line of any other indented code.
+    """
     found = []
     for part in re.split(r"(?m)^(?=<!-- file: )", text):
         named = re.match(r"<!-- file: (\S+) -->\n", part)

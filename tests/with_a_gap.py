@@ -1,10 +1,10 @@
-"""Runs notebooks, and judges claims, on results in which all that needs some capability was not testable:
+"""Run notebooks and judge claims as if a capability were missing.
 
     with_a_gap.py PROJECT SOURCE EXPERIMENT=CAPABILITY ...
 
-They are those that the project has at SOURCE, with the trials of these cells as a machine without the capability records them.
-Prints as JSON what went wrong. Each has a process of its own, forked from one that has the libraries loaded; the figures are
-drawn, and not saved.
+It takes the project's results at SOURCE and replaces the trials of the cells that need the
+capability by those of a machine without it. It prints as JSON what went wrong. Each case runs in
+its own process, forked from one that has the libraries loaded. Figures are drawn, but not saved.
 """
 
 import contextlib

@@ -1,4 +1,9 @@
-"""Tells as JSON what is found while a package is missing, for each of the packages named: `without_a_package.py NAME ...`. Each has a process of its own, forked before any experiment is imported."""
+"""Print as JSON what `doctor` and the experiments report while a package is missing.
+
+    without_a_package.py NAME ...
+
+Each package has its own process, forked before any experiment is imported.
+"""
 
 import json
 import multiprocessing
@@ -15,7 +20,7 @@ from benchpaper.workflow import pipeline
 
 
 def hide(package, modules):
-    """Make a package one that is not installed: neither its version is found, nor its modules."""
+    """Hide a package: neither its version nor its modules are found."""
     from_name = metadata.Distribution.from_name.__func__
 
     def found(cls, name):
@@ -35,7 +40,7 @@ def hide(package, modules):
 
 @dataclass(frozen=True)
 class Apart(Project):
-    """The project, with results of its own for each package: two processes may measure the same experiment."""
+    """The project with separate results for each package, so that two can measure at once."""
 
     package: str
 
@@ -44,7 +49,7 @@ class Apart(Project):
 
 
 def without(package, modules):
-    """Return what `doctor` finds, what of it is wrong, and the records of the experiments of which no cell can run."""
+    """Return doctor's findings, those that are wrong, and the records of untestable experiments."""
     hide(package, modules)
     run = pipeline.Pipeline(Apart(Project.find().root, package), "local", "smoke", 1)
     _, mistakes = each(

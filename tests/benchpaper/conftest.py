@@ -1,5 +1,4 @@
-"""What the tests of the framework share: toy experiments, blocks ready to be measured, and a check that nothing is left
-running."""
+"""Shared by the framework's tests: toy experiments, blocks to measure, a check for leftovers."""
 
 import copy
 import ctypes
@@ -35,7 +34,7 @@ experiment = Experiment(
     factors=[Factor("way", {levels!r})],
     metrics=[Metric("latency_us", unit="µs", better="lower")],
     evidence=[{evidence}],
-    scales={{name: Scale(blocks={blocks}, trial_seconds=0.01) for name in ("smoke", "quick", "full")}},
+    scales={{s: Scale(blocks={blocks}, trial_seconds=0.01) for s in ("smoke", "quick", "full")}},
     attempts={attempts}, timeout_s={timeout_s},
 )
 
@@ -49,7 +48,7 @@ def trial(cell, site):
 
 @pytest.fixture
 def make_toy(make_project):
-    """Return `make(body, ...)`: a project whose one experiment, toy/one, has `body` as its trial."""
+    """Return `make(body, ...)`: a project with one experiment, toy/one, whose trial is `body`."""
 
     def make(
         body, levels=("a",), blocks=1, attempts=1, timeout_s=20.0, evidence="", more="", files=None
@@ -71,7 +70,7 @@ def probed_once():
 
 @pytest.fixture
 def block_of(probed_once):
-    """Return `make(project, ...)`: a `Block` on this machine. `present` adds capabilities to those found here."""
+    """Return `make(project, ...)`: a `Block` on this machine; `present` adds capabilities."""
 
     def make(
         project,
@@ -95,7 +94,8 @@ def block_of(probed_once):
     return make
 
 
-# Faults of the measured project: one cell always fails, another fails both attempts of the first block measured.
+# Faults of the measured project: one cell always fails, another fails both attempts of the
+# first measured block.
 FAULTS = """
     if (cell.way, cell.size_bytes) == ("socket", 4096):
         raise RuntimeError("no buffer space")
@@ -110,7 +110,7 @@ FAULTS = """
 
 @pytest.fixture(scope="session")
 def measured_project(tmp_path_factory, pipe_experiment, probed_once, other_experiments):
-    """A project with `toy/pipe` measured at scale quick, 5 blocks, and collected. Do not change it."""
+    """A project with `toy/pipe` measured at scale quick in 5 blocks. Do not change it."""
     root = tmp_path_factory.mktemp("measured") / "project"
     folder = root / "experiments" / "toy" / "pipe"
     folder.mkdir(parents=True)
@@ -141,8 +141,10 @@ from benchpaper.design.spec import Experiment, Factor, Metric, Scale
 experiment = Experiment(
     title="Known", question="What follows from values that are known?",
     factors=[Factor("way", ["a", "b", "c", "null"]), Factor("size", [1, 2, 4], unit="B")],
-    metrics=[Metric("latency_us", unit="µs", better="lower"), Metric("rate", unit="1/s", better="higher", optional=True)],
-    twin=dict(way="a", size=1), scales={name: Scale(blocks=5) for name in ("smoke", "quick", "full")},
+    metrics=[Metric("latency_us", unit="µs", better="lower"),
+             Metric("rate", unit="1/s", better="higher", optional=True)],
+    twin=dict(way="a", size=1),
+    scales={name: Scale(blocks=5) for name in ("smoke", "quick", "full")},
 )
 
 @experiment.trial
@@ -152,7 +154,7 @@ def trial(cell, site):
 
 
 class Known:
-    """A project whose results are given: no trial is run, but all that reads results works on real files."""
+    """A project with given results: no trial runs, but everything reads real result files."""
 
     def __init__(self, project):
         self.project = project
@@ -164,9 +166,12 @@ class Known:
         )
 
     def write(self, source, values, twin=None, site="local", rate=None, described=None, **changes):
-        """Write results. `values` maps (way, size) to the latency in each block, None for a failed trial, or to
-        "needs x"; `twin` is the twin's, by default that of its original; `rate` maps cells to rates. `changes` are
-        columns of all trials."""
+        """Write results.
+
+        `values` maps (way, size) to the latency in each block, None for a failed trial, or
+        to "needs x". `twin` holds the twin's values, by default those of the original.
+        `rate` maps cells to rates. `changes` sets columns of all trials.
+        """
         cells = {
             **values,
             ("a", 1, "twin"): twin if twin is not None else values.get(("a", 1), [1.0] * 5),
@@ -198,14 +203,20 @@ class Known:
         rates = rate.get(cell)
         observation = {"latency_us": value, "rate": rates[block] if rates else None}
         return {
-            "block": block, "position": position, "cell": f"way={way} size={size}{' twin' if twin else ''}",
-            "twin": bool(twin), "way": way, "size": size, "experiment": "toy/known", "seed": 1, "state": state,
+            "block": block, "position": position,
+            "cell": f"way={way} size={size}{' twin' if twin else ''}",
+            "twin": bool(twin), "way": way, "size": size, "experiment": "toy/known", "seed": 1,
+            "state": state,
             "reason": values if needs else "it broke" if value is None else "", "attempts": [],
-            "started": 1_700_000_000.0 + 100 * block + position, "seconds": 1.0, "overhead_s": 0.0, "paused_s": 0.0,
-            "suspended_s": 0.0, "steal_s": 0.0, "load_1m": 0.5, "commands": [], "code_digest": "c" * 64,
+            "started": 1_700_000_000.0 + 100 * block + position, "seconds": 1.0, "overhead_s": 0.0,
+            "paused_s": 0.0,
+            "suspended_s": 0.0, "steal_s": 0.0, "load_1m": 0.5, "commands": [],
+            "code_digest": "c" * 64,
             "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True, "tools": {"cc": "12"},
-            "hosts": {"client.cpu": "Quick 3000", "client.cpus": "2", "client.kernel": "6.1", "client.memory_gib": "8"},
-            "capabilities": ["cc"], "observations": [observation] if state == parquet.MEASURED else [],
+            "hosts": {"client.cpu": "Quick 3000", "client.cpus": "2", "client.kernel": "6.1",
+                "client.memory_gib": "8"},
+            "capabilities": ["cc"],
+            "observations": [observation] if state == parquet.MEASURED else [],
         }  # fmt: skip
 
 
@@ -217,9 +228,13 @@ def known(make_project):
 
 @pytest.fixture(autouse=True)
 def nothing_left_running():
-    """A test that leaves a process behind fails; the process is ended."""
+    """Fail a test that leaves a process behind, and kill the process.
+
+    The servers of fixtures with a wider scope are spared.
+    """
+    before = descendants(os.getpid())
     yield
-    kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes]
+    kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes] + before
     left = [
         line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))
     ]  # empty once it has ended
@@ -230,7 +245,7 @@ def nothing_left_running():
 
 @pytest.fixture
 def is_running():
-    """Return `ask(pid)`: whether a process still runs (one that ended and waits for its parent does not)."""
+    """Return `ask(pid)`: True if the process is alive; zombies count as dead."""
 
     def ask(pid):
         try:
@@ -282,7 +297,7 @@ class LabOfTests:
         return self.kept[number]
 
     def processes(self, number):
-        """Return the command lines that run on a host beside its SSH server."""
+        """Return the command lines that run on a host, except its SSH server."""
         lines = [_command_line(pid) for pid in processes(self.lab.namespace(number))]
         return [line for line in lines if line and not line.startswith(b"sshd")]
 
@@ -297,7 +312,7 @@ class LabOfTests:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory):
-    """A `LabOfTests` for all tests; who changes a host puts it back."""
+    """A `LabOfTests` for all tests; a test that changes a host restores it."""
     if os.geteuid() != 0:
         pytest.skip("the lab needs root")
     made = LabOfTests(tmp_path_factory.mktemp("lab"))

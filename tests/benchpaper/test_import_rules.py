@@ -7,15 +7,15 @@ import ast
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 import benchpaper
 
-ROOT = Path(__file__).resolve().parents[2]
 STARTING = {
-    "subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess", "concurrent.futures.process",
+    "subprocess", "multiprocessing", "pty", "pexpect", "socket", "asyncio.subprocess",
+    "concurrent.futures.process",
 }  # fmt: skip
 STARTING_CALLS = {
     "os": {"system", "popen", "fork", "forkpty", "posix_spawn", "posix_spawnp", "kill", "killpg"},
@@ -164,7 +164,8 @@ def test_the_check_sees_the_code_that_there_is():
 BROKEN = [
     ("src/benchpaper/a.py", "import experiments.systems", "imports experiments"),
     ("src/benchpaper/hosts/a.py", "def f():\n    from analysis import claims", "imports analysis"),
-    ("src/benchpaper/a.py", "import importlib\nimportlib.import_module('experiments.systems')", "imports experiments"),
+    ("src/benchpaper/a.py", "import importlib\nimportlib.import_module('experiments.systems')",
+        "imports experiments"),
     ("experiments/a/b/experiment.py", "from analysis import claims", "imports analysis"),
     ("analysis/claims.py", "from experiments.systems import ucx", "imports experiments"),
     ("analysis/claims.py", "import subprocess", "imports subprocess, which starts things"),
@@ -175,14 +176,16 @@ BROKEN = [
     ("analysis/claims.py", "import os\nos.system('ls')", "calls os.system"),
     ("analysis/claims.py", "import os\nos.execvp('ls', ['ls'])", "calls os.execvp"),
     ("analysis/claims.py", "from os import popen", "calls os.popen"),
-    ("analysis/claims.py", "from benchpaper import LocalHost", "imports benchpaper.LocalHost, which measures"),
+    ("analysis/claims.py", "from benchpaper import LocalHost",
+        "imports benchpaper.LocalHost, which measures"),
     ("analysis/claims.py", "from benchpaper import stats; from benchpaper.measure import block",
      "imports benchpaper.measure, which is private"),
     ("analysis/a.ipynb", "from benchpaper.analysis.exhibits import Exhibits",
      "imports benchpaper.analysis.exhibits, which is private"),
     ("experiments/a/b/experiment.py", "def f():\n    from benchpaper.design.spec import Experiment",
      "imports benchpaper.design.spec, which is private"),
-    ("experiments/a/b/experiment.py", "from benchpaper import hosts", "imports benchpaper.hosts, which is private"),
+    ("experiments/a/b/experiment.py", "from benchpaper import hosts",
+        "imports benchpaper.hosts, which is private"),
     ("analysis/a.ipynb", "import experiments", "imports experiments"),
     ("analysis/a.ipynb", "x = 1\n!ls", "calls get_ipython().system ls"),
     ("analysis/a.ipynb", "%%bash\nls", "calls get_ipython().run_cell_magic bash"),
@@ -209,11 +212,16 @@ def test_a_violation_is_found_and_placed(tmp_path, name, text, what):
 
 
 @pytest.mark.parametrize("name, text", [
-    ("src/benchpaper/a.py", "import subprocess, os\nfrom benchpaper.measure import block\nfrom . import experiments_of_mine"),
-    ("experiments/a/b/experiment.py", "import subprocess, numpy\nfrom experiments.systems import ucx\nfrom benchpaper import Experiment, LocalHost\nfrom . import x"),
-    ("analysis/claims.py", "import os, numpy\nfrom benchpaper import claim, load, stats\nos.environ['X']; os.path.join('a')"),
+    ("src/benchpaper/a.py", ("import subprocess, os\nfrom benchpaper.measure import block\nfrom . "
+                            "import experiments_of_mine")),
+    ("experiments/a/b/experiment.py",
+        ("import subprocess, numpy\nfrom experiments.systems import ucx\nfrom benchpaper "
+        "import Experiment, LocalHost\nfrom . import x")),
+    ("analysis/claims.py", ("import os, numpy\nfrom benchpaper import claim, load, "
+                           "stats\nos.environ['X']; os.path.join('a')")),
     ("analysis/a.ipynb",
-     "%matplotlib inline\nfrom benchpaper import Exhibits\nimport matplotlib.pyplot as plt\n'experiments'"),
+     ("%matplotlib inline\nfrom benchpaper import Exhibits\nimport matplotlib.pyplot as "
+     "plt\n'experiments'")),
 ])  # fmt: skip
 def test_what_is_allowed_is_no_violation(tmp_path, name, text):
     write(tmp_path, name, text)

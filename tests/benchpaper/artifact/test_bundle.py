@@ -1,0 +1,245 @@
+"""The bundle: reproducible bytes, all a committee needs, and no identities when anonymous."""
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import time
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import small_project
+from small_project import AUTHOR, HOST, LOGIN
+
+from benchpaper.artifact import bundle
+from benchpaper.artifact.bundle import anonymous, archive, identities, validator, verify
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
+)
+PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGIN}/artifact")
+
+
+# ---- what is right ----
+
+
+def test_the_same_files_give_the_same_bytes(small, small_bundle, tmp_path):
+    assert (
+        bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0].read_bytes()
+        == small_bundle.read_bytes()
+    )
+
+
+CHATTY = """\
+import sys, time
+class Nameless:
+    pass
+for number in range(3):
+    print("out", number, flush=True); print("err", number, file=sys.stderr, flush=True)
+    time.sleep(0.3)
+print(Nameless()); Nameless()"""
+
+
+def test_the_same_commit_gives_the_same_bytes_wherever_and_whenever_it_is_built(small, tmp_path):
+    """Both clones build from scratch, in different folders and time zones.
+
+    The notebook prints much that differs.
+    """
+    import nbformat
+
+    origin = tmp_path / "origin"
+    shutil.copytree(
+        small.root,
+        origin,
+        ignore=shutil.ignore_patterns("build", "results", ".snakemake", ".benchpaper"),
+    )
+    path = origin / "analysis" / "toy_pipe_cost.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(CHATTY))
+    nbformat.write(notebook, path)
+    small_project.commit(Project(origin))
+    folders = {tmp_path / "a": "Pacific/Kiritimati", tmp_path / "longer" / "path" / "b": "UTC"}
+
+    def build(number, folder):
+        time.sleep(3 * number)  # the dates in a ZIP file have even seconds
+        subprocess.run(["git", "clone", "-q", origin, folder], check=True)
+        small_project.run(
+            Project(folder), "run", "bundle", "--from", "reference", TZ=folders[folder]
+        )
+        return folder / "build" / "local-reference" / "bundle.zip"
+
+    with ThreadPoolExecutor() as pool:
+        made = list(pool.map(build, range(2), folders))
+    first, second = (archive.read(path)[0] for path in made)
+    assert [name for name in {**first, **second} if first.get(name) != second.get(name)] == []
+    assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_what_no_manifest_speaks_of_stays_out(small, small_files, tmp_path):
+    """For example, leftovers of a killed run, or the notebook of a renamed experiment."""
+    left = [
+        small.build("local", "smoke") / "notebooks" / name
+        for name in ("toy_old.ipynb", "toy_pipe_cost.part.ipynb")
+    ]
+    for path in left:
+        path.write_text("{}")
+    try:
+        assert bundle_names(bundle.make(small, "local", "smoke", tmp_path / "c.zip")[0]) == list(
+            small_files
+        )
+    finally:
+        for path in left:
+            path.unlink()
+
+
+def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(small_bundle, small_files):
+    assert small_bundle.stat().st_size < 100e6
+    build = "build/local-smoke"
+    for name in (
+        "requirements.lock",
+        "Snakefile",
+        "results/local/smoke/toy/pipe_cost/trials.parquet",
+        f"{build}/paper.pdf",
+        ".zenodo.json",
+        f"{build}/notebooks/toy_pipe_cost.ipynb",
+        f"{build}/exhibits/toy_pipe_cost/exhibits.json",
+        f"{build}/verdicts.json",
+        "sbom.cdx.json",
+        "CITATION.cff",
+        "ro-crate-metadata.json",
+        "src/benchpaper/cli/main.py",
+        f"{build}/appendix.md",
+    ):
+        assert name in small_files, name
+    listed = dict(
+        reversed(line.split("  ")) for line in small_files[archive.MANIFEST].decode().splitlines()
+    )
+    assert listed == {
+        name: hashlib.sha256(data).hexdigest()
+        for name, data in small_files.items()
+        if name != archive.MANIFEST
+    }
+    assert json.loads(small_files[".zenodo.json"])["creators"] == [{"name": AUTHOR}]
+
+
+def test_the_bill_of_materials_has_every_locked_package(small_files):
+    parts = json.loads(small_files["sbom.cdx.json"])
+    assert parts["bomFormat"] == "CycloneDX"
+    pins = {
+        line.split("==")[0]
+        for line in small_files["requirements.lock"].decode().splitlines()
+        if line[:1].isalnum()
+    }
+    found = {part["name"]: part for part in parts["components"]}
+    assert pins <= set(found) and len(pins) > 100 and "latexmk" in found
+    assert found["pandas"]["purl"].startswith("pkg:pypi/pandas@") and found["pandas"]["properties"]
+    assert len({part["bom-ref"] for part in parts["components"]}) == len(parts["components"])
+
+
+def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
+    digest = hashlib.sha256(small_bundle.read_bytes()).hexdigest()
+    done = run_benchpaper(
+        small, "verify", small_bundle, "--sha256", digest, "--into", tmp_path / "unpacked"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (
+        "satisfies workflow-run-crate-0.5" in done.stdout
+        and "2 numbers follow from the data inside" in done.stdout
+    )
+    assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (
+        small.root / "Snakefile"
+    ).read_bytes()
+    assert run_benchpaper(small, "verify", small_bundle, "--sha256", "0" * 64).returncode == 1
+
+
+def test_the_crate_satisfies_its_profile(small_files, tmp_path):
+    archive.unpack(small_files, (), tmp_path / "crate")
+    assert validator.issues(tmp_path / "crate") == []
+
+
+# ---- anonymity ----
+
+
+def test_nothing_is_left_of_who_and_where(small, tmp_path):
+    path = anonymous.make(
+        small, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md")
+    )[0]
+    found = identities.pattern(PLANTED)
+    inside = archive.read(path)[0]
+    assert [
+        place for name, data in inside.items() for place in identities.where(name, data, found)
+    ] == []
+    commit = subprocess.run(
+        ["git", "-C", small.root, "rev-parse", "HEAD"], capture_output=True, text=True
+    ).stdout.strip()
+    assert all(commit.encode() not in data for data in inside.values())
+    assert [
+        n
+        for n in bundle_names(bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0])
+        if "more.md" in n
+    ] and "notes/more.md" not in inside
+    verify.verify(path)
+
+
+def bundle_names(path):
+    return list(archive.read(path)[0])
+
+
+def test_the_search_looks_into_every_kind_of_file(tmp_path):
+    import nbformat
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    word, found = "quillgroup", identities.pattern(["quillgroup"])
+    parquet, compressed = io.BytesIO(), gzip.compress(b"by quillgroup")
+    pq.write_table(
+        pa.table({"hosts": pa.array([[("k", f"{word} box")]], pa.map_(pa.string(), pa.string()))}),
+        parquet,
+        compression="zstd",
+    )
+    jar = io.BytesIO()
+    with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as inner:
+        inner.writestr("META-INF/a.gz", compressed)
+    text = zlib.compress(b"Author quillgroup")
+    png = b"\x89PNG\r\n\x1a\n....zTXtAuthor\0\0" + text
+    pdf = b"%PDF-1.5\nstream\n" + text + b"\nendstream"
+    import base64
+
+    cell = nbformat.v4.new_code_cell(
+        outputs=[
+            nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})
+        ]
+    )
+    book = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
+    planted = {
+        "a.txt": b"the QuillGroup",
+        "a.parquet": parquet.getvalue(),
+        "a.gz": compressed,
+        "a.jar": jar.getvalue(),
+        "a.png": png,
+        "a.pdf": pdf,
+        "a.ipynb": book,
+        "quillgroup.md": b"",
+        "wide.bin": b"\xff\xfe\x80" + "quillgroup".encode("utf-16-le"),
+    }
+    for name, data in planted.items():
+        assert list(identities.where(name, data, found)), name
+    assert not list(identities.where("a.txt", b"quillgroups", found))
+
+
+def test_what_cannot_be_scrubbed_stops_the_bundle(small, tmp_path):
+    path = small.root / "notes" / "scan.gz"
+    path.write_bytes(gzip.compress(AUTHOR.encode(), mtime=0))
+    small_project.git(small, "add", "-A")
+    try:
+        with pytest.raises(UserError, match='"Ada Quillfeather" is left in notes/scan.gz'):
+            anonymous.make(small, "local", "smoke", tmp_path / "a.zip")
+        assert not (tmp_path / "a.zip").exists()
+    finally:
+        small_project.git(small, "rm", "-qf", "notes/scan.gz")

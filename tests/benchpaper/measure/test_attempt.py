@@ -1,0 +1,287 @@
+"""One attempt at a trial: it may crash, hang or leak processes, and the block goes on."""
+
+import os
+import signal
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.design import catalog
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.fleet import LocalLink
+from benchpaper.measure.attempt import attempt
+
+HERE = LocalLink(sites.LOCAL["hosts"][0])
+
+
+@pytest.fixture
+def attempt_at(make_toy, tmp_path):
+    """Return `run(body, ...)`: one attempt at a trial with that body, or with the last body.
+
+    It checks that the scratch folder is empty afterwards.
+    """
+    scratch, experiment = tmp_path / "scratch", None
+    scratch.mkdir()
+
+    def run(body=None, timeout_s=20.0, roles=("client",), counts=None, seed=5):
+        nonlocal experiment
+        if body is not None:
+            experiment = catalog.load(make_toy(body, timeout_s=timeout_s), "toy/one")
+        adopt_orphans()
+        found = attempt(
+            experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
+            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch,
+        )  # fmt: skip
+        assert list(scratch.iterdir()) == []
+        return found
+
+    return run
+
+
+def test_observations_commands_and_seconds_come_back(attempt_at):
+    begin = time.time()
+    found = attempt_at("""
+        site.client.run(["true"])
+        site.client.run(["sh", "-c", "exit 3"], check=False)
+        yield dict(latency_us=1.5)
+        yield dict(latency_us=2.5)
+    """)
+    assert (found.outcome, found.message) == ("ok", "")
+    assert found.observations == [dict(latency_us=1.5), dict(latency_us=2.5)]
+    assert found.commands == [
+        {"host": "client", "argv": ["true"], "status": 0},
+        {"host": "client", "argv": ["sh", "-c", "exit 3"], "status": 3},
+    ]
+    assert begin <= found.started <= time.time() and 0 < found.seconds < 20
+
+
+def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
+    found = attempt_at(
+        """
+        assert (site.client.name, site.server.name) == ("client", "server")
+        assert site.client.address == "127.0.0.1"
+        programs = str(site.programs)
+        yield dict(latency_us=site.counts.messages, seed=site.seed, programs=programs, way=cell.way)
+        """,
+        roles=("client", "server"), counts=dict(messages=7), seed=99,
+    )  # fmt: skip
+    assert found.observations == [
+        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a")
+    ]
+
+
+@pytest.mark.parametrize("crash, name", [
+    ("os.kill(os.getpid(), signal.SIGSEGV)", "SIGSEGV"),
+    ("ctypes.string_at(0)", "SIGSEGV"),
+    ("os.abort()", "SIGABRT"),
+    ("os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+    ("os.kill(os.getpid(), 40)", "SIGRTMIN+6"),
+])  # fmt: skip
+def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(
+    attempt_at, crash, name
+):
+    found = attempt_at(f"""
+        site.client.run(["true", "first"])
+        print("printed before the crash")
+        os.write(2, b"said before the crash\\n")
+        yield dict(latency_us=1.0)
+        {crash}
+    """)
+    assert (found.outcome, found.message) == (
+        "crashed",
+        f"the trial's process was killed by {name}",
+    )
+    assert found.commands == [{"host": "client", "argv": ["true", "first"], "status": 0}]
+    assert found.observations == [dict(latency_us=1.0)]
+    assert "said before the crash" in found.output and "printed before the crash" in found.output
+
+
+def test_a_process_that_ends_without_a_word_is_a_crash(attempt_at):
+    found = attempt_at("""
+        yield dict(latency_us=1.0)
+        os._exit(0)
+    """)
+    assert (found.outcome, found.message) == (
+        "crashed",
+        "the trial's process ended with status 0 without a word",
+    )
+
+
+@pytest.mark.parametrize(
+    "hang",
+    [
+        "time.sleep(60)",
+        "while True: pass",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)",
+    ],
+)
+def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
+    begin = time.monotonic()
+    found = attempt_at(f"""
+        yield dict(latency_us=1.0)
+        print("still here")
+        {hang}
+    """, timeout_s=3.0)  # fmt: skip
+    assert 3 <= time.monotonic() - begin < 50
+    assert (found.outcome, found.message) == ("timed out", "did not end within 3 s")
+    assert "still here" in found.output
+
+
+def test_a_trial_that_ended_while_nobody_could_look_ended_in_time(attempt_at, monkeypatch):
+    watch = os.pidfd_open
+
+    def held_up(pid):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        time.sleep(0.3)
+        return watch(pid)
+
+    monkeypatch.setattr(os, "pidfd_open", held_up)
+    found = attempt_at("yield dict(latency_us=1.0)", timeout_s=0.3)
+    assert (found.outcome, found.observations) == ("ok", [dict(latency_us=1.0)])
+
+
+AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
+
+
+@pytest.mark.parametrize("body, message", [
+    ("raise ValueError('too small')\nyield", AT + "ValueError: too small"),
+    ("raise RuntimeError('no evidence of bytes moved')\nyield", "no evidence of bytes moved"),
+    ("assert 1 > 2, 'counted less than asked'\nyield", "counted less than asked"),
+    ("assert 1 > 2\nyield", AT + "AssertionError: "),
+    ("sys.exit(0)\nyield", AT + "SystemExit: 0"),
+    ("site.client.run(['sh', '-c', 'echo no room >&2; exit 4'])\nyield",
+     "sh on client ended with status 4; it said: no room"),
+    ("return\nyield", "the trial yielded no observation"),
+    ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
+    ("site.server.run(['true'])\nyield",
+     AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
+])  # fmt: skip
+def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
+    found = attempt_at(body)
+    assert (found.outcome, found.message) == ("failed", message)
+
+
+def test_a_trial_that_raises_keeps_its_traceback_its_output_and_that_of_its_servers(attempt_at):
+    found = attempt_at("""
+        server = site.client.start(["sh", "-c", "echo ready; echo cannot bind >&2; exec sleep 60"])
+        server.read_line()
+        print("from the trial")
+        raise ValueError("too small")
+        yield
+    """)
+    assert all(
+        text in found.output
+        for text in ("cannot bind", "from the trial", "Traceback", "ValueError: too small")
+    )
+
+
+def test_output_has_a_bound(attempt_at):
+    found = attempt_at("""
+        os.write(1, b"x" * 1_000_000 + b"the end")
+        raise ValueError
+        yield
+    """)
+    assert "the end" in found.output and "ValueError" in found.output
+    assert len(found.output) < 25_000
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["pass", "raise ValueError('x')", "os.kill(os.getpid(), signal.SIGSEGV)", "time.sleep(60)"],
+)
+@pytest.mark.parametrize("daemon", ["exec", "fork"])
+def test_a_daemon_left_behind_is_killed_however_the_trial_ends(
+    attempt_at, tmp_path, is_running, daemon, end
+):
+    begin = time.monotonic()
+    found = attempt_at(f"""
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            Path({str(tmp_path / "part")!r}).write_text(str(os.getpid()))
+            os.rename({str(tmp_path / "part")!r}, {str(tmp_path / "pid")!r})
+            if {daemon == "exec"}:
+                os.execvp("sleep", ["sleep", "60"])
+            time.sleep(60)
+        os.wait()
+        while not os.path.exists({str(tmp_path / "pid")!r}):
+            time.sleep(0.001)
+        yield dict(latency_us=1.0)
+        {end}
+    """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
+    assert not is_running(int((tmp_path / "pid").read_text()))
+    assert time.monotonic() - begin < 50
+    expected = {"pass": "ok", "raise": "failed", "os.ki": "crashed", "time.": "timed out"}[
+        end[:5].split(" ")[0]
+    ]
+    assert found.outcome == expected
+
+
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(60)"])
+def test_a_background_server_dies_with_its_trial(attempt_at, is_running, end):
+    found = attempt_at(f"""
+        line = "trap '' TERM; echo ready; while :; do sleep 1; done"
+        server = site.client.start(["sh", "-c", line])
+        server.read_line()
+        yield dict(latency_us=float(server.pid))
+        {end}
+    """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
+    assert not is_running(int(found.observations[0]["latency_us"]))
+
+
+@pytest.fixture
+def heard():
+    """Let interrupts through: a shell's background jobs, like this suite, may ignore them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_ends_the_trial_and_passes_through(attempt_at, tmp_path, is_running, heard):
+    body = f"""
+        Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
+        yield
+    """
+    for number in range(50):  # each as early as can be, also before the parent knows its worker
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            attempt_at(None if number else body)
+        assert time.monotonic() - begin < 50
+        assert not is_running(int((tmp_path / "pid").read_text()))
+        assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_observation_that_cannot_be_sent_fails_the_attempt(attempt_at):
+    found = attempt_at("yield dict(latency_us=lambda: 1)")
+    assert found.outcome == "failed" and "pickle" in found.message
+
+
+def test_a_large_observation_arrives_whole(attempt_at):
+    found = attempt_at("yield dict(latency_us=list(range(1_000_000)))")
+    assert found.outcome == "ok" and found.observations[0]["latency_us"] == list(range(1_000_000))
+
+
+def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        found = attempt_at(
+            "yield dict(latency_us=os.getsid(0) == os.getpid(), "
+            "term=signal.getsignal(signal.SIGTERM) == "
+            "signal.SIG_DFL)"
+        )
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert found.observations == [dict(latency_us=True, term=True)]
+
+
+def test_no_file_descriptor_is_left_open(attempt_at):
+    before = len(os.listdir("/proc/self/fd"))
+    attempt_at("yield dict(latency_us=1.0)")
+    assert len(os.listdir("/proc/self/fd")) == before

