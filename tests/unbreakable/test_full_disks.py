@@ -146,4 +146,4 @@ def test_a_disk_that_is_full_when_collecting_or_writing_exhibits(
     )
     for path, data in kept.items():
         assert path.read_bytes() == data or path.name in (results.OBSERVATIONS, results.TRIALS)
-    assert not list(measured.root.glob("results/**/.*.tmp"))
+    assert not list(measured.root.glob("results/**/.*.part"))

@@ -124,7 +124,7 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == (
-        "toy/known: results of site local, scale quick, 8 blocks, beside reference results "
+        "toy/known: results of site local, scale quick, 8 blocks, compared with reference results "
         "of site local, scale reference, 8 blocks"
     )
     assert (

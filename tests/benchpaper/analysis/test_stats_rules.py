@@ -285,8 +285,8 @@ def test_blocks_needed_brings_about_the_width_wished_for():
         (lambda: stats.wilson(0, 0), "0 of 0"),
         (lambda: stats.wilson(0.5, 2), "0.5 of 2"),
         (lambda: stats.order_weights(1), "1 values have no interval"),
-        (lambda: stats.Interval(float("nan"), None, None, 1, None, ""), "not finite"),
-        (lambda: stats.Interval(1.0, 0.5, None, 1, None, ""), "not finite"),
+        (lambda: stats.PointEstimate(float("nan"), 1, ""), "not finite"),
+        (lambda: stats.Interval(1.0, 0.5, float("inf"), 5, 0.95, ""), "not finite"),
         (lambda: stats.Interval(1.0, 2.0, 0.5, 5, 0.95, ""), "wrong way round"),
     ],
 )

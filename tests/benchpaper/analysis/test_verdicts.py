@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchpaper.analysis import stats
 from benchpaper.analysis.independence import Flaw
-from benchpaper.analysis.stats import Interval, NoiseFloor
+from benchpaper.analysis.stats import Interval, NoiseFloor, PointEstimate
 from benchpaper.analysis.verdicts import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -73,14 +73,14 @@ def test_reasons_read():
     "given, floor, flaw, reason",
     [
         (
-            Interval(0.8, None, None, 4, None, ""),
+            PointEstimate(0.8, 4, ""),
             floor_of(0.1),
             None,
             "4 blocks are too few for an interval",
         ),
         (
             NARROW,
-            NoiseFloor(None, Interval(1.0, None, None, 3, None, ""), False),
+            NoiseFloor(None, PointEstimate(1.0, 3, ""), False),
             None,
             "the noise floor rests on 3 blocks",
         ),

@@ -38,7 +38,7 @@ def crafted(path, entries, **options):
         ([("./a", b"x")], "would not stay inside"),
         ([("link", b"/etc/passwd", stat.S_IFLNK | 0o777)], "is a symbolic link"),
         ([("pipe", b"", stat.S_IFIFO | 0o644)], "is no plain file"),
-        ([("folder/", b"", stat.S_IFDIR | 0o755)], "plain files alone"),
+        ([("folder/", b"", stat.S_IFDIR | 0o755)], "only plain files"),
         ([("device", b"", stat.S_IFCHR | 0o644)], "is no plain file"),
         ([("bomb", b"\0" * 50_000_000, stat.S_IFREG, zipfile.ZIP_DEFLATED)], "is compressed"),
         ([("a", b"1"), ("A", b"2")], "but for case"),

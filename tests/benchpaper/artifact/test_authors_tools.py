@@ -181,7 +181,9 @@ def broken(name, text, check, words):
     [
         broken("README.md", None, checklist.readme, "there is no README.md"),
         broken("LICENSE", None, checklist.licence, "there is no LICENSE"),
-        broken("pyproject.toml", 'license = "MIT"\n', checklist.licence, "make them one"),
+        broken(
+            "pyproject.toml", '[project]\nlicense = "MIT"\n', checklist.licence, "make them one"
+        ),
         broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
         broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
         broken(

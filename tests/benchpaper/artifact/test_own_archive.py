@@ -10,6 +10,7 @@ import small_project
 from checkout import ROOT
 
 from benchpaper.artifact import bundle, checklist
+from benchpaper.core.environment import of_code
 from benchpaper.core.project import Project
 
 TIMEOUT_S = 1800  # it takes one minute on two quiet cores
@@ -42,7 +43,7 @@ def benchpaper(project, *words):
     env = {
         **os.environ,
         "BENCHPAPER_PROJECT": str(project.root),
-        "PYTHONPATH": str(project.root / "src"),
+        **of_code(project.root / "src"),
     }
     command = [sys.executable, "-m", "benchpaper.cli.main", *words]
     return subprocess.run(

@@ -132,7 +132,7 @@ BROKEN = [
     ("notebook", "exhibits.", "print#", "notebook", "saves no exhibit"),
     (
         "notebook",
-        "from benchpaper.analysis import style",
+        "from benchpaper import Exhibits, load, style",
         "import subprocess",
         "notebook",
         "reads results",

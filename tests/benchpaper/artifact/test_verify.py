@@ -114,7 +114,7 @@ def about(site):
 
 @pytest.mark.parametrize("site", ["local", "my.lab", "lab-2.uni_x", "a..b"])
 def test_what_may_be_a_site_s_name_is_a_name(site):
-    assert verify._about(about(site))["site"] == site
+    assert verify._description(about(site))["site"] == site
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_what_may_be_a_site_s_name_is_a_name(site):
 )
 def test_a_path_is_no_site_s_name(site):
     with pytest.raises(verify.NotVerified, match="^bundle.json: site (?s:.*) is no name$"):
-        verify._about(about(site))
+        verify._description(about(site))
 
 
 def bomb():

@@ -7,7 +7,7 @@ from checkout import ROOT
 
 from benchpaper.analysis.estimates import load
 from benchpaper.analysis.exhibits import Exhibits
-from benchpaper.artifact.bundle import verify
+from benchpaper.artifact.bundle import number_check, pdf_check, verify
 from benchpaper.core.project import Project
 
 # ---- numbers, of each kind ----
@@ -34,11 +34,11 @@ def check_text(tmp_path, monkeypatch):
     (build / "exhibits.tex").write_text(
         " ".join(f"{entry['text']} {entry['interval']}" for entry in SHOWN.values())
     )
-    monkeypatch.setattr(verify.shutil, "which", lambda name: name)
+    monkeypatch.setattr(pdf_check.shutil, "which", lambda name: name)
 
     def check(text):
-        monkeypatch.setattr(verify, "_pdf_text", lambda path: text)
-        return verify._check_pdf(project, build, SHOWN)
+        monkeypatch.setattr(pdf_check, "pdf_text", lambda path: text)
+        return pdf_check.check_pdf(project, build, SHOWN)
 
     return check
 
@@ -86,7 +86,7 @@ def pooled(tmp_path):
 
 
 def test_a_pooled_share_is_reckoned_again(pooled):
-    assert "1 numbers follow from the data" in verify._check_numbers(
+    assert "1 numbers follow from the data" in number_check.check_numbers(
         pooled, ROOT / "artifacts" / "reference" / "local"
     )
 
@@ -98,4 +98,4 @@ def test_a_pooled_share_that_was_changed_is_found(pooled, change):
     manifest["exhibits"]["lost"] |= change
     path.write_text(json.dumps(manifest))
     with pytest.raises(verify.NotVerified, match='number "lost" is .* but the data inside give'):
-        verify._check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")
+        number_check.check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")

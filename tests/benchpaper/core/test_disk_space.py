@@ -57,5 +57,5 @@ def test_an_error_for_want_of_room_tells_how_to_go_on(number, words):
     "text", ["write /data: no space left on device", "OSError: [Errno 122] Disk quota exceeded"]
 )
 def test_the_words_are_found_in_what_a_program_printed(text):
-    assert disk_space.told(text) in WORDS.values()
-    assert disk_space.told("all is well") == ""
+    assert disk_space.full_disk_text(text) in WORDS.values()
+    assert disk_space.full_disk_text("all is well") == ""

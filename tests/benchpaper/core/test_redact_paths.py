@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redacted_texts import HOME, PROJECT, properties, words
 
-from benchpaper.core.redact import TOLD_BOUND, Redactor
+from benchpaper.core.redact import MAX_TEXT_BYTES, Redactor
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
 
@@ -270,7 +270,7 @@ def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(bef
     secret = "Zq1-Zq2-Zq3-Zq4"
     redactor = Redactor(PROJECT, secrets=[secret] if frame == "{}" else [])
     text = before.replace("Zq", "") + frame.format(secret)
-    told = redactor.told(text, most)
+    told = redactor.shortened(text, most)
     assert "Zq1" not in told
     size = len(text.encode(errors="backslashreplace"))
     assert told.endswith(f" [cut at {most} of {size} bytes]") == (size > most)
@@ -278,11 +278,11 @@ def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(bef
 
 
 def test_a_trial_may_tell_much_and_what_is_no_text(redactor):
-    assert redactor.told("x" * TOLD_BOUND) == "x" * TOLD_BOUND
-    assert redactor.told("x" * TOLD_BOUND + "yz").endswith(
-        f"x [cut at {TOLD_BOUND} of {TOLD_BOUND + 2} bytes]"
+    assert redactor.shortened("x" * MAX_TEXT_BYTES) == "x" * MAX_TEXT_BYTES
+    assert redactor.shortened("x" * MAX_TEXT_BYTES + "yz").endswith(
+        f"x [cut at {MAX_TEXT_BYTES} of {MAX_TEXT_BYTES + 2} bytes]"
     )
-    assert redactor.told("no file caf\udce9") == "no file caf\\udce9"
+    assert redactor.shortened("no file caf\udce9") == "no file caf\\udce9"
 
 
 def test_the_end_of_a_private_key_hides_what_was_printed_before_it(redactor):

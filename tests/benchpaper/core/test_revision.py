@@ -141,9 +141,9 @@ def test_a_checkout_of_another_user_is_told_with_its_remedy_before_anything_is_m
             refused.stderr
         )
         assert refused.stderr.count("\n") == 1 and lines[0].endswith(
-            refused.stderr.split("; to mend it: ")[1].strip()
+            refused.stderr.split("; to fix it: ")[1].strip()
         )
 
-    remedy = lines[0].split("; to mend it: ")[1]
+    remedy = lines[0].split("; to fix it: ")[1]
     subprocess.run(shlex.split(remedy), check=True)
     assert revision(pipe_project).commit == own

@@ -258,7 +258,7 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     found = cleanup.sweep(project)
-    assert cleanup.told(found) == "a trial's scratch folder, a half-written file (x5)"
+    assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x5)"
     assert (
         not scratch.exists()
         and not any(path.exists() for path in drop)
@@ -329,4 +329,4 @@ def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_fold
     (["a mount", "a process", "a mount"], "a mount (x2), a process"),
 ])  # fmt: skip
 def test_what_was_swept_up_is_told_by_kind(found, told):
-    assert cleanup.told(found) == told
+    assert cleanup.summarize(found) == told

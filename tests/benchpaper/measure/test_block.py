@@ -4,6 +4,7 @@ import pytest
 from block_results import observations, records, trials
 
 from benchpaper import results
+from benchpaper.core.errors import UserError
 
 
 def test_a_block_measures_each_cell_once_in_the_order_of_the_plan(pipe_project, block_of):
@@ -167,7 +168,7 @@ def test_what_failed_because_the_machine_lacked_something_is_measured_again_unas
 def test_a_quota_that_is_used_up_ends_the_block_as_a_full_disk_does(make_toy, block_of, body):
     block = block_of(make_toy(f"{body}\nyield"))
     with pytest.raises(
-        results.UserError,
+        UserError,
         match="^Disk quota exceeded, .*: make room, and run the same command again",
     ):
         block.measure()

@@ -7,6 +7,7 @@ import pytest
 from block_results import observations, records, trials
 
 from benchpaper import results
+from benchpaper.core.errors import UserError
 
 COUNTED = """
     with open({path!r}, "a") as file:
@@ -221,6 +222,6 @@ def test_a_capability_that_appeared_is_tried(pipe_project, block_of):
 def test_a_need_that_nothing_probes_is_the_experiments_mistake(make_toy, block_of):
     project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rmda'])")
     with pytest.raises(
-        results.UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'
+        UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'
     ):
         block_of(project)

@@ -92,7 +92,7 @@ def test_there_is_a_page_for_each_thing(report):
     for words in (
         "Verdicts",
         "how do you know?",
-        "Beside the reference",
+        "Compared with the reference",
         "Hosts and provenance",
         "toy/pipe_cost/trials.parquet",
         "The notebook, as it was run",

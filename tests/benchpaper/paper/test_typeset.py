@@ -10,8 +10,9 @@ import pytest
 from benchpaper.analysis import independence, stats, verdicts
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
-from benchpaper.paper import typeset
-from benchpaper.paper.typeset import PaperError
+from benchpaper.paper import gather as gathering
+from benchpaper.paper import latex
+from benchpaper.paper.gather import PaperError
 from benchpaper.results import OBSERVATIONS
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
@@ -48,7 +49,7 @@ def second_notebook(project, measured, name):
 
 
 def gather(project, *experiments):
-    return typeset.gather(project, "local", "quick", experiments or ["toy/pipe"])
+    return gathering.gather(project, "local", "quick", experiments or ["toy/pipe"])
 
 
 # --- gathering -------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def test_a_name_that_a_notebook_not_yet_run_may_declare(project):
     with pytest.raises(
         PaperError, match=r"not declared by any notebook.*; or run the notebooks of toy/two first"
     ):
-        typeset.check_uses(project.paper, {}, ["toy/two"])
+        latex.check_uses(project.paper, {}, ["toy/two"])
 
 
 def test_exhibits_of_a_notebook_that_is_gone_are_forgotten(project, measured):
@@ -140,7 +141,7 @@ def test_two_notebooks_that_save_one_name_are_refused(project, measured):
 def check(project, text):
     (project.paper / "sections").mkdir(exist_ok=True)
     (project.paper / "sections" / "one.tex").write_text(text)
-    typeset.check_uses(project.paper, typeset.all_exhibits(project.build("local", "quick")))
+    latex.check_uses(project.paper, gathering.all_exhibits(project.build("local", "quick")))
 
 
 @pytest.mark.parametrize("text", [
@@ -180,7 +181,7 @@ def test_the_check_comes_before_latex(project):
     gather(project)
     (project.paper / "main.tex").write_text(r"\result{pipe-2}")
     with pytest.raises(PaperError, match='^paper/main.tex:1: number "pipe-2" is not declared'):
-        typeset.typeset(project, "local", "quick")
+        latex.typeset(project, "local", "quick")
     assert not (project.build("local", "quick") / "latex").exists()
 
 
@@ -210,7 +211,7 @@ def sty(project, pytestconfig):
 def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, sty):
     gather(project)
     (project.paper / "main.tex").write_text(PAPER)
-    pdf = typeset.typeset(project, "local", "quick")
+    pdf = latex.typeset(project, "local", "quick")
     assert pdf == project.build("local", "quick") / "paper.pdf" and pdf.read_bytes().startswith(
         b"%PDF"
     )
@@ -226,7 +227,7 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
         assert measured.estimate("latency_us", **PIPE_1).interval_text().strip() in text
     (project.paper / "main.tex").write_text(PAPER.replace("Pipe:", r"\nosuchmacro"))
     with pytest.raises(PaperError) as refused:
-        typeset.typeset(project, "local", "quick")
+        latex.typeset(project, "local", "quick")
     assert str(refused.value).startswith("LaTeX failed: ./main.tex:9: Undefined control sequence")
     assert "the whole log is build/local-quick/latex/main.log" in str(refused.value)
     assert pdf.exists()  # the old one is kept
@@ -249,7 +250,7 @@ def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, 
         r"\documentclass{article}\usepackage{textcomp,benchpaper}\input{exhibits.tex}"
         r"\begin{document}\sourcebanner\ And \claimscount\ claims.\end{document}"
     )
-    pdf = typeset.typeset(project, "local", "quick")
+    pdf = latex.typeset(project, "local", "quick")
     text = " ".join(
         subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
     )
@@ -294,7 +295,7 @@ CLAIMS = [
 
 def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
     judged(project, *CLAIMS)
-    toy, other = typeset.claims_table(project.build("local", "quick")).split("}\n\\bpclaimrows")
+    toy, other = gathering.claims_table(project.build("local", "quick")).split("}\n\\bpclaimrows")
     assert toy.startswith(r"\bpclaimrows{toy}{") and other.startswith("{other}{")
     first, second, third = toy.splitlines()[1:]
     assert first == r"C1 & A pipe costs 5 \%. & 1.2 [1.1, 1.3] (n = 5) & reproduced \\"
@@ -311,7 +312,7 @@ def test_the_table_of_claims_may_be_of_one_family(project, sty):
     (project.paper / "main.tex").write_text(
         asked.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:")
     )
-    pdf = typeset.typeset(project, "local", "quick")
+    pdf = latex.typeset(project, "local", "quick")
     if shutil.which("pdftotext"):
         text = " ".join(
             subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
@@ -319,7 +320,7 @@ def test_the_table_of_claims_may_be_of_one_family(project, sty):
         assert "4 claims:" in text and "C3" in text and "C4" not in text
     (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimstable[toys] Pipe:"))
     with pytest.raises(PaperError, match='family of claims "toys" is not declared'):
-        typeset.typeset(project, "local", "quick")
+        latex.typeset(project, "local", "quick")
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
@@ -333,7 +334,7 @@ def test_what_is_wrong_with_the_bibliography_is_told(project, measured, sty):
     with pytest.raises(
         PaperError, match="^LaTeX failed: I was expecting .*---line 3 of file references.bib"
     ):
-        typeset.typeset(project, "local", "quick")
+        latex.typeset(project, "local", "quick")
 
 
 def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_path):
@@ -344,4 +345,4 @@ def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_
     with pytest.raises(
         PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"
     ):
-        typeset.typeset(project, "local", "quick")
+        latex.typeset(project, "local", "quick")

@@ -16,7 +16,8 @@ CLAIMS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysi
 STEPS = {
     "analyse": ("benchpaper.paper.notebook", *NOTEBOOKS),
     "judge": ("benchpaper.analysis.claims", *CLAIMS),
-    "gather": ("benchpaper.paper.typeset",), "appendix": ("benchpaper.artifact.appendix",),
+    "gather": ("benchpaper.paper.gather",), "typeset": ("benchpaper.paper.latex",),
+    "appendix": ("benchpaper.artifact.appendix",),
     "pages": ("benchpaper.paper.html",),
 }  # fmt: skip
 

@@ -69,7 +69,7 @@ def piloted(known):
 def test_spread_and_time_fix_the_number(piloted, scale, blocks, told):
     folder, experiment = piloted(**scale)
     found = pilot.fix(folder, experiment, "quick")
-    assert found["blocks"] == blocks and pilot.told(found).startswith(told)
+    assert found["blocks"] == blocks and pilot.describe(found).startswith(told)
     assert found["needed"] == stats.blocks_needed(SPREAD, experiment.scale("quick").half_width)
     assert (found["cell"], found["metric"], found["block_seconds"]) == (
         "way=a size=1",
@@ -114,12 +114,12 @@ def test_what_was_fixed_for_other_cells_says_nothing_about_these(piloted):
 @pytest.mark.parametrize(
     "values, message",
     [
-        ([None] * 9, r"tells no spread: all 9 trials failed \(it broke\); mend that"),
+        ([None] * 9, r"shows no spread: all 9 trials failed \(it broke\); correct that"),
         (
             [1.0, 1.0, 1.0, 1.0, *[None] * 5],
-            "tells no spread: 4 of 9 blocks have a positive latency_us in way=a size=1",
+            "shows no spread: 4 of 9 blocks have a positive latency_us in way=a size=1",
         ),
-        ([0.0] * 9, "tells no spread: 9 of 9 blocks have a positive|tells no spread"),
+        ([0.0] * 9, "shows no spread: 9 of 9 blocks have a positive|shows no spread"),
     ],
 )
 def test_a_pilot_without_a_spread_fixes_nothing(piloted, values, message):

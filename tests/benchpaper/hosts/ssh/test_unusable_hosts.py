@@ -12,7 +12,7 @@ from lab_faults import restart
 
 from benchpaper.core.errors import UserError
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.hosts.ssh import connection, deploy
+from benchpaper.hosts.ssh import connection, wheels
 from benchpaper.hosts.ssh.connection import Unreachable
 
 pytestmark = [
@@ -129,9 +129,9 @@ def test_an_interpreter_of_the_site_file_that_is_not_there_is_told(lab):
 
 
 def test_packages_that_do_not_run_on_the_hosts_python_are_named():
-    (numpy,) = [one for one in deploy.closure(["numpy"]) if one.name == "numpy"]
+    (numpy,) = [one for one in wheels.closure(["numpy"]) if one.name == "numpy"]
     about = {"version": list(sys.version_info[:2]), "machine": "x86_64", "libc": "2.36"}
-    deploy.check_fits(numpy, about, "big")
+    wheels.check_fits(numpy, about, "big")
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
         with pytest.raises(
             UserError,
@@ -140,9 +140,9 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
                 "one in"
             ),
         ):
-            deploy.check_fits(numpy, {**about, **changed}, "big")
-    (pure,) = deploy.closure(["click"])
-    deploy.check_fits(pure, {**about, "version": [3, 99], "libc": ""}, "big")
+            wheels.check_fits(numpy, {**about, **changed}, "big")
+    (pure,) = wheels.closure(["click"])
+    wheels.check_fits(pure, {**about, "version": [3, 99], "libc": ""}, "big")
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
@@ -151,11 +151,11 @@ def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):
         UserError,
         match=r"^the package click is \S+ here, but 0.1 in requirements.lock; run ./reproduce",
     ):
-        deploy.closure(["click"], tmp_path / "lock")
+        wheels.closure(["click"], tmp_path / "lock")
     with pytest.raises(
         UserError,
         match=(
             '^the package "no-such-package" is to be sent to the hosts, but is not installed here'
         ),
     ):
-        deploy.closure(["no-such-package"])
+        wheels.closure(["no-such-package"])
