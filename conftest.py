@@ -1,4 +1,4 @@
-"""For tests and notebooks alike: what libraries keep for themselves goes where `benchpaper` has them keep it."""
+"""Keeps the caches of libraries below .benchpaper, in tests and notebooks as in `benchpaper`."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Draws the rooms of `src/benchpaper` and their imports into ARCHITECTURE.md, between its two markers.
+"""Draws the rooms of `src/benchpaper` and their imports between the markers of ARCHITECTURE.md.
 
-`draw_rooms.py` writes the drawing; `draw_rooms.py --check` fails if the drawing in the file is not current.
+`draw_rooms.py` writes the drawing; `draw_rooms.py --check` fails if it is not current.
 """
 
 import ast
@@ -16,7 +16,7 @@ FLOW = ["design", "results", "hosts", "measure", "analysis", "paper", "artifact"
 
 
 def imported_modules(source: str) -> Iterator[str]:
-    """Yield the full name of each module and name that the source imports, wherever the import stands."""
+    """Yield the full name of each module and name that the source imports, at any place."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -222,7 +222,7 @@ def whole(cell, site, folder, line):
 def slices(windows):
     """Yield a row for each fiftieth of the run, in order: its rate, and the memory at its end."""
     ends = np.linspace(0, len(windows) - 1, min(SLICES, len(windows) - 1) + 1).astype(int)
-    for before, after in zip(ends, ends[1:]):  # noqa: B905, RUF007 - measured code stays as it is
+    for before, after in zip(ends, ends[1:]):  # noqa: RUF007 - measured code stays as it is
         seconds = windows[after]["s"] - windows[before]["s"]
         yield dict(
             slice_at_s=windows[after]["s"],

@@ -96,7 +96,7 @@ class Files:
         self._folder, self._method, self._left = Path(folder), method, crash_after
         self._written = []
 
-    def save(self, step, shards):  # noqa: RET503 - callers ignore the result
+    def save(self, step, shards):
         """Save the shards of a step. Training continues when this returns."""
         final = self._folder / CURRENT
         if self._method.startswith("overwrite"):
@@ -128,11 +128,7 @@ class Files:
         why = []
         for name in (CURRENT, "previous"):
             try:
-                return joined(
-                    lambda number: self._stored(
-                        self._folder / name / f"{number:03d}"  # noqa: B023 - called within this turn
-                    )
-                )
+                return joined(lambda number: self._stored(self._folder / name / f"{number:03d}"))
             except (NoCheckpoint, FileNotFoundError) as error:
                 why.append(f"{name}: {error}")
         raise NoCheckpoint("; ".join(why))

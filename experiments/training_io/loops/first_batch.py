@@ -25,7 +25,7 @@ PER_SHARD = 1000
 INDEX, DATA = "index.bin", "data.bin"
 
 
-def make(folder, layout, count):  # noqa: RET503 - callers ignore the result
+def make(folder, layout, count):
     """Write `count` samples of `SAMPLE_BYTES` each in the given layout."""
     if layout == "objects":
         return many_files.make(folder, count)

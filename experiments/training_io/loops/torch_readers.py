@@ -36,7 +36,7 @@ class Batches(IterableDataset):
                     held.append(len(data))
                     payload += len(data)
             now = (self._store.requests, self._store.bytes, payload, schedule.handed_out)
-            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]  # noqa: B905 - both have four parts
+            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]
             held, told = held[self._loop.batch :], now
 
 
@@ -58,13 +58,9 @@ class TorchReaders:
 
     def next(self):
         sizes, cost = next(self._iterator)
-        self._total = [a + b for a, b in zip(self._total, cost)]  # noqa: B905 - as above
+        self._total = [a + b for a, b in zip(self._total, cost)]
         return sizes
 
     def stop(self):
         self._iterator._shutdown_workers()
-        return dict(
-            zip(  # noqa: B905 - both have four parts
-                ("requests", "bytes_read", "payload_read", "units_read"), self._total
-            )
-        )
+        return dict(zip(("requests", "bytes_read", "payload_read", "units_read"), self._total))

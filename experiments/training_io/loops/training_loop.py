@@ -91,7 +91,7 @@ class Threads:
         except Exception as error:
             self._hand_over(error)
 
-    def _hand_over(self, batch):  # noqa: RET503 - callers ignore the result
+    def _hand_over(self, batch):
         while not self._stopped:
             try:
                 return self._batches.put(batch, timeout=0.05)

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import HORIZONTALS
 from rich.console import Console
@@ -17,9 +17,12 @@ from benchpaper.core import environment, lock, output
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
-from benchpaper.hosts.site import assign
+from benchpaper.hosts.site import HostEntry, assign
 from benchpaper.workflow.pipeline import Pipeline, reference_seconds
 from benchpaper.workflow.summary import describe_change
+
+if TYPE_CHECKING:
+    from benchpaper.analysis.claims import ClaimRow  # loads pandas
 
 NARROW = 80  # columns: in fewer, a table becomes a list
 PLAIN: dict[str, Any] = {"box": None, "padding": (0, 2, 0, 0)}
@@ -84,7 +87,7 @@ def _notes() -> list[str]:
     return notes
 
 
-def _host(run: Pipeline, host: dict[str, Any]) -> dict[str, Any]:
+def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
     """Return a host's name, roles, and facts, and a remote host's clock and capabilities."""
     remote = run.probed.get("hosts", {}).get(host["name"])
     facts = (remote or run.probed)["facts"]
@@ -240,7 +243,7 @@ def _clock(host: dict[str, Any]) -> str:
     return f"{host['clock_offset_s'] * 1e3:+.2f} ms ± {host['clock_offset_error_s'] * 1e3:.2f} ms"
 
 
-def verdicts(here: list[dict[str, Any]], paper: list[dict[str, Any]]) -> dict[str, Any]:
+def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
     """Return {claims, decided, wrong_by_chance_at_most} of the verdicts on one site's results.
 
     Each claim is its row of `here`, with the value and verdict from its row of `paper`.

@@ -56,7 +56,7 @@ class Pipeline:
         self._fleet: Fleet | None = None
 
     @cached_property
-    def site(self) -> dict[str, Any]:
+    def site(self) -> sites.Site:
         """The site as its file describes it."""
         return sites.load(self.project, self.site_name)
 
@@ -125,7 +125,9 @@ class Pipeline:
             if any(need not in present for need in experiment.capabilities(cell)):
                 seconds[cell.id] = 0.0  # "not testable here" takes no time
         fixed = self.blocks_fixed(name)
-        return make_plan(experiment, self.source, self.seed, seconds, fixed and fixed["blocks"])
+        return make_plan(
+            experiment, self.source, self.seed, seconds, fixed["blocks"] if fixed else None
+        )
 
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""

@@ -193,7 +193,14 @@ class Lab:
         for number in range(1, hosts + 1):
             end = time.monotonic() + READY_S
             config, options = self.folder / "ssh_config", ("-oBatchMode=yes", "-oConnectTimeout=10")
-            command = ["ssh", "-F", config, *options, self.address(number), "true"]
+            command: list[str | Path] = [
+                "ssh",
+                "-F",
+                config,
+                *options,
+                self.address(number),
+                "true",
+            ]
             while subprocess.run(command, capture_output=True).returncode:
                 if time.monotonic() > end:
                     raise UserError(f"the SSH server of lab host {number} does not answer")

@@ -172,4 +172,5 @@ def _scale(values: Sequence[Any]) -> str:
 
 def shown(estimate: Estimate) -> tuple[str, str, str]:
     """Return (value, interval, number of blocks) of an estimate as texts."""
-    return digits(estimate.value), estimate.interval_text().strip() or "none", str(estimate.n)
+    value = "none" if estimate.value is None else digits(estimate.value)
+    return value, estimate.interval_text().strip() or "none", str(estimate.n)
