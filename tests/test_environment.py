@@ -201,15 +201,18 @@ def test_a_real_trial_goes_by_the_same_way_whatever_the_shell_holds(tmp_path, ho
         role: LocalLink({"name": "local", "address": "127.0.0.1"}) for role in experiment.roles
     }
     with changed(hostile):
-        found = attempt(
-            experiment,
-            cell,
-            1,
-            experiment.scale("smoke"),
-            links,
-            tmp_path / "programs",
-            tmp_path / "scratch",
-        )
+        for _ in range(3):  # a busy machine may hold up a trial beyond its time limit
+            found = attempt(
+                experiment,
+                cell,
+                1,
+                experiment.scale("smoke"),
+                links,
+                tmp_path / "programs",
+                tmp_path / "scratch",
+            )
+            if found.outcome != "timed out":
+                break
     assert found.outcome == "ok", f"{found.message}\n{found.output}"
     assert all(as_it_should(observed) for observed in found.observations) and not proxy[1]()
 

@@ -48,14 +48,22 @@ def _flaw(manifest: Path, results: Path, digests: dict[Path, str | None]) -> str
     """Return the flaw of one notebook's exhibits, or an empty text; `digests` caches digests."""
     if why := _unreadable(manifest):
         return why
-    content = json.loads(manifest.read_text())
+    try:
+        return _flaw_of(json.loads(manifest.read_text()), manifest.parent, results, digests)
+    except (AttributeError, KeyError, TypeError):
+        return "has another form than a notebook's manifest"
+
+
+def _flaw_of(
+    content: dict[str, Any], folder: Path, results: Path, digests: dict[Path, str | None]
+) -> str:
     for file in content["files"].values():
         path = results / file["path"]
         if path not in digests:
             digests[path] = file_digest(path) if path.exists() else None
         if digests[path] != file["sha256"]:
             return f"was made from another {file['path']}"
-    missing = [name for name in saved(content) if not (manifest.parent / name).exists()]
+    missing = [name for name in saved(content) if not (folder / name).exists()]
     return f"lacks {missing[0]}, which the notebook saved" if missing else ""
 
 
