@@ -59,7 +59,7 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     yield (
         "text",
         (
-            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.3 GB, and 1.6 GB "
+            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.4 GB, and 1.6 GB "
             "of system packages), measures every experiment "
             f"in small ({_time(appendix['minutes']['smoke'])} of measuring) and builds the paper. "
             "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "

@@ -12,6 +12,8 @@ from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
 from benchpaper.workflow.pipeline import Pipeline
 
+MAX_SOURCES = 3  # so many changed files are named
+
 
 def make(
     pipeline: Pipeline,
@@ -184,7 +186,8 @@ def _trials(item: dict[str, Any] | None, source: str, finished: dict[str, Any]) 
 
 def describe_change(changed: list[str]) -> str:
     """Return the warning that these sources of an experiment differ from the reference's."""
+    more = f" and {len(changed) - MAX_SOURCES} more" if len(changed) > MAX_SOURCES else ""
     return (
-        f"changed since the reference was measured: {', '.join(changed)}; "
+        f"changed since the reference was measured: {', '.join(changed[:MAX_SOURCES])}{more}; "
         "the reference shows the code as it was"
     )
