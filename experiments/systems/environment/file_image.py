@@ -18,7 +18,7 @@ except ModuleNotFoundError:  # then no cell that needs it runs
 INODE_BYTES = 256  # 64 B of content find room in the inode itself (inline_data)
 NAME_BYTES = 64  # per short name, in a folder's half-full blocks
 SPARE = 1.05
-ROOT = Path(__file__).parents[2]  # where `-m` finds the programs of this project
+ROOT = Path(__file__).parents[3]  # where `-m` finds the programs of this project
 # In its own mount namespace: however it ends, the mount and its loop device go with it.
 FILL = 'folder="$1" && mount -o loop "$0" "$folder" && shift && "$@" >&2 && umount "$folder"'
 
