@@ -11,6 +11,7 @@ from benchpaper.commands import json_option, tell
 from benchpaper.errors import UserError
 from benchpaper.plan import DEFAULT_SEED
 from benchpaper.project import REFERENCE, Project
+from benchpaper.revision import known_revision
 from benchpaper.sources import Asked, site_option, source_options
 
 
@@ -32,6 +33,7 @@ def bundle(asked, anonymous, also, output):
               benchpaper bundle --from reference --anonymous --output review.zip
     """
     project = Project.find()
+    known_revision(project)  # without a commit there is no bundle, whatever is built
     chosen = asked.built(project)
     if chosen.note:
         click.echo(chosen.note)
@@ -208,6 +210,7 @@ def changed(site, against, as_json):
     from benchpaper import changes
 
     project = Project.find()
+    known_revision(project)  # it says why, where git refuses
     found = changes.changed(project, Asked(site, None, reference=True).built(project).site, against)
     tell(found, as_json, changes.show)
 

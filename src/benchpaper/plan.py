@@ -41,10 +41,15 @@ class Plan:
         return [trial for block in self.blocks for trial in block]
 
     @property
+    def known_blocks(self) -> int:
+        """By how many blocks the plan is known: a pilot's stay as they are when others join them."""
+        return self.pilot or len(self.blocks)
+
+    @property
     def digest(self):
         """SHA-256 over the order of all trials: two plans are the same when their digests are. A plan with a pilot is
-        known by the pilot's blocks, which stay as they are when the others join them."""
-        known_by = [trial for block in self.blocks[: self.pilot] for trial in block]
+        known by the pilot's blocks."""
+        known_by = [trial for block in self.blocks[: self.known_blocks] for trial in block]
         text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in known_by)
         return hashlib.sha256(text.encode()).hexdigest()
 

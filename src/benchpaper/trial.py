@@ -51,7 +51,7 @@ class Block:
                 levels.setdefault(factor, set()).add(level)
         return {
             "sources": self._sources,
-            "plan": {"digest": self._plan.digest, "seed": self._plan.seed, "blocks": len(self._plan.blocks)},
+            "plan": {"digest": self._plan.digest, "seed": self._plan.seed, "blocks": self._plan.known_blocks},
             "levels": {factor: sorted(found, key=str) for factor, found in levels.items()},
             "block": self._block,
             "hosts": {
