@@ -106,5 +106,4 @@ def enter() -> None:
     names = set_aside()
     replace(ours() | ({SET_ASIDE: " ".join(names)} if names else {}))
     if late:
-        sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

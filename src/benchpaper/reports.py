@@ -152,7 +152,7 @@ def show_diagnosis(found):
         rows.append((name, _mark(item["present"]), *there, Text(item["meaning"]), Text(last)))
     _show_table(console, dict.fromkeys(columns, {}), rows, **PLAIN)
     for note in found["notes"]:
-        console.print(note, highlight=False, markup=False, soft_wrap=True)
+        console.print(note, highlight=False, markup=False)
     for name, item in found["experiments"].items():
         roles = ", ".join(f"{role} on {host}" for role, host in item["roles"].items())
         console.print(f"[bold]{name}[/]: {item['runnable']} of {item['cells']} cells can run here ({roles})")
