@@ -10,6 +10,7 @@ import pytest
 
 import small_project
 from benchpaper import bundle, checklist
+from benchpaper.environment import of_code
 from benchpaper.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,7 @@ def clone(tmp_path_factory):
 
 def benchpaper(project, *words):
     """Run the clone's own code."""
-    env = {**os.environ, "BENCHPAPER_PROJECT": str(project.root), "PYTHONPATH": str(project.root / "src")}
+    env = {**os.environ, "BENCHPAPER_PROJECT": str(project.root), **of_code(project.root / "src")}
     command = [sys.executable, "-m", "benchpaper.cli", *words]
     return subprocess.run(command, cwd=project.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)
 

@@ -452,7 +452,7 @@ def test_a_checkout_with_code_of_its_own_is_not_run_by_that_of_another(make_toy,
     shutil.copytree(ROOT / "src", project.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     message = f'"{project.root}/src/benchpaper"; run ./reproduce in the project'
     refused_in_one_line(run_benchpaper(project, *words.split()), message)
-    own = run_benchpaper(project, "list", PYTHONPATH=str(project.root / "src"))
+    own = run_benchpaper(project, "list", BENCHPAPER_CODE=str(project.root / "src"))
     assert own.returncode == 0 and "toy/one" in own.stdout, own.stderr
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import yaml
 
 from benchpaper import bundle, catalog, claims, results, typeset
+from benchpaper.environment import of_code
 from benchpaper.errors import UserError, did_you_mean
 from benchpaper.pipeline import environment
 from benchpaper.project import GATHERED, REFERENCE, Project, slug
@@ -204,8 +205,7 @@ def clean_clone(project):
         git(project, "clone", "-q", "--no-hardlinks", str(project.root), str(clone.root))
         target = ["paper"] if shutil.which("latexmk") else ["figures"]
         command = [sys.executable, "-m", "benchpaper.cli", "run", "--from", REFERENCE, *target]
-        env = {**environment(), "BENCHPAPER_PROJECT": str(clone.root)}
-        env["PYTHONPATH"] = str(clone.root / "src")
+        env = {**environment(), "BENCHPAPER_PROJECT": str(clone.root), **of_code(clone.root / "src")}
         stamps = []
         for time in ("first", "second"):
             done = subprocess.run(command, cwd=clone.root, env=env, capture_output=True, text=True, timeout=TIMEOUT_S)

@@ -57,7 +57,8 @@ def list_(as_json):
 
     project = Project.find()
     found, mistakes = each(catalog.names(project), lambda name: reports.experiment(catalog.load(project, name)))
-    tell(found, as_json, reports.show_experiments)
+    if found or as_json or not mistakes:  # else it would say that there are none
+        tell(found, as_json, reports.show_experiments)
     tell_mistakes(mistakes)
 
 

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OWN = "BENCHPAPER_"  # nobody else's programs read these, and nobody sets them by accident
+CODE = f"{OWN}CODE"  # names a src folder whose code is run instead of what is installed, as that of a clone
 SET_ASIDE = f"{OWN}SET_ASIDE"  # the names that were found and not passed on, for `doctor`
-PLUMBING = {f"{OWN}{name}" for name in ("EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")}  # from process to process
+PLUMBING = {f"{OWN}{name}" for name in ("CODE", "EVENTS", "PROJECT", "RUN", "SET_ASIDE", "STEPS_OF", "TRIAL", "WARM")}  # from process to process
 HOME = "an empty folder"
 # Compiled modules are not written, since an installed package and a host's store never change.
 FIXED = {"LANG": "C.UTF-8", "TZ": "UTC", "PYTHONDONTWRITEBYTECODE": "1"}
@@ -53,13 +54,22 @@ LOCALE = re.compile(r"LC_\w+|LANG|LANGUAGE")
 def clean(home: Path | str, found: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of what is measured, drawn or typeset, of what is `found`. Its home folder is `home`."""
     kept = {name: value for name, value in found.items() if name in LET_IN or _is_own(name)}
-    return {**kept, **FIXED, "HOME": str(home)}
+    return {**kept, **FIXED, **_chosen_code(found), "HOME": str(home)}
 
 
 def ours(found: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment of our own programs, which measure nothing themselves."""
     kept = {name: value for name, value in found.items() if name in LET_IN or _is_own(name) or REACHING.fullmatch(name)}
-    return {**kept, **FIXED_OURS}
+    return {**kept, **FIXED_OURS, **_chosen_code(found)}
+
+
+def of_code(source: Path) -> dict[str, str]:
+    """Return the variables that have our programs run the code in `source`, a folder `src`."""
+    return {CODE: str(source), "PYTHONPATH": str(source)}
+
+
+def _chosen_code(found: Mapping[str, str]) -> dict[str, str]:
+    return {"PYTHONPATH": found[CODE]} if found.get(CODE) else {}
 
 
 def _is_own(name: str) -> bool:
@@ -100,7 +110,9 @@ def replaced(variables: Mapping[str, str]) -> Iterator[None]:
 def enter() -> None:
     """At the start of our own program: keep `ours` alone. Where something has had its effect already, the program
     starts once more; the locale counts only in a step, whose words go to a log and not to the user's terminal."""
-    late = [name for name in os.environ if AT_START.fullmatch(name)]
+    code = _chosen_code(os.environ)
+    at_start = [name for name in {*os.environ, *code} if AT_START.fullmatch(name)]
+    late = [name for name in at_start if os.environ.get(name) != code.get(name)]
     if sys.argv[1:2] == ["step"]:
         late += [name for name in os.environ if LOCALE.fullmatch(name) and os.environ[name] != FIXED.get(name)]
     names = set_aside()

@@ -33,9 +33,8 @@ HEAVY = (
 
 
 @contextlib.contextmanager
-def serving(project, **variables: str):
-    """Run a server, with these further `variables`; yields the environment that lets steps find it. Ends with whatever
-    it still runs."""
+def serving(project):
+    """Run a server; yields the environment that lets steps find it. Ends with whatever it still runs."""
     folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-", dir=_folder_of_sockets()))
     path = folder / "socket"
     with socket.socket(socket.AF_UNIX) as listening:
@@ -43,7 +42,7 @@ def serving(project, **variables: str):
         listening.listen(64)
         process = subprocess.Popen(
             [sys.executable, "-m", "benchpaper.warm", str(listening.fileno())],
-            env={**environment.clean(project.home), **variables}, pass_fds=[listening.fileno()],
+            env=environment.clean(project.home), pass_fds=[listening.fileno()],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True, preexec_fn=partial(die_with_parent, os.getpid()),
         )  # fmt: skip

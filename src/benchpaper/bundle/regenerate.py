@@ -21,7 +21,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benchpaper import leftovers
+from benchpaper import environment, leftovers
 from benchpaper.bundle import archive, metadata
 from benchpaper.errors import UserError
 from benchpaper.hosts.processes import die_with_parent
@@ -66,7 +66,7 @@ def run(project, site, source, experiments, wrong, tell=lambda done, total, what
     when the code fails or does not end in time."""
     command = [*before, sys.executable, "-m", "benchpaper.bundle.regenerate", site, source, *experiments]
     own = {
-        "PYTHONPATH": str(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1",
+        **environment.of_code(project.root / "src"), "BENCHPAPER_PROJECT": str(project.root), "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         process = subprocess.Popen(
@@ -174,8 +174,7 @@ def _main(site, source, *experiments):
     def finished(done, what):
         print(f"step {done} of {total}: {what}", flush=True)
 
-    own = {"PYTHONPATH": os.environ["PYTHONPATH"]}  # the archive's code, not that which is installed here
-    with warm.serving(project, **own) as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with warm.serving(project) as server, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         os.environ.update(server)
         asked = {pool.submit(warm.ask, project, site, source, name): name for name in experiments}
         try:
