@@ -46,14 +46,20 @@ def without_pdf(project: Project, site: str, source: str) -> dict[Path, str]:
 def _flaw(manifest, results, digests):
     if why := _unreadable(manifest):
         return why
-    about = json.loads(manifest.read_text())
+    try:
+        return _flaw_of(json.loads(manifest.read_text()), manifest.parent, results, digests)
+    except (AttributeError, KeyError, TypeError):
+        return "has another form than a notebook's manifest"
+
+
+def _flaw_of(about, folder, results, digests):
     for file in about["files"].values():
         path = results / file["path"]
         if path not in digests:
             digests[path] = file_digest(path) if path.exists() else None
         if digests[path] != file["sha256"]:
             return f"was made from another {file['path']}"
-    missing = [name for name in saved(about) if not (manifest.parent / name).exists()]
+    missing = [name for name in saved(about) if not (folder / name).exists()]
     return f"lacks {missing[0]}, which the notebook saved" if missing else ""
 
 

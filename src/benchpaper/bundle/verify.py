@@ -158,7 +158,9 @@ def _check_crate(project, files):
 def _exhibits(build):
     try:
         return typeset.all_exhibits(build)
-    except (ValueError, KeyError, TypeError) as error:
+    except typeset.PaperError:
+        raise
+    except (UserError, ValueError, KeyError, TypeError) as error:
         raise NotVerified(f"an exhibits.json is broken ({type(error).__name__}: {error})") from None
 
 
