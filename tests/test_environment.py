@@ -155,9 +155,12 @@ def test_a_real_trial_goes_by_the_same_way_whatever_the_shell_holds(tmp_path, ho
     adopt_orphans()
     links = {role: LocalLink({"name": "local", "address": "127.0.0.1"}) for role in experiment.roles}
     with changed(hostile):
-        found = attempt(
-            experiment, cell, 1, experiment.scale("smoke"), links, tmp_path / "programs", tmp_path / "scratch"
-        )
+        for _ in range(3):  # a busy machine may hold a trial up beyond its time
+            found = attempt(
+                experiment, cell, 1, experiment.scale("smoke"), links, tmp_path / "programs", tmp_path / "scratch"
+            )
+            if found.outcome != "timed out":
+                break
     assert found.outcome == "ok", f"{found.message}\n{found.output}"
     assert all(as_it_should(observed) for observed in found.observations) and not proxy[1]()
 

@@ -243,7 +243,8 @@ def test_an_ordinary_user_gets_one_line_to_paste_and_goes_on(ready):
     ready.write("packages.apt", "# a remark\n" + CURL + TEX)
     done = ready.run()
     assert (done.returncode, done.stdout) == (0, "run\n")
-    (line,) = done.stderr.splitlines()
+    line = done.stderr.rstrip("\n")
+    assert "\n" not in line, done.stderr
     assert line.endswith("sudo apt-get install --no-install-recommends texlive")
 
 
