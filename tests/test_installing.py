@@ -10,13 +10,13 @@ import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from pip._internal.models.index import PyPI
 import pytest
 import requests
 from checkout import ROOT
 from packaging import tags
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from pip._internal.models.index import PyPI
 
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.project import Project
