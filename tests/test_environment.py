@@ -276,7 +276,7 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
 def test_the_list_is_short():
     """Each name on it has a reason; variables that nobody considered are not passed on."""
     found = dict.fromkeys(
-        (*os.environ, "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
+        (*os.environ, "TMPDIR", "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
     )
     names = {
         name for name in environment.clean("/home", found) if not name.startswith("BENCHPAPER_")

@@ -1,8 +1,10 @@
 """Training data formats: every store returns what was written, and wrong bytes are noticed."""
 
+import concurrent.futures
 import json
 import struct
 import tarfile
+import time
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +12,12 @@ import pytest
 
 from experiments.training_io.clients import stores
 from experiments.training_io.data import dataset, formats, samples
-from experiments.training_io.data.formats import WrongFile, mds_format, tfrecord_format
+from experiments.training_io.data.formats import (
+    WrongFile,
+    mds_format,
+    npy_format,
+    tfrecord_format,
+)
 
 WORKLOAD = samples.Workload("small", 5000, 1500, 4, 0.001, 0.9)
 COUNT, PER_SHARD = 21, 8
@@ -132,6 +139,45 @@ def test_a_changed_byte_of_a_record_is_noticed(place):
 def test_a_cut_off_file_is_noticed(length):
     with pytest.raises(WrongFile):
         list(tfrecord_format.records(tfrecord_format.frame(b"0123456")[:length]))
+
+
+# ---- npy ----
+
+
+@pytest.mark.parametrize(
+    "array, size",
+    [
+        (np.zeros(9, np.uint8), -1),  # cut off
+        (np.zeros(9, np.uint8), 40),  # cut off in the header
+        (np.zeros(9, np.uint8), 0),
+        (np.zeros(9, np.float32), None),
+        (np.zeros((3, 3), np.uint8), None),
+    ],
+)
+def test_a_wrong_npy_file_is_noticed(array, size, tmp_path):
+    np.save(tmp_path / "0.npy", array)
+    (tmp_path / "0.npy").write_bytes((tmp_path / "0.npy").read_bytes()[:size])
+    with pytest.raises(WrongFile, match=r"0\.npy"):
+        npy_format.read(stores.FileStore(tmp_path), "0.npy")
+
+
+def test_threads_never_parse_two_headers_at_once(tmp_path, monkeypatch):
+    """CPython 3.11 now and then fails where they do."""
+    npy_format.write(tmp_path, [samples.content(number, 100) for number in range(8)], 8)
+    inside, most, parse = [], [], np.lib.format.read_array_header_1_0
+
+    def watched(file):
+        inside.append(file)
+        time.sleep(0.01)  # so that another thread would come in
+        most.append(len(inside))
+        inside.remove(file)
+        return parse(file)
+
+    monkeypatch.setattr(np.lib.format, "read_array_header_1_0", watched)
+    store = stores.FileStore(tmp_path)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda unit: npy_format.read(store, unit), npy_format.units(store)))
+    assert most == [1] * 8
 
 
 # ---- the others, by other readers ----
