@@ -79,10 +79,12 @@ def sweep_up_after_killed_suites(base):
             kill_marked(mark)
     if os.geteuid() == 0:
         labs.sweep()
-    for lock in base.parent.glob("pytest-*/.lock"):  # pytest writes its process id there
+    runs = base.parent.parent if base.name.startswith("popen-") else base.parent
+    trials = "*/project/.benchpaper/scratch/trial-*"
+    for lock in runs.glob("pytest-*/.lock"):  # pytest writes its process id there
         with contextlib.suppress(OSError, ValueError):
             if not psutil.pid_exists(int(lock.read_text())):
-                for scratch in lock.parent.glob("*/project/.benchpaper/scratch/trial-*"):
+                for scratch in [*lock.parent.glob(trials), *lock.parent.glob(f"*/{trials}")]:
                     cleanup.clear(scratch)
 
 
@@ -134,6 +136,9 @@ def _namespaces(base):
 
 
 def _another_suite_runs():
+    """True while another pytest runs, or another worker of this one."""
+    if "PYTEST_XDIST_WORKER" in os.environ and len(psutil.Process(os.getppid()).children()) > 1:
+        return True
     ours = {os.getpid(), *(child.pid for child in psutil.Process().children(recursive=True))}
     ours |= {
         parent.pid for parent in psutil.Process().parents()
