@@ -23,7 +23,13 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import Link, cleanup
 from benchpaper.hosts.agent.standstill import Watch
 from benchpaper.hosts.local import signal_name
-from benchpaper.measure.worker import HEADER, INTERRUPTS, KILLED, STOP_GRACE_S, work
+from benchpaper.measure.worker import (
+    HEADER,
+    KILLED,
+    STOP_GRACE_S,
+    interrupts_held_back,
+    work,
+)
 
 
 @dataclass
@@ -75,14 +81,13 @@ def attempt(
     parent = os.getpid()
     child = None
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)  # until `child` is known
-        child = os.fork()
-        if child == 0:
-            die_with_parent(parent)
-            os.close(read_end)
-            work(experiment, cell, seed, scale, links, programs, scratch, write_end)
-        os.close(write_end)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+        with interrupts_held_back():  # until `child` is known
+            child = os.fork()
+            if child == 0:
+                die_with_parent(parent)
+                os.close(read_end)
+                work(experiment, cell, seed, scale, links, programs, scratch, write_end)
+            os.close(write_end)
         timed_out = _receive(read_end, child, result, begin + experiment.timeout_s, Watch(spared))
         result.seconds = time.monotonic() - begin
         if timed_out:
@@ -93,7 +98,6 @@ def attempt(
         result.output = outputs(scratch)
         result.shortage = disk_space.shortage(scratch) if result.outcome != "ok" else ""
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)  # in case that the fork failed
         os.close(read_end)
         if child is not None:
             os.kill(child, signal.SIGKILL)

@@ -9,8 +9,10 @@ import signal
 import struct
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -57,6 +59,30 @@ def work(
         text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
         _send(pipe, ("error", text, _lacking(error)))
         os._exit(1)
+
+
+@contextmanager
+def interrupts_held_back() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM after the block, and not within it.
+
+    The mask alone holds back nothing where another thread takes the signal: Python then runs the
+    handler in the main thread all the same. After a fork that may be inside a callback, where the
+    exception would be lost.
+    """
+    early: list[int] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in INTERRUPTS:
+            handlers[number] = signal.signal(number, lambda number, _: early.append(number))
+    signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
+        for number in early:
+            signal.raise_signal(number)
 
 
 def _enter(scratch: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from types import SimpleNamespace
 
@@ -241,7 +242,22 @@ def heard():
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_ends_the_trial_and_passes_through(attempt_at, tmp_path, is_running, heard):
+@pytest.fixture(params=["alone", "next to another thread"])
+def threads(request):
+    """The kernel hands a signal to any thread that does not block it."""
+    done = threading.Event()
+    other = threading.Thread(target=done.wait)
+    if request.param != "alone":
+        other.start()
+    yield
+    done.set()
+    if other.is_alive():
+        other.join()
+
+
+def test_an_interrupt_ends_the_trial_and_passes_through(
+    attempt_at, tmp_path, is_running, heard, threads
+):
     body = f"""
         Path({str(tmp_path / "pid")!r}).write_text(str(os.getpid()))
         os.kill(os.getppid(), signal.SIGINT)
