@@ -13,6 +13,7 @@ from benchpaper.design import catalog
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
+from benchpaper.measure.worker import interrupts_held_back
 
 HERE = LocalLink(sites.LOCAL["hosts"][0])
 
@@ -253,6 +254,20 @@ def threads(request):
     done.set()
     if other.is_alive():
         other.join()
+
+
+def test_an_interrupt_waits_for_the_end_of_the_block(heard, threads):
+    reached = []
+
+    def block():
+        with interrupts_held_back():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)  # here Python would run the handler
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        block()
+    assert reached == ["the end"]
 
 
 def test_an_interrupt_ends_the_trial_and_passes_through(
