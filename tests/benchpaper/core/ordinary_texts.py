@@ -127,5 +127,6 @@ copied 3 keys to a:b@c
 cat /proc/12/task/*/schedstat
     secret_access_key=self.secret_key,
     token = get_token(session)
+read --private-key $HOME/.ssh/id and TOKEN_FILE=$ELSEWHERE/token
 cat api_keys.txt | grep key | wc
 """.strip("\n").splitlines()

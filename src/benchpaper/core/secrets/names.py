@@ -75,7 +75,7 @@ VARIABLE = re.compile(r"[A-Z0-9_]*(?:KEY|PAT)[A-Z0-9_]*")
 # What stands for a value, or for its absence.
 EMPTY = re.compile(
     r"(?i:none|null|nil|true|false|yes|no|on|off)"
-    r"|\$SECRET|\$[A-Z_][A-Z0-9_]*|\$\{[^}]*\}|\$\([^)]*\)?|<[\w -]*>|\{[\w.]*\}|\[\w*\]"
+    r"|\$[A-Z_][A-Z0-9_]*(?:/\S*)?|\$\{[^}]*\}|\$\([^)]*\)?|<[\w -]*>|\{[\w.]*\}|\[\w*\]"
     r"|%\(?\w*\)?s|\*+|•+|\.{2,3}|"
 )
 # Values of settings with a secret's name that are no secrets: MAX_TOKENS=100000, TOKEN_TYPE=Bearer.
