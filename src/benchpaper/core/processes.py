@@ -11,6 +11,8 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
+from benchpaper.core import excerpt
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ENDING_S = 20  # how long killed processes may take to be gone on a busy machine
 OUTPUT_BOUND = 20_000  # bytes kept of each process's output, counted from its end
@@ -75,8 +77,8 @@ def outputs(folder: Path | str) -> str:
     for path in sorted(Path(folder).rglob("*")):
         if path.name in ("output", "stdout", "stderr") and path.is_file() and path.stat().st_size:
             with open(path, "rb") as file:
-                file.seek(max(0, path.stat().st_size - OUTPUT_BOUND))
-                text = file.read(OUTPUT_BOUND).decode(errors="replace")
+                file.seek(max(0, path.stat().st_size - OUTPUT_BOUND - 1))
+                text = excerpt.tail(file.read(OUTPUT_BOUND + 1), OUTPUT_BOUND)
             parts.append(f"--- {path.relative_to(folder)}\n{text}")
     return "\n".join(parts)
 

@@ -9,7 +9,7 @@ particular host.
 
 A trial decides how long its texts are, and redaction runs in the controller, where no time-out
 applies. So every pattern here takes linear time, and `Redactor.shortened` cuts texts that are too
-long.
+long. `core.secrets` says what a secret looks like.
 """
 
 import os
@@ -20,47 +20,23 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-# Matches anywhere in a name. KEY and PASS also match as a whole name or at its end, if written like
-# a variable: --key-size is no secret.
-SECRET_NAME = re.compile(
-    r"(?:secret|token|passw|passphrase|credential|api[_-]?key|auth[_-]?key|access[_-]?key|private)"
-    r"|(?-i:(?<![A-Za-z0-9-])(?:KEY|PASS)|(?<=[A-Z0-9_])_PWD)(?![\w-])",
-    re.I,
-)
-# Values of settings with such a name that are no secrets: MAX_TOKENS=100000, TOKEN_TYPE=Bearer.
-NUMBER = re.compile(r"[-+]?[\d.,_:]++(?:e[-+]?\d+)?(?:[kmgt]i?b?|[mun]?s|min|h|d|%)?", re.I)
-SETTINGS = frozenset([
-    "allowed", "always", "always-on", "automatic", "basic", "bearer", "default", "digest",
-    "disable", "disabled", "enable", "enabled", "forbidden", "global", "ignore", "ignored",
-    "inherit", "keyring", "local-only", "manual", "memory", "optional", "password", "plain-text",
-    "prefer", "preferred", "private", "public", "random", "require", "required", "sha256",
-    "sha384", "sha512", "standard", "strict", "system", "unlimited", "unset", "verify",
-])  # fmt: skip
+from benchpaper.core import excerpt
+
 # Folders that are the same on every machine reveal nothing about this one.
 PUBLIC = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/dev", "/proc", "/sys", "/etc")
 PUBLIC_BELOW = tuple(f"{folder}/" for folder in PUBLIC)
-# Where a path may begin: not inside a word, a relative path, or a URL, but after -I, file://, and
-# sqlite3://.
-BEGIN = r"(?:(?<![\w.$~/\-])(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])|(?<=file://)|(?<=sqlite3://))"
+# Where a path may begin: not inside a word, a relative path, a URL, or after a shell's pattern
+# (a/*/b), but after -I, file://, and sqlite3://.
+BEGIN = (
+    r"(?:(?<![\w.$~/\-])(?<!\w/\*)(?!(?<=:)//)|(?<=(?<![\w\-])-[A-Za-z])"
+    r"|(?<=file://)|(?<=sqlite3://))"
+)
 NEXT_PATH = re.compile(BEGIN + "(?=/)")
 _PART = r"[^\s:'\"|,;()<>\[\]{}=]++"
 PATH_IN_TEXT = re.compile(
     rf"{BEGIN}(?:(?<=')/[^'\n]++(?=')|(?<=\")/[^\"\n]++(?=\")|/{_PART}(?:(?<=\\) {_PART})*+)"
 )
 BETWEEN_PATHS = " \t\n:;,|=&<>()[]{}'\""
-URL_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
-URL_CUT = re.compile(r"(?<=://)[^/\s@]++\Z")
-# Each name is searched once, from its first letter: a search from every letter takes hours on a
-# megabyte of hex digits.
-_NAMED = rf"(?<![\w-])(?=[\w-]*?(?:{SECRET_NAME.pattern}))[\w-]++"
-SECRET_IN_TEXT = re.compile(rf"({_NAMED}=|(?=--){_NAMED}\s++)(['\"]?)([^\s'\"|,;&]++)", re.I)
-PRIVATE_KEY = re.compile(
-    r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S
-)
-KEY_BEGINS, KEY_ENDS = (
-    re.compile(rf"-----{edge} [A-Z ]*PRIVATE KEY-----") for edge in ("BEGIN", "END")
-)
-SHORTEST_SECRET = 6
 MAX_TEXT_BYTES = 200_000
 DOMAIN = r"(?:\.[A-Za-z][\w\-]*)*"
 HOST_IN_TEXT = rf"(?<![\w.\-]){{}}{DOMAIN}(?![\w\-])"  # a domain is hidden with the name
@@ -91,13 +67,11 @@ class Redactor:
             for folder, name in self._folders
             if folder.startswith("/") and folder != "/"
         ]
-        values = {
-            value
-            for name, value in os.environ.items()
-            if SECRET_NAME.search(name) and _may_be_secret(value)
-        }
-        values |= {secret for secret in secrets if len(secret) >= SHORTEST_SECRET}
-        self._secrets = sorted(values, key=len, reverse=True)
+        # Compiling the patterns takes a while, and many commands redact nothing.
+        from benchpaper.core.secrets.learned import Learned
+
+        self._secrets = Learned(secrets)
+        self._secrets.learn_environment(os.environ)
         self._host = socket.gethostname()
         self._host_in_text = _host_in_text(self._host.partition(".")[0])
 
@@ -113,7 +87,7 @@ class Redactor:
 
     def path(self, path: Path | str) -> str:
         """Return an absolute path relative to a known folder; of other paths only the last part."""
-        text = self._without_secrets(str(path))
+        text = self._secrets.hide(str(path))
         for folder, name in self._folders:
             if text == folder or text.startswith(folder + "/"):
                 return name + text[len(folder) :]
@@ -140,15 +114,8 @@ class Redactor:
         )  # a file's name may hold bytes that no text has
         if len(data) <= max_bytes:
             return self.text(data.decode())
-        kept = self._without_begun_secret(data[:max_bytes].decode(errors="ignore"))
-        return f"{self.text(URL_CUT.sub('', kept))} [cut at {max_bytes} of {len(data)} bytes]"
-
-    def _without_begun_secret(self, text: str) -> str:
-        """Drop the beginning of a secret from the end of a cut text, where no search finds it."""
-        for secret in self._secrets:
-            begun = next((n for n in range(len(secret) - 1, 0, -1) if text.endswith(secret[:n])), 0)
-            text = text[: len(text) - begun]
-        return text
+        kept = self._secrets.without_begun(excerpt.head(data, max_bytes))
+        return f"{self.text(kept)} [cut at {max_bytes} of {len(data)} bytes]"
 
     def text(self, text: str) -> str:
         """Return free text (an error, a log) without secrets, URL logins, paths, and host name."""
@@ -164,55 +131,34 @@ class Redactor:
 
     def without_secrets(self, text: str) -> str:
         """Return free text without secrets and logins in URLs; paths stay, for the user alone."""
-        text = PRIVATE_KEY.sub(
-            r"\1 $SECRET \2", URL_LOGIN.sub("$SECRET@", self._without_secrets(text))
-        )
-        end = KEY_ENDS.search(text)
-        if end and not KEY_BEGINS.search(text, 0, end.start()):  # the text was cut inside a key
-            text = f"$SECRET {text[end.start() :]}"
-        return SECRET_IN_TEXT.sub(r"\1\2$SECRET", text)
+        from benchpaper.core.secrets import texts
 
-    def _without_secrets(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "$SECRET")
-        return text
+        text = self._secrets.hide(text)
+        return texts.without(text, texts.spans(text))
 
     def learn(self, argv: Sequence[object]) -> None:
         """Hide a command line's secrets in every later text and command: programs repeat them.
 
-        Secrets are the values of options and variables with a secret's name, and passwords in URLs.
+        Secrets are the values of options and variables with a secret's name, the passwords of
+        logins, and what has the format of a token or a key.
         """
-        self._shown(argv)
-        for argument in map(str, argv):
-            for match in SECRET_IN_TEXT.finditer(argument):
-                self._hidden(match[3])
-            for login in URL_LOGIN.findall(argument):
-                self._hidden(login[:-1].partition(":")[2])
+        from benchpaper.core.secrets import commands
+
+        words = list(map(str, argv))
+        for argument, hidden in zip(words, commands.spans(words), strict=True):
+            for start, end in hidden:
+                self._secrets.learn(argument[start:end])
 
     def command(self, argv: Sequence[object]) -> list[str]:
         """Return a command line, argument by argument, without its secrets, and learn them."""
+        from benchpaper.core.secrets import commands, texts
+
         self.learn(argv)
-        return self._shown(argv)
-
-    def _shown(self, argv: Sequence[object]) -> list[str]:
-        shown, hide_next = [], False
-        for argument in map(str, argv):
-            name, equals, value = argument.partition("=")
-            secret_option = bool(SECRET_NAME.search(name)) and bool(equals or name.startswith("-"))
-            if hide_next:
-                shown.append(self._hidden(argument))
-            elif secret_option and equals:
-                shown.append(f"{name}={self._hidden(value)}")
-            else:
-                shown.append(self._argument(argument))
-            hide_next = not hide_next and secret_option and not equals
-        return shown
-
-    def _hidden(self, value: str) -> str:
-        """Return "$SECRET", and hide `value` from now on if it may be a secret."""
-        if _may_be_secret(value) and value not in self._secrets:
-            self._secrets = sorted([*self._secrets, value], key=len, reverse=True)
-        return "$SECRET"
+        words = list(map(str, argv))
+        return [
+            self._argument(texts.without(argument, texts.merged(hidden)))
+            for argument, hidden in zip(words, commands.spans(words), strict=True)
+        ]
 
     def _argument(self, argument: str) -> str:
         name, equals, value = argument.partition("=")
@@ -223,28 +169,6 @@ class Redactor:
         if equals and value.startswith("/"):
             return f"{self.text(name)}={self._argument(value)}"
         return self.text(argument)
-
-
-def _may_be_secret(value: str) -> bool:
-    """Return whether to hide a value everywhere from now on.
-
-    Not if it is short, a number, or a word of a setting, because those stand in harmless places
-    too; nor if it is a path that exists here, which is redacted as a path.
-    """
-    if len(value) < SHORTEST_SECRET or NUMBER.fullmatch(value) or value.lower() in SETTINGS:
-        return False
-    return not (os.path.exists(value) or all(map(_is_here, re.split("[:;,]", value))))
-
-
-def _is_here(path: str) -> bool:
-    """Return whether a path begins with a folder of this machine's root.
-
-    A slash alone proves nothing: a secret in base64 may begin with it.
-    """
-    if not path.startswith(("/", "~/")):
-        return False
-    top = os.path.expanduser(path).split("/")[1]
-    return bool(top) and os.path.isdir(f"/{top}")
 
 
 def _host_in_text(name: str) -> re.Pattern[str] | None:

@@ -29,13 +29,14 @@ the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHo
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, NotRequired, Protocol, TypedDict
 
 import yaml
 
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.core.project import Project
-from benchpaper.core.redact import URL_LOGIN
+from benchpaper.core.redact import Redactor
 
 
 class HostEntry(TypedDict):
@@ -168,7 +169,7 @@ def _check_values(where: str, host: Any) -> None:
             f'{where}: needs "address", what servers on it bind to and clients connect to'
         )
     if not _is_address(host["address"]):
-        shown = URL_LOGIN.sub("$SECRET@", host["address"])
+        shown = Redactor(Path.cwd()).without_secrets(host["address"])
         raise UserError(f'{where}: address "{shown}" is not an IP address')
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")

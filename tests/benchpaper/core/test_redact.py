@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from redacted_texts import PROJECT, properties, words
 
-from benchpaper.core.redact import SETTINGS, Redactor
+from benchpaper.core.redact import Redactor
+from benchpaper.core.secrets.names import FILE, SETTINGS
 
 pytestmark = pytest.mark.usefixtures("bare_environment")
 
@@ -28,6 +29,8 @@ secrets = st.text(string.ascii_letters + string.digits + "-_+/.!", min_size=6, m
         and not below_a_folder_here(s)
         and s not in STANDS_ANYWAY
         and s.lower() not in SETTINGS
+        and not FILE.fullmatch(s)
+        and not s.startswith("--")  # an option
     )
 )
 
@@ -172,9 +175,9 @@ def test_a_password_with_an_at_sign_is_hidden_whole(redactor):
 
 
 def test_numbers_and_short_values_are_hidden_where_they_stand_but_not_everywhere(redactor):
-    assert redactor.command(["llm", "--max-tokens=100000", "--token", "abc"]) == [
+    assert redactor.command(["llm", "--password=100000", "--token", "abc"]) == [
         "llm",
-        "--max-tokens=$SECRET",
+        "--password=$SECRET",
         "--token",
         "$SECRET",
     ]
