@@ -13,7 +13,7 @@ from benchpaper.core import environment
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
-from benchpaper.paper import gather
+from benchpaper.paper import STYLES, gather
 from benchpaper.paper.gather import PaperError
 
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
@@ -82,7 +82,7 @@ def typeset(project: Project, site: str, source: str) -> Path:
 def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.CompletedProcess[str]:
     variables = {
         **environment.clean(project.home),
-        "TEXINPUTS": f"{build}:",
+        "TEXINPUTS": f"{build}:{STYLES}:",
         "max_print_line": "1000",
         "SOURCE_DATE_EPOCH": str(_last_measured(build)),
         "FORCE_SOURCE_DATE": "1",
