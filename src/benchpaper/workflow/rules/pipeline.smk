@@ -28,6 +28,7 @@ LATEX = find_capability("latex").check()[0]
 CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a project may have no claims
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
+SETTINGS = ["benchpaper.toml"] if (PROJECT.root / "benchpaper.toml").exists() else []
 NOTEBOOKS = [slug(name) for name in EXPERIMENTS]
 
 # The targets name every output, because Snakemake rebuilds a missing intermediate file only if it is itself a target.
@@ -144,6 +145,7 @@ rule collect:
 # Runs a notebook with papermill. If it fails, the executed copy keeps the traceback.
 rule analyse:
     input:
+        SETTINGS,
         notebook="analysis/{notebook}.ipynb",
         code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
@@ -215,6 +217,7 @@ rule typeset:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.tex",
+        SETTINGS,
         lambda w: RUN.paper_sources(),
         code=RUN.code("benchpaper.paper.latex"),
     output:
