@@ -1,5 +1,6 @@
 """`benchpaper init`: writes a project that runs as it is, for its author to change."""
 
+import difflib
 import json
 import re
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ FILES = {
     "sites/local.yaml": "site.txt",
 }
 PROGRAMS = ("reproduce", ".ci/run")  # files that are run
+FROM_US = ("Snakefile", "reproduce", ".ci/run", ".gitignore")  # the same in every project
 TEX = str.maketrans(
     {
         "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "&": r"\&", "%": r"\%", "$": r"\$",
@@ -65,6 +67,22 @@ def init(folder: Path, paper: Description) -> list[Path]:
     for name in ("experiments", "analysis"):
         (folder / name).mkdir()
     return [*written, *scaffold.new(Project(folder), paper.experiment)]
+
+
+def upgrade(project: Project) -> str:
+    """Return the difference of the project's files to those that `init` writes today.
+
+    It is a patch with paths from the project's root, and empty if nothing differs. Only files that
+    are the same in every project count.
+    """
+    texts = []
+    for name in FROM_US:
+        path = project.root / name
+        mine = path.read_text().splitlines(keepends=True) if path.exists() else []
+        ours = scaffold.filled(f"project/{FILES[name]}", {}).splitlines(keepends=True)
+        before = f"a/{name}" if mine else "/dev/null"
+        texts += difflib.unified_diff(mine, ours, before, f"b/{name}")
+    return "".join(texts)
 
 
 def _check(paper: Description) -> None:

@@ -252,6 +252,26 @@ def init(
 
 
 @click.command()
+def upgrade() -> None:
+    """Show what this version of benchpaper would change in your project's files, as a patch.
+
+    They are the files that `benchpaper init` writes alike for every paper: Snakefile, reproduce,
+    .ci/run, .gitignore. It changes nothing. Everything else is yours alone.
+
+    \b
+    Example:  benchpaper upgrade
+              benchpaper upgrade | patch -p1
+    """
+    from benchpaper.artifact import start
+
+    patch = start.upgrade(Project.find())
+    if patch:
+        click.echo(patch, nl=False)
+    else:
+        click.echo("nothing differs from what this version writes", err=True)
+
+
+@click.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write a new experiment that runs as it is.
@@ -313,4 +333,4 @@ def changed(site: str, against: str, as_json: bool) -> None:
     print_result(numbers, as_json, number_diff.show)
 
 
-COMMANDS = (bundle, verify, check, init, new, watch, changed)
+COMMANDS = (bundle, verify, check, init, upgrade, new, watch, changed)

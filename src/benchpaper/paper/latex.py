@@ -164,9 +164,7 @@ def _first_error(log: Path) -> str:
         if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
     ]
     bibtex = [
-        line
-        for line in _lines(log.with_suffix(".blg"))
-        if re.search(r"---line \d+ of file", line)
+        line for line in _lines(log.with_suffix(".blg")) if re.search(r"---line \d+ of file", line)
     ]
     errors = latex + bibtex
     return errors[0] if errors else "no error line in its log"

@@ -15,6 +15,7 @@ from checkout import ROOT
 from benchpaper.artifact import start
 from benchpaper.core import settings
 from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 TITLE = r'What 100 % of a "pipe" costs & why_it is C:\ {#1}'
 PAPER = start.Description(TITLE, ("Ada Quillfeather", 'Bo "B" Ruud'), "CC-BY-4.0", "ATC 2027")
@@ -137,6 +138,20 @@ def test_nothing_of_the_author_is_overwritten(tmp_path, name):
     with pytest.raises(UserError, match="already has"):
         start.init(tmp_path, PAPER)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [mine]
+
+
+def test_upgrade_is_a_patch_that_restores_what_init_writes(tmp_path):
+    start.init(tmp_path, PAPER)
+    project = Project(tmp_path)
+    assert start.upgrade(project) == ""
+    before = {name: (tmp_path / name).read_text() for name in start.FROM_US}
+    (tmp_path / "Snakefile").write_text("# of an older version\n" + before["Snakefile"])
+    (tmp_path / ".gitignore").unlink()
+    (tmp_path / "README.md").write_text("mine")
+    patch = start.upgrade(project)
+    subprocess.run(["git", "apply", "-"], cwd=tmp_path, input=patch, text=True, check=True)
+    assert {name: (tmp_path / name).read_text() for name in start.FROM_US} == before
+    assert (tmp_path / "README.md").read_text() == "mine"
 
 
 def test_this_repository_runs_the_same_snakefile():

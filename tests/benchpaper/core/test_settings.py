@@ -21,7 +21,7 @@ def test_this_repository_describes_its_paper():
         ("[paper", "cannot be read: Expected"),
         ("[papre]", 'unknown table "papre"; did you mean "paper"'),
         ("paper = 3", "must be a table"),
-        ("[paper]\ntitel = 'x'", 'unknown key "titel"; did you mean "title"'),
+        ("[paper]\nnitle = 'x'", 'unknown key "nitle"; did you mean "title"'),
         ("[paper]\ntitle = 3", "title must be a text"),
         ("[paper]\nauthors = 'A'", "authors must be a list"),
         ("[paper]\nauthors = [1]", "authors must be a list"),
