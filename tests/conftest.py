@@ -216,7 +216,6 @@ def make_project(tmp_path):
         for folder in ("analysis", "paper", "sites", "artifacts"):
             (root / folder).mkdir()
         shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
-        shutil.copytree(ROOT / "profiles", root / "profiles")
         (root / "src").symlink_to(ROOT / "src")
         for name, text in files.items():
             path = root / name

@@ -41,13 +41,12 @@ def make(root, author="Anonymous", **files):
     """Make the project below `root` and commit it; `files` are more of {name: text}."""
     for name in ("Snakefile", "packages.apt", "requirements.lock", "LICENSE", "pyproject.toml"):
         shutil.copyfile(ROOT / name, root / name)
-    for name in ("profiles", "sites", "src"):
+    for name in ("sites", "src"):
         shutil.copytree(
             ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
         )
     for name in ("experiments", "analysis", "paper", "artifacts"):
         (root / name).mkdir()
-    shutil.copyfile(ROOT / "paper" / "benchpaper.sty", root / "paper" / "benchpaper.sty")
     project = Project(root)
     scaffold.new(project, NAME)
     texts = {

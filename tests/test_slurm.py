@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
+from benchpaper.workflow import pipeline
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "unshare", "ip")
 PATHS = f"{os.environ.get('PATH')}:/usr/sbin:/sbin"
@@ -63,6 +64,7 @@ def overlap(one, other):
 def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
     """The cluster allows shared nodes; only the profile asks for a whole node per block."""
     profile = pipe_project.root / "profiles/slurm/config.yaml"
+    shutil.copytree(pipeline.profiles(pipe_project)["slurm"], profile.parent)
     lines = [
         line for line in profile.read_text().splitlines() if not line.startswith("latency-wait")
     ]

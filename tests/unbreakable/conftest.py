@@ -43,7 +43,7 @@ def measured_once(tmp_path_factory):
     root = tmp_path_factory.mktemp("measured") / "project"
     for folder in ("analysis", "sites", "paper", "artifacts", "experiments/toy/one"):
         (root / folder).mkdir(parents=True)
-    for name in ("Snakefile", "profiles", "src"):
+    for name in ("Snakefile", "src"):
         (root / name).symlink_to(ROOT / name)
     text = HEAD.format(levels=["a", "b"], blocks=5, attempts=1, timeout_s=20, more="")
     (root / "experiments/toy/one/experiment.py").write_text(

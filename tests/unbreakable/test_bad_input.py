@@ -53,7 +53,7 @@ def toy_project(tmp_path_factory):
     root = tmp_path_factory.mktemp("refusing") / "project"
     for folder in ("analysis", "sites", "experiments/toy/one"):
         (root / folder).mkdir(parents=True)
-    for name in ("Snakefile", "profiles"):
+    for name in ("Snakefile",):
         (root / name).symlink_to(ROOT / name)
     text = HEAD.format(levels=["a"], blocks=1, attempts=1, timeout_s=20, more="")
     (root / "experiments/toy/one/experiment.py").write_text(text + BRIEF)

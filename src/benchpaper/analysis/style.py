@@ -1,4 +1,4 @@
-"""The style of figures: a column 3.3 inches wide, readable type, and colours for the colour-blind.
+"""The style of figures: as wide as a column, readable type, and colours for the colour-blind.
 
 Each series also has its own marker, so a figure survives a black-and-white printer.
 """
@@ -12,7 +12,10 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLUMN_IN = 3.3
+from benchpaper.core import settings
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
+
 MARKERS = "osD^vP*X"
 RC: dict[Any, Any] = {
     "font.size": 7,
@@ -51,12 +54,29 @@ def use() -> None:
 def panels(count: int = 1, height: float = 1.9, **options: Any) -> tuple[Figure, list[Axes]]:
     """Return (figure, list of axes): `count` panels side by side in one column of the paper.
 
-    `height` is in inches; `options` go to `matplotlib.pyplot.subplots`.
+    `height` is in inches; `options` go to `matplotlib.pyplot.subplots`. The width is the project's
+    `column_width_in` (benchpaper.toml).
     """
+    size = column_width(), height
     figure, axes = plt.subplots(
-        1, count, figsize=(COLUMN_IN, height), layout="constrained", squeeze=False, **options
+        1, count, figsize=size, layout="constrained", squeeze=False, **options
     )
     return figure, list(axes[0])
+
+
+def column_width() -> float:
+    """Return the width of the paper's column in inches, as benchpaper.toml gives it."""
+    try:
+        project = Project.find()
+    except UserError:  # a figure drawn outside any project
+        return settings.Paper.column_width_in
+    return settings.read(project.root).column_width_in
+
+
+def __getattr__(name: str) -> float:
+    if name == "COLUMN_IN":
+        return column_width()
+    raise AttributeError(name)
 
 
 def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:

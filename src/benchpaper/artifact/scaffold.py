@@ -35,16 +35,16 @@ def new(project: Project, name: str) -> list[Path]:
         "NAME": name,
         "FAMILY": family,
         "FUNCTION": slug(name),
-        "EXHIBIT": slug(name).replace("_", "-").strip("-"),
+        "EXHIBIT": exhibit(name),
         "TITLE": name.split("/")[1].replace("_", " ").capitalize(),
         "CLAIM": _free_claim(project),
     }
     folder = project.experiments / name
     written = {
-        folder / "experiment.py": _filled("experiment.py.txt", words),
-        folder / "program.py": _filled("program.py.txt", words),
-        project.notebook(name): notebook(_filled("notebook.txt", words)),
-        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": _filled(
+        folder / "experiment.py": filled("experiment.py.txt", words),
+        folder / "program.py": filled("program.py.txt", words),
+        project.notebook(name): notebook(filled("notebook.txt", words)),
+        project.root / "tests" / "experiments" / f"test_{slug(name)}.py": filled(
             "test.py.txt", words
         ),
     }
@@ -54,15 +54,20 @@ def new(project: Project, name: str) -> list[Path]:
         )
     claimed = project.analysis / f"claims_{family}.py"
     before = claimed.read_text() if claimed.exists() else CLAIMS_HEAD.replace("@FAMILY@", family)
-    written[claimed] = before + _filled("claim.py.txt", words)
+    written[claimed] = before + filled("claim.py.txt", words)
     for path, text in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return list(written)
 
 
-def _check(project: Project, name: str) -> None:
-    """Raise `UserError` for a name that is invalid or taken."""
+def exhibit(name: str) -> str:
+    """Return what the names of an experiment's exhibits begin with."""
+    return slug(name).replace("_", "-").strip("-")
+
+
+def check_name(name: str) -> None:
+    """Raise `UserError` if no experiment may have this name."""
     if not NAME.fullmatch(name):
         form = "in small letters and digits, words joined by single underscores"
         raise UserError(f'experiment name "{name}" must be FAMILY/NAME {form}: caching/ttl')
@@ -79,6 +84,11 @@ def _check(project: Project, name: str) -> None:
             )
     if (family := name.split("/")[0]) in RESERVED:
         raise UserError(f'"{family}" holds what experiments share; choose another family')
+
+
+def _check(project: Project, name: str) -> None:
+    """Raise `UserError` for a name that is invalid or taken."""
+    check_name(name)
     if any(slug(other).lower() == slug(name) for other in catalog.names(project)):
         raise UserError(
             f'experiment "{name}" is there already; '
@@ -88,9 +98,10 @@ def _check(project: Project, name: str) -> None:
         raise UserError(f"experiments/{name} exists and holds other code; choose another name")
 
 
-def _filled(template: str, words: Mapping[str, str]) -> str:
+def filled(template: str, words: Mapping[str, str]) -> str:
+    """Return a template's text with each @WORD@ replaced."""
     text = (files("benchpaper.artifact") / "templates" / template).read_text()
-    return re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
+    return re.sub(r"@([A-Z_]+)@", lambda match: words[match[1]], text)
 
 
 def _free_claim(project: Project) -> str:

@@ -1,6 +1,7 @@
-"""The commands of the artifact and its authors: bundle, verify, check, new, watch, changed."""
+"""The commands of the artifact and its authors: bundle, verify, check, init, new, …"""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,72 @@ def check(experiment: str | None, fast: bool, as_json: bool) -> None:
 
 
 @click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.option("--title", help="The paper's title.")
+@click.option(
+    "--author", "authors", multiple=True, metavar="NAME", help="An author; give it once for each."
+)
+@click.option("--licence", default="Apache-2.0", show_default=True, help="Its SPDX name.")
+@click.option("--venue", default="", help="Where the paper goes.")
+@click.option(
+    "--experiment",
+    default="first/pipe_cost",
+    show_default=True,
+    metavar="FAMILY/NAME",
+    help="The name of the experiment to start from.",
+)
+def init(
+    folder: Path,
+    title: str | None,
+    authors: tuple[str, ...],
+    licence: str,
+    venue: str,
+    experiment: str,
+) -> None:
+    """Start a paper of your own in FOLDER (default: here).
+
+    It writes 15 files, all yours to change: an experiment, a notebook, a claim, a test, and a paper
+    that prints their results. The project runs as it is. On a terminal, it asks for the title and
+    the author if you give none.
+
+    \b
+    Example:  benchpaper init my-paper --title "What a pipe costs" --author Anonymous
+              cd my-paper && ./reproduce
+    """
+    from benchpaper.artifact import start
+
+    asks = sys.stdin.isatty()
+    title = title or (click.prompt("title", default="Untitled") if asks else "Untitled")
+    authors = authors or (
+        (click.prompt("author", default="Anonymous"),) if asks else ("Anonymous",)
+    )
+    paper = start.Description(title, authors, licence, venue, experiment)
+    for path in start.init(folder, paper):
+        click.echo(path)
+    click.echo(f"next: cd {shlex.quote(str(folder))} && git init && ./reproduce")
+
+
+@click.command()
+def upgrade() -> None:
+    """Show what this version of benchpaper would change in your project's files, as a patch.
+
+    They are the files that `benchpaper init` writes alike for every paper: Snakefile, reproduce,
+    .ci/run, .gitignore. It changes nothing. Everything else is yours alone.
+
+    \b
+    Example:  benchpaper upgrade
+              benchpaper upgrade | patch -p1
+    """
+    from benchpaper.artifact import start
+
+    patch = start.upgrade(Project.find())
+    if patch:
+        click.echo(patch, nl=False)
+    else:
+        click.echo("nothing differs from what this version writes", err=True)
+
+
+@click.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write a new experiment that runs as it is.
@@ -266,4 +333,4 @@ def changed(site: str, against: str, as_json: bool) -> None:
     print_result(numbers, as_json, number_diff.show)
 
 
-COMMANDS = (bundle, verify, check, new, watch, changed)
+COMMANDS = (bundle, verify, check, init, upgrade, new, watch, changed)

@@ -102,7 +102,10 @@ def plan(
     "--measure-again", is_flag=True, help="Remove the results of this scale, and measure again."
 )
 @click.option(
-    "--profile", metavar="NAME", help='How Snakemake runs: profiles/NAME; "slurm" for a cluster.'
+    "--profile",
+    metavar="NAME",
+    default="default",
+    help='How Snakemake runs: "default", "slurm" for a cluster, or your profiles/NAME.',
 )
 @json_option
 def run(
@@ -112,7 +115,7 @@ def run(
     dry_run: bool,
     retry_failed: bool,
     measure_again: bool,
-    profile: str | None,
+    profile: str,
     as_json: bool,
 ) -> None:
     """Measure, run the notebooks, build exhibits and PDF.

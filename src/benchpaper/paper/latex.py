@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import environment
+from benchpaper.core import environment, settings
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
-from benchpaper.paper import gather
+from benchpaper.paper import STYLES, gather
 from benchpaper.paper.gather import PaperError
 
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
@@ -71,10 +71,11 @@ def typeset(project: Project, site: str, source: str) -> Path:
     done = _run_latexmk(project, build, work)
     (work / "latexmk.out").write_text(done.stdout + done.stderr)
     if done.returncode:
-        log = (work / "main.log").relative_to(project.root)
-        raise PaperError(f"LaTeX failed: {_first_error(work)}; the whole log is {log}")
+        log = _made(project, work, ".log")
+        where = log.relative_to(project.root)
+        raise PaperError(f"LaTeX failed: {_first_error(log)}; the whole log is {where}")
     target = build / "paper.pdf"
-    shutil.copyfile(work / "main.pdf", target.with_suffix(".part"))
+    shutil.copyfile(_made(project, work, ".pdf"), target.with_suffix(".part"))
     os.replace(target.with_suffix(".part"), target)
     return target
 
@@ -82,14 +83,14 @@ def typeset(project: Project, site: str, source: str) -> Path:
 def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.CompletedProcess[str]:
     variables = {
         **environment.clean(project.home),
-        "TEXINPUTS": f"{build}:",
+        "TEXINPUTS": f"{build}:{STYLES}:",
         "max_print_line": "1000",
         "SOURCE_DATE_EPOCH": str(_last_measured(build)),
         "FORCE_SOURCE_DATE": "1",
     }
     try:
         return subprocess.run(
-            [*LATEXMK, f"-outdir={work}", "main.tex"],
+            [*LATEXMK, f"-outdir={work}", settings.read(project.root).main],
             cwd=project.paper,
             env=variables,
             capture_output=True,
@@ -151,13 +152,20 @@ def _last_measured(build: Path) -> int:
     return int(max(days).replace(tzinfo=UTC).timestamp()) if days else 0
 
 
-def _first_error(work: Path) -> str:
+def _made(project: Project, work: Path, suffix: str) -> Path:
+    """Return the file that LaTeX makes of the paper's main file, such as main.log."""
+    return work / Path(settings.read(project.root).main).with_suffix(suffix)
+
+
+def _first_error(log: Path) -> str:
     latex = [
         line
-        for line in _lines(work / "main.log")
+        for line in _lines(log)
         if line.startswith("!") or re.match(r"\S+\.(tex|sty):\d+: ", line)
     ]
-    bibtex = [line for line in _lines(work / "main.blg") if re.search(r"---line \d+ of file", line)]
+    bibtex = [
+        line for line in _lines(log.with_suffix(".blg")) if re.search(r"---line \d+ of file", line)
+    ]
     errors = latex + bibtex
     return errors[0] if errors else "no error line in its log"
 

@@ -22,6 +22,7 @@ from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure.block import Block
+from benchpaper.paper import STYLES
 from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons
 from benchpaper.workflow.ownership import announce, hold_lock
@@ -43,9 +44,9 @@ class Pipeline:
     """
 
     def __init__(
-        self, project: Project, site: str, source: str, seed: int, profile: str | None = None
+        self, project: Project, site: str, source: str, seed: int, profile: str = "default"
     ) -> None:
-        self.profile = profile and one_of(
+        self.profile = one_of(
             "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
         )
         self.project, self.seed = project, seed
@@ -258,9 +259,11 @@ class Pipeline:
         return json.dumps(self.experiment(name).tools(), sort_keys=True)
 
     def paper_sources(self) -> list[Path]:
-        """Return the files that LaTeX reads, relative to the project."""
+        """Return the project's files that LaTeX reads, relative to the project."""
         kinds = (".tex", ".sty", ".bib")
         paths = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
+        if STYLES.is_relative_to(self.project.root):
+            paths += STYLES.iterdir()
         return sorted(path.relative_to(self.project.root) for path in paths)
 
     def snakemake(self, targets: list[str], experiments: list[str], *extra: str) -> list[str]:
@@ -270,7 +273,7 @@ class Pipeline:
             config.append(f"experiments={' '.join(experiments)}")
         if self.kept:
             config.append(f"kept={' '.join(self.kept)}")
-        profile = ["--profile", f"profiles/{self.profile}"] if self.profile else []
+        profile = ["--profile", str(profiles(self.project)[self.profile])]
         return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
 
     def unlock(self) -> bool:
@@ -299,9 +302,14 @@ def _moved(then: dict[str, Any], now: dict[str, Any]) -> str:
     return f"another machine ({before}), not from this one ({here})"
 
 
-def profiles(project: Project) -> list[str]:
-    """Return the names of the Snakemake profiles: profiles/NAME/config.yaml."""
-    return sorted(path.parent.name for path in (project.root / "profiles").glob("*/config.yaml"))
+def profiles(project: Project) -> dict[str, Path]:
+    """Return {name: folder} of the Snakemake profiles; the project's own come before ours."""
+    folders = (Path(__file__).with_name("profiles"), project.root / "profiles")
+    return {
+        path.parent.name: path.parent
+        for folder in folders
+        for path in sorted(folder.glob("*/config.yaml"))
+    }
 
 
 def reference_seconds(project: Project, name: str, site: str = "local") -> dict[str, float]:

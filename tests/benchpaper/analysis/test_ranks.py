@@ -81,7 +81,6 @@ def ranked(tmp_path_factory):
     for folder in ("analysis", "paper", "sites", "artifacts"):
         (root / folder).mkdir()
     shutil.copyfile(source / "Snakefile", root / "Snakefile")
-    shutil.copytree(source / "profiles", root / "profiles")
     (root / "src").symlink_to(source / "src")
     command = [
         str(Path(sys.executable).with_name("benchpaper")),

@@ -28,7 +28,6 @@ def empty(tmp_path_factory):
     for folder in ("experiments", "analysis", "paper", "sites", "artifacts", "tests"):
         (root / folder).mkdir(parents=True)
     shutil.copyfile(ROOT / "Snakefile", root / "Snakefile")
-    shutil.copytree(ROOT / "profiles", root / "profiles")
     (root / "src").symlink_to(ROOT / "src")
     return Project(root)
 

@@ -10,8 +10,8 @@ import pytest
 from benchpaper.analysis import independence, stats, verdicts
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
+from benchpaper.paper import STYLES, latex
 from benchpaper.paper import gather as gathering
-from benchpaper.paper import latex
 from benchpaper.paper.gather import PaperError
 from benchpaper.results import OBSERVATIONS
 
@@ -202,20 +202,15 @@ Pipe: \resultci{pipe-1}. NIC: \result{nic-1}.
 """
 
 
-@pytest.fixture
-def sty(project, pytestconfig):
-    shutil.copy(pytestconfig.rootpath / "paper" / "benchpaper.sty", project.paper)
-
-
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
-def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, sty):
+def test_the_paper_says_what_was_measured_and_what_was_not(project, measured):
     gather(project)
     (project.paper / "main.tex").write_text(PAPER)
     pdf = latex.typeset(project, "local", "quick")
     assert pdf == project.build("local", "quick") / "paper.pdf" and pdf.read_bytes().startswith(
         b"%PDF"
     )
-    assert sorted(path.name for path in project.paper.iterdir()) == ["benchpaper.sty", "main.tex"]
+    assert sorted(path.name for path in project.paper.iterdir()) == ["main.tex"]
     if shutil.which("pdftotext"):
         text = " ".join(
             subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
@@ -236,7 +231,7 @@ def test_the_paper_says_what_was_measured_and_what_was_not(project, measured, st
 @pytest.mark.skipif(
     not all(map(shutil.which, ("latexmk", "pdftotext"))), reason="needs latexmk and pdftotext"
 )
-def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, measured, sty):
+def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, measured):
     """`verify` compares the PDF with the manifests, so LaTeX may compute no number."""
     exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_pipe")
     for number in range(120):
@@ -260,7 +255,7 @@ def test_each_count_in_the_paper_is_declared_and_not_reckoned_by_latex(project, 
     )
     counters = [
         line
-        for line in (project.paper / "benchpaper.sty").read_text().splitlines()
+        for line in (STYLES / "benchpaper.sty").read_text().splitlines()
         if r"\newcount" in line
     ]
     assert counters == []
@@ -305,7 +300,7 @@ def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
-def test_the_table_of_claims_may_be_of_one_family(project, sty):
+def test_the_table_of_claims_may_be_of_one_family(project):
     judged(project, *CLAIMS)
     gather(project)
     asked = PAPER.replace("booktabs,", "booktabs,array,")
@@ -324,7 +319,7 @@ def test_the_table_of_claims_may_be_of_one_family(project, sty):
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="needs latexmk")
-def test_what_is_wrong_with_the_bibliography_is_told(project, measured, sty):
+def test_what_is_wrong_with_the_bibliography_is_told(project, measured):
     gather(project)
     cites = r"\cite{one}\bibliographystyle{plain}\bibliography{references}\end{document}"
     (project.paper / "main.tex").write_text(PAPER.replace(r"\end{document}", cites))

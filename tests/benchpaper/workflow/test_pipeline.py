@@ -21,7 +21,6 @@ pytestmark = pytest.mark.slow
 KEPT = (
     "Snakefile",
     "pyproject.toml",
-    "profiles",
     "sites",
     "experiments",
     "analysis",
