@@ -21,6 +21,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
 from benchpaper.hosts.ssh.connection import SshLink
 from benchpaper.measure.block import Block
+from benchpaper.results.records import TrialRecord
 
 LABS = []  # whose connections outlive a test
 
@@ -180,9 +181,11 @@ class Known:
         folder = self.project.results(site, source) / "toy/known"
         for block in range(blocks):
             records = [
-                self._record(block, n, cell, v, rate or {})
-                | dict(site=site, scale=source)
-                | changes
+                TrialRecord.from_json(
+                    self._record(block, n, cell, v, rate or {})
+                    | dict(site=site, scale=source)
+                    | changes
+                )
                 for n, (cell, v) in enumerate(cells.items())
             ]
             parquet.write_block(folder, block, records, described or self.described)

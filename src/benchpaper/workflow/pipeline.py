@@ -181,7 +181,7 @@ class Pipeline:
         entries = [
             entry for block in self._blocks(name) for entry in journal.entries(block.journal_path)
         ]
-        return dict(Counter(entry["cause"] for entry in entries if entry.get("cause")))
+        return dict(Counter(entry.cause for entry in entries if entry.cause))
 
     def again(self, name: str) -> dict[str, Any] | None:
         """Return which blocks are measured again although they were measured before.
