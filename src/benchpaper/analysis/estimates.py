@@ -10,6 +10,7 @@ import pandas as pd
 
 from benchpaper.analysis import quality, stats
 from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.tables import Level, Measured, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, gap
 from benchpaper.core.errors import UserError
@@ -316,7 +317,7 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     if results_dir and not folder.is_absolute():
         folder = Project.find().root / folder
     tables: dict[str, Any] = {}
-    files: dict[str, dict[str, str]] = {}
+    files: dict[str, FileJson] = {}
     for kind in (OBSERVATIONS, TRIALS):
         path = folder / experiment / kind
         table, described = read(path)

@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from math import exp, expm1, isfinite, log1p
 from typing import Literal
 
+from benchpaper.analysis.claim_rows import CONTRADICTED as CONTRADICTED
+from benchpaper.analysis.claim_rows import INCONCLUSIVE as INCONCLUSIVE
+from benchpaper.analysis.claim_rows import REPRODUCED as REPRODUCED
 from benchpaper.analysis.independence import Flaw
 from benchpaper.analysis.stats import MIN_BLOCKS, Interval, MaybeInterval, NoiseFloor
 from benchpaper.analysis.values import percent
-
-REPRODUCED = "reproduced"
-CONTRADICTED = "contradicted"
-INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)

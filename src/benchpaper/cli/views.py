@@ -250,9 +250,13 @@ def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
     """
     from benchpaper.analysis.claims import by_chance
 
-    papers = {row["id"]: row for row in paper}
+    papers = {row.id: row for row in paper}
     rows = [
-        {**row, "paper": papers[row["id"]]["text"], "paper_verdict": papers[row["id"]]["verdict"]}
+        {
+            **row.to_json(),
+            "paper": papers[row.id].text,
+            "paper_verdict": papers[row.id].verdict,
+        }
         for row in here
     ]
     decided, wrong = by_chance(here)
