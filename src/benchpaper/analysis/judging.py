@@ -125,7 +125,7 @@ def bias(results: Results, comparisons: Iterable[Comparison | str]) -> verdicts.
     )
     for metric, q in used:
         floor, _ = _floor(results, metric, q, len(used))
-        if floor and floor.biased:
+        if floor and floor.known and floor.biased:
             name = metric if q == 0.5 else f"{stats.quantile_name(q)} of {metric}"
             low, high = floor.interval.low, floor.interval.high
             return verdicts.undecided(
@@ -150,7 +150,7 @@ def decide(
     """
     estimate = comparison.estimate
     floor, unknown = _floor(results, estimate.metric, estimate.q)
-    if floor and not biased:
+    if floor and floor.known and not biased:
         floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
     if undecided := biased or unknown or _too_few(interval, confidence):
         return undecided
@@ -169,7 +169,7 @@ def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval
 
 def _floor(
     results: Results, metric: str, q: float, looks: int = 1
-) -> tuple[stats.NoiseFloor | None, verdicts.Verdict | None]:
+) -> tuple[stats.MaybeFloor | None, verdicts.Verdict | None]:
     """Return (noise floor, None), or (None, the verdict without one)."""
     try:
         return results.floor(metric, q, looks), None

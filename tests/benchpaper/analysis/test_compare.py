@@ -7,7 +7,7 @@ import pytest
 from two_runs import HERE, REFERENCE, TWIN, as_json, by_cell, times
 
 from benchpaper.analysis import stats
-from benchpaper.analysis.compare.pairs import KnownFloors, UnknownFloor
+from benchpaper.analysis.compare.pairs import KnownFloors, UnknownFloors
 from benchpaper.analysis.compare.ratios import describe_ratio, names_of, ratio_row
 
 # --- what is found ---------------------------------------------------------------------------
@@ -150,7 +150,7 @@ def ratio(estimate, low, high, n=8):
         "within the noise: 1.50x [1.20, 1.80], noise floor 64.87%"),
     (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
      "undecided: 1.50x [1.20, 1.80], noise floor 5.13%: here the 8 blocks drift"),
-    (ratio(1.5, 1.2, 1.8), UnknownFloor("here: two identical cells differ"), None,
+    (ratio(1.5, 1.2, 1.8), UnknownFloors("here: two identical cells differ"), None,
      ("undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells "
      "differ)")),
     (stats.PointEstimate(1.5, 3, "given"), QUIET, None,

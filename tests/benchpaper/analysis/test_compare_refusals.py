@@ -11,7 +11,7 @@ from two_runs import REFERENCE, compared
 
 from benchpaper.analysis import compare
 from benchpaper.analysis.compare import forest
-from benchpaper.analysis.compare.pairs import UnknownFloor
+from benchpaper.analysis.compare.pairs import UnknownFloors
 from benchpaper.analysis.compare.ratios import NotCompared
 from benchpaper.analysis.estimates import load
 from benchpaper.core.errors import UserError
@@ -204,7 +204,7 @@ def test_every_metric_of_every_experiment_can_be_compared(experiment):
     pair = FewCells(results, results)
     for metric in results.described["metrics"]:
         noise = compare.noise(pair, metric["name"])
-        if isinstance(noise, UnknownFloor):
+        if isinstance(noise, UnknownFloors):
             assert noise.why
             rows = compare.cells(pair, metric)
             assert all(row.ratio.word in ("undecided", "not compared") for row in rows), rows

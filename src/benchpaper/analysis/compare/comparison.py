@@ -14,7 +14,7 @@ from benchpaper.analysis.compare.differences import Differences, differences
 from benchpaper.analysis.compare.pairs import (
     NoiseFloors,
     Pair,
-    UnknownFloor,
+    UnknownFloors,
     check_alike,
     directed,
     noise,
@@ -197,7 +197,7 @@ def _claim_ratio(
             estimate = comparison.estimate
             floors = noise(pair, estimate.metric, estimate.q)
             return ratio_row(*sides, floors, names, estimate.paired)
-    return ratio_row(*sides, UnknownFloor("no side has values"), names)
+    return ratio_row(*sides, UnknownFloors("no side has values"), names)
 
 
 def _claimed(comparison: Comparison | str, row: claims.ClaimRow) -> Sequence[float] | str:

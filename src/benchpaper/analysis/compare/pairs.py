@@ -34,7 +34,7 @@ class KnownFloors:
 
 
 @dataclass(frozen=True)
-class UnknownFloor:
+class UnknownFloors:
     """The noise floors of two sides of which one or both have none; `why` says why."""
 
     why: str
@@ -47,7 +47,7 @@ class UnknownFloor:
         return {HERE: self.here, IN_REFERENCE: self.reference, "delta": None, "why": self.why}
 
 
-NoiseFloors: TypeAlias = KnownFloors | UnknownFloor
+NoiseFloors: TypeAlias = KnownFloors | UnknownFloors
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def noise(pair: Pair, metric: str, q: float = 0.5) -> NoiseFloors:
     if here is not None and reference is not None:
         return KnownFloors(expm1(here), expm1(reference), max(here, reference))
     reasons = {HERE: why_here, IN_REFERENCE: why_reference}
-    return UnknownFloor(
+    return UnknownFloors(
         "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason),
         None if here is None else expm1(here),
         None if reference is None else expm1(reference),
@@ -150,10 +150,10 @@ def _noise_floor(results: Results, metric: str, q: float) -> tuple[float | None,
         floor = results.floor(metric, q)
     except InsufficientDataError as error:
         return None, str(error)
+    if not floor.known:
+        return None, f"{floor.interval.n} blocks are too few"
     if floor.biased:
         return None, "two identical cells differ"
-    if floor.delta is None:
-        return None, f"{floor.interval.n} blocks are too few"
     return floor.delta, ""
 
 

@@ -7,7 +7,7 @@ from math import expm1, log
 from typing import Any, ClassVar, TypeAlias
 
 from benchpaper.analysis import independence, stats
-from benchpaper.analysis.compare.pairs import NoiseFloors, UnknownFloor
+from benchpaper.analysis.compare.pairs import NoiseFloors, UnknownFloors
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits, percent
 
@@ -115,7 +115,7 @@ def describe_ratio(
     if not ratio.decidable:
         few = f"{ratio.n} blocks are too few for an interval; measure at least {stats.MIN_BLOCKS}"
         return UNDECIDED, f"{UNDECIDED}: {shown}: {few}"
-    if isinstance(floors, UnknownFloor):
+    if isinstance(floors, UnknownFloors):
         return UNDECIDED, f"{UNDECIDED}: {shown}, and there is no noise floor ({floors.why})"
     against = f"noise floor {percent(expm1(floors.delta))}"
     if abs(log(ratio.estimate)) <= floors.delta:

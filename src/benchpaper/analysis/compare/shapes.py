@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import stats
-from benchpaper.analysis.compare.pairs import Pair, UnknownFloor, noise, series
+from benchpaper.analysis.compare.pairs import Pair, UnknownFloors, noise, series
 from benchpaper.analysis.compare.ratios import shown_ratio
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits
@@ -78,7 +78,7 @@ def crossovers(pair: Pair, metric: str) -> list[Crossover]:
     A side decides by the ratio within its blocks, against its own noise floor.
     """
     floors = noise(pair, metric)
-    if isinstance(floors, UnknownFloor):
+    if isinstance(floors, UnknownFloors):
         return []
     values = {
         cell: both
