@@ -4,6 +4,7 @@ import copy
 import ctypes
 import os
 import textwrap
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -283,13 +284,21 @@ class LabOfTests:
 
     def described(self, number=1, **changes):
         """Return the entry of a host for a site file, with some keys changed."""
-        host = sites.load(self.lab.project, "lab")["hosts"][number - 1]
-        return {**host, "ssh_config": str(self.lab.folder / "ssh_config"), **changes}
+        host = sites.load(self.lab.project, "lab").hosts[number - 1]
+        return replace(host, **{"ssh_config": str(self.lab.folder / "ssh_config"), **changes})
 
     def site(self, project, *hosts):
         """Write these hosts (default: both) as the site "lab" of a project."""
         hosts = hosts or (self.described(1), self.described(2))
-        (project.root / "sites" / "lab.yaml").write_text(yaml.safe_dump({"hosts": list(hosts)}))
+        entries = [
+            {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in asdict(host).items()
+                if value not in (None, ())
+            }
+            for host in hosts
+        ]
+        (project.root / "sites" / "lab.yaml").write_text(yaml.safe_dump({"hosts": entries}))
 
     def kept_link(self, number):
         """Return a connection that lasts for all tests. For those that do it no harm."""

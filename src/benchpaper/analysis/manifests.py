@@ -251,7 +251,7 @@ class Manifest:
 
 
 def _exhibit(entry: NumberJson | FileExhibitJson) -> Exhibit:
-    plain: dict[str, Any] = dict(entry)
+    plain: dict[str, Any] = {**entry}
     plain |= {key: tuple(plain[key]) for key in ("metrics", "cells", "warnings")}
     if plain["kind"] != "number":
         return FileExhibit(**plain)

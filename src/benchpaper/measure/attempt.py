@@ -76,8 +76,32 @@ class _Reports:
         else:
             self.done = True
 
-    def conclusion(self, status: int) -> tuple[str, str, str]:
-        """Return (outcome, message, cause) of a worker that ended with `status`."""
+    def attempt(
+        self, scratch: Path, status: int, late: str, times: tuple[float, float, float]
+    ) -> Attempt:
+        """Return the attempt of a worker that ended with `status`, before its folder is removed.
+
+        `late` says that it timed out, or is empty; `times` are (started, seconds, stood_still_s).
+        """
+        outcome, message, cause = self._conclusion(status, late)
+        return Attempt(
+            name=scratch.name,
+            started=times[0],
+            seconds=times[1],
+            outcome=outcome,
+            message=message,
+            output=outputs(scratch),
+            commands=tuple(self.commands),
+            observations=tuple(self.observations),
+            cause=cause,
+            shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
+            stood_still_s=times[2],
+        )
+
+    def _conclusion(self, status: int, late: str) -> tuple[str, str, str]:
+        """Return (outcome, message, cause)."""
+        if late:
+            return "timed out", late, self.cause
         if status < 0:
             cause = KILLED if status == -signal.SIGKILL else ""
             message = f"the trial's process was killed by {signal_name(-status)}"
@@ -131,23 +155,8 @@ def attempt(
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
-        outcome, message, cause = reports.conclusion(status)
-        if timed_out:
-            outcome, message = "timed out", _late(experiment.timeout_s, watch.seconds)
-            cause = reports.cause
-        return Attempt(
-            name=scratch.name,
-            started=started,
-            seconds=seconds,
-            outcome=outcome,
-            message=message,
-            output=outputs(scratch),
-            commands=tuple(reports.commands),
-            observations=tuple(reports.observations),
-            cause=cause,
-            shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
-            stood_still_s=watch.seconds,
-        )
+        late = _late(experiment.timeout_s, watch.seconds) if timed_out else ""
+        return reports.attempt(scratch, status, late, (started, seconds, watch.seconds))
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)  # in case that the fork failed
         os.close(read_end)

@@ -38,7 +38,7 @@ class Block:
     ):
         self._project, self._experiment, self._site = project, experiment, site
         self._planned, self._block, self._report = plan.blocks[block], block, report
-        self._folder = project.results(site["name"], plan.scale) / experiment.name
+        self._folder = project.results(site.name, plan.scale) / experiment.name
         self._provenance = Provenance(project, experiment, plan, site, probed)
         self._setting = Setting(
             project,
@@ -64,7 +64,7 @@ class Block:
     @property
     def hosts(self) -> set[str]:
         """The names of the hosts that play a role."""
-        return {host["name"] for host in self._provenance.assigned.values()}
+        return {host.name for host in self._provenance.assigned.values()}
 
     def measure(self, fleet: Fleet | None = None) -> int:
         """Measure the trials that the journal lacks, and write the block's Parquet files.

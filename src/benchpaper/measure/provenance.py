@@ -34,12 +34,12 @@ class Provenance:
         probed: Mapping[str, Any],
     ):
         self._project, self._experiment = project, experiment
-        self._plan, self._site = plan, site["name"]
+        self._plan, self._site = plan, site.name
         self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
         answers = capabilities(probed, self.assigned, CAPABILITIES)
         self.present = sorted(name for name, answer in answers.items() if answer["present"])
         self._probed_by_role = {
-            role: probed.get("hosts", {}).get(host["name"], probed)
+            role: probed.get("hosts", {}).get(host.name, probed)
             for role, host in self.assigned.items()
         }
         self.sources = catalog.source_digests(project, experiment.name)
@@ -97,7 +97,7 @@ class Provenance:
             "block": block,
             "hosts": {
                 role: [
-                    journal.key(name=self.assigned[role]["name"]),
+                    journal.key(name=self.assigned[role].name),
                     probed.get("identity", facts.identity()),
                 ]
                 for role, probed in self._probed_by_role.items()

@@ -172,7 +172,7 @@ class TrialRunner:
             planned.cell,
             planned.seed,
             self._setting.scale,
-            {role: self._fleet.links[host["name"]] for role, host in roles.items()},
+            {role: self._fleet.links[host.name] for role, host in roles.items()},
             self._setting.project.programs(self._experiment.name),
             self._scratch_root,
         )

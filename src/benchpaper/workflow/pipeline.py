@@ -69,7 +69,7 @@ class Pipeline:
             with suppress(UserError):
                 self.experiment(name)
         probed = probe.probe()
-        if any(host["kind"] != "local" for host in self.site["hosts"]):
+        if any(host.kind != "local" for host in self.site.hosts):
             with self.connected() as fleet:
                 probed["hosts"] = fleet.probe()
         return probed

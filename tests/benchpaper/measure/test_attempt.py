@@ -14,7 +14,7 @@ from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
 from benchpaper.results.records import Command
 
-HERE = LocalLink(sites.LOCAL["hosts"][0])
+HERE = LocalLink(sites.LOCAL[0])
 
 
 @pytest.fixture
