@@ -20,6 +20,7 @@ from benchpaper.core.processes import adopt_orphans
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.hosts.fleet import LocalLink
+from benchpaper.hosts.site import LOCAL
 from benchpaper.measure.attempt import attempt
 
 HOME_FILES = {
@@ -219,9 +220,7 @@ def try_as_asked():
     if experiment._build:
         experiment._build(programs)
     adopt_orphans()
-    links = {
-        role: LocalLink({"name": "local", "address": "127.0.0.1"}) for role in experiment.roles
-    }
+    links = {role: LocalLink(LOCAL[0]) for role in experiment.roles}
     with changed(hostile):
         found = attempt(experiment, cell, 1, experiment.scale("smoke"), links, programs, scratch)
     tried = [found.outcome, f"{found.message}\n{found.output}", found.observations]

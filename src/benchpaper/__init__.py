@@ -28,7 +28,7 @@ _HOMES = {
     "Scale": "design.declarations",
     "stats": "analysis.stats",
     "style": "analysis.style",
-    "Summary": "analysis.estimates",
+    "Summary": "analysis.summary",
     "UserError": "core.errors",
 }
 

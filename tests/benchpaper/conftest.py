@@ -4,6 +4,7 @@ import copy
 import ctypes
 import os
 import textwrap
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import psutil
@@ -21,6 +22,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
 from benchpaper.hosts.ssh.connection import SshLink
 from benchpaper.measure.block import Block
+from benchpaper.results.records import TrialRecord
 
 LABS = []  # whose connections outlive a test
 
@@ -180,9 +182,11 @@ class Known:
         folder = self.project.results(site, source) / "toy/known"
         for block in range(blocks):
             records = [
-                self._record(block, n, cell, v, rate or {})
-                | dict(site=site, scale=source)
-                | changes
+                TrialRecord.from_json(
+                    self._record(block, n, cell, v, rate or {})
+                    | dict(site=site, scale=source)
+                    | changes
+                )
                 for n, (cell, v) in enumerate(cells.items())
             ]
             parquet.write_block(folder, block, records, described or self.described)
@@ -280,13 +284,21 @@ class LabOfTests:
 
     def described(self, number=1, **changes):
         """Return the entry of a host for a site file, with some keys changed."""
-        host = sites.load(self.lab.project, "lab")["hosts"][number - 1]
-        return {**host, "ssh_config": str(self.lab.folder / "ssh_config"), **changes}
+        host = sites.load(self.lab.project, "lab").hosts[number - 1]
+        return replace(host, **{"ssh_config": str(self.lab.folder / "ssh_config"), **changes})
 
     def site(self, project, *hosts):
         """Write these hosts (default: both) as the site "lab" of a project."""
         hosts = hosts or (self.described(1), self.described(2))
-        (project.root / "sites" / "lab.yaml").write_text(yaml.safe_dump({"hosts": list(hosts)}))
+        entries = [
+            {
+                key: list(value) if isinstance(value, tuple) else value
+                for key, value in asdict(host).items()
+                if value not in (None, ())
+            }
+            for host in hosts
+        ]
+        (project.root / "sites" / "lab.yaml").write_text(yaml.safe_dump({"hosts": entries}))
 
     def kept_link(self, number):
         """Return a connection that lasts for all tests. For those that do it no harm."""

@@ -1,7 +1,7 @@
 """Estimates over blocks with their intervals, for notebooks and claims; gaps where data lack."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
-from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.manifests import FileJson
+from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, Measured, NotPlanned
-from benchpaper.analysis.values import Estimate, InsufficientDataError, gap
+from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
@@ -51,7 +52,7 @@ class Results(Measured):
             return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
             return gap("this cell does not have this metric", unit, metric, [cell], failed)
-        return _estimated(values, unit, metric, (cell,), failed, q=q)
+        return estimated(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(
         self, metric: str, tries: str, twin: bool = False, **levels: Level
@@ -121,7 +122,7 @@ class Results(Measured):
         if (both <= 0).any(axis=None):
             return gap("a value of 0 or below has no ratio", "1", metric, pair, failed)
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
-        return _estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
+        return estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
 
     def _side(self, levels: dict[str, Level]) -> str:
         return self.one_cell(levels.pop("twin", False), levels)
@@ -156,7 +157,7 @@ class Results(Measured):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
+            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
         )
 
     def _by_block(self, metric: str, cells: Iterable[str]) -> pd.DataFrame:
@@ -194,7 +195,7 @@ class Results(Measured):
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
         return replace(
-            _estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
+            estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
         )
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
@@ -204,8 +205,8 @@ class Results(Measured):
         """
         return quality.of(self, cells)
 
-    def floor(self, metric: str, q: float = 0.5, looks: int = 1) -> stats.NoiseFloor:
-        """Return the `stats.NoiseFloor` of a metric between the twin and its identical cell.
+    def floor(self, metric: str, q: float = 0.5, looks: int = 1) -> stats.MaybeFloor:
+        """Return the noise floor of a metric between the twin and its identical cell.
 
         `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
         there is no noise floor; its text says why.
@@ -229,7 +230,7 @@ class Results(Measured):
         except InsufficientDataError as reason:
             return gap(str(reason), "%", metric, self._twins() if self.described["twin"] else ())
         cells, n = tuple(self._twins()), floor.interval.n
-        if floor.smallest_difference is None:
+        if not floor.known:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
             return Estimate(None, None, None, n, "%", metric, cells, why)
         return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
@@ -238,7 +239,7 @@ class Results(Measured):
         """Return the ids of the cell that is measured twice and of its twin."""
         return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]
 
-    def summary(self, metric: str, q: float = 0.5, **levels: Level) -> "Summary":
+    def summary(self, metric: str, q: float = 0.5, **levels: Level) -> Summary:
         """Return the `Summary` of a metric over all cells with these levels.
 
         `levels` gives a level or a list of levels of a factor.
@@ -251,61 +252,6 @@ class Results(Measured):
         return Summary(cells[self.factors], estimates)
 
 
-def _estimated(
-    values: FloatArray,
-    unit: str,
-    metric: str,
-    cells: tuple[str, ...],
-    failed: int,
-    paired: bool = False,
-    q: float = 0.5,
-) -> Estimate:
-    """Return the `Estimate` over the blocks' `values`, on the log scale if all are positive."""
-    interval = stats.level(values) if (values > 0).all() else stats.median_interval(values)
-    return Estimate(
-        interval.estimate,
-        interval.low,
-        interval.high,
-        interval.n,
-        unit,
-        metric,
-        cells,
-        failed=failed,
-        values=tuple(values.tolist()),
-        paired=paired,
-        q=q,
-    )
-
-
-@dataclass
-class Summary:
-    """Estimates of one metric over several cells; without cells, one that says why."""
-
-    levels: pd.DataFrame
-    estimates: Sequence[Estimate]
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """A row per cell: the factors, and the estimate's value, low, high, n, and missing."""
-        columns = ["value", "low", "high", "n", "missing"]
-        of_cells = self.estimates[: len(self.levels)]
-        values = pd.DataFrame([[getattr(e, c) for c in columns] for e in of_cells], columns=columns)
-        values[["value", "low", "high"]] = values[["value", "low", "high"]].astype(float)
-        return pd.concat([self.levels.reset_index(drop=True), values], axis=1)
-
-    @property
-    def measured(self) -> pd.DataFrame:
-        """The rows of `frame` that have a value."""
-        frame = self.frame
-        return frame[frame["value"].notna()].reset_index(drop=True)
-
-    @property
-    def missing(self) -> str:
-        """Why no cell has a value; an empty string if one has."""
-        reasons = list(dict.fromkeys(e.missing for e in self.estimates))
-        return "" if any(e.value is not None for e in self.estimates) else "; ".join(reasons)
-
-
 def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     """Return the `Results` of an experiment from a results directory.
 
@@ -316,7 +262,7 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     if results_dir and not folder.is_absolute():
         folder = Project.find().root / folder
     tables: dict[str, Any] = {}
-    files: dict[str, dict[str, str]] = {}
+    files: dict[str, FileJson] = {}
     for kind in (OBSERVATIONS, TRIALS):
         path = folder / experiment / kind
         table, described = read(path)

@@ -10,9 +10,19 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING
 
+from benchpaper.analysis.manifests import (
+    MANIFEST,
+    Exhibit,
+    FileExhibit,
+    How,
+    Manifest,
+    Number,
+    ResultsFile,
+)
 from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
@@ -24,7 +34,6 @@ if TYPE_CHECKING:  # these import pandas and matplotlib, and commands import thi
     from benchpaper.analysis.estimates import Results, Summary
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-MANIFEST = "exhibits.json"
 METADATA: dict[str, dict[str, None]] = {  # without the date and program that differ between runs
     ".pdf": {"CreationDate": None, "Producer": None},
     ".png": {"Software": None},
@@ -58,15 +67,6 @@ class ExhibitError(UserError):
     """An exhibit cannot be saved; the text says why."""
 
 
-class How(TypedDict, total=False):
-    """How to compute a number again from its metric and cells."""
-
-    q: float
-    paired: bool
-    factor: float
-    tries: str
-
-
 def tex(text: object) -> str:
     """Return text with all characters special to TeX escaped."""
     return "".join(TEX_SPECIAL.get(character, character) for character in str(text))
@@ -78,7 +78,7 @@ class Exhibits:
     def __init__(self, results: "Results", folder: str | os.PathLike[str] | None = None) -> None:
         self._results = results
         self._folder = Path(folder) if folder else None
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, Exhibit] = {}
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._save_manifest(self._folder)
@@ -96,20 +96,19 @@ class Exhibits:
             if not math.isfinite(estimate):
                 raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
-        entry = {
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "n": estimate.n,
-            "unit": estimate.unit,
-            "missing": estimate.missing,
-            "failed": estimate.failed,
-            "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
-            "interval": estimate.interval_text().strip() if estimate.value is not None else "",
-            # With cells and metric, this recomputes the number without the notebook.
-            "how": _how(estimate) if estimate.values and estimate.plain else None,
-        }
-        self._enter(name, "number", entry, [estimate])
+        exhibit = Number(
+            value=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
+            n=estimate.n,
+            unit=estimate.unit,
+            missing=estimate.missing,
+            failed=estimate.failed,
+            text=None if estimate.value is None else with_unit(estimate.value, estimate.unit),
+            interval=estimate.interval_text().strip() if estimate.value is not None else "",
+            how=_how(estimate) if estimate.values and estimate.plain else None,
+        )
+        self._enter(name, exhibit, [estimate])
         print(f"{name}: {estimate}")
 
     def table(
@@ -122,13 +121,13 @@ class Exhibits:
         """
         self._check(name)
         made_from = _flat(estimates)
-        entry = {"missing": _why_missing(made_from), "file": f"{name}.tex"}
+        exhibit = FileExhibit(kind="table", missing=_why_missing(made_from), file=f"{name}.tex")
         shown = frame.map(_cell_text)
-        if self._folder and not entry["missing"]:
-            _write(self._folder / entry["file"], _booktabs(shown).encode())
-        self._enter(name, "table", entry, made_from)
-        print(f"table {name}: {entry['missing'] or ''}".rstrip(": "))
-        if not entry["missing"]:
+        if self._folder and not exhibit.missing:
+            _write(self._folder / exhibit.file, _booktabs(shown).encode())
+        self._enter(name, exhibit, made_from)
+        print(f"table {name}: {exhibit.missing}".rstrip(": "))
+        if not exhibit.missing:
             import pandas as pd
 
             with pd.option_context(
@@ -143,14 +142,14 @@ class Exhibits:
         called, and the paper says why.
         """
         made_from = _flat(summaries)
-        entry = {"missing": _why_missing(made_from), "file": f"{name}.pdf"}
+        exhibit = FileExhibit(kind="figure", missing=_why_missing(made_from), file=f"{name}.pdf")
         self._check(name)
         measured = sum(e.value is not None for e in made_from)
         shown = f"{measured} of {len(made_from)} values measured"
-        print(f"figure {name}: {entry['missing'] or shown}")
-        if not entry["missing"]:
+        print(f"figure {name}: {exhibit.missing or shown}")
+        if not exhibit.missing:
             self._save_figure(name, draw(*(summary.measured for summary in summaries)))
-        self._enter(name, "figure", entry, made_from)
+        self._enter(name, exhibit, made_from)
 
     def _save_figure(self, name: str, figure: "Figure") -> None:
         import matplotlib.pyplot as plt
@@ -167,24 +166,15 @@ class Exhibits:
         display(figure)  # type: ignore[no-untyped-call]  # IPython has no type hints
         plt.close(figure)
 
-    def _enter(
-        self, name: str, kind: str, entry: dict[str, Any], made_from: list[Estimate]
-    ) -> None:
+    def _enter(self, name: str, exhibit: Exhibit, made_from: list[Estimate]) -> None:
+        """Enter an exhibit in the manifest, with the trail of the estimates it was made from."""
         self._check(name)
-        cells = list(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
-        metrics = list(dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric))
-        warnings = (
-            [str(warning) for warning in self._results.warnings(cells)]
-            if cells and self._folder
-            else []
+        cells = tuple(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
+        metrics = dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric)
+        warnings = self._results.warnings(cells) if cells and self._folder else []
+        self._entries[name] = replace(
+            exhibit, metrics=tuple(metrics), cells=cells, warnings=tuple(map(str, warnings))
         )
-        self._entries[name] = {
-            "kind": kind,
-            **entry,
-            "metrics": metrics,
-            "cells": cells,
-            "warnings": warnings,
-        }
         if self._folder:
             self._save_manifest(self._folder)
 
@@ -203,20 +193,20 @@ class Exhibits:
     def _save_manifest(self, folder: Path) -> None:
         results = self._results
         trials = results.trial_df.iloc[0]
-        manifest = {
-            "experiment": results.experiment,
-            "notebook": f"analysis/{slug(results.experiment)}.ipynb",
-            "source": results.source,
-            "site": trials["site"],
-            "scale": trials["scale"],
-            "blocks": results.blocks,
-            "hosts": dict(trials["hosts"]),
-            "tools": dict(trials["tools"]),
-            "measured_on": str(results.trial_df["started"].min().date()),
-            "files": results.files,
-            "exhibits": self._entries,
-        }
-        _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+        manifest = Manifest(
+            experiment=results.experiment,
+            notebook=f"analysis/{slug(results.experiment)}.ipynb",
+            source=results.source,
+            site=trials["site"],
+            scale=trials["scale"],
+            blocks=results.blocks,
+            hosts=dict(trials["hosts"]),
+            tools=dict(trials["tools"]),
+            measured_on=str(results.trial_df["started"].min().date()),
+            files={kind: ResultsFile(**file) for kind, file in results.files.items()},
+            exhibits=self._entries,
+        )
+        _write(folder / MANIFEST, json.dumps(manifest.to_json(), indent=1).encode())
 
 
 def _flat(items: "Iterable[Estimate | Summary]") -> list[Estimate]:
@@ -272,7 +262,4 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _how(estimate: Estimate) -> How:
-    how: How = {"q": estimate.q, "paired": estimate.paired, "factor": estimate.factor}
-    if estimate.tries:
-        how["tries"] = estimate.tries
-    return how
+    return How(estimate.q, estimate.paired, estimate.factor, estimate.tries)

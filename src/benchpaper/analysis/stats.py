@@ -2,14 +2,7 @@
 
 Every function is pure. It takes 1-D arrays with one value per block, in the order of the blocks,
 unless its docstring says otherwise. Times, rates, and sizes are compared on the log scale, where a
-factor is a difference, and returned in their own unit.
-
-Intervals are Hettmansperger-Sheather intervals for a median. In simulation they cover 93-96 % at
-5 to 30 blocks, also with skewed values and outlier blocks; they cover the median of the blocks as
-measured, disturbed ones included. Correlated blocks break them for levels (90 % at a lag-1
-correlation of 0.2, 80 % at 0.5, at any number of blocks), not for paired ratios;
-`benchpaper.analysis.independence` tests for correlation. Drift by more than one standard deviation
-of the blocks makes intervals for levels too wide (97-100 %).
+factor is a difference, and returned in their own unit. `intervals` says how often they cover.
 
 scipy.stats takes half a second to import, so functions import it on use.
 """
@@ -22,151 +15,52 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchpaper.analysis.arrays import FloatArray, check_same_length, check_share, checked
+from benchpaper.analysis import intervals
+from benchpaper.analysis.arrays import FloatArray, check_same_length, checked
+from benchpaper.analysis.intervals import CONFIDENCE as CONFIDENCE
+from benchpaper.analysis.intervals import MIN_BLOCKS as MIN_BLOCKS
+from benchpaper.analysis.intervals import Interval as Interval
+from benchpaper.analysis.intervals import MaybeInterval as MaybeInterval
+from benchpaper.analysis.intervals import PointEstimate as PointEstimate
+from benchpaper.analysis.intervals import level as level
+from benchpaper.analysis.intervals import median_and_ends as median_and_ends
+from benchpaper.analysis.intervals import median_interval as median_interval
+from benchpaper.analysis.intervals import order_weights as order_weights
 from benchpaper.analysis.quantiles import MIN_BEYOND as MIN_BEYOND
 from benchpaper.analysis.quantiles import quantile as quantile
 from benchpaper.analysis.quantiles import quantile_name as quantile_name
 from benchpaper.analysis.quantiles import tail_allowed as tail_allowed
-
-MIN_BLOCKS = 5
-"""Below this many blocks no interval for a median reaches 93 %, and no claim gets a verdict."""
-
-CONFIDENCE = 0.95
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its interval, in the unit of the values.
-
-    `confidence` is the attained one: at 5 blocks 0.9375, not the requested 0.95.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    n: int
-    confidence: float
-    method: str
-    decidable: ClassVar[Literal[True]] = True
-
-    def __post_init__(self) -> None:
-        if not all(map(isfinite, (self.estimate, self.low, self.high))):
-            raise _not_finite(self)
-        if not self.low <= self.high:
-            raise ValueError(f"{self} has its ends the wrong way round; pass the smaller as low")
-
-
-@dataclass(frozen=True)
-class PointEstimate:
-    """An estimate from too few values for an interval; it decides nothing."""
-
-    estimate: float
-    n: int
-    method: str
-    low: ClassVar[None] = None
-    high: ClassVar[None] = None
-    confidence: ClassVar[None] = None
-    decidable: ClassVar[Literal[False]] = False
-
-    def __post_init__(self) -> None:
-        if not isfinite(self.estimate):
-            raise _not_finite(self)
-
-
-MaybeInterval: TypeAlias = Interval | PointEstimate
-
-
-def _not_finite(estimate: MaybeInterval) -> ValueError:
-    return ValueError(
-        f"{estimate} is not finite; "
-        "use values within the range of a double, in another unit if need be"
-    )
 
 
 @dataclass(frozen=True)
 class NoiseFloor:
     """The largest difference between identical cells that a run cannot exclude.
 
-    `delta` is on the log scale, and None below 5 blocks. `interval` is that of the ratio A/A'.
-    `biased` means that two identical cells differ, so no result can be believed: the interval
-    excludes 1, at a confidence raised (Bonferroni) to the number of metrics that are compared.
+    `delta` is on the log scale. `interval` is that of the ratio A/A'. `biased` means that two
+    identical cells differ, so no result can be believed: the interval excludes 1, at a confidence
+    raised (Bonferroni) to the number of metrics that are compared.
     """
 
-    delta: float | None
-    interval: MaybeInterval
+    delta: float
+    interval: Interval
     biased: bool
+    known: ClassVar[Literal[True]] = True
 
     @property
-    def smallest_difference(self) -> float | None:
+    def smallest_difference(self) -> float:
         """The smallest relative difference worth believing: 0.03 means 3 %."""
-        return None if self.delta is None else expm1(self.delta)
+        return expm1(self.delta)
 
 
-def order_weights(n: int, confidence: float = CONFIDENCE) -> tuple[int, float, float]:
-    """Return which order statistics bound the median of n values: (k, lambda, attained confidence).
+@dataclass(frozen=True)
+class UnknownNoiseFloor:
+    """The ratio A/A' of identical cells over too few blocks for a noise floor."""
 
-    The lower end lies lambda of the way from the k-th smallest value to the next; the upper end
-    mirrors it. Where even minimum and maximum do not attain the confidence, they are the ends.
-
-    Hettmansperger & Sheather, Statistics & Probability Letters 4 (1986) 75-79. This equals
-    scipy.stats.mstats.median_cihs, which however indexes out of its range at such a small n.
-    """
-    if n < 2:
-        raise ValueError(f"{n} values have no interval; pass at least 2")
-    check_share(confidence, "confidence")
-
-    k, outer = 0, 1.0  # an order statistic, and the coverage of the interval that it bounds
-    below, term = 0, 1  # 2^n P(Bin(n, 1/2) <= k), and its last term, in whole numbers
-    while True:
-        below += term
-        inner = 1 - 2 * below / 2**n
-        if inner < confidence:
-            break
-        term = term * (n - k) // (k + 1)
-        k, outer = k + 1, inner
-    if k == 0:
-        return 1, 0.0, inner
-    share = (outer - confidence) / (outer - inner)
-    return k, (n - k) * share / (k + (n - 2 * k) * share), confidence
+    interval: PointEstimate
+    known: ClassVar[Literal[False]] = False
 
 
-def median_and_ends(
-    values: ArrayLike, *, logs: bool = False, confidence: float = CONFIDENCE
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return median, lower end, and upper end along the last axis of `values`, of any shape.
-
-    `logs` interpolates between two order statistics on the log scale. An order statistic itself
-    comes back exactly, so that a constant is its own interval.
-    """
-    ordered = np.sort(np.asarray(values, dtype=float), axis=-1)
-    n = ordered.shape[-1]
-    k, weight, _ = order_weights(n, confidence)
-
-    def between(rank: int, neighbour: int, weight: float) -> FloatArray:
-        x, y = ordered[..., rank - 1], ordered[..., neighbour - 1]
-        with np.errstate(over="ignore", invalid="ignore"):  # Interval rejects what overflows
-            mixed = x * (y / x) ** weight if logs else x + weight * (y - x)
-        # Rounding must not swap the ends.
-        inside = np.clip(mixed, np.minimum(x, y), np.maximum(x, y))
-        return np.asarray(np.where(np.isfinite(mixed), inside, mixed))
-
-    return (
-        between((n + 1) // 2, n // 2 + 1, 0.5),
-        between(k, k + 1, weight),
-        between(n + 1 - k, n - k, weight),
-    )
-
-
-def median_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> MaybeInterval:
-    """Return the median of n >= 1 values on their own scale, with its interval from n = 5 on."""
-    return _median_interval(checked(values, "values"), logs=False, confidence=confidence)
-
-
-def level(values: ArrayLike, confidence: float = CONFIDENCE) -> MaybeInterval:
-    """Return the median over blocks of the log of positive values, in their own unit."""
-    return _median_interval(
-        checked(values, "values", positive=True), logs=True, confidence=confidence
-    )
+MaybeFloor: TypeAlias = NoiseFloor | UnknownNoiseFloor
 
 
 def paired_ratio(a: ArrayLike, b: ArrayLike) -> MaybeInterval:
@@ -177,7 +71,7 @@ def paired_ratio(a: ArrayLike, b: ArrayLike) -> MaybeInterval:
     a, b = checked(a, "a", positive=True), checked(b, "b", positive=True)
     check_same_length(a, b, "a and b")
     with np.errstate(over="ignore", under="ignore"):
-        return _median_interval(a / b, logs=True)
+        return intervals.of_median(a / b, logs=True)
 
 
 def independent_ratio(a: ArrayLike, b: ArrayLike) -> MaybeInterval:
@@ -200,7 +94,7 @@ def independent_ratio(a: ArrayLike, b: ArrayLike) -> MaybeInterval:
     )
 
 
-def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
+def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> MaybeFloor:
     """Return the noise floor from one cell that each block measures twice.
 
     `looks` is the number of metrics that compare the two. In each, 1 may be excluded by chance;
@@ -208,7 +102,7 @@ def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> NoiseFloor:
     """
     interval = paired_ratio(a, a2)
     if not interval.decidable:
-        return NoiseFloor(None, interval, biased=False)
+        return UnknownNoiseFloor(interval)
     return NoiseFloor(
         delta=max(abs(log(interval.low)), abs(log(interval.high))),
         interval=interval,
@@ -289,20 +183,4 @@ def wilson(k: int, n: int) -> Interval:
     ends = binomtest(int(k), int(n)).proportion_ci(CONFIDENCE, method="wilson")
     return Interval(
         int(k) / int(n), float(ends.low), float(ends.high), int(n), CONFIDENCE, "Wilson"
-    )
-
-
-def _median_interval(
-    values: FloatArray, logs: bool, confidence: float = CONFIDENCE
-) -> MaybeInterval:
-    scale = "median of logs" if logs else "median"
-    n = len(values)
-    if n < MIN_BLOCKS:
-        middle = values if n == 1 else median_and_ends(values, logs=logs)
-        return PointEstimate(float(middle[0]), n, f"{scale}; no interval below {MIN_BLOCKS} blocks")
-    estimate, low, high = (
-        float(end) for end in median_and_ends(values, logs=logs, confidence=confidence)
-    )
-    return Interval(
-        estimate, low, high, n, order_weights(n, confidence)[2], f"{scale}, Hettmansperger-Sheather"
     )

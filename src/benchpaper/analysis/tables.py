@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from benchpaper.analysis import stats
 from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
@@ -34,14 +35,15 @@ class NotPlanned(InsufficientDataError):
 class Measured(ABC):
     """The tables of one experiment as data frames, and its declaration (`described`).
 
-    `source` says in a phrase which results these are; `files` has the path and digest of each.
+    `source` says in a phrase which results these are; `files` has the path and digest of each, as
+    plain data, because the notebooks print it.
     """
 
     described: Description
     trial_df: pd.DataFrame
     observation_df: pd.DataFrame
     source: str
-    files: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, FileJson] = field(default_factory=dict)
     # The cache of `block_df`, by its arguments.
     _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False

@@ -6,6 +6,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.intervals import level, median_interval
+
 # The next smaller unit, and how many of it make one. A part after "/" stays: s/GB becomes ms/GB.
 SMALLER = {
     "h": ("min", 60),
@@ -128,6 +131,32 @@ def gap(
 ) -> Estimate:
     """Return an `Estimate` without a value, for the reason `why`."""
     return Estimate(None, None, None, 0, unit, metric, tuple(cells), why, failed, planned=planned)
+
+
+def estimated(
+    values: FloatArray,
+    unit: str,
+    metric: str,
+    cells: tuple[str, ...],
+    failed: int,
+    paired: bool = False,
+    q: float = 0.5,
+) -> Estimate:
+    """Return the `Estimate` over the blocks' `values`, on the log scale if all are positive."""
+    interval = level(values) if (values > 0).all() else median_interval(values)
+    return Estimate(
+        interval.estimate,
+        interval.low,
+        interval.high,
+        interval.n,
+        unit,
+        metric,
+        cells,
+        failed=failed,
+        values=tuple(values.tolist()),
+        paired=paired,
+        q=q,
+    )
 
 
 @dataclass(frozen=True)

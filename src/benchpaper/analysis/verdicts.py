@@ -21,13 +21,19 @@ from dataclasses import dataclass
 from math import exp, expm1, isfinite, log1p
 from typing import Literal
 
+from benchpaper.analysis.claim_rows import CONTRADICTED as CONTRADICTED
+from benchpaper.analysis.claim_rows import INCONCLUSIVE as INCONCLUSIVE
+from benchpaper.analysis.claim_rows import REPRODUCED as REPRODUCED
 from benchpaper.analysis.independence import Flaw
-from benchpaper.analysis.stats import MIN_BLOCKS, Interval, MaybeInterval, NoiseFloor
+from benchpaper.analysis.stats import (
+    MIN_BLOCKS,
+    Interval,
+    MaybeFloor,
+    MaybeInterval,
+    NoiseFloor,
+    UnknownNoiseFloor,
+)
 from benchpaper.analysis.values import percent
-
-REPRODUCED = "reproduced"
-CONTRADICTED = "contradicted"
-INCONCLUSIVE = "inconclusive"
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ def decide(
     bound: float,
     side: Literal["below", "above"],
     *,
-    floor: NoiseFloor | None,
+    floor: MaybeFloor | None,
     flaw: Flaw | None = None,
 ) -> Verdict:
     """Decide whether a quantity lies below (or above) a bound, which is in the quantity's unit.
@@ -63,6 +69,8 @@ def decide(
     _check_bound(bound, floor)
     if not interval.decidable:
         return _too_few(interval)
+    if isinstance(floor, UnknownNoiseFloor):
+        return _no_floor(floor)
     if verdict := _unbelievable(floor, flaw):
         return verdict
     shown = f"{_shown(interval)} against {bound:.4g}: "
@@ -83,7 +91,7 @@ def decide_equal(
     interval: MaybeInterval,
     margin: float,
     *,
-    floor: NoiseFloor | None,
+    floor: MaybeFloor | None,
     target: float = 1.0,
     flaw: Flaw | None = None,
 ) -> Verdict:
@@ -102,6 +110,8 @@ def decide_equal(
         )
     if not interval.decidable:
         return _too_few(interval)
+    if isinstance(floor, UnknownNoiseFloor):
+        return _no_floor(floor)
     if verdict := _unbelievable(floor, flaw):
         return verdict
     if floor is None:
@@ -126,11 +136,13 @@ def _too_few(interval: MaybeInterval) -> Verdict:
     return undecided(few, after=f"; measure at least {MIN_BLOCKS}")
 
 
+def _no_floor(floor: UnknownNoiseFloor) -> Verdict:
+    few = f"the noise floor rests on {floor.interval.n} blocks, too few for an interval"
+    return undecided(few, after=f"; measure at least {MIN_BLOCKS}")
+
+
 def _unbelievable(floor: NoiseFloor | None, flaw: Flaw | None) -> Verdict | None:
     """Return the verdict if the noise floor or a flaw forbids any decision."""
-    if floor is not None and floor.delta is None:
-        few = f"the noise floor rests on {floor.interval.n} blocks, too few for an interval"
-        return undecided(few, after=f"; measure at least {MIN_BLOCKS}")
     if floor is not None and floor.biased:
         which = f" (A/A' = {_shown(floor.interval)})"
         return undecided(
@@ -153,10 +165,10 @@ def _clears(estimate: float, bound: float, side: str, floor: NoiseFloor | None) 
 
 def _delta(floor: NoiseFloor | None) -> float:
     """Return a known noise floor on the log scale; 0 for a quantity without noise."""
-    return (floor.delta or 0.0) if floor else 0.0
+    return floor.delta if floor else 0.0
 
 
-def _check_bound(bound: float, floor: NoiseFloor | None) -> None:
+def _check_bound(bound: float, floor: MaybeFloor | None) -> None:
     if not isfinite(bound):
         raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
     if floor is not None and bound <= 0:

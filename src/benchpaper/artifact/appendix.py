@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchpaper import results
+from benchpaper.analysis import claim_rows
+from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.artifact import checklist
 from benchpaper.artifact.appendix_text import HUMAN_MINUTES, Appendix, Item, latex, markdown
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.project import Project, verdict_rows
+from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import SCALES, Experiment
 
@@ -32,7 +34,7 @@ def write(project: Project, site: str, source: str, experiments: Sequence[str]) 
 
 def make(project: Project, site: str, source: str, experiments: Sequence[str]) -> Appendix:
     """Return the appendix as plain data: badges, requirements, claims, and experiments."""
-    rows = verdict_rows(project.build(site, source))
+    rows = claim_rows.read(project.build(site, source))
     chosen = [
         _experiment(project, site, source, number, name, rows)
         for number, name in enumerate(experiments, 1)
@@ -40,11 +42,13 @@ def make(project: Project, site: str, source: str, experiments: Sequence[str]) -
     numbers = {item["name"]: item["id"] for item in chosen}
     claims = [
         {
-            **{key: row[key] for key in ("id", "sentence", "asked", "text", "verdict")},
-            "experiment": numbers[row["experiment"]],
+            "id": row.id,
+            "sentence": row.sentence,
+            "verdict": row.verdict,
+            "experiment": numbers[row.experiment],
         }
         for row in rows
-        if row["experiment"] in numbers
+        if row.experiment in numbers
     ]
     return {
         "source": source,
@@ -63,7 +67,7 @@ def _experiment(
     source: str,
     number: int,
     name: str,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[ClaimRow],
 ) -> Item:
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
@@ -82,8 +86,8 @@ def _experiment(
         "title": experiment.title,
         "question": experiment.question,
         "needs": needs,
-        "claims": [row["id"] for row in rows if row["experiment"] == name],
-        "rows": [row for row in rows if row["experiment"] == name],
+        "claims": [row.id for row in rows if row.experiment == name],
+        "rows": [row for row in rows if row.experiment == name],
         "measured_scale": frame["scale"].iloc[0],
         "trials": len(measured),
         "minutes": minutes,

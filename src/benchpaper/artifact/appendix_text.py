@@ -142,10 +142,10 @@ def _items(item: Item) -> Iterator[tuple[str, str]]:
         f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
     for row in item["rows"]:
-        expected = f"expected {row['asked']}" if row["asked"] else "its cells were not planned"
+        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
         yield (
-            f"Result {row['id']}",
-            f"{expected}; here {row['text'] or row['why']}: {row['verdict']}",
+            f"Result {row.id}",
+            f"{expected}; here {row.text or row.why}: {row.verdict}",
         )
     yield "Scaled down", smaller
 

@@ -9,9 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from benchpaper import results
 from benchpaper.analysis import claims
@@ -98,15 +97,16 @@ def trails(project: Project) -> Iterator[str]:
             yield f'"{name}" ({place}): {problem}'
 
 
-def _trail_problem(project: Project, folder: Path, entry: Mapping[str, Any]) -> str:
+def _trail_problem(project: Project, folder: Path, saved: gather.Gathered) -> str:
     """Return what is wrong with the trail of an exhibit; empty if nothing is."""
-    if not (project.root / entry["notebook"]).exists():
-        return f"its notebook {entry['notebook']} is gone; run ./reproduce --from reference"
-    for file in entry["files"].values():
-        path = folder / file["path"]
-        if not path.exists() or results.file_digest(path) != file["sha256"]:
-            return f"it was made from another {file['path']}; run ./reproduce --from reference"
-    if entry["cells"] or entry["kind"] == "number":
+    notebook = saved.manifest.notebook
+    if not (project.root / notebook).exists():
+        return f"its notebook {notebook} is gone; run ./reproduce --from reference"
+    for file in saved.manifest.files.values():
+        path = folder / file.path
+        if not path.exists() or results.file_digest(path) != file.sha256:
+            return f"it was made from another {file.path}; run ./reproduce --from reference"
+    if saved.exhibit.cells or saved.exhibit.kind == "number":
         return ""
     return "it names no cells of the results; pass the estimates that it was made from"
 

@@ -75,7 +75,7 @@ def upgrade(project: Project) -> str:
     It is a patch with paths from the project's root, and empty if nothing differs. Only files that
     are the same in every project count.
     """
-    texts = []
+    texts: list[str] = []
     for name in FROM_US:
         path = project.root / name
         mine = path.read_text().splitlines(keepends=True) if path.exists() else []

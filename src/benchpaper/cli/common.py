@@ -38,7 +38,7 @@ def json_option(function: Function) -> Function:
 def print_result(result: Any, as_json: bool, show: Callable[[Any], object], note: str = "") -> None:
     """Print a command's result as JSON, or as text by `show(result)` below the `note`."""
     if as_json:
-        click.echo(json.dumps(result, indent=1))
+        click.echo(json.dumps(result, indent=1, default=lambda record: record.to_json()))
     else:
         if note:
             click.echo(note)

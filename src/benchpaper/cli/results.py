@@ -115,9 +115,11 @@ def compare(
         for name in names
     ]
     no_figure = why_not_writable()
-    for comparison in comparisons:
-        drawn = [] if no_figure else comparing.draw(project, comparison, chosen.site, chosen.source)
-        comparison["figures"] = [str(path.relative_to(project.root)) for path in drawn]
+    if not no_figure:
+        comparisons = [
+            comparing.drawn(project, comparison, chosen.site, chosen.source)
+            for comparison in comparisons
+        ]
     print_result(comparisons, as_json, comparing.show_all)
     if no_figure:
         click.echo(f"note: no figures were drawn: {no_figure}", err=True)

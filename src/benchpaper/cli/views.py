@@ -65,7 +65,7 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
     experiments, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
     return {
         "site": run.site_name,
-        "hosts": [_host(run, host) for host in run.site["hosts"]],
+        "hosts": [_host(run, host) for host in run.site.hosts],
         "capabilities": capabilities,
         "experiments": dict(experiments),
         "notes": _notes(),
@@ -89,9 +89,9 @@ def _notes() -> list[str]:
 
 def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
     """Return a host's name, roles, and facts, and a remote host's clock and capabilities."""
-    remote = run.probed.get("hosts", {}).get(host["name"])
+    remote = run.probed.get("hosts", {}).get(host.name)
     facts = (remote or run.probed)["facts"]
-    described = {"name": host["name"], "roles": host["roles"], **facts}
+    described = {"name": host.name, "roles": list(host.roles), **facts}
     if remote:
         described["has"] = {
             name: state["present"] for name, state in remote["capabilities"].items()
@@ -112,7 +112,7 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
             find_capability(need)  # raises for an unknown name
             if need not in present:
                 waiting[need] += 1
-    roles = {role: host["name"] for role, host in assign(run.site, experiment.roles).items()}
+    roles = {role: host.name for role, host in assign(run.site, experiment.roles).items()}
     # Cells without a trial in the reference have code that the authors never ran. Without a
     # reference, these are all cells.
     measured = reference_seconds(run.project, name)
@@ -250,9 +250,13 @@ def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
     """
     from benchpaper.analysis.claims import by_chance
 
-    papers = {row["id"]: row for row in paper}
+    papers = {row.id: row for row in paper}
     rows = [
-        {**row, "paper": papers[row["id"]]["text"], "paper_verdict": papers[row["id"]]["verdict"]}
+        {
+            **row.to_json(),
+            "paper": papers[row.id].text,
+            "paper_verdict": papers[row.id].verdict,
+        }
         for row in here
     ]
     decided, wrong = by_chance(here)

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from benchpaper.core.errors import UserError
 
@@ -123,11 +123,6 @@ def derived(path: Path, form: type[T]) -> T:
     if not isinstance(content, form):
         raise UserError(f"{path.name} of {path.parent.name} holds no {form.__name__}; {REMEDY}")
     return content
-
-
-def verdict_rows(build: Path) -> list[dict[str, Any]]:
-    """Return the verdicts in a build folder; an empty list if nothing was judged yet."""
-    return derived(build / VERDICTS, list) if (build / VERDICTS).exists() else []
 
 
 def slug(experiment_name: str) -> str:

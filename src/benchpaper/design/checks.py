@@ -12,11 +12,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]*")
 # names that cells, scales, sites, and estimates use for their own attributes.
 RESERVED = frozenset([
     "experiment", "site", "scale", "block", "position", "cell", "twin", "row", "seed", "state",
-    "reason", "attempt", "attempts", "started", "seconds", "overhead_s", "paused_s", "suspended_s",
-    "steal_s", "load_1m", "swapped_mb", "throttled_s", "overheated", "commands", "code_digest",
-    "plan_digest", "git_commit", "git_clean", "tools", "hosts", "capabilities", "id", "levels",
-    "blocks", "counts", "programs", "trial_seconds", "disk_mb", "pilot", "half_width", "budget_s",
-    "metric", "q", "of", "to", "value", "low", "high", "n", "missing",
+    "reason", "cause", "observations", "attempt", "attempts", "started", "seconds", "overhead_s",
+    "paused_s", "suspended_s", "steal_s", "load_1m", "swapped_mb", "throttled_s", "overheated",
+    "commands", "code_digest", "plan_digest", "git_commit", "git_clean", "tools", "hosts",
+    "capabilities", "id", "levels", "blocks", "counts", "programs", "trial_seconds", "disk_mb",
+    "pilot", "half_width", "budget_s", "metric", "q", "of", "to", "value", "low", "high", "n",
+    "missing",
 ])  # fmt: skip
 
 

@@ -29,7 +29,7 @@ class LocalLink:
     locked_for: str | None = None
 
     def __init__(self, entry: HostEntry):
-        self.name, self._entry = entry["name"], entry
+        self.name, self._entry = entry.name, entry
         self.machine = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self.identity = facts.identity()
         self.processes: Sequence[int] = ()
@@ -73,15 +73,15 @@ class LocalLink:
         folder = scratch / role
         folder.mkdir()
         entry = self._entry
-        return LocalHost(role, entry["address"], entry.get("cpus"), folder, on_command)
+        return LocalHost(role, entry.address, entry.cpus, folder, on_command)
 
 
 class Fleet:
     """The connections to hosts of a site, by name. As a context manager, it ends them on exit."""
 
     def __init__(self, project: Project, site: Site, names: Collection[str] | None = None):
-        hosts = [host for host in site["hosts"] if names is None or host["name"] in names]
-        self.links = {host["name"]: _link(project, site["name"], host) for host in hosts}
+        hosts = [host for host in site.hosts if names is None or host.name in names]
+        self.links = {host.name: _link(project, site.name, host) for host in hosts}
 
     def __enter__(self) -> Self:
         try:
@@ -222,4 +222,4 @@ def _disturbances(link: Link) -> dict[str, Any]:
 
 
 def _link(project: Project, site_name: str, entry: HostEntry) -> Link:
-    return SshLink(project, site_name, entry) if entry["kind"] == "ssh" else LocalLink(entry)
+    return SshLink(project, site_name, entry) if entry.kind == "ssh" else LocalLink(entry)

@@ -29,8 +29,9 @@ the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHo
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NotRequired, Protocol, TypedDict
+from typing import Any, Protocol
 
 import yaml
 
@@ -39,32 +40,30 @@ from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
 
 
-class HostEntry(TypedDict):
-    """A host in a site file, validated."""
+@dataclass(frozen=True, kw_only=True)
+class HostEntry:
+    """A host in a site file, validated; None and () stand for what the file leaves open."""
 
     name: str
-    kind: str
-    address: str
-    roles: list[str]
-    cpus: NotRequired[list[int]]
-    interface: NotRequired[str]
-    ssh: NotRequired[str]
-    user: NotRequired[str]
-    port: NotRequired[int]
-    ssh_config: NotRequired[str]
-    python: NotRequired[str]
-    scratch: NotRequired[str]
+    kind: str = "local"
+    address: str = "127.0.0.1"
+    roles: tuple[str, ...]
+    cpus: tuple[int, ...] = ()
+    interface: str | None = None
+    ssh: str | None = None
+    user: str | None = None
+    port: int | None = None
+    ssh_config: str | None = None
+    python: str | None = None
+    scratch: str | None = None
 
 
-class Site(TypedDict):
+@dataclass(frozen=True)
+class Site:
     """A validated site."""
 
     name: str
-    hosts: list[HostEntry]
-
-
-class _Hosts(TypedDict):
-    hosts: list[HostEntry]
+    hosts: tuple[HostEntry, ...]
 
 
 class _Capability(Protocol):
@@ -72,11 +71,7 @@ class _Capability(Protocol):
     def on_controller(self) -> bool: ...
 
 
-LOCAL: _Hosts = {
-    "hosts": [
-        {"name": "local", "kind": "local", "address": "127.0.0.1", "roles": ["server", "client"]}
-    ]
-}
+LOCAL = (HostEntry(name="local", roles=("server", "client")),)
 KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
 SSH_KEYS: dict[str, type] = {
     "interface": str,
@@ -107,7 +102,7 @@ def load(project: Project, name: str) -> Site:
     one_of("site", name, names(project), "a site is a file sites/NAME.yaml")
     path = project.root / "sites" / f"{name}.yaml"
     if not path.exists():
-        return {"name": name, "hosts": LOCAL["hosts"]}
+        return Site(name, LOCAL)
     try:
         data = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -115,17 +110,17 @@ def load(project: Project, name: str) -> Site:
         where = f":{mark.line + 1}" if mark else ""
         problem = str(getattr(error, "problem", error)).splitlines()[0]
         raise UserError(f"sites/{name}.yaml{where} is not YAML: {problem}") from None
-    return {"name": name, "hosts": _checked(f"sites/{name}.yaml", data)}
+    return Site(name, _checked(f"sites/{name}.yaml", data))
 
 
-def _checked(where: str, data: Any) -> list[HostEntry]:
+def _checked(where: str, data: Any) -> tuple[HostEntry, ...]:
     if not isinstance(data, dict) or not isinstance(data.get("hosts"), list) or not data["hosts"]:
         raise UserError(f'{where}: needs a non-empty list under "hosts"')
-    hosts = [
+    hosts = tuple(
         _checked_host(f"{where}: host {number}", host)
         for number, host in enumerate(data["hosts"], 1)
-    ]
-    seen = [host["name"] for host in hosts]
+    )
+    seen = [host.name for host in hosts]
     for name in seen:
         if seen.count(name) > 1:
             raise UserError(f'{where}: two hosts are named "{name}"')
@@ -160,7 +155,8 @@ def _checked_host(where: str, host: Any) -> HostEntry:
     }
     one_of(f"{where}: kind", host["kind"], KINDS)
     _check_values(where, host)
-    return host
+    lists: dict[str, Any] = {key: tuple(host[key]) for key in ("roles", "cpus") if key in host}
+    return HostEntry(**{**host, **lists})
 
 
 def _check_values(where: str, host: Any) -> None:
@@ -202,12 +198,12 @@ def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
     taken: set[str] = set()
     assigned = {}
     for role in roles:
-        offering = [host for host in site["hosts"] if role in host["roles"]]
+        offering = [host for host in site.hosts if role in host.roles]
         if not offering:
             advice = "add it to a host's roles"
-            raise UserError(f'site "{site["name"]}" has no host for the role "{role}"; {advice}')
-        host = next((h for h in offering if h["name"] not in taken), offering[0])
-        taken.add(host["name"])
+            raise UserError(f'site "{site.name}" has no host for the role "{role}"; {advice}')
+        host = next((h for h in offering if h.name not in taken), offering[0])
+        taken.add(host.name)
         assigned[role] = host
     return assigned
 
@@ -223,7 +219,7 @@ def capabilities(
     capabilities. Look for each capability where it is needed: on the controller, or on every host
     that plays a role. The first host without a capability decides.
     """
-    names = dict.fromkeys(host["name"] for host in assigned.values())
+    names = dict.fromkeys(host.name for host in assigned.values())
     hosts = {name: probed.get("hosts", {}).get(name, probed) for name in names}
     answers = {}
     for name, capability in known.items():

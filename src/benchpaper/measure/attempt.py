@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +30,16 @@ from benchpaper.measure.worker import (
     interrupts_held_back,
     work,
 )
+from benchpaper.results.records import Command
 
 
-@dataclass
+@dataclass(frozen=True)
 class Attempt:
     """The result of one attempt.
 
     `outcome` is "ok", "failed", "crashed" or "timed out". `output` holds what the trial and its
-    servers printed. `cause` says what the machine lacked, if that made the attempt fail; then the
+    servers printed. `commands` and `observations` are as the trial reported them: neither redacted
+    nor checked. `cause` says what the machine lacked, if that made the attempt fail; then the
     experiment is not to blame. `shortage` describes a full disk, seen before the scratch folder of
     a failed attempt was removed. `stood_still_s` says for how long a process of the attempt, or the
     process that watched it, was stopped or frozen.
@@ -45,15 +47,79 @@ class Attempt:
 
     name: str
     started: float
-    seconds: float = 0.0
-    outcome: str = "failed"
-    message: str = ""
-    output: str = ""
-    commands: list[dict[str, Any]] = field(default_factory=list)
+    seconds: float
+    outcome: str
+    message: str
+    output: str
+    commands: tuple[Command, ...]
+    observations: tuple[dict[str, Any], ...]
+    cause: str
+    shortage: str
+    stood_still_s: float
+
+
+@dataclass
+class _Reports:
+    """What the worker has reported so far: it may die between any two events."""
+
+    commands: list[Command] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
+    message: str = ""
     cause: str = ""
-    shortage: str = ""
-    stood_still_s: float = 0.0
+    done: bool = False
+
+    def note(self, event: tuple[Any, ...]) -> None:
+        """Take in one event, as `worker` sends it."""
+        kind, *rest = event
+        if kind == "command":
+            self.commands.append(Command(rest[0], tuple(rest[1]), None))
+        elif kind == "status":
+            self.commands[rest[0]] = replace(self.commands[rest[0]], status=rest[1])
+        elif kind == "observation":
+            self.observations.append(rest[0])
+        elif kind == "error":
+            self.message, self.cause = rest
+        else:
+            self.done = True
+
+    def attempt(
+        self, scratch: Path, status: int, late: str, times: tuple[float, float, float]
+    ) -> Attempt:
+        """Return the attempt of a worker that ended with `status`, before its folder is removed.
+
+        `late` says that it timed out, or is empty; `times` are (started, seconds, stood_still_s).
+        """
+        outcome, message, cause = self._conclusion(status, late)
+        return Attempt(
+            name=scratch.name,
+            started=times[0],
+            seconds=times[1],
+            outcome=outcome,
+            message=message,
+            output=outputs(scratch),
+            commands=tuple(self.commands),
+            observations=tuple(self.observations),
+            cause=cause,
+            shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
+            stood_still_s=times[2],
+        )
+
+    def _conclusion(self, status: int, late: str) -> tuple[str, str, str]:
+        """Return (outcome, message, cause)."""
+        if late:
+            return "timed out", late, self.cause
+        if status < 0:
+            cause = KILLED if status == -signal.SIGKILL else ""
+            message = f"the trial's process was killed by {signal_name(-status)}"
+            return "crashed", message, cause
+        if not self.done and not self.message:
+            message = f"the trial's process ended with status {status} without a word"
+            return "crashed", message, self.cause
+        if not self.done:
+            return "failed", self.message, self.cause
+        if not self.observations:
+            return "failed", "the trial yielded no observation", self.cause
+        return "ok", self.message, self.cause
 
 
 def attempt(
@@ -75,9 +141,9 @@ def attempt(
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     cleanup.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
     read_end, write_end = os.pipe()
-    result = Attempt(scratch.name, started=time.time())
-    spared = [pid for link in links.values() for pid in link.processes]
-    begin = time.monotonic()
+    reports, spared = _Reports(), [pid for link in links.values() for pid in link.processes]
+    watch = Watch(spared)
+    started, begin = time.time(), time.monotonic()
     parent = os.getpid()
     child = None
     try:
@@ -88,15 +154,14 @@ def attempt(
                 os.close(read_end)
                 work(experiment, cell, seed, scale, links, programs, scratch, write_end)
             os.close(write_end)
-        timed_out = _receive(read_end, child, result, begin + experiment.timeout_s, Watch(spared))
-        result.seconds = time.monotonic() - begin
+        timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
+        seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
-        _conclude(result, status, timed_out, experiment.timeout_s)
-        result.output = outputs(scratch)
-        result.shortage = disk_space.shortage(scratch) if result.outcome != "ok" else ""
+        late = _late(experiment.timeout_s, watch.seconds) if timed_out else ""
+        return reports.attempt(scratch, status, late, (started, seconds, watch.seconds))
     finally:
         os.close(read_end)
         if child is not None:
@@ -104,10 +169,9 @@ def attempt(
             os.waitpid(child, 0)
         kill_descendants(spared)
         cleanup.clear(scratch)
-    return result
 
 
-def _receive(pipe: int, worker: int, result: Attempt, deadline: float, watch: Watch) -> bool:
+def _receive(pipe: int, worker: int, reports: _Reports, deadline: float, watch: Watch) -> bool:
     """Take in events until the worker ends. Return True if time ran out first.
 
     The end of the pipe does not show that the worker has ended: a process that it forked and left
@@ -124,13 +188,12 @@ def _receive(pipe: int, worker: int, result: Attempt, deadline: float, watch: Wa
             )
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
-            _take_events(buffer, result)
+            _take_events(buffer, reports)
             if watched[-1] in ready:
                 return False
             if remaining <= 0:
                 return True
     finally:
-        result.stood_still_s = watch.seconds
         os.close(watched[-1])
 
 
@@ -144,43 +207,17 @@ def _read_all(pipe: int, buffer: bytearray) -> bool:
     return False
 
 
-def _take_events(buffer: bytearray, result: Attempt) -> None:
+def _take_events(buffer: bytearray, reports: _Reports) -> None:
     """Note the complete events, and remove them from `buffer`."""
     while len(buffer) >= HEADER.size:
         (size,) = HEADER.unpack_from(buffer)
         if len(buffer) < HEADER.size + size:
             break
-        _note(result, pickle.loads(bytes(buffer[HEADER.size : HEADER.size + size])))
+        reports.note(pickle.loads(bytes(buffer[HEADER.size : HEADER.size + size])))
         del buffer[: HEADER.size + size]
 
 
-def _note(result: Attempt, event: tuple[Any, ...]) -> None:
-    kind, *rest = event
-    if kind == "command":
-        result.commands.append({"host": rest[0], "argv": rest[1], "status": None})
-    elif kind == "status":
-        result.commands[rest[0]]["status"] = rest[1]
-    elif kind == "observation":
-        result.observations.append(rest[0])
-    elif kind == "error":
-        result.message, result.cause = rest
-    else:
-        result.outcome = "ok"
-
-
-def _conclude(result: Attempt, status: int, timed_out: bool, timeout_s: float) -> None:
-    """Set the outcome by the worker's exit status and its events."""
-    if timed_out:
-        stood_still = result.stood_still_s
-        still = f", and stood still for {stood_still:.0f} s of it" if stood_still else ""
-        result.outcome = "timed out"
-        result.message = f"did not end within {timeout_s:g} s{still}"
-    elif status < 0:
-        result.outcome = "crashed"
-        result.message = f"the trial's process was killed by {signal_name(-status)}"
-        result.cause = KILLED if status == -signal.SIGKILL else ""
-    elif result.outcome == "ok" and not result.observations:
-        result.outcome, result.message = "failed", "the trial yielded no observation"
-    elif result.outcome != "ok" and not result.message:
-        result.outcome = "crashed"
-        result.message = f"the trial's process ended with status {status} without a word"
+def _late(timeout_s: float, stood_still_s: float) -> str:
+    """Return the message of an attempt that timed out."""
+    still = f", and stood still for {stood_still_s:.0f} s of it" if stood_still_s else ""
+    return f"did not end within {timeout_s:g} s{still}"

@@ -15,6 +15,7 @@ from benchpaper.hosts.site import Site
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.trial import Setting, TrialRunner
 from benchpaper.results import journal
+from benchpaper.results.records import TrialRecord
 
 
 class Block:
@@ -37,7 +38,7 @@ class Block:
     ):
         self._project, self._experiment, self._site = project, experiment, site
         self._planned, self._block, self._report = plan.blocks[block], block, report
-        self._folder = project.results(site["name"], plan.scale) / experiment.name
+        self._folder = project.results(site.name, plan.scale) / experiment.name
         self._provenance = Provenance(project, experiment, plan, site, probed)
         self._setting = Setting(
             project,
@@ -63,7 +64,7 @@ class Block:
     @property
     def hosts(self) -> set[str]:
         """The names of the hosts that play a role."""
-        return {host["name"] for host in self._provenance.assigned.values()}
+        return {host.name for host in self._provenance.assigned.values()}
 
     def measure(self, fleet: Fleet | None = None) -> int:
         """Measure the trials that the journal lacks, and write the block's Parquet files.
@@ -77,7 +78,6 @@ class Block:
         adopt_orphans()
         runner = TrialRunner(self._setting, fleet)
         runner.prepare_hosts()
-        self._provenance.note_revision(self._project)
         measured_now = 0
         with journal.Journal(self.journal_path) as done:
             last_end = self.journal_path.stat().st_mtime if len(done) else None
@@ -92,9 +92,7 @@ class Block:
                 journal.note(self.journal_path, self.depends)
                 last_end = time.time()
                 measured_now += 1
-                self._report(
-                    "trial", block=self._block, cell=planned.cell.id, state=record["state"]
-                )
+                self._report("trial", block=self._block, cell=planned.cell.id, state=record.state)
             self._write(done.entries)
         return measured_now
 
@@ -115,11 +113,11 @@ class Block:
             return
         with journal.Journal(self.journal_path) as done:
             again = [
-                entry["cell"]
-                for entry in done.entries
-                if self._testable_again(entry)
-                or entry.get("cause")
-                or (failed and entry["state"] == results.FAILED)
+                record.cell
+                for record in done.entries
+                if self._testable_again(record)
+                or record.cause
+                or (failed and record.state == results.FAILED)
             ]
             if not again:
                 return
@@ -129,14 +127,14 @@ class Block:
                 (self._folder / kind).unlink(missing_ok=True)
             done.forget(again)
 
-    def _testable_again(self, entry: Mapping[str, Any]) -> bool:
+    def _testable_again(self, record: TrialRecord) -> bool:
         """True if the trial lacked a capability when it was journalled, but has it now."""
-        if entry["state"] != results.NOT_TESTABLE:
+        if record.state != results.NOT_TESTABLE:
             return False
-        cells = (planned.cell for planned in self._planned if planned.cell.id == entry["cell"])
+        cells = (planned.cell for planned in self._planned if planned.cell.id == record.cell)
         return not self._provenance.missing(next(cells))
 
-    def _write(self, entries: list[dict[str, Any]]) -> None:
+    def _write(self, entries: list[TrialRecord]) -> None:
         described = self._experiment.describe()
         described["sources"] = self._provenance.sources
         results.write_block(self._folder, self._block, entries, described)

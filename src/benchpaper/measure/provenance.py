@@ -15,13 +15,14 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import facts
 from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
 from benchpaper.results import journal
+from benchpaper.results.records import Origin
 
 
 class Provenance:
     """What is known about a block before it is measured.
 
-    `assigned` is {role: host}. `present` holds the capabilities that the hosts have, and `common`
-    the columns that all records of the block share. `probed` is `Pipeline.probed`.
+    `assigned` is {role: host}, and `present` holds the capabilities that the hosts have. `probed`
+    is `Pipeline.probed`.
     """
 
     def __init__(
@@ -32,37 +33,40 @@ class Provenance:
         site: Site,
         probed: Mapping[str, Any],
     ):
-        self._experiment, self._plan = experiment, plan
+        self._project, self._experiment = project, experiment
+        self._plan, self._site = plan, site.name
         self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
         answers = capabilities(probed, self.assigned, CAPABILITIES)
         self.present = sorted(name for name, answer in answers.items() if answer["present"])
         self._probed_by_role = {
-            role: probed.get("hosts", {}).get(host["name"], probed)
+            role: probed.get("hosts", {}).get(host.name, probed)
             for role, host in self.assigned.items()
         }
         self.sources = catalog.source_digests(project, experiment.name)
-        self.common: dict[str, Any] = self._columns(site)
+        self._tools = experiment.tools()
 
-    def _columns(self, site: Site) -> dict[str, Any]:
-        return {
-            "experiment": self._experiment.name,
-            "site": site["name"],
-            "scale": self._plan.scale,
-            "code_digest": catalog.combined(self.sources),
-            "plan_digest": self._plan.digest,
-            "tools": self._experiment.tools(),
-            "hosts": {
+    def origin(self) -> Origin:
+        """Return what all records of the block share: the state of the checkout is that of now.
+
+        Only the capabilities change while a block is measured.
+        """
+        code = revision(self._project)
+        return Origin(
+            experiment=self._experiment.name,
+            site=self._site,
+            scale=self._plan.scale,
+            code_digest=catalog.combined(self.sources),
+            plan_digest=self._plan.digest,
+            tools=self._tools,
+            hosts={
                 f"{role}.{name}": str(value)
                 for role, probed in self._probed_by_role.items()
                 for name, value in probed["facts"].items()
             },
-            "capabilities": self.present,
-        }
-
-    def note_revision(self, project: Project) -> None:
-        """Record which commit is measured, and whether the tree is clean."""
-        code = revision(project)
-        self.common["git_commit"], self.common["git_clean"] = code.commit, code.clean
+            capabilities=tuple(self.present),
+            git_commit=code.commit,
+            git_clean=code.clean,
+        )
 
     def missing(self, cell: Cell) -> list[str]:
         """Return the capabilities that a cell needs and the hosts lack."""
@@ -70,9 +74,7 @@ class Provenance:
 
     def lose(self, names: Collection[str]) -> None:
         """Record that the hosts have lost capabilities."""
-        # A new list, because earlier records hold the old one.
         self.present = [name for name in self.present if name not in names]
-        self.common["capabilities"] = self.present
 
     def dependencies(
         self, block: int, planned: Sequence[PlannedTrial], scale: Scale
@@ -95,12 +97,12 @@ class Provenance:
             "block": block,
             "hosts": {
                 role: [
-                    journal.key(name=self.assigned[role]["name"]),
+                    journal.key(name=self.assigned[role].name),
                     probed.get("identity", facts.identity()),
                 ]
                 for role, probed in self._probed_by_role.items()
             },
-            "tools": self.common["tools"],
+            "tools": self._tools,
             "capabilities": sorted(needed.intersection(self.present)),
             "facts": {
                 role: _of_machine(probed["facts"]) for role, probed in self._probed_by_role.items()

@@ -1,48 +1,56 @@
 """From an attempt to what the results keep of it: redacted, and checked against the schema."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchpaper import results
 from benchpaper.core.redact import Redactor
 from benchpaper.measure.attempt import Attempt
+from benchpaper.results.records import AttemptSummary, Observation
 
 
-def redact(attempt: Attempt, redactor: Redactor) -> None:
-    """Remove traces of this machine, and secrets, from what an attempt reports.
+def redacted(attempt: Attempt, redactor: Redactor) -> Attempt:
+    """Return the attempt without traces of this machine, and without secrets.
 
-    Commands come first, because they show the secrets that programs repeat in their output, and
-    that other commands show under a harmless name.
+    The redactor learns all commands first, because they show the secrets that programs repeat in
+    their output, and that other commands show under a harmless name.
     """
     for command in attempt.commands:
-        redactor.learn(command["argv"])
-    for command in attempt.commands:
-        command["argv"] = redactor.command(command["argv"])
-    attempt.message = redactor.shortened(attempt.message)
-    attempt.output = redactor.text(attempt.output)
+        redactor.learn(command.argv)
+    return replace(
+        attempt,
+        commands=tuple(
+            replace(command, argv=tuple(redactor.command(command.argv)))
+            for command in attempt.commands
+        ),
+        message=redactor.shortened(attempt.message),
+        output=redactor.text(attempt.output),
+    )
 
 
-def checked_observations(
-    attempt: Attempt, described: dict[str, Any], redactor: Redactor
-) -> list[dict[str, Any]]:
-    """Return the redacted observations; if one breaks the schema, the attempt has failed."""
+def checked(
+    attempt: Attempt, described: Mapping[str, Any], redactor: Redactor
+) -> tuple[Attempt, tuple[Observation, ...]]:
+    """Return the attempt, and its observations, checked and redacted.
+
+    If an observation breaks the schema, the attempt has failed, and has no observations.
+    """
     try:
         rows = [results.check_observation(described, row) for row in attempt.observations]
     except results.InvalidObservation as error:
-        attempt.outcome, attempt.message = "failed", redactor.shortened(str(error))
-        return []
-    return [
-        {
-            name: redactor.shortened(value) if isinstance(value, str) else value
-            for name, value in row.items()
-        }
+        message = redactor.shortened(str(error))
+        return replace(attempt, outcome="failed", message=message), ()
+    return attempt, tuple(
+        replace(row, evidence={k: redactor.shortened(text) for k, text in row.evidence.items()})
         for row in rows
-    ]
+    )
 
 
-def summary(attempt: Attempt) -> dict[str, Any]:
+def summary(attempt: Attempt) -> AttemptSummary:
     """Return what a trial's record says about each attempt."""
-    return {key: getattr(attempt, key) for key in ("started", "seconds", "outcome", "message")}
+    return AttemptSummary(attempt.started, attempt.seconds, attempt.outcome, attempt.message)
 
 
 def keep_output(attempt: Attempt, cell_id: str, path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure import records
 from benchpaper.measure.attempt import Attempt, attempt
 from benchpaper.measure.provenance import Provenance
+from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
 
@@ -48,6 +49,7 @@ class TrialRunner:
         self._setting, self._fleet = setting, fleet
         self._experiment, self._block = setting.experiment, setting.block
         self._provenance, self._redactor = setting.provenance, setting.redactor
+        self._origin = setting.provenance.origin()
         self._lost = False  # a connection is lost, and the next trial has to restore it
         self._scratch_root = setting.project.state / "scratch"
         self._scratch_root.mkdir(parents=True, exist_ok=True)
@@ -70,8 +72,8 @@ class TrialRunner:
                 message += f"; swept up there: {cleanup.summarize(kept['found'])}"
             setting.report("fetched", message=message)
 
-    def run(self, planned: PlannedTrial, last_end: float | None) -> dict[str, Any]:
-        """Measure a trial and return its journal entry. `last_end`: when the one before ended."""
+    def run(self, planned: PlannedTrial, last_end: float | None) -> TrialRecord:
+        """Measure a trial and return its record. `last_end`: when the one before ended."""
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
         if self._lost:
@@ -80,7 +82,7 @@ class TrialRunner:
         missing = self._provenance.missing(planned.cell)
         self._setting.report("start", block=self._block, cell=planned.cell.id)
         attempts: list[Attempt] = []
-        observations: list[dict[str, Any]] = []
+        observations: tuple[Observation, ...] = ()
         cause = ""
         if missing:
             state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
@@ -89,27 +91,28 @@ class TrialRunner:
             state, reason = self._conclusion(planned, attempts[-1])
             cause = attempts[-1].cause if state == results.FAILED else ""
         after = self._fleet.disturbances()
-        last = attempts[-1] if attempts else Attempt("", started=time.time())
-        return {
-            "block": planned.block,
-            "position": planned.position,
-            "cell": planned.cell.id,
-            "twin": planned.cell.twin,
-            **dict(planned.cell.levels),
-            **self._provenance.common,
-            "state": state,
-            "reason": reason,
-            "cause": cause,
-            "seed": planned.seed,
-            "started": last.started,
-            "seconds": last.seconds,
-            "attempts": [records.summary(tried) for tried in attempts],
-            "commands": last.commands,
-            "observations": observations,
-            "paused_s": gap if gap > PAUSE_S else 0.0,
-            **disturbances.between(before, after, last.stood_still_s),
-            "overhead_s": time.monotonic() - begin - sum(tried.seconds for tried in attempts),
-        }
+        last = attempts[-1] if attempts else None
+        disturbed = disturbances.between(before, after, last.stood_still_s if last else 0.0)
+        return TrialRecord(
+            block=planned.block,
+            position=planned.position,
+            cell=planned.cell.id,
+            twin=planned.cell.twin,
+            levels=dict(planned.cell.levels),
+            origin=replace(self._origin, capabilities=tuple(self._provenance.present)),
+            state=state,
+            reason=reason,
+            cause=cause,
+            seed=planned.seed,
+            started=last.started if last else time.time(),
+            seconds=last.seconds if last else 0.0,
+            attempts=tuple(map(records.summary, attempts)),
+            commands=last.commands if last else (),
+            observations=observations,
+            paused_s=gap if gap > PAUSE_S else 0.0,
+            disturbances=Disturbances(**disturbed),
+            overhead_s=time.monotonic() - begin - sum(tried.seconds for tried in attempts),
+        )
 
     def _conclusion(self, planned: PlannedTrial, last: Attempt) -> tuple[str, str]:
         """Return state and reason of a trial by its last attempt.
@@ -137,23 +140,21 @@ class TrialRunner:
 
     # ---- attempts ----
 
-    def _attempts(self, planned: PlannedTrial) -> tuple[list[Attempt], list[dict[str, Any]]]:
+    def _attempts(self, planned: PlannedTrial) -> tuple[list[Attempt], tuple[Observation, ...]]:
         """Try up to `experiment.attempts` times.
 
         Returns the attempts, of which the last one decides, and its observations.
         """
-        attempts = []
+        attempts: list[Attempt] = []
+        described = self._experiment.describe()
         for number in range(1, self._experiment.attempts + 1):
-            tried = self._attempt(planned)
-            attempts.append(tried)
-            self._fetch(tried)
-            records.redact(tried, self._redactor)
+            tried = records.redacted(self._fetched(self._attempt(planned)), self._redactor)
+            observations: tuple[Observation, ...] = ()
             if tried.outcome == "ok":
-                observations = records.checked_observations(
-                    tried, self._experiment.describe(), self._redactor
-                )
-                if tried.outcome == "ok":
-                    return attempts, observations
+                tried, observations = records.checked(tried, described, self._redactor)
+            attempts.append(tried)
+            if tried.outcome == "ok":
+                return attempts, observations
             self._check_room(tried)
             name = f"block{self._block:03d}-position{planned.position:03d}-attempt{number}.log"
             path = self._setting.folder / "failed" / name
@@ -162,7 +163,7 @@ class TrialRunner:
             self._setting.report(
                 "attempt", block=self._block, cell=planned.cell.id, number=number, message=message
             )
-        return attempts, []
+        return attempts, ()
 
     def _attempt(self, planned: PlannedTrial) -> Attempt:
         roles = self._provenance.assigned
@@ -171,13 +172,13 @@ class TrialRunner:
             planned.cell,
             planned.seed,
             self._setting.scale,
-            {role: self._fleet.links[host["name"]] for role, host in roles.items()},
+            {role: self._fleet.links[host.name] for role, host in roles.items()},
             self._setting.project.programs(self._experiment.name),
             self._scratch_root,
         )
 
-    def _fetch(self, tried: Attempt) -> None:
-        """Fetch what the attempt has left on remote hosts; restore a lost connection before.
+    def _fetched(self, tried: Attempt) -> Attempt:
+        """Add what the attempt has left on remote hosts; restore a lost connection before.
 
         A successful attempt needs no connection: its trial is finished, whatever the host does.
         """
@@ -188,14 +189,18 @@ class TrialRunner:
         except HostLost:
             if tried.outcome == "ok":
                 self._lost = True
-                return
+                return tried
             self._restore()
             leftovers = self._fleet.conclude(tried.name)
         for _, trial, kept in leftovers:
             role = trial.rpartition(f"{tried.name}-")[2]
-            tried.output += f"\n=== {role}\n{kept['output']}" if kept["output"] else ""
-            tried.shortage = tried.shortage or kept["shortage"]
-            tried.stood_still_s = max(tried.stood_still_s, kept["stood_still_s"])
+            tried = replace(
+                tried,
+                output=tried.output + (f"\n=== {role}\n{kept['output']}" if kept["output"] else ""),
+                shortage=tried.shortage or kept["shortage"],
+                stood_still_s=max(tried.stood_still_s, kept["stood_still_s"]),
+            )
+        return tried
 
     def _restore(self) -> None:
         """Connect again to hosts whose connection is lost."""

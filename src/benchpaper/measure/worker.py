@@ -73,7 +73,7 @@ def interrupts_held_back() -> Iterator[None]:
     handlers = {}
     if threading.current_thread() is threading.main_thread():
         for number in INTERRUPTS:
-            handlers[number] = signal.signal(number, lambda number, _: early.append(number))
+            handlers[number] = signal.signal(number, lambda taken, _: early.append(taken))
     signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
     try:
         yield
@@ -81,8 +81,8 @@ def interrupts_held_back() -> Iterator[None]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
-        for number in early:
-            signal.raise_signal(number)
+        for taken in early:
+            signal.raise_signal(taken)
 
 
 def _enter(scratch: Path) -> None:

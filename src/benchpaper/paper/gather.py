@@ -2,49 +2,51 @@
 
 import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchpaper.analysis.claims import ON_REFERENCE
-from benchpaper.analysis.exhibits import MANIFEST, tex
+from benchpaper.analysis import claim_rows
+from benchpaper.analysis.claim_rows import ON_REFERENCE, ClaimRow
+from benchpaper.analysis.exhibits import tex
+from benchpaper.analysis.manifests import Exhibit, Manifest, Number
+from benchpaper.analysis.manifests import read_all as manifests
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import GATHERED, Project, derived, slug, verdict_rows
+from benchpaper.core.project import GATHERED, Project, slug
 from benchpaper.results import file_digest
 
 CLAIMS_TABLE = "claims.tex"
 DECISIVE_VERDICTS = {*ON_REFERENCE, *ON_REFERENCE.values()}
-
-Manifest = dict[str, Any]  # an exhibits.json, as `analysis.exhibits` writes it
-Exhibit = dict[str, Any]  # an entry of a manifest
 
 
 class PaperError(UserError):
     """The paper cannot be typeset; the text names the exhibit or quotes LaTeX."""
 
 
-def manifests(build: Path) -> dict[str, Manifest]:
-    """Return {notebook slug: manifest} of all notebooks that were run below the folder `build`."""
-    paths = sorted((Path(build) / "exhibits").glob(f"*/{MANIFEST}"))
-    return {path.parent.name: derived(path, dict) for path in paths}
+@dataclass(frozen=True)
+class Gathered:
+    """An exhibit, the manifest that lists it, and its folder below the build folder."""
+
+    exhibit: Exhibit
+    manifest: Manifest
+    folder: str
 
 
-def all_exhibits(build: Path) -> dict[str, Exhibit]:
+def all_exhibits(build: Path) -> dict[str, Gathered]:
     """Return {name: exhibit} of all notebooks.
 
-    Each exhibit also has the "notebook", "experiment", "source" and "files" of its manifest, and
-    its "folder". Raises `PaperError` when two notebooks save an exhibit under the same name.
+    Raises `PaperError` when two notebooks save an exhibit under the same name.
     """
-    exhibits: dict[str, Exhibit] = {}
+    exhibits: dict[str, Gathered] = {}
     for notebook, manifest in manifests(build).items():
-        for name, entry in manifest["exhibits"].items():
+        for name, exhibit in manifest.exhibits.items():
             if name in exhibits:
                 raise PaperError(
-                    f'exhibit "{name}" is saved by both {exhibits[name]["notebook"]} and '
-                    f"{manifest['notebook']}; rename one"
+                    f'exhibit "{name}" is saved by both {exhibits[name].manifest.notebook} and '
+                    f"{manifest.notebook}; rename one"
                 )
-            shared = {key: manifest[key] for key in ("notebook", "experiment", "source", "files")}
-            exhibits[name] = {**entry, **shared, "folder": f"exhibits/{notebook}"}
+            exhibits[name] = Gathered(exhibit, manifest, f"exhibits/{notebook}")
     return exhibits
 
 
@@ -78,28 +80,36 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
     if chosen:
         lines += _site_lines(list(chosen.values()))
     exhibits = {
-        name: entry
-        for name, entry in all_exhibits(build).items()
-        if slug(entry["experiment"]) in chosen
+        name: gathered
+        for name, gathered in all_exhibits(build).items()
+        if slug(gathered.manifest.experiment) in chosen
     }
-    lines += _count_lines(exhibits, verdict_rows(build))
-    lines += [_exhibit_line(name, entry) for name, entry in exhibits.items()]
-    return "\n".join([*lines, *_claim_lines(build), ""])
+    rows = claim_rows.read(build)
+    counts = {
+        "exhibits": len(exhibits),
+        "gaps": gaps(gathered.exhibit for gathered in exhibits.values()),
+        "claims": len(rows),
+    }
+    # LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
+    # the numbers in the PDF with those of the manifests.
+    lines += [rf"\bpcount{{{name}}}{{{count}}}" for name, count in counts.items()]
+    lines += [_exhibit_line(name, gathered) for name, gathered in exhibits.items()]
+    return "\n".join([*lines, *_claim_lines(rows), ""])
 
 
-def gaps(exhibits: Mapping[str, Exhibit]) -> int:
-    """Return how many exhibits ({name: entry of a manifest}) were not measured."""
-    return sum(bool(entry["missing"]) for entry in exhibits.values())
+def gaps(exhibits: Iterable[Exhibit]) -> int:
+    """Return how many exhibits were not measured."""
+    return sum(bool(exhibit.missing) for exhibit in exhibits)
 
 
 def origin(manifests: Sequence[Manifest]) -> tuple[str, str]:
     """Return (the results that the manifests come from, the days of their measurement)."""
     first = manifests[0]
-    kind = first["source"].split(" of site ")[0]
-    scales = sorted({manifest["scale"] for manifest in manifests})
-    blocks = _span([manifest["blocks"] for manifest in manifests])
-    days = _span([manifest["measured_on"] for manifest in manifests])
-    return f"{kind} of site {first['site']}, scale {' and '.join(scales)}, {blocks} blocks", days
+    kind = first.source.split(" of site ")[0]
+    scales = sorted({manifest.scale for manifest in manifests})
+    blocks = _span([manifest.blocks for manifest in manifests])
+    days = _span([manifest.measured_on for manifest in manifests])
+    return f"{kind} of site {first.site}, scale {' and '.join(scales)}, {blocks} blocks", days
 
 
 def claims_table(build: Path) -> str:
@@ -109,9 +119,9 @@ def claims_table(build: Path) -> str:
     separately (`\claimstable[FAMILY]`).
     """
     groups: dict[str, list[str]] = {}
-    for row in verdict_rows(build):
-        cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
-        groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
+    for row in claim_rows.read(build):
+        cells = (row.id, tex(row.sentence), tex(row.text), tex(_verdict_shown(row)))
+        groups.setdefault(row.experiment.split("/")[0], []).append(" & ".join(cells) + r" \\")
     return "".join(
         rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
         for family, rows in groups.items()
@@ -123,16 +133,6 @@ def _of_experiments(build: Path, experiments: Collection[str]) -> dict[str, Mani
     return {key: manifest for key, manifest in manifests(build).items() if key in slugs}
 
 
-def _count_lines(exhibits: Mapping[str, Exhibit], claims: Sequence[dict[str, Any]]) -> list[str]:
-    """Return the lines that declare the counts which the paper prints.
-
-    LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
-    the numbers in the PDF with those of the manifests.
-    """
-    counts = {"exhibits": len(exhibits), "gaps": gaps(exhibits), "claims": len(claims)}
-    return [rf"\bpcount{{{name}}}{{{count}}}" for name, count in counts.items()]
-
-
 def _delete_orphans(project: Project, build: Path) -> None:
     """Delete the exhibits of notebooks that have been renamed or removed."""
     for folder in (build / "exhibits").glob("*/"):
@@ -141,11 +141,11 @@ def _delete_orphans(project: Project, build: Path) -> None:
 
 
 def _check_fresh(manifest: Manifest, results: Path) -> None:
-    for file in manifest["files"].values():
-        path = results / file["path"]
-        if not path.exists() or file_digest(path) != file["sha256"]:
+    for file in manifest.files.values():
+        path = results / file.path
+        if not path.exists() or file_digest(path) != file.sha256:
             raise PaperError(
-                f"the exhibits of {manifest['notebook']} are stale: {file['path']} has changed "
+                f"the exhibits of {manifest.notebook} are stale: {file.path} has changed "
                 "since; run ./reproduce figures"
             )
 
@@ -156,15 +156,11 @@ def _site_lines(manifests: list[Manifest]) -> list[str]:
     The machine is that of the first manifest; scales, blocks, days and tools are those of all.
     """
     first = manifests[0]
-    hosts, role = first["hosts"], next(iter(first["hosts"])).split(".")[0]
+    hosts, role = first.hosts, next(iter(first.hosts)).split(".")[0]
     tools = sorted(
-        {
-            f"{tool} {version}"
-            for manifest in manifests
-            for tool, version in manifest["tools"].items()
-        }
+        {f"{tool} {version}" for manifest in manifests for tool, version in manifest.tools.items()}
     )
-    scales = sorted({manifest["scale"] for manifest in manifests})
+    scales = sorted({manifest.scale for manifest in manifests})
     source, days = origin(manifests)
     facts = {
         "cpu": hosts[f"{role}.cpu"],
@@ -172,9 +168,9 @@ def _site_lines(manifests: list[Manifest]) -> list[str]:
         "memory": f"{hosts[f'{role}.memory_gib']} GiB",
         "kernel": hosts[f"{role}.kernel"],
         "os": hosts[f"{role}.os"],
-        "hosts": first["site"],
+        "hosts": first.site,
         "scale": ", ".join(scales),
-        "blocks": _span([manifest["blocks"] for manifest in manifests]),
+        "blocks": _span([manifest.blocks for manifest in manifests]),
         "date": days,
         "tools": ", ".join(tools),
     }
@@ -189,35 +185,30 @@ def _span(values: Sequence[Any]) -> str:
     return str(lowest) if lowest == highest else f"{lowest} to {highest}"
 
 
-def _exhibit_line(name: str, entry: Exhibit) -> str:
-    if entry["missing"]:
-        return rf"\bpmissing{{{name}}}{{{tex(entry['missing'])}}}"
-    if entry["kind"] == "number":
-        value, interval = _number(entry), tex(entry["interval"])
-        return rf"\bpnumber{{{name}}}{{{value}}}{{{interval}}}{{{entry['n']}}}"
-    kind = {"figure": "bpfigure", "table": "bptable"}[entry["kind"]]
-    return rf"\{kind}{{{name}}}{{{entry['folder']}/{entry['file']}}}"
+def _exhibit_line(name: str, gathered: Gathered) -> str:
+    exhibit = gathered.exhibit
+    if exhibit.missing:
+        return rf"\bpmissing{{{name}}}{{{tex(exhibit.missing)}}}"
+    if isinstance(exhibit, Number):
+        value = tex(exhibit.text).replace(" ", r"\,")  # keeps a number and its unit on one line
+        return rf"\bpnumber{{{name}}}{{{value}}}{{{tex(exhibit.interval)}}}{{{exhibit.n}}}"
+    return rf"\bp{exhibit.kind}{{{name}}}{{{gathered.folder}/{exhibit.file}}}"
 
 
-def _number(entry: Exhibit) -> str:
-    """Return a number as LaTeX that keeps it and its unit on one line."""
-    return tex(entry["text"]).replace(" ", r"\,")
-
-
-def _claim_lines(build: Path) -> list[str]:
+def _claim_lines(rows: Iterable[ClaimRow]) -> list[str]:
     """Return the lines that declare the claims with their verdicts."""
     lines = [
-        rf"\bpclaim{{{row['id']}}}{{{tex(row['sentence'])}}}{{{row['verdict']}}}{{{tex(row['why'])}}}"
-        for row in verdict_rows(build)
+        rf"\bpclaim{{{row.id}}}{{{tex(row.sentence)}}}{{{row.verdict}}}{{{tex(row.why)}}}"
+        for row in rows
     ]
     return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
 
 
-def _verdict_shown(row: dict[str, Any]) -> str:
+def _verdict_shown(row: ClaimRow) -> str:
     """Return the verdict; if it decides nothing, with the short reason.
 
     The interval alone does not show that reason.
     """
-    if row["verdict"] in DECISIVE_VERDICTS:
-        return row["verdict"]
-    return f"{row['verdict']}: {row['short']}"
+    if row.verdict in DECISIVE_VERDICTS:
+        return row.verdict
+    return f"{row.verdict}: {row.short}"

@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from benchpaper.core import environment, settings
 from benchpaper.core.errors import did_you_mean
@@ -36,16 +35,14 @@ LATEXMK = (
 )
 
 
-def check_uses(
-    paper: Path, exhibits: Mapping[str, Mapping[str, Any]], left_out: Collection[str] = ()
-) -> None:
+def check_uses(paper: Path, kinds: Mapping[str, str], left_out: Collection[str] = ()) -> None:
     """Check that each exhibit named in the paper's sources is declared, and of the right kind.
 
-    Raises `PaperError` with file and line of the first mistake. The text also names the
-    experiments `left_out`, whose notebooks may declare the exhibit.
+    `kinds` are {exhibit: its kind}. Raises `PaperError` with file and line of the first mistake.
+    The text also names the experiments `left_out`, whose notebooks may declare the exhibit.
     """
     for place, macro, name in uses(paper):
-        _check_use(place, KIND_OF_MACRO[macro], name, exhibits, list(left_out))
+        _check_use(place, KIND_OF_MACRO[macro], name, kinds, list(left_out))
 
 
 def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
@@ -62,10 +59,10 @@ def typeset(project: Project, site: str, source: str) -> Path:
     Raises `PaperError` with the first error of LaTeX or BibTeX.
     """
     build = project.build(site, source)
-    exhibits = gather.all_exhibits(build)
+    kinds = {name: saved.exhibit.kind for name, saved in gather.all_exhibits(build).items()}
     if gather.claims_table(build):
-        exhibits["claims"] = {"kind": "table"}
-    check_uses(project.paper, exhibits, _left_out(project, build))
+        kinds["claims"] = "table"
+    check_uses(project.paper, kinds, _left_out(project, build))
     work = build / "latex"
     work.mkdir(parents=True, exist_ok=True)
     done = _run_latexmk(project, build, work)
@@ -110,20 +107,18 @@ def _check_use(
     place: str,
     kind: str,
     name: str,
-    exhibits: Mapping[str, Mapping[str, Any]],
+    kinds: Mapping[str, str],
     left_out: list[str],
 ) -> None:
-    if name not in exhibits:
-        same_kind = [other for other, entry in exhibits.items() if entry["kind"] == kind]
+    if name not in kinds:
+        same_kind = [other for other, its_kind in kinds.items() if its_kind == kind]
         raise PaperError(
             f'{place}: {kind} "{name}" is not declared by any notebook'
             f"{did_you_mean(name, same_kind)}; save it in a notebook under this name, "
             f"or take it out{_not_run(left_out) if left_out else ''}"
         )
-    if exhibits[name]["kind"] != kind:
-        raise PaperError(
-            f'{place}: "{name}" is a {exhibits[name]["kind"]}, but is used as a {kind}'
-        )
+    if kinds[name] != kind:
+        raise PaperError(f'{place}: "{name}" is a {kinds[name]}, but is used as a {kind}')
 
 
 def _not_run(names: list[str]) -> str:
@@ -146,7 +141,7 @@ def _last_measured(build: Path) -> int:
     sources and results give the same bytes at any time.
     """
     days = [
-        datetime.fromisoformat(manifest["measured_on"])
+        datetime.fromisoformat(manifest.measured_on)
         for manifest in gather.manifests(build).values()
     ]
     return int(max(days).replace(tzinfo=UTC).timestamp()) if days else 0

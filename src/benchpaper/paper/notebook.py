@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchpaper.analysis.exhibits import MANIFEST
+from benchpaper.analysis.manifests import MANIFEST
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug

@@ -6,15 +6,31 @@ as `name: value`.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from benchpaper.analysis.manifests import Number
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import git, is_checkout, known_revision
 from benchpaper.paper import gather
 
 PRINTED = re.compile(r"^([a-z][a-z0-9]*(?:-[a-z0-9]+)*): (.*)$")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A number whose text has changed; None if a side lacks the number."""
+
+    name: str
+    old: str | None
+    new: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the change as plain data, with the names of the fields as keys."""
+        return asdict(self)
 
 
 def numbers(notebook: str) -> dict[str, str]:
@@ -28,11 +44,11 @@ def numbers(notebook: str) -> dict[str, str]:
     return values
 
 
-def changed(project: Project, site: str, against: str = "HEAD") -> list[dict[str, Any]]:
-    """Return [{name, old, new}] of the numbers that differ between commit `against` and the build.
+def changed(project: Project, site: str, against: str = "HEAD") -> list[Change]:
+    """Return the numbers that differ between commit `against` and the build.
 
-    The build is that of the reference. A value is None if its side lacks the number. Raises
-    `UserError` when nothing is built, or the project has no such commit.
+    The build is that of the reference. Raises `UserError` when nothing is built, or the project
+    has no such commit.
     """
     build = project.build(site, REFERENCE)
     known_revision(project)
@@ -48,9 +64,9 @@ def changed(project: Project, site: str, against: str = "HEAD") -> list[dict[str
         raise UserError(
             "nothing is built from the reference; run ./reproduce --from reference figures"
         )
-    new = {name: as_printed(entry) for name, entry in exhibits.items() if entry["kind"] == "number"}
+    new = printed(build)
     old: dict[str, str] = {}
-    for notebook in sorted({entry["notebook"] for entry in exhibits.values()}):
+    for notebook in sorted({saved.manifest.notebook for saved in exhibits.values()}):
         if text := git(project, "show", f"{against}:{notebook}"):
             old |= {
                 name: value
@@ -59,7 +75,7 @@ def changed(project: Project, site: str, against: str = "HEAD") -> list[dict[str
             }
     names = sorted({*old, *new}, key=lambda name: (name not in new, name))
     return [
-        {"name": name, "old": old.get(name), "new": new.get(name)}
+        Change(name, old.get(name), new.get(name))
         for name in names
         if old.get(name) != new.get(name)
     ]
@@ -75,20 +91,29 @@ def _is_value(text: str) -> bool:
     )
 
 
-def as_printed(entry: Mapping[str, Any]) -> str:
-    """Return a number of a manifest as a notebook prints it."""
-    if entry["missing"]:
-        return f"not measured here: {entry['missing']}"
-    failed = f", {entry['failed']} failed" if entry["failed"] else ""
-    interval = f" {entry['interval']}" if entry["interval"] else ""
-    return f"{entry['text']}{interval} (n = {entry['n']}{failed})"
+def printed(build: Path) -> dict[str, str]:
+    """Return {name: value as text} of the numbers in a build, as their notebooks print them."""
+    exhibits = {name: saved.exhibit for name, saved in gather.all_exhibits(build).items()}
+    return {
+        name: _as_printed(exhibit)
+        for name, exhibit in exhibits.items()
+        if isinstance(exhibit, Number)
+    }
 
 
-def show(changes: list[dict[str, Any]]) -> None:
+def _as_printed(number: Number) -> str:
+    if number.missing:
+        return f"not measured here: {number.missing}"
+    failed = f", {number.failed} failed" if number.failed else ""
+    interval = f" {number.interval}" if number.interval else ""
+    return f"{number.text}{interval} (n = {number.n}{failed})"
+
+
+def show(changes: Sequence[Change]) -> None:
     """Print the changed numbers, each with its old and its new value."""
     if not changes:
         print("no number of the paper has changed")
-    width = max((len(change["name"]) for change in changes), default=0)
+    width = max((len(change.name) for change in changes), default=0)
     for change in changes:
-        name, old, new = change["name"], change["old"], change["new"]
-        print(f"{name.ljust(width)}  {old or '(was not there)'}  ->  {new or '(is gone)'}")
+        old, new = change.old or "(was not there)", change.new or "(is gone)"
+        print(f"{change.name.ljust(width)}  {old}  ->  {new}")

@@ -1,21 +1,85 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
+from benchpaper.analysis.manifests import ResultsFile
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import Project
 from benchpaper.core.revision import UNKNOWN
 from benchpaper.paper import labels
 from benchpaper.paper.gather import all_exhibits
+from benchpaper.results.records import Command
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Trail = dict[str, Any]  # plain data, which `--json` prints
-Trial = dict[str, Any]  # a row of a table of trials
+
+@dataclass(frozen=True)
+class TrialOfCell:
+    """A trial in the trail of its cell. `started` is a time with its zone, as text."""
+
+    block: int
+    position: int
+    state: str
+    reason: str
+    seconds: float
+    started: str
+
+
+@dataclass(frozen=True)
+class CellTrail:
+    """A cell's trials in the order of blocks, and one of them in detail.
+
+    That is the first measured trial, or without one the first: `commands_of_block` is its block.
+    """
+
+    cell: str
+    trials: tuple[TrialOfCell, ...]
+    commands_of_block: int
+    commands: tuple[Command, ...]
+    code_digest: str
+    git_commit: str
+    git_clean: bool
+    tools: Mapping[str, str]
+
+    @property
+    def states(self) -> str:
+        """How many trials ended in which state, as text."""
+        counts = Counter(trial.state for trial in self.trials)
+        return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+    @property
+    def tool_versions(self) -> str:
+        """The tools with their versions, as text."""
+        return ", ".join(f"{tool} {version}" for tool, version in self.tools.items())
+
+
+@dataclass(frozen=True)
+class Trail:
+    """Where an exhibit comes from: its notebook, data files, cells, trials, and commands.
+
+    `says` is what the exhibit shows. `stale` means that the results have changed since. The paths
+    of `files` are below the project.
+    """
+
+    name: str
+    kind: str
+    says: str
+    source: str
+    stale: bool
+    notebook: str
+    metrics: tuple[str, ...]
+    warnings: tuple[str, ...]
+    files: tuple[ResultsFile, ...]
+    cells: tuple[CellTrail, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the trail as plain data, with the names of the fields as keys."""
+        return asdict(self)
 
 
 def explain(project: Project, name: str, site: str, source: str) -> Trail:
@@ -38,98 +102,85 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
             "benchpaper claims shows each with its value and verdict"
         )
     one_of("exhibit", name, exhibits)
-    entry = exhibits[name]
+    exhibit, manifest = exhibits[name].exhibit, exhibits[name].manifest
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
-    table, _ = results.read(folder / entry["experiment"] / results.TRIALS)
-    trials = by_cell(table)
-    return {
-        "name": name,
-        "kind": entry["kind"],
-        "says": says(entry),
-        "source": entry["source"],
-        "stale": any(
-            results.file_digest(folder / file["path"]) != file["sha256"]
-            for file in entry["files"].values()
+    table, _ = results.read(folder / manifest.experiment / results.TRIALS)
+    trails = by_cell(table)
+    files = manifest.files.values()
+    return Trail(
+        name=name,
+        kind=exhibit.kind,
+        says=str(exhibit),
+        source=manifest.source,
+        stale=any(results.file_digest(folder / file.path) != file.sha256 for file in files),
+        notebook=manifest.notebook,
+        metrics=exhibit.metrics,
+        warnings=exhibit.warnings,
+        files=tuple(
+            ResultsFile(str((folder / file.path).relative_to(project.root)), file.sha256)
+            for file in files
         ),
-        "notebook": entry["notebook"],
-        "metrics": entry["metrics"],
-        "warnings": entry.get("warnings", []),
-        "files": [_file(project, folder, file) for file in entry["files"].values()],
-        "cells": [of_cell(cell, trials[cell]) for cell in entry["cells"]],
-    }
+        cells=tuple(trails[cell] for cell in exhibit.cells),
+    )
 
 
-def _file(project: Project, folder: Path, file: Mapping[str, str]) -> dict[str, str]:
-    path = (folder / file["path"]).relative_to(project.root)
-    return {"path": str(path), "sha256": file["sha256"]}
+def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
+    """Return {cell: its trail} from a table of trials."""
+    cells: dict[str, list[dict[str, Any]]] = {}
+    for row in table.to_pylist(maps_as_pydicts="strict"):
+        cells.setdefault(row["cell"], []).append(row)
+    return {cell: _of_cell(cell, rows) for cell, rows in cells.items()}
 
 
-def says(entry: Mapping[str, Any]) -> str:
-    """Return what an exhibit shows, as text."""
-    if entry["missing"]:
-        return f"not measured here: {entry['missing']}"
-    if entry["kind"] != "number":
-        return entry["file"]
-    return f"{entry['text']} {entry['interval']}".strip() + f" (n = {entry['n']} blocks)"
-
-
-def by_cell(table: "pa.Table") -> dict[str, list[Trial]]:
-    """Return {cell: its trials, in the order of blocks} from a table of trials."""
-    cells: dict[str, list[Trial]] = {}
-    for trial in table.to_pylist(maps_as_pydicts="strict"):
-        cells.setdefault(trial["cell"], []).append(trial)
-    return {cell: sorted(trials, key=lambda t: t["block"]) for cell, trials in cells.items()}
-
-
-def of_cell(cell: str, trials: Sequence[Trial]) -> Trail:
-    """Return a cell's trials: states, start times, and the commands of the first measured trial."""
-    shown = next((t for t in trials if t["state"] == results.MEASURED), trials[0])
-    return {
-        "cell": cell,
-        "trials": [
-            {key: t[key] for key in ("block", "position", "state", "reason", "seconds")}
-            | {"started": str(t["started"])}
-            for t in trials
-        ],
-        "commands_of_block": shown["block"],
-        "commands": shown["commands"],
-        "code_digest": shown["code_digest"],
-        "git_commit": shown["git_commit"],
-        "git_clean": shown["git_clean"],
-        "tools": shown["tools"],
-    }
+def _of_cell(cell: str, rows: list[dict[str, Any]]) -> CellTrail:
+    rows = sorted(rows, key=lambda row: row["block"])
+    shown = next((row for row in rows if row["state"] == results.MEASURED), rows[0])
+    return CellTrail(
+        cell=cell,
+        trials=tuple(
+            TrialOfCell(
+                row["block"],
+                row["position"],
+                row["state"],
+                row["reason"],
+                row["seconds"],
+                str(row["started"]),
+            )
+            for row in rows
+        ),
+        commands_of_block=shown["block"],
+        commands=tuple(map(Command.from_json, shown["commands"])),
+        code_digest=shown["code_digest"],
+        git_commit=shown["git_commit"],
+        git_clean=shown["git_clean"],
+        tools=shown["tools"],
+    )
 
 
 def show(trail: Trail) -> None:
     """Print a trail."""
-    metrics = f" ({', '.join(trail['metrics'])})" if trail["metrics"] else ""
-    print(f"{trail['kind']} {trail['name']}: {trail['says']}")
-    print(f"  from      {trail['source']}")
-    if trail["stale"]:
+    metrics = f" ({', '.join(trail.metrics)})" if trail.metrics else ""
+    print(f"{trail.kind} {trail.name}: {trail.says}")
+    print(f"  from      {trail.source}")
+    if trail.stale:
         print("  STALE     the results have changed since; run ./reproduce figures")
-    print(f"  notebook  {trail['notebook']}{metrics}")
-    for warning in trail["warnings"]:
+    print(f"  notebook  {trail.notebook}{metrics}")
+    for warning in trail.warnings:
         print(f"  beware    of {warning}")
-    for file in trail["files"]:
-        print(f"  data      {file['path']}  sha256 {file['sha256'][:16]}…")
-    for cell in trail["cells"]:
+    for file in trail.files:
+        print(f"  data      {file.path}  sha256 {file.sha256[:16]}…")
+    for cell in trail.cells:
         _show_cell(cell)
 
 
-def _show_cell(cell: Trail) -> None:
-    states: dict[str, int] = {}
-    for trial in cell["trials"]:
-        states[trial["state"]] = states.get(trial["state"], 0) + 1
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    first, last = cell["trials"][0], cell["trials"][-1]
-    changes = "perhaps with changes" if cell["git_commit"] == UNKNOWN else "with changes"
-    clean = "clean" if cell["git_clean"] else changes
-    commit, digest = cell["git_commit"][:12], cell["code_digest"][:16]
-    tools = ", ".join(f"{tool} {version}" for tool, version in cell["tools"].items())
-    print(f"  cell      {cell['cell']}")
-    print(f"    trials   {counts}, {first['started'][:19]} to {last['started'][:19]} UTC")
+def _show_cell(trail: CellTrail) -> None:
+    first, last = trail.trials[0], trail.trials[-1]
+    changes = "perhaps with changes" if trail.git_commit == UNKNOWN else "with changes"
+    clean = "clean" if trail.git_clean else changes
+    commit, digest = trail.git_commit[:12], trail.code_digest[:16]
+    print(f"  cell      {trail.cell}")
+    print(f"    trials   {trail.states}, {first.started[:19]} to {last.started[:19]} UTC")
     print(f"    code     commit {commit} ({clean}), digest {digest}…")
-    print(f"    tools    {tools}")
-    for command in cell["commands"]:
-        words = " ".join(command["argv"])
-        print(f"    command  [{command['host']}] {words}  -> {command['status']}")
+    print(f"    tools    {trail.tool_versions}")
+    for command in trail.commands:
+        print(f"    command  {command}")

@@ -5,7 +5,9 @@ two, as in an HDR histogram (Tene, hdrhistogram.org), so that a quantile is know
 whatever the number of samples.
 """
 
-from typing import Any, TypedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +20,12 @@ class InvalidObservation(Exception):
     """A trial's observation that breaks the declared schema; the text names column and rule."""
 
 
-class Distribution(TypedDict):
+@dataclass(frozen=True)
+class Distribution:
     """Samples as distinct values, ascending, and how often each occurred."""
 
-    values: list[float]
-    counts: list[int]
+    values: Sequence[float]
+    counts: Sequence[int]
 
 
 def distribution(samples: Any) -> Distribution:
@@ -43,4 +46,4 @@ def distribution(samples: Any) -> Distribution:
         mantissa, exponent = np.frexp(samples)
         samples = np.ldexp(np.rint(mantissa * (2 * SUB_BUCKETS)) / (2 * SUB_BUCKETS), exponent)
     values, counts = np.unique(samples.astype(np.float32), return_counts=True)
-    return {"values": values.tolist(), "counts": counts.tolist()}
+    return Distribution(values.tolist(), counts.tolist())

@@ -15,8 +15,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from benchpaper.core.atomic_write import atomic_write
-
-Entry = dict[str, Any]  # a trial's record, as plain data; "cell" is its cell's id
+from benchpaper.results.records import TrialRecord
 
 
 def key(**parts: Any) -> str:
@@ -66,18 +65,18 @@ class Journal:
     def __contains__(self, cell_id: str) -> bool:
         return cell_id in self._entries
 
-    def __getitem__(self, cell_id: str) -> Entry:
+    def __getitem__(self, cell_id: str) -> TrialRecord:
         return self._entries[cell_id]
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[TrialRecord]:
         """The finished trials, in the order in which they were measured."""
         return list(self._entries.values())
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: TrialRecord) -> None:
         """Add a finished trial; on return, it is on disk.
 
         Raises `OSError`, on a full disk for example; the journal then ends with the earlier
@@ -85,13 +84,13 @@ class Journal:
         """
         start = self._file.tell()
         try:
-            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.write(_line(entry))
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError:
             self._abandon(start)
             raise
-        self._entries[entry["cell"]] = entry
+        self._entries[entry.cell] = entry
 
     def _abandon(self, start: int) -> None:
         """Remove a half-written line; a later flush must not write the rest of it."""
@@ -105,9 +104,9 @@ class Journal:
         """Remove trials, so that they are measured again."""
         forgotten = set(cell_ids)
         kept = [entry for cell_id, entry in self._entries.items() if cell_id not in forgotten]
-        atomic_write(self.path, b"".join(json.dumps(entry).encode() + b"\n" for entry in kept))
+        atomic_write(self.path, b"".join(map(_line, kept)))
         self._file.close()
-        self._entries = {entry["cell"]: entry for entry in kept}
+        self._entries = {entry.cell: entry for entry in kept}
         self._file = open(self.path, "ab")  # noqa: SIM115 (`close` closes it)
 
     def repair(self) -> None:
@@ -135,14 +134,14 @@ def finished(path: Path) -> int:
     return len(_read(path)[0])
 
 
-def entries(path: Path) -> list[Entry]:
+def entries(path: Path) -> list[TrialRecord]:
     """Return the finished trials in the journal at `path`; none if there is no such file."""
     return list(_read(path)[0].values())
 
 
-def _read(path: Path) -> tuple[dict[str, Entry], list[int], int]:
+def _read(path: Path) -> tuple[dict[str, TrialRecord], list[int], int]:
     """Return the entries by cell, the damaged lines' numbers, and the length of the whole lines."""
-    entries: dict[str, Entry] = {}
+    entries: dict[str, TrialRecord] = {}
     damaged, good = [], 0
     if path.exists():
         with open(path, "rb") as file:
@@ -151,15 +150,23 @@ def _read(path: Path) -> tuple[dict[str, Entry], list[int], int]:
                     break
                 good += len(line)
                 if entry := _parsed(line):
-                    entries[entry["cell"]] = entry
+                    entries[entry.cell] = entry
                 else:
                     damaged.append(number)
     return entries, damaged, good
 
 
-def _parsed(line: bytes) -> Entry | None:
-    entry = _object(line)
-    return entry if entry and isinstance(entry.get("cell"), str) else None
+def _parsed(line: bytes) -> TrialRecord | None:
+    """Return the record in a line; None for any other line."""
+    try:
+        record = TrialRecord.from_json(_object(line) or {})
+    except (AttributeError, KeyError, TypeError):
+        return None
+    return record if isinstance(record.cell, str) else None
+
+
+def _line(entry: TrialRecord) -> bytes:
+    return json.dumps(entry.to_json()).encode() + b"\n"
 
 
 def _object(text: bytes) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from typing import Any
 from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
+from benchpaper.results.records import TrialRecord
 from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
 
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
@@ -85,24 +86,20 @@ def _unreadable(path: Path, why: str) -> ResultsError:
 
 
 def write_block(
-    folder: Path | str, block: int, records: Iterable[Mapping[str, Any]], described: Described
+    folder: Path | str, block: int, records: Iterable[TrialRecord], described: Described
 ) -> None:
-    """Write one block's trials and observations below `folder`.
-
-    Each of `records`, from the journal, has the columns of a trial, and "observations", a list of
-    checked observations.
-    """
-    records = list(records)
+    """Write one block's trials and observations below `folder`."""
     names = [*(column.name for column in IDENTITY), *(f["name"] for f in described["factors"])]
-    rows = []
+    trials, rows = [], []
     for record in records:
-        identity = {name: record[name] for name in names}
+        trial = record.to_json()
+        identity = {name: trial[name] for name in names}
         rows += [
             {**identity, "row": row, **observation}
-            for row, observation in enumerate(record["observations"])
+            for row, observation in enumerate(trial["observations"])
         ]
+        trials.append({**trial, "started": int(record.started * 1e6)})
     write(block_file(folder, block, OBSERVATIONS), rows, described, "observations")
-    trials = [{**record, "started": int(record["started"] * 1e6)} for record in records]
     write(block_file(folder, block, TRIALS), trials, described, "trials")
 
 

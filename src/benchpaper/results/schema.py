@@ -16,6 +16,7 @@ import numpy as np
 
 from benchpaper.core.errors import did_you_mean
 from benchpaper.results.distribution import Distribution, InvalidObservation, distribution
+from benchpaper.results.records import Observation, Value
 
 SCHEMA_VERSION = 1
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
@@ -172,8 +173,8 @@ def schema(described: Described, table: str) -> Any:
     return pa.schema(fields, metadata=metadata)
 
 
-def check_observation(described: Described, observation: Any) -> dict[str, Any]:
-    """Return a trial's observation ready to be stored, with distributions compressed.
+def check_observation(described: Described, observation: Any) -> Observation:
+    """Return what a trial yielded, a dict of metrics and evidence, with distributions compressed.
 
     Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, or a value
     below the metric's minimum.
@@ -190,7 +191,7 @@ def check_observation(described: Described, observation: Any) -> dict[str, Any]:
             raise InvalidObservation(
                 f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
             )
-    checked = {
+    values = {
         name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()
     }
     for name in evidence:
@@ -198,11 +199,10 @@ def check_observation(described: Described, observation: Any) -> dict[str, Any]:
             raise InvalidObservation(
                 f'evidence "{name}" must be text, not {observation.get(name)!r}'
             )
-        checked[name] = observation[name]
-    return checked
+    return Observation(values, {name: observation[name] for name in evidence})
 
 
-def _checked_metric(metric: Mapping[str, Any], value: Any) -> float | Distribution | None:
+def _checked_metric(metric: Mapping[str, Any], value: Any) -> Value:
     name = metric["name"]
     if value is None:
         if metric["optional"]:
@@ -211,7 +211,7 @@ def _checked_metric(metric: Mapping[str, Any], value: Any) -> float | Distributi
     stored: float | Distribution
     if metric["kept"] == "all samples":
         stored = _checked_samples(name, value)
-        smallest = stored["values"][0]
+        smallest = stored.values[0]
     else:
         stored = smallest = _checked_number(name, value)
     if metric["minimum"] is not None and smallest < metric["minimum"]:

@@ -6,9 +6,8 @@ that somebody removed, exhibits from other results, or a text that differs from 
 
 import json
 from pathlib import Path
-from typing import Any
 
-from benchpaper.analysis.exhibits import MANIFEST
+from benchpaper.analysis.manifests import MANIFEST, Manifest
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
 from benchpaper.paper import gather
@@ -49,33 +48,24 @@ def _flaw(manifest: Path, results: Path, digests: dict[Path, str | None]) -> str
     if why := _unreadable(manifest):
         return why
     try:
-        return _flaw_of(json.loads(manifest.read_text()), manifest.parent, results, digests)
+        content = Manifest.from_json(json.loads(manifest.read_text()))
     except (AttributeError, KeyError, TypeError):
         return "has another form than a notebook's manifest"
+    return _flaw_of(content, manifest.parent, results, digests)
 
 
 def _flaw_of(
-    content: dict[str, Any], folder: Path, results: Path, digests: dict[Path, str | None]
+    manifest: Manifest, folder: Path, results: Path, digests: dict[Path, str | None]
 ) -> str:
-    for file in content["files"].values():
-        path = results / file["path"]
+    for file in manifest.files.values():
+        path = results / file.path
         if path not in digests:
             digests[path] = file_digest(path) if path.exists() else None
-        if digests[path] != file["sha256"]:
-            return f"was made from another {file['path']}"
-    missing = [name for name in saved(content) if not (folder / name).exists()]
+        if digests[path] != file.sha256:
+            return f"was made from another {file.path}"
+    saved = [name for exhibit in manifest.exhibits.values() for name in exhibit.files]
+    missing = [name for name in saved if not (folder / name).exists()]
     return f"lacks {missing[0]}, which the notebook saved" if missing else ""
-
-
-def saved(manifest: dict[str, Any]) -> list[str]:
-    """Return the names of the files that a notebook saved, from its manifest."""
-    names = []
-    for entry in manifest["exhibits"].values():
-        if entry.get("file") and not entry["missing"]:
-            names.append(entry["file"])
-            if entry["kind"] == "figure":
-                names.append(entry["file"].replace(".pdf", ".png"))
-    return names
 
 
 def _unreadable(path: Path) -> str:

@@ -1,8 +1,6 @@
-"""The pipeline of one run: what the Snakefile needs to know, and the command line of Snakemake."""
+"""The pipeline of one run: what the Snakefile needs to know."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core import environment, syntax
+from benchpaper.core import syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project, slug
@@ -72,7 +70,7 @@ class Pipeline:
             with suppress(UserError):
                 self.experiment(name)
         probed = probe.probe()
-        if any(host["kind"] != "local" for host in self.site["hosts"]):
+        if any(host.kind != "local" for host in self.site.hosts):
             with self.connected() as fleet:
                 probed["hosts"] = fleet.probe()
         return probed
@@ -182,7 +180,7 @@ class Pipeline:
         entries = [
             entry for block in self._blocks(name) for entry in journal.entries(block.journal_path)
         ]
-        return dict(Counter(entry["cause"] for entry in entries if entry.get("cause")))
+        return dict(Counter(entry.cause for entry in entries if entry.cause))
 
     def again(self, name: str) -> dict[str, Any] | None:
         """Return which blocks are measured again although they were measured before.
@@ -265,33 +263,6 @@ class Pipeline:
         if STYLES.is_relative_to(self.project.root):
             paths += STYLES.iterdir()
         return sorted(path.relative_to(self.project.root) for path in paths)
-
-    def snakemake(self, targets: list[str], experiments: list[str], *extra: str) -> list[str]:
-        """Return the command line that runs Snakemake on this pipeline."""
-        config = [f"site={self.site_name}", f"source={self.source}", f"seed={self.seed}"]
-        if experiments:
-            config.append(f"experiments={' '.join(experiments)}")
-        if self.kept:
-            config.append(f"kept={' '.join(self.kept)}")
-        profile = ["--profile", str(profiles(self.project)[self.profile])]
-        return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
-
-    def unlock(self) -> bool:
-        """Remove the lock that a killed Snakemake left, and return whether there was one.
-
-        Call it only while holding the run's own lock.
-        """
-        if any((self.project.root / ".snakemake" / "locks").glob("*")):
-            command = self.snakemake([], [], "--unlock")
-            subprocess.run(
-                command,
-                cwd=self.project.root,
-                env=environment.of_snakemake(),
-                capture_output=True,
-                check=True,
-            )
-            return True
-        return False
 
 
 def _moved(then: dict[str, Any], now: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import plans, summary
+from benchpaper.workflow import command_line, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
@@ -74,7 +74,7 @@ def _execute(
 ) -> tuple[int, list[tuple[str, str]]]:
     """Run Snakemake. Return the exit status of the run, and (step, error) of each failure."""
     forced = _forced(pipeline, targets, experiments)
-    command = pipeline.snakemake(targets, experiments, "--nocolor", *forced)
+    command = command_line.snakemake(pipeline, targets, experiments, "--nocolor", *forced)
     finished = {name: pipeline.finished(name) for name in experiments}
     display = ProgressDisplay(console, finished)
     if status := Execution(pipeline.project, command, display).run():
@@ -165,7 +165,7 @@ def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:
 def _sweep(pipeline: Pipeline, console: Console) -> None:
     """Remove what a killed run left, and say so."""
     leftovers = cleanup.sweep(pipeline.project)
-    if pipeline.unlock():
+    if command_line.unlock(pipeline):
         leftovers.append("Snakemake's lock")
     if leftovers:
         console.print(
@@ -219,7 +219,9 @@ def _dry_run(
     if not as_json:
         plans.show_plans(planned)
     forced = _forced(pipeline, targets, experiments)
-    command = pipeline.snakemake(targets, experiments, "--dry-run", "--quiet", "rules", *forced)
+    command = command_line.snakemake(
+        pipeline, targets, experiments, "--dry-run", "--quiet", "rules", *forced
+    )
     done = subprocess.run(
         command,
         cwd=pipeline.project.root,

@@ -7,9 +7,10 @@ from typing import Any
 from rich.console import Console
 
 from benchpaper import results
+from benchpaper.analysis import claim_rows
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.duration import duration
-from benchpaper.core.project import GATHERED, REFERENCE, verdict_rows
+from benchpaper.core.project import GATHERED, REFERENCE
 from benchpaper.workflow.pipeline import Pipeline
 
 MAX_SOURCES = 3  # so many changed files are named
@@ -81,7 +82,7 @@ def without_a_result(pipeline: Pipeline, experiments: list[str]) -> list[tuple[s
 
 def _verdicts(build: Path) -> dict[str, int]:
     """Return {verdict: claims} of the build's verdicts."""
-    return dict(Counter(row["verdict"] for row in verdict_rows(build)))
+    return dict(Counter(row.verdict for row in claim_rows.read(build)))
 
 
 def _states(pipeline: Pipeline, name: str) -> dict[str, Any] | None:

@@ -125,12 +125,7 @@ def watch(
 
 def _numbers(project: Project, site: str) -> dict[str, str]:
     """Return {number: its text} of the reference's exhibits."""
-    exhibits = gather.all_exhibits(project.build(site, "reference"))
-    return {
-        name: number_diff.as_printed(entry)
-        for name, entry in exhibits.items()
-        if entry["kind"] == "number"
-    }
+    return number_diff.printed(project.build(site, "reference"))
 
 
 def _say_changes(before: dict[str, str], now: dict[str, str], say: Callable[[str], object]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from known_claims import A_1, B_TO_A, CLAIM, TWIN, TWO, A, times
 
 from benchpaper.analysis import claims
+from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.results import TRIALS, ResultsError
@@ -163,12 +164,12 @@ def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run
 
 
 def test_strict_holds_the_reference_to_its_own_claims(known):
-    assert claims.failing(
-        [
-            {"id": "C1", "verdict": "does not hold in the reference"},
-            {"id": "C2", "verdict": "inconclusive"},
-        ]
-    ) == ["C1"]
+    verdicts = {"C1": "does not hold in the reference", "C2": "inconclusive"}
+    rows = [
+        ClaimRow(id=id, sentence="", experiment="toy/known", verdict=word, why="", short="")
+        for id, word in verdicts.items()
+    ]
+    assert claims.failing(rows) == ["C1"]
 
 
 @pytest.mark.parametrize("asked, message", [MISTAKES[0], MISTAKES[7], MISTAKES[11]])
@@ -223,17 +224,17 @@ def test_claims_on_what_was_really_measured(measured_project, tmp_path):
     (project.analysis / "claims.py").write_text(
         "from benchpaper.analysis.claims import claim\n" + MEASURED.replace("\n    ", "\n")
     )
-    rows = {row["id"]: row for row in claims.judge_all(project, "local", "quick")}
-    assert rows["P1"]["n"] == 5 and rows["P1"]["verdict"] in (
+    rows = {row.id: row for row in claims.judge_all(project, "local", "quick")}
+    assert rows["P1"].n == 5 and rows["P1"].verdict in (
         "reproduced",
         "inconclusive",
     )  # as quiet as this machine is
-    assert (rows["P2"]["verdict"], rows["P2"]["why"]) == ("not testable here", "needs rdma")
-    assert (rows["P3"]["verdict"], rows["P3"]["why"]) == (
+    assert (rows["P2"].verdict, rows["P2"].why) == ("not testable here", "needs rdma")
+    assert (rows["P3"].verdict, rows["P3"].why) == (
         "inconclusive",
         "all 5 trials failed (no buffer space)",
     )
     # The pipe's latency may have a biased A/A by chance, which spoils the counted bytes, too.
-    assert rows["P4"]["value"] == 4096 and (
-        rows["P4"]["verdict"] == "reproduced" or "identical cells differ" in rows["P4"]["why"]
+    assert rows["P4"].value == 4096 and (
+        rows["P4"].verdict == "reproduced" or "identical cells differ" in rows["P4"].why
     )

@@ -1,6 +1,7 @@
 """Claims: every verdict, what defeats one, and how many are wrong by chance."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,27 +34,27 @@ from benchpaper.analysis import claims
 )
 def test_a_verdict_by_the_rule(judge, asked, source, word):
     row = judge(asked, {("a", 1): A, ("b", 1): times(A, 2)}, source)
-    assert row["verdict"] == word and row["n"] == 6
+    assert row.verdict == word and row.n == 6
 
 
 def test_a_row_says_what_was_asked_found_and_why(judge):
     row = judge(f"{A_1}.below(11)", {("a", 1): A})
-    assert (row["id"], row["sentence"], row["experiment"], row["asked"]) == (
+    assert (row.id, row.sentence, row.experiment, row.asked) == (
         "C1",
         "A sentence.",
         "toy/known",
         "below 11 µs",
     )
     assert (
-        row["value"] == pytest.approx(math.sqrt(10.0 * 10.05))
-        and row["low"] >= min(A)
-        and row["high"] <= max(A)
+        row.value == pytest.approx(math.sqrt(10.0 * 10.05))
+        and row.low >= min(A)
+        and row.high <= max(A)
     )
-    assert row["text"] == "10.0 µs [9.8, 10.2] (n = 6)" and row["cells"] == ["way=a size=1"]
-    assert row["why"] == (
+    assert row.text == "10.0 µs [9.8, 10.2] (n = 6)" and row.cells == ("way=a size=1",)
+    assert row.why == (
         "10.02 [9.836, 10.16] (n = 6) against 11: below, and by more than the noise floor of 4.00%"
     )
-    assert row["short"] == "below, and by more than the noise floor of 4.00%"
+    assert row.short == "below, and by more than the noise floor of 4.00%"
 
 
 @pytest.mark.parametrize(
@@ -73,29 +74,29 @@ def test_what_was_not_measured_here(judge, values, word, why):
     row = judge(
         'results.estimate("latency_us", way="b", size=1).below(11)', {("a", 1): A, ("b", 1): values}
     )
-    assert row["verdict"] == word and why in row["why"] and row["short"] in row["why"]
-    assert (row["text"] == "") == (row["value"] is None) == (row["n"] == 0)
+    assert row.verdict == word and why in row.why and row.short in row.why
+    assert (row.text == "") == (row.value is None) == (row.n == 0)
 
 
 def test_without_results_a_claim_was_not_run(known):
     known.claims(CLAIM.format(asked=f"{A_1}.below(11)"))
     row = claims.judge_all(known.project, "local", "quick")[0]
-    assert (row["verdict"], row["why"], row["value"]) == (
+    assert (row.verdict, row.why, row.value) == (
         "not run",
         "no results of toy/known at quick",
         None,
     )
-    assert row["short"] == row["why"]
+    assert row.short == row.why
 
 
 def test_a_cell_that_the_scale_leaves_out_was_not_run(judge):
     row = judge('results.estimate("latency_us", way="b", size=4).below(11)', {("a", 1): A})
-    assert (row["verdict"], row["why"]) == ("not run", "not planned at this scale")
+    assert (row.verdict, row.why) == ("not run", "not planned at this scale")
 
 
 def test_a_metric_that_the_cell_does_not_have_is_no_lack_of_the_host(judge):
     row = judge('results.estimate("rate", way="a", size=1).above(1)', {("a", 1): A})
-    assert (row["verdict"], row["why"]) == ("inconclusive", "this cell does not have this metric")
+    assert (row.verdict, row.why) == ("inconclusive", "this cell does not have this metric")
 
 
 # --- what defeats a verdict ------------------------------------------------------------------
@@ -108,11 +109,11 @@ def test_blocks_that_drift_leave_a_level_inconclusive_and_a_paired_ratio_not(jud
     level = judge(
         'results.estimate("latency_us", way="b", size=1).below(100)', values, twin=DRIFTING
     )
-    assert level["short"] == "the 8 blocks drift"
-    assert level["verdict"] == "inconclusive" and level["why"].startswith(
+    assert level.short == "the 8 blocks drift"
+    assert level.verdict == "inconclusive" and level.why.startswith(
         "the 8 blocks drift (Mann-Kendall, exact: 1.00"
     )
-    assert judge(f"{B_TO_A}.above(2)", values, twin=DRIFTING)["verdict"] == "reproduced"
+    assert judge(f"{B_TO_A}.above(2)", values, twin=DRIFTING).verdict == "reproduced"
     shuffled = {
         cell: [block[i] for i in (3, 6, 0, 5, 2, 7, 1, 4)] for cell, block in values.items()
     }
@@ -121,7 +122,7 @@ def test_blocks_that_drift_leave_a_level_inconclusive_and_a_paired_ratio_not(jud
         shuffled,
         twin=shuffled["a", 1],
     )
-    assert still["verdict"] == "reproduced"
+    assert still.verdict == "reproduced"
 
 
 def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_decided(known):
@@ -136,18 +137,18 @@ def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_de
         "quick", {("a", 1): values, ("b", 1): times(values, 4)}, twin=times(twin, 1.2), rate=rates
     )
     rows = claims.judge_all(known.project, "local", "quick")
-    assert [row["verdict"] for row in rows] == ["inconclusive"] * 2
+    assert [row.verdict for row in rows] == ["inconclusive"] * 2
     for row in rows:
-        assert row["why"].startswith("two identical cells differ in latency_us (A/A' = 0.8")
-        assert row["short"] == "two identical cells differ in latency_us"
-        assert row["why"].endswith(
+        assert row.why.startswith("two identical cells differ in latency_us (A/A' = 0.8")
+        assert row.short == "two identical cells differ in latency_us"
+        assert row.why.endswith(
             "so nothing in toy/known is decided; find what distinguishes them, and measure again"
         )
     known.claims(CLAIM.format(asked='results.estimate("rate", way="b", size=1).above(1)'))
     alone = claims.judge_all(
         known.project, "local", "quick"
     )  # only metrics that a claim uses are looked at
-    assert [row["verdict"] for row in alone] == ["reproduced"]
+    assert [row.verdict for row in alone] == ["reproduced"]
 
 
 def test_without_a_noise_floor_nothing_is_decided(judge, known):
@@ -155,14 +156,14 @@ def test_without_a_noise_floor_nothing_is_decided(judge, known):
     row = judge(
         'results.estimate("rate", way="b", size=1).above(1)', {("a", 1): A, ("b", 1): A}, rate=rates
     )
-    assert (row["verdict"], row["why"]) == (
+    assert (row.verdict, row.why) == (
         "inconclusive",
         "the noise floor of rate is unknown: the twin has no rate",
     )
     described = {**known.described, "twin": None}
     for asked in (f"{A_1}.below(11)", f"{A_1}.equal(margin=0.5, target=10)"):
         row = judge(asked, {("a", 1): A}, described=described)
-        assert (row["verdict"], row["why"]) == (
+        assert (row.verdict, row.why) == (
             "inconclusive",
             "the noise floor of latency_us is unknown: the experiment declares no twin",
         )
@@ -175,20 +176,21 @@ def test_counts_of_zero_are_judged_on_their_own_scale(judge):
         {("a", 1): A},
         rate={("a", 1): nothing, ("a", 1, "twin"): nothing},
     )
-    assert (row["verdict"], row["value"], row["high"]) == ("reproduced", 0, 0)
+    assert (row.verdict, row.value, row.high) == ("reproduced", 0, 0)
     row = judge(
         'results.estimate("rate", way="a", size=1).below(1)',
         {("a", 1): A},
         rate={("a", 1): nothing, ("a", 1, "twin"): [0, 0, 1, 0, 0, 0]},
     )
-    assert row["why"] == "the noise floor of rate is unknown: a value of 0 or below has no ratio"
+    assert row.why == "the noise floor of rate is unknown: a value of 0 or below has no ratio"
 
 
 # --- how many verdicts are wrong by chance ---------------------------------------------------
 
 
 def test_by_chance_counts_what_each_interval_attains():
-    rows = [{"confidence": 0.95}, {"confidence": 0.9375}, {"confidence": None}]
+    row = claims.ClaimRow(id="C1", sentence="", experiment="", verdict="", why="", short="")
+    rows = [replace(row, confidence=confidence) for confidence in (0.95, 0.9375, None)]
     assert claims.by_chance(rows) == (2, pytest.approx(0.025 + 0.03125))
     assert claims.by_chance([]) == (0, 0)
 
@@ -208,13 +210,9 @@ def test_family_wise_intervals_are_wider_and_their_confidence_is_shared_out(judg
     alone, family = (
         judge(many, values, twin=values["a", 1], family_wise=wide) for wide in (False, True)
     )
-    assert alone["confidence"] == 0.95 and family["confidence"] == pytest.approx(1 - 0.05 / 10)
-    assert (
-        family["low"] < alone["low"]
-        and family["high"] > alone["high"]
-        and family["value"] == alone["value"]
-    )
-    assert alone["verdict"] == family["verdict"] == "reproduced"
+    assert alone.confidence == 0.95 and family.confidence == pytest.approx(1 - 0.05 / 10)
+    assert family.low < alone.low and family.high > alone.high and family.value == alone.value
+    assert alone.verdict == family.verdict == "reproduced"
 
 
 def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
@@ -223,8 +221,8 @@ def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
     alone, family = (
         claims.judge_all(known.project, "local", "quick", wide)[0] for wide in (False, True)
     )
-    assert alone["verdict"] == "reproduced"
-    assert (family["verdict"], family["why"]) == (
+    assert alone.verdict == "reproduced"
+    assert (family.verdict, family.why) == (
         "inconclusive",
         (
             "over all claims together 5 blocks are too few for an interval at 97.50%; measure at "
@@ -232,7 +230,7 @@ def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
         ),
     )
     known.write("quick", {("a", 1): [*A, 10.0]}, twin=[*TWIN, 10.0])
-    assert claims.judge_all(known.project, "local", "quick", True)[0]["verdict"] == "reproduced"
+    assert claims.judge_all(known.project, "local", "quick", True)[0].verdict == "reproduced"
 
 
 @pytest.mark.parametrize(
@@ -248,6 +246,4 @@ def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
     ],
 )
 def test_how_many_blocks_five_percent_would_take(judge, values, blocks):
-    assert (
-        judge(f"{A_1}.below(1)", {("a", 1): values}, twin=values)["blocks_for_5_percent"] == blocks
-    )
+    assert judge(f"{A_1}.below(1)", {("a", 1): values}, twin=values).blocks_for_5_percent == blocks

@@ -4,16 +4,17 @@ from math import exp
 
 import numpy as np
 import pytest
-from two_runs import HERE, REFERENCE, TWIN, by_cell, compared, times
+from two_runs import HERE, REFERENCE, TWIN, as_json, by_cell, times
 
 from benchpaper.analysis import stats
+from benchpaper.analysis.compare.pairs import KnownFloors, UnknownFloors
 from benchpaper.analysis.compare.ratios import describe_ratio, names_of, ratio_row
 
 # --- what is found ---------------------------------------------------------------------------
 
 
 def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
-    found = compared(both)
+    found = as_json(both)
     assert list(by_cell(found)) == [f"way={way} size={size}" for way in "abc" for size in (1, 2)]
     same, slower, faster = (
         by_cell(found)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1))
@@ -35,7 +36,7 @@ def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
 
 
 def test_what_cannot_be_compared_says_on_which_side_and_why(both):
-    found = compared(both)
+    found = as_json(both)
     assert by_cell(found)["way=c size=1"]["text"] == "not compared: here: needs rdma"
     assert (
         by_cell(found)["way=c size=2"]["text"]
@@ -46,7 +47,7 @@ def test_what_cannot_be_compared_says_on_which_side_and_why(both):
 
 
 def test_the_sites_differences_are_told_and_the_rest_is_said_to_be_the_same(both):
-    sites = compared(both)["sites"]
+    sites = as_json(both)["sites"]
     assert {row["what"]: (row["here"], row["reference"]) for row in sites["different"]} == {
         "cpu": ("Quick 3000", "Slow 100"), "kernel": ("6.1", "5.10"), "memory": ("8 GiB", "4 GiB"),
         "version of cc": ("12", "11"),
@@ -63,11 +64,11 @@ def test_files_of_the_experiment_that_differ_are_named(both):
         REFERENCE,
         described={**described, "sources": {"experiments/a.c": "2", "experiments/b.py": "1"}},
     )
-    assert compared(both)["sites"]["sources"] == ["experiments/a.c"]
+    assert as_json(both)["sites"]["sources"] == ["experiments/a.c"]
 
 
 def test_claims_are_compared_by_what_they_ask_for(both):
-    first, second = compared(both)["claims"]
+    first, second = as_json(both)["claims"]
     assert (first["verdict"], first["verdict_in_reference"]) == (
         "reproduced",
         "holds in the reference",
@@ -81,7 +82,7 @@ def test_claims_are_compared_by_what_they_ask_for(both):
 
 
 def test_the_shape_is_told_by_ranks_with_an_interval(both):
-    latency, rate = compared(both)["shapes"]
+    latency, rate = as_json(both)["shapes"]
     assert latency["metric"] == "latency_us" and latency["cells"] == 4 and latency["low"] is None
     assert latency["tau"] == pytest.approx(
         stats.rank_agreement([10, 20, 40, 5], [10, 10, 50, 6]).estimate
@@ -95,7 +96,7 @@ def test_the_shape_is_told_by_ranks_with_an_interval(both):
     both.write(
         "reference", {cell: times(3, values) for cell, values in more.items()}, twin=times(3, TWIN)
     )
-    shape = compared(both)["shapes"][0]
+    shape = as_json(both)["shapes"][0]
     assert (shape["tau"], shape["cells"]) == (1.0, 9) and 0 < shape["low"] < shape["high"] == 1
 
 
@@ -111,7 +112,7 @@ def test_only_an_order_that_both_sides_decide_and_oppositely_is_a_crossover(both
         {("a", 1): times(10), ("b", 1): times(5), ("c", 1): times(9.95), **largest},
         twin=times(10, TWIN),
     )
-    crossed = compared(both)["crossovers"]
+    crossed = as_json(both)["crossovers"]
     assert [row["cells"] for row in crossed] == [
         ["way=a size=1", "way=b size=1"],
         ["way=b size=1", "way=c size=1"],
@@ -124,14 +125,14 @@ def test_another_metric_may_be_chosen_and_higher_is_then_faster(both):
         cells = [("a", 1), ("b", 1)]
         rate = {cell: times(factor) for cell in cells} | {("a", 1, "twin"): times(factor, TWIN)}
         both.write(source, {cell: times(10) for cell in cells}, twin=times(10, TWIN), rate=rate)
-    found = compared(both, "rate")
+    found = as_json(both, "rate")
     assert found["metric"] == "rate" and {row["word"] for row in found["cells"]} == {"faster"}
     assert found["cells"][0]["text"].startswith("faster by 2.00x [")
 
 
 # --- the words -------------------------------------------------------------------------------
 
-QUIET = {"delta": 0.05, "why": ""}
+QUIET = KnownFloors(0.05, 0.05, delta=0.05)
 
 
 def ratio(estimate, low, high, n=8):
@@ -145,11 +146,11 @@ def ratio(estimate, low, high, n=8):
         "within the noise: 1.03x [1.01, 1.05], noise floor 5.13%"),
     (ratio(1.5, 0.9, 1.8), QUIET, None,
         "undecided: 1.50x [0.90, 1.80], noise floor 5.13%: the interval holds 1"),
-    (ratio(1.5, 1.2, 1.8), {"delta": 0.5, "why": ""}, None,
+    (ratio(1.5, 1.2, 1.8), KnownFloors(0.5, 0.5, delta=0.5), None,
         "within the noise: 1.50x [1.20, 1.80], noise floor 64.87%"),
     (ratio(1.5, 1.2, 1.8), QUIET, "here the 8 blocks drift",
      "undecided: 1.50x [1.20, 1.80], noise floor 5.13%: here the 8 blocks drift"),
-    (ratio(1.5, 1.2, 1.8), {"delta": None, "why": "here: two identical cells differ"}, None,
+    (ratio(1.5, 1.2, 1.8), UnknownFloors("here: two identical cells differ"), None,
      ("undecided: 1.50x [1.20, 1.80], and there is no noise floor (here: two identical cells "
      "differ)")),
     (stats.PointEstimate(1.5, 3, "given"), QUIET, None,
@@ -179,14 +180,12 @@ def test_blocks_that_drift_leave_a_level_undecided_and_a_ratio_within_blocks_not
         ratio_row(times(3), drifting, QUIET, ("slower", "faster"), paired)
         for paired in (False, True)
     )
-    assert (
-        level["text"].endswith("in the reference the 8 blocks drift") and paired["word"] == "slower"
-    )
+    assert level.text.endswith("in the reference the 8 blocks drift") and paired.word == "slower"
 
 
 def test_a_value_of_zero_has_no_ratio():
     assert (
-        ratio_row([1, 0, 1], [1, 1, 1], QUIET, ("a", "b"))["text"]
+        ratio_row([1, 0, 1], [1, 1, 1], QUIET, ("a", "b")).text
         == "not compared: here: a value of 0 or below has no ratio"
     )
 
@@ -194,11 +193,11 @@ def test_a_value_of_zero_has_no_ratio():
 def test_the_larger_noise_floor_of_the_two_counts_and_a_biased_one_leaves_all_undecided(both):
     loud = [1.2, 0.9, 1.1, 0.8, 1.0, 1.1, 0.9, 1.0]
     both.write("reference", REFERENCE, twin=times(10, loud))
-    found = compared(both)
+    found = as_json(both)
     assert found["noise"]["in the reference"] > found["noise"]["here"]
     assert exp(found["noise"]["delta"]) - 1 == pytest.approx(found["noise"]["in the reference"])
     both.write("reference", REFERENCE, twin=times(13, TWIN))
-    found = compared(both)
+    found = as_json(both)
     assert found["noise"]["why"] == "in the reference: two identical cells differ"
     assert {row["word"] for row in found["cells"]} == {"undecided", "not compared"} and found[
         "crossovers"
@@ -214,7 +213,7 @@ def test_identical_sites_are_rarely_said_to_differ():
         floors = [stats.noise_floor(*np.exp(rng.normal(0, 0.1, (2, 9)))).delta for _ in range(2)]
         word, _ = describe_ratio(
             stats.independent_ratio(*blocks),
-            {"delta": max(floors), "why": ""},
+            KnownFloors(*floors, delta=max(floors)),
             ("slower", "faster"),
         )
         said += word in ("slower", "faster")

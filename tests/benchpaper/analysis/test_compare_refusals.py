@@ -2,14 +2,17 @@
 
 import copy
 import json
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
-from two_runs import REFERENCE, by_cell, compared
+from two_runs import REFERENCE, compared
 
 from benchpaper.analysis import compare
 from benchpaper.analysis.compare import forest
+from benchpaper.analysis.compare.pairs import UnknownFloors
+from benchpaper.analysis.compare.ratios import NotCompared
 from benchpaper.analysis.estimates import load
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
@@ -63,7 +66,7 @@ def test_a_metric_that_only_one_side_has_is_refused(both):
         UserError, match="metric rate here: 1/s, .*; in the reference: not declared"
     ):
         compared(both, "rate")
-    assert compared(both)["metric"] == "latency_us"
+    assert compared(both).metric["name"] == "latency_us"
     with pytest.raises(UserError, match='metric "latency" not found; did you mean "latency_us"'):
         compared(both, "latency")
 
@@ -97,14 +100,16 @@ def test_the_figure_has_a_row_for_each_compared_cell_and_stays_readable(both):
     figure = forest.draw(found)
     labels = [label.get_text() for axis in figure.axes for label in axis.get_yticklabels()]
     assert labels == ["way a", "1 B", "2 B", "way b", "1 B", "2 B"]
-    row = by_cell(found)["way=a size=2"]
-    many = {**found, "cells": [{**row, "way": f"w{n // 20}", "size": n % 20} for n in range(120)]}
-    figure = forest.draw(many)
+    (row,) = (row for row in found.cells if row.cell == "way=a size=2")
+    levels = [{"way": f"w{n // 20}", "size": n % 20} for n in range(120)]
+    many = tuple(replace(row, levels=each) for each in levels)
+    figure = forest.draw(replace(found, cells=many))
     assert len(figure.axes) >= 3 and sum(len(axis.get_yticks()) for axis in figure.axes) >= 120 + 6
     for axis in figure.axes:
         height = axis.get_position().height * figure.get_figheight()
         assert height / len(axis.get_yticks()) > 0.1  # inches a row
-    assert forest.draw({**found, "cells": [{**row, "ratio": None}]}) is None
+    nothing = replace(row, ratio=NotCompared("not compared: here: needs rdma"))
+    assert forest.draw(replace(found, cells=(nothing,))) is None
 
 
 def test_saving_the_figure_leaves_two_files_and_the_same_bytes(both, tmp_path):
@@ -199,8 +204,8 @@ def test_every_metric_of_every_experiment_can_be_compared(experiment):
     pair = FewCells(results, results)
     for metric in results.described["metrics"]:
         noise = compare.noise(pair, metric["name"])
-        assert (noise["delta"] is None) == bool(noise["why"])
-        if noise["delta"] is None:
+        if isinstance(noise, UnknownFloors):
+            assert noise.why
             rows = compare.cells(pair, metric)
-            assert all(row["word"] in ("undecided", "not compared") for row in rows), rows
+            assert all(row.ratio.word in ("undecided", "not compared") for row in rows), rows
             assert compare.crossovers(pair, metric["name"]) == []

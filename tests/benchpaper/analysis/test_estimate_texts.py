@@ -176,7 +176,7 @@ def test_what_all_blocks_agree_on_carries_no_interval_and_says_so_wherever_it_is
         and printed.count("[") == 1
     )
     (row,) = claims.judge_all(known.project, "local", "quick")
-    assert row["text"] == "4.00 µs (n = 5, all equal)" and row["why"].startswith(
+    assert row.text == "4.00 µs (n = 5, all equal)" and row.why.startswith(
         "4 (n = 5) against 5: below"
     )
     assert shown_ratio(stats.independent_ratio([4.0] * 5, [2.0] * 5)) == "2.00x"

@@ -143,7 +143,7 @@ def test_below_five_blocks_there_is_an_estimate_and_no_interval(n):
             and interval.low is interval.high is interval.confidence is None
             and interval.n == n
         )
-    assert stats.noise_floor([2.0] * n, [3.0] * n).delta is None
+    assert not stats.noise_floor([2.0] * n, [3.0] * n).known
 
 
 def test_rank_agreement_of_fewer_than_five_has_no_interval():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from benchpaper.analysis import stats
 from benchpaper.analysis.independence import Flaw
-from benchpaper.analysis.stats import Interval, NoiseFloor, PointEstimate
+from benchpaper.analysis.stats import Interval, NoiseFloor, PointEstimate, UnknownNoiseFloor
 from benchpaper.analysis.verdicts import (
     CONTRADICTED,
     INCONCLUSIVE,
@@ -80,7 +80,7 @@ def test_reasons_read():
         ),
         (
             NARROW,
-            NoiseFloor(None, PointEstimate(1.0, 3, ""), False),
+            UnknownNoiseFloor(PointEstimate(1.0, 3, "")),
             None,
             "the noise floor rests on 3 blocks",
         ),

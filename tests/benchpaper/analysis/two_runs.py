@@ -1,5 +1,7 @@
 """Two known runs to compare."""
 
+import json
+
 from benchpaper.analysis import compare
 
 STEADY = [1.00, 1.02, 0.99, 1.01, 0.98, 1.005, 0.995, 1.015]
@@ -29,6 +31,11 @@ def compared(known, metric=None, **places):
     return compare.compare(
         known.project, "toy/known", "local", "quick", places.get("reference_site", "local"), metric
     )
+
+
+def as_json(known, metric=None):
+    """Return the comparison as `benchpaper compare --json` prints it."""
+    return json.loads(json.dumps(compared(known, metric).to_json()))
 
 
 def by_cell(found):

@@ -96,7 +96,7 @@ def test_changed_numbers_are_listed_with_old_and_new_value(copy, monkeypatch):
     data["exhibits"]["toy-pipe-cost-4k"]["text"] = "9.99 µs"
     data["exhibits"]["toy-pipe-cost-new"] = data["exhibits"].pop("toy-pipe-cost-floor")
     manifest.write_text(json.dumps(data))
-    found = {one["name"]: (one["old"], one["new"]) for one in number_diff.changed(copy, "local")}
+    found = {one.name: (one.old, one.new) for one in number_diff.changed(copy, "local")}
     assert found["toy-pipe-cost-4k"] == (value, "9.99 µs (n = 2)")
     assert found["toy-pipe-cost-new"][0] is None and found["toy-pipe-cost-floor"][1] is None
     with pytest.raises(UserError, match='no commit "nonsense"'):

@@ -7,6 +7,7 @@ from checkout import ROOT
 
 from benchpaper.analysis.estimates import load
 from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.analysis.manifests import Number
 from benchpaper.artifact.bundle import number_check, pdf_check, verify
 from benchpaper.core.project import Project
 
@@ -15,10 +16,19 @@ from benchpaper.core.project import Project
 PAPER = (
     r"It takes \resultci{time}, in \result{share} of \result{tries} tries; again: \result{time}."
 )
+
+
+def number(text, interval=""):
+    return Number(
+        missing="", value=1.0, low=None, high=None, n=5, unit="", failed=0, text=text,
+        interval=interval, how=None,
+    )  # fmt: skip
+
+
 SHOWN = {
-    "time": dict(kind="number", missing="", text="1.21 µs", interval="[0.32, 1.22]"),
-    "share": dict(kind="number", missing="", text="75.0 %", interval=""),
-    "tries": dict(kind="number", missing="", text="12,345", interval=""),
+    "time": number("1.21 µs", "[0.32, 1.22]"),
+    "share": number("75.0 %"),
+    "tries": number("12,345"),
 }
 TYPESET = "It takes 1.21 µs [0.32,\n1.22], in 75.0 % of 12,345 tries; again: 1.21 µs."
 
@@ -32,7 +42,7 @@ def check_text(tmp_path, monkeypatch):
     project.paper.mkdir()
     (project.paper / "main.tex").write_text(PAPER)
     (build / "exhibits.tex").write_text(
-        " ".join(f"{entry['text']} {entry['interval']}" for entry in SHOWN.values())
+        " ".join(f"{shown.text} {shown.interval}" for shown in SHOWN.values())
     )
     monkeypatch.setattr(pdf_check.shutil, "which", lambda name: name)
 

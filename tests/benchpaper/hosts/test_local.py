@@ -32,7 +32,7 @@ def make_host(request, tmp_path):
                 link,
                 name,
                 f"{link.prefix}{tmp_path.name}-{len(made)}",
-                {**lab.described(1), **options},
+                lab.described(1, **options),
                 60,
                 on_command,
             )

@@ -112,21 +112,18 @@ def test_a_site_file_that_is_no_text_gets_one_line(make_project):
 
 def test_a_good_site_file_is_completed(make_project):
     site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
-    assert site["name"] == "lab" and site["hosts"][0]["cpus"] == [0, 1]
-    assert site["hosts"][1] == {
-        "name": "small",
-        "kind": "local",
-        "address": "127.0.0.1",
-        "roles": ["server", "client"],
-    }
+    assert site.name == "lab" and site.hosts[0].cpus == (0, 1)
+    assert site.hosts[1] == sites.HostEntry(
+        name="small", kind="local", address="127.0.0.1", roles=("server", "client")
+    )
 
 
 def test_local_needs_no_file_and_a_file_replaces_it(make_project):
     project = make_project({})
     assert sites.names(project) == ["local"]
-    assert sites.load(project, "local")["hosts"][0]["roles"] == ["server", "client"]
+    assert sites.load(project, "local").hosts[0].roles == ("server", "client")
     (project.root / "sites" / "local.yaml").write_text("hosts: [{name: mine, roles: [client]}]")
-    assert [host["name"] for host in sites.load(project, "local")["hosts"]] == ["mine"]
+    assert [host.name for host in sites.load(project, "local").hosts] == ["mine"]
 
 
 def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
@@ -140,9 +137,9 @@ def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
 
 def test_roles_go_to_different_hosts_where_possible(make_project):
     site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
-    chosen = {role: host["name"] for role, host in sites.assign(site, ["server", "client"]).items()}
+    chosen = {role: host.name for role, host in sites.assign(site, ["server", "client"]).items()}
     assert chosen == {"server": "big", "client": "small"}
-    local = sites.assign({"name": "local", **sites.LOCAL}, ["server", "client"])
+    local = sites.assign(sites.Site("local", sites.LOCAL), ["server", "client"])
     assert local["server"] is local["client"]
 
 

@@ -14,8 +14,9 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import attempt
 from benchpaper.measure.worker import interrupts_held_back
+from benchpaper.results.records import Command
 
-HERE = LocalLink(sites.LOCAL["hosts"][0])
+HERE = LocalLink(sites.LOCAL[0])
 
 
 @pytest.fixture
@@ -51,11 +52,11 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
         yield dict(latency_us=2.5)
     """)
     assert (found.outcome, found.message) == ("ok", "")
-    assert found.observations == [dict(latency_us=1.5), dict(latency_us=2.5)]
-    assert found.commands == [
-        {"host": "client", "argv": ["true"], "status": 0},
-        {"host": "client", "argv": ["sh", "-c", "exit 3"], "status": 3},
-    ]
+    assert found.observations == (dict(latency_us=1.5), dict(latency_us=2.5))
+    assert found.commands == (
+        Command("client", ("true",), 0),
+        Command("client", ("sh", "-c", "exit 3"), 3),
+    )
     assert begin <= found.started <= time.time() and 0 < found.seconds < 20
 
 
@@ -69,9 +70,9 @@ def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
     )  # fmt: skip
-    assert found.observations == [
-        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a")
-    ]
+    assert found.observations == (
+        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a"),
+    )
 
 
 @pytest.mark.parametrize("crash, name", [
@@ -95,8 +96,8 @@ def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(
         "crashed",
         f"the trial's process was killed by {name}",
     )
-    assert found.commands == [{"host": "client", "argv": ["true", "first"], "status": 0}]
-    assert found.observations == [dict(latency_us=1.0)]
+    assert found.commands == (Command("client", ("true", "first"), 0),)
+    assert found.observations == (dict(latency_us=1.0),)
     assert "said before the crash" in found.output and "printed before the crash" in found.output
 
 
@@ -141,7 +142,7 @@ def test_a_trial_that_ended_while_nobody_could_look_ended_in_time(attempt_at, mo
 
     monkeypatch.setattr(os, "pidfd_open", held_up)
     found = attempt_at("yield dict(latency_us=1.0)", timeout_s=0.3)
-    assert (found.outcome, found.observations) == ("ok", [dict(latency_us=1.0)])
+    assert (found.outcome, found.observations) == ("ok", (dict(latency_us=1.0),))
 
 
 AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
@@ -309,7 +310,7 @@ def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert found.observations == [dict(latency_us=True, term=True)]
+    assert found.observations == (dict(latency_us=True, term=True),)
 
 
 def test_no_file_descriptor_is_left_open(attempt_at):

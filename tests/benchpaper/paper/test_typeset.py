@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
 from benchpaper.paper import STYLES, latex
@@ -141,7 +142,8 @@ def test_two_notebooks_that_save_one_name_are_refused(project, measured):
 def check(project, text):
     (project.paper / "sections").mkdir(exist_ok=True)
     (project.paper / "sections" / "one.tex").write_text(text)
-    latex.check_uses(project.paper, gathering.all_exhibits(project.build("local", "quick")))
+    exhibits = gathering.all_exhibits(project.build("local", "quick"))
+    latex.check_uses(project.paper, {name: saved.exhibit.kind for name, saved in exhibits.items()})
 
 
 @pytest.mark.parametrize("text", [
@@ -265,7 +267,7 @@ def judged(project, *rows):
     """Write verdicts as `benchpaper` would; a row is (id, experiment, verdict)."""
     text = dict(sentence="A pipe costs 5 %.", text="1.2 [1.1, 1.3] (n = 5)")
     rows = [
-        dict(text, id=i, experiment=e, verdict=v.word, why=v.reason, short=v.short)
+        ClaimRow(**text, id=i, experiment=e, verdict=v.word, why=v.reason, short=v.short).to_json()
         for i, e, v in rows
     ]
     (project.build("local", "quick") / VERDICTS).write_text(json.dumps(rows))

@@ -1,6 +1,7 @@
 """Rows of results, valid ones."""
 
 from benchpaper import results
+from benchpaper.results.records import TrialRecord
 
 DESCRIBED = {
     "name": "toy/one", "title": "Toy", "question": "?", "roles": ["client"], "twin": None,
@@ -20,7 +21,8 @@ DESCRIBED = {
 }  # fmt: skip
 
 
-def record(block=0, position=0, **changes):
+def row(block=0, position=0, **changes):
+    """Return a trial's record as plain data, as the journal holds it."""
     same = {
         "block": block, "position": position, "cell": f"way=a size_bytes=8 {position}",
         "twin": False,
@@ -35,9 +37,13 @@ def record(block=0, position=0, **changes):
         "code_digest": "c" * 64, "plan_digest": "p" * 64, "git_commit": "abc", "git_clean": True,
         "tools": {"cc": "12"}, "hosts": {"client.cpu": "x"}, "capabilities": ["cc"],
         "observations": [results.check_observation(DESCRIBED,
-            dict(latency_us=[3.0, 1.0, 1.0], used="shm"))],
+            dict(latency_us=[3.0, 1.0, 1.0], used="shm")).to_json()],
     }  # fmt: skip
     return {**same, **changes}
+
+
+def record(block=0, position=0, **changes):
+    return TrialRecord.from_json(row(block, position, **changes))
 
 
 def rows(path):

@@ -4,6 +4,7 @@ import copy
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -178,10 +179,8 @@ def test_blocks_of_another_declaration_are_refused(tmp_path):
             optional=True,
         )
     )
-    changed = record(1, 0, code_digest="d" * 64)
-    changed["observations"] = [
-        results.check_observation(other, dict(latency_us=[1.0], used="x", more=1.0))
-    ]
+    more = results.check_observation(other, dict(latency_us=[1.0], used="x", more=1.0))
+    changed = replace(record(1, 0, code_digest="d" * 64), observations=(more,))
     results.write_block(tmp_path, 1, [changed], other)
     with pytest.raises(ResultsError, match="belong to 2 versions of the code"):
         results.collect(tmp_path, 2)

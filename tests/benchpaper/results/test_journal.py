@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from result_rows import record, row
 
 from benchpaper.results import journal
 from benchpaper.results.journal import Journal
@@ -20,8 +21,8 @@ from benchpaper.results.journal import Journal
 CELLS = [f"size={size}" for size in range(8)]
 
 
-def entry(cell, number=0):
-    return {"cell": cell, "number": number, "reason": "µs “and” so on\n", "samples": [0.1, 2.5]}
+def entry(cell, number=0, reason="µs “and” so on\n"):
+    return record(position=number, cell=cell, reason=reason)
 
 
 def measure(path, cells, upto):
@@ -42,7 +43,7 @@ def test_what_was_appended_is_there_after_reopening_in_order(tmp_path):
             written.append(entry(cell))
             assert cell in written
     with Journal(path) as read:
-        assert [e["cell"] for e in read.entries] == CELLS[::-1]
+        assert [e.cell for e in read.entries] == CELLS[::-1]
         assert read.entries[0] == entry(CELLS[-1]) and len(read) == 8 and "size=99" not in read
 
 
@@ -72,7 +73,7 @@ def test_any_interleaving_of_crash_and_resume_measures_every_cell_and_loses_only
                 if line.endswith(b"\n")
             ]
             with Journal(path) as done:
-                assert [e["cell"] for e in done.entries] == survivors
+                assert [e.cell for e in done.entries] == survivors
         measured = measure(path, CELLS, len(CELLS))
         lines = [json.loads(line)["cell"] for line in path.read_text().splitlines()]
         assert sorted(lines) == CELLS  # each once
@@ -92,7 +93,7 @@ def test_garbage_at_the_end_is_dropped_and_the_next_entry_stands_where_it_began(
         with Journal(path) as done:
             assert len(done) == 2 and not done.damaged
             done.append(entry("new"))
-        assert path.read_bytes() == good + json.dumps(entry("new")).encode() + b"\n"
+        assert path.read_bytes() == good + json.dumps(entry("new").to_json()).encode() + b"\n"
 
 
 @given(garbage=st.binary(max_size=60), at=st.integers(0, len(CELLS)), kept=st.integers(0, 10))
@@ -109,10 +110,10 @@ def test_a_damaged_line_is_skipped_and_costs_no_other(garbage, at, kept):
         left = [cell for number, cell in enumerate(CELLS) if number != at]
         assert journal.finished(path) == len(left) and path.read_bytes() == b"".join(lines)
         with Journal(path) as done:
-            assert [e["cell"] for e in done.entries] == left and done.damaged == [at + 1]
+            assert [e.cell for e in done.entries] == left and done.damaged == [at + 1]
             done.repair()
         with Journal(path) as done:
-            assert [e["cell"] for e in done.entries] == left and not done.damaged
+            assert [e.cell for e in done.entries] == left and not done.damaged
         assert measure(path, CELLS, len(CELLS)) == CELLS[at : at + 1]
 
 
@@ -125,6 +126,11 @@ def test_a_damaged_line_is_skipped_and_costs_no_other(garbage, at, kept):
         b"\n",
         b'{"cell": "a"}',
         b'{"cell": []}\n',
+        b'{"cell": "a"}\n',
+        json.dumps(row() | {"cell": 7}).encode() + b"\n",
+        json.dumps({key: value for key, value in row().items() if key != "site"}).encode() + b"\n",
+        json.dumps(row() | {"attempts": [1]}).encode() + b"\n",
+        json.dumps(row() | {"commands": ["ls"]}).encode() + b"\n",
         b"[" * 99_999 + b"\n",
     ],
 )
@@ -137,17 +143,18 @@ def test_a_line_that_is_no_whole_entry_is_no_trial(tmp_path, line):
 
 
 def test_to_count_the_trials_of_a_running_block_leaves_its_journal_alone(tmp_path):
-    (tmp_path / "j").write_bytes(json.dumps(entry("a")).encode() + b'\n{"cell": "b", ')
+    (tmp_path / "j").write_bytes(json.dumps(entry("a").to_json()).encode() + b'\n{"cell": "b", ')
     assert journal.finished(tmp_path / "j") == 1 and journal.finished(tmp_path / "none") == 0
     assert (tmp_path / "j").read_bytes().endswith(b'{"cell": "b", ')
 
 
 WRITER = """
 import sys
+from result_rows import record
 from benchpaper.results.journal import Journal
 with Journal(sys.argv[1]) as done:
     for number in range(len(done), 10**6):
-        done.append({"cell": f"size={number}", "pad": "x" * 3000})
+        done.append(record(cell=f"size={number}", reason="x" * 3000))
         print(number, flush=True)
 """
 
@@ -155,7 +162,11 @@ with Journal(sys.argv[1]) as done:
 def test_kill_9_at_any_moment_loses_no_entry_whose_append_returned(tmp_path):
     for round_ in range(5):
         with open(tmp_path / "out", "w") as out:
-            process = subprocess.Popen([sys.executable, "-c", WRITER, tmp_path / "j"], stdout=out)
+            process = subprocess.Popen(
+                [sys.executable, "-c", WRITER, tmp_path / "j"],
+                stdout=out,
+                cwd=Path(__file__).parent,
+            )
             end = time.monotonic() + 60
             while not (tmp_path / "out").read_text() and time.monotonic() < end:
                 time.sleep(0.002)
@@ -164,7 +175,7 @@ def test_kill_9_at_any_moment_loses_no_entry_whose_append_returned(tmp_path):
             process.wait()
         last = int((tmp_path / "out").read_text().splitlines()[-1])
         with Journal(tmp_path / "j") as done:
-            assert [e["cell"] for e in done.entries] == [f"size={n}" for n in range(len(done))]
+            assert [e.cell for e in done.entries] == [f"size={n}" for n in range(len(done))]
             assert last < len(done) <= last + 2
 
 
@@ -179,7 +190,7 @@ def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(
         number, full = 0, None
         while not full:
             try:
-                done.append({"cell": f"size={number}", "pad": pad})
+                done.append(entry(f"size={number}", reason=pad))
                 number += 1
             except OSError as error:
                 full = error
@@ -191,7 +202,7 @@ def test_a_full_disk_leaves_the_earlier_entries_and_goes_on_when_there_is_room(
         assert all(line.endswith(b"\n") for line in lines)
         (disk / "ballast").unlink()
         if size <= 9000:
-            done.append({"cell": "after", "pad": pad})  # the same journal goes on
+            done.append(entry("after", reason=pad))  # the same journal goes on
     with Journal(disk / "j") as again:
         assert len(again) == kept + (size <= 9000)
 

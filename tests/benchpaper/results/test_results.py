@@ -1,5 +1,6 @@
 """Parquet: values survive a round trip, and columns explain themselves."""
 
+import json
 import os
 import tempfile
 
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from result_rows import DESCRIBED, record, rows
+from result_rows import DESCRIBED, record, row, rows
 
 from benchpaper import results
 from benchpaper.analysis import stats
@@ -29,9 +30,9 @@ positive = st.floats(min_value=1e-30, max_value=1e30)
 @settings(max_examples=300, deadline=None)
 def test_quantiles_survive_within_a_two_thousandth_and_counts_exactly(samples, q):
     stored = results.distribution(samples)
-    assert sum(stored["counts"]) == len(samples) and min(stored["counts"]) >= 1
-    assert stored["values"] == sorted(set(stored["values"]))
-    true, kept = stats.quantile(samples, q), stats.quantile(stored["values"], q, stored["counts"])
+    assert sum(stored.counts) == len(samples) and min(stored.counts) >= 1
+    assert stored.values == sorted(set(stored.values))
+    true, kept = stats.quantile(samples, q), stats.quantile(stored.values, q, stored.counts)
     assert kept == pytest.approx(true, rel=1 / 2048 + 1e-6)
 
 
@@ -39,17 +40,14 @@ def test_quantiles_survive_within_a_two_thousandth_and_counts_exactly(samples, q
 @settings(deadline=None)
 def test_few_samples_are_kept_as_they_are(samples):
     stored = results.distribution(samples)
-    assert (
-        np.repeat(stored["values"], stored["counts"]).tolist()
-        == np.sort(np.float32(samples)).tolist()
-    )
+    assert np.repeat(stored.values, stored.counts).tolist() == np.sort(np.float32(samples)).tolist()
 
 
 def test_many_samples_take_little_room_and_negative_ones_are_kept_too():
     samples = np.random.default_rng(1).lognormal(0, 1, 100_000)
     stored = results.distribution(np.concatenate([samples, -samples, [0.0]]))
-    assert sum(stored["counts"]) == 200_001 and len(stored["values"]) < 40_000
-    assert stored["values"][0] == pytest.approx(-samples.max(), rel=1 / 2048)
+    assert sum(stored.counts) == 200_001 and len(stored.values) < 40_000
+    assert stored.values[0] == pytest.approx(-samples.max(), rel=1 / 2048)
 
 
 @pytest.mark.parametrize("samples, message", [
@@ -89,10 +87,9 @@ def test_an_observation_that_breaks_the_schema_names_column_and_rule(changes, me
 
 
 def test_a_minimum_of_none_allows_any_number_and_an_optional_metric_may_be_absent():
-    assert observed(rate=-5)["rate"] == -5.0 and observed()["rate"] is None
-    assert observed(rate=np.float32(1.5))["rate"] == 1.5 and observed(latency_us=np.arange(3))[
-        "latency_us"
-    ]["counts"] == [1, 1, 1]
+    assert observed(rate=-5).metrics["rate"] == -5.0 and observed().metrics["rate"] is None
+    assert observed(rate=np.float32(1.5)).metrics["rate"] == 1.5
+    assert observed(latency_us=np.arange(3)).metrics["latency_us"].counts == [1, 1, 1]
 
 
 # --- writing and reading ---------------------------------------------------------------------
@@ -106,7 +103,8 @@ def test_a_block_comes_back_as_it_was_written(tmp_path):
     results.write_block(tmp_path, 3, written, DESCRIBED)
     trials = rows(results.block_file(tmp_path, 3, TRIALS))
     for before, after in zip(written, trials):
-        before = {key: value for key, value in before.items() if key != "observations"}
+        before = json.loads(json.dumps(before.to_json()))
+        del before["observations"], before["cause"]
         assert after.pop("started").timestamp() == before.pop("started")
         assert after == before
     (observation,) = rows(results.block_file(tmp_path, 3, OBSERVATIONS))
@@ -135,7 +133,9 @@ measured = st.fixed_dictionaries({
 @given(st.lists(st.lists(measured, max_size=3), max_size=4))
 @settings(max_examples=60, deadline=None)
 def test_any_observations_survive_the_round_trip(trials):
-    checked = [[results.check_observation(DESCRIBED, one) for one in trial] for trial in trials]
+    checked = [
+        [results.check_observation(DESCRIBED, one).to_json() for one in trial] for trial in trials
+    ]
     with tempfile.TemporaryDirectory() as folder:
         results.write_block(
             folder,
@@ -144,11 +144,11 @@ def test_any_observations_survive_the_round_trip(trials):
             DESCRIBED,
         )
         found = rows(results.block_file(folder, 0, OBSERVATIONS))
-    assert [(row["position"], row["row"]) for row in found] == [
+    assert [(each["position"], each["row"]) for each in found] == [
         (n, k) for n, o in enumerate(checked) for k in range(len(o))
     ]
-    for row, one in zip(found, [one for trial in checked for one in trial]):
-        assert {name: row[name] for name in one} == one
+    for stored, one in zip(found, [one for trial in checked for one in trial]):
+        assert {name: stored[name] for name in one} == one
 
 
 @pytest.mark.parametrize("table", ["observations", "trials"])
@@ -198,7 +198,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
     path = results.block_file(tmp_path, 0, TRIALS)
     before = path.read_bytes()
     with pytest.raises(pa.ArrowException):
-        results.write(path, [record(seed="not a number")], DESCRIBED, "trials")
+        results.write(path, [row(seed="not a number")], DESCRIBED, "trials")
     assert path.read_bytes() == before and len(list(path.parent.iterdir())) == 2
 
 
@@ -207,10 +207,10 @@ def test_a_full_disk_leaves_the_old_file_and_the_next_write_succeeds_when_there_
 ):
     folder = small_disk(tmp_path / "small", 512)
     path = folder / "blocks" / "000.trials.parquet"
-    results.write(path, [record()], DESCRIBED, "trials")
+    results.write(path, [row()], DESCRIBED, "trials")
     before = path.read_bytes()
     (folder / "ballast").write_bytes(os.urandom(512 * 1024 - len(before) - 32_000))
-    big = [record(position=n, reason=os.urandom(2000).hex()) for n in range(40)]
+    big = [row(position=n, reason=os.urandom(2000).hex()) for n in range(40)]
     with pytest.raises(OSError, match="No space left"):
         results.write(path, big, DESCRIBED, "trials")
     assert path.read_bytes() == before and [p.name for p in path.parent.iterdir()] == [path.name]

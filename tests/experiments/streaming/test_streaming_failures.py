@@ -117,7 +117,7 @@ def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(
     monkeypatch.setattr(*harm)
     adopt_orphans()
     counts = {**COUNTS, "warmup": 2.0}
-    links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL["hosts"][0]))
+    links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL[0]))
     found = attempt(
         module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path
     )

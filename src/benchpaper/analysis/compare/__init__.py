@@ -8,7 +8,7 @@ from benchpaper.analysis.compare.pairs import Pair as Pair
 from benchpaper.analysis.compare.pairs import directed as directed
 from benchpaper.analysis.compare.pairs import noise as noise
 from benchpaper.analysis.compare.pairs import pair_of as pair_of
-from benchpaper.analysis.compare.printing import draw as draw
+from benchpaper.analysis.compare.printing import drawn as drawn
 from benchpaper.analysis.compare.printing import show as show
 from benchpaper.analysis.compare.printing import show_all as show_all
 from benchpaper.analysis.compare.shapes import crossovers as crossovers

@@ -1,7 +1,8 @@
 """Differences between two runs of an experiment before measuring: hosts, tools, code, and scale."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import Any
 
 from benchpaper.analysis.estimates import Results
 from benchpaper.core.project import Project
@@ -10,7 +11,8 @@ from benchpaper.design.catalog import as_digested_now, differing
 FACTS = ("cpu", "cpus", "memory_gib", "kernel", "governor", "virtualised", "os", "nic", "disk")
 
 
-class Difference(TypedDict):
+@dataclass(frozen=True)
+class Difference:
     """A fact and its texts on both sides."""
 
     what: str
@@ -18,12 +20,13 @@ class Difference(TypedDict):
     reference: str
 
 
-class Differences(TypedDict):
+@dataclass(frozen=True)
+class Differences:
     """Facts that differ, the names of the others, and source files that differ."""
 
-    different: list[Difference]
-    same: list[str]
-    sources: list[str]
+    different: tuple[Difference, ...]
+    same: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 def differences(project: Project, here: Results, reference: Results) -> Differences:
@@ -36,19 +39,19 @@ def differences(project: Project, here: Results, reference: Results) -> Differen
         if left == right:
             same.append(what)
         else:
-            different.append({"what": what, "here": left, "reference": right})
-    return {"different": different, "same": same, "sources": _sources(project, here, reference)}
+            different.append(Difference(what, left, right))
+    return Differences(tuple(different), tuple(same), _sources(project, here, reference))
 
 
-def _sources(project: Project, here: Results, reference: Results) -> list[str]:
+def _sources(project: Project, here: Results, reference: Results) -> tuple[str, ...]:
     """Return the differing sources of the experiment; empty if a side did not record them."""
     sides = (here, reference)
     left, right = (results.described.get("sources", {}) for results in sides)
     commits = [list(results.trial_df["git_commit"].unique()) for results in sides]
     if not left or not right:
-        return []
+        return ()
     left = as_digested_now(project, left, commits[0], {})
-    return list(differing(left, as_digested_now(project, right, commits[1], left)))
+    return tuple(differing(left, as_digested_now(project, right, commits[1], left)))
 
 
 def _facts(results: Results) -> dict[str, str]:

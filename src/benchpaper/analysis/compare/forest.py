@@ -4,6 +4,7 @@ A band marks the noise floor. Groups follow the first factor that varies. Words 
 marker, so the plot survives colour blindness and a black-and-white printer.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from math import ceil, exp, log
 from pathlib import Path
@@ -17,13 +18,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from benchpaper.analysis.compare.comparison import ExperimentComparison
+from benchpaper.analysis.compare.comparison import CellComparison, ExperimentComparison
+from benchpaper.analysis.compare.ratios import Compared
 from benchpaper.analysis.exhibits import METADATA
 from benchpaper.analysis.style import RC, bytes_label
 from benchpaper.analysis.tables import Description
 
-Row: TypeAlias = dict[str, Any]  # a row of `ExperimentComparison["cells"]`
-Group: TypeAlias = tuple[str, list[tuple[str, Row]]]  # a title, and the rows with their labels
+Row: TypeAlias = tuple[CellComparison, Compared]  # a cell that has a ratio, and its ratio
+Group: TypeAlias = tuple[str, list[tuple[str, Compared]]]  # a title, and ratios with their labels
 
 ROW_IN, COLUMN_IN = 0.155, 4.6
 ROWS_PER_COLUMN = 42
@@ -41,15 +43,15 @@ LOOKS = {
 
 def draw(comparison: ExperimentComparison) -> Figure | None:
     """Return the figure of a comparison, or None when no cell has a ratio."""
-    rows = [row for row in comparison["cells"] if row["ratio"] is not None]
+    rows = [(cell, cell.ratio) for cell in comparison.cells if isinstance(cell.ratio, Compared)]
     if not rows:
         return None
-    groups = _groups(rows, comparison["factors"])
+    groups = _groups(rows, comparison.factors)
     columns = _columns(groups)
     tallest = max(map(_height, columns))
-    larger, smaller = comparison["names"]
-    delta = comparison["noise"]["delta"]
-    quantity = f"{comparison['metric']}, here / in the reference"
+    larger, smaller = comparison.names
+    delta = comparison.noise.delta
+    quantity = f"{comparison.metric['name']}, here / in the reference"
     with rc_context(RC):
         figure = Figure(
             figsize=(COLUMN_IN * len(columns), ROW_IN * tallest + 1.5), layout="constrained"
@@ -58,13 +60,12 @@ def draw(comparison: ExperimentComparison) -> Figure | None:
         for axis, column in zip(axes, columns, strict=True):
             _draw_column(axis, column, delta, tallest)
             axis.set_xlabel(f"{quantity}\n← {smaller} here        {larger} here →")
-        _limits(axes[0], rows)
+        _limits(axes[0], [ratio for _, ratio in rows])
         figure.suptitle(
-            f"{comparison['experiment']}: {comparison['here']}\n"
-            f"compared with {comparison['reference']}",
+            f"{comparison.experiment}: {comparison.here}\ncompared with {comparison.reference}",
             fontsize=8,
         )
-        handles, labels = _legend(rows, delta)
+        handles, labels = _legend([ratio.word for _, ratio in rows], delta)
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
@@ -86,21 +87,21 @@ def save(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 def _groups(rows: Sequence[Row], factors: Iterable[Description]) -> list[Group]:
     """Return rows grouped by the first varying factor, and labelled by the other varying ones."""
-    varying = [f for f in factors if len({row[f["name"]] for row in rows}) > 1]
+    varying = [f for f in factors if len({cell.levels[f["name"]] for cell, _ in rows}) > 1]
     first, others = (varying[0], varying[1:]) if len(varying) > 1 else (None, varying)
-    groups: dict[str, list[tuple[str, Row]]] = {}
-    for row in rows:
+    groups: dict[str, list[tuple[str, Compared]]] = {}
+    for cell, ratio in rows:
         title = ""
         if first:
-            title = f"{first['name']} {_level(first, row).removeprefix(first['name']).strip()}"
-        label = ", ".join(_level(factor, row) for factor in others)
-        groups.setdefault(title, []).append((label or row["cell"], row))
+            title = f"{first['name']} {_level(first, cell).removeprefix(first['name']).strip()}"
+        label = ", ".join(_level(factor, cell) for factor in others)
+        groups.setdefault(title, []).append((label or cell.cell, ratio))
     return list(groups.items())
 
 
-def _level(factor: Description, row: Row) -> str:
+def _level(factor: Description, cell: CellComparison) -> str:
     """Return a level as text that stands alone: a bare number gets its factor's name."""
-    level = row[factor["name"]]
+    level = cell.levels[factor["name"]]
     if factor["unit"] == "B":
         return bytes_label(level)
     text = f"{level} {factor['unit']}".strip()
@@ -139,8 +140,8 @@ def _draw_column(axis: Axes, groups: Iterable[Group], delta: float | None, talle
     for title, rows in groups:
         ticks.append(place)
         labels.append(title)
-        for n, (label, row) in enumerate(rows, 1):
-            _draw_row(axis, place + n, row)
+        for n, (label, ratio) in enumerate(rows, 1):
+            _draw_ratio(axis, place + n, ratio)
             ticks.append(place + n)
             labels.append(label)
         place += len(rows) + 1
@@ -158,11 +159,12 @@ def _draw_column(axis: Axes, groups: Iterable[Group], delta: float | None, talle
     axis.grid(axis="y", alpha=0.15)
 
 
-def _draw_row(axis: Axes, place: int, row: Row) -> None:
-    marker, face, edge = LOOKS[row["word"]]
-    if row["low"] is not None:
+def _draw_ratio(axis: Axes, place: int, compared: Compared) -> None:
+    marker, face, edge = LOOKS[compared.word]
+    ratio = compared.ratio
+    if ratio.decidable:
         axis.plot(
-            [row["low"], row["high"]],
+            [ratio.low, ratio.high],
             [place, place],
             color=edge,
             linewidth=1.2,
@@ -170,7 +172,7 @@ def _draw_row(axis: Axes, place: int, row: Row) -> None:
             zorder=2,
         )
     axis.plot(
-        row["ratio"],
+        ratio.estimate,
         place,
         marker,
         markerfacecolor=face,
@@ -180,11 +182,10 @@ def _draw_row(axis: Axes, place: int, row: Row) -> None:
     )
 
 
-def _limits(axis: Axes, rows: Iterable[Row]) -> None:
+def _limits(axis: Axes, rows: Iterable[Compared]) -> None:
     """Set a logarithmic x axis that shows all ratios and intervals, and 1."""
-    ends = [
-        end for row in rows for end in (row["ratio"], row["low"], row["high"]) if end is not None
-    ]
+    shown = [row.ratio for row in rows]
+    ends = [end for r in shown for end in (r.estimate, r.low, r.high) if end is not None]
     reach = max(0.25, max(abs(log(end)) for end in ends) * 1.1)
     low, high = (
         min(min(map(log, ends)) * 1.15, -0.3 * reach),
@@ -199,16 +200,16 @@ def _limits(axis: Axes, rows: Iterable[Row]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(rows: Sequence[Row], delta: float | None) -> tuple[list[Artist], list[str]]:
+def _legend(words: Sequence[str], delta: float | None) -> tuple[list[Artist], list[str]]:
     handles: list[Artist] = []
     labels: list[str] = []
-    for word in dict.fromkeys(row["word"] for row in rows):
+    for word, count in Counter(words).items():
         marker, face, edge = LOOKS[word]
         look: dict[str, Any] = dict(
             color=edge, marker=marker, markerfacecolor=face, markeredgecolor=edge, markersize=4.2
         )
         handles.append(Line2D([], [], **look))
-        labels.append(f"{word} ({sum(row['word'] == word for row in rows)})")
+        labels.append(f"{word} ({count})")
     if delta is not None:
         handles.append(Patch(color="#bbbbbb", alpha=0.5, linewidth=0))
         labels.append(f"noise floor {exp(delta) - 1:.1%}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import expm1
-from typing import Final, TypedDict
+from typing import ClassVar, TypeAlias
 
 import pandas as pd
 
@@ -14,12 +14,40 @@ from benchpaper.analysis.values import InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 
-HERE: Final = "here"
-IN_REFERENCE: Final = "in the reference"
-NoiseFloors = TypedDict(
-    "NoiseFloors",
-    {"here": float | None, "in the reference": float | None, "delta": float | None, "why": str},
-)
+HERE, IN_REFERENCE = "here", "in the reference"
+
+
+@dataclass(frozen=True)
+class KnownFloors:
+    """The noise floors of both sides, relative (0.05 is 5 %).
+
+    `delta` is the larger one, on the log scale.
+    """
+
+    here: float
+    reference: float
+    delta: float
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """Return the floors as plain data, by the names of the sides."""
+        return {HERE: self.here, IN_REFERENCE: self.reference, "delta": self.delta, "why": ""}
+
+
+@dataclass(frozen=True)
+class UnknownFloors:
+    """The noise floors of two sides of which one or both have none; `why` says why."""
+
+    why: str
+    here: float | None = None
+    reference: float | None = None
+    delta: ClassVar[None] = None
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """Return the floors as plain data, by the names of the sides."""
+        return {HERE: self.here, IN_REFERENCE: self.reference, "delta": None, "why": self.why}
+
+
+NoiseFloors: TypeAlias = KnownFloors | UnknownFloors
 
 
 @dataclass(frozen=True)
@@ -103,20 +131,17 @@ def _shown_metric(results: Results, metric: str) -> str:
 
 
 def noise(pair: Pair, metric: str, q: float = 0.5) -> NoiseFloors:
-    """Return the noise floors of both sides, relative (0.05 is 5 %), and how to judge by them.
-
-    `delta` is the larger one, on the log scale; it is None if a side has none, and `why` says why.
-    """
+    """Return the noise floors of a metric on both sides."""
     here, why_here = _noise_floor(pair.here, metric, q)
     reference, why_reference = _noise_floor(pair.reference, metric, q)
-    delta = None if here is None or reference is None else max(here, reference)
+    if here is not None and reference is not None:
+        return KnownFloors(expm1(here), expm1(reference), max(here, reference))
     reasons = {HERE: why_here, IN_REFERENCE: why_reference}
-    return {
-        "here": None if here is None else expm1(here),
-        "in the reference": None if reference is None else expm1(reference),
-        "delta": delta,
-        "why": "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason),
-    }
+    return UnknownFloors(
+        "; ".join(f"{side}: {reason}" for side, reason in reasons.items() if reason),
+        None if here is None else expm1(here),
+        None if reference is None else expm1(reference),
+    )
 
 
 def _noise_floor(results: Results, metric: str, q: float) -> tuple[float | None, str]:
@@ -125,10 +150,10 @@ def _noise_floor(results: Results, metric: str, q: float) -> tuple[float | None,
         floor = results.floor(metric, q)
     except InsufficientDataError as error:
         return None, str(error)
+    if not floor.known:
+        return None, f"{floor.interval.n} blocks are too few"
     if floor.biased:
         return None, "two identical cells differ"
-    if floor.delta is None:
-        return None, f"{floor.interval.n} blocks are too few"
     return floor.delta, ""
 
 

@@ -1,10 +1,11 @@
 """Prints and draws comparisons of a run with the reference."""
 
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import replace
 
 from benchpaper.analysis import stats
 from benchpaper.analysis.compare.comparison import ExperimentComparison
+from benchpaper.analysis.compare.ratios import NotCompared
 from benchpaper.core.project import Project, slug
 
 
@@ -12,7 +13,7 @@ def show_all(comparisons: Iterable[ExperimentComparison]) -> None:
     """Print comparisons, each with the paths of its figure."""
     for comparison in comparisons:
         show(comparison)
-        figures = comparison["figures"]
+        figures = comparison.figures
         print(
             f"  figure: {' and '.join(figures)}" if figures else "  no figure: no cell has a ratio"
         )
@@ -20,58 +21,64 @@ def show_all(comparisons: Iterable[ExperimentComparison]) -> None:
 
 def show(comparison: ExperimentComparison) -> None:
     """Print a comparison: differences between the sites, claims, shape, and cells."""
-    print(
-        f"{comparison['experiment']}: {comparison['here']}, compared with {comparison['reference']}"
-    )
-    sites = comparison["sites"]
+    print(f"{comparison.experiment}: {comparison.here}, compared with {comparison.reference}")
+    sites = comparison.sites
     print(
         "  what differs between the sites:"
-        if sites["different"]
+        if sites.different
         else "  nothing is known to differ between the sites"
     )
-    for difference in sites["different"]:
-        here, reference = difference["here"], difference["reference"]
-        print(f"    {difference['what']}: here {here}; in the reference {reference}")
-    if sites["sources"]:
-        print(f"    files of the experiment: {', '.join(sites['sources'])}")
-    print(f"  the same on both: {', '.join(sites['same']) or 'nothing'}")
-    for claim in comparison["claims"]:
-        words = f"here: {claim['verdict']}; in the reference: {claim['verdict_in_reference']}"
-        print(f"  {claim['id']}: {words}; {claim['text']}")
-    for shape in comparison["shapes"]:
-        print(f"  {shape['metric']}: {shape['text']}")
-    for crossover in comparison["crossovers"]:
-        both = f"here {crossover['here']}, in the reference {crossover['reference']}"
-        print(f"  crossover: {crossover['cells'][0]} over {crossover['cells'][1]}: {both}")
+    for difference in sites.different:
+        here, reference = difference.here, difference.reference
+        print(f"    {difference.what}: here {here}; in the reference {reference}")
+    if sites.sources:
+        print(f"    files of the experiment: {', '.join(sites.sources)}")
+    print(f"  the same on both: {', '.join(sites.same) or 'nothing'}")
+    for claim in comparison.claims:
+        words = f"here: {claim.verdict}; in the reference: {claim.verdict_in_reference}"
+        print(f"  {claim.id}: {words}; {claim.ratio.text}")
+    for shape in comparison.shapes:
+        print(f"  {shape.metric}: {shape.text}")
+    for crossover in comparison.crossovers:
+        both = f"here {crossover.here}, in the reference {crossover.reference}"
+        print(f"  crossover: {crossover.cells[0]} over {crossover.cells[1]}: {both}")
     _show_cells(comparison)
 
 
 def _show_cells(comparison: ExperimentComparison) -> None:
-    only = "; ".join(f"{count} only {side}" for side, count in comparison["only"].items() if count)
-    counts = ", ".join(f"{count} {word}" for word, count in comparison["words"].items())
+    only = "; ".join(f"{count} only {side}" for side, count in comparison.only.items() if count)
+    counts = ", ".join(f"{count} {word}" for word, count in comparison.words.items())
     print(
-        f"  {comparison['metric']} in the {comparison['common']} cells common to both"
+        f"  {comparison.metric['name']} in the {len(comparison.cells)} cells common to both"
         f"{f' ({only})' if only else ''}: {counts}"
     )
     reasons: dict[str, int] = {}
-    for row in comparison["cells"]:
-        if row["ratio"] is None:
-            reasons[row["text"]] = reasons.get(row["text"], 0) + 1
+    judged = 0
+    for row in comparison.cells:
+        if isinstance(row.ratio, NotCompared):
+            reasons[row.ratio.text] = reasons.get(row.ratio.text, 0) + 1
         else:
-            print(f"    {row['cell']}: {row['text']}")
+            judged += row.ratio.ratio.decidable
+            print(f"    {row.cell}: {row.ratio.text}")
     for reason, count in reasons.items():
         print(f"    {count} cells {reason}")
-    judged = sum(row["low"] is not None for row in comparison["cells"])
     wrong = judged * (1 - stats.CONFIDENCE)
     print(f"  of {judged} such words at most {wrong:.1f} are wrong by chance, on average")
 
 
-def draw(project: Project, comparison: ExperimentComparison, site: str, source: str) -> list[Path]:
-    """Draw the forest plot in the build folder; return the paths of PNG and PDF, if any."""
+def drawn(
+    project: Project, comparison: ExperimentComparison, site: str, source: str
+) -> ExperimentComparison:
+    """Draw the forest plot in the build folder; return the comparison with the paths of its files.
+
+    It has none if no cell has a ratio.
+    """
     from benchpaper.analysis.compare import forest
 
     figure = forest.draw(comparison)
     if figure is None:
-        return []
+        return comparison
     folder = project.build(site, source) / "compare"
-    return forest.save(figure, folder, slug(comparison["experiment"]))
+    paths = forest.save(figure, folder, slug(comparison.experiment))
+    figures = tuple(str(path.relative_to(project.root)) for path in paths)
+    return replace(comparison, figures=figures)

@@ -1,11 +1,13 @@
 """The ratio of a value here to the same in the reference, in words: by how much, and the noise."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import expm1, log
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypeAlias
 
 from benchpaper.analysis import independence, stats
+from benchpaper.analysis.compare.pairs import NoiseFloors, UnknownFloors
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits, percent
 
@@ -13,17 +15,45 @@ WITHIN, UNDECIDED, NOT_COMPARED = "within the noise", "undecided", "not compared
 TIMES = ("ns", "µs", "us", "ms", "s", "min", "h")
 
 
-class RatioRow(TypedDict):
-    """A comparison of two values: levels, ratio with interval, block counts, word, and text."""
+@dataclass(frozen=True)
+class Compared:
+    """Two values, each from its blocks: their levels, and the ratio in words."""
 
-    here: float | None
-    reference: float | None
-    ratio: float | None
-    low: float | None
-    high: float | None
-    n: list[int]
+    here: float
+    reference: float
+    ratio: stats.MaybeInterval
+    blocks: tuple[int, int]
     word: str
     text: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as plain data."""
+        return {
+            "here": self.here,
+            "reference": self.reference,
+            "ratio": self.ratio.estimate,
+            "low": self.ratio.low,
+            "high": self.ratio.high,
+            "n": list(self.blocks),
+            "word": self.word,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """Two values of which a side has none; `text` says which and why."""
+
+    text: str
+    word: ClassVar[str] = NOT_COMPARED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the reason as plain data, with the keys of a comparison."""
+        nothing = dict.fromkeys(("here", "reference", "ratio", "low", "high"))
+        return {**nothing, "n": [0, 0], "word": self.word, "text": self.text}
+
+
+RatioRow: TypeAlias = Compared | NotCompared
 
 
 def names_of(metric: Description) -> tuple[str, str]:
@@ -38,15 +68,14 @@ def names_of(metric: Description) -> tuple[str, str]:
 def ratio_row(
     here: Sequence[float] | str,
     reference: Sequence[float] | str,
-    floors: Mapping[str, Any],
+    floors: NoiseFloors,
     names: tuple[str, str],
     paired: bool = False,
 ) -> RatioRow:
     """Compare two sets of blocks; each side is its values, or why it has none.
 
-    `floors` has "delta", the noise floor on the log scale or None, and "why" it is None. `names`
-    are the words for (a larger, a smaller) value. `paired` values are ratios within blocks, whose
-    order in time does not matter.
+    `names` are the words for (a larger, a smaller) value. `paired` values are ratios within blocks,
+    whose order in time does not matter.
     """
     if isinstance(here, str) or min(here) <= 0:
         return _not_compared("here", here)
@@ -56,35 +85,24 @@ def ratio_row(
     word, text = describe_ratio(
         ratio, floors, names, lambda: None if paired else _flaw(here, reference)
     )
-    return {
-        "here": stats.level(here).estimate,
-        "reference": stats.level(reference).estimate,
-        "ratio": ratio.estimate,
-        "low": ratio.low,
-        "high": ratio.high,
-        "n": [len(here), len(reference)],
-        "word": word,
-        "text": text,
-    }
+    return Compared(
+        here=stats.level(here).estimate,
+        reference=stats.level(reference).estimate,
+        ratio=ratio,
+        blocks=(len(here), len(reference)),
+        word=word,
+        text=text,
+    )
 
 
-def _not_compared(side: str, values: Sequence[float] | str) -> RatioRow:
+def _not_compared(side: str, values: Sequence[float] | str) -> NotCompared:
     why = values if isinstance(values, str) else "a value of 0 or below has no ratio"
-    return {
-        "here": None,
-        "reference": None,
-        "ratio": None,
-        "low": None,
-        "high": None,
-        "n": [0, 0],
-        "word": NOT_COMPARED,
-        "text": f"{NOT_COMPARED}: {side}: {why}",
-    }
+    return NotCompared(f"{NOT_COMPARED}: {side}: {why}")
 
 
 def describe_ratio(
     ratio: stats.MaybeInterval,
-    floors: Mapping[str, Any],
+    floors: NoiseFloors,
     names: tuple[str, str],
     flaw: Callable[[], str | None] = lambda: None,
 ) -> tuple[str, str]:
@@ -97,10 +115,10 @@ def describe_ratio(
     if not ratio.decidable:
         few = f"{ratio.n} blocks are too few for an interval; measure at least {stats.MIN_BLOCKS}"
         return UNDECIDED, f"{UNDECIDED}: {shown}: {few}"
-    if floors["delta"] is None:
-        return UNDECIDED, f"{UNDECIDED}: {shown}, and there is no noise floor ({floors['why']})"
-    against = f"noise floor {percent(expm1(floors['delta']))}"
-    if abs(log(ratio.estimate)) <= floors["delta"]:
+    if isinstance(floors, UnknownFloors):
+        return UNDECIDED, f"{UNDECIDED}: {shown}, and there is no noise floor ({floors.why})"
+    against = f"noise floor {percent(expm1(floors.delta))}"
+    if abs(log(ratio.estimate)) <= floors.delta:
         return WITHIN, f"{WITHIN}: {shown}, {against}"
     if ratio.low <= 1 <= ratio.high:
         return UNDECIDED, f"{UNDECIDED}: {shown}, {against}: the interval holds 1"
@@ -132,9 +150,6 @@ def _flaw(here: Sequence[float], reference: Sequence[float]) -> str | None:
     return None
 
 
-def words(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def words(rows: Iterable[RatioRow]) -> dict[str, int]:
     """Return {word: number of cells}, the most frequent first."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["word"]] = counts.get(row["word"], 0) + 1
-    return dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return dict(Counter(row.word for row in rows).most_common())

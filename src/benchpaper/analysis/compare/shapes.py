@@ -1,34 +1,49 @@
 """Whether two sides order the cells alike: rank agreement, and pairs of cells that trade places."""
 
+from dataclasses import dataclass
 from itertools import combinations
 from math import log
-from typing import TypedDict
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import stats
-from benchpaper.analysis.compare.pairs import HERE, IN_REFERENCE, Pair, noise, series
+from benchpaper.analysis.compare.pairs import Pair, UnknownFloors, noise, series
 from benchpaper.analysis.compare.ratios import shown_ratio
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits
 
 
-class Shape(TypedDict):
-    """Rank agreement of two sides in a metric: Kendall's tau, with its interval and its text."""
+@dataclass(frozen=True)
+class Shape:
+    """Rank agreement of two sides in a metric: Kendall's tau over a number of `cells`, as text too.
+
+    `tau` is None without ranks.
+    """
 
     metric: str
     cells: int
-    tau: float | None
-    low: float | None
-    high: float | None
+    tau: stats.MaybeInterval | None
     text: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the agreement as plain data."""
+        return {
+            "metric": self.metric,
+            "cells": self.cells,
+            "tau": self.tau and self.tau.estimate,
+            "low": self.tau and self.tau.low,
+            "high": self.tau and self.tau.high,
+            "text": self.text,
+        }
 
-class Crossover(TypedDict):
+
+@dataclass(frozen=True)
+class Crossover:
     """Two cells whose order differs between the sides, with their ratio on each."""
 
-    cells: list[str]
+    cells: tuple[str, str]
     here: str
     reference: str
 
@@ -42,27 +57,19 @@ def shape(pair: Pair, metric: Description) -> Shape:
             if (both := series(pair, metric["name"], cell))
         ]
     )
-    result: Shape = {
-        "metric": metric["name"],
-        "cells": len(levels),
-        "tau": None,
-        "low": None,
-        "high": None,
-        "text": f"no ranks: {len(levels)} cells have a value on both sides, or all have the same",
-    }
     try:
         tau = stats.rank_agreement(*(levels.T if len(levels) else ([], [])))
     except ValueError:
-        return result
+        text = f"no ranks: {len(levels)} cells have a value on both sides, or all have the same"
+        return Shape(metric["name"], len(levels), None, text)
     interval = ""
     if tau.decidable:
         interval = f" [{digits(tau.low, tau.estimate)}, {digits(tau.high, tau.estimate)}]"
-    result["tau"], result["low"], result["high"] = tau.estimate, tau.low, tau.high
-    result["text"] = (
+    text = (
         f"rank agreement {digits(tau.estimate)}{interval} over {tau.n} cells "
         "(1: the same order, 0: none, -1: reversed)"
     )
-    return result
+    return Shape(metric["name"], len(levels), tau, text)
 
 
 def crossovers(pair: Pair, metric: str) -> list[Crossover]:
@@ -71,8 +78,7 @@ def crossovers(pair: Pair, metric: str) -> list[Crossover]:
     A side decides by the ratio within its blocks, against its own noise floor.
     """
     floors = noise(pair, metric)
-    here_floor, reference_floor = floors[HERE], floors[IN_REFERENCE]
-    if here_floor is None or reference_floor is None:
+    if isinstance(floors, UnknownFloors):
         return []
     values = {
         cell: both
@@ -81,12 +87,10 @@ def crossovers(pair: Pair, metric: str) -> list[Crossover]:
     }
     crossed: list[Crossover] = []
     for a, b in combinations(values, 2):
-        here = _decided_ratio(values[a][0], values[b][0], here_floor)
-        reference = _decided_ratio(values[a][1], values[b][1], reference_floor)
+        here = _decided_ratio(values[a][0], values[b][0], floors.here)
+        reference = _decided_ratio(values[a][1], values[b][1], floors.reference)
         if here and reference and (here.estimate > 1) != (reference.estimate > 1):
-            crossed.append(
-                {"cells": [a, b], "here": shown_ratio(here), "reference": shown_ratio(reference)}
-            )
+            crossed.append(Crossover((a, b), shown_ratio(here), shown_ratio(reference)))
     return crossed
 
 

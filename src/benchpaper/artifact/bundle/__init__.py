@@ -75,7 +75,7 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
             *(build / "exhibits" / notebook).iterdir(),
         }
         paths |= {
-            project.results(site, source) / manifest["experiment"] / kind
+            project.results(site, source) / manifest.experiment / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)
         }
     named = {
@@ -105,7 +105,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
         "commit": state.commit,
         "commit_seconds": state.seconds,
         "clean": state.clean,
-        "experiments": sorted(m["experiment"] for m in manifests(project.root / build).values()),
+        "experiments": sorted(m.experiment for m in manifests(project.root / build).values()),
     }
     files[archive.ABOUT] = as_json(description)
     files[crate.ZENODO] = as_json(metadata.zenodo(files, state))

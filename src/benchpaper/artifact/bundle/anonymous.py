@@ -44,9 +44,7 @@ def make(
     output = output or project.root / "build" / f"{site}-{source}" / "bundle-anonymous.zip"
     with tempfile.TemporaryDirectory(prefix="benchpaper-anonymous-") as folder:
         copy = Project(Path(folder) / "artifact")
-        experiments = [
-            m["experiment"] for m in bundle.manifests(project.build(site, source)).values()
-        ]
+        experiments = [m.experiment for m in bundle.manifests(project.build(site, source)).values()]
         files = scrubbed(files, words)
         # The search of the sources is fast, so it comes before rebuilding.
         _refuse(

@@ -1,12 +1,12 @@
 """Recomputes the numbers of an archive from its Parquet files, without running a notebook."""
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
 from benchpaper.analysis.estimates import Results, load
+from benchpaper.analysis.manifests import How, Number
 from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.paper import gather
@@ -25,20 +25,19 @@ def check_numbers(build: Path, folder: Path) -> str:
     """
     recomputed = others = 0
     for manifest in gather.manifests(build).values():
-        for file in manifest["files"].values():
-            if results.file_digest(folder / file["path"]) != file["sha256"]:
+        for file in manifest.files.values():
+            if results.file_digest(folder / file.path) != file.sha256:
                 raise NotVerified(
-                    f"the exhibits of {manifest['notebook']} were not made from "
-                    f"the {file['path']} inside"
+                    f"the exhibits of {manifest.notebook} were not made from the {file.path} inside"
                 )
-        measured = load(manifest["experiment"], folder)
-        for name, entry in manifest["exhibits"].items():
-            if entry["kind"] != "number" or entry["missing"]:
+        measured = load(manifest.experiment, folder)
+        for name, number in manifest.exhibits.items():
+            if not isinstance(number, Number) or number.missing:
                 continue
-            if not entry.get("how") or not entry["cells"]:
+            if not number.how or not number.cells:
                 others += 1
                 continue
-            _compare(name, entry, _recomputed(name, entry, measured))
+            _compare(name, number, _recomputed(name, number, number.how, measured))
             recomputed += 1
     return (
         f"{recomputed} numbers follow from the data inside; {others} more were computed by their "
@@ -46,24 +45,24 @@ def check_numbers(build: Path, folder: Path) -> str:
     )
 
 
-def _recomputed(name: str, entry: Mapping[str, Any], measured: Results) -> Estimate:
-    how, [metric] = entry["how"], entry["metrics"]
+def _recomputed(name: str, number: Number, how: How, measured: Results) -> Estimate:
+    [metric] = number.metrics
     known = measured.trial_df.drop_duplicates("cell").set_index("cell")
-    if missing := [cell for cell in entry["cells"] if cell not in known.index]:
+    if missing := [cell for cell in number.cells if cell not in known.index]:
         raise NotVerified(f'number "{name}": the data have no cell "{missing[0]}"')
-    if how["paired"]:
-        of, to = (_levels(measured, known, cell) for cell in entry["cells"])
-        estimate = measured.ratio(metric, of=of, to=to, q=how["q"])
-    elif how.get("tries"):
-        [cell] = entry["cells"]
-        estimate = measured.pooled_share(metric, how["tries"], **_levels(measured, known, cell))
+    if how.paired:
+        of, to = (_levels(measured, known, cell) for cell in number.cells)
+        estimate = measured.ratio(metric, of=of, to=to, q=how.q)
+    elif how.tries:
+        [cell] = number.cells
+        estimate = measured.pooled_share(metric, how.tries, **_levels(measured, known, cell))
     else:
-        [cell] = entry["cells"]
-        estimate = measured.of_cell(metric, cell, how["q"])
-    _check_factor(name, entry, estimate.unit)
-    if how["factor"] == 1.0 or estimate.value is None:
+        [cell] = number.cells
+        estimate = measured.of_cell(metric, cell, how.q)
+    _check_factor(name, how.factor, estimate.unit, number.unit)
+    if how.factor == 1.0 or estimate.value is None:
         return estimate
-    return estimate.scaled(how["factor"], entry["unit"])
+    return estimate.scaled(how.factor, number.unit)
 
 
 def _levels(measured: Results, known: "pd.DataFrame", cell: str) -> dict[str, Any]:
@@ -71,28 +70,27 @@ def _levels(measured: Results, known: "pd.DataFrame", cell: str) -> dict[str, An
     return {factor: row[factor] for factor in measured.factors} | {"twin": bool(row["twin"])}
 
 
-def _check_factor(name: str, entry: Mapping[str, Any], unit: str) -> None:
-    """Check that a factor can turn `unit` into the unit of the entry.
+def _check_factor(name: str, factor: float, unit: str, shown_unit: str) -> None:
+    """Check that a factor can turn `unit` into the unit that is shown.
 
     Between two units it must be a power of ten or a usual factor; for the same unit it must be 1.
     """
-    factor = entry["how"]["factor"]
     power = math.log10(factor) if factor > 0 else math.nan
-    if factor == 1.0 and {unit, entry["unit"]} <= PLAIN_UNITS:
+    if factor == 1.0 and {unit, shown_unit} <= PLAIN_UNITS:
         return
     is_usual = math.isfinite(power) and (factor in FACTORS or abs(power - round(power)) < 1e-9)
-    if not is_usual or (unit == entry["unit"]) != (factor == 1.0):
+    if not is_usual or (unit == shown_unit) != (factor == 1.0):
         raise NotVerified(
-            f'number "{name}": a factor of {factor:g} does not turn {unit} into {entry["unit"]}'
+            f'number "{name}": a factor of {factor:g} does not turn {unit} into {shown_unit}'
         )
 
 
-def _compare(name: str, entry: Mapping[str, Any], estimate: Estimate) -> None:
+def _compare(name: str, number: Number, estimate: Estimate) -> None:
     texts = estimate.value is not None and (
-        with_unit(estimate.value, entry["unit"]),
+        with_unit(estimate.value, number.unit),
         estimate.interval_text().strip(),
         estimate.n,
     )
-    if texts != (entry["text"], entry["interval"], entry["n"]):
-        shown = f"{entry['text']} {entry['interval']} (n = {entry['n']})"
+    if texts != (number.text, number.interval, number.n):
+        shown = f"{number.text} {number.interval} (n = {number.n})"
         raise NotVerified(f'number "{name}" is {shown}, but the data inside give {estimate}')

@@ -6,8 +6,8 @@ import subprocess
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from benchpaper.analysis.manifests import Exhibit, Number
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.project import Project
 from benchpaper.paper import latex
@@ -19,7 +19,7 @@ WHOLE = re.compile(  # of three digits or more, and not part of a longer number 
 MAX_SECTION = 20  # a number such as 2.1 counts as that of a section up to here
 
 
-def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Mapping[str, Any]]) -> str:
+def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Exhibit]) -> str:
     """Check the numbers in a PDF's text; return a line that says what was checked.
 
     Each number that the paper names must be in the text, as often as the paper names it. Each
@@ -67,13 +67,16 @@ def pdf_text(path: Path) -> str:
     return done.stdout
 
 
-def _named_texts(paper: Path, exhibits: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _named_texts(paper: Path, exhibits: Mapping[str, Exhibit]) -> dict[str, list[str]]:
     """Return {text of a number, without spaces: names of the exhibits, one for each use}."""
     texts: dict[str, list[str]] = {}
     for _, macro, name in latex.uses(paper):
-        if macro in ("result", "resultci") and not exhibits[name]["missing"]:
-            texts.setdefault(_squeezed(_normal(exhibits[name]["text"])), []).append(name)
-            if macro == "resultci" and (interval := _squeezed(_normal(exhibits[name]["interval"]))):
+        number = exhibits[name]
+        if not isinstance(number, Number) or number.missing or not number.text:
+            continue
+        if macro in ("result", "resultci"):
+            texts.setdefault(_squeezed(_normal(number.text)), []).append(name)
+            if macro == "resultci" and (interval := _squeezed(_normal(number.interval))):
                 texts.setdefault(interval, []).append(name)
     return texts
 

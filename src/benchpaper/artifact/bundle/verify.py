@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
+from benchpaper.analysis.manifests import Exhibit
 from benchpaper.artifact.bundle import SCHEMA_VERSION, archive, crate, validator
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.number_check import check_numbers
@@ -137,14 +138,15 @@ def check(
 
 
 def _check_gathered(
-    project: Project, build: Path, exhibits: dict[str, gather.Exhibit], experiments: list[str]
+    project: Project, build: Path, exhibits: Mapping[str, Exhibit], experiments: list[str]
 ) -> str:
     if (build / GATHERED).read_text() != gather.gathered(build, experiments):
         raise NotVerified(f"{GATHERED} is not what the notebooks' manifests and the verdicts give")
     table = build / gather.CLAIMS_TABLE
     if table.exists() and table.read_text() != gather.claims_table(build):
         raise NotVerified(f"{gather.CLAIMS_TABLE} is not what the verdicts give")
-    latex.check_uses(project.paper, exhibits | {"claims": {"kind": "table"}})
+    kinds = {name: exhibit.kind for name, exhibit in exhibits.items()}
+    latex.check_uses(project.paper, {**kinds, "claims": "table"})
     return (
         "what the paper inputs follows from the notebooks' manifests and the verdicts; "
         "it uses no other name"
@@ -195,9 +197,9 @@ def _check_crate(project: Project, files: Mapping[str, bytes]) -> str:
     return f"the RO-Crate describes all {len(listed)} files and satisfies {validator.PROFILE}"
 
 
-def _exhibits(build: Path) -> dict[str, gather.Exhibit]:
+def _exhibits(build: Path) -> dict[str, Exhibit]:
     try:
-        return gather.all_exhibits(build)
+        return {name: saved.exhibit for name, saved in gather.all_exhibits(build).items()}
     except gather.PaperError:
         raise
     except (UserError, ValueError, KeyError, TypeError) as error:

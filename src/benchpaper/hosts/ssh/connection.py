@@ -39,7 +39,7 @@ class SshLink:
 
     def __init__(self, project: Project, site_name: str, entry: HostEntry):
         self._project, self._site, self._entry = project, site_name, entry
-        self.name = entry["name"]
+        self.name = entry.name
         self.python = ""  # until `deploy`
         self.agent: dict[str, Any] = {}  # until `complete`
         self.locked_for: str | None = None
@@ -71,8 +71,8 @@ class SshLink:
         self._check_address()
 
     def _check_address(self) -> None:
-        addresses, address = self._call("addresses"), self._entry["address"]
-        wanted = self._entry.get("interface")
+        addresses, address = self._call("addresses"), self._entry.address
+        wanted = self._entry.interface
         if wanted and addresses.get(wanted) != address:
             shown = ", ".join(f"{interface} {other}" for interface, other in addresses.items())
             self._refuse(

@@ -124,8 +124,8 @@ class SshHost:
         seconds: float,
         on_command: OnCommand,
     ):
-        self.name, self.address = role, entry["address"]
-        self.cpus: list[int] = list(entry.get("cpus") or connection.agent["cpus"])
+        self.name, self.address = role, entry.address
+        self.cpus: list[int] = list(entry.cpus or connection.agent["cpus"])
         self.python = connection.python
         self._link, self._on_command = connection, on_command
         self._opening: dict[str, Any] = dict(

@@ -58,7 +58,7 @@ class Tunnel:
         self._answers = b""
         with open(self._folder / "errors", "wb") as errors:
             self._ssh = subprocess.Popen(
-                [*self._command(), boot.command(entry.get("python"))],
+                [*self._command(), boot.command(entry.python)],
                 cwd=self._folder,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -70,22 +70,22 @@ class Tunnel:
         assert self._ssh.stdin is not None and self._ssh.stdout is not None
         self._stdin, self._stdout = self._ssh.stdin, self._ssh.stdout
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        data = boot.agent(scratch=entry.get("scratch"), silence=silence)
+        data = boot.agent(scratch=entry.scratch, silence=silence)
         threading.Thread(target=_feed, args=(self._stdin, data), daemon=True).start()
 
     def _command(self) -> list[str]:
         options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
-        if config := self._entry.get("ssh_config"):
+        if config := self._entry.ssh_config:
             options += ["-F", str(self._root / config)]
-        if user := self._entry.get("user"):
+        if user := self._entry.user:
             options += ["-l", user]
-        if port := self._entry.get("port"):
+        if port := self._entry.port:
             options += ["-p", str(port)]
         return ["ssh", *options, "-T", self._destination]
 
     @property
     def _destination(self) -> str:
-        return self._entry.get("ssh", self._entry["address"])
+        return self._entry.ssh or self._entry.address
 
     @property
     def pid(self) -> int:
@@ -178,7 +178,7 @@ class Tunnel:
                 "compare the fingerprint, and accept it"
             )
         if "Permission denied" in said:
-            who = f'user "{self._entry["user"]}"' if "user" in self._entry else "you"
+            who = f'user "{self._entry.user}"' if self._entry.user else "you"
             return f'it did not let {who} in: see that "{by_hand}" works without a password'
         if said:
             return f'ssh said: {said}; see that "{by_hand}" works'
@@ -189,9 +189,9 @@ class Tunnel:
     def _by_hand(self) -> list[str]:
         """Return the words that a user types after `ssh` to reach the host."""
         entry, destination = self._entry, self._destination
-        words = ["-F", entry["ssh_config"]] if "ssh_config" in entry else []
-        words += ["-p", str(entry["port"])] if "port" in entry else []
-        return [*words, f"{entry['user']}@{destination}" if "user" in entry else destination]
+        words = ["-F", entry.ssh_config] if entry.ssh_config else []
+        words += ["-p", str(entry.port)] if entry.port else []
+        return [*words, f"{entry.user}@{destination}" if entry.user else destination]
 
 
 def _feed(stdin: IO[bytes], data: bytes) -> None:

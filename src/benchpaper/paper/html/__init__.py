@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
 
 from benchpaper import results
-from benchpaper.analysis import compare, estimates
+from benchpaper.analysis import claim_rows, compare, estimates
+from benchpaper.analysis.claim_rows import ClaimRow
+from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import REFERENCE, Project, slug, verdict_rows
+from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.paper import gather, provenance
-from benchpaper.paper.gather import Manifest
 from benchpaper.paper.html import pages, plots, trail_pages
 
 TIMEOUT_S = 600
@@ -57,7 +57,7 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
         shutil.copyfile(folder / "paper.pdf", sources / "extra" / "paper.pdf")
     if has_appendix:
         shutil.copyfile(folder / "appendix.md", sources / "appendix.md")
-    rows = verdict_rows(folder)
+    rows = claim_rows.read(folder)
     overview = pages.overview(manifests, rows, experiments, has_pdf, has_appendix)
     (sources / "index.md").write_text(overview)
     for name in experiments:
@@ -83,7 +83,7 @@ def _write_experiment(
     name: str,
     sources: Path,
     manifest: Manifest,
-    rows: Sequence[dict[str, Any]],
+    rows: Sequence[ClaimRow],
 ) -> None:
     import nbformat
 
@@ -93,15 +93,15 @@ def _write_experiment(
     for path in (folder / "exhibits" / key).glob("*.png"):
         shutil.copyfile(path, pictures / path.name)
     figures = {
-        exhibit: plots.figure(measured, exhibit, entry)
-        for exhibit, entry in manifest["exhibits"].items()
-        if entry["kind"] == "figure"
+        exhibit: plots.figure(measured, entry)
+        for exhibit, entry in manifest.exhibits.items()
+        if entry.kind == "figure"
     }
     page = pages.experiment(
         nbformat.read(folder / "notebooks" / f"{key}.ipynb", as_version=4),
         measured,
         manifest,
-        [row for row in rows if row["experiment"] == name],
+        [row for row in rows if row.experiment == name],
         _compared(project, name, site, source),
         figures,
     )

@@ -4,18 +4,17 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.project import slug
-from benchpaper.paper import gather, provenance
-from benchpaper.paper.gather import Manifest
+from benchpaper.paper import gather
 from benchpaper.paper.html import plots
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
-
-Row = dict[str, Any]  # a row of verdicts.json
 
 MARKS = {
     "reproduced": "good",
@@ -27,7 +26,7 @@ MARKS = {
 
 def overview(
     manifests: Mapping[str, Manifest],
-    rows: Sequence[Row],
+    rows: Sequence[ClaimRow],
     experiments: Sequence[str],
     has_pdf: bool,
     has_appendix: bool,
@@ -58,10 +57,10 @@ def overview(
 
 def _listed(name: str, manifest: Manifest) -> str:
     """Return the overview's line on an experiment."""
-    missing = gather.gaps(manifest["exhibits"])
+    missing = gather.gaps(manifest.exhibits.values())
     gaps = f", {missing} of them not measured there" if missing else ""
     trail_page = f"[where each comes from]({slug(name)}-trail.md)"
-    count = counted(len(manifest["exhibits"]), "exhibit")
+    count = counted(len(manifest.exhibits), "exhibit")
     return f"- [{name}]({slug(name)}.ipynb): {count}{gaps}; {trail_page}"
 
 
@@ -75,16 +74,16 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _claims(rows: Sequence[Row], link: bool = True) -> list[str]:
+def _claims(rows: Sequence[ClaimRow], link: bool = True) -> list[str]:
     if not rows:
         return ["No claims are made."]
     body = []
     for row in rows:
-        name, mark = row["experiment"], MARKS.get(row["verdict"], "open")
+        name, mark = row.experiment, MARKS.get(row.verdict, "open")
         place = f' (<a href="{slug(name)}.html">{html.escape(name)}</a>)' if link else ""
-        sentence = f"<strong>{row['id']}</strong> {html.escape(row['sentence'])}{place}"
-        verdict = f'<span class="verdict {mark}">{html.escape(row["verdict"])}</span>'
-        body.append([sentence, html.escape(row["text"] or "-"), verdict, html.escape(row["why"])])
+        sentence = f"<strong>{row.id}</strong> {html.escape(row.sentence)}{place}"
+        verdict = f'<span class="verdict {mark}">{html.escape(row.verdict)}</span>'
+        body.append([sentence, html.escape(row.text or "-"), verdict, html.escape(row.why)])
     return [
         _table(
             "Each claim of the paper, its value here, and the verdict",
@@ -119,7 +118,7 @@ def experiment(
     notebook: "NotebookNode",
     results: Results,
     manifest: Manifest,
-    rows: Sequence[Row],
+    rows: Sequence[ClaimRow],
     compared: str,
     figures: Mapping[str, plots.Drawn | None],
 ) -> "NotebookNode":
@@ -172,13 +171,13 @@ def _is_figure(output: "NotebookNode") -> bool:
 
 def _numbers(manifest: Manifest, key: str) -> str:
     numbers = {
-        name: entry for name, entry in manifest["exhibits"].items() if entry["kind"] == "number"
+        name: exhibit for name, exhibit in manifest.exhibits.items() if exhibit.kind == "number"
     }
     if not numbers:
         return "The paper shows no number of this experiment."
     body = [
-        [f"<code>{name}</code>", html.escape(provenance.says(entry)), _know(name, key)]
-        for name, entry in numbers.items()
+        [f"<code>{name}</code>", html.escape(str(exhibit)), _know(name, key)]
+        for name, exhibit in numbers.items()
     ]
     return _table("Numbers that the paper shows", ["name", "value", "trail"], body)
 
@@ -191,13 +190,13 @@ def _know(name: str, key: str) -> str:
 def _figures(
     manifest: Manifest, figures: Mapping[str, plots.Drawn | None], key: str
 ) -> Iterator[str]:
-    for name, entry in manifest["exhibits"].items():
-        if entry["kind"] != "figure":
+    for name, exhibit in manifest.exhibits.items():
+        if exhibit.kind != "figure":
             continue
-        if entry["missing"]:
-            yield f"## Figure {name}\n\n*Not measured here: {entry['missing']}*\n"
+        if exhibit.missing:
+            yield f"## Figure {name}\n\n*Not measured here: {exhibit.missing}*\n"
             continue
-        metrics, cells = _enumerated(entry["metrics"]), counted(len(entry["cells"]), "cell")
+        metrics, cells = _enumerated(exhibit.metrics), counted(len(exhibit.cells), "cell")
         described = html.escape(f"Figure {name}: {metrics} of {cells}")
         drawn = figures[name]
         values = "; its values are in the table below" if drawn else ""
@@ -223,18 +222,18 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
             html.escape(str(place)),
             *map(html.escape, plots.shown(estimate)),
         ]
-        for metric, label, place, estimate in drawn["rows"]
+        for metric, label, place, estimate in drawn.rows
     ]
     table = _table(
         f"Values of {name}",
-        ["metric", "series", html.escape(drawn["x"]) or "cell", "value", "interval", "blocks"],
+        ["metric", "series", html.escape(drawn.x) or "cell", "value", "interval", "blocks"],
         rows,
     )
-    data = json.dumps(drawn["plots"]).replace("</", "<\\/")
-    options = "".join(f"<option>{html.escape(metric)}</option>" for metric in drawn["plots"])
+    data = json.dumps(drawn.plots).replace("</", "<\\/")
+    options = "".join(f"<option>{html.escape(metric)}</option>" for metric in drawn.plots)
     chosen = (
         f'<p><label>Metric <select data-plot="plot-{name}">{options}</select></label></p>\n'
-        if len(drawn["plots"]) > 1
+        if len(drawn.plots) > 1
         else ""
     )
     return (
@@ -247,15 +246,10 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
 
 
 def _provenance(results: Results, manifest: Manifest) -> str:
-    hosts = [
-        [html.escape(name), html.escape(str(value))] for name, value in manifest["hosts"].items()
-    ]
-    tools = [
-        [html.escape(name), html.escape(str(value))] for name, value in manifest["tools"].items()
-    ]
+    hosts = [[html.escape(name), html.escape(str(value))] for name, value in manifest.hosts.items()]
+    tools = [[html.escape(name), html.escape(str(value))] for name, value in manifest.tools.items()]
     files = [
-        [html.escape(file["path"]), f"<code>{file['sha256']}</code>"]
-        for file in manifest["files"].values()
+        [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
     ]
     states = results.trial_df["state"].value_counts()
     counts = ", ".join(f"{count} {state}" for state, count in states.items())

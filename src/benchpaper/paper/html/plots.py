@@ -6,9 +6,11 @@ each combination of the others is a line.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.manifests import Exhibit
 from benchpaper.analysis.values import Estimate, digits
 
 if TYPE_CHECKING:
@@ -30,24 +32,29 @@ WIDE_RANGE = 30.0  # an axis is logarithmic if the largest value is this many ti
 Points = list[tuple[Any, Estimate]]  # (place along x, estimate)
 
 
-class Drawn(TypedDict):
-    """An interactive figure."""
+@dataclass(frozen=True)
+class Drawn:
+    """An interactive figure.
 
-    plots: dict[str, dict[str, Any]]  # {metric: plotly's plot}
-    rows: list[tuple[str, str, Any, Estimate]]  # (metric, label of a line, place along x, estimate)
-    x: str  # title of the x axis
+    `plots` are {metric: plotly's plot}, `rows` are (metric, label of a line, place along x,
+    estimate), and `x` is the title of the x axis.
+    """
+
+    plots: Mapping[str, dict[str, Any]]
+    rows: Sequence[tuple[str, str, Any, Estimate]]
+    x: str
 
 
-def figure(results: Results, name: str, entry: Mapping[str, Any]) -> Drawn | None:
+def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
     """Return the interactive version of a figure; None if nothing was measured.
 
     A figure of several metrics has a plot for each; the page shows one at a time.
     """
-    if entry["missing"]:
+    if exhibit.missing:
         return None
     known = results.cells().set_index("cell")
-    cells = [cell for cell in entry["cells"] if cell in known.index]
-    measured = {metric: _measured(results, metric, cells) for metric in entry["metrics"]}
+    cells = [cell for cell in exhibit.cells if cell in known.index]
+    measured = {metric: _measured(results, metric, cells) for metric in exhibit.metrics}
     measured = {metric: estimates for metric, estimates in measured.items() if estimates}
     if not measured:
         return None
@@ -57,20 +64,21 @@ def figure(results: Results, name: str, entry: Mapping[str, Any]) -> Drawn | Non
     varying = [factor for factor in results.factors if frame[factor].nunique() > 1]
     x = _along(varying, frame)
     axis = f"{x} ({_unit(results, x)})" if x and _unit(results, x) else x or ""
-    drawn = Drawn(plots={}, rows=[], x=axis)
+    figures: dict[str, dict[str, Any]] = {}
+    rows: list[tuple[str, str, Any, Estimate]] = []
     for metric, estimates in measured.items():
         shown_as = f"{metric} ({results.metric(metric)['unit']})"
         series = _series(frame, estimates, varying, x, metric)
-        drawn["plots"][shown_as] = {
+        figures[shown_as] = {
             "data": [_trace(n, *item) for n, item in enumerate(series.items())],
             "layout": _layout(series, axis, shown_as),
         }
-        drawn["rows"] += [
+        rows += [
             (shown_as, label, _plain(place), estimate)
             for label, points in series.items()
             for place, estimate in points
         ]
-    return drawn
+    return Drawn(figures, rows, axis)
 
 
 def _measured(results: Results, metric: str, cells: Sequence[str]) -> dict[str, Estimate]:

@@ -2,52 +2,51 @@
 
 import html
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
-from benchpaper.paper import provenance
-from benchpaper.paper.gather import Manifest
 from benchpaper.paper.html.pages import counted
+from benchpaper.paper.provenance import CellTrail
 
 
-def trails(manifest: Manifest, trials: Mapping[str, Sequence[provenance.Trial]]) -> str:
+def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
     """Return the page with the trail of each exhibit of an experiment, and of each of its cells.
 
-    `trials` are {cell: its trials}.
+    `of_cells` are {cell: its trail}.
     """
-    name = manifest["experiment"]
-    exhibits = manifest["exhibits"]
-    cells = dict.fromkeys(cell for entry in exhibits.values() for cell in entry["cells"])
+    name = manifest.experiment
+    exhibits = manifest.exhibits
+    cells = dict.fromkeys(cell for exhibit in exhibits.values() for cell in exhibit.cells)
     anchors = {cell: f"cell-{number}" for number, cell in enumerate(cells)}
     lines = [
         f"# How do you know? {name}",
         "",
-        f"Notebook `{manifest['notebook']}`, from {manifest['source']}. "
+        f"Notebook `{manifest.notebook}`, from {manifest.source}. "
         f"Back to [the experiment]({slug(name)}.ipynb).",
         "",
     ]
-    for exhibit, entry in exhibits.items():
-        lines += _exhibit(exhibit, entry, anchors)
+    for exhibit_name, exhibit in exhibits.items():
+        lines += _exhibit(exhibit_name, exhibit, anchors)
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
-        lines += _cell(anchor, provenance.of_cell(cell, trials[cell]))
+        lines += _cell(anchor, of_cells[cell])
     return "\n".join(lines)
 
 
-def _exhibit(name: str, entry: Mapping[str, Any], anchors: Mapping[str, str]) -> list[str]:
+def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[str]:
     cells = "".join(
-        f'<li><a href="#{anchors[cell]}">{html.escape(cell)}</a></li>' for cell in entry["cells"]
+        f'<li><a href="#{anchors[cell]}">{html.escape(cell)}</a></li>' for cell in exhibit.cells
     )
-    is_open = " open" if len(entry["cells"]) < 4 else ""
-    summary = counted(len(entry["cells"]), "cell")
+    is_open = " open" if len(exhibit.cells) < 4 else ""
+    summary = counted(len(exhibit.cells), "cell")
     return [
         f"({name})=",
-        f"## {entry['kind']} {name}",
+        f"## {exhibit.kind} {name}",
         "",
-        _plain(provenance.says(entry)),
+        _plain(str(exhibit)),
         "",
-        f"Metrics: {', '.join(entry['metrics']) or 'computed by the notebook'}.",
+        f"Metrics: {', '.join(exhibit.metrics) or 'computed by the notebook'}.",
         "",
         f"<details{is_open}><summary>{summary}</summary><ul>{cells}</ul></details>",
         "",
@@ -59,25 +58,20 @@ def _plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
 
 
-def _cell(anchor: str, trail: provenance.Trail) -> list[str]:
-    states: dict[str, int] = {}
-    for trial in trail["trials"]:
-        states[trial["state"]] = states.get(trial["state"], 0) + 1
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
-    commands = "\n".join(
-        f"[{c['host']}] {' '.join(c['argv'])}  -> {c['status']}" for c in trail["commands"]
-    )
-    tools = ", ".join(f"{tool} {version}" for tool, version in trail["tools"].items())
-    first = trail["trials"][0]["started"][:19]
+def _cell(anchor: str, trail: CellTrail) -> list[str]:
+    commands = "\n".join(map(str, trail.commands))
+    first = trail.trials[0].started[:19]
     listing = (
         '<pre tabindex="0" aria-label="Commands of one trial">'
         f"{html.escape(commands) or 'no command was run'}</pre>"
     )
     return [
-        f'<h3 id="{anchor}">{html.escape(trail["cell"])}</h3>',
+        f'<h3 id="{anchor}">{html.escape(trail.cell)}</h3>',
         "",
-        f"<p>{counts}; the first at {first} UTC; commit {html.escape(trail['git_commit'][:12])}, "
-        f"code digest <code>{trail['code_digest'][:16]}</code>; {html.escape(tools)}.</p>",
+        f"<p>{trail.states}; the first at {first} UTC; "
+        f"commit {html.escape(trail.git_commit[:12])}, "
+        f"code digest <code>{trail.code_digest[:16]}</code>; "
+        f"{html.escape(trail.tool_versions)}.</p>",
         "",
         listing.replace("\n\n", "\n"),  # an empty line would end the HTML
         "",

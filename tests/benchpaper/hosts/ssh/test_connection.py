@@ -6,12 +6,14 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 from lab_faults import measure
 
 from benchpaper import results
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import Site
 from benchpaper.hosts.ssh.connection import Unreachable
 
 pytestmark = [
@@ -55,7 +57,7 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
     (folder / "tool").write_text("#!/bin/sh\necho one\n")
     (folder / "tool").chmod(0o755)
     (folder / "also").symlink_to("tool")
-    with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}) as fleet:
+    with Fleet(lab.lab.project, Site("lab", (lab.described(1),))) as fleet:
         link = fleet.links["lab1"]
         host = link.host("client", tmp_path / "t", 60, lambda name, argv: lambda status: None)
         there = host.provide(folder)
@@ -72,7 +74,7 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
 
 
 def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
-    site = {"name": "lab", "hosts": [lab.described(1)]}
+    site = Site("lab", (lab.described(1),))
     with Fleet(lab.lab.project, site) as first, Fleet(lab.lab.project, site) as second:
         told = []
         with first.measuring("measuring toy/one"):
@@ -91,11 +93,12 @@ import sys, time, yaml
 from pathlib import Path
 from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import HostEntry, Site
 from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
 from benchpaper.core.project import Project
 connection.SILENCE_S = 100.0  # the host has to notice by itself
-project, site = Project(Path(sys.argv[1])), yaml.safe_load(sys.argv[2])
-with Fleet(project, site) as fleet, fleet.measuring("measuring toy/one"):
+project, host = Project(Path(sys.argv[1])), HostEntry(**yaml.safe_load(sys.argv[2]))
+with Fleet(project, Site("lab", (host,))) as fleet, fleet.measuring("measuring toy/one"):
     print("held", flush=True)
     time.sleep(100)
 """
@@ -103,9 +106,9 @@ with Fleet(project, site) as fleet, fleet.measuring("measuring toy/one"):
 
 @pytest.mark.slow
 def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
-    site = {"name": "lab", "hosts": [lab.described(1)]}
+    site = Site("lab", (lab.described(1),))
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(site)],
+        [sys.executable, "-c", HOLDER, lab.lab.project.root, json.dumps(asdict(lab.described(1)))],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -160,10 +163,7 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
     )
     known = (lab.lab.folder / "known_hosts").read_text()
     (tmp_path / "known").write_text(known)
-    site = {
-        "name": "lab",
-        "hosts": [lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config"))],
-    }
+    site = Site("lab", (lab.described(2, ssh="behind", ssh_config=str(tmp_path / "config")),))
 
     def fleet():
         return Fleet(lab.lab.project, site)

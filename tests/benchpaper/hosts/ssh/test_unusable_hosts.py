@@ -12,6 +12,7 @@ from lab_faults import restart
 
 from benchpaper.core.errors import UserError
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import Site
 from benchpaper.hosts.ssh import connection, wheels
 from benchpaper.hosts.ssh.connection import Unreachable
 
@@ -26,7 +27,7 @@ pytestmark = [
 
 def refused(lab, **changes):
     begin = time.monotonic()
-    site = {"name": "lab", "hosts": [lab.described(1, **changes)]}
+    site = Site("lab", (lab.described(1, **changes),))
     with pytest.raises(Unreachable) as error, Fleet(lab.lab.project, site):
         pass
     assert time.monotonic() - begin < 60 and "\n" not in str(error.value)
@@ -117,7 +118,7 @@ def test_a_host_without_python_is_told_what_to_install(lab, tmp_path, programs):
     try:
         assert re.fullmatch(NO_PYTHON, refused(lab))
         with Fleet(
-            lab.lab.project, {"name": "lab", "hosts": [lab.described(1, python=sys.executable)]}
+            lab.lab.project, Site("lab", (lab.described(1, python=sys.executable),))
         ) as fleet:
             assert fleet.links["lab1"].ask("clock")
     finally:

@@ -1,0 +1,110 @@
+"""Judged claims, as verdicts.json holds them, and what follows from the rows alone.
+
+Commands that only show verdicts read this module; it loads neither NumPy nor pandas.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypedDict, cast
+
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REMEDY, VERDICTS, derived
+
+REPRODUCED = "reproduced"
+CONTRADICTED = "contradicted"
+INCONCLUSIVE = "inconclusive"
+NOT_TESTABLE, NOT_RUN = "not testable here", "not run"
+ON_REFERENCE = {
+    REPRODUCED: "holds in the reference",
+    CONTRADICTED: "does not hold in the reference",
+}
+
+
+class ClaimRowJson(TypedDict):
+    """A `ClaimRow` in verdicts.json."""
+
+    id: str
+    sentence: str
+    experiment: str
+    asked: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    unit: str
+    confidence: float | None
+    cells: list[str]
+    text: str
+    blocks_for_5_percent: int | None
+    verdict: str
+    why: str
+    short: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRow:
+    """A judged claim.
+
+    `asked` is the comparison as text; `value`, `low`, and `high` are in `unit`, and None without a
+    value. `short` is `why` in few words. The defaults are those of a claim that was not compared.
+    """
+
+    id: str
+    sentence: str
+    experiment: str
+    asked: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    confidence: float | None = None
+    cells: tuple[str, ...] = ()
+    text: str = ""
+    blocks_for_5_percent: int | None = None
+    verdict: str
+    why: str
+    short: str
+
+    def to_json(self) -> ClaimRowJson:
+        """Return the row as plain data."""
+        return cast(ClaimRowJson, {**asdict(self), "cells": list(self.cells)})
+
+    @classmethod
+    def from_json(cls, row: ClaimRowJson) -> "ClaimRow":
+        """Return the row that `to_json` wrote.
+
+        Raises `TypeError` or `KeyError` for other keys, and so for data of another version.
+        """
+        plain: dict[str, Any] = {**row, "cells": tuple(row["cells"])}
+        return cls(**plain)
+
+
+def read(build: Path) -> list[ClaimRow]:
+    """Return the verdicts in a build folder; an empty list if nothing was judged yet.
+
+    Raises `UserError` if the file holds anything else.
+    """
+    path = build / VERDICTS
+    if not path.exists():
+        return []
+    try:
+        return [ClaimRow.from_json(row) for row in derived(path, list)]
+    except (KeyError, TypeError):
+        raise UserError(f"{path.name} of {build.name} holds other rows; {REMEDY}") from None
+
+
+def failing(rows: Iterable[ClaimRow]) -> list[str]:
+    """Return the ids of the claims that the data contradict, here or in the reference itself."""
+    words = (CONTRADICTED, ON_REFERENCE[CONTRADICTED])
+    return [row.id for row in rows if row.verdict in words]
+
+
+def by_chance(rows: Iterable[ClaimRow]) -> tuple[int, float]:
+    """Return (number of claims with an interval, upper bound of the mean number of wrong verdicts).
+
+    An interval is two-sided: if the truth is the bound, half of the misses are on the wrong side.
+    """
+    decidable = [row.confidence for row in rows if row.confidence]
+    return len(decidable), sum((1 - confidence) / 2 for confidence in decidable)

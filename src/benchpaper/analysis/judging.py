@@ -1,0 +1,211 @@
+"""From a claim and the results of its experiment to a verdict."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from math import ceil, log, log2
+
+from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis.claim_files import Claim
+from benchpaper.analysis.claim_rows import NOT_RUN, NOT_TESTABLE, ON_REFERENCE, ClaimRow
+from benchpaper.analysis.estimates import Results
+from benchpaper.analysis.values import Comparison, InsufficientDataError
+from benchpaper.core.errors import UserError
+from benchpaper.core.project import REFERENCE
+
+
+def judge(
+    claims: Sequence[Claim], results: Results, source: str, confidence: float
+) -> dict[str, ClaimRow]:
+    """Return {id: row} of an experiment's claims, judged on its results, which come from `source`.
+
+    Raises `UserError`, naming the claim, for a mistake in its function or its bound.
+    """
+    comparisons = {claim.id: compared(claim, results) for claim in claims}
+    biased = bias(results, comparisons.values())
+    rows = {}
+    for claim in claims:
+        comparison = comparisons[claim.id]
+        if isinstance(comparison, str):
+            rows[claim.id] = not_run(claim, comparison)
+        elif comparison.estimate.value is None:
+            rows[claim.id] = _not_measured(claim, comparison, results)
+        else:
+            rows[claim.id] = _measured(claim, comparison, results, biased, source, confidence)
+    return rows
+
+
+def not_run(claim: Claim, why: str) -> ClaimRow:
+    """Return the row of a claim without a comparison."""
+    return ClaimRow(
+        id=claim.id,
+        sentence=claim.sentence,
+        experiment=claim.experiment,
+        verdict=NOT_RUN,
+        why=why,
+        short=why,
+    )
+
+
+def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> ClaimRow:
+    """Return the row of a claim whose cells have no value."""
+    estimate = comparison.estimate
+    testable = all(results.testable(cell) for cell in estimate.cells)
+    return replace(
+        not_run(claim, estimate.missing),
+        asked=str(comparison),
+        unit=estimate.unit,
+        cells=estimate.cells,
+        verdict=verdicts.INCONCLUSIVE if testable else NOT_TESTABLE,
+    )
+
+
+def _measured(
+    claim: Claim,
+    comparison: Comparison,
+    results: Results,
+    biased: verdicts.Verdict | None,
+    source: str,
+    confidence: float,
+) -> ClaimRow:
+    estimate = comparison.estimate
+    try:
+        interval = _interval(estimate.values, confidence)
+        verdict = decide(comparison, interval, results, biased, confidence)
+    except ValueError as error:
+        raise UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}") from error
+    word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
+    return ClaimRow(
+        id=claim.id,
+        sentence=claim.sentence,
+        experiment=claim.experiment,
+        asked=str(comparison),
+        value=interval.estimate,
+        low=interval.low,
+        high=interval.high,
+        n=interval.n,
+        unit=estimate.unit,
+        confidence=interval.confidence,
+        cells=estimate.cells,
+        text=str(replace(estimate, low=interval.low, high=interval.high, tries="")),
+        blocks_for_5_percent=_blocks_needed(estimate.values, interval),
+        verdict=word,
+        why=verdict.reason,
+        short=verdict.short,
+    )
+
+
+def compared(claim: Claim, results: Results) -> Comparison | str:
+    """Return the `Comparison` that a claim makes of results, or why their scale leaves it out.
+
+    Raises `UserError`, naming claim and experiment, when the claim's function fails or returns no
+    comparison.
+    """
+    where = f"claim {claim.id} ({claim.experiment})"
+    try:
+        comparison: object = claim.compare(results)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    except Exception as error:
+        raise UserError(f"{where}: {type(error).__name__}: {error}") from error
+    if not isinstance(comparison, Comparison):
+        raise UserError(
+            f"{where} has no bound: return an estimate's .below(...), .above(...) or .equal(...)"
+        )
+    return comparison if comparison.estimate.planned else comparison.estimate.missing
+
+
+def bias(results: Results, comparisons: Iterable[Comparison | str]) -> verdicts.Verdict | None:
+    """Return the verdict on all claims of an experiment if its results are biased, else None.
+
+    They are biased if two identical cells differ in a metric (at the quantile) that a claim uses.
+    That discredits the claims on other metrics, too.
+    """
+    used = dict.fromkeys(
+        (c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison)
+    )
+    for metric, q in used:
+        floor, _ = _floor(results, metric, q, len(used))
+        if floor and floor.known and floor.biased:
+            name = metric if q == 0.5 else f"{stats.quantile_name(q)} of {metric}"
+            low, high = floor.interval.low, floor.interval.high
+            return verdicts.undecided(
+                f"two identical cells differ in {name}",
+                after=f" (A/A' = {floor.interval.estimate:.4g} [{low:.4g}, {high:.4g}]), "
+                f"so nothing in {results.experiment} is decided; "
+                "find what distinguishes them, and measure again",
+            )
+    return None
+
+
+def decide(
+    comparison: Comparison,
+    interval: stats.MaybeInterval,
+    results: Results,
+    biased: verdicts.Verdict | None = None,
+    confidence: float = stats.CONFIDENCE,
+) -> verdicts.Verdict:
+    """Return the verdict on a comparison: its interval against the bound and the noise floor.
+
+    Dependent blocks leave a level inconclusive, but not a ratio within blocks.
+    """
+    estimate = comparison.estimate
+    floor, unknown = _floor(results, estimate.metric, estimate.q)
+    if floor and floor.known and not biased:
+        floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
+    if undecided := biased or unknown or _too_few(interval, confidence):
+        return undecided
+    flaw = None if estimate.paired else independence.correlated(estimate.values)
+    if comparison.side == "equal":
+        return verdicts.decide_equal(
+            interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
+        )
+    return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+
+
+def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:
+    """Return the interval over blocks, on the log scale if all values are positive."""
+    return (stats.level if min(values) > 0 else stats.median_interval)(values, confidence)
+
+
+def _floor(
+    results: Results, metric: str, q: float, looks: int = 1
+) -> tuple[stats.MaybeFloor | None, verdicts.Verdict | None]:
+    """Return (noise floor, None), or (None, the verdict without one)."""
+    try:
+        return results.floor(metric, q, looks), None
+    except InsufficientDataError as reason:
+        return None, verdicts.undecided(f"the noise floor of {metric} is unknown: {reason}")
+
+
+def _too_few(interval: stats.MaybeInterval, confidence: float) -> verdicts.Verdict | None:
+    """Return the verdict if an interval does not attain the confidence that all claims need.
+
+    A claim alone takes the confidence that 5 blocks attain.
+    """
+    if (
+        not interval.decidable
+        or confidence == stats.CONFIDENCE
+        or interval.confidence >= confidence
+    ):
+        return None
+    needed = ceil(1 - log2(1 - confidence))
+    few = (
+        f"over all claims together {interval.n} blocks are too few "
+        f"for an interval at {confidence:.2%}"
+    )
+    return verdicts.undecided(few, after=f"; measure at least {needed}")
+
+
+def _blocks_needed(
+    values: Sequence[float], interval: stats.MaybeInterval, half_width: float = 0.05
+) -> int | None:
+    """Return how many blocks would bring the interval within the half-width (on the log scale).
+
+    Unknown (None) with too few blocks, or if the blocks fall into groups, so that the interval is
+    wide although the spread is small.
+    """
+    if not interval.decidable or interval.low <= 0:
+        return None
+    needed = stats.blocks_needed(values, half_width)
+    grouped = needed <= interval.n and log(interval.high / interval.low) > 2 * half_width
+    return None if grouped else needed
