@@ -24,7 +24,7 @@ def test_an_unknown_linter_is_refused_in_one_line():
     command = [sys.executable, lint.__file__, "flake8"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert done.stderr.startswith("there is no linter 'flake8'; choose from mypy, ruff,")
+    assert done.stderr.startswith("there is no linter 'flake8'; choose from clang-tidy, mypy,")
 
 
 def test_pre_commit_calls_each_linter_without_a_download():
