@@ -11,7 +11,7 @@ from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone
 from experiments.training_io import backends
 from experiments.training_io.clients import blocks, fio, open_loop, random_reads, s3_wire, stores
-from experiments.training_io.null import null_nfs, null_s3
+from experiments.training_io.null import null_nfs, targets
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_five_times_as_many_gets_per_core_as_boto3(served):
 
 @pytest.fixture
 def pausing(host):
-    with null_s3.Server(host, 4096, stall_s=0.1, every_s=0.5) as server:
+    with targets.s3(host, 4096, stall_s=0.1, every_s=0.5) as server:
         yield stores.open_store(server.store)
 
 
@@ -171,7 +171,7 @@ def test_fio_has_a_ceiling_of_its_own(host):
 
 
 def test_the_null_nfs_server_is_read_by_the_real_client(host):
-    with null_nfs.Server(host, 1 << 20) as server:
+    with targets.nfs(host, 1 << 20) as server:
         store = stores.open_store(server.store)
         assert store.size("blocks") == 1 << 20 and bytes(store.get("blocks")) == bytes(1 << 20)
         assert store.get_range("blocks", 4096, 4096) == bytes(4096) and store.get_range(
