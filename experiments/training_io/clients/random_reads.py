@@ -53,7 +53,7 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     `unchecked_mib` is the size of the object that it pretends to hold; its contents go unchecked.
     """
     count = unchecked_mib * 256 if unchecked_mib else store.size(name) // blocks.BLOCK
-    found = [None] * threads
+    samples_of: dict[int, list[int]] = {}  # of each thread, in ns
 
     def work(mine):
         order, place = np.random.default_rng([seed, mine]).integers(0, count, 1 << 16).tolist(), 0
@@ -69,7 +69,7 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
                 blocks.check(data, number)
             place, before, now = place + 1, now, time.perf_counter_ns()
             samples.append(now - before)
-        found[mine] = samples
+        samples_of[mine] = samples
 
     gate = threading.Barrier(threads + 1)
     workers = [threading.Thread(target=work, args=(mine,)) for mine in range(threads)]
@@ -80,9 +80,9 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     for worker in workers:
         worker.join()
     elapsed = time.perf_counter() - begin
-    if None in found:
+    if len(samples_of) < threads:
         raise RuntimeError("a thread of the reader ended early; its error stands above")
-    samples = np.concatenate(found) / 1e3
+    samples = np.concatenate([samples_of[mine] for mine in range(threads)]) / 1e3
     return {
         "ops": len(samples),
         "elapsed_s": elapsed,
@@ -113,20 +113,20 @@ def _cpu_s():
 
 
 def main(text):
-    asked = json.loads(text)
-    target, name = asked["store"], asked["name"]
-    store = DirectFile(target["folder"], name) if asked.get("direct") else stores.open_store(target)
-    found = random_blocks(
+    plan = json.loads(text)
+    target, name = plan["store"], plan["name"]
+    store = DirectFile(target["folder"], name) if plan.get("direct") else stores.open_store(target)
+    result = random_blocks(
         store,
         name,
-        asked["threads"],
-        asked["seconds"],
-        asked.get("seed", 0),
-        asked.get("unchecked_mib"),
+        plan["threads"],
+        plan["seconds"],
+        plan.get("seed", 0),
+        plan.get("unchecked_mib"),
     )
-    if asked.get("in_order_seconds"):
-        found["in_order"] = in_order(store, name, asked["in_order_seconds"])
-    print(json.dumps(found))
+    if plan.get("in_order_seconds"):
+        result["in_order"] = in_order(store, name, plan["in_order_seconds"])
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -147,13 +147,13 @@ class S3Store(Store):
             text = bytes(self._fetch(self._signer.listing(self._prefix, token))).decode()
             for entry in text.split("<Contents>")[1:]:
                 name, size = (
-                    re.search(f"<{tag}>([^<]*)</{tag}>", entry)[1] for tag in ("Key", "Size")
+                    re.findall(f"<{tag}>([^<]*)</{tag}>", entry)[0] for tag in ("Key", "Size")
                 )
                 self._sizes[unescape(name)[len(self._prefix) :]] = int(size)
-            found = re.search(r"<NextContinuationToken>([^<]*)</NextContinuationToken>", text)
-            if not found:
+            continued = re.search(r"<NextContinuationToken>([^<]*)</NextContinuationToken>", text)
+            if not continued:
                 return sorted(self._sizes)
-            token = unescape(found[1])
+            token = unescape(continued[1])
 
     def size(self, name):
         if name not in self._sizes:
