@@ -31,5 +31,5 @@ def compared(known, metric=None, **places):
     )
 
 
-def by_cell(found):
-    return {row["cell"]: row for row in found["cells"]}
+def by_cell(comparison):
+    return {row["cell"]: row for row in comparison["cells"]}

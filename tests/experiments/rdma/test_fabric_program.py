@@ -137,24 +137,28 @@ def test_clean_under_sanitizers(host, sanitized, cell):
 NOTICED_S = 30  # what is waited at most: the programs give up after 5 s, later on a busy machine
 
 
-def start_pair(host, binary, transport, operation, outstanding):
-    responder = program.Responder(host, binary, transport).__enter__()
-    argv = [
-        binary, "measure", "--connect", responder.address, "--operation", operation, "--size", 4096,
-        "--outstanding",
-        outstanding, "--iterations", 20_000_000, "--warmup", 0, "--max-seconds", 60, "--cpu",
-        host.cpus[-1],
-        "--samples", host.scratch() / "samples",
-    ]  # fmt: skip
-    client = host.start(argv, env=ucx.host_environment(host, transport))
-    for process in (
-        responder.process,
-        client,
-    ):  # they use 0.1 s until the loop runs, and then all that they get
-        while process.poll() is None and sum(psutil.Process(process.pid).cpu_times()[:2]) < 0.3:
-            time.sleep(0.01)
-    assert client.poll() is None, client.stderr_text()
-    return responder.process, client
+@contextlib.contextmanager
+def measuring_pair(host, binary, transport, operation, outstanding):
+    """Yield a server and its client, both processes, while they measure."""
+    with program.Responder(host, binary, transport) as responder:
+        server = responder.process
+        argv = [
+            binary, "measure", "--connect", responder.address, "--operation", operation,
+            "--size", 4096, "--outstanding", outstanding, "--iterations", 20_000_000,
+            "--warmup", 0, "--max-seconds", 60, "--cpu", host.cpus[-1],
+            "--samples", host.scratch() / "samples",
+        ]  # fmt: skip
+        with host.start(argv, env=ucx.host_environment(host, transport)) as client:
+            # They use 0.1 s until the loop runs, and then all that they get.
+            for process in (server, client):
+                while process.poll() is None and cpu_seconds(process) < 0.3:
+                    time.sleep(0.01)
+            assert client.poll() is None, client.stderr_text()
+            yield server, client
+
+
+def cpu_seconds(process):
+    return sum(psutil.Process(process.pid).cpu_times()[:2])
 
 
 def fails_with_one_line(process):
@@ -170,21 +174,22 @@ def fails_with_one_line(process):
     [("posix", "get", 1), ("posix", "message", 16), ("tcp", "put", 1), ("tcp", "get", 16)],
 )
 def test_a_killed_peer_ends_the_other_side_at_once(host, binary, transport, operation, outstanding):
-    server, client = start_pair(host, binary, transport, operation, outstanding)
-    os.kill(server.pid, signal.SIGKILL)
-    fails_with_one_line(client)
-    server, client = start_pair(host, binary, transport, operation, outstanding)
-    os.kill(client.pid, signal.SIGKILL)
-    fails_with_one_line(server)
+    cell = transport, operation, outstanding
+    with measuring_pair(host, binary, *cell) as (server, client):
+        os.kill(server.pid, signal.SIGKILL)
+        fails_with_one_line(client)
+    with measuring_pair(host, binary, *cell) as (server, client):
+        os.kill(client.pid, signal.SIGKILL)
+        fails_with_one_line(server)
 
 
 def test_a_silent_server_is_given_up(host, binary):
-    server, client = start_pair(host, binary, "posix", "put", 1)
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        fails_with_one_line(client)
-    finally:
-        os.kill(server.pid, signal.SIGKILL)
+    with measuring_pair(host, binary, "posix", "put", 1) as (server, client):
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            fails_with_one_line(client)
+        finally:
+            os.kill(server.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
