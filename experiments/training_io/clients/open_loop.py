@@ -73,6 +73,8 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
         except Exception as error:
             errors.append(error)
             gate.abort()
+        finally:
+            store.close()
         rows.extend(samples)
 
     for _ in range(connections):

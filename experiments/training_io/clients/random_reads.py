@@ -15,6 +15,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 
@@ -45,6 +46,10 @@ class DirectFile:
             raise OSError(f"{length} B at {start} could not be read")
         return view
 
+    def close(self):
+        if (file := self._mine.__dict__.pop("file", None)) is not None:
+            os.close(file)
+
 
 def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     """Read random blocks for `seconds`, with one outstanding request per thread.
@@ -56,6 +61,10 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     samples_of: dict[int, list[int]] = {}  # of each thread, in ns
 
     def work(mine):
+        with closing(store):
+            read(mine)
+
+    def read(mine):
         order, place = np.random.default_rng([seed, mine]).integers(0, count, 1 << 16).tolist(), 0
         samples = []
         store.get_range(name, 0, blocks.BLOCK)  # connects, or opens the file
@@ -116,16 +125,17 @@ def main(text):
     plan = json.loads(text)
     target, name = plan["store"], plan["name"]
     store = DirectFile(target["folder"], name) if plan.get("direct") else stores.open_store(target)
-    result = random_blocks(
-        store,
-        name,
-        plan["threads"],
-        plan["seconds"],
-        plan.get("seed", 0),
-        plan.get("unchecked_mib"),
-    )
-    if plan.get("in_order_seconds"):
-        result["in_order"] = in_order(store, name, plan["in_order_seconds"])
+    with closing(store):
+        result = random_blocks(
+            store,
+            name,
+            plan["threads"],
+            plan["seconds"],
+            plan.get("seed", 0),
+            plan.get("unchecked_mib"),
+        )
+        if plan.get("in_order_seconds"):
+            result["in_order"] = in_order(store, name, plan["in_order_seconds"])
     print(json.dumps(result))
 
 

@@ -1,8 +1,8 @@
 """Stores of objects to read from, all with one interface.
 
 The methods are `list()`, `size(name)`, `get(name)`, and `get_range(name, start, length)`. A store
-counts requests and bytes. Several threads may use it at once, each with its own connection. Formats
-cache what they read once (footers, tables of offsets) in `opened`.
+counts requests and bytes. Several threads may use it at once, each with its own connection, which
+`close()` closes. Formats cache what they read once (footers, tables of offsets) in `opened`.
 """
 
 import os
@@ -28,6 +28,9 @@ class Store:
     @property
     def bytes(self):
         return sum(count[1] for count in self._counts)
+
+    def close(self):
+        """Close the calling thread's connection; without one, do nothing."""
 
     def _count(self, data):
         """Count a request and its bytes, in a list per thread, because `+=` is not atomic."""
@@ -175,6 +178,10 @@ class S3Store(Store):
             mine["connection"] = Connection(*self._at)
         return mine["connection"].fetch(request)
 
+    def close(self):
+        if connection := self._mine.__dict__.pop("connection", None):
+            connection.close()
+
 
 class NfsStore(Store):
     """A folder below an NFS server's export, read by nfs-rs in this process.
@@ -201,6 +208,13 @@ class NfsStore(Store):
         if name not in files:
             files[name] = (client.open(path, "rb"), client.stat(path).size)
         return files[name]
+
+    def close(self):
+        mine = self._mine.__dict__
+        if client := mine.pop("client", None):
+            for file, _ in mine.pop("files").values():
+                file.close()
+            client.close()
 
     def list(self):
         return sorted(self._client.listdir(self._folder))

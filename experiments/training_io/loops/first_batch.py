@@ -12,6 +12,7 @@ timed run, so that the page cache is full.
 import json
 import sys
 import time
+from contextlib import closing
 from importlib import import_module
 
 import numpy as np
@@ -95,9 +96,10 @@ def main(text):
     if plan["store"]["kind"] == "nfs":
         import_module("nfs_rs")  # otherwise the store imports it within the timed run
     if plan["warm"]:
-        first(stores.open_store(plan["store"]), layout, *ask)
-    store = stores.open_store(plan["store"])
-    listing_s, first_s, listed, numbers = first(store, layout, *ask)
+        with closing(stores.open_store(plan["store"])) as store:
+            first(store, layout, *ask)
+    with closing(stores.open_store(plan["store"])) as store:
+        listing_s, first_s, listed, numbers = first(store, layout, *ask)
     if listed != written(layout, count):
         raise SystemExit(
             f"what was found is not what was written: {layout} of {count} samples, "

@@ -93,6 +93,8 @@ class Threads:
                 self._hand_over(batch)
         except Exception as error:
             self._hand_over(error)
+        finally:
+            self._store.close()
 
     def _hand_over(self, batch):
         while not self._stopped:
@@ -193,7 +195,8 @@ def main(text):
         from experiments.training_io.loops import torch_readers
 
         readers_of = torch_readers.TorchReaders
-    print(json.dumps(run(Loop(**plan["loop"]), stores.open_store(plan["store"]), readers_of)))
+    with contextlib.closing(stores.open_store(plan["store"])) as store:
+        print(json.dumps(run(Loop(**plan["loop"]), store, readers_of)))
 
 
 if __name__ == "__main__":

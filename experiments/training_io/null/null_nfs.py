@@ -4,9 +4,9 @@
         '{"address": "127.0.0.1", "port": 0, "size": 16777216}'
 
 prints the port, then serves until killed. Every name is a file of `size` bytes, or a folder. The
-server implements the calls for opening and reading (RFC 1813, with MOUNT in its appendix I) over
-RPC with record marks (RFC 5531). It answers other calls with PROC_UNAVAIL, so that a client reports
-them.
+server implements the calls for opening, reading, and leaving (RFC 1813, with MOUNT in its appendix
+I) over RPC with record marks (RFC 5531). It answers other calls with PROC_UNAVAIL, so that a client
+reports them.
 
 NFS 4.1 needs sessions and compounds, and so would need a null target of its own. Its client does
 more work per READ, so this server shows an upper bound for it too.
@@ -42,6 +42,7 @@ class Answers:
         fsinfo = struct.pack(">7IQ3I", *[LARGEST, LARGEST, 4096] * 2, 4096, 1 << 40, 0, 1, 0x1B)
         self._fixed = {
             (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1),
+            (MOUNT, 3): b"",  # the client leaves
             (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
             (NFS, 18): bytes(4) + here[FOLDER] + struct.pack(">6QI", *[1 << 40] * 6, 0),
             (NFS, 20): bytes(4) + here[FOLDER] + struct.pack(">6I", 1, 255, 1, 1, 0, 1),

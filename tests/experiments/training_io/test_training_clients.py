@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -44,8 +45,13 @@ def test_the_signature_is_that_of_the_published_example():
     )
 
 
-def test_objects_ranges_and_long_listings(served):
-    store = stores.open_store(backends.s3_store(served))
+@pytest.fixture
+def store(served):
+    with closing(stores.open_store(backends.s3_store(served))) as opened:
+        yield opened
+
+
+def test_objects_ranges_and_long_listings(store):
     names = store.list()
     assert len(names) == 1006 and store.size("blocks") == 1 << 20
     assert bytes(store.get("1004 &.bin")) == b"1004"
@@ -58,14 +64,17 @@ def test_objects_ranges_and_long_listings(served):
 
 def test_wrong_credentials_are_refused(served):
     wrong = {**backends.s3_store(served), "credentials": (served.access_key, "0" * 32)}
-    with pytest.raises(s3_wire.S3Error, match="403"):
-        stores.open_store(wrong).get("blocks")
+    with (
+        closing(stores.open_store(wrong)) as refused,
+        pytest.raises(s3_wire.S3Error, match="403"),
+    ):
+        refused.get("blocks")
 
 
 @tried_again(5)
-def test_five_times_as_many_gets_per_core_as_boto3(served):
+def test_five_times_as_many_gets_per_core_as_boto3(served, store):
     """Compare 4 KiB GETs per second of client CPU time; best of three."""
-    store, boto = stores.open_store(backends.s3_store(served)), served.boto()
+    boto = served.boto()
     rates = {"ours": [], "boto3": []}
 
     def ours():
@@ -124,9 +133,9 @@ def test_due_times_are_a_poisson_process_with_the_rate_asked_for():
     )
 
 
-def test_an_error_of_the_server_ends_the_run(served):
+def test_an_error_of_the_server_ends_the_run(store):
     with pytest.raises(s3_wire.S3Error, match="404"):
-        open_loop.run(stores.open_store(backends.s3_store(served)), ["missing"], 4, seconds=1)
+        open_loop.run(store, ["missing"], 4, seconds=1)
 
 
 # ---- random reads ----
@@ -173,17 +182,14 @@ def test_fio_has_a_ceiling_of_its_own(host):
 
 
 def test_the_null_nfs_server_is_read_by_the_real_client(host):
-    with targets.nfs(host, 1 << 20) as server:
-        store = stores.open_store(server.store)
+    with targets.nfs(host, 1 << 20) as server, closing(stores.open_store(server.store)) as store:
         assert store.size("blocks") == 1 << 20 and bytes(store.get("blocks")) == bytes(1 << 20)
         assert store.get_range("blocks", 4096, 4096) == bytes(4096) and store.get_range(
             "blocks", 0, 5
         ) == bytes(5)
         with pytest.raises(OSError, match="ended it"):
             store.get_range("blocks", (1 << 20) - 10, 100)
-        result = random_reads.random_blocks(
-            stores.open_store(server.store), "blocks", 2, 0.5, unchecked_mib=1
-        )
+        result = random_reads.random_blocks(store, "blocks", 2, 0.5, unchecked_mib=1)
     assert result["ops"] > 10 and result["cpu_s"] > 0
 
 

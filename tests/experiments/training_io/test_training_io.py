@@ -1,5 +1,6 @@
 """The experiments of this family: one small trial of each kind of cell."""
 
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,10 +40,11 @@ def test_every_backend_hands_out_the_same_samples_and_leaves_nothing(
     if missing := lacks(backends.needs(name)):
         pytest.skip(f"needs {', '.join(missing)}")
     host = LocalHost(folder=tmp_path)
-    with backends.open(name, host, data) as opened:
-        result = training_loop.run(
-            training_loop.Loop("npy", 2, 0.0, 12, 2), stores.open_store(opened.store)
-        )
+    with (
+        backends.open(name, host, data) as opened,
+        closing(stores.open_store(opened.store)) as store,
+    ):
+        result = training_loop.run(training_loop.Loop("npy", 2, 0.0, 12, 2), store)
     assert result["payload_used"] == 24 * 114_660
     assert not [
         kind for kind in left_behind() if kind in ("processes", "listening ports", "mounts")
