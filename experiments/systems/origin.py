@@ -110,11 +110,11 @@ class LoggedOrigin(server.Started):
         Each is a dict of method, key (None for the bucket itself), range ("bytes=0-4095" or ""),
         status, bytes (of the answer's body), time (s since 1970), and seconds.
         """
-        requests = [json.loads(line) for line in self._lines()[self._own :]]
-        for request in requests:
+        answered = [json.loads(line) for line in self._lines()[self._own :]]
+        for request in answered:
             path = unquote(request.pop("uri").partition("?")[0]).lstrip("/")
             request["key"] = path.partition("/")[2] or None
-        return requests
+        return answered
 
 
 def requests(origin):

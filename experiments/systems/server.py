@@ -1,5 +1,6 @@
 """Common parts of all servers: start on free ports, wait for an answer, explain failures."""
 
+import json
 import re
 import secrets
 import tempfile
@@ -54,10 +55,10 @@ def _start_once(host, name, argv, ready, ports, env, timeout, log):
 
 
 def announced(host, argv, *, env=None, timeout=20.0):
-    """Start a server that prints a line once it listens; return (its process, the line)."""
+    """Start a server that prints a line of JSON once it listens; return (its process, the JSON)."""
     process = host.start(argv, env=env)
     try:
-        return process, process.read_line(timeout)
+        return process, json.loads(process.read_line(timeout))
     except BaseException:
         process.stop()
         raise

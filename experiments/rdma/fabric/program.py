@@ -28,8 +28,8 @@ class Responder(server.Started):
             self._cpu,
         ]
         variables = ucx.host_environment(self._host, self._transport)
-        self.process, line = server.announced(self._host, argv, env=variables, timeout=10)
-        self.address = f"{ucx.bracketed(self._host.address)}:{json.loads(line)['port']}"
+        self.process, ready = server.announced(self._host, argv, env=variables, timeout=10)
+        self.address = f"{ucx.bracketed(self._host.address)}:{ready['port']}"
         return self
 
 

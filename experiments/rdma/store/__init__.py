@@ -85,8 +85,7 @@ class Server(Started):
 
     def __enter__(self):
         variables = ucx.host_environment(self._host, self.transport)
-        self.process, line = announced(self._host, self._argv, env=variables, timeout=60)
-        self.ready = json.loads(line)
+        self.process, self.ready = announced(self._host, self._argv, env=variables, timeout=60)
         self.address = f"{ucx.bracketed(self._host.address)}:{self.ready['port']}"
         return self
 

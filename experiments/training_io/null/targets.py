@@ -15,8 +15,7 @@ class NullServer(server.Started):
         self.store = {**store, "address": host.address}
 
     def __enter__(self):
-        self.process, line = server.announced(self._host, self._argv)
-        self.store["port"] = int(line)
+        self.process, self.store["port"] = server.announced(self._host, self._argv)
         return self
 
 
