@@ -12,7 +12,7 @@ from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone
 from experiments.training_io import backends
 from experiments.training_io.clients import blocks, fio, open_loop, random_reads, s3_wire, stores
-from experiments.training_io.null import null_nfs, targets
+from experiments.training_io.null import null_nfs, null_s3, targets
 
 
 @pytest.fixture
@@ -191,6 +191,23 @@ def test_the_null_nfs_server_is_read_by_the_real_client(host):
             store.get_range("blocks", (1 << 20) - 10, 100)
         result = random_reads.random_blocks(store, "blocks", 2, 0.5, unchecked_mib=1)
     assert result["ops"] > 10 and result["cpu_s"] > 0
+
+
+@pytest.mark.parametrize(
+    "split, data, requests",
+    [
+        (null_s3.split, b"GET /a\r\n\r\nGET /b\r\n\r\n", [b"GET /a", b"GET /b"]),
+        (null_nfs.split, b"\x80\0\0\x02ab\x80\0\0\x04cdef", [b"ab", b"cdef"]),
+    ],
+    ids=["s3", "nfs"],
+)
+def test_a_null_server_waits_for_the_rest_of_a_request(split, data, requests):
+    complete, rest = [], b""
+    for place in range(len(data)):
+        more, rest = split(rest + data[place : place + 1])
+        complete += more
+    assert complete == requests and rest == b""
+    assert split(data) == (requests, b"")
 
 
 def test_the_null_nfs_server_refuses_what_it_does_not_know():
