@@ -130,6 +130,9 @@ class Nfs:
             file = self._client.open(name, "rb")
         except self._missing:
             return None
+        return self._read_open(file)
+
+    def _read_open(self, file):
         try:
             return file.read()
         finally:
@@ -178,7 +181,8 @@ class Nfs:
         self._client.mkdir(name, parents=True, exist_ok=True)
 
     def open(self, name):
-        return self._client.open(name, "rb").read
+        file = self._client.open(name, "rb")
+        return lambda: self._read_open(file)
 
     def close(self):
         self._client.close()
