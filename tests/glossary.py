@@ -24,7 +24,7 @@ def synonyms(glossary: str) -> dict[str, str]:
 
 def prose_of_document(text: str) -> Iterator[tuple[int, str]]:
     """Yield (line number, line) without code."""
-    blank = NOT_PROSE.sub(lambda found: re.sub(r"[^\n]", " ", found[0]), text)
+    blank = NOT_PROSE.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), text)
     yield from enumerate(blank.splitlines(), 1)
 
 
@@ -45,16 +45,16 @@ def problems(root: Path) -> Iterator[str]:
             if path.name == "GLOSSARY.md":
                 continue
             for number, line in prose(path.read_text()):
-                for found in pattern.findall(line):
-                    term = words[found.lower()]
-                    yield f'{path.relative_to(root)}:{number}: "{found}": GLOSSARY.md says "{term}"'
+                for word in pattern.findall(line):
+                    term = words[word.lower()]
+                    yield f'{path.relative_to(root)}:{number}: "{word}": GLOSSARY.md says "{term}"'
 
 
 def main() -> int:
     """Print the problems of this project; return the exit status."""
-    found = list(problems(ROOT))
-    print(*found, sep="\n", end="\n" if found else "")
-    return 1 if found else 0
+    lines = list(problems(ROOT))
+    print(*lines, sep="\n", end="\n" if lines else "")
+    return 1 if lines else 0
 
 
 if __name__ == "__main__":

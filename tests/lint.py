@@ -1,12 +1,14 @@
 """Run the linters, each over the whole project. This is the only list of them.
 
 `./reproduce lint [NAME ...]` runs them, tests/test_lint.py tests each, and .pre-commit-config.yaml
-calls each. Their settings are in pyproject.toml, .clang-format and .clang-format-ignore.
+calls each. Their settings are in pyproject.toml, .clang-tidy, .clang-format, and
+.clang-format-ignore.
 """
 
 import os
 import subprocess
 import sys
+import sysconfig
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +26,16 @@ def files(patterns: list[str]) -> list[str]:
     )
 
 
+PROGRAMS = ["experiments/**/*.c"]
+# As `experiments/systems/ucx.py` compiles them.
+COMPILER_FLAGS = [
+    *("-std=c11", "-Wall", "-Wextra", "-Iexperiments/rdma/fabric"),
+    *("-isystem", f"{sysconfig.get_path('purelib')}/libucx/include"),
+]
+
+# The longest first, because two run at a time on two cores.
 LINTERS = {
+    "clang-tidy": ["clang-tidy", "--quiet", *files(PROGRAMS), "--", *COMPILER_FLAGS],
     "mypy": ["mypy"],
     "ruff": ["ruff", "check", "--quiet"],
     "ruff-format": ["ruff", "format", "--check", "--quiet"],
@@ -52,8 +63,8 @@ def report(name: str) -> bool:
     start = time.monotonic()
     done = run(name)
     verdict = "failed" if done.returncode else "passed"
-    found = done.stdout if done.returncode else ""
-    print(f"{found}{name} {verdict} in {time.monotonic() - start:.1f} s", flush=True)
+    findings = done.stdout if done.returncode else ""
+    print(f"{findings}{name} {verdict} in {time.monotonic() - start:.1f} s", flush=True)
     return done.returncode == 0
 
 

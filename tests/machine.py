@@ -65,7 +65,7 @@ def left_on_the_machine(base, before, seconds=SETTLING_S):
         if any(left[kind] for kind in NOBODYS) and _another_suite_runs():
             for kind in NOBODYS:
                 left[kind] = {name for name in left[kind] if name.endswith(f"-{os.getpid()}")}
-        left = {kind: found for kind, found in left.items() if found}
+        left = {kind: leftovers for kind, leftovers in left.items() if leftovers}
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.1)
@@ -143,10 +143,10 @@ def _another_suite_runs():
     ours |= {
         parent.pid for parent in psutil.Process().parents()
     }  # a shell whose command line names pytest, timeout
-    found = psutil.process_iter(["cmdline"])
+    processes = psutil.process_iter(["cmdline"])
     return any(
         "pytest" in word
-        for one in found
-        if one.pid not in ours
-        for word in one.info["cmdline"] or ()
+        for process in processes
+        if process.pid not in ours
+        for word in process.info["cmdline"] or ()
     )

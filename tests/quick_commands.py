@@ -36,12 +36,12 @@ class Commands:
     def __call__(self, where, *words, out=None, encoding="utf-8", **environment):
         stdout, stderr = self._folder / "stdout", self._folder / "stderr"
         stdout.write_bytes(b"")
-        asked = {
+        request = {
             "where": str(where), "words": list(map(str, words)), "stdout": str(out or stdout),
             "stderr": str(stderr),
             "encoding": encoding, "environment": {"COLUMNS": "200", **environment},
         }  # fmt: skip
-        self._server.stdin.write(json.dumps(asked) + "\n")
+        self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         status = int(self._server.stdout.readline())
         return Done(status, stdout.read_text(encoding), stderr.read_text(encoding))

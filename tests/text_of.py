@@ -18,7 +18,7 @@ def steps(text):
     Each is ("file", name, content) for the code after `<!-- file: NAME -->`, or ("run",
     command) for each line of any other indented code.
     """
-    found = []
+    result = []
     for part in re.split(r"(?m)^(?=<!-- file: )", text):
         named = re.match(r"<!-- file: (\S+) -->\n", part)
         lines = part.splitlines()[1 if named else 0 :]
@@ -27,9 +27,9 @@ def steps(text):
                 (n for n, line in enumerate(lines) if line and not line.startswith("    ")),
                 len(lines),
             )
-            found.append(
+            result.append(
                 ("file", named[1], "\n".join(line[4:] for line in lines[:end]).strip("\n") + "\n")
             )
             lines = lines[end:]
-        found += [("run", line.strip()) for line in lines if line.startswith("    ")]
-    return found
+        result += [("run", line.strip()) for line in lines if line.startswith("    ")]
+    return result

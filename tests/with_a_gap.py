@@ -85,7 +85,7 @@ def run(project: Project, source: str, name: str, cells: list[str], capability: 
 
 if __name__ == "__main__":
     project, source, pairs = Project(Path(sys.argv[1])), sys.argv[2], sys.argv[3:]
-    asked = []
+    runs = []
     for name, capability in (pair.split("=") for pair in pairs):
         experiment = catalog.load(project, name)
         cells = [
@@ -93,7 +93,7 @@ if __name__ == "__main__":
             for cell in experiment.cells("full")
             if capability in (EVERYTHING, *experiment.capabilities(cell))
         ]
-        asked.append((project, source, name, cells, capability))
+        runs.append((project, source, name, cells, capability))
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
-        found = pool.starmap(run, asked, chunksize=1)
-    print(json.dumps({pair: wrong for pair, wrong in zip(pairs, found) if wrong}))
+        mistakes = pool.starmap(run, runs, chunksize=1)
+    print(json.dumps({pair: wrong for pair, wrong in zip(pairs, mistakes) if wrong}))

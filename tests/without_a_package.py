@@ -23,7 +23,7 @@ def hide(package, modules):
     """Hide a package: neither its version nor its modules are found."""
     from_name = metadata.Distribution.from_name.__func__
 
-    def found(cls, name):
+    def found_by_name(cls, name):
         if name == package:
             raise metadata.PackageNotFoundError(name)
         return from_name(cls, name)
@@ -34,7 +34,7 @@ def hide(package, modules):
             if name.split(".")[0] in modules:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    metadata.Distribution.from_name = classmethod(found)
+    metadata.Distribution.from_name = classmethod(found_by_name)
     sys.meta_path.insert(0, Missing)
 
 
@@ -55,16 +55,16 @@ def without(package, modules):
     _, mistakes = each(
         run.available, lambda name: run.block(name, 0).key
     )  # what every run asks for before it begins
-    found, wrong = views.diagnosis(run)
+    diagnosis, wrong = views.diagnosis(run)
     recorded = {}
-    for name, about in found["experiments"].items():
-        if about["runnable"] == 0:
+    for name, experiment in diagnosis["experiments"].items():
+        if experiment["runnable"] == 0:
             run.block(name, 0).measure()
             trials, _ = results.read(results.block_file(run.folder / name, 0, results.TRIALS))
             recorded[name] = sorted(
                 {(trial["state"], trial["reason"]) for trial in trials.to_pylist()}
             )
-    return {"doctor": found, "recorded": recorded, "mistakes": [*mistakes, *wrong]}
+    return {"doctor": diagnosis, "recorded": recorded, "mistakes": [*mistakes, *wrong]}
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ def checkpoint(items, epochs, rng, burst=0.1, **_):
     """
     blocks, half = int(items * burst), items // 2
     orders, fresh = [], items
-    for _ in range(epochs):
+    for _epoch in range(epochs):
         order = rng.permutation(items)
         orders += [order[:half], np.arange(fresh, fresh + blocks), order[half:]]
         fresh += blocks

@@ -14,7 +14,7 @@ import resource
 import sys
 import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -28,22 +28,22 @@ class WrongBytes(Exception):
 
 
 def main(path):
-    asked = json.loads(Path(path).read_text())
-    with SOURCES[asked["source"]](asked) as source:
-        print(json.dumps(run(asked, source)))
+    plan = json.loads(Path(path).read_text())
+    with SOURCES[plan["source"]](plan) as source:
+        print(json.dumps(run(plan, source)))
 
 
-def run(asked, source):
+def run(plan, source):
     """Read all epochs and return their measurements, as {"epochs": [...]}.
 
     Each epoch has its seconds, CPU seconds, stall per step (ms), bytes, and the source's counters
     at its end. Raises `WrongBytes` for a sample that differs from the manifest.
     """
-    epochs, manifest, batch = [], asked["manifest"], asked["batch"]
+    epochs, manifest, batch = [], plan["manifest"], plan["batch"]
     keys = sorted(manifest)
-    for epoch in range(asked["epochs"]):
+    for epoch in range(plan["epochs"]):
         order = [
-            keys[i] for i in np.random.default_rng([asked["seed"], epoch]).permutation(len(keys))
+            keys[i] for i in np.random.default_rng([plan["seed"], epoch]).permutation(len(keys))
         ]
         started, cpu = time.perf_counter(), _cpu_seconds()
         stalls, total = [], 0
@@ -59,8 +59,8 @@ def run(asked, source):
                         f'"{key}" in epoch {epoch}: {len(content)} bytes that are not '
                         "the data set's"
                     )
-            if asked["compute_ms"]:
-                time.sleep(asked["compute_ms"] / 1e3)
+            if plan["compute_ms"]:
+                time.sleep(plan["compute_ms"] / 1e3)
         coming.close()
         epochs.append(
             {
@@ -86,8 +86,8 @@ class _Source:
     A subclass implements `read(key)`, which returns the bytes of one sample.
     """
 
-    def __init__(self, asked):
-        self._depth = asked["depth"]
+    def __init__(self, plan):
+        self._depth = plan["depth"]
         self._pool = ThreadPoolExecutor(max(1, min(self._depth, 32)))
 
     def __enter__(self):
@@ -100,17 +100,21 @@ class _Source:
         if not self._depth:
             yield from ((key, self.read(key)) for key in order)
             return
-        coming, ahead = iter(order), deque()
+        coming = iter(order)
+        ahead: deque[tuple[str, Future[bytes]]] = deque()
         for key in coming:
             ahead.append((key, self._pool.submit(self.read, key)))
             if len(ahead) >= self._depth:
                 break
         while ahead:
-            key, content = ahead.popleft()
-            content = content.result()
+            key, reading = ahead.popleft()
+            content = reading.result()
             if (key_next := next(coming, None)) is not None:
                 ahead.append((key_next, self._pool.submit(self.read, key_next)))
             yield key, content
+
+    def read(self, key: str) -> bytes:
+        raise NotImplementedError
 
     def stats(self):
         return {}
@@ -119,9 +123,9 @@ class _Source:
 class FromS3(_Source):
     """Read each sample with one GET from the origin."""
 
-    def __init__(self, asked):
-        super().__init__(asked)
-        self._store = Endpoint.from_dict(asked["endpoint"]).obstore()
+    def __init__(self, plan):
+        super().__init__(plan)
+        self._store = Endpoint.from_dict(plan["endpoint"]).obstore()
 
     def read(self, key):
         return bytes(self._store.get(key).bytes())
@@ -135,9 +139,9 @@ class FromFiles(_Source):
     itself under test, and keeps the files.
     """
 
-    def __init__(self, asked):
-        super().__init__(asked)
-        self._folder, self._page_cache = Path(asked["folder"]), asked.get("page_cache")
+    def __init__(self, plan):
+        super().__init__(plan)
+        self._folder, self._page_cache = Path(plan["folder"]), plan.get("page_cache")
         if self._page_cache:
             page_residency.join(self._page_cache["group"])
 
@@ -165,11 +169,11 @@ class BesideMemcached(FromS3):
     Each thread has its own connection.
     """
 
-    def __init__(self, asked):
+    def __init__(self, plan):
         from pymemcache.client.base import PooledClient
 
-        super().__init__(asked)
-        self._cache = PooledClient(tuple(asked["memcached"]), max_pool_size=32, timeout=30)
+        super().__init__(plan)
+        self._cache = PooledClient(tuple(plan["memcached"]), max_pool_size=32, timeout=30)
 
     def read(self, key):
         content = self._cache.get(key)
@@ -182,14 +186,14 @@ class BesideMemcached(FromS3):
 class FromTier0(_Source):
     """Read through our reference tier, which fetches ahead by itself."""
 
-    def __init__(self, asked):
+    def __init__(self, plan):
         super().__init__({"depth": 0})
-        store = Endpoint.from_dict(asked["endpoint"]).obstore()
+        store = Endpoint.from_dict(plan["endpoint"]).obstore()
         self._tier = reference_tier.Tier0(
             lambda key: bytes(store.get(key).bytes()),
-            asked["manifest"],
-            depth=asked["depth"],
-            **asked["tier0"],
+            plan["manifest"],
+            depth=plan["depth"],
+            **plan["tier0"],
         )
 
     def __exit__(self, *exception):

@@ -43,13 +43,13 @@ def check():
         return False, f"{VARIABLE} is not set"
     try:
         state = given.stat()
-        found = _digest(str(given), state.st_mtime_ns, state.st_size)
+        digest = _digest(str(given), state.st_mtime_ns, state.st_size)
     except OSError as error:
         return False, f"{VARIABLE}: {error.strerror}"
-    if found != SHA256:
+    if digest != SHA256:
         return (
             False,
-            f"the file of {VARIABLE} has SHA-256 {found[:16]}..., the trace has {SHA256[:16]}...",
+            f"the file of {VARIABLE} has SHA-256 {digest[:16]}..., the trace has {SHA256[:16]}...",
         )
     return True, "the trace, by its digest"
 
@@ -58,5 +58,5 @@ def blocks(path):
     """Return the ids (int64, starting at 1) of all blocks, in the order of the requests."""
     with open(path) as lines:
         lists = [json.loads(line)["hash_ids"] for line in lines]
-    ids = np.concatenate([np.asarray(one, dtype=np.int64) for one in lists])
+    ids = np.concatenate([np.asarray(ids_of_request, dtype=np.int64) for ids_of_request in lists])
     return np.unique(ids, return_inverse=True)[1].astype(np.int64) + 1

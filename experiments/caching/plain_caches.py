@@ -11,49 +11,49 @@ from collections import OrderedDict, deque
 
 def lru(ids, size):
     """Evict the object that was requested least recently."""
-    held, hits = OrderedDict(), []
-    for one in ids:
-        hit = one in held
+    held, hits = OrderedDict[int, None](), []
+    for item in ids:
+        hit = item in held
         hits.append(hit)
         if hit:
-            held.move_to_end(one)
+            held.move_to_end(item)
             continue
         if len(held) == size:
             held.popitem(last=False)
-        held[one] = None
+        held[item] = None
     return hits
 
 
 def fifo(ids, size):
     """Evict the object that came in first."""
-    queue, held, hits = deque(), set(), []
-    for one in ids:
-        hit = one in held
+    queue, held, hits = deque[int](), set[int](), []
+    for item in ids:
+        hit = item in held
         hits.append(hit)
         if hit:
             continue
         if len(held) == size:
             held.remove(queue.popleft())
-        queue.append(one)
-        held.add(one)
+        queue.append(item)
+        held.add(item)
     return hits
 
 
 def uniform_random(ids, size, seed):
     """Evict an object drawn at random, each with the same chance."""
-    draw, slots, held, hits = random.Random(seed).random, [], set(), []
-    for one in ids:
-        hit = one in held
+    draw, slots, held, hits = random.Random(seed).random, list[int](), set[int](), []
+    for item in ids:
+        hit = item in held
         hits.append(hit)
         if hit:
             continue
         if len(slots) < size:
-            slots.append(one)
+            slots.append(item)
         else:
             place = int(draw() * size)
             held.remove(slots[place])
-            slots[place] = one
-        held.add(one)
+            slots[place] = item
+        held.add(item)
     return hits
 
 
@@ -62,34 +62,34 @@ def belady_min(ids, size):
 
     An object without a next request counts as farthest. Ties are broken by the smallest id.
     """
-    coming, last = [len(ids)] * len(ids), {}
+    coming, last = [len(ids)] * len(ids), dict[int, int]()
     for place in range(len(ids) - 1, -1, -1):
         coming[place] = last.get(ids[place], len(ids))
         last[ids[place]] = place
-    next_of, farthest, hits = {}, [], []
-    for place, one in enumerate(ids):
-        hits.append(one in next_of)
-        if one not in next_of and len(next_of) == size:
+    next_of, farthest, hits = dict[int, int](), list[tuple[int, int]](), []
+    for place, item in enumerate(ids):
+        hits.append(item in next_of)
+        if item not in next_of and len(next_of) == size:
             while True:
                 when, victim = heapq.heappop(farthest)
                 if next_of.get(victim) == -when:
                     break
             del next_of[victim]
-        next_of[one] = coming[place]
-        heapq.heappush(farthest, (-coming[place], one))
+        next_of[item] = coming[place]
+        heapq.heappush(farthest, (-coming[place], item))
     return hits
 
 
 def older_of_two(ids, size, seed):
     """Draw two objects at random and evict the less recently requested: JuiceFS's "2-random"."""
-    draw, slots, last, hits = random.Random(seed).random, [], {}, []
-    for now, one in enumerate(ids):
-        hit = one in last
+    draw, slots, last, hits = random.Random(seed).random, list[int](), dict[int, int](), []
+    for now, item in enumerate(ids):
+        hit = item in last
         hits.append(hit)
-        last[one] = now
+        last[item] = now
         if hit:
             continue
-        slots.append(one)
+        slots.append(item)
         if len(slots) > size:
             pair = [int(draw() * len(slots)) for _ in range(2)]
             place = min(pair, key=lambda place: last[slots[place]])
@@ -101,11 +101,11 @@ def older_of_two(ids, size, seed):
 
 def never_replace(ids, size):
     """Keep the first `size` objects for good, as the reference tier does."""
-    held, hits = set(), []
-    for one in ids:
-        hits.append(one in held)
+    held, hits = set[int](), []
+    for item in ids:
+        hits.append(item in held)
         if len(held) < size:
-            held.add(one)
+            held.add(item)
     return hits
 
 
@@ -115,15 +115,15 @@ def two_lists(ids, size):
     A hit on the inactive list moves the object to the active list, which holds at most half of the
     objects. The model treats refaults like any other miss.
     """
-    inactive, active, hits = OrderedDict(), OrderedDict(), []
-    for one in ids:
-        hits.append(one in inactive or one in active)
-        if one in active:
+    inactive, active, hits = OrderedDict[int, None](), OrderedDict[int, None](), []
+    for item in ids:
+        hits.append(item in inactive or item in active)
+        if item in active:
             continue
-        if inactive.pop(one, hits) is None:
-            active[one] = None
+        if inactive.pop(item, hits) is None:
+            active[item] = None
         else:
-            inactive[one] = None
+            inactive[item] = None
         while len(inactive) + len(active) > size:
             while len(active) > len(inactive):
                 inactive[active.popitem(last=False)[0]] = None

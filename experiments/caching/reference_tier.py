@@ -18,12 +18,10 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
-try:
-    import xxhash
-except ModuleNotFoundError:  # cells that need the package do not run without it
-    xxhash = None
-
 from experiments.caching.reference_tier_disk import DiskTier
+from experiments.systems import optional
+
+xxhash = optional.module("xxhash")
 
 BACKOFF_S = 0.05
 
@@ -101,11 +99,11 @@ class Tier0:
         Raises `OriginError` if the origin does not return them, and `KeyError` for a key that the
         manifest lacks.
         """
-        found = self._kept(key)
-        if found is None:
-            found = self._from_origin(key)
-            self._admit(key, found)
-        return found
+        content = self._kept(key)
+        if content is None:
+            content = self._from_origin(key)
+            self._admit(key, content)
+        return content
 
     def epoch(self, order):
         """Yield (key, bytes) in order, and fetch missing items up to `depth` ahead.
@@ -117,7 +115,8 @@ class Tier0:
             for key in order:
                 yield key, self.read(key)
             return
-        order, ahead, place = list(order), deque(), 0
+        order, place = list(order), 0
+        ahead: deque = deque()
         pool = ThreadPoolExecutor(self._workers)
         try:
             for key in order:

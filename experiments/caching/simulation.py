@@ -55,19 +55,19 @@ PROCESSES = 2
 
 
 def main(argument):
-    asked = json.loads(argument)
-    folder, jobs, lengths = Path(asked["folder"]), [], {}
-    for policy, requests in sorted(asked["requests"].items(), key=lambda pair: pair[1]):
+    plan = json.loads(argument)
+    folder, jobs, lengths = Path(plan["folder"]), [], {}
+    for policy, requests in sorted(plan["requests"].items(), key=lambda pair: pair[1]):
         if requests not in lengths:
             trace = access_traces.make(
-                asked["trace"], asked["items"], requests, asked["seed"], asked.get("path")
+                plan["trace"], plan["items"], requests, plan["seed"], plan.get("path")
             )
             path = folder / f"{requests}.oracleGeneral"
             trace_files.write(path, trace.ids)
-            size = max(1, round(asked["share"] * trace.items))
+            size = max(1, round(plan["share"] * trace.items))
             lengths[requests] = (str(path), len(trace.ids), trace.warm, trace.epoch, size)
             del trace
-        jobs.append((policy, *lengths[requests], asked["seed"]))
+        jobs.append((policy, *lengths[requests], plan["seed"]))
     print(json.dumps(simulate_all(jobs)))
 
 
@@ -77,7 +77,7 @@ def simulate_all(jobs):
     context = multiprocessing.get_context("fork")
     with context.Pool(PROCESSES, maxtasksperchild=1) as pool:
         return {
-            found["policy"]: found for found in pool.imap_unordered(_simulate, jobs, chunksize=1)
+            result["policy"]: result for result in pool.imap_unordered(_simulate, jobs, chunksize=1)
         }
 
 

@@ -45,8 +45,8 @@ def done(folder):
         if not line.endswith(b"\n"):
             os.truncate(path, whole)
             break
-        one, whole = json.loads(line), whole + len(line)
-        finished.add((one["trace"], one["asked"], one["share"], one["policy"]))
+        job, whole = json.loads(line), whole + len(line)
+        finished.add((job["trace"], job["asked"], job["share"], job["policy"]))
     return finished
 
 
@@ -55,16 +55,16 @@ def prices(folder):
     trace = access_traces.make("uniform", PRICED_ITEMS, PRICED_REQUESTS, SEED)
     path = folder / "priced.oracleGeneral"
     trace_files.write(path, trace.ids)
-    found = {}
+    seconds_of = {}
     for policy in simulation.NAMES:
         count = PRICED_REQUESTS if policy != "lrb" else PRICED_ITEMS + 10_000
         short = folder / "priced-short.oracleGeneral"
         trace_files.write(short, trace.ids[:count])
         job = (policy, str(short), count, PRICED_ITEMS, 0, PRICED_ITEMS // 2, SEED)
-        found[policy] = simulation.simulate_all([job])[policy]["ns"] / 1e9
+        seconds_of[policy] = simulation.simulate_all([job])[policy]["ns"] / 1e9
     for path in folder.glob("priced*"):
         path.unlink()
-    return found
+    return seconds_of
 
 
 def plan(folder, requests):
@@ -89,7 +89,7 @@ def plan(folder, requests):
 def run(folder, requests):
     """Run the simulations that are left, one trace file at a time."""
     finished, path = done(folder), folder / "trace.oracleGeneral"
-    groups = {}
+    groups: dict[tuple, list[tuple]] = {}
     for job in jobs(requests):
         if job not in finished:
             groups.setdefault(job[:2], []).append(job)
@@ -100,15 +100,20 @@ def run(folder, requests):
         del trace
         for begin in range(0, len(group), simulation.PROCESSES):
             pair = group[begin : begin + simulation.PROCESSES]
-            found = simulation.simulate_all(
+            result_of = simulation.simulate_all(
                 [
                     (policy, str(path), length, warm, epoch, max(1, round(share * items)), SEED)
                     for _, _, share, policy in pair
                 ]
             )
             with open(folder / "done.jsonl", "a") as file:
-                for _, asked, share, policy in pair:
-                    line = {"trace": trace_name, "asked": asked, "share": share, **found[policy]}
+                for _, length_asked, share, policy in pair:
+                    line = {
+                        "trace": trace_name,
+                        "asked": length_asked,
+                        "share": share,
+                        **result_of[policy],
+                    }
                     file.write(json.dumps(line) + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -84,7 +84,8 @@ class Broken(Store):
 
     def __init__(self):
         super().__init__()
-        self._seen_by = {"file": {}, "s3": {}}  # name: (until when, what this side sees until then)
+        # For each side, {name: (until when in s, what this side sees until then)}.
+        self._seen_by: dict[str, dict] = {"file": {}, "s3": {}}
 
     def _fold(self, name):
         head, _, tail = name.rpartition("/")

@@ -5,7 +5,7 @@ import time
 POLL_S = 0.0005
 
 
-def visibility(asked, new):
+def visibility(plan, new):
     """Yield {"way", "delays_ms", "unseen"} for each way.
 
     A delay is the time from the completion of a write until the other side first returns it. There
@@ -16,10 +16,10 @@ def visibility(asked, new):
     file.make_folder("v")
     for way in ("s3 to file", "file to s3"):
         delays, unseen = [], 0
-        for number in range(asked["writes"]):
-            found = delay(file, objects, way, f"v/{way[:2]}{number}", asked["patience_s"])
-            unseen += found is None
-            delays.append(1e3 * (asked["patience_s"] if found is None else found))
+        for number in range(plan["writes"]):
+            seen_after = delay(file, objects, way, f"v/{way[:2]}{number}", plan["patience_s"])
+            unseen += seen_after is None
+            delays.append(1e3 * (plan["patience_s"] if seen_after is None else seen_after))
         yield dict(way=way, delays_ms=delays, unseen=unseen)
 
 
@@ -44,7 +44,7 @@ def delay(file, objects, way, name, patience_s):
         time.sleep(POLL_S)
 
 
-def tradeoff(asked, new):
+def tradeoff(plan, new):
     """Yield the rates of the file side, and its staleness.
 
     Rates are operations per second (metadata, reads of 4 KiB, durable writes of 4 KiB) and MB/s
@@ -58,23 +58,23 @@ def tradeoff(asked, new):
     for name in names:
         file.write(name, small)
     file.write("t/large", large)
-    found = {
-        "metadata_per_s": rate(lambda n: file.stat(names[n % 16]), asked["seconds"]),
-        "reads_per_s": rate(lambda n: file.read(names[n % 16]), asked["seconds"]),
-        "writes_per_s": rate(lambda n: file.write(names[n % 16], small), asked["seconds"]),
+    rates = {
+        "metadata_per_s": rate(lambda n: file.stat(names[n % 16]), plan["seconds"]),
+        "reads_per_s": rate(lambda n: file.read(names[n % 16]), plan["seconds"]),
+        "writes_per_s": rate(lambda n: file.write(names[n % 16], small), plan["seconds"]),
         "read_mb_s": len(large)
         / 1e6
-        * rate(lambda n: _whole(file.read("t/large"), large), asked["seconds"]),
+        * rate(lambda n: _whole(file.read("t/large"), large), plan["seconds"]),
     }
     stale = waited = 0
-    for number in range(asked["writes"]):
-        seen = delay(file, objects, "s3 to file", f"t/s{number}", asked["patience_s"])
-        waited += asked["patience_s"] if seen is None else seen
+    for number in range(plan["writes"]):
+        seen = delay(file, objects, "s3 to file", f"t/s{number}", plan["patience_s"])
+        waited += plan["patience_s"] if seen is None else seen
         stale += seen is None or seen > 2 * POLL_S + 0.02
     yield {
-        **found,
-        "staleness_ms": 1e3 * waited / asked["writes"],
-        "stale_share": stale / asked["writes"],
+        **rates,
+        "staleness_ms": 1e3 * waited / plan["writes"],
+        "stale_share": stale / plan["writes"],
     }
 
 

@@ -14,7 +14,7 @@ import time
 from experiments.multiprotocol import measure
 from experiments.multiprotocol.anomalies.kinds import KINDS
 from experiments.multiprotocol.anomalies.tries import Try
-from experiments.multiprotocol.record import Recorded, told
+from experiments.multiprotocol.record import Recorded, summary
 from experiments.multiprotocol.views import open_views
 
 TROUBLE = 1  # tries of a kind that may raise before it is given up
@@ -30,9 +30,9 @@ SLOW = {  # these write megabytes, or wait
 }
 
 
-def say(**found):
+def say(**result):
     """Print one JSON object on a line of its own."""
-    print(json.dumps(found), flush=True)
+    print(json.dumps(result), flush=True)
 
 
 def recorded(views, steps):
@@ -41,7 +41,7 @@ def recorded(views, steps):
     return Recorded(file, "file", steps), Recorded(objects, "s3", steps)
 
 
-def anomalies(asked, new):
+def anomalies(plan, new):
     """Try each kind several times, and print one line for each.
 
     A line is {"kind", "tries", "seen", "witness", "error"}. A kind that takes longer than `limit_s`
@@ -50,53 +50,53 @@ def anomalies(asked, new):
     """
     views = [new(), new()]
     views[0][0].make_folder("a")
-    for kind in asked.get("kinds") or KINDS:
-        found = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
-        tries = asked["slow_tries"] if kind in SLOW else asked["tries"]
-        first = asked.get("numbers", {}).get(kind, 1000 * asked["seed"])
+    for kind in plan.get("kinds") or KINDS:
+        result = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
+        tries = plan["slow_tries"] if kind in SLOW else plan["tries"]
+        first = plan.get("numbers", {}).get(kind, 1000 * plan["seed"])
         worker = threading.Thread(
             target=try_kind,
-            args=(found, *views, range(first, first + tries), asked.get("once")),
+            args=(result, *views, range(first, first + tries), plan.get("once")),
             daemon=True,
         )
         worker.start()
-        worker.join(asked["limit_s"])
+        worker.join(plan["limit_s"])
         if worker.is_alive():
-            found = {**found, "error": f"hung: did not end within {asked['limit_s']:g} s"}
+            result = {**result, "error": f"hung: did not end within {plan['limit_s']:g} s"}
             try:
                 views = [new(), new()]
             except Exception as error:
-                say(**found)
+                say(**result)
                 say(gone=_named(error))
                 return
-        say(**found)
+        say(**result)
 
 
-def try_kind(found, first, second, numbers, once=False):
+def try_kind(result, first, second, numbers, once=False):
     """Try one kind under these numbers, and fill in `found`."""
-    folder = f"a/{found['kind']}"
+    folder = f"a/{result['kind']}"
     errors = 0
     for number in numbers:
-        steps = []
+        steps: list[list] = []
         try:
             if number == numbers[0]:
                 first[0].make_folder(folder)
                 # rclone's S3 server removes a folder with its last object.
                 first[1].put(f"{folder}/stays", b"")
             t = Try(recorded(first, steps), recorded(second, steps), folder, number)
-            occurred = KINDS[found["kind"]](t)
+            occurred = KINDS[result["kind"]](t)
         except Exception as error:
-            found["error"] = found["error"] or _named(error)
+            result["error"] = result["error"] or _named(error)
             errors += 1
             if errors > TROUBLE:
                 return
             continue
         if occurred is None:
             continue
-        found["tries"] += 1
-        found["seen"] += bool(occurred)
-        if occurred and not found["witness"]:
-            found["witness"] = told(steps)
+        result["tries"] += 1
+        result["seen"] += bool(occurred)
+        if occurred and not result["witness"]:
+            result["witness"] = summary(steps)
         if occurred and once:
             return
 
@@ -105,13 +105,14 @@ def _named(error):
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
-def history(asked, new):
+def history(plan, new):
     """Run random operations of several clients through both sides, and print the history."""
-    began, rows, lock = time.monotonic_ns(), [], threading.Lock()
+    began, lock = time.monotonic_ns(), threading.Lock()
+    rows: list[dict] = []
     new()[0].make_folder("h")
     clients = [
-        threading.Thread(target=_client, args=(asked, new(), n, began, rows, lock))
-        for n in range(asked["clients"])
+        threading.Thread(target=_client, args=(plan, new(), n, began, rows, lock))
+        for n in range(plan["clients"])
     ]
     for thread in clients:
         thread.start()
@@ -121,12 +122,12 @@ def history(asked, new):
         say(**row)
 
 
-def _client(asked, views, number, began, rows, lock):
-    rng, side = random.Random(f"{asked['seed']} {number}"), "file" if number % 2 else "s3"
+def _client(plan, views, number, began, rows, lock):
+    rng, side = random.Random(f"{plan['seed']} {number}"), "file" if number % 2 else "s3"
     file, objects = views
-    for count in range(asked["operations"]):
-        key, value = f"h/k{rng.randrange(asked['keys'])}", f"{number}-{count}"
-        op = rng.choices(["read", "write", "delete"], [6, 4, asked.get("deletes", 0)])[0]
+    for count in range(plan["operations"]):
+        key, value = f"h/k{rng.randrange(plan['keys'])}", f"{number}-{count}"
+        op = rng.choices(["read", "write", "delete"], [6, 4, plan.get("deletes", 0)])[0]
         row = dict(client=number, side=side, op=op, key=key, invoked_ns=time.monotonic_ns() - began)
         if op == "write":
             row["value"] = value
@@ -141,8 +142,8 @@ def _client(asked, views, number, began, rows, lock):
 
 def _do(view, side, op, key, value):
     if op == "read":
-        found = view.read(key) if side == "file" else view.get(key)
-        content = found[0] if found and side == "s3" else found
+        got = view.read(key) if side == "file" else view.get(key)
+        content = got[0] if got and side == "s3" else got
         return content if content is None else content.decode(errors="replace")
     if op == "write":
         (view.write if side == "file" else view.put)(key, value.encode())
@@ -160,10 +161,10 @@ DO = {
 
 
 def main():
-    asked = json.loads(sys.argv[1])
-    new = open_views(asked["views"])
-    for found in DO[asked["what"]](asked, new) or ():
-        say(**found)
+    plan = json.loads(sys.argv[1])
+    new = open_views(plan["views"])
+    for result in DO[plan["what"]](plan, new) or ():
+        say(**result)
     say(done=True)
 
 

@@ -87,13 +87,13 @@ def short(value):
     )
 
 
-def told(steps):
+def summary(steps):
     """Return the steps in order, with times in µs from the first one.
 
     Equal steps in a row become one step with their count at the end. Of many steps, only the first
     and the last ones are kept.
     """
-    rows = []
+    rows: list[list] = []
     for begin, end, *rest in sorted(steps, key=lambda step: step[0]):
         if rows and rows[-1][2:6] == rest:
             rows[-1][1] = end

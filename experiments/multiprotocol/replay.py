@@ -21,6 +21,7 @@ import re
 import shutil
 import sys
 import tempfile
+from itertools import pairwise
 from types import SimpleNamespace
 
 from benchpaper import CAPABILITIES, LocalHost, UserError, load
@@ -32,10 +33,10 @@ TRIES = 100
 
 def main(arguments=None):
     """Replay the witnesses that the arguments name; return the exit status."""
-    asked = _arguments(arguments)
+    options = _arguments(arguments)
     try:
         wanted = chosen(
-            stored(load("multiprotocol/anomalies", asked.results).observation_df), asked
+            stored(load("multiprotocol/anomalies", options.results).observation_df), options
         )
     except UserError as error:
         print(error, file=sys.stderr)
@@ -47,15 +48,15 @@ def main(arguments=None):
     for number, (key, steps) in enumerate(wanted.items(), 1):
         print(
             f"[{number}/{len(wanted)}] {', '.join(key)}",
-            end="\n" if asked.list else ": ",
+            end="\n" if options.list else ": ",
             flush=True,
         )
-        if not asked.list:
-            done[key] = replayed(key, steps, asked.tries)
+        if not options.list:
+            done[key] = replayed(key, steps, options.tries)
             print(said(done[key]), flush=True)
-        if asked.steps:
+        if options.steps:
             show(steps)
-    if asked.list:
+    if options.list:
         return 0
     print(f"\n{table(done)}\n")
     return conclude(done)
@@ -106,30 +107,30 @@ def _arguments(arguments):
 
 def stored(observation_df):
     """Return {(system, setting, kind): steps}, the first witness of each in the results."""
-    found = {}
+    first: dict[tuple, list] = {}
     for row in observation_df.sort_values("block").itertuples():
         for kind, steps in json.loads(row.witnesses).items():
-            found.setdefault((row.system, row.setting, kind), steps)
+            first.setdefault((row.system, row.setting, kind), steps)
     order = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
 
     def place(key):
         system, setting, kind = key
         return order.index(system), setting != "default", setting, list(KINDS).index(kind)
 
-    return {key: found[key] for key in sorted(found, key=place)}
+    return {key: first[key] for key in sorted(first, key=place)}
 
 
-def chosen(witnesses, asked):
+def chosen(witnesses, options):
     """Return the witnesses that the arguments select."""
-    limits = (asked.system, asked.setting, asked.kind)
+    limits = (options.system, options.setting, options.kind)
     named = {
         key: steps
         for key, steps in witnesses.items()
-        if all(limit in (None, part) for limit, part in zip(limits, key))
+        if all(limit in (None, part) for limit, part in zip(limits, key, strict=True))
     }
-    if not asked.once:
+    if not options.once:
         return named
-    first = {}
+    first: dict[str, tuple] = {}
     for key in named:
         first.setdefault(key[2], key)
     return {key: named[key] for key in first.values()}
@@ -176,41 +177,41 @@ def again(site, cell, witnesses, tries, at_most_s=60):
         seed=0,
         limit_s=at_most_s / 2,
     )
-    found = {one["kind"]: one for one in said}
+    result_of = {result["kind"]: result for result in said}
     unheard = dict(seen=0, tries=0, error=outcome, witness=None)
-    return {kind: _judged(found.get(kind, unheard), steps) for kind, steps in witnesses.items()}
+    return {kind: _judged(result_of.get(kind, unheard), steps) for kind, steps in witnesses.items()}
 
 
-def _judged(found, steps):
+def _judged(result, steps):
     return dict(
-        seen=found["seen"],
-        tries=found["tries"],
-        error=found["error"],
-        alike=shape(found["witness"]) == shape(steps),
+        seen=result["seen"],
+        tries=result["tries"],
+        error=result["error"],
+        alike=shape(result["witness"]) == shape(steps),
     )
 
 
 def number_of(steps):
     """Return the number of the try that a witness records: its names and contents carry it."""
-    return int(re.search(r"/[nd](\d+)", json.dumps(steps)).group(1))
+    return int(re.findall(r"/[nd](\d+)", json.dumps(steps))[0])
 
 
 def shape(steps):
     """Return the sides and operations of a witness in order, with equal ones in a row merged."""
     done = [(side, operation) for _, _, side, operation, *_ in steps or []]
-    return [step for step, before in zip(done, [None, *done]) if step != before]
+    return [step for before, step in pairwise([None, *done]) if step != before]
 
 
-def said(found):
+def said(result):
     """Return the line that reports one replay."""
-    if "needs" in found:
-        return f"not testable here: needs {found['needs']}"
-    trouble = f"; {found['error']}" if found["error"] else ""
-    if not found["seen"]:
-        return f"NOT REPLAYED in {found['tries']} tries{trouble}"
+    if "needs" in result:
+        return f"not testable here: needs {result['needs']}"
+    trouble = f"; {result['error']}" if result["error"] else ""
+    if not result["seen"]:
+        return f"NOT REPLAYED in {result['tries']} tries{trouble}"
     return (
-        f"replayed, try {found['tries']}"
-        + ("" if found["alike"] else ", its steps in another order")
+        f"replayed, try {result['tries']}"
+        + ("" if result["alike"] else ", its steps in another order")
         + trouble
     )
 
@@ -227,24 +228,25 @@ def show(steps):
 
 def table(done):
     """Return kinds by systems as text: in how many settings with a witness each was replayed."""
-    tried = {key: found for key, found in done.items() if "needs" not in found}
+    tried = {key: result for key, result in done.items() if "needs" not in result}
     systems = list(dict.fromkeys(system for system, _, _ in tried))
     rows = [["replayed in", *systems]]
     for kind in [kind for kind in KINDS if any(key[2] == kind for key in tried)]:
         cells = [
-            [found["seen"] > 0 for (s, _, k), found in tried.items() if (s, k) == (system, kind)]
+            [result["seen"] > 0 for (s, _, k), result in tried.items() if (s, k) == (system, kind)]
             for system in systems
         ]
         rows.append([kind, *[f"{sum(cell)} of {len(cell)}" if cell else "" for cell in cells]])
-    widths = [max(map(len, column)) for column in zip(*rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )
 
 
 def conclude(done):
     """Print how many witnesses and kinds were replayed; return the exit status."""
-    tried = {key: found["seen"] > 0 for key, found in done.items() if "needs" not in found}
+    tried = {key: result["seen"] > 0 for key, result in done.items() if "needs" not in result}
     kinds = {kind: any(ok for key, ok in tried.items() if key[2] == kind) for _, _, kind in tried}
     skipped = f"; {len(done) - len(tried)} not testable here" if len(done) > len(tried) else ""
     print(

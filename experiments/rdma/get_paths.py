@@ -130,12 +130,12 @@ def serve_files(host, size_bytes):
 def listening(host, port):
     """Return the id of the process that listens on a TCP port of the host."""
     text = host.run(["ss", "-Hltnp", f"sport = :{port}"]).stdout
-    found = re.search(r"pid=(\d+)", text)
-    if not found:
+    match = re.search(r"pid=(\d+)", text)
+    if not match:
         raise RuntimeError(
             f'nobody listens on port {port} of {host.name}; ss says "{text.strip()}"'
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def cpu_seconds(host, pids):
@@ -163,19 +163,19 @@ def observe(cell, site):
     with target_of(cell.path, site.server, cell.size_bytes) as (target, pids):
         for pid in pids:
             site.server.run(["taskset", "-acp", site.server.cpus[0], pid])
-        found = run_client(site, cell, target, iterations, pids)
-    if found["right"] != iterations:
+        result = run_client(site, cell, target, iterations, pids)
+    if result["right"] != iterations:
         raise WrongContents(
-            f"{iterations - found['right']} of {iterations} objects "
+            f"{iterations - result['right']} of {iterations} objects "
             "came back other than they were put"
         )
     gigabytes = iterations * cell.size_bytes / 1e9
     return {
-        "latency_us": found["samples_us"],
-        "gets_per_s": iterations / found["elapsed_s"],
-        "gb_per_s": gigabytes / found["elapsed_s"],
-        "client_cpu_s_per_gb": found["cpu_client_s"] / gigabytes,
-        "server_cpu_s_per_gb": found["cpu_server_s"] / (found["served"] * cell.size_bytes / 1e9)
+        "latency_us": result["samples_us"],
+        "gets_per_s": iterations / result["elapsed_s"],
+        "gb_per_s": gigabytes / result["elapsed_s"],
+        "client_cpu_s_per_gb": result["cpu_client_s"] / gigabytes,
+        "server_cpu_s_per_gb": result["cpu_server_s"] / (result["served"] * cell.size_bytes / 1e9)
         if pids
         else None,
         "transport_used": "tcp" if pids else "none",
@@ -207,7 +207,7 @@ def run_client(site, cell, target, iterations, pids):
         if client.wait(80) != 0:
             raise RuntimeError(f"the client failed: {client.stderr_text().strip()[-500:]}")
         after = cpu_seconds(site.server, pids)
-        found = json.loads(client.stdout_text().splitlines()[-1])
+        result = json.loads(client.stdout_text().splitlines()[-1])
     site.client.get(samples, samples)
-    found["samples_us"] = np.fromfile(samples, dtype="<f8")
-    return {**found, "cpu_server_s": after - before, "served": iterations + config["warmup"]}
+    result["samples_us"] = np.fromfile(samples, dtype="<f8")
+    return {**result, "cpu_server_s": after - before, "served": iterations + config["warmup"]}

@@ -62,15 +62,22 @@ class Obstore:
         return await (await self._obstore.get_async(self._store, key)).bytes_async()
 
 
-def http(target):
-    """Return a client of the files that an HTTP server serves."""
-    from obstore.store import HTTPStore
+class Http(Obstore):
+    """The fast client of the files that an HTTP server serves."""
 
-    options = dict(client_options={"allow_http": True}, retry_config={"max_retries": 0})
-    client = Obstore(HTTPStore.from_url(target["url"], **options))
-    # The files are there already: the server's side is a folder.
-    client.put = lambda key, data: None
-    return client
+    def __init__(self, target):
+        from obstore.store import HTTPStore
+
+        super().__init__(
+            HTTPStore.from_url(
+                target["url"],
+                client_options={"allow_http": True},
+                retry_config={"max_retries": 0},
+            )
+        )
+
+    def put(self, key, data):
+        """Do nothing: the server's side is a folder, and the files are there already."""
 
 
 def obstore(target):
@@ -117,7 +124,7 @@ class Mooncake:
         return self._store.get(key)
 
 
-CLIENTS = {"null": Null, "http": http, "obstore": obstore, "boto": Boto, "mooncake": Mooncake}
+CLIENTS = {"null": Null, "http": Http, "obstore": obstore, "boto": Boto, "mooncake": Mooncake}
 
 
 def one_at_a_time(client, keys, expected, chosen):
@@ -160,7 +167,7 @@ def run(config):
     client = CLIENTS[config["client"]](config["target"])
     keys = [f"object-{number:09}" for number in range(config["objects"])]
     expected = [content(number, config["size_bytes"]) for number in range(config["objects"])]
-    for key, data in zip(keys, expected):
+    for key, data in zip(keys, expected, strict=True):
         client.put(key, data)
     print(json.dumps({"event": "prepared"}), flush=True)
     time.sleep(PAUSE_S)

@@ -25,8 +25,8 @@ KEYS = 64
 RECORD = 3 + 2 * KEYS
 
 
-def main(folder, events, window, chunk, command):
-    folder, events, window, chunk = Path(folder), int(events), int(window), int(chunk)
+def main(arguments: list[str], command: list[str]) -> None:
+    folder, (events, window, chunk) = Path(arguments[0]), map(int, arguments[1:])
     folder.mkdir(parents=True, exist_ok=True)
     for part in folder.glob("*.part"):
         part.unlink()
@@ -51,6 +51,7 @@ def finished(folder):
 def follow(folder, first, windows, chunk, command):
     """Run the pipeline from window `first` on; it dies with this process."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, preexec_fn=_die_with_parent) as process:
+        assert process.stdout
         records, memory = [], 0
         for number in range(first, windows):
             data = process.stdout.read(8 * RECORD)
@@ -63,13 +64,13 @@ def follow(folder, first, windows, chunk, command):
                 raise SystemExit(f"window {record[0]} came where {number} was due")
             records.append(record)
             memory = resident(process.pid) or memory  # 0 if it ended before the last record
-            told = {
+            progress = {
                 "window": number,
                 "s": record[1] / 1e9,
                 "allocated": int(record[2]),
                 "resident": memory,
             }
-            print(json.dumps(told), flush=True)
+            print(json.dumps(progress), flush=True)
             if len(records) == chunk or number == windows - 1:
                 write(folder, records)
                 records = []
@@ -114,4 +115,4 @@ def _die_with_parent():
 
 if __name__ == "__main__":
     split = sys.argv.index("--")
-    main(*sys.argv[1:split], sys.argv[split + 1 :])
+    main(sys.argv[1:split], sys.argv[split + 1 :])

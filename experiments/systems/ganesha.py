@@ -45,7 +45,7 @@ def _number(line: str) -> str:
     return line.rpartition("=")[2].strip().lstrip("V")
 
 
-class Ganesha:
+class Ganesha(server.Started):
     """Ganesha's export of `folder` as /data on `address` and `port`.
 
     Connect by `nfs.client(address, port, "4.1")`.
@@ -55,10 +55,12 @@ class Ganesha:
     MDCACHE block ("Dir_Chunk = 0;").
     """
 
+    port: int
+
     def __init__(self, host, folder, *, attribute_seconds=60, cache="", more=""):
         self._host, self.folder, self._cache, self._more = host, Path(folder), cache, more
         self._attribute_seconds = attribute_seconds
-        self.address, self.port, self.process = host.address, None, None
+        self.address = host.address
 
     def __enter__(self):
         scratch = self._host.scratch()
@@ -90,6 +92,3 @@ class Ganesha:
             log=lambda: self._host.run(["cat", log], check=False).stdout,
         )
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()

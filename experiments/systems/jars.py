@@ -122,6 +122,8 @@ def _download(work, version, options):
     """Let pip fetch one version of the package by its hash; return the files."""
     target, lines = work / version, LOCK.read_text()
     chosen = re.search(rf"^\S+=={re.escape(version)} (?:.*\\\n)*.*$", lines, re.MULTILINE)
+    if not chosen:
+        raise JarsMissing(f"{LOCK.name} has no version {version}")
     requirement = work / f"{version}.txt"
     requirement.write_text(chosen.group(0) + "\n")
     command = [

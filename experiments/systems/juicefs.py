@@ -31,6 +31,10 @@ class JuiceFS:
     origin. `block_kib` is the size of the largest block, the unit of its cache, from 64 to 16384.
     """
 
+    folder: Path
+    blocks: Path
+    meta: str
+
     def __init__(self, host, *, storage="file", block_kib=4096, name="volume", options=()):
         self._host, self._storage, self._block_kib, self._name, self._options = (
             host,
@@ -39,7 +43,6 @@ class JuiceFS:
             name,
             options,
         )
-        self.folder = self.blocks = self.meta = None
 
     def __enter__(self):
         host = self._host

@@ -7,6 +7,7 @@ Its directory cache is switched off, it has no other cache by default, and it do
 returns what the server said.
 """
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -154,12 +155,12 @@ class Client:
 
     def read_open(self, handle):
         """Return the contents of an open file, up to its current size."""
-        found = Stat()
-        self._call("nfs_fstat64", handle, byref(found))
+        status = Stat()
+        self._call("nfs_fstat64", handle, byref(status))
         content = bytearray()
         most = self._nfs.nfs_get_readmax(self._context) or READ_4_BYTES
-        while len(content) < found.size:
-            part = ctypes.create_string_buffer(min(most, found.size - len(content)))
+        while len(content) < status.size:
+            part = ctypes.create_string_buffer(min(most, status.size - len(content)))
             got = self._call("nfs_pread", handle, len(content), len(part), part)
             if not got:
                 break
@@ -194,9 +195,9 @@ class Client:
 
     def stat(self, path):
         """Return (size, time of change in seconds)."""
-        found = Stat()
-        self._call("nfs_stat64", _path(path), byref(found))
-        return found.size, found.mtime + found.mtime_ns / 1e9
+        status = Stat()
+        self._call("nfs_stat64", _path(path), byref(status))
+        return status.size, status.mtime + status.mtime_ns / 1e9
 
     def listdir(self, path):
         folder, names = c_void_p(), []
@@ -215,10 +216,8 @@ class Client:
     def mkdir(self, path):
         """Make a folder and its parents, unless they exist."""
         for depth in range(1, path.count("/") + 2):
-            try:
+            with contextlib.suppress(FileExistsError):
                 self._call("nfs_mkdir", _path("/".join(path.split("/")[:depth])))
-            except FileExistsError:
-                pass
 
     def close(self):
         self._nfs.nfs_destroy_context(self._context)

@@ -16,12 +16,14 @@ def version():
     return subprocess.run(["memcached", "-V"], capture_output=True, text=True).stdout.split()[-1]
 
 
-class Memcached:
+class Memcached(server.Started):
     """memcached with `memory_mb` MiB for items, at `address` and `port` (for `pymemcache`).
 
     Its plain protocol has no passwords, so it binds only to the host's own address. It refuses
     items above `item_mb` MiB.
     """
+
+    port: int
 
     def __init__(self, host, memory_mb, *, threads=1, item_mb=16, options=()):
         self._host, self._memory_mb, self._threads, self._item_mb, self._options = (
@@ -31,7 +33,7 @@ class Memcached:
             item_mb,
             options,
         )
-        self.address, self.port, self.process = host.address, None, None
+        self.address = host.address
 
     def __enter__(self):
         def argv(port):
@@ -56,9 +58,6 @@ class Memcached:
 
         self.process, [self.port] = server.start(self._host, "memcached", argv, self._ask)
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
     def stats(self):
         """Return memcached's own counters, such as `get_hits`, `evictions`, and `curr_items`."""

@@ -11,11 +11,9 @@ Each client brings a segment of memory and its transfer engine. The store comes 
 `setup` and `put` return 0 on success; `get` returns b"" for a missing key.
 """
 
-import importlib.util
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 from benchpaper import capability
 from experiments.systems import packages, server
@@ -26,10 +24,7 @@ NEEDS = [PACKAGE, "mooncake"]
 
 def binary():
     """Return `mooncake_master` on the controller; `host.provide` brings it to a host."""
-    spec = importlib.util.find_spec("mooncake")
-    if spec is None:
-        raise RuntimeError('the package "mooncake" is not installed; ./reproduce installs it')
-    return Path(spec.submodule_search_locations[0]) / "mooncake_master"
+    return packages.folder("mooncake") / "mooncake_master"
 
 
 def version():
@@ -53,7 +48,7 @@ def _mooncake():
     )
 
 
-class Mooncake:
+class Mooncake(server.Started):
     """Master, on `address` and `port`.
 
     It has no passwords, so it binds only to the host's own address. Clients exchange addresses
@@ -62,10 +57,11 @@ class Mooncake:
     """
 
     METADATA = "P2PHANDSHAKE"
+    port: int
 
     def __init__(self, host, *, options=()):
         self._host, self._options = host, options
-        self.address, self.port, self.process = host.address, None, None
+        self.address = host.address
 
     def __enter__(self):
         program = self._host.provide(binary())
@@ -91,9 +87,6 @@ class Mooncake:
             self._host, "mooncake_master", argv, lambda port, metrics: self._ask(metrics), ports=2
         )
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
     def metrics(self):
         """Return the master's own metrics in Prometheus' text format."""

@@ -15,17 +15,18 @@ def version():
     return packages.version(PACKAGE)
 
 
-class Server:
+class Server(server.Started):
     """A server on a host, as a context manager; `endpoint` is host:port."""
+
+    endpoint: str
 
     def __init__(self, host):
         self._host = host
-        self.process = self.endpoint = None
 
     def __enter__(self):
-        found = Path(sys.executable).with_name("nats-server")
+        packaged = Path(sys.executable).with_name("nats-server")
         program = self._host.provide(
-            found if found.exists() else Path(shutil.which("nats-server") or "nats-server")
+            packaged if packaged.exists() else Path(shutil.which("nats-server") or "nats-server")
         )
         address = self._host.address
 
@@ -40,6 +41,3 @@ class Server:
         )
         self.endpoint = f"{address}:{port}"
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()

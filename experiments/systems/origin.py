@@ -10,6 +10,7 @@ import json
 import secrets
 import time
 import urllib.request
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from benchpaper import HostError, capability
@@ -47,16 +48,18 @@ NOTED_S = 30.0
 def _nginx():
     import shutil
 
-    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    return bool(found), "nginx" if found else "no nginx on PATH"
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    return bool(program), "nginx" if program else "no nginx on PATH"
 
 
-class LoggedOrigin:
+class LoggedOrigin(server.Started):
     """S3 endpoint with a request log, as a context manager in front of another endpoint."""
+
+    endpoint: s3.Endpoint
+    _log: Path
 
     def __init__(self, host, endpoint):
         self._host, self._origin = host, endpoint
-        self.process = self.endpoint = self._log = None
 
     def __enter__(self):
         host, folder, origin = self._host, self._host.scratch(), self._origin
@@ -81,11 +84,8 @@ class LoggedOrigin:
             host, "nginx", argv, lambda port: s3.check(endpoint(port))
         )
         self.endpoint = endpoint(port)
-        self._asked = len(self._lines())  # requests of `s3.check`
+        self._own = len(self._lines())  # requests of `s3.check`
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
     def _lines(self):
         """Return the log of all answered requests.
@@ -110,11 +110,11 @@ class LoggedOrigin:
         Each is a dict of method, key (None for the bucket itself), range ("bytes=0-4095" or ""),
         status, bytes (of the answer's body), time (s since 1970), and seconds.
         """
-        found = [json.loads(line) for line in self._lines()[self._asked :]]
-        for request in found:
+        answered = [json.loads(line) for line in self._lines()[self._own :]]
+        for request in answered:
             path = unquote(request.pop("uri").partition("?")[0]).lstrip("/")
             request["key"] = path.partition("/")[2] or None
-        return found
+        return answered
 
 
 def requests(origin):

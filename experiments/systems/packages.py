@@ -4,6 +4,7 @@ Each is a capability of its own name; without it, its cells are a gap. Programs 
 the target hosts from this machine, so a package must be installed here.
 """
 
+import importlib.util
 import re
 from functools import cache
 from importlib import metadata
@@ -25,6 +26,14 @@ def version(name: str) -> str:
 
 def present(name: str) -> bool:
     return version(name) != NONE
+
+
+def folder(module: str) -> Path:
+    """Return the folder of an installed package, without importing it."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError(f'the package "{module}" is not installed; ./reproduce installs it')
+    return Path(spec.submodule_search_locations[0])
 
 
 def package(name: str) -> str:
@@ -55,10 +64,10 @@ def _remedy(name: str) -> str:
 def _below() -> dict[str, int]:
     """Return {package: the lowest minor version of Python 3 for which it is not locked}."""
     lock = LOCK.read_text() if LOCK.exists() else ""
-    found = re.findall(
+    limits = re.findall(
         r"^([\w.-]+)==\S+ ; python_full_version < '3\.(\d+)' \\$", lock, re.MULTILINE
     )
-    return {name: int(minor) for name, minor in found}
+    return {name: int(minor) for name, minor in limits}
 
 
 XXHASH = package("xxhash")  # the checksums of samples

@@ -31,17 +31,19 @@ def _command(host, *words):
     return [host.provide(binary()), *words, "--config", "", "--cache-dir", host.scratch()]
 
 
-class S3:
+class S3(server.Started):
     """`rclone serve s3` over `folder`; buckets are its subfolders.
 
     `endpoint` is the bucket, `folder` the served folder, and `files` the bucket's own subfolder:
     key "a/b" is `files`/a/b.
     """
 
+    endpoint: s3.Endpoint
+    files: Path
+
     def __init__(self, host, folder=None, *, options=(), bucket=s3.BUCKET):
         self._host, self._options, self._bucket = host, options, bucket
         self.folder = Path(folder) if folder else None
-        self.process = self.endpoint = self.files = None
 
     def __enter__(self):
         self.folder = self.folder or self._host.scratch()
@@ -69,16 +71,15 @@ class S3:
         self.endpoint = endpoint(port)
         return self
 
-    def __exit__(self, *_):
-        self.process.stop()
 
-
-class NFS:
+class NFS(server.Started):
     """`rclone serve nfs` (version 3, no locks) over `folder`.
 
     Connect by `nfs.client(address, port, "3")`. With the VFS cache off it is read-only. A written
     file reaches the folder `--vfs-write-back` (5 s) after its last use.
     """
+
+    port: int
 
     def __init__(self, host, folder, *, cache_mode="full", options=()):
         self._host, self.folder, self._options = (
@@ -86,7 +87,7 @@ class NFS:
             Path(folder),
             ["--vfs-cache-mode", cache_mode, *options],
         )
-        self.address, self.port, self.process = host.address, None, None
+        self.address = host.address
 
     def __enter__(self):
         command = _command(self._host, "serve", "nfs", self.folder, *self._options)
@@ -97,9 +98,6 @@ class NFS:
             lambda port: nfs.check(self.address, port, "3"),
         )
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
 
 class Mount(server.Mounted):

@@ -23,6 +23,7 @@ PORTS = (
     "-s3.port.grpc",
 )
 FILER, S3_PORT = 4, 6
+SERVICES = ("master", "volume", "filer", "s3")
 
 
 def binary():
@@ -34,17 +35,21 @@ def version():
     return packages.version(PACKAGE)
 
 
-class SeaweedFS:
+class SeaweedFS(server.Started):
     """All servers of SeaweedFS on one host.
 
     `endpoint` is a bucket. `filer` is the filer's "address:port": the mount talks to it, and it
     serves the bucket's objects as files over HTTP below /buckets/NAME/.
     """
 
+    endpoint: s3.Endpoint
+    filer: str
+    _filer_ports: list[int]
+    _pid: Path
+
     def __init__(self, host, *, options=(), bucket=s3.BUCKET):
         self._host, self._options, self._bucket = host, options, bucket
-        self.process = self.endpoint = self.filer = self._filer_ports = self._pid = None
-        self._sockets = []
+        self._sockets: list[str] = []
 
     def __enter__(self):
         host, folder = self._host, self._host.scratch()
@@ -95,11 +100,11 @@ class SeaweedFS:
 
         def argv(*ports):
             # A killed server leaves its sockets behind.
-            for service, grpc in zip(("master", "volume", "filer", "s3"), ports[1::2]):
+            for service, grpc in zip(SERVICES, ports[1::2], strict=True):
                 socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
                 host.undo("a socket", ["rm", socket])
                 self._sockets.append(socket)
-            return [*command, *(word for pair in zip(PORTS, ports) for word in pair)]
+            return [*command, *(word for pair in zip(PORTS, ports, strict=True) for word in pair)]
 
         def endpoint(ports):
             return s3.Endpoint(
@@ -121,7 +126,7 @@ class SeaweedFS:
     def __exit__(self, *_):
         # On SIGTERM it waits minutes for its own clients; all that it keeps is a scratch folder.
         self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
-        self.process.stop()
+        super().__exit__()
         self._host.run(["rm", "-f", *self._sockets])
 
     def mount(self, options=(), *, host=None):

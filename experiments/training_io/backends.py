@@ -11,7 +11,8 @@ Servers and readers share the host, so the experiments compare paths through a h
 
 import json
 import shutil
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -143,8 +144,8 @@ def s3_seaweedfs(host, folder):
 
 
 def put_folder(host, folder, endpoint):
-    asked = json.dumps(dict(folder=str(folder), endpoint=endpoint.as_dict()))
-    host.run([host.python, "-m", put_folder_program.__name__, asked])
+    plan = json.dumps(dict(folder=str(folder), endpoint=endpoint.as_dict()))
+    host.run([host.python, "-m", put_folder_program.__name__, plan])
 
 
 def s3_store(endpoint):
@@ -172,7 +173,7 @@ def _copied(host, folder, place):
 
 
 # For each backend, its context manager and the capabilities that its host needs.
-ALL = {
+ALL: dict[str, tuple[Callable[..., AbstractContextManager[Opened]], list[str]]] = {
     "null": (null, []),
     "known": (known, []),
     "tmpfs": (tmpfs, ["shm"]),

@@ -36,14 +36,14 @@ def hear_interrupts():
 
 def journalled(project):
     """{(block, cell): entry} of all whole lines of all journals."""
-    found = {}
+    entry_of = {}
     for path in sorted(project.root.glob("results/*/*/*/*/journal/*.jsonl")):
         for line in path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):
                 entry = json.loads(line)
-                assert (entry["block"], entry["cell"]) not in found, "a trial was measured twice"
-                found[entry["block"], entry["cell"]] = entry
-    return found
+                assert (entry["block"], entry["cell"]) not in entry_of, "a trial was measured twice"
+                entry_of[entry["block"], entry["cell"]] = entry
+    return entry_of
 
 
 def begun(project):

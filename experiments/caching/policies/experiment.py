@@ -117,7 +117,7 @@ def tools():
 
 @experiment.trial
 def trial(cell, site):
-    asked = {
+    plan = {
         "trace": cell.trace,
         "share": cell.share,
         "seed": site.seed % 2**32,
@@ -126,11 +126,11 @@ def trial(cell, site):
         "folder": str(site.client.scratch()),
     }
     if cell.trace == "kv":
-        asked["path"] = str(site.client.provide(kv_trace.path()))
-    program = [site.client.python, "-m", "experiments.caching.simulation", json.dumps(asked)]
-    found = json.loads(site.client.run(program, timeout=experiment.timeout_s).stdout)
-    check(cell, found, asked["requests"])
-    yield observation(cell, found)
+        plan["path"] = str(site.client.provide(kv_trace.path()))
+    program = [site.client.python, "-m", "experiments.caching.simulation", json.dumps(plan)]
+    result_of = json.loads(site.client.run(program, timeout=experiment.timeout_s).stdout)
+    check(cell, result_of, plan["requests"])
+    yield observation(cell, result_of)
 
 
 def requests(cell, counts):
@@ -147,38 +147,41 @@ def requests(cell, counts):
     return {p: counts.usual if p in USUAL else few.get(p, counts.others) for p in simulation.NAMES}
 
 
-def check(cell, found, asked):
+def check(cell, result_of, requests_of):
     """Raise `ValueError` for results that cannot be right.
 
     That is if a policy is missing, if hits exceed requests, or if a policy beats MIN on the same
     trace.
     """
-    if set(found) != set(asked):
-        raise ValueError(f"simulated {sorted(found)}, asked for {sorted(asked)}")
-    best = found["belady"]
-    for policy, one in found.items():
-        if not 0 <= one["hits"] <= one["requests"]:
+    if set(result_of) != set(requests_of):
+        raise ValueError(f"simulated {sorted(result_of)}, asked for {sorted(requests_of)}")
+    best = result_of["belady"]
+    for policy, result in result_of.items():
+        if not 0 <= result["hits"] <= result["requests"]:
             raise ValueError(
-                f"{policy} on {cell.id}: {one['hits']} hits in {one['requests']} requests"
+                f"{policy} on {cell.id}: {result['hits']} hits in {result['requests']} requests"
             )
         if (
-            one["requests"] == best["requests"]
-            and one["hits"] > best["hits"]
-            and asked[policy] == asked["belady"]
+            result["requests"] == best["requests"]
+            and result["hits"] > best["hits"]
+            and requests_of[policy] == requests_of["belady"]
         ):
             raise ValueError(
-                f"{policy} on {cell.id}: {one['hits']} hits, more than MIN's {best['hits']}"
+                f"{policy} on {cell.id}: {result['hits']} hits, more than MIN's {best['hits']}"
             )
 
 
-def observation(cell, found):
+def observation(cell, result_of):
     """Return one row: hit ratio and cost per policy, and the metrics derived from them."""
-    row = {"peak_mb": max(one["peak_mb"] for one in found.values())}
-    for policy, one in found.items():
-        row[f"hits_{policy}"], row[f"ns_{policy}"] = one["hits"] / one["requests"], one["ns"]
-    if epochs := found["belady"]["per_epoch"]:
-        row["min_epochs_off"] = sum(hits != found["belady"]["size"] for hits in epochs[1:])
-    if "arc" in found and found["w_tinylfu"]["hits"]:
+    row = {"peak_mb": max(result["peak_mb"] for result in result_of.values())}
+    for policy, result in result_of.items():
+        row[f"hits_{policy}"], row[f"ns_{policy}"] = (
+            result["hits"] / result["requests"],
+            result["ns"],
+        )
+    if epochs := result_of["belady"]["per_epoch"]:
+        row["min_epochs_off"] = sum(hits != result_of["belady"]["size"] for hits in epochs[1:])
+    if "arc" in result_of and result_of["w_tinylfu"]["hits"]:
         row["arc_over_w_tinylfu"] = row["hits_arc"] / row["hits_w_tinylfu"]
-    counts = sorted({one["requests"] for one in found.values()}, reverse=True)
+    counts = sorted({result["requests"] for result in result_of.values()}, reverse=True)
     return {**row, "simulated": " / ".join(map(str, counts))}

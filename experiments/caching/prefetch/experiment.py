@@ -156,7 +156,7 @@ def requests(origin):
 def read(host, cell, endpoint, manifest, seed, epochs):
     """Run the read loop with the reference tier on the host, and return its report."""
     room = round(cell.share * SAMPLES)
-    asked = {
+    plan = {
         "source": "tier0",
         "endpoint": endpoint.as_dict(),
         "manifest": manifest,
@@ -173,7 +173,7 @@ def read(host, cell, endpoint, manifest, seed, epochs):
     }
     path = host.scratch() / "asked.json"
     with tempfile.NamedTemporaryFile("w") as file:
-        json.dump(asked, file)
+        json.dump(plan, file)
         file.flush()
         host.put(Path(file.name), path)
     return json.loads(
@@ -191,9 +191,11 @@ def bound(cell, hit_ratio):
 def observation(cell, report, fetched):
     """Return one row. Raises `ValueError` if the tier and the origin count different fetches."""
     epochs = report["epochs"]
-    told = epochs[-1]["stats"]["fetched"]
-    if told != fetched:
-        raise ValueError(f"{cell.id}: the tier tells {told} fetches, the origin's log {fetched}")
+    reported = epochs[-1]["stats"]["fetched"]
+    if reported != fetched:
+        raise ValueError(
+            f"{cell.id}: the tier reports {reported} fetches, the origin's log {fetched}"
+        )
     later = epochs[1:]
     hits = (SAMPLES * len(epochs) - fetched) / (SAMPLES * len(later))
     seconds = sum(epoch["seconds"] for epoch in later)

@@ -34,12 +34,12 @@ class Data:
 class Setting:
     """A cache that is ready for the read loop.
 
-    `asked` holds the loop's options. `told(report)` returns the cache's own evidence after the run:
-    (hits over all epochs, capacity in samples).
+    `plan` holds the loop's options. `hits_reported(report)` returns the cache's own evidence after
+    the run: (hits over all epochs, capacity in samples).
     """
 
-    asked: dict
-    told: Callable
+    plan: dict
+    hits_reported: Callable
     server: object = None  # a process; its CPU time is added to the reader's
 
 
@@ -53,7 +53,7 @@ def tier(cell, site, endpoint, data):
     """The reference tier, with half of its room in memory and half on disk."""
     capacity = round(cell.share * data.count)
     in_memory = capacity // 2
-    asked = {
+    plan = {
         "source": "tier0",
         "endpoint": endpoint.as_dict(),
         "tier0": {
@@ -63,7 +63,7 @@ def tier(cell, site, endpoint, data):
             "disk_bytes": (capacity - in_memory) * data.size,
         },
     }
-    yield Setting(asked, lambda report: (report["epochs"][-1]["stats"]["hits"], capacity))
+    yield Setting(plan, lambda report: (report["epochs"][-1]["stats"]["hits"], capacity))
 
 
 @contextmanager
@@ -72,17 +72,17 @@ def beside_memcached(cell, site, endpoint, data):
     with memcached.Memcached(
         site.client, max(2, round(cell.share * data.bytes / MIB)), item_mb=1
     ) as server:
-        asked = {
+        plan = {
             "source": "memcached",
             "endpoint": endpoint.as_dict(),
             "memcached": [server.address, server.port],
         }
 
-        def told(report):
+        def hits_reported(report):
             stats = server.stats()
             return int(stats["get_hits"]), int(stats["curr_items"])
 
-        yield Setting(asked, told, server.process)
+        yield Setting(plan, hits_reported, server.process)
 
 
 @contextmanager
@@ -105,11 +105,11 @@ def rclone_vfs(cell, site, endpoint, data):
     )
     with rclone.Mount(site.client, endpoint, cache_mode="full", options=options) as mount:
 
-        def told(report):
+        def hits_reported(report):
             fetched = mount.rc("core/stats")["totalTransfers"]
             return data.count * len(report["epochs"]) - fetched, round(cell.share * data.count)
 
-        yield Setting({"source": "files", "folder": str(mount.path)}, told, mount.process)
+        yield Setting({"source": "files", "folder": str(mount.path)}, hits_reported, mount.process)
 
 
 @contextmanager
@@ -123,13 +123,13 @@ def juicefs_cache(cell, site, endpoint, data):
         size_mb = round(cell.share * data.bytes / MIB)
         with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
 
-            def told(report):  # JuiceFS adds 4 KiB to the size of each block
+            def hits_reported(report):  # JuiceFS adds 4 KiB to the size of each block
                 return int(mount.stats()["juicefs_blockcache_hits"]), int(
                     size_mb * MIB / (data.size + 4096)
                 )
 
-            asked = {"source": "files", "folder": str(mount.path)}
-            yield Setting(asked, told, mount.process)
+            plan = {"source": "files", "folder": str(mount.path)}
+            yield Setting(plan, hits_reported, mount.process)
 
 
 @contextmanager
@@ -140,7 +140,7 @@ def page_cache(cell, site, endpoint, data):
     ) as volume:
         with volume.mount(cache_size_mb=0, prefetch=0) as mount:
 
-            def told(report):
+            def hits_reported(report):
                 asked_for = mount.stats()["juicefs_fuse_read_size_bytes_sum"]
                 kept = report["epochs"][-1]["stats"]["kept_bytes"]
                 return round(data.count * len(report["epochs"]) - asked_for / data.size), round(
@@ -150,12 +150,12 @@ def page_cache(cell, site, endpoint, data):
             with memory_limit.MemoryLimit(
                 site.client, cell.share * data.bytes / MIB + LOOP_MIB
             ) as group:
-                asked = {
+                plan = {
                     "source": "files",
                     "folder": str(mount.path),
                     "page_cache": {"group": str(group.folder)},
                 }
-                yield Setting(asked, told, mount.process)
+                yield Setting(plan, hits_reported, mount.process)
 
 
 @contextmanager

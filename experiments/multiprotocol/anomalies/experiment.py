@@ -116,37 +116,37 @@ def trial(cell, site):
     )
     if not said:
         raise RuntimeError(f"the probe found nothing: {outcome}")
-    by_kind = {found["kind"]: found for found in said}
-    judged = {kind: found for kind, found in by_kind.items() if found["tries"]}
-    witnesses = {kind: found["witness"] for kind, found in judged.items() if found["witness"]}
+    by_kind = {result["kind"]: result for result in said}
+    judged = {kind: result for kind, result in by_kind.items() if result["tries"]}
+    witnesses = {kind: result["witness"] for kind, result in judged.items() if result["witness"]}
     again = (
         replay.again(site, cell, witnesses, REPLAY_TRIES)
         if witnesses and site.seed % counts.replay_every == 0
         else {}
     )
     # A kind without tries did not get its turn.
-    replayed = {kind: found for kind, found in again.items() if found["tries"]}
+    replayed = {kind: result for kind, result in again.items() if result["tries"]}
     yield {
-        **{kind: found["seen"] / found["tries"] for kind, found in judged.items()},
-        **{f"tries_{kind}": found["tries"] for kind, found in judged.items()},
-        "kinds_seen": sum(found["seen"] > 0 for found in judged.values()),
+        **{kind: result["seen"] / result["tries"] for kind, result in judged.items()},
+        **{f"tries_{kind}": result["tries"] for kind, result in judged.items()},
+        "kinds_seen": sum(result["seen"] > 0 for result in judged.values()),
         "witnesses": json.dumps(witnesses),
         "replays": json.dumps(
-            {kind: found["tries"] if found["seen"] else 0 for kind, found in replayed.items()}
+            {kind: result["tries"] if result["seen"] else 0 for kind, result in replayed.items()}
         ),
         "troubles": json.dumps(
-            {kind: found["error"] for kind, found in by_kind.items() if found["error"]}
+            {kind: result["error"] for kind, result in by_kind.items() if result["error"]}
             | {
-                f"replay of {kind}": found["error"]
-                for kind, found in again.items()
-                if found["error"]
+                f"replay of {kind}": result["error"]
+                for kind, result in again.items()
+                if result["error"]
             }
         ),
         "outcome": outcome,
         **(
             {
                 "witnesses_tried": len(replayed),
-                "witnesses_replayed": sum(found["seen"] > 0 for found in replayed.values()),
+                "witnesses_replayed": sum(result["seen"] > 0 for result in replayed.values()),
             }
             if replayed
             else {}

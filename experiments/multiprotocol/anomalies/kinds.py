@@ -11,6 +11,7 @@ import hashlib
 import threading
 import time
 import unicodedata
+from collections.abc import Callable
 
 from experiments.multiprotocol.anomalies.tries import (
     answered,
@@ -21,7 +22,7 @@ from experiments.multiprotocol.anomalies.tries import (
 )
 from experiments.multiprotocol.views import PART
 
-KINDS = {}
+KINDS: dict[str, Callable[..., bool | None]] = {}
 SETTLE_S = 0.15  # how long a deleted object is watched
 
 
@@ -48,8 +49,8 @@ def stale_s3_read(t):
     primed(t)
     t.s3.get(t.name)
     t.file.write(t.name, t.content(2))
-    found = t.s3.get(t.name)
-    return not found or found[0] != t.content(2)
+    got = t.s3.get(t.name)
+    return not got or got[0] != t.content(2)
 
 
 @kind
@@ -172,7 +173,7 @@ def half_written(t):
     """While an object is overwritten by PUT the file side sees a part of it."""
     t.s3.put(t.name, t.content(1, t.large))
     sizes = meanwhile(lambda: t.s32.put(t.name, t.content(2, t.large)), lambda: t.file.stat(t.name))
-    return any(found and found[0] != t.large for found in sizes)
+    return any(got and got[0] != t.large for got in sizes)
 
 
 @kind
@@ -186,7 +187,7 @@ def torn_s3_read(t):
         lambda: t.file2.write_at(t.name, 0, t.content(2, t.large)),
         lambda: answered(lambda: t.s3.get(t.name)),
     )
-    contents = [found[0] for found in reads if found]
+    contents = [got[0] for got in reads if got]
     if reads and not contents:
         return None  # every read was refused
     return any(content not in whole for content in contents)
@@ -281,8 +282,11 @@ def _collide(t, first, second):
             t.s3.put(key, t.content(version))
         except Exception:  # refusing the second is no anomaly
             return False
-    found = [t.s3.get(first), t.s3.get(second)]
-    return any(not got or got[0] != t.content(version) for got, version in zip(found, (1, 2)))
+    first_got, second_got = t.s3.get(first), t.s3.get(second)
+    return any(
+        not got or got[0] != t.content(version)
+        for got, version in ((first_got, 1), (second_got, 2))
+    )
 
 
 # ---- the file side's own promises ----
@@ -306,8 +310,8 @@ def append_lost(t):
     primed(t)
     t.file.append(t.name, t.content(2))
     whole = t.content(1) + t.content(2)
-    found = t.s3.get(t.name)
-    return t.file.read(t.name) != whole or not found or found[0] not in (whole, t.content(1))
+    got = t.s3.get(t.name)
+    return t.file.read(t.name) != whole or not got or got[0] not in (whole, t.content(1))
 
 
 @kind
@@ -317,5 +321,5 @@ def write_in_place_lost(t):
     size = len(t.content(1))
     t.file.write_at(t.name, size // 2, b"!")
     changed = t.content(1)[: size // 2] + b"!" + t.content(1)[size // 2 + 1 :]
-    found = t.s3.get(t.name)
-    return t.file.read(t.name) != changed or not found or found[0] not in (changed, t.content(1))
+    got = t.s3.get(t.name)
+    return t.file.read(t.name) != changed or not got or got[0] not in (changed, t.content(1))

@@ -86,8 +86,8 @@ def settled(t, content):
     """
     end = time.monotonic() + 0.2
     while True:
-        found = t.s3.get(t.name)
-        if found and found[0] == content and t.file.read(t.name) == content:
+        got = t.s3.get(t.name)
+        if got and got[0] == content and t.file.read(t.name) == content:
             return True
         if time.monotonic() > end:
             return False

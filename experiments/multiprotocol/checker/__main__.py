@@ -24,6 +24,7 @@ exit status: 0 linearizable, 1 not linearizable, 2 bad input,
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -44,33 +45,33 @@ SHOWN = 3  # violated keys that get a witness, unless --all
 
 def main(arguments=None):
     """Check the history that the arguments name; return the exit status."""
-    asked = parser().parse_args(arguments)
-    if asked.picture and Path(asked.picture).suffix not in draw.PICTURES:
+    options = parser().parse_args(arguments)
+    if options.picture and Path(options.picture).suffix not in draw.PICTURES:
         return refuse(
-            f"--picture {asked.picture}: a picture's name ends in {', '.join(draw.PICTURES)}"
+            f"--picture {options.picture}: a picture's name ends in {', '.join(draw.PICTURES)}"
         )
     try:
         began = time.perf_counter()
         if not native.library():
             print(f"checker: {native.why_not()}", file=sys.stderr)
-        history = read("/dev/stdin" if asked.history == "-" else asked.history)
+        history = read("/dev/stdin" if options.history == "-" else options.history)
         parsed = time.perf_counter()
     except BadInput as error:
-        return refuse(f"{asked.history}, {error}")
+        return refuse(f"{options.history}, {error}")
     except OSError as error:
-        return refuse(f"{asked.history}: {error.strerror}")
-    verdicts = check(history, Bounds(asked.seconds, max(1, int(asked.configurations))))
+        return refuse(f"{options.history}: {error.strerror}")
+    verdicts = check(history, Bounds(options.seconds, max(1, int(options.configurations))))
     checked = time.perf_counter()
-    violated = [found for found in verdicts if found.word == VIOLATION]
-    shown = violated if asked.all else violated[:SHOWN]
-    for found in shown:
-        explain(history, found, asked.witness_seconds / len(shown))
-    further = sessions.report(history, asked.sessions, asked.staleness)
+    violated = [verdict for verdict in verdicts if verdict.word == VIOLATION]
+    shown = violated if options.all else violated[:SHOWN]
+    for verdict in shown:
+        explain(history, verdict, options.witness_seconds / len(shown))
+    further = sessions.report(history, options.sessions, options.staleness)
     times = {"parse_s": round(parsed - began, 3), "check_s": round(checked - parsed, 3)}
-    show = as_json if asked.json else as_text
+    show = as_json if options.json else as_text
     say(show(history, verdicts, shown, further, times))
-    if asked.picture:
-        draw_picture(history, violated, asked.picture)
+    if options.picture:
+        draw_picture(history, violated, options.picture)
     return STATUS[overall(verdicts)]
 
 
@@ -78,7 +79,8 @@ def say(text):
     """Print `text` in any terminal encoding; a closed pipe does not change the verdict."""
     if sys.stdout is None:  # the caller closed it; the exit status carries the verdict
         return
-    sys.stdout.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         print(text, flush=True)
     except BrokenPipeError:
@@ -158,15 +160,15 @@ def positive(text):
 
 def as_text(history, verdicts, shown, further, times):
     """Return the report as text; `shown` are the verdicts with a witness."""
-    counts = {word: sum(found.word == word for found in verdicts) for word in STATUS}
+    counts = {word: sum(verdict.word == word for verdict in verdicts) for word in STATUS}
     lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
     lines += [
         f"  {count} keys {word}"
         for word, count in counts.items()
         if count and len(verdicts) > count
     ]
-    for found in shown:
-        lines += ["", *draw.text(history, found)]
+    for verdict in shown:
+        lines += ["", *draw.text(history, verdict)]
     if counts[VIOLATION] > len(shown):
         lines += [
             "",
@@ -189,15 +191,15 @@ def as_json(history, verdicts, shown, further, times):
             "verdict": overall(verdicts),
             "operations": len(history),
             **times,
-            "keys": {history.values[found.key]: found.word for found in verdicts},
+            "keys": {history.values[verdict.key]: verdict.word for verdict in verdicts},
             "witnesses": [
                 {
-                    "key": history.values[found.key],
-                    "lines": [int(history.line[p]) for p in found.witness.places],
-                    "irreducible": found.witness.irreducible,
-                    "taken_as_writes": [int(history.line[p]) for p in found.witness.relaxed],
+                    "key": history.values[verdict.key],
+                    "lines": [int(history.line[p]) for p in verdict.witness.places],
+                    "irreducible": verdict.witness.irreducible,
+                    "taken_as_writes": [int(history.line[p]) for p in verdict.witness.relaxed],
                 }
-                for found in shown
+                for verdict in shown
             ],
             **{part.name: part.as_dict() for part in further},
         }

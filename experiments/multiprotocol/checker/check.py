@@ -7,9 +7,15 @@ import numpy as np
 
 from experiments.multiprotocol.checker import native, register, witness
 from experiments.multiprotocol.checker.history import NOTHING
-from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
+from experiments.multiprotocol.checker.search import (
+    DEFAULT_BOUNDS,
+    LINEARIZABLE,
+    UNKNOWN,
+    VIOLATION,
+    Bounds,
+)
 
-NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, None)
+NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, UNKNOWN)
 MOMENT = 0.05  # s, given to each key's search while the total time allows it
 
 
@@ -27,7 +33,7 @@ class Verdict:
     witness: object = None
 
 
-def check(history, bounds=Bounds(), library=None):
+def check(history, bounds=DEFAULT_BOUNDS, library=None):
     """Return a `Verdict` for each key with operations, without witnesses (see `explain`)."""
     library = native.library() if library is None else library
     if library:
@@ -37,12 +43,12 @@ def check(history, bounds=Bounds(), library=None):
         keys = np.unique(history.key[history.kind != NOTHING])
     places_of = (lambda key: order[start[key] : start[key + 1]]) if library else history.of_key
     verdicts = [
-        Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else None) for key in keys.tolist()
+        Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else UNKNOWN) for key in keys.tolist()
     ]
-    for found in verdicts:
-        if found.word == VIOLATION:
-            found.proof = [place for place in proof[found.key].tolist() if place >= 0]
-    undecided = [found for found in verdicts if found.word is None]
+    for verdict in verdicts:
+        if verdict.word == VIOLATION:
+            verdict.proof = [place for place in proof[verdict.key].tolist() if place >= 0]
+    undecided = [verdict for verdict in verdicts if verdict.word == UNKNOWN]
     _search(undecided, lambda key: register.of(history, places_of(key)), bounds, library)
     return verdicts
 
@@ -56,27 +62,26 @@ def _search(undecided, register_of, bounds, library):
     """
     deadline = time.monotonic() + bounds.seconds
 
-    def decide(found, seconds):
-        part = register_of(found.key)
-        found.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
-        found.proof, found.certain = part.place[mattering].tolist(), bool(mattering)
+    def decide(verdict, seconds):
+        part = register_of(verdict.key)
+        verdict.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
+        verdict.proof, verdict.certain = part.place[mattering].tolist(), bool(mattering)
 
-    for number, found in enumerate(undecided):
+    for number, verdict in enumerate(undecided):
         left = max(0.0, deadline - time.monotonic())
-        decide(
-            found, max(left / (10 * len(undecided)), min(MOMENT, left / (len(undecided) - number)))
-        )
-    undecided = [found for found in undecided if found.word == UNKNOWN]
-    for number, found in enumerate(undecided):
+        share = left / (len(undecided) - number)
+        decide(verdict, max(left / (10 * len(undecided)), min(MOMENT, share)))
+    undecided = [verdict for verdict in undecided if verdict.word == UNKNOWN]
+    for number, verdict in enumerate(undecided):
         left = deadline - time.monotonic()
         if left <= 0:
             break
-        decide(found, max(min(MOMENT, left), left / (len(undecided) - number)))
+        decide(verdict, max(min(MOMENT, left), left / (len(undecided) - number)))
 
 
 def overall(verdicts):
     """Return the word for the whole history: a violation of any key violates the history."""
-    words = {found.word for found in verdicts}
+    words = {verdict.word for verdict in verdicts}
     return next((word for word in (VIOLATION, UNKNOWN) if word in words), LINEARIZABLE)
 
 

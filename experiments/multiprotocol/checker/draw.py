@@ -36,39 +36,39 @@ def _short(text):
 
 def text(history, verdict):
     """Return the lines that describe one violated key."""
-    found, key = verdict.witness, history.values[verdict.key]
-    if not found.places:
+    witness, key = verdict.witness, history.values[verdict.key]
+    if not witness.places:
         return [
             f"key {key} is not linearizable; "
             "no small set of operations was found in the time for it"
         ]
     kind = (
         "none of them can be left out"
-        if found.irreducible
+        if witness.irreducible
         else "perhaps not all of them are needed"
     )
-    count = len(found.places)
+    count = len(witness.places)
     lines = [
         f"key {key} is not linearizable: {count} operation{'s' * (count > 1)} "
         f"that no order explains; {kind}"
     ]
-    names = [label(history, place) + " *" * (place in found.relaxed) for place in found.places]
+    names = [label(history, place) + " *" * (place in witness.relaxed) for place in witness.places]
     wide = max(map(len, names))
-    clients = [f"client {history.values[history.client[place]]}" for place in found.places]
+    clients = [f"client {history.values[history.client[place]]}" for place in witness.places]
     for place, name, client, bar in list(
-        zip(found.places, names, clients, _bars(history, found.places))
+        zip(witness.places, names, clients, _bars(history, witness.places), strict=True)
     )[:LINES]:
         end = "never" if history.completed[place] == NEVER else history.completed[place]
         when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
     if count > LINES:
         lines.append(f"  and {count - LINES} more; --json names the lines of all")
-    if found.relaxed:
+    if witness.relaxed:
         lines.append(
             "  what a cas with * expected does not matter here: "
             "wrong even if they are taken as writes"
         )
-    return [*lines, f"  {_reason(history, found.places, found.relaxed)}"]
+    return [*lines, f"  {_reason(history, witness.places, witness.relaxed)}"]
 
 
 def _reason(history, places, relaxed):
@@ -206,9 +206,15 @@ def _matplotlib(history, verdict):
     figure, axis = plt.subplots(figsize=(6, 0.8 + row * len(bars)), layout="constrained")
     for number, (place, _, begin, end, open_ended) in enumerate(bars):
         colour = COLOURS[_kind(history, place)]
-        edge = dict(edgecolor=colour, linestyle="--" if open_ended else "-", linewidth=1)
         axis.barh(
-            -number, max(0.1, end - begin), left=begin, height=0.6, facecolor=(colour, 0.25), **edge
+            -number,
+            max(0.1, end - begin),
+            left=begin,
+            height=0.6,
+            facecolor=(colour, 0.25),
+            edgecolor=colour,
+            linestyle="--" if open_ended else "-",
+            linewidth=1,
         )
         axis.text(begin + 0.05, -number, label(history, place), va="center", fontsize=font)
     axis.set_yticks(

@@ -92,9 +92,9 @@ def parse(text, library=None):
     library = native.library() if library is None else library
     text = text.removeprefix(codecs.BOM_UTF8)
     if library and (text.isascii() or _is_utf8(text)):
-        found = _parse_natively(library, text)
-        if found is not None:
-            return found
+        parsed = _parse_natively(library, text)
+        if parsed is not None:
+            return parsed
     return from_operations(_lines(text))
 
 
@@ -139,7 +139,8 @@ def _merged(columns, values):
 
     Examples are "a" and "\\u0061", and 1 and 1.0.
     """
-    numbers, texts, place = {}, [], np.zeros(len(values), np.int32)
+    numbers, place = {}, np.zeros(len(values), np.int32)
+    texts: list = []
     for number in range(len(values)):
         text = values[number]
         same = canonical(loads(text))
@@ -175,7 +176,7 @@ def _why_unreadable(error, last):
 def from_operations(numbered):
     """Return the `History` of (line number, operation as a dict) pairs. Raises `BadInput`."""
     numbers, texts = {("NoneType", None): 0}, ["null"]
-    columns = {name: [] for name in COLUMNS}
+    columns: dict[str, list] = {name: [] for name in COLUMNS}
 
     def number(value):
         same = canonical(value)

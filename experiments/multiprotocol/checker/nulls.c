@@ -147,6 +147,7 @@ static int32_t place(register_state *r, const event *e, int32_t count, int64_t *
             else if (r->null) create(r, now);
             other(r, now);
             break;
+        default: break; /* END_BUSY changes nothing */
         }
     }
     return -1;
@@ -189,7 +190,7 @@ static int32_t schedule(const work *w, event *e, int64_t *begins, int64_t *ends)
 int sweep(work *w)
 {
     size_t n = w->blocks_count, m = w->count;
-    event *e = malloc((2 * (n + m) + 1) * sizeof *e);
+    event *e = calloc(2 * (n + m) + 1, sizeof *e);
     int64_t *times = malloc((3 * n + m + 1) * sizeof *times);
     int32_t *heaps = malloc((n + m + 1) * sizeof *heaps);
     uint8_t *flags = calloc(n + m + 1, 1);

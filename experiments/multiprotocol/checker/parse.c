@@ -186,7 +186,7 @@ static int enter(history *h, int64_t i, names *n, const token *t, const int *pla
         token got = t[RESULT].at ? t[RESULT] : t[VALUE];
         if (pending) { h->kind[i] = NOTHING; return 1; }
         if (!got.at) return 0;
-        if (t[RESULT].at && t[VALUE].at && !is(t[VALUE], "null") && (got.length != t[VALUE].length || memcmp(got.at, t[VALUE].at, got.length)))
+        if (t[RESULT].at && t[VALUE].at && !is(t[VALUE], "null") && (got.length != t[VALUE].length || memcmp(got.at, t[VALUE].at, got.length) != 0))
             return 0;
         h->kind[i] = READ;
         h->value[i] = name(n, got, t[RESULT].at ? plain[RESULT] : plain[VALUE]);

@@ -7,10 +7,10 @@ import numpy as np
 from experiments.multiprotocol.checker import native
 from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, READ, WRITE
 from experiments.multiprotocol.checker.search import (
+    DEFAULT_BOUNDS,
     LINEARIZABLE,
     UNKNOWN,
     VIOLATION,
-    Bounds,
     Operation,
     search,
 )
@@ -59,7 +59,7 @@ class Register:
         """Value that each operation writes, if it writes."""
         return np.where(self.kind == CAS, self.set_to, self.value)
 
-    def decide(self, bounds=Bounds(), library=None):
+    def decide(self, bounds=DEFAULT_BOUNDS, library=None):
         """Return the verdict and, for a violation, the positions of operations that matter.
 
         The verdict is LINEARIZABLE, VIOLATION, or UNKNOWN. The violation is certain at the
@@ -72,8 +72,9 @@ class Register:
                 library, columns, 0, bounds.seconds, bounds.configurations, BEAM
             )
             return WORDS[word], mattering if WORDS[word] == VIOLATION else []
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         word, failed = search(
-            [Operation(*entry) for entry in zip(*(column.tolist() for column in columns.values()))],
+            [Operation(*entry) for entry in rows],
             0,
             bounds,
         )
@@ -83,4 +84,5 @@ class Register:
 def of(history, places):
     """Return the `Register` of the operations at these places, which must all be on one key."""
     places = np.asarray(places)
-    return Register(*(getattr(history, name)[places] for name in COLUMNS), places)
+    columns = {name: getattr(history, name)[places] for name in COLUMNS}
+    return Register(**columns, place=places)

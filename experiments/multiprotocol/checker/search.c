@@ -31,7 +31,7 @@ static double seconds_now(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec + 1e-9 * t.tv_nsec;
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static int too_late(const search *s) { return s->now.count > LARGE && seconds_now() > s->deadline; }

@@ -34,7 +34,7 @@ typedef struct {
 } configurations;
 
 static inline uint64_t *at(const configurations *c, int64_t i) { return c->words + i * c->stride; }
-static inline int has(const uint64_t *set, int32_t slot) { return set[slot >> 6] >> (slot & 63) & 1; }
+static inline int has(const uint64_t *set, int32_t slot) { return (int)(set[slot >> 6] >> (slot & 63) & 1); }
 static inline void add(uint64_t *set, int32_t slot) { set[slot >> 6] |= 1ull << (slot & 63); }
 static inline void drop(uint64_t *set, int32_t slot) { set[slot >> 6] &= ~(1ull << (slot & 63)); }
 

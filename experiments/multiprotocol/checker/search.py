@@ -58,11 +58,14 @@ class Bounds:
     configurations: int = 2_000_000
 
 
+DEFAULT_BOUNDS = Bounds()
+
+
 class OutOfBounds(Exception):
     """The search would exceed its bounds of time or memory."""
 
 
-def search(operations, initial, bounds=Bounds()):
+def search(operations, initial, bounds=DEFAULT_BOUNDS):
     """Return (verdict, index of the operation at whose completion no configuration is left).
 
     The verdict is LINEARIZABLE, VIOLATION, or UNKNOWN; the index is None unless it is VIOLATION.
@@ -178,7 +181,8 @@ class _Search:
     def _following(self, configuration, goal):
         """Yield configurations, one change of the value away, that may help to linearize `goal`."""
         value, owed, usable = configuration
-        tried, left = {}, usable
+        tried: dict[tuple, tuple] = {}
+        left = usable
         while left:
             bit = left & -left
             left ^= bit
@@ -232,7 +236,7 @@ def _undominated(configurations):
     """Return the configurations without those that another one makes superfluous."""
     if len(configurations) < 2:
         return configurations
-    kept = {}
+    kept: dict = {}
     for value, owed, usable in sorted(configurations, key=_burden):
         others = kept.setdefault(value, [])
         if not any(o & owed == o and u & usable == usable for o, u in others[:COMPARED]):

@@ -40,19 +40,19 @@ class Sessions:
     def lines(self):
         """Yield the lines of the report."""
         yield "session guarantees, per client:"
-        for guarantee, found in self.broken.items():
-            told = (
-                f"broken {len(found)} times, first by line {found[0][0]} after line {found[0][1]}"
-                if found
+        for guarantee, pairs in self.broken.items():
+            summary = (
+                f"broken {len(pairs)} times, first by line {pairs[0][0]} after line {pairs[0][1]}"
+                if pairs
                 else "kept"
             )
-            yield f"  {guarantee}: {told}"
+            yield f"  {guarantee}: {summary}"
         if self.left_out:
             yield _left_out(self.left_out)
 
     def as_dict(self):
         return {
-            "broken": {name: len(found) for name, found in self.broken.items()},
+            "broken": {name: len(pairs) for name, pairs in self.broken.items()},
             "left_out": self.left_out,
         }
 
@@ -144,9 +144,9 @@ def _reads(history):
         named, return_index=True, return_inverse=True, return_counts=True
     )
     wanted = history.key[reads].astype(np.int64) * names + history.value[reads]
-    found = np.minimum(np.searchsorted(distinct, wanted), max(0, len(distinct) - 1))
+    index = np.minimum(np.searchsorted(distinct, wanted), max(0, len(distinct) - 1))
     judged = (
-        (distinct[found] == wanted) & (counts[found] == 1) if len(distinct) else np.zeros(0, bool)
+        (distinct[index] == wanted) & (counts[index] == 1) if len(distinct) else np.zeros(0, bool)
     )
     none, before = np.full(len(keys), -1), np.full(len(keys), -NEVER)
     kept = reads[judged]
@@ -156,7 +156,7 @@ def _reads(history):
         client=history.client[kept],
         invoked=history.invoked[kept],
         completed=history.completed[kept],
-        of=first[found[judged]],
+        of=first[index[judged]],
         wrote_place=np.concatenate([none, writes]),
         wrote_key=np.concatenate([keys, history.key[writes]]),
         wrote_client=np.concatenate([none, history.client[writes]]),
@@ -177,7 +177,7 @@ def _latest(item_groups, item_times, scores, groups, times):
     by_score = np.argsort(scores, kind="stable")
     rank = np.empty(count, np.int64)
     rank[by_score] = np.arange(1, count + 1)
-    columns = [np.concatenate(pair) for pair in zip(item_groups, groups)]
+    columns = [np.concatenate(pair) for pair in zip(item_groups, groups, strict=True)]
     when = np.concatenate([item_times, times])
     is_item = np.arange(len(when)) < count
     order = np.lexsort((is_item, when, *columns))  # at a tie the query comes first
@@ -191,15 +191,15 @@ def _latest(item_groups, item_times, scores, groups, times):
         )
         - offset
     )
-    found = np.empty(len(when), np.int64)
-    found[order] = greatest
-    return np.append(-1, by_score)[found[count:]]
+    latest = np.empty(len(when), np.int64)
+    latest[order] = greatest
+    return np.append(-1, by_score)[latest[count:]]
 
 
 def sessions(history):
     """Return the `Sessions` of a history."""
-    reads, found = _reads(history), Sessions()
-    found.left_out = reads.left_out
+    reads, result = _reads(history), Sessions()
+    result.left_out = reads.left_out
     older_than = reads.wrote_completed[reads.of]
     seen = reads.wrote_invoked[reads.of]  # when the value that each read returned was written
 
@@ -210,7 +210,7 @@ def sessions(history):
         writer, reads.wrote_completed[own], reads.wrote_invoked[own], mine, reads.invoked
     )
     broken = (best >= 0) & (np.append(reads.wrote_invoked[own], 0)[best] > older_than)
-    found.broken["read your writes"] = _lines(
+    result.broken["read your writes"] = _lines(
         history, reads.place[broken], reads.wrote_place[own[best[broken]]]
     )
 
@@ -220,9 +220,9 @@ def sessions(history):
     ):
         best = _latest(group, reads.completed, seen, group, reads.invoked)
         broken = (best >= 0) & (np.append(seen, 0)[best] > older_than)
-        found.broken[guarantee] = _lines(history, reads.place[broken], reads.place[best[broken]])
-    found.broken["writes follow reads"] = _lines(history, *_writes_follow_reads(reads, seen))
-    return found
+        result.broken[guarantee] = _lines(history, reads.place[broken], reads.place[best[broken]])
+    result.broken["writes follow reads"] = _lines(history, *_writes_follow_reads(reads, seen))
+    return result
 
 
 def _writes_follow_reads(reads, seen):
@@ -255,7 +255,8 @@ def _writes_follow_reads(reads, seen):
 
 
 def _lines(history, places, contradicted):
-    return list(zip(history.line[places].tolist(), history.line[contradicted].tolist()))
+    lines = history.line[places].tolist(), history.line[contradicted].tolist()
+    return list(zip(*lines, strict=True))
 
 
 def staleness(history):

@@ -82,8 +82,8 @@ class _Finder:
         self._writes = self._writes[np.argsort(self._written[self._writes], kind="stable")]
         self._values = self._written[self._writes]  # sorted
         wanted = np.searchsorted(self._values, register.value)
-        found = np.append(self._values, -1)[wanted] == register.value
-        self._has_writer = found & (register.value != 0)  # null needs no writer
+        written = np.append(self._values, -1)[wanted] == register.value
+        self._has_writer = written & (register.value != 0)  # null needs no writer
         self._unsure = 0  # how often `_proves` could not tell
 
     # ---- where to begin ----
@@ -151,7 +151,7 @@ class _Finder:
             np.searchsorted(self._values, values, side="right"),
         )
         return np.concatenate(
-            [self._writes[b:e] for b, e in zip(begin[end > begin], end[end > begin])]
+            [self._writes[b:e] for b, e in zip(begin, end, strict=True) if b < e]
             or [self._writes[:0]]
         )
 

@@ -121,14 +121,14 @@ def judged(rows):
     """Return the checker's metrics for a history (a list of operations)."""
     history = from_operations(enumerate(rows, 1))
     verdicts = check(history, Bounds(seconds=20))
-    violated = [found for found in verdicts if found.word == VIOLATION]
+    violated = [verdict for verdict in verdicts if verdict.word == VIOLATION]
     broken, ages = sessions(history).broken, staleness(history).age_ns
     return {
         "violated_share": len(violated) / len(verdicts),
-        "unknown_share": sum(found.word == UNKNOWN for found in verdicts) / len(verdicts),
+        "unknown_share": sum(verdict.word == UNKNOWN for verdict in verdicts) / len(verdicts),
         "stale_share": float((ages > 0).mean()) if len(ages) else 0.0,
         "staleness_ms": ages / 1e6 if len(ages) else np.zeros(1),
-        **{f"broken_{name.replace(' ', '_')}": len(found) for name, found in broken.items()},
+        **{f"broken_{name.replace(' ', '_')}": len(verdict) for name, verdict in broken.items()},
         "operations": len(rows),
         "unanswered": sum(row["completed_ns"] is None for row in rows),
         "witness": "\n".join(draw.text(history, explain(history, violated[0], 3)))

@@ -70,11 +70,11 @@ def trial(cell, site):
     )
     if len(said) != len(WAYS):
         raise RuntimeError(f"the probe measured {len(said)} of {len(WAYS)} ways: {outcome}")
-    found = {"outcome": outcome}
-    for one in said:
-        name = one["way"].replace(" ", "_")
-        found |= {
-            f"{name}_ms": one["delays_ms"],
-            f"unseen_{name}": one["unseen"] / len(one["delays_ms"]),
+    row = {"outcome": outcome}
+    for result in said:
+        name = result["way"].replace(" ", "_")
+        row |= {
+            f"{name}_ms": result["delays_ms"],
+            f"unseen_{name}": result["unseen"] / len(result["delays_ms"]),
         }
-    yield found
+    yield row

@@ -40,13 +40,14 @@ struct channel accept_client(const char *host)
 {
     struct addrinfo *where = resolve(host, "0", AI_PASSIVE);
     struct pollfd listener = {.fd = open_socket(where), .events = POLLIN};
-    struct sockaddr_in6 name; /* IPv4 has its port at the same place */
+    struct sockaddr_in6 name = {0}; /* IPv4 has its port at the same place */
     if (bind(listener.fd, where->ai_addr, where->ai_addrlen) || listen(listener.fd, 1) ||
         getsockname(listener.fd, (struct sockaddr *)&name, &(socklen_t){sizeof name}))
         fail("cannot listen on %s: %s", host, strerror(errno));
     freeaddrinfo(where);
     printf("{\"event\":\"ready\",\"port\":%d}\n", ntohs(name.sin6_port));
-    fflush(stdout);
+    if (fflush(stdout))
+        fail("standard output: %s", strerror(errno));
     if (poll(&listener, 1, (int)(ACCEPT_S * 1e3)) <= 0)
         fail("no client came within %g s", ACCEPT_S);
     int client = accept4(listener.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -78,18 +79,25 @@ bool at_end(const struct channel *c)
     return recv(c->socket, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
 }
 
+__attribute__((noreturn)) static void late(const struct channel *c)
+{
+    fail("the %s did not answer within %g s", c->peer, STALL_S);
+}
+
 __attribute__((noreturn)) static void lost(const struct channel *c)
 {
     if (errno == EAGAIN)
-        fail("the %s did not answer within %g s", c->peer, STALL_S);
+        late(c);
     fail("the %s went away: %s", c->peer, strerror(errno));
 }
 
 static void send_bytes(const struct channel *c, const void *data, size_t length)
 {
-    errno = EAGAIN; /* a call that ran out of time after some bytes returns their number */
-    if (send(c->socket, data, length, MSG_NOSIGNAL) != (ssize_t)length)
+    ssize_t sent = send(c->socket, data, length, MSG_NOSIGNAL);
+    if (sent < 0)
         lost(c);
+    if (sent != (ssize_t)length)
+        late(c); /* a call that ran out of time after some bytes returns their number */
 }
 
 /* Only the first call waits: it ends with all of the bytes unless the time or the connection is over. */

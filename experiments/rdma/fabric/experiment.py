@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
-from experiments.systems import ucx, ucx_perftest
+from experiments.rdma.fabric import program, ucx_perftest
+from experiments.systems import ucx
 
 KIB = 1024
 LOOP, PERFTEST = "fabric", "ucx_perftest"
@@ -174,12 +175,12 @@ def sample_count(cell, counts):
 
 def measurement(cell, site, samples):
     """Measure one cell with our own loop; return its observation."""
-    program = site.programs / "fabric"
-    with ucx.Responder(site.server, program, cell.transport) as responder:
-        found = ucx.measure(
+    binary = site.programs / "fabric"
+    with program.Responder(site.server, binary, cell.transport) as responder:
+        result = program.measure(
             site.client,
             responder,
-            program,
+            binary,
             cell.transport,
             cell.operation,
             cell.size_bytes,
@@ -187,28 +188,28 @@ def measurement(cell, site, samples):
             samples,
             samples // WARM_UP,
         )
-    gigabytes = found["bytes_moved"] / 1e9
+    gigabytes = result["bytes_moved"] / 1e9
     return {
-        "latency_us": found["samples_us"],
-        "median_us": middle(found["samples_us"]),
-        "bandwidth_gb_s": gigabytes / found["elapsed_s"],
-        "cpu_seconds_per_gb": (found["cpu_client_s"] + found["cpu_server_s"]) / gigabytes,
-        "timer_overhead_ns": found["timer_overhead_ns"],
-        "span": found["span"],
-        "transport_used": found["transport_used"],
-        "protocol_used": found["protocol_used"],
+        "latency_us": result["samples_us"],
+        "median_us": middle(result["samples_us"]),
+        "bandwidth_gb_s": gigabytes / result["elapsed_s"],
+        "cpu_seconds_per_gb": (result["cpu_client_s"] + result["cpu_server_s"]) / gigabytes,
+        "timer_overhead_ns": result["timer_overhead_ns"],
+        "span": result["span"],
+        "transport_used": result["transport_used"],
+        "protocol_used": result["protocol_used"],
     }
 
 
 def floor(cell, site, samples):
     """Run our loop around nothing; return its observation."""
-    found = ucx.null(
+    result = program.null(
         site.client, site.programs / "fabric", cell.outstanding, samples, samples // WARM_UP
     )
     return {
-        "latency_us": found["samples_us"],
-        "median_us": middle(found["samples_us"]),
-        "timer_overhead_ns": found["timer_overhead_ns"],
+        "latency_us": result["samples_us"],
+        "median_us": middle(result["samples_us"]),
+        "timer_overhead_ns": result["timer_overhead_ns"],
         "span": "one iteration of the loop",
         "transport_used": "none",
         "protocol_used": "none",
@@ -217,7 +218,7 @@ def floor(cell, site, samples):
 
 def control(cell, site, samples):
     """Measure one cell with `ucx_perftest`; return its observation."""
-    found = ucx_perftest.perftest(
+    result = ucx_perftest.perftest(
         site.server,
         site.client,
         site.programs / "bind_to.so",
@@ -229,8 +230,8 @@ def control(cell, site, samples):
         samples // WARM_UP,
     )
     return {
-        "median_us": found["median_us"],
-        "bandwidth_gb_s": found["bandwidth_mb_s"] / 1e3,
+        "median_us": result["median_us"],
+        "bandwidth_gb_s": result["bandwidth_mb_s"] / 1e3,
         "span": "as ucx_perftest defines it",
         "transport_used": "not reported",
         "protocol_used": "not reported",

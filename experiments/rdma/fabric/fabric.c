@@ -289,7 +289,7 @@ static void prepare_timing(struct timing *m, const struct plan *plan, struct ins
 static void measure(const struct options *options)
 {
     struct transport t = {.plan = options->plan};
-    bool alone = options->command == MEASURE_NOTHING;
+    bool alone = t.plan.operation == NOTHING;
     struct evidence evidence = {0};
     struct timing m = {0};
     struct instant start = start_clock();

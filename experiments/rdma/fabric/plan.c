@@ -111,7 +111,7 @@ struct options parse_options(int argc, char **argv)
     struct options options = {0};
     struct plan *plan = &options.plan;
     char *text[OPTIONS] = {0};
-    while (options.command < COMMANDS && (argc < 2 || strcmp(argv[1], commands[options.command].name)))
+    while (options.command < COMMANDS && (argc < 2 || strcmp(argv[1], commands[options.command].name) != 0))
         options.command++;
     if (options.command == COMMANDS)
         usage("expected one of: serve, measure, null");

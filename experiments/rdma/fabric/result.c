@@ -56,7 +56,7 @@ void write_samples(const struct timing *timing, const char *path, double ns_per_
     if (!file)
         fail("cannot write %s: %s", partial, strerror(errno));
     for (uint64_t i = 0; i < timing->done; i++)
-        fwrite(&(double){(double)timing->samples[i] * ns_per_tick}, sizeof(double), 1, file);
+        (void)fwrite(&(double){(double)timing->samples[i] * ns_per_tick}, sizeof(double), 1, file);
     if (ferror(file) | fclose(file) || rename(partial, path))
         fail("cannot write %s: %s", path, strerror(errno));
 }

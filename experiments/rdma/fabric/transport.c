@@ -51,7 +51,7 @@ static void fill(const struct transport *t, uint8_t *buffer, uint64_t sequence)
 bool holds(const struct transport *t, const uint8_t *buffer, uint64_t sequence)
 {
     for (uint64_t i = 0; i < t->plan.size / 8; i++)
-        if (memcmp(buffer + i * 8, &(uint64_t){content(t, i, sequence)}, 8))
+        if (memcmp(buffer + i * 8, &(uint64_t){content(t, i, sequence)}, 8) != 0)
             return false;
     return true;
 }
@@ -177,7 +177,7 @@ static void exchange_buffers(struct transport *t)
     exchange(t, REMOTE_KEY, mine, length, theirs);
     ucp_rkey_buffer_release(mine);
     check(ucp_ep_rkey_unpack(t->endpoint, theirs, &t->key), "unpacking the remote key");
-    send_frame(&t->channel, BUFFER, &t->receive, sizeof t->receive);
+    send_frame(&t->channel, BUFFER, (const void *)&t->receive, sizeof t->receive);
     receive_frame(&t->channel, BUFFER, &t->remote, sizeof t->remote);
 }
 

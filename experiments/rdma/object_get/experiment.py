@@ -1,37 +1,18 @@
 """Where do the microseconds of an object GET go?"""
 
-import numpy as np
-
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
 from experiments.rdma import get_paths as others
 from experiments.rdma import store
+from experiments.rdma.object_get import own_store
 from experiments.systems import ucx
 
 KIB, MIB = 1024, 1 << 20
-WORKING_SET = 64 * MIB  # bytes of objects, from which objects are drawn at random
-LONGEST_S = 5.0  # s of measuring in a trial
-HOT_OBJECTS = 64  # with a writer; so few that reads and writes meet
 # Numbers of objects for which the reads of the index are counted.
 SCALING = (10**4, 10**5, 10**6, 10**7)
-ALLOWANCE_US = 0.1  # what `cached` may take beyond a raw read and its checksum
 
-# The program `store`'s name of each path. A server sleeps if its readers load from mapped memory,
-# or if their kernel copies, because they need no server. The other servers poll, except on the one
-# path that is about sleeping.
-STORE = {
-    "null": "null",
-    "memcpy": "memcpy",
-    "ucp_get": "get",
-    "cached": "cached",
-    "cached-unvalidated": "cached",
-    "lookup": "lookup",
-    "message": "message",
-    "message-sleeping": "message",
-    "bound": "bound",
-}
 ADAPTERS = ("rc", "dc")
 # Without the systems that take seconds to start.
-QUICK = [*STORE, "null-python", "mooncake", "http", "rclone-obstore"]
+QUICK = [*own_store.PATHS, "null-python", "mooncake", "http", "rclone-obstore"]
 
 experiment = Experiment(
     title="The ladder of an object GET",
@@ -39,7 +20,7 @@ experiment = Experiment(
     factors=[
         Factor(
             "path",
-            [*STORE, *others.SYSTEMS],
+            [*own_store.PATHS, *others.SYSTEMS],
             meaning="how the object is got; "
             "null and null-python are the two measuring loops around nothing, bound is "
             "cached beside a raw read and the checksum in one process",
@@ -143,7 +124,7 @@ experiment = Experiment(
             better="lower",
             optional=True,
             meaning="median of cached over the sum of the medians of a raw read and a checksum, "
-            f"and {ALLOWANCE_US} µs",
+            f"and {own_store.ALLOWANCE_US} µs",
         ),
         Metric(
             "raw_us",
@@ -306,119 +287,4 @@ def trial(cell, site):
     if cell.path in others.SYSTEMS:
         yield others.observe(cell, site)
     else:
-        yield observe(cell, site)
-
-
-def objects_of(cell):
-    """Return how many objects the store holds in a cell."""
-    if cell.objects:
-        return cell.objects
-    return HOT_OBJECTS if cell.writer != "none" else max(16, WORKING_SET // cell.size_bytes)
-
-
-def waiting_of(cell):
-    """Return how the server waits: it sleeps if it takes no part in its cell."""
-    asleep = (
-        ("null", "memcpy", "cached", "cached-unvalidated", "lookup") if cell.fabric != "tcp" else ()
-    )
-    return "sleep" if cell.path in ("message-sleeping", *asleep) else "poll"
-
-
-def iterations_of(cell, counts):
-    """Return the number of timed GETs of a cell, from the counts of its scale."""
-    if cell.size_bytes >= MIB:
-        return counts.large
-    if cell.writer != "none" or cell.path == "null":  # a few ms more, to meet the writer
-        return 10 * counts.fast
-    slow = cell.fabric not in ("posix", "cma") or cell.path == "message-sleeping"
-    return max(100, counts.fast // 10) if slow else counts.fast
-
-
-def observe(cell, site):
-    """Run a cell on our own store; return its observation."""
-    program, objects, iterations = (
-        site.programs / "store",
-        objects_of(cell),
-        iterations_of(cell, site.counts),
-    )
-    with store.Server(
-        site.server,
-        program,
-        cell.fabric,
-        cell.size_bytes,
-        preload=objects,
-        waiting=waiting_of(cell),
-    ) as server:
-        readers = [
-            store.Reader(
-                site.client,
-                server,
-                program,
-                STORE[cell.path],
-                cell.size_bytes,
-                objects,
-                iterations,
-                warmup=iterations // 10,
-                outstanding=cell.outstanding,
-                validate=cell.path != "cached-unvalidated",
-                writer="none" if cell.writer == "none" else "same-size",
-                seed=(site.seed + number) % 2**32,
-                cpu=site.client.cpus[-1 - number % len(site.client.cpus)],
-                max_seconds=LONGEST_S,
-            )
-            for number in range(cell.readers)
-        ]
-        found = run_together(readers)
-        held = server.ready
-    bytes_held = held["index_bytes"] + held["heap_bytes"]
-    return {**observation(cell, found), "bytes_per_object": bytes_held / held["objects"]}
-
-
-def run_together(readers):
-    """Run all readers at the same time, and return their results."""
-    if len(readers) == 1:
-        with readers[0] as reader:
-            return [reader.result()]
-    with readers[0] as first, readers[1] as second:
-        return [first.result(), second.result()]
-
-
-def observation(cell, found):
-    """Return the metrics of a cell from the results of its readers."""
-    first = found[0]
-    gets, gigabytes = (
-        sum(one["iterations_done"] for one in found),
-        sum(one["bytes"] for one in found) / 1e9,
-    )
-    elapsed = max(one["elapsed_s"] for one in found)
-    contended = cell.writer != "none"
-    result = {
-        "gets_per_s": gets / elapsed,
-        "gb_per_s": gigabytes / elapsed,
-        "torn_reads": float(sum(one["torn"] for one in found)),
-        "torn_share": sum(one["torn"] for one in found) / gets,
-        "reads_per_get": sum(one["entry_reads"] + one["messages"] for one in found) / gets,
-        "index_reads_per_get": sum(one["index_reads"] for one in found) / gets,
-        "writes_per_s": first["server_writes"] / first["elapsed_s"] if contended else None,
-        "transport_used": first["transport_used"],
-        "protocol_used": first["protocol_used"],
-    }
-    if gigabytes:
-        result["client_cpu_s_per_gb"] = sum(one["cpu_client_s"] for one in found) / gigabytes
-        result["server_cpu_s_per_gb"] = max(one["cpu_server_s"] for one in found) / gigabytes
-    if cell.path != "bound":
-        return {**result, "latency_us": np.concatenate([one["samples_us"] for one in found])}
-    return {**result, **against_bound(first["samples_us"]), "reads_per_get": None}
-
-
-def against_bound(series):
-    """Compare `cached` with the costs of its parts, all in one process and at random objects."""
-    medians = {name: float(np.median(samples)) for name, samples in series.items()}
-    bound = medians["get"] + medians["checksum"] + ALLOWANCE_US
-    return {
-        "latency_us": series["cached"],
-        "share_of_bound": medians["cached"] / bound,
-        "raw_us": medians["get"],
-        "checksum_us": medians["checksum"],
-        "memcpy_us": medians["memcpy"],
-    }
+        yield own_store.observe(cell, site)

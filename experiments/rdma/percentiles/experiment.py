@@ -103,7 +103,9 @@ experiment = Experiment(
 )
 
 NEEDS = {"posix": ["shm", "shared_host"], "tcp": ["loopback"], "rc": ["rdma", "verbs"]}
-METRICS = dict(zip(REPORTS, (metric.name for metric in experiment.metrics[1:])))
+METRICS = dict(
+    zip(REPORTS, (metric.name for metric in experiment.metrics[1 : len(REPORTS) + 1]), strict=True)
+)
 
 
 @experiment.needs
@@ -126,7 +128,7 @@ def trial(cell, site):
     program = site.programs / "store"
     iterations = site.counts.fast if cell.fabric == "posix" else site.counts.slow
     with store.Server(site.server, program, cell.fabric, 4 * KIB, preload=OBJECTS) as server:
-        found = store.measure(
+        result = store.measure(
             site.client,
             server,
             program,
@@ -138,19 +140,19 @@ def trial(cell, site):
             seed=site.seed % 2**32,
         )
     yield {
-        "latency_us": found["samples_us"],
-        **reports(found["samples_us"]),
-        "transport_used": found["transport_used"],
-        "protocol_used": found["protocol_used"],
+        "latency_us": result["samples_us"],
+        **reports(result["samples_us"]),
+        "transport_used": result["transport_used"],
+        "protocol_used": result["protocol_used"],
     }
 
 
 def reports(samples):
     """Return every report of the samples by metric, and the ratios between them."""
-    told = {METRICS[name]: float(report(samples)) for name, report in REPORTS.items()}
+    values = {METRICS[name]: float(report(samples)) for name, report in REPORTS.items()}
     return {
-        **told,
-        "spread": told["p999_us"] / told["half_median_us"],
-        "mean_over_median": told["mean_us"] / told["median_us"],
-        "p99_last_over_all": told["p99_last_us"] / told["p99_us"],
+        **values,
+        "spread": values["p999_us"] / values["half_median_us"],
+        "mean_over_median": values["mean_us"] / values["median_us"],
+        "p99_last_over_all": values["p99_last_us"] / values["p99_us"],
     }

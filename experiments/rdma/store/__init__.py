@@ -12,6 +12,7 @@ import numpy as np
 
 from experiments.rdma import fabric
 from experiments.systems import ucx
+from experiments.systems.server import Started, announced
 
 FOLDER = Path(__file__).parent
 # What path "bound" measures in turn, in one process.
@@ -34,7 +35,7 @@ def build(output, extra_flags=()):
     return ucx.build(FOLDER, output, ["-I", str(shared), str(shared / "clock.c"), *extra_flags])
 
 
-class Server:
+class Server(Started):
     """Server of one trial, as a context manager.
 
     It holds `preload` objects of `size_bytes`. It has an index for `capacity` objects, and a heap
@@ -43,6 +44,9 @@ class Server:
     Readers connect to `address`. `ready` is what the server reported: objects, index_bytes,
     heap_bytes, pid.
     """
+
+    address: str
+    ready: dict[str, int]
 
     def __init__(
         self,
@@ -78,34 +82,19 @@ class Server:
             "--fault",
             fault,
         ]
-        self.process = self.address = self.ready = None
 
     def __enter__(self):
-        self.process = self._host.start(
-            self._argv, env=ucx.host_environment(self._host, self.transport)
-        )
-        try:
-            self.ready = json.loads(self.process.read_line(60))
-        except BaseException:
-            self.process.stop()
-            raise
-        address = self._host.address
-        self.address = (
-            f"[{address}]:{self.ready['port']}"
-            if ":" in address
-            else f"{address}:{self.ready['port']}"
-        )
+        variables = ucx.host_environment(self._host, self.transport)
+        self.process, self.ready = announced(self._host, self._argv, env=variables, timeout=60)
+        self.address = f"{ucx.bracketed(self._host.address)}:{self.ready['port']}"
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
     def signal(self, name):
         """Send the server a signal, by name."""
         self._host.run(["kill", f"-{name}", self.ready["pid"]])
 
 
-class Reader:
+class Reader(Started):
     """Measurement of GETs from `host`: a context manager around a process that begins on entry.
 
     `path` is one of the program's. `writer` is "none", "same-size", or "resize": whether the server
@@ -167,16 +156,12 @@ class Reader:
             host.cpus[-1] if cpu is None else cpu,
             *(["--samples", self._samples] if keep else []),
         ]
-        self.process = None
 
     def __enter__(self):
         self.process = self._host.start(
             self._argv, env=ucx.host_environment(self._host, self._server.transport)
         )
         return self
-
-    def __exit__(self, *_):
-        self.process.stop()
 
     def wait_until_measuring(self):
         """Return once the reader says that it measures."""

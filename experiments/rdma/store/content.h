@@ -8,7 +8,7 @@
 
 static inline void object_key(char key[OBJECT_KEY + 1], uint64_t number)
 {
-    snprintf(key, OBJECT_KEY + 1, "object-%09u", (unsigned)(number % 1000000000u));
+    (void)snprintf(key, OBJECT_KEY + 1, "object-%09u", (unsigned)(number % 1000000000u));
 }
 
 struct pattern {

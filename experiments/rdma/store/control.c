@@ -40,7 +40,7 @@ int listen_at(const char *host, int *port)
 {
     struct addrinfo *where = resolve(host, "0", AI_PASSIVE);
     int listener = open_socket(where);
-    struct sockaddr_in6 name; /* IPv4 has its port at the same place */
+    struct sockaddr_in6 name = {0}; /* IPv4 has its port at the same place */
     if (bind(listener, where->ai_addr, where->ai_addrlen) || listen(listener, 16) ||
         getsockname(listener, (struct sockaddr *)&name, &(socklen_t){sizeof name}))
         fail("cannot listen on %s: %s", host, strerror(errno));

@@ -105,7 +105,7 @@ static enum verdict judge(struct get *g)
     if (head->key_length > MAX_KEY || head->value_length > lines * LINE ||
         entry_lines(head->key_length, head->value_length) != lines)
         return CHANGED;
-    if (head->key_length != g->key_length || memcmp(head + 1, g->key, g->key_length))
+    if (head->key_length != g->key_length || memcmp(head + 1, g->key, g->key_length) != 0)
         return OTHER;
     return VALID;
 }

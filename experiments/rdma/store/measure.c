@@ -7,6 +7,7 @@
 #include "digest.h"
 #include "fail.h"
 #include "report.h"
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -268,7 +269,8 @@ void measure(const struct options *options)
         loop(b, options->warmup, limit);
     struct mark before = mark(&b->client);
     printf("{\"event\":\"measuring\"}\n");
-    fflush(stdout);
+    if (fflush(stdout))
+        fail("standard output: %s", strerror(errno));
     loop(b, options->iterations, limit);
     struct mark after = mark(&b->client);
     if (options->write)

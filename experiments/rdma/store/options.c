@@ -97,10 +97,10 @@ static unsigned chosen(int option, const char *text, const char *const *names, u
     for (unsigned i = 0; i < count; i++)
         if (!strcmp(text, names[i]))
             return i;
-    fprintf(stderr, "store: --%s %s: expected one of:", options_known[option].name, text);
+    (void)fprintf(stderr, "store: --%s %s: expected one of:", options_known[option].name, text);
     for (unsigned i = 0; i < count; i++)
-        fprintf(stderr, " %s", names[i]);
-    fputc('\n', stderr);
+        (void)fprintf(stderr, " %s", names[i]);
+    (void)fputc('\n', stderr);
     exit(2);
 }
 
@@ -143,7 +143,7 @@ struct options parse_options(int argc, char **argv)
 {
     struct options o = {0};
     char *text[OPTIONS] = {0};
-    while (o.command < COMMANDS && (argc < 2 || strcmp(argv[1], commands[o.command].name)))
+    while (o.command < COMMANDS && (argc < 2 || strcmp(argv[1], commands[o.command].name) != 0))
         o.command++;
     if (o.command == COMMANDS)
         usage("expected one of: serve, measure, spin, shell");

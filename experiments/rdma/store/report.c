@@ -28,12 +28,12 @@ static void write_samples(const struct series *s, const char *path, const char *
     char whole[4096], partial[4200];
     if (snprintf(whole, sizeof whole, "%s%s", path, suffix) >= (int)sizeof whole)
         fail("the path of the samples is too long");
-    snprintf(partial, sizeof partial, "%s.partial", whole);
+    (void)snprintf(partial, sizeof partial, "%s.partial", whole);
     FILE *file = fopen(partial, "wb");
     if (!file)
         fail("cannot write %s: %s", partial, strerror(errno));
     for (uint64_t i = 0; i < s->kept; i++)
-        fwrite(&(double){(double)s->samples[i] * ns_per_tick}, sizeof(double), 1, file);
+        (void)fwrite(&(double){(double)s->samples[i] * ns_per_tick}, sizeof(double), 1, file);
     if (ferror(file) | fclose(file) || rename(partial, whole))
         fail("cannot write %s: %s", whole, strerror(errno));
 }
@@ -48,7 +48,7 @@ static void write_all_samples(const struct options *o, const struct series *seri
         return;
     }
     for (int i = 0; i < SERIES; i++) {
-        snprintf(suffix, sizeof suffix, ".%s", series_names[i]);
+        (void)snprintf(suffix, sizeof suffix, ".%s", series_names[i]);
         write_samples(&series[i], o->samples, suffix, ns_per_tick);
     }
 }

@@ -59,7 +59,7 @@ static void open_table(struct server *s)
 {
     const struct options *o = s->options;
     uint64_t epoch, objects = o->capacity > o->preload ? o->capacity : o->preload;
-    uint64_t heap = o->heap_mib ? (o->heap_mib << 20) / LINE : o->preload * entry_lines(16, o->size) + 4 * MAX_LINES;
+    uint64_t heap = o->heap_mib ? (o->heap_mib << 20) / LINE : o->preload * entry_lines(16, o->size) + 4ull * MAX_LINES;
     uint64_t lines = 1 + buckets_for(objects) + heap;
     if (getrandom(&epoch, sizeof epoch, 0) != sizeof epoch)
         fail("no random number for the epoch: %s", strerror(errno));
@@ -78,7 +78,8 @@ static void announce(const struct server *s, int port)
     printf("{\"event\":\"ready\",\"port\":%d,\"pid\":%d,\"objects\":%" PRIu64 ",\"index_bytes\":%" PRIu64
            ",\"heap_bytes\":%" PRIu64 "}\n",
            port, (int)getpid(), t->objects, t->geometry.buckets * LINE, t->heap_lines * LINE);
-    fflush(stdout);
+    if (fflush(stdout))
+        fail("standard output: %s", strerror(errno));
 }
 
 /* ---- the TCP connections ---- */

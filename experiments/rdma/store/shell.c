@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "measure.h"
 #include "report.h"
+#include <errno.h>
 #include <stdlib.h>
 
 struct shell {
@@ -33,7 +34,8 @@ static void print_get(struct shell *s, enum outcome found)
 
 static void get(struct shell *s, const char *key, enum design design)
 {
-    snprintf(s->key, sizeof s->key, "%s", key);
+    if (snprintf(s->key, sizeof s->key, "%s", key) >= (int)sizeof s->key)
+        usage("a key has at most %zu characters", sizeof s->key - 1);
     s->get.key = s->key;
     s->get.key_length = strlen(s->key);
     s->get.design = design;
@@ -88,7 +90,8 @@ static int run(struct shell *s, char **words)
         wait_seconds(words[1]);
     else
         usage("%s: not a command of the shell, or without its words", words[0]);
-    fflush(stdout);
+    if (fflush(stdout))
+        fail("standard output: %s", strerror(errno));
     return !strcmp(words[0], "again") ? 1 : !strcmp(words[0], "put") || !strcmp(words[0], "fill") ? 3 : 2;
 }
 

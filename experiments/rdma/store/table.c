@@ -9,7 +9,7 @@ const char *const status_names[] = {
 /* At two objects in three slots: then a key is on average within 1.06 buckets of its home, at any capacity. */
 uint64_t buckets_for(uint64_t capacity)
 {
-    return (capacity * 3 + 2 * SLOTS - 1) / (2 * SLOTS) + 1;
+    return (capacity * 3 + 2ull * SLOTS - 1) / (2ull * SLOTS) + 1;
 }
 
 struct table *create_table(void *memory, uint64_t lines, uint64_t capacity, uint64_t epoch)
@@ -118,7 +118,7 @@ static void write_entry(struct table *t, struct place place, uint64_t hash, cons
     memcpy(entry + sizeof settled, key, key_length);
     memset(entry + sizeof settled + key_length, 0, begin - sizeof settled - key_length);
     fill(entry + begin, length, hash, version, source);
-    memset(entry + begin + length, 0, place.lines * LINE - begin - length);
+    memset(entry + begin + length, 0, (size_t)place.lines * LINE - begin - length);
     *tail_version(entry, place.lines) = version;
     memcpy(&head->digest, &settled.digest, sizeof settled - offsetof(struct head, digest));
     char first[LINE]; /* the digest is of the final version, which must not show before the digest does */

@@ -150,15 +150,15 @@ def trial(cell, site):
                 60,
             ]
             with site.server.start(spin), reader:
-                found, stopped = reader.result(), None
+                result, stopped = reader.result(), None
         elif cell.server == "stopped":
             with reader:
                 stopped = stop_meanwhile(server, reader, site.counts.stop_ms / 1e3)
-                found = reader.result()
+                result = reader.result()
         else:
             with reader:
-                found, stopped = reader.result(), None
-    yield observation(found, stopped)
+                result, stopped = reader.result(), None
+    yield observation(result, stopped)
 
 
 def stop_meanwhile(server, reader, seconds):
@@ -178,15 +178,15 @@ def stop_meanwhile(server, reader, seconds):
     return ended - began
 
 
-def observation(found, stopped):
+def observation(result, stopped):
     """Return a trial's metrics; `stopped` is how many seconds the server stood still, or None."""
-    longest = float(found["samples_us"].max()) / 1e3
+    longest = float(result["samples_us"].max()) / 1e3
     return {
-        "latency_us": found["samples_us"],
+        "latency_us": result["samples_us"],
         "longest_ms": longest,
-        "gets_per_s": found["iterations_done"] / found["elapsed_s"],
+        "gets_per_s": result["iterations_done"] / result["elapsed_s"],
         "stopped_ms": None if stopped is None else 1e3 * stopped,
         "stall_share": None if stopped is None else longest / (1e3 * stopped),
-        "transport_used": found["transport_used"],
-        "protocol_used": found["protocol_used"],
+        "transport_used": result["transport_used"],
+        "protocol_used": result["protocol_used"],
     }

@@ -9,8 +9,10 @@ metric lines_of_code does not count it.
 """
 
 import time
+from typing import Any
 
 A, C, MASK = 6364136223846793005, 1442695040888963407, (1 << 64) - 1
+State = dict[str, Any]  # what an engine with callbacks keeps from event to event
 
 
 def mixed(window, key, count, total):

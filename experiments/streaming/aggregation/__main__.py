@@ -15,10 +15,10 @@ def main(engine, path, length, seconds, samples, endpoint=""):
     events = array("q")
     events.frombytes(Path(path).read_bytes())
     run = importlib.import_module(f"experiments.streaming.aggregation.{engine}").run
-    found = passes(lambda: _pass(run, events, int(length), endpoint), float(seconds))
+    result = passes(lambda: _pass(run, events, int(length), endpoint), float(seconds))
     with open(samples, "wb") as file:
-        array("d", found.pop("latencies")).tofile(file)
-    print(json.dumps(found))
+        array("d", result.pop("latencies")).tofile(file)
+    print(json.dumps(result))
 
 
 def _pass(run, events, length, endpoint):
@@ -57,7 +57,7 @@ def resident_peak():
 
     getrusage would not do, because its peak starts at that of the parent process.
     """
-    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text()).group(1)) / 1024
+    return int(re.findall(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def run(job):
         if numbered is END:
             return state, [(current, totals)]
         number, event = numbered
-        closed = []
+        closed: list[tuple] = []
         if number // job.length != current:
             closed, current, totals = [(current, totals)], number // job.length, {}
         add(totals, event)

@@ -7,7 +7,7 @@ from experiments.streaming.aggregation import add
 
 
 def run(job):
-    totals, current = {}, 0
+    totals, current = dict[int, tuple[int, int]](), 0
     for number, event in job.source():
         if number // job.length != current:
             job.take(current, totals)

@@ -9,7 +9,7 @@ import socket
 
 import nats
 
-from experiments.streaming.aggregation import add
+from experiments.streaming.aggregation import State, add
 
 WAIT_S = 20
 AHEAD = 20_000  # limit of events in flight: core NATS drops what a slow subscriber does not take
@@ -26,7 +26,7 @@ def run(job):
 
 async def through(job):
     publisher, subscriber = [await nats.connect(f"nats://{job.endpoint}", allow_reconnect=False) for _ in range(2)]
-    state = {"number": 0, "current": 0, "totals": {}}
+    state: State = {"number": 0, "current": 0, "totals": {}}
     done = asyncio.get_running_loop().create_future()
 
     async def aggregate(message):

@@ -18,7 +18,7 @@ def grown(totals, numbered):
 def run(job):
     windows = reactivex.from_iterable(job.source()).pipe(
         operators.window_with_count(job.length),
-        operators.flat_map(lambda window: window.pipe(operators.reduce(grown, seed=None))),
+        operators.flat_map(operators.reduce(grown, seed=None)),
         # ReactiveX opens another window after the last event.
         operators.filter(lambda totals: totals is not None),
         operators.map_indexed(lambda totals, window: (window, totals)),

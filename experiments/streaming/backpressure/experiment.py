@@ -167,26 +167,28 @@ def predicted(cell):
 
 def hold(cell, site):
     words, settings, path = arguments(cell, site)
-    found = pipelines.run(site.client, site.programs, "Backpressure", words, timeout=30, **settings)
-    check(cell, found)
+    result = pipelines.run(
+        site.client, site.programs, "Backpressure", words, timeout=30, **settings
+    )
+    check(cell, result)
     samples = pipelines.samples_us(site.client, path)
     bound = predicted(cell)
     return dict(
-        in_flight=found["in_flight"],
+        in_flight=result["in_flight"],
         predicted_in_flight=bound,
-        over_predicted=found["in_flight"] / bound,
+        over_predicted=result["in_flight"] / bound,
         latency_us=samples if len(samples) >= LEAST_SAMPLES else None,
-        lost_share=100 * (1 - found["moved"] / found["emitted"]),
-        heap_mib=found["heap_mib"],
-        outcome="failed, as it is meant to" if found["failed"] else "completed",
+        lost_share=100 * (1 - result["moved"] / result["emitted"]),
+        heap_mib=result["heap_mib"],
+        outcome="failed, as it is meant to" if result["failed"] else "completed",
     )
 
 
-def check(cell, found):
+def check(cell, result):
     """Raise `WrongAnswer` unless exactly the elements arrived that the strategy keeps, in order."""
     # This many had passed before the sink stopped.
     done = max(1, cell.input_buffer // 2) - 1 if cell.boundaries else 0
-    kept, last, offered = found["received"], found["last"], found["offered"]
+    kept, last, offered = result["received"], result["last"], result["offered"]
     whole = kept * (kept - 1) // 2
     expected = {"failed": int(cell.strategy == "fail"), "disorder": 0}
     if cell.strategy in ("none", "backpressure", "drop_new"):
@@ -197,13 +199,13 @@ def check(cell, found):
         oldest = kept - cell.buffer
         newest = cell.buffer * (offered - cell.buffer) + cell.buffer * (cell.buffer - 1) // 2
         expected |= {"gaps": 1, "last": offered - 1, "sum": oldest * (oldest - 1) // 2 + newest}
-    wrong = {key: found[key] for key, value in expected.items() if found[key] != value}
+    wrong = {key: result[key] for key, value in expected.items() if result[key] != value}
     if wrong or (
         cell.strategy in ("none", "backpressure")
-        and (kept < offered or found["moved"] != found["emitted"])
+        and (kept < offered or result["moved"] != result["emitted"])
     ):
         raise pipelines.WrongAnswer(
-            f"{cell.strategy}: {wrong or found} is not {expected} ({done} had passed before)"
+            f"{cell.strategy}: {wrong or result} is not {expected} ({done} had passed before)"
         )
 
 
@@ -217,8 +219,8 @@ def flood(cell, site):
     try:
         pipelines.check_status("Backpressure", done.returncode, done.stdout, done.stderr)
     except pipelines.OutOfMemory:
-        told = [
+        progress = [
             json.loads(text)["waiting"] for text in done.stdout.splitlines() if text.endswith("}")
         ]
-        return dict(in_flight=told[-1], survived_s=survived_s, outcome="out of memory")
+        return dict(in_flight=progress[-1], survived_s=survived_s, outcome="out of memory")
     raise CommandFailed("the buffer without a bound did not run out of memory")

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -222,7 +223,7 @@ def whole(cell, site, folder, line):
 def slices(windows):
     """Yield a row for each fiftieth of the run, in order: its rate, and the memory at its end."""
     ends = np.linspace(0, len(windows) - 1, min(SLICES, len(windows) - 1) + 1).astype(int)
-    for before, after in zip(ends, ends[1:]):  # noqa: RUF007 - measured code stays as it is
+    for before, after in pairwise(ends):
         seconds = windows[after]["s"] - windows[before]["s"]
         yield dict(
             slice_at_s=windows[after]["s"],
@@ -234,12 +235,12 @@ def slices(windows):
 def collections(host, path):
     """Return (pauses in ms, heap in use after each pause in MiB) from the runtime's log."""
     host.get(path, Path(path))
-    found = PAUSE.findall(Path(path).read_text())
-    if not found:
+    pauses = PAUSE.findall(Path(path).read_text())
+    if not pauses:
         raise CommandFailed(
             "the runtime's log tells of no collection, and there must be some in so small a heap"
         )
-    return [float(ms) for _, _, ms in found], [int(after) for _, after, _ in found]
+    return [float(ms) for _, _, ms in pauses], [int(after) for _, after, _ in pauses]
 
 
 def killed(cell, site, folder, line):
@@ -256,10 +257,10 @@ def killed(cell, site, folder, line):
                 break
         site.client.run(["kill", "-9", process.pid])  # the pipeline dies with its writer
         process.wait(10)
-        told = [
+        progress = [
             json.loads(text) for text in process.stdout_text().splitlines() if text.endswith("}")
         ]
-    if "window" not in told[-1]:
+    if "window" not in progress[-1]:
         raise RuntimeError(
             f"all {cell.events} events had passed before the pipeline could be killed "
             f"after window {victim}"
@@ -267,7 +268,9 @@ def killed(cell, site, folder, line):
     done = site.client.run(line, timeout=experiment.timeout_s - 60)
     elapsed = time.monotonic() - begin
     resumed = json.loads(done.stdout.splitlines()[0])["first"]
-    closed = (told[-1]["window"] + 1) * WINDOW  # events in windows that were closed at its death
+    closed = (
+        progress[-1]["window"] + 1
+    ) * WINDOW  # events in windows that were closed at its death
     if not 0 <= resumed <= closed < cell.events:
         raise pipelines.WrongAnswer(
             f"killed with {closed} of {cell.events} events done, resumed at event {resumed}"
@@ -293,9 +296,9 @@ def check(cell, site, folder):
 
 
 def verify(paths, events):
-    found = [pq.read_table(path) for path in paths]
+    tables = [pq.read_table(path) for path in paths]
     columns = {
-        name: np.concatenate([table[name].to_numpy() for table in found])
+        name: np.concatenate([table[name].to_numpy() for table in tables])
         for name in ("window", "key", "count", "sum")
     }
     windows = events // WINDOW

@@ -149,7 +149,7 @@ def trial(cell, site):
         seconds=site.counts.seconds,
         least=BARE_EVENTS * (BARE_PASSES - 1) if cell.stages == 1 else 0,  # as many as `bare`
     )
-    found = pipelines.run(
+    result = pipelines.run(
         site.client,
         site.programs,
         "Boundaries",
@@ -159,13 +159,13 @@ def trial(cell, site):
         threads=threads,
         input_buffer=input_buffer,
     )
-    check(found, cell.stages * cell.work)
-    events, seconds = found["events"], found["seconds"]
+    check(result, cell.stages * cell.work)
+    events, seconds = result["events"], result["seconds"]
     yield dict(
         events_per_s=events / seconds / 1e6,
         ns_per_event=seconds / events * 1e9,
-        cpu_ns_per_event=found["cpu_s"] / events * 1e9,
-        bytes_per_event=found["allocated"] / events,
+        cpu_ns_per_event=result["cpu_s"] / events * 1e9,
+        bytes_per_event=result["allocated"] / events,
     )
 
 
@@ -180,12 +180,12 @@ def bare(site):
     return dict(events_per_s=rate / 1e6, ns_per_event=1e9 / rate, cpu_ns_per_event=1e9 / rate)
 
 
-def check(found, total_steps):
+def check(result, total_steps):
     """Raise `WrongAnswer` unless count and sum match the closed form."""
-    count, total = answers.boundaries(found["events"], total_steps)
+    count, total = answers.boundaries(result["events"], total_steps)
     wanted = (count, pipelines.signed(total))
-    if (found["count"], found["sum"]) != wanted:
+    if (result["count"], result["sum"]) != wanted:
         raise pipelines.WrongAnswer(
-            f"{found['events']} events: (count, sum) is {(found['count'], found['sum'])}, "
+            f"{result['events']} events: (count, sum) is {(result['count'], result['sum'])}, "
             f"and must be {wanted}"
         )

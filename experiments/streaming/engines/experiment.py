@@ -161,16 +161,16 @@ def trial(cell, site):
     host.put(local, path)
     samples = path.with_name("latencies")
     if cell.engine in JVM:
-        found, latencies = on_the_jvm(cell.engine, site, path, samples)
+        result, latencies = on_the_jvm(cell.engine, site, path, samples)
     else:
-        found, latencies = in_python(cell.engine, site, path, samples)
-    check(found, events)
+        result, latencies = in_python(cell.engine, site, path, samples)
+    check(result, events)
     yield dict(
-        events_per_s=found["events"] / found["seconds"] / 1e6,
-        cpu_s_per_million=found["cpu_s"] / found["events"] * 1e6,
+        events_per_s=result["events"] / result["seconds"] / 1e6,
+        cpu_s_per_million=result["cpu_s"] / result["events"] * 1e6,
         latency_us=latencies,
-        peak_mib=found["peak_mib"],
-        start_s=max(0.0, found["start_s"]),
+        peak_mib=result["peak_mib"],
+        start_s=max(0.0, result["start_s"]),
         lines_of_code=float(pipelines.lines_of_code(source(cell.engine))),
         unit=UNITS.get(cell.engine, "single events"),
     )
@@ -191,7 +191,7 @@ def on_the_jvm(engine, site, path, samples):
         seconds=site.counts.seconds,
         samples=samples,
     )
-    found = pipelines.run(
+    result = pipelines.run(
         site.client,
         site.programs,
         program,
@@ -201,7 +201,7 @@ def on_the_jvm(engine, site, path, samples):
         threads=2,
         timeout=80,
     )
-    return found, pipelines.samples_us(site.client, samples)
+    return result, pipelines.samples_us(site.client, samples)
 
 
 def in_python(engine, site, path, samples):
@@ -221,12 +221,12 @@ def in_python(engine, site, path, samples):
     return json.loads(done.stdout.splitlines()[-1]), np.fromfile(samples, dtype="<f8")
 
 
-def check(found, events):
+def check(result, events):
     """Raise `WrongAnswer` unless every pass gave each result once, with the right checksum."""
     rows, checksum = answers.aggregation(events, WINDOW)
-    wanted = (rows * found["passes"], pipelines.signed(checksum * found["passes"]))
-    seen = (found["rows"], pipelines.signed(found["checksum"]))
+    wanted = (rows * result["passes"], pipelines.signed(checksum * result["passes"]))
+    seen = (result["rows"], pipelines.signed(result["checksum"]))
     if seen != wanted:
         raise pipelines.WrongAnswer(
-            f"{found['passes']} passes: (results, checksum) is {seen}, and must be {wanted}"
+            f"{result['passes']} passes: (results, checksum) is {seen}, and must be {wanted}"
         )

@@ -169,28 +169,30 @@ def trial(cell, site):
         latency=folder / "latency.i64",
         sent=folder / "sent.i64",
     )
-    found = pipelines.run(site.client, site.programs, "Knee", words, timeout=35, threads=2)
-    if found["missing"] or not found["events"]:
+    result = pipelines.run(site.client, site.programs, "Knee", words, timeout=35, threads=2)
+    if result["missing"] or not result["events"]:
         raise pipelines.WrongAnswer(
-            f"{found['missing']} of {found['events']} events were never served"
+            f"{result['missing']} of {result['events']} events were never served"
         )
-    yield measured(cell, found, site.client, words)
+    yield measured(cell, result, site.client, words)
 
 
-def measured(cell, found, host, words):
+def measured(cell, result, host, words):
     if cell.procedure == CEILING:
-        return dict(generator_k_s=found["events"] / found["seconds"] / 1e3)
-    capacity = dict(capacity_k_s=found["capacity"] / 1e3)
+        return dict(generator_k_s=result["events"] / result["seconds"] / 1e3)
+    capacity = dict(capacity_k_s=result["capacity"] / 1e3)
     if cell.procedure == SEARCH:
-        share = 100 * found["sustainable"] / found["capacity"]
-        return dict(sustainable_k_s=found["sustainable"] / 1e3, sustainable_share=share, **capacity)
+        share = 100 * result["sustainable"] / result["capacity"]
+        return dict(
+            sustainable_k_s=result["sustainable"] / 1e3, sustainable_share=share, **capacity
+        )
     latency, sent = (pipelines.samples_us(host, words[which]) for which in ("latency", "sent"))
     return dict(
         latency_us=latency,
         sent_latency_us=sent,
         hidden=float(np.median(latency) / np.median(sent)),
-        done_k_s=found["events"] / found["seconds"] / 1e3,
-        generator_cpu_share=100 * found["generator_cpu_s"] / found["cpu_s"],
-        late_us=found["late_ns"] / 1e3,
+        done_k_s=result["events"] / result["seconds"] / 1e3,
+        generator_cpu_share=100 * result["generator_cpu_s"] / result["cpu_s"],
+        late_us=result["late_ns"] / 1e3,
         **capacity,
     )

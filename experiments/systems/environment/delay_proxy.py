@@ -18,7 +18,8 @@ CHUNK, IN_FLIGHT = 1 << 18, 256
 
 async def carry(reader, writer, delay_s):
     """Copy what arrives to `writer`, each chunk `delay_s` after it arrived."""
-    chunks, loop = asyncio.Queue(IN_FLIGHT), asyncio.get_running_loop()
+    chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(IN_FLIGHT)
+    loop = asyncio.get_running_loop()
 
     async def receive():
         try:

@@ -10,10 +10,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-try:
-    import xxhash
-except ModuleNotFoundError:  # then no cell that needs it runs
-    xxhash = None
+from experiments.systems import optional
+
+xxhash = optional.module("xxhash")
 
 INODE_BYTES = 256  # 64 B of content find room in the inode itself (inline_data)
 NAME_BYTES = 64  # per short name, in a folder's half-full blocks
@@ -74,19 +73,21 @@ def verify(image):
 
     Raises `WrongImage` if it differs from the digest that was noted when the image was made.
     """
-    noted, found = json.loads(_note(image).read_text())["digest"], _digest(image)
-    if found != noted:
+    noted, actual = json.loads(_note(image).read_text())["digest"], _digest(image)
+    if actual != noted:
         raise WrongImage(
-            f"{image}: its digest is {found}, and {noted} was made; remove it to make it anew"
+            f"{image}: its digest is {actual}, and {noted} was made; remove it to make it anew"
         )
-    return found
+    return actual
 
 
 class Mounted:
     """Image mounted read-only at `path` on a host, as a context manager."""
 
+    path: Path
+
     def __init__(self, host, image):
-        self._host, self._image, self.path = host, image, None
+        self._host, self._image = host, image
 
     def __enter__(self):
         self.path = self._host.scratch() / "mounted"

@@ -23,22 +23,16 @@ class MemoryLimit:
     """
 
     ROOT = Path("/sys/fs/cgroup")
+    folder: Path
 
     def __init__(self, host, mebibytes):
         self._host, self._bytes = host, int(mebibytes * 2**20)
-        self.folder = None
 
     def __enter__(self):
         run = self._host.run
-        first = (
-            run(
-                ["test", "-e", self.ROOT / "memory" / "memory.limit_in_bytes"], check=False
-            ).returncode
-            == 0
-        )
-        root, limit = (
-            (self.ROOT / "memory", "memory.limit_in_bytes") if first else (self.ROOT, "memory.max")
-        )
+        root, limit = self.ROOT / "memory", "memory.limit_in_bytes"  # version 1 of cgroups
+        if run(["test", "-e", root / limit], check=False).returncode:
+            root, limit = self.ROOT, "memory.max"
         self.folder = root / f"benchpaper-{secrets.token_hex(4)}"
         self._host.undo("a memory cgroup", ["rmdir", self.folder])
         run(["mkdir", self.folder])
@@ -59,8 +53,9 @@ class MemoryLimit:
         `page_cache_bytes` is whichever exists.
         """
         lines = self._host.run(["cat", self.folder / "memory.stat"]).stdout.split("\n")
-        found = {name: int(value) for name, value in (line.split() for line in lines if line)}
-        return {**found, "page_cache_bytes": found.get("cache", found.get("file"))}
+        counters = {name: int(value) for name, value in (line.split() for line in lines if line)}
+        page_cache = counters.get("cache", counters.get("file"))
+        return {**counters, "page_cache_bytes": page_cache}
 
 
 def device_bytes_read(host, path):
@@ -90,6 +85,8 @@ class LoopFileSystem:
     cached once, not twice, and count in `device_bytes_read`.
     """
 
+    path: Path
+
     def __init__(self, host, kind, size_mb):
         if kind not in MAKE:
             raise ValueError(f'file system "{kind}" must be one of {", ".join(MAKE)}')
@@ -98,7 +95,6 @@ class LoopFileSystem:
                 f"{size_mb} MB is less than {kind} takes; give {LEAST_MB[kind]} or more"
             )
         self._host, self._kind, self._size_mb = host, kind, size_mb
-        self.path = None
 
     def __enter__(self):
         run, folder = self._host.run, self._host.scratch()

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import packages
@@ -175,7 +176,7 @@ experiment = Experiment(
     ),
 )
 
-BASE = dict(workload="resnet50", format="npy", readers=2)
+BASE: dict[str, Any] = dict(workload="resnet50", format="npy", readers=2)
 LARGE = "resnet50-npy-large"  # larger than the page cache under the memory limit
 
 
@@ -240,32 +241,32 @@ def trial(cell, site):
     )
     with backends.open(cell.backend, host, folder) as opened:
         before = device_bytes_read(host, opened.folder) if cell.backend in LEAST_FROM_DEVICE else 0
-        found = run(
+        result = run(
             host, opened.prefix, dict(store=opened.store, loop=asdict(loop), loader=cell.loader)
         )
         if cell.backend in LEAST_FROM_DEVICE:
-            found["device_bytes"] = device_bytes_read(host, opened.folder) - before
+            result["device_bytes"] = device_bytes_read(host, opened.folder) - before
     nothing = dict(kind="null", folder=str(folder))
     at_most = asdict(replace(loop, compute_s=0.0, steps=CEILING_STEPS))
-    found["ceiling_per_s"] = run(host, (), dict(store=nothing, loop=at_most, loader=cell.loader))[
+    result["ceiling_per_s"] = run(host, (), dict(store=nothing, loop=at_most, loader=cell.loader))[
         "samples_per_s"
     ]
-    yield observation(cell, loop, workload, found)
+    yield observation(cell, loop, workload, result)
 
 
-def run(host, prefix, asked):
-    argv = [*prefix, host.python, "-m", training_loop.__name__, json.dumps(asked)]
+def run(host, prefix, plan):
+    argv = [*prefix, host.python, "-m", training_loop.__name__, json.dumps(plan)]
     return json.loads(host.run(argv, timeout=80).stdout)
 
 
-def observation(cell, loop, workload, found):
+def observation(cell, loop, workload, result):
     """Return one row. Raises `AssertionError` if the counts contradict each other."""
-    stalls = found["stall_ms"]
+    stalls = result["stall_ms"]
     assert len(stalls) == loop.steps - 1, (
         f"{loop.steps} steps were asked for, {len(stalls)} stalls came"
     )
-    assert found["payload_read"] >= found["payload_used"] > 0, "more bytes were used than read"
-    share = found["samples_per_s"] / found["ceiling_per_s"]
+    assert result["payload_read"] >= result["payload_used"] > 0, "more bytes were used than read"
+    share = result["samples_per_s"] / result["ceiling_per_s"]
     kept = (
         "stall_ms",
         "au_configured",
@@ -278,30 +279,30 @@ def observation(cell, loop, workload, found):
         "cpu_seconds_per_gb",
     )
     return {
-        **{name: found[name] for name in kept},
-        "stall_share": sum(stalls) / 1e3 / found["elapsed_s"],
+        **{name: result[name] for name in kept},
+        "stall_share": sum(stalls) / 1e3 / result["elapsed_s"],
         "stall_max_ms": max(stalls),
         "of_ceiling": share,
         "bound_by": "the client itself" if share >= CLIENT_BOUND else "the loop",
-        "stall_over_closed_form": against_closed_form(loop, workload, found)
+        "stall_over_closed_form": against_closed_form(loop, workload, result)
         if cell.backend == "known"
         else None,
-        "device_share": cold_share(cell.backend, found)
+        "device_share": cold_share(cell.backend, result)
         if cell.backend in LEAST_FROM_DEVICE
         else None,
     }
 
 
-def against_closed_form(loop, workload, found):
+def against_closed_form(loop, workload, result):
     """Return the mean stall over its closed form, after the prefetched batches are used up.
 
     The closed form uses the measured computation, because a sleep lasts longer on a busy host.
     """
     warm = 4 * (loop.prefetch + loop.readers)
-    stalls = found["stall_ms"][warm:]
-    computed_s = found["au_measured"] * found["elapsed_s"] / loop.steps
+    stalls = result["stall_ms"][warm:]
+    computed_s = result["au_measured"] * result["elapsed_s"] / loop.steps
     as_computed = replace(loop, compute_s=computed_s)
-    unit = found["bytes_read"] / found["requests"]
+    unit = result["bytes_read"] / result["requests"]
     expected_s = closed_form_stall_s(as_computed, unit, **backends.KNOWN)
     assert expected_s > 0, (
         f"no control: the host was so busy that a computation took {1e3 * computed_s:.1f} ms"
@@ -309,13 +310,13 @@ def against_closed_form(loop, workload, found):
     return sum(stalls) / len(stalls) / 1e3 / expected_s
 
 
-def cold_share(backend, found):
+def cold_share(backend, result):
     """Return the bytes that the device read over the fetched bytes.
 
     Raises `AssertionError` if the share is too small, because then the page cache has answered and
     the trial was not cold.
     """
-    share, least = found["device_bytes"] / found["bytes_read"], LEAST_FROM_DEVICE[backend]
+    share, least = result["device_bytes"] / result["bytes_read"], LEAST_FROM_DEVICE[backend]
     assert share >= least, (
         f"not cold: the device read {share:.0%} of the bytes that were fetched, "
         f"at least {least:.0%} is asked"

@@ -116,27 +116,27 @@ def tools():
 @experiment.trial
 def trial(cell, site):
     host, method = site.client, "multipart" if cell.method in SERVERS else cell.method
-    asked = dict(method=method, mib=cell.size_mib, shards=cell.shards)
+    plan = dict(method=method, mib=cell.size_mib, shards=cell.shards)
     if cell.method in SERVERS:
         with SERVERS[cell.method](host) as server:
             target = dict(endpoint=server.endpoint.as_dict())
-            found = run(host, checkpoint, asked | dict(target=target))
+            result = run(host, checkpoint, plan | dict(target=target))
             if is_base(cell):
-                found |= run(host, checkpoint_s3, MULTIPART_CRASH | target)
+                result |= run(host, checkpoint_s3, MULTIPART_CRASH | target)
     else:
         crash = {} if cell.method == "null" else dict(crash_kib=CRASH_KIB)
-        found = run(host, checkpoint, asked | crash | dict(target=dict(folder=str(host.scratch()))))
-    points = found.get("crash_points")
+        result = run(host, checkpoint, plan | crash | dict(target=dict(folder=str(host.scratch()))))
+    points = result.get("crash_points")
     yield {
-        "blocking_ms": found["blocking_ms"],
-        "durable_ms": found["durable_ms"],
-        "restore_ms": found["restore_ms"],
-        "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / found["blocking_ms"],
+        "blocking_ms": result["blocking_ms"],
+        "durable_ms": result["durable_ms"],
+        "restore_ms": result["restore_ms"],
+        "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / result["blocking_ms"],
         "crash_points": points,
-        "crash_lost_share": found["crash_lost"] / points if points else None,
-        "uploads_left": found.get("uploads_left"),
+        "crash_lost_share": result["crash_lost"] / points if points else None,
+        "uploads_left": result.get("uploads_left"),
     }
 
 
-def run(host, program, asked):
-    return json.loads(host.run([host.python, "-m", program.__name__, json.dumps(asked)]).stdout)
+def run(host, program, plan):
+    return json.loads(host.run([host.python, "-m", program.__name__, json.dumps(plan)]).stdout)

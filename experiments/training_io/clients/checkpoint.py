@@ -27,10 +27,9 @@ from pathlib import Path
 
 import numpy as np
 
-try:
-    import xxhash
-except ModuleNotFoundError:  # cells that need the package do not run without it
-    xxhash = None
+from experiments.systems import optional
+
+xxhash = optional.module("xxhash")
 
 HEAD = struct.Struct("<8sQIIQ")
 MAGIC = b"bpckpt01"
@@ -61,8 +60,8 @@ def unpack(stored, number):
     """Return (step, count, data) of a stored shard. Raises `NoCheckpoint` if it is damaged."""
     if len(stored) < HEAD.size + 16:
         raise NoCheckpoint(f"shard {number} ends after {len(stored)} B")
-    magic, step, found, count, length = HEAD.unpack_from(stored)
-    if magic != MAGIC or found != number or len(stored) != HEAD.size + length + 16:
+    magic, step, stored_number, count, length = HEAD.unpack_from(stored)
+    if magic != MAGIC or stored_number != number or len(stored) != HEAD.size + length + 16:
         raise NoCheckpoint(f"shard {number} is of another form or length")
     view = memoryview(stored)
     if xxhash.xxh3_128(view[:-16]).digest() != bytes(view[-16:]):
@@ -101,7 +100,8 @@ class Files:
         final = self._folder / CURRENT
         if self._method.startswith("overwrite"):
             final.mkdir(exist_ok=True)
-            return self._write(final, step, shards)
+            self._write(final, step, shards)
+            return
         part, old = self._folder / f".{step}.part", self._folder / "previous"
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir()
@@ -128,10 +128,13 @@ class Files:
         why = []
         for name in (CURRENT, "previous"):
             try:
-                return joined(lambda number: self._stored(self._folder / name / f"{number:03d}"))
+                return self._loaded(self._folder / name)
             except (NoCheckpoint, FileNotFoundError) as error:
                 why.append(f"{name}: {error}")
         raise NoCheckpoint("; ".join(why))
+
+    def _loaded(self, folder):
+        return joined(lambda number: self._stored(folder / f"{number:03d}"))
 
     def forget(self):
         """Drop the written pages from the page cache, so that restoring reads the device."""
@@ -230,7 +233,7 @@ class Memory:
     """The null target: checkpoints in the memory of this process."""
 
     def __init__(self):
-        self._stored = None
+        self._stored: list[list] = []
 
     def save(self, step, shards):
         with ThreadPoolExecutor(len(shards)) as pool:
@@ -263,9 +266,9 @@ def measure(target, size, shards):
     durable = time.perf_counter()
     target.forget()
     restoring = time.perf_counter()
-    step, found = target.load()
+    step, restored_shards = target.load()
     restored = time.perf_counter()
-    if step != 2 or any(bytes(a) != b for a, b in zip(found, new, strict=True)):
+    if step != 2 or any(bytes(a) != b for a, b in zip(restored_shards, new, strict=True)):
         raise SystemExit(
             f"the state of step 2 was saved, and another one of step {step} was restored"
         )
@@ -295,8 +298,8 @@ def crashes(folder, method, size, shards):
             os._exit(0)
         crashed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
         try:
-            step, found = Files(folder, method).load()
-            if any(bytes(a) != b for a, b in zip(found, states[step], strict=True)) or (
+            step, restored = Files(folder, method).load()
+            if any(bytes(a) != b for a, b in zip(restored, states[step], strict=True)) or (
                 not crashed and step != 2
             ):
                 raise SystemExit(
@@ -311,18 +314,18 @@ def crashes(folder, method, size, shards):
 
 
 def main(text):
-    asked = json.loads(text)
-    target, method, size = asked["target"], asked["method"], asked["mib"] << 20
+    plan = json.loads(text)
+    target, method, size = plan["target"], plan["method"], plan["mib"] << 20
     if method in ("multipart", "null"):
         chosen = Memory() if method == "null" else Bucket(target["endpoint"])
-        print(json.dumps(measure(chosen, size, asked["shards"])))
+        print(json.dumps(measure(chosen, size, plan["shards"])))
         return
-    found = measure(Files(target["folder"], method), size, asked["shards"])
-    if asked.get("crash_kib"):
-        found |= crashes(
-            f"{target['folder']}/crashes", method, asked["crash_kib"] << 10, asked["shards"]
+    result = measure(Files(target["folder"], method), size, plan["shards"])
+    if plan.get("crash_kib"):
+        result |= crashes(
+            f"{target['folder']}/crashes", method, plan["crash_kib"] << 10, plan["shards"]
         )
-    print(json.dumps(found))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -86,15 +86,15 @@ class Reader:
         return len(there)
 
     def _is(self, key):
-        return any(found["Key"] == key for found in self._listed(key))
+        return any(entry["Key"] == key for entry in self._listed(key))
 
     def _listed(self, prefix):
         return self._s3.list_objects_v2(Bucket=self._bucket, Prefix=prefix).get("Contents", [])
 
     def unfinished(self):
         """Return (key, id) of each upload that was neither completed nor aborted."""
-        found = self._s3.list_multipart_uploads(Bucket=self._bucket).get("Uploads", [])
-        return [(upload["Key"], upload["UploadId"]) for upload in found]
+        uploads = self._s3.list_multipart_uploads(Bucket=self._bucket).get("Uploads", [])
+        return [(upload["Key"], upload["UploadId"]) for upload in uploads]
 
     def clean(self):
         """Abort the unfinished uploads, as a restarted training job must.
@@ -107,8 +107,8 @@ class Reader:
             raise RuntimeError(f"{len(left)} uploads are unfinished after all were aborted: {left}")
 
     def forget(self, step):
-        for found in self._listed(f"{step}/"):
-            self._s3.delete_object(Bucket=self._bucket, Key=found["Key"])
+        for entry in self._listed(f"{step}/"):
+            self._s3.delete_object(Bucket=self._bucket, Key=entry["Key"])
 
 
 def crashes(endpoint, size, shards):
@@ -128,10 +128,10 @@ def crashes(endpoint, size, shards):
         left += len(reader.unfinished())
         reader.clean()
         try:
-            step, found = reader.load()
+            step, restored = reader.load()
         except NoCheckpoint:
             step, lost = None, lost + 1
-        wrong = step and any(bytes(a) != b for a, b in zip(found, states[step], strict=True))
+        wrong = step and any(bytes(a) != b for a, b in zip(restored, states[step], strict=True))
         if wrong or (not crashed and step != 2):
             raise SystemExit(
                 f"after a crash before request {points} of a multipart save a state loads "
@@ -161,11 +161,9 @@ def _crashed(endpoint, points, shards):
 
 
 def main(text):
-    asked = json.loads(text)
+    plan = json.loads(text)
     print(
-        json.dumps(
-            crashes(Endpoint.from_dict(asked["endpoint"]), asked["kib"] << 10, asked["shards"])
-        )
+        json.dumps(crashes(Endpoint.from_dict(plan["endpoint"]), plan["kib"] << 10, plan["shards"]))
     )
 
 

@@ -52,12 +52,12 @@ def read(host, path, *, pattern, block, jobs, seconds, direct=True):
             "--output-format=json",
         ]
     )
-    found = parse(done.stdout)
-    if found["runtime_s"] < 0.9 * seconds:
+    result = parse(done.stdout)
+    if result["runtime_s"] < 0.9 * seconds:
         raise RuntimeError(
-            f"fio read for {found['runtime_s']:g} s, and was asked to for {seconds:g} s"
+            f"fio read for {result['runtime_s']:g} s, and was asked to for {seconds:g} s"
         )
-    return found
+    return result
 
 
 def parse(text):
@@ -65,15 +65,15 @@ def parse(text):
 
     Raises `ValueError` if fio read nothing.
     """
-    found = json.loads(text[text.index("{") :])["jobs"][0]["read"]
-    if not found["total_ios"]:
+    reads = json.loads(text[text.index("{") :])["jobs"][0]["read"]
+    if not reads["total_ios"]:
         raise ValueError("fio has read nothing")
-    percentiles = found["clat_ns"]["percentile"]
+    percentiles = reads["clat_ns"]["percentile"]
     return {
-        "iops": found["iops"],
-        "mb_s": found["bw_bytes"] / 1e6,
-        "operations": found["total_ios"],
+        "iops": reads["iops"],
+        "mb_s": reads["bw_bytes"] / 1e6,
+        "operations": reads["total_ios"],
         "p50_us": percentiles["50.000000"] / 1e3,
         "p99_us": percentiles["99.000000"] / 1e3,
-        "runtime_s": found["runtime"] / 1e3,
+        "runtime_s": reads["runtime"] / 1e3,
     }

@@ -38,7 +38,7 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
     from when sent (`sent_us`), elapsed seconds, rate per second, and the share of a core used.
     """
     threads, taken, lock = [], [0], threading.Lock()
-    found, errors = [], []
+    rows, errors = [], []
     pick = np.random.default_rng(seed).integers(0, len(names), 1 << 16).tolist()
     begun = [0.0]
     gate = threading.Barrier(connections, action=lambda: begun.__setitem__(0, time.perf_counter()))
@@ -73,7 +73,9 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
         except Exception as error:
             errors.append(error)
             gate.abort()
-        found.extend(samples)
+        finally:
+            store.close()
+        rows.extend(samples)
 
     for _ in range(connections):
         threads.append(threading.Thread(target=work, daemon=True))
@@ -83,13 +85,13 @@ def run(store, names, connections, due=None, seconds=None, seed=0):
         thread.join()
     if errors:
         raise errors[0]
-    found.sort()
-    elapsed = max(row[3] for row in found) - begun[0]
+    rows.sort()
+    elapsed = max(row[3] for row in rows) - begun[0]
     return {
-        "intended_us": [1e6 * row[1] for row in found],
-        "sent_us": [1e6 * row[2] for row in found],
+        "intended_us": [1e6 * row[1] for row in rows],
+        "sent_us": [1e6 * row[2] for row in rows],
         "elapsed_s": elapsed,
-        "rate": len(found) / elapsed,
+        "rate": len(rows) / elapsed,
         "cpu_share": (_cpu_s() - cpu) / elapsed,
     }
 
@@ -104,25 +106,25 @@ def main(text):
 
     With `rate`, only run an open loop at that rate.
     """
-    asked = json.loads(text)
+    plan = json.loads(text)
     sys.setswitchinterval(0.0002)
-    store, names = stores.open_store(asked["store"]), asked["names"]
-    rate = asked.get("rate")
+    store, names = stores.open_store(plan["store"]), plan["names"]
+    rate = plan.get("rate")
     answer = {}
     if not rate:
         closed = run(
-            store, names, asked["connections"], seconds=asked["closed_seconds"], seed=asked["seed"]
+            store, names, plan["connections"], seconds=plan["closed_seconds"], seed=plan["seed"]
         )
-        rate = asked["load"] * closed["rate"]
+        rate = plan["load"] * closed["rate"]
         answer = {
             "capacity": closed["rate"],
             "closed_us": closed["sent_us"],
             "closed_cpu_share": closed["cpu_share"],
         }
-    due = due_times(rate, asked["requests"] / rate, asked["seed"])
+    due = due_times(rate, plan["requests"] / rate, plan["seed"])
     answer |= {
         "asked_rate": rate,
-        **run(store, names, asked["connections"], due=due, seed=asked["seed"]),
+        **run(store, names, plan["connections"], due=due, seed=plan["seed"]),
     }
     print(json.dumps(answer | {"requests": store.requests, "bytes": store.bytes}))
 

@@ -14,13 +14,13 @@ AT_ONCE = 8
 
 
 def main(text):
-    asked = json.loads(text)
-    store = Endpoint.from_dict(asked["endpoint"]).obstore()
+    plan = json.loads(text)
+    store = Endpoint.from_dict(plan["endpoint"]).obstore()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(
             pool.map(
                 lambda path: store.put(path.name, path.read_bytes()),
-                sorted(Path(asked["folder"]).iterdir()),
+                sorted(Path(plan["folder"]).iterdir()),
             )
         )
 

@@ -15,6 +15,7 @@ import resource
 import sys
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 
@@ -45,6 +46,10 @@ class DirectFile:
             raise OSError(f"{length} B at {start} could not be read")
         return view
 
+    def close(self):
+        if (file := self._mine.__dict__.pop("file", None)) is not None:
+            os.close(file)
+
 
 def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     """Read random blocks for `seconds`, with one outstanding request per thread.
@@ -53,9 +58,13 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     `unchecked_mib` is the size of the object that it pretends to hold; its contents go unchecked.
     """
     count = unchecked_mib * 256 if unchecked_mib else store.size(name) // blocks.BLOCK
-    found = [None] * threads
+    samples_of: dict[int, list[int]] = {}  # of each thread, in ns
 
     def work(mine):
+        with closing(store):
+            read(mine)
+
+    def read(mine):
         order, place = np.random.default_rng([seed, mine]).integers(0, count, 1 << 16).tolist(), 0
         samples = []
         store.get_range(name, 0, blocks.BLOCK)  # connects, or opens the file
@@ -69,7 +78,7 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
                 blocks.check(data, number)
             place, before, now = place + 1, now, time.perf_counter_ns()
             samples.append(now - before)
-        found[mine] = samples
+        samples_of[mine] = samples
 
     gate = threading.Barrier(threads + 1)
     workers = [threading.Thread(target=work, args=(mine,)) for mine in range(threads)]
@@ -80,9 +89,9 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
     for worker in workers:
         worker.join()
     elapsed = time.perf_counter() - begin
-    if None in found:
+    if len(samples_of) < threads:
         raise RuntimeError("a thread of the reader ended early; its error stands above")
-    samples = np.concatenate(found) / 1e3
+    samples = np.concatenate([samples_of[mine] for mine in range(threads)]) / 1e3
     return {
         "ops": len(samples),
         "elapsed_s": elapsed,
@@ -113,20 +122,21 @@ def _cpu_s():
 
 
 def main(text):
-    asked = json.loads(text)
-    target, name = asked["store"], asked["name"]
-    store = DirectFile(target["folder"], name) if asked.get("direct") else stores.open_store(target)
-    found = random_blocks(
-        store,
-        name,
-        asked["threads"],
-        asked["seconds"],
-        asked.get("seed", 0),
-        asked.get("unchecked_mib"),
-    )
-    if asked.get("in_order_seconds"):
-        found["in_order"] = in_order(store, name, asked["in_order_seconds"])
-    print(json.dumps(found))
+    plan = json.loads(text)
+    target, name = plan["store"], plan["name"]
+    store = DirectFile(target["folder"], name) if plan.get("direct") else stores.open_store(target)
+    with closing(store):
+        result = random_blocks(
+            store,
+            name,
+            plan["threads"],
+            plan["seconds"],
+            plan.get("seed", 0),
+            plan.get("unchecked_mib"),
+        )
+        if plan.get("in_order_seconds"):
+            result["in_order"] = in_order(store, name, plan["in_order_seconds"])
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

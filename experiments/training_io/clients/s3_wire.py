@@ -72,13 +72,13 @@ class Signer:
 
     def listing(self, prefix, token):
         """Return a GET request that lists up to 1,000 keys of the bucket."""
-        asked = {
+        query = {
             "list-type": "2",
             "prefix": prefix,
             **({"continuation-token": token} if token else {}),
         }
         return (
-            self.head("GET", f"/{self._bucket}", urlencode(sorted(asked.items()), quote_via=quote))
+            self.head("GET", f"/{self._bucket}", urlencode(sorted(query.items()), quote_via=quote))
             + b"\r\n"
         )
 
@@ -116,8 +116,8 @@ class Connection:
                     f"the server closed the connection, or sent no head, after {len(data)} B"
                 )
             data += more
-        found = LENGTH.search(data, 0, end)
-        length = int(found[1]) if found else None
+        match = LENGTH.search(data, 0, end)
+        length = int(match[1]) if match else None
         if length is None and b"chunked" in data[:end].lower():
             body = self._chunks(data[end + 4 :])
         else:

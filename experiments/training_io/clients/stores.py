@@ -1,8 +1,8 @@
 """Stores of objects to read from, all with one interface.
 
 The methods are `list()`, `size(name)`, `get(name)`, and `get_range(name, start, length)`. A store
-counts requests and bytes. Several threads may use it at once, each with its own connection. Formats
-cache what they read once (footers, tables of offsets) in `opened`.
+counts requests and bytes. Several threads may use it at once, each with its own connection, which
+`close()` closes. Formats cache what they read once (footers, tables of offsets) in `opened`.
 """
 
 import os
@@ -28,6 +28,9 @@ class Store:
     @property
     def bytes(self):
         return sum(count[1] for count in self._counts)
+
+    def close(self):
+        """Close the calling thread's connection; without one, do nothing."""
 
     def _count(self, data):
         """Count a request and its bytes, in a list per thread, because `+=` is not atomic."""
@@ -147,13 +150,13 @@ class S3Store(Store):
             text = bytes(self._fetch(self._signer.listing(self._prefix, token))).decode()
             for entry in text.split("<Contents>")[1:]:
                 name, size = (
-                    re.search(f"<{tag}>([^<]*)</{tag}>", entry)[1] for tag in ("Key", "Size")
+                    re.findall(f"<{tag}>([^<]*)</{tag}>", entry)[0] for tag in ("Key", "Size")
                 )
                 self._sizes[unescape(name)[len(self._prefix) :]] = int(size)
-            found = re.search(r"<NextContinuationToken>([^<]*)</NextContinuationToken>", text)
-            if not found:
+            continued = re.search(r"<NextContinuationToken>([^<]*)</NextContinuationToken>", text)
+            if not continued:
                 return sorted(self._sizes)
-            token = unescape(found[1])
+            token = unescape(continued[1])
 
     def size(self, name):
         if name not in self._sizes:
@@ -174,6 +177,10 @@ class S3Store(Store):
         if "connection" not in mine:
             mine["connection"] = Connection(*self._at)
         return mine["connection"].fetch(request)
+
+    def close(self):
+        if connection := self._mine.__dict__.pop("connection", None):
+            connection.close()
 
 
 class NfsStore(Store):
@@ -201,6 +208,13 @@ class NfsStore(Store):
         if name not in files:
             files[name] = (client.open(path, "rb"), client.stat(path).size)
         return files[name]
+
+    def close(self):
+        mine = self._mine.__dict__
+        if client := mine.pop("client", None):
+            for file, _ in mine.pop("files").values():
+                file.close()
+            client.close()
 
     def list(self):
         return sorted(self._client.listdir(self._folder))

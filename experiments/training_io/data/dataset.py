@@ -4,12 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-try:
-    import xxhash
-except ModuleNotFoundError:  # cells that need the package do not run without it
-    xxhash = None
-
+from experiments.systems import optional
 from experiments.training_io.data import formats, samples
+
+xxhash = optional.module("xxhash")
 
 MANIFEST = "data-set.json"
 SEED = 20
@@ -55,8 +53,8 @@ def make(folder, workload, count, format_name, per_shard=32, seed=SEED):
 def verify(folder):
     """Return the manifest of the data set. Raises `WrongDataSet` if the files' digest differs."""
     manifest = json.loads((Path(folder) / MANIFEST).read_text())
-    found = _digest(folder)
-    for key, value in found.items():
+    digest = _digest(folder)
+    for key, value in digest.items():
         if manifest[key] != value:
             raise WrongDataSet(
                 f"{folder}: {key} is {value}, and {manifest[key]} was written; "

@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-try:
-    import xxhash
-except ModuleNotFoundError:  # cells that need the package do not run without it
-    xxhash = None
+from experiments.systems import optional
+
+xxhash = optional.module("xxhash")
 
 HEADER = struct.Struct("<QQ")
 LEAST_BYTES = 64
 POOL_BYTES = 1 << 20
-_pools = {}
+_pools: dict = {}
 
 
 class WrongSample(RuntimeError):

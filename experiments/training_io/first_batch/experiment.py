@@ -170,7 +170,7 @@ def trial(cell, site):
         data_set(cell, host, site.programs) as folder,
         backends.in_place(folder) if local else backends.open(cell.backend, host, folder) as opened,
     ):
-        asked = dict(
+        plan = dict(
             store=opened.store,
             layout=cell.layout,
             samples=cell.samples,
@@ -181,12 +181,12 @@ def trial(cell, site):
             host.python,
             "-m",
             first_batch.__name__,
-            json.dumps(asked | dict(seed=site.seed % 2**32)),
+            json.dumps(plan | dict(seed=site.seed % 2**32)),
         ]
-        found = json.loads(host.run(argv, timeout=100).stdout)
+        result = json.loads(host.run(argv, timeout=100).stdout)
     yield {
-        "listing_ms": found["listing_ms"],
-        "first_batch_ms": found["first_batch_ms"],
-        "requests": found["requests"],
-        "listed_per_s": cell.samples / found["listing_ms"] * 1e3,
+        "listing_ms": result["listing_ms"],
+        "first_batch_ms": result["first_batch_ms"],
+        "requests": result["requests"],
+        "listed_per_s": cell.samples / result["listing_ms"] * 1e3,
     }

@@ -12,7 +12,7 @@ from experiments.training_io.clients import blocks, fio, random_reads
 from experiments.training_io.data import dataset, samples
 from experiments.training_io.loops import training_loop
 from experiments.training_io.loops.training_loop import Loop
-from experiments.training_io.null import null_nfs, null_s3
+from experiments.training_io.null import targets
 
 WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16
@@ -198,18 +198,18 @@ def by_fio(host, opened, seconds):
 def by_client(host, opened, site):
     """Measure the same numbers with our own client, past the kernel's page cache where possible."""
     direct = bool(opened.folder) and opened.direct
-    asked = dict(
+    plan = dict(
         store=opened.store, name=LARGE, threads=READERS, seconds=site.counts.seconds, direct=direct
     )
-    asked |= dict(
+    plan |= dict(
         in_order_seconds=0 if opened.folder else site.counts.seconds, seed=site.seed % 2**32
     )
-    found = _run(host, opened, random_reads, asked)
+    result = _run(host, opened, random_reads, plan)
     return {
-        "iops_4k": found["iops"],
-        "p99_us": found["p99_us"],
-        "ops_per_cpu_s": found["ops_per_cpu_s"],
-        "sequential_mb_s": found.get("in_order", {}).get("mb_s"),
+        "iops_4k": result["iops"],
+        "p99_us": result["p99_us"],
+        "ops_per_cpu_s": result["ops_per_cpu_s"],
+        "sequential_mb_s": result.get("in_order", {}).get("mb_s"),
     }
 
 
@@ -225,8 +225,8 @@ def train(host, opened, site):
     return _run(host, opened, training_loop, dict(store=opened.store, loop=asdict(loop)))
 
 
-def _run(host, opened, program, asked):
-    argv = [host.python, "-m", program.__name__, json.dumps(asked)]
+def _run(host, opened, program, plan):
+    argv = [host.python, "-m", program.__name__, json.dumps(plan)]
     return json.loads(host.run([*opened.prefix, *argv], timeout=80).stdout)
 
 
@@ -246,17 +246,13 @@ def ceiling(client, site):
     )
     host, seconds = site.client, site.counts.seconds
     if client == "fio":
-        found = fio.read(host, None, pattern="randread", block="4k", jobs=READERS, seconds=seconds)
-        return nothing | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}
-    null = (
-        null_nfs.Server(host, FILE_MIB << 20)
-        if client == "nfs"
-        else null_s3.Server(host, blocks.BLOCK)
-    )
+        result = fio.read(host, None, pattern="randread", block="4k", jobs=READERS, seconds=seconds)
+        return nothing | {"iops_4k": result["iops"], "p99_us": result["p99_us"]}
+    null = targets.nfs(host, FILE_MIB << 20) if client == "nfs" else targets.s3(host, blocks.BLOCK)
     with null as server:
-        asked = dict(
+        plan = dict(
             store=server.store, name=LARGE, threads=READERS, seconds=seconds, unchecked_mib=FILE_MIB
         )
-        found = _run(host, backends.Opened({}), random_reads, asked)
-    mine = {"client_iops_4k": found["iops"], "client_ops_per_cpu_s": found["ops_per_cpu_s"]}
-    return nothing | mine | {"iops_4k": found["iops"], "p99_us": found["p99_us"]}
+        result = _run(host, backends.Opened({}), random_reads, plan)
+    mine = {"client_iops_4k": result["iops"], "client_ops_per_cpu_s": result["ops_per_cpu_s"]}
+    return nothing | mine | {"iops_4k": result["iops"], "p99_us": result["p99_us"]}

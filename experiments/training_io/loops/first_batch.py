@@ -12,6 +12,7 @@ timed run, so that the page cache is full.
 import json
 import sys
 import time
+from contextlib import closing
 from importlib import import_module
 
 import numpy as np
@@ -28,7 +29,8 @@ INDEX, DATA = "index.bin", "data.bin"
 def make(folder, layout, count):
     """Write `count` samples of `SAMPLE_BYTES` each in the given layout."""
     if layout == "objects":
-        return many_files.make(folder, count)
+        many_files.make(folder, count)
+        return
     folder.mkdir(parents=True)
     body = b"".join(samples.content(number, SAMPLE_BYTES) for number in range(count))
     if layout == "index":
@@ -36,7 +38,7 @@ def make(folder, layout, count):
         (folder / INDEX).write_bytes(
             (np.arange(count + 1, dtype=np.uint64) * SAMPLE_BYTES).tobytes()
         )
-        return None
+        return
     step = PER_SHARD * SAMPLE_BYTES
     for number, start in enumerate(range(0, len(body), step)):
         (folder / f"{number:05d}.shard").write_bytes(body[start : start + step])
@@ -54,7 +56,7 @@ def first(store, layout, batch, seed):
     begin = time.perf_counter()
     if layout == "index":
         offsets = np.frombuffer(store.get(INDEX), "<u8")
-        names, count = None, len(offsets) - 1
+        names, count = [], len(offsets) - 1
     else:
         names = store.list()
         count = len(names)
@@ -74,7 +76,7 @@ def first(store, layout, batch, seed):
         ]
     numbers = [samples.check(data) for data in read]
     done = time.perf_counter()
-    return listed - begin, done - begin, count if names is None else names, numbers
+    return listed - begin, done - begin, count if layout == "index" else names, numbers
 
 
 def written(layout, count):
@@ -89,20 +91,21 @@ def written(layout, count):
 
 
 def main(text):
-    asked = json.loads(text)
-    layout, count, ask = asked["layout"], asked["samples"], (asked["batch"], asked["seed"])
-    if asked["store"]["kind"] == "nfs":
+    plan = json.loads(text)
+    layout, count, ask = plan["layout"], plan["samples"], (plan["batch"], plan["seed"])
+    if plan["store"]["kind"] == "nfs":
         import_module("nfs_rs")  # otherwise the store imports it within the timed run
-    if asked["warm"]:
-        first(stores.open_store(asked["store"]), layout, *ask)
-    store = stores.open_store(asked["store"])
-    listing_s, first_s, found, numbers = first(store, layout, *ask)
-    if found != written(layout, count):
+    if plan["warm"]:
+        with closing(stores.open_store(plan["store"])) as store:
+            first(store, layout, *ask)
+    with closing(stores.open_store(plan["store"])) as store:
+        listing_s, first_s, listed, numbers = first(store, layout, *ask)
+    if listed != written(layout, count):
         raise SystemExit(
             f"what was found is not what was written: {layout} of {count} samples, "
-            f"{str(found)[:200]} ..."
+            f"{str(listed)[:200]} ..."
         )
-    if len(set(numbers)) != asked["batch"] or max(numbers) >= count:
+    if len(set(numbers)) != plan["batch"] or max(numbers) >= count:
         raise SystemExit(f"the first batch was {numbers}, of {count} samples")
     print(
         json.dumps(

@@ -28,7 +28,8 @@ class Batches(IterableDataset):
             Schedule(units, self._loop.seed + mine.id),
             formats.load(self._loop.format).read,
         )
-        held, payload, told = [], 0, (0, 0, 0, 0)
+        held: list[int] = []
+        payload, reported = 0, (0, 0, 0, 0)
         while True:
             while len(held) < self._loop.batch:
                 for data in read(self._store, schedule.next()):
@@ -36,8 +37,8 @@ class Batches(IterableDataset):
                     held.append(len(data))
                     payload += len(data)
             now = (self._store.requests, self._store.bytes, payload, schedule.handed_out)
-            yield held[: self._loop.batch], [a - b for a, b in zip(now, told)]
-            held, told = held[self._loop.batch :], now
+            yield held[: self._loop.batch], [a - b for a, b in zip(now, reported, strict=True)]
+            held, reported = held[self._loop.batch :], now
 
 
 class TorchReaders:
@@ -58,9 +59,10 @@ class TorchReaders:
 
     def next(self):
         sizes, cost = next(self._iterator)
-        self._total = [a + b for a, b in zip(self._total, cost)]
+        self._total = [a + b for a, b in zip(self._total, cost, strict=True)]
         return sizes
 
     def stop(self):
         self._iterator._shutdown_workers()
-        return dict(zip(("requests", "bytes_read", "payload_read", "units_read"), self._total))
+        names = ("requests", "bytes_read", "payload_read", "units_read")
+        return dict(zip(names, self._total, strict=True))

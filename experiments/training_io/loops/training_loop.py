@@ -8,6 +8,7 @@ that it waits for a batch. The report has accelerator utilisation (AU) by two pu
 over running time. The running time starts at the first batch; `first_batch_ms` is the wait for it.
 """
 
+import contextlib
 import ctypes
 import json
 import queue
@@ -15,7 +16,9 @@ import resource
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +70,7 @@ class Threads:
     def __init__(self, loop, store, units):
         self._loop, self._store, self._schedule = loop, store, Schedule(units, loop.seed)
         self._format = formats.load(loop.format)
-        self._batches = queue.Queue(loop.prefetch)
+        self._batches: queue.Queue = queue.Queue(loop.prefetch)
         self._stopped = False
         self._payload = [0] * loop.readers
         self._before = store.requests, store.bytes
@@ -78,7 +81,7 @@ class Threads:
             thread.start()
 
     def _work(self, mine):
-        held = []
+        held: list[int] = []
         try:
             while not self._stopped:
                 while len(held) < self._loop.batch:
@@ -90,13 +93,14 @@ class Threads:
                 self._hand_over(batch)
         except Exception as error:
             self._hand_over(error)
+        finally:
+            self._store.close()
 
     def _hand_over(self, batch):
         while not self._stopped:
-            try:
-                return self._batches.put(batch, timeout=0.05)
-            except queue.Full:
-                pass
+            with contextlib.suppress(queue.Full):
+                self._batches.put(batch, timeout=0.05)
+                return
 
     def next(self):
         batch = self._batches.get()
@@ -181,15 +185,18 @@ def closed_form_stall_s(loop, unit_bytes, latency_s, bandwidth):
 def _cpu_s():
     """Return the CPU seconds of this process and of its former children, the readers."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def main(text):
-    asked = json.loads(text)
-    readers_of = Threads
-    if asked.get("loader") == "torch":
-        from experiments.training_io.loops.torch_readers import TorchReaders as readers_of
-    print(json.dumps(run(Loop(**asked["loop"]), stores.open_store(asked["store"]), readers_of)))
+    plan = json.loads(text)
+    readers_of: Callable[..., Any] = Threads
+    if plan.get("loader") == "torch":
+        from experiments.training_io.loops import torch_readers
+
+        readers_of = torch_readers.TorchReaders
+    with contextlib.closing(stores.open_store(plan["store"])) as store:
+        print(json.dumps(run(Loop(**plan["loop"]), store, readers_of)))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@
         '{"address": "127.0.0.1", "port": 0, "size": 16777216}'
 
 prints the port, then serves until killed. Every name is a file of `size` bytes, or a folder. The
-server implements the calls for opening and reading (RFC 1813, with MOUNT in its appendix I) over
-RPC with record marks (RFC 5531). It answers other calls with PROC_UNAVAIL, so that a client reports
-them.
+server implements the calls for opening, reading, and leaving (RFC 1813, with MOUNT in its appendix
+I) over RPC with record marks (RFC 5531). It answers other calls with PROC_UNAVAIL, so that a client
+reports them.
 
 NFS 4.1 needs sessions and compounds, and so would need a null target of its own. Its client does
 more work per READ, so this server shows an upper bound for it too.
 """
 
 import json
-import selectors
-import socket
 import struct
 import sys
+
+from experiments.training_io.null import accept_loop
 
 MOUNT, NFS = 100005, 100003
 ACCEPTED = struct.pack(">5I", 1, 0, 0, 0, 0)  # a reply, accepted, without a verifier, successful
@@ -42,6 +42,7 @@ class Answers:
         fsinfo = struct.pack(">7IQ3I", *[LARGEST, LARGEST, 4096] * 2, 4096, 1 << 40, 0, 1, 0x1B)
         self._fixed = {
             (MOUNT, 1): struct.pack(">II4sII", 0, 4, FOLDER, 1, 1),
+            (MOUNT, 3): b"",  # the client leaves
             (NFS, 19): bytes(4) + here[FOLDER] + fsinfo,
             (NFS, 18): bytes(4) + here[FOLDER] + struct.pack(">6QI", *[1 << 40] * 6, 0),
             (NFS, 20): bytes(4) + here[FOLDER] + struct.pack(">6I", 1, 255, 1, 1, 0, 1),
@@ -70,8 +71,8 @@ class Answers:
         if procedure == 4:
             return bytes(4) + self._known[handle] + record[place + 8 : place + 12]
         if procedure == 3:
-            found = self._named(record, place + 8)
-            return struct.pack(">II4s", 0, 4, found) + self._known[found] + self._known[FOLDER]
+            named = self._named(record, place + 8)
+            return struct.pack(">II4s", 0, 4, named) + self._known[named] + self._known[FOLDER]
         return None
 
     @staticmethod
@@ -89,68 +90,26 @@ class Answers:
         return self._reads[count, ends]
 
 
+def split(data):
+    """Return (the complete calls in `data`, each a single fragment; what follows them)."""
+    calls = []
+    while len(data) >= 4:
+        end = 4 + (struct.unpack_from(">I", data)[0] & 0x7FFFFFFF)
+        if len(data) < end:
+            break
+        calls.append(data[4:end])
+        data = data[end:]
+    return calls, data
+
+
 def serve(address, port, size):
-    listener = socket.create_server(
-        (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET
-    )
-    print(listener.getsockname()[1], flush=True)
-    selector, held, answers = selectors.DefaultSelector(), {}, Answers(size)
-    selector.register(listener, selectors.EVENT_READ)
-    while True:
-        for key, _ in selector.select():
-            if key.fileobj is listener:
-                connection, _ = listener.accept()
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(connection, selectors.EVENT_READ)
-                held[connection] = b""
-            elif not _answer_all(key.fileobj, held, answers):
-                selector.unregister(key.fileobj)
-                del held[key.fileobj]
-                key.fileobj.close()
+    answers = Answers(size)
 
+    def reply(call):
+        body = answers.call(call)
+        return struct.pack(">I", 0x80000000 | len(body)) + body
 
-def _answer_all(connection, held, answers):
-    """Answer all complete calls, each a single fragment. Return False once the client is gone."""
-    try:
-        data = connection.recv(65536)
-        if not data:
-            return False
-        data = held[connection] + data
-        while len(data) >= 4 and len(data) >= (
-            end := 4 + (struct.unpack_from(">I", data)[0] & 0x7FFFFFFF)
-        ):
-            reply = answers.call(data[4:end])
-            connection.sendall(struct.pack(">I", 0x80000000 | len(reply)) + reply)
-            data = data[end:]
-        held[connection] = data
-        return True
-    except ConnectionError:
-        return False
-
-
-class Server:
-    """The server on a host, as a context manager. `store` describes it for `stores.open_store`."""
-
-    def __init__(self, host, size):
-        self._host, self._asked = host, dict(address=host.address, port=0, size=size)
-        self.process = self.store = None
-
-    def __enter__(self):
-        self.process = self._host.start(
-            [self._host.python, "-m", __name__, json.dumps(self._asked)]
-        )
-        try:
-            port = int(self.process.read_line(20))
-        except BaseException:
-            self.process.stop()
-            raise
-        self.store = dict(
-            kind="nfs", address=self._host.address, port=port, version="3", folder="null"
-        )
-        return self
-
-    def __exit__(self, *_):
-        self.process.stop()
+    accept_loop.serve(address, port, split, reply)
 
 
 if __name__ == "__main__":

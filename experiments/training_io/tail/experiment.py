@@ -7,7 +7,7 @@ from experiments.systems import packages, rclone, seaweedfs
 from experiments.training_io import backends
 from experiments.training_io.clients import open_loop
 from experiments.training_io.data import samples
-from experiments.training_io.null import null_s3
+from experiments.training_io.null import targets
 
 OBJECTS, OBJECT_BYTES = 64, 64 * 1024
 CONNECTIONS = 8
@@ -140,7 +140,7 @@ def build(folder):
 @experiment.trial
 def trial(cell, site):
     host = site.client
-    asked = dict(
+    plan = dict(
         names=[f"{number:03d}" for number in range(OBJECTS)],
         connections=CONNECTIONS,
         load=cell.load,
@@ -150,35 +150,35 @@ def trial(cell, site):
     )
     if cell.server in ("null", "pausing"):
         pause = dict(stall_s=PAUSE_S, every_s=EVERY_S) if cell.server == "pausing" else {}
-        with null_s3.Server(host, OBJECT_BYTES, **pause) as server:
-            yield measured(host, server.store, asked | (dict(rate=PAUSED_RATE) if pause else {}))
+        with targets.s3(host, OBJECT_BYTES, **pause) as server:
+            yield measured(host, server.store, plan | (dict(rate=PAUSED_RATE) if pause else {}))
         return
     with backends.open(
         f"s3-{cell.server}", host, host.provide(site.programs / "data") / "objects"
     ) as opened:
-        yield measured(host, opened.store, asked)
+        yield measured(host, opened.store, plan)
 
 
-def measured(host, store, asked):
+def measured(host, store, plan):
     """Run the client and return one row.
 
     Raises `AssertionError` if the received bytes do not match the requests.
     """
-    argv = [host.python, "-m", open_loop.__name__, json.dumps(asked | dict(store=store))]
-    found = json.loads(host.run(argv, timeout=60).stdout)
-    assert found["bytes"] == found["requests"] * OBJECT_BYTES, (
+    argv = [host.python, "-m", open_loop.__name__, json.dumps(plan | dict(store=store))]
+    result = json.loads(host.run(argv, timeout=60).stdout)
+    assert result["bytes"] == result["requests"] * OBJECT_BYTES, (
         "the bytes that came are not those that were asked for"
     )
-    due, sent = (sorted(found[name]) for name in ("intended_us", "sent_us"))
+    due, sent = (sorted(result[name]) for name in ("intended_us", "sent_us"))
     at = int(0.99 * (len(due) - 1))
     return {
-        "intended_us": found["intended_us"],
-        "sent_us": found["sent_us"],
-        "closed_us": found.get("closed_us"),
+        "intended_us": result["intended_us"],
+        "sent_us": result["sent_us"],
+        "closed_us": result.get("closed_us"),
         "hidden_at_p99": due[at] / sent[at],
-        "capacity_per_s": found.get("capacity"),
-        "rate_per_s": found["rate"],
-        "attained": found["rate"] / found["asked_rate"],
-        "client_cpu_share": found["cpu_share"],
+        "capacity_per_s": result.get("capacity"),
+        "rate_per_s": result["rate"],
+        "attained": result["rate"] / result["asked_rate"],
+        "client_cpu_share": result["cpu_share"],
         "mean_wait_ms": sum(due) / len(due) / 1e3,
     }

@@ -10,10 +10,10 @@ from benchpaper.analysis import claims
 
 @pytest.fixture
 def judge(known):
-    """Return `judge(asked, values, ...)`: the row of one claim on known results."""
+    """Return `judge(condition, values, ...)`: the row of one claim on known results."""
 
-    def judge(asked, values, source="quick", twin=TWIN, family_wise=False, **options):
-        known.claims(CLAIM.format(asked=asked))
+    def judge(condition, values, source="quick", twin=TWIN, family_wise=False, **options):
+        known.claims(CLAIM.format(condition=condition))
         known.write(source, values, twin=twin, **options)
         return claims.judge_all(known.project, "local", source, family_wise)[0]
 

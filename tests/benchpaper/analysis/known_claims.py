@@ -8,7 +8,7 @@ CLAIM = """
     @claim("C1", experiment="toy/known")
     def first(results):
         \"\"\"A sentence.\"\"\"
-        return {asked}
+        return {condition}
 """
 A_1 = 'results.estimate("latency_us", way="a", size=1)'
 B_TO_A = 'results.ratio("latency_us", of=dict(way="b"), to=dict(way="a"), size=1)'

@@ -59,18 +59,18 @@ def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is
     "text, message",
     [
         (
-            CLAIM.format(asked="1").replace("toy/known", "toy/knwon"),
+            CLAIM.format(condition="1").replace("toy/known", "toy/knwon"),
             (
                 'claims.py: claim C1: experiment "toy/knwon" not found; did you mean '
                 '"toy/known"? (there are: toy/known)'
             ),
         ),
         (
-            CLAIM.format(asked="1").replace('"""A sentence."""', "pass"),
+            CLAIM.format(condition="1").replace('"""A sentence."""', "pass"),
             "claim C1: needs a docstring, the sentence as the paper prints it",
         ),
         (
-            TWO.format(asked="1", other="1").replace("C2", "C1"),
+            TWO.format(condition="1", other="1").replace("C2", "C1"),
             "claim C1 is made twice; each id belongs to one sentence",
         ),
         ("import nothing_of_this_name", "analysis/claims.py does not import: ModuleNotFoundError"),
@@ -85,7 +85,7 @@ def test_a_mistake_in_the_file_of_claims_is_one_line(known, text, message):
 
 
 def test_claims_keep_their_order_and_a_second_loading_starts_anew(known):
-    known.claims(TWO.format(asked="1", other="2"))
+    known.claims(TWO.format(condition="1", other="2"))
     for _ in range(2):
         assert [claim.id for claim in claims.load_claims(known.project)] == ["C1", "C2"]
     (known.project.analysis / "claims.py").unlink()
@@ -93,7 +93,7 @@ def test_claims_keep_their_order_and_a_second_loading_starts_anew(known):
 
 
 def test_each_family_may_make_its_claims_in_a_file_of_its_own(known):
-    known.claims(CLAIM.format(asked="1"))
+    known.claims(CLAIM.format(condition="1"))
     other = known.project.analysis / "claims_other.py"
     other.write_text((known.project.analysis / "claims.py").read_text().replace("C1", "C9"))
     assert [claim.id for claim in claims.load_claims(known.project)] == ["C1", "C9"]
@@ -103,7 +103,7 @@ def test_each_family_may_make_its_claims_in_a_file_of_its_own(known):
 
 
 def test_results_of_another_schema_are_not_taken_for_results_that_are_missing(known):
-    known.claims(CLAIM.format(asked=f"{A_1}.below(11)"))
+    known.claims(CLAIM.format(condition=f"{A_1}.below(11)"))
     known.write("reference", {("a", 1): A}, twin=TWIN)
     path = known.project.results("local", "reference") / "toy/known" / TRIALS
     table = pq.read_table(path)
@@ -120,7 +120,7 @@ def test_results_of_another_schema_are_not_taken_for_results_that_are_missing(kn
 @pytest.fixture
 def shop(known):
     """Known results of two claims, one reproduced and one contradicted; the reference differs."""
-    known.claims(TWO.format(asked=f"{B_TO_A}.above(1.5)", other=f"{A_1}.below(9)"))
+    known.claims(TWO.format(condition=f"{B_TO_A}.above(1.5)", other=f"{A_1}.below(9)"))
     known.write("quick", {("a", 1): A, ("b", 1): times(A, 2)}, twin=TWIN)
     known.write("reference", {("a", 1): times(A, 0.5), ("b", 1): A}, twin=times(TWIN, 0.5))
     return known.project
@@ -176,7 +176,7 @@ def test_strict_holds_the_reference_to_its_own_claims(known):
 def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, asked, message):
     (shop.analysis / "claims.py").write_text(
         "from benchpaper.analysis.claims import claim\n"
-        + CLAIM.format(asked=asked).replace("\n    ", "\n")
+        + CLAIM.format(condition=asked).replace("\n    ", "\n")
     )
     done = run_benchpaper(shop, "claims")
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1

@@ -79,7 +79,7 @@ def test_what_was_not_measured_here(judge, values, word, why):
 
 
 def test_without_results_a_claim_was_not_run(known):
-    known.claims(CLAIM.format(asked=f"{A_1}.below(11)"))
+    known.claims(CLAIM.format(condition=f"{A_1}.below(11)"))
     row = claims.judge_all(known.project, "local", "quick")[0]
     assert (row.verdict, row.why, row.value) == (
         "not run",
@@ -130,7 +130,8 @@ def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_de
     rates = {("a", 1): values, ("a", 1, "twin"): twin, ("b", 1): times(values, 5)}
     known.claims(
         TWO.format(
-            asked=f"{B_TO_A}.above(2)", other='results.estimate("rate", way="b", size=1).above(1)'
+            condition=f"{B_TO_A}.above(2)",
+            other='results.estimate("rate", way="b", size=1).above(1)',
         )
     )
     known.write(
@@ -144,7 +145,7 @@ def test_when_identical_cells_differ_in_a_metric_nothing_of_the_experiment_is_de
         assert row.why.endswith(
             "so nothing in toy/known is decided; find what distinguishes them, and measure again"
         )
-    known.claims(CLAIM.format(asked='results.estimate("rate", way="b", size=1).above(1)'))
+    known.claims(CLAIM.format(condition='results.estimate("rate", way="b", size=1).above(1)'))
     alone = claims.judge_all(
         known.project, "local", "quick"
     )  # only metrics that a claim uses are looked at
@@ -216,7 +217,7 @@ def test_family_wise_intervals_are_wider_and_their_confidence_is_shared_out(judg
 
 
 def test_too_few_blocks_for_a_family_say_how_many_it_takes(known):
-    known.claims(TWO.format(asked=f"{A_1}.below(11)", other=f"{A_1}.below(12)"))
+    known.claims(TWO.format(condition=f"{A_1}.below(11)", other=f"{A_1}.below(12)"))
     known.write("quick", {("a", 1): A[:5]}, twin=TWIN[:5])
     alone, family = (
         claims.judge_all(known.project, "local", "quick", wide)[0] for wide in (False, True)

@@ -38,5 +38,5 @@ def as_json(known, metric=None):
     return json.loads(json.dumps(compared(known, metric).to_json()))
 
 
-def by_cell(found):
-    return {row["cell"]: row for row in found["cells"]}
+def by_cell(comparison):
+    return {row["cell"]: row for row in comparison["cells"]}

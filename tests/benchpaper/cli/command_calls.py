@@ -10,15 +10,15 @@ NAME, EXHIBIT = small_project.NAME, "toy-pipe-cost-4k"
 
 def leaves(group=cli, before=()):
     """Return {words: command} of all commands below a group."""
-    found = {}
+    commands = {}
     for name, command in group.commands.items():
         words = (*before, name)
-        found |= (
+        commands |= (
             leaves(command, words)
             if isinstance(command, click.Group)
             else {" ".join(words): command}
         )
-    return found
+    return commands
 
 
 COMMANDS = leaves()

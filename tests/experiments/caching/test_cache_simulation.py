@@ -76,8 +76,10 @@ def shuffle_buffer_step_by_step(order, size, rng):
 @pytest.mark.parametrize("size", [1, 7, 100])
 def test_the_shuffle_buffer_at_once_is_the_one_step_by_step(size):
     order = np.random.default_rng(0).permutation(100)
-    found = access_traces.shuffle_buffer(order, size, np.random.default_rng(5))
-    assert np.array_equal(found, shuffle_buffer_step_by_step(order, size, np.random.default_rng(5)))
+    order_out = access_traces.shuffle_buffer(order, size, np.random.default_rng(5))
+    assert np.array_equal(
+        order_out, shuffle_buffer_step_by_step(order, size, np.random.default_rng(5))
+    )
 
 
 def test_ranks_part_an_epoch_among_them():
@@ -194,24 +196,24 @@ def test_every_policy_runs_and_memory_does_not_grow(tmp_path):
     path = tmp_path / "trace"
     trace_files.write(path, trace.ids)
     job = (str(path), len(trace.ids), trace.warm, trace.epoch, 250, 1)
-    found = simulation.simulate_all([(name, *job) for name in simulation.NAMES])
-    assert set(found) == set(simulation.NAMES)
-    best = found["belady"]["hits"]
-    assert best == 250 * 5 and all(0 <= one["hits"] <= best for one in found.values())
+    result_of = simulation.simulate_all([(name, *job) for name in simulation.NAMES])
+    assert set(result_of) == set(simulation.NAMES)
+    best = result_of["belady"]["hits"]
+    assert best == 250 * 5 and all(0 <= result["hits"] <= best for result in result_of.values())
     many = simulation.simulate_all([("lru", *job)] * 40)
-    assert many["lru"]["peak_mb"] < found["lru"]["peak_mb"] + 20
+    assert many["lru"]["peak_mb"] < result_of["lru"]["peak_mb"] + 20
 
 
 def test_the_program_prints_what_was_asked(tmp_path):
-    asked = {
+    plan = {
         "trace": "uniform", "share": 0.5, "seed": 3, "items": 500, "folder": str(tmp_path),
         "requests": {"lru": 2_000, "belady": 3_000, "uniform_random": 2_000},
     }  # fmt: skip
-    command = [sys.executable, "-m", "experiments.caching.simulation", json.dumps(asked)]
-    found = json.loads(
+    command = [sys.executable, "-m", "experiments.caching.simulation", json.dumps(plan)]
+    result_of = json.loads(
         subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     )
-    assert {name: one["requests"] for name, one in found.items()} == {
+    assert {name: result["requests"] for name, result in result_of.items()} == {
         "lru": 1_500,
         "belady": 2_500,
         "uniform_random": 1_500,

@@ -41,7 +41,7 @@ def test_each_cache_agrees_with_the_origins_log(cache, tmp_path):
 
     @tried_again(5)  # rclone's cache cleans up when it gets its turn
     @tried_again(
-        5, ValueError, match="the cache tells"
+        5, ValueError, match="the cache reports"
     )  # as the runner does with a trial that finds itself invalid
     def near_theory():
         rows.extend(run(tier0.experiment, dict(cache=cache, share=share), COUNTS, tmp_path))
@@ -91,7 +91,7 @@ def test_wrong_evidence_is_refused():
     log = [{"bytes": 64}] * 15
     assert tier0.observation(cell, report, data, log, 5, 5)["hit_ratio"] == 0.5
     with pytest.raises(
-        ValueError, match="the cache tells 8 hits in 20 reads, by the origin's log there were 5"
+        ValueError, match="the cache reports 8 hits in 20 reads; by the origin's log"
     ):
         tier0.observation(cell, report, data, log, 8, 5)
     with pytest.raises(ValueError, match="not 640 each epoch"):

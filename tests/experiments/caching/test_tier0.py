@@ -37,13 +37,13 @@ class Origin:
 
     def __init__(self, faults=(), timeout=60.0):
         self.timeout = timeout
-        self.faults, self.asked = {key: list(what) for key, what in dict(faults).items()}, []
+        self.faults, self.requested = {key: list(what) for key, what in dict(faults).items()}, []
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
                 key = self.path[1:]
-                origin.asked.append(key)
+                origin.requested.append(key)
                 fault = origin.faults.get(key, []).pop(0) if origin.faults.get(key) else None
                 body = content(key)
                 if fault == "hang":
@@ -85,7 +85,7 @@ def read_all(tier, seed=0):
     order = random.Random(seed).sample(KEYS, len(KEYS))
     read = list(tier.epoch(order))
     assert [key for key, _ in read] == order
-    assert all(reference_tier.digest(found) == MANIFEST[key] for key, found in read)
+    assert all(reference_tier.digest(content) == MANIFEST[key] for key, content in read)
 
 
 @pytest.mark.parametrize("depth", [0, 7])
@@ -102,7 +102,7 @@ def test_hits_are_what_fits_in_every_epoch_after_the_first(tmp_path, depth):
                 read_all(tier, epoch)
                 assert tier.counters.hits - before == (30 if epoch else 0)
         assert tier.counters.memory_hits == 30 and tier.counters.disk_hits == 60
-        assert len(origin.asked) == tier.counters.fetched == 4 * 60 - 90
+        assert len(origin.requested) == tier.counters.fetched == 4 * 60 - 90
 
 
 def test_what_is_fetched_ahead_is_memory_that_keeps_nothing():
@@ -124,9 +124,9 @@ def test_origin_errors_and_time_outs_are_tried_again(fault, depth):
         room = dict(memory_bytes=40 * SIZE, item_bytes=SIZE)
         with reference_tier.Tier0(origin.fetch, MANIFEST, **room, depth=depth, attempts=8) as tier:
             read_all(tier)
-        told = tier.counters.wrong_bytes if fault == "flip" else tier.counters.origin_errors
+        counted = tier.counters.wrong_bytes if fault == "flip" else tier.counters.origin_errors
         assert (
-            told >= 4 and tier.counters.fetched == 60
+            counted >= 4 and tier.counters.fetched == 60
         )  # more when the machine is too busy for the time-out
 
 
@@ -143,7 +143,7 @@ def test_an_origin_that_keeps_failing_is_told_by_item_and_cause(depth):
             ),
         ):
             list(tier.epoch(KEYS))
-        assert origin.asked.count(KEYS[5]) == 2
+        assert origin.requested.count(KEYS[5]) == 2
 
 
 def test_a_full_disk_stops_admission_and_nothing_else(tmp_path, small_disk):
@@ -228,11 +228,11 @@ def test_a_killed_process_leaves_nothing_that_is_served(tmp_path):
 
 def test_two_processes_share_a_folder_and_its_limit(tmp_path):
     pair = [start(tmp_path, 25 * SIZE, 20) for _ in range(2)]
-    told = [process.communicate(timeout=300) for process in pair]
-    stats = [json.loads(out.splitlines()[-1]) for out, err in told]
+    outputs = [process.communicate(timeout=300) for process in pair]
+    stats = [json.loads(out.splitlines()[-1]) for out, err in outputs]
     assert len(list(tmp_path.glob("*/*"))) == 25
-    assert all(one["corrupt_on_disk"] == one["disk_errors"] == 0 for one in stats)
-    assert all(one["disk_hits"] >= 19 * 25 for one in stats)
+    assert all(counters["corrupt_on_disk"] == counters["disk_errors"] == 0 for counters in stats)
+    assert all(counters["disk_hits"] >= 19 * 25 for counters in stats)
     disk = DiskTier(tmp_path, 25 * SIZE, reference_tier.digest)
     with disk._tally() as tally:
         assert tally.value == 25 * SIZE

@@ -101,47 +101,47 @@ def _answer(rng, operations, failing, honest):
 
 def sessions_history(rng):
     """Return random reads, writes and deletes of three clients on one or two keys."""
-    found, values, spread = [], list(range(1, 30)), rng.choice([5, 20, 60])
+    history, values, spread = [], list(range(1, 30)), rng.choice([5, 20, 60])
     for _ in range(rng.randint(0, 16)):
         begin = rng.randint(0, spread)
-        one = {
+        operation = {
             "client": rng.randint(0, 2),
             "op": rng.choice(["read", "read", "read", "write", "write"]),
             "key": rng.choice("aab"),
         }
-        one.update(
+        operation.update(
             invoked_ns=begin, completed_ns=begin + rng.randint(0, 5) if rng.random() < 0.9 else None
         )
-        if one["op"] == "write":
-            one["value"] = values.pop() if rng.random() < 0.9 else 1
-            one["op"] = "delete" if rng.random() < 0.03 else "write"
-        found.append(one)
-    written = [None] + [one["value"] for one in found if one["op"] == "write"]
-    for one in found:
-        if one["op"] == "read":
-            one["result"] = rng.choice(written[:4] if rng.random() < 0.7 else written)
-    return found
+        if operation["op"] == "write":
+            operation["value"] = values.pop() if rng.random() < 0.9 else 1
+            operation["op"] = "delete" if rng.random() < 0.03 else "write"
+        history.append(operation)
+    written = [None] + [operation["value"] for operation in history if operation["op"] == "write"]
+    for operation in history:
+        if operation["op"] == "read":
+            operation["result"] = rng.choice(written[:4] if rng.random() < 0.7 else written)
+    return history
 
 
 def by_definition(operations):
     """Compare all pairs; return ({guarantee: lines of bad reads}, ages of the values read)."""
     never = float("inf")
     writes = {
-        (one["key"], None): [(-never, -never, None)] for one in operations
+        (operation["key"], None): [(-never, -never, None)] for operation in operations
     }  # (invoked, completed, client)
-    for one in operations:
-        if one["op"] != "read":
-            ends = never if one["completed_ns"] is None else one["completed_ns"]
-            value = one["value"] if one["op"] == "write" else None
-            writes.setdefault((one["key"], value), []).append(
-                (one["invoked_ns"], ends, one["client"])
+    for operation in operations:
+        if operation["op"] != "read":
+            ends = never if operation["completed_ns"] is None else operation["completed_ns"]
+            value = operation["value"] if operation["op"] == "write" else None
+            writes.setdefault((operation["key"], value), []).append(
+                (operation["invoked_ns"], ends, operation["client"])
             )
     reads = []  # (line, operation, its value's only write)
-    for line, one in enumerate(operations, 1):
-        if one["op"] == "read" and one["completed_ns"] is not None:
-            found = writes.get((one["key"], one["result"]), ())
-            if len(found) == 1:
-                reads.append((line, one, found[0]))
+    for line, operation in enumerate(operations, 1):
+        if operation["op"] == "read" and operation["completed_ns"] is not None:
+            candidates = writes.get((operation["key"], operation["result"]), ())
+            if len(candidates) == 1:
+                reads.append((line, operation, candidates[0]))
     broken = {
         name: set()
         for name in (
@@ -152,26 +152,26 @@ def by_definition(operations):
         )
     }
     ages = []
-    for line, one, value in reads:
-        begin = one["invoked_ns"]
-        of_key = [found for (key, _), found in writes.items() if key == one["key"]]
+    for line, operation, value in reads:
+        begin = operation["invoked_ns"]
+        of_key = [candidates for (key, _), candidates in writes.items() if key == operation["key"]]
         over = [
             w[1]
-            for found in of_key
-            for w in found
+            for candidates in of_key
+            for w in candidates
             if w[2] is not None and w[0] > value[1] and w[1] < never
         ]
         ages.append(max(0, begin - min(over, default=never)))
-        for found in of_key:
+        for candidates in of_key:
             if (
-                len(found) == 1
-                and found[0][2] == one["client"]
-                and found[0][1] < begin
-                and value[1] < found[0][0]
+                len(candidates) == 1
+                and candidates[0][2] == operation["client"]
+                and candidates[0][1] < begin
+                and value[1] < candidates[0][0]
             ):
                 broken["read your writes"].add(line)
         for _, other, seen in reads:
-            if (other["key"], other["client"]) != (one["key"], one["client"]) or other[
+            if (other["key"], other["client"]) != (operation["key"], operation["client"]) or other[
                 "completed_ns"
             ] >= begin:
                 continue
@@ -181,13 +181,13 @@ def by_definition(operations):
                     broken["monotonic writes"].add(line)
             for _, third, known in reads:
                 same = (
-                    third["key"] == one["key"]
+                    third["key"] == operation["key"]
                     and known == value
-                    and third["result"] == one["result"]
+                    and third["result"] == operation["result"]
                 )
                 if (
                     same
-                    and third["client"] == seen[2] != one["client"]
+                    and third["client"] == seen[2] != operation["client"]
                     and third["completed_ns"] < seen[0]
                 ):
                     broken["writes follow reads"].add(line)

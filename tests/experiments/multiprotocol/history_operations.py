@@ -59,22 +59,22 @@ def simulated(rng, count, clients, keys, failing=False, deletes=False):
         planned.append(
             (rng.uniform(begin, now[client]), begin, now[client], client, f"k{rng.randrange(keys)}")
         )
-    found = []
+    history = []
     for _, begin, end, client, key in sorted(planned):
         kind, value = rng.choice(["read", "read", "write", "cas"] + ["delete"] * deletes), value + 1
         old = state.get(key)
         common = dict(client=client, key=key)
         if kind == "read":
-            found.append(read(old, begin, end, **common))
+            history.append(read(old, begin, end, **common))
         elif kind == "cas":
             expected = rng.choice([old, 5]) if failing else old
-            found.append(cas(expected, value, expected == old, begin, end, **common))
+            history.append(cas(expected, value, expected == old, begin, end, **common))
             state[key] = value if expected == old else old
         else:
             state[key] = value if kind == "write" else None
-            found.append(
+            history.append(
                 write(value, begin, end, **common)
                 if kind == "write"
                 else delete(begin, end, **common)
             )
-    return found
+    return history

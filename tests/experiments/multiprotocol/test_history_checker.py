@@ -48,21 +48,21 @@ RIGHT = [
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_right_histories(library):
-    for found in RIGHT:
-        assert word(found, library) == LINEARIZABLE, found
+    for operations in RIGHT:
+        assert word(operations, library) == LINEARIZABLE, operations
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_wrong_histories_and_the_size_of_their_witness(library):
-    for found, size in WRONG:
-        history = histories.parse(as_text(found), library=library)
+    for operations, size in WRONG:
+        history = histories.parse(as_text(operations), library=library)
         [verdict] = [v for v in check(history, library=library) if v.word == VIOLATION]
         explain(history, verdict)
-        assert len(verdict.witness.places) == size and verdict.witness.irreducible, found
+        assert len(verdict.witness.places) == size and verdict.witness.irreducible, operations
 
 
 def differing(seed, count):
-    rng, found = random.Random(seed), 0
+    rng, wrong = random.Random(seed), 0
     for _ in range(count):
         kind = dict(
             unique=rng.random() < 0.7,
@@ -76,8 +76,8 @@ def differing(seed, count):
             assert (word(operations_, library) == LINEARIZABLE) == wanted, as_text(
                 operations_
             ).decode()
-        found += not wanted
-    return found
+        wrong += not wanted
+    return wrong
 
 
 def test_against_brute_force():
@@ -91,59 +91,68 @@ def test_every_witness_is_wrong_by_itself_and_irreducible(library):
     rng = random.Random(8)
     seen = 0
     while seen < 250:
-        found = random_history(
+        operations = random_history(
             rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.5, size=9
         )
-        history = histories.parse(as_text(found))
+        history = histories.parse(as_text(operations))
         for verdict in check(history, library=library):
             if verdict.word == VIOLATION:
                 witness = explain(history, verdict, library=library).witness
-                shown = [found[place] for place in witness.places]
-                assert shown and witness.irreducible and not brute_force(shown), found
-                for one in shown:
-                    if one["op"] == "read" or (one["op"] == "cas" and one.get("result") is False):
-                        assert brute_force([o for o in shown if o is not one]), (found, one)
+                shown = [operations[place] for place in witness.places]
+                assert shown and witness.irreducible and not brute_force(shown), operations
+                for operation in shown:
+                    if operation["op"] == "read" or (
+                        operation["op"] == "cas" and operation.get("result") is False
+                    ):
+                        assert brute_force([o for o in shown if o is not operation]), (
+                            operations,
+                            operation,
+                        )
                 seen += 1
 
 
 def crowded(rng, count, clients, values):
     """Return a correct history of one key: few values, failed compare-and-sets, unknown results."""
-    found = simulated(rng, count, clients, 1, failing=True, deletes=True)
+    operations = simulated(rng, count, clients, 1, failing=True, deletes=True)
     state, names = None, [rng.randrange(values) for _ in range(count + 1)]
-    for one in found:  # in the order in which they happened
-        if one["op"] == "read":
-            one["result"] = state
+    for operation in operations:  # in the order in which they happened
+        if operation["op"] == "read":
+            operation["result"] = state
             continue
-        new = names[one.get("value", one.get("new", 0)) or 0]
-        lost = rng.random() < 0.05 and one.update(completed_ns=None) is None and rng.random() < 0.5
-        if one["op"] == "cas":
-            one.update(new=new, expected=rng.choice([state, rng.randrange(values)]))
-            one["result"] = one["expected"] == state
-            if not one["result"] or lost:
+        new = names[operation.get("value", operation.get("new", 0)) or 0]
+        lost = (
+            rng.random() < 0.05
+            and operation.update(completed_ns=None) is None
+            and rng.random() < 0.5
+        )
+        if operation["op"] == "cas":
+            operation.update(new=new, expected=rng.choice([state, rng.randrange(values)]))
+            operation["result"] = operation["expected"] == state
+            if not operation["result"] or lost:
                 continue
         elif lost:
             continue
-        elif one["op"] == "write":
-            one["value"] = new
-        state = None if one["op"] == "delete" else new
-        one["value" if one["op"] == "write" else "new"] = new
-    return found
+        elif operation["op"] == "write":
+            operation["value"] = new
+        state = None if operation["op"] == "delete" else new
+        operation["value" if operation["op"] == "write" else "new"] = new
+    return operations
 
 
 def test_crowded_histories_of_repeated_values_against_brute_force():
     rng, words = random.Random(5), []
     for number in range(400):
-        found = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
+        operations = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
         if number % 2:
-            rng.choice([*found, read(0, 5, 9)])["result"] = rng.choice([0, None, False])
-            found = [
+            rng.choice([*operations, read(0, 5, 9)])["result"] = rng.choice([0, None, False])
+            operations = [
                 o
-                for o in found
+                for o in operations
                 if o["op"] != "cas" or o["completed_ns"] is None or isinstance(o["result"], bool)
             ]
-        wanted = LINEARIZABLE if brute_force(found) else VIOLATION
+        wanted = LINEARIZABLE if brute_force(operations) else VIOLATION
         assert wanted == LINEARIZABLE or number % 2
-        assert word(found) == word(found, False) == wanted, as_text(found).decode()
+        assert word(operations) == word(operations, False) == wanted, as_text(operations).decode()
         words.append(wanted)
     assert 20 < words.count(VIOLATION) < 380
 
@@ -151,14 +160,14 @@ def test_crowded_histories_of_repeated_values_against_brute_force():
 def test_large_crowded_histories_are_decided_and_their_witnesses_wrong():
     rng = random.Random(6)
     for clients in (5, 16):
-        found = crowded(rng, 800, clients, 20)
-        assert word(found) == LINEARIZABLE
-        late = [o for o in found if o["op"] == "read"][-1]
+        operations = crowded(rng, 800, clients, 20)
+        assert word(operations) == LINEARIZABLE
+        late = [o for o in operations if o["op"] == "read"][-1]
         late["result"] = "never written"
-        history = histories.parse(as_text(found))
+        history = histories.parse(as_text(operations))
         [verdict] = check(history)
         assert verdict.word == VIOLATION and [
-            found[p] for p in explain(history, verdict).witness.places
+            operations[p] for p in explain(history, verdict).witness.places
         ] == [late]
 
 
@@ -168,36 +177,40 @@ def test_what_a_compare_and_set_expected_is_left_out_where_it_does_not_matter():
     ]
     history = histories.parse(as_text(chain))
     [verdict] = check(history)
-    found = explain(history, verdict).witness
-    assert len(found.places) <= 3 and found.irreducible and found.relaxed
-    assert found.places[-1] == 500
+    witness = explain(history, verdict).witness
+    assert len(witness.places) <= 3 and witness.irreducible and witness.relaxed
+    assert witness.places[-1] == 500
 
 
 @st.composite
 def any_history(draw):
     values = st.sampled_from([None, 1, 2, "1", True])
-    found = []
+    operations = []
     for client in range(draw(st.integers(1, 6))):
         begin = draw(st.integers(0, 8))
         end = draw(st.one_of(st.none(), st.integers(begin, 10)))
         kind = draw(st.sampled_from(["read", "write", "cas", "delete"]))
         if kind == "read":
-            found.append(read(draw(values), begin, end, client=client))
+            operations.append(read(draw(values), begin, end, client=client))
         elif kind == "cas":
-            found.append(
+            operations.append(
                 cas(draw(values), draw(values), draw(st.booleans()), begin, end, client=client)
             )
         elif kind == "write":
-            found.append(write(draw(values), begin, end, client=client))
+            operations.append(write(draw(values), begin, end, client=client))
         else:
-            found.append(delete(begin, end, client=client))
-    return found
+            operations.append(delete(begin, end, client=client))
+    return operations
 
 
 @settings(max_examples=1500, deadline=None)
 @given(any_history())
-def test_any_small_history(found):
-    assert word(found) == word(found, False) == (LINEARIZABLE if brute_force(found) else VIOLATION)
+def test_any_small_history(operations):
+    assert (
+        word(operations)
+        == word(operations, False)
+        == (LINEARIZABLE if brute_force(operations) else VIOLATION)
+    )
 
 
 @pytest.mark.parametrize(
@@ -207,45 +220,47 @@ def test_any_small_history(found):
 )
 def test_larger_right_histories_and_what_a_mutation_makes_of_them(kind):
     rng = random.Random(3)
-    found = simulated(rng, 3000, 8, 3, **kind)
-    assert word(found) == LINEARIZABLE
-    reads = [o for o in found if o["op"] == "read" and o["invoked_ns"] > 10_000 and o["result"]]
-    written = [o["value"] for o in found if o["op"] == "write" and o["completed_ns"] < 2000]
+    operations = simulated(rng, 3000, 8, 3, **kind)
+    assert word(operations) == LINEARIZABLE
+    reads = [
+        o for o in operations if o["op"] == "read" and o["invoked_ns"] > 10_000 and o["result"]
+    ]
+    written = [o["value"] for o in operations if o["op"] == "write" and o["completed_ns"] < 2000]
     rng.choice(reads)["result"] = rng.choice(written)  # long overwritten
-    assert word(found) == VIOLATION
+    assert word(operations) == VIOLATION
 
 
 def test_compare_and_set_histories_of_five_clients_are_quick():
     rng = random.Random(1)
     for number in range(4):
-        found = simulated(rng, 1000, 5, 1, failing=True)
+        operations = simulated(rng, 1000, 5, 1, failing=True)
         if number % 2:
-            rng.choice([o for o in found if o["op"] == "read"])["result"] = "never written"
+            rng.choice([o for o in operations if o["op"] == "read"])["result"] = "never written"
         began = time.monotonic()
-        assert word(found) == (VIOLATION if number % 2 else LINEARIZABLE)
+        assert word(operations) == (VIOLATION if number % 2 else LINEARIZABLE)
         assert time.monotonic() - began < 20  # 0.02 s on an idle machine
 
 
 def test_unknown_is_an_answer():
     rng = random.Random(2)
-    found = [cas(rng.randint(0, 9), rng.randint(0, 9), True, 0, None) for _ in range(60)] + [
+    operations = [cas(rng.randint(0, 9), rng.randint(0, 9), True, 0, None) for _ in range(60)] + [
         read(77, 100, 101)
     ]
-    found += [write(77, 0, 1), write(3, 2, 3)] + [
+    operations += [write(77, 0, 1), write(3, 2, 3)] + [
         cas(rng.randint(0, 9), rng.randint(0, 9), rng.random() < 0.9, 4, 99) for _ in range(40)
     ]
-    history = histories.parse(as_text(found))
+    history = histories.parse(as_text(operations))
     assert overall(check(history, Bounds(seconds=0.2, configurations=50))) in (UNKNOWN, VIOLATION)
 
 
 def undecidable(key="k", width=20):
     """Return operations on one key that have so many orders that no bound here suffices."""
     rng, values = random.Random(1), range(width)
-    found = [write(v, 0, 1000 + v, key=key) for v in values]
+    operations = [write(v, 0, 1000 + v, key=key) for v in values]
     for number in range(2 * width):
         expected, new = rng.sample(values, 2)
-        found.append(cas(expected, new, True, 1, 2000 + number, key=key))
-    return found + [read(v, 3000 + v, 5000, key=key) for v in values]
+        operations.append(cas(expected, new, True, 1, 2000 + number, key=key))
+    return operations + [read(v, 3000 + v, 5000, key=key) for v in values]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -265,7 +280,7 @@ def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
     ]
     history = histories.parse(as_text(hard + easy))
     began = time.process_time()
-    words = Counter(found.word for found in check(history, Bounds(seconds=1.0)))
+    words = Counter(verdict.word for verdict in check(history, Bounds(seconds=1.0)))
     assert words == {UNKNOWN: 100, LINEARIZABLE: 100}
     assert time.process_time() - began < 6
 
@@ -279,8 +294,8 @@ def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypa
         "decide",
         lambda self, *more: (UNKNOWN, []) if len(self) == 2 else decide(self, *more),
     )
-    found = explain(history, verdict).witness
-    assert found.places and not found.irreducible
+    witness = explain(history, verdict).witness
+    assert witness.places and not witness.irreducible
 
 
 def test_it_is_compiled_once():

@@ -66,25 +66,25 @@ def test_bad_lines_are_named(line, complaint, library):
 
 def test_both_parsers_read_the_same():
     rng = random.Random(4)
-    found = simulated(rng, 400, 4, 3, failing=True, deletes=True)
-    found += [
+    operations = simulated(rng, 400, 4, 3, failing=True, deletes=True)
+    operations += [
         write(v, 0, 1, key="odd")
         for v in ['"\\\u00e9\n', 1.5, -0.0, 1e30, [1, {"a": None}], 2**70, "", True]
     ]
-    text = b"\n" + as_text(found).replace(b"\n", b" \r\n")
-    one, other = histories.parse(text), histories.parse(text, library=False)
+    text = b"\n" + as_text(operations).replace(b"\n", b" \r\n")
+    first, other = histories.parse(text), histories.parse(text, library=False)
     for name in ("kind", "invoked", "completed", "line"):
-        assert getattr(one, name).tolist() == getattr(other, name).tolist()
+        assert getattr(first, name).tolist() == getattr(other, name).tolist()
     for name in ("key", "client", "value", "set_to"):
-        values = [[json.loads(h.values[n]) for n in getattr(h, name)] for h in (one, other)]
+        values = [[json.loads(h.values[n]) for n in getattr(h, name)] for h in (first, other)]
         assert values[0] == values[1]
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_backslash_before_a_nul_is_no_json(library):
-    for found in (read("?", 0, 1), read(1, 0, 1, other="?")):  # nobody looks into other fields
+    for operation in (read("?", 0, 1), read(1, 0, 1, other="?")):  # nobody looks into other fields
         with pytest.raises(histories.BadInput, match="line 1"):
-            histories.parse(as_text([found]).replace(b"?", b"\\\0"), library=library)
+            histories.parse(as_text([operation]).replace(b"?", b"\\\0"), library=library)
 
 
 def test_names_that_do_not_fit_into_memory_are_an_error(tmp_path):
@@ -187,9 +187,9 @@ def test_the_command_says_it_by_its_status_as_text_and_as_a_picture(tmp_path):
         cwd=ROOT,
     )
     assert missing.returncode == 2 and missing.stderr.count("\n") == 1
-    told = json.loads(run(tmp_path, WRONG[3][0], "--json", "--sessions", "--staleness").stdout)
-    assert told["verdict"] == VIOLATION and told["witnesses"][0]["lines"] == [1, 2, 3]
-    assert told["staleness"] == {"stale": 1, "of": 1, "most_ns": 1, "left_out": 0}
+    printed = json.loads(run(tmp_path, WRONG[3][0], "--json", "--sessions", "--staleness").stdout)
+    assert printed["verdict"] == VIOLATION and printed["witnesses"][0]["lines"] == [1, 2, 3]
+    assert printed["staleness"] == {"stale": 1, "of": 1, "most_ns": 1, "left_out": 0}
 
 
 def test_the_command_meets_odd_files_and_readers(tmp_path):

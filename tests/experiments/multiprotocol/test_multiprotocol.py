@@ -35,31 +35,34 @@ def host(tmp_path):
     shutil.rmtree(tmp_path, ignore_errors=True)
 
 
-def probed(host, system, setting="default", **asked):
+def probed(host, system, setting="default", **plan):
     site = SimpleNamespace(server=host, client=host)
-    return running.run(site, SimpleNamespace(system=system, setting=setting), 600, **asked)
+    return running.run(site, SimpleNamespace(system=system, setting=setting), 600, **plan)
 
 
 def anomalies(host, system, **more):
-    asked = dict(what="anomalies", tries=2, slow_tries=1, seed=7, limit_s=60) | more
-    said, outcome = probed(host, system, **asked)
+    plan = dict(what="anomalies", tries=2, slow_tries=1, seed=7, limit_s=60) | more
+    said, outcome = probed(host, system, **plan)
     assert outcome == "ran"
-    return {found["kind"]: found for found in said}
+    return {result["kind"]: result for result in said}
 
 
 def test_the_right_store_is_clean(host):
-    found = anomalies(host, stacks.LOCKED, tries=3)
-    assert set(found) == set(KINDS)
-    assert all(one["tries"] and not one["seen"] and not one["error"] for one in found.values()), (
-        found
-    )
+    result_of = anomalies(host, stacks.LOCKED, tries=3)
+    assert set(result_of) == set(KINDS)
+    assert all(
+        result["tries"] and not result["seen"] and not result["error"]
+        for result in result_of.values()
+    ), result_of
 
 
 def test_every_injected_kind_is_caught_with_a_witness(host):
-    found = anomalies(
+    result_of = anomalies(
         host, stacks.BROKEN, tries=20, slow_tries=20, once=True
     )  # a look may come late for 4 ms
-    assert {kind for kind, one in found.items() if one["seen"] and one["witness"]} == set(KINDS)
+    assert {
+        kind for kind, result in result_of.items() if result["seen"] and result["witness"]
+    } == set(KINDS)
 
 
 def test_the_right_store_has_no_violation_in_100_000_operations(host):
@@ -75,22 +78,22 @@ def test_the_broken_store_is_not_linearizable(host):
     said, _ = probed(
         host, stacks.BROKEN, what="history", clients=4, operations=60, keys=2, deletes=0, seed=3
     )
-    found = judged(said)
+    row = judged(said)
     assert (
-        found["violated_share"] == 1
-        and "no order explains" in found["witness"]
-        and found["stale_share"] > 0.1
+        row["violated_share"] == 1
+        and "no order explains" in row["witness"]
+        and row["stale_share"] > 0.1
     )
     assert overall(check(from_operations(enumerate(said, 1)))) == VIOLATION
 
 
 def of_control(experiment, host, system):
     counts = SimpleNamespace(**experiment.scales["smoke"].counts)
-    (found,) = experiment._trial(
+    (row,) = experiment._trial(
         SimpleNamespace(system=system, setting="default"),
         SimpleNamespace(server=host, client=host, counts=counts),
     )
-    return found
+    return row
 
 
 @tried_again(5)
@@ -169,16 +172,16 @@ def test_a_libnfs_whose_calls_are_not_known_is_refused(monkeypatch):
 
 def test_a_witness_of_each_kind_found_replays_on_a_fresh_server(host, tmp_path):
     """On the systems that start fast; each kind on the first of them that shows it."""
-    found, replayed = {}, {}
+    witnesses, replayed = {}, {}
     for system in ("ganesha libnfs", "ganesha", "rclone", "juicefs"):
         if not available(system):
             continue
         seen = {
-            kind: one["witness"]
-            for kind, one in anomalies(host, system).items()
-            if one["witness"] and kind not in found
+            kind: result["witness"]
+            for kind, result in anomalies(host, system).items()
+            if result["witness"] and kind not in witnesses
         }
-        found |= seen
+        witnesses |= seen
         site, cell = (
             SimpleNamespace(server=host, client=host),
             SimpleNamespace(system=system, setting="default"),
@@ -187,9 +190,11 @@ def test_a_witness_of_each_kind_found_replays_on_a_fresh_server(host, tmp_path):
             if seen:
                 replayed |= replay.again(site, cell, seen, tries=60, at_most_s=600)
                 seen = {kind: steps for kind, steps in seen.items() if not replayed[kind]["seen"]}
-    if not found:
+    if not witnesses:
         pytest.skip("this machine can run none of the systems")
-    assert set(replayed) == set(found) and all(one["seen"] for one in replayed.values()), replayed
+    assert set(replayed) == set(witnesses) and all(
+        result["seen"] for result in replayed.values()
+    ), replayed
     assert {"ignored_if_none_match", "ignored_if_match", "two_winners", "lost_update"} <= set(
         replayed
     )
@@ -244,18 +249,18 @@ def test_a_witness_shows_what_was_torn_and_polled_and_left_open():
         view.get("k")
     view.open("k")()
     assert len(list(view.upload("k", b"1", b"2"))) == 2
-    told = [step[3:] for step in record.told(steps)]
+    shown = [step[3:] for step in record.summary(steps)]
     whole = View().get("k")
-    assert told[0] == [
+    assert shown[0] == [
         "get",
         ["k"],
         f"{'a' * 24}...{'b' * 24} (120 B, CRC {zlib.crc32(whole):08x})",
         30,
     ]
-    assert [step[0] for step in told[1:3]] == ["open", "open, then read"] and told[2][
+    assert [step[0] for step in shown[1:3]] == ["open", "open, then read"] and shown[2][
         2
     ] == "content"
-    assert [step[0] for step in told[3:]] == ["upload, step 1", "upload, step 2", "upload, step 3"]
+    assert [step[0] for step in shown[3:]] == ["upload, step 1", "upload, step 2", "upload, step 3"]
 
 
 def test_a_server_that_does_not_answer_is_a_result(host, monkeypatch):
@@ -274,4 +279,6 @@ def test_a_server_that_does_not_answer_is_a_result(host, monkeypatch):
         limit_s=60,
         kinds=["ignored_if_match", "stale_s3_read"],
     )
-    assert outcome == "ran" and all(one["tries"] == 0 and one["error"] for one in said), said
+    assert outcome == "ran" and all(result["tries"] == 0 and result["error"] for result in said), (
+        said
+    )

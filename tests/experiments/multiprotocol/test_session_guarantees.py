@@ -13,25 +13,25 @@ from experiments.multiprotocol.checker.sessions import sessions, staleness
 
 
 def test_session_guarantees_and_staleness_are_what_their_definitions_say():
-    rng, told = random.Random(9), Counter()
+    rng, broken_count = random.Random(9), Counter()
     for _ in range(1500):
-        found = sessions_history(rng)
-        history = histories.parse(as_text(found))
-        broken_, ages = by_definition(found)
+        operations = sessions_history(rng)
+        history = histories.parse(as_text(operations))
+        broken_, ages = by_definition(operations)
         judged = sessions(history)
         assert {
             name: sorted(line for line, _ in lines) for name, lines in judged.broken.items()
-        } == broken_, found
-        assert staleness(history).age_ns.tolist() == ages, found
-        told.update({name: len(lines) for name, lines in broken_.items()})
-    assert min(told.values()) > 20
+        } == broken_, operations
+        assert staleness(history).age_ns.tolist() == ages, operations
+        broken_count.update({name: len(lines) for name, lines in broken_.items()})
+    assert min(broken_count.values()) > 20
 
 
 def broken(*operations_):
     return {
-        name: len(found)
-        for name, found in sessions(histories.parse(as_text(operations_))).broken.items()
-        if found
+        name: len(pairs)
+        for name, pairs in sessions(histories.parse(as_text(operations_))).broken.items()
+        if pairs
     }
 
 
@@ -61,14 +61,14 @@ def test_session_guarantees():
 
 
 def test_staleness_counts_from_the_overwrite():
-    found = staleness(
+    result = staleness(
         histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)]))
     )
-    assert found.age_ns.tolist() == [7, 0] and found.within(7) and not found.within(6)
+    assert result.age_ns.tolist() == [7, 0] and result.within(7) and not result.within(6)
 
 
 def test_staleness_tells_how_many_reads_it_left_out():
-    found = staleness(
+    result = staleness(
         histories.parse(
             as_text(
                 [write(1, 0, 1), write(1, 2, 3), read(1, 4, 5), read(7, 6, 7), read(None, 8, 9)]
@@ -76,6 +76,6 @@ def test_staleness_tells_how_many_reads_it_left_out():
         )
     )
     assert (
-        found.as_dict()["left_out"] == 2
-        and "  2 reads of values written more than once, or never, are left out" in found.lines()
+        result.as_dict()["left_out"] == 2
+        and "  2 reads of values written more than once, or never, are left out" in result.lines()
     )

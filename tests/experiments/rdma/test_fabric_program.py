@@ -18,7 +18,8 @@ from checkout import ROOT
 
 from benchpaper.hosts import CommandFailed
 from benchpaper.hosts.local import LocalHost
-from experiments.systems import ucx, ucx_perftest
+from experiments.rdma.fabric import program, ucx_perftest
+from experiments.systems import ucx
 
 SOURCES = ROOT / "experiments" / "rdma" / "fabric"
 TRANSPORTS = [name for name, transport in ucx.TRANSPORTS.items() if transport.executed_by_authors]
@@ -64,8 +65,8 @@ def host(tmp_path):
 
 
 def measured(host, binary, cell, iterations=300, warmup=30, **more):
-    with ucx.Responder(host, binary, cell[0]) as responder:
-        result = ucx.measure(host, responder, binary, *cell, iterations, warmup, **more)
+    with program.Responder(host, binary, cell[0]) as responder:
+        result = program.measure(host, responder, binary, *cell, iterations, warmup, **more)
     if cell[3] == 1:  # the samples leave nothing out
         trips = 1 if cell[1] == "get" else 2
         assert result["samples_us"].sum() * trips / 1e6 == pytest.approx(
@@ -92,7 +93,7 @@ def test_large_operations(host, binary):
 
 
 def test_the_floor_is_far_below_any_transport(host, binary):
-    result = ucx.null(host, binary, 1, 10000, 1000)
+    result = program.null(host, binary, 1, 10000, 1000)
     assert len(result["samples_us"]) == 10000 and np.median(result["samples_us"]) < 0.1
 
 
@@ -115,7 +116,7 @@ def test_sides_that_disagree_are_an_error(host, binary, seen):
     result = measured(host, binary, ("posix", "message", 8, 1))
     result["server"].update(seen)
     with pytest.raises(ucx.EvidenceMismatch, match="the server saw"):
-        ucx.check_evidence(result)
+        program.check_evidence(result)
 
 
 def test_protocols_of_several_rails_are_all_named():
@@ -136,24 +137,28 @@ def test_clean_under_sanitizers(host, sanitized, cell):
 NOTICED_S = 30  # what is waited at most: the programs give up after 5 s, later on a busy machine
 
 
-def start_pair(host, binary, transport, operation, outstanding):
-    responder = ucx.Responder(host, binary, transport).__enter__()
-    argv = [
-        binary, "measure", "--connect", responder.address, "--operation", operation, "--size", 4096,
-        "--outstanding",
-        outstanding, "--iterations", 20_000_000, "--warmup", 0, "--max-seconds", 60, "--cpu",
-        host.cpus[-1],
-        "--samples", host.scratch() / "samples",
-    ]  # fmt: skip
-    client = host.start(argv, env=ucx.host_environment(host, transport))
-    for process in (
-        responder.process,
-        client,
-    ):  # they use 0.1 s until the loop runs, and then all that they get
-        while process.poll() is None and sum(psutil.Process(process.pid).cpu_times()[:2]) < 0.3:
-            time.sleep(0.01)
-    assert client.poll() is None, client.stderr_text()
-    return responder.process, client
+@contextlib.contextmanager
+def measuring_pair(host, binary, transport, operation, outstanding):
+    """Yield a server and its client, both processes, while they measure."""
+    with program.Responder(host, binary, transport) as responder:
+        server = responder.process
+        argv = [
+            binary, "measure", "--connect", responder.address, "--operation", operation,
+            "--size", 4096, "--outstanding", outstanding, "--iterations", 20_000_000,
+            "--warmup", 0, "--max-seconds", 60, "--cpu", host.cpus[-1],
+            "--samples", host.scratch() / "samples",
+        ]  # fmt: skip
+        with host.start(argv, env=ucx.host_environment(host, transport)) as client:
+            # They use 0.1 s until the loop runs, and then all that they get.
+            for process in (server, client):
+                while process.poll() is None and cpu_seconds(process) < 0.3:
+                    time.sleep(0.01)
+            assert client.poll() is None, client.stderr_text()
+            yield server, client
+
+
+def cpu_seconds(process):
+    return sum(psutil.Process(process.pid).cpu_times()[:2])
 
 
 def fails_with_one_line(process):
@@ -169,21 +174,22 @@ def fails_with_one_line(process):
     [("posix", "get", 1), ("posix", "message", 16), ("tcp", "put", 1), ("tcp", "get", 16)],
 )
 def test_a_killed_peer_ends_the_other_side_at_once(host, binary, transport, operation, outstanding):
-    server, client = start_pair(host, binary, transport, operation, outstanding)
-    os.kill(server.pid, signal.SIGKILL)
-    fails_with_one_line(client)
-    server, client = start_pair(host, binary, transport, operation, outstanding)
-    os.kill(client.pid, signal.SIGKILL)
-    fails_with_one_line(server)
+    cell = transport, operation, outstanding
+    with measuring_pair(host, binary, *cell) as (server, client):
+        os.kill(server.pid, signal.SIGKILL)
+        fails_with_one_line(client)
+    with measuring_pair(host, binary, *cell) as (server, client):
+        os.kill(client.pid, signal.SIGKILL)
+        fails_with_one_line(server)
 
 
 def test_a_silent_server_is_given_up(host, binary):
-    server, client = start_pair(host, binary, "posix", "put", 1)
-    os.kill(server.pid, signal.SIGSTOP)
-    try:
-        fails_with_one_line(client)
-    finally:
-        os.kill(server.pid, signal.SIGKILL)
+    with measuring_pair(host, binary, "posix", "put", 1) as (server, client):
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            fails_with_one_line(client)
+        finally:
+            os.kill(server.pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +207,7 @@ def test_a_silent_server_is_given_up(host, binary):
     ],
 )
 def test_garbage_is_refused(host, sanitized, garbage, complaint):
-    with ucx.Responder(host, sanitized, "posix") as responder:
+    with program.Responder(host, sanitized, "posix") as responder:
         address, port = responder.address.rsplit(":", 1)
         with socket.create_connection((address, int(port))) as peer:
             peer.sendall(garbage)
@@ -213,9 +219,9 @@ def test_garbage_is_refused(host, sanitized, garbage, complaint):
 
 def test_nobody_there(host, binary):
     def measure():
-        with ucx.Responder(host, binary, "posix") as responder:
+        with program.Responder(host, binary, "posix") as responder:
             responder.process.stop()
-            ucx.measure(host, responder, binary, "posix", "put", 8, 1, 10, 0)
+            program.measure(host, responder, binary, "posix", "put", 8, 1, 10, 0)
 
     with pytest.raises(CommandFailed, match="cannot connect to 127.0.0.1 port"):
         measure()

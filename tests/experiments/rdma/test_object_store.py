@@ -70,31 +70,31 @@ def test_a_server_that_sleeps_answers(host, sanitized, transport):
 def test_four_megabytes(host, sanitized):
     with store.Server(host, sanitized, "posix", 4 << 20, preload=4) as server:
         for path in ("cached", "message", "get"):
-            found = measure(host, server, sanitized, path, 4 << 20, 4, 12)
-            assert found["right"] == 12
+            result = measure(host, server, sanitized, path, 4 << 20, 4, 12)
+            assert result["right"] == 12
 
 
 @pytest.mark.parametrize("path", ["cached", "lookup", "message"])
 def test_put_get_discard(host, sanitized, path):
     with store.Server(host, sanitized, "posix", SIZE, capacity=10, heap_mib=1) as server:
-        told = shell(
+        answers = shell(
             host, sanitized, server, "get", "a", "put", "a", "first", "get", "a", "put", "a",
             "again", "get", "a",
             "fill", "a", "70000", "get", "a", "discard", "a", "get", "a", "discard", "a", path=path,
         )  # fmt: skip
-    assert [one["outcome"] for one in told] == [
+    assert [answer["outcome"] for answer in answers] == [
         "there is no such object", "stored", "got", "stored", "got", "stored", "got", "found",
         "there is no such object", "absent",
     ]  # fmt: skip
-    assert [one.get("value") for one in told][2:5:2] == ["first", "again"] and told[6][
+    assert [answer.get("value") for answer in answers][2:5:2] == ["first", "again"] and answers[6][
         "length"
     ] == 70000
-    assert told[2]["version"] < told[4]["version"] < told[6]["version"]
+    assert answers[2]["version"] < answers[4]["version"] < answers[6]["version"]
 
 
 def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, capacity=10, heap_mib=1) as server:
-        told = shell(
+        answers = shell(
             host, sanitized, server, "put", "a", "first", "hold", "a", "put", "a", "again",
             "again",  # changed in place
             "fill", "a", "70000", "again",  # moved
@@ -102,8 +102,8 @@ def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
             "fill", "c", "70000", "again", "put", "a", "third",
             "again",  # its place is another's; it is elsewhere
         )  # fmt: skip
-    got = [one for one in told if one["outcome"] not in ("stored", "found")]
-    assert [one.get("value", "none")[:5] for one in got] == [
+    got = [answer for answer in answers if answer["outcome"] not in ("stored", "found")]
+    assert [answer.get("value", "none")[:5] for answer in got] == [
         "first",
         "again",
         "xxxxx",
@@ -117,11 +117,11 @@ def test_what_is_known_of_an_object_goes_stale_and_is_noticed(host, sanitized):
 @pytest.mark.parametrize("objects", [10_000, 100_000])
 def test_a_lookup_reads_the_index_about_once(host, binary, objects):
     with store.Server(host, binary, "posix", 64, preload=objects, waiting="sleep") as server:
-        found = measure(host, server, binary, "lookup", 64, objects, 20_000, max_seconds=60)
+        result = measure(host, server, binary, "lookup", 64, objects, 20_000, max_seconds=60)
         bytes_each = (server.ready["index_bytes"] + server.ready["heap_bytes"]) / server.ready[
             "objects"
         ]
-    assert 1 <= found["index_reads"] / 20_000 < 1.1 and bytes_each < 150
+    assert 1 <= result["index_reads"] / 20_000 < 1.1 and bytes_each < 150
 
 
 # ---- readers and a writer ----
@@ -145,7 +145,7 @@ def test_readers_see_whole_versions_under_a_writer(host, binary, transport, path
 
     meet()
     assert all(
-        found["right"] == found["iterations_done"] for found in runs
+        result["right"] == result["iterations_done"] for result in runs
     )  # and of none once in a while
 
 
@@ -172,8 +172,8 @@ def test_without_validation_torn_objects_are_seen_and_counted(host, binary):
 
     tear()
     assert all(
-        found["torn"] + found["right"] + found["stale"] == found["iterations_done"]
-        for found in runs
+        result["torn"] + result["right"] + result["stale"] == result["iterations_done"]
+        for result in runs
     )
 
 

@@ -81,35 +81,35 @@ def test_a_client_that_is_killed_leaves_the_server_working(host, sanitized, tran
     try:
         os.kill(reader.process.pid, signal.SIGKILL)
         reader.process.wait(60)
-        found = measure(host, server, sanitized, "message", SIZE, OBJECTS, 50)
-        assert found["right"] == 50 and server.process.poll() is None, server.process.stderr_text()
+        result = measure(host, server, sanitized, "message", SIZE, OBJECTS, 50)
+        assert result["right"] == 50 and server.process.poll() is None, server.process.stderr_text()
     finally:
         server.__exit__()
 
 
 def test_full_too_long_too_large(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, capacity=2, heap_mib=1) as server:
-        told = shell(
+        answers = shell(
             host, sanitized, server, "put", "k" * 128, "v", "put", "b", "v", "put", "c",
             "v",  # two fit
             "put", "b", "w", "get", "c", "put", "k" * 129, "v", "get", "k" * 129, "get", "",
             "fill", "b", "2000000", "fill", "b", "9000000", "get", "b",
         )  # fmt: skip
         by_message = shell(host, sanitized, server, "get", "k" * 129, "get", "b", path="message")
-    assert [one["outcome"] for one in told] == [
+    assert [answer["outcome"] for answer in answers] == [
         "stored", "stored", "index full", "stored", "there is no such object", "key too long",
         "the key is empty or longer than 128 bytes", "the key is empty or longer than 128 bytes",
         "heap full",
         "value too large", "got",
     ]  # fmt: skip
-    assert told[-1]["value"] == by_message[1]["value"] == "w"
+    assert answers[-1]["value"] == by_message[1]["value"] == "w"
     assert by_message[0]["outcome"] == "the key is empty or longer than 128 bytes"
 
 
 def test_a_truncated_reply_is_refused(host, sanitized):
     with store.Server(host, sanitized, "posix", SIZE, preload=4, fault="truncate") as server:
-        [told] = shell(host, sanitized, server, "get", "object-000000000", path="message")
-    assert told["outcome"] == "the reply is truncated or has no valid entry"
+        [answers] = shell(host, sanitized, server, "get", "object-000000000", path="message")
+    assert answers["outcome"] == "the reply is truncated or has no valid entry"
 
 
 def test_memory_that_cannot_be_is_not_read(host, sanitized):

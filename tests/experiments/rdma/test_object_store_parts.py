@@ -116,9 +116,9 @@ def test_the_table_is_a_dictionary(tmp_path):
                 1 if model.pop(key, None) is not None else 2
             ), step
         probe, place = b"key-%d" % draw.randrange(400), Place()
-        found = table.find(created, probe, len(probe), ctypes.byref(place))
-        assert found == (1 if probe in model else 2), step
-        if found == 1:
+        result = table.find(created, probe, len(probe), ctypes.byref(place))
+        assert result == (1 if probe in model else 2), step
+        if result == 1:
             begin = (24 + len(probe) + 7) & ~7
             held = ctypes.string_at(memory + place.line * 64 + begin, len(model[probe]))
             assert held == model[probe], step
@@ -128,19 +128,20 @@ def test_the_table_is_a_dictionary(tmp_path):
 def test_the_reports_of_one_latency():
     from experiments.rdma.percentiles import experiment as percentiles
 
-    told = percentiles.reports(np.concatenate([np.full(3000, 4.0), np.full(2048, 2.0)]))
+    answers = percentiles.reports(np.concatenate([np.full(3000, 4.0), np.full(2048, 2.0)]))
     assert (
-        told["median_us"],
-        told["half_median_us"],
-        told["median_last_us"],
-        told["p99_last_us"],
+        answers["median_us"],
+        answers["half_median_us"],
+        answers["median_last_us"],
+        answers["p99_last_us"],
     ) == (4.0, 2.0, 2.0, 2.0)
     assert (
-        told["p99_us"] == told["p999_us"] == told["largest_us"] == 4.0 and told["least_us"] == 2.0
+        answers["p99_us"] == answers["p999_us"] == answers["largest_us"] == 4.0
+        and answers["least_us"] == 2.0
     )
     assert (
-        told["mean_us"] == pytest.approx((3000 * 4 + 2048 * 2) / 5048)
-        and told["half_mean_us"] == told["mean_us"] / 2
+        answers["mean_us"] == pytest.approx((3000 * 4 + 2048 * 2) / 5048)
+        and answers["half_mean_us"] == answers["mean_us"] / 2
     )
 
 
@@ -152,23 +153,23 @@ def one_trial(name, host, programs, counts=None, **levels):
     from types import SimpleNamespace
 
     experiment = importlib.import_module(f"experiments.rdma.{name}.experiment").experiment
-    found = [
+    result = [
         cell
         for cell in experiment.cells("smoke")
         if all(cell.levels[k] == v for k, v in levels.items())
     ]
     counts = SimpleNamespace(**{**experiment.scale("smoke").counts, **(counts or {})})
     site = SimpleNamespace(server=host, client=host, seed=7, programs=programs, counts=counts)
-    [observation] = experiment._trial(found[0], site)
+    [observation] = experiment._trial(result[0], site)
     return observation
 
 
 @pytest.mark.parametrize("path", ["http", "rclone-obstore", "null-python"])
 def test_other_systems_hand_out_what_was_put(host, tmp_path, path, left_behind):
-    found = one_trial("object_get", host, tmp_path, path=path, size_bytes=4096)
+    result = one_trial("object_get", host, tmp_path, path=path, size_bytes=4096)
     assert (
-        len(found["latency_us"]) >= 100
-        and found["gets_per_s"] > 0
+        len(result["latency_us"]) >= 100
+        and result["gets_per_s"] > 0
         and not left_behind().get("processes")
     )
 
@@ -180,5 +181,5 @@ def test_a_stopped_server_stalls_messages_and_not_reads(host, binary):
         counts = dict(milliseconds=1500, stop_ms=500)
         return one_trial("target_stall", host, binary.parent, counts, path=path, server="stopped")
 
-    read, asked = (stalled(path) for path in ("cached", "message"))
-    assert asked["stall_share"] > 0.9 and read["stall_share"] < asked["stall_share"]
+    read, by_message = (stalled(path) for path in ("cached", "message"))
+    assert by_message["stall_share"] > 0.9 and read["stall_share"] < by_message["stall_share"]

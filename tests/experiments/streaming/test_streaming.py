@@ -35,10 +35,10 @@ def test_the_closed_form_is_what_counting_gives(events, steps):
 @pytest.mark.parametrize("change", [dict(count=49), dict(sum=0), dict(events=102)])
 def test_a_wrong_answer_is_rejected(change):
     count, total = answers.boundaries(100, 3)
-    found = dict(events=100, count=count, sum=pipelines.signed(total))
-    boundaries.check(found, 3)
+    result = dict(events=100, count=count, sum=pipelines.signed(total))
+    boundaries.check(result, 3)
     with pytest.raises(pipelines.WrongAnswer, match="and must be"):
-        boundaries.check({**found, **change}, 3)
+        boundaries.check({**result, **change}, 3)
 
 
 def test_the_known_aggregation_is_what_a_plain_loop_gives():
@@ -48,7 +48,7 @@ def test_the_known_aggregation_is_what_a_plain_loop_gives():
         count, total = totals.get(place, (0, 0))
         totals[place] = count + 1, total + (event >> 8)
     checksum = (
-        sum(answers.mixed(*place, *found) for place, found in totals.items()) % answers.MODULUS
+        sum(answers.mixed(*place, *counted) for place, counted in totals.items()) % answers.MODULUS
     )
     assert answers.aggregation(events, window) == (len(totals), checksum)
 
@@ -60,8 +60,8 @@ def test_the_known_billion_is_what_counting_gives(first, length):
         line = number % 4096
         counts[line * 31 % 64] += 1
         totals[line * 31 % 64] += line * 7919 % 100_000
-    found = answers.billion(first, length)
-    assert (found[0] == counts).all() and (found[1] == totals).all()
+    known = answers.billion(first, length)
+    assert (known[0] == counts).all() and (known[1] == totals).all()
 
 
 # ---- pipelines ----
@@ -77,8 +77,8 @@ def test_every_shape_gives_the_known_answer(site, engine, stages, between, batch
             engine=engine, stages=stages, boundaries=between, work=3, batch=batch, settings="tuned"
         )
     )
-    (found,) = boundaries.trial(cell, site)  # checks itself
-    assert found["events_per_s"] > 0
+    (result,) = boundaries.trial(cell, site)  # checks itself
+    assert result["events_per_s"] > 0
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_every_shape_gives_the_known_answer(site, engine, stages, between, batch
     5, (AssertionError, pipelines.WrongAnswer)
 )  # 60 ms without an element may be a thread that is held up
 def test_what_is_on_its_way_is_what_the_buffers_hold(site, cell, room):
-    (found,) = backpressure.trial(cell, site)
-    assert found["in_flight"] == found["predicted_in_flight"] == room
+    (result,) = backpressure.trial(cell, site)
+    assert result["in_flight"] == result["predicted_in_flight"] == room
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_what_is_on_its_way_is_what_the_buffers_hold(site, cell, room):
 def test_other_elements_than_the_strategy_keeps_are_an_error(change):
     cell = held("drop_head", 16, 1, 16)
     kept = [*range(24), *range(984, 1000)]
-    found = dict(failed=0, disorder=0, gaps=1, last=999, sum=sum(kept), received=40, offered=1000)
-    backpressure.check(cell, found)
+    result = dict(failed=0, disorder=0, gaps=1, last=999, sum=sum(kept), received=40, offered=1000)
+    backpressure.check(cell, result)
     with pytest.raises(pipelines.WrongAnswer, match="drop_head"):
-        backpressure.check(cell, {**found, **change})
+        backpressure.check(cell, {**result, **change})
 
 
 @pytest.mark.parametrize(
     "engine", [e for e in [*engines.JVM, *engines.PYTHON] if e != "rxjava" or rxjava.JAR.exists()]
 )
 def test_every_engine_gives_the_known_answer(site, engine, left_behind):
-    (found,) = engines.trial(make_cell(dict(engine=engine)), site)
-    assert found["events_per_s"] > 0 and found["lines_of_code"] > 5 and len(found["latency_us"])
+    (result,) = engines.trial(make_cell(dict(engine=engine)), site)
+    assert result["events_per_s"] > 0 and result["lines_of_code"] > 5 and len(result["latency_us"])
     if engine in BROKERS:
         assert "processes" not in left_behind()
 

@@ -39,20 +39,20 @@ from experiments.systems import jars
 )
 def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
     site.counts = SimpleNamespace(events=2_000)
-    (found,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
+    (result,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
     assert (
-        len(found["latency_us"]) == len(found["sent_latency_us"]) == 1_800
+        len(result["latency_us"]) == len(result["sent_latency_us"]) == 1_800
     )  # the first tenth warms up
     assert (
-        min(found["sent_latency_us"]) >= knee.SERVICE_NS / 1e3
+        min(result["sent_latency_us"]) >= knee.SERVICE_NS / 1e3
     )  # no event is quicker than its service
-    assert (np.array(found["latency_us"]) >= np.array(found["sent_latency_us"])).all()
-    assert 0 < found["capacity_k_s"] <= 1e6 / knee.SERVICE_NS
+    assert (np.array(result["latency_us"]) >= np.array(result["sent_latency_us"])).all()
+    assert 0 < result["capacity_k_s"] <= 1e6 / knee.SERVICE_NS
 
 
 def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):
-    (found,) = backpressure.trial(held("unbounded", 0, 1, 16), site)
-    assert found["outcome"] == "out of memory" and found["in_flight"] > 10_000
+    (result,) = backpressure.trial(held("unbounded", 0, 1, 16), site)
+    assert result["outcome"] == "out of memory" and result["in_flight"] > 10_000
 
 
 def test_out_of_memory_anywhere_else_is_an_error(site):
@@ -118,14 +118,14 @@ def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(
     adopt_orphans()
     counts = {**COUNTS, "warmup": 2.0}
     links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL[0]))
-    found = attempt(
+    result = attempt(
         module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path
     )
-    assert found.outcome == "failed" and found.observations == []
+    assert result.outcome == "failed" and result.observations == ()
     assert (
-        re.search(reason, found.message)
-        and "\n" not in found.message
-        and "Traceback" not in found.message
+        re.search(reason, result.message)
+        and "\n" not in result.message
+        and "Traceback" not in result.message
     )
     assert "processes" not in left_behind() and list(tmp_path.iterdir()) == []
 
@@ -263,7 +263,9 @@ def test_a_pipeline_that_dies_leaves_whole_files_and_a_clear_line(tmp_path):
 @tried_again(10, RuntimeError, match="had passed before the pipeline could be killed")
 def test_the_real_pipeline_survives_a_kill(site, monkeypatch):
     monkeypatch.setattr(billion, "WINDOW", 100_000)
-    (found,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
+    (result,) = billion.trial(make_cell(dict(events=30_000_000, course="killed")), site)
     assert (
-        found["killed_at"] >= 50 and 0 <= found["repeated_share"] < 50 and found["wrong_rows"] == 0
+        result["killed_at"] >= 50
+        and 0 <= result["repeated_share"] < 50
+        and result["wrong_rows"] == 0
     )

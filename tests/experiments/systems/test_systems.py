@@ -270,15 +270,15 @@ def test_versions_are_known(system):
 def test_a_taken_port_is_replaced(host, monkeypatch):
     with socket.socket() as taken:
         taken.bind((host.address, 0))
-        port, free_port, asked = taken.getsockname()[1], host.free_port, []
+        port, free_port, requests = taken.getsockname()[1], host.free_port, []
 
         def sometimes_taken():
-            asked.append(1)
-            return port if len(asked) == 1 else free_port()
+            requests.append(1)
+            return port if len(requests) == 1 else free_port()
 
         monkeypatch.setattr(host, "free_port", sometimes_taken)
         with rclone.S3(host) as system:
-            assert len(asked) == 2 and f":{port}" not in system.endpoint.url
+            assert len(requests) == 2 and f":{port}" not in system.endpoint.url
 
 
 def test_a_server_that_does_not_come_up_is_reported_with_its_own_words(host):
@@ -322,7 +322,7 @@ def test_a_server_that_ends_is_told_with_the_cause_that_it_gave(host, said, caus
 
 
 @pytest.mark.parametrize(
-    "release, told",
+    "release, words",
     [
         ("V6.5", "told of it"),
         ("V10.1", "told of it"),
@@ -331,7 +331,7 @@ def test_a_server_that_ends_is_told_with_the_cause_that_it_gave(host, said, caus
     ],
 )
 def test_ganesha_is_told_to_go_on_without_a_privilege_where_it_knows_the_word(
-    host, tmp_path, monkeypatch, release, told
+    host, tmp_path, monkeypatch, release, words
 ):
     (tmp_path / "ganesha.nfsd").write_text(
         f'#!/bin/sh\n[ "$1" = -v ] && exec echo "NFS-Ganesha Release = {release}"\n'
@@ -343,7 +343,8 @@ def test_ganesha_is_told_to_go_on_without_a_privilege_where_it_knows_the_word(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with (
         pytest.raises(
-            HostError, match=f"ganesha.nfsd ended with status 2 before it answered; it said: {told}"
+            HostError,
+            match=f"ganesha.nfsd ended with status 2 before it answered; it said: {words}",
         ),
         ganesha.Ganesha(host, tmp_path),
     ):

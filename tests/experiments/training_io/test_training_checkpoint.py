@@ -21,8 +21,10 @@ def test_what_is_saved_is_restored(tmp_path, method):
     for step in (1, 2, 3):
         target.save(step, state(step, SIZE, SHARDS))
         target.make_durable()
-        found, shards = target.load()
-        assert found == step and [bytes(shard) for shard in shards] == state(step, SIZE, SHARDS)
+        restored_step, shards = target.load()
+        assert restored_step == step and [bytes(shard) for shard in shards] == state(
+            step, SIZE, SHARDS
+        )
 
 
 @pytest.mark.parametrize("method", FILE_METHODS)
@@ -31,9 +33,9 @@ def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tm
 
     `crashes` raises when an unsaved state loads.
     """
-    found = checkpoint.crashes(tmp_path / "crashes", method, SIZE, SHARDS)
-    assert found["crash_points"] >= 3 * SHARDS
-    assert (found["crash_lost"] == 0) == method.startswith("rename")
+    result = checkpoint.crashes(tmp_path / "crashes", method, SIZE, SHARDS)
+    assert result["crash_points"] >= 3 * SHARDS
+    assert (result["crash_lost"] == 0) == method.startswith("rename")
 
 
 def test_torn_mixed_and_foreign_shards_do_not_load(tmp_path):
@@ -100,8 +102,8 @@ def test_a_kill_between_any_two_requests_leaves_objects_whole_or_absent(bucket):
     Each leaves an upload, which is listed and then aborted. `crashes` raises when an upload
     stays, an object is torn, or the old state does not load.
     """
-    found = checkpoint_s3.crashes(bucket, *TWO_PARTS)
-    assert found == {"crash_points": REQUESTS, "crash_lost": 0, "uploads_left": 2 * 3}
+    result = checkpoint_s3.crashes(bucket, *TWO_PARTS)
+    assert result == {"crash_points": REQUESTS, "crash_lost": 0, "uploads_left": 2 * 3}
     assert (
         checkpoint_s3.Reader(bucket).unfinished() == []
         and checkpoint_s3.Reader(bucket).load()[0] == 2

@@ -83,22 +83,22 @@ def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
 @pytest.mark.parametrize("layout", first_batch.LAYOUTS)
 def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
     first_batch.make(tmp_path / layout, layout, 2000)
-    listed, done, found, numbers = first_batch.first(
+    listed, done, names, numbers = first_batch.first(
         stores.FileStore(tmp_path / layout), layout, 32, seed=1
     )
     assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
-    assert found == first_batch.written(layout, 2000)
+    assert names == first_batch.written(layout, 2000)
 
 
 def test_a_listing_that_lacks_an_object_is_refused(tmp_path):
     first_batch.make(tmp_path / "objects", "objects", 100)
     (tmp_path / "objects" / many_files.name(70)).rename(tmp_path / "objects" / "other")
-    asked = (
+    plan = (
         '{"store": {"kind": "file", "folder": "%s"}, "layout": "objects", "samples": 100, '
         '"batch": 8, "seed": 1, "warm": true}'
     )
     with pytest.raises(SystemExit, match="not what was written"):
-        first_batch.main(asked % (tmp_path / "objects"))
+        first_batch.main(plan % (tmp_path / "objects"))
 
 
 @pytest.mark.root
@@ -114,8 +114,10 @@ def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch)
     site = SimpleNamespace(
         client=LocalHost(folder=tmp_path), seed=1, programs=tmp_path / "programs"
     )
-    (found,) = module.trial(cell, site)
-    assert found["requests"] == module.BATCH and 0 < found["listing_ms"] < found["first_batch_ms"]
+    (result,) = module.trial(cell, site)
+    assert (
+        result["requests"] == module.BATCH and 0 < result["listing_ms"] < result["first_batch_ms"]
+    )
 
 
 def test_the_data_sets_keep_to_the_announced_disk_space(tmp_path):

@@ -1,5 +1,6 @@
 """The experiments of this family: one small trial of each kind of cell."""
 
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,11 +40,12 @@ def test_every_backend_hands_out_the_same_samples_and_leaves_nothing(
     if missing := lacks(backends.needs(name)):
         pytest.skip(f"needs {', '.join(missing)}")
     host = LocalHost(folder=tmp_path)
-    with backends.open(name, host, data) as opened:
-        found = training_loop.run(
-            training_loop.Loop("npy", 2, 0.0, 12, 2), stores.open_store(opened.store)
-        )
-    assert found["payload_used"] == 24 * 114_660
+    with (
+        backends.open(name, host, data) as opened,
+        closing(stores.open_store(opened.store)) as store,
+    ):
+        result = training_loop.run(training_loop.Loop("npy", 2, 0.0, 12, 2), store)
+    assert result["payload_used"] == 24 * 114_660
     assert not [
         kind for kind in left_behind() if kind in ("processes", "listening ports", "mounts")
     ]
@@ -82,7 +84,7 @@ def test_the_counter_of_the_device_tells_cold_readings_from_warm_ones(tmp_path):
 def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
     workload = samples.SCALED["resnet50"]
     loop = training_loop.Loop("npy", 2, workload.compute_s, 3)
-    found = dict(
+    result = dict(
         stall_ms=[0.1, 0.2], payload_read=2, payload_used=1, samples_per_s=90.0,
         ceiling_per_s=100.0, elapsed_s=1.0,
         au_configured=0.9, au_measured=0.9, first_batch_ms=1.0, bytes_per_byte_used=1.0,
@@ -90,13 +92,15 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
         cpu_seconds_per_gb=1.0,
     )  # fmt: skip
     cell = make_cell(dict(BASE, backend="tmpfs"))
-    assert accelerator.observation(cell, loop, workload, found)["bound_by"] == "the client itself"
+    assert accelerator.observation(cell, loop, workload, result)["bound_by"] == "the client itself"
     assert (
-        accelerator.observation(cell, loop, workload, found | {"ceiling_per_s": 1000.0})["bound_by"]
+        accelerator.observation(cell, loop, workload, result | {"ceiling_per_s": 1000.0})[
+            "bound_by"
+        ]
         == "the loop"
     )
     with pytest.raises(AssertionError, match="stalls"):
-        accelerator.observation(cell, loop, workload, found | {"stall_ms": [0.1]})
+        accelerator.observation(cell, loop, workload, result | {"stall_ms": [0.1]})
 
 
 @pytest.mark.parametrize(

@@ -31,13 +31,13 @@ def test_the_stall_is_the_closed_form(folder, latency_s, bandwidth, readers, bat
     loop = Loop("npy", batch, compute_s, 80, readers)
     off = []
     for _ in range(20):
-        found = run(loop, stores.KnownStore(folder, latency_s, bandwidth))
-        computed_s = found["au_measured"] * found["elapsed_s"] / loop.steps
+        result = run(loop, stores.KnownStore(folder, latency_s, bandwidth))
+        computed_s = result["au_measured"] * result["elapsed_s"] / loop.steps
         as_computed = Loop("npy", batch, computed_s, 80, readers)
         warm = 4 * (loop.prefetch + readers)
-        mean = sum(found["stall_ms"][warm:]) / len(found["stall_ms"][warm:]) / 1e3
+        mean = sum(result["stall_ms"][warm:]) / len(result["stall_ms"][warm:]) / 1e3
         expected = closed_form_stall_s(
-            as_computed, found["bytes_read"] / found["requests"], latency_s, bandwidth
+            as_computed, result["bytes_read"] / result["requests"], latency_s, bandwidth
         )
         off.append(
             abs(mean / expected - 1) if expected else 1.0
@@ -55,14 +55,16 @@ def test_the_closed_form_is_that_of_the_slower_side():
 
 def test_counts_agree_with_what_was_read(folder):
     store = stores.MemoryStore(folder)
-    found = run(Loop("npy", 4, 0.0, 50, 2), store)
+    result = run(Loop("npy", 4, 0.0, 50, 2), store)
     assert (
-        found["requests"] == found["units_read"] == store.requests
-        and found["bytes_read"] == store.bytes
+        result["requests"] == result["units_read"] == store.requests
+        and result["bytes_read"] == store.bytes
     )
-    assert found["payload_used"] == 50 * 4 * 20_000 <= found["payload_read"] < found["bytes_read"]
-    assert found["units"] == COUNT and found["requests_per_epoch"] == pytest.approx(COUNT)
-    assert len(found["stall_ms"]) == 49 and found["bytes_per_byte_used"] == pytest.approx(
+    assert (
+        result["payload_used"] == 50 * 4 * 20_000 <= result["payload_read"] < result["bytes_read"]
+    )
+    assert result["units"] == COUNT and result["requests_per_epoch"] == pytest.approx(COUNT)
+    assert len(result["stall_ms"]) == 49 and result["bytes_per_byte_used"] == pytest.approx(
         1.0064, abs=1e-3
     )
 
@@ -72,12 +74,12 @@ def test_both_definitions_of_utilisation_tell_an_oversleeping_machine_apart(fold
     """If sleeps take twice as long, only the configured definition blames storage."""
     import time
 
-    found = run(
+    result = run(
         Loop("npy", 1, 0.004, 40, 2),
         stores.MemoryStore(folder),
         sleep=lambda seconds: time.sleep(2 * seconds),
     )
-    assert found["au_configured"] < 0.55 and found["au_measured"] > 0.9
+    assert result["au_configured"] < 0.55 and result["au_measured"] > 0.9
 
 
 def test_each_epoch_hands_out_every_unit_once_in_another_order():

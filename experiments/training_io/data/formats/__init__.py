@@ -8,25 +8,35 @@
 read every byte through it, so that it counts requests and bytes alike for all of them.
 """
 
+from types import ModuleType
+
 NAMES = ("npy", "tfrecord", "parquet", "webdataset", "mds")
 
 
-def load(name):
+def load(name: str) -> ModuleType:
     """Return the module of a format. Raises `ValueError` for an unknown one."""
     if name not in NAMES:
         raise ValueError(f'format "{name}" not found (there are: {", ".join(NAMES)})')
     # Import only the requested format, because their libraries take long to import.
     if name == "npy":
-        from experiments.training_io.data.formats import npy_format as found
-    elif name == "tfrecord":
-        from experiments.training_io.data.formats import tfrecord_format as found
-    elif name == "parquet":
-        from experiments.training_io.data.formats import parquet_format as found
-    elif name == "webdataset":
-        from experiments.training_io.data.formats import webdataset_format as found
-    else:
-        from experiments.training_io.data.formats import mds_format as found
-    return found
+        from experiments.training_io.data.formats import npy_format
+
+        return npy_format
+    if name == "tfrecord":
+        from experiments.training_io.data.formats import tfrecord_format
+
+        return tfrecord_format
+    if name == "parquet":
+        from experiments.training_io.data.formats import parquet_format
+
+        return parquet_format
+    if name == "webdataset":
+        from experiments.training_io.data.formats import webdataset_format
+
+        return webdataset_format
+    from experiments.training_io.data.formats import mds_format
+
+    return mds_format
 
 
 class WrongFile(RuntimeError):

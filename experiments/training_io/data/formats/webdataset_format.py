@@ -23,5 +23,5 @@ def units(store):
 def read(store, unit):
     from webdataset.tariterators import group_by_keys, tar_file_iterator
 
-    files = (dict(found, __url__=unit) for found in tar_file_iterator(io.BytesIO(store.get(unit))))
+    files = (dict(entry, __url__=unit) for entry in tar_file_iterator(io.BytesIO(store.get(unit))))
     return [sample["bin"] for sample in group_by_keys(files)]

@@ -13,16 +13,16 @@ from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
 
 def measure(run):
     """Measure the block; return ({way: entry of the journal}, events)."""
-    told = []
+    events = []
     block = run.block(
-        "toy/one", 0, lambda event, **facts: told.append((event, facts.get("message")))
+        "toy/one", 0, lambda event, **facts: events.append((event, facts.get("message")))
     )
     try:
         block.measure()
     finally:
         lines = block.journal_path.read_text().splitlines() if block.journal_path.exists() else []
         run.journalled = {entry["way"]: entry for entry in map(json.loads, lines)}
-    return run.journalled, told
+    return run.journalled, events
 
 
 def gone(lab, seconds=60):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.rdma.fabric import program
 from experiments.systems import ucx
 
 # Bounds of a ratio: the median of `fabric` over that of `ucx_perftest`, with one operation
@@ -145,8 +146,8 @@ def control_ratio(
     """
     cell, counts, ratios = (transport, operation, size_bytes, 1), (iterations, iterations // 10), []
     for _ in range(pairs):
-        with ucx.Responder(server_host, binary, transport) as responder:
-            ours = ucx.measure(client_host, responder, binary, *cell, *counts)
+        with program.Responder(server_host, binary, transport) as responder:
+            ours = program.measure(client_host, responder, binary, *cell, *counts)
         theirs = perftest(server_host, client_host, shim, *cell, *counts)
         ratios.append(float(np.median(ours["samples_us"])) / theirs["median_us"])
     return float(np.median(ratios))
