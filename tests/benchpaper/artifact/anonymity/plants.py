@@ -65,6 +65,10 @@ ENCODINGS = {
     "base64 twice": lambda t: base64.b64encode(base64.b64encode(t.encode())).decode(),
     "base64 of UTF-16": lambda t: base64.b64encode(t.encode("utf-16-le")).decode(),
     "base64 of gzip": lambda t: base64.b64encode(gzip.compress(t.encode())).decode(),
+    "base64 of escapes": lambda t: base64.b64encode(json_escaped(t).encode()).decode(),
+    "base64 of percents": lambda t: base64.b64encode(
+        "".join(f"%{b:02x}" for b in t.encode()).encode()
+    ).decode(),
     "hexadecimal": lambda t: t.encode().hex(),
     "hexadecimal dump": lambda t: t.encode().hex(" "),
     "C array": lambda t: "{" + ", ".join(f"0x{b:02x}" for b in t.encode()) + "}",

@@ -50,6 +50,7 @@ _HEX_CHARACTER = "(?:[2-7][0-9a-fA-F]|[cC][2-9a-fA-F][89abAB][0-9a-fA-F])"  # AS
 HEX = re.compile(rf"(?<![0-9a-fA-F]){_HEX_CHARACTER}{{4,}}(?![0-9a-fA-F])")
 _HEX_BYTE = "(?:0x)?[2-9a-cA-C][0-9a-fA-F]"
 HEX_DUMP = re.compile(rf"(?:{_HEX_BYTE}[\s,:]{{1,3}}){{3,}}{_HEX_BYTE}")
+LONG_BYTES = 16  # what ordinary words and numbers decode to is shorter, and holds few letters
 THREE_LETTERS = re.compile(rb"(?:[^\x00-\x40\x5b-\x60\x7b-\x7f]\0{0,3}){3}")
 """How a text was encoded: (name of the encoding or "", decoded text)."""
 Form = tuple[str, str]
@@ -172,7 +173,8 @@ def embedded(text: str) -> Iterator[tuple[str, bytes]]:
     for encoding, decode, patterns in EMBEDDED:
         for pattern in patterns:
             for match in pattern.finditer(text):
-                if THREE_LETTERS.search(data := decode(match.group())):
+                data = decode(match.group())
+                if len(data) >= LONG_BYTES or THREE_LETTERS.search(data):
                     yield encoding, data
 
 
