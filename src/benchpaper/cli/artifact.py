@@ -104,6 +104,8 @@ def _anonymous(
     from benchpaper.artifact.bundle import anonymous as nameless
     from benchpaper.artifact.bundle.anonymity import report as reports
 
+    if report and str(report) != "-":
+        reports.check(report, project)  # before the work
     account = reports.Report()
     try:
         options = nameless.Options(also, keep)

@@ -143,6 +143,17 @@ def test_the_report_comes_also_when_the_bundle_is_refused(planted, tmp_path, run
     assert "- quillgroup: " not in path.read_text() and "## Kept by --keep: 1" in path.read_text()
 
 
+@pytest.mark.parametrize(
+    "path, why",
+    [("README.md", "would go into bundles"), ("no/such/a.md", "name a file in a folder")],
+)
+def test_a_report_has_a_place_outside_the_archive(small, run_benchpaper, path, why):
+    before = (small.root / "README.md").read_bytes()
+    done = run_benchpaper(small, "bundle", "--scale", "smoke", "--anonymous", "--report", path)
+    assert done.returncode == 2 and why in done.stderr and "Traceback" not in done.stderr
+    assert (small.root / "README.md").read_bytes() == before
+
+
 def test_the_options_need_each_other(small, run_benchpaper):
     for words in (["--keep", "x"], ["--also", "x"], ["--report", "-"]):
         done = run_benchpaper(small, "bundle", "--scale", "smoke", *words)

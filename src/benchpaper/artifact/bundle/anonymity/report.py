@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchpaper.artifact import bundle
 from benchpaper.artifact.bundle.anonymity.identities import Identity
 from benchpaper.artifact.bundle.anonymity.needles import Needle
 from benchpaper.artifact.bundle.anonymity.search import Finding
 from benchpaper.core.errors import UserError
+from benchpaper.core.project import Project
 
 WARNING = (
     "This report holds the names that the anonymous bundle must not hold. Keep it to yourself."
@@ -44,6 +46,15 @@ class Report:
             parts.append("\n".join([f"## {title}: {len(lines)}", *(f"- {line}" for line in lines)]))
         parts.append(f"{self.searched_files} files were searched and hold none of these.")
         return "\n\n".join(parts) + "\n"
+
+
+def check(path: Path, project: Project) -> None:
+    """Raise `UserError` if a report cannot be written to `path`, or would go into a bundle."""
+    place = path.resolve()
+    if place in {project.root.resolve() / name for name in bundle.sources(project)}:
+        raise UserError(f"--report {path} is a file of the project, so it would go into bundles")
+    if not place.parent.is_dir() or place.is_dir():
+        raise UserError(f"--report {path} is in no folder, or is one; name a file in a folder")
 
 
 def write(report: Report, path: Path) -> None:

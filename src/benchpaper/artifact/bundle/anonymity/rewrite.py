@@ -87,12 +87,13 @@ def _notebook(data: bytes) -> bytes:
     given = json.loads(data)
     kernel = given.get("metadata", {}).get("kernelspec", {}).get("name", "")
     language = given.get("metadata", {}).get("language_info", {}).get("name", "python")
+    shown = language
     if language == "python":
-        kernel = "python3"  # and not that of somebody's own environment
+        kernel, shown = "python3", "Python 3"  # and not those of somebody's own environment
     notebook = {
         "cells": [_cell(cell) for cell in given["cells"]],
         "metadata": {
-            "kernelspec": {"display_name": "Python 3", "language": language, "name": kernel},
+            "kernelspec": {"display_name": shown, "language": language, "name": kernel},
             "language_info": {"name": language},
         },
         "nbformat": given["nbformat"],
