@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,9 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import known_revision
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.workflow import pipeline
+
+if TYPE_CHECKING:
+    from benchpaper.artifact.bundle import Made
 
 
 @click.command()
@@ -32,11 +35,30 @@ from benchpaper.workflow import pipeline
     help="With --anonymous: a further word that must not be in it.",
 )
 @click.option(
+    "--keep",
+    multiple=True,
+    metavar="WORD",
+    help="With --anonymous: a part of a name that may stay, because here it is an ordinary word.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, allow_dash=True, dir_okay=False),
+    help="With --anonymous: write what was searched for, changed, and left to this file (- to "
+    "print it). It holds the names, so it never goes into the archive.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path),
     help="Where to (default: build/SITE-SOURCE/bundle.zip).",
 )
-def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Path | None) -> None:
+def bundle(
+    request: Request,
+    anonymous: bool,
+    also: tuple[str, ...],
+    keep: tuple[str, ...],
+    report: Path | None,
+    output: Path | None,
+) -> None:
     """One archive for a committee, with all that the paper rests on.
 
     It holds sources, lock, results, notebooks, exhibits, PDF, verdicts, and an RO-Crate; the same
@@ -45,8 +67,10 @@ def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Pat
 
     \b
     Example:  benchpaper bundle --from reference
-              benchpaper bundle --from reference --anonymous --output review.zip
+              benchpaper bundle --from reference --anonymous --report changes.md
     """
+    if (also or keep or report) and not anonymous:
+        raise click.UsageError("--also, --keep, and --report need --anonymous")
     project = Project.find()
     known_revision(project)  # raises without a commit, whatever is built
     chosen = request.built(project)
@@ -54,9 +78,7 @@ def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Pat
         click.echo(chosen.note)
     _check_whole(pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED))
     if anonymous:
-        from benchpaper.artifact.bundle import anonymous as nameless
-
-        made = nameless.make(project, chosen.site, chosen.source, output, also)
+        made = _anonymous(project, chosen.site, chosen.source, output, also, keep, report)
     else:
         from benchpaper.artifact import bundle as bundles
 
@@ -68,6 +90,32 @@ def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Pat
             err=True,
         )
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
+
+
+def _anonymous(
+    project: Project,
+    site: str,
+    source: str,
+    output: Path | None,
+    also: tuple[str, ...],
+    keep: tuple[str, ...],
+    report: Path | None,
+) -> "Made":
+    """Make the anonymous archive, and write the report even if the archive is refused."""
+    from benchpaper.artifact.bundle import anonymous as nameless
+    from benchpaper.artifact.bundle.anonymity import report as reports
+
+    if report and str(report) != "-":
+        reports.check(report, project)  # before the work
+    account = reports.Report()
+    try:
+        options = nameless.Options(also, keep)
+        return nameless.make(project, site, source, output, options, account)
+    finally:
+        if report and str(report) == "-":
+            click.echo(account.text())
+        elif report:
+            reports.write(account, report)
 
 
 def _check_whole(run: pipeline.Pipeline) -> None:

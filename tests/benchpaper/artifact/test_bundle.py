@@ -1,29 +1,23 @@
-"""The bundle: reproducible bytes, all a committee needs, and no identities when anonymous."""
+"""The bundle: reproducible bytes, and all that a committee needs."""
 
-import gzip
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import time
-import zipfile
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import small_project
-from small_project import AUTHOR, HOST, LOGIN
+from small_project import AUTHOR
 
 from benchpaper.artifact import bundle
-from benchpaper.artifact.bundle import anonymous, archive, identities, validator, verify
-from benchpaper.core.errors import UserError
+from benchpaper.artifact.bundle import archive, validator
 from benchpaper.core.project import Project
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
 )
-PLANTED = (AUTHOR, "ada@quill.example", "quillgroup", HOST, LOGIN, f"/home/{LOGIN}/artifact")
 
 
 # ---- what is right ----
@@ -163,83 +157,5 @@ def test_the_crate_satisfies_its_profile(small_files, tmp_path):
     assert validator.issues(tmp_path / "crate") == []
 
 
-# ---- anonymity ----
-
-
-def test_nothing_is_left_of_who_and_where(small, tmp_path):
-    path = anonymous.make(
-        small, "local", "smoke", tmp_path / "a.zip", more=(HOST, LOGIN, "more.md")
-    )[0]
-    found = identities.pattern(PLANTED)
-    inside = archive.read(path)[0]
-    assert [
-        place for name, data in inside.items() for place in identities.where(name, data, found)
-    ] == []
-    commit = subprocess.run(
-        ["git", "-C", small.root, "rev-parse", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    assert all(commit.encode() not in data for data in inside.values())
-    assert [
-        n
-        for n in bundle_names(bundle.make(small, "local", "smoke", tmp_path / "b.zip")[0])
-        if "more.md" in n
-    ] and "notes/more.md" not in inside
-    verify.verify(path)
-
-
 def bundle_names(path):
     return list(archive.read(path)[0])
-
-
-def test_the_search_looks_into_every_kind_of_file(tmp_path):
-    import nbformat
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    word, found = "quillgroup", identities.pattern(["quillgroup"])
-    parquet, compressed = io.BytesIO(), gzip.compress(b"by quillgroup")
-    pq.write_table(
-        pa.table({"hosts": pa.array([[("k", f"{word} box")]], pa.map_(pa.string(), pa.string()))}),
-        parquet,
-        compression="zstd",
-    )
-    jar = io.BytesIO()
-    with zipfile.ZipFile(jar, "w", zipfile.ZIP_DEFLATED) as inner:
-        inner.writestr("META-INF/a.gz", compressed)
-    text = zlib.compress(b"Author quillgroup")
-    png = b"\x89PNG\r\n\x1a\n....zTXtAuthor\0\0" + text
-    pdf = b"%PDF-1.5\nstream\n" + text + b"\nendstream"
-    import base64
-
-    cell = nbformat.v4.new_code_cell(
-        outputs=[
-            nbformat.v4.new_output("display_data", {"image/png": base64.b64encode(png).decode()})
-        ]
-    )
-    book = nbformat.writes(nbformat.v4.new_notebook(cells=[cell])).encode()
-    planted = {
-        "a.txt": b"the QuillGroup",
-        "a.parquet": parquet.getvalue(),
-        "a.gz": compressed,
-        "a.jar": jar.getvalue(),
-        "a.png": png,
-        "a.pdf": pdf,
-        "a.ipynb": book,
-        "quillgroup.md": b"",
-        "wide.bin": b"\xff\xfe\x80" + "quillgroup".encode("utf-16-le"),
-    }
-    for name, data in planted.items():
-        assert list(identities.where(name, data, found)), name
-    assert not list(identities.where("a.txt", b"quillgroups", found))
-
-
-def test_what_cannot_be_scrubbed_stops_the_bundle(small, tmp_path):
-    path = small.root / "notes" / "scan.gz"
-    path.write_bytes(gzip.compress(AUTHOR.encode(), mtime=0))
-    small_project.git(small, "add", "-A")
-    try:
-        with pytest.raises(UserError, match='"Ada Quillfeather" is left in notes/scan.gz'):
-            anonymous.make(small, "local", "smoke", tmp_path / "a.zip")
-        assert not (tmp_path / "a.zip").exists()
-    finally:
-        small_project.git(small, "rm", "-qf", "notes/scan.gz")

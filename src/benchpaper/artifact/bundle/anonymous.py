@@ -1,29 +1,35 @@
 """`benchpaper bundle --anonymous`: the same archive without names and places, for blind review.
 
-Scrubbing a copy of the files removes the identifying words (`identities`) from every text and from
-the text columns of Parquet files, and the commit from the results; digests of files are updated.
-Exhibits, verdicts and PDF are made again from that copy. Finally a search goes through every byte.
-If it finds a word, no archive is written.
+Scrubbing a copy of the project takes names out of texts, tables, and metadata. Exhibits, verdicts,
+and PDF are made again from that copy. Finally a search reads every file of the archive in every
+encoding. If it finds a name, no archive is written.
 """
 
-import hashlib
-import io
-import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from benchpaper.artifact import bundle
-from benchpaper.artifact.bundle import archive, identities, regenerate
+from benchpaper.artifact.bundle import archive, metadata, regenerate
+from benchpaper.artifact.bundle.anonymity import collect, homes, report, rules
+from benchpaper.artifact.bundle.anonymity.folding import squeeze
+from benchpaper.artifact.bundle.anonymity.identities import PLACEHOLDERS, Identity
+from benchpaper.artifact.bundle.anonymity.needles import Maker, Needle, Needles
+from benchpaper.artifact.bundle.anonymity.scrub import COMMIT, REPLACEMENT, scrub
+from benchpaper.artifact.bundle.anonymity.search import Search
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import Revision, known_revision
 
-REPLACEMENT = "anonymous"
-COMMIT = "0" * 40
+
+@dataclass(frozen=True)
+class Options:
+    """The user's own choices: words to hide as well, and parts of names that may stay."""
+
+    also: Collection[str] = ()
+    keep: Collection[str] = ()
 
 
 def make(
@@ -31,47 +37,76 @@ def make(
     site: str,
     source: str,
     output: Path | None = None,
-    more: Iterable[str] = (),
+    options: Options = Options(),
+    account: report.Report | None = None,
 ) -> bundle.Made:
-    """Write the anonymous archive.
+    """Write the anonymous archive, and fill in `account` on the way.
 
-    `more` are further words that the archive must not contain. Raises `UserError` naming the file
-    that still contains a word.
+    Raises `UserError` naming the first place that still holds a name.
     """
+    account = account if account is not None else report.Report()
     state = known_revision(project)  # first, because a git that refuses does not name authors
-    words = identities.pattern(identities.of(project, more))
     files, executable = bundle.collect(project, site, source)
+    names = [m.experiment for m in bundle.manifests(project.build(site, source)).values()]
+    files = {name: data for name, data in files.items() if not name.startswith("build/")}
+    needles = needles_for(project, files, options, account)
+    scrubbed = scrub(files, needles)
+    account.changes = scrubbed.changes
+    executable = {needles.replace(name, REPLACEMENT)[0] for name in executable}
+    search = Search(needles)
+    # The search of the sources is fast, so it comes before rebuilding.
+    _refuse(search, scrubbed.files, account)
     output = output or project.root / "build" / f"{site}-{source}" / "bundle-anonymous.zip"
     with tempfile.TemporaryDirectory(prefix="benchpaper-anonymous-") as folder:
         copy = Project(Path(folder) / "artifact")
-        experiments = [m.experiment for m in bundle.manifests(project.build(site, source)).values()]
-        files = scrubbed(files, words)
-        # The search of the sources is fast, so it comes before rebuilding.
-        _refuse(
-            {name: data for name, data in files.items() if not name.startswith("build/")}, words
-        )
-        archive.unpack(files, executable, copy.root)
-        shutil.rmtree(copy.build(site, source))
+        archive.unpack(scrubbed.files, executable, copy.root)
         midnight = state.seconds - state.seconds % 86_400
-        _describe(copy, files, replace(state, commit=COMMIT, seconds=midnight))
-        regenerate.run(
-            copy, site, source, experiments, "without the authors' names it does not build"
-        )
+        _describe(copy, scrubbed.files, replace(state, commit=COMMIT, seconds=midnight))
+        problem = "without the authors' names it does not build"
+        regenerate.run(copy, site, source, names, problem)
         made = bundle.make(copy, site, source, Path(folder) / bundle.NAME)
-        _refuse(archive.read(made.path)[0], words)
+        _refuse(search, archive.read(made.path)[0], account)
         Path(output).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(made.path, output)
     return made._replace(path=output)
 
 
-def _refuse(files: Mapping[str, bytes], words: re.Pattern[str]) -> None:
-    """Raise `UserError` if a file contains one of the words."""
-    for name, data in files.items():
-        for place, word in identities.where(name, data, words):
-            raise UserError(
-                f'"{word}" is left in {place}; take it out of the sources, or build without it; '
-                "no archive was written"
-            )
+def needles_for(
+    project: Project, files: Mapping[str, bytes], options: Options, account: report.Report
+) -> Needles:
+    """Return what to look for in a project with these files."""
+    people = [*collect.of(project, options.also), *homes.identities(files)]
+    maker = Maker([*PLACEHOLDERS, *_public_words(project, files)])
+    kept = {squeeze(word) for word in options.keep}
+    needles: list[Needle] = []
+    without: list[Identity] = []
+    for identity in people:
+        made = [n for n in rules.needles_of(identity, maker) if n.core not in kept]
+        needles += made
+        if not made and identity.text.strip():
+            without.append(identity)
+    result = Needles(needles)
+    account.needles, account.without_needle, account.kept = result.all, without, list(options.keep)
+    return result
+
+
+def _public_words(project: Project, files: Mapping[str, bytes]) -> Iterator[str]:
+    """Yield the project's own name, and the words in the names of the packages that it needs."""
+    names = [metadata.pyproject(project).get("name", "")]
+    if "requirements.lock" in files:
+        names += [pin.name for pin in metadata.locked(files)]
+    for name in names:
+        yield from (name, *name.split("-"))
+
+
+def _refuse(search: Search, files: Mapping[str, bytes], account: report.Report) -> None:
+    """Raise `UserError` if a file holds a name, or cannot be searched."""
+    account.findings = search.findings(files)
+    account.searched_files = search.searched
+    if account.findings:
+        more = len(account.findings) - 1
+        others = f" ({more} more: --report lists them)" if more else ""
+        raise UserError(f"{account.findings[0]}{others}; no archive was written")
 
 
 def _describe(copy: Project, files: Mapping[str, bytes], state: Revision) -> None:
@@ -83,69 +118,4 @@ def _describe(copy: Project, files: Mapping[str, bytes], state: Revision) -> Non
         "clean": state.clean,
     }
     (copy.root / archive.ABOUT).write_bytes(bundle.as_json(description))
-    own = {name: data for name, data in files.items() if not name.startswith("build/")}
-    (copy.root / archive.MANIFEST).write_bytes(archive.manifest(own))
-
-
-def scrubbed(files: Mapping[str, bytes], words: re.Pattern[str]) -> dict[str, bytes]:
-    """Return the files without the words in their names, texts and Parquet columns.
-
-    The digests of changed Parquet files are replaced wherever a text names them.
-    """
-    scrubbed_files: dict[str, bytes] = {}
-    digests: dict[str, str] = {}
-    for name, data in files.items():
-        if name.endswith(".parquet"):
-            scrubbed_files[name] = new = _parquet(data, words)
-            digests[hashlib.sha256(data).hexdigest()] = hashlib.sha256(new).hexdigest()
-    for name, data in files.items():
-        if name not in scrubbed_files:
-            scrubbed_files[name] = _text(data, words, digests)
-    return {words.sub(REPLACEMENT, name): data for name, data in scrubbed_files.items()}
-
-
-def _text(data: bytes, words: re.Pattern[str], digests: Mapping[str, str]) -> bytes:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError:
-        return data  # binary files stay; the final search goes through them
-    text = words.sub(REPLACEMENT, text)
-    for old, new in digests.items():
-        text = text.replace(old, new).replace(old[:16], new[:16])  # notebooks print 16 digits
-    return text.encode()
-
-
-def _parquet(data: bytes, words: re.Pattern[str]) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(io.BytesIO(data), use_threads=False)
-    metadata = {
-        key: words.sub(REPLACEMENT, value.decode()).encode()
-        for key, value in table.schema.metadata.items()
-        if key != b"ARROW:schema"
-    }
-    columns = []
-    for field in table.schema:
-        column = table.column(field.name)
-        if field.name == "git_commit":
-            column = pa.chunked_array([[COMMIT] * len(column)], field.type)
-        elif identities.holds_text(field.type):
-            column = pa.chunked_array(
-                [[_value(value, words) for value in column.to_pylist()]], field.type
-            )
-        columns.append(column)
-    table = pa.Table.from_arrays(columns, schema=table.schema.with_metadata(metadata))
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", compression_level=9, write_page_checksum=True)
-    return sink.getvalue()
-
-
-def _value(value: Any, words: re.Pattern[str]) -> Any:
-    if isinstance(value, str):
-        return words.sub(REPLACEMENT, value)
-    if isinstance(value, (list, tuple)):
-        return type(value)(_value(item, words) for item in value)
-    if isinstance(value, dict):
-        return {key: _value(item, words) for key, item in value.items()}
-    return value
+    (copy.root / archive.MANIFEST).write_bytes(archive.manifest(files))
