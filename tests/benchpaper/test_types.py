@@ -5,7 +5,11 @@ import ast
 import pytest
 from checkout import ROOT
 
-MUTABLE = {"Measured": "it caches what its estimates need, and notebooks extend its frames"}
+MUTABLE = {
+    "Measured": "it caches what its estimates need, and notebooks extend its frames",
+    "Report": "making an anonymous archive fills it in, also where it fails",
+    "Budget": "a search counts it down",
+}
 
 
 def violations(tree):

@@ -23,6 +23,10 @@ authors:
 contact: [{name: The Quill Desk}]
 repository-code: https://git.example/quill/pipe
 """,
+    "benchpaper.toml": """
+[paper]
+authors = ["Tom Tomlin"]
+""",
     "pyproject.toml": """
 [project]
 name = "pipework"
@@ -81,7 +85,7 @@ def project(tmp_path, monkeypatch):
 def test_it_names_everybody(project):
     collected = {(i.kind, i.text) for i in collect.of(project, ["own"])}
     for kind, texts in {
-        Kind.PERSON: ["Alma Author", "Cleo Committer", "Cora Coauthor", "Sig Nature", "Paula Pyne",
+        Kind.PERSON: ["Alma Author", "Cleo Committer", "Cora Coauthor", "Sig Nature", "Paula Pyne", "Tom Tomlin",
                       "Ada van Quillfeather", "Mo Maintain", "Lea Latexia", "Jose Setter",
                       "Tess Typo", "Ike Triple"],
         Kind.ORGANISATION: ["Quill Group", "The Quill Desk", "Quillshire",

@@ -13,6 +13,7 @@ import yaml
 from benchpaper.artifact.bundle import metadata
 from benchpaper.artifact.bundle.anonymity.forms import without_latex
 from benchpaper.artifact.bundle.anonymity.identities import Identity, Kind
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import git, known_revision
@@ -31,12 +32,20 @@ SSH_OPTION = re.compile(r"^\s*(Host|HostName|User|ProxyJump)\s*[\s=]\s*(.+?)\s*$
 def of(project: Project, more: Iterable[str] = ()) -> list[Identity]:
     """Return who and what identifies the authors of a project and their machines.
 
-    They come from git (its history, settings, and remotes), CITATION.cff, pyproject.toml, the
-    paper's title block, the site files, SSH's configuration, and this machine; `more` are the
-    user's own words.
+    They come from git (its history, settings, and remotes), CITATION.cff, benchpaper.toml,
+    pyproject.toml, the paper's title block, the site files, SSH's configuration, and this machine;
+    `more` are the user's own words.
     """
     collected = [Identity(Kind.WORD, text, "--also") for text in more]
-    for identities in (_of_git, _of_citation, _of_pyproject, _of_paper, _of_sites, _of_machine):
+    for identities in (
+        _of_git,
+        _of_citation,
+        _of_settings,
+        _of_pyproject,
+        _of_paper,
+        _of_sites,
+        _of_machine,
+    ):
         collected += identities(project)
     kept = [identity for identity in collected if not identity.is_placeholder]
     return sorted(set(kept), key=lambda identity: (identity.kind, identity.text, identity.origin))
@@ -82,6 +91,11 @@ def _of_citation(project: Project) -> Iterator[Identity]:
     for key in ("repository-code", "url", "repository"):
         if cited.get(key):
             yield Identity(Kind.ADDRESS, str(cited[key]), origin)
+
+
+def _of_settings(project: Project) -> Iterator[Identity]:
+    for author in settings.read(project.root).authors:
+        yield Identity(Kind.PERSON, author, settings.FILE)
 
 
 def _yaml(path: Path, name: str) -> dict[str, Any]:
