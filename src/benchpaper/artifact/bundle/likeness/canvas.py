@@ -84,8 +84,9 @@ class State:
 class Canvas:
     """Collects marks; each method that operators call takes their operands."""
 
-    def __init__(self, resources: Any) -> None:
+    def __init__(self, resources: Any, page: tuple[Point, Point]) -> None:
         self.marks: list[Mark] = []
+        self._page = page  # lower left and upper right corner
         self._resources = resources
         self._state = State()
         self._saved: list[State] = []
@@ -215,9 +216,21 @@ class Canvas:
         if fill or stroke:
             kind = "area" if fill else "line"
             self._add(kind, fill, self._path, bool(fill), stroke, shape=shape)
-        if self._clips:
+        if self._clips and not self._surrounds_page(shape):
             self._set(clip=(*self._state.clip, (f"{self._clips} {shape}", tuple(self._path))))
         self._path, self._shape, self._clips = [], "", ""
+
+    def _surrounds_page(self, shape: str) -> bool:
+        """Return whether the path is a rectangle that cuts nothing off."""
+        (left, bottom), (right, top) = self._page
+        xs, ys = ([point[i] for point in self._path] for i in (0, 1))
+        return (
+            shape.rstrip("h") == "mlll"
+            and set(xs) == {min(xs), max(xs)}
+            and set(ys) == {min(ys), max(ys)}
+            and min(xs) <= left <= right <= max(xs)
+            and min(ys) <= bottom <= top <= max(ys)
+        )
 
 
 def to_matrix(numbers: Iterable[Any]) -> Matrix:

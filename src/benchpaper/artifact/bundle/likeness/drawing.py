@@ -55,11 +55,13 @@ class _Painter(TextCanvas):
     """Carries out the operators of one page."""
 
     def __init__(self, page: Any, fonts: dict[Any, Font]) -> None:
-        super().__init__(page.obj.get("/Resources", pikepdf.Dictionary()), fonts)
+        left, bottom, right, top = (float(x) for x in page.mediabox)
+        corners = (left, bottom), (right, top)
+        super().__init__(page.obj.get("/Resources", pikepdf.Dictionary()), corners, fonts)
         self._depth = 0
-        boxes = [float(x) for box in (page.mediabox, page.cropbox) for x in box]
+        shown = [float(x) for x in page.cropbox]
         look = ("page", str(page.obj.get("/Rotate", 0)), digest(page.obj.get("/Group", 0)))
-        self.marks.append(Mark(look, tuple(zip(boxes[::2], boxes[1::2], strict=True))))
+        self.marks.append(Mark(look, (*corners, (shown[0], shown[1]), (shown[2], shown[3]))))
         self._run(pikepdf.parse_content_stream(page))
         for annotation in page.obj.get("/Annots", []):
             self._annotate(annotation)

@@ -32,7 +32,7 @@ class Leeway:
 
 
 SAME = Leeway(marks.Leeway(page=0.01, frame=0.01), shift=0, worst=4, share=0.0005)
-OTHER = Leeway(marks.Leeway(page=1.5, frame=0.05), shift=6, worst=40, share=0.003)
+OTHER = Leeway(marks.Leeway(page=1.5, frame=0.05), shift=6, worst=20, share=0.003)
 LEEWAYS = {"same": SAME, "other": OTHER}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pikepdf
 
 from benchpaper.artifact.bundle.likeness.canvas import Canvas, to_matrix
-from benchpaper.artifact.bundle.likeness.geometry import IDENTITY, Matrix, apply, multiply
+from benchpaper.artifact.bundle.likeness.geometry import IDENTITY, Matrix, Point, apply, multiply
 from benchpaper.artifact.bundle.likeness.pdf_fonts import Font, Glyph
 from benchpaper.artifact.bundle.likeness.pdf_values import UnreadableError
 
@@ -16,8 +16,8 @@ LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 class TextCanvas(Canvas):
     """A canvas with the operators of text; `fonts` are those that were read before."""
 
-    def __init__(self, resources: Any, fonts: dict[Any, Font]) -> None:
-        super().__init__(resources)
+    def __init__(self, resources: Any, page: tuple[Point, Point], fonts: dict[Any, Font]) -> None:
+        super().__init__(resources, page)
         self._fonts = fonts
         self._line = self._text = IDENTITY
 
