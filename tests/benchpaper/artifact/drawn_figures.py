@@ -71,20 +71,24 @@ def substitute(pattern, replacement, count=1):
     return change
 
 
-def redraw_glyph(pdf, page):
-    """Let the font draw the glyph of 1 with the outline of 7; the text stays."""
+def redraw(glyph, other):
+    """Return a change that lets the font draw one glyph with another's outline; the text stays."""
+    return lambda pdf, page: _redraw(page, glyph, other)
+
+
+def _redraw(page, glyph, other):
     from fontTools.ttLib import TTFont
 
     for font in page.Resources.Font.values():
         file = font.DescendantFonts[0].FontDescriptor.FontFile2
         loaded = TTFont(io.BytesIO(file.read_bytes()))
-        if {"one", "seven"} <= set(loaded.getGlyphOrder()):
-            loaded["glyf"]["one"] = loaded["glyf"]["seven"]
+        if {glyph, other} <= set(loaded.getGlyphOrder()):
+            loaded["glyf"][glyph] = loaded["glyf"][other]
             changed = io.BytesIO()
             loaded.save(changed)
             file.write(changed.getvalue())
             return
-    raise AssertionError("no font has both digits")
+    raise AssertionError("no font has both glyphs")
 
 
 def hide_optional(pdf, page):

@@ -73,7 +73,6 @@ DRAWINGS = {  # name: change of the drawing; all are found in PDF and PNG
     "an axis with other numbers": relabel_axis,
     "an axis with another range": stretch_axis,
     "an axis with another unit": lambda figure, axes: axes[0].set_ylabel("latency [ms]"),
-    "another number in the map": lambda figure, axes: axes[1].texts[0].set_text("47.3"),
     "another map": lambda figure, axes: axes[1].images[0].set_data(np.eye(3, 4) * 11),
     "another title": lambda figure, axes: axes[1].set_title("eff1cient"),
 }
@@ -89,7 +88,8 @@ def test_a_forged_drawing_is_found_in_either_file(honest, tmp_path, name):
 
 SMALL = {  # found in the PDF always, in the PNG with the packages of the lock
     "a curve moved by 1 %": move(lambda values: values * 1.05),
-    "a digit in the map": lambda figure, axes: axes[1].texts[0].set_text("17.8"),
+    "another digit in the map": lambda figure, axes: axes[1].texts[0].set_text("17.8"),
+    "another number in the map": lambda figure, axes: axes[1].texts[0].set_text("47.3"),
 }
 
 
@@ -118,7 +118,8 @@ FILES = {  # name: change of the finished PDF
     ),
     "a note over the page": drawn.annotate,
     "a layer that is not shown": drawn.hide_optional,
-    "a glyph drawn as another": drawn.redraw_glyph,
+    "a digit drawn as another": drawn.redraw("one", "seven"),
+    "a space drawn as a digit": drawn.redraw("space", "seven"),
     "a picture repainted": drawn.paint_picture,
     "a curve in white": drawn.substitute(rb"0\.1215\d* 0\.4666\d* 0\.7058\d* RG", b"1 1 1 RG", 0),
     "a curve that cannot be seen": lambda pdf, page: [

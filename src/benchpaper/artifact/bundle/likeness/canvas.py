@@ -18,6 +18,7 @@ from benchpaper.artifact.bundle.likeness.pdf_fonts import Font
 from benchpaper.artifact.bundle.likeness.pdf_values import UnreadableError, digest
 
 MAX_MARKS = 1_000_000  # of a page
+BLACK = {"/DeviceRGB": (0.0, 0.0, 0.0), "/DeviceCMYK": (0.0, 0.0, 0.0, 1.0)}
 FRAMES = ("W mlll", "W mlllh", "W* mlll", "W* mlllh")
 
 
@@ -84,8 +85,9 @@ class State:
 class Canvas:
     """Collects marks; each method that operators call takes their operands."""
 
-    def __init__(self, resources: Any, page: tuple[Point, Point]) -> None:
+    def __init__(self, resources: Any, page: tuple[Point, Point], fonts: dict[Any, Font]) -> None:
         self.marks: list[Mark] = []
+        self._fonts = fonts  # those that were read before
         self._page = page  # lower left and upper right corner
         self._resources = resources
         self._state = State()
@@ -159,6 +161,11 @@ class Canvas:
             elif key not in ("/Type", "/SA"):
                 self._set(effects=tuple(sorted({*self._state.effects, (key, digest(value))})))
 
+    def _font_of(self, resource: Any) -> Font:
+        """Return a font with what was read of it before."""
+        key = resource.objgen if resource.is_indirect else id(resource)
+        return self._fonts.setdefault(key, Font(resource))
+
     def _dash(self, lengths: Any, phase: Any) -> None:
         self._set(dash=(*map(float, lengths), float(phase)) if len(lengths) else ())
 
@@ -175,9 +182,9 @@ class Canvas:
     def _space(self, name: str, space: Any) -> None:
         """Choose a colour space; its first colour is black in those that we meet."""
         own = self._resources.get("/ColorSpace", {}).get(str(space))
-        start = (0.0, 0.0, 0.0, 1.0) if str(space) == "/DeviceCMYK" else (0.0,)
-        start = (0.0, 0.0, 0.0) if str(space) == "/DeviceRGB" else start
-        self._colour(name, str(space) if own is None else digest(own), start)
+        self._colour(
+            name, str(space) if own is None else digest(own), BLACK.get(str(space), (0.0,))
+        )
 
     def _components(self, name: str, *words: Any) -> None:
         space = getattr(self._state, name).space

@@ -60,7 +60,8 @@ class _Painter(TextCanvas):
         super().__init__(page.obj.get("/Resources", pikepdf.Dictionary()), corners, fonts)
         self._depth = 0
         shown = [float(x) for x in page.cropbox]
-        look = ("page", str(page.obj.get("/Rotate", 0)), digest(page.obj.get("/Group", 0)))
+        entries = [page.obj.get(name, 0) for name in ("/Rotate", "/UserUnit", "/Group")]
+        look = ("page", digest(entries))
         self.marks.append(Mark(look, (*corners, (shown[0], shown[1]), (shown[2], shown[3]))))
         self._run(pikepdf.parse_content_stream(page))
         for annotation in page.obj.get("/Annots", []):

@@ -76,7 +76,7 @@ def _rendered(given: Path, made: Path, leeway: Leeway) -> str:
 
 def _render(path: Path, folder: Path) -> list[Path]:
     folder.mkdir()
-    command = ["pdftoppm", "-r", str(DPI), "-png", path, folder / "page"]
+    command = ["pdftoppm", "-r", str(DPI), "-png", str(path), str(folder / "page")]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
     if done.returncode:
         return []

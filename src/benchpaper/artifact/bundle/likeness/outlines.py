@@ -17,8 +17,8 @@ Glyphs = tuple[Any, Callable[[int, str], str]]  # fontTools' glyphs, and the nam
 def of(font: Any) -> Outline:
     """Return the digests of the glyphs of a font dictionary (pikepdf).
 
-    A font that fontTools cannot read has one digest for all glyphs, that of its bytes. A font that
-    is not embedded has none.
+    A glyph that draws nothing has the digest "". So has any glyph of a font that is not embedded.
+    A font that fontTools cannot read has one digest for all glyphs, that of its bytes.
     """
     composite = font.get("/DescendantFonts", [font])[0]
     descriptor = composite.get("/FontDescriptor", {})
@@ -38,7 +38,7 @@ def of(font: Any) -> Outline:
         try:
             pen = DecomposingRecordingPen(glyphs)
             glyphs[name_of(code, name)].draw(pen)
-            return _digest(repr(pen.value).encode())
+            return _digest(repr(pen.value).encode()) if pen.value else ""
         except Exception:
             return whole
 

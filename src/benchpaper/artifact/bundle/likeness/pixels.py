@@ -63,6 +63,8 @@ class _Picture:
     def __init__(self, pixels: Pixels, bounds: tuple[Pixels, Pixels] | None = None) -> None:
         size = (3, 3, 1)
         self._pixels = pixels
+        self._low: Pixels
+        self._high: Pixels
         self._low, self._high = bounds or (
             ndimage.minimum_filter(pixels, size) - STEP,
             ndimage.maximum_filter(pixels, size) + STEP,
@@ -77,7 +79,7 @@ class _Picture:
         """Return for each pixel whether either colour is outside the other's bounds."""
         lost = (self._pixels < other._low) | (self._pixels > other._high)
         new = (other._pixels < self._low) | (other._pixels > self._high)
-        return (lost | new).any(axis=-1)
+        return np.any(lost | new, axis=-1)
 
 
 def _least(given: _Picture, made: _Picture, top: int, left: int, shift: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import pikepdf
 
 from benchpaper.artifact.bundle.likeness.canvas import Canvas, to_matrix
-from benchpaper.artifact.bundle.likeness.geometry import IDENTITY, Matrix, Point, apply, multiply
+from benchpaper.artifact.bundle.likeness.geometry import IDENTITY, Matrix, apply, multiply
 from benchpaper.artifact.bundle.likeness.pdf_fonts import Font, Glyph
 from benchpaper.artifact.bundle.likeness.pdf_values import UnreadableError
 
@@ -14,23 +14,15 @@ LIGATURES = ("ff", "fi", "fl", "ffi", "ffl")
 
 
 class TextCanvas(Canvas):
-    """A canvas with the operators of text; `fonts` are those that were read before."""
+    """A canvas with the operators of text."""
 
-    def __init__(self, resources: Any, page: tuple[Point, Point], fonts: dict[Any, Font]) -> None:
-        super().__init__(resources, page)
-        self._fonts = fonts
-        self._line = self._text = IDENTITY
+    _line = _text = IDENTITY
 
     def _begin_text(self) -> None:
         self._line = self._text = IDENTITY
 
     def _font(self, name: Any, size: Any) -> None:
         self._set(font=self._font_of(self._resources.Font[str(name)]), size=float(size))
-
-    def _font_of(self, resource: Any) -> Font:
-        """Return a font with what was read of it before."""
-        key = resource.objgen if resource.is_indirect else id(resource)
-        return self._fonts.setdefault(key, Font(resource))
 
     def _move(self, x: Any, y: Any) -> None:
         self._line = multiply((1.0, 0.0, 0.0, 1.0, float(x), float(y)), self._line)
@@ -52,18 +44,18 @@ class TextCanvas(Canvas):
             raise UnreadableError("text without a font")
         unit = (state.size * state.stretch, 0.0, 0.0, state.size, 0.0, state.rise)
         for glyph in state.font.glyphs(bytes(text)):
-            self._glyph(glyph, multiply(multiply(unit, self._text), state.matrix))
+            self._glyph(state.font, glyph, multiply(multiply(unit, self._text), state.matrix))
             space = state.after_space if glyph.is_space else 0.0
             self._advance(glyph.advance * state.size + state.after_character + space)
 
-    def _glyph(self, glyph: Glyph, place: Matrix) -> None:
+    def _glyph(self, font: Font, glyph: Glyph, place: Matrix) -> None:
         """Add a glyph; a ligature counts as its letters, because not every program sets it."""
-        font, mode = self._state.font, self._state.mode
+        mode = self._state.mode
         stroke = mode in (1, 2, 5, 6)
         letters = unicodedata.normalize("NFKC", glyph.text)
         ligature = letters in LIGATURES
         for place_of, letter in enumerate(letters):
-            if not letter.isspace():
+            if glyph.outline or not letter.isspace():  # a font may draw something for a space
                 start = glyph.advance * place_of / len(letters)
                 corners = [apply(place, start + x, y) for x, y in ((0, 0), (1, 0), (0, 1))]
                 self._add(
