@@ -90,13 +90,7 @@ def _pictures(given: Any, made: Any, leeway: Leeway) -> str:
         return f"is no readable picture: {error}"
     if any(abs(a - b) > 1 for a, b in zip(one.shape, other.shape, strict=True)):
         return "has another size"
-    change = pixels.change(one, other, leeway.shift)
-    if change.worst > leeway.worst or change.share > leeway.share:
-        return (
-            f"{change.worst} of {pixels.TILE**2} pixels differ at ({change.x}, {change.y}), "
-            f"and {change.share:.2%} of all"
-        )
-    return ""
+    return pixels.difference(one, other, leeway.shift, leeway.worst, leeway.share)
 
 
 def _notebooks(given: Path, made: Path, leeway: Leeway) -> str:

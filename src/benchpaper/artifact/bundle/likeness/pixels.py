@@ -7,7 +7,6 @@ changed, it is also compared with the other picture a few pixels further to each
 labels that are wider by a hair move all that is next to them.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,6 @@ STEP = 48  # of 255: a colour farther than that is another one
 Pixels = NDArray[np.int16]
 
 
-@dataclass(frozen=True)
-class Change:
-    """What two pictures differ by: pixels of the worst tile, its place, and the share of all."""
-
-    worst: int = 0
-    x: int = 0
-    y: int = 0
-    share: float = 0.0
-
-
 def read(source: Any) -> Pixels:
     """Return a picture as (height, width, 4) of 0 to 255; `source` is a path or a file."""
     from PIL import Image
@@ -37,24 +26,39 @@ def read(source: Any) -> Pixels:
         return np.asarray(picture.convert("RGBA"), dtype=np.int16)
 
 
-def change(given: Pixels, made: Pixels, shift: int) -> Change:
-    """Compare pictures whose sizes differ by one pixel at most; tiles may lie `shift` off."""
+def difference(given: Pixels, made: Pixels, shift: int, worst: int, share: float) -> str:
+    """Return what differs between two pictures whose sizes differ by a pixel at most, or "".
+
+    A tile may lie `shift` pixels off. At most `worst` pixels of a tile may have changed, and this
+    `share` of all.
+    """
     height, width = (min(a, b) for a, b in zip(given.shape[:2], made.shape[:2], strict=True))
     edges = ((shift, shift + TILE), (shift, shift + TILE), (0, 0))
     one, other = (
         _Picture(np.pad(picture[:height, :width], edges, mode="edge")) for picture in (given, made)
     )
-    changed = one.differs(other)
-    counts = {
-        (top, left): _least(one, other, top, left, shift)
-        for top in range(shift, height + shift, TILE)
-        for left in range(shift, width + shift, TILE)
-        if changed[top : top + TILE, left : left + TILE].any()
-    }
-    if not counts:
-        return Change()
-    (top, left), worst = max(counts.items(), key=lambda item: item[1])
-    return Change(worst, left - shift, top - shift, sum(counts.values()) / (height * width))
+    tiles = _changed_tiles(one.differs(other), shift, height, width)
+    total = 0
+    for _, top, left in sorted(tiles, reverse=True):
+        count = _least(one, other, top, left, shift)
+        if count > worst:
+            return f"{count} of {TILE**2} pixels differ at ({left - shift}, {top - shift})"
+        total += count
+    if total > share * height * width:
+        return f"{total / (height * width):.2%} of all pixels differ"
+    return ""
+
+
+def _changed_tiles(
+    changed: NDArray[np.bool_], shift: int, height: int, width: int
+) -> list[tuple[int, int, int]]:
+    """Return (changed pixels, top, left) of the tiles that have any."""
+    tiles = []
+    for top in range(shift, height + shift, TILE):
+        for left in range(shift, width + shift, TILE):
+            if count := int(changed[top : top + TILE, left : left + TILE].sum()):
+                tiles.append((count, top, left))
+    return tiles
 
 
 class _Picture:
