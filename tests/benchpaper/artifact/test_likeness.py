@@ -248,3 +248,15 @@ def test_broken_files_are_different_and_end_nothing(honest, tmp_path):
     reasons = likeness.differences(pairs, True, tmp_path, None)
     assert set(reasons) == set(pairs) and all(reasons.values())
     assert reasons["table.tex"] == "line 2 differs"
+
+
+def test_what_has_no_marks_is_drawn_and_compared(honest, tmp_path, monkeypatch):
+    """If the archive's code draws with an operator unknown here, pages are compared as pictures."""
+    strange = drawn.add("1 2 frobnicate")
+    made = drawn.edit(honest[".pdf"], tmp_path / "made.pdf", strange)
+    again = drawn.edit(made, tmp_path / "again.pdf", date)
+    assert files.difference(again, made, files.SAME) == ""
+    forged = drawn.edit(made, tmp_path / "forged.pdf", drawn.add("1 g 40 60 30 30 re f"))
+    assert "pixels differ" in files.difference(forged, made, files.SAME)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "poppler-utils" in files._safely(again, made, files.SAME)

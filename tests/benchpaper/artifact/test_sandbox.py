@@ -8,8 +8,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from click.testing import CliRunner
 
-from benchpaper.artifact.bundle import namespaces, regenerate, sandbox
+from benchpaper.artifact.bundle import namespaces, regenerate, sandbox, verify
+from benchpaper.cli import artifact
 from benchpaper.core.project import Project
 
 WAYS = {"bubblewrap": namespaces.bubblewrap, "unshare": namespaces.util_linux}
@@ -159,14 +161,24 @@ def test_a_sandbox_that_breaks_a_promise_counts_as_no_sandbox(bubblewrap, word, 
     assert sandbox._defect(sandbox.Sandbox("leaky", leaky)) == defect
 
 
-def test_without_a_sandbox_nothing_runs(small_bundle, monkeypatch, tmp_path):
+VERIFIED = dict.fromkeys(("archive", "source", "site", "commit", "sha256"), "x") | {"checks": []}
+
+
+def test_without_a_sandbox_nothing_runs(monkeypatch, tmp_path):
+    """The command says in one line what to do; it says nothing against the archive."""
     monkeypatch.setattr(sandbox, "PATH", str(tmp_path))
     monkeypatch.setattr(regenerate, "run", lambda *words: pytest.fail("foreign code ran"))
-    with pytest.raises(sandbox.SandboxError) as error:
-        regenerate.regenerate(small_bundle)
-    text = str(error.value)
+    monkeypatch.setattr(verify, "verify", lambda *words: VERIFIED)
+    done = CliRunner().invoke(artifact.verify, ["bundle.zip", "--figures"])
+    assert isinstance(done.exception, sandbox.SandboxError)
+    text = str(done.exception)
     assert "bubblewrap: bwrap is not installed; unshare: unshare is not installed" in text
-    assert "--trust-code" in text and "\n" not in text
+    assert "--trust-code" in text and "\n" not in text and "NOT VERIFIED" not in done.output
+
+
+def test_trust_without_running_code_is_a_mistake():
+    done = CliRunner().invoke(artifact.verify, ["bundle.zip", "--trust-code"])
+    assert done.exit_code == 2 and "--figures" in done.output
 
 
 def test_a_sandbox_that_the_kernel_forbids_says_why(monkeypatch):

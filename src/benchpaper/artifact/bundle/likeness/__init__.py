@@ -27,6 +27,7 @@ from pathlib import Path
 from benchpaper.artifact.bundle import sandbox
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
+from benchpaper.core.processes import die_with_parent
 from benchpaper.core.project import CODE
 
 PROGRAM = "benchpaper.artifact.bundle.likeness.files"
@@ -64,7 +65,7 @@ def differences(
                 stderr=subprocess.PIPE,
                 text=True,
                 timeout=TIMEOUT_S,
-                preexec_fn=sandbox.limit,
+                preexec_fn=_prepare,
             )
         except subprocess.TimeoutExpired:
             raise UserError(f"its files could not be compared within {TIMEOUT_S} s") from None
@@ -75,6 +76,11 @@ def differences(
         raise UserError(f"its files could not be compared: {lines[-1]}")
     reasons = json.loads(text)
     return {name: str(reasons[name]) for name in pairs}
+
+
+def _prepare() -> None:
+    die_with_parent()
+    sandbox.limit()
 
 
 def _command(folder: Path, leeway: str, box: sandbox.Sandbox | None) -> list[str]:

@@ -7,6 +7,7 @@ foreign: `python -m benchpaper.artifact.bundle.likeness.files same|other FOLDER`
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -75,12 +76,16 @@ def _rendered(given: Path, made: Path, leeway: Leeway) -> str:
 
 
 def _render(path: Path, folder: Path) -> list[Path]:
+    """Draw each page of a PDF, and return the pictures; raise `UnreadableError`."""
+    if not shutil.which("pdftoppm"):
+        raise drawing.UnreadableError("to draw it takes pdftoppm, of the package poppler-utils")
     folder.mkdir()
     command = ["pdftoppm", "-r", str(DPI), "-png", str(path), str(folder / "page")]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True)
-    if done.returncode:
-        return []
-    return sorted(folder.iterdir())
+    drawn = sorted(folder.iterdir())
+    if done.returncode or not drawn:
+        raise drawing.UnreadableError("it cannot be drawn")
+    return drawn
 
 
 def _pictures(given: Any, made: Any, leeway: Leeway) -> str:
@@ -150,10 +155,9 @@ def _main(leeway: str, folder: str) -> None:
 def _safely(given: Path, made: Path, leeway: Leeway) -> str:
     try:
         return difference(given, made, leeway)
-    except (
-        Exception,
-        RecursionError,
-    ) as error:  # of parsers, for files that are made to break them
+    except drawing.UnreadableError as error:
+        return f"cannot be compared: {error}"
+    except Exception as error:  # of any kind, from parsers of files that are made to break them
         return f"cannot be compared ({type(error).__name__})"
 
 
