@@ -3,6 +3,7 @@
 import io
 import json
 from base64 import b64encode
+from dataclasses import replace
 
 import drawn_figures as drawn
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from benchpaper.artifact.bundle import likeness
-from benchpaper.artifact.bundle.likeness import files
+from benchpaper.artifact.bundle.likeness import canvas, files, marks
 
 
 @pytest.fixture(scope="module")
@@ -260,3 +261,22 @@ def test_what_has_no_marks_is_drawn_and_compared(honest, tmp_path, monkeypatch):
     assert "pixels differ" in files.difference(forged, made, files.SAME)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "poppler-utils" in files._safely(again, made, files.SAME)
+
+
+HUGE = b"9" * 400  # more than a float holds
+
+
+@pytest.mark.parametrize("matrix", [b"%s 0 0 1 0 0", b"1 0 0 1 %s 0", b"0 0 0 1 %s -%s"])
+def test_places_that_are_no_numbers_differ(honest, tmp_path, matrix):
+    operator = b"q " + matrix.replace(b"%s", HUGE) + b" cm "
+    change = lambda pdf, page: page.contents_add(operator, prepend=True)  # noqa: E731
+    forged = drawn.edit(honest[".pdf"], tmp_path / "forged.pdf", change)
+    assert files.difference(forged, honest[".pdf"], files.OTHER)
+
+
+@pytest.mark.parametrize(
+    "values", [{"points": ((float("nan"), 1.0),)}, {"lengths": (float("nan"),)}]
+)
+def test_a_mark_without_a_place_or_size_is_not_where_it_should_be(values):
+    made = canvas.Mark(("line", ""), ((1.0, 1.0),), lengths=(1.0,))
+    assert marks.difference([replace(made, **values)], [made], files.OTHER.marks)

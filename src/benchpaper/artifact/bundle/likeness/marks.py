@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchpaper.artifact.bundle.likeness.drawing import Mark
 from benchpaper.artifact.bundle.likeness.geometry import Point
@@ -41,9 +41,9 @@ def same_content(given: Sequence[Mark], made: Sequence[Mark]) -> bool:
 def _reason(one: Mark, other: Mark, leeway: Leeway) -> str:
     if one.look != other.look:
         return f"should be {other}" if str(one) != str(other) else "looks different"
-    if _farthest(one.colours, other.colours) > COLOUR:
+    if _apart(one.colours, other.colours) > COLOUR:
         return "has another colour"
-    if _farthest(one.lengths, other.lengths) > leeway.page:
+    if _apart(one.lengths, other.lengths) > leeway.page:
         return "has another line width"
     if _apart(one.clip, other.clip) > leeway.page:
         return "is cut off elsewhere"
@@ -61,16 +61,13 @@ def _array(points: Points) -> NDArray[np.float64]:
     return np.asarray(points, dtype=float).reshape(-1, 2)
 
 
-def _farthest(one: Sequence[float], other: Sequence[float]) -> float:
-    if len(one) != len(other):
+def _apart(one: ArrayLike, other: ArrayLike) -> float:
+    """Return the largest difference; infinity if there are others, or a place is no number."""
+    first, second = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    if first.shape != second.shape:
         return np.inf
-    return max((abs(a - b) for a, b in zip(one, other, strict=True)), default=0.0)
-
-
-def _apart(one: Points, other: Points) -> float:
-    if len(one) != len(other):
-        return np.inf
-    return float(np.abs(_array(one) - _array(other)).max(initial=0))
+    distance = np.abs(first - second).max(initial=0)
+    return np.inf if np.isnan(distance) else float(distance)
 
 
 def _is_wide(frame: Sequence[Point]) -> bool:
