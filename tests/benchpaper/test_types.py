@@ -9,6 +9,7 @@ MUTABLE = {
     "Measured": "it caches what its estimates need, and notebooks extend its frames",
     "Report": "making an anonymous archive fills it in, also where it fails",
     "Budget": "a search counts it down",
+    "Scrubbed": "scrubbing collects it file by file",
 }
 
 

@@ -144,30 +144,46 @@ def _check_whole(run: pipeline.Pipeline) -> None:
 @click.option(
     "--figures",
     is_flag=True,
-    help="Also run its notebooks and LaTeX, offline, and compare their outputs.",
+    help="Also run its notebooks and LaTeX, in a sandbox, and compare what they draw.",
+)
+@click.option(
+    "--trust-code",
+    is_flag=True,
+    help="With --figures: run its code without a sandbox, with all of your rights.",
 )
 @json_option
 def verify(
-    archive: Path, digest: str | None, into: Path | None, figures: bool, as_json: bool
+    archive: Path,
+    digest: str | None,
+    into: Path | None,
+    figures: bool,
+    trust_code: bool,
+    as_json: bool,
 ) -> None:
     """Check an archive without running its code.
 
     It checks form, digests, schema, and crate, and that the numbers come from the data. --figures
-    runs the archive's own code in this environment: do that only if you trust its origin.
+    runs the archive's own code in a sandbox: without a network, your files, or your environment.
+    Where no sandbox can be had, it refuses; --trust-code runs the code all the same, so use it only
+    if you trust who made the archive.
 
     \b
     Example:  benchpaper verify bundle.zip
               benchpaper verify bundle.zip --figures
     """
-    from benchpaper.artifact.bundle import regenerate
+    from benchpaper.artifact.bundle import regenerate, sandbox
     from benchpaper.artifact.bundle import verify as checks
 
+    if trust_code and not figures:
+        raise click.UsageError("--trust-code is about --figures, which alone runs code; add it")
     try:
         report = checks.verify(archive, digest, into)
         if not as_json:
             _show_verified(report)
         if figures:
-            report["figures"] = regenerate.regenerate(archive, _progress)
+            report["figures"] = regenerate.regenerate(archive, _progress, trust_code)
+    except sandbox.SandboxError:  # says nothing against the archive
+        raise
     except UserError as error:
         if as_json:
             click.echo(json.dumps({"error": str(error)}))
@@ -209,13 +225,14 @@ def _show_figures(figures: dict[str, Any]) -> None:
     from benchpaper.artifact.bundle import regenerate
 
     click.echo(
-        f"made again from the archive alone, {figures['network']}, {figures['environment']}:"
+        f"made again from the archive alone, {figures['sandbox']}, {figures['environment']}:"
     )
     for word, count in regenerate.counted(figures["files"]).items():
         click.echo(f"  {count:4} files {word}")
     for name, word in figures["files"].items():
         if word != regenerate.EQUAL:
-            click.echo(f"  {word:24}{name}")
+            reason = figures["reasons"].get(name, "")
+            click.echo(f"  {word:24}{name}" + (f": {reason}" if reason else ""))
     if figures["files"].get("paper.pdf") == regenerate.EQUAL:
         click.echo("the PDF came out the same, to the byte")
 

@@ -1,16 +1,18 @@
 """All is made again from the archive alone, by code that may be anybody's."""
 
+import contextlib
 import io
 import os
+import re
 import signal
-import subprocess
 import time
 from importlib.metadata import version
 
+import drawn_figures as drawn
 import pytest
-from changed_archives import MANIFEST, again, needs_latex
+from changed_archives import again, needs_latex
 
-from benchpaper.artifact.bundle import regenerate
+from benchpaper.artifact.bundle import regenerate, sandbox
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
@@ -24,28 +26,62 @@ def white(png):
     return target.getvalue()
 
 
+def saved_again(pdf, change=lambda pdf, page: None):
+    """Return a PDF with other bytes, after `change` of its first page."""
+    target = io.BytesIO()
+    drawn.edit(io.BytesIO(pdf), target, change, linearize=True)
+    return target.getvalue()
+
+
+FIGURE = "exhibits/toy_pipe_cost/toy-pipe-cost-latency"
+CHANGES = {  # name: (change of its bytes, or None if it is added; what is said of it)
+    f"{FIGURE}.png": (white, r"\d+ of 576 pixels differ at"),
+    f"{FIGURE}.pdf": (lambda data: saved_again(data, drawn.add("1 g 0 0 99 99 re f")), "page 1: "),
+    "exhibits/toy_pipe_cost/exhibits.json": (lambda data: data.replace(b": 2", b": 3"), "line "),
+    "notebooks/toy_pipe_cost.ipynb": (lambda data: data.replace(b"figure", b"table"), "has other"),
+    "exhibits/toy_pipe_cost/more.tex": (None, "the archive's code does not make it"),
+    "paper.pdf": (saved_again, ""),
+}
+
+
 @needs_latex
 def test_all_is_made_again_from_the_archive_alone_and_what_differs_is_told(small_files, tmp_path):
-    """An archive with a changed picture and manifest differs in exactly these two."""
-    names = (
-        "exhibits/toy_pipe_cost/toy-pipe-cost-latency.png",
-        "exhibits/toy_pipe_cost/exhibits.json",
-    )
+    """Each changed file is named, with what it differs by; a PDF that is only rewritten passes."""
+    if not (box := sandbox_here()):
+        pytest.skip("no sandbox here")
     changed, steps = dict(small_files), []
-    changed[MANIFEST] = small_files[MANIFEST].replace(b'"blocks": 2', b'"blocks": 3')
-    changed[f"build/local-smoke/{names[0]}"] = white(small_files[f"build/local-smoke/{names[0]}"])
-    found = regenerate.regenerate(
+    for name, (change, _) in CHANGES.items():
+        path = f"build/local-smoke/{name}"
+        changed[path] = change(changed[path]) if change else b"more"
+    del changed["build/local-smoke/appendix.md"]
+    report = regenerate.regenerate(
         again(tmp_path / "b.zip", changed), lambda *step: steps.append(step)
     )
-    words = {name: word for name, word in found["files"].items() if word != regenerate.EQUAL}
-    assert words == dict.fromkeys(names, regenerate.DIFFERENT)
-    assert (
-        found["files"]["paper.pdf"] == regenerate.EQUAL
-        and regenerate.counted(found["files"])[regenerate.DIFFERENT] == 2
-    )
+    words = {name: word for name, word in report["files"].items() if word != regenerate.EQUAL}
+    assert words.pop("paper.pdf") == regenerate.RENDERED
+    assert words.pop("appendix.md") == regenerate.DIFFERENT
+    assert report["reasons"].pop("appendix.md") == "the archive does not hold it"
+    expected = {name: said for name, (_, said) in CHANGES.items() if said}
+    assert words == dict.fromkeys(expected, regenerate.DIFFERENT)
+    assert set(report["reasons"]) == set(expected)
+    for name, said in expected.items():
+        assert re.match(said, report["reasons"][name])
+    assert report["sandbox"] == f"in a sandbox ({box.name})"
     assert [step[:2] for step in steps] == [(1, 3), (2, 3), (3, 3)] and steps[-1][2] == "paper.pdf"
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0:
-        assert "without a network" in found["network"]
+
+
+def sandbox_here():
+    with contextlib.suppress(sandbox.SandboxError):
+        return sandbox.find()
+
+
+def test_trusted_code_runs_without_a_sandbox_and_the_report_says_so(small_bundle, monkeypatch):
+    monkeypatch.setattr(sandbox, "find", lambda: pytest.fail("it looked for a sandbox"))
+    boxes = []
+    monkeypatch.setattr(regenerate, "run", lambda *words: boxes.append(words[-1]))
+    report = regenerate.regenerate(small_bundle, trust_code=True)
+    assert boxes == [None] and report["sandbox"] == "WITHOUT A SANDBOX (--trust-code)"
+    assert set(report["files"].values()) == {regenerate.DIFFERENT}  # nothing was made
 
 
 # ---- the archive's own code, which may be anybody's ----
@@ -153,10 +189,14 @@ LOCK = (
     ],
 )
 def test_packages_of_other_versions_than_the_locks_are_named(files, words):
-    assert regenerate._environment({name: text.encode() for name, text in files.items()}) == words
+    found = regenerate._environment({name: text.encode() for name, text in files.items()})
+    assert found == (words, words == "with the packages of its lock")
 
 
 def test_a_package_of_the_lock_that_is_not_here_is_missing(monkeypatch):
     monkeypatch.setattr(regenerate, "DRAWING", ("no-such-package",))
     found = regenerate._environment({"requirements.lock": b"No-Such-Package==1.0\n"})
-    assert found == "with other versions than the lock's: no-such-package missing (lock: 1.0)"
+    assert found == (
+        "with other versions than the lock's: no-such-package missing (lock: 1.0)",
+        False,
+    )

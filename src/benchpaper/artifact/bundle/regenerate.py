@@ -1,28 +1,27 @@
 """`benchpaper verify --figures`: makes the exhibits, verdicts and PDF of an archive again.
 
 Unlike the rest of `verify`, this runs code from the archive: its notebooks, claims and framework.
-They run in this environment, without a network if the system allows that. The new files are
-compared with those in the archive.
+The code runs in a `sandbox`, with the packages of this environment. It cannot see what the archive
+says should come out. A second sandbox, with our own code, compares what came out with that.
 """
 
 import contextlib
 import json
 import os
 import re
-import shutil
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import IO, Any
 
-from benchpaper.artifact.bundle import archive, metadata
+from benchpaper.artifact.bundle import archive, likeness, metadata, sandbox
 from benchpaper.core import environment
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import die_with_parent, kill_marked
@@ -31,8 +30,9 @@ from benchpaper.paper.kernel_server import VARIABLE
 
 TIMEOUT_S = 900
 LAST_OUTPUT_S = 2.0  # for reading the output of a process that has ended
+LONGEST_LINE = 10_000  # characters read of a line at once
+INSIDE = "/artifact"  # where the archive lies in the sandbox
 EQUAL, RENDERED, DIFFERENT = "byte-equal", "equal within rendering", "DIFFERENT"
-TOLERANCE = 2.0  # mean difference of pixels, of 255: versions of a font differ in smooth edges
 STEP = re.compile(r"step (\d+) of (\d+): (.*)")  # as `workflow.rebuild` prints it
 DRAWING = ("matplotlib", "numpy", "pandas", "scipy", "seaborn", "pyarrow", "papermill", "ipykernel")
 
@@ -43,26 +43,67 @@ def _silent(done: int, total: int, step: str) -> None:
     """Report no progress."""
 
 
-def regenerate(path: Path, tell: Progress = _silent) -> dict[str, Any]:
+def regenerate(path: Path, tell: Progress = _silent, trust_code: bool = False) -> dict[str, Any]:
     """Make the files of an archive again and compare them; `verify` must have accepted it before.
 
-    Returns {"network": how the code ran, "environment": whether the packages are the locked ones,
-    "files": {name: EQUAL, RENDERED or DIFFERENT}}. Raises `UserError` if the code fails.
+    Returns {"sandbox": how the code ran, "environment": whether the packages are the locked ones,
+    "files": {name: EQUAL, ALIKE, or DIFFERENT}, "reasons": {name: what differs}}. With `trust_code`
+    the code runs without a sandbox. Raises `UserError` if it fails, or `SandboxError` if no sandbox
+    can be had.
     """
+    box = None if trust_code else sandbox.find()
     files, executable = archive.read(path)
     description = json.loads(files[archive.ABOUT])
-    with tempfile.TemporaryDirectory(prefix="benchpaper-again-") as folder:
-        project = Project(Path(folder) / "unpacked")
-        archive.unpack(files, executable, project.root)
-        site, source = description["site"], description["source"]
-        build = project.build(site, source)
-        given = Path(folder) / "given"
-        build.rename(given)
-        prefix, network = _without_network()
-        experiments = description["experiments"]
-        run(project, site, source, experiments, "the archive does not run", tell, prefix)
-        compared = {str(p): _compared(given / p, build / p) for p in _exhibits(given)}
-    return {"network": network, "environment": _environment(files), "files": compared}
+    beginning = f"{description['build']}/"
+    given = {
+        name.removeprefix(beginning): data
+        for name, data in files.items()
+        if name.startswith(beginning)
+    }
+    sources = {name: data for name, data in files.items() if not name.startswith(beginning)}
+    with _folder("benchpaper-again-") as folder:
+        project = Project(folder / "unpacked")
+        archive.unpack(sources, executable, project.root)
+        build = project.build(description["site"], description["source"])
+        run(
+            project,
+            description["site"],
+            description["source"],
+            description["experiments"],
+            "the archive does not run",
+            tell,
+            box,
+        )
+        packages, is_same = _environment(files)
+        made = _made(build)
+        reasons = _reasons(given, made, is_same, folder, box)
+    return {
+        "sandbox": f"in a sandbox ({box.name})" if box else "WITHOUT A SANDBOX (--trust-code)",
+        "environment": packages,
+        "files": {
+            _shown(name): _word(given.get(name), made.get(name), reasons.get(name, ""))
+            for name in sorted({*given, *made})
+        },
+        "reasons": {_shown(name): reason for name, reason in reasons.items() if reason},
+    }
+
+
+def _reasons(
+    given: Mapping[str, bytes],
+    made: Mapping[str, bytes],
+    is_same: bool,
+    folder: Path,
+    box: sandbox.Sandbox | None,
+) -> dict[str, str]:
+    """Return {name: what differs, or ""} of the files that are not byte-equal."""
+    lacking = {name: "the archive's code does not make it" for name in given if name not in made}
+    extra = {name: "the archive does not hold it" for name in made if name not in given}
+    pairs = {
+        name: (given[name], made[name])
+        for name in given
+        if name in made and given[name] != made[name]
+    }
+    return {**lacking, **extra, **likeness.differences(pairs, is_same, folder, box)}
 
 
 def counted(files: Mapping[str, str]) -> dict[str, int]:
@@ -78,40 +119,35 @@ def run(
     experiments: Sequence[str],
     problem: str,
     tell: Progress = _silent,
-    prefix: Iterable[str] = (),
+    box: sandbox.Sandbox | None = None,
 ) -> None:
     """Make exhibits, verdicts and PDF of an unpacked archive with its own code.
 
-    The command starts with the words `prefix`. On return, no process that the code started is
-    still running. If the code fails or takes too long, raises `UserError` with a text that begins
-    with `problem`.
+    Without a sandbox the code has all rights of the user. On return, no process that the code
+    started is still running. If the code fails or takes too long, raises `UserError` with a text
+    that begins with `problem`.
     """
-    command = [
-        *prefix,
-        sys.executable,
-        "-m",
-        "benchpaper.workflow.rebuild",
-        site,
-        source,
-        *experiments,
-    ]
-    own = {
-        **environment.of_code(project.root / "src"),
-        "BENCHPAPER_PROJECT": str(project.root),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+    words = ["-m", "benchpaper.workflow.rebuild", site, source, *experiments]
+    command, variables = _command(project, [sys.executable, *words], box)
+    parent = os.getpid()
+
+    def prepare() -> None:
+        die_with_parent(parent)
+        if box:
+            sandbox.limit()
+
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         process = subprocess.Popen(
             command,
             cwd=project.root,
-            env={**os.environ, VARIABLE: "", **own},
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
+            preexec_fn=prepare,
         )
         # In a thread, because the output may never end: a hidden process may hold it open.
         reader = threading.Thread(target=_report, args=(process.stdout, tell), daemon=True)
@@ -126,23 +162,50 @@ def run(
             kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # processes in other sessions
             process.wait()
             reader.join(LAST_OUTPUT_S)
-        errors.seek(0)
-        text = errors.read().strip()
+        text = _last_line(errors)
     if status:
-        raise UserError(f"{problem}: {(text or 'it said nothing').splitlines()[-1]}")
+        raise UserError(f"{problem}: {text or 'it said nothing'}")
+
+
+def _command(
+    project: Project, words: list[str], box: sandbox.Sandbox | None
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command, and the environment to start it in."""
+    if box is None:
+        own = environment.of_code(project.root / "src")
+        own["BENCHPAPER_PROJECT"] = str(project.root)
+        return words, {**os.environ, VARIABLE: "", "PYTHONDONTWRITEBYTECODE": "1", **own}
+    writable = {f"{INSIDE}/{folder}": project.root / folder for folder in ("build", ".benchpaper")}
+    for folder in writable.values():
+        folder.mkdir(exist_ok=True)
+    for folder in (project.root, *project.root.rglob("*/")):  # whatever the umask is
+        folder.chmod(0o755)
+    inside = {**environment.of_code(Path(INSIDE, "src")), "BENCHPAPER_PROJECT": INSIDE}
+    return box.command(words, {INSIDE: project.root}, writable, inside), {}
+
+
+def _last_line(errors: IO[str]) -> str:
+    """Return the last line of an output, without characters that move the cursor."""
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - LONGEST_LINE))
+    lines = errors.read().strip().splitlines()
+    return _shown(lines[-1]) if lines else ""
+
+
+def _shown(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _report(output: IO[str], tell: Progress) -> None:
     with output:
-        for line in output:
+        while line := output.readline(LONGEST_LINE):
             if step := STEP.fullmatch(line.strip()):
-                tell(int(step[1]), int(step[2]), step[3])
+                tell(int(step[1]), int(step[2]), _shown(step[3]))
 
 
-def _environment(files: Mapping[str, bytes]) -> str:
+def _environment(files: Mapping[str, bytes]) -> tuple[str, bool]:
     """Say whether the packages that compute and draw are those of the archive's lock."""
     if "requirements.lock" not in files:
-        return "with the packages that are here, for it has no requirements.lock"
+        return "with the packages that are here, for it has no requirements.lock", False
     locked: dict[str, list[str]] = {}
     for pin in metadata.locked(files):
         locked.setdefault(pin.name, []).append(pin.version)
@@ -153,8 +216,8 @@ def _environment(files: Mapping[str, bytes]) -> str:
         if here not in locked[name]
     ]
     if others:
-        return f"with other versions than the lock's: {', '.join(others)}"
-    return "with the packages of its lock"
+        return f"with other versions than the lock's: {', '.join(others)}", False
+    return "with the packages of its lock", True
 
 
 def _installed(name: str) -> str:
@@ -164,51 +227,34 @@ def _installed(name: str) -> str:
         return "missing"
 
 
-def _exhibits(given: Path) -> list[Path]:
-    kept = [
-        path
-        for path in sorted(given.rglob("*"))
-        if path.is_file() and path.suffix in (".pdf", ".png", ".tex", ".json")
-    ]
-    return [path.relative_to(given) for path in kept]
+@contextlib.contextmanager
+def _folder(prefix: str) -> Iterator[Path]:
+    """Make a temporary folder; remove it whatever foreign code has left in it."""
+    path = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield path
+    finally:
+        for command in (["chmod", "-R", "u+rwx"], ["rm", "-rf"]):
+            subprocess.run([*command, "--", path], capture_output=True)
 
 
-def _without_network() -> tuple[list[str], str]:
-    """Return (words before a command that take its network away, a text that says so).
+def _made(build: Path) -> dict[str, bytes]:
+    """Return {name: bytes} of what foreign code has made: plain files that a bundle may hold."""
+    made: dict[str, bytes] = {}
+    size = 0
+    for folder, folders, names in os.walk(build) if not build.is_symlink() else ():
+        folders[:] = [name for name in folders if (folder, name) != (str(build), "latex")]
+        for path in (Path(folder, name) for name in names if not name.startswith(".")):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                continue
+            size += path.stat().st_size
+            if size > archive.MAX_ARCHIVE_BYTES or len(made) == archive.MAX_FILES:
+                raise UserError("the archive's code makes more than a bundle may hold")
+            made[path.relative_to(build).as_posix()] = path.read_bytes()
+    return made
 
-    If the system forbids that, there are no words, and the text says that too.
-    """
-    for words in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
-        if (
-            shutil.which("unshare")
-            and subprocess.run([*words, "true"], capture_output=True).returncode == 0
-        ):
-            return words, "in a namespace without a network"
-    return [], "with this machine's network, because the system allows no process without it"
 
-
-def _compared(given: Path, made: Path) -> str:
-    if not made.exists():
-        return DIFFERENT
-    if given.read_bytes() == made.read_bytes():
+def _word(given: bytes | None, made: bytes | None, reason: str) -> str:
+    if given == made:
         return EQUAL
-    if given.suffix == ".pdf":
-        return RENDERED if _pages(given) == _pages(made) else DIFFERENT
-    if given.suffix == ".png":
-        return RENDERED if _alike(given, made) else DIFFERENT
-    return DIFFERENT
-
-
-def _pages(path: Path) -> list[str]:
-    """Return the words of a PDF; the picture of a figure is compared as PNG."""
-    return subprocess.run(
-        ["pdftotext", "-q", path, "-"], capture_output=True, text=True
-    ).stdout.split()
-
-
-def _alike(given: Path, made: Path) -> bool:
-    import numpy as np
-    from matplotlib.image import imread
-
-    a, b = (np.asarray(imread(path), dtype=float) for path in (given, made))
-    return a.shape == b.shape and float(np.abs(a - b).mean()) * 255 <= TOLERANCE
+    return DIFFERENT if reason else RENDERED

@@ -85,7 +85,8 @@ def project(tmp_path, monkeypatch):
 def test_it_names_everybody(project):
     collected = {(i.kind, i.text) for i in collect.of(project, ["own"])}
     for kind, texts in {
-        Kind.PERSON: ["Alma Author", "Cleo Committer", "Cora Coauthor", "Sig Nature", "Paula Pyne", "Tom Tomlin",
+        Kind.PERSON: ["Alma Author", "Cleo Committer", "Cora Coauthor", "Sig Nature", "Paula Pyne",
+                      "Tom Tomlin",
                       "Ada van Quillfeather", "Mo Maintain", "Lea Latexia", "Jose Setter",
                       "Tess Typo", "Ike Triple"],
         Kind.ORGANISATION: ["Quill Group", "The Quill Desk", "Quillshire",
