@@ -146,8 +146,6 @@ def _not_a_lock(status: os.stat_result, shared: bool) -> str:
         return "another user's file"
     if mode & ~SHARED_FILE_MODE:  # a program, or one that changes its user
         return f"a file with mode {mode:04o}"
-    if status.st_size > MAX_HOLDER_BYTES:
-        return f"a file of {status.st_size} bytes"
     return ""
 
 
@@ -173,16 +171,8 @@ def _holder(descriptor: int) -> str:
     try:
         holder = json.loads(os.pread(descriptor, MAX_HOLDER_BYTES, 0))
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(holder["since"]))
-        what, pid = printable_line(holder["what"], LONGEST_WHAT), int(holder["pid"])
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OverflowError,
-        OSError,
-        RecursionError,
-    ):
+        what, pid = printable_line(str(holder["what"]), LONGEST_WHAT), int(holder["pid"])
+    except (ValueError, LookupError, TypeError, ArithmeticError, OSError, RecursionError):
         return "another process holds the lock; wait for it"
     return f"{what} has been running since {since} (process {pid}); wait for it, or stop it"
 

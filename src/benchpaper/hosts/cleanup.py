@@ -19,10 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from benchpaper.core import control_group
 from benchpaper.core.events import VARIABLE
+from benchpaper.core.private import own_folder
 from benchpaper.core.processes import kill_marked
 
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
+GROUPS = "groups"  # a file per control group, named like it, with its path
+TRIAL_MARK = "BENCHPAPER_TRIAL"  # of every process of a trial, on this machine and on hosts
 UNDO_TIMEOUT_S = 20
 # CLOCK_REALTIME_COARSE (clock_gettime(2)): like file times, up to a tick behind the time of day.
 CLOCK_OF_FILES = 5
@@ -214,8 +218,32 @@ def sweep(project: Checkout) -> list[str]:
 
 
 def _kill_processes(project: Checkout) -> list[str]:
-    """Kill processes of earlier runs in this checkout: their environment carries its mark."""
-    return ["a process"] * kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
+    """Kill processes of earlier runs in this checkout."""
+    killed = kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
+    notes = (project.state / GROUPS).glob(f"{control_group.PREFIX}*")
+    killed += sum(map(remove_group, notes)) + kill_marked(trial_mark(project.state))
+    return ["a process"] * killed
+
+
+def trial_mark(state: Path) -> str:
+    """Return the mark with which the processes of a checkout's trials are branded."""
+    return f"{TRIAL_MARK}={state.absolute()}"
+
+
+def note_group(state: Path, group: Path) -> Path:
+    """Note a control group before it is used. Return the note, for `remove_group`."""
+    note = own_folder(state / GROUPS) / group.name
+    note.write_text(str(group))
+    return note
+
+
+def remove_group(note: Path) -> int:
+    """Kill what is in a noted control group, and remove it; return how many processes."""
+    with suppress(FileNotFoundError):
+        killed = control_group.remove(Path(note.read_text()))
+        note.unlink()
+        return killed
+    return 0  # another process was faster
 
 
 def summarize(removed: Sequence[str]) -> str:

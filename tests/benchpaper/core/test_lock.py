@@ -208,7 +208,6 @@ FORGED = {
     "a number": b"1",
     "deeply nested": b"[" * 4000,
     "no name": b'{"pid": 1, "since": 1}',
-    "a name that is a list": b'{"pid": 1, "since": 1, "what": []}',
     "a process that is a text": b'{"pid": "x", "since": 1, "what": "x"}',
     "an endless process": b'{"pid": Infinity, "since": 1, "what": "x"}',
     "a time out of range": b'{"pid": 1, "since": 1e300, "what": "x"}',
@@ -279,7 +278,8 @@ def test_a_folder_that_is_not_everybodys_holds_no_lock_of_the_machine(
         first.mkdir()
         first.chmod(mode)
     monkeypatch.setattr(lock, "FOLDERS", (str(first), str(tmp_path)))
-    assert lock.host_lock().parent == (first if used else tmp_path)
+    of_roots = os.geteuid() == 0
+    assert lock.host_lock().parent == (first if used and of_roots else tmp_path)
 
 
 def test_tests_have_a_lock_of_their_own():

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.processes import adopt_orphans, kill_descendants
+from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
 from benchpaper.core.redact import Redactor
 from benchpaper.hosts import CommandFailed, HostError, cleanup, facts, probe
 from benchpaper.hosts.agent import disturbances, kept, wire
@@ -136,7 +136,8 @@ class Session:
         folder.mkdir(mode=0o700)
         host = LocalHost(name, address, cpus, folder, self._on_command)
         self._opened = Trial(trial, folder, lock, host, Watch())
-        os.environ[kept.MARK] = trial
+        os.environ[cleanup.TRIAL_MARK] = trial
+        brand(kept.mark(trial))
         os.chdir(folder)
         cleanup.note_shared_memory(folder, seconds)
         threading.Thread(target=self._look, args=(self._opened.watch,), daemon=True).start()
