@@ -47,6 +47,14 @@ def make() -> Path | None:
     return folder
 
 
+def available() -> bool:
+    """Return whether this process can make a group."""
+    folder = make()
+    if folder:
+        folder.rmdir()
+    return folder is not None
+
+
 def enter(folder: Path) -> bool:
     """Move this process into a group. Return False if that is not allowed."""
     try:

@@ -5,6 +5,8 @@ reorder it. Both are shown as Python writes them: `\x1b`, `\u202e`. Standard lib
 this module is sent to target hosts too.
 """
 
+import unicodedata
+
 LONGEST_LINE = 2000  # characters
 
 
@@ -16,8 +18,8 @@ class _Shown(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
-        printable = character.isprintable()
-        self[code] = character if printable else character.encode("unicode_escape").decode()
+        harmless = character.isprintable() or unicodedata.category(character) == "Zs"  # a blank
+        self[code] = character if harmless else character.encode("unicode_escape").decode()
         return self[code]
 
 
@@ -31,6 +33,6 @@ def printable(text: str) -> str:
 
 def printable_line(text: str, longest: int = LONGEST_LINE) -> str:
     """Return a text as one line of at most about `longest` characters, with its lines joined."""
-    lines = (line.strip() for line in text[: 2 * longest].split("\n"))
+    lines = (line.strip(" \t\r") for line in text[: 2 * longest].split("\n"))
     line = " | ".join(filter(None, lines)).translate(_LINE)
     return line if len(line) <= longest else f"{line[:longest]} ..."

@@ -9,7 +9,6 @@ and `sweep` cleans up in its place.
 import ctypes
 import json
 import os
-import re
 import shutil
 import subprocess
 import threading
@@ -19,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from benchpaper.core import control_group
+from benchpaper.core import control_group, mounts, temporary
 from benchpaper.core.events import VARIABLE
 from benchpaper.core.private import own_folder
 from benchpaper.core.processes import kill_marked
@@ -83,10 +82,10 @@ def clear(scratch: Path | str) -> list[str]:
     """
     folder = Path(scratch)
     removed = _undo_notes(folder) + _clear_shared_memory(folder)
-    for point in _mounts(folder):
+    for point in mounts.below(folder):
         if _succeeds(["umount", point]) or _succeeds(["umount", "--lazy", point]):
             removed.append("a mount")
-    if not _mounts(folder):  # else this would remove the files that are mounted there
+    if not mounts.below(folder):  # else this would remove the files that are mounted there
         shutil.rmtree(folder, ignore_errors=True)
     return removed
 
@@ -114,13 +113,6 @@ def _succeeds(argv: Sequence[Path | str]) -> bool:
         return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-def _mounts(folder: Path) -> list[Path]:
-    """Return the mount points below a folder, the last one first."""
-    names = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    points = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name)) for name in names]
-    return [point for point in reversed(points) if point.is_relative_to(folder.resolve())]
 
 
 def _clear_shared_memory(scratch: Path) -> list[str]:
@@ -210,6 +202,7 @@ def sweep(project: Checkout) -> list[str]:
         if not _is_running(folder.name.partition("-")[0]):  # the process that connected
             shutil.rmtree(folder, ignore_errors=True)
             removed.append("a connection's folder")
+    removed += ["a temporary folder"] * temporary.sweep(parents=("/tmp",))
     for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)

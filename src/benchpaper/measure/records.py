@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
+from benchpaper.core.printable import printable
 from benchpaper.core.redact import Redactor
 from benchpaper.measure.attempt import Attempt
 
@@ -18,8 +19,8 @@ def redact(attempt: Attempt, redactor: Redactor) -> None:
         redactor.learn(command["argv"])
     for command in attempt.commands:
         command["argv"] = redactor.command(command["argv"])
-    attempt.message = redactor.shortened(attempt.message)
-    attempt.output = redactor.text(attempt.output)
+    attempt.message = printable(redactor.shortened(attempt.message))
+    attempt.output = printable(redactor.text(attempt.output))
 
 
 def checked_observations(
@@ -33,7 +34,7 @@ def checked_observations(
         return []
     return [
         {
-            name: redactor.shortened(value) if isinstance(value, str) else value
+            name: printable(redactor.shortened(value)) if isinstance(value, str) else value
             for name, value in row.items()
         }
         for row in rows

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -22,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchpaper.core import environment, lock
+from benchpaper.core import environment, lock, temporary
 from benchpaper.core.private import own_folder
 from benchpaper.core.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
 from benchpaper.hosts import facts
@@ -69,7 +68,11 @@ class Agent:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
         own_folder(cache / "benchpaper")
         self.store = own_folder(cache / "benchpaper" / "store")
-        self._folder = Path(tempfile.mkdtemp(prefix="benchpaper-agent-"))
+        temporary.sweep(temporary.OF_AGENT)
+        self._ending = contextlib.ExitStack()
+        self._folder = self._ending.enter_context(temporary.folder(temporary.OF_AGENT))
+        # So that what killed commands leave goes with it.
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self._folder)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._folder / "socket"))
         self._listener.listen(64)
@@ -158,7 +161,7 @@ class Agent:
             self._reap()
             time.sleep(0.01)
         kill_descendants()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._ending.close()
 
 
 def _parent(pid: int) -> int:

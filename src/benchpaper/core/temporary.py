@@ -1,0 +1,121 @@
+"""Private temporary folders that the next run removes if their process was killed.
+
+Each command, with all programs that it starts, keeps its temporary files in one folder. A lock on a
+folder shows that its process lives; the kernel frees it however the process ends. Standard library
+only, because this module is sent to target hosts too.
+"""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from benchpaper.core import mounts
+
+OF_COMMAND, OF_AGENT = "benchpaper-tmp-", "benchpaper-agent-"
+VARIABLE = "TMPDIR"
+
+
+@contextmanager
+def folder(prefix: str = OF_COMMAND, parent: Path | str | None = None) -> Iterator[Path]:
+    """Yield a new private folder in `parent` (default: where temporary files go); remove it after.
+
+    If something is still mounted in it, it stays, because removing it would empty what is mounted.
+    """
+    path, lock = _make(prefix, parent)
+    try:
+        yield path
+    finally:
+        _remove(path)
+        os.close(lock)
+
+
+def _make(prefix: str, parent: Path | str | None) -> tuple[Path, int]:
+    """Make a folder and lock it. A sweep may remove it before it is locked; then make another."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        with suppress(FileNotFoundError, BlockingIOError):
+            lock = _lock(path)
+            if path.exists():
+                return path, lock
+            os.close(lock)
+
+
+def _lock(path: Path) -> int:
+    """Lock a folder. Raises `BlockingIOError` if its process lives."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _remove(path: Path) -> None:
+    if not mounts.below(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def of_command() -> Iterator[None]:
+    """Send this process's temporary files, and those of its children, to a folder of their own.
+
+    A command that another one started uses that one's folder. Without room for a folder, change
+    nothing: what needs a temporary file will say so.
+    """
+    if _is_of_command(Path(tempfile.gettempdir())):
+        yield
+        return
+    before, default = os.environ.get(VARIABLE), tempfile.tempdir
+    try:
+        made = _make(OF_COMMAND, None)
+    except OSError:
+        yield
+        return
+    os.environ[VARIABLE] = tempfile.tempdir = str(made[0])
+    try:
+        yield
+    finally:
+        tempfile.tempdir = default
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+        _remove(made[0])
+        os.close(made[1])
+
+
+def _is_of_command(path: Path) -> bool:
+    with suppress(OSError):
+        return path.name.startswith(OF_COMMAND) and path.stat().st_uid == os.geteuid()
+    return False
+
+
+def sweep(prefix: str = OF_COMMAND, parents: tuple[Path | str, ...] = ()) -> int:
+    """Remove this user's folders whose process has ended; return how many.
+
+    Look where temporary files go, and in `parents`.
+    """
+    here = Path(tempfile.gettempdir())
+    removed = 0
+    for parent in {here.parent if _is_of_command(here) else here, *map(Path, parents)}:
+        for path in parent.glob(f"{prefix}*"):
+            removed += _swept(path)
+    return removed
+
+
+def _swept(path: Path) -> bool:
+    try:
+        lock = _lock(path)
+    except OSError:  # it lives, is another user's, or is no folder
+        return False
+    try:
+        if os.fstat(lock).st_uid != os.geteuid():
+            return False
+        _remove(path)
+        return not path.exists()
+    finally:
+        os.close(lock)
