@@ -86,8 +86,8 @@ def _notes() -> list[str]:
         )
     if not control_group.available():
         notes.append(
-            "no control group can be made here (cgroups version 2, with write access): what a trial "
-            "starts is found by descent, and after a kill by a mark in its limits; a program that "
+            "no control group can be made here (cgroups version 2, with write access): what a "
+            "trial starts is found by descent, and after a kill by a mark in its limits; what "
             "keeps forking faster than these can be read may survive"
         )
     return notes
