@@ -70,14 +70,27 @@ def dissolve(folder: Path, into: Path) -> None:
         for pid in pids:
             with suppress(ProcessLookupError):
                 (into / "cgroup.procs").write_text(str(pid))
-    folder.rmdir()
+    _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    for inner in _tree(folder):
+        with suppress(OSError):  # the dead may still be in it
+            inner.rmdir()
+
+
+def _tree(folder: Path) -> list[Path]:
+    """Return a group and those that its processes have made below it, the deepest first."""
+    return [Path(path) for path, _, _ in os.walk(folder, topdown=False)]
 
 
 def processes(folder: Path) -> set[int]:
-    """Return the ids of all processes in a group; an empty set if it is gone."""
-    with suppress(OSError):
-        return set(map(int, (folder / "cgroup.procs").read_text().split()))
-    return set()
+    """Return the ids of all processes in a group and below; an empty set if it is gone."""
+    pids: set[int] = set()
+    for inner in _tree(folder):
+        with suppress(OSError):
+            pids.update(map(int, (inner / "cgroup.procs").read_text().split()))
+    return pids
 
 
 def others(folder: Path, spared: Collection[int]) -> set[int]:
@@ -96,8 +109,6 @@ def remove(folder: Path) -> int:
         (folder / "cgroup.kill").write_text("1")
     end = time.monotonic() + ENDING_S
     while folder.exists() and time.monotonic() < end:
-        try:
-            folder.rmdir()
-        except OSError:  # the dead are still in it
-            time.sleep(0.005)
+        _remove_empty(folder)
+        time.sleep(0.002)
     return len(pids)

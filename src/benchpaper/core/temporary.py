@@ -37,22 +37,29 @@ def _make(prefix: str, parent: Path | str | None) -> tuple[Path, int]:
     """Make a folder and lock it. A sweep may remove it before it is locked; then make another."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        with suppress(FileNotFoundError, BlockingIOError):
-            lock = _lock(path)
-            if path.exists():
-                return path, lock
-            os.close(lock)
+        with suppress(FileNotFoundError):
+            descriptor = _open(path)
+            if _lock(descriptor) is not False and path.exists():
+                return path, descriptor
+            os.close(descriptor)
 
 
-def _lock(path: Path) -> int:
-    """Lock a folder. Raises `BlockingIOError` if its process lives."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Lock a folder. Return False if its process lives, and None where folders have no locks.
+
+    There (on some network file systems) no sweep removes anything.
+    """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        return True
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
 
 
 def _remove(path: Path) -> None:
@@ -109,13 +116,13 @@ def sweep(prefix: str = OF_COMMAND, parents: tuple[Path | str, ...] = ()) -> int
 
 def _swept(path: Path) -> bool:
     try:
-        lock = _lock(path)
-    except OSError:  # it lives, is another user's, or is no folder
+        descriptor = _open(path)
+    except OSError:  # it is another user's, or is no folder
         return False
     try:
-        if os.fstat(lock).st_uid != os.geteuid():
+        if os.fstat(descriptor).st_uid != os.geteuid() or not _lock(descriptor):
             return False
         _remove(path)
         return not path.exists()
     finally:
-        os.close(lock)
+        os.close(descriptor)

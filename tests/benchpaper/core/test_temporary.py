@@ -1,5 +1,6 @@
 """Temporary folders of killed processes are removed; those of living ones stay."""
 
+import errno
 import os
 import stat
 import subprocess
@@ -105,14 +106,26 @@ def bound(source, point):
 
 
 def test_a_folder_that_was_swept_before_it_was_locked_is_made_again(monkeypatch):
-    lock, swept = temporary._lock, []
+    opened, swept = temporary._open, []
 
     def late(path):
         if not swept:
             path.rmdir()
             swept.append(path)
-        return lock(path)
+        return opened(path)
 
-    monkeypatch.setattr(temporary, "_lock", late)
+    monkeypatch.setattr(temporary, "_open", late)
     with temporary.folder() as folder:
         assert folder.exists() and swept != [folder]
+
+
+def test_where_folders_have_no_locks_they_are_used_and_never_swept(tmp_path, monkeypatch):
+    def refuse(descriptor, how):
+        raise OSError(errno.EBADF, "as NFS says")
+
+    monkeypatch.setattr(temporary.fcntl, "flock", refuse)
+    with temporary.of_command():
+        assert len(list(tmp_path.iterdir())) == 1 and temporary.sweep() == 0
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "benchpaper-tmp-x").mkdir()
+    assert temporary.sweep() == 0 and (tmp_path / "benchpaper-tmp-x").exists()
