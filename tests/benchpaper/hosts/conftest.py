@@ -32,8 +32,9 @@ def hostile(pipe_project, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(programs), prepend=":")
 
     @contextmanager
-    def connect(said=None, orders=None, **answers):
+    def connect(said=None, orders=None, complaints=0, **answers):
         replies = {
+            "complaints": complaints,
             "greeting": greeting() if said is None else said,
             "orders": {name: f"{main.GREETING}{text}\n" for name, text in (orders or {}).items()},
             "answers": {**good_answers(), **answers},

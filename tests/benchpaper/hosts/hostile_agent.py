@@ -2,7 +2,8 @@
 
     hostile_agent.py BEHAVIOUR.json
 
-It runs in the folder of a connection, as ssh does. The file holds {"greeting": bytes, "orders":
+It runs in the folder of a connection, as ssh does. The file holds {"complaints": how many on
+standard error, after which it ends, "greeting": bytes, "orders":
 {order: bytes}, "answers": {operation: behaviour}}. A behaviour is {"value": ...} (a good answer),
 {"error": ...}, {"message": ...} (all of the answer), or {"bytes": ...}; with "drip", the bytes come
 one by one, so many seconds apart; with "again", for ever. Bytes are written as text in Latin-1.
@@ -21,13 +22,17 @@ import time
 def main(path):
     with open(path) as file:
         behaviour = json.load(file)
+    for _ in range(behaviour["complaints"]):
+        os.write(2, b"\x1b[2Jno\r\x00 " * 1000)
+    if behaviour["complaints"]:
+        return
     listener = socket.socket(socket.AF_UNIX)
     listener.bind("agent")  # what ssh would forward
     listener.listen(64)
     threading.Thread(target=accept, args=(listener, behaviour["answers"]), daemon=True).start()
-    say(behaviour["greeting"])
     source = sys.stdin.buffer
     source.read(json.loads(source.readline())["size"])  # the true agent
+    say(behaviour["greeting"])
     for line in source:
         with contextlib.suppress(ValueError):
             say(behaviour["orders"].get(next(iter(json.loads(line)))))

@@ -154,6 +154,15 @@ def test_a_file_that_is_what_was_announced_appears(far, tmp_path):
     assert (tmp_path / "log").read_bytes() == b"1234"
 
 
+def test_a_file_replaces_a_link_and_does_not_follow_it(far, tmp_path):
+    data = GOOD_SIZE + chunk(b"1234") + chunk(b"") + framed(b'{"value": null, "request": 2}')
+    (tmp_path / "victim").write_text("precious")
+    (tmp_path / "log").symlink_to("victim")
+    far(get={"bytes": data}).host().get("/there/log", tmp_path / "log")
+    assert (tmp_path / "victim").read_text() == "precious"
+    assert not (tmp_path / "log").is_symlink() and (tmp_path / "log").read_bytes() == b"1234"
+
+
 @pytest.mark.parametrize("kind", ["CommandFailed", "HostError", "OSError"])
 def test_an_error_of_the_host_shows_control_characters_as_such(far, kind):
     error = {"error": kind, "text": ESCAPES, "name": ESCAPES, "status": 1}

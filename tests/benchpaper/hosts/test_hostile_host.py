@@ -58,6 +58,13 @@ def test_addresses_of_the_wrong_form_are_refused_while_it_connects(hostile, valu
     assert one_line(refused).startswith('host "far" of site "site": far sent an answer ')
 
 
+def test_complaints_without_end_are_cut(hostile):
+    with pytest.raises(Unreachable) as refused, hostile(complaints=2000):
+        pytest.fail("it was believed")
+    text = one_line(refused)
+    assert r"ssh said: \x1b[2Jno \x00 \x1b[2Jno" in text and len(text) < 1000
+
+
 # ---- what reaches a terminal or a log ----
 
 ORDERS = {
