@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchpaper.core import mounts
 
-OF_COMMAND, OF_AGENT = "benchpaper-tmp-", "benchpaper-agent-"
+OF_COMMAND, OF_AGENT, OF_STORE = "benchpaper-tmp-", "benchpaper-agent-", ".part-"
 VARIABLE = "TMPDIR"
 
 
@@ -101,17 +101,19 @@ def _is_of_command(path: Path) -> bool:
     return False
 
 
-def sweep(prefix: str = OF_COMMAND, parents: tuple[Path | str, ...] = ()) -> int:
-    """Remove this user's folders whose process has ended; return how many.
-
-    Look where temporary files go, and in `parents`.
-    """
+def place() -> Path:
+    """Return where temporary folders of commands go."""
     here = Path(tempfile.gettempdir())
-    removed = 0
-    for parent in {here.parent if _is_of_command(here) else here, *map(Path, parents)}:
-        for path in parent.glob(f"{prefix}*"):
-            removed += _swept(path)
-    return removed
+    return here.parent if _is_of_command(here) else here
+
+
+def sweep(prefix: str = OF_COMMAND, *parents: Path) -> int:
+    """Remove this user's folders in `parents` whose process has ended; return how many.
+
+    Without `parents`, look where temporary files go.
+    """
+    folders = [path for parent in {*parents} or {place()} for path in parent.glob(f"{prefix}*")]
+    return sum(map(_swept, folders))
 
 
 def _swept(path: Path) -> bool:

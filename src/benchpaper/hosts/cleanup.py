@@ -202,12 +202,17 @@ def sweep(project: Checkout) -> list[str]:
         if not _is_running(folder.name.partition("-")[0]):  # the process that connected
             shutil.rmtree(folder, ignore_errors=True)
             removed.append("a connection's folder")
-    removed += ["a temporary folder"] * temporary.sweep(parents=("/tmp",))
+    removed += ["a temporary folder"] * _sweep_temporary()
     for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)
             removed.append("a half-written file")
     return removed
+
+
+def _sweep_temporary() -> int:
+    """Remove temporary folders of killed commands; sockets may lie in /tmp, for a short path."""
+    return temporary.sweep(temporary.OF_COMMAND, temporary.place(), Path("/tmp"))
 
 
 def _kill_processes(project: Checkout) -> list[str]:

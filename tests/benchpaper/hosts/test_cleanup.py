@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchpaper.core import events, temporary
+from benchpaper.core import events
 from benchpaper.core.project import Project
 from benchpaper.hosts import cleanup
 from benchpaper.hosts.local import LocalHost
@@ -257,7 +257,7 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
     for path in keep + drop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
-    temporary.sweep(parents=("/tmp",))  # what killed runs of other checkouts left
+    cleanup._sweep_temporary()  # what killed runs of other checkouts left
     found = cleanup.sweep(project)
     assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x5)"
     assert (

@@ -69,6 +69,7 @@ class Agent:
         own_folder(cache / "benchpaper")
         self.store = own_folder(cache / "benchpaper" / "store")
         temporary.sweep(temporary.OF_AGENT)
+        temporary.sweep(temporary.OF_STORE, self.store)
         self._ending = contextlib.ExitStack()
         self._folder = self._ending.enter_context(temporary.folder(temporary.OF_AGENT))
         # So that what killed commands leave goes with it.

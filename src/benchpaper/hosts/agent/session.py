@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchpaper.core import temporary
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
 from benchpaper.core.redact import Redactor
@@ -78,7 +79,7 @@ class Session:
         except wire.TooLong as error:
             text = f"the answer has {error}: write long output to a file, and fetch that"
             failed = {"error": "HostError", "text": text, "request": self._request}
-            wire.send(self._channel, failed | self._status())
+            wire.send(self._channel, {**failed, "status": answer.get("status")})
 
     def _watch_connection(self) -> None:
         """End the session when the other end is gone; while a command runs, no thread reads."""
@@ -212,11 +213,14 @@ class Session:
 
     def _do_store(self, digest: str):
         """Unpack a tar stream as the content with that digest."""
+        self._store.mkdir(parents=True, exist_ok=True)
+        incoming = wire.Receiver(self._channel)
+        with temporary.folder(temporary.OF_STORE, self._store) as part:
+            self._unpack(incoming, part, self._store / digest)
+
+    def _unpack(self, incoming: wire.Receiver, part: Path, target: Path) -> None:
         import tarfile
 
-        self._store.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=self._store))
-        incoming = wire.Receiver(self._channel)
         # Early releases of Python 3.11 know no filter; what arrives is our own.
         safely: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
         try:
@@ -225,12 +229,11 @@ class Session:
                 archive.extractall(part, **safely)
             incoming.drain()
             with contextlib.suppress(OSError):  # another session was quicker
-                part.rename(self._store / digest)
+                part.rename(target)
         except (tarfile.TarError, EOFError) as error:
             raise HostError(f"what was sent did not arrive whole: {error}") from None
         finally:
             incoming.drain()
-            shutil.rmtree(part, ignore_errors=True)
 
     # ---- the machine ----
 

@@ -47,9 +47,12 @@ def test_a_daemon_that_hides_on_a_host_ends_with_its_trial(make, lab, tmp_path, 
     assert entries["a"]["state"] == results.MEASURED, entries["a"]["attempts"]
     assert len(entries["a"]["attempts"]) == 1 + bool(killed)
     gone(lab)
+    half_sent = lab.folder / "cache/benchpaper/store/.part-x"
+    half_sent.mkdir(parents=True)
     with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}):
         pass  # its agent sweeps up what a killed one left
     gone(lab)
+    assert not half_sent.exists()
     assert not list((lab.folder / "temporary").glob("benchpaper-agent-*"))
 
 
