@@ -37,6 +37,7 @@ def make() -> Path | None:
     try:
         if parent is None or (parent / "cgroup.subtree_control").read_text().strip():
             return None  # it would get controllers
+        _remove_abandoned(parent)
         folder = parent / f"{PREFIX}{os.getpid()}-{time.monotonic_ns()}"
         folder.mkdir(mode=0o700)
     except OSError:
@@ -45,6 +46,14 @@ def make() -> Path | None:
         folder.rmdir()
         return None
     return folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the empty groups of processes that were killed; others cannot be removed this way."""
+    for folder in parent.glob(f"{PREFIX}*-*"):
+        if not Path("/proc", folder.name.split("-")[1]).exists():
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def available() -> bool:
@@ -74,9 +83,14 @@ def dissolve(folder: Path, into: Path) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    for inner in _tree(folder):
-        with suppress(OSError):  # the dead may still be in it
-            inner.rmdir()
+    """Remove a group and those below it; for some moments the dead are still in them."""
+    end = time.monotonic() + ENDING_S
+    while folder.exists() and time.monotonic() < end:
+        for inner in _tree(folder):
+            with suppress(OSError):
+                inner.rmdir()
+        if folder.exists():
+            time.sleep(0.002)
 
 
 def _tree(folder: Path) -> list[Path]:
@@ -107,8 +121,5 @@ def remove(folder: Path) -> int:
         return 0
     with suppress(OSError):
         (folder / "cgroup.kill").write_text("1")
-    end = time.monotonic() + ENDING_S
-    while folder.exists() and time.monotonic() < end:
-        _remove_empty(folder)
-        time.sleep(0.002)
+    _remove_empty(folder)
     return len(pids)

@@ -121,3 +121,13 @@ def test_entering_costs_no_trial_anything(group):
         assert os.waitpid(child, 0)[1] == 0
     finally:
         control_group.dissolve(group, before)
+
+
+def test_an_empty_group_of_a_dead_process_is_removed_by_the_next(group):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    stale = group.with_name(f"{control_group.PREFIX}{ended.pid}-1")
+    stale.mkdir()
+    other = control_group.make()
+    assert not stale.exists() and group.exists()
+    other.rmdir()
