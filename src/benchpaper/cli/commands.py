@@ -12,7 +12,7 @@ from benchpaper.cli import artifact, measuring, results
 from benchpaper.cli.common import Group, why_not_writable
 from benchpaper.cli.lab import lab
 from benchpaper.cli.steps import step
-from benchpaper.core import caches, disk_space, output
+from benchpaper.core import caches, disk_space, output, temporary
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
@@ -36,6 +36,7 @@ def cli() -> None:
     Commands that read results take yours at scale quick, or those that --scale or --from reference
     names.
     """
+    click.get_current_context().with_resource(temporary.of_command())
     with suppress(UserError):  # each command that needs a project asks for it again
         caches.keep_below(Project.find().state)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.cli.common import each
-from benchpaper.core import environment, lock, output
+from benchpaper.core import control_group, environment, lock, output
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
@@ -83,6 +83,12 @@ def _notes() -> list[str]:
     if os.environ.get(lock.FOLDER):
         notes.append(
             f"{lock.FOLDER} is set: a run here does not wait for other measurements on this machine"
+        )
+    if not control_group.available():
+        notes.append(
+            "no control group can be made here (cgroups version 2, with write access): what a "
+            "trial starts is found by descent, and after a kill by a mark in its limits; what "
+            "keeps forking faster than these can be read may survive"
         )
     return notes
 

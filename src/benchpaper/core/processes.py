@@ -1,10 +1,16 @@
 """Make sure that processes end: death with the parent, adoption of orphans, killing descendants.
 
+What a killed controller leaves behind has no ancestor of ours any more. Two marks find it. One is a
+variable in the environment, which a daemon may clear. The other (`brand`) is a resource limit,
+which survives fork, exec, setsid, and a cleared environment.
+
 Standard library only, because this module is sent to target hosts too.
 """
 
 import ctypes
+import hashlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Collection
@@ -16,6 +22,9 @@ from benchpaper.core import excerpt
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ENDING_S = 20  # how long killed processes may take to be gone on a busy machine
 OUTPUT_BOUND = 20_000  # bytes kept of each process's output, counted from its end
+# Its unit is µs of a real-time process without a system call. A brand is more than 100,000 years,
+# so the kernel never enforces it, and nothing that is measured changes.
+BRANDED_LIMIT, LEAST_BRAND = resource.RLIMIT_RTTIME, 1 << 62
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -83,32 +92,73 @@ def outputs(folder: Path | str) -> str:
     return "\n".join(parts)
 
 
-def kill_marked(mark: str) -> int:
-    """Kill the other processes with `mark` (NAME=VALUE) in their environment; return how many.
+def brand(mark: str) -> bool:
+    """Write `mark` (NAME=VALUE) into a limit of this process, which all its descendants inherit.
 
-    Waits up to `ENDING_S` seconds for their end. Spares processes under another root (a chroot or
-    container that shares /proc): their paths, and so their marks, mean other folders.
+    Returns False where the system's own limit leaves no room for it.
     """
-    wanted = mark.encode()
-    pids = [
-        pid
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
-        if pid != os.getpid() and _carries(pid, wanted)
-    ]
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    end = time.monotonic() + ENDING_S
-    while any(_carries(pid, wanted) for pid in pids) and time.monotonic() < end:
-        time.sleep(0.01)
-    return len(pids)
-
-
-def _carries(pid: int, mark: bytes) -> bool:
-    """Return whether a process under our root has `mark` in its environment."""
+    hard = resource.getrlimit(BRANDED_LIMIT)[1]
     try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and os.path.samefile(
-            f"/proc/{pid}/root", "/"
-        )
+        resource.setrlimit(BRANDED_LIMIT, (_number(mark), hard))
+    except (ValueError, OSError):  # above a hard limit
+        return False
+    return True
+
+
+def _number(mark: str) -> int:
+    """Return the limit that stands for a mark. Under another root the same path means another."""
+    root = os.stat("/")
+    digest = hashlib.sha256(f"{mark} {root.st_dev} {root.st_ino}".encode()).digest()
+    return LEAST_BRAND | int.from_bytes(digest[:7], "little")
+
+
+def kill_marked(mark: str) -> int:
+    """Kill the other processes with `mark` (NAME=VALUE) in environment or limits; return how many.
+
+    Repeats until no process has it, for at most `ENDING_S` seconds: they may multiply meanwhile. A
+    process that forks and exits faster than /proc can be read may be missed; a control group
+    (`core.control_group`) misses none.
+    """
+    variable, limit, killed = mark.encode(), _number(mark), set[int]()
+    end = time.monotonic() + ENDING_S
+    while pids := _carriers(variable, limit):
+        for pid in pids:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(pids)
+        if time.monotonic() > end:
+            break
+        time.sleep(0.01)
+    return len(killed)
+
+
+def _carriers(variable: bytes, limit: int) -> list[int]:
+    pids = map(int, filter(str.isdigit, os.listdir("/proc")))
+    return [
+        pid for pid in pids if pid != os.getpid() and (_branded(pid, limit) or _has(pid, variable))
+    ]
+
+
+def _branded(pid: int, limit: int) -> bool:
+    try:
+        return resource.prlimit(pid, BRANDED_LIMIT)[0] == limit and not _is_zombie(pid)
+    except OSError:  # another user's process, or it has ended
+        return False
+
+
+def _is_zombie(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in b"ZX"
+
+
+def _has(pid: int, variable: bytes) -> bool:
+    """Return whether a process has `variable` (NAME=VALUE) in its environment.
+
+    Spares processes under another root (a chroot or container that shares /proc): the paths in
+    their variables mean other folders.
+    """
+    try:
+        return variable in Path(f"/proc/{pid}/environ").read_bytes().split(
+            b"\0"
+        ) and os.path.samefile(f"/proc/{pid}/root", "/")
     except OSError:
         return False

@@ -23,6 +23,10 @@ class HostLost(HostError):
     """A host no longer answers: its connection is cut, or it hangs."""
 
 
+class HostUnreliable(HostLost):
+    """A host broke the agent's protocol, so its connection is given up."""
+
+
 class CommandFailed(HostError):
     """A command ended with a status other than 0, or did not end in time."""
 

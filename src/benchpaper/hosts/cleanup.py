@@ -9,7 +9,6 @@ and `sweep` cleans up in its place.
 import ctypes
 import json
 import os
-import re
 import shutil
 import subprocess
 import threading
@@ -19,10 +18,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from benchpaper.core import control_group, mounts, temporary
 from benchpaper.core.events import VARIABLE
+from benchpaper.core.private import own_folder
 from benchpaper.core.processes import kill_marked
 
 UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
+GROUPS = "groups"  # a file per control group, named like it, with its path
+TRIAL_MARK = "BENCHPAPER_TRIAL"  # of every process of a trial, on this machine and on hosts
 UNDO_TIMEOUT_S = 20
 # CLOCK_REALTIME_COARSE (clock_gettime(2)): like file times, up to a tick behind the time of day.
 CLOCK_OF_FILES = 5
@@ -79,10 +82,10 @@ def clear(scratch: Path | str) -> list[str]:
     """
     folder = Path(scratch)
     removed = _undo_notes(folder) + _clear_shared_memory(folder)
-    for point in _mounts(folder):
+    for point in mounts.below(folder):
         if _succeeds(["umount", point]) or _succeeds(["umount", "--lazy", point]):
             removed.append("a mount")
-    if not _mounts(folder):  # else this would remove the files that are mounted there
+    if not mounts.below(folder):  # else this would remove the files that are mounted there
         shutil.rmtree(folder, ignore_errors=True)
     return removed
 
@@ -110,13 +113,6 @@ def _succeeds(argv: Sequence[Path | str]) -> bool:
         return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
-
-
-def _mounts(folder: Path) -> list[Path]:
-    """Return the mount points below a folder, the last one first."""
-    names = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    points = [Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), name)) for name in names]
-    return [point for point in reversed(points) if point.is_relative_to(folder.resolve())]
 
 
 def _clear_shared_memory(scratch: Path) -> list[str]:
@@ -206,6 +202,7 @@ def sweep(project: Checkout) -> list[str]:
         if not _is_running(folder.name.partition("-")[0]):  # the process that connected
             shutil.rmtree(folder, ignore_errors=True)
             removed.append("a connection's folder")
+    removed += ["a temporary folder"] * _sweep_temporary()
     for pattern in HALF_WRITTEN:
         for path in project.root.glob(pattern):
             path.unlink(missing_ok=True)
@@ -213,9 +210,38 @@ def sweep(project: Checkout) -> list[str]:
     return removed
 
 
+def _sweep_temporary() -> int:
+    """Remove temporary folders of killed commands; sockets may lie in /tmp, for a short path."""
+    return temporary.sweep(temporary.OF_COMMAND, temporary.place(), Path("/tmp"))
+
+
 def _kill_processes(project: Checkout) -> list[str]:
-    """Kill processes of earlier runs in this checkout: their environment carries its mark."""
-    return ["a process"] * kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
+    """Kill processes of earlier runs in this checkout."""
+    killed = kill_marked(f"{VARIABLE}={project.state / 'events.jsonl'}")
+    notes = (project.state / GROUPS).glob(f"{control_group.PREFIX}*")
+    killed += sum(map(remove_group, notes)) + kill_marked(trial_mark(project.state))
+    return ["a process"] * killed
+
+
+def trial_mark(state: Path) -> str:
+    """Return the mark with which the processes of a checkout's trials are branded."""
+    return f"{TRIAL_MARK}={state.absolute()}"
+
+
+def note_group(state: Path, group: Path) -> Path:
+    """Note a control group before it is used. Return the note, for `remove_group`."""
+    note = own_folder(state / GROUPS) / group.name
+    note.write_text(str(group))
+    return note
+
+
+def remove_group(note: Path) -> int:
+    """Kill what is in a noted control group, and remove it; return how many processes."""
+    with suppress(FileNotFoundError):
+        killed = control_group.remove(Path(note.read_text()))
+        note.unlink()
+        return killed
+    return 0  # another process was faster
 
 
 def summarize(removed: Sequence[str]) -> str:

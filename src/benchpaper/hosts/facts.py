@@ -16,6 +16,18 @@ from typing import Any
 from benchpaper.core import environment
 
 SIOCGIFADDR = 0x8915  # netdevice(7)
+NAMES = (
+    "cpu",
+    "cpus",
+    "memory_gib",
+    "kernel",
+    "os",
+    "nic",
+    "disk",
+    "governor",
+    "virtualised",
+    "environment",
+)
 
 
 def facts() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from benchpaper.core import environment
+from benchpaper.core.printable import printable_line
 from benchpaper.core.processes import die_with_parent
 from benchpaper.hosts import (
     Argument,
@@ -270,4 +271,4 @@ def _status(returncode: int) -> str:
 
 def _tail(text: str, lines: int = 3) -> str:
     last = [line.strip() for line in text.strip().splitlines() if line.strip()][-lines:]
-    return "it said: " + " | ".join(last) if last else "it said nothing"
+    return f"it said: {printable_line(' | '.join(last))}" if last else "it said nothing"

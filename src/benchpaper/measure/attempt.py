@@ -11,13 +11,13 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core import disk_space
-from benchpaper.core.processes import die_with_parent, kill_descendants, outputs
+from benchpaper.core.processes import brand, die_with_parent, kill_descendants, outputs
 from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import Link, cleanup
@@ -130,10 +130,12 @@ def attempt(
     links: Mapping[str, Link],
     programs: Path,
     scratch_root: Path,
+    kill: Callable[[Collection[int]], None] = kill_descendants,
 ) -> Attempt:
     """Run `experiment`'s trial of `cell` once and return the result.
 
-    `links` maps roles to connected hosts; `programs` is the folder of compiled programs. Errors of
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs.
+    `kill(spared)` ends all that this process has started except `spared` (`Keeper.kill`). Errors of
     the trial never raise here. `KeyboardInterrupt` and the like pass through, after the worker has
     been killed. Fetch what the trial has left on remote hosts afterwards (`Fleet.conclude` with the
     attempt's `name`).
@@ -152,6 +154,7 @@ def attempt(
             if child == 0:
                 die_with_parent(parent)
                 os.close(read_end)
+                brand(cleanup.trial_mark(scratch_root.parent))
                 work(experiment, cell, seed, scale, links, programs, scratch, write_end)
             os.close(write_end)
         timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
@@ -167,7 +170,7 @@ def attempt(
         if child is not None:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-        kill_descendants(spared)
+        kill(spared)
         cleanup.clear(scratch)
 
 

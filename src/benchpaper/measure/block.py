@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core.processes import adopt_orphans
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
 from benchpaper.design.plan import Plan
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import Site
+from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.trial import Setting, TrialRunner
 from benchpaper.results import journal
@@ -75,8 +75,10 @@ class Block:
         if fleet is None:
             with Fleet(self._project, self._site, self.hosts) as fleet:
                 return self.measure(fleet)
-        adopt_orphans()
-        runner = TrialRunner(self._setting, fleet)
+        with Keeper(self._project.state) as keeper:
+            return self._measure(TrialRunner(self._setting, fleet, keeper))
+
+    def _measure(self, runner: TrialRunner) -> int:
         runner.prepare_hosts()
         measured_now = 0
         with journal.Journal(self.journal_path) as done:

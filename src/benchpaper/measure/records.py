@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
+from benchpaper.core.printable import printable
 from benchpaper.core.redact import Redactor
 from benchpaper.measure.attempt import Attempt
 from benchpaper.results.records import AttemptSummary, Observation
@@ -25,8 +26,8 @@ def redacted(attempt: Attempt, redactor: Redactor) -> Attempt:
             replace(command, argv=tuple(redactor.command(command.argv)))
             for command in attempt.commands
         ),
-        message=redactor.shortened(attempt.message),
-        output=redactor.text(attempt.output),
+        message=printable(redactor.shortened(attempt.message)),
+        output=printable(redactor.text(attempt.output)),
     )
 
 
@@ -43,7 +44,12 @@ def checked(
         message = redactor.shortened(str(error))
         return replace(attempt, outcome="failed", message=message), ()
     return attempt, tuple(
-        replace(row, evidence={k: redactor.shortened(text) for k, text in row.evidence.items()})
+        replace(
+            row,
+            evidence={
+                name: printable(redactor.shortened(text)) for name, text in row.evidence.items()
+            },
+        )
         for row in rows
     )
 

@@ -19,6 +19,7 @@ from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure import records
 from benchpaper.measure.attempt import Attempt, attempt
+from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
@@ -45,8 +46,8 @@ class Setting:
 class TrialRunner:
     """Measures trials of a block, one after the other."""
 
-    def __init__(self, setting: Setting, fleet: Fleet):
-        self._setting, self._fleet = setting, fleet
+    def __init__(self, setting: Setting, fleet: Fleet, keeper: Keeper):
+        self._setting, self._fleet, self._keeper = setting, fleet, keeper
         self._experiment, self._block = setting.experiment, setting.block
         self._provenance, self._redactor = setting.provenance, setting.redactor
         self._origin = setting.provenance.origin()
@@ -175,6 +176,7 @@ class TrialRunner:
             {role: self._fleet.links[host.name] for role, host in roles.items()},
             self._setting.project.programs(self._experiment.name),
             self._scratch_root,
+            self._keeper.kill,
         )
 
     def _fetched(self, tried: Attempt) -> Attempt:

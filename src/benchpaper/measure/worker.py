@@ -88,6 +88,7 @@ def interrupts_held_back() -> Iterator[None]:
 def _enter(scratch: Path) -> None:
     """Give the worker its own session, signals, output, environment and temporary folder."""
     os.setsid()
+    os.umask(0o077)  # whatever the user's is: on every host alike
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)

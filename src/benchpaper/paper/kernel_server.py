@@ -12,7 +12,6 @@ would disturb a measurement.
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import environment
+from benchpaper.core import environment, temporary
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import die_with_parent
 from benchpaper.core.project import Project
@@ -53,8 +52,11 @@ def serving(project: Project) -> Iterator[dict[str, str]]:
 
     On exit the server is killed, with all notebooks that it still runs.
     """
-    folder = Path(tempfile.mkdtemp(prefix="benchpaper-warm-", dir=_folder_of_sockets()))
-    path = folder / "socket"
+    with temporary.folder(parent=_folder_of_sockets()) as folder:
+        yield from _serving(project, folder / "socket")
+
+
+def _serving(project: Project, path: Path) -> Iterator[dict[str, str]]:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen(64)
@@ -74,7 +76,6 @@ def serving(project: Project) -> Iterator[dict[str, str]]:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder_of_sockets() -> str:
@@ -152,10 +153,8 @@ def _answer(connection: socket.socket) -> None:
         return
     project = Project(Path(request["root"]))
     os.chdir(project.root)
-    with tempfile.TemporaryDirectory(
-        prefix="benchpaper-kernel-", dir=_folder_of_sockets()
-    ) as folder:
-        kernel = _fork_kernel(Path(folder) / "kernel.json")
+    with temporary.folder(parent=_folder_of_sockets()) as folder:
+        kernel = _fork_kernel(folder / "kernel.json")
         error = ""
         try:
             notebook.analyse(
@@ -163,7 +162,7 @@ def _answer(connection: socket.socket) -> None:
                 request["site"],
                 request["source"],
                 request["experiment"],
-                _manager(kernel, folder),
+                _manager(kernel, str(folder)),
             )
         except UserError as failure:
             error = str(failure)

@@ -168,9 +168,8 @@ def _sweep(pipeline: Pipeline, console: Console) -> None:
     if command_line.unlock(pipeline):
         leftovers.append("Snakemake's lock")
     if leftovers:
-        console.print(
-            f"an earlier run was killed; swept up: {cleanup.summarize(leftovers)}", highlight=False
-        )
+        text = f"an earlier run was killed; swept up: {cleanup.summarize(leftovers)}"
+        console.print(text, highlight=False, soft_wrap=True)
 
 
 def _has_latex(pipeline: Pipeline) -> bool:

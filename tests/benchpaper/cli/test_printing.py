@@ -11,6 +11,7 @@ import pytest
 import quick_commands
 from command_calls import COMMANDS, EXHIBIT, NAME, USERS, options
 
+from benchpaper.cli import views
 from benchpaper.core import output
 
 PROGRAM = Path(sys.executable).with_name("benchpaper")
@@ -205,3 +206,10 @@ def test_logs_hold_no_escape_codes(make_project, pipe_experiment, run_benchpaper
     text = "".join(path.read_text() for path in logs)
     assert noisy != pipe_experiment and "red\n" in text and "ZeroDivisionError" in text
     assert {path.name for path in logs if ESCAPE in path.read_text()} == set()
+
+
+def test_doctor_says_where_a_trial_gets_no_control_group(monkeypatch):
+    for available in (True, False):
+        monkeypatch.setattr(views.control_group, "available", lambda answer=available: answer)
+        notes = [note for note in views._notes() if "control group" in note]
+        assert bool(notes) is not available

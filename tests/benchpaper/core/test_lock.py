@@ -3,17 +3,26 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from benchpaper.core import lock
+
+
+def root(test):
+    """Mark a test that becomes another user."""
+    reason = "becoming another user needs root"
+    return pytest.mark.root(pytest.mark.skipif(os.geteuid() != 0, reason=reason)(test))
+
 
 HOLDER = """
 import sys, time
@@ -92,26 +101,154 @@ def test_a_holder_that_has_not_written_its_name_yet_is_still_a_holder(tmp_path, 
         pass
 
 
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_a_lock_that_another_user_made_can_be_taken(tmp_path):
-    folder = tmp_path / "shared"
-    folder.mkdir()
-    with lock.held(folder / "lock", "root's run"):
-        pass
-    assert stat.S_IMODE((folder / "lock").stat().st_mode) == 0o666
-    folder.chmod(0o755)
+@pytest.fixture
+def everybodys(monkeypatch):
+    """A folder like /tmp, which holds the lock of the machine."""
+    folder = Path(tempfile.mkdtemp(prefix="benchpaper-test-", dir="/tmp"))
+    folder.chmod(0o1777)
+    monkeypatch.setenv(lock.FOLDER, str(folder))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def as_another_user(function):
+    """Run `function` in a child as another user; return whether it returned."""
     child = os.fork()
     if child == 0:
         try:
-            os.chdir(folder)  # the folders above may be closed to others
             os.setuid(65534)
-            with lock.held("lock", "nobody's run"):
-                os._exit(0)
+            function()
+            os._exit(0)
         finally:
             os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert json.loads((folder / "lock").read_text())["what"] == "nobody's run"
+    return os.waitpid(child, 0)[1] == 0
+
+
+@root
+def test_a_lock_of_the_machine_that_another_user_made_can_be_taken(everybodys):
+    with lock.held(lock.host_lock(), "root's run"):
+        pass
+    assert stat.S_IMODE(lock.host_lock().stat().st_mode) == 0o666
+
+    def hold():
+        with lock.held(lock.host_lock(), "nobody's run"):
+            pass
+
+    assert as_another_user(hold)
+    assert json.loads(lock.host_lock().read_text())["what"] == "nobody's run"
+
+
+@root
+def test_the_lock_of_another_users_checkout_is_refused(tmp_path, everybodys, monkeypatch):
+    """The other user has made it before, in a folder that both can write to."""
+    path = everybodys / "state" / "lock"
+    path.parent.mkdir(mode=0o777)
+    path.parent.chmod(0o777)
+    path.touch(0o666)
+    path.chmod(0o666)
+
+    def hold():
+        with pytest.raises((lock.Unusable, PermissionError)), lock.held(path, "nobody's run"):
+            pytest.fail("it was taken")
+
+    assert as_another_user(hold)
+
+
+@root
+def test_a_lock_of_the_machine_that_others_cannot_use_is_refused(everybodys):
+    lock.host_lock().touch(0o600)
+
+    def hold():
+        with (
+            pytest.raises(
+                lock.Unusable, match=r"cannot be opened \(Permission denied\); remove it"
+            ),
+            lock.held(lock.host_lock(), "nobody's run"),
+        ):
+            pytest.fail("it was taken")
+
+    assert as_another_user(hold)
+
+
+LEASING = """
+import fcntl, os, signal, sys, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+print("leased", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_leased_file_is_not_waited_for(tmp_path):
+    """An open of such a file waits for 45 s, unless it asks not to."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", LEASING, tmp_path / "lock"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "leased\n"
+        begin = time.monotonic()
+        with (
+            pytest.raises(lock.Unusable, match=r"\(another process leases it\); remove it$"),
+            lock.held(tmp_path / "lock", "a run"),
+        ):
+            pytest.fail("it was taken")
+        assert time.monotonic() - begin < 30
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+FORGED = {
+    "nothing": b"",
+    "no text": b"\xff\xfe",
+    "no JSON": b"{",
+    "a list": b"[]",
+    "a number": b"1",
+    "deeply nested": b"[" * 4000,
+    "no name": b'{"pid": 1, "since": 1}',
+    "a process that is a text": b'{"pid": "x", "since": 1, "what": "x"}',
+    "an endless process": b'{"pid": Infinity, "since": 1, "what": "x"}',
+    "a time out of range": b'{"pid": 1, "since": 1e300, "what": "x"}',
+    "no time": b'{"pid": 1, "since": NaN, "what": "x"}',
+    "escape codes": json.dumps({"pid": 1, "since": 1, "what": "\x1b[2J\n\u202e\r"}).encode(),
+    "a long name": json.dumps({"pid": 1, "since": 1, "what": "x" * 3000}).encode(),
+    "a long file": b" " * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_what_another_user_wrote_into_a_lock_is_shown_as_one_line(tmp_path, holder, kind):
+    (tmp_path / "lock").write_bytes(FORGED[kind])
+    with pytest.raises(lock.Held) as refused, lock.held(tmp_path / "lock", "second"):
+        pytest.fail("two held one lock")
+    text = str(refused.value)
+    assert text.isprintable() and len(text) < 400 and "wait for it" in text
+
+
+@pytest.mark.parametrize("mode", [0o4666, 0o2666, 0o777])
+def test_a_program_is_no_lock(tmp_path, mode):
+    (tmp_path / "lock").touch()
+    (tmp_path / "lock").chmod(mode)
+    wanted = rf"\(a file with mode {mode:04o}\); remove it$"
+    with pytest.raises(lock.Unusable, match=wanted), lock.held(tmp_path / "lock", "a run"):
+        pytest.fail("it was taken")
+
+
+def test_a_lock_of_a_checkout_and_its_folder_are_private(tmp_path):
+    path = tmp_path / "state" / "lock"
+    path.parent.mkdir(mode=0o755)
+    path.touch(0o666)
+    before = os.umask(0)
+    try:
+        with lock.held(path, "a run"), lock.held(tmp_path / "other" / "lock", "a run"):
+            pass
+    finally:
+        os.umask(before)
+    for made in (path, tmp_path / "other" / "lock"):
+        modes = [stat.S_IMODE(other.stat().st_mode) for other in (made, made.parent)]
+        assert modes == [0o600, 0o700]
 
 
 def test_the_lock_of_the_machine_is_the_same_for_every_checkout_and_every_shell(
@@ -141,7 +278,8 @@ def test_a_folder_that_is_not_everybodys_holds_no_lock_of_the_machine(
         first.mkdir()
         first.chmod(mode)
     monkeypatch.setattr(lock, "FOLDERS", (str(first), str(tmp_path)))
-    assert lock.host_lock().parent == (first if used else tmp_path)
+    of_roots = os.geteuid() == 0
+    assert lock.host_lock().parent == (first if used and of_roots else tmp_path)
 
 
 def test_tests_have_a_lock_of_their_own():

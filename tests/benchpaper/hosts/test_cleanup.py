@@ -257,6 +257,7 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
     for path in keep + drop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
+    cleanup._sweep_temporary()  # what killed runs of other checkouts left
     found = cleanup.sweep(project)
     assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x5)"
     assert (

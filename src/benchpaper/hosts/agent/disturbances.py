@@ -14,6 +14,7 @@ CLOCK_TICKS, PAGE_BYTES = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
 THERMAL = sorted(
     Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count")
 )
+COLUMNS = ("steal_s", "load_1m", "suspended_s", "swapped_mb", "throttled_s", "overheated")
 
 
 def so_far() -> dict[str, float | None]:

@@ -17,7 +17,10 @@ from benchpaper.core.processes import kill_marked, outputs
 from benchpaper.core.redact import Redactor
 from benchpaper.hosts import cleanup
 
-MARK = "BENCHPAPER_TRIAL"  # in the environment of every process of a trial
+
+def mark(trial: str) -> str:
+    """Return the mark of every process of a trial, in its environment and its limits."""
+    return f"{cleanup.TRIAL_MARK}={trial}"
 
 
 def claim(trials: Path, trial: str) -> int | None:
@@ -41,7 +44,7 @@ def conclude_trial(
 
     Call it when the session's processes are dead; they stood still for `stood_still_s` before.
     """
-    leftovers = ["a process"] * kill_marked(f"{MARK}={trial}")
+    leftovers = ["a process"] * kill_marked(mark(trial))
     record = {
         "output": redactor.without_secrets(outputs(folder)),
         "shortage": disk_space.shortage(folder),

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -22,7 +21,8 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchpaper.core import environment, lock
+from benchpaper.core import environment, lock, temporary
+from benchpaper.core.private import own_folder
 from benchpaper.core.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
 from benchpaper.hosts import facts
 from benchpaper.hosts.agent.session import Session
@@ -58,15 +58,22 @@ class Agent:
 
     def __init__(self, options: dict[str, Any]):
         adopt_orphans()
+        os.umask(0o077)
         environment.replace(environment.ours())
         for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: sys.exit(0))
-        self.trials = _own_folder(
+        self.trials = own_folder(
             Path(options.get("scratch") or tempfile.gettempdir()) / f"benchpaper-{os.geteuid()}"
         )
         cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-        self.store = cache / "benchpaper" / "store"
-        self._folder = Path(tempfile.mkdtemp(prefix="benchpaper-agent-"))
+        own_folder(cache / "benchpaper")
+        self.store = own_folder(cache / "benchpaper" / "store")
+        temporary.sweep(temporary.OF_AGENT)
+        temporary.sweep(temporary.OF_STORE, self.store)
+        self._ending = contextlib.ExitStack()
+        self._folder = self._ending.enter_context(temporary.folder(temporary.OF_AGENT))
+        # So that what killed commands leave goes with it.
+        os.environ["TMPDIR"] = tempfile.tempdir = str(self._folder)
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._folder / "socket"))
         self._listener.listen(64)
@@ -155,7 +162,7 @@ class Agent:
             self._reap()
             time.sleep(0.01)
         kill_descendants()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._ending.close()
 
 
 def _parent(pid: int) -> int:
@@ -166,16 +173,9 @@ def _parent(pid: int) -> int:
         return 0
 
 
-def _own_folder(path: Path) -> Path:
-    """Make a private folder, or reuse the existing one, which must belong to this user."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if path.is_symlink() or path.stat().st_uid != os.geteuid():
-        raise PermissionError(1, "it belongs to somebody else", str(path))
-    return path
-
-
 def describe_host() -> dict[str, Any]:
     """Return what the controller needs to know about this host, such as its Python and its CPUs."""
+    home = os.path.expanduser("~")
     return {
         "python": sys.executable,
         "version": list(sys.version_info[:2]),
@@ -186,6 +186,6 @@ def describe_host() -> dict[str, Any]:
         "boot": Path("/proc/sys/kernel/random/boot_id").read_text().strip(),
         "identity": facts.identity(),
         "temporary": tempfile.gettempdir(),
-        "home": os.path.expanduser("~"),
+        "home": home if home.startswith("/") else "/",
         "hostname": socket.gethostname(),
     }

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchpaper.core import temporary
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.processes import adopt_orphans, kill_descendants
+from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
 from benchpaper.core.redact import Redactor
 from benchpaper.hosts import CommandFailed, HostError, cleanup, facts, probe
 from benchpaper.hosts.agent import disturbances, kept, wire
@@ -46,7 +47,8 @@ class Session:
     """One connection of the controller. The message `open` makes it a trial's host."""
 
     def __init__(self, trials: Path, store: Path, connection: socket.socket):
-        self._trials, self._store, self._connection = trials, store, connection
+        self._trials, self._store, self._channel = trials, store, wire.Channel(connection)
+        self._request = 0  # the number of the request that the next answer is to
         self._opened: Trial | None = None
         self._processes: list[tuple[LocalProcess, int]] = []  # each with its command's number
         self._statuses: dict[int, int] = {}  # exit status by command number, until it is sent
@@ -65,15 +67,24 @@ class Session:
         threading.Thread(target=self._watch_connection, daemon=True).start()
         try:
             while True:
-                message = wire.receive(self._connection)
-                wire.send(self._connection, self._answer(message))
-        except (wire.Closed, OSError):
+                message = wire.receive(self._channel)
+                self._request = message.pop("request")
+                self._send(self._answer(message))
+        except (wire.Closed, wire.Malformed, OSError):
             self._finish()
+
+    def _send(self, answer: dict[str, Any]) -> None:
+        try:
+            wire.send(self._channel, {**answer, "request": self._request})
+        except wire.TooLong as error:
+            text = f"the answer has {error}: write long output to a file, and fetch that"
+            failed = {"error": "HostError", "text": text, "request": self._request}
+            wire.send(self._channel, {**failed, "status": answer.get("status")})
 
     def _watch_connection(self) -> None:
         """End the session when the other end is gone; while a command runs, no thread reads."""
         gone = select.poll()
-        gone.register(self._connection, POLLRDHUP)
+        gone.register(self._channel, POLLRDHUP)
         gone.poll()
         self._finish()
 
@@ -126,7 +137,8 @@ class Session:
         folder.mkdir(mode=0o700)
         host = LocalHost(name, address, cpus, folder, self._on_command)
         self._opened = Trial(trial, folder, lock, host, Watch())
-        os.environ[kept.MARK] = trial
+        os.environ[cleanup.TRIAL_MARK] = trial
+        brand(kept.mark(trial))
         os.chdir(folder)
         cleanup.note_shared_memory(folder, seconds)
         threading.Thread(target=self._look, args=(self._opened.watch,), daemon=True).start()
@@ -173,35 +185,42 @@ class Session:
 
     def _do_put(self, path: str):
         """Replace the file once it is whole: on a shared file system it may be its own source."""
-        incoming, target = wire.Receiver(self._connection), Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        incoming, target = wire.Receiver(self._channel), Path(path)
+        part = None
         try:
-            with open(part, "wb") as file:
+            descriptor, part = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+            with open(descriptor, "wb") as file:
                 while data := incoming.read(wire.CHUNK):
                     file.write(data)
             if target.exists():
                 shutil.copymode(target, part)
             os.replace(part, target)
+        except EOFError:
+            raise HostError("the file shrank while it was copied") from None
         finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            if part is not None:
+                Path(part).unlink(missing_ok=True)
             incoming.drain()
 
     def _do_get(self, path: str):
         with open(path, "rb") as file:
-            wire.send(self._connection, {"value": os.fstat(file.fileno()).st_size})
-            wire.send_file(self._connection, file)
+            size = os.fstat(file.fileno()).st_size
+            self._send({"value": size})
+            wire.send_file(self._channel, file, size)
 
     def _do_lacks(self, digests: list[str]):
         return [digest for digest in digests if not (self._store / digest).is_dir()]
 
     def _do_store(self, digest: str):
         """Unpack a tar stream as the content with that digest."""
+        self._store.mkdir(parents=True, exist_ok=True)
+        incoming = wire.Receiver(self._channel)
+        with temporary.folder(temporary.OF_STORE, self._store) as part:
+            self._unpack(incoming, part, self._store / digest)
+
+    def _unpack(self, incoming: wire.Receiver, part: Path, target: Path) -> None:
         import tarfile
 
-        self._store.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=".part-", dir=self._store))
-        incoming = wire.Receiver(self._connection)
         # Early releases of Python 3.11 know no filter; what arrives is our own.
         safely: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
         try:
@@ -210,12 +229,11 @@ class Session:
                 archive.extractall(part, **safely)
             incoming.drain()
             with contextlib.suppress(OSError):  # another session was quicker
-                part.rename(self._store / digest)
+                part.rename(target)
         except (tarfile.TarError, EOFError) as error:
             raise HostError(f"what was sent did not arrive whole: {error}") from None
         finally:
             incoming.drain()
-            shutil.rmtree(part, ignore_errors=True)
 
     # ---- the machine ----
 

@@ -143,7 +143,8 @@ class Lab:
             raise UserError(f"{error}; {another}") from error
 
     def _make_keys(self) -> None:
-        self.folder.mkdir(parents=True, mode=0o700)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700)  # so nobody else reads a file in it, whatever its mode
         for name in ("host_key", "user_key"):
             options = ["-q", "-t", "ed25519", "-N", "", "-C", "benchpaper-lab"]
             call(["ssh-keygen", *options, "-f", self.folder / name])

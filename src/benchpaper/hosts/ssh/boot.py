@@ -32,7 +32,8 @@ HOW_TO_INSTALL = {
     "centos": "dnf install python3.11",
 }
 BOOT = """
-import io, json, os, shutil, sys, tempfile, zipfile
+import io, json, os, shutil, stat, sys, tempfile, zipfile
+os.umask(0o077)
 def tell(message):
     print("benchpaper-agent " + json.dumps(message), flush=True)
     sys.exit()
@@ -49,8 +50,13 @@ cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 agents = os.path.join(cache, "benchpaper", "agents")
 folder = os.path.join(agents, options["digest"])
 try:
+    for own in (os.path.dirname(agents), agents):
+        os.makedirs(own, exist_ok=True)
+        status = os.lstat(own)
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            tell({"error": f"it is not a folder of this user: {own}"})
+        os.chmod(own, 0o700)
     if not os.path.isdir(folder):
-        os.makedirs(agents, exist_ok=True)
         part = tempfile.mkdtemp(dir=agents)
         zipfile.ZipFile(io.BytesIO(data)).extractall(part)
         try:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.hosts import HostError, HostLost, OnCommand
+from benchpaper.hosts.agent import wire
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import boot, deploy, remote
 from benchpaper.hosts.ssh.remote import Conversation, SshHost
@@ -61,14 +62,24 @@ class SshLink:
         Raises `Unreachable`, with the reason and the next step, when it does not.
         """
         tunnel = self._live_tunnel()
-        greeting = tunnel.read_answer(GREETING_S)
+        try:
+            greeting = tunnel.read_answer(GREETING_S)
+        except wire.Malformed as error:
+            self._refuse(f"it sent {error}; see what it runs instead of the agent")
         if greeting is None:
             self._refuse(tunnel.why_no_answer(GREETING_S))
-        if why := boot.complaint(greeting) or tunnel.forward(greeting["socket"], GREETING_S):
+        if why := boot.complaint(greeting):
+            self._refuse(why)
+        if "socket" not in greeting:
+            self._refuse("it sent no greeting; see what it runs instead of the agent")
+        if why := tunnel.forward(greeting["socket"], GREETING_S):
             self._refuse(why)
         self.agent = greeting
-        self._control = Conversation(self)
-        self._check_address()
+        try:
+            self._control = Conversation(self)
+            self._check_address()
+        except HostError as error:
+            self._refuse(str(error))
 
     def _check_address(self) -> None:
         addresses, address = self._call("addresses"), self._entry.address
@@ -161,21 +172,29 @@ class SshLink:
     def lock(self, what: str) -> str | None:
         """Take the lock on measuring there. Return None, or who holds it since when."""
         tunnel = self._live_tunnel()
-        tunnel.order({"lock": f"{what}, controlled from {socket.gethostname()}"})
-        answer = tunnel.read_answer(remote.ANSWER_S)
+        try:
+            tunnel.order({"lock": f"{what}, controlled from {socket.gethostname()}"})
+            answer = tunnel.read_answer(remote.ANSWER_S)
+        except (OSError, wire.Malformed):
+            answer = None
         if answer is None:
             raise Unreachable(f'host "{self.name}" of site "{self._site}" does not answer any more')
         if "error" in answer:
             raise self._unreachable(answer["error"])
+        if not {"locked", "held"} & answer.keys():
+            raise self._unreachable("it answered another order than that for its lock")
         self.locked_for = what if "locked" in answer else None
         return answer.get("held")
 
     def unlock(self) -> None:
         if self.locked_for and self._tunnel:
             self.locked_for = None
-            with suppress(OSError):
+            answer = None
+            with suppress(OSError, wire.Malformed):
                 self._tunnel.order({"unlock": True})
-                self._tunnel.read_answer(remote.ANSWER_S)
+                answer = self._tunnel.read_answer(remote.ANSWER_S)
+            if answer is None or "unlocked" not in answer:
+                self.close()  # a late answer must not be taken for the next one
 
     def ask(self, what: str, *, patience: float = 60.0, **options: Any) -> Any:
         """Return the agent's answer about the machine ("probe", "has", "disturbances")."""

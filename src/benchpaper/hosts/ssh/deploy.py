@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import os
-import socket
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,7 +36,7 @@ class Session(Protocol):
         self,
         operation: str,
         patience: float = ...,
-        sending: Callable[[socket.socket], object] | None = ...,
+        sending: Callable[[wire.Channel], object] | None = ...,
         **options: Any,
     ) -> Any: ...
 
@@ -119,8 +118,8 @@ def _plain(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
 def _send(session: Session, digest: str, fill: Fill) -> None:
     """Send the content that `fill(archive)` adds to an archive."""
 
-    def send(stream: socket.socket) -> None:
-        sender = wire.Sender(stream)
+    def send(channel: wire.Channel) -> None:
+        sender = wire.Sender(channel)
         try:
             # tarfile needs no more than `write` of a stream, but its type hints do.
             with tarfile.open(  # type: ignore[call-overload]

@@ -1,11 +1,12 @@
 """A host over SSH in a trial: conversations with its agent, and `SshHost` on top of them."""
 
 import os
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -15,13 +16,15 @@ from benchpaper.hosts import (
     Completed,
     HostError,
     HostLost,
+    HostUnreliable,
     OnCommand,
     OnEnd,
 )
 from benchpaper.hosts.agent import wire
+from benchpaper.hosts.agent.wire import Channel
 from benchpaper.hosts.local import with_environment
 from benchpaper.hosts.site import HostEntry
-from benchpaper.hosts.ssh import deploy
+from benchpaper.hosts.ssh import answers, deploy
 
 ANSWER_S = 15.0  # for an answer, beyond the time that the request itself may take
 COPY_S = 3600.0  # for the largest file over a slow link
@@ -52,7 +55,8 @@ class Conversation:
 
     def __init__(self, connection: Connection, name: str | None = None, **opening: Any):
         self._name = name or connection.name
-        self._socket: socket.socket | None = connection.connect(self._name)
+        self._channel: Channel | None = Channel(connection.connect(self._name))
+        self._requests = 0
         self.lock = threading.Lock()
         self.status: int | None = None
         if opening:
@@ -62,27 +66,33 @@ class Conversation:
         self,
         operation: str,
         patience: float = 0.0,
-        sending: Callable[[socket.socket], object] | None = None,
-        receiving: Callable[[socket.socket], object] | None = None,
+        sending: Callable[[Channel], object] | None = None,
+        receiving: Callable[[Channel, int], object] | None = None,
         **options: Any,
     ) -> Any:
         """Send a request, which may take `patience` seconds, and return the answer.
 
-        `sending(stream)` sends a stream of bytes after the request; `receiving(stream)` receives
-        one before the answer. Raises what the agent's `LocalHost` raised, and `HostLost` when no
-        answer comes.
+        `sending(channel)` sends a stream of bytes after the request. `receiving(channel, size)`
+        receives one of `size` bytes, with its own answer after it. Raises what the agent's
+        `LocalHost` raised, `HostLost` when no whole answer comes in time, and `HostUnreliable` when
+        the answer breaks the protocol.
         """
-        if self._socket is None:
+        if self._channel is None:
             raise HostLost(f"the connection to {self._name} is lost")
         try:
-            self._socket.settimeout(patience + ANSWER_S)
-            wire.send(self._socket, {"do": operation, **options})
+            self._channel.allow(patience + ANSWER_S)
+            self._requests += 1
+            request = {"do": operation, "request": self._requests, **options}
+            wire.send(self._channel, request)
             if sending:
-                sending(self._socket)
-            answer = wire.receive(self._socket)
+                sending(self._channel)
+            answer = self._receive()
             if receiving and "error" not in answer:
-                receiving(self._socket)
-                answer = wire.receive(self._socket)
+                receiving(self._channel, answers.value(answer, operation, options))
+                answer, operation = self._receive(), "put"  # which returns nothing either
+            self.status = answer["status"]
+            if "error" not in answer:
+                return answers.value(answer, operation, options)
         except TimeoutError:
             self.close()
             late = f"did not answer within {patience + ANSWER_S:g} s"
@@ -90,26 +100,32 @@ class Conversation:
         except (wire.Closed, ConnectionError):
             self.close()
             raise HostLost(f"the connection to {self._name} is lost") from None
+        except wire.Malformed as error:
+            self.close()
+            raise HostUnreliable(
+                f'{self._name} sent {error}, to "{operation}"; the connection is given up: '
+                "see what runs there instead of the agent"
+            ) from None
         except BaseException:  # perhaps within a message, so the conversation cannot go on
             self.close()
             raise
-        self.status = answer.get("status")
-        return self._value(answer)
+        raise self._error(answer)
 
-    def _value(self, answer: dict[str, Any]) -> Any:
-        """Return the value in an answer, or raise the error in it."""
-        kind = answer.get("error")
-        if kind == "OSError":
+    def _receive(self) -> dict[str, Any]:
+        assert self._channel is not None
+        return answers.envelope(wire.receive(self._channel), self._requests)
+
+    def _error(self, answer: dict[str, Any]) -> HostError:
+        if answer["error"] == "OSError":
             file = f" ({answer['name']})" if answer["name"] else ""
-            raise HostError(f"{answer['text']} on {self._name}{file}")
-        if kind:
-            raise (CommandFailed if kind == "CommandFailed" else HostError)(answer["text"])
-        return answer["value"]
+            return HostError(f"{answer['text']} on {self._name}{file}")
+        kind = CommandFailed if answer["error"] == "CommandFailed" else HostError
+        return kind(answer["text"])
 
     def close(self) -> None:
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
 
 
 class SshHost:
@@ -188,22 +204,49 @@ class SshHost:
 
     def put(self, local: Path | str, remote: Path | str) -> None:
         with open(local, "rb") as file:
-            path = str(remote)
-            self._call(
-                "put", COPY_S, path=path, sending=lambda stream: wire.send_file(stream, file)
-            )
+            size = os.fstat(file.fileno()).st_size
+
+            def send(channel: Channel) -> None:
+                wire.send_file(channel, file, size)
+
+            self._call("put", COPY_S, path=str(remote), sending=send)
 
     def get(self, remote: Path | str, local: Path | str) -> None:
         """Copy a file of the host to here; it appears once it is whole."""
         target = Path(local)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        descriptor, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
+        part = Path(name)
         try:
-            with open(part, "wb", buffering=0) as file:
-                path = str(remote)
-                self._call("get", COPY_S, path=path, receiving=lambda stream: _save(stream, file))
+
+            def save(channel: Channel, size: int) -> None:
+                self._save(channel, size, descriptor)
+
+            self._call("get", COPY_S, path=str(remote), receiving=save)
             os.replace(part, target)
         finally:
+            os.close(descriptor)
             part.unlink(missing_ok=True)
+
+    def _save(self, channel: Channel, size: int, descriptor: int) -> None:
+        """Write the stream of a file of `size` bytes, and not one byte more, to a descriptor."""
+        free_bytes = shutil.disk_usage(descriptor).free
+        if size > free_bytes:
+            raise HostError(
+                f"a file of {size} bytes on {self.name} has no room here: {free_bytes} are free"
+            )
+        received = 0
+        try:
+            for part in wire.chunks(channel):
+                received += len(part)
+                if received > size:
+                    raise wire.Malformed(f"more than the {size} bytes of the file")
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+        except EOFError:
+            raise HostError(f"the file shrank on {self.name} while it was copied") from None
+        if received < size:
+            raise wire.Malformed(f"{received} of the {size} bytes of the file")
 
     def provide(self, path: Path | str) -> Path:
         with self._session() as session:
@@ -231,11 +274,6 @@ def _texts(
     argv: Sequence[Argument], env: Mapping[str, str] | None
 ) -> tuple[list[str], dict[str, str]]:
     return [str(part) for part in argv], {name: str(value) for name, value in (env or {}).items()}
-
-
-def _save(stream: socket.socket, file: FileIO) -> None:
-    for part in wire.chunks(stream):
-        file.write(part)
 
 
 class SshProcess:

@@ -17,14 +17,18 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
+from benchpaper.core.printable import printable_line
 from benchpaper.core.processes import die_with_parent
+from benchpaper.hosts.agent import wire
 from benchpaper.hosts.agent.main import GREETING
 from benchpaper.hosts.site import HostEntry
-from benchpaper.hosts.ssh import boot
+from benchpaper.hosts.ssh import answers, boot
 
 CONNECT_S = 10  # to reach the SSH server
 BEAT_S = 2.0
 CLOSING_S = 1.0
+MAX_LINE_BYTES = 1 << 20  # of a message of the agent's main process
+KEPT_ERROR_BYTES, LONGEST_QUOTE = 8192, 500
 OPTIONS = {
     "BatchMode": "yes",
     "StrictHostKeyChecking": "yes",
@@ -56,19 +60,19 @@ class Tunnel:
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
         self._answers = b""
-        with open(self._folder / "errors", "wb") as errors:
-            self._ssh = subprocess.Popen(
-                [*self._command(), boot.command(entry.python)],
-                cwd=self._folder,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                bufsize=0,
-                preexec_fn=partial(die_with_parent, os.getpid()),
-                start_new_session=True,
-            )
-        assert self._ssh.stdin is not None and self._ssh.stdout is not None
+        self._ssh = subprocess.Popen(
+            [*self._command(), boot.command(entry.python)],
+            cwd=self._folder,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+            start_new_session=True,
+        )
+        assert self._ssh.stdin and self._ssh.stdout and self._ssh.stderr
         self._stdin, self._stdout = self._ssh.stdin, self._ssh.stdout
+        self._errors = _Errors(self._ssh.stderr)
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         data = boot.agent(scratch=entry.scratch, silence=silence)
         threading.Thread(target=_feed, args=(self._stdin, data), daemon=True).start()
@@ -100,10 +104,10 @@ class Tunnel:
         self._stdin.write(json.dumps(order).encode() + b"\n")
 
     def read_answer(self, seconds: float) -> dict[str, Any] | None:
-        """Return the next message of the agent's main process.
+        """Return the next message of the agent's main process, checked.
 
         None means that `seconds` are over or that the agent has ended. Skip what a login shell
-        prints before.
+        prints before. Raises `wire.Malformed`.
         """
         end = time.monotonic() + seconds
         while (remaining := end - time.monotonic()) > 0:
@@ -111,8 +115,10 @@ class Tunnel:
             if newline:
                 self._answers = rest
                 if line.startswith(GREETING.encode()):
-                    return json.loads(line[len(GREETING) :])
+                    return answers.message(wire.parse(line[len(GREETING) :]))
                 continue
+            if len(line) > MAX_LINE_BYTES:
+                raise wire.Malformed(f"a line of more than {MAX_LINE_BYTES} bytes")
             if not select.select([self._stdout], [], [], remaining)[0]:
                 return None
             data = os.read(self._stdout.fileno(), 1 << 16)
@@ -124,15 +130,21 @@ class Tunnel:
     def forward(self, remote_socket: str, timeout: float) -> str:
         """Forward to the agent's socket. Return why that fails, or an empty string."""
         options = [f"-o{name}={OPTIONS[name]}" for name in ("ControlPath", "StreamLocalBindUnlink")]
-        done = subprocess.run(
-            ["ssh", *options, "-O", "forward", "-L", f"./agent:{remote_socket}", self._destination],
-            cwd=self._folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
-        return f"ssh could not forward to the agent: {done.stderr.strip()}" * bool(done.returncode)
+        command = ["ssh", *options, "-O", "forward", "-L", f"./agent:{remote_socket}"]
+        try:
+            done = subprocess.run(
+                [*command, self._destination],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired:
+            return f"ssh did not forward to the agent within {timeout:g} s"
+        said = printable_line(done.stderr, LONGEST_QUOTE)
+        return f"ssh could not forward to the agent: {said}" * bool(done.returncode)
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a new socket to the agent. Raises `OSError` when the connection is lost."""
@@ -165,7 +177,7 @@ class Tunnel:
         """Return the reason that ssh gives for the missing answer, with the next step."""
         with suppress(subprocess.TimeoutExpired):
             self._ssh.wait(0.5)
-        said = " ".join((self._folder / "errors").read_text(errors="replace").split())
+        said = self._errors.text()
         by_hand = " ".join(["ssh", *self._by_hand()])
         if "IDENTIFICATION HAS CHANGED" in said:
             return (
@@ -192,6 +204,25 @@ class Tunnel:
         words = ["-F", entry.ssh_config] if entry.ssh_config else []
         words += ["-p", str(entry.port)] if entry.port else []
         return [*words, f"{entry.user}@{destination}" if entry.user else destination]
+
+
+class _Errors:
+    """What ssh and the host say on standard error: its first bytes, however much they say."""
+
+    def __init__(self, stream: IO[bytes]):
+        self._stream, self._kept = stream, b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        with self._stream, suppress(OSError):
+            while data := self._stream.read(1 << 16):
+                self._kept += data[: KEPT_ERROR_BYTES - len(self._kept)]
+
+    def text(self) -> str:
+        """Return it as one line, with control characters shown."""
+        self._thread.join(0.5)  # ssh has ended, unless it hangs
+        return printable_line(" ".join(self._kept.decode(errors="replace").split()), LONGEST_QUOTE)
 
 
 def _feed(stdin: IO[bytes], data: bytes) -> None:

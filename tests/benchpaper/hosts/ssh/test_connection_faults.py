@@ -15,6 +15,7 @@ from lab_faults import gone, measure, restart, serve, signal_all
 from benchpaper import results
 from benchpaper.core.errors import UserError
 from benchpaper.hosts.agent import standstill
+from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.ssh import connection, remote
 from benchpaper.hosts.ssh.connection import Unreachable
 
@@ -295,8 +296,8 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
     assert all_measured(entries)
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
-    shutil.rmtree(lab.folder / "temporary")  # the socket of an agent that was killed
-    (lab.folder / "temporary").mkdir()
+    with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}):
+        pass  # its agent removes the socket of the one that was killed
 
 
 def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(
