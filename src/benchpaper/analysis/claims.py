@@ -18,6 +18,8 @@ from benchpaper.analysis.claim_files import files as files
 from benchpaper.analysis.claim_files import load_claims as load_claims
 from benchpaper.analysis.estimates import Results, load
 from benchpaper.analysis.values import Comparison, InsufficientDataError
+from benchpaper.core import checksums
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, VERDICTS, Project
 from benchpaper.results import TRIALS
@@ -292,11 +294,9 @@ def failing(rows: Iterable[ClaimRow]) -> list[str]:
 
 def save(project: Project, site: str, source: str) -> None:
     """Judge all claims, and write the rows to verdicts.json in the build folder."""
-    path = project.build(site, source) / VERDICTS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(judge_all(project, site, source), indent=1))
-    part.replace(path)
+    build = project.build(site, source)
+    atomic_write(build / VERDICTS, json.dumps(judge_all(project, site, source), indent=1))
+    checksums.note(build, "judge", [build / VERDICTS])
 
 
 def by_chance(rows: Iterable[ClaimRow]) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchpaper import results
@@ -105,6 +106,39 @@ class Block:
         consequence = "skipped, and the trials that are missing now are measured again"
         self._report("damaged", message=f"{name} is damaged in line {lines}: {consequence}")
 
+    def restore(self) -> int:
+        """Return to the journal the trials that it lost and that the block's files still hold.
+
+        Returns their number. A power cut or a bad disk damages one, but seldom both.
+        """
+        if self.journal_path.exists():
+            journal.note(self.journal_path, self.depends)  # in case that file is damaged
+        if journal.finished(self.journal_path) == len(self._planned) or not self._has_files():
+            return 0
+        try:
+            records = results.block_records(self._folder, self._block)
+        except results.ResultsError:
+            return 0
+        with journal.Journal(self.journal_path) as done:
+            lost = [record for record in records if record["cell"] not in done]
+            for record in lost:
+                done.append(record)
+        return len(lost)
+
+    @property
+    def files(self) -> list[Path]:
+        """The block's Parquet files: observations and trials."""
+        kinds = (results.OBSERVATIONS, results.TRIALS)
+        return [results.block_file(self._folder, self._block, kind) for kind in kinds]
+
+    def _has_files(self) -> bool:
+        """True if both of the block's files are there, and come from this block's journal."""
+        try:
+            keys = {results.read_description(path).get(results.JOURNAL) for path in self.files}
+        except results.ResultsError:
+            return False
+        return keys == {self.key}
+
     def reopen(self, failed: bool = False) -> None:
         """Forget trials that may end differently now, so that they are measured again.
 
@@ -139,4 +173,5 @@ class Block:
     def _write(self, entries: list[dict[str, Any]]) -> None:
         described = self._experiment.describe()
         described["sources"] = self._provenance.sources
+        described[results.JOURNAL] = self.key
         results.write_block(self._folder, self._block, entries, described)

@@ -1,6 +1,5 @@
 """Typesets the paper: checks the exhibits that its sources use, then runs LaTeX."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -9,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import environment
+from benchpaper.core import checksums, environment
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
@@ -26,6 +26,7 @@ KIND_OF_MACRO = {
     "exhibittable": "table",
 }
 LATEX_TIMEOUT_S = 300
+WORK = "latex"  # below the build folder
 LATEXMK = (
     "latexmk",
     "-norc",
@@ -66,7 +67,9 @@ def typeset(project: Project, site: str, source: str) -> Path:
     if gather.claims_table(build):
         exhibits["claims"] = {"kind": "table"}
     check_uses(project.paper, exhibits, _left_out(project, build))
-    work = build / "latex"
+    work = build / WORK
+    if checksums.flaw(build, WORK):  # LaTeX reads its own files again, and fails on damaged ones
+        shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     done = _run_latexmk(project, build, work)
     (work / "latexmk.out").write_text(done.stdout + done.stderr)
@@ -74,8 +77,9 @@ def typeset(project: Project, site: str, source: str) -> Path:
         log = (work / "main.log").relative_to(project.root)
         raise PaperError(f"LaTeX failed: {_first_error(work)}; the whole log is {log}")
     target = build / "paper.pdf"
-    shutil.copyfile(work / "main.pdf", target.with_suffix(".part"))
-    os.replace(target.with_suffix(".part"), target)
+    atomic_write(target, (work / "main.pdf").read_bytes())
+    checksums.note(build, WORK, work.rglob("*"))
+    checksums.note(build, "typeset", [target])
     return target
 
 

@@ -18,10 +18,12 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import plans, summary
+from benchpaper.workflow import damage, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
+
+MENDED = 3  # so many damages are named
 
 
 def run(
@@ -52,12 +54,17 @@ def run(
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
+        mended: list[str] = []
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
+            mended += damage.restore(pipeline, name)
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
+        mended += damage.remove(pipeline, experiments)
+        damage.refresh_caches(pipeline.project, bool(mended))
+        _say_mended(mended, console)
         begin = time.monotonic()
         status, failures = _execute(pipeline, targets, experiments, console)
         seconds = time.monotonic() - begin
@@ -171,6 +178,12 @@ def _sweep(pipeline: Pipeline, console: Console) -> None:
         console.print(
             f"an earlier run was killed; swept up: {cleanup.summarize(leftovers)}", highlight=False
         )
+
+
+def _say_mended(mended: list[str], console: Console) -> None:
+    if mended:
+        more = f", and {len(mended) - MENDED} more" if len(mended) > MENDED else ""
+        _say(console, f"found damage, perhaps of a power cut: {'; '.join(mended[:MENDED])}{more}")
 
 
 def _has_latex(pipeline: Pipeline) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from benchpaper.core.atomic_write import flush, flush_tree, replacing
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, kill_descendants
 from benchpaper.core.redact import Redactor
@@ -174,17 +175,15 @@ class Session:
     def _do_put(self, path: str):
         """Replace the file once it is whole: on a shared file system it may be its own source."""
         incoming, target = wire.Receiver(self._connection), Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
         try:
-            with open(part, "wb") as file:
-                while data := incoming.read(wire.CHUNK):
-                    file.write(data)
-            if target.exists():
-                shutil.copymode(target, part)
-            os.replace(part, target)
+            # Not flushed: it lies in a trial's scratch folder, and the trial goes on.
+            with replacing(target, durable=False) as part:
+                with open(part, "wb") as file:
+                    while data := incoming.read(wire.CHUNK):
+                        file.write(data)
+                if target.exists():
+                    shutil.copymode(target, part)
         finally:
-            with contextlib.suppress(OSError):
-                part.unlink()
             incoming.drain()
 
     def _do_get(self, path: str):
@@ -209,8 +208,10 @@ class Session:
             with tarfile.open(fileobj=incoming, mode="r|") as archive:  # type: ignore[call-overload]
                 archive.extractall(part, **safely)
             incoming.drain()
+            flush_tree(part)  # later sessions trust whatever has its name
             with contextlib.suppress(OSError):  # another session was quicker
                 part.rename(self._store / digest)
+            flush(self._store)
         except (tarfile.TarError, EOFError) as error:
             raise HostError(f"what was sent did not arrive whole: {error}") from None
         finally:

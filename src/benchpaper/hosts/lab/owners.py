@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchpaper.core.atomic_write import atomic_write
+
 FOLDER = Path("/run/benchpaper/labs")
 
 
@@ -19,11 +21,8 @@ def note(mark: str, root: Path, of_process: bool) -> None:
 
     With `of_process` it belongs to this process and ends with it, otherwise to the checkout.
     """
-    FOLDER.mkdir(parents=True, exist_ok=True)
     owner = {"pid": os.getpid(), "since": _begun(os.getpid())} if of_process else {}
-    part = FOLDER / f".{mark}.{os.getpid()}"
-    part.write_text(json.dumps({"root": str(root), **owner}))
-    part.replace(FOLDER / f"{mark}.json")
+    atomic_write(FOLDER / f"{mark}.json", json.dumps({"root": str(root), **owner}))
 
 
 def forget(mark: str) -> None:

@@ -53,6 +53,7 @@ try:
         os.makedirs(agents, exist_ok=True)
         part = tempfile.mkdtemp(dir=agents)
         zipfile.ZipFile(io.BytesIO(data)).extractall(part)
+        os.sync()  # the next start trusts whatever has its name
         try:
             os.rename(part, folder)
         except OSError:

@@ -1,6 +1,5 @@
 """A host over SSH in a trial: conversations with its agent, and `SshHost` on top of them."""
 
-import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,6 +8,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from benchpaper.core.atomic_write import replacing
 from benchpaper.hosts import (
     Argument,
     CommandFailed,
@@ -196,14 +196,10 @@ class SshHost:
     def get(self, remote: Path | str, local: Path | str) -> None:
         """Copy a file of the host to here; it appears once it is whole."""
         target = Path(local)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with open(part, "wb", buffering=0) as file:
-                path = str(remote)
-                self._call("get", COPY_S, path=path, receiving=lambda stream: _save(stream, file))
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        # Not flushed: it lies in a trial's scratch folder, and the trial goes on.
+        with replacing(target, durable=False) as part, open(part, "wb", buffering=0) as file:
+            path = str(remote)
+            self._call("get", COPY_S, path=path, receiving=lambda stream: _save(stream, file))
 
     def provide(self, path: Path | str) -> Path:
         with self._session() as session:

@@ -18,6 +18,7 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.analysis import compare, estimates
+from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug, verdict_rows
 from benchpaper.paper import gather, provenance
@@ -63,6 +64,7 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
     for name in experiments:
         _write_experiment(project, site, source, name, sources, manifests[slug(name)], rows)
     _run_sphinx(sources, target)
+    checksums.note(folder, "pages", target.rglob("*"))
     return target / "index.html"
 
 
