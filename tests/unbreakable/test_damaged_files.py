@@ -165,6 +165,7 @@ NOT_TRUSTED = (
     "build/*/report-source/**/*",
     "build/*/jupyter_execute/*",
     "build/*/latex/*",
+    "build/*/.sha256/latex",
     "build/programs/**/*",
 )
 

@@ -25,6 +25,7 @@ from benchpaper.workflow.pipeline import Pipeline
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 NAME_BYTES = 255  # the longest name of a file
 BUILT = "built.json"
+NO_RECORD = "has no whole record of how it was made"
 
 
 class Step(NamedTuple):
@@ -67,7 +68,7 @@ def of_build(project: Project, build: Path, chosen: Iterable[Step]) -> dict[Path
             continue
         why = checksums.flaw(build, step.name)
         if not why and not all(_is_recorded(project, path) for path in present):
-            why = "has no record of how it was made"
+            why = NO_RECORD
         flawed |= dict.fromkeys(present, why) if why else {}
     return flawed
 
@@ -125,7 +126,7 @@ def _flaw_of_results(project: Project, path: Path, key: str | None) -> str:
     if _is_recorded(project, path):
         return ""  # Snakemake knows whether it is current
     if _record(project, path).exists():
-        return "has a damaged record of how it was made"
+        return NO_RECORD
     return "" if known == key else "comes from another journal"
 
 
@@ -134,11 +135,14 @@ def _of_programs(pipeline: Pipeline, name: str) -> dict[Path, str]:
 
     They can be gigabytes of data, so those that nothing will run are not read.
     """
-    built = pipeline.project.programs(name) / BUILT
-    finished = pipeline.finished(name)
-    if not built.exists() or finished["done"] == finished["trials"]:
+    project, finished = pipeline.project, pipeline.finished(name)
+    built = project.programs(name) / BUILT
+    if not built.exists():
         return {}
-    why = checksums.flaw(built.parent, "build")
+    if _record(project, built).exists() and not _is_recorded(project, built):
+        return {built: NO_RECORD}
+    measures = finished["done"] < finished["trials"]
+    why = checksums.flaw(built.parent, "build") if measures else ""
     return {built: why} if why else {}
 
 
