@@ -114,6 +114,7 @@ def test_the_next_run_makes_damaged_files_again(whole, run_benchpaper, turn):
     done = run_benchpaper(whole, *FIGURES)
     said = done.stdout + done.stderr
     assert done.returncode == 0 and "Traceback" not in said, said
+    assert "not to be trusted, so made again: " in said, said
     assert drawn(whole) == exhibits
     again = started(whole)
     assert {trial for trial in trials if again[trial] != trials[trial]} == lost

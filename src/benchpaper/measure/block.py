@@ -113,7 +113,7 @@ class Block:
         """
         if self.journal_path.exists():
             journal.note(self.journal_path, self.depends)  # in case that file is damaged
-        if journal.finished(self.journal_path) == len(self._planned) or not self._has_files():
+        if journal.finished(self.journal_path) >= len(self._planned) or not self._has_files():
             return 0
         try:
             records = results.block_records(self._folder, self._block)

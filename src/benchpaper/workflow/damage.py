@@ -97,13 +97,13 @@ def restore(pipeline: Pipeline, name: str) -> list[str]:
 
 def remove(pipeline: Pipeline, experiments: list[str]) -> list[str]:
     """Remove what is damaged, and return it in words; the run makes it again."""
-    removed = []
-    for path, why in find(pipeline, experiments).items():
+    flawed = find(pipeline, experiments)
+    for path in flawed:
         if path.name == BUILT:
             shutil.rmtree(path.parent)
         path.unlink(missing_ok=True)
-        removed.append(f"removed {path.relative_to(pipeline.project.root)}: it {why}")
-    return removed
+    root = pipeline.project.root
+    return [f"{path.relative_to(root)} {why}" for path, why in flawed.items()]
 
 
 def _of_results(pipeline: Pipeline, name: str) -> dict[Path, str]:

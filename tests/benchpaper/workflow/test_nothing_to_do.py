@@ -120,7 +120,7 @@ def test_a_damaged_results_file_is_refused_by_readers_and_mended_by_the_next_run
     done = run("run", *AT, "figures")
     assert done.returncode == 0, done.stdout + done.stderr
     name = path.relative_to(built.root)
-    assert f"found damage, perhaps of a power cut: removed {name}: it cannot be read" in done.stdout
+    assert f"not to be trusted, so made again: {name} cannot be read" in done.stdout
     assert results.read(path)[0].to_pylist() == before
 
 

@@ -269,6 +269,7 @@ def try_all(durable, every):
 
 def main(folder, how, every):
     log_writes.start()
+    sys.dont_write_bytecode = True  # as in the steps of a run
     out = Path("/run/out")
     out.mkdir()
     log_writes.mount("none", out, "hostfs", folder)

@@ -1,0 +1,73 @@
+"""A block's files give back the records of its journal, and a damaged file says so at its end."""
+
+import json
+
+import pytest
+from result_rows import DESCRIBED, record
+
+from benchpaper import results
+from benchpaper.results import OBSERVATIONS, TRIALS, journal
+
+KEY = "0123456789abcdef"
+DAMAGES = {
+    "empty": lambda data: b"",
+    "cut": lambda data: data[: len(data) // 2],
+    "zeroed": lambda data: data[:-99] + bytes(99),
+}
+
+
+def written(folder):
+    """Write a block of two trials, the second without observations; return its records."""
+    records = [
+        record(position=0),
+        record(position=1, state="failed", reason="crashed", observations=[], tools={}),
+    ]
+    results.write_block(folder, 3, records, {**DESCRIBED, results.JOURNAL: KEY})
+    return records
+
+
+def test_the_records_come_back_so_that_the_same_files_are_written_again(tmp_path):
+    before = written(tmp_path / "first")
+    after = results.block_records(tmp_path / "first", 3)
+    assert [{**entry, "observations": []} for entry in after] == [
+        {**entry, "observations": []} for entry in before
+    ]
+    through_the_journal = json.loads(json.dumps(after))
+    described = {**DESCRIBED, results.JOURNAL: KEY}
+    results.write_block(tmp_path / "second", 3, through_the_journal, described)
+    for kind in (OBSERVATIONS, TRIALS):
+        one, other = (results.block_file(tmp_path / name, 3, kind) for name in ("first", "second"))
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [OBSERVATIONS, TRIALS])
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_what_a_power_cut_leaves_has_no_description(tmp_path, kind, damage):
+    written(tmp_path)
+    path = results.block_file(tmp_path, 3, kind)
+    assert results.read_description(path)[results.JOURNAL] == KEY
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(results.ResultsError, match="cannot be read"):
+        results.read_description(path)
+    with pytest.raises(results.ResultsError, match="cannot be read"):
+        results.block_records(tmp_path, 3)
+
+
+def test_collected_results_name_no_journal(tmp_path):
+    for block in range(2):
+        records = [record(block=block)]
+        results.write_block(tmp_path, block, records, {**DESCRIBED, results.JOURNAL: KEY})
+    results.collect(tmp_path, 2)
+    assert results.read_description(tmp_path / TRIALS) == DESCRIBED
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_the_damaged_parts_of_a_key_are_noted_again(tmp_path, damage):
+    path, parts = tmp_path / "000-key.jsonl", {"sources": {"a" * 200: "1"}}
+    journal.note(path, parts)
+    sidecar = path.with_suffix(".json")
+    whole = sidecar.read_bytes()
+    sidecar.write_bytes(damage(whole))
+    assert journal.noted(tmp_path / "000-other.jsonl") is None
+    journal.note(path, parts)
+    assert sidecar.read_bytes() == whole
