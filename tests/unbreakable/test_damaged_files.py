@@ -1,5 +1,6 @@
 """A power cut damages files that looked finished: the next run notices, and makes them again."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -89,16 +90,16 @@ def started(project):
 
 
 def held(project):
-    """Return the (block, cell) of the trials that a journal or a block's whole files hold."""
-    folder = project.results("local", "smoke") / "toy/one"
-    kept = set()
+    """Return the (block, cell) of the trials that a journal or whole files of results hold."""
+    folder, kept = project.results("local", "smoke") / "toy/one", set()
+    kinds = (results.OBSERVATIONS, results.TRIALS)
     for block in range(BLOCKS):
         for path in folder.glob(f"journal/{block:03d}-*.jsonl"):
             kept |= {(block, entry["cell"]) for entry in journal.entries(path)}
-        try:
-            kept |= {(block, record["cell"]) for record in results.block_records(folder, block)}
-        except results.ResultsError:
-            continue
+        blocks = [results.block_file(folder, block, kind) for kind in kinds]
+        for both in (blocks, [folder / kind for kind in kinds]):
+            with contextlib.suppress(results.ResultsError):
+                kept |= {(block, record["cell"]) for record in results.records(both, block)}
     return kept
 
 
@@ -125,11 +126,11 @@ def test_the_next_run_makes_damaged_files_again(whole, run_benchpaper, turn):
 
 
 def test_lost_trials_are_measured_again_and_only_these(whole, run_benchpaper):
-    """The journal of a block loses a trial, and the block's files are damaged too."""
+    """The journal of a block loses a trial, and all files that hold it are damaged too."""
     trials, folder = started(whole), whole.results("local", "smoke") / "toy/one"
     (path,) = folder.glob("journal/001-*.jsonl")
     path.write_bytes(path.read_bytes()[:-20])
-    for file in folder.glob("blocks/001.*"):
+    for file in (*folder.glob("blocks/001.*"), *folder.glob("*.parquet")):
         damage(file, "zeroed tail")
     lost = set(trials) - held(whole)
     assert len(lost) == 1
@@ -139,18 +140,22 @@ def test_lost_trials_are_measured_again_and_only_these(whole, run_benchpaper):
     assert {trial for trial in trials if again[trial] != trials[trial]} == lost
 
 
-def test_a_journal_that_is_lost_comes_back_from_the_results(whole, run_benchpaper):
-    trials, folder = started(whole), whole.results("local", "smoke") / "toy/one"
-    for path in folder.glob("journal/*"):
+@pytest.mark.parametrize("others", ["*.parquet", "blocks/*"])
+def test_a_lost_journal_comes_back_from_the_results(whole, others):
+    """They come back from the blocks' files or from the collected ones, whichever are whole."""
+    folder = whole.results("local", "smoke") / "toy/one"
+    kept = {path: path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+    for path in (*folder.glob("journal/*"), *folder.glob(others)):
         path.unlink()
-    done = run_benchpaper(whole, *FIGURES)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for path in folder.glob("blocks/*"):
-        path.unlink()
-    for path in folder.glob("*.parquet"):
-        path.unlink()
-    done = run_benchpaper(whole, *FIGURES)
-    assert done.returncode == 0 and started(whole) == trials, done.stdout + done.stderr
+    run = Pipeline(whole, "local", "smoke", 1)
+    assert damages.restore(run, "toy/one") == [
+        f"toy/one: restored {len(CELLS) * BLOCKS} trials to the journal from the results"
+    ]
+    assert not damages.restore(run, "toy/one")
+    journals = [path for path in kept if path.suffix == ".jsonl"]
+    assert [journal.finished(path) for path in journals] == [len(CELLS)] * BLOCKS
+    for path, data in kept.items():
+        path.write_bytes(data)
 
 
 # No later run trusts these: they are made anew each time, or only people read them. The journals

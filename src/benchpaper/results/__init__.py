@@ -12,16 +12,16 @@ from benchpaper.results.distribution import (
     distribution,
 )
 from benchpaper.results.parquet import (
-    JOURNAL,
+    JOURNALS,
     OBSERVATIONS,
     TRIALS,
     ResultsError,
     block_file,
-    block_records,
     collect,
     file_digest,
     read,
     read_description,
+    records,
     write,
     write_block,
 )
@@ -42,7 +42,7 @@ from benchpaper.results.schema import (
 __all__ = [
     "FAILED",
     "IDENTITY",
-    "JOURNAL",
+    "JOURNALS",
     "LARGEST",
     "MEASURED",
     "NOT_TESTABLE",
@@ -58,7 +58,6 @@ __all__ = [
     "InvalidObservation",
     "ResultsError",
     "block_file",
-    "block_records",
     "check_observation",
     "collect",
     "columns",
@@ -66,6 +65,7 @@ __all__ = [
     "file_digest",
     "read",
     "read_description",
+    "records",
     "schema",
     "write",
     "write_block",

@@ -12,7 +12,7 @@ from benchpaper.core.project import REFERENCE
 from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
 
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
-JOURNAL = "journal"  # in the description of a block's files: the key of the journal they come from
+JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
 
 
 class ResultsError(UserError):
@@ -124,13 +124,14 @@ def write_block(
     write(block_file(folder, block, TRIALS), trials, described, "trials")
 
 
-def block_records(folder: Path | str, block: int) -> list[dict[str, Any]]:
-    """Return the records that `write_block` wrote, as the journal holds them.
+def records(files: Iterable[Path], block: int) -> list[dict[str, Any]]:
+    """Return the records of a block, as the journal holds them.
 
-    Samples have the precision of the results. Raises `ResultsError`.
+    `files` are its observations and its trials, or those of all blocks, collected. Samples have the
+    precision of the results. Raises `ResultsError`.
     """
-    tables = [read(block_file(folder, block, kind))[0] for kind in (OBSERVATIONS, TRIALS)]
-    observations, trials = (table.to_pylist(maps_as_pydicts="strict") for table in tables)
+    tables = (read(path)[0].to_pylist(maps_as_pydicts="strict") for path in files)
+    observations, trials = ([row for row in rows if row["block"] == block] for rows in tables)
     by_cell: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(observations, key=lambda row: row["row"]):
         by_cell.setdefault(row["cell"], []).append(row)
@@ -177,8 +178,9 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
                 "run again to measure them alike"
             )
     for kind, files in by_kind.items():
-        described = {key: value for key, value in files[-1][1].items() if key != JOURNAL}
-        described |= {"blocks_fixed": blocks_fixed} if blocks_fixed else {}
+        described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
+        if keys := {key: value for _, one in files for key, value in one.get(JOURNALS, {}).items()}:
+            described[JOURNALS] = keys
         table = pa.concat_tables([table for table, _ in files], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         rows = table.to_pylist(maps_as_pydicts="strict")

@@ -107,27 +107,40 @@ def remove(pipeline: Pipeline, experiments: list[str]) -> list[str]:
 
 
 def _of_results(pipeline: Pipeline, name: str) -> dict[Path, str]:
-    keys = {path: block.key for block in pipeline.blocks(name) for path in block.files}
-    collected = (pipeline.folder / name / kind for kind in (results.OBSERVATIONS, results.TRIALS))
-    flaws = {
-        path: _flaw_of_results(pipeline.project, path, keys.get(path))
-        for path in (*keys, *collected)
-        if path.exists()
-    }
-    return {path: why for path, why in flaws.items() if why}
+    project, flaws = pipeline.project, dict[Path, str]()
+    keys: dict[str, str] = {}
+    again = False
+    for number, block in enumerate(pipeline.blocks(name)):
+        keys[str(number)] = block.key
+        damaged = {
+            path: why
+            for path in block.files
+            if (why := _flaw_of_results(project, path, {str(number): block.key}))
+        }
+        flaws |= damaged
+        again |= bool(damaged) and block.is_finished
+    for kind in (results.OBSERVATIONS, results.TRIALS):
+        path = pipeline.folder / name / kind
+        # Snakemake makes a block's files only for files that are to be collected from them.
+        stale = "is collected again" if again and path.exists() else ""
+        if why := _flaw_of_results(project, path, keys) or stale:
+            flaws[path] = why
+    return flaws
 
 
-def _flaw_of_results(project: Project, path: Path, key: str | None) -> str:
-    """Return the flaw of a file of results; `key` is that of the block's journal."""
+def _flaw_of_results(project: Project, path: Path, keys: dict[str, str]) -> str:
+    """Return the flaw of a file of results; `keys` are those of its blocks' journals."""
+    if not path.exists():
+        return ""
     try:
-        known = results.read_description(path).get(results.JOURNAL, key)
+        known = results.read_description(path).get(results.JOURNALS, keys)
     except results.ResultsError:
         return "cannot be read"
     if _is_recorded(project, path):
         return ""  # Snakemake knows whether it is current
     if _record(project, path).exists():
         return NO_RECORD
-    return "" if known == key else "comes from another journal"
+    return "" if known == keys else "comes from other journals"
 
 
 def _of_programs(pipeline: Pipeline, name: str) -> dict[Path, str]:

@@ -8,7 +8,8 @@ from result_rows import DESCRIBED, record
 from benchpaper import results
 from benchpaper.results import OBSERVATIONS, TRIALS, journal
 
-KEY = "0123456789abcdef"
+KEYS = {"3": "0123456789abcdef"}
+DESCRIBED_BLOCK = {**DESCRIBED, results.JOURNALS: KEYS}
 DAMAGES = {
     "empty": lambda data: b"",
     "cut": lambda data: data[: len(data) // 2],
@@ -19,22 +20,22 @@ DAMAGES = {
 def written(folder):
     """Write a block of two trials, the second without observations; return its records."""
     records = [
-        record(position=0),
-        record(position=1, state="failed", reason="crashed", observations=[], tools={}),
+        record(block=3, position=0),
+        record(block=3, position=1, state="failed", reason="crashed", observations=[], tools={}),
     ]
-    results.write_block(folder, 3, records, {**DESCRIBED, results.JOURNAL: KEY})
+    results.write_block(folder, 3, records, DESCRIBED_BLOCK)
     return records
 
 
 def test_the_records_come_back_so_that_the_same_files_are_written_again(tmp_path):
     before = written(tmp_path / "first")
-    after = results.block_records(tmp_path / "first", 3)
+    files = [results.block_file(tmp_path / "first", 3, kind) for kind in (OBSERVATIONS, TRIALS)]
+    after = results.records(files, 3)
     assert [{**entry, "observations": []} for entry in after] == [
         {**entry, "observations": []} for entry in before
     ]
     through_the_journal = json.loads(json.dumps(after))
-    described = {**DESCRIBED, results.JOURNAL: KEY}
-    results.write_block(tmp_path / "second", 3, through_the_journal, described)
+    results.write_block(tmp_path / "second", 3, through_the_journal, DESCRIBED_BLOCK)
     for kind in (OBSERVATIONS, TRIALS):
         one, other = (results.block_file(tmp_path / name, 3, kind) for name in ("first", "second"))
         assert one.read_bytes() == other.read_bytes()
@@ -45,20 +46,23 @@ def test_the_records_come_back_so_that_the_same_files_are_written_again(tmp_path
 def test_what_a_power_cut_leaves_has_no_description(tmp_path, kind, damage):
     written(tmp_path)
     path = results.block_file(tmp_path, 3, kind)
-    assert results.read_description(path)[results.JOURNAL] == KEY
+    assert results.read_description(path)[results.JOURNALS] == KEYS
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(results.ResultsError, match="cannot be read"):
         results.read_description(path)
-    with pytest.raises(results.ResultsError, match="cannot be read"):
-        results.block_records(tmp_path, 3)
 
 
-def test_collected_results_name_no_journal(tmp_path):
+def test_collected_results_name_the_journal_of_each_block_and_hold_its_records(tmp_path):
     for block in range(2):
-        records = [record(block=block)]
-        results.write_block(tmp_path, block, records, {**DESCRIBED, results.JOURNAL: KEY})
+        described = {**DESCRIBED, results.JOURNALS: {str(block): f"key {block}"}}
+        results.write_block(tmp_path, block, [record(block=block, position=block)], described)
     results.collect(tmp_path, 2)
-    assert results.read_description(tmp_path / TRIALS) == DESCRIBED
+    files = [tmp_path / kind for kind in (OBSERVATIONS, TRIALS)]
+    for path in files:
+        assert results.read_description(path)[results.JOURNALS] == {"0": "key 0", "1": "key 1"}
+    for block in range(2):
+        own = [results.block_file(tmp_path, block, kind) for kind in (OBSERVATIONS, TRIALS)]
+        assert results.records(files, block) == results.records(own, block)
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
