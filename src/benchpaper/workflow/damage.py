@@ -8,6 +8,7 @@ caches, so a start of the machine, or any damage, discards these.
 """
 
 import json
+import os
 import shutil
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable
@@ -23,7 +24,6 @@ from benchpaper.workflow import pilot
 from benchpaper.workflow.pipeline import Pipeline
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-NAME_BYTES = 255  # the longest name of a file
 BUILT = "built.json"
 NO_RECORD = "has no whole record of how it was made"
 
@@ -170,11 +170,10 @@ def _is_recorded(project: Project, path: Path) -> bool:
 def _record(project: Project, path: Path) -> Path:
     """Return the file of Snakemake's record: the output's name in Base64, cut into folders."""
     name = urlsafe_b64encode(path.relative_to(project.root).as_posix().encode()).decode()
-    step = NAME_BYTES - 1
-    *folders, last = (name[i : i + step] for i in range(0, len(name), step))
-    return project.root.joinpath(
-        ".snakemake", "metadata", *(f"@{folder}" for folder in folders), last
-    )
+    records = project.root / ".snakemake" / "metadata"
+    longest = os.pathconf(records if records.exists() else project.root, "PC_NAME_MAX") or 255
+    *folders, last = (name[i : i + longest - 1] for i in range(0, len(name), longest - 1))
+    return records.joinpath(*(f"@{folder}" for folder in folders), last)
 
 
 def refresh_caches(project: Project, is_damaged: bool) -> None:
