@@ -31,7 +31,8 @@ def flaws(project: Project, site: str, source: str, experiments: list[str]) -> d
     if why := _unreadable(build / VERDICTS):
         flawed[build / VERDICTS] = why
     chosen = (*damage.notebooks(experiments), *damage.FIGURES, damage.APPENDIX)
-    flawed = damage.of_build(project, build, chosen) | flawed
+    for path, why in damage.of_build(project, build, chosen).items():
+        flawed.setdefault(path, why)
     if not flawed and (why := _of_other_exhibits(build, experiments)):
         flawed[build / GATHERED] = why
     return flawed
