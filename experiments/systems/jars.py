@@ -47,8 +47,10 @@ def path(name):
 
 
 def present():
-    """True if the jars have been fetched."""
-    return (folder() / "complete").exists()
+    """True if the jars have been fetched, and a power cut has left them whole."""
+    return (folder() / "complete").exists() and all(
+        zipfile.is_zipfile(jar) for jar in folder().glob("*.jar")
+    )
 
 
 def refused():
@@ -114,6 +116,7 @@ def _fetch(work):
         with zipfile.ZipFile(whole) as jar:
             _copy(jar.open(STREAMS), ready / name)
     (ready / "complete").touch()
+    os.sync()  # later runs trust whatever has the name
     shutil.rmtree(folder(), ignore_errors=True)
     ready.rename(folder())
 

@@ -6,6 +6,7 @@ of the package replaced, because Pekko is a fork of Akka. Every jar includes `co
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -76,7 +77,8 @@ def build(folder):
         return  # the missing capability flink_jars says why
     with jars.exclusive("pipelines"):
         target = folder.parent / "pipelines" / _digest()
-        if not target.exists():
+        if not target.exists() or not all(map(zipfile.is_zipfile, target.glob("*.jar"))):
+            shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as work:
                 _compile_all(Path(work), target)
@@ -85,6 +87,9 @@ def build(folder):
             if not (target / f"{engine}.aot").exists():
                 _train(target, engine)
     (folder / "pipelines.json").write_text(json.dumps({"digest": target.name}))
+    for path in target.glob("*.*"):  # the step "build" notes the digests of all that lies there
+        (folder / path.name).unlink(missing_ok=True)
+        os.link(path, folder / path.name)
 
 
 def _digest():
@@ -109,6 +114,7 @@ def _compile_all(work, target):
     _compile(HERE / "flink", [jars.path("flink")], ready / "flink.jar")
     if rxjava.JAR.exists():
         _compile(HERE / "rx", [rxjava.JAR, jars.path("pekko")], ready / "rx.jar")
+    os.sync()  # later runs trust whatever has the name
     ready.rename(target)
 
 

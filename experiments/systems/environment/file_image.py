@@ -64,6 +64,7 @@ def make(image, files, argv_of, timeout=900):
     _run(["unshare", "-m", "sh", "-c", FILL, part, folder, *argv_of(folder)], timeout)
     folder.rmdir()
     _note(image).write_text(json.dumps({"files": files, "digest": _digest(part)}))
+    os.sync()  # later runs trust whatever has the name
     part.rename(image)
     return verify(image)
 

@@ -17,6 +17,8 @@ from benchpaper.analysis.claim_rows import by_chance as by_chance
 from benchpaper.analysis.claim_rows import failing as failing
 from benchpaper.analysis.estimates import Results, load
 from benchpaper.analysis.judging import judge, not_run
+from benchpaper.core import checksums
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.project import VERDICTS, Project
 from benchpaper.results import TRIALS
 
@@ -63,9 +65,7 @@ def results_of(project: Project, experiment: str, site: str, source: str) -> Res
 
 def save(project: Project, site: str, source: str) -> None:
     """Judge all claims, and write the rows to verdicts.json in the build folder."""
-    path = project.build(site, source) / VERDICTS
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    build = project.build(site, source)
     rows = [row.to_json() for row in judge_all(project, site, source)]
-    part.write_text(json.dumps(rows, indent=1))
-    part.replace(path)
+    atomic_write(build / VERDICTS, json.dumps(rows, indent=1))
+    checksums.note(build, "judge", [build / VERDICTS])

@@ -24,6 +24,7 @@ from benchpaper.analysis.manifests import (
     ResultsFile,
 )
 from benchpaper.analysis.values import Estimate, with_unit
+from benchpaper.core.atomic_write import atomic_write, replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
 
@@ -124,7 +125,7 @@ class Exhibits:
         exhibit = FileExhibit(kind="table", missing=_why_missing(made_from), file=f"{name}.tex")
         shown = frame.map(_cell_text)
         if self._folder and not exhibit.missing:
-            _write(self._folder / exhibit.file, _booktabs(shown).encode())
+            atomic_write(self._folder / exhibit.file, _booktabs(shown))
         self._enter(name, exhibit, made_from)
         print(f"table {name}: {exhibit.missing}".rstrip(": "))
         if not exhibit.missing:
@@ -157,12 +158,8 @@ class Exhibits:
 
         if self._folder:
             for ending, metadata in METADATA.items():
-                part = self._folder / f".{name}.part{ending}"
-                try:
-                    figure.savefig(part, dpi=200, metadata=metadata)
-                    os.replace(part, self._folder / f"{name}{ending}")
-                finally:
-                    part.unlink(missing_ok=True)
+                with replacing(self._folder / f"{name}{ending}") as part:
+                    figure.savefig(part, format=ending[1:], dpi=200, metadata=metadata)
         display(figure)  # type: ignore[no-untyped-call]  # IPython has no type hints
         plt.close(figure)
 
@@ -206,7 +203,7 @@ class Exhibits:
             files={kind: ResultsFile(**file) for kind, file in results.files.items()},
             exhibits=self._entries,
         )
-        _write(folder / MANIFEST, json.dumps(manifest.to_json(), indent=1).encode())
+        atomic_write(folder / MANIFEST, json.dumps(manifest.to_json(), indent=1))
 
 
 def _flat(items: "Iterable[Estimate | Summary]") -> list[Estimate]:
@@ -249,16 +246,6 @@ def _booktabs(frame: "pd.DataFrame") -> str:
         " & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)
     ]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write to a temporary file next to `path`, then rename it."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _how(estimate: Estimate) -> How:

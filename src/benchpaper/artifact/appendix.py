@@ -13,6 +13,8 @@ from benchpaper.analysis import claim_rows
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.artifact import checklist
 from benchpaper.artifact.appendix_text import HUMAN_MINUTES, Appendix, Item, latex, markdown
+from benchpaper.core import checksums
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
@@ -25,11 +27,9 @@ def write(project: Project, site: str, source: str, experiments: Sequence[str]) 
     """Write appendix.md and appendix.tex below the build folder."""
     build = project.build(site, source)
     appendix = make(project, site, source, experiments)
-    build.mkdir(parents=True, exist_ok=True)
     for name, text in zip(NAMES, (markdown(appendix), latex(appendix)), strict=True):
-        part = (build / name).with_suffix(".part")
-        part.write_text(text)
-        part.replace(build / name)
+        atomic_write(build / name, text)
+    checksums.note(build, "appendix", [build / name for name in NAMES])
 
 
 def make(project: Project, site: str, source: str, experiments: Sequence[str]) -> Appendix:

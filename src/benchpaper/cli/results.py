@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from contextlib import ExitStack
 
 import click
 
@@ -9,6 +10,7 @@ from benchpaper import results
 from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
+from benchpaper.core.atomic_write import flush, replacing
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
@@ -167,9 +169,12 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 err=True,
             )
         target = project.results(site, REFERENCE) / name
-        target.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
+            for kind in (results.OBSERVATIONS, results.TRIALS):
+                part = both.enter_context(replacing(target / kind))
+                shutil.copyfile(run.folder / name / kind, part)
+                flush(part)
         for kind in (results.OBSERVATIONS, results.TRIALS):
-            shutil.copyfile(run.folder / name / kind, target / kind)
             megabytes = (target / kind).stat().st_size / 1e6
             click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
 

@@ -9,7 +9,8 @@ import click
 
 from benchpaper import results
 from benchpaper.cli.common import Function, Group
-from benchpaper.core import events, output
+from benchpaper.core import checksums, events, output
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import one_of
 from benchpaper.core.processes import die_with_parent
@@ -70,7 +71,8 @@ def build(experiment: str) -> None:
         if loaded._build and not missing:
             loaded._build(folder)
         built = {"built": bool(loaded._build and not missing), "missing": missing}
-        (folder / "built.json").write_text(json.dumps(built) + "\n")
+        atomic_write(folder / "built.json", json.dumps(built) + "\n")
+        checksums.note(folder, "build", folder.rglob("*"))
 
 
 @step.command()

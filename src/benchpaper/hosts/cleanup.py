@@ -36,6 +36,9 @@ HALF_WRITTEN = (
     "build/**/.*.part*",
     "build/**/*.part",
     "build/**/*.part.ipynb",
+    "artifacts/reference/**/.*.part",
+    "analysis/.*.part",
+    ".benchpaper/.*.part",
 )
 
 

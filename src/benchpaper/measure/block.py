@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from benchpaper import results
@@ -105,6 +107,46 @@ class Block:
         consequence = "skipped, and the trials that are missing now are measured again"
         self._report("damaged", message=f"{name} is damaged in line {lines}: {consequence}")
 
+    def restore(self) -> int:
+        """Return to the journal the trials that it lost and that the results still hold.
+
+        Returns their number. A power cut or a bad disk damages one, but seldom both.
+        """
+        if self.journal_path.exists():
+            journal.note(self.journal_path, self.depends)  # in case that file is damaged
+        collected = [self._folder / kind for kind in (results.OBSERVATIONS, results.TRIALS)]
+        restored = 0
+        for files in (self.files, collected):
+            if self.is_finished or not all(map(self._is_in, files)):
+                continue
+            with suppress(results.ResultsError):
+                records = results.records_of(files, self._block)
+                with journal.Journal(self.journal_path) as done:
+                    for record in records:
+                        if record.cell not in done:
+                            done.append(record)
+                            restored += 1
+        return restored
+
+    @property
+    def is_finished(self) -> bool:
+        """True if the journal holds every trial of the block."""
+        return journal.finished(self.journal_path) >= len(self._planned)
+
+    @property
+    def files(self) -> list[Path]:
+        """The block's Parquet files: observations and trials."""
+        kinds = (results.OBSERVATIONS, results.TRIALS)
+        return [results.block_file(self._folder, self._block, kind) for kind in kinds]
+
+    def _is_in(self, path: Path) -> bool:
+        """True if a file of results is whole, and holds what this block's journal held."""
+        try:
+            keys = results.read_description(path).get(results.JOURNALS, {})
+        except results.ResultsError:
+            return False
+        return bool(keys.get(str(self._block)) == self.key)
+
     def reopen(self, failed: bool = False) -> None:
         """Forget trials that may end differently now, so that they are measured again.
 
@@ -139,4 +181,5 @@ class Block:
     def _write(self, entries: list[TrialRecord]) -> None:
         described = self._experiment.describe()
         described["sources"] = self._provenance.sources
+        described[results.JOURNALS] = {str(self._block): self.key}
         results.write_block(self._folder, self._block, entries, described)

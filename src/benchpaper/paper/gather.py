@@ -1,6 +1,5 @@
 """Gathers the exhibits that notebooks saved into exhibits.tex and claims.tex, which LaTeX reads."""
 
-import os
 import shutil
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from benchpaper.analysis.claim_rows import ON_REFERENCE, ClaimRow
 from benchpaper.analysis.exhibits import tex
 from benchpaper.analysis.manifests import Exhibit, Manifest, Number
 from benchpaper.analysis.manifests import read_all as manifests
+from benchpaper.core import checksums
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, Project, slug
 from benchpaper.results import file_digest
@@ -61,12 +62,10 @@ def gather(project: Project, site: str, source: str, experiments: Sequence[str])
     for manifest in _of_experiments(build, experiments).values():
         _check_fresh(manifest, project.results(site, source))
     text, table = gathered(build, experiments), claims_table(build)
-    build.mkdir(parents=True, exist_ok=True)
     # exhibits.tex comes last: later steps look only at its time, and need both files.
     for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):
-        part = (build / name).with_suffix(".part")
-        part.write_text(content)
-        os.replace(part, build / name)
+        atomic_write(build / name, content)
+    checksums.note(build, "gather", (build / CLAIMS_TABLE, build / GATHERED))
     return build / GATHERED
 
 

@@ -1,6 +1,5 @@
 """Typesets the paper: checks the exhibits that its sources use, then runs LaTeX."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -8,7 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchpaper.core import environment, settings
+from benchpaper.core import checksums, environment, settings
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
@@ -25,6 +25,7 @@ KIND_OF_MACRO = {
     "exhibittable": "table",
 }
 LATEX_TIMEOUT_S = 300
+WORK = "latex"  # below the build folder
 LATEXMK = (
     "latexmk",
     "-norc",
@@ -63,7 +64,9 @@ def typeset(project: Project, site: str, source: str) -> Path:
     if gather.claims_table(build):
         kinds["claims"] = "table"
     check_uses(project.paper, kinds, _left_out(project, build))
-    work = build / "latex"
+    work = build / WORK
+    if checksums.flaw(build, WORK):  # LaTeX reads its own files again, and fails on damaged ones
+        shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     done = _run_latexmk(project, build, work)
     (work / "latexmk.out").write_text(done.stdout + done.stderr)
@@ -72,8 +75,9 @@ def typeset(project: Project, site: str, source: str) -> Path:
         where = log.relative_to(project.root)
         raise PaperError(f"LaTeX failed: {_first_error(log)}; the whole log is {where}")
     target = build / "paper.pdf"
-    shutil.copyfile(_made(project, work, ".pdf"), target.with_suffix(".part"))
-    os.replace(target.with_suffix(".part"), target)
+    atomic_write(target, _made(project, work, ".pdf").read_bytes())
+    checksums.note(build, WORK, work.rglob("*"))
+    checksums.note(build, "typeset", [target])
     return target
 
 

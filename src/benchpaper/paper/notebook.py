@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchpaper.analysis.manifests import MANIFEST
-from benchpaper.core import environment
+from benchpaper.core import checksums, environment
+from benchpaper.core.atomic_write import atomic_write, replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.core.redact import Redactor
@@ -45,7 +46,6 @@ def analyse(
         "results_dir": str(project.results(site, source).relative_to(project.root)),
         "exhibits_dir": str(exhibits.relative_to(project.root)),
     }
-    executed.parent.mkdir(parents=True, exist_ok=True)
     executed.unlink(missing_ok=True)  # an earlier run's copy must not pass for this one's
     try:
         _execute(
@@ -63,6 +63,7 @@ def analyse(
             f"{_named(project, notebook)} saved no exhibits; "
             "make one `Exhibits(results, exhibits_dir)`"
         )
+    checksums.note(build, f"analyse-{slug(experiment)}", [executed, *exhibits.iterdir()])
     return executed
 
 
@@ -87,30 +88,29 @@ def _execute(
     from papermill.exceptions import PapermillExecutionError
 
     failed = executed.with_suffix(".failed.ipynb")
-    part = executed.with_suffix(".part.ipynb")
-    try:
-        with environment.replaced(environment.clean(project.home)):
-            papermill.execute_notebook(
-                notebook,
-                part,
-                parameters=parameters,
-                cwd=project.root,
-                progress_bar=False,
-                log_output=False,
-                execution_timeout=KERNEL_TIMEOUT_S,
-                iopub_timeout=OUTPUT_TIMEOUT_S,
-                coalesce_streams=True,
-                **options,
-            )
-    except PapermillExecutionError as error:
+    with replacing(executed, ending=".part.ipynb") as part:
+        try:
+            with environment.replaced(environment.clean(project.home)):
+                papermill.execute_notebook(
+                    notebook,
+                    part,
+                    parameters=parameters,
+                    cwd=project.root,
+                    progress_bar=False,
+                    log_output=False,
+                    execution_timeout=KERNEL_TIMEOUT_S,
+                    iopub_timeout=OUTPUT_TIMEOUT_S,
+                    coalesce_streams=True,
+                    **options,
+                )
+        except PapermillExecutionError as error:
+            clean(part, Redactor(project.root))
+            part.replace(failed)
+            raise NotebookError(
+                f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: "
+                f"{error.evalue}; the traceback is in {_named(project, failed)}"
+            ) from None
         clean(part, Redactor(project.root))
-        part.replace(failed)
-        raise NotebookError(
-            f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: "
-            f"{error.evalue}; the traceback is in {_named(project, failed)}"
-        ) from None
-    clean(part, Redactor(project.root))
-    part.replace(executed)
     failed.unlink(missing_ok=True)
 
 
@@ -182,9 +182,7 @@ def store(project: Project, experiment: str) -> Path:
             f"{_named(project, path)}: {error.ename}: {error.evalue}; nothing was stored"
         ) from None
     strip(notebook)
-    part = path.with_suffix(".part")
-    nbformat.write(notebook, part)
-    part.replace(path)
+    atomic_write(path, nbformat.writes(notebook) + "\n")
     return path
 
 

@@ -12,6 +12,7 @@ from benchpaper.results.distribution import (
     distribution,
 )
 from benchpaper.results.parquet import (
+    JOURNALS,
     OBSERVATIONS,
     TRIALS,
     ResultsError,
@@ -19,6 +20,8 @@ from benchpaper.results.parquet import (
     collect,
     file_digest,
     read,
+    read_description,
+    records_of,
     write,
     write_block,
 )
@@ -39,6 +42,7 @@ from benchpaper.results.schema import (
 __all__ = [
     "FAILED",
     "IDENTITY",
+    "JOURNALS",
     "LARGEST",
     "MEASURED",
     "NOT_TESTABLE",
@@ -60,6 +64,8 @@ __all__ = [
     "distribution",
     "file_digest",
     "read",
+    "read_description",
+    "records_of",
     "schema",
     "write",
     "write_block",

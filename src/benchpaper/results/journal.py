@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from benchpaper.core.atomic_write import atomic_write
+from benchpaper.core.atomic_write import atomic_write, flush, make_folder
 from benchpaper.results.records import TrialRecord
 
 
@@ -26,12 +26,13 @@ def key(**parts: Any) -> str:
 def note(path: Path, parts: Mapping[str, Any]) -> None:
     """Write the parts of a journal's key into a file next to the journal at `path`.
 
-    On a full disk nothing is written; the journal itself will report the full disk.
+    A file that is damaged is written anew. On a full disk nothing is written; the journal itself
+    will report the full disk.
     """
-    sidecar = path.with_suffix(".json")
-    if not sidecar.exists():
-        with suppress(OSError):
-            atomic_write(sidecar, json.dumps(parts))
+    sidecar, text = path.with_suffix(".json"), json.dumps(parts).encode()
+    with suppress(OSError):
+        if not sidecar.exists() or sidecar.read_bytes() != text:
+            atomic_write(sidecar, text)
 
 
 def noted(path: Path) -> dict[str, Any] | None:
@@ -56,11 +57,12 @@ class Journal:
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
         self._entries, self.damaged, good = _read(self.path)
         if self.path.exists() and good < self.path.stat().st_size:
             os.truncate(self.path, good)
         self._file: BinaryIO = open(self.path, "ab")  # noqa: SIM115 (`close` closes it)
+        flush(self.path.parent)  # `append` flushes the file, but not its name
 
     def __contains__(self, cell_id: str) -> bool:
         return cell_id in self._entries

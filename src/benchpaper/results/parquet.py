@@ -13,6 +13,7 @@ from benchpaper.results.records import TrialRecord
 from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
 
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
+JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
 
 
 class ResultsError(UserError):
@@ -25,7 +26,6 @@ def write(path: Path | str, rows: list[dict[str, Any]], described: Described, ta
     import pyarrow.parquet as pq
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrow = pa.Table.from_pylist(rows, schema=schema(described, table))
     with replacing(path) as part, open(part, "wb") as file:
         pq.write_table(
@@ -65,17 +65,35 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
     return table, _description(path, table)
 
 
+def read_description(path: Path | str) -> dict[str, Any]:
+    """Return an experiment's description from the end of a results file, without reading its rows.
+
+    What a power cut leaves has no whole end. Raises `ResultsError`.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            metadata = pq.read_schema(file).metadata or {}
+        known: dict[str, Any] = json.loads(metadata[b"benchpaper.experiment"])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from None
+    return known
+
+
 def _description(path: Path, table: Any) -> dict[str, Any]:
     """Return the experiment's description from the file's metadata, and check the columns."""
     try:
-        described: dict[str, Any] = json.loads(table.schema.metadata[b"benchpaper.experiment"])
+        known: dict[str, Any] = json.loads(table.schema.metadata[b"benchpaper.experiment"])
         kind = "trials" if path.name.endswith(TRIALS) else "observations"
-        wanted = [column.name for column in columns(described, kind) if not column.optional]
+        wanted = [column.name for column in columns(known, kind) if not column.optional]
     except (KeyError, TypeError, ValueError):
         raise _unreadable(path, "it lacks the description of its experiment") from None
     if missing := [name for name in wanted if name not in table.column_names]:
         raise _unreadable(path, f"it lacks the column {', '.join(missing)}")
-    return described
+    return known
 
 
 def _unreadable(path: Path, why: str) -> ResultsError:
@@ -101,6 +119,36 @@ def write_block(
         trials.append({**trial, "started": int(record.started * 1e6)})
     write(block_file(folder, block, OBSERVATIONS), rows, described, "observations")
     write(block_file(folder, block, TRIALS), trials, described, "trials")
+
+
+def records_of(files: Iterable[Path], block: int) -> list[TrialRecord]:
+    """Return the records of a block, as the journal holds them.
+
+    `files` are its observations and its trials, or those of all blocks, collected. Samples have the
+    precision of the results. Raises `ResultsError`.
+    """
+    tables = (read(path)[0].to_pylist(maps_as_pydicts="strict") for path in files)
+    observations, trials = ([row for row in rows if row["block"] == block] for rows in tables)
+    by_cell: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(observations, key=lambda row: row["row"]):
+        by_cell.setdefault(row["cell"], []).append(row)
+    return [
+        TrialRecord.from_json(
+            {
+                **trial,
+                "started": trial["started"].timestamp(),
+                "observations": [
+                    {
+                        name: value
+                        for name, value in row.items()
+                        if name not in trial and name != "row"
+                    }
+                    for row in by_cell.get(trial["cell"], [])
+                ],
+            }
+        )
+        for trial in trials
+    ]
 
 
 def block_file(folder: Path | str, block: int, kind: str) -> Path:
@@ -134,6 +182,8 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
             )
     for kind, files in by_kind.items():
         described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
+        if keys := {key: value for _, one in files for key, value in one.get(JOURNALS, {}).items()}:
+            described[JOURNALS] = keys
         table = pa.concat_tables([table for table, _ in files], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         rows = table.to_pylist(maps_as_pydicts="strict")

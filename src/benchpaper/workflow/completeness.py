@@ -12,6 +12,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
 from benchpaper.paper import gather
 from benchpaper.results import file_digest
+from benchpaper.workflow import damage
 
 
 def flaws(project: Project, site: str, source: str, experiments: list[str]) -> dict[Path, str]:
@@ -28,6 +29,9 @@ def flaws(project: Project, site: str, source: str, experiments: list[str]) -> d
             flawed[executed] = "is missing"
     if why := _unreadable(build / VERDICTS):
         flawed[build / VERDICTS] = why
+    chosen = (*damage.notebooks(experiments), *damage.FIGURES, damage.APPENDIX)
+    for path, why in damage.of_build(project, build, chosen).items():
+        flawed.setdefault(path, why)
     if not flawed and (why := _of_other_exhibits(build, experiments)):
         flawed[build / GATHERED] = why
     return flawed
@@ -39,6 +43,8 @@ def without_pdf(project: Project, site: str, source: str) -> dict[Path, str]:
     pdf, exhibits = build / "paper.pdf", build / GATHERED
     if not pdf.exists():
         return {pdf: "is missing"}
+    if damaged := damage.of_build(project, build, [damage.PAPER]):
+        return damaged
     older = exhibits.exists() and pdf.stat().st_mtime_ns < exhibits.stat().st_mtime_ns
     return {pdf: f"is older than {GATHERED}"} if older else {}
 
@@ -83,7 +89,7 @@ def _of_other_exhibits(build: Path, experiments: list[str]) -> str:
     if not gathered.exists():
         return "is missing"
     try:
-        same = gathered.read_text() == gather.gathered(build, experiments)
+        same = gathered.read_bytes() == gather.gathered(build, experiments).encode()
     except UserError:
         return ""  # gathering itself reports the mistake
     return "" if same else "is not what the notebooks' exhibits give"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
 from benchpaper.design.spec import Experiment
 
@@ -26,14 +27,42 @@ def fixed(folder: Path, experiment: Experiment, scale: str) -> dict[str, Any] | 
     path = folder / FIXED
     if experiment.scale(scale).pilot is None or not path.exists():
         return None
+    content = _valid(path) or _collected(folder)
+    if content is None:
+        raise UserError(f"{_short(path)} cannot be read; remove it, and take the pilot again")
+    is_current = content["cells_digest"] == _digest(experiment, scale) and content["blocks"] >= 1
+    return content if is_current else None
+
+
+def restore(folder: Path) -> bool:
+    """Write blocks.json again from the results if it is damaged; return whether that was so."""
+    path = folder / FIXED
+    if not path.exists() or _valid(path) or not (content := _collected(folder)):
+        return False
+    _save(folder, content)
+    return True
+
+
+def _valid(path: Path) -> dict[str, Any] | None:
+    """Return the content of blocks.json; None if it is damaged."""
     try:
-        content = json.loads(path.read_text())
-        is_valid = content["cells_digest"] == _digest(experiment, scale) and content["blocks"] >= 1
-        return content if is_valid else None
+        content: dict[str, Any] = json.loads(path.read_text())
+        int(content["blocks"]), str(content["cells_digest"])
     except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{_short(path)} cannot be read; remove it, and take the pilot again"
-        ) from None
+        return None
+    return content
+
+
+def _collected(folder: Path) -> dict[str, Any] | None:
+    """Return what `fix` noted in the collected results; None without them."""
+    try:
+        return results.read_description(folder / results.TRIALS).get("blocks_fixed")
+    except results.ResultsError:
+        return None
+
+
+def _save(folder: Path, content: dict[str, Any]) -> None:
+    atomic_write(folder / FIXED, json.dumps(content, indent=1))
 
 
 def check(folder: Path, experiment: Experiment, scale: str) -> None:
@@ -94,9 +123,7 @@ def fix(folder: Path, experiment: Experiment, scale: str) -> dict[str, Any]:
         "block_seconds": round(block_s, 3),
         "cells_digest": _digest(experiment, scale),
     }
-    part = folder / f".{FIXED}.part"
-    part.write_text(json.dumps(content, indent=1))
-    part.replace(folder / FIXED)
+    _save(folder, content)
     results.collect(folder, chosen.pilot, blocks_fixed=content)
     return content
 

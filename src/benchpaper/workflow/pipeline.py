@@ -162,7 +162,7 @@ class Pipeline:
         if self.source == REFERENCE:
             return {"trials": 0, "done": 0, "trial_seconds": 0.0}
         plan = self.plan(name)
-        done = sum(journal.finished(block.journal_path) for block in self._blocks(name))
+        done = sum(journal.finished(block.journal_path) for block in self.blocks(name))
         trials = len(plan.trials)
         return {"trials": trials, "done": done, "trial_seconds": plan.seconds / trials}
 
@@ -172,13 +172,13 @@ class Pipeline:
         These are trials whose missing capability is there again, and trials that failed because the
         machine lacked something. With `failed`, they are also all other failed trials.
         """
-        for block in self._blocks(name):
+        for block in self.blocks(name):
             block.reopen(failed)
 
     def starved(self, name: str) -> dict[str, int]:
         """Return {what the machine lacked: failed trials}; the next run measures them again."""
         entries = [
-            entry for block in self._blocks(name) for entry in journal.entries(block.journal_path)
+            entry for block in self.blocks(name) for entry in journal.entries(block.journal_path)
         ]
         return dict(Counter(entry.cause for entry in entries if entry.cause))
 
@@ -189,7 +189,7 @@ class Pipeline:
         names the two machines if they differ. It is None if no block is measured again.
         """
         count, why, moved = 0, dict[str, None](), ""
-        for block in self._blocks(name):
+        for block in self.blocks(name):
             if then := block.before():
                 count += 1
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
@@ -217,7 +217,7 @@ class Pipeline:
             )
         return block.key
 
-    def _blocks(self, name: str) -> Iterator[Block]:
+    def blocks(self, name: str) -> Iterator[Block]:
         """Yield the blocks of an experiment; the reference has none to measure."""
         for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
             yield self.block(name, number)

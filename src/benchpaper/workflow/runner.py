@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from rich.console import Console
 
@@ -18,10 +19,12 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import command_line, plans, summary
+from benchpaper.workflow import command_line, damage, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
+
+NAMED = 3  # so many damaged files are named
 
 
 def run(
@@ -52,12 +55,17 @@ def run(
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
+        restored: list[str] = []
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
+            restored += damage.restore(pipeline, name)
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
+        removed = damage.remove(pipeline, experiments)
+        damage.refresh_caches(pipeline.project, bool(restored or removed))
+        _say_mended(restored, removed, console)
         begin = time.monotonic()
         status, failures = _execute(pipeline, targets, experiments, console)
         seconds = time.monotonic() - begin
@@ -73,7 +81,7 @@ def _execute(
     pipeline: Pipeline, targets: list[str], experiments: list[str], console: Console
 ) -> tuple[int, list[tuple[str, str]]]:
     """Run Snakemake. Return the exit status of the run, and (step, error) of each failure."""
-    forced = _forced(pipeline, targets, experiments)
+    forced = _forced(pipeline, targets, experiments, {})
     command = command_line.snakemake(pipeline, targets, experiments, "--nocolor", *forced)
     finished = {name: pipeline.finished(name) for name in experiments}
     display = ProgressDisplay(console, finished)
@@ -172,18 +180,32 @@ def _sweep(pipeline: Pipeline, console: Console) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
 
+def _say_mended(restored: list[str], removed: list[str], console: Console) -> None:
+    for line in restored:
+        _say(console, line)
+    if removed:
+        more = f"; and {len(removed) - NAMED} more" if len(removed) > NAMED else ""
+        _say(console, f"not to be trusted, so made again: {'; '.join(removed[:NAMED])}{more}")
+
+
 def _has_latex(pipeline: Pipeline) -> bool:
     return pipeline.probed["capabilities"]["latex"]["present"]
 
 
-def _forced(pipeline: Pipeline, targets: list[str], experiments: list[str]) -> list[str]:
-    """Return the options that make Snakemake rebuild files that exist but are flawed."""
-    if targets == ["results"]:
-        return []
-    from benchpaper.workflow import completeness  # it loads pandas
+def _forced(
+    pipeline: Pipeline, targets: list[str], experiments: list[str], flaws: Mapping[Path, str]
+) -> list[str]:
+    """Return the options that make Snakemake rebuild files that exist but are flawed.
 
-    flaws = completeness.flaws(pipeline.project, pipeline.site_name, pipeline.source, experiments)
-    again = [str(path.relative_to(pipeline.project.root)) for path in flaws if path.exists()]
+    Those are `flaws`, and the incomplete outputs of notebooks.
+    """
+    flawed = dict(flaws)
+    if targets != ["results"]:
+        from benchpaper.workflow import completeness  # it loads pandas
+
+        place = pipeline.project, pipeline.site_name, pipeline.source
+        flawed |= completeness.flaws(*place, experiments)
+    again = [str(path.relative_to(pipeline.project.root)) for path in flawed if path.exists()]
     return ["--forcerun", *again] if again else []
 
 
@@ -217,7 +239,7 @@ def _dry_run(
     )
     if not as_json:
         plans.show_plans(planned)
-    forced = _forced(pipeline, targets, experiments)
+    forced = _forced(pipeline, targets, experiments, damage.find(pipeline, experiments))
     command = command_line.snakemake(
         pipeline, targets, experiments, "--dry-run", "--quiet", "rules", *forced
     )

@@ -252,14 +252,16 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
         "build/local-quick/paper.part",
                  "build/local-quick/exhibits/toy_one/.exhibits.json.part",
                  "build/local-quick/exhibits/toy_one/.f.part.pdf",
-                 "build/local-quick/notebooks/toy_one.part.ipynb"):  # fmt: skip
+                 "build/local-quick/notebooks/toy_one.part.ipynb",
+                 "artifacts/reference/local/toy/one/.trials.parquet.12.part",
+                 "analysis/.toy_one.ipynb.12.part", ".benchpaper/.boot.12.part"):  # fmt: skip
         drop.append(project.root / name)
     for path in keep + drop:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     cleanup._sweep_temporary()  # what killed runs of other checkouts left
     found = cleanup.sweep(project)
-    assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x5)"
+    assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x8)"
     assert (
         not scratch.exists()
         and not any(path.exists() for path in drop)

@@ -111,18 +111,16 @@ def test_a_failed_notebook_fails_each_run_until_it_is_mended(built, run):
     assert done.returncode == 0 and "typeset: done" in done.stdout, done.stdout
 
 
-def test_following_the_advice_about_a_damaged_results_file_mends_it(built, run):
+def test_a_damaged_results_file_is_refused_by_readers_and_mended_by_the_next_run(built, run):
     path = built.results("local", "smoke") / small_project.NAME / results.OBSERVATIONS
     before = results.read(path)[0].to_pylist()
     path.write_bytes(path.read_bytes()[:-100])
-    done = run("run", *AT, "figures")
-    told = done.stdout + done.stderr
-    assert (
-        done.returncode != 0 and "remove it, and the next run rebuilds it from the journal" in told
-    )
-    path.unlink()
+    refused = run("claims", *AT)
+    assert refused.returncode == 2 and "the next run rebuilds it from the journal" in refused.stderr
     done = run("run", *AT, "figures")
     assert done.returncode == 0, done.stdout + done.stderr
+    name = path.relative_to(built.root)
+    assert f"not to be trusted, so made again: {name} cannot be read" in done.stdout
     assert results.read(path)[0].to_pylist() == before
 
 

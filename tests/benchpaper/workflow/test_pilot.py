@@ -105,10 +105,23 @@ def test_what_was_fixed_for_other_cells_says_nothing_about_these(piloted):
     (folder / pilot.FIXED).write_text(json.dumps({**text, "cells_digest": "0"}))
     assert pilot.fixed(folder, experiment, "quick") is None
     (folder / pilot.FIXED).write_text("{")
+    (folder / TRIALS).unlink()
     with pytest.raises(
         UserError, match="^results/local/quick/toy/known/blocks.json cannot be read; remove it"
     ):
         pilot.fixed(folder, experiment, "quick")
+
+
+@pytest.mark.parametrize("cut", [0, 1, 20, -1])
+def test_a_damaged_number_comes_back_from_the_results(piloted, cut):
+    folder, experiment = piloted()
+    content = pilot.fix(folder, experiment, "quick")
+    path = folder / pilot.FIXED
+    whole = path.read_bytes()
+    assert not pilot.restore(folder)
+    path.write_bytes(whole[:cut] + bytes(len(whole[cut:])))
+    assert pilot.fixed(folder, experiment, "quick") == content
+    assert pilot.restore(folder) and path.read_bytes() == whole
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from benchpaper.analysis.compare.ratios import Compared
 from benchpaper.analysis.exhibits import METADATA
 from benchpaper.analysis.style import RC, bytes_label
 from benchpaper.analysis.tables import Description
+from benchpaper.core.atomic_write import replacing
 
 Row: TypeAlias = tuple[CellComparison, Compared]  # a cell that has a ratio, and its ratio
 Group: TypeAlias = tuple[str, list[tuple[str, Compared]]]  # a title, and ratios with their labels
@@ -72,16 +73,11 @@ def draw(comparison: ExperimentComparison) -> Figure | None:
 
 def save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Save a figure as NAME.png and NAME.pdf, and return both paths."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}{ending}" for ending in (".png", ".pdf")]
     for path in paths:
-        part = path.with_name(f".{path.stem}.part{path.suffix}")
-        try:
-            with rc_context(RC):
-                figure.savefig(part, dpi=150, metadata=METADATA[path.suffix])
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        kind = path.suffix[1:]
+        with replacing(path) as part, rc_context(RC):
+            figure.savefig(part, format=kind, dpi=150, metadata=METADATA[path.suffix])
     return paths
 
 

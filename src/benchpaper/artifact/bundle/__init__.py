@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from benchpaper import results
 from benchpaper.artifact.bundle import archive, crate, metadata
+from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
@@ -113,6 +114,8 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
     files[crate.METADATA] = as_json(crate.describe(files, description, state))
     path = output or project.root / build / NAME
     digest = archive.write(path, files, state.date, executable)
+    if output is None:
+        checksums.note(project.root / build, "pack", [path])
     return Made(path, digest, len(files) + 1, state.clean)  # one more: the manifest
 
 

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.revision import MANIFEST, NOTED
 
@@ -53,14 +54,8 @@ def write(
     `files` are {name: bytes}; all of them get the same `date`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            _write(file, {**files, MANIFEST: manifest(files)}, date, executable)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as part, open(part, "wb") as file:
+        _write(file, {**files, MANIFEST: manifest(files)}, date, executable)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

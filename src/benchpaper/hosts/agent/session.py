@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from benchpaper.core import temporary
+from benchpaper.core.atomic_write import flush, flush_tree
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
 from benchpaper.core.redact import Redactor
@@ -228,8 +229,10 @@ class Session:
             with tarfile.open(fileobj=incoming, mode="r|") as archive:  # type: ignore[call-overload]
                 archive.extractall(part, **safely)
             incoming.drain()
+            flush_tree(part)  # later sessions trust whatever has its name
             with contextlib.suppress(OSError):  # another session was quicker
                 part.rename(target)
+            flush(self._store)
         except (tarfile.TarError, EOFError) as error:
             raise HostError(f"what was sent did not arrive whole: {error}") from None
         finally:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.private import own_folder
 
 FOLDER = Path("/run/benchpaper/labs")
@@ -23,10 +24,7 @@ def note(mark: str, root: Path, of_process: bool) -> None:
     """
     own_folder(own_folder(FOLDER.parent) / FOLDER.name)
     owner = {"pid": os.getpid(), "since": _begun(os.getpid())} if of_process else {}
-    part = FOLDER / f".{mark}.{os.getpid()}"
-    part.write_text(json.dumps({"root": str(root), **owner}))
-    part.chmod(0o600)
-    part.replace(FOLDER / f"{mark}.json")
+    atomic_write(FOLDER / f"{mark}.json", json.dumps({"root": str(root), **owner}))
 
 
 def forget(mark: str) -> None:

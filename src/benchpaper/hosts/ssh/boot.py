@@ -59,6 +59,7 @@ try:
     if not os.path.isdir(folder):
         part = tempfile.mkdtemp(dir=agents)
         zipfile.ZipFile(io.BytesIO(data)).extractall(part)
+        os.sync()  # the next start trusts whatever has its name
         try:
             os.rename(part, folder)
         except OSError:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchpaper.core import syntax
+from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.project import Project
 from benchpaper.hosts import HostError, facts
 from benchpaper.hosts.agent import wire
@@ -25,6 +27,7 @@ from benchpaper.hosts.ssh import wheels
 PACKAGE = Path(__file__).parents[2]
 AGENT = "benchpaper.hosts.agent.main"
 SEND_S = 1800.0  # for the largest package over a slow link
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 Fill = Callable[[tarfile.TarFile], object]  # adds content to an archive
 
@@ -81,16 +84,15 @@ def content_digest(path: Path, memo: Path | None = None) -> str:
         for entry, stat in entries
     ]
     known = memo and memo / hashlib.sha256(json.dumps(stats).encode()).hexdigest()
-    if known and known.exists():
-        return known.read_text()
+    if known and known.exists() and DIGEST.fullmatch(text := known.read_text(errors="replace")):
+        return text
     digest = hashlib.sha256(path.name.encode())
     for entry, stat in entries:
         digest.update(f"\0{entry.relative_to(path.resolve())}\0{stat.st_mode & 0o111}\0".encode())
         with open(entry, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     if known:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        known.write_text(digest.hexdigest())
+        atomic_write(known, digest.hexdigest())
     return digest.hexdigest()
 
 

@@ -19,6 +19,7 @@ from benchpaper import results
 from benchpaper.analysis import claim_rows, compare, estimates
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.manifests import Manifest
+from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.paper import gather, provenance
@@ -63,6 +64,7 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
     for name in experiments:
         _write_experiment(project, site, source, name, sources, manifests[slug(name)], rows)
     _run_sphinx(sources, target)
+    checksums.note(folder, "pages", target.rglob("*"))
     return target / "index.html"
 
 
