@@ -10,6 +10,7 @@ from hostile_answers import HOST, Far, good_answers, greeting
 
 from benchpaper.hosts.agent import main
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import Site
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def hostile(pipe_project, tmp_path, monkeypatch):
             "answers": {**good_answers(), **answers},
         }
         behaviour.write_text(json.dumps(replies))
-        with Fleet(pipe_project, {"name": "site", "hosts": [HOST]}) as fleet:
+        with Fleet(pipe_project, Site("site", (HOST,))) as fleet:
             yield fleet
 
     connect.project = pipe_project

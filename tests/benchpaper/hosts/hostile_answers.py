@@ -13,9 +13,10 @@ import hostile_agent
 
 from benchpaper.hosts import facts
 from benchpaper.hosts.agent import disturbances, main
+from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import remote
 
-HOST = {"name": "far", "kind": "ssh", "address": "192.0.2.1", "roles": ["server", "client"]}
+HOST = HostEntry(name="far", kind="ssh", address="192.0.2.1", roles=("server", "client"))
 KEPT = {"output": "", "shortage": "", "stood_still_s": 0.0, "found": []}
 ESCAPES = "\x1b[2J\x1b]0;pwned\x07\r\x9b31m\u202eevil\x00\n"
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
@@ -35,7 +36,7 @@ def greeting(**changed):
 def good_answers():
     capabilities = {"cc": {"present": True, "detail": "cc 12"}}
     values = {
-        "addresses": {"eth0": HOST["address"]},
+        "addresses": {"eth0": HOST.address},
         "clock": time.time(),
         "conclude": {},
         "disturbances": disturbances.so_far(),

@@ -40,6 +40,7 @@ GREETINGS = {
     "an error with escape codes": f"{main.GREETING}{json.dumps({'error': ESCAPES})}\n",
     "no Python, with escape codes": f"{main.GREETING}{json.dumps({'old python': ESCAPES})}\n",
 }
+SITE_FILE = dict(name=HOST.name, kind=HOST.kind, address=HOST.address, roles=list(HOST.roles))
 
 
 @pytest.mark.parametrize("kind", GREETINGS)
@@ -103,7 +104,7 @@ def test_what_a_host_says_about_itself_shows_control_characters_as_such(hostile)
 @pytest.fixture
 def block(hostile):
     """Return `make()`: a block on the hostile host; its events go to `make.told`."""
-    (hostile.project.root / "sites/site.yaml").write_text(yaml.safe_dump({"hosts": [HOST]}))
+    (hostile.project.root / "sites/site.yaml").write_text(yaml.safe_dump({"hosts": [SITE_FILE]}))
 
     def make():
         run = Pipeline(hostile.project, "site", "smoke", 1)

@@ -16,6 +16,7 @@ from benchpaper import results
 from benchpaper.core.errors import UserError
 from benchpaper.hosts.agent import standstill
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import Site
 from benchpaper.hosts.ssh import connection, remote
 from benchpaper.hosts.ssh.connection import Unreachable
 
@@ -296,7 +297,7 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
     assert all_measured(entries)
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
-    with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}):
+    with Fleet(lab.lab.project, Site("lab", (lab.described(1),))):
         pass  # its agent removes the socket of the one that was killed
 
 

@@ -8,6 +8,7 @@ from lab_faults import gone, measure
 
 from benchpaper import results
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.site import Site
 
 pytestmark = [
     pytest.mark.root,
@@ -49,7 +50,7 @@ def test_a_daemon_that_hides_on_a_host_ends_with_its_trial(make, lab, tmp_path, 
     gone(lab)
     half_sent = lab.folder / "cache/benchpaper/store/.part-x"
     half_sent.mkdir(parents=True)
-    with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}):
+    with Fleet(lab.lab.project, Site("lab", (lab.described(1),))):
         pass  # its agent sweeps up what a killed one left
     gone(lab)
     assert not half_sent.exists()
@@ -58,7 +59,7 @@ def test_a_daemon_that_hides_on_a_host_ends_with_its_trial(make, lab, tmp_path, 
 
 def test_what_we_keep_on_a_host_is_private(lab, tmp_path):
     cache, temporary = lab.folder / "cache/benchpaper", lab.folder / "temporary"
-    with Fleet(lab.lab.project, {"name": "lab", "hosts": [lab.described(1)]}) as fleet:
+    with Fleet(lab.lab.project, Site("lab", (lab.described(1),))) as fleet:
         fleet.deploy(())
         host = fleet.links["lab1"].host("server", tmp_path / "t", 60, lambda *_: lambda _: None)
         assert host.run(["sh", "-c", "umask"]).stdout.strip() in ("0077", "077")
