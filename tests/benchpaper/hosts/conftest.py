@@ -16,7 +16,16 @@ from benchpaper.hosts.site import Site
 @pytest.fixture
 def far(tmp_path):
     """Return `make(**answers)`: an agent that gives good answers, except for these operations."""
-    return lambda **answers: Far(tmp_path / "memo", answers)
+    made = []
+
+    def make(**answers):
+        made.append(Far(tmp_path / "memo", answers))
+        return made[-1]
+
+    yield make
+    for far in made:
+        for connection in far.connections:
+            connection.close()
 
 
 @pytest.fixture

@@ -65,9 +65,11 @@ class Far:
 
     def __init__(self, memo, answers):
         self.memo, self._answers = memo, {**good_answers(), **answers}
+        self.connections = []  # a host keeps its own open, as a trial's process does to its end
 
     def connect(self, name):
         here, there = socket.socketpair()
+        self.connections.append(here)
         serve = hostile_agent.serve
         threading.Thread(target=serve, args=(there, self._answers), daemon=True).start()
         return here
