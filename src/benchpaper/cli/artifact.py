@@ -318,7 +318,7 @@ def init(
 
 @click.command()
 def upgrade() -> None:
-    """Show what this version of benchpaper would change in your project's files, as a patch.
+    """Show what a newer benchpaper changes in your files, as a patch.
 
     They are the files that `benchpaper init` writes alike for every paper: Snakefile, reproduce,
     .ci/run, .gitignore. It changes nothing. Everything else is yours alone.

@@ -39,7 +39,7 @@ def words_of(name, *more):
     return [*name.split(), *given, *MORE.get(name, ()), *step, *more]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "init"])  # it makes one
 def test_a_folder_that_is_no_project_is_refused(call, tmp_path, name):
     line = refused(call(tmp_path, *words_of(name)), 1, 2)
     assert "no project found" in line or name in ("verify", "lab down")
@@ -102,8 +102,8 @@ def test_a_value_that_cannot_be_is_refused(call, project, name, more):
 
 @pytest.mark.parametrize("name", [
     name for name, command in COMMANDS.items()
-    if {"experiment", "experiments",
-        "targets"} & {p.name for p in command.params} or name == "explain"
+    if {"experiment", "experiments", "targets"}
+        & {p.name for p in command.params if isinstance(p, click.Argument)} or name == "explain"
 ])  # fmt: skip
 def test_a_name_that_is_unknown_is_refused(call, project, name):
     step = STEP if name.startswith("step ") and name != "step build" else ()
