@@ -321,11 +321,11 @@ def upgrade() -> None:
     """Show what a newer benchpaper changes in your files, as a patch.
 
     They are the files that `benchpaper init` writes alike for every paper: Snakefile, reproduce,
-    .ci/run, .gitignore. It changes nothing. Everything else is yours alone.
+    .ci/run, .gitignore. It changes nothing; `patch -p1` applies what it prints. Everything else is
+    yours alone.
 
     \b
     Example:  benchpaper upgrade
-              benchpaper upgrade | patch -p1
     """
     from benchpaper.artifact import start
 

@@ -25,7 +25,8 @@ CALLS = {
     "store": "toy/no",
     "adopt": "", "lab up": "--hosts 99", "lab down": "--help", "lab status": "",
     "bundle": "--scale smoke",
-    "verify": "README.md", "check": "--fast", "init": "", "upgrade": "", "new": NAME, "watch": "", "changed": "",
+    "verify": "README.md", "check": "--fast", "init": "", "upgrade": "",
+    "new": NAME, "watch": "", "changed": "",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
