@@ -11,12 +11,13 @@ from dataclasses import replace
 from math import ceil, log, log2
 from typing import TypedDict
 
-from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis import independence, recipes, stats, verdicts
 from benchpaper.analysis.claim_files import Claim as Claim
 from benchpaper.analysis.claim_files import claim as claim
 from benchpaper.analysis.claim_files import files as files
 from benchpaper.analysis.claim_files import load_claims as load_claims
 from benchpaper.analysis.estimates import Results, load
+from benchpaper.analysis.recipes import Basis
 from benchpaper.analysis.values import Comparison, InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, VERDICTS, Project
@@ -32,8 +33,8 @@ ON_REFERENCE = {
 class ClaimRow(TypedDict):
     """A judged claim, as in verdicts.json.
 
-    `asked` is the comparison as text; `value`, `low`, and `high` are in `unit`, and None without a
-    value. `short` is `why` in few words.
+    `asked` is the comparison as text, and `basis` the same as data; `value`, `low`, and `high` are
+    in `unit`, and None without a value. `short` is `why` in few words.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ClaimRow(TypedDict):
     verdict: str
     why: str
     short: str
+    basis: Basis | None
 
 
 def judge_all(
@@ -78,15 +80,22 @@ def judge_all(
     for name, its_claims in by_experiment.items():
         results = results_of(project, name, site, source)
         if results is None:
-            why = f"no results of {name} at {source}"
-            rows |= {claim.id: _not_run(claim, why) for claim in its_claims}
+            rows |= {claim.id: without_results(claim, source) for claim in its_claims}
         else:
-            rows |= _judge(its_claims, results, source, confidence)
+            rows |= judge(its_claims, results, source, confidence)
     return [rows[claim.id] for claim in claims]
 
 
-def _judge(
-    claims: Sequence[Claim], results: Results, source: str, confidence: float
+def without_results(claim: Claim, source: str) -> ClaimRow:
+    """Return the row of a claim whose experiment was not run at `source`."""
+    return _not_run(claim, f"no results of {claim.experiment} at {source}")
+
+
+def judge(
+    claims: Sequence[Claim],
+    results: Results,
+    source: str,
+    confidence: float = stats.CONFIDENCE,
 ) -> dict[str, ClaimRow]:
     """Return {id: row} of an experiment's claims."""
     comparisons = {claim.id: compared(claim, results) for claim in claims}
@@ -168,6 +177,7 @@ def _not_run(claim: Claim, why: str) -> ClaimRow:
         "verdict": NOT_RUN,
         "why": why,
         "short": why,
+        "basis": None,
     }
 
 
@@ -185,6 +195,7 @@ def _row(
     row = _not_run(claim, estimate.missing)
     row["asked"], row["unit"] = str(comparison), estimate.unit
     row["cells"] = list(estimate.cells)
+    row["basis"] = recipes.basis(comparison)
     if estimate.value is None:
         testable = all(results.testable(cell) for cell in estimate.cells)
         row["verdict"] = verdicts.INCONCLUSIVE if testable else NOT_TESTABLE

@@ -41,6 +41,12 @@ class Results(Measured):
 
     def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
         """Return the `Estimate` of a metric in a cell, given by its id."""
+        key = metric, cell, q
+        if key not in self._estimates:
+            self._estimates[key] = self._of_cell(metric, cell, q)
+        return self._estimates[key]
+
+    def _of_cell(self, metric: str, cell: str, q: float) -> Estimate:
         unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
         if missing:
@@ -61,15 +67,16 @@ class Results(Measured):
         `metric` is each trial's share, `tries` the metric that counts its tries. Use it for rates
         of rare events; it assumes independent tries.
         """
-        unit = self.metric(metric)["unit"]
         try:
-            cell = self.one_cell(twin, levels)
+            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels))
         except NotPlanned as reason:
-            return gap(str(reason), unit, metric, planned=False)
+            return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
+
+    def pooled_share_of(self, metric: str, tries: str, cell: str) -> Estimate:
+        """Return `pooled_share` for a cell given by its id."""
+        unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
-        rows = self.observation_df[self.observation_df["cell"] == cell][
-            ["block", metric, tries]
-        ].dropna()
+        rows = self._observed(cell)[["block", metric, tries]].dropna()
         if rows.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
         n = int(rows[tries].sum())
@@ -86,6 +93,8 @@ class Results(Measured):
             failed=failed,
             values=values,
             tries=tries,
+            second=tries,
+            by="share",
         )
 
     def ratio(
@@ -104,11 +113,15 @@ class Results(Measured):
             pair = [self._side({**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
             return gap(str(reason), "1", metric, planned=False)
+        return self.ratio_of(metric, pair, q)
+
+    def ratio_of(self, metric: str, pair: Sequence[str], q: float = 0.5) -> Estimate:
+        """Return `ratio` for a pair of cells given by their ids."""
         if pair[0] == pair[1]:
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
-        failed, missing = self._states(pair)
+        failed, missing = self._failed_and_missing(pair)
         if missing:
             return gap(missing, "1", metric, pair, failed)
         try:
@@ -126,7 +139,7 @@ class Results(Measured):
     def _side(self, levels: dict[str, Level]) -> str:
         return self.one_cell(levels.pop("twin", False), levels)
 
-    def _states(self, cells: Iterable[str]) -> tuple[int, str]:
+    def _failed_and_missing(self, cells: Iterable[str]) -> tuple[int, str]:
         """Return (number of failed trials, why the first cell without values has none)."""
         states = [self.state(cell) for cell in cells]
         return sum(failed for failed, _ in states), next((why for _, why in states if why), "")
@@ -141,8 +154,11 @@ class Results(Measured):
         It is Kendall's tau-b within each block, from best to worst: 1 for the same order, -1 for
         the reverse. Cells that lack one of the metrics are left out.
         """
-        cells = self.cells(**levels)["cell"].tolist()
-        failed, _ = self._states(cells)
+        return self.rank_agreement_of(of, to, self.cells(**levels)["cell"].tolist())
+
+    def rank_agreement_of(self, of: str, to: str, cells: Sequence[str]) -> Estimate:
+        """Return `rank_agreement` for cells given by their ids."""
+        failed, _ = self._failed_and_missing(cells)
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
@@ -156,7 +172,9 @@ class Results(Measured):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
+            _estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
+            by="rank agreement",
+            second=to,
         )
 
     def _by_block(self, metric: str, cells: Iterable[str]) -> pd.DataFrame:
@@ -178,7 +196,7 @@ class Results(Measured):
         of the cells are left out.
         """
         cells = tuple(cells)
-        failed, missing = self._states(cells)
+        failed, missing = self._failed_and_missing(cells)
         frames = []
         try:
             if not missing:
@@ -193,8 +211,22 @@ class Results(Measured):
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
+        return replace(_estimated(values, unit, metric, cells, failed, paired=True, q=q), by="")
+
+    def estimated(
+        self,
+        values: Sequence[float],
+        unit: str,
+        metric: str,
+        cells: Iterable[str],
+        paired: bool = False,
+        q: float = 0.5,
+    ) -> Estimate:
+        """Return the `Estimate` over values that were computed before, one for each block."""
+        cells = tuple(cells)
+        failed, _ = self._failed_and_missing(cells)
         return replace(
-            _estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
+            _estimated(np.asarray(values, float), unit, metric, cells, failed, paired, q), by=""
         )
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
@@ -232,7 +264,8 @@ class Results(Measured):
         if floor.smallest_difference is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
             return Estimate(None, None, None, n, "%", metric, cells, why)
-        return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
+        smallest = 100 * floor.smallest_difference
+        return Estimate(smallest, None, None, n, "%", metric, cells, q=q, by="noise floor")
 
     def _twins(self) -> list[str]:
         """Return the ids of the cell that is measured twice and of its twin."""
@@ -274,6 +307,7 @@ def _estimated(
         values=tuple(values.tolist()),
         paired=paired,
         q=q,
+        by="ratio" if paired else "level",
     )
 
 

@@ -11,8 +11,9 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any
 
+from benchpaper.analysis.recipes import recipe
 from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import slug
@@ -58,15 +59,6 @@ class ExhibitError(UserError):
     """An exhibit cannot be saved; the text says why."""
 
 
-class How(TypedDict, total=False):
-    """How to compute a number again from its metric and cells."""
-
-    q: float
-    paired: bool
-    factor: float
-    tries: str
-
-
 def tex(text: object) -> str:
     """Return text with all characters special to TeX escaped."""
     return "".join(TEX_SPECIAL.get(character, character) for character in str(text))
@@ -96,20 +88,7 @@ class Exhibits:
             if not math.isfinite(estimate):
                 raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
-        entry = {
-            "value": estimate.value,
-            "low": estimate.low,
-            "high": estimate.high,
-            "n": estimate.n,
-            "unit": estimate.unit,
-            "missing": estimate.missing,
-            "failed": estimate.failed,
-            "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
-            "interval": estimate.interval_text().strip() if estimate.value is not None else "",
-            # With cells and metric, this recomputes the number without the notebook.
-            "how": _how(estimate) if estimate.values and estimate.plain else None,
-        }
-        self._enter(name, "number", entry, [estimate])
+        self._enter(name, "number", number_entry(estimate), [estimate])
         print(f"{name}: {estimate}")
 
     def table(
@@ -122,8 +101,12 @@ class Exhibits:
         """
         self._check(name)
         made_from = _flat(estimates)
-        entry = {"missing": _why_missing(made_from), "file": f"{name}.tex"}
-        shown = frame.map(_cell_text)
+        entry: dict[str, Any] = {
+            "missing": _why_missing(made_from),
+            "file": f"{name}.tex",
+            "numbers": _numbers_in(frame),
+        }
+        shown = frame.map(cell_text)
         if self._folder and not entry["missing"]:
             _write(self._folder / entry["file"], _booktabs(shown).encode())
         self._enter(name, "table", entry, made_from)
@@ -201,22 +184,52 @@ class Exhibits:
             )
 
     def _save_manifest(self, folder: Path) -> None:
-        results = self._results
-        trials = results.trial_df.iloc[0]
-        manifest = {
-            "experiment": results.experiment,
-            "notebook": f"analysis/{slug(results.experiment)}.ipynb",
-            "source": results.source,
-            "site": trials["site"],
-            "scale": trials["scale"],
-            "blocks": results.blocks,
-            "hosts": dict(trials["hosts"]),
-            "tools": dict(trials["tools"]),
-            "measured_on": str(results.trial_df["started"].min().date()),
-            "files": results.files,
-            "exhibits": self._entries,
-        }
+        manifest = {**origin(self._results), "exhibits": self._entries}
         _write(folder / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def origin(results: "Results") -> dict[str, Any]:
+    """Return what a manifest says of the results that its exhibits come from."""
+    trials = results.trial_df.iloc[0]
+    return {
+        "experiment": results.experiment,
+        "notebook": f"analysis/{slug(results.experiment)}.ipynb",
+        "source": results.source,
+        "site": trials["site"],
+        "scale": trials["scale"],
+        "blocks": results.blocks,
+        "hosts": dict(trials["hosts"]),
+        "tools": dict(trials["tools"]),
+        "measured_on": str(results.trial_df["started"].min().date()),
+        "files": results.files,
+    }
+
+
+def number_entry(estimate: Estimate) -> dict[str, Any]:
+    """Return what a manifest says of a number."""
+    return {
+        "value": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "n": estimate.n,
+        "unit": estimate.unit,
+        "missing": estimate.missing,
+        "failed": estimate.failed,
+        "text": None if estimate.value is None else with_unit(estimate.value, estimate.unit),
+        "interval": estimate.interval_text().strip() if estimate.value is not None else "",
+        "how": recipe(estimate),
+    }
+
+
+def _numbers_in(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    """Return the place and the recipe of each estimate in a table that has a recipe."""
+    rows = enumerate(frame.itertuples(index=False, name=None))
+    cells = ((row, column, cell) for row, values in rows for column, cell in enumerate(values))
+    return [
+        {"row": row, "column": column, "how": how}
+        for row, column, cell in cells
+        if isinstance(cell, Estimate) and (how := recipe(cell))
+    ]
 
 
 def _flat(items: "Iterable[Estimate | Summary]") -> list[Estimate]:
@@ -236,7 +249,8 @@ def _why_missing(estimates: list[Estimate]) -> str:
     )
 
 
-def _cell_text(cell: object) -> str:
+def cell_text(cell: object) -> str:
+    """Return the text of a table's cell."""
     if not isinstance(cell, Estimate):
         return str(cell)
     if cell.value is None:
@@ -269,10 +283,3 @@ def _write(path: Path, data: bytes) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _how(estimate: Estimate) -> How:
-    how: How = {"q": estimate.q, "paired": estimate.paired, "factor": estimate.factor}
-    if estimate.tries:
-        how["tries"] = estimate.tries
-    return how

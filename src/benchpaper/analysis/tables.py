@@ -46,6 +46,11 @@ class Measured(ABC):
     _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False
     )
+    # The caches of `of_cell` and `state`: warnings ask for the same cells again and again.
+    _estimates: dict[tuple[str, str, float], Estimate] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _states: dict[str, tuple[int, str]] = field(default_factory=dict, init=False, repr=False)
 
     @abstractmethod
     def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
@@ -217,6 +222,11 @@ class Measured(ABC):
 
     def state(self, cell: str) -> tuple[int, str]:
         """Return (number of failed trials, why the cell has no value); "" if it has values."""
+        if cell not in self._states:
+            self._states[cell] = self._state(cell)
+        return self._states[cell]
+
+    def _state(self, cell: str) -> tuple[int, str]:
         trials = self._trials_of[cell]
         failed = trials[trials["state"] == FAILED]
         if (trials["state"] == MEASURED).any():

@@ -60,7 +60,8 @@ class Estimate:
     q: float = 0.5
     factor: float = 1.0  # the product of all factors of `scaled`
     tries: str = ""  # of a `pooled_share`: the metric that counts its tries
-    plain: bool = True  # False if it takes a function of the notebook to compute it again
+    second: str = ""  # of a rank agreement: the other metric; of a pooled share: as `tries`
+    by: str = ""  # how `recipes` computes it again; "" if that takes a function of the notebook
     planned: bool = True  # False if the scale leaves out its cell
 
     def below(self, bound: float) -> "Comparison":

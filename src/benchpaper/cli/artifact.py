@@ -35,7 +35,20 @@ from benchpaper.workflow import pipeline
     type=click.Path(path_type=Path),
     help="Where to (default: build/SITE-SOURCE/bundle.zip).",
 )
-def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Path | None) -> None:
+@click.option(
+    "--sign",
+    "key",
+    type=click.Path(path_type=Path),
+    metavar="KEY",
+    help="Also write ARCHIVE.sig, a signature by this SSH key.",
+)
+def bundle(
+    request: Request,
+    anonymous: bool,
+    also: tuple[str, ...],
+    output: Path | None,
+    key: Path | None,
+) -> None:
     """One archive for a committee, with all that the paper rests on.
 
     It holds sources, lock, results, notebooks, exhibits, PDF, verdicts, and an RO-Crate; the same
@@ -45,7 +58,12 @@ def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Pat
     \b
     Example:  benchpaper bundle --from reference
               benchpaper bundle --from reference --anonymous --output review.zip
+              benchpaper bundle --from reference --sign ~/.ssh/id_ed25519
     """
+    from benchpaper.artifact.bundle import signature
+
+    if anonymous and key:
+        raise UserError("--sign tells whose archive it is; leave it out with --anonymous")
     project = Project.find()
     known_revision(project)  # raises without a commit, whatever is built
     chosen = request.built(project)
@@ -67,6 +85,8 @@ def bundle(request: Request, anonymous: bool, also: tuple[str, ...], output: Pat
             err=True,
         )
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
+    if key:
+        click.echo(f"signature {signature.sign(Path(path), key)}; publish it with the archive")
 
 
 def _check_whole(run: pipeline.Pipeline) -> None:
@@ -88,6 +108,13 @@ def _check_whole(run: pipeline.Pipeline) -> None:
 @click.argument("archive", type=click.Path(path_type=Path))
 @click.option("--sha256", "digest", help="The digest that the archive was published with.")
 @click.option(
+    "--signed-by",
+    "signers",
+    type=click.Path(path_type=Path),
+    metavar="KEYS",
+    help="A file of public SSH keys, or of allowed signers; one must have made ARCHIVE.sig.",
+)
+@click.option(
     "--into",
     type=click.Path(path_type=Path),
     help="Unpack it there if it is verified (a new folder).",
@@ -99,22 +126,30 @@ def _check_whole(run: pipeline.Pipeline) -> None:
 )
 @json_option
 def verify(
-    archive: Path, digest: str | None, into: Path | None, figures: bool, as_json: bool
+    archive: Path,
+    digest: str | None,
+    signers: Path | None,
+    into: Path | None,
+    figures: bool,
+    as_json: bool,
 ) -> None:
     """Check an archive without running its code.
 
-    It checks form, digests, schema, and crate, and that the numbers come from the data. --figures
-    runs the archive's own code in this environment: do that only if you trust its origin.
+    It checks form, digests, and schema, compares every statement that stands twice, and computes
+    numbers and verdicts again from the data. It uses no network, and bounds memory and time.
+    Digests show that an archive is whole; --sha256 or --signed-by, whose it is. --figures runs the
+    archive's own code in this environment: do that only if you trust its origin.
 
     \b
     Example:  benchpaper verify bundle.zip
+              benchpaper verify bundle.zip --signed-by authors.keys
               benchpaper verify bundle.zip --figures
     """
     from benchpaper.artifact.bundle import regenerate
     from benchpaper.artifact.bundle import verify as checks
 
     try:
-        report = checks.verify(archive, digest, into)
+        report = checks.verify(archive, digest, into, signers)
         if not as_json:
             _show_verified(report)
         if figures:

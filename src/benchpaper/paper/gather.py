@@ -110,7 +110,7 @@ def claims_table(build: Path) -> str:
     """
     groups: dict[str, list[str]] = {}
     for row in verdict_rows(build):
-        cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(_verdict_shown(row)))
+        cells = (row["id"], tex(row["sentence"]), tex(row["text"]), tex(verdict_shown(row)))
         groups.setdefault(row["experiment"].split("/")[0], []).append(" & ".join(cells) + r" \\")
     return "".join(
         rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
@@ -213,11 +213,11 @@ def _claim_lines(build: Path) -> list[str]:
     return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
 
 
-def _verdict_shown(row: dict[str, Any]) -> str:
+def verdict_shown(row: Mapping[str, Any]) -> str:
     """Return the verdict; if it decides nothing, with the short reason.
 
     The interval alone does not show that reason.
     """
     if row["verdict"] in DECISIVE_VERDICTS:
-        return row["verdict"]
+        return str(row["verdict"])
     return f"{row['verdict']}: {row['short']}"

@@ -1,0 +1,116 @@
+"""Looks up in the PDF what an archive states elsewhere in whole rows: verdicts, and tables.
+
+pdftotext -raw keeps the order in which LaTeX wrote the text, cell by cell. So the cells of a row
+follow each other, whatever the columns' widths. Spaces, line breaks, and hyphens do not count.
+"""
+
+import re
+import shutil
+import subprocess
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchpaper.analysis.exhibits import TEX_SPECIAL
+from benchpaper.artifact.bundle.archive import NotVerified
+from benchpaper.artifact.bundle.exhibit_check import tex_rows
+from benchpaper.core.project import Project
+from benchpaper.paper import gather, latex
+
+CLAIM = re.compile(r"\\claim(verdict|why)?\{([^}]*)\}")
+CLAIMS_TABLE = re.compile(r"\\claimstable(?:\[([^\]]*)\])?")
+TIMEOUT_S = 120
+PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "˜": "~", "∼": "~", "ˆ": "^"})
+
+
+def check(
+    project: Project,
+    build: Path,
+    exhibits: Mapping[str, Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+) -> str:
+    """Look up each claim and each row of a table that the paper names; return a line on success.
+
+    Raises `NotVerified` with the first that the PDF does not print.
+    """
+    if not shutil.which("pdftotext"):
+        return "verdicts and tables were not looked up: there is no pdftotext (poppler-utils)"
+    printed = squeezed(_raw_text(build / "paper.pdf"))
+    claims = list(_claims(project.paper, rows))
+    tables = list(_tables(project.paper, build, exhibits))
+    for what, text in [*claims, *tables]:
+        if squeezed(text) not in printed:
+            raise NotVerified(
+                f"the PDF does not print {what} as it is inside ({_short(text)}); "
+                "it was typeset from something else"
+            )
+    return (
+        f"{len(claims)} claims with their verdicts and {len(tables)} rows of tables are in the PDF"
+    )
+
+
+def _raw_text(path: Path) -> str:
+    done = subprocess.run(
+        ["pdftotext", "-q", "-raw", path, "-"], capture_output=True, timeout=TIMEOUT_S
+    )
+    if done.returncode:
+        raise NotVerified(f"{path.name} is no readable PDF")
+    return done.stdout.decode(errors="replace")
+
+
+def squeezed(text: str) -> str:
+    """Return text in one normal form without spaces, breaks, and all kinds of hyphens."""
+    normal = unicodedata.normalize("NFKC", text.translate(PLAIN))
+    return re.sub(r"[\s\-\u00ad\u2010-\u2015\u2212]", "", normal)
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= 100 else f"{words[:100]}…"
+
+
+def _claims(paper: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    r"""Yield (name, text) of each claim that the paper prints, by \claim or in \claimstable."""
+    by_id = {row["id"]: row for row in rows}
+    for line in _lines(paper):
+        for which, name in CLAIM.findall(line):
+            if row := by_id.get(name):
+                text = {
+                    "": f"{row['sentence']} [{row['verdict']}]",
+                    "verdict": row["verdict"],
+                    "why": row["why"],
+                }[which]
+                yield f"claim {name}", text
+        for family in CLAIMS_TABLE.findall(line):
+            for row in rows:
+                if family in ("", row["experiment"].split("/")[0]):
+                    shown = gather.verdict_shown(row)
+                    text = " ".join((row["id"], row["sentence"], row["text"], shown))
+                    yield f"the verdict on {row['id']}", text
+
+
+def _tables(
+    paper: Path, build: Path, exhibits: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield (name, text) of each row of the tables that the paper inputs."""
+    for _, macro, name in latex.uses(paper):
+        entry = exhibits[name]
+        if macro == "exhibittable" and not entry["missing"]:
+            text = (build / entry["folder"] / entry["file"]).read_text()
+            for number, cells in enumerate(tex_rows(text)):
+                yield f'row {number} of table "{name}"', untex(" ".join(cells))
+
+
+def _lines(paper: Path) -> Iterator[str]:
+    """Yield the lines of the paper's sources without comments."""
+    for path in sorted(paper.rglob("*.tex")):
+        for line in path.read_text().splitlines():
+            yield latex.COMMENT.split(line)[0]
+
+
+def untex(text: str) -> str:
+    """Return the text that `exhibits.tex` escaped."""
+    plain = {escaped: character for character, escaped in TEX_SPECIAL.items()}
+    longest_first = sorted(plain, key=len, reverse=True)
+    return re.sub("|".join(map(re.escape, longest_first)), lambda match: plain[match.group()], text)

@@ -1,0 +1,123 @@
+"""Verdicts that contradict the data, the claims, or the PDF are found.
+
+In each archive all digests are right, and what the paper inputs follows from the forged verdicts.
+"""
+
+import pytest
+from changed_archives import VERDICTS, again, edited, inspected, needs_latex, with_inputs
+
+from benchpaper.artifact.bundle import archive, printed_check, verdict_check
+
+pytestmark = needs_latex
+CLAIMS = "analysis/claims_toy.py"
+
+
+def row(**changes):
+    def change(rows):
+        for key, value in changes.items():
+            assert rows[0][key] != value
+            rows[0][key] = value
+
+    return change
+
+
+def basis(**changes):
+    return lambda rows: rows[0]["basis"].update(changes)
+
+
+def own_values(rows):
+    """Say that a function of the claim computed the ratio, and state better values."""
+    rows[0]["basis"] |= {"recipe": None, "values": [3.0] * 15}
+
+
+FORGERIES = {
+    "verdict": (row(verdict="reproduced"), "/verdict is 'reproduced', but the other files give"),
+    "value": (row(value=7.0), "/value is 7.0"),
+    "low": (row(low=1.5), "/low is 1.5"),
+    "high": (row(high=9.5), "/high is 9.5"),
+    "n": (row(n=15), "/n is 15"),
+    "confidence": (row(confidence=0.99), "/confidence is 0.99"),
+    "text": (row(text="7.00 [6.00, 8.00] (n = 15)"), "/text is '7.00"),
+    "why": (row(why="because"), "/why is 'because'"),
+    "short": (row(short="because"), "/short is 'because'"),
+    "unit": (row(unit="s"), "/unit is 's'"),
+    "cells": (row(cells=[]), "/cells has 0 entries"),
+    "asked": (row(asked="above 0.1"), "/asked is 'above 0.1'"),
+    "bound": (basis(bound=0.5), "/asked is 'above 1', but the other files give 'above 0.5'"),
+    "side": (basis(side="below"), "/asked is 'above 1', but the other files give 'below 1'"),
+    "values of its own": (own_values, "claim C1 has more values than there are blocks"),
+    "sentence": (row(sentence="All is well."), "claim C1 has another sentence or experiment"),
+    "experiment": (row(experiment="toy/other"), "claim C1 has another sentence or experiment"),
+    "id": (row(id="C7"), "has not the claims of analysis/claims*.py"),
+    "not run": (
+        row(basis=None, verdict="not run", why="not planned at this scale"),
+        "/",
+    ),
+    "not run, for a reason of its own": (
+        row(basis=None, verdict="not run", why="the dog ate it"),
+        "claim C1 was not run, but its experiment was",
+    ),
+    "dropped": (lambda rows: rows.clear(), "has not the claims of analysis/claims*.py"),
+    "twice": (lambda rows: rows.append(rows[0]), "has a claim twice"),
+    "a field more": (lambda rows: rows[0].update(prize="best"), "row 0 has not the fields"),
+    "a field less": (lambda rows: rows[0].pop("n"), "row 0 has not the fields"),
+}
+
+
+@pytest.mark.parametrize("name", FORGERIES)
+def test_a_verdict_that_contradicts_data_or_claims_is_found(small_files, tmp_path, name):
+    change, words = FORGERIES[name]
+    files = edited(small_files, VERDICTS, change)
+    try:
+        files = with_inputs(files, tmp_path)
+    except KeyError:
+        pass  # without its fields, nothing follows from a row
+    with pytest.raises(archive.NotVerified) as error:
+        inspected(again(tmp_path / "a.zip", files), tmp_path)
+    assert words in str(error.value)
+
+
+def test_a_verdict_in_one_file_only_is_found(small_files, tmp_path):
+    """Neither the table that the paper inputs nor its numbers follow the other files."""
+    for name in ("claims.tex", "exhibits.tex"):
+        path = f"build/local-smoke/{name}"
+        assert b"inconclusive" in small_files[path]
+        files = {**small_files, path: small_files[path].replace(b"inconclusive", b"reproduced")}
+        with pytest.raises(archive.NotVerified, match=f"{name} is not what"):
+            inspected(again(tmp_path / "a.zip", files), tmp_path / name)
+
+
+def test_a_claim_that_the_pdf_prints_in_other_words_is_found(small_files, tmp_path):
+    """Claims, verdicts, and tables agree on a sentence; the PDF was typeset with another."""
+    old, new = "takes longer than one of a byte", "takes no longer than one of a byte"
+
+    def change(rows):
+        rows[0]["sentence"] = rows[0]["sentence"].replace(old, new)
+
+    assert old.encode() in small_files[CLAIMS]
+    files = edited(small_files, VERDICTS, change)
+    files[CLAIMS] = files[CLAIMS].replace(old.encode(), new.encode())
+    files = with_inputs(files, tmp_path)
+    with pytest.raises(
+        archive.NotVerified, match="the PDF does not print claim C1 as it is inside"
+    ):
+        inspected(again(tmp_path / "a.zip", files), tmp_path)
+
+
+@pytest.mark.parametrize("field", ["verdict", "text", "sentence", "short"])
+def test_each_part_of_a_verdict_is_looked_up_in_the_pdf(small, field):
+    """As a forger would, who types other words into the PDF alone."""
+    build = small.build("local", "smoke")
+    [row] = verdict_check.rows(build)
+    assert "1 claims" not in printed_check.check(small, build, {}, [row])
+    with pytest.raises(archive.NotVerified, match="the PDF does not print"):
+        printed_check.check(small, build, {}, [{**row, field: f"{row[field]} indeed"}])
+
+
+@pytest.mark.parametrize(
+    "text", ["a_b & c%", "10 µs ≤ 3×10² → ~x^2", "{a}\\b$", "<1 — 2–3>", "−5 ≈ −5"]
+)
+def test_text_that_was_escaped_for_latex_comes_back(text):
+    from benchpaper.analysis.exhibits import tex
+
+    assert printed_check.untex(tex(text)) == text
