@@ -1,5 +1,6 @@
 """What the tests of `verify` share: archives that were changed, with all digests mended."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
+from benchpaper.analysis.estimates import load
 from benchpaper.artifact.bundle import archive, generated, inspection
-from benchpaper.core.project import GATHERED
+from benchpaper.core.project import GATHERED, Project
 from benchpaper.paper import gather
 
 BUILD = "build/local-smoke"
@@ -17,6 +19,7 @@ EXHIBITS = f"{BUILD}/exhibits/toy_pipe_cost/exhibits.json"
 NOTEBOOK = f"{BUILD}/notebooks/toy_pipe_cost.ipynb"
 VERDICTS = f"{BUILD}/verdicts.json"
 RESULTS = "results/local/smoke/toy/pipe_cost"
+TRIALS, OBSERVATIONS = results.TRIALS, results.OBSERVATIONS
 needs_latex = pytest.mark.skipif(
     not shutil.which("latexmk"), reason="a bundle holds the PDF, which needs LaTeX"
 )
@@ -52,8 +55,25 @@ def with_inputs(files, folder):
 
 
 def inspected(path, folder):
-    """Return the report on an archive, made in this process: only a test of limits needs a child."""
+    """Return the report on an archive, made in this process, because limits matter to few tests."""
     return inspection.inspect(str(path), str(Path(folder) / "inspected"))
+
+
+def project_of(files, folder):
+    """Write results, notebooks, and what was built from them; return the project of these files.
+
+    One check of this project takes milliseconds, and one of a whole archive seconds.
+    """
+    tops = (f"{BUILD}/", f"{RESULTS}/", "analysis/", "paper/")
+    archive.unpack(
+        {name: data for name, data in files.items() if name.startswith(tops)}, (), folder
+    )
+    return Project(Path(folder))
+
+
+def measured(project):
+    """Return the results of a project by experiment."""
+    return {"toy/pipe_cost": load("toy/pipe_cost", project.results("local", "smoke"))}
 
 
 def edited(files, name, change):
@@ -68,8 +88,6 @@ def with_table(files, kind, change, described=None):
 
     The digests in the manifest of the exhibits follow. `described` replaces the description.
     """
-    import hashlib
-
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -89,6 +107,3 @@ def with_table(files, kind, change, described=None):
         manifest["files"][kind]["sha256"] = hashlib.sha256(target.getvalue()).hexdigest()
 
     return edited(files, EXHIBITS, follow)
-
-
-TRIALS, OBSERVATIONS = results.TRIALS, results.OBSERVATIONS

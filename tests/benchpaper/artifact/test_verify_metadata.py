@@ -4,10 +4,17 @@ import io
 import json
 
 import pytest
-from changed_archives import again, edited, inspected, needs_latex
-from small_project import AUTHOR
+from changed_archives import edited, needs_latex
 
-from benchpaper.artifact.bundle import archive, authors, crate, generated, metadata, strict
+from benchpaper.artifact.bundle import (
+    archive,
+    authors,
+    crate,
+    generated,
+    inspection,
+    metadata,
+    strict,
+)
 from benchpaper.core.errors import UserError
 
 PDF = "build/local-smoke/paper.pdf"
@@ -26,7 +33,7 @@ FORGERIES = {
         crate.SBOM, lambda c: c.update(components=[]), "/components has 0 entries"),
     "no components": (crate.SBOM, lambda c: c.pop("components"), "/components is missing"),
     "a version": (
-        crate.SBOM, lambda c: component(c, "pandas").update(version="0.0.1"), "/version is '0.0.1'"),
+        crate.SBOM, lambda c: component(c, "pandas").update(version="0.1"), "/version is '0.1'"),
     "a digest of a package": (
         crate.SBOM, lambda c: component(c, "pandas")["properties"].pop(), "/properties has"),
     "a supplier": (
@@ -35,7 +42,8 @@ FORGERIES = {
     "author of the deposit": (
         crate.ZENODO, lambda c: c["creators"][0].update(name="Eve"), "/creators/0/name is 'Eve'"),
     "title of the deposit": (crate.ZENODO, lambda c: c.update(title="Mine"), "/title is 'Mine'"),
-    "licence of the deposit": (crate.ZENODO, lambda c: c.update(license="MIT"), "/license is 'MIT'"),
+    "licence of the deposit": (
+        crate.ZENODO, lambda c: c.update(license="MIT"), "/license is 'MIT'"),
     "date of the deposit": (
         crate.ZENODO, lambda c: c.update(publication_date="1999-01-01"), "/publication_date is"),
     "author in the crate": (
@@ -56,44 +64,35 @@ FORGERIES = {
     "no main workflow": (
         crate.METADATA, lambda c: entity(c, "./").pop("mainEntity"), "/mainEntity is missing"),
     "another result": (
-        crate.METADATA, lambda c: entity(c, "#value-source").update(value="full"), "/value is 'full'"),
+        crate.METADATA, lambda c: entity(c, "#value-source").update(value="full"),
+        "/value is 'full'"),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(small_files):
+    """The generated metadata of the small project, as `verify` makes them again."""
+    return {name: small_files[name] for name in generated.NAMES}
 
 
 @needs_latex
 @pytest.mark.parametrize("name", FORGERIES)
-def test_metadata_that_contradict_the_sources_are_found(small_files, tmp_path, name):
+def test_metadata_that_contradict_the_sources_are_found(small_files, made, name):
     file, change, words = FORGERIES[name]
-    path = again(tmp_path / "a.zip", edited(small_files, file, change), kept=[file])
     with pytest.raises(archive.NotVerified) as error:
-        inspected(path, tmp_path)
+        generated.compare(edited(small_files, file, change), made)
     assert str(error.value).startswith(f"{file}: ") and words in str(error.value)
 
 
 @needs_latex
-@pytest.mark.parametrize("name", [*generated.NAMES, archive.ABOUT])
-def test_a_key_that_stands_twice_is_found(small_files, tmp_path, name):
-    data = small_files[name].replace(b"{", b'{"a": 1, "a": 2, ', 1)
-    changed = {**small_files, name: data}
-    kept = generated.NAMES
-    archive.write(
-        tmp_path / "a.zip",
-        {key: value for key, value in changed.items() if key != archive.MANIFEST},
-        generated.revision(json.loads(small_files[archive.ABOUT])).date,
-    )
-    with pytest.raises(
-        UserError, match=f'{name} is no valid JSON: an object has the key "a" twice'
-    ):
-        inspected(tmp_path / "a.zip", tmp_path)
-    assert kept
-
-
-@needs_latex
 @pytest.mark.parametrize("name", generated.NAMES)
-def test_another_form_of_the_same_content_is_found(small_files, tmp_path, name):
-    changed = {**small_files, name: small_files[name] + b"\n"}
+def test_a_key_that_stands_twice_and_another_form_are_found(made, name):
+    """One parser takes the first of two equal keys, another the last."""
+    twice = {**made, name: made[name].replace(b"{", b'{"a": 1, "a": 2, ', 1)}
+    with pytest.raises(UserError, match=f'{name} is no valid JSON: an object has the key "a"'):
+        generated.compare(twice, made)
     with pytest.raises(archive.NotVerified, match=f"{name}: it is not in its canonical form"):
-        inspected(again(tmp_path / "a.zip", changed, kept=[name]), tmp_path)
+        generated.compare({**made, name: made[name] + b"\n"}, made)
 
 
 @needs_latex
@@ -106,28 +105,14 @@ def test_another_form_of_the_same_content_is_found(small_files, tmp_path, name):
         (dict(commit="HEAD"), 'commit "HEAD" is no name'),
         (dict(source=None), 'source "None" is no name'),
         (dict(prize="best paper"), '"prize" is not accounted for'),
-        (dict(experiments=[]), "has exhibits or results, but not both"),
+        (dict(build="build/moon-smoke"), "is not that of its site and source"),
     ],
 )
-def test_a_description_of_another_form_is_found(small_files, tmp_path, changes, words):
+def test_a_description_of_another_form_is_found(small_files, changes, words):
     content = json.loads(small_files[archive.ABOUT]) | changes
-    files = {**small_files, archive.ABOUT: strict.as_json(content)}
-    date = generated.revision(json.loads(small_files[archive.ABOUT])).date
-    try:
-        path = again(tmp_path / "a.zip", files, date=date)
-    except (TypeError, AttributeError):  # nothing can be made from it
-        del files[archive.MANIFEST]
-        archive.write(path := tmp_path / "a.zip", files, date)
     with pytest.raises(UserError) as error:
-        inspected(path, tmp_path)
+        inspection.describe({archive.ABOUT: strict.as_json(content)})
     assert words in str(error.value)
-
-
-@needs_latex
-def test_files_of_another_date_than_the_commit_are_found(small_files, tmp_path):
-    path = again(tmp_path / "a.zip", small_files, date=(2026, 1, 2, 3, 4, 6))
-    with pytest.raises(archive.NotVerified, match="are not dated as the commit in bundle.json"):
-        inspected(path, tmp_path)
 
 
 # ---- authors ----
@@ -215,16 +200,6 @@ def test_other_authors_are_found_wherever_a_file_names_them(file, data):
         authors.check({"CITATION.cff": CITED, file: data}, "paper.pdf")
 
 
-@needs_latex
-def test_an_archive_whose_pdf_names_another_author_than_all_metadata_is_found(
-    small_files, tmp_path
-):
-    cited = small_files["CITATION.cff"].replace(AUTHOR.encode(), b"Eve Forger")
-    path = again(tmp_path / "a.zip", {**small_files, "CITATION.cff": cited})
-    with pytest.raises(archive.NotVerified, match=f'paper.pdf names the author "{AUTHOR}", whom'):
-        inspected(path, tmp_path)
-
-
 @pytest.mark.parametrize(
     "text, words",
     [
@@ -232,7 +207,7 @@ def test_an_archive_whose_pdf_names_another_author_than_all_metadata_is_found(
         (b"a: &x [1, 2]\nb: *x\n", "it has an alias"),
         (b"a: [", "is no valid YAML"),
         (b"- 1\n", "holds no mapping"),
-        (b"[" * 100_000, "is no valid YAML"),
+        (b"[" * 5_000, "is no valid YAML"),
         (b"!!python/object/apply:os.system [true]", "is no valid YAML"),
     ],
 )

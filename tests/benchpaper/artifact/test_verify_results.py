@@ -3,16 +3,28 @@
 import pytest
 from changed_archives import (
     OBSERVATIONS,
+    RESULTS,
     TRIALS,
-    again,
-    inspected,
     needs_latex,
+    project_of,
     with_table,
 )
 
-from benchpaper.artifact.bundle import archive
+from benchpaper.artifact.bundle import result_check
+from benchpaper.core.errors import UserError
 
 pytestmark = needs_latex
+
+
+def check(files, folder):
+    """Check the results of the small project, and no others."""
+    project = project_of(files, folder / "project")
+    return result_check.check(project, [f"{RESULTS}/{kind}" for kind in (TRIALS, OBSERVATIONS)])
+
+
+def test_results_as_they_were_measured_agree(small_files, tmp_path):
+    line, _ = check(small_files, tmp_path)
+    assert line.startswith("2 Parquet files have the schema and agree with each other")
 
 
 def every(column, value):
@@ -81,9 +93,9 @@ TRIAL_FORGERIES = {
 @pytest.mark.parametrize("name", TRIAL_FORGERIES)
 def test_trials_that_contradict_themselves_are_found(small_files, tmp_path, name):
     change, words = TRIAL_FORGERIES[name]
-    path = again(tmp_path / "a.zip", with_table(small_files, TRIALS, change))
-    with pytest.raises(archive.NotVerified) as error:
-        inspected(path, tmp_path)
+    files = with_table(small_files, TRIALS, change)
+    with pytest.raises(UserError) as error:
+        check(files, tmp_path)
     assert words in str(error.value)
 
 
@@ -99,7 +111,11 @@ OBSERVATION_FORGERIES = {
         first("latency_us", lambda samples: {**samples, "values": samples["values"][::-1]}),
         "a distribution whose values are not finite and ascending",
     ),
-    "no samples": (first("latency_us", {"values": [], "counts": []}), "a distribution with"),
+    "no samples": (first("latency_us", {"values": [], "counts": []}), "without samples"),
+    "a count less": (
+        first("latency_us", lambda samples: {**samples, "counts": samples["counts"][1:]}),
+        "without samples, or with a count missing",
+    ),
     "no value": (first("latency_us", None), "has no value in an observation"),
 }
 
@@ -107,9 +123,9 @@ OBSERVATION_FORGERIES = {
 @pytest.mark.parametrize("name", OBSERVATION_FORGERIES)
 def test_observations_that_contradict_the_trials_are_found(small_files, tmp_path, name):
     change, words = OBSERVATION_FORGERIES[name]
-    path = again(tmp_path / "a.zip", with_table(small_files, OBSERVATIONS, change))
-    with pytest.raises(archive.NotVerified) as error:
-        inspected(path, tmp_path)
+    files = with_table(small_files, OBSERVATIONS, change)
+    with pytest.raises(UserError) as error:
+        check(files, tmp_path)
     assert words in str(error.value)
 
 
@@ -123,7 +139,7 @@ def test_observations_that_contradict_the_trials_are_found(small_files, tmp_path
     ],
 )
 def test_a_description_that_contradicts_the_other_is_found(small_files, tmp_path, change, words):
-    path = again(tmp_path / "a.zip", with_table(small_files, TRIALS, unchanged, change))
-    with pytest.raises(archive.NotVerified) as error:
-        inspected(path, tmp_path)
+    files = with_table(small_files, TRIALS, unchanged, change)
+    with pytest.raises(UserError) as error:
+        check(files, tmp_path)
     assert words in str(error.value)

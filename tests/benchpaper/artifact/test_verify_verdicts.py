@@ -1,15 +1,25 @@
-"""Verdicts that contradict the data, the claims, or the PDF are found.
-
-In each archive all digests are right, and what the paper inputs follows from the forged verdicts.
-"""
+"""Verdicts that contradict the data, the claims, or the PDF are found."""
 
 import pytest
-from changed_archives import VERDICTS, again, edited, inspected, needs_latex, with_inputs
+from changed_archives import VERDICTS, edited, measured, needs_latex, project_of
 
+from benchpaper.analysis.exhibits import tex
 from benchpaper.artifact.bundle import archive, printed_check, verdict_check
+from benchpaper.core.errors import UserError
+from benchpaper.paper import gather
 
 pytestmark = needs_latex
 CLAIMS = "analysis/claims_toy.py"
+
+
+def check(files, folder):
+    project = project_of(files, folder / "project")
+    rows = verdict_check.rows(project.build("local", "smoke"))
+    return verdict_check.check(project, rows, measured(project), "smoke")
+
+
+def test_verdicts_as_they_were_judged_follow_from_the_data(small_files, tmp_path):
+    assert check(small_files, tmp_path).startswith("1 verdicts follow from the claims and the data")
 
 
 def row(**changes):
@@ -67,41 +77,9 @@ FORGERIES = {
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_verdict_that_contradicts_data_or_claims_is_found(small_files, tmp_path, name):
     change, words = FORGERIES[name]
-    files = edited(small_files, VERDICTS, change)
-    try:
-        files = with_inputs(files, tmp_path)
-    except KeyError:
-        pass  # without its fields, nothing follows from a row
-    with pytest.raises(archive.NotVerified) as error:
-        inspected(again(tmp_path / "a.zip", files), tmp_path)
+    with pytest.raises(UserError) as error:
+        check(edited(small_files, VERDICTS, change), tmp_path)
     assert words in str(error.value)
-
-
-def test_a_verdict_in_one_file_only_is_found(small_files, tmp_path):
-    """Neither the table that the paper inputs nor its numbers follow the other files."""
-    for name in ("claims.tex", "exhibits.tex"):
-        path = f"build/local-smoke/{name}"
-        assert b"inconclusive" in small_files[path]
-        files = {**small_files, path: small_files[path].replace(b"inconclusive", b"reproduced")}
-        with pytest.raises(archive.NotVerified, match=f"{name} is not what"):
-            inspected(again(tmp_path / "a.zip", files), tmp_path / name)
-
-
-def test_a_claim_that_the_pdf_prints_in_other_words_is_found(small_files, tmp_path):
-    """Claims, verdicts, and tables agree on a sentence; the PDF was typeset with another."""
-    old, new = "takes longer than one of a byte", "takes no longer than one of a byte"
-
-    def change(rows):
-        rows[0]["sentence"] = rows[0]["sentence"].replace(old, new)
-
-    assert old.encode() in small_files[CLAIMS]
-    files = edited(small_files, VERDICTS, change)
-    files[CLAIMS] = files[CLAIMS].replace(old.encode(), new.encode())
-    files = with_inputs(files, tmp_path)
-    with pytest.raises(
-        archive.NotVerified, match="the PDF does not print claim C1 as it is inside"
-    ):
-        inspected(again(tmp_path / "a.zip", files), tmp_path)
 
 
 @pytest.mark.parametrize("field", ["verdict", "text", "sentence", "short"])
@@ -109,15 +87,14 @@ def test_each_part_of_a_verdict_is_looked_up_in_the_pdf(small, field):
     """As a forger would, who types other words into the PDF alone."""
     build = small.build("local", "smoke")
     [row] = verdict_check.rows(build)
-    assert "1 claims" not in printed_check.check(small, build, {}, [row])
+    exhibits = gather.all_exhibits(build)
+    assert printed_check.check(small, build, exhibits, [row]).startswith("2 claims")
     with pytest.raises(archive.NotVerified, match="the PDF does not print"):
-        printed_check.check(small, build, {}, [{**row, field: f"{row[field]} indeed"}])
+        printed_check.check(small, build, exhibits, [{**row, field: f"{row[field]} indeed"}])
 
 
 @pytest.mark.parametrize(
     "text", ["a_b & c%", "10 µs ≤ 3×10² → ~x^2", "{a}\\b$", "<1 — 2–3>", "−5 ≈ −5"]
 )
 def test_text_that_was_escaped_for_latex_comes_back(text):
-    from benchpaper.analysis.exhibits import tex
-
     assert printed_check.untex(tex(text)) == text

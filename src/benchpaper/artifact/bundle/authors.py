@@ -77,7 +77,7 @@ def of_pdf(data: bytes) -> list[str]:
     except pikepdf.PdfError as error:
         raise ValueError(f"it is no PDF: {error}") from None
     named += [creators] if isinstance(creators, str) else map(str, creators)
-    return [name for name in named if name]
+    return [name for name in dict.fromkeys(named) if name]
 
 
 def _of_pyproject(data: bytes) -> list[str]:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from benchpaper.paper import gather
 
 FACTORS = {1.0, 60.0, 3600.0, 8.0, 1 / 8} | {1024.0**power for power in (-3, -2, -1, 1, 2, 3)}
 PLAIN_UNITS = {"1", "count", ""}  # units of plain numbers, which may replace each other
+NOT_MEASURED = re.compile(r"needs |all \d+ trials failed")  # reasons that trials give
 ROUNDING = 1e-9  # relative; a product of factors may round otherwise than one after the other
 
 Entry = Mapping[str, Any]
@@ -82,8 +84,10 @@ def _check_files(folder: Path, manifest: Entry) -> None:
             named |= {f"{name}{ending}" for ending in METADATA}
         if entry["kind"] == "table" and not entry["missing"]:
             named.add(f"{name}.tex")
-        if entry["kind"] != "number" and entry["file"] not in (f"{name}.pdf", f"{name}.tex"):
-            raise NotVerified(f'exhibit "{name}" is in the file {entry["file"]}, of another name')
+        if entry["kind"] != "number" and entry.get("file") not in (f"{name}.pdf", f"{name}.tex"):
+            raise NotVerified(
+                f'exhibit "{name}" is in the file {entry.get("file")}, of another name'
+            )
     there = {path.name for path in folder.iterdir()}
     if unlike := sorted(named ^ there):
         raise NotVerified(f"{unlike[0]} of {folder.name} is in its manifest or there, but not both")
@@ -109,7 +113,9 @@ def _checked(
     if not NAME.fullmatch(name):
         raise NotVerified(f'exhibit "{name}" has no valid name')
     if entry["missing"]:
-        _check_gap(name, entry, results)
+        if any(entry.get(key) for key in ("value", "low", "high", "text", "interval", "how")):
+            raise NotVerified(f'exhibit "{name}" is missing and has a value')
+        check_gap(f'exhibit "{name}"', entry["missing"], entry["cells"], results)
         return None, 0
     match entry["kind"]:
         case "number":
@@ -121,20 +127,14 @@ def _checked(
     raise NotVerified(f'exhibit "{name}" is of the unknown kind "{entry["kind"]}"')
 
 
-def _check_gap(name: str, entry: Entry, results: Results) -> None:
-    """Check that cells without values explain a gap: that nobody hides a number as missing."""
-    if any(entry.get(key) for key in ("value", "low", "high", "text", "interval", "how")):
-        raise NotVerified(f'exhibit "{name}" is missing and has a value')
-    reasons = {results.state(cell)[1] for cell in entry["cells"]} - {""}
+def check_gap(what: str, missing: str, cells: Collection[str], results: Results) -> None:
+    """Check that the trials of `cells` explain why a value is `missing`: that nobody hides one."""
+    reasons = {results.state(cell)[1] for cell in cells} - {""}
     every = {results.state(cell)[1] for cell in results.trial_df["cell"].unique()} - {""}
-    if reasons and not any(reason in entry["missing"] for reason in reasons):
-        raise NotVerified(
-            f'exhibit "{name}" is missing ("{entry["missing"]}"), but its cells: {min(reasons)}'
-        )
-    if not reasons and entry["cells"] and entry["missing"] in every:
-        raise NotVerified(
-            f'exhibit "{name}" is missing ("{entry["missing"]}"), but its cells were measured'
-        )
+    if reasons and not any(reason in missing for reason in reasons):
+        raise NotVerified(f'{what} is missing ("{missing}"), but its trials say: {min(reasons)}')
+    if not reasons and cells and (missing in every or NOT_MEASURED.match(missing)):
+        raise NotVerified(f'{what} is missing ("{missing}"), but its cells were measured')
 
 
 def _number(name: str, entry: Entry, results: Results) -> tuple[Estimate | None, int]:

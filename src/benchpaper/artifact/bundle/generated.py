@@ -45,14 +45,19 @@ def check(files: Mapping[str, bytes], description: Mapping[str, Any]) -> str:
     if missing := [name for name in NAMES if name not in files]:
         raise NotVerified(f"it has no {missing[0]}")
     sources = {name: data for name, data in files.items() if name not in (*NAMES, archive.MANIFEST)}
-    for name, data in make(sources, description).items():
-        if files[name] != data:
-            where = difference(strict.from_json(files[name], name), strict.from_json(data, name))
-            raise NotVerified(f"{name}: {where or 'it is not in its canonical form'}")
+    compare(files, make(sources, description))
     return (
         f"the RO-Crate describes all {len(sources) + 2} files; "
         "crate, deposit metadata, and bill of materials follow from the other files"
     )
+
+
+def compare(files: Mapping[str, bytes], made: Mapping[str, bytes]) -> None:
+    """Compare files with those `made` again. Raises `NotVerified` with the first difference."""
+    for name, data in made.items():
+        if files[name] != data:
+            where = difference(strict.from_json(files[name], name), strict.from_json(data, name))
+            raise NotVerified(f"{name}: {where or 'it is not in its canonical form'}")
 
 
 def difference(given: Any, expected: Any, place: str = "") -> str:

@@ -121,6 +121,11 @@ def check(
     confined.reading("the generated metadata")
     lines = [generated.check(files, description)]
     line, read = result_check.check(project, list(files))
+    if lacking := [name for name in description["experiments"] if folder / name not in read]:
+        raise NotVerified(
+            f"it has results at {folder.relative_to(project.root)}, "
+            f"but no Parquet files of {lacking[0]}"
+        )
     measured = {name: read[folder / name] for name in description["experiments"]}
     exhibits = _exhibits(build)
     rows = verdict_check.rows(build)

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchpaper.analysis import claims as judging
+from benchpaper.analysis import verdicts
 from benchpaper.analysis.exhibits import TEX_SPECIAL
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.exhibit_check import tex_rows
@@ -21,6 +23,14 @@ from benchpaper.paper import gather, latex
 CLAIM = re.compile(r"\\claim(verdict|why)?\{([^}]*)\}")
 CLAIMS_TABLE = re.compile(r"\\claimstable(?:\[([^\]]*)\])?")
 TIMEOUT_S = 120
+LEAST_PIECE = 10  # characters of a text before the end of its column
+VERDICTS = (
+    *judging.ON_REFERENCE,
+    *judging.ON_REFERENCE.values(),
+    verdicts.INCONCLUSIVE,
+    judging.NOT_TESTABLE,
+    judging.NOT_RUN,
+)
 PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "˜": "~", "∼": "~", "ˆ": "^"})
 
 
@@ -36,18 +46,63 @@ def check(
     """
     if not shutil.which("pdftotext"):
         return "verdicts and tables were not looked up: there is no pdftotext (poppler-utils)"
-    printed = squeezed(_raw_text(build / "paper.pdf"))
+    printed = Printed(_raw_text(build / "paper.pdf"))
     claims = list(_claims(project.paper, rows))
     tables = list(_tables(project.paper, build, exhibits))
     for what, text in [*claims, *tables]:
-        if squeezed(text) not in printed:
+        if not printed.has(squeezed(text)):
             raise NotVerified(
                 f"the PDF does not print {what} as it is inside ({_short(text)}); "
                 "it was typeset from something else"
             )
+    _check_counts(printed, [text for _, text in claims])
     return (
         f"{len(claims)} claims with their verdicts and {len(tables)} rows of tables are in the PDF"
     )
+
+
+def _check_counts(printed: "Printed", claims: Sequence[str]) -> None:
+    """Check that no verdict stands behind more claims than it should."""
+    for word in VERDICTS:
+        shown = squeezed(f"[{word}]")
+        expected = sum(squeezed(text).count(shown) for text in claims)
+        if (times := printed.text.count(shown)) > expected:
+            raise NotVerified(
+                f'the PDF prints the verdict "{word}" behind {times} claims, and has {expected} '
+                "such claims; it was typeset from something else"
+            )
+
+
+class Printed:
+    """The text of a PDF, squeezed, with the places where its lines and pages begin."""
+
+    def __init__(self, raw: str) -> None:
+        self.text = ""
+        self._lines: list[tuple[int, int]] = []  # of each line: its begin in `text`, its page
+        for page, content in enumerate(raw.split("\f")):
+            for line in content.splitlines():
+                self._lines.append((len(self.text), page))
+                self.text += squeezed(line)
+
+    def has(self, wanted: str) -> bool:
+        """Return whether the text has `wanted` in one piece, or in two around a column's end.
+
+        The first piece then ends a line, and the second begins a line of this page or the next: a
+        figure may stand between them.
+        """
+        return wanted in self.text or any(
+            self._begins(wanted[length:], place, page)
+            for place, page in self._lines
+            for length in range(LEAST_PIECE, len(wanted))
+            if self.text.endswith(wanted[:length], 0, place)
+        )
+
+    def _begins(self, wanted: str, after: int, page: int) -> bool:
+        return any(
+            self.text.startswith(wanted, place)
+            for place, its_page in self._lines
+            if place > after and its_page <= page + 1
+        )
 
 
 def _raw_text(path: Path) -> str:

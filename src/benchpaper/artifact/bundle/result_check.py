@@ -211,7 +211,7 @@ def _values(metric: Mapping[str, Any], column: "pd.Series[Any]") -> Iterator[str
         for samples in present:
             if problem := _samples(samples["values"], samples["counts"]):
                 yield f'the metric "{name}" has a distribution {problem}'
-        present = present.map(lambda samples: samples["values"][0])
+        present = present.map(lambda samples: min(samples["values"], default=0.0))
     if not (present.abs() < float("inf")).all():
         yield f'the metric "{name}" has a value that is no finite number'
     if minimum is not None and (present < minimum).any():
@@ -223,7 +223,7 @@ def _samples(values: Any, counts: Any) -> str:
     import numpy as np
 
     if not len(values) or len(values) != len(counts):
-        return "with as many values as counts missing"
+        return "without samples, or with a count missing"
     if not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
         return "whose values are not finite and ascending"
     return "" if (np.asarray(counts) > 0).all() else "with a count below 1"
