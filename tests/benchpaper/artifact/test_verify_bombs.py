@@ -123,7 +123,7 @@ CRASH = "import os; os.abort()"
         (SPIN, dict(cpu_s=1), "reading it takes more than 1 s of CPU time"),
         (NAP, dict(wall_s=2), "reading it takes more than 2 s"),
         (HOARD, {}, "it takes more than 2,147,483,648 bytes of memory"),
-        (FILL, {}, "Errno 27|SIGXFSZ"),
+        (FILL, {}, "writes a file above 1,048,576 bytes"),
         (CHATTER, dict(report_bytes=100), "the report on it has more than 100 bytes"),
         (CRASH, {}, "ended the reader \\(SIGABRT\\)"),
         ("import os; os._exit(0)", {}, "ended the reader \\(status 0\\)"),

@@ -67,12 +67,15 @@ def _rows(path: Path, name: str) -> int:
 
 def _checked(folder: Path, name: PurePosixPath) -> Results:
     """Return the results in a folder after checking that they agree with each other."""
+    import pyarrow.parquet as pq
+
     confined.reading(f"the results in {name}")
     described = {}
     for kind in (results.TRIALS, results.OBSERVATIONS):
-        table, described[kind] = results.read(folder / kind)
-        strict.from_json(table.schema.metadata[b"benchpaper.experiment"], f"{name}/{kind}")
-        if where := _unlike_schema(table, described[kind], kind.split(".")[0]):
+        schema = pq.read_schema(folder / kind)
+        text = (schema.metadata or {}).get(b"benchpaper.experiment", b"")
+        described[kind] = strict.from_json(text, f"{name}/{kind}")
+        if where := _unlike_schema(schema, described[kind], kind.split(".")[0]):
             raise NotVerified(f"{name}/{kind}: {where}")
     if described[results.TRIALS] != described[results.OBSERVATIONS]:
         raise NotVerified(f"{name}: trials and observations describe two different experiments")
@@ -87,7 +90,7 @@ def _checked(folder: Path, name: PurePosixPath) -> Results:
     return measured
 
 
-def _unlike_schema(table: "pa.Table", described: Mapping[str, Any], kind: str) -> str:
+def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str) -> str:
     """Return how a table's columns differ from those that its description gives; "" if not.
 
     The framework's own columns have the meaning of the version that wrote them.
@@ -97,11 +100,11 @@ def _unlike_schema(table: "pa.Table", described: Mapping[str, Any], kind: str) -
     }
     expected = {field.name: field for field in results.schema(described, kind)}
     optional = {column.name for column in results.columns(described, kind) if column.optional}
-    if unlike := set(table.column_names) ^ (set(expected) - (optional - set(table.column_names))):
+    if unlike := set(schema.names) ^ (set(expected) - (optional - set(schema.names))):
         return f'the column "{min(unlike)}" is missing, or not declared'
-    if len(set(table.column_names)) < len(table.column_names):
+    if len(set(schema.names)) < len(schema.names):
         return "a column is there twice"
-    for field in table.schema:
+    for field in schema:
         wanted = expected[field.name]
         if field.type != wanted.type:
             return f'the column "{field.name}" has type {field.type}, not {wanted.type}'
