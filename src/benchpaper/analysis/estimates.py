@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ class Results(Measured):
         """
         if not self.described["twin"]:
             raise InsufficientDataError("the experiment declares no twin")
-        frames = [self._values(metric, cell, q) for cell in self._twins()]
+        frames = [self._values(metric, cell, q) for cell in self._twins]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if both.empty:
             raise InsufficientDataError(f"the twin has no {metric}")
@@ -259,14 +260,15 @@ class Results(Measured):
         try:
             floor = self.floor(metric, q)
         except InsufficientDataError as reason:
-            return gap(str(reason), "%", metric, self._twins() if self.described["twin"] else ())
-        cells, n = tuple(self._twins()), floor.interval.n
+            return gap(str(reason), "%", metric, self._twins if self.described["twin"] else ())
+        cells, n = tuple(self._twins), floor.interval.n
         if floor.smallest_difference is None:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
             return Estimate(None, None, None, n, "%", metric, cells, why)
         smallest = 100 * floor.smallest_difference
         return Estimate(smallest, None, None, n, "%", metric, cells, q=q, by="noise floor")
 
+    @cached_property
     def _twins(self) -> list[str]:
         """Return the ids of the cell that is measured twice and of its twin."""
         return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]

@@ -15,7 +15,7 @@ from changed_archives import RESULTS, again, needs_latex
 from benchpaper.artifact.bundle import confined, crate, verify
 from benchpaper.artifact.bundle.confined import Limits
 
-SMALL = Limits(memory_bytes=1 << 30, cpu_s=20, wall_s=240, file_bytes=50 << 20)
+SMALL = Limits(memory_bytes=1 << 30, cpu_s=10, wall_s=240, file_bytes=50 << 20)
 TOO_MUCH = "memory|Memory|ended the reader|CPU time|cannot be read|malloc|too much|more than"
 
 
@@ -68,7 +68,7 @@ BOMBS = {
     "Parquet": (f"{RESULTS}/trials.parquet", wide_table),
     "PDF": ("build/local-smoke/paper.pdf", wordy_pdf),
     "JSON that nests": ("build/local-smoke/verdicts.json", lambda: deep_json(b'[{"a":')),
-    "JSON that is wide": ("build/local-smoke/verdicts.json", lambda: b"[" + b"[],[]," * 8_000_000),
+    "JSON that is wide": ("build/local-smoke/verdicts.json", lambda: b"[" + b"[],[]," * 6_000_000),
     "notebook": ("build/local-smoke/notebooks/toy_pipe_cost.ipynb", lambda: deep_json(b"[")),
     "TOML": ("pyproject.toml", lambda: b"a = " + deep_json(b"[")),
 }
