@@ -37,7 +37,6 @@ from benchpaper.workflow import pipeline
 )
 @click.option(
     "--sign",
-    "key",
     type=click.Path(path_type=Path),
     metavar="KEY",
     help="Also write ARCHIVE.sig, a signature by this SSH key.",
@@ -47,7 +46,7 @@ def bundle(
     anonymous: bool,
     also: tuple[str, ...],
     output: Path | None,
-    key: Path | None,
+    sign: Path | None,
 ) -> None:
     """One archive for a committee, with all that the paper rests on.
 
@@ -62,7 +61,7 @@ def bundle(
     """
     from benchpaper.artifact.bundle import signature
 
-    if anonymous and key:
+    if anonymous and sign:
         raise UserError("--sign tells whose archive it is; leave it out with --anonymous")
     project = Project.find()
     known_revision(project)  # raises without a commit, whatever is built
@@ -85,8 +84,8 @@ def bundle(
             err=True,
         )
     click.echo(f"{path}: {count} files, {Path(path).stat().st_size / 1e6:.1f} MB\nsha256 {digest}")
-    if key:
-        click.echo(f"signature {signature.sign(Path(path), key)}; publish it with the archive")
+    if sign:
+        click.echo(f"signature {signature.sign(Path(path), sign)}; publish it with the archive")
 
 
 def _check_whole(run: pipeline.Pipeline) -> None:
@@ -109,7 +108,6 @@ def _check_whole(run: pipeline.Pipeline) -> None:
 @click.option("--sha256", "digest", help="The digest that the archive was published with.")
 @click.option(
     "--signed-by",
-    "signers",
     type=click.Path(path_type=Path),
     metavar="KEYS",
     help="A file of public SSH keys, or of allowed signers; one must have made ARCHIVE.sig.",
@@ -128,17 +126,16 @@ def _check_whole(run: pipeline.Pipeline) -> None:
 def verify(
     archive: Path,
     digest: str | None,
-    signers: Path | None,
+    signed_by: Path | None,
     into: Path | None,
     figures: bool,
     as_json: bool,
 ) -> None:
     """Check an archive without running its code.
 
-    It checks form, digests, and schema, compares every statement that stands twice, and computes
-    numbers and verdicts again from the data. It uses no network, and bounds memory and time.
-    Digests show that an archive is whole; --sha256 or --signed-by, whose it is. --figures runs the
-    archive's own code in this environment: do that only if you trust its origin.
+    It compares every statement that stands twice, and computes numbers and verdicts again from the
+    data, without a network, in bounded memory and time. --sha256 and --signed-by check whose it is.
+    --figures runs the archive's own code here: do that only if you trust its origin.
 
     \b
     Example:  benchpaper verify bundle.zip
@@ -149,7 +146,7 @@ def verify(
     from benchpaper.artifact.bundle import verify as checks
 
     try:
-        report = checks.verify(archive, digest, into, signers)
+        report = checks.verify(archive, digest, into, signed_by)
         if not as_json:
             _show_verified(report)
         if figures:

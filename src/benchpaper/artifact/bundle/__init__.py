@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, crate, generated
+from benchpaper.artifact.bundle import archive, authors, crate, generated
 from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
@@ -90,10 +90,14 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
 
 
 def make(project: Project, site: str, source: str, output: Path | None = None) -> Made:
-    """Write the archive, to `output` or below the build folder."""
+    """Write the archive, to `output` or below the build folder.
+
+    Raises `UserError` if a file is missing, or if the files name different authors.
+    """
     state = known_revision(project)
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
+    authors.check(files, f"build/{site}-{source}/paper.pdf")
     description = {
         "benchpaper_bundle": SCHEMA_VERSION,
         "benchpaper": version("benchpaper"),

@@ -36,10 +36,10 @@ def check(project: Project, names: list[str]) -> tuple[str, dict[Path, Results]]
     tables = sorted(name for name in names if name.endswith(".parquet"))
     rows = sum(_rows(project.root / name, name) for name in tables)
     read: dict[Path, Results] = {}
-    for name in tables:
-        if name.endswith(f"/{results.TRIALS}"):
-            folder = project.root / PurePosixPath(name).parent
-            read[folder] = _checked(folder, PurePosixPath(name).parent)
+    kinds = (results.TRIALS, results.OBSERVATIONS)
+    places = {path.parent for path in map(PurePosixPath, tables) if path.name in kinds}
+    for place in sorted(places):
+        read[project.root / place] = _checked(project.root / place, place)
     line = f"{len(tables)} Parquet files have the schema and agree with each other, {rows:,} rows"
     return line, read
 
@@ -72,6 +72,8 @@ def _checked(folder: Path, name: PurePosixPath) -> Results:
     confined.reading(f"the results in {name}")
     described = {}
     for kind in (results.TRIALS, results.OBSERVATIONS):
+        if not (folder / kind).exists():
+            raise NotVerified(f"{name} has no {kind}")
         schema = pq.read_schema(folder / kind)
         text = (schema.metadata or {}).get(b"benchpaper.experiment", b"")
         described[kind] = strict.from_json(text, f"{name}/{kind}")
