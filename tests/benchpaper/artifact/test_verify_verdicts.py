@@ -98,3 +98,37 @@ def test_each_part_of_a_verdict_is_looked_up_in_the_pdf(small, field):
 )
 def test_text_that_was_escaped_for_latex_comes_back(text):
     assert printed_check.untex(tex(text)) == text
+
+
+# Lines as pdftotext -raw gives them: a sentence goes on in the next column, behind a figure.
+COLUMNS = """ARC hits more than
+W-TinyLFU, at c = 0.1. [in-
+0.0 0.2 0.4
+share of the samples
+conclusive] The next one.
+\fThe next page. ARC hits less.
+"""
+
+
+@pytest.mark.parametrize(
+    "text, there",
+    [
+        ("ARC hits more than W-TinyLFU, at c = 0.1.", True),
+        ("ARC hits more than W-TinyLFU, at c = 0.1. [inconclusive]", True),
+        ("ARC hits more than W-TinyLFU, at c = 0.1. [reproduced]", False),
+        ("ARC hits more than The next page.", True),  # a column may end behind any line
+        ("ARC hits more The next page.", False),
+        ("ARC hits more than next page.", False),
+        ("ARC hits less than W-TinyLFU", False),
+    ],
+)
+def test_a_text_may_go_on_in_the_next_column_and_nowhere_else(text, there):
+    assert printed_check.Printed(COLUMNS).has(printed_check.squeezed(text)) is there
+
+
+def test_a_verdict_behind_more_claims_than_have_it_is_found():
+    """A claim's own words may go on elsewhere, so the verdicts are counted too."""
+    printed = printed_check.Printed("A is so. [reproduced]\nB is so. [reproduced]\n")
+    printed_check._check_counts(printed, ["A is so. [reproduced]", "B is so. [reproduced]"])
+    with pytest.raises(archive.NotVerified, match='the verdict "reproduced" behind 2 claims'):
+        printed_check._check_counts(printed, ["A is so. [reproduced]", "B is so. [inconclusive]"])
