@@ -172,6 +172,7 @@ def _limit(limits: Limits) -> None:
         if most != resource.RLIM_INFINITY:
             soft, hard = min(soft, most), min(hard, most)
         resource.setrlimit(kind, (soft, hard))
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
 
 
 def _leave_network() -> None:
