@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, authors, crate, generated
+from benchpaper.artifact.bundle import archive, authors, crate, generated, metadata
 from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
@@ -112,6 +112,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
     }
     files[archive.ABOUT] = as_json(description)
     files |= generated.make(files, description)
+    metadata.check_sbom(files[crate.SBOM])
     path = output or project.root / build / NAME
     digest = archive.write(path, files, state.date, executable)
     return Made(path, digest, len(files) + 1, state.clean)  # one more: the manifest

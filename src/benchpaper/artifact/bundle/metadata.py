@@ -124,6 +124,16 @@ def sbom(files: Mapping[str, bytes], state: Revision) -> bytes:
     return f"{JsonV1Dot5(bom).output_as_string(indent=1)}\n".encode()
 
 
+def check_sbom(data: bytes) -> None:
+    """Raise `UserError` if a bill of materials breaks the schema of CycloneDX 1.5."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    if broken := JsonStrictValidator(SchemaVersion.V1_5).validate_str(data.decode()):
+        text = " ".join(str(broken).split())[:200]
+        raise UserError(f"the bill of materials breaks the schema of CycloneDX: {text}")
+
+
 def _package(pin: Pin) -> "Component":
     """Return a locked package.
 
