@@ -43,7 +43,7 @@ OUT_OF_TIME = (signal.SIGXCPU, signal.SIGKILL)  # the soft limit on CPU time, an
 class Limits:
     """What the child may use: bytes of address space, s of CPU, s in all, bytes a file and report.
 
-    Reading this project's own archive takes 1.5 GB and 15 s.
+    Reading this project's own archive takes less than 1.5 GiB of address space and 15 s of CPU.
     """
 
     memory_bytes: int = 4 << 30
