@@ -7,12 +7,13 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import crate_validator
 import pytest
 import small_project
 from small_project import AUTHOR
 
 from benchpaper.artifact import bundle
-from benchpaper.artifact.bundle import archive, validator
+from benchpaper.artifact.bundle import archive
 from benchpaper.core.project import Project
 
 pytestmark = pytest.mark.skipif(
@@ -154,7 +155,7 @@ def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
 
 def test_the_crate_satisfies_its_profile(small_files, tmp_path):
     archive.unpack(small_files, (), tmp_path / "crate")
-    assert validator.issues(tmp_path / "crate") == []
+    assert crate_validator.issues(tmp_path / "crate") == []
 
 
 def bundle_names(path):
