@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
+from benchpaper.analysis.recipes import Basis, BasisJson
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REMEDY, VERDICTS, derived
 
@@ -40,14 +41,16 @@ class ClaimRowJson(TypedDict):
     verdict: str
     why: str
     short: str
+    basis: BasisJson | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimRow:
     """A judged claim.
 
-    `asked` is the comparison as text; `value`, `low`, and `high` are in `unit`, and None without a
-    value. `short` is `why` in few words. The defaults are those of a claim that was not compared.
+    `asked` is the comparison as text, and `basis` the same as data; `value`, `low`, and `high` are
+    in `unit`, and None without a value. `short` is `why` in few words. The defaults are those of a
+    claim that was not compared.
     """
 
     id: str
@@ -66,10 +69,12 @@ class ClaimRow:
     verdict: str
     why: str
     short: str
+    basis: Basis | None = None
 
     def to_json(self) -> ClaimRowJson:
         """Return the row as plain data."""
-        return cast(ClaimRowJson, {**asdict(self), "cells": list(self.cells)})
+        basis = self.basis.to_json() if self.basis else None
+        return cast(ClaimRowJson, {**asdict(self), "cells": list(self.cells), "basis": basis})
 
     @classmethod
     def from_json(cls, row: ClaimRowJson) -> "ClaimRow":
@@ -77,7 +82,8 @@ class ClaimRow:
 
         Raises `TypeError` or `KeyError` for other keys, and so for data of another version.
         """
-        plain: dict[str, Any] = {**row, "cells": tuple(row["cells"])}
+        basis = Basis.from_json(row["basis"]) if row["basis"] else None
+        plain: dict[str, Any] = {**row, "cells": tuple(row["cells"]), "basis": basis}
         return cls(**plain)
 
 

@@ -16,7 +16,7 @@ from benchpaper.analysis.claim_rows import ClaimRow as ClaimRow
 from benchpaper.analysis.claim_rows import by_chance as by_chance
 from benchpaper.analysis.claim_rows import failing as failing
 from benchpaper.analysis.estimates import Results, load
-from benchpaper.analysis.judging import judge, not_run
+from benchpaper.analysis.judging import judge, without_results
 from benchpaper.core import checksums
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.project import VERDICTS, Project
@@ -47,8 +47,7 @@ def judge_all(
     for name, its_claims in by_experiment.items():
         results = results_of(project, name, site, source)
         if results is None:
-            why = f"no results of {name} at {source}"
-            rows |= {claim.id: not_run(claim, why) for claim in its_claims}
+            rows |= {claim.id: without_results(claim, source) for claim in its_claims}
         else:
             rows |= judge(its_claims, results, source, confidence)
     return [rows[claim.id] for claim in claims]

@@ -1,7 +1,8 @@
 """Estimates over blocks with their intervals, for notebooks and claims; gaps where data lack."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ class Results(Measured):
 
     def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
         """Return the `Estimate` of a metric in a cell, given by its id."""
+        key = metric, cell, q
+        if key not in self._estimates:
+            self._estimates[key] = self._of_cell(metric, cell, q)
+        return self._estimates[key]
+
+    def _of_cell(self, metric: str, cell: str, q: float) -> Estimate:
         unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
         if missing:
@@ -62,15 +69,16 @@ class Results(Measured):
         `metric` is each trial's share, `tries` the metric that counts its tries. Use it for rates
         of rare events; it assumes independent tries.
         """
-        unit = self.metric(metric)["unit"]
         try:
-            cell = self.one_cell(twin, levels)
+            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels))
         except NotPlanned as reason:
-            return gap(str(reason), unit, metric, planned=False)
+            return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
+
+    def pooled_share_of(self, metric: str, tries: str, cell: str) -> Estimate:
+        """Return `pooled_share` for a cell given by its id."""
+        unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
-        rows = self.observation_df[self.observation_df["cell"] == cell][
-            ["block", metric, tries]
-        ].dropna()
+        rows = self._observed(cell)[["block", metric, tries]].dropna()
         if rows.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
         n = int(rows[tries].sum())
@@ -87,6 +95,8 @@ class Results(Measured):
             failed=failed,
             values=values,
             tries=tries,
+            second=tries,
+            by="share",
         )
 
     def ratio(
@@ -105,11 +115,15 @@ class Results(Measured):
             pair = [self._side({**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
             return gap(str(reason), "1", metric, planned=False)
+        return self.ratio_of(metric, pair, q)
+
+    def ratio_of(self, metric: str, pair: Sequence[str], q: float = 0.5) -> Estimate:
+        """Return `ratio` for a pair of cells given by their ids."""
         if pair[0] == pair[1]:
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
-        failed, missing = self._states(pair)
+        failed, missing = self._failed_and_missing(pair)
         if missing:
             return gap(missing, "1", metric, pair, failed)
         try:
@@ -127,7 +141,7 @@ class Results(Measured):
     def _side(self, levels: dict[str, Level]) -> str:
         return self.one_cell(levels.pop("twin", False), levels)
 
-    def _states(self, cells: Iterable[str]) -> tuple[int, str]:
+    def _failed_and_missing(self, cells: Iterable[str]) -> tuple[int, str]:
         """Return (number of failed trials, why the first cell without values has none)."""
         states = [self.state(cell) for cell in cells]
         return sum(failed for failed, _ in states), next((why for _, why in states if why), "")
@@ -142,8 +156,11 @@ class Results(Measured):
         It is Kendall's tau-b within each block, from best to worst: 1 for the same order, -1 for
         the reverse. Cells that lack one of the metrics are left out.
         """
-        cells = self.cells(**levels)["cell"].tolist()
-        failed, _ = self._states(cells)
+        return self.rank_agreement_of(of, to, self.cells(**levels)["cell"].tolist())
+
+    def rank_agreement_of(self, of: str, to: str, cells: Sequence[str]) -> Estimate:
+        """Return `rank_agreement` for cells given by their ids."""
+        failed, _ = self._failed_and_missing(cells)
         frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
         taus = []
         for block in self.blocks_in_order:
@@ -157,7 +174,9 @@ class Results(Measured):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True), plain=False
+            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
+            by="rank agreement",
+            second=to,
         )
 
     def _by_block(self, metric: str, cells: Iterable[str]) -> pd.DataFrame:
@@ -179,7 +198,7 @@ class Results(Measured):
         of the cells are left out.
         """
         cells = tuple(cells)
-        failed, missing = self._states(cells)
+        failed, missing = self._failed_and_missing(cells)
         frames = []
         try:
             if not missing:
@@ -194,8 +213,22 @@ class Results(Measured):
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
+        return replace(estimated(values, unit, metric, cells, failed, paired=True, q=q), by="")
+
+    def estimated(
+        self,
+        values: Sequence[float],
+        unit: str,
+        metric: str,
+        cells: Iterable[str],
+        paired: bool = False,
+        q: float = 0.5,
+    ) -> Estimate:
+        """Return the `Estimate` over values that were computed before, one for each block."""
+        cells = tuple(cells)
+        failed, _ = self._failed_and_missing(cells)
         return replace(
-            estimated(values, unit, metric, cells, failed, paired=True, q=q), plain=False
+            estimated(np.asarray(values, float), unit, metric, cells, failed, paired, q), by=""
         )
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
@@ -213,7 +246,7 @@ class Results(Measured):
         """
         if not self.described["twin"]:
             raise InsufficientDataError("the experiment declares no twin")
-        frames = [self._values(metric, cell, q) for cell in self._twins()]
+        frames = [self._values(metric, cell, q) for cell in self._twins]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if both.empty:
             raise InsufficientDataError(f"the twin has no {metric}")
@@ -228,13 +261,15 @@ class Results(Measured):
         try:
             floor = self.floor(metric, q)
         except InsufficientDataError as reason:
-            return gap(str(reason), "%", metric, self._twins() if self.described["twin"] else ())
-        cells, n = tuple(self._twins()), floor.interval.n
+            return gap(str(reason), "%", metric, self._twins if self.described["twin"] else ())
+        cells, n = tuple(self._twins), floor.interval.n
         if not floor.known:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
             return Estimate(None, None, None, n, "%", metric, cells, why)
-        return Estimate(100 * floor.smallest_difference, None, None, n, "%", metric, cells)
+        smallest = 100 * floor.smallest_difference
+        return Estimate(smallest, None, None, n, "%", metric, cells, q=q, by="noise floor")
 
+    @cached_property
     def _twins(self) -> list[str]:
         """Return the ids of the cell that is measured twice and of its twin."""
         return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +18,12 @@ from benchpaper.analysis.manifests import (
     MANIFEST,
     Exhibit,
     FileExhibit,
-    How,
     Manifest,
     Number,
     ResultsFile,
+    TableNumber,
 )
+from benchpaper.analysis.recomputing import recipe
 from benchpaper.analysis.values import Estimate, with_unit
 from benchpaper.core.atomic_write import atomic_write, replacing
 from benchpaper.core.errors import UserError
@@ -97,19 +98,7 @@ class Exhibits:
             if not math.isfinite(estimate):
                 raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
-        exhibit = Number(
-            value=estimate.value,
-            low=estimate.low,
-            high=estimate.high,
-            n=estimate.n,
-            unit=estimate.unit,
-            missing=estimate.missing,
-            failed=estimate.failed,
-            text=None if estimate.value is None else with_unit(estimate.value, estimate.unit),
-            interval=estimate.interval_text().strip() if estimate.value is not None else "",
-            how=_how(estimate) if estimate.values and estimate.plain else None,
-        )
-        self._enter(name, exhibit, [estimate])
+        self._enter(name, number_of(estimate), [estimate])
         print(f"{name}: {estimate}")
 
     def table(
@@ -122,8 +111,13 @@ class Exhibits:
         """
         self._check(name)
         made_from = _flat(estimates)
-        exhibit = FileExhibit(kind="table", missing=_why_missing(made_from), file=f"{name}.tex")
-        shown = frame.map(_cell_text)
+        exhibit = FileExhibit(
+            kind="table",
+            missing=_why_missing(made_from),
+            file=f"{name}.tex",
+            numbers=_numbers_in(frame),
+        )
+        shown = frame.map(cell_text)
         if self._folder and not exhibit.missing:
             atomic_write(self._folder / exhibit.file, _booktabs(shown))
         self._enter(name, exhibit, made_from)
@@ -188,22 +182,53 @@ class Exhibits:
             )
 
     def _save_manifest(self, folder: Path) -> None:
-        results = self._results
-        trials = results.trial_df.iloc[0]
-        manifest = Manifest(
-            experiment=results.experiment,
-            notebook=f"analysis/{slug(results.experiment)}.ipynb",
-            source=results.source,
-            site=trials["site"],
-            scale=trials["scale"],
-            blocks=results.blocks,
-            hosts=dict(trials["hosts"]),
-            tools=dict(trials["tools"]),
-            measured_on=str(results.trial_df["started"].min().date()),
-            files={kind: ResultsFile(**file) for kind, file in results.files.items()},
-            exhibits=self._entries,
-        )
+        manifest = manifest_of(self._results, self._entries)
         atomic_write(folder / MANIFEST, json.dumps(manifest.to_json(), indent=1))
+
+
+def manifest_of(results: "Results", exhibits: Mapping[str, Exhibit]) -> Manifest:
+    """Return the manifest of `exhibits`, {name: exhibit}, which were made from `results`."""
+    trials = results.trial_df.iloc[0]
+    return Manifest(
+        experiment=results.experiment,
+        notebook=f"analysis/{slug(results.experiment)}.ipynb",
+        source=results.source,
+        site=trials["site"],
+        scale=trials["scale"],
+        blocks=results.blocks,
+        hosts=dict(trials["hosts"]),
+        tools=dict(trials["tools"]),
+        measured_on=str(results.trial_df["started"].min().date()),
+        files={kind: ResultsFile(**file) for kind, file in results.files.items()},
+        exhibits=exhibits,
+    )
+
+
+def number_of(estimate: Estimate) -> Number:
+    """Return the number that shows an estimate, without its trail."""
+    return Number(
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        n=estimate.n,
+        unit=estimate.unit,
+        missing=estimate.missing,
+        failed=estimate.failed,
+        text=None if estimate.value is None else with_unit(estimate.value, estimate.unit),
+        interval=estimate.interval_text().strip() if estimate.value is not None else "",
+        how=recipe(estimate),
+    )
+
+
+def _numbers_in(frame: "pd.DataFrame") -> tuple[TableNumber, ...]:
+    """Return the place and the recipe of each estimate in a table that has a recipe."""
+    rows = enumerate(frame.itertuples(index=False, name=None))
+    cells = ((row, column, cell) for row, values in rows for column, cell in enumerate(values))
+    return tuple(
+        TableNumber(row, column, how)
+        for row, column, cell in cells
+        if isinstance(cell, Estimate) and (how := recipe(cell))
+    )
 
 
 def _flat(items: "Iterable[Estimate | Summary]") -> list[Estimate]:
@@ -223,7 +248,8 @@ def _why_missing(estimates: list[Estimate]) -> str:
     )
 
 
-def _cell_text(cell: object) -> str:
+def cell_text(cell: object) -> str:
+    """Return the text of a table's cell."""
     if not isinstance(cell, Estimate):
         return str(cell)
     if cell.value is None:
@@ -246,7 +272,3 @@ def _booktabs(frame: "pd.DataFrame") -> str:
         " & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)
     ]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
-
-
-def _how(estimate: Estimate) -> How:
-    return How(estimate.q, estimate.paired, estimate.factor, estimate.tries)

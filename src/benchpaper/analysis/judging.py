@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import ceil, log, log2
 
-from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis import independence, recomputing, stats, verdicts
 from benchpaper.analysis.claim_files import Claim
 from benchpaper.analysis.claim_rows import NOT_RUN, NOT_TESTABLE, ON_REFERENCE, ClaimRow
 from benchpaper.analysis.estimates import Results
@@ -14,7 +14,10 @@ from benchpaper.core.project import REFERENCE
 
 
 def judge(
-    claims: Sequence[Claim], results: Results, source: str, confidence: float
+    claims: Sequence[Claim],
+    results: Results,
+    source: str,
+    confidence: float = stats.CONFIDENCE,
 ) -> dict[str, ClaimRow]:
     """Return {id: row} of an experiment's claims, judged on its results, which come from `source`.
 
@@ -46,6 +49,11 @@ def not_run(claim: Claim, why: str) -> ClaimRow:
     )
 
 
+def without_results(claim: Claim, source: str) -> ClaimRow:
+    """Return the row of a claim whose experiment was not run at `source`."""
+    return not_run(claim, f"no results of {claim.experiment} at {source}")
+
+
 def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> ClaimRow:
     """Return the row of a claim whose cells have no value."""
     estimate = comparison.estimate
@@ -56,6 +64,7 @@ def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> Cla
         unit=estimate.unit,
         cells=estimate.cells,
         verdict=verdicts.INCONCLUSIVE if testable else NOT_TESTABLE,
+        basis=recomputing.basis(comparison),
     )
 
 
@@ -91,6 +100,7 @@ def _measured(
         verdict=word,
         why=verdict.reason,
         short=verdict.short,
+        basis=recomputing.basis(comparison),
     )
 
 

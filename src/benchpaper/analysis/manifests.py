@@ -6,21 +6,13 @@ Everything that prints or checks exhibits reads this module; it loads neither Nu
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
+from benchpaper.analysis.recipes import Recipe, RecipeJson
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REMEDY, derived
 
 MANIFEST = "exhibits.json"
-
-
-class HowJson(TypedDict):
-    """A `How` in a manifest."""
-
-    q: float
-    paired: bool
-    factor: float
-    tries: NotRequired[str]
 
 
 class NumberJson(TypedDict):
@@ -36,10 +28,18 @@ class NumberJson(TypedDict):
     failed: int
     text: str | None
     interval: str
-    how: HowJson | None
+    how: RecipeJson | None
     metrics: list[str]
     cells: list[str]
     warnings: list[str]
+
+
+class TableNumberJson(TypedDict):
+    """A `TableNumber` in a manifest."""
+
+    row: int
+    column: int
+    how: RecipeJson
 
 
 class FileExhibitJson(TypedDict):
@@ -48,6 +48,7 @@ class FileExhibitJson(TypedDict):
     kind: Literal["figure", "table"]
     missing: str
     file: str
+    numbers: list[TableNumberJson]
     metrics: list[str]
     cells: list[str]
     warnings: list[str]
@@ -76,23 +77,6 @@ class ManifestJson(TypedDict):
     exhibits: dict[str, NumberJson | FileExhibitJson]
 
 
-@dataclass(frozen=True)
-class How:
-    """How to compute a number again from its metric and cells: see `Estimate`."""
-
-    q: float
-    paired: bool
-    factor: float
-    tries: str = ""
-
-    def to_json(self) -> HowJson:
-        """Return it as plain data."""
-        how: HowJson = {"q": self.q, "paired": self.paired, "factor": self.factor}
-        if self.tries:
-            how["tries"] = self.tries
-        return how
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Traced:
     """The trail of an exhibit within its results, and the warnings about the trials of its cells.
@@ -111,8 +95,8 @@ class _Traced:
 class Number(_Traced):
     """A number of the paper: its value with its interval, and their text.
 
-    `value` and `text` are None for a gap. With cells and metric, `how` computes the number again
-    without the notebook; it is None if that takes the notebook.
+    `value` and `text` are None for a gap. `how` computes the number again without the notebook; it
+    is None if that takes the notebook.
     """
 
     value: float | None
@@ -123,7 +107,7 @@ class Number(_Traced):
     failed: int
     text: str | None
     interval: str
-    how: How | None
+    how: Recipe | None
     kind: Literal["number"] = "number"
 
     @property
@@ -156,12 +140,29 @@ class Number(_Traced):
         }
 
 
+@dataclass(frozen=True)
+class TableNumber:
+    """A number in a table that has a recipe; rows and columns count from 0, without the header."""
+
+    row: int
+    column: int
+    how: Recipe
+
+    def to_json(self) -> TableNumberJson:
+        """Return the number as plain data."""
+        return {"row": self.row, "column": self.column, "how": self.how.to_json()}
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileExhibit(_Traced):
-    """A figure or a table of the paper, in the file that LaTeX includes."""
+    """A figure or a table of the paper, in the file that LaTeX includes.
+
+    `numbers` are those of a table that can be computed again without the notebook.
+    """
 
     kind: Literal["figure", "table"]
     file: str
+    numbers: tuple[TableNumber, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -180,6 +181,7 @@ class FileExhibit(_Traced):
             "kind": self.kind,
             "missing": self.missing,
             "file": self.file,
+            "numbers": [number.to_json() for number in self.numbers],
             "metrics": list(self.metrics),
             "cells": list(self.cells),
             "warnings": list(self.warnings),
@@ -254,8 +256,12 @@ def _exhibit(entry: NumberJson | FileExhibitJson) -> Exhibit:
     plain: dict[str, Any] = {**entry}
     plain |= {key: tuple(plain[key]) for key in ("metrics", "cells", "warnings")}
     if plain["kind"] != "number":
-        return FileExhibit(**plain)
-    return Number(**{**plain, "how": How(**plain["how"]) if plain["how"] else None})
+        numbers = tuple(
+            TableNumber(**{**number, "how": Recipe.from_json(number["how"])})
+            for number in plain["numbers"]
+        )
+        return FileExhibit(**{**plain, "numbers": numbers})
+    return Number(**{**plain, "how": Recipe.from_json(plain["how"]) if plain["how"] else None})
 
 
 def read(path: Path) -> Manifest:

@@ -226,11 +226,14 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     A block's effect is the median over its cells' values, each divided by the median of its cell.
     """
     metric = results.telling["name"]
-    series = [s for cell in cells if (s := _block_values(results, metric, cell)) is not None]
+    series = [values for cell in cells if (values := _block_values(results, metric, cell))]
     if not series:
         return None
-    blocks = list(results.blocks_in_order)
-    relative = [[s[block] / s.median() for s in series if block in s.index] for block in blocks]
+    medians = [float(np.median(list(values.values()))) for values in series]
+    relative = [
+        [values[block] / m for values, m in zip(series, medians, strict=True) if block in values]
+        for block in results.blocks_in_order
+    ]
     effects = [float(np.median(values)) for values in relative if values]
     if len(effects) < stats.MIN_BLOCKS or not (flaw := independence.correlated(effects)):
         return None
@@ -244,10 +247,11 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     )
 
 
-def _block_values(results: Measured, metric: str, cell: str) -> pd.Series | None:
-    """Return the cell's values by block, or None unless all are positive."""
+def _block_values(results: Measured, metric: str, cell: str) -> dict[int, float]:
+    """Return {block: the cell's value}; empty unless all values are positive."""
     try:
-        values = results.block_df(metric, cell).set_index("block")["value"]
+        frame = results.block_df(metric, cell)
     except InsufficientDataError:
-        return None
-    return values if len(values) and values.min() > 0 else None
+        return {}
+    values = dict(zip(frame["block"].tolist(), frame["value"].tolist(), strict=True))
+    return values if min(values.values(), default=0.0) > 0 else {}

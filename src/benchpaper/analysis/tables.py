@@ -48,6 +48,11 @@ class Measured(ABC):
     _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False
     )
+    # The caches of `of_cell` and `state`: warnings ask for the same cells again and again.
+    _estimates: dict[tuple[str, str, float], Estimate] = field(
+        default_factory=dict, init=False, repr=False
+    )
+    _states: dict[str, tuple[int, str]] = field(default_factory=dict, init=False, repr=False)
 
     @abstractmethod
     def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
@@ -161,29 +166,42 @@ class Measured(ABC):
         """
         if (metric, cell, q) in self._block_dfs:
             return self._block_dfs[metric, cell, q]
-        rows = self._observed(cell)[["block", "row", metric]].dropna()
-        if len(rows) and rows["row"].max() > 0:
+        # Lists, because a cell has few rows, and each step of pandas takes longer than all of them.
+        observed = self._observed(cell)
+        columns = (observed[name].tolist() for name in ("block", "row", metric))
+        rows = [row for row in zip(*columns, strict=True) if not _is_absent(row[2])]
+        if any(row > 0 for _, row, _ in rows):
             raise InsufficientDataError(
                 f"{cell}: a trial has several observations; choose one by its row"
             )
+        values = [value for _, _, value in rows]
         if self.metric(metric)["kept"] == "all samples":
-            if q != 0.5 and len(rows):
-                reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in rows[metric]], q)
+            if q != 0.5 and rows:
+                reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in values], q)
                 if reason:
                     raise InsufficientDataError(reason)
-            rows = rows.assign(
-                **{metric: [stats.quantile(d["values"], q, d["counts"]) for d in rows[metric]]}
-            )
-        values = rows[["block", metric]].rename(columns={metric: "value"})
-        ordered = values.sort_values("block", key=lambda block: block.map(self._begun)).reset_index(
-            drop=True
+            values = [stats.quantile(d["values"], q, d["counts"]) for d in values]
+        order = {block: place for place, block in enumerate(self._order)}
+        pairs = sorted(
+            zip((block for block, _, _ in rows), values, strict=True),
+            key=lambda pair: order[pair[0]],
         )
-        return self._block_dfs.setdefault((metric, cell, q), ordered)
+        frame = pd.DataFrame(
+            {
+                "block": np.array([block for block, _ in pairs], observed["block"].dtype),
+                "value": np.array([value for _, value in pairs], float),
+            }
+        )
+        return self._block_dfs.setdefault((metric, cell, q), frame)
 
     @property
     def blocks_in_order(self) -> pd.Index:
         """The blocks' numbers in the order of measuring."""
         return self._begun.sort_values().index
+
+    @cached_property
+    def _order(self) -> list[int]:
+        return [int(block) for block in self.blocks_in_order]
 
     @cached_property
     def _begun(self) -> pd.Series:
@@ -219,11 +237,22 @@ class Measured(ABC):
 
     def state(self, cell: str) -> tuple[int, str]:
         """Return (number of failed trials, why the cell has no value); "" if it has values."""
+        if cell not in self._states:
+            self._states[cell] = self._state(cell)
+        return self._states[cell]
+
+    def _state(self, cell: str) -> tuple[int, str]:
         trials = self._trials_of[cell]
-        failed = trials[trials["state"] == FAILED]
-        if (trials["state"] == MEASURED).any():
+        states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
+        failed = [reason for state, reason in states if state == FAILED]
+        if any(state == MEASURED for state, _ in states):
             return len(failed), ""
-        untestable = trials[trials["state"] == NOT_TESTABLE]["reason"].unique()
-        if len(untestable):
+        untestable = [reason for state, reason in states if state == NOT_TESTABLE]
+        if untestable:
             return len(failed), untestable[0]
-        return len(failed), f"all {len(failed)} trials failed ({failed['reason'].iloc[0]})"
+        return len(failed), f"all {len(failed)} trials failed ({failed[0]})"
+
+
+def _is_absent(value: object) -> bool:
+    """Return whether an optional metric has no value: None, or NaN."""
+    return value is None or (isinstance(value, float) and value != value)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
 from benchpaper.analysis.arrays import FloatArray
 from benchpaper.analysis.intervals import level, median_interval
+from benchpaper.analysis.recipes import Side
 
 # The next smaller unit, and how many of it make one. A part after "/" stays: s/GB becomes ms/GB.
 SMALLER = {
@@ -32,8 +32,6 @@ SMALLER = {
     "k": ("1", 1e3),
 }
 LEAST_SHOWN = 1e-4  # smaller numbers take a smaller unit
-
-Side: TypeAlias = Literal["below", "above", "equal"]
 
 
 class InsufficientDataError(Exception):
@@ -63,7 +61,8 @@ class Estimate:
     q: float = 0.5
     factor: float = 1.0  # the product of all factors of `scaled`
     tries: str = ""  # of a `pooled_share`: the metric that counts its tries
-    plain: bool = True  # False if it takes a function of the notebook to compute it again
+    second: str = ""  # of a rank agreement: the other metric; of a pooled share: as `tries`
+    by: str = ""  # how `recomputing` computes it again; "" if that takes a function of the notebook
     planned: bool = True  # False if the scale leaves out its cell
 
     def below(self, bound: float) -> "Comparison":
@@ -156,6 +155,7 @@ def estimated(
         values=tuple(values.tolist()),
         paired=paired,
         q=q,
+        by="ratio" if paired else "level",
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchpaper.cli import artifact, measuring, results
+from benchpaper.cli import artifact, bundling, measuring, results
 from benchpaper.cli.common import Group, why_not_writable
 from benchpaper.cli.lab import lab
 from benchpaper.cli.steps import step
@@ -41,7 +41,14 @@ def cli() -> None:
         caches.keep_below(Project.find().state)
 
 
-for command in (*measuring.COMMANDS, *results.COMMANDS, lab, *artifact.COMMANDS, step):
+for command in (
+    *measuring.COMMANDS,
+    *results.COMMANDS,
+    lab,
+    *bundling.COMMANDS,
+    *artifact.COMMANDS,
+    step,
+):
     cli.add_command(command)
 
 

@@ -54,8 +54,13 @@ class Plan:
         Two plans are the same if their digests are.
         """
         trials = [trial for block in self.blocks[: self.known_blocks] for trial in block]
-        text = "\n".join(f"{t.block} {t.position} {t.seed} {t.cell.id}" for t in trials)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest((t.block, t.position, t.seed, t.cell.id) for t in trials)
+
+
+def digest(trials: Iterable[tuple[int, int, int, str]]) -> str:
+    """Return the digest of a plan whose `trials`, in order, are (block, position, seed, cell)."""
+    text = "\n".join(f"{block} {position} {seed} {cell}" for block, position, seed, cell in trials)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def make_plan(

@@ -119,7 +119,7 @@ def claims_table(build: Path) -> str:
     """
     groups: dict[str, list[str]] = {}
     for row in claim_rows.read(build):
-        cells = (row.id, tex(row.sentence), tex(row.text), tex(_verdict_shown(row)))
+        cells = (row.id, tex(row.sentence), tex(row.text), tex(verdict_shown(row)))
         groups.setdefault(row.experiment.split("/")[0], []).append(" & ".join(cells) + r" \\")
     return "".join(
         rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
@@ -203,7 +203,7 @@ def _claim_lines(rows: Iterable[ClaimRow]) -> list[str]:
     return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
 
 
-def _verdict_shown(row: ClaimRow) -> str:
+def verdict_shown(row: ClaimRow) -> str:
     """Return the verdict; if it decides nothing, with the short reason.
 
     The interval alone does not show that reason.

@@ -72,7 +72,10 @@ def test_a_number_is_entered_with_value_interval_and_trail_and_printed(
         "n": 5, "unit": "µs",
         "missing": "", "failed": 0, "text": str(estimate).split(" [")[0],
         "interval": estimate.interval_text().strip(),
-        "how": {"q": 0.5, "paired": False, "factor": 1.0},
+        "how": {
+            "by": "level", "metric": "latency_us", "cells": ["way=pipe size_bytes=1"], "q": 0.5,
+            "factor": 1.0, "unit": "µs", "second": "",
+        },
         "metrics": ["latency_us"], "cells": ["way=pipe size_bytes=1"],
         "warnings": [str(warning) for warning in measured.warnings(["way=pipe size_bytes=1"])],
     }}  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from benchpaper.analysis import claim_rows, manifests
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.analysis.recipes import Basis, Recipe
 from benchpaper.core.errors import UserError
 
 PIPE = dict(way="pipe", size_bytes=1)
@@ -22,7 +23,8 @@ def saved(measured, tmp_path):
     exhibits = Exhibits(measured, folder)
     exhibits.number("pipe", measured.estimate("latency_us", **PIPE).scaled(1e-3, "ms"))
     exhibits.number("nic", measured.estimate("latency_us", way="nic", size_bytes=1))
-    share = replace(measured.estimate("latency_us", **PIPE), tries="bytes_moved")
+    share = measured.estimate("latency_us", **PIPE)
+    share = replace(share, by="share", second="bytes_moved")
     exhibits.number("share", share)
     exhibits.number("plain", 3, unit="count")
     estimate = measured.estimate("latency_us", **PIPE)
@@ -41,7 +43,10 @@ def test_a_manifest_is_the_same_after_reading_and_writing(saved):
     exhibits = manifest.exhibits
     assert str(exhibits["nic"]) == str(exhibits["gap"]) == "not measured here: needs rdma"
     assert exhibits["table"].files == ("table.tex",) and exhibits["gap"].files == ()
-    assert exhibits["pipe"].how.factor == 1e-3 and exhibits["share"].how.tries == "bytes_moved"
+    assert exhibits["pipe"].how.factor == 1e-3 and exhibits["share"].how.second == "bytes_moved"
+    assert exhibits["plain"].how is None and exhibits["gap"].numbers == ()
+    [number] = exhibits["table"].numbers
+    assert (number.row, number.column, number.how.by) == (0, 1, "level")
 
 
 def without(*path):
@@ -57,6 +62,9 @@ def without(*path):
     without("experiment"), without("files"), without("exhibits"),
     without("exhibits", "pipe", "kind"), without("exhibits", "pipe", "text"),
     without("exhibits", "pipe", "how", "q"), without("exhibits", "table", "cells"),
+    without("exhibits", "table", "numbers"),
+    without("exhibits", "table", "numbers", 0, "how", "q"),
+    without("exhibits", "table", "numbers", 0, "row"),
     without("files", "trials.parquet", "sha256"),
     lambda content: content.update(exhibits=[1]),
     lambda content: content.update(files=None),
@@ -75,10 +83,12 @@ def test_a_manifest_of_another_form_is_one_line_with_the_way_out(saved, change):
     assert message.endswith("; remove it, and run ./reproduce again") and "\n" not in message
 
 
+RECIPE = Recipe("level", "m", ("way=a",), q=0.5, factor=1.0, unit="µs", second="")
 ROW = ClaimRow(
     id="C1", sentence="a", experiment="toy/one", asked="below 1", value=0.5, low=0.4, high=0.6, n=6,
     unit="µs", confidence=0.95, cells=("way=a",), text="0.5 µs", blocks_for_5_percent=9,
     verdict="reproduced", why="below", short="below",
+    basis=Basis("below", 1.0, 1.0, RECIPE, "m", values=(), paired=False, q=0.5),
 )  # fmt: skip
 
 
@@ -86,7 +96,8 @@ def test_verdicts_are_the_same_after_reading_and_writing(tmp_path):
     unknown = ClaimRow(
         id="C2", sentence="b", experiment="toy/one", verdict="not run", why="w", short="w"
     )
-    rows = [ROW, unknown]
+    by_values = replace(ROW, id="C3", basis=replace(ROW.basis, recipe=None, values=(0.4, 0.6)))
+    rows = [ROW, unknown, by_values]
     (tmp_path / "verdicts.json").write_text(json.dumps([row.to_json() for row in rows]))
     assert claim_rows.read(tmp_path) == rows
     assert list(ROW.to_json()) == list(claim_rows.ClaimRowJson.__annotations__)

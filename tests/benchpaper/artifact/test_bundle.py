@@ -7,12 +7,14 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import crate_validator
 import pytest
 import small_project
 from small_project import AUTHOR
 
 from benchpaper.artifact import bundle
-from benchpaper.artifact.bundle import archive, validator
+from benchpaper.artifact.bundle import archive, metadata
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
 pytestmark = pytest.mark.skipif(
@@ -134,6 +136,10 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
     assert pins <= set(found) and len(pins) > 100 and "latexmk" in found
     assert found["pandas"]["purl"].startswith("pkg:pypi/pandas@") and found["pandas"]["properties"]
     assert len({part["bom-ref"] for part in parts["components"]}) == len(parts["components"])
+    metadata.check_sbom(small_files["sbom.cdx.json"])
+    parts["components"][0].pop("name")
+    with pytest.raises(UserError, match="the bill of materials breaks the schema of CycloneDX: "):
+        metadata.check_sbom(json.dumps(parts).encode())
 
 
 def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
@@ -143,7 +149,7 @@ def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
     )
     assert done.returncode == 0, done.stderr
     assert (
-        "satisfies workflow-run-crate-0.5" in done.stdout
+        "follow from the other files" in done.stdout
         and "2 numbers follow from the data inside" in done.stdout
     )
     assert (tmp_path / "unpacked" / "Snakefile").read_bytes() == (
@@ -154,7 +160,7 @@ def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
 
 def test_the_crate_satisfies_its_profile(small_files, tmp_path):
     archive.unpack(small_files, (), tmp_path / "crate")
-    assert validator.issues(tmp_path / "crate") == []
+    assert crate_validator.issues(tmp_path / "crate") == []
 
 
 def bundle_names(path):

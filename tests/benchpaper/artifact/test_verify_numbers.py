@@ -1,14 +1,16 @@
 """`benchpaper verify` finds changed numbers of every kind."""
 
 import json
+from functools import cache
 
+import pandas as pd
 import pytest
 from checkout import ROOT
 
 from benchpaper.analysis.estimates import load
 from benchpaper.analysis.exhibits import Exhibits
-from benchpaper.analysis.manifests import Number
-from benchpaper.artifact.bundle import number_check, pdf_check, verify
+from benchpaper.analysis.manifests import MANIFEST, Number
+from benchpaper.artifact.bundle import archive, exhibit_check, pdf_check
 from benchpaper.core.project import Project
 
 # ---- numbers, of each kind ----
@@ -79,33 +81,107 @@ def test_a_number_that_was_changed_in_the_pdf_is_found_whatever_its_kind(
     check_text, old, new, words
 ):
     assert old in TYPESET
-    with pytest.raises(verify.NotVerified, match=words):
+    with pytest.raises(archive.NotVerified, match=words):
         check_text(TYPESET.replace(old, new))
 
 
+REFERENCE = ROOT / "artifacts" / "reference" / "local"
+
+
+@cache
+def reference(experiment):
+    return load(experiment, REFERENCE)
+
+
+def in_exhibits(experiment, make, folder):
+    """Return the results of the reference, and the manifest's entry of `make(results)`."""
+    found = reference(experiment)
+    exhibits = Exhibits(found, folder)
+    exhibits.number("shown", make(found))
+    return found, json.loads((folder / MANIFEST).read_text())["exhibits"]["shown"]
+
+
+def share(found):
+    cell = dict(system="seaweedfs", setting="default")
+    return found.pooled_share("lost_update", "tries_lost_update", **cell)
+
+
+CELL = dict(transport="posix", operation="get", size_bytes=4096, outstanding=1, tool="fabric")
+KINDS = {
+    "level": ("rdma/fabric", lambda found: found.estimate("latency_us", **CELL)),
+    "quantile": ("rdma/fabric", lambda found: found.estimate("latency_us", q=0.9, **CELL)),
+    "scaled": ("rdma/fabric", lambda f: f.estimate("latency_us", **CELL).scaled(1e-3, "ms")),
+    "ratio": (
+        "rdma/fabric",
+        lambda found: found.ratio(
+            "latency_us", of=dict(transport="cma"), to=dict(transport="posix"),
+            **{name: level for name, level in CELL.items() if name != "transport"},
+        ),
+    ),
+    "share": ("multiprotocol/anomalies", share),
+    "noise floor": ("rdma/fabric", lambda found: found.noise_floor("latency_us")),
+    "rank agreement": (
+        "training_io/iops_rank", lambda found: found.rank_agreement("iops_4k", "p99_us")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_of_number_is_computed_again_and_a_changed_one_found(kind, tmp_path):
+    found, entry = in_exhibits(*KINDS[kind], tmp_path)
+    assert entry["how"]
+    estimate, count = exhibit_check._number("shown", entry, found)
+    assert count == 1 and str(estimate).startswith(entry["text"])
+    for change in (
+        dict(value=entry["value"] * 1.001),
+        dict(text="0.123"),
+        dict(interval="[0.1, 0.2]"),
+        dict(n=3),
+        dict(low=0.1234),
+    ):
+        with pytest.raises(archive.NotVerified, match='number "shown" is .* but the data inside'):
+            exhibit_check._number("shown", entry | change, found)
+
+
+def test_what_only_the_notebook_can_compute_must_agree_with_itself(tmp_path):
+    cells = ("rdma/fabric", lambda found: found.combined(
+        "latency_us", list(found.cells(**CELL)["cell"]), lambda values: max(values.values())
+    ))  # fmt: skip
+    found, entry = in_exhibits(*cells, tmp_path)
+    assert entry["how"] is None
+    assert exhibit_check._number("shown", entry, found) == (None, 0)
+    for change in (dict(value=1.0), dict(text="1.00"), dict(interval=""), dict(n=99)):
+        with pytest.raises(archive.NotVerified, match='number "shown" is '):
+            exhibit_check._number("shown", entry | change, found)
+
+
 @pytest.fixture
-def pooled(tmp_path):
-    """The exhibits of the reference's pooled share (Wilson's interval over all tries)."""
-    found = load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
-    estimate = found.pooled_share(
-        "lost_update", "tries_lost_update", system="seaweedfs", setting="default"
-    )
-    assert estimate.value is not None and estimate.tries
-    Exhibits(found, tmp_path / "exhibits" / "multiprotocol_anomalies").number("lost", estimate)
-    return tmp_path
+def table(tmp_path):
+    """The results, the entry, and the folder of a table of two levels."""
+    found = reference("rdma/fabric")
+    rows = [[name, found.estimate("latency_us", **CELL | {"size_bytes": size})]
+            for name, size in (("small", 4096), ("large & long", 32768))]  # fmt: skip
+    frame = pd.DataFrame(rows, columns=["size", "latency"])
+    Exhibits(found, tmp_path).table("sizes", frame, [row[1] for row in rows])
+    entry = json.loads((tmp_path / MANIFEST).read_text())["exhibits"]["sizes"]
+    return found, entry, tmp_path
 
 
-def test_a_pooled_share_is_reckoned_again(pooled):
-    assert "1 numbers follow from the data" in number_check.check_numbers(
-        pooled, ROOT / "artifacts" / "reference" / "local"
-    )
+def test_the_numbers_of_a_table_are_computed_again(table):
+    found, entry, folder = table
+    assert exhibit_check._table("sizes", entry, folder, found) == 2
 
 
-@pytest.mark.parametrize("change", [dict(text="0.123"), dict(interval="[0.1, 0.2]"), dict(n=3)])
-def test_a_pooled_share_that_was_changed_is_found(pooled, change):
-    path = pooled / "exhibits" / "multiprotocol_anomalies" / "exhibits.json"
-    manifest = json.loads(path.read_text())
-    manifest["exhibits"]["lost"] |= change
-    path.write_text(json.dumps(manifest))
-    with pytest.raises(verify.NotVerified, match='number "lost" is .* but the data inside give'):
-        number_check.check_numbers(pooled, ROOT / "artifacts" / "reference" / "local")
+def test_a_changed_or_moved_number_of_a_table_is_found(table):
+    found, entry, folder = table
+    path = folder / "sizes.tex"
+    text = path.read_text()
+    *head, first, second = text.splitlines()[:6]
+    for forged in (
+        text.replace("0.381", "0.281"),
+        text.replace(first, "x").replace(second, first).replace("x", second),
+        "\n".join(head),
+    ):
+        path.write_text(forged)
+        with pytest.raises(archive.NotVerified, match='table "sizes", row ., column 2 is not'):
+            exhibit_check._table("sizes", entry, folder, found)

@@ -1,21 +1,20 @@
 """`benchpaper bundle`: everything that a committee needs, in one reproducible archive."""
 
-import json
 import os
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, crate, metadata
+from benchpaper.artifact.bundle import archive, authors, crate, generated, metadata
+from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
 from benchpaper.paper.gather import manifests
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NAME = "bundle.zip"
 SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, "paper.pdf")
 
@@ -92,10 +91,14 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
 
 
 def make(project: Project, site: str, source: str, output: Path | None = None) -> Made:
-    """Write the archive, to `output` or below the build folder."""
+    """Write the archive, to `output` or below the build folder.
+
+    Raises `UserError` if a file is missing, or if the files name different authors.
+    """
     state = known_revision(project)
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
+    authors.check(files, f"build/{site}-{source}/paper.pdf")
     description = {
         "benchpaper_bundle": SCHEMA_VERSION,
         "benchpaper": version("benchpaper"),
@@ -109,16 +112,10 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
         "experiments": sorted(m.experiment for m in manifests(project.root / build).values()),
     }
     files[archive.ABOUT] = as_json(description)
-    files[crate.ZENODO] = as_json(metadata.zenodo(files, state))
-    files[crate.SBOM] = as_json(metadata.sbom(files, state))
-    files[crate.METADATA] = as_json(crate.describe(files, description, state))
+    files |= generated.make(files, description)
+    metadata.check_sbom(files[crate.SBOM])
     path = output or project.root / build / NAME
     digest = archive.write(path, files, state.date, executable)
     if output is None:
         checksums.note(project.root / build, "pack", [path])
     return Made(path, digest, len(files) + 1, state.clean)  # one more: the manifest
-
-
-def as_json(data: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a JSON file in the one form that bundles use."""
-    return (json.dumps(data, indent=1, ensure_ascii=False, sort_keys=True) + "\n").encode()

@@ -84,7 +84,12 @@ def read(path: Path | str) -> tuple[dict[str, bytes], set[str]]:
     Checks names, kinds, sizes, digests and the canonical form before. Writes nothing. Raises
     `ArchiveError`.
     """
-    path = Path(path)
+    files, executable, _ = read_dated(Path(path))
+    return files, executable
+
+
+def read_dated(path: Path) -> tuple[dict[str, bytes], set[str], Date]:
+    """Return what `read` returns, and the date of all files."""
     if not path.is_file():
         raise ArchiveError(f"{path.name} is no file")
     if (size := path.stat().st_size) > MAX_ARCHIVE_BYTES:
@@ -111,7 +116,7 @@ def read(path: Path | str) -> tuple[dict[str, bytes], set[str]]:
     executable = {entry.filename for entry in entries if entry.external_attr >> 16 & 0o100}
     _check_manifest(files)
     _check_form(path, files, entries[0].date_time, executable)
-    return files, executable
+    return files, executable, entries[0].date_time
 
 
 def _check_entries(entries: Sequence[zipfile.ZipInfo], size: int) -> None:

@@ -5,14 +5,18 @@ import tomllib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-import yaml
 from packaging.utils import canonicalize_name
 
+from benchpaper.artifact.bundle import strict
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import Revision
+
+if TYPE_CHECKING:
+    from cyclonedx.model.component import Component
 
 PINNED = re.compile(r"^([A-Za-z0-9_.\-]+)==([^\s;\\]+)")
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -38,12 +42,13 @@ def pyproject(project: Project) -> dict[str, Any]:
 
 def citation(files: Mapping[str, bytes]) -> dict[str, Any]:
     """Return CITATION.cff; raise `UserError` if it is missing or lacks what a deposit needs."""
-    try:
-        cited = yaml.safe_load(files["CITATION.cff"])
-    except KeyError:
+    if "CITATION.cff" not in files:
         raise UserError(
             "there is no CITATION.cff; add one (cff-version, title, authors, license, version)"
-        ) from None
+        )
+    cited = strict.from_yaml(files["CITATION.cff"], "CITATION.cff")
+    if not isinstance(cited, dict):
+        raise UserError("CITATION.cff holds no mapping; write lines KEY: VALUE")
     if missing := [
         name for name in ("title", "authors", "license", "version") if not cited.get(name)
     ]:
@@ -97,42 +102,68 @@ def locked(files: Mapping[str, bytes]) -> list[Pin]:
     return pins
 
 
-def sbom(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
-    """Return the bill of materials: locked packages with hashes, system packages by name."""
-    python = [
-        {
-            "type": "library",
-            "bom-ref": f"pkg:pypi/{pin.name}@{pin.version}",
-            "name": pin.name,
-            "version": pin.version,
-            "purl": f"pkg:pypi/{pin.name}@{pin.version}",
-            # Each machine installs one of several wheels, so these are not hashes of one file.
-            "properties": [
-                {"name": "benchpaper:sha256", "value": digest} for digest in sorted(pin.hashes)
-            ],
-        }
-        for pin in locked(files)
-    ]
-    lines = (
-        line.split("#")[0].split() for line in files.get("packages.apt", b"").decode().splitlines()
+def sbom(files: Mapping[str, bytes], state: Revision) -> bytes:
+    """Return the bill of materials as JSON: locked packages with hashes, system packages by name.
+
+    The same files give the same bytes.
+    """
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot5
+
+    subject = Component(
+        name=citation(files)["title"], type=ComponentType.APPLICATION, bom_ref="artifact"
     )
-    system = [
-        {
-            "type": "application",
-            "bom-ref": f"pkg:deb/{words[0]}",
-            "name": words[0],
-            "purl": f"pkg:deb/debian/{words[0]}",
-        }
-        for words in lines
-        if words
-    ]
-    return {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, state.commit)}",
-        "metadata": {
-            "component": {"type": "application", "bom-ref": "benchpaper", "name": "benchpaper"}
-        },
-        "components": [*python, *system],
-    }
+    bom = Bom(
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, state.commit),
+        components=[*map(_package, locked(files)), *map(_program, system_packages(files))],
+    )
+    bom.metadata.timestamp = datetime.fromtimestamp(state.seconds, UTC)
+    bom.metadata.component = subject
+    bom.register_dependency(subject, bom.components)
+    return f"{JsonV1Dot5(bom).output_as_string(indent=1)}\n".encode()
+
+
+def check_sbom(data: bytes) -> None:
+    """Raise `UserError` if a bill of materials breaks the schema of CycloneDX 1.5."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    if broken := JsonStrictValidator(SchemaVersion.V1_5).validate_str(data.decode()):
+        text = " ".join(str(broken).split())[:200]
+        raise UserError(f"the bill of materials breaks the schema of CycloneDX: {text}")
+
+
+def _package(pin: Pin) -> "Component":
+    """Return a locked package.
+
+    Each machine installs one of several wheels, so its digests are not the hashes of one file.
+    """
+    from cyclonedx.model import Property
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    url = PackageURL("pypi", None, pin.name, pin.version)
+    return Component(
+        name=pin.name,
+        version=pin.version,
+        type=ComponentType.LIBRARY,
+        bom_ref=str(url),
+        purl=url,
+        properties=[Property(name="benchpaper:sha256", value=digest) for digest in pin.hashes],
+    )
+
+
+def _program(name: str) -> "Component":
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    url = PackageURL("deb", "debian", name)
+    return Component(name=name, type=ComponentType.APPLICATION, bom_ref=f"pkg:deb/{name}", purl=url)
+
+
+def system_packages(files: Mapping[str, bytes]) -> list[str]:
+    """Return the names of the system packages in packages.apt, each once."""
+    lines = files.get("packages.apt", b"").decode().splitlines()
+    words = (line.split("#")[0].split() for line in lines)
+    return list(dict.fromkeys(word[0] for word in words if word))
