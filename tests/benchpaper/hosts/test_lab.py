@@ -98,7 +98,9 @@ def test_a_lab_whose_making_was_killed_is_swept_up_from_its_checkout_and_from_an
         (tmp_path / "project2/Snakefile").write_text("")
         project = Project(tmp_path / "project2")
     done = run_benchpaper(project, "lab", "down")
-    assert done.returncode == 0 and f"the namespace {lab.namespace(1)}" in done.stdout, done.stderr
+    # The commands of other tests that run meanwhile may be quicker to sweep it up.
+    said = f"the namespace {lab.namespace(1)}" in done.stdout
+    assert done.returncode == 0 and (said or "PYTEST_XDIST_WORKER" in os.environ), done.stderr
     assert left and not traces(lab) and not lab.folder.exists() and lab.mark not in owners.roots()
 
 
