@@ -336,10 +336,11 @@ def test_a_failing_apt_is_no_end_and_is_not_tried_on_every_run(ready):
 
 
 def test_the_tests_are_pytest_with_the_notebooks_unless_told_otherwise(ready):
-    assert ready.run("test").stdout == "pytest|--nbval\n"
+    everything = "pytest|--nbval|-n|2|--dist|loadfile\n"
+    assert ready.run("test").stdout == everything
     assert ready.run("test", "-k", "two words").stdout == "pytest|-k|two words\n"
     assert ready.run("test", "--fail").returncode == 3
-    assert ready.run(script=".ci/run").stdout == "pytest|--nbval\n"
+    assert ready.run(script=".ci/run").stdout == everything
 
 
 def test_the_linters_get_the_names_and_give_the_exit_status(ready):

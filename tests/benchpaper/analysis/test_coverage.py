@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 from simulated import autoregressive
 
+from benchpaper.analysis import intervals as interval_methods
 from benchpaper.analysis import stats
 
 EXPERIMENTS = 10_000
@@ -146,12 +147,12 @@ def test_coverage_of_the_ratio_of_two_independent_sets_of_blocks(n, n2, noises):
 
 
 def test_negative_control_wrong_order_statistics_are_noticed(monkeypatch):
-    right = stats.order_weights
+    right = interval_methods.order_weights
     for wrong in (
         lambda n, c: (right(n, c)[0] + 1, *right(n, c)[1:]),
         lambda n, c: (right(n, c)[0], 1 - right(n, c)[1], c),
     ):
-        monkeypatch.setattr(stats, "order_weights", wrong)
+        monkeypatch.setattr(interval_methods, "order_weights", wrong)
         assert not all(0.92 <= coverage(lognormal, 1, n) <= 0.97 for n in BLOCK_COUNTS)
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchpaper.artifact.bundle import namespaces, regenerate, sandbox, verify
-from benchpaper.cli import artifact
+from benchpaper.cli import bundling
 from benchpaper.core.project import Project
 
 WAYS = {"bubblewrap": namespaces.bubblewrap, "unshare": namespaces.util_linux}
@@ -169,7 +169,7 @@ def test_without_a_sandbox_nothing_runs(monkeypatch, tmp_path):
     monkeypatch.setattr(sandbox, "PATH", str(tmp_path))
     monkeypatch.setattr(regenerate, "run", lambda *words: pytest.fail("foreign code ran"))
     monkeypatch.setattr(verify, "verify", lambda *words: VERIFIED)
-    done = CliRunner().invoke(artifact.verify, ["bundle.zip", "--figures"])
+    done = CliRunner().invoke(bundling.verify, ["bundle.zip", "--figures"])
     assert isinstance(done.exception, sandbox.SandboxError)
     text = str(done.exception)
     assert "bubblewrap: bwrap is not installed; unshare: unshare is not installed" in text
@@ -177,7 +177,7 @@ def test_without_a_sandbox_nothing_runs(monkeypatch, tmp_path):
 
 
 def test_trust_without_running_code_is_a_mistake():
-    done = CliRunner().invoke(artifact.verify, ["bundle.zip", "--trust-code"])
+    done = CliRunner().invoke(bundling.verify, ["bundle.zip", "--trust-code"])
     assert done.exit_code == 2 and "--figures" in done.output
 
 
@@ -187,7 +187,8 @@ def test_a_sandbox_that_the_kernel_forbids_says_why(monkeypatch):
     assert sandbox._defect(fails) == "not permitted"
 
 
-def test_what_foreign_code_leaves_in_its_folder_is_neither_followed_nor_kept(tmp_path):
+def test_what_foreign_code_leaves_in_its_folder_is_neither_followed_nor_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # and back, afterwards
     secret = tmp_path / "secret"
     secret.write_text("secret")
     with regenerate._folder("benchpaper-again-") as top:

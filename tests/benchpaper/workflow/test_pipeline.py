@@ -15,6 +15,7 @@ import pytest
 from checkout import ROOT
 
 from benchpaper.core.project import Project
+from benchpaper.paper import STYLES
 
 pytestmark = pytest.mark.slow
 
@@ -180,7 +181,7 @@ def test_latex_itself_refuses_an_undeclared_number(checkout, tmp_path):
         f"-outdir={tmp_path / 'out'}",
         "main.tex",
     ]
-    env = {**os.environ, "TEXINPUTS": f"{tmp_path}:", "max_print_line": "1000"}
+    env = {**os.environ, "TEXINPUTS": f"{tmp_path}:{STYLES}:", "max_print_line": "1000"}
     done = subprocess.run(
         command, cwd=tmp_path / "paper", env=env, capture_output=True, text=True, errors="replace"
     )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchpaper.artifact.bundle import archive, likeness, metadata, sandbox
-from benchpaper.core import environment
+from benchpaper.core import checksums, environment
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import die_with_parent, kill_marked
 from benchpaper.core.project import Project
@@ -243,7 +243,8 @@ def _made(build: Path) -> dict[str, bytes]:
     made: dict[str, bytes] = {}
     size = 0
     for folder, folders, names in os.walk(build) if not build.is_symlink() else ():
-        folders[:] = [name for name in folders if (folder, name) != (str(build), "latex")]
+        left_out = ("latex", checksums.FOLDER) if folder == str(build) else ()
+        folders[:] = [name for name in folders if name not in left_out]
         for path in (Path(folder, name) for name in names if not name.startswith(".")):
             if not stat.S_ISREG(path.lstat().st_mode):
                 continue
