@@ -17,6 +17,7 @@ from benchpaper.core.project import Project
 
 NOTEBOOK = "analysis/toy_pipe_cost.ipynb"
 AT = ("--scale", "smoke")
+BARE = ("snakemake", "--cores", "1")
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +174,7 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
     )
     try:
         holder.stdout.readline()
-        bare = subprocess.run(["snakemake", "--cores", "1", "figures", "--config", "source=smoke"], cwd=built.root,
+        bare = subprocess.run([*BARE, "figures", "--config", "source=smoke"], cwd=built.root,
             env=env,
                               capture_output=True, text=True, timeout=600)  # fmt: skip
         assert (
@@ -187,7 +188,7 @@ def test_snakemake_alone_and_a_run_refuse_each_other(built, run):
         holder.kill()
         holder.wait()
         holder.stdout.close()
-    bare = subprocess.run(["snakemake", "--cores", "1", "figures", "--config", "source=smoke"], cwd=built.root,
+    bare = subprocess.run([*BARE, "figures", "--config", "source=smoke"], cwd=built.root,
         env=env,
                           capture_output=True, text=True, timeout=600)  # fmt: skip
     assert bare.returncode == 0, bare.stdout + bare.stderr
@@ -264,7 +265,8 @@ def test_results_of_another_machine_are_measured_over_only_when_asked(built, els
         "-m",
         "sh",
         "-c",
-        "mount --bind machine-id /etc/machine-id && exec snakemake --cores 1 results --config source=smoke",
+        "mount --bind machine-id /etc/machine-id && "
+        f"exec {' '.join(BARE)} results --config source=smoke",
     ]
     bare = subprocess.run(
         alone, cwd=built.root, env=env, capture_output=True, text=True, timeout=600
