@@ -12,8 +12,9 @@ from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
-from benchpaper.paper import STYLES, gather
+from benchpaper.paper import gather
 from benchpaper.paper.gather import PaperError
+from benchpaper.paper.latex_styles import STYLES
 
 USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
 COMMENT = re.compile(r"(?<!\\)%")

@@ -20,7 +20,6 @@ from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure.block import Block
-from benchpaper.paper import STYLES
 from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons
 from benchpaper.workflow.ownership import announce, hold_lock
@@ -260,8 +259,6 @@ class Pipeline:
         """Return the project's files that LaTeX reads, relative to the project."""
         kinds = (".tex", ".sty", ".bib")
         paths = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
-        if STYLES.is_relative_to(self.project.root):
-            paths += STYLES.iterdir()
         return sorted(path.relative_to(self.project.root) for path in paths)
 
 

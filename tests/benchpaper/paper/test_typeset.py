@@ -11,9 +11,10 @@ from benchpaper.analysis import independence, stats, verdicts
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
-from benchpaper.paper import STYLES, latex
 from benchpaper.paper import gather as gathering
+from benchpaper.paper import latex
 from benchpaper.paper.gather import PaperError
+from benchpaper.paper.latex_styles import STYLES
 from benchpaper.results import OBSERVATIONS
 
 PIPE_1 = dict(way="pipe", size_bytes=1)

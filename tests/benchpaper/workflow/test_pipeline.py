@@ -15,7 +15,7 @@ import pytest
 from checkout import ROOT
 
 from benchpaper.core.project import Project
-from benchpaper.paper import STYLES
+from benchpaper.paper.latex_styles import STYLES
 
 pytestmark = pytest.mark.slow
 
