@@ -221,6 +221,15 @@ def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text,
     ), found
 
 
+@pytest.mark.parametrize("text, named", [
+    ("see {root}", True), ("see {root}/data", True), ("file://{root}", True),
+    ("https://example.org/policies{root}-review", False), ("{root}s", False),
+])  # fmt: skip
+def test_the_projects_own_folder_is_named_only_by_a_path_of_its_own(tmp_path, text, named):
+    (tmp_path / "notes.md").write_text(text.format(root=tmp_path))
+    assert bool(checklist.problems(Project(tmp_path), checklist.absolute_paths)) == named
+
+
 def test_the_checklist_is_content_with_the_small_project(copy):
     (copy.root / "notes" / "where.md").write_text("nowhere\n")
     small_project.commit(copy)
