@@ -14,11 +14,15 @@ ip link set slurm0 up
 ip link set slurm1 up
 hostname localhost    # a name that resolves
 host=localhost
-mkdir -p "$folder"/{etc,munge,state,spool,log}
+mkdir -p "$folder"/{munge,state,spool,log}
 chmod 755 "$folder" "$folder"/*
+# Job steps look for slurm.conf here; only these namespaces see it. The path is short, as those of sockets must be.
+mkdir -p /etc/slurm 2>/dev/null || true
+mount --bind "$folder" /etc/slurm
+folder=/etc/slurm
 dd if=/dev/urandom of="$folder/munge/key" bs=1024 count=1 status=none
 chmod 700 "$folder/munge"; chmod 600 "$folder/munge/key"
-cat >"$folder/etc/slurm.conf" <<END
+cat >"$folder/slurm.conf" <<END
 ClusterName=test
 SlurmctldHost=$host(127.0.0.1)
 AuthType=auth/munge
@@ -44,9 +48,6 @@ MessageTimeout=60
 NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=8000 State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 END
-# Job steps look for it in its usual place; only these namespaces see it there.
-mkdir -p /etc/slurm 2>/dev/null || true
-mount --bind "$folder/etc" /etc/slurm
 munged --force --key-file="$folder/munge/key" --socket="$folder/munge/socket" --pid-file="$folder/munge/pid" \
     --log-file="$folder/munge/log" --seed-file="$folder/munge/seed"
 slurmctld
