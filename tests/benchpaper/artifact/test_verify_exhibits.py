@@ -198,7 +198,7 @@ NOTEBOOK_FORGERIES = {
     ),
     "figures that were not measured": (
         printed("figure toy-pipe-cost-latency: ", "figure toy-pipe-cost-latency: needs rdma "),
-        "does not print: figure toy-pipe-cost-latency: ",
+        "does not print: figure toy-pipe-cost-latency:",
     ),
 }
 

@@ -51,11 +51,11 @@ def check(project: Project, build: Path, measured: Mapping[str, Results]) -> str
         folder = build / "exhibits" / slug(name)
         _check_origin(manifest, results)
         _check_files(folder, manifest)
-        _check_warnings(manifest, results)
         shown = {
             key: _checked(key, entry, folder, results)
             for key, entry in manifest["exhibits"].items()
         }
+        _check_warnings(manifest, results)
         notebook_check.check(project, build, name, manifest, {k: e for k, (e, _) in shown.items()})
         numbers += sum(count for _, count in shown.values())
         others += [
