@@ -260,7 +260,7 @@ def small_files(small_bundle):
     return archive.read(small_bundle)[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_benchpaper():
     """Return `call(project, *words)`: run the command line in a project, as a user does."""
 
