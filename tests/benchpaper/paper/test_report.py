@@ -239,19 +239,21 @@ def test_headings_are_in_order_and_every_page_leads_to_the_first(report, browser
 def test_a_figure_of_several_metrics_lets_one_choose():
     """The plot of each is there, its values in the table; a single metric offers no choice."""
     from benchpaper.analysis import estimates
+    from benchpaper.analysis.manifests import FileExhibit
     from benchpaper.paper.html import pages as texts
     from benchpaper.paper.html import plots
 
     results = estimates.load("multiprotocol/anomalies", ROOT / "artifacts" / "reference" / "local")
     cells = list(results.cells()["cell"])
     for metrics in (["stale_file_read", "lost_update"], ["lost_update"]):
-        drawn = plots.figure(results, "some", {"missing": "", "cells": cells, "metrics": metrics})
-        assert [name.split()[0] for name in drawn["plots"]] == metrics and {
-            row[0].split()[0] for row in drawn["rows"]
-        } == set(metrics)
-        assert {line["mode"] for line in drawn["plots"][f"{metrics[0]} (1)"]["data"]} == {
-            "markers"
-        }  # x is a name
+        some = FileExhibit(
+            kind="figure", file="some.pdf", missing="", metrics=tuple(metrics), cells=tuple(cells)
+        )
+        drawn = plots.figure(results, some)
+        assert [name.split()[0] for name in drawn.plots] == metrics
+        assert {metric.split()[0] for metric, *_ in drawn.rows} == set(metrics)
+        lines = drawn.plots[f"{metrics[0]} (1)"]["data"]
+        assert {line["mode"] for line in lines} == {"markers"}  # x is a name
         page = texts._interactive("some", drawn, "Figure some")
         assert (
             page.count("<option>") == (2 if len(metrics) == 2 else 0)
