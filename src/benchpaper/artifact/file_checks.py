@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from benchpaper.artifact import bundle
 from benchpaper.artifact.bundle import metadata
+from benchpaper.core import settings
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
 
@@ -41,10 +42,13 @@ def licence(project: Project) -> Iterator[str]:
     declared = metadata.pyproject(project).get("license")
     if isinstance(declared, str) and cited and declared != cited:
         yield f"pyproject.toml says {declared}, CITATION.cff {cited}; make them one"
+    named = settings.read(project.root).licence
+    if named and cited and named != cited:
+        yield f"{settings.FILE} says {named}, CITATION.cff {cited}; make them one"
 
 
 def citation(project: Project) -> Iterator[str]:
-    """CITATION.cff has what CFF 1.2.0 requires."""
+    """CITATION.cff has what CFF 1.2.0 requires, and the paper's title."""
     if not (project.root / "CITATION.cff").exists():
         yield "there is no CITATION.cff; add one, so that the artifact can be cited"
         return
@@ -52,6 +56,9 @@ def citation(project: Project) -> Iterator[str]:
     for name in ("cff-version", "message", "title", "authors"):
         if not cited.get(name):
             yield f"CITATION.cff lacks {name}, which CFF requires; add it"
+    title = settings.read(project.root).title
+    if title and cited.get("title") and title != cited["title"]:
+        yield f'{settings.FILE} has the title "{title}", CITATION.cff another; make them one'
     for author in cited.get("authors") or []:
         if not isinstance(author, dict) or not AUTHOR_NAMES.intersection(author):
             yield "CITATION.cff: an author has no name; give family-names and given-names, or name"

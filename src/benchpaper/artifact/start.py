@@ -41,7 +41,6 @@ class Description:
     title: str
     authors: tuple[str, ...]
     licence: str = "Apache-2.0"
-    venue: str = ""
     experiment: str = "first/pipe_cost"  # FAMILY/NAME
 
 
@@ -107,7 +106,6 @@ def _words(folder: Path, paper: Description) -> dict[str, str]:
         ),
         "LICENCE": paper.licence,
         "LICENCE_TOML": json.dumps(paper.licence),
-        "VENUE_TOML": json.dumps(paper.venue, ensure_ascii=False),
         "VERSION": version("benchpaper"),
         "SLUG": project,
         "NAME": paper.experiment,

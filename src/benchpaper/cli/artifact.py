@@ -52,7 +52,6 @@ def check(experiment: str | None, fast: bool, as_json: bool) -> None:
     "--author", "authors", multiple=True, metavar="NAME", help="An author; give it once for each."
 )
 @click.option("--licence", default="Apache-2.0", show_default=True, help="Its SPDX name.")
-@click.option("--venue", default="", help="Where the paper goes.")
 @click.option(
     "--experiment",
     default="first/pipe_cost",
@@ -65,7 +64,6 @@ def init(
     title: str | None,
     authors: tuple[str, ...],
     licence: str,
-    venue: str,
     experiment: str,
 ) -> None:
     """Start a paper of your own in FOLDER (default: here).
@@ -85,7 +83,7 @@ def init(
     authors = authors or (
         (click.prompt("author", default="Anonymous"),) if asks else ("Anonymous",)
     )
-    paper = start.Description(title, authors, licence, venue, experiment)
+    paper = start.Description(title, authors, licence, experiment)
     for path in start.init(folder, paper):
         click.echo(path)
     click.echo(f"next: cd {shlex.quote(str(folder))} && git init && ./reproduce")

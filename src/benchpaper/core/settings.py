@@ -2,7 +2,6 @@
 
 import tomllib
 from dataclasses import dataclass, fields
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,24 @@ class Paper:
     authors: tuple[str, ...] = ()
     keywords: tuple[str, ...] = ()
     licence: str = ""
-    venue: str = ""
     main: str = "main.tex"  # below paper/
     column_width_in: float = 3.3  # inches; figures are drawn at this width
 
 
-@cache
 def read(root: Path) -> Paper:
     """Return the settings of the project in `root`.
 
     Raises `UserError` for a file that is no TOML, an unknown key, or a value of the wrong kind.
     """
     path = root / FILE
-    if not path.exists():
-        return Paper()
+    return parsed(path.read_bytes()) if path.exists() else Paper()
+
+
+def parsed(data: bytes) -> Paper:
+    """Return the settings in the bytes of the file. Raises `UserError` as `read` does."""
     try:
-        content = tomllib.loads(path.read_text())
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = tomllib.loads(data.decode())
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{FILE} cannot be read: {error}; correct it") from None
     _refuse_unknown(content, ["paper"], "table")
     table = content.get("paper", {})

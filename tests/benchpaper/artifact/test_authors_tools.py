@@ -185,6 +185,8 @@ def broken(name, text, check, words):
             "pyproject.toml", '[project]\nlicense = "MIT"\n', checklist.licence, "make them one"
         ),
         broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
+        broken("benchpaper.toml", "[paper]\ntitle = 'Other'", checklist.citation, 'title "Other"'),
+        broken("benchpaper.toml", "[paper]\nlicence = 'MIT'", checklist.licence, "says MIT"),
         broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
         broken(
             "requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"
@@ -254,6 +256,10 @@ def test_a_deposit_names_people_as_zenodo_does():
         )
     }
     state = type("State", (), {"day": "2026-01-01"})
-    assert metadata.zenodo(files, state)["creators"] == [{"name": "Q, A", "orcid": "0000-1"}]
+    deposit = metadata.zenodo(files, state)
+    assert deposit["creators"] == [{"name": "Q, A", "orcid": "0000-1"}]
+    assert deposit["keywords"] == ["artifact"]
+    files["benchpaper.toml"] = b"[paper]\nkeywords = ['pipes']"
+    assert metadata.zenodo(files, state)["keywords"] == ["pipes"]
     with pytest.raises(UserError, match="CITATION.cff lacks authors"):
         metadata.citation({"CITATION.cff": b"title: x\nlicense: MIT\nversion: 1\n"})

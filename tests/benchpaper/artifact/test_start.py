@@ -18,7 +18,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
 TITLE = r'What 100 % of a "pipe" costs & why_it is C:\ {#1}'
-PAPER = start.Description(TITLE, ("Ada Quillfeather", 'Bo "B" Ruud'), "CC-BY-4.0", "ATC 2027")
+PAPER = start.Description(TITLE, ("Ada Quillfeather", 'Bo "B" Ruud'), "CC-BY-4.0")
 THIS_PAPER = re.compile(
     r"rdma|ganesha|mooncake|seaweed|juicefs|memcached|nfs|gpu|storage|akka|pekko|transformer", re.I
 )
@@ -106,7 +106,7 @@ def test_what_the_author_said_is_in_the_settings_and_the_citation(tmp_path):
     start.init(tmp_path, PAPER)
     paper = settings.read(tmp_path)
     assert (paper.title, paper.authors) == (PAPER.title, PAPER.authors)
-    assert (paper.licence, paper.venue) == (PAPER.licence, PAPER.venue)
+    assert paper.licence == PAPER.licence
     cited = yaml.safe_load((tmp_path / "CITATION.cff").read_text())
     assert cited["title"] == PAPER.title and cited["license"] == PAPER.licence
     assert [author["name"] for author in cited["authors"]] == list(PAPER.authors)

@@ -87,7 +87,7 @@ def _of_pyproject(data: bytes) -> list[str]:
 
 
 def _of_settings(data: bytes) -> list[str]:
-    return list(tomllib.loads(data.decode()).get("paper", {}).get("authors", []))
+    return list(settings.parsed(data).authors)
 
 
 def _of_codemeta(data: bytes) -> list[str]:

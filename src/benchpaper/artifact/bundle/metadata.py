@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.utils import canonicalize_name
 
 from benchpaper.artifact.bundle import strict
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import Revision
@@ -64,8 +65,12 @@ def person(author: Mapping[str, str]) -> str:
 
 
 def zenodo(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
-    """Return the content of .zenodo.json (Zenodo's deposit metadata) from CITATION.cff."""
+    """Return the content of .zenodo.json (Zenodo's deposit metadata).
+
+    It follows from CITATION.cff; benchpaper.toml may name the keywords.
+    """
     cited = citation(files)
+    paper = settings.parsed(files.get(settings.FILE, b""))
     creators = [
         {"name": person(author)}
         | ({"affiliation": author["affiliation"]} if author.get("affiliation") else {})
@@ -84,7 +89,7 @@ def zenodo(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
             "abstract",
             "Artifact of the paper: sources, results with provenance, executed notebooks, PDF.",
         ),
-        "keywords": cited.get("keywords", ["artifact", "reproducibility", "storage systems"]),
+        "keywords": cited.get("keywords") or list(paper.keywords) or ["artifact"],
     }
 
 
