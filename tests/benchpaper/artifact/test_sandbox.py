@@ -221,9 +221,9 @@ def test_output_without_end_is_read_in_parts_and_shown_without_escape_codes(tmp_
     code = (
         "import sys; print('y' * 300_000); print('step 1 of 2: \\x1b[2J')\nsys.exit('\\x1b[2Jno')"
     )
-    with pytest.raises(regenerate.UserError, match=r"^it does not run: \?\[2Jno$"):
+    with pytest.raises(regenerate.UserError, match=r"^it does not run: \\x1b\[2Jno$"):
         regenerate.run(
             project_with(tmp_path, code), "local", "smoke", [], "it does not run",
             lambda *step: steps.append(step),
         )  # fmt: skip
-    assert steps == [(1, 2, "?[2J")]
+    assert steps == [(1, 2, r"\x1b[2J")]

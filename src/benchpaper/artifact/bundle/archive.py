@@ -18,6 +18,7 @@ from typing import IO
 
 from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
+from benchpaper.core.printable import printable_line
 from benchpaper.core.revision import MANIFEST, NOTED
 
 ABOUT = NOTED
@@ -34,9 +35,7 @@ class ArchiveError(UserError):
     """
 
     def __init__(self, text: str) -> None:
-        super().__init__(
-            "".join(character if character.isprintable() else "?" for character in text)
-        )
+        super().__init__(printable_line(text))
 
 
 class NotVerified(ArchiveError):

@@ -24,6 +24,7 @@ from typing import IO, Any
 from benchpaper.artifact.bundle import archive, likeness, metadata, sandbox
 from benchpaper.core import checksums, environment
 from benchpaper.core.errors import UserError
+from benchpaper.core.printable import printable_line
 from benchpaper.core.processes import die_with_parent, kill_marked
 from benchpaper.core.project import Project
 from benchpaper.paper.kernel_server import VARIABLE
@@ -47,9 +48,9 @@ def regenerate(path: Path, tell: Progress = _silent, trust_code: bool = False) -
     """Make the files of an archive again and compare them; `verify` must have accepted it before.
 
     Returns {"sandbox": how the code ran, "environment": whether the packages are the locked ones,
-    "files": {name: EQUAL, ALIKE, or DIFFERENT}, "reasons": {name: what differs}}. With `trust_code`
-    the code runs without a sandbox. Raises `UserError` if it fails, or `SandboxError` if no sandbox
-    can be had.
+    "files": {name: EQUAL, RENDERED, or DIFFERENT}, "reasons": {name: what differs}}.
+    With `trust_code` the code runs without a sandbox. Raises `UserError` if it fails, or
+    `SandboxError` if no sandbox can be had.
     """
     box = None if trust_code else sandbox.find()
     files, executable = archive.read(path)
@@ -81,10 +82,10 @@ def regenerate(path: Path, tell: Progress = _silent, trust_code: bool = False) -
         "sandbox": f"in a sandbox ({box.name})" if box else "WITHOUT A SANDBOX (--trust-code)",
         "environment": packages,
         "files": {
-            _shown(name): _word(given.get(name), made.get(name), reasons.get(name, ""))
+            printable_line(name): _word(given.get(name), made.get(name), reasons.get(name, ""))
             for name in sorted({*given, *made})
         },
-        "reasons": {_shown(name): reason for name, reason in reasons.items() if reason},
+        "reasons": {printable_line(name): reason for name, reason in reasons.items() if reason},
     }
 
 
@@ -188,18 +189,14 @@ def _last_line(errors: IO[str]) -> str:
     """Return the last line of an output, without characters that move the cursor."""
     errors.seek(max(0, errors.seek(0, os.SEEK_END) - LONGEST_LINE))
     lines = errors.read().strip().splitlines()
-    return _shown(lines[-1]) if lines else ""
-
-
-def _shown(text: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in text)
+    return printable_line(lines[-1]) if lines else ""
 
 
 def _report(output: IO[str], tell: Progress) -> None:
     with output:
         while line := output.readline(LONGEST_LINE):
             if step := STEP.fullmatch(line.strip()):
-                tell(int(step[1]), int(step[2]), _shown(step[3]))
+                tell(int(step[1]), int(step[2]), printable_line(step[3]))
 
 
 def _environment(files: Mapping[str, bytes]) -> tuple[str, bool]:
