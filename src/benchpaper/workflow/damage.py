@@ -31,18 +31,20 @@ NO_RECORD = "has no whole record of how it was made"
 class Step(NamedTuple):
     """A step that writes to the build folder: its list of checksums, and what the Snakefile names.
 
-    `outputs` are relative to the build folder.
+    `outputs` are relative to the build folder. Of a step that a command may run too, Snakemake may
+    have no record.
     """
 
     name: str
     outputs: tuple[str, ...]
+    only_snakemake_runs_it: bool = True
 
 
 FIGURES = (Step("judge", (VERDICTS,)), Step("gather", ("claims.tex", GATHERED)))
 APPENDIX = Step("appendix", ("appendix.md", "appendix.tex"))
 PAPER = Step("typeset", ("paper.pdf",))
 REPORT = Step("pages", ("report/index.html",))
-ARCHIVE = Step("pack", ("bundle.zip",))
+ARCHIVE = Step("pack", ("bundle.zip",), only_snakemake_runs_it=False)
 
 
 def notebooks(experiments: Iterable[str]) -> list[Step]:
@@ -67,9 +69,8 @@ def of_build(project: Project, build: Path, chosen: Iterable[Step]) -> dict[Path
         if not present:
             continue
         why = checksums.flaw(build, step.name)
-        # `benchpaper bundle` writes the archive without Snakemake.
-        recorded = step == ARCHIVE or all(_is_recorded(project, path) for path in present)
-        if not why and not recorded:
+        recorded = all(_is_recorded(project, path) for path in present)
+        if not why and step.only_snakemake_runs_it and not recorded:
             why = NO_RECORD
         flawed |= dict.fromkeys(present, why) if why else {}
     return flawed
