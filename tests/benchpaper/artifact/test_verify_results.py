@@ -90,15 +90,6 @@ TRIAL_FORGERIES = {
 }
 
 
-@pytest.mark.parametrize("name", TRIAL_FORGERIES)
-def test_trials_that_contradict_themselves_are_found(small_files, tmp_path, name):
-    change, words = TRIAL_FORGERIES[name]
-    files = with_table(small_files, TRIALS, change)
-    with pytest.raises(UserError) as error:
-        check(files, tmp_path)
-    assert words in str(error.value)
-
-
 OBSERVATION_FORGERIES = {
     "one is gone": (lambda rows: rows[1:], "is measured in one of its tables only"),
     "one of another block": (first("block", 77), "is measured in one of its tables only"),
@@ -120,10 +111,16 @@ OBSERVATION_FORGERIES = {
 }
 
 
-@pytest.mark.parametrize("name", OBSERVATION_FORGERIES)
-def test_observations_that_contradict_the_trials_are_found(small_files, tmp_path, name):
-    change, words = OBSERVATION_FORGERIES[name]
-    files = with_table(small_files, OBSERVATIONS, change)
+@pytest.mark.parametrize(
+    "table, name",
+    [*((TRIALS, name) for name in TRIAL_FORGERIES),
+     *((OBSERVATIONS, name) for name in OBSERVATION_FORGERIES)],
+)  # fmt: skip
+def test_tables_that_contradict_themselves_or_each_other_are_found(
+    small_files, tmp_path, table, name
+):
+    change, words = {TRIALS: TRIAL_FORGERIES, OBSERVATIONS: OBSERVATION_FORGERIES}[table][name]
+    files = with_table(small_files, table, change)
     with pytest.raises(UserError) as error:
         check(files, tmp_path)
     assert words in str(error.value)

@@ -11,6 +11,7 @@ import pytest
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import probe
+from benchpaper.hosts.facts import NAMES
 
 # --- probe -----------------------------------------------------------------------------------
 
@@ -56,18 +57,7 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
 def test_facts_are_stable_and_name_neither_host_nor_user():
     facts = probe.facts()
     assert facts == probe.facts()
-    assert {
-        "cpu",
-        "cpus",
-        "memory_gib",
-        "kernel",
-        "os",
-        "nic",
-        "disk",
-        "governor",
-        "virtualised",
-        "environment",
-    } == set(facts)
+    assert set(facts) == set(NAMES)
     assert (
         socket.gethostname() not in facts.values()
         and facts["cpus"] >= 1
