@@ -11,6 +11,8 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.hosts import HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
+from benchpaper.hosts.guests.link import GuestLink
+from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.site import HostEntry, Site
 from benchpaper.hosts.ssh import connection
@@ -81,7 +83,9 @@ class Fleet:
 
     def __init__(self, project: Project, site: Site, names: Collection[str] | None = None):
         hosts = [host for host in site.hosts if names is None or host.name in names]
-        self.links = {host.name: _link(project, site.name, host) for host in hosts}
+        joined = [host.name for host in hosts if host.kind == "uml" and not host.tap]
+        self._network = Network(joined)
+        self.links = {host.name: _link(project, site.name, host, self._network) for host in hosts}
 
     def __enter__(self) -> Self:
         try:
@@ -104,6 +108,7 @@ class Fleet:
     def close(self) -> None:
         for link in self.links.values():
             link.close()
+        self._network.close()
 
     @property
     def spared(self) -> list[int]:
@@ -221,5 +226,7 @@ def _disturbances(link: Link) -> dict[str, Any]:
         return {**dict.fromkeys(disturbances.so_far()), "load_1m": float("nan")}
 
 
-def _link(project: Project, site_name: str, entry: HostEntry) -> Link:
+def _link(project: Project, site_name: str, entry: HostEntry, network: Network) -> Link:
+    if entry.kind == "uml":
+        return GuestLink(project, site_name, entry, network)
     return SshLink(project, site_name, entry) if entry.kind == "ssh" else LocalLink(entry)

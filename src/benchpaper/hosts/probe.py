@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.core.capabilities import CAPABILITIES, capability
+from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.facts import addresses, facts, identity, read_text
 
 __all__ = [
@@ -183,6 +184,20 @@ def _netns() -> tuple[bool, str]:
     if not shutil.which("ip"):
         return False, "no ip on PATH"
     return os.geteuid() == 0, "root with ip" if os.geteuid() == 0 else "not root"
+
+
+@capability(
+    "guests",
+    "guests with kernels of their own (User-Mode Linux)",
+    "install user-mode-linux, bubblewrap and iproute2; then: benchpaper lab up --guests 2",
+    on_controller=True,
+)
+def _guests() -> tuple[bool, str]:
+    if why := guest_kernel.lacking():
+        return False, why
+    missing = [feature for feature, present in guest_kernel.features().items() if not present]
+    without = f", without {', '.join(missing)}" if missing else ""
+    return True, f"Linux {guest_kernel.version()}{without}"
 
 
 @capability("fuse", "mounting FUSE file systems", "load the fuse module and install fuse3")

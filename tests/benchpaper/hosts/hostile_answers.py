@@ -60,7 +60,7 @@ def good_answers():
 class Far:
     """An agent that gives these answers, and the connection to it."""
 
-    name, python, store = "far", "/usr/bin/python3", Path("/s")
+    name, python, store, last_words = "far", "/usr/bin/python3", Path("/s"), ""
     agent: typing.ClassVar = {"cpus": [0]}
 
     def __init__(self, memo, answers):

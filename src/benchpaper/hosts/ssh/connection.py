@@ -38,6 +38,8 @@ class SshLink:
     (`agent.main.describe_host`); it outlasts a lost connection.
     """
 
+    greeting_s = GREETING_S
+
     def __init__(self, project: Project, site_name: str, entry: HostEntry):
         self._project, self._site, self._entry = project, site_name, entry
         self.name = entry.name
@@ -61,13 +63,13 @@ class SshLink:
 
         Raises `Unreachable`, with the reason and the next step, when it does not.
         """
-        tunnel = self._live_tunnel()
+        tunnel, patience = self._live_tunnel(), self.greeting_s
         try:
-            greeting = tunnel.read_answer(GREETING_S)
+            greeting = tunnel.read_answer(patience)
         except wire.Malformed as error:
             self._refuse(f"it sent {error}; see what it runs instead of the agent")
         if greeting is None:
-            self._refuse(tunnel.why_no_answer(GREETING_S))
+            self._refuse(tunnel.why_no_answer(patience))
         if why := boot.complaint(greeting):
             self._refuse(why)
         if "socket" not in greeting:
@@ -117,6 +119,11 @@ class SshLink:
             return True
         except HostError:
             return False
+
+    @property
+    def last_words(self) -> str:
+        """Return nothing: the network does not say why a host is gone."""
+        return ""
 
     @property
     def processes(self) -> list[int]:

@@ -38,6 +38,10 @@ class Connection(Protocol):
     agent: dict[str, Any]
 
     @property
+    def last_words(self) -> str:
+        """What the machine said as it went down, if it can be known; otherwise empty."""
+
+    @property
     def store(self) -> Path: ...
 
     @property
@@ -54,7 +58,7 @@ class Conversation:
     """
 
     def __init__(self, connection: Connection, name: str | None = None, **opening: Any):
-        self._name = name or connection.name
+        self._name, self._connection = name or connection.name, connection
         self._channel: Channel | None = Channel(connection.connect(self._name))
         self._requests = 0
         self.lock = threading.Lock()
@@ -99,7 +103,9 @@ class Conversation:
             raise HostLost(f"{self._name} {late}; the connection is given up") from None
         except (wire.Closed, ConnectionError):
             self.close()
-            raise HostLost(f"the connection to {self._name} is lost") from None
+            said = self._connection.last_words
+            quoted = f"; it said: {said}" if said else ""
+            raise HostLost(f"the connection to {self._name} is lost{quoted}") from None
         except wire.Malformed as error:
             self.close()
             raise HostUnreliable(

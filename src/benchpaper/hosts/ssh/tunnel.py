@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -57,16 +58,34 @@ class Tunnel:
 
     def __init__(self, root: Path, state: Path, entry: HostEntry, silence: float):
         self._root, self._entry = root, entry
+        self._launch(
+            state,
+            lambda folder: [*self._command(), boot.command(entry.python)],
+            boot.agent(scratch=entry.scratch, silence=silence),
+        )
+
+    def _launch(
+        self,
+        state: Path,
+        command: Callable[[Path], list[str]],
+        data: bytes,
+        descriptors: Sequence[int] = (),
+    ) -> None:
+        """Start the process behind which the agent runs, in a new folder below `state`.
+
+        `command(folder)` returns its command line. It inherits `descriptors`. Then send it `data`.
+        """
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
         self._answers = b""
         self._ssh = subprocess.Popen(
-            [*self._command(), boot.command(entry.python)],
+            command(self._folder),
             cwd=self._folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pass_fds=descriptors,
             preexec_fn=partial(die_with_parent, os.getpid()),
             start_new_session=True,
         )
@@ -74,7 +93,6 @@ class Tunnel:
         self._stdin, self._stdout = self._ssh.stdin, self._ssh.stdout
         self._errors = _Errors(self._ssh.stderr)
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        data = boot.agent(scratch=entry.scratch, silence=silence)
         threading.Thread(target=_feed, args=(self._stdin, data), daemon=True).start()
 
     def _command(self) -> list[str]:
