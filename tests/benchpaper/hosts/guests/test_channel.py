@@ -177,11 +177,15 @@ def test_more_than_the_window_is_given_up(tmp_path):
     line._watch(reads, False, False)
     frame = HEAD.pack(channel.DATA, channel.AGENT, channel.CHUNK) + bytes(channel.CHUNK)
     theirs.setblocking(False)
-    with theirs, pytest.raises(channel.Broken, match="window"):
-        rest = frame * (2 + channel.WINDOW // channel.CHUNK)
+    rest = frame * (2 + channel.WINDOW // channel.CHUNK)
+
+    def feed(rest):
         while True:
             with contextlib.suppress(BlockingIOError):
                 rest = rest[theirs.send(rest) :]
             line.wait(5)
+
+    with theirs, pytest.raises(channel.Broken, match="window"):
+        feed(rest)
     for descriptor in (line._line, reads, writes):
         os.close(descriptor)
