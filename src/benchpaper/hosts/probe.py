@@ -200,6 +200,17 @@ def _guests() -> tuple[bool, str]:
     return True, f"Linux {guest_kernel.version()}{without}"
 
 
+@capability(
+    "own_kernel",
+    "a kernel of the host's own, whose links and power an experiment may cut",
+    "use guests: benchpaper lab up --guests 2",
+)
+def _own_kernel() -> tuple[bool, str]:
+    if "User Mode Linux" in (read_text("/proc/cpuinfo") or ""):
+        return True, f"User-Mode Linux {os.uname().release}"
+    return False, "it is no guest"
+
+
 @capability("fuse", "mounting FUSE file systems", "load the fuse module and install fuse3")
 def _fuse() -> tuple[bool, str]:
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):

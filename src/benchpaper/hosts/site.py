@@ -26,6 +26,7 @@ A site file lists hosts, and which roles each can play:
         tap: bpl-g1             # optional: the network interface here that leads to it, which needs
                                 # root (default: guests reach each other only)
         memory: 512             # optional: MiB (default: 256)
+        disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
 
 `benchpaper lab up --guests N` makes a network for guests, and writes their site file.
@@ -67,6 +68,7 @@ class HostEntry:
     scratch: str | None = None
     tap: str | None = None
     memory: int | None = None  # MiB
+    disk: int | None = None  # MiB
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ SSH_KEYS: dict[str, type] = {
     "python": str,
     "scratch": str,
 }
-UML_KEYS: dict[str, type] = {"tap": str, "memory": int}
+UML_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
 KEYS_OF: dict[str, dict[str, type]] = {"local": {}, "ssh": SSH_KEYS, "uml": UML_KEYS}
 KINDS = tuple(KEYS_OF)
 LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
@@ -190,6 +192,8 @@ def _check_values(where: str, host: Any) -> None:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
     if host.get("memory", LEAST_MEMORY_MIB) < LEAST_MEMORY_MIB:
         raise UserError(f"{where}: memory {host['memory']} is below {LEAST_MEMORY_MIB} (MiB)")
+    if host.get("disk", 1) < 1:
+        raise UserError(f"{where}: disk {host['disk']} is below 1 (MiB)")
     for key in ("ssh", "user", "interface", "tap"):
         # Do not show the value: a password may have slipped in.
         if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):

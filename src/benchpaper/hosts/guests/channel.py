@@ -89,6 +89,23 @@ class Line:
         """Let `wait` return when there is something to read from a foreign descriptor."""
         self._watch(descriptor, True, False)
 
+    def forget(self, descriptor: int) -> None:
+        """Watch a foreign descriptor no longer."""
+        self._watch(descriptor, False, False)
+
+    def abandon(self) -> None:
+        """Give up the line and all streams but the agent's, whose descriptors stay open."""
+        self._streams.pop(AGENT, None)
+        for stream in list(self._streams.values()):
+            self._end(stream)
+        self._select.close()
+        os.close(self._line)
+
+    @property
+    def speaks(self) -> bool:
+        """True once something has arrived from the other end."""
+        return self._may_write
+
     def _end(self, stream: Stream) -> None:
         self._streams.pop(stream.number, None)
         for descriptor in {stream.reads, stream.writes}:

@@ -1,5 +1,6 @@
-"""A guest as a host of a site: the link that boots it, and the host that a trial gets."""
+"""A guest as a host of a site: the link that boots it and ends it."""
 
+import socket
 import sys
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -8,13 +9,14 @@ from typing import Any
 
 from benchpaper.core import lock
 from benchpaper.core.project import Project
-from benchpaper.hosts import OnCommand, guest_kernel
+from benchpaper.hosts import HostLost, OnCommand, guest_kernel
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.guests import keeper, view
+from benchpaper.hosts.guests.host import GuestHost
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.connection import SshLink
-from benchpaper.hosts.ssh.remote import SshHost
+from benchpaper.hosts.ssh.remote import Conversation
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
 BOOT_S = 120.0  # a guest boots in 3 s; a busy machine may need many
@@ -34,6 +36,12 @@ class GuestTunnel(Tunnel):
     def forward(self, remote_socket: str, timeout: float) -> str:
         """Do nothing: the keeper carries connections from the start."""
         return ""
+
+    def control(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        # By descriptor, because the path may be too long for the address of a socket.
+        connection.connect(f"/proc/self/fd/{self._directory}/{keeper.CONTROL}")
+        return connection
 
     @property
     def console(self) -> str:
@@ -55,6 +63,7 @@ def _command(project: Project, entry: HostEntry, folder: Path, port: int | None)
         tap=entry.tap,
         port=port,
         memory_mib=memory,
+        disk_mib=entry.disk or 0,
         source=str(view.SOURCE),
         options={
             "name": entry.name,
@@ -127,21 +136,22 @@ class GuestLink(SshLink):
             return disturbances.so_far()
         return super().ask(what, patience=patience, **options)
 
-    def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> "GuestHost":
+    def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> GuestHost:
         trial = f"{self.prefix}{scratch.name}-{role}"
-        return GuestHost(self, role, trial, self._entry, seconds, on_command)
+        return GuestHost(self, self.control, role, trial, self._entry, seconds, on_command)
 
+    def control(self) -> socket.socket:
+        """Return a connection to the keeper's socket `control`."""
+        tunnel = self._live_tunnel()
+        assert isinstance(tunnel, GuestTunnel)
+        return tunnel.control()
 
-class GuestHost(SshHost):
-    """A guest in one trial."""
-
-    def provide(self, path: Path | str) -> Path:
-        """Return where `path` lies in the guest: in place if it is of the Python environment.
-
-        Anything else goes to the guest's store: while a file is open in a guest, the guest may see
-        an old state of it, and a copy under its content's name has only one.
-        """
-        resolved = Path(path).resolve()
-        if any(resolved.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
-            return resolved
-        return super().provide(path)
+    def conclude(self, trial: str = "") -> dict[str, dict[str, Any]]:
+        """Return what the agent has kept of a trial: nothing after a power cut in it."""
+        try:
+            return super().conclude(trial)
+        except HostLost:
+            if self._tunnel is None or not self._tunnel.running:
+                raise
+            self._control = Conversation(self)
+            return super().conclude(trial)

@@ -60,7 +60,7 @@ def words(project: Project, exchange: Path, tap: bool) -> list[str]:
         argv += [*_parents(path), "--ro-bind", path, path]
     if project.state.is_dir():  # keys of the lab, and other trials' files
         argv += ["--tmpfs", str(project.state.resolve())]
-    return [*argv, "--bind", str(exchange), EXCHANGE, "--remount-ro", "/", "--chdir", "/"]
+    return [*argv, "--bind", str(exchange), EXCHANGE, "--remount-ro", "/", "--chdir", EXCHANGE]
 
 
 def _parents(path: str) -> list[str]:
