@@ -193,6 +193,8 @@ def _netns() -> tuple[bool, str]:
     on_controller=True,
 )
 def _guests() -> tuple[bool, str]:
+    if _own_kernel()[0]:
+        return False, "this is a guest"
     if why := guest_kernel.lacking():
         return False, why
     missing = [feature for feature, present in guest_kernel.features().items() if not present]

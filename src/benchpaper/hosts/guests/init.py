@@ -23,15 +23,21 @@ from benchpaper.hosts.guests import channel, modules
 
 EXCHANGE = Path("/run/exchange")  # the folder that this machine shares with the guest
 OWN = Path("/run/benchpaper")  # programs of this module, in the guest
-LINE = "/dev/ttyS0"
-MS_RDONLY, MNT_DETACH, PIVOT_ROOT = 1, 2, 155
+LINE, NETWORK = "/dev/ttyS0", "vec0"
+SAID = "benchpaper: "  # begins the line of the console that says why a guest cannot be used
+MS_RDONLY, MS_NOSUID, MNT_DETACH, PIVOT_ROOT = 1, 2, 2, 155
 POWER_OFF = 0x4321FEDC
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Folders of the system that programs write to, and that this machine does not show.
 FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/tmp": 0o1777}
 FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
+LAYERS = "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work"
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failed(Exception):
+    """The guest cannot be used; the text says why."""
 
 
 def mount(source: str, place: Path | str, kind: str, options: str = "", flags: int = 0) -> None:
@@ -47,6 +53,8 @@ def main() -> NoReturn:
         make_root(options)
         join_network(options)
         serve()
+    except Failed as error:
+        print(f"{SAID}{error}", file=sys.stderr)
     except BaseException:
         traceback.print_exc()  # on the console
     finally:
@@ -60,14 +68,18 @@ def main() -> NoReturn:
 
 
 def make_root(options: dict[str, Any]) -> None:
-    """Put an overlay in memory over the files of this machine, and make it the root."""
+    """Put an overlay in memory over the files of this machine, and make it the root.
+
+    Without set-user-id programs: if an ordinary user boots the guest, root's files belong to nobody
+    there, so `mount` would stop being root.
+    """
     mount("proc", "/proc", "proc")
     mount("tmpfs", "/mnt", "tmpfs", f"mode=755,size={options['memory_mib']}m")
     for name in ("upper", "work", "root"):
         Path("/mnt", name).mkdir()
     modules.load("overlay")
     root = Path("/mnt/root")
-    mount("overlay", root, "overlay", "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work")
+    mount("overlay", root, "overlay", LAYERS, MS_NOSUID)
     for place in ("proc", "sys", "dev"):
         (root / place).mkdir(exist_ok=True)
     mount("proc", root / "proc", "proc")
@@ -77,8 +89,8 @@ def make_root(options: dict[str, Any]) -> None:
         (root / place[1:]).mkdir(exist_ok=True, parents=True)
         mount("tmpfs", root / place[1:], "tmpfs", f"mode={mode:o}")
     for folder in options["shown"]:
-        _show(root, folder, MS_RDONLY)
-    _show(root, str(EXCHANGE), 0)
+        _show(root, folder, MS_RDONLY | MS_NOSUID)
+    _show(root, str(EXCHANGE), MS_NOSUID)
     _change_root(root)
     _furnish(options)
 
@@ -121,16 +133,13 @@ def _write_program(path: Path, line: str) -> None:
 
 
 def join_network(options: dict[str, Any]) -> None:
-    _ip("link", "set", "lo", "up")
-    if not Path("/sys/class/net/vec0").exists():
-        sys.exit("the guest has no network: another guest holds its interface, or it is gone")
-    else:
-        _ip("addr", "add", f"{options['address']}/{options['prefix']}", "dev", "vec0")
-        _ip("link", "set", "vec0", "up")
-
-
-def _ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
+    address = f"{options['address']}/{options['prefix']}"
+    for words in (["addr", "add", address, "dev", NETWORK], ["link", "set", NETWORK, "up"]):
+        done = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode:
+            said = " ".join(done.stderr.decode(errors="replace").split())
+            raise Failed(f"no network: another guest holds its interface, or it is gone ({said})")
 
 
 # ---- the agent ----
@@ -161,7 +170,10 @@ def _start_agent() -> tuple[int, int]:
     os.closerange(3, 64)
     os.setsid()
     from benchpaper.hosts.agent import main as agent
+    from benchpaper.hosts.local import LocalHost
 
+    # The session kills what it started; if it is itself killed, concluding its trial does.
+    LocalHost.commands_die_with_us = False
     try:
         agent.main({"scratch": None, "silence": SILENCE_S})
     finally:

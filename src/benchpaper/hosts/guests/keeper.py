@@ -20,7 +20,7 @@ from typing import Any
 
 from benchpaper.core.printable import printable_line
 from benchpaper.hosts import guest_kernel
-from benchpaper.hosts.guests import channel, mconsole, view
+from benchpaper.hosts.guests import channel, init, mconsole, view
 
 CONSOLE, EXCHANGE, AGENT, CONTROL = "console", "exchange", "agent", "control"  # in its folder
 DISK, LONGEST_REQUEST = "disk", 64
@@ -59,6 +59,9 @@ def tail(folder: Path) -> str:
         return ""
     lines = [line.strip() for line in text.splitlines()]
     telling = [line for line in lines if line and not line.startswith(USUAL)]
+    said = [line.removeprefix(init.SAID) for line in telling if line.startswith(init.SAID)]
+    if said:
+        return printable_line(said[-1])
     panic = next((n for n, line in enumerate(telling) if "Kernel panic" in line), None)
     chosen = telling[-TAIL_LINES:] if panic is None else telling[panic : panic + 2]
     return printable_line(" | ".join(chosen))

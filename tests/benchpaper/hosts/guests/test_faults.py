@@ -1,6 +1,7 @@
 """Faults of a guest: a slow or cut link, a frozen kernel, a power cut."""
 
 import time
+from itertools import pairwise
 
 import pytest
 from test_guests import CLIENT, SERVER
@@ -22,6 +23,7 @@ for name, flushed in (("flushed", True), ("careless", False)):
 """
 
 
+STOOD_S = 3.0
 TICK = """
 import time
 while True:
@@ -74,13 +76,12 @@ def test_a_frozen_guest_stands_still_and_goes_on(boot):
     with host.start([host.python, "-u", "-c", TICK]) as process:
         process.read_line(60)
         with host.frozen():
-            begin = time.time()
-            time.sleep(2)
+            time.sleep(STOOD_S)
             end = time.time()
         while float(process.read_line(60)) < end:
             pass
-        ticks = [float(line) for line in process.stdout_text().splitlines()]
-    assert not any(begin + 0.1 < tick < end for tick in ticks) and ticks[0] < begin
+        ticks = [float(line) for line in process.stdout_text().splitlines() if line]
+    assert max(after - before for before, after in pairwise(ticks[:-1])) >= STOOD_S - 0.2
 
 
 def test_after_a_power_cut_the_disk_holds_what_was_flushed_and_nothing_else(boot):

@@ -13,6 +13,8 @@ from checkout import ROOT
 
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import CommandFailed, HostError, HostLost
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.fleet import Fleet
 
 pytestmark = pytest.mark.slow
 
@@ -183,6 +185,15 @@ def test_a_guest_that_cannot_boot_shows_the_end_of_its_console(boot):
 def test_a_missing_interface_is_named_with_the_next_step(boot):
     with pytest.raises(UserError, match='interface no-tap .* does not exist; run "benchpaper lab'):
         boot(tap="no-tap")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's guests have interfaces here")
+def test_an_interface_in_use_is_said_in_one_line(guests):
+    entry = sites.load(guests.project, "lab").hosts[0]
+    second = Fleet(guests.project, sites.Site("lab", (entry,)))
+    with pytest.raises(UserError, match="another guest holds its interface") as refused, second:
+        pass
+    assert "\n" not in str(refused.value)
 
 
 HOLD = """
