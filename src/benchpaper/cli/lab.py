@@ -25,7 +25,11 @@ def lab() -> None:
 @lab.command()
 @click.option("--hosts", type=int, help="How many namespaces.  [default: 2 without --guests]")
 @click.option("--guests", default=0, help="How many guests with a kernel of their own.")
-@click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
+@click.option(
+    "--rate",
+    metavar="RATE",
+    help='Limit each link, as "1gbit" (by tbf): of guests, what they receive.',
+)
 def up(hosts: int | None, guests: int, rate: str | None) -> None:
     """Make the lab and write sites/lab.yaml; then use --site lab.
 
@@ -59,7 +63,7 @@ def down() -> None:
 
 @lab.command()
 def status() -> None:
-    """The hosts of the lab, and how many processes run on each; and its guests.
+    """The hosts of the lab, how many processes run on each, and its guests.
 
     \b
     Example:  benchpaper lab status

@@ -118,13 +118,15 @@ class Lab:
             raise UserError(
                 'there is a lab of this checkout already; "benchpaper lab down" removes it'
             )
-        if not of_root:
-            self._make_folder()
-            self._write_site(0, guests, None)
-            return
-        owners.note(self.mark, self.project.root, of_process=True)
+        if rate and not of_root:
+            raise UserError("--rate limits interfaces of this machine, which needs root")
+        if of_root:
+            owners.note(self.mark, self.project.root, of_process=True)
         try:
             self._make_folder()
+            if not of_root:
+                self._write_site(0, guests, None)
+                return
             self._make_keys()
             self._make_bridge()
             for number in range(1, hosts + 1):
@@ -179,9 +181,8 @@ class Lab:
         for device in ("lo", "eth0"):
             call([*inside, "link", "set", device, "up"])
         if rate:
-            shape = limit(rate)
-            call(["tc", "qdisc", "add", "dev", link, *shape])
-            call(["tc", "-n", namespace, "qdisc", "add", "dev", "eth0", *shape])
+            call(["tc", "qdisc", "add", "dev", link, *limit(rate)])
+            call(["tc", "-n", namespace, "qdisc", "add", "dev", "eth0", *limit(rate)])
         self.serve(number, environment)
         with open(self.folder / "known_hosts", "a") as known:
             known.write(f"{self.address(number)} {(self.folder / 'host_key.pub').read_text()}")

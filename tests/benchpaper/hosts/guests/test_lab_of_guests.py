@@ -85,6 +85,9 @@ def test_hosts_need_root_and_guests_do_not(project, run_benchpaper, monkeypatch)
     lab = Lab(project)
     with pytest.raises(UserError, match="needs root"):
         lab.up(1, guests=1)
+    with pytest.raises(UserError, match="--rate limits interfaces of this machine"):
+        lab.up(0, "1gbit", guests=1)
+    assert not lab.exists()
     lab.up(0, guests=3)
     assert len(lab.guests()) == 3 and not lab.needs_root()
     assert "tap" not in lab.site_file.read_text()
