@@ -177,7 +177,10 @@ class Line:
     def _put_down(self, data: bytes) -> bytes:
         self._files += 1
         name = f"piece-{self._files}"
-        (self._folder / name).write_bytes(data)
+        # Never through a link: the guest can write to this folder.
+        descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(data)
         return name.encode()
 
     def _write(self, stream: Stream) -> None:

@@ -54,7 +54,9 @@ class Plan:
 def tail(folder: Path) -> str:
     """Return the end of what a guest's console said, as one line; empty if it said nothing."""
     try:
-        text = (folder / CONSOLE).read_bytes()[-KEPT_BYTES:].decode(errors="replace")
+        with open(folder / CONSOLE, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - KEPT_BYTES))
+            text = file.read(KEPT_BYTES).decode(errors="replace")
     except OSError:
         return ""
     lines = [line.strip() for line in text.splitlines()]

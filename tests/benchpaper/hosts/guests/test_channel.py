@@ -150,6 +150,23 @@ def test_nothing_goes_into_a_guest_before_it_speaks(tmp_path):
         os.close(line._line)
 
 
+def test_a_link_that_a_guest_laid_leads_no_piece_elsewhere(tmp_path):
+    mine, theirs = socket.socketpair()
+    folder, target = tmp_path / "exchange", tmp_path / "target"
+    folder.mkdir()
+    target.write_text("untouched")
+    (folder / "piece-1").symlink_to(target)
+    local = socket.socketpair()
+    with theirs, local[1]:
+        line = Line(mine.detach(), folder, into_guest=True)
+        line.open(local[0].detach())
+        local[1].sendall(bytes(2 * channel.DIRECT))
+        with pytest.raises(OSError, match="File exists"):
+            line.wait(5)
+        line.abandon()
+    assert target.read_text() == "untouched"
+
+
 FORGED = {
     "an unknown kind": HEAD.pack(77, 1, 0),
     "a length beyond all bounds": HEAD.pack(channel.DATA, 1, 1 << 31),
