@@ -8,6 +8,7 @@ with it, because the kernel kills the sandbox that the guest runs in.
 import ipaddress
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,7 +29,7 @@ KEPT_BYTES, TAIL_LINES = 1 << 16, 6
 UMID = "guest"
 LOCAL_MAC = b"\x02\x00"  # begins an Ethernet address that no manufacturer gave; IPv4's follows
 # What a kernel says while it boots well; it is no reason for anything.
-USUAL = ("SELinux:", "mmapper_init", "Failed to initialize ubd device 0")
+USUAL = re.compile(r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight")
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def tail(folder: Path) -> str:
     except OSError:
         return ""
     lines = [line.strip() for line in text.splitlines()]
-    telling = [line for line in lines if line and not line.startswith(USUAL)]
+    telling = [line for line in lines if line and not USUAL.search(line)]
     said = [line.removeprefix(init.SAID) for line in telling if line.startswith(init.SAID)]
     if said:
         return printable_line(said[-1])
