@@ -20,7 +20,7 @@ from benchpaper.design.plan import make_plan
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
-from benchpaper.hosts.ssh.connection import SshLink
+from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.measure.block import Block
 from benchpaper.results.records import TrialRecord
 
@@ -303,9 +303,8 @@ class LabOfTests:
     def kept_link(self, number):
         """Return a connection that lasts for all tests. For those that do it no harm."""
         if number not in self.kept:
-            self.kept[number] = SshLink(self.lab.project, "lab", self.described(number))
-            self.kept[number].begin()
-            self.kept[number].complete()
+            connecting = SshConnecting(self.lab.project, "lab", self.described(number))
+            self.kept[number] = connecting.complete()
         return self.kept[number]
 
     def processes(self, number):

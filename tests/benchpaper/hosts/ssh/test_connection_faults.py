@@ -17,7 +17,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.hosts.agent import standstill
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import Site
-from benchpaper.hosts.ssh import connection, remote
+from benchpaper.hosts.ssh import connection, conversation
 from benchpaper.hosts.ssh.connection import Unreachable
 
 pytestmark = [
@@ -118,7 +118,7 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     monkeypatch.setitem(connection.OPTIONS, "ServerAliveInterval", 1)
     monkeypatch.setitem(connection.OPTIONS, "ConnectTimeout", 8)
     monkeypatch.setattr(connection, "GREETING_S", 10.0)
-    monkeypatch.setattr(remote, "ANSWER_S", 10.0)
+    monkeypatch.setattr(conversation, "ANSWER_S", 10.0)
     monkeypatch.setattr(connection, "SILENCE_S", 10.0)
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
