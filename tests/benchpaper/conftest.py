@@ -1,6 +1,5 @@
 """Shared by the framework's tests: toy experiments, blocks to measure, a check for leftovers."""
 
-import copy
 import ctypes
 import os
 import textwrap
@@ -17,9 +16,10 @@ from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import make_plan
-from benchpaper.hosts import probe
+from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
+from benchpaper.hosts.probed import ProbedHost, ProbedSite
 from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.measure.block import Block
 from benchpaper.results.records import TrialRecord
@@ -67,7 +67,8 @@ def make_toy(make_project):
 
 @pytest.fixture(scope="session")
 def probed_once():
-    return probe.probe()
+    """Return this machine, probed, as a site of its own."""
+    return ProbedSite(ProbedHost.of(probe.probe(), facts.identity()))
 
 
 @pytest.fixture
@@ -84,9 +85,9 @@ def block_of(probed_once):
         site="local",
         **options,
     ):
-        probed = copy.deepcopy(probed_once)
-        for capability in present:
-            probed["capabilities"][capability]["present"] = True
+        here = probed_once.here
+        there = {name: replace(here.capabilities[name], present=True) for name in present}
+        probed = ProbedSite(replace(here, capabilities={**here.capabilities, **there}))
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
         return Block(

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.box import HORIZONTALS
@@ -59,8 +60,12 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
     cells that can run, and, for each missing capability, the number of cells that need it.
     """
     capabilities = {
-        name: {**state, "meaning": CAPABILITIES[name].meaning, "remedy": CAPABILITIES[name].remedy}
-        for name, state in run.probed["capabilities"].items()
+        name: {
+            **asdict(presence),
+            "meaning": CAPABILITIES[name].meaning,
+            "remedy": CAPABILITIES[name].remedy,
+        }
+        for name, presence in run.probed.here.capabilities.items()
     }
     experiments, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
     return {
@@ -95,15 +100,12 @@ def _notes() -> list[str]:
 
 def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
     """Return a host's name, roles, and facts, and a remote host's clock and capabilities."""
-    remote = run.probed.get("hosts", {}).get(host.name)
-    facts = (remote or run.probed)["facts"]
-    described = {"name": host.name, "roles": list(host.roles), **facts}
-    if remote:
-        described["has"] = {
-            name: state["present"] for name, state in remote["capabilities"].items()
-        }
-        if remote["clock"]:
-            described |= dict(zip(CLOCK, remote["clock"], strict=True))
+    probed = run.probed.host(host.name)
+    described = {"name": host.name, "roles": list(host.roles), **probed.facts}
+    if host.name in run.probed.hosts:
+        described["has"] = {name: state.present for name, state in probed.capabilities.items()}
+    if probed.clock:
+        described |= dict(zip(CLOCK, probed.clock, strict=True))
     return described
 
 
@@ -127,7 +129,7 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
         "runnable": sum(present.issuperset(experiment.capabilities(cell)) for cell in cells),
         "waiting_for": dict(waiting),
         "roles": roles,
-        "missing": {need: capabilities[need]["detail"] for need in waiting},
+        "missing": {need: capabilities[need].detail for need in waiting},
         "never_executed_by_the_authors": [cell.id for cell in cells if cell.id not in measured],
         "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
     }

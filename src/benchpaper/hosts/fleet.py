@@ -12,6 +12,7 @@ from benchpaper.core.project import Project
 from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.probed import ProbedHost
 from benchpaper.hosts.site import HostEntry, Site
 from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.ssh.connection import SshConnecting
@@ -117,13 +118,10 @@ class Fleet:
         """Return one link per machine: hosts of a lab share one."""
         return list({link.machine: link for link in self.links.values()}.values())
 
-    def probe(self) -> dict[str, dict[str, Any]]:
-        """Return {host: {facts, capabilities, identity, clock}}.
-
-        `clock` is (seconds ahead of our clock, half the round trip), or None for this machine.
-        """
+    def probe(self) -> dict[str, ProbedHost]:
+        """Return {name: host}, with what probing shows now."""
         return {
-            name: {**link.ask("probe"), "identity": link.identity, "clock": link.clock_offset()}
+            name: ProbedHost.of(link.ask("probe"), link.identity, link.clock_offset())
             for name, link in self.links.items()
         }
 

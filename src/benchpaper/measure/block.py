@@ -1,7 +1,7 @@
 """Measures one block: each cell once, in the plan's random order, journalled trial by trial."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from benchpaper.core.redact import Redactor
 from benchpaper.design.plan import Plan
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.probed import ProbedSite
 from benchpaper.hosts.site import Site
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
@@ -23,7 +24,7 @@ from benchpaper.results.records import TrialRecord
 class Block:
     """One block of a plan on one site, ready to be measured.
 
-    `probed` is `Pipeline.probed`: what this machine and the site's hosts are. `report(event,
+    `probed` is what this machine and the site's hosts are. `report(event,
     **facts)` shows progress. `depends` is what the block's trials depend on, and `key` stands for
     it in the name of the journal.
     """
@@ -35,7 +36,7 @@ class Block:
         plan: Plan,
         block: int,
         site: Site,
-        probed: Mapping[str, Any],
+        probed: ProbedSite,
         report: Callable[..., None] = lambda event, **facts: None,
     ):
         self._project, self._experiment, self._site = project, experiment, site

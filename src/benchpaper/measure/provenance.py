@@ -12,7 +12,7 @@ from benchpaper.design import catalog
 from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.plan import Plan, PlannedTrial
 from benchpaper.design.spec import Experiment
-from benchpaper.hosts import facts
+from benchpaper.hosts.probed import ProbedSite
 from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
 from benchpaper.results import journal
 from benchpaper.results.records import Origin
@@ -21,8 +21,7 @@ from benchpaper.results.records import Origin
 class Provenance:
     """What is known about a block before it is measured.
 
-    `assigned` is {role: host}, and `present` holds the capabilities that the hosts have. `probed`
-    is `Pipeline.probed`.
+    `assigned` is {role: host}, and `present` holds the capabilities that the hosts have.
     """
 
     def __init__(
@@ -31,16 +30,15 @@ class Provenance:
         experiment: Experiment,
         plan: Plan,
         site: Site,
-        probed: Mapping[str, Any],
+        probed: ProbedSite,
     ):
         self._project, self._experiment = project, experiment
         self._plan, self._site = plan, site.name
         self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
         answers = capabilities(probed, self.assigned, CAPABILITIES)
-        self.present = sorted(name for name, answer in answers.items() if answer["present"])
+        self.present = sorted(name for name, answer in answers.items() if answer.present)
         self._probed_by_role = {
-            role: probed.get("hosts", {}).get(host.name, probed)
-            for role, host in self.assigned.items()
+            role: probed.host(host.name) for role, host in self.assigned.items()
         }
         self.sources = catalog.source_digests(project, experiment.name)
         self._tools = experiment.tools()
@@ -61,7 +59,7 @@ class Provenance:
             hosts={
                 f"{role}.{name}": str(value)
                 for role, probed in self._probed_by_role.items()
-                for name, value in probed["facts"].items()
+                for name, value in probed.facts.items()
             },
             capabilities=tuple(self.present),
             git_commit=code.commit,
@@ -98,14 +96,14 @@ class Provenance:
             "hosts": {
                 role: [
                     journal.key(name=self.assigned[role].name),
-                    probed.get("identity", facts.identity()),
+                    probed.identity,
                 ]
                 for role, probed in self._probed_by_role.items()
             },
             "tools": self._tools,
             "capabilities": sorted(needed.intersection(self.present)),
             "facts": {
-                role: _of_machine(probed["facts"]) for role, probed in self._probed_by_role.items()
+                role: _of_machine(probed.facts) for role, probed in self._probed_by_role.items()
             },
             "counts": scale.counts,
             "schema": results.SCHEMA_VERSION,

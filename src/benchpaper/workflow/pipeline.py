@@ -16,13 +16,15 @@ from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
 from benchpaper.design.plan import Plan, make_plan
 from benchpaper.design.spec import SCALES, Experiment
-from benchpaper.hosts import probe
+from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
 from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons
 from benchpaper.workflow.ownership import announce, hold_lock
+from benchpaper.workflow.records import Remeasured, TrialCount
 
 # The Snakefile imports this module alone.
 __all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles", "reference_seconds"]
@@ -59,7 +61,7 @@ class Pipeline:
         return sites.load(self.project, self.site_name)
 
     @cached_property
-    def probed(self) -> dict[str, Any]:
+    def probed(self) -> ProbedSite:
         """Facts and capabilities of this machine and of the site's hosts.
 
         Experiments load first, because the systems that they use can register capabilities. This
@@ -68,11 +70,11 @@ class Pipeline:
         for name in self.available:
             with suppress(UserError):
                 self.experiment(name)
-        probed = probe.probe()
-        if any(host.kind != "local" for host in self.site.hosts):
-            with self.connected() as fleet:
-                probed["hosts"] = fleet.probe()
-        return probed
+        here = ProbedHost.of(probe.probe(), facts.identity())
+        if all(host.kind == "local" for host in self.site.hosts):
+            return ProbedSite(here)
+        with self.connected() as fleet:
+            return ProbedSite(here, fleet.probe())
 
     @contextmanager
     def connected(self, names: list[str] | None = None) -> Iterator[Fleet]:
@@ -132,15 +134,15 @@ class Pipeline:
         return pilot.fixed(self.folder / name, self.experiment(name), self.source)
 
     @cache  # noqa: B019  (pipelines live as long as their process)
-    def capabilities(self, name: str) -> dict[str, Any]:
-        """Return {capability: {present, detail}} on the hosts that play an experiment's roles."""
+    def capabilities(self, name: str) -> dict[str, Presence]:
+        """Return {capability: presence} on the hosts that play an experiment's roles."""
         return sites.capabilities(
             self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES
         )
 
     def present(self, name: str) -> set[str]:
         """Return the names of the capabilities that an experiment has here."""
-        return {need for need, state in self.capabilities(name).items() if state["present"]}
+        return {need for need, state in self.capabilities(name).items() if state.present}
 
     def check_site(self) -> None:
         """Load and probe the site, so that its errors appear once, and not for each experiment."""
@@ -156,14 +158,14 @@ class Pipeline:
         experiment, plan = self.experiment(name), self.plan(name)
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
 
-    def finished(self, name: str) -> dict[str, Any]:
-        """Return {"trials": planned, "done": in the journals, "trial_seconds": planned mean}."""
+    def finished(self, name: str) -> TrialCount:
+        """Return how many trials of an experiment are planned and done; none for the reference."""
         if self.source == REFERENCE:
-            return {"trials": 0, "done": 0, "trial_seconds": 0.0}
+            return TrialCount(0, 0, 0.0)
         plan = self.plan(name)
         done = sum(journal.finished(block.journal_path) for block in self.blocks(name))
         trials = len(plan.trials)
-        return {"trials": trials, "done": done, "trial_seconds": plan.seconds / trials}
+        return TrialCount(trials, done, plan.seconds / trials)
 
     def reopen(self, name: str, failed: bool = False) -> None:
         """Have those trials measured again that can now succeed.
@@ -181,11 +183,10 @@ class Pipeline:
         ]
         return dict(Counter(entry.cause for entry in entries if entry.cause))
 
-    def again(self, name: str) -> dict[str, Any] | None:
+    def again(self, name: str) -> Remeasured | None:
         """Return which blocks are measured again although they were measured before.
 
-        The result is {"blocks": how many, "why": [texts], "elsewhere": text}, where the last text
-        names the two machines if they differ. It is None if no block is measured again.
+        It is None if no block is measured again.
         """
         count, why, moved = 0, dict[str, None](), ""
         for block in self.blocks(name):
@@ -193,15 +194,13 @@ class Pipeline:
                 count += 1
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
                 moved = moved or _moved(then, block.depends)
-        return {"blocks": count, "why": list(why), "elsewhere": moved} if count else None
+        return Remeasured(count, tuple(why), moved) if count else None
 
     def results_of_elsewhere(self, names: list[str]) -> dict[str, str]:
         """Return {experiment: both machines} if its results come from another machine."""
         measured = {name: self.again(name) for name in names if (self.folder / name).exists()}
         return {
-            name: again["elsewhere"]
-            for name, again in measured.items()
-            if again and again["elsewhere"]
+            name: again.elsewhere for name, again in measured.items() if again and again.elsewhere
         }
 
     def block_key(self, name: str, number: int) -> str:

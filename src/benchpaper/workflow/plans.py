@@ -1,11 +1,13 @@
 """An experiment's plan as plain data and as text, with the reasons to measure blocks again."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from benchpaper.core.duration import duration
 from benchpaper.workflow import pilot
 from benchpaper.workflow.pipeline import Pipeline
+from benchpaper.workflow.records import Remeasured
 
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "disk_mb": made.disk_mb,
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
-        "again": run.again(name),
+        "again": asdict(again) if (again := run.again(name)) else None,
     }
     if with_trials:
         data["order"] = [
@@ -34,10 +36,10 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     return data
 
 
-def describe_again(again: dict[str, Any]) -> str:
+def describe_again(again: Remeasured) -> str:
     """Return one line that says why blocks are measured again; see `Pipeline.again`."""
-    why = "; ".join(again["why"])
-    return f"{again['blocks']} blocks that were measured before are measured again: {why}"
+    why = "; ".join(again.why)
+    return f"{again.blocks} blocks that were measured before are measured again: {why}"
 
 
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
@@ -55,7 +57,7 @@ def show_plans(plans: Sequence[dict[str, Any]]) -> None:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         if item["again"]:
-            print(f"  {describe_again(item['again'])}")
+            print(f"  {describe_again(Remeasured(**item['again']))}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
     if len(plans) > 1:

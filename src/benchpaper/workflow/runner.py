@@ -23,6 +23,7 @@ from benchpaper.workflow import command_line, damage, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
+from benchpaper.workflow.records import Failure
 
 NAMED = 3  # so many damaged files are named
 
@@ -71,7 +72,7 @@ def run(
         seconds = time.monotonic() - begin
         result = summary.make(pipeline, experiments, failures, seconds, status)
     if as_json:
-        print(json.dumps(result, indent=1))
+        print(json.dumps(result.to_json(), indent=1))
     else:
         summary.show(result, console)
     return status
@@ -79,8 +80,8 @@ def run(
 
 def _execute(
     pipeline: Pipeline, targets: list[str], experiments: list[str], console: Console
-) -> tuple[int, list[tuple[str, str]]]:
-    """Run Snakemake. Return the exit status of the run, and (step, error) of each failure."""
+) -> tuple[int, list[Failure]]:
+    """Run Snakemake. Return the exit status of the run, and its failures."""
     forced = _forced(pipeline, targets, experiments, {})
     command = command_line.snakemake(pipeline, targets, experiments, "--nocolor", *forced)
     finished = {name: pipeline.finished(name) for name in experiments}
@@ -189,7 +190,7 @@ def _say_mended(restored: list[str], removed: list[str], console: Console) -> No
 
 
 def _has_latex(pipeline: Pipeline) -> bool:
-    return pipeline.probed["capabilities"]["latex"]["present"]
+    return pipeline.probed.here.capabilities["latex"].present
 
 
 def _forced(
@@ -209,10 +210,8 @@ def _forced(
     return ["--forcerun", *again] if again else []
 
 
-def _lacking(
-    pipeline: Pipeline, targets: list[str], experiments: list[str]
-) -> list[tuple[str, str]]:
-    """Return (path, why) of each output of the targets that is missing or from other results."""
+def _lacking(pipeline: Pipeline, targets: list[str], experiments: list[str]) -> list[Failure]:
+    """Return each output of the targets that is missing or from other results."""
     from benchpaper.workflow import completeness
 
     place = pipeline.project, pipeline.site_name, pipeline.source
@@ -223,7 +222,8 @@ def _lacking(
         path = pipeline.project.build(*place[1:]) / name
         if target in targets and not path.exists():
             flaws[path] = "is missing"
-    return [(str(path.relative_to(pipeline.project.root)), why) for path, why in flaws.items()]
+    root = pipeline.project.root
+    return [Failure(str(path.relative_to(root)), why) for path, why in flaws.items()]
 
 
 def _dry_run(

@@ -1,6 +1,7 @@
 """A host that speaks the agent's protocol badly harms nothing here, and is refused in one line."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_what_a_host_says_about_itself_shows_control_characters_as_such(hostile)
     capability = {"present": True, "detail": ESCAPES}
     answers = {"facts": {**facts.facts(), "cpu": ESCAPES}, "capabilities": {ESCAPES: capability}}
     with hostile(probe={"value": answers}, has={"value": {"cc": [True, ESCAPES]}}) as fleet:
-        texts = json.dumps([fleet.probe()["far"], fleet.has(["cc"])], ensure_ascii=False)
+        texts = json.dumps([asdict(fleet.probe()["far"]), fleet.has(["cc"])], ensure_ascii=False)
     assert "pwned" in texts and not CONTROL.search(texts)
 
 

@@ -67,7 +67,7 @@ class SshLink:
     @property
     def processes(self) -> list[int]:
         """The ids of the processes of this machine that hold the connection."""
-        return [self._tunnel.pid] if self._tunnel.running else []
+        return [] if self._tunnel.closed else [self._tunnel.pid]
 
     def connect(self, name: str) -> socket.socket:
         """Return a new socket to the agent; an error calls the host `name`."""

@@ -59,7 +59,7 @@ class Tunnel:
         self._root, self._entry = root, entry
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
-        self._answers, self._closed = b"", False
+        self._answers, self.closed = b"", False
         self._ssh = subprocess.Popen(
             [*self._command(), boot.command(entry.python)],
             cwd=self._folder,
@@ -161,14 +161,14 @@ class Tunnel:
         return connection
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self.closed:
             raise BrokenPipeError("the connection is closed")
 
     def close(self) -> None:
         """End the connection, and with it all processes behind it. A second time does nothing."""
-        if self._closed:
+        if self.closed:
             return
-        self._closed = True
+        self.closed = True
         with suppress(OSError):
             self._stdin.close()
         try:

@@ -258,9 +258,9 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
             yield dict(latency_us=now - time.time())
         """.replace("SHIM", repr(str(shim)))
         )
-        offset, error = run.probed["hosts"]["lab1"]["clock"]
+        offset, error = run.probed.host("lab1").clock
         assert abs(offset - 3600) <= error + 1e-3 and error < 60
-        offset, error = run.probed["hosts"]["lab2"]["clock"]
+        offset, error = run.probed.host("lab2").clock
         assert abs(offset) <= error + 1e-3 and error < 60
         entries, _ = measure(run)
         assert all_measured(entries)
