@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pandas as pd
 
 from benchpaper.analysis import quality, stats
 from benchpaper.analysis.manifests import FileJson
+from benchpaper.analysis.noise_floor import WithTwin
 from benchpaper.analysis.summary import Summary
-from benchpaper.analysis.tables import Level, Measured, NotPlanned
+from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
@@ -21,7 +21,7 @@ from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
 __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
 
-class Results(Measured):
+class Results(WithTwin):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
     A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
@@ -146,10 +146,6 @@ class Results(Measured):
         states = [self.state(cell) for cell in cells]
         return sum(failed for failed, _ in states), next((why for _, why in states if why), "")
 
-    def _values(self, metric: str, cell: str, q: float = 0.5) -> pd.Series:
-        """Return the values of `block_df` by block."""
-        return self.block_df(metric, cell, q).set_index("block")["value"]
-
     def rank_agreement(self, of: str, to: str, **levels: Level) -> Estimate:
         """Return the `Estimate` of how well two metrics agree on the order of these cells.
 
@@ -237,42 +233,6 @@ class Results(Measured):
         Each prints as a line.
         """
         return quality.of(self, cells)
-
-    def floor(self, metric: str, q: float = 0.5, looks: int = 1) -> stats.MaybeFloor:
-        """Return the noise floor of a metric between the twin and its identical cell.
-
-        `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
-        there is no noise floor; its text says why.
-        """
-        if not self.described["twin"]:
-            raise InsufficientDataError("the experiment declares no twin")
-        frames = [self._values(metric, cell, q) for cell in self._twins]
-        both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        if both.empty:
-            raise InsufficientDataError(f"the twin has no {metric}")
-        if (both["a"] == both["twin"]).all():  # no noise, even if all values are 0
-            return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
-        if (both <= 0).any(axis=None):
-            raise InsufficientDataError("a value of 0 or below has no ratio")
-        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy(), looks)
-
-    def noise_floor(self, metric: str, q: float = 0.5) -> Estimate:
-        """Return the `Estimate` (in %) of the smallest believable difference in a metric."""
-        try:
-            floor = self.floor(metric, q)
-        except InsufficientDataError as reason:
-            return gap(str(reason), "%", metric, self._twins if self.described["twin"] else ())
-        cells, n = tuple(self._twins), floor.interval.n
-        if not floor.known:
-            why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
-            return Estimate(None, None, None, n, "%", metric, cells, why)
-        smallest = 100 * floor.smallest_difference
-        return Estimate(smallest, None, None, n, "%", metric, cells, q=q, by="noise floor")
-
-    @cached_property
-    def _twins(self) -> list[str]:
-        """Return the ids of the cell that is measured twice and of its twin."""
-        return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]
 
     def summary(self, metric: str, q: float = 0.5, **levels: Level) -> Summary:
         """Return the `Summary` of a metric over all cells with these levels.

@@ -49,11 +49,12 @@ def doctor(site: str, as_json: bool) -> None:
               benchpaper doctor --site local --json
     """
     from benchpaper.cli import views
+    from benchpaper.cli.diagnosis_text import show_diagnosis
 
     project = Project.find()
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     diagnosis, mistakes = views.diagnosis(run)
-    print_result(diagnosis, as_json, views.show_diagnosis)
+    print_result(diagnosis, as_json, show_diagnosis)
     raise_mistakes(mistakes)
 
 
