@@ -26,14 +26,14 @@ QUIET_MAGICS = {"matplotlib", "config"}
 
 def violations(root):
     """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
-    found = []
+    broken = []
     patterns = ("src/**/*.py", "experiments/**/*.py", "analysis/**/*.py", "analysis/**/*.ipynb")
     for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         where = path.relative_to(root)
         room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
         source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
-        found += [f"{where}: {what}" for what in _of_room(room, ast.parse(source), where)]
-    return found
+        broken += [f"{where}: {what}" for what in _of_room(room, ast.parse(source), where)]
+    return broken
 
 
 def _of_room(room, tree, where):

@@ -80,8 +80,8 @@ SOURCES = sorted((ROOT / "src" / "benchpaper").rglob("*.py"))
 
 def test_every_module_keeps_the_rules_of_types():
     assert len(SOURCES) > 100
-    found = {path: list(violations(ast.parse(path.read_text()))) for path in SOURCES}
-    assert {path: broken for path, broken in found.items() if broken} == {}
+    by_path = {path: list(violations(ast.parse(path.read_text()))) for path in SOURCES}
+    assert {path: broken for path, broken in by_path.items() if broken} == {}
 
 
 @pytest.mark.parametrize("source, broken", [
@@ -100,8 +100,8 @@ def test_a_module_that_breaks_a_rule_of_types_is_found(source, broken):
 
 def test_every_system_has_types_that_its_protocol_needs():
     modules = sorted((ROOT / "experiments").rglob("*.py"))
-    found = {path: list(untyped_systems(ast.parse(path.read_text()))) for path in modules}
-    assert {path: lacking for path, lacking in found.items() if lacking} == {}
+    by_path = {path: list(untyped_systems(ast.parse(path.read_text()))) for path in modules}
+    assert {path: lacking for path, lacking in by_path.items() if lacking} == {}
     source = "class S:\n def __init__(self, host): pass\n def __enter__(self): pass"
     assert list(untyped_systems(ast.parse(source))) == [
         "S has no type for host", "S has no type for its result",

@@ -55,13 +55,13 @@ def holder(tmp_path):
 def test_the_second_is_told_what_runs_since_when_in_which_process(tmp_path, holder):
     with pytest.raises(lock.Held) as refused, lock.held(tmp_path / "lock", "a second run"):
         pytest.fail("two held one lock")
-    found = re.fullmatch(
+    holding = re.fullmatch(
         r"measuring rdma/fabric has been running since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) "
         r"\(process (\d+)\); "
         "wait for it, or stop it", str(refused.value),
     )  # fmt: skip
-    assert found and int(found[2]) == holder.pid
-    assert abs(time.mktime(time.strptime(found[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 600
+    assert holding and int(holding[2]) == holder.pid
+    assert abs(time.mktime(time.strptime(holding[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 600
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

@@ -48,8 +48,8 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
     (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
     (tmp_path / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    present, found = find_capability("cc").check()
-    assert not present and (found == detail if detail else found.startswith("cc does not run: "))
+    present, seen = find_capability("cc").check()
+    assert not present and (seen == detail if detail else seen.startswith("cc does not run: "))
 
 
 def test_facts_are_stable_and_name_neither_host_nor_user():

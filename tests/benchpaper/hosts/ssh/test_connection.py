@@ -78,7 +78,7 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
 def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
     site = Site("lab", (lab.described(1),))
     with Fleet(lab.lab.project, site) as first, Fleet(lab.lab.project, site) as second:
-        told = []
+        waits = []
         with first.measuring("measuring toy/one"):
             held = second.links["lab1"].lock("measuring toy/two")
         assert re.fullmatch(
@@ -86,8 +86,8 @@ def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
             r"\d\d:\d\d:\d\d \(process \d+\); "
             "wait for it, or stop it", held,
         )  # fmt: skip
-        with second.measuring("measuring toy/two", told.append):
-            assert not told
+        with second.measuring("measuring toy/two", waits.append):
+            assert not waits
 
 
 HOLDER = """
@@ -118,12 +118,12 @@ def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
     try:
         assert holder.stdout.readline() == "held\n"
         with Fleet(lab.lab.project, site) as fleet:
-            told = []
+            waits = []
             assert "measuring toy/one, controlled from" in fleet.links["lab1"].lock("x")
             holder.kill()
             holder.wait()
             begin = time.monotonic()
-            with fleet.measuring("measuring toy/two", told.append):
+            with fleet.measuring("measuring toy/two", waits.append):
                 assert time.monotonic() - begin < 60
     finally:
         holder.kill()

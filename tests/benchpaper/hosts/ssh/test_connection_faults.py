@@ -68,11 +68,11 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
-    entries, told = measure(run)
+    entries, messages = measure(run)
     assert all_measured(entries)
     first, second = entries["b"]["attempts"]
     assert first["message"] == "the connection to server is lost" and second["outcome"] == "ok"
-    assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in told
+    assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in messages
     (log,) = (run.folder / "toy/one/failed").iterdir()
     assert "said before the cut" in log.read_text()
     gone(lab)
@@ -103,10 +103,10 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     )
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
-    entries, told = measure(run)
+    entries, messages = measure(run)
     assert all_measured(entries)
     assert {way: entries[way] for way in kept} == kept
-    fetched = [message for event, message in told if event == "fetched"]
+    fetched = [message for event, message in messages if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
     texts = [path.read_text() for path in (run.project.state / "fetched").iterdir()]
     assert any("said before the cut" in text for text in texts) and not any(
