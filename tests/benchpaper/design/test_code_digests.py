@@ -34,10 +34,10 @@ DIGESTED = {
 
 def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project):
     project = make_project(DIGESTED)
-    found = [
+    sources = [
         path.relative_to(project.root).as_posix() for path in catalog.sources(project, "toy/one")
     ]
-    assert found == [
+    assert sources == [
         "experiments/systems/__init__.py", "experiments/systems/base.py",
         "experiments/systems/kv.py",
         "experiments/toy/one/experiment.py", "experiments/toy/one/helper.py",
@@ -172,8 +172,8 @@ def test_what_is_run_counts_however_it_is_named(make_project, text, file):
         "experiments/workloads/engines/__init__.py": "",
         "experiments/workloads/engines/nats.py": "",
     })  # fmt: skip
-    found = catalog.source_digests(project, "toy/one")
-    assert f"experiments/{file}" in found and "experiments/workloads/other.py" not in found
+    digests = catalog.source_digests(project, "toy/one")
+    assert f"experiments/{file}" in digests and "experiments/workloads/other.py" not in digests
 
 
 def test_prose_names_no_program(make_project):
@@ -248,27 +248,27 @@ VERSIONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 def pythons():
     """The Pythons of this machine from 3.11 on, one of each version."""
-    found = {}
+    by_version = {}
     others = (Path.home() / ".pyenv/versions").glob("3.*/bin/python")
     for path in [sys.executable, *others, *map(shutil.which, VERSIONS)]:
         if path and Path(path).exists():
-            told = subprocess.run(
+            done = subprocess.run(
                 [path, "-c", "import sys; print(*sys.version_info[:2])"],
                 capture_output=True,
                 text=True,
             )
-            found.setdefault(tuple(map(int, told.stdout.split())), path)
-    return [path for version, path in found.items() if version >= (3, 11)]
+            by_version.setdefault(tuple(map(int, done.stdout.split())), path)
+    return [path for version, path in by_version.items() if version >= (3, 11)]
 
 
 def test_every_version_of_python_gives_the_same_digests():
-    found = {
+    digests = {
         subprocess.run(
             [python, "-c", DIGEST_ALL], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
         for python in pythons()
     }
-    assert len(found) == 1
+    assert len(digests) == 1
 
 
 # --- results from before -----------------------------------------------------------------------
@@ -276,10 +276,10 @@ def test_every_version_of_python_gives_the_same_digests():
 
 def raw(project):
     """Return what results recorded when digests covered bytes and left out `-m` programs."""
-    found = catalog.sources(project, "toy/one")
+    sources = catalog.sources(project, "toy/one")
     return {
         path.relative_to(project.root).as_posix(): syntax.bytes_digest(path.read_bytes())
-        for path in found if path.name != "load.py"
+        for path in sources if path.name != "load.py"
     }  # fmt: skip
 
 
