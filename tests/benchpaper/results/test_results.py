@@ -134,7 +134,8 @@ measured = st.fixed_dictionaries({
 @settings(max_examples=60, deadline=None)
 def test_any_observations_survive_the_round_trip(trials):
     checked = [
-        [results.check_observation(DESCRIBED, one).to_json() for one in trial] for trial in trials
+        [results.check_observation(DESCRIBED, observation).to_json() for observation in trial]
+        for trial in trials
     ]
     with tempfile.TemporaryDirectory() as folder:
         results.write_block(
@@ -143,12 +144,14 @@ def test_any_observations_survive_the_round_trip(trials):
             [record(position=n, observations=o) for n, o in enumerate(checked)],
             DESCRIBED,
         )
-        found = rows(results.block_file(folder, 0, OBSERVATIONS))
-    assert [(each["position"], each["row"]) for each in found] == [
+        stored_rows = rows(results.block_file(folder, 0, OBSERVATIONS))
+    assert [(each["position"], each["row"]) for each in stored_rows] == [
         (n, k) for n, o in enumerate(checked) for k in range(len(o))
     ]
-    for stored, one in zip(found, [one for trial in checked for one in trial]):
-        assert {name: stored[name] for name in one} == one
+    for stored, observation in zip(
+        stored_rows, [observation for trial in checked for observation in trial]
+    ):
+        assert {name: stored[name] for name in observation} == observation
 
 
 @pytest.mark.parametrize("table", ["observations", "trials"])
@@ -158,10 +161,10 @@ def test_every_column_of_a_file_has_type_unit_and_meaning(tmp_path, table):
     columns = {column.name: column for column in results.columns(DESCRIBED, table)}
     assert schema.names == list(columns)
     for field in schema:
-        about = {key.decode(): value.decode() for key, value in field.metadata.items()}
+        described = {key.decode(): value.decode() for key, value in field.metadata.items()}
         assert (
-            about["unit"] == columns[field.name].unit
-            and about["meaning"] == columns[field.name].meaning
+            described["unit"] == columns[field.name].unit
+            and described["meaning"] == columns[field.name].meaning
         )
     framework = [name for name in columns if name not in ("share", "direct", "rate")]
     assert all(columns[name].meaning for name in framework)
