@@ -183,9 +183,7 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
     for kind, files in by_kind.items():
         described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
         if keys := {
-            key: value
-            for _, of_block in files
-            for key, value in of_block.get(JOURNALS, {}).items()
+            key: value for _, of_block in files for key, value in of_block.get(JOURNALS, {}).items()
         }:
             described[JOURNALS] = keys
         table = pa.concat_tables([table for table, _ in files], promote_options="default")
