@@ -65,41 +65,7 @@ class SeaweedFS(server.Started):
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
         self._pid = folder / "pid"
-        command = [  # a shell that writes its process id, then becomes the server
-            "sh",
-            "-c",
-            'echo $$ > "$0"; exec "$@"',
-            self._pid,
-            host.provide(binary()),
-            "-logtostderr=true",
-            "server",
-            "-dir",
-            folder / "data",
-            "-ip",
-            host.address,
-            "-ip.bind",
-            host.address,
-            "-filer",
-            "-s3",
-            "-s3.config",
-            folder / "s3.json",
-            "-s3.port.iceberg",
-            0,
-            "-s3.port.lance",
-            0,
-            "-master.volumeSizeLimitMB",
-            256,
-            "-volume.max",
-            64,
-            "-master.peers",
-            "none",
-            "-master.telemetry=false",
-            "-filer.localSocket",
-            folder / "f.sock",
-            "-s3.localSocket",
-            folder / "s.sock",
-            *self._options,
-        ]
+        command = self._command(folder)
 
         def argv(*ports: int) -> list[Any]:
             # A killed server leaves its sockets behind.
@@ -125,6 +91,47 @@ class SeaweedFS(server.Started):
         self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
         self.filer = f"{host.address}:{ports[FILER]}"
         return self
+
+    def _command(self, folder: Path) -> list[Any]:
+        """Return the command line, without ports, of all servers that keep data in `folder`.
+
+        It starts with a shell that writes its process id, then becomes the server.
+        """
+        return [
+            "sh",
+            "-c",
+            'echo $$ > "$0"; exec "$@"',
+            self._pid,
+            self._host.provide(binary()),
+            "-logtostderr=true",
+            "server",
+            "-dir",
+            folder / "data",
+            "-ip",
+            self._host.address,
+            "-ip.bind",
+            self._host.address,
+            "-filer",
+            "-s3",
+            "-s3.config",
+            folder / "s3.json",
+            "-s3.port.iceberg",
+            0,
+            "-s3.port.lance",
+            0,
+            "-master.volumeSizeLimitMB",
+            256,
+            "-volume.max",
+            64,
+            "-master.peers",
+            "none",
+            "-master.telemetry=false",
+            "-filer.localSocket",
+            folder / "f.sock",
+            "-s3.localSocket",
+            folder / "s.sock",
+            *self._options,
+        ]
 
     def __exit__(self, *_: object) -> None:
         # On SIGTERM it waits minutes for its own clients; all that it keeps is a scratch folder.

@@ -83,7 +83,7 @@ TRIAL_FORGERIES = {
     "another plan": (every("plan_digest", "0" * 64), "not those of the plan that they name"),
     "another level": (first("target", "pigeon"), "has other levels"),
     "a state": (first("state", "failed"), "is failed, and gives the reason"),
-    "a state that is none": (first("state", "fine"), 'has the state "fine"'),
+    "an unknown state": (first("state", "fine"), 'has the state "fine"'),
     "a reason": (first("reason", "no"), 'is measured, and gives the reason "no"'),
     "no attempt": (first("attempts", []), "is measured without an attempt"),
     "a time": (first("seconds", 99.0), "and its last attempt have different times"),

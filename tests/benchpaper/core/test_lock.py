@@ -131,11 +131,11 @@ def test_a_lock_of_the_machine_that_another_user_made_can_be_taken(everybodys):
     assert stat.S_IMODE(lock.host_lock().stat().st_mode) == 0o666
 
     def hold():
-        with lock.held(lock.host_lock(), "nobody's run"):
+        with lock.held(lock.host_lock(), "a stranger's run"):
             pass
 
     assert as_another_user(hold)
-    assert json.loads(lock.host_lock().read_text())["what"] == "nobody's run"
+    assert json.loads(lock.host_lock().read_text())["what"] == "a stranger's run"
 
 
 @root
@@ -148,7 +148,7 @@ def test_the_lock_of_another_users_checkout_is_refused(tmp_path, everybodys, mon
     path.chmod(0o666)
 
     def hold():
-        with pytest.raises((lock.Unusable, PermissionError)), lock.held(path, "nobody's run"):
+        with pytest.raises((lock.Unusable, PermissionError)), lock.held(path, "a stranger's run"):
             pytest.fail("it was taken")
 
     assert as_another_user(hold)
@@ -163,7 +163,7 @@ def test_a_lock_of_the_machine_that_others_cannot_use_is_refused(everybodys):
             pytest.raises(
                 lock.Unusable, match=r"cannot be opened \(Permission denied\); remove it"
             ),
-            lock.held(lock.host_lock(), "nobody's run"),
+            lock.held(lock.host_lock(), "a stranger's run"),
         ):
             pytest.fail("it was taken")
 

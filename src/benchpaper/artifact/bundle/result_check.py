@@ -45,7 +45,7 @@ def check(project: Project, names: list[str]) -> tuple[str, dict[Path, Results]]
 
 
 def _rows(path: Path, name: str) -> int:
-    """Return the number of rows of a Parquet file; refuse one that would unpack to too much."""
+    """Return the number of rows of a Parquet file; refuse a file that would unpack to too much."""
     import pyarrow.parquet as pq
 
     confined.reading(name)

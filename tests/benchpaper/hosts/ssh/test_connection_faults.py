@@ -298,7 +298,7 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
     with Fleet(lab.lab.project, Site("lab", (lab.described(1),))):
-        pass  # its agent removes the socket of the one that was killed
+        pass  # its agent removes the socket of the killed agent
 
 
 def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(
