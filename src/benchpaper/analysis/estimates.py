@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
+from benchpaper.analysis.arrays import FloatArray
 from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, Measured, NotPlanned
@@ -59,7 +60,7 @@ class Results(Measured):
             return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
             return gap("this cell does not have this metric", unit, metric, [cell], failed)
-        return estimated(values, unit, metric, (cell,), failed, q=q)
+        return self._over_blocks(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(
         self, metric: str, tries: str, twin: bool = False, **levels: Level
@@ -136,7 +137,7 @@ class Results(Measured):
         if (both <= 0).any(axis=None):
             return gap("a value of 0 or below has no ratio", "1", metric, pair, failed)
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
-        return estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
+        return self._over_blocks(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
 
     def _side(self, levels: dict[str, Level]) -> str:
         return self.one_cell(levels.pop("twin", False), levels)
@@ -174,7 +175,7 @@ class Results(Measured):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
+            self._over_blocks(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
             by="rank agreement",
             second=to,
         )
@@ -213,7 +214,8 @@ class Results(Measured):
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
-        return replace(estimated(values, unit, metric, cells, failed, paired=True, q=q), by="")
+        estimate = self._over_blocks(values, unit, metric, cells, failed, paired=True, q=q)
+        return replace(estimate, by="")
 
     def estimated(
         self,
@@ -227,9 +229,14 @@ class Results(Measured):
         """Return the `Estimate` over values that were computed before, one for each block."""
         cells = tuple(cells)
         failed, _ = self._failed_and_missing(cells)
-        return replace(
-            estimated(np.asarray(values, float), unit, metric, cells, failed, paired, q), by=""
+        estimate = self._over_blocks(
+            np.asarray(values, float), unit, metric, cells, failed, paired, q
         )
+        return replace(estimate, by="")
+
+    def _over_blocks(self, values: FloatArray, *rest: Any, **options: Any) -> Estimate:
+        """Return the `Estimate` over the blocks' `values` (see `values.estimated`)."""
+        return replace(estimated(values, *rest, **options), over=self.block_over)
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
         """Return warnings about the trials of these cells (ids; default: all).

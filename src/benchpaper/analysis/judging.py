@@ -11,6 +11,7 @@ from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.values import Comparison, InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
+from benchpaper.design.replication import OVER_TIME
 
 
 def judge(
@@ -156,20 +157,37 @@ def decide(
 ) -> verdicts.Verdict:
     """Return the verdict on a comparison: its interval against the bound and the noise floor.
 
-    Dependent blocks leave a level inconclusive, but not a ratio within blocks.
+    Dependent blocks leave a level inconclusive, but not a ratio within blocks. Blocks over seeds or
+    inputs have no order, so they are not tested. A deterministic value has no noise.
     """
     estimate = comparison.estimate
+    if estimate.shown_deterministic and interval.decidable:
+        return biased or _decide_exactly(comparison, interval)
     floor, unknown = _floor(results, estimate.metric, estimate.q)
     if floor and floor.known and not biased:
         floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
     if undecided := biased or unknown or _too_few(interval, confidence):
         return undecided
-    flaw = None if estimate.paired else independence.correlated(estimate.values)
+    ordered = estimate.over == OVER_TIME and not estimate.paired
+    flaw = independence.correlated(estimate.values) if ordered else None
     if comparison.side == "equal":
         return verdicts.decide_equal(
             interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
         )
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+
+
+def _decide_exactly(comparison: Comparison, interval: stats.Interval) -> verdicts.Verdict:
+    """Return the verdict on a value that is the same in all blocks: it needs no noise floor."""
+    if comparison.side == "equal":
+        equal = [1.0] * interval.n
+        return verdicts.decide_equal(
+            interval,
+            comparison.bound,
+            floor=stats.noise_floor(equal, equal),
+            target=comparison.target,
+        )
+    return verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
 
 
 def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:

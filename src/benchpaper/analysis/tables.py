@@ -20,8 +20,9 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
+from benchpaper.design.replication import OVER_TIME
 from benchpaper.design.spec import null_of
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
+from benchpaper.results import BLOCK_LEVEL, FAILED, MEASURED, NOT_TESTABLE
 
 Level: TypeAlias = Any  # a number, a text or a truth value
 Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
@@ -72,6 +73,22 @@ class Measured(ABC):
     def blocks(self) -> int:
         """The number of measured blocks."""
         return int(self.trial_df["block"].nunique())
+
+    @property
+    def block_over(self) -> str:
+        """What the blocks differ in, as "seed"; by default "time"."""
+        return str(self.described.get("block", {}).get("over", OVER_TIME))
+
+    @property
+    def block_columns(self) -> list[str]:
+        """The column of both tables with the level of the block; empty for blocks in time."""
+        return [BLOCK_LEVEL] if "block" in self.described else []
+
+    @property
+    def block_levels(self) -> dict[int, Level]:
+        """The level of each block, by its number; empty for blocks in time."""
+        rows = self.trial_df.drop_duplicates("block")
+        return {row["block"]: row[c] for c in self.block_columns for _, row in rows.iterrows()}
 
     @property
     def telling(self) -> Description:

@@ -4,6 +4,7 @@ An `Experiment` is built at import time and validates itself then, so that a mis
 anything runs. Nothing here measures.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ from benchpaper.design.declarations import (
     Cell,
     Evidence,
     Factor,
-    Level,
     Metric,
     Scale,
     make_cell,
 )
+from benchpaper.design.levels import Level
+from benchpaper.design.replication import Block
 
 __all__ = [
     "SCALES",
@@ -69,8 +71,8 @@ class Experiment:
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
-    bound a trial.
+    nothing; by default the level called "null", if a factor has it. `block` says what the blocks
+    differ in: time, seeds, traces, or data sets. `attempts` and `timeout_s` bound a trial.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Experiment:
         packages: Iterable[str] = (),
         twin: Mapping[str, Level] | None = None,
         null: Mapping[str, Level] | None = None,
+        block: Block = Block(),  # noqa: B008  (it cannot change)
         attempts: int = 2,
         timeout_s: float = 60.0,
     ):
@@ -100,7 +103,7 @@ class Experiment:
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
         )
-        self.attempts, self.timeout_s = attempts, timeout_s
+        self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
         self._valid: Callable[[Cell], bool] | None = None
         self._needs: Callable[[Cell], Iterable[str]] | None = None
@@ -133,8 +136,11 @@ class Experiment:
             raise SpecError(
                 f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
             )
+        if not isinstance(self.block, Block):
+            raise SpecError(f'block={self.block!r} must be a Block, as Block(over="trace", ...)')
         for name, scale in self.scales.items():
             self._check_scale(name, scale)
+            self.scales[name] = self._counted(name, scale)
         if self.twin is not None:
             self._check_levels("twin", self.twin)
             if missing := [f.name for f in self.factors if f.name not in self.twin]:
@@ -160,6 +166,12 @@ class Experiment:
                 self._check_levels(f'scale "{name}"', {factor_name: level})
             if len(set(levels)) != len(levels):
                 raise SpecError(f'scale "{name}": {factor_name} has a level twice: {list(levels)}')
+
+    def _counted(self, name: str, scale: Scale) -> Scale:
+        """Return the scale with its number of blocks, which may follow from the block's levels."""
+        counted = copy.copy(scale)
+        counted.blocks = self.block.count(name, scale.blocks)
+        return counted
 
     def _check_levels(self, where: str, levels: Mapping[str, Level]) -> None:
         factors = {factor.name: factor for factor in self.factors}
@@ -270,7 +282,11 @@ class Experiment:
         return [make_cell(ordered, twin=True)]
 
     def describe(self) -> dict[str, Any]:
-        """Return the declaration as plain data, for Parquet metadata and `--json`."""
+        """Return the declaration as plain data, for Parquet metadata and `--json`.
+
+        The block is left out for blocks in time: results from before have no other.
+        """
+        block = {"block": vars(self.block).copy()} if self.block.has_levels else {}
         return {
             "name": self.name,
             "title": self.title,
@@ -284,4 +300,5 @@ class Experiment:
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
             "null": self.null,
+            **block,
         }

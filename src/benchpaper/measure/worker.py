@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from benchpaper.core import environment
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
 
@@ -34,6 +35,7 @@ def work(
     experiment: Experiment,
     cell: Cell,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
@@ -47,7 +49,7 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, scale, links, programs, scratch, report)
+        site = _site(experiment, seed, block, scale, links, programs, scratch, report)
         assert experiment._trial is not None
         for observation in experiment._trial(cell, site):
             report("observation", observation)
@@ -108,6 +110,7 @@ def _enter(scratch: Path) -> None:
 def _site(
     experiment: Experiment,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
@@ -127,14 +130,14 @@ def _site(
     seconds = experiment.timeout_s + STOP_GRACE_S
     hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
     counts = SimpleNamespace(**scale.counts)
-    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs))
+    return TrialSite(**hosts, counts=counts, seed=seed, block=block, programs=Path(programs))
 
 
 class TrialSite(SimpleNamespace):
     """What a trial gets as `site`.
 
-    It holds a host per role, `counts` of the scale, `seed`, and `programs`, the folder of compiled
-    programs.
+    It holds a host per role, `counts` of the scale, `seed`, `block` with its `number`, `level`, and
+    a `seed` that all its cells share, and `programs`, the folder of compiled programs.
     """
 
     def __getattr__(self, name: str) -> NoReturn:

@@ -26,6 +26,7 @@ from benchpaper.results.parquet import (
     write_block,
 )
 from benchpaper.results.schema import (
+    BLOCK_LEVEL,
     FAILED,
     IDENTITY,
     MEASURED,
@@ -37,9 +38,11 @@ from benchpaper.results.schema import (
     check_observation,
     columns,
     schema,
+    schema_version,
 )
 
 __all__ = [
+    "BLOCK_LEVEL",
     "FAILED",
     "IDENTITY",
     "JOURNALS",
@@ -67,6 +70,7 @@ __all__ = [
     "read_description",
     "records_of",
     "schema",
+    "schema_version",
     "write",
     "write_block",
 ]

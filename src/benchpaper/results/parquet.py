@@ -10,8 +10,9 @@ from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
 from benchpaper.results.records import TrialRecord
-from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
+from benchpaper.results.schema import SCHEMA_VERSION, TRIAL, Described, columns, schema
 
+OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
 
@@ -57,10 +58,10 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
         raise _unreadable(path, str(error).splitlines()[0]) from None
     metadata = table.schema.metadata or {}
     version = metadata.get(b"benchpaper.schema", b"none").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
+    if version not in map(str, range(1, SCHEMA_VERSION + 1)):
         raise ResultsError(
             f"results file {_short(path)} has schema version {version}, but this program reads "
-            f"{SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
+            f"1 to {SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
         )
     return table, _description(path, table)
 
@@ -107,7 +108,9 @@ def write_block(
     folder: Path | str, block: int, records: Iterable[TrialRecord], described: Described
 ) -> None:
     """Write one block's trials and observations below `folder`."""
-    names = [*(column.name for column in IDENTITY), *(f["name"] for f in described["factors"])]
+    names = [
+        column.name for column in columns(described, "trials") if column.name not in OWN_OF_TRIAL
+    ]
     trials, rows = [], []
     for record in records:
         trial = record.to_json()

@@ -105,6 +105,7 @@ class TrialRecord:
     `levels` has the level of each factor. `started` is the start of the last attempt, in seconds
     since 1970, and `seconds` its duration. `commands` are those of the last attempt. `cause` says
     what the machine lacked, if that made the trial fail; then the next run measures it again.
+    `block_level` is None for blocks in time, and `block_seed` in records that are older than it.
     """
 
     block: int
@@ -125,12 +126,16 @@ class TrialRecord:
     paused_s: float
     disturbances: Disturbances
     overhead_s: float
+    block_seed: int | None = None
+    block_level: Level | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain data, flat: {column or factor: value}."""
         flat: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
+            if value is None and field.name.startswith("block_"):
+                continue  # as in older records
             if field.name == "levels":
                 flat |= value
             elif isinstance(value, (Origin, Disturbances)):

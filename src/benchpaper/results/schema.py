@@ -8,7 +8,7 @@ metadata holds all of this, so that the file explains itself.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from benchpaper.core.errors import did_you_mean
 from benchpaper.results.distribution import Distribution, InvalidObservation, distribution
 from benchpaper.results.records import Observation, Value
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
 
 Described = Mapping[
@@ -48,12 +48,20 @@ IDENTITY = (
         "twin", "bool", "", "whether this is the second name of the noisiest cell (A against A)"
     ),
 )
+BLOCK_LEVEL = "block_level"
 OBSERVATION = (Column("row", "int32", "", "number of the observation within its trial, from 0"),)
 TRIAL = (
     Column("experiment", "string", "", "name of the experiment"),
     Column("site", "string", "", "named set of target hosts"),
     Column("scale", "string", "", "smoke, quick or full"),
     Column("seed", "int64", "", "seed of the trial's own random choices"),
+    Column(
+        "block_seed",
+        "int64",
+        "",
+        "seed of the random choices that all cells of the block share",
+        optional=True,
+    ),
     Column("state", "string", "", f"{MEASURED}, {FAILED} or {NOT_TESTABLE}"),
     Column("reason", "string", "", "why it failed or was not testable; empty when measured"),
     Column("attempts", "attempts", "", "each try: when it started, seconds, outcome, message"),
@@ -136,15 +144,24 @@ def _arrow(type_name: str) -> Any:
     return special[type_name] if type_name in special else pa.type_for_alias(type_name)
 
 
+def schema_version(described: Described) -> int:
+    """Return the lowest version of the schema that can hold an experiment's results.
+
+    Version 1 has blocks in time only. An older program would take other blocks for such, so it must
+    refuse them; it can read the rest.
+    """
+    return SCHEMA_VERSION if "block" in described else 1
+
+
 def columns(described: Described, table: str) -> list[Column]:
     """Return the columns of a table ("observations" or "trials") of an experiment."""
-    types = {str: "string", bool: "bool", int: "int64", float: "float64"}
     factors = [
-        Column(f["name"], types[type(f["levels"][0])], f["unit"], f["meaning"])
+        Column(f["name"], _type_of(f["levels"]), f["unit"], f["meaning"])
         for f in described["factors"]
     ]
+    identity = [*IDENTITY, *_block_level(described)]
     if table == "trials":
-        return [*IDENTITY, *factors, *TRIAL]
+        return [*identity, *factors, *TRIAL]
     metrics = [
         Column(
             m["name"],
@@ -155,7 +172,23 @@ def columns(described: Described, table: str) -> list[Column]:
         for m in described["metrics"]
     ]
     evidence = [Column(e["name"], "string", "", e["meaning"]) for e in described["evidence"]]
-    return [*IDENTITY, *factors, *OBSERVATION, *metrics, *evidence]
+    return [*identity, *factors, *OBSERVATION, *metrics, *evidence]
+
+
+def _block_level(described: Described) -> list[Column]:
+    """Return the column with the level of the block, if blocks have levels."""
+    if "block" not in described:
+        return []
+    block = described["block"]
+    meaning = f"level of the block: {block['over']}" + (
+        f" ({block['meaning']})" if block["meaning"] else ""
+    )
+    return [Column(BLOCK_LEVEL, _type_of(block["levels"]), block["unit"], meaning)]
+
+
+def _type_of(levels: Sequence[Any]) -> str:
+    """Return the type of a column that holds these levels."""
+    return {str: "string", bool: "bool", int: "int64", float: "float64"}[type(levels[0])]
 
 
 def schema(described: Described, table: str) -> Any:
@@ -167,7 +200,7 @@ def schema(described: Described, table: str) -> Any:
         for c in columns(described, table)
     ]
     metadata = {
-        "benchpaper.schema": str(SCHEMA_VERSION),
+        "benchpaper.schema": str(schema_version(described)),
         "benchpaper.experiment": json.dumps(described),
     }
     return pa.schema(fields, metadata=metadata)

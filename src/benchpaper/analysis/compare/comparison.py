@@ -196,7 +196,7 @@ def _claim_ratio(
         if isinstance(comparison, Comparison):
             estimate = comparison.estimate
             floors = noise(pair, estimate.metric, estimate.q)
-            return ratio_row(*sides, floors, names, estimate.paired)
+            return ratio_row(*sides, floors, names, pair.in_time and not estimate.paired)
     return ratio_row(*sides, UnknownFloors("no side has values"), names)
 
 

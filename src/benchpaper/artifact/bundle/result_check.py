@@ -130,6 +130,7 @@ def _trials(measured: Results, place: tuple[str, ...]) -> Iterator[str]:
             yield f'its trials are of {column} "{first[column]}", but it lies at "{value}"'
     yield from _plan(measured, frame)
     yield from _cells(measured, frame)
+    yield from _block_levels(measured)
     yield from _states(frame)
 
 
@@ -142,7 +143,8 @@ def _plan(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
     if fixed and fixed["blocks"] < measured.blocks:
         yield f"{measured.blocks} blocks were measured, but {fixed['blocks']} planned"
     planned = frame[frame["block"] < fixed["pilot"]] if fixed else frame
-    order = planned[["block", "position", "seed", "cell"]].itertuples(index=False, name=None)
+    columns = ["block", "position", "seed", "cell", *measured.block_columns]
+    order = planned[columns].itertuples(index=False, name=None)
     if digest(order) != frame["plan_digest"].iloc[0]:
         yield "its trials are not those of the plan that they name: one is missing, new, or moved"
     if not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all():
@@ -165,6 +167,18 @@ def _cells(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
         for name, level in levels.items():
             if level not in declared[name]:
                 yield f'the cell "{row["cell"]}" has a level of {name} that is not declared'
+
+
+def _block_levels(measured: Results) -> Iterator[str]:
+    """Yield blocks whose level is not the one that their number has in the declaration."""
+    if not measured.block_columns:
+        return
+    declared = measured.described["block"]["levels"]
+    for table in (measured.trial_df, measured.observation_df):
+        rows = table[["block", *measured.block_columns]].drop_duplicates()
+        for block, level in rows.itertuples(index=False, name=None):
+            if not 0 <= block < len(declared) or declared[block] != level:
+                yield f"block {block} has the level {level!r}, which its declaration does not give"
 
 
 def _states(frame: "pd.DataFrame") -> Iterator[str]:
@@ -191,7 +205,7 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
 
 def _observations(measured: Results) -> Iterator[str]:
     """Yield observations without their measured trial, trials without theirs, and bad values."""
-    names = ["block", "position", "cell", "twin", *measured.factors]
+    names = ["block", "position", "cell", "twin", *measured.block_columns, *measured.factors]
     trials = measured.trial_df[measured.trial_df["state"] == results.MEASURED]
     observed = measured.observation_df
     left = set(trials[names].itertuples(index=False, name=None))
