@@ -230,7 +230,8 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     if results.block_over != OVER_TIME:
         return None
     metric = results.telling["name"]
-    series = [values for cell in cells if (values := _block_values(results, metric, cell))]
+    rows = (row for cell in cells for row in results.rows_of(metric, cell))
+    series = [values for row in rows if (values := _block_values(results, metric, row))]
     if not series:
         return None
     medians = [float(np.median(list(values.values()))) for values in series]

@@ -1,9 +1,10 @@
 """Rules for levels: the values of a factor, or of the blocks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchpaper.design.checks import SpecError, check_number, check_text, shown
 
+NULL = "null"  # by convention the level of the null target: the load generator against nothing
 MAX_LEVEL_LENGTH = 200  # a text becomes part of a cell's name, in tables, logs, and file names
 
 Level = str | int | float | bool
@@ -53,3 +54,18 @@ def _check_value(what: str, level: Level) -> None:
         check_number(what, level)
         if str(level) == "-0.0":
             raise SpecError(f"{what} -0.0 equals 0.0 and reads differently; write 0.0")
+
+
+def null_of(factors: Mapping[str, Sequence[Level]]) -> dict[str, Level] | None:
+    """Return {factor: level} of the null target, by convention the level "null".
+
+    `factors` is {factor: levels}. Returns None if no factor has that level. Raises `SpecError` if
+    several have it, because the experiment then has to declare which is meant.
+    """
+    names = [name for name, levels in factors.items() if NULL in levels]
+    if len(names) > 1:
+        raise SpecError(
+            f'{" and ".join(names)} both have the level "{NULL}"; '
+            "say which is the null target: null=dict(...)"
+        )
+    return {names[0]: NULL} if names else None

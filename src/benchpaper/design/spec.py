@@ -21,7 +21,7 @@ from benchpaper.design.declarations import (
     Scale,
     make_cell,
 )
-from benchpaper.design.levels import Level
+from benchpaper.design.levels import Level, null_of
 from benchpaper.design.replication import Block
 
 __all__ = [
@@ -36,28 +36,12 @@ __all__ = [
     "make_cell",
     "null_of",
 ]
-NULL = "null"  # by convention the level of the null target: the load generator against nothing
 
 Trial = TypeVar("Trial", bound=Callable[..., Iterable[dict[str, Any]]])
 Valid = TypeVar("Valid", bound=Callable[[Cell], bool])
 Needs = TypeVar("Needs", bound=Callable[[Cell], Iterable[str]])
 Build = TypeVar("Build", bound=Callable[[Path], object])
 Uses = TypeVar("Uses", bound=Callable[[], Mapping[str, str]])
-
-
-def null_of(factors: Mapping[str, Sequence[Level]]) -> dict[str, Level] | None:
-    """Return {factor: level} of the null target, by convention the level "null".
-
-    `factors` is {factor: levels}. Returns None if no factor has that level. Raises `SpecError` if
-    several have it, because the experiment then has to declare which is meant.
-    """
-    names = [name for name, levels in factors.items() if NULL in levels]
-    if len(names) > 1:
-        raise SpecError(
-            f'{" and ".join(names)} both have the level "{NULL}"; '
-            "say which is the null target: null=dict(...)"
-        )
-    return {names[0]: NULL} if names else None
 
 
 class Experiment:
@@ -71,7 +55,8 @@ class Experiment:
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `block` says what the blocks
+    nothing; by default the level called "null", if a factor has it. `within` are factors that vary
+    within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `attempts` and `timeout_s` bound a trial.
     """
 
@@ -88,6 +73,7 @@ class Experiment:
         packages: Iterable[str] = (),
         twin: Mapping[str, Level] | None = None,
         null: Mapping[str, Level] | None = None,
+        within: Iterable[Factor] = (),
         block: Block = Block(),  # noqa: B008  (it cannot change)
         attempts: int = 2,
         timeout_s: float = 60.0,
@@ -98,6 +84,7 @@ class Experiment:
         self.name = ""
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
+        self.within = tuple(within)
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
         self.twin = dict(twin) if twin else None
         self.null = (
@@ -125,7 +112,8 @@ class Experiment:
         if type(self.attempts) is not int or self.attempts < 1:
             raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
         check_number("timeout_s", self.timeout_s, above=0)
-        parts: list[Factor | Metric | Evidence] = [*self.factors, *self.metrics, *self.evidence]
+        factors = [*self.factors, *self.within]
+        parts: list[Factor | Metric | Evidence] = [*factors, *self.metrics, *self.evidence]
         names = [part.name for part in parts]
         for name in names:
             if names.count(name) > 1:
@@ -284,21 +272,27 @@ class Experiment:
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain data, for Parquet metadata and `--json`.
 
-        The block is left out for blocks in time: results from before have no other.
+        Blocks in time, and no inner factors, are left out: older results have no others.
         """
         block = {"block": vars(self.block).copy()} if self.block.has_levels else {}
+        within = {"within": _described(self.within)} if self.within else {}
         return {
             "name": self.name,
             "title": self.title,
             "question": self.question,
             "roles": list(self.roles),
-            "factors": [
-                {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
-                for f in self.factors
-            ],
+            "factors": _described(self.factors),
             "metrics": [vars(metric).copy() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
             "null": self.null,
             **block,
+            **within,
         }
+
+
+def _described(factors: Iterable[Factor]) -> list[dict[str, Any]]:
+    return [
+        {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
+        for f in factors
+    ]

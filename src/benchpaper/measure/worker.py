@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from benchpaper import results
 from benchpaper.core import environment
 from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.replication import PlannedBlock
@@ -50,17 +51,30 @@ def work(
             _send(pipe, event)
 
         site = _site(experiment, seed, block, scale, links, programs, scratch, report)
-        assert experiment._trial is not None
-        for observation in experiment._trial(cell, site):
+        for observation in _observations(experiment, cell, site):
             report("observation", observation)
         report("done")
         os._exit(0)
     except BaseException as error:
         traceback.print_exc()
-        known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
+        ours = (HostError, RuntimeError, AssertionError, results.InvalidObservation)
+        known = isinstance(error, ours) and str(error)
         text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
         _send(pipe, ("error", text, _lacking(error)))
         os._exit(1)
+
+
+def _observations(experiment: Experiment, cell: Cell, site: "TrialSite") -> Iterator[Any]:
+    """Yield what the trial yields. Raises `InvalidObservation` at the first that is ambiguous."""
+    assert experiment._trial is not None
+    rows, trial = results.Rows(experiment.describe()), experiment._trial(cell, site)
+    for observation in trial:
+        try:
+            rows.add(observation)
+        except results.InvalidObservation:
+            getattr(trial, "close", lambda: None)()  # so that it stops its servers
+            raise
+        yield observation
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from benchpaper.results.parquet import (
     write,
     write_block,
 )
+from benchpaper.results.row_levels import Rows, level_of_row
 from benchpaper.results.schema import (
     BLOCK_LEVEL,
     FAILED,
@@ -60,12 +61,14 @@ __all__ = [
     "Distribution",
     "InvalidObservation",
     "ResultsError",
+    "Rows",
     "block_file",
     "check_observation",
     "collect",
     "columns",
     "distribution",
     "file_digest",
+    "level_of_row",
     "read",
     "read_description",
     "records_of",

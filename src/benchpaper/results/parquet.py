@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,7 @@ def write_block(
         trial = record.to_json()
         identity = {name: trial[name] for name in names}
         rows += [
-            {**identity, "row": row, **observation}
+            {**identity, "row": row, **observation.pop("within", {}), **observation}
             for row, observation in enumerate(trial["observations"])
         ]
         trials.append({**trial, "started": int(record.started * 1e6)})
@@ -130,8 +130,12 @@ def records_of(files: Iterable[Path], block: int) -> list[TrialRecord]:
     `files` are its observations and its trials, or those of all blocks, collected. Samples have the
     precision of the results. Raises `ResultsError`.
     """
-    tables = (read(path)[0].to_pylist(maps_as_pydicts="strict") for path in files)
-    observations, trials = ([row for row in rows if row["block"] == block] for rows in tables)
+    tables = [read(path) for path in files]
+    observations, trials = (
+        [row for row in table.to_pylist(maps_as_pydicts="strict") if row["block"] == block]
+        for table, _ in tables
+    )
+    inner = [factor["name"] for factor in tables[0][1].get("within", [])]
     by_cell: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(observations, key=lambda row: row["row"]):
         by_cell.setdefault(row["cell"], []).append(row)
@@ -141,17 +145,25 @@ def records_of(files: Iterable[Path], block: int) -> list[TrialRecord]:
                 **trial,
                 "started": trial["started"].timestamp(),
                 "observations": [
-                    {
-                        name: value
-                        for name, value in row.items()
-                        if name not in trial and name != "row"
-                    }
-                    for row in by_cell.get(trial["cell"], [])
+                    _nested(row, trial, inner) for row in by_cell.get(trial["cell"], [])
                 ],
             }
         )
         for trial in trials
     ]
+
+
+def _nested(
+    row: Mapping[str, Any], trial: Mapping[str, Any], inner: Collection[str]
+) -> dict[str, Any]:
+    """Return a row of observations as `Observation.to_json` has it."""
+    within = {name: row[name] for name in inner if row[name] is not None}
+    own = {
+        name: value
+        for name, value in row.items()
+        if name not in trial and name not in inner and name != "row"
+    }
+    return {"within": within, **own} if within else own
 
 
 def block_file(folder: Path | str, block: int, kind: str) -> Path:

@@ -17,6 +17,7 @@ import numpy as np
 from benchpaper.core.errors import did_you_mean
 from benchpaper.results.distribution import Distribution, InvalidObservation, distribution
 from benchpaper.results.records import Observation, Value
+from benchpaper.results.row_levels import level_of_row
 
 SCHEMA_VERSION = 2
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
@@ -147,10 +148,10 @@ def _arrow(type_name: str) -> Any:
 def schema_version(described: Described) -> int:
     """Return the lowest version of the schema that can hold an experiment's results.
 
-    Version 1 has blocks in time only. An older program would take other blocks for such, so it must
-    refuse them; it can read the rest.
+    Version 1 has blocks in time, and one value of each metric in a trial. An older program would
+    misread anything else, so it must refuse that; it can read the rest.
     """
-    return SCHEMA_VERSION if "block" in described else 1
+    return SCHEMA_VERSION if {"block", "within"} & set(described) else 1
 
 
 def columns(described: Described, table: str) -> list[Column]:
@@ -172,7 +173,11 @@ def columns(described: Described, table: str) -> list[Column]:
         for m in described["metrics"]
     ]
     evidence = [Column(e["name"], "string", "", e["meaning"]) for e in described["evidence"]]
-    return [*identity, *factors, *OBSERVATION, *metrics, *evidence]
+    within = [
+        Column(f["name"], _type_of(f["levels"]), f["unit"], f["meaning"])
+        for f in described.get("within", [])
+    ]
+    return [*identity, *factors, *OBSERVATION, *within, *metrics, *evidence]
 
 
 def _block_level(described: Described) -> list[Column]:
@@ -209,18 +214,20 @@ def schema(described: Described, table: str) -> Any:
 def check_observation(described: Described, observation: Any) -> Observation:
     """Return what a trial yielded, a dict of metrics and evidence, with distributions compressed.
 
-    Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, or a value
-    below the metric's minimum.
+    Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, a value below
+    the metric's minimum, or an undeclared level.
     """
     if not isinstance(observation, dict):
         raise InvalidObservation(
             f"a trial yields dicts of metrics, not {type(observation).__name__}"
         )
+    within = level_of_row(described, observation)
     metrics = {m["name"]: m for m in described["metrics"]}
     evidence = [e["name"] for e in described["evidence"]]
+    inner = [factor["name"] for factor in described.get("within", [])]
     for name in observation:
-        if name not in metrics and name not in evidence:
-            known = [*metrics, *evidence]
+        if name not in metrics and name not in evidence and name not in inner:
+            known = [*inner, *metrics, *evidence]
             raise InvalidObservation(
                 f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
             )
@@ -232,7 +239,7 @@ def check_observation(described: Described, observation: Any) -> Observation:
             raise InvalidObservation(
                 f'evidence "{name}" must be text, not {observation.get(name)!r}'
             )
-    return Observation(values, {name: observation[name] for name in evidence})
+    return Observation(values, {name: observation[name] for name in evidence}, within)
 
 
 def _checked_metric(metric: Mapping[str, Any], value: Any) -> Value:

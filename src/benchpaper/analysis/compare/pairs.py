@@ -69,6 +69,11 @@ class Pair:
         others = set(self.reference.cells()["cell"])
         return [cell for cell in self.here.cells()["cell"] if cell in others]
 
+    def rows(self, metric: str) -> list[str]:
+        """Return the ids under which both sides planned values of a metric (see `Results.rows`)."""
+        others = set(self.reference.rows(metric)["cell"])
+        return [row for row in self.here.rows(metric)["cell"] if row in others]
+
     @property
     def in_time(self) -> bool:
         """Whether the blocks follow one another in time, so that their order may matter."""

@@ -97,9 +97,8 @@ def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str)
 
     The framework's own columns have the meaning of the version that wrote them.
     """
-    declared = {
-        item["name"] for key in ("factors", "metrics", "evidence") for item in described[key]
-    }
+    kinds = ("factors", "metrics", "evidence", "within")
+    declared = {item["name"] for key in kinds for item in described.get(key, [])}
     expected = {field.name: field for field in results.schema(described, kind)}
     optional = {column.name for column in results.columns(described, kind) if column.optional}
     if unlike := set(schema.names) ^ (set(expected) - (optional - set(schema.names))):
@@ -216,8 +215,29 @@ def _observations(measured: Results) -> Iterator[str]:
     numbers = observed.groupby(["block", "cell"])["row"]
     if not (numbers.apply(lambda rows: sorted(rows) == list(range(len(rows))))).all():
         yield "the observations of a trial are not numbered from 0"
+    yield from _rows_within(measured)
     for metric in measured.described["metrics"]:
         yield from _values(metric, observed[metric["name"]])
+
+
+def _rows_within(measured: Results) -> Iterator[str]:
+    """Yield observations of a trial that the levels within it do not tell apart."""
+    inner = measured.described.get("within", [])
+    kinds = {factor["name"]: type(factor["levels"][0]) for factor in inner}
+    if not kinds:
+        return
+    columns = [*kinds, *(metric["name"] for metric in measured.described["metrics"])]
+    for (block, cell), observed in measured.observation_df.groupby(["block", "cell"]):
+        rows = results.Rows(measured.described)
+        try:
+            for values in observed[columns].itertuples(index=False, name=None):
+                row = {n: v for n, v in zip(columns, values, strict=True) if v == v}  # not NaN
+                # A column of whole numbers with gaps comes as one of fractions.
+                rows.add(
+                    {n: kinds[n](v) if n in kinds and v is not None else v for n, v in row.items()}
+                )
+        except results.InvalidObservation as error:
+            yield f'the cell "{cell}" in block {block}: {error}'
 
 
 def _values(metric: Mapping[str, Any], column: "pd.Series[Any]") -> Iterator[str]:
