@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Block": "design.replication",
     "CAPABILITIES": "hosts.probe",
     "capability": "hosts.probe",
     "Cell": "design.declarations",

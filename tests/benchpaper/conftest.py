@@ -186,6 +186,7 @@ class Known:
                 TrialRecord.from_json(
                     self._record(block, n, cell, v, rate or {})
                     | dict(site=site, scale=source)
+                    | self._level(described, block)
                     | changes
                 )
                 for n, (cell, v) in enumerate(cells.items())
@@ -196,6 +197,12 @@ class Known:
 
     def load(self, source, site="local"):
         return estimates.load("toy/known", self.project.results(site, source))
+
+    @staticmethod
+    def _level(described, block):
+        """Return the level of a block, if it was declared that blocks have levels."""
+        levels = (described or {}).get("block", {}).get("levels")
+        return {"block_level": levels[block]} if levels else {}
 
     @staticmethod
     def _record(block, position, cell, values, rate):

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
+from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.floors import Floors
 from benchpaper.analysis.manifests import FileJson
-from benchpaper.analysis.noise_floor import WithTwin
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
@@ -21,7 +22,7 @@ from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
 __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
 
-class Results(WithTwin):
+class Results(Floors):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
     A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
@@ -37,7 +38,7 @@ class Results(WithTwin):
         unknown metric, factor, or level, and if several cells match.
         """
         try:
-            return self.of_cell(metric, self.one_cell(twin, levels), q)
+            return self.of_cell(metric, self.one_cell(twin, levels, metric), q)
         except NotPlanned as reason:
             return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
@@ -59,7 +60,7 @@ class Results(WithTwin):
             return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
             return gap("this cell does not have this metric", unit, metric, [cell], failed)
-        return estimated(values, unit, metric, (cell,), failed, q=q)
+        return self._over_blocks(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(
         self, metric: str, tries: str, twin: bool = False, **levels: Level
@@ -70,7 +71,7 @@ class Results(WithTwin):
         of rare events; it assumes independent tries.
         """
         try:
-            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels))
+            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels, metric))
         except NotPlanned as reason:
             return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
@@ -78,12 +79,12 @@ class Results(WithTwin):
         """Return `pooled_share` for a cell given by its id."""
         unit = self.metric(metric)["unit"]
         failed, missing = self.state(cell)
-        rows = self._observed(cell)[["block", metric, tries]].dropna()
-        if rows.empty:
+        tried = self._observed(cell)[["block", metric, tries]].dropna()
+        if tried.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
-        n = int(rows[tries].sum())
-        interval = stats.wilson(round(float((rows[metric] * rows[tries]).sum())), n)
-        values = tuple(rows.sort_values("block")[metric].tolist())
+        n = int(tried[tries].sum())
+        interval = stats.wilson(round(float((tried[metric] * tried[tries]).sum())), n)
+        values = tuple(tried.sort_values("block")[metric].tolist())
         return Estimate(
             interval.estimate,
             interval.low,
@@ -112,7 +113,7 @@ class Results(WithTwin):
         `of` and `to` give the levels that differ (and may say twin=True), `common` the rest.
         """
         try:
-            pair = [self._side({**common, **levels}) for levels in (of, to)]
+            pair = [self._side(metric, {**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
             return gap(str(reason), "1", metric, planned=False)
         return self.ratio_of(metric, pair, q)
@@ -136,10 +137,10 @@ class Results(WithTwin):
         if (both <= 0).any(axis=None):
             return gap("a value of 0 or below has no ratio", "1", metric, pair, failed)
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
-        return estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
+        return self._over_blocks(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
 
-    def _side(self, levels: dict[str, Level]) -> str:
-        return self.one_cell(levels.pop("twin", False), levels)
+    def _side(self, metric: str, levels: dict[str, Level]) -> str:
+        return self.one_cell(levels.pop("twin", False), levels, metric)
 
     def _failed_and_missing(self, cells: Iterable[str]) -> tuple[int, str]:
         """Return (number of failed trials, why the first cell without values has none)."""
@@ -152,7 +153,7 @@ class Results(WithTwin):
         It is Kendall's tau-b within each block, from best to worst: 1 for the same order, -1 for
         the reverse. Cells that lack one of the metrics are left out.
         """
-        return self.rank_agreement_of(of, to, self.cells(**levels)["cell"].tolist())
+        return self.rank_agreement_of(of, to, self.rows(of, **levels)["cell"].tolist())
 
     def rank_agreement_of(self, of: str, to: str, cells: Sequence[str]) -> Estimate:
         """Return `rank_agreement` for cells given by their ids."""
@@ -170,7 +171,7 @@ class Results(WithTwin):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
+            self._over_blocks(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
             by="rank agreement",
             second=to,
         )
@@ -209,7 +210,8 @@ class Results(WithTwin):
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
-        return replace(estimated(values, unit, metric, cells, failed, paired=True, q=q), by="")
+        estimate = self._over_blocks(values, unit, metric, cells, failed, paired=True, q=q)
+        return replace(estimate, by="")
 
     def estimated(
         self,
@@ -223,9 +225,14 @@ class Results(WithTwin):
         """Return the `Estimate` over values that were computed before, one for each block."""
         cells = tuple(cells)
         failed, _ = self._failed_and_missing(cells)
-        return replace(
-            estimated(np.asarray(values, float), unit, metric, cells, failed, paired, q), by=""
+        estimate = self._over_blocks(
+            np.asarray(values, float), unit, metric, cells, failed, paired, q
         )
+        return replace(estimate, by="")
+
+    def _over_blocks(self, values: FloatArray, *rest: Any, **options: Any) -> Estimate:
+        """Return the `Estimate` over the blocks' `values` (see `values.estimated`)."""
+        return replace(estimated(values, *rest, **options), over=self.block_over)
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
         """Return warnings about the trials of these cells (ids; default: all).
@@ -237,14 +244,15 @@ class Results(WithTwin):
     def summary(self, metric: str, q: float = 0.5, **levels: Level) -> Summary:
         """Return the `Summary` of a metric over all cells with these levels.
 
-        `levels` gives a level or a list of levels of a factor.
+        `levels` gives a level or a list of levels of a factor. A metric that trials observe at each
+        level of `within` has an estimate for each of them.
         """
-        cells = self.cells(**levels)
+        cells = self.rows(metric, **levels)
         estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]]
         if not estimates:
             reason = self.left_out(levels)
             estimates = [gap(str(reason), self.metric(metric)["unit"], metric, planned=False)]
-        return Summary(cells[self.factors], estimates)
+        return Summary(cells.drop(columns="cell"), estimates)
 
 
 def load(experiment: str, results_dir: str | Path | None = None) -> Results:

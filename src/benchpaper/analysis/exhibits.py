@@ -160,7 +160,8 @@ class Exhibits:
     def _enter(self, name: str, exhibit: Exhibit, made_from: list[Estimate]) -> None:
         """Enter an exhibit in the manifest, with the trail of the estimates it was made from."""
         self._check(name)
-        cells = tuple(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
+        rows = (row for estimate in made_from for row in estimate.cells)
+        cells = tuple(dict.fromkeys(map(self._results.cell_of, rows)))
         metrics = dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric)
         warnings = self._results.warnings(cells) if cells and self._folder else []
         self._entries[name] = replace(

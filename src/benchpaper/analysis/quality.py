@@ -15,6 +15,7 @@ import pandas as pd
 from benchpaper.analysis import independence, stats
 from benchpaper.analysis.tables import Level, Measured
 from benchpaper.analysis.values import InsufficientDataError
+from benchpaper.design.replication import OVER_TIME
 from benchpaper.results import FAILED, MEASURED
 
 STEAL_SHARE = 0.02  # of the CPU time of all CPUs
@@ -224,9 +225,13 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     """Warn if the blocks as a whole got faster or slower.
 
     A block's effect is the median over its cells' values, each divided by the median of its cell.
+    Blocks over seeds or inputs have no order.
     """
+    if results.block_over != OVER_TIME:
+        return None
     metric = results.telling["name"]
-    series = [values for cell in cells if (values := _block_values(results, metric, cell))]
+    rows = (row for cell in cells for row in results.rows_of(metric, cell))
+    series = [values for row in rows if (values := _block_values(results, metric, row))]
     if not series:
         return None
     medians = [float(np.median(list(values.values()))) for values in series]

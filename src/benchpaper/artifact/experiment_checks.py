@@ -29,8 +29,11 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     experiment = catalog.load(project, name)
     experiment.describe()
     if experiment.twin is None:
+        nothing = (
+            "only a claim on deterministic values" if experiment.block.has_levels else "no claim"
+        )
         yield (
-            "it has no twin, so no noise floor, and no claim is ever decided; "
+            f"it has no twin, so no noise floor, and {nothing} is ever decided; "
             "name the noisiest cell: twin=dict(...)"
         )
     for metric in experiment.metrics:

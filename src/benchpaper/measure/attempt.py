@@ -19,6 +19,7 @@ from typing import Any
 from benchpaper.core import disk_space
 from benchpaper.core.processes import brand, die_with_parent, kill_descendants, outputs
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import Link, cleanup
 from benchpaper.hosts.agent.standstill import Watch
@@ -131,14 +132,15 @@ def attempt(
     programs: Path,
     scratch_root: Path,
     kill: Callable[[Collection[int]], None] = kill_descendants,
+    block: PlannedBlock = PlannedBlock(0, 0),  # noqa: B008  (it cannot change)
 ) -> Attempt:
     """Run `experiment`'s trial of `cell` once and return the result.
 
-    `links` maps roles to connected hosts; `programs` is the folder of compiled programs.
-    `kill(spared)` ends all that this process has started except `spared` (`Keeper.kill`). Errors of
-    the trial never raise here. `KeyboardInterrupt` and the like pass through, after the worker has
-    been killed. Fetch what the trial has left on remote hosts afterwards (`Fleet.conclude` with the
-    attempt's `name`).
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
+    that of the trial. `kill(spared)` ends all that this process has started except `spared`
+    (`Keeper.kill`). Errors of the trial never raise here. `KeyboardInterrupt` and the like pass
+    through, after the worker has been killed. Fetch what the trial has left on remote hosts
+    afterwards (`Fleet.conclude` with the attempt's `name`).
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     cleanup.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
@@ -155,7 +157,7 @@ def attempt(
                 die_with_parent(parent)
                 os.close(read_end)
                 brand(cleanup.trial_mark(scratch_root.parent))
-                work(experiment, cell, seed, scale, links, programs, scratch, write_end)
+                work(experiment, cell, seed, block, scale, links, programs, scratch, write_end)
             os.close(write_end)
         timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
         seconds = time.monotonic() - begin

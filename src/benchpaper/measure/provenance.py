@@ -106,7 +106,7 @@ class Provenance:
                 role: _of_machine(probed.facts) for role, probed in self._probed_by_role.items()
             },
             "counts": scale.counts,
-            "schema": results.SCHEMA_VERSION,
+            "schema": results.schema_version(self._experiment.describe()),
         }
 
     def _check_capability(self, name: str) -> None:

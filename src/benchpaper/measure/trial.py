@@ -105,6 +105,8 @@ class TrialRunner:
             reason=reason,
             cause=cause,
             seed=planned.seed,
+            block_seed=planned.of_block.seed,
+            block_level=planned.of_block.level,
             started=last.started if last else time.time(),
             seconds=last.seconds if last else 0.0,
             attempts=tuple(map(records.summary, attempts)),
@@ -177,6 +179,7 @@ class TrialRunner:
             self._setting.project.programs(self._experiment.name),
             self._scratch_root,
             self._keeper.kill,
+            planned.of_block,
         )
 
     def _fetched(self, tried: Attempt) -> Attempt:

@@ -17,8 +17,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from benchpaper import results
 from benchpaper.core import environment
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
 
@@ -34,6 +36,7 @@ def work(
     experiment: Experiment,
     cell: Cell,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
@@ -47,18 +50,31 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, scale, links, programs, scratch, report)
-        assert experiment._trial is not None
-        for observation in experiment._trial(cell, site):
+        site = _site(experiment, seed, block, scale, links, programs, scratch, report)
+        for observation in _observations(experiment, cell, site):
             report("observation", observation)
         report("done")
         os._exit(0)
     except BaseException as error:
         traceback.print_exc()
-        known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
+        ours = (HostError, RuntimeError, AssertionError, results.InvalidObservation)
+        known = isinstance(error, ours) and str(error)
         text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
         _send(pipe, ("error", text, _lacking(error)))
         os._exit(1)
+
+
+def _observations(experiment: Experiment, cell: Cell, site: "TrialSite") -> Iterator[Any]:
+    """Yield what the trial yields. Raises `InvalidObservation` at the first that is ambiguous."""
+    assert experiment._trial is not None
+    rows, trial = results.Rows(experiment.describe()), experiment._trial(cell, site)
+    for observation in trial:
+        try:
+            rows.add(observation)
+        except results.InvalidObservation:
+            getattr(trial, "close", lambda: None)()  # so that it stops its servers
+            raise
+        yield observation
 
 
 @contextmanager
@@ -108,6 +124,7 @@ def _enter(scratch: Path) -> None:
 def _site(
     experiment: Experiment,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
@@ -127,14 +144,14 @@ def _site(
     seconds = experiment.timeout_s + STOP_GRACE_S
     hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
     counts = SimpleNamespace(**scale.counts)
-    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs))
+    return TrialSite(**hosts, counts=counts, seed=seed, block=block, programs=Path(programs))
 
 
 class TrialSite(SimpleNamespace):
     """What a trial gets as `site`.
 
-    It holds a host per role, `counts` of the scale, `seed`, and `programs`, the folder of compiled
-    programs.
+    It holds a host per role, `counts` of the scale, `seed`, `block` with its `number`, `level`, and
+    a `seed` that all its cells share, and `programs`, the folder of compiled programs.
     """
 
     def __getattr__(self, name: str) -> NoReturn:

@@ -25,7 +25,9 @@ from benchpaper.results.parquet import (
     write,
     write_block,
 )
+from benchpaper.results.row_levels import Rows, level_of_row
 from benchpaper.results.schema import (
+    BLOCK_LEVEL,
     FAILED,
     IDENTITY,
     MEASURED,
@@ -37,9 +39,11 @@ from benchpaper.results.schema import (
     check_observation,
     columns,
     schema,
+    schema_version,
 )
 
 __all__ = [
+    "BLOCK_LEVEL",
     "FAILED",
     "IDENTITY",
     "JOURNALS",
@@ -57,16 +61,19 @@ __all__ = [
     "Distribution",
     "InvalidObservation",
     "ResultsError",
+    "Rows",
     "block_file",
     "check_observation",
     "collect",
     "columns",
     "distribution",
     "file_digest",
+    "level_of_row",
     "read",
     "read_description",
     "records_of",
     "schema",
+    "schema_version",
     "write",
     "write_block",
 ]

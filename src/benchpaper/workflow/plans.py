@@ -24,6 +24,7 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "trials": len(made.trials),
         "seconds": round(made.seconds, 1),
         "disk_mb": made.disk_mb,
+        "block": run.experiment(name).describe().get("block"),
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
         "again": asdict(again) if (again := run.again(name)) else None,
@@ -42,12 +43,18 @@ def describe_again(again: Remeasured) -> str:
     return f"{again.blocks} blocks that were measured before are measured again: {why}"
 
 
+def _over(item: dict[str, Any]) -> str:
+    """Return what the blocks of a plan differ in, in brackets; "" for blocks in time."""
+    return f" (over {item['block']['over']})" if item["block"] else ""
+
+
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
-            f"{item['cells']} cells x {item['blocks']} blocks = {item['trials']} trials, "
+            f"{item['cells']} cells x {item['blocks']} blocks{_over(item)} = "
+            f"{item['trials']} trials, "
             f"about {duration(item['seconds'])}, up to {item['disk_mb']:g} MB of disk; "
             f"seed {item['seed']}, plan {item['digest'][:12]}"
         )

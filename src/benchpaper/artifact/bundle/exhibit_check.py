@@ -25,6 +25,7 @@ from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.generated import difference
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
+from benchpaper.design.replication import OVER_TIME
 from benchpaper.paper import gather
 
 FACTORS = {1.0, 60.0, 3600.0, 8.0, 1 / 8} | {1024.0**power for power in (-3, -2, -1, 1, 2, 3)}
@@ -147,7 +148,8 @@ def _number(name: str, entry: Entry, results: Results) -> tuple[Estimate | None,
     if entry["how"]:
         estimate = compute(f'number "{name}"', Recipe.from_json(entry["how"]), results)
         expected = _entry(estimate)
-        trail = entry["how"]["metric"], entry["how"]["cells"]
+        rows = entry["how"]["cells"]
+        trail = entry["how"]["metric"], list(dict.fromkeys(map(results.cell_of, rows)))
         if ([trail[0]], trail[1]) != (entry["metrics"], entry["cells"]):
             raise NotVerified(f'number "{name}" has another metric or other cells than its recipe')
         if entry["how"]["unit"] != entry["unit"]:
@@ -165,15 +167,19 @@ def _number(name: str, entry: Entry, results: Results) -> tuple[Estimate | None,
 def _as_stated(entry: Entry, results: Results) -> dict[str, Any]:
     """Return the texts that follow from the values of a number that a notebook computed."""
     low, high = entry["low"], entry["high"]
+    all_equal = low == high
+    shown = not all_equal or results.block_over != OVER_TIME  # else there is nothing to show
     stated = Estimate(
         entry["value"],
-        None if low == high else low,
-        None if low == high else high,
+        low if shown else None,
+        high if shown else None,
         min(entry["n"], results.blocks) if entry["metrics"] else results.blocks,
         entry["unit"],
         "",
         (),
         failed=sum(results.state(cell)[0] for cell in entry["cells"]),
+        values=(low,) if all_equal and low is not None else (),
+        over=results.block_over,
     )
     return {**_entry(stated), "low": low, "high": high}
 

@@ -73,14 +73,16 @@ def describe(files: Mapping[str, bytes]) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise NotVerified(f"{archive.ABOUT} is no JSON object")
     versions = {
-        "benchpaper_bundle": ("bundles", SCHEMA_VERSION),
-        "results_schema": ("results", results.SCHEMA_VERSION),
+        "benchpaper_bundle": ("bundles", SCHEMA_VERSION, SCHEMA_VERSION),
+        "results_schema": ("results", 1, results.SCHEMA_VERSION),
     }
-    for key, (kind, version) in versions.items():
-        if description.get(key) != version:
+    for key, (kind, oldest, newest) in versions.items():
+        version = description.get(key)
+        if type(version) is not int or not oldest <= version <= newest:
+            readable = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
             raise NotVerified(
-                f"its {kind} have schema version {description.get(key)!r}, "
-                f"this program reads {version}; use the benchpaper that wrote it"
+                f"its {kind} have schema version {version!r}, "
+                f"this program reads {readable}; use the benchpaper that wrote it"
             )
     for name, form in FORMS.items():
         value = description.get(name)

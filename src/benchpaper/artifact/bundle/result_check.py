@@ -97,9 +97,8 @@ def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str)
 
     The framework's own columns have the meaning of the version that wrote them.
     """
-    declared = {
-        item["name"] for key in ("factors", "metrics", "evidence") for item in described[key]
-    }
+    kinds = ("factors", "metrics", "evidence", "within")
+    declared = {item["name"] for key in kinds for item in described.get(key, [])}
     expected = {field.name: field for field in results.schema(described, kind)}
     optional = {column.name for column in results.columns(described, kind) if column.optional}
     if unlike := set(schema.names) ^ (set(expected) - (optional - set(schema.names))):
@@ -130,6 +129,7 @@ def _trials(measured: Results, place: tuple[str, ...]) -> Iterator[str]:
             yield f'its trials are of {column} "{first[column]}", but it lies at "{value}"'
     yield from _plan(measured, frame)
     yield from _cells(measured, frame)
+    yield from _block_levels(measured)
     yield from _states(frame)
 
 
@@ -142,7 +142,8 @@ def _plan(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
     if fixed and fixed["blocks"] < measured.blocks:
         yield f"{measured.blocks} blocks were measured, but {fixed['blocks']} planned"
     planned = frame[frame["block"] < fixed["pilot"]] if fixed else frame
-    order = planned[["block", "position", "seed", "cell"]].itertuples(index=False, name=None)
+    columns = ["block", "position", "seed", "cell", *measured.block_columns]
+    order = planned[columns].itertuples(index=False, name=None)
     if digest(order) != frame["plan_digest"].iloc[0]:
         yield "its trials are not those of the plan that they name: one is missing, new, or moved"
     if not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all():
@@ -165,6 +166,18 @@ def _cells(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
         for name, level in levels.items():
             if level not in declared[name]:
                 yield f'the cell "{row["cell"]}" has a level of {name} that is not declared'
+
+
+def _block_levels(measured: Results) -> Iterator[str]:
+    """Yield blocks whose level is not the one that their number has in the declaration."""
+    if not measured.block_columns:
+        return
+    declared = measured.described["block"]["levels"]
+    for table in (measured.trial_df, measured.observation_df):
+        rows = table[["block", *measured.block_columns]].drop_duplicates()
+        for block, level in rows.itertuples(index=False, name=None):
+            if not 0 <= block < len(declared) or declared[block] != level:
+                yield f"block {block} has the level {level!r}, which its declaration does not give"
 
 
 def _states(frame: "pd.DataFrame") -> Iterator[str]:
@@ -191,7 +204,7 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
 
 def _observations(measured: Results) -> Iterator[str]:
     """Yield observations without their measured trial, trials without theirs, and bad values."""
-    names = ["block", "position", "cell", "twin", *measured.factors]
+    names = ["block", "position", "cell", "twin", *measured.block_columns, *measured.factors]
     trials = measured.trial_df[measured.trial_df["state"] == results.MEASURED]
     observed = measured.observation_df
     left = set(trials[names].itertuples(index=False, name=None))
@@ -202,8 +215,29 @@ def _observations(measured: Results) -> Iterator[str]:
     numbers = observed.groupby(["block", "cell"])["row"]
     if not (numbers.apply(lambda rows: sorted(rows) == list(range(len(rows))))).all():
         yield "the observations of a trial are not numbered from 0"
+    yield from _rows_within(measured)
     for metric in measured.described["metrics"]:
         yield from _values(metric, observed[metric["name"]])
+
+
+def _rows_within(measured: Results) -> Iterator[str]:
+    """Yield observations of a trial that the levels within it do not tell apart."""
+    inner = measured.described.get("within", [])
+    kinds = {factor["name"]: type(factor["levels"][0]) for factor in inner}
+    if not kinds:
+        return
+    columns = [*kinds, *(metric["name"] for metric in measured.described["metrics"])]
+    for (block, cell), observed in measured.observation_df.groupby(["block", "cell"]):
+        rows = results.Rows(measured.described)
+        try:
+            for values in observed[columns].itertuples(index=False, name=None):
+                row = {n: v for n, v in zip(columns, values, strict=True) if v == v}  # not NaN
+                # A column of whole numbers with gaps comes as one of fractions.
+                rows.add(
+                    {n: kinds[n](v) if n in kinds and v is not None else v for n, v in row.items()}
+                )
+        except results.InvalidObservation as error:
+            yield f'the cell "{cell}" in block {block}: {error}'
 
 
 def _values(metric: Mapping[str, Any], column: "pd.Series[Any]") -> Iterator[str]:
