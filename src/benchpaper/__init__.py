@@ -20,6 +20,7 @@ _HOMES = {
     "Factor": "design.declarations",
     "gap": "analysis.estimates",
     "HostError": "hosts",
+    "Input": "design.inputs",
     "load": "analysis.estimates",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",

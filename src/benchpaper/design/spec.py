@@ -21,6 +21,7 @@ from benchpaper.design.declarations import (
     Scale,
     make_cell,
 )
+from benchpaper.design.inputs import Input, check_inputs
 
 __all__ = [
     "SCALES",
@@ -69,8 +70,8 @@ class Experiment:
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
-    bound a trial.
+    nothing; by default the level called "null", if a factor has it. `inputs` are the data that
+    trials read (see `Input`). `attempts` and `timeout_s` bound a trial.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Experiment:
         packages: Iterable[str] = (),
         twin: Mapping[str, Level] | None = None,
         null: Mapping[str, Level] | None = None,
+        inputs: Iterable[Input] = (),
         attempts: int = 2,
         timeout_s: float = 60.0,
     ):
@@ -100,6 +102,7 @@ class Experiment:
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
         )
+        self.inputs = check_inputs(inputs)
         self.attempts, self.timeout_s = attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
         self._valid: Callable[[Cell], bool] | None = None

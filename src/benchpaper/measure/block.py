@@ -81,6 +81,8 @@ class Block:
             return self._measure(TrialRunner(self._setting, fleet, keeper))
 
     def _measure(self, runner: TrialRunner) -> int:
+        if not self.is_finished:
+            self._provenance.check_inputs()
         runner.prepare_hosts()
         measured_now = 0
         with journal.Journal(self.journal_path) as done:
@@ -91,6 +93,7 @@ class Block:
                 if planned.cell.id in done and not self._testable_again(done[planned.cell.id]):
                     continue
                 record = runner.run(planned, last_end)
+                self._provenance.check_inputs()  # before the record: it may have read others
                 done.append(record)
                 # After the record, which has the first right to the rest of a full disk.
                 journal.note(self.journal_path, self.depends)
@@ -182,4 +185,6 @@ class Block:
         described = self._experiment.describe()
         described["sources"] = self._provenance.sources
         described[results.JOURNALS] = {str(self._block): self.key}
+        if self._provenance.inputs:
+            described[results.INPUTS] = [s.to_json() for s in self._provenance.inputs]
         results.write_block(self._folder, self._block, entries, described)

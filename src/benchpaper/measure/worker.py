@@ -19,8 +19,10 @@ from typing import Any, NoReturn
 
 from benchpaper.core import environment
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.inputs import Places
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
+from benchpaper.measure.provisions import Provider, Provisions
 
 STOP_GRACE_S = 5.0  # until a trial that timed out is dead, it may still make shared memory
 HEADER = struct.Struct("<Q")
@@ -39,6 +41,7 @@ def work(
     programs: Path,
     scratch: Path,
     pipe: int,
+    provisions: Provisions,
 ) -> NoReturn:
     """Run the trial in the worker, and end it."""
     try:
@@ -47,7 +50,7 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, scale, links, programs, scratch, report)
+        site = _site(experiment, seed, scale, links, programs, scratch, report, provisions)
         assert experiment._trial is not None
         for observation in experiment._trial(cell, site):
             report("observation", observation)
@@ -113,6 +116,7 @@ def _site(
     programs: Path,
     scratch: Path,
     report: Callable[..., None],
+    provisions: Provisions,
 ) -> "TrialSite":
     """Connect the roles to their hosts, and return what a trial gets as `site`."""
     commands = 0
@@ -125,16 +129,19 @@ def _site(
 
     # Log roles, not host names, for privacy.
     seconds = experiment.timeout_s + STOP_GRACE_S
-    hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
-    counts = SimpleNamespace(**scale.counts)
-    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs))
+    hosts = {
+        role: Provider(link.host(role, scratch, seconds, on_command), provisions, report)
+        for role, link in links.items()
+    }
+    counts, inputs = SimpleNamespace(**scale.counts), Places(provisions.inputs)
+    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs), inputs=inputs)
 
 
 class TrialSite(SimpleNamespace):
     """What a trial gets as `site`.
 
-    It holds a host per role, `counts` of the scale, `seed`, and `programs`, the folder of compiled
-    programs.
+    It holds a host per role, `counts` of the scale, `seed`, `programs`, the folder of compiled
+    programs, and `inputs`, which maps declared inputs to their places.
     """
 
     def __getattr__(self, name: str) -> NoReturn:

@@ -12,6 +12,7 @@ from benchpaper.results.distribution import (
     distribution,
 )
 from benchpaper.results.parquet import (
+    INPUTS,
     JOURNALS,
     OBSERVATIONS,
     TRIALS,
@@ -42,6 +43,7 @@ from benchpaper.results.schema import (
 __all__ = [
     "FAILED",
     "IDENTITY",
+    "INPUTS",
     "JOURNALS",
     "LARGEST",
     "MEASURED",

@@ -14,6 +14,7 @@ from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, colum
 
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
+INPUTS = "inputs"  # in a description: [{path, sha256, bytes, files, url, doi, licence}]
 
 
 class ResultsError(UserError):
@@ -180,6 +181,11 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
                 f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; "
                 "run again to measure them alike"
             )
+    if len({_inputs(described) for _, described in by_kind[TRIALS]}) > 1:
+        raise ResultsError(
+            f"blocks in {_short(Path(folder))} come from different inputs; "
+            "run again to measure them alike"
+        )
     for kind, files in by_kind.items():
         described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
         if keys := {key: value for _, one in files for key, value in one.get(JOURNALS, {}).items()}:
@@ -188,6 +194,10 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         rows = table.to_pylist(maps_as_pydicts="strict")
         write(Path(folder) / kind, rows, described, kind.split(".")[0])
+
+
+def _inputs(described: Described) -> tuple[tuple[str, str], ...]:
+    return tuple((item["path"], item["sha256"]) for item in described.get(INPUTS, ()))
 
 
 def file_digest(path: Path | str) -> str:

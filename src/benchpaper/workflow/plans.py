@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchpaper.core.duration import duration
-from benchpaper.workflow import pilot
+from benchpaper.workflow import input_files, pilot
 from benchpaper.workflow.pipeline import Pipeline
 
 
@@ -25,6 +25,7 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
         "again": run.again(name),
+        "inputs": [input_files.described(state) for state in input_files.states(run, name)],
     }
     if with_trials:
         data["order"] = [
@@ -56,6 +57,9 @@ def show_plans(plans: Sequence[dict[str, Any]]) -> None:
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         if item["again"]:
             print(f"  {describe_again(item['again'])}")
+        for declared in item["inputs"]:
+            if declared["problem"]:
+                print(f"  {declared['problem']}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
     if len(plans) > 1:

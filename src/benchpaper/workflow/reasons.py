@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from benchpaper.design.catalog import differing
+from benchpaper.design.inputs import MISSING
 
 NAMED = 3  # of the files or levels that changed alike; the others are counted
 
@@ -15,7 +16,8 @@ def reasons(then: Depends, now: Depends) -> list[str]:
     return [
         *_machines(then["hosts"], now["hosts"]),
         *_facts(then["facts"], now["facts"]),
-        *_sources(then["sources"], now["sources"]),
+        *_files("", then["sources"], now["sources"]),
+        *_files("input ", then.get("inputs", {}), now.get("inputs", {})),
         *_levels(then["levels"], now["levels"]),
         *_changed(then["plan"], now["plan"], but="digest"),
         *_changed(then["counts"], now["counts"]),
@@ -68,14 +70,15 @@ def _changed(then: dict[str, Any], now: dict[str, Any], but: str = "") -> list[s
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
 
 
-def _sources(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    kinds: dict[str, list[str]] = {"changed": [], "added": [], "removed": []}
+def _files(what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    """Yield a text for the files, called `what`, that changed, were added, or were removed."""
+    kinds: dict[str, list[str]] = {"changed": [], "added": [], "removed": [], "missing": []}
     for path in differing(then, now):
         kind = "added" if path not in then else "removed" if path not in now else "changed"
-        kinds[kind].append(path)
+        kinds["missing" if now.get(path) == MISSING else kind].append(path)
     for kind, paths in kinds.items():
         if paths:
-            yield f"{_some(paths)} {kind}"
+            yield f"{what}{_some(paths)} {kind}"
 
 
 def _levels(then: dict[str, list[Any]], now: dict[str, list[Any]]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import command_line, damage, plans, summary
+from benchpaper.workflow import command_line, damage, input_files, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
@@ -56,6 +56,8 @@ def run(
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
         restored: list[str] = []
+        if measure_again:  # before it removes anything
+            _provide_inputs(pipeline, experiments, console, always=True)
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
@@ -63,6 +65,7 @@ def run(
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
+        _provide_inputs(pipeline, experiments, console)
         removed = damage.remove(pipeline, experiments)
         damage.refresh_caches(pipeline.project, bool(restored or removed))
         _say_mended(restored, removed, console)
@@ -158,6 +161,12 @@ def _keep_results_of_other_machines(
         )
     _say(console, f"{where}: they are analysed as they are")
     pipeline.kept = tuple(moved)
+
+
+def _provide_inputs(
+    pipeline: Pipeline, names: list[str], console: Console, always: bool = False
+) -> None:
+    input_files.provide(pipeline, names, lambda text: _say(console, text), always)
 
 
 def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:
