@@ -8,6 +8,7 @@ from benchpaper import results
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog, inputs
 from benchpaper.design.inputs import Input
+from benchpaper.results import accepted
 
 
 def changed_since_reference(project: Project, name: str, site: str = "local") -> list[str]:
@@ -22,12 +23,18 @@ def changed_since_reference(project: Project, name: str, site: str = "local") ->
 def changed_since(project: Project, name: str, path: Path) -> list[str]:
     """Return the sources and inputs that changed since the trials in `path` were measured.
 
-    A source is its path below the project, and an input "input PATH".
+    A source is its path below the project, and an input "input PATH". Sources count as unchanged if
+    somebody accepted the change (`results.accepted`).
     """
     table, described = results.read(path)
     commits = table.column("git_commit").unique().to_pylist()
     [site, *_] = table.column("site").unique().to_pylist()
+    codes = set(table.column("code_digest").to_pylist())
     sources = catalog.changed(project, name, described, commits)
+    if sources and codes <= accepted.same_as(
+        accepted.read(path.parent), catalog.digest(project, name)
+    ):
+        sources = []
     return [*sources, *(f"input {path}" for path in changed_inputs(project, site, described))]
 
 

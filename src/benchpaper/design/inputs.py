@@ -19,6 +19,7 @@ from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.core.project import Project
 from benchpaper.design.checks import SpecError, check_text, shown
 
+UNDECLARED = "undeclared input"  # begins the name under which the provenance shows one
 MISSING = "missing"  # in place of the digest of an input that is not there, and declares none
 DIGEST = re.compile(r"[0-9a-f]{64}")
 DOI = re.compile(r"10\.\d{4,9}/[^\s<>\"]+")

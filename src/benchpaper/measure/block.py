@@ -16,7 +16,7 @@ from benchpaper.hosts.site import Site
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.trial import Setting, TrialRunner
-from benchpaper.results import journal
+from benchpaper.results import accepted, journal
 from benchpaper.results.records import TrialRecord
 
 
@@ -52,9 +52,25 @@ class Block:
             self._provenance,
             report,
         )
-        self.depends = self._provenance.dependencies(block, self._planned, self._setting.scale)
+        self.depends = self._choose(
+            self._provenance.dependencies(block, self._planned, self._setting.scale)
+        )
         self.key = journal.key(**self.depends)
-        self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
+        self.journal_path = self._journal(self.depends)
+
+    def _journal(self, depends: Mapping[str, Any]) -> Path:
+        return self._folder / "journal" / f"{self._block:03d}-{journal.key(**depends)}.jsonl"
+
+    def _choose(self, depends: dict[str, Any]) -> dict[str, Any]:
+        """Return the dependencies of the journal to go on with.
+
+        That is the present code's, or the fullest of those whose code counts as the same.
+        """
+        others = accepted.equals(accepted.read(self._folder), depends["sources"])
+        if not others:
+            return depends
+        choices = [depends, *({**depends, "sources": sources} for sources in others)]
+        return max(choices, key=lambda choice: journal.finished(self._journal(choice)))
 
     def before(self) -> dict[str, Any] | None:
         """Return what this block's trials depended on when it was last measured.
@@ -183,7 +199,8 @@ class Block:
 
     def _write(self, entries: list[TrialRecord]) -> None:
         described = self._experiment.describe()
-        described["sources"] = self._provenance.sources
+        described["sources"] = self.depends["sources"]
+        described["counts"] = dict(self._setting.scale.counts)
         described[results.JOURNALS] = {str(self._block): self.key}
         if self._provenance.inputs:
             described[results.INPUTS] = [s.to_json() for s in self._provenance.inputs]

@@ -14,10 +14,10 @@ from typing import Any
 from benchpaper.core.contents import contents
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.design.inputs import UNDECLARED
 from benchpaper.hosts import Host, HostError
 
 SYSTEM = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64")))
-UNDECLARED = "undeclared input"  # begins the name under which the provenance shows one
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
 def describe_again(again: dict[str, Any]) -> str:
     """Return one line that says why blocks are measured again; see `Pipeline.again`."""
     why = "; ".join(again["why"])
+    if again["levels_added"]:
+        why += (
+            f"; cells are compared within a block, so all {again['cells']} cells of each block are "
+            "measured, not the new ones alone"
+        )
     return f"{again['blocks']} blocks that were measured before are measured again: {why}"
 
 

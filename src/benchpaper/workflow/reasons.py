@@ -1,6 +1,6 @@
 """The reasons to measure a block again: its dependencies now, compared with those of last time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchpaper.design.catalog import differing
@@ -19,12 +19,21 @@ def reasons(then: Depends, now: Depends) -> list[str]:
         *_files("", then["sources"], now["sources"]),
         *_files("input ", then.get("inputs", {}), now.get("inputs", {})),
         *_levels(then["levels"], now["levels"]),
-        *_changed(then["plan"], now["plan"], but="digest"),
-        *_changed(then["counts"], now["counts"]),
-        *_changed(then["tools"], now["tools"]),
+        *changed(then["plan"], now["plan"], but="digest"),
+        *changed(then["counts"], now["counts"]),
+        *changed(then["tools"], now["tools"]),
         *_capabilities(set(then["capabilities"]), set(now["capabilities"])),
-        *_changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
+        *changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
     ] or ["its plan differs"]  # the same cells in another order
+
+
+def levels_added(then: Depends, now: Depends) -> bool:
+    """Return whether a factor has a level now that it did not have then."""
+    return any(
+        level not in then["levels"].get(factor, ())
+        for factor, levels in now["levels"].items()
+        for level in levels
+    )
 
 
 def elsewhere(then: Depends, now: Depends) -> bool:
@@ -54,7 +63,7 @@ def _facts(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for fact in dict.fromkeys(fact for host in (*then.values(), *now.values()) for fact in host):
         before = {role: {fact: then.get(role, {}).get(fact, "none")} for role in now}
         texts = {
-            role: _changed(before[role], {fact: host.get(fact, "none")})
+            role: changed(before[role], {fact: host.get(fact, "none")})
             for role, host in now.items()
         }
         changes = {role: text[0] for role, text in texts.items() if text}
@@ -64,7 +73,7 @@ def _facts(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield from (f"{text} ({role})" for role, text in changes.items())
 
 
-def _changed(then: dict[str, Any], now: dict[str, Any], but: str = "") -> list[str]:
+def changed(then: Mapping[str, Any], now: Mapping[str, Any], but: str = "") -> list[str]:
     """Return "name old -> new" of the changed values, `but` for one name."""
     names = [name for name in {**then, **now} if name != but and then.get(name) != now.get(name)]
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]

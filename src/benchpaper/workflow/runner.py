@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -57,7 +58,7 @@ def run(
         _sweep(pipeline, console)
         restored: list[str] = []
         if measure_again:  # before it removes anything
-            _provide_inputs(pipeline, experiments, console, always=True)
+            input_files.provide(pipeline, experiments, partial(_say, console), always=True)
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
@@ -65,7 +66,7 @@ def run(
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
-        _provide_inputs(pipeline, experiments, console)
+        input_files.provide(pipeline, experiments, partial(_say, console))
         removed = damage.remove(pipeline, experiments)
         damage.refresh_caches(pipeline.project, bool(restored or removed))
         _say_mended(restored, removed, console)
@@ -161,12 +162,6 @@ def _keep_results_of_other_machines(
         )
     _say(console, f"{where}: they are analysed as they are")
     pipeline.kept = tuple(moved)
-
-
-def _provide_inputs(
-    pipeline: Pipeline, names: list[str], console: Console, always: bool = False
-) -> None:
-    input_files.provide(pipeline, names, lambda text: _say(console, text), always)
 
 
 def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:

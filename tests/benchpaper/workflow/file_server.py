@@ -21,15 +21,16 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range")
         serve.asked.append(asked)
         data, first = serve.data, 0
-        if status := serve.how.get("status"):
-            return self._send(status, b"no")
         if asked and serve.how.get("ranges", True):
             first = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
-            if first >= len(data):
-                return self._send(416, b"")
-        cut = serve.how.get("cut", [])
-        size = cut.pop(0) if cut else None
-        self._send(206 if first else 200, data[first:], size, first)
+        if status := serve.how.get("status"):
+            self._send(status, b"no")
+        elif first >= len(data):
+            self._send(416, b"")
+        else:
+            cut = serve.how.get("cut", [])
+            size = cut.pop(0) if cut else None
+            self._send(206 if first else 200, data[first:], size, first)
 
     def _send(self, status, data, size=None, first=0):
         self.send_response(status)

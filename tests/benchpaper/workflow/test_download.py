@@ -1,7 +1,7 @@
 """A download resumes, and nothing but the declared file ever takes its place."""
 
-import hashlib
 import errno
+import hashlib
 import os
 import shutil
 from collections import namedtuple
@@ -69,7 +69,10 @@ BAD = {
 
 @pytest.mark.parametrize("how, words, parts", BAD.values(), ids=BAD)
 def test_what_fails_says_why_and_puts_nothing_there(fetch, tmp_path, how, words, parts):
-    with served(**{"data": DATA, **how}) as (url, _), pytest.raises(UserError, match=words) as error:
+    with (
+        served(**{"data": DATA, **how}) as (url, _),
+        pytest.raises(UserError, match=words) as error,
+    ):
         fetch(url)
     assert "\n" not in str(error.value) and url in str(error.value)
     assert not (tmp_path / "data" / "deep" / "x").exists() and kept(tmp_path) == parts
