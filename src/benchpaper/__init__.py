@@ -22,6 +22,7 @@ _HOMES = {
     "gap": "analysis.estimates",
     "Host": "hosts",
     "HostError": "hosts",
+    "Input": "design.inputs",
     "load": "analysis.estimates",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",

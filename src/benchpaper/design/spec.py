@@ -21,6 +21,7 @@ from benchpaper.design.declarations import (
     Scale,
     make_cell,
 )
+from benchpaper.design.inputs import Input, check_inputs
 from benchpaper.design.levels import Level, null_of
 from benchpaper.design.replication import Block
 
@@ -57,7 +58,8 @@ class Experiment:
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
     nothing; by default the level called "null", if a factor has it. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
-    differ in: time, seeds, traces, or data sets. `attempts` and `timeout_s` bound a trial.
+    differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
+    `Input`). `attempts` and `timeout_s` bound a trial.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Experiment:
         null: Mapping[str, Level] | None = None,
         within: Iterable[Factor] = (),
         block: Block = Block(),  # noqa: B008  (it cannot change)
+        inputs: Iterable[Input] = (),
         attempts: int = 2,
         timeout_s: float = 60.0,
     ):
@@ -90,6 +93,7 @@ class Experiment:
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
         )
+        self.inputs = check_inputs(inputs)
         self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
         self._valid: Callable[[Cell], bool] | None = None

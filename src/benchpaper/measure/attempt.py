@@ -24,6 +24,7 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import Link, cleanup
 from benchpaper.hosts.agent.standstill import Watch
 from benchpaper.hosts.local import signal_name
+from benchpaper.measure.provisions import Provisions
 from benchpaper.measure.worker import (
     HEADER,
     KILLED,
@@ -43,7 +44,8 @@ class Attempt:
     nor checked. `cause` says what the machine lacked, if that made the attempt fail; then the
     experiment is not to blame. `shortage` describes a full disk, seen before the scratch folder of
     a failed attempt was removed. `stood_still_s` says for how long a process of the attempt, or the
-    process that watched it, was stopped or frozen.
+    process that watched it, was stopped or frozen. `provided` are the undeclared files that it
+    sent to hosts.
     """
 
     name: str
@@ -57,6 +59,10 @@ class Attempt:
     cause: str
     shortage: str
     stood_still_s: float
+    provided: tuple[str, ...] = ()
+
+
+NOTHING = Provisions()
 
 
 @dataclass
@@ -65,6 +71,7 @@ class _Reports:
 
     commands: list[Command] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
+    provided: list[str] = field(default_factory=list)
     message: str = ""
     cause: str = ""
     done: bool = False
@@ -78,6 +85,8 @@ class _Reports:
             self.commands[rest[0]] = replace(self.commands[rest[0]], status=rest[1])
         elif kind == "observation":
             self.observations.append(rest[0])
+        elif kind == "provided":
+            self.provided.append(rest[0])
         elif kind == "error":
             self.message, self.cause = rest
         else:
@@ -103,6 +112,7 @@ class _Reports:
             cause=cause,
             shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
             stood_still_s=times[2],
+            provided=tuple(self.provided),
         )
 
     def _conclusion(self, status: int, late: str) -> tuple[str, str, str]:
@@ -133,14 +143,15 @@ def attempt(
     scratch_root: Path,
     kill: Callable[[Collection[int]], None] = kill_descendants,
     block: PlannedBlock = PlannedBlock(0, 0),  # noqa: B008  (it cannot change)
+    provisions: Provisions = NOTHING,
 ) -> Attempt:
     """Run `experiment`'s trial of `cell` once and return the result.
 
     `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
     that of the trial. `kill(spared)` ends all that this process has started except `spared`
-    (`Keeper.kill`). Errors of the trial never raise here. `KeyboardInterrupt` and the like pass
-    through, after the worker has been killed. Fetch what the trial has left on remote hosts
-    afterwards (`Fleet.conclude` with the attempt's `name`).
+    (`Keeper.kill`). `provisions` holds the inputs. Errors of the trial never raise here.
+    `KeyboardInterrupt` and the like pass through, after the worker has been killed. Fetch what the
+    trial has left on remote hosts afterwards (`Fleet.conclude` with the attempt's `name`).
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     cleanup.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
@@ -157,7 +168,10 @@ def attempt(
                 die_with_parent(parent)
                 os.close(read_end)
                 brand(cleanup.trial_mark(scratch_root.parent))
-                work(experiment, cell, seed, block, scale, links, programs, scratch, write_end)
+                work(
+                    experiment, cell, seed, block, scale, links, programs, scratch, write_end,
+                    provisions,
+                )  # fmt: skip
             os.close(write_end)
         timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
         seconds = time.monotonic() - begin

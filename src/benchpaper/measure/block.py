@@ -1,7 +1,7 @@
 """Measures one block: each cell once, in the plan's random order, journalled trial by trial."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from benchpaper.hosts.site import Site
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.trial import Setting, TrialRunner
-from benchpaper.results import journal
+from benchpaper.results import accepted, journal
 from benchpaper.results.records import TrialRecord
 
 
@@ -53,9 +53,25 @@ class Block:
             self._provenance,
             report,
         )
-        self.depends = self._provenance.dependencies(block, self._planned, self._setting.scale)
+        self.depends = self._choose(
+            self._provenance.dependencies(block, self._planned, self._setting.scale)
+        )
         self.key = journal.key(**self.depends)
-        self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
+        self.journal_path = self._journal(self.depends)
+
+    def _journal(self, depends: Mapping[str, Any]) -> Path:
+        return self._folder / "journal" / f"{self._block:03d}-{journal.key(**depends)}.jsonl"
+
+    def _choose(self, depends: dict[str, Any]) -> dict[str, Any]:
+        """Return the dependencies of the journal to go on with.
+
+        That is the present code's, or the fullest of those whose code counts as the same.
+        """
+        others = accepted.equals(accepted.read(self._folder), depends["sources"])
+        if not others:
+            return depends
+        choices = [depends, *({**depends, "sources": sources} for sources in others)]
+        return max(choices, key=lambda choice: journal.finished(self._journal(choice)))
 
     def before(self) -> dict[str, Any] | None:
         """Return what this block's trials depended on when it was last measured.
@@ -82,6 +98,8 @@ class Block:
             return self._measure(TrialRunner(self._setting, fleet, keeper))
 
     def _measure(self, runner: TrialRunner) -> int:
+        if not self.is_finished:
+            self._provenance.check_inputs()
         runner.prepare_hosts()
         measured_now = 0
         with journal.Journal(self.journal_path) as done:
@@ -92,6 +110,7 @@ class Block:
                 if planned.cell.id in done and not self._testable_again(done[planned.cell.id]):
                     continue
                 record = runner.run(planned, last_end)
+                self._provenance.check_inputs()  # before the record: it may have read others
                 done.append(record)
                 # After the record, which has the first right to the rest of a full disk.
                 journal.note(self.journal_path, self.depends)
@@ -181,6 +200,9 @@ class Block:
 
     def _write(self, entries: list[TrialRecord]) -> None:
         described = self._experiment.describe()
-        described["sources"] = self._provenance.sources
+        described["sources"] = self.depends["sources"]
+        described["counts"] = dict(self._setting.scale.counts)
         described[results.JOURNALS] = {str(self._block): self.key}
+        if self._provenance.inputs:
+            described[results.INPUTS] = [s.to_json() for s in self._provenance.inputs]
         results.write_block(self._folder, self._block, entries, described)

@@ -11,6 +11,7 @@ from benchpaper.core import disk_space
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
+from benchpaper.design import inputs
 from benchpaper.design.declarations import Scale
 from benchpaper.design.plan import PlannedTrial
 from benchpaper.design.spec import Experiment
@@ -21,8 +22,10 @@ from benchpaper.measure import records
 from benchpaper.measure.attempt import Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
+from benchpaper.measure.provisions import Provisions, undeclared
 from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
+DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
 
 
@@ -51,6 +54,7 @@ class TrialRunner:
         self._experiment, self._block = setting.experiment, setting.block
         self._provenance, self._redactor = setting.provenance, setting.redactor
         self._origin = setting.provenance.origin()
+        self._said: set[str] = set()
         self._lost = False  # a connection is lost, and the next trial has to restore it
         self._scratch_root = setting.project.state / "scratch"
         self._scratch_root.mkdir(parents=True, exist_ok=True)
@@ -63,6 +67,7 @@ class TrialRunner:
         self._fleet.deploy([p for p in packages if p in present or p not in CAPABILITIES])
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
+        self._redactor.hide_folders(self._provenance.hidden_places)
         for host, trial, kept in self._fleet.conclude():
             path = setting.project.state / "fetched" / f"{trial}.log"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,6 +98,9 @@ class TrialRunner:
             cause = attempts[-1].cause if state == results.FAILED else ""
         after = self._fleet.disturbances()
         last = attempts[-1] if attempts else None
+        origin = replace(self._origin, capabilities=tuple(self._provenance.present))
+        if provided := {path for tried in attempts for path in tried.provided}:
+            origin = replace(origin, tools={**origin.tools, **self._undeclared(provided)})
         disturbed = disturbances.between(before, after, last.stood_still_s if last else 0.0)
         return TrialRecord(
             block=planned.block,
@@ -100,7 +108,7 @@ class TrialRunner:
             cell=planned.cell.id,
             twin=planned.cell.twin,
             levels=dict(planned.cell.levels),
-            origin=replace(self._origin, capabilities=tuple(self._provenance.present)),
+            origin=origin,
             state=state,
             reason=reason,
             cause=cause,
@@ -116,6 +124,14 @@ class TrialRunner:
             disturbances=Disturbances(**disturbed),
             overhead_s=time.monotonic() - begin - sum(tried.seconds for tried in attempts),
         )
+
+    def _undeclared(self, paths: Collection[str]) -> dict[str, str]:
+        """Return the undeclared inputs that a trial sent, with digests; say the new ones."""
+        named = undeclared(sorted(paths), inputs.notes(self._setting.project))
+        for name in sorted(set(named) - self._said):
+            self._setting.report("undeclared", message=f"{name} was sent to a host; {DECLARE}")
+        self._said.update(named)
+        return named
 
     def _conclusion(self, planned: PlannedTrial, last: Attempt) -> tuple[str, str]:
         """Return state and reason of a trial by its last attempt.
@@ -180,6 +196,7 @@ class TrialRunner:
             self._scratch_root,
             self._keeper.kill,
             planned.of_block,
+            Provisions.of(self._setting.project, self._provenance.places),
         )
 
     def _fetched(self, tried: Attempt) -> Attempt:

@@ -20,9 +20,11 @@ from typing import Any, NoReturn
 from benchpaper import results
 from benchpaper.core import environment
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.inputs import Places
 from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
+from benchpaper.measure.provisions import Provider, Provisions
 
 STOP_GRACE_S = 5.0  # until a trial that timed out is dead, it may still make shared memory
 HEADER = struct.Struct("<Q")
@@ -42,6 +44,7 @@ def work(
     programs: Path,
     scratch: Path,
     pipe: int,
+    provisions: Provisions,
 ) -> NoReturn:
     """Run the trial in the worker, and end it."""
     try:
@@ -50,7 +53,7 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, block, scale, links, programs, scratch, report)
+        site = _site(experiment, seed, block, scale, links, programs, scratch, report, provisions)
         for observation in _observations(experiment, cell, site):
             report("observation", observation)
         report("done")
@@ -130,6 +133,7 @@ def _site(
     programs: Path,
     scratch: Path,
     report: Callable[..., None],
+    provisions: Provisions,
 ) -> "TrialSite":
     """Connect the roles to their hosts, and return what a trial gets as `site`."""
     commands = 0
@@ -142,16 +146,26 @@ def _site(
 
     # Log roles, not host names, for privacy.
     seconds = experiment.timeout_s + STOP_GRACE_S
-    hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
-    counts = SimpleNamespace(**scale.counts)
-    return TrialSite(**hosts, counts=counts, seed=seed, block=block, programs=Path(programs))
+    hosts = {
+        role: Provider(link.host(role, scratch, seconds, on_command), provisions, report)
+        for role, link in links.items()
+    }
+    return TrialSite(
+        **hosts,
+        counts=SimpleNamespace(**scale.counts),
+        seed=seed,
+        block=block,
+        programs=Path(programs),
+        inputs=Places(provisions.inputs),
+    )
 
 
 class TrialSite(SimpleNamespace):
     """What a trial gets as `site`.
 
     It holds a host per role, `counts` of the scale, `seed`, `block` with its `number`, `level`, and
-    a `seed` that all its cells share, and `programs`, the folder of compiled programs.
+    a `seed` that all its cells share, `programs`, the folder of compiled programs, and `inputs`,
+    which maps declared inputs to their places.
     """
 
     def __getattr__(self, name: str) -> NoReturn:

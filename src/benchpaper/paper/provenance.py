@@ -6,16 +6,23 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
+from benchpaper.analysis.changes import changed_since
 from benchpaper.analysis.manifests import ResultsFile
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import Project
 from benchpaper.core.revision import UNKNOWN
+from benchpaper.design.inputs import Input
 from benchpaper.paper import labels
 from benchpaper.paper.gather import all_exhibits
+from benchpaper.results import accepted
+from benchpaper.results.accepted import AcceptedChange
 from benchpaper.results.records import Command
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NAMED = 3  # so many changed files are named
+REMEDY = "measure again, or see benchpaper accept-change --help"
 
 
 @dataclass(frozen=True)
@@ -59,11 +66,32 @@ class CellTrail:
 
 
 @dataclass(frozen=True)
+class InputOfResults:
+    """An input that trials read, by its path below the project, its digest, and its origin."""
+
+    path: str
+    sha256: str
+    origin: str
+    licence: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "InputOfResults":
+        """Return the input that a description of results names."""
+        item = Input(row["path"], row["sha256"], row["url"], row["doi"], row["licence"])
+        return cls(item.path, item.sha256, item.origin, item.licence)
+
+    def __str__(self) -> str:
+        more = ", ".join(filter(None, (self.origin, self.licence)))
+        return f"{self.path}  sha256 {self.sha256[:16]}…" + (f"  ({more})" if more else "")
+
+
+@dataclass(frozen=True)
 class Trail:
     """Where an exhibit comes from: its notebook, data files, cells, trials, and commands.
 
-    `says` is what the exhibit shows. `stale` means that the results have changed since. The paths
-    of `files` are below the project.
+    `says` is what the exhibit shows. `stale` means that the results have changed since. `changed`
+    names the sources and inputs that changed since the trials were measured. The paths of `files`
+    are below the project.
     """
 
     name: str
@@ -71,10 +99,13 @@ class Trail:
     says: str
     source: str
     stale: bool
+    changed: tuple[str, ...]
     notebook: str
     metrics: tuple[str, ...]
     warnings: tuple[str, ...]
     files: tuple[ResultsFile, ...]
+    inputs: tuple[InputOfResults, ...]
+    accepted: tuple[AcceptedChange, ...]
     cells: tuple[CellTrail, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -104,7 +135,8 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
     one_of("exhibit", name, exhibits)
     exhibit, manifest = exhibits[name].exhibit, exhibits[name].manifest
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
-    table, _ = results.read(folder / manifest.experiment / results.TRIALS)
+    trials = folder / manifest.experiment / results.TRIALS
+    table, described = results.read(trials)
     trails = by_cell(table)
     files = manifest.files.values()
     return Trail(
@@ -113,6 +145,7 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         says=str(exhibit),
         source=manifest.source,
         stale=any(results.file_digest(folder / file.path) != file.sha256 for file in files),
+        changed=tuple(changed_since(project, manifest.experiment, trials)),
         notebook=manifest.notebook,
         metrics=exhibit.metrics,
         warnings=exhibit.warnings,
@@ -120,8 +153,15 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
             ResultsFile(str((folder / file.path).relative_to(project.root)), file.sha256)
             for file in files
         ),
+        inputs=inputs_of(described),
+        accepted=tuple(accepted.read(trials.parent)),
         cells=tuple(trails[cell] for cell in exhibit.cells),
     )
+
+
+def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
+    """Return the inputs that a description of results names."""
+    return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
 
 
 def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
@@ -164,11 +204,19 @@ def show(trail: Trail) -> None:
     print(f"  from      {trail.source}")
     if trail.stale:
         print("  STALE     the results have changed since; run ./reproduce figures")
+    if trail.changed:
+        more = f" and {len(trail.changed) - NAMED} more" if len(trail.changed) > NAMED else ""
+        named = ", ".join(trail.changed[:NAMED])
+        print(f"  STALE     {named}{more} changed since it was measured; {REMEDY}")
     print(f"  notebook  {trail.notebook}{metrics}")
     for warning in trail.warnings:
         print(f"  beware    of {warning}")
     for file in trail.files:
         print(f"  data      {file.path}  sha256 {file.sha256[:16]}…")
+    for item in trail.inputs:
+        print(f"  input     {item}")
+    for change in trail.accepted:
+        print(f"  accepted  {change}")
     for cell in trail.cells:
         _show_cell(cell)
 

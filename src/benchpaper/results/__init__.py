@@ -12,6 +12,7 @@ from benchpaper.results.distribution import (
     distribution,
 )
 from benchpaper.results.parquet import (
+    INPUTS,
     JOURNALS,
     OBSERVATIONS,
     TRIALS,
@@ -46,6 +47,7 @@ __all__ = [
     "BLOCK_LEVEL",
     "FAILED",
     "IDENTITY",
+    "INPUTS",
     "JOURNALS",
     "LARGEST",
     "MEASURED",

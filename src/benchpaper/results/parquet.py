@@ -9,12 +9,14 @@ from typing import Any
 from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
+from benchpaper.results import accepted
 from benchpaper.results.records import TrialRecord
 from benchpaper.results.schema import SCHEMA_VERSION, TRIAL, Described, columns, schema
 
 OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
+INPUTS = "inputs"  # in a description: [{path, sha256, bytes, files, url, doi, licence}]
 
 
 class ResultsError(UserError):
@@ -184,17 +186,25 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
         kind: [read(block_file(folder, block, kind)) for block in range(blocks)]
         for kind in (OBSERVATIONS, TRIALS)
     }
+    changes = accepted.read(Path(folder))
     for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
         different = {
             value
             for table, _ in by_kind[TRIALS]
             for value in table.column(column).unique().to_pylist()
         }
+        if column == "code_digest" and different <= accepted.same_as(changes, min(different)):
+            continue
         if len(different) > 1:
             raise ResultsError(
                 f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; "
                 "run again to measure them alike"
             )
+    if len({_inputs(described) for _, described in by_kind[TRIALS]}) > 1:
+        raise ResultsError(
+            f"blocks in {_short(Path(folder))} come from different inputs; "
+            "run again to measure them alike"
+        )
     for kind, files in by_kind.items():
         described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
         if keys := {
@@ -205,6 +215,10 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         rows = table.to_pylist(maps_as_pydicts="strict")
         write(Path(folder) / kind, rows, described, kind.split(".")[0])
+
+
+def _inputs(described: Described) -> tuple[tuple[str, str], ...]:
+    return tuple((item["path"], item["sha256"]) for item in described.get(INPUTS, ()))
 
 
 def file_digest(path: Path | str) -> str:

@@ -21,7 +21,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
-from benchpaper.results import journal
+from benchpaper.results import accepted, journal
 from benchpaper.workflow import pilot, reasons
 from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
@@ -188,13 +188,16 @@ class Pipeline:
 
         It is None if no block is measured again.
         """
-        count, why, moved = 0, dict[str, None](), ""
+        count, why, moved, grown = 0, dict[str, None](), "", False
         for block in self.blocks(name):
             if then := block.before():
                 count += 1
+                grown = grown or reasons.levels_added(then, block.depends)
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
                 moved = moved or _moved(then, block.depends)
-        return Remeasured(count, tuple(why), moved) if count else None
+        if not count:
+            return None
+        return Remeasured(count, len(self.plan(name).blocks[0]), tuple(why), grown, moved)
 
     def results_of_elsewhere(self, names: list[str]) -> dict[str, str]:
         """Return {experiment: both machines} if its results come from another machine."""
@@ -229,6 +232,11 @@ class Pipeline:
             for block in range(len(self.plan(name).blocks))
             for kind in kinds
         ]
+
+    def accepted(self, names: list[str]) -> list[Path]:
+        """Return the existing files of accepted changes, relative to the project."""
+        paths = [self.folder / name / accepted.FILE for name in names]
+        return [path.relative_to(self.project.root) for path in paths if path.exists()]
 
     def sources(self, name: str) -> list[Path]:
         """Return the files that an experiment runs, relative to the project."""

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchpaper.core.duration import duration
-from benchpaper.workflow import pilot
+from benchpaper.workflow import input_files, pilot
 from benchpaper.workflow.pipeline import Pipeline
 from benchpaper.workflow.records import Remeasured
 
@@ -28,6 +28,7 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
         "again": asdict(again) if (again := run.again(name)) else None,
+        "inputs": [input_files.described(state) for state in input_files.states(run, name)],
     }
     if with_trials:
         data["order"] = [
@@ -40,6 +41,11 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
 def describe_again(again: Remeasured) -> str:
     """Return one line that says why blocks are measured again; see `Pipeline.again`."""
     why = "; ".join(again.why)
+    if again.levels_added:
+        why += (
+            f"; cells are compared within a block, so all {again.cells} cells of each block are "
+            "measured, not the new ones alone"
+        )
     return f"{again.blocks} blocks that were measured before are measured again: {why}"
 
 
@@ -65,6 +71,9 @@ def show_plans(plans: Sequence[dict[str, Any]]) -> None:
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
         if item["again"]:
             print(f"  {describe_again(Remeasured(**item['again']))}")
+        for declared in item["inputs"]:
+            if declared["problem"]:
+                print(f"  {declared['problem']}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
     if len(plans) > 1:

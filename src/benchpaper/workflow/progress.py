@@ -71,7 +71,7 @@ class ProgressDisplay:
             elif kind == "attempt":
                 self._failed_attempts += 1
                 self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
-            elif kind in ("waiting", "fetched", "reconnected", "damaged"):
+            elif kind in ("waiting", "fetched", "reconnected", "damaged", "undeclared"):
                 self._say(event["message"])
             elif kind == "step failed":
                 self._fail(_step_name(event), event["error"])

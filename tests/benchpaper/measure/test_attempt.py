@@ -159,7 +159,8 @@ AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
     ("return\nyield", "the trial yielded no observation"),
     ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
     ("site.server.run(['true'])\nyield",
-     AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
+     AT + 'AttributeError: site has no "server" '
+     "(there are: client, counts, seed, programs, inputs)"),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
     tried = attempt_at(body)

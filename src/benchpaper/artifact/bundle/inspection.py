@@ -2,9 +2,9 @@
 
 Every statement that stands twice in an archive is compared, and what can be recomputed is. The
 checks come in this order, and the first problem ends them: the archive's form, bundle.json, the
-generated metadata, the results, the exhibits, the verdicts, what the paper inputs, the authors, the
-text of the PDF. Some numbers (the best of several cells, a fit) are computed by a notebook in its
-own way; only `regenerate`, which runs the notebook, can check these.
+generated metadata, the results, what they read, the exhibits, the verdicts, what the paper inputs,
+the authors, the text of the PDF. Some numbers (the best of several cells, a fit) are computed by a
+notebook in its own way; only `regenerate`, which runs the notebook, can check these.
 """
 
 import re
@@ -109,6 +109,7 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
+        inputs,
         pdf_check,
         printed_check,
         result_check,
@@ -132,8 +133,11 @@ def check(
     measured = {name: read[folder / name] for name in description["experiments"]}
     exhibits = _exhibits(build)
     rows = verdict_check.rows(build)
+    listed = [item for one in read.values() for item in inputs.used(one.experiment, one.described)]
+    of_inputs = inputs.check(files, listed)
     lines += [
         line,
+        *([of_inputs] if of_inputs else []),
         exhibit_check.check(project, build, measured),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),

@@ -4,7 +4,7 @@ A table of trials states much twice: a cell and its levels, the order of the tri
 of the plan, a state and its attempts. The table of observations repeats cells and blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design.declarations import make_cell
 from benchpaper.design.plan import digest
+from benchpaper.results import accepted
+from benchpaper.results.accepted import AcceptedChange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +43,9 @@ def check(project: Project, names: list[str]) -> tuple[str, dict[Path, Results]]
     for place in sorted(places):
         read[project.root / place] = _checked(project.root / place, place)
     line = f"{len(tables)} Parquet files have the schema and agree with each other, {rows:,} rows"
+    for folder, measured in read.items():
+        for change in accepted.read(folder):
+            line += f"; accepted for {measured.experiment}: {change}"
     return line, read
 
 
@@ -86,10 +91,20 @@ def _checked(folder: Path, name: PurePosixPath) -> Results:
     if PurePosixPath(*name.parts[-depth:]).as_posix() != experiment:
         raise NotVerified(f'{name} holds results of "{experiment}"')
     measured = load(experiment, folder.parents[depth - 1])
-    problems = [*_trials(measured, name.parts[:-depth]), *_observations(measured)]
+    changes = _accepted(folder, name)
+    problems = [*_trials(measured, name.parts[:-depth], changes), *_observations(measured)]
     for problem in problems:
         raise NotVerified(f"{name}: {problem}")
     return measured
+
+
+def _accepted(folder: Path, name: PurePosixPath) -> list[AcceptedChange]:
+    """Return the changes of the code that somebody accepted, if their JSON is plain."""
+    path = folder / accepted.FILE
+    if path.exists():
+        confined.reading(f"{name}/{accepted.FILE}")
+        strict.from_json(path.read_bytes(), f"{name}/{accepted.FILE}")
+    return accepted.read(folder)
 
 
 def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str) -> str:
@@ -116,10 +131,20 @@ def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str)
     return ""
 
 
-def _trials(measured: Results, place: tuple[str, ...]) -> Iterator[str]:
-    """Yield what contradicts itself in the trials; `place` is the path of site and source."""
+def _trials(
+    measured: Results, place: tuple[str, ...], changes: Sequence[AcceptedChange]
+) -> Iterator[str]:
+    """Yield what contradicts itself in the trials; `place` is the path of site and source.
+
+    `changes` of the code were accepted.
+    """
     frame = measured.trial_df.sort_values(["block", "position"])
+    same = accepted.same_as(changes, frame["code_digest"].iloc[0])
+    if not {change.old for change in changes} <= same:
+        yield "a change was accepted of code that no trial ran"
     for column in SUMMED:
+        if column == "code_digest" and same.issuperset(frame[column]):
+            continue
         if len(values := sorted(set(frame[column]))) > 1:
             yield f'{column} is both "{values[0]}" and "{values[1]}"'
     first = frame.iloc[0]

@@ -200,6 +200,7 @@ rule appendix:
         f"{BUILD}/verdicts.json",
         MEASURED,
         lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
+        lambda w: RUN.accepted(EXPERIMENTS),
         PAPER_DATA,
         code=RUN.code("benchpaper.artifact.appendix"),
     output:
@@ -235,6 +236,7 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
+        lambda w: RUN.accepted(EXPERIMENTS),
         f"{BUILD}/paper.pdf" if LATEX else [],
         code=RUN.code("benchpaper.paper.html"),
     output:
