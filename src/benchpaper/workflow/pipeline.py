@@ -60,7 +60,7 @@ class Pipeline:
 
     @cached_property
     def probed(self) -> dict[str, Any]:
-        """Facts and capabilities of this machine and of the site's hosts.
+        """Facts and capabilities of this machine, and of the site's hosts if they may measure.
 
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
@@ -69,7 +69,7 @@ class Pipeline:
             with suppress(UserError):
                 self.experiment(name)
         probed = probe.probe()
-        if any(host.kind != "local" for host in self.site.hosts):
+        if self.source != REFERENCE and any(host.kind != "local" for host in self.site.hosts):
             with self.connected() as fleet:
                 probed["hosts"] = fleet.probe()
         return probed
@@ -229,6 +229,16 @@ class Pipeline:
             results.block_file(folder, block, kind)
             for block in range(len(self.plan(name).blocks))
             for kind in kinds
+        ]
+
+    def stored_elsewhere(self, name: str) -> list[Path]:
+        """Return the reference results of other sites, which an experiment's notebook may show."""
+        stored = results.stored_sites(self.project, name)
+        return [
+            (folder / name / table).relative_to(self.project.root)
+            for site, folder in stored.items()
+            if site != self.site_name
+            for table in (results.OBSERVATIONS, results.TRIALS)
         ]
 
     def sources(self, name: str) -> list[Path]:

@@ -134,7 +134,7 @@ def check(
     rows = verdict_check.rows(build)
     lines += [
         line,
-        exhibit_check.check(project, build, measured),
+        exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),
     ]
