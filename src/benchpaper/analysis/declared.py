@@ -1,11 +1,14 @@
-"""What an experiment declares, as its results describe it."""
+"""What an experiment declares, as its results describe it, and where it was measured."""
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from benchpaper.core.errors import one_of
 from benchpaper.design.replication import OVER_TIME
 from benchpaper.design.spec import null_of
 from benchpaper.results import BLOCK_LEVEL
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Level: TypeAlias = Any  # a number, a text or a truth value
 Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
@@ -15,6 +18,7 @@ class Declared:
     """Reads a `described` experiment."""
 
     described: Description
+    trial_df: "pd.DataFrame"
 
     @property
     def experiment(self) -> str:
@@ -77,3 +81,18 @@ class Declared:
         for level in chosen:
             one_of(f"{self.experiment}: level of {name}", level, declared)
         return chosen
+
+    @property
+    def site(self) -> str:
+        """The site on which the results were measured."""
+        return str(self.trial_df["site"].iloc[0])
+
+    @property
+    def own(self) -> Self:
+        """These results: other sites stand next to them only in `Sites`."""
+        return self
+
+    @property
+    def others(self) -> dict[str, Self]:
+        """Results of other sites: none."""
+        return {}

@@ -65,6 +65,7 @@ class Estimate:
     second: str = ""  # of a rank agreement: the other metric; of a pooled share: as `tries`
     by: str = ""  # how `recomputing` computes it again; "" if that takes a function of the notebook
     over: str = OVER_TIME  # what the blocks differ in, as "seed" or "trace"
+    site: str = ""  # of stored results that a paper shows next to the run's own
     planned: bool = True  # False if the scale leaves out its cell
 
     def below(self, bound: float) -> "Comparison":
@@ -83,11 +84,10 @@ class Estimate:
         if self.value is None:
             return f"not measured here: {self.missing}"
         equal = ", all equal" if self.low is not None and self.deterministic else ""
-        equal = ", deterministic" if self.shown_deterministic else equal
+        equal = "" if self.shown_deterministic else equal
         failed = f", {self.failed} failed" if self.failed else ""
         count = f"(n = {self.n}{equal}{failed})"
-        interval = "" if self.shown_deterministic else self.interval_text()
-        return f"{with_unit(self.value, self.unit)}{interval} {count}"
+        return f"{with_unit(self.value, self.unit)}{self.interval_text()} {count}"
 
     @property
     def deterministic(self) -> bool:

@@ -16,7 +16,10 @@ from benchpaper.paper import gather
 from benchpaper.paper.gather import PaperError
 from benchpaper.paper.latex_styles import STYLES
 
-USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
+USES = re.compile(
+    r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?"
+    r"(?:\[\s*site\s*=\s*([^]]*?)\s*\])?\{([^}]*)\}"
+)
 COMMENT = re.compile(r"(?<!\\)%")
 KIND_OF_MACRO = {
     "result": "number",
@@ -48,11 +51,15 @@ def check_uses(paper: Path, kinds: Mapping[str, str], left_out: Collection[str] 
 
 
 def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (file and line, macro, name) of each exhibit that the paper's sources name."""
+    """Yield (file and line, macro, name) of each exhibit that the paper's sources name.
+
+    A number of another site, `[site=SITE]{NAME}`, has the name SITE/NAME.
+    """
     for path in sorted(Path(paper).rglob("*.tex")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            for macro, name in USES.findall(COMMENT.split(line)[0]):
-                yield f"{path.relative_to(paper.parent)}:{number}", macro, name
+            for macro, site, name in USES.findall(COMMENT.split(line)[0]):
+                place = f"{path.relative_to(paper.parent)}:{number}"
+                yield place, macro, f"{site}/{name}" if site else name
 
 
 def typeset(project: Project, site: str, source: str) -> Path:
@@ -115,6 +122,17 @@ def _check_use(
     kinds: Mapping[str, str],
     left_out: list[str],
 ) -> None:
+    site, _, plain = name.rpartition("/")
+    if site and kind != "number":
+        raise PaperError(
+            f'{place}: "[site={site}]" chooses a number; a {kind} shows all sites of its notebook'
+        )
+    if site and name not in kinds and plain in kinds:
+        there = sorted(other.rpartition("/")[0] for other in kinds if other.endswith(f"/{plain}"))
+        raise PaperError(
+            f'{place}: number "{plain}" has no value of site "{site}"{did_you_mean(site, there)}; '
+            f'its notebook reads it by load(..., sites=["{site}"])'
+        )
     if name not in kinds:
         same_kind = [other for other, its_kind in kinds.items() if its_kind == kind]
         raise PaperError(

@@ -2,18 +2,18 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since
 from benchpaper.analysis.manifests import ResultsFile
 from benchpaper.core.errors import UserError, one_of
-from benchpaper.core.project import Project
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import UNKNOWN
 from benchpaper.design.inputs import Input
 from benchpaper.paper import labels
-from benchpaper.paper.gather import all_exhibits
+from benchpaper.paper.gather import all_exhibits, read_files
 from benchpaper.results import accepted
 from benchpaper.results.accepted import AcceptedChange
 from benchpaper.results.records import Command
@@ -138,30 +138,41 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
     trials = folder / manifest.experiment / results.TRIALS
     table, described = results.read(trials)
     trails = by_cell(table)
-    files = manifest.files.values()
+    trails_elsewhere = [
+        replace(here[cell], cell=f"{cell}, site {other}")
+        for other, cells in exhibit.elsewhere.items()
+        if (here := _stored_trails(project, other, manifest.experiment))
+        for cell in cells
+    ]
+    files = list(read_files(project, manifest, folder))
     return Trail(
         name=name,
         kind=exhibit.kind,
         says=str(exhibit),
         source=manifest.source,
-        stale=any(results.file_digest(folder / file.path) != file.sha256 for file in files),
+        stale=any(results.file_digest(path) != file.sha256 for path, file in files),
         changed=tuple(changed_since(project, manifest.experiment, trials)),
         notebook=manifest.notebook,
         metrics=exhibit.metrics,
         warnings=exhibit.warnings,
         files=tuple(
-            ResultsFile(str((folder / file.path).relative_to(project.root)), file.sha256)
-            for file in files
+            ResultsFile(str(path.relative_to(project.root)), file.sha256) for path, file in files
         ),
         inputs=inputs_of(described),
         accepted=tuple(accepted.read(trials.parent)),
-        cells=tuple(trails[cell] for cell in exhibit.cells),
+        cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
     )
 
 
 def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
     """Return the inputs that a description of results names."""
     return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
+
+
+def _stored_trails(project: Project, site: str, experiment: str) -> dict[str, CellTrail]:
+    """Return {cell: its trail} of the stored results of a site."""
+    path = project.results(site, REFERENCE) / experiment / results.TRIALS
+    return by_cell(results.read(path)[0])
 
 
 def by_cell(table: "pa.Table") -> dict[str, CellTrail]:

@@ -23,6 +23,7 @@ from benchpaper.results.parquet import (
     read,
     read_description,
     records_of,
+    stored_sites,
     write,
     write_block,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "records_of",
     "schema",
     "schema_version",
+    "stored_sites",
     "write",
     "write_block",
 ]

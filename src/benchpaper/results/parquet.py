@@ -8,7 +8,7 @@ from typing import Any
 
 from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import REFERENCE
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import accepted
 from benchpaper.results.records import TrialRecord
 from benchpaper.results.schema import SCHEMA_VERSION, TRIAL, Described, columns, schema
@@ -219,6 +219,12 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
 
 def _inputs(described: Described) -> tuple[tuple[str, str], ...]:
     return tuple((item["path"], item["sha256"]) for item in described.get(INPUTS, ()))
+
+
+def stored_sites(project: Project, experiment: str) -> dict[str, Path]:
+    """Return {site: folder of its reference results} of the sites with results of an experiment."""
+    folders = sorted(project.results("x", REFERENCE).parent.glob("*/"))
+    return {path.name: path for path in folders if (path / experiment / TRIALS).exists()}
 
 
 def file_digest(path: Path | str) -> str:

@@ -62,7 +62,7 @@ class Pipeline:
 
     @cached_property
     def probed(self) -> ProbedSite:
-        """Facts and capabilities of this machine and of the site's hosts.
+        """Facts and capabilities of this machine, and of the site's hosts if they may measure.
 
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
@@ -71,7 +71,7 @@ class Pipeline:
             with suppress(UserError):
                 self.experiment(name)
         here = ProbedHost.of(probe.probe(), facts.identity())
-        if all(host.kind == "local" for host in self.site.hosts):
+        if self.source == REFERENCE or all(host.kind == "local" for host in self.site.hosts):
             return ProbedSite(here)
         with self.connected() as fleet:
             return ProbedSite(here, fleet.probe())
@@ -237,6 +237,16 @@ class Pipeline:
         """Return the existing files of accepted changes, relative to the project."""
         paths = [self.folder / name / accepted.FILE for name in names]
         return [path.relative_to(self.project.root) for path in paths if path.exists()]
+
+    def stored_elsewhere(self, name: str) -> list[Path]:
+        """Return the reference results of other sites, which an experiment's notebook may show."""
+        stored = results.stored_sites(self.project, name)
+        return [
+            (folder / name / table).relative_to(self.project.root)
+            for site, folder in stored.items()
+            if site != self.site_name
+            for table in (results.OBSERVATIONS, results.TRIALS)
+        ]
 
     def sources(self, name: str) -> list[Path]:
         """Return the files that an experiment runs, relative to the project."""

@@ -49,7 +49,7 @@ def test_order_is_asked_of_blocks_in_time_alone(over, known, block, drifts):
     "block, interval, text",
     [
         (None, "", "7.00 µs (n = 6, all equal)"),
-        (SEEDS, "(deterministic)", "7.00 µs (n = 6, deterministic)"),
+        (SEEDS, "(deterministic)", "7.00 µs (deterministic) (n = 6)"),
     ],
 )
 def test_equal_values_over_seeds_are_typeset_as_deterministic(over, block, interval, text):

@@ -49,10 +49,10 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
         site.client.run(["true"])
         site.client.run(["sh", "-c", "exit 3"], check=False)
         yield dict(latency_us=1.5)
-        yield dict(latency_us=2.5)
+        yield dict(items=2)
     """)
     assert (tried.outcome, tried.message) == ("ok", "")
-    assert tried.observations == (dict(latency_us=1.5), dict(latency_us=2.5))
+    assert tried.observations == (dict(latency_us=1.5), dict(items=2))
     assert tried.commands == (
         Command("client", ("true",), 0),
         Command("client", ("sh", "-c", "exit 3"), 3),
@@ -160,7 +160,7 @@ AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
     ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
     ("site.server.run(['true'])\nyield",
      AT + 'AttributeError: site has no "server" '
-     "(there are: client, counts, seed, programs, inputs)"),
+     "(there are: client, counts, seed, block, programs, inputs)"),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
     tried = attempt_at(body)

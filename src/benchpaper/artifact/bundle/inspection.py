@@ -138,7 +138,7 @@ def check(
     lines += [
         line,
         *([of_inputs] if of_inputs else []),
-        exhibit_check.check(project, build, measured),
+        exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),
     ]

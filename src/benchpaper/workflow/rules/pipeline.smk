@@ -149,6 +149,7 @@ rule analyse:
         notebook="analysis/{notebook}.ipynb",
         code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
+        elsewhere=lambda w: RUN.stored_elsewhere(RUN.named(w.notebook)),
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
         f"{BUILD}/exhibits/{{notebook}}/exhibits.json",
