@@ -190,7 +190,7 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
 
 @click.command("accept-change")
 @click.argument("experiment")
-@click.option("--why", required=True, help="Why the change alters nothing that was measured.")
+@click.option("--why", default="", help="Why the change alters nothing that was measured.")
 @source_options
 @json_option
 def accept_change(experiment: str, why: str, request: Request, as_json: bool) -> None:

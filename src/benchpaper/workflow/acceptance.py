@@ -34,8 +34,9 @@ def accept(run: Pipeline, name: str, why: str) -> list[AcceptedChange]:
     Returns the changes, which now stand next to the results of the pipeline's source. Raises
     `UserError` without a reason, for results that are not stale, and if anything but code changed.
     """
-    why = " ".join(why.split())
-    check_text("--why", why, may_be_empty=False)
+    if not (why := " ".join(why.split())):
+        raise UserError('a change is accepted for a reason only; give it: --why "renamed a helper"')
+    check_text("--why", why)
     folder = run.folder / name
     if not folder.exists():
         raise UserError(f"{name}: there are no {run.source} results of it; measure first")
