@@ -21,7 +21,7 @@ from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
 from benchpaper.design.spec import null_of
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
+from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, NOT_TRIED
 
 Level: TypeAlias = Any  # a number, a text or a truth value
 Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
@@ -245,11 +245,15 @@ class Measured(ABC):
         trials = self._trials_of[cell]
         states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
         failed = [reason for state, reason in states if state == FAILED]
+        tried = [reason for reason in failed if not reason.startswith(NOT_TRIED)]
         if any(state == MEASURED for state, _ in states):
             return len(failed), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:
             return len(failed), untestable[0]
+        if tried and len(tried) < len(failed):
+            skipped = f"the other {len(failed) - len(tried)} were not tried again"
+            return len(failed), f"{len(tried)} trials failed ({tried[0]}), and {skipped}"
         return len(failed), f"all {len(failed)} trials failed ({failed[0]})"
 
 

@@ -20,6 +20,7 @@ from benchpaper.results.parquet import (
     collect,
     file_digest,
     read,
+    read_columns,
     read_description,
     records_of,
     write,
@@ -30,6 +31,7 @@ from benchpaper.results.schema import (
     IDENTITY,
     MEASURED,
     NOT_TESTABLE,
+    NOT_TRIED,
     OBSERVATION,
     SCHEMA_VERSION,
     TRIAL,
@@ -37,6 +39,7 @@ from benchpaper.results.schema import (
     check_observation,
     columns,
     schema,
+    shown_state,
 )
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "LARGEST",
     "MEASURED",
     "NOT_TESTABLE",
+    "NOT_TRIED",
     "OBSERVATION",
     "OBSERVATIONS",
     "RAW_BOUND",
@@ -64,9 +68,11 @@ __all__ = [
     "distribution",
     "file_digest",
     "read",
+    "read_columns",
     "read_description",
     "records_of",
     "schema",
+    "shown_state",
     "write",
     "write_block",
 ]

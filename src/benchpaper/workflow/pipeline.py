@@ -21,7 +21,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.measure.block import Block
 from benchpaper.results import journal
-from benchpaper.workflow import pilot, reasons
+from benchpaper.workflow import pilot, reasons, times
 from benchpaper.workflow.ownership import announce, hold_lock
 
 # The Snakefile imports this module alone.
@@ -116,9 +116,9 @@ class Pipeline:
 
     @cache  # noqa: B019  (pipelines live as long as their process)
     def plan(self, name: str) -> Plan:
-        """Return an experiment's plan, priced by the times of the reference."""
+        """Return an experiment's plan, priced by measured times as far as there are any."""
         experiment, present = self.experiment(name), self.present(name)
-        seconds = reference_seconds(self.project, name)
+        seconds = self.times(name).known
         for cell in experiment.cells(self.source):
             if any(need not in present for need in experiment.capabilities(cell)):
                 seconds[cell.id] = 0.0  # "not testable here" takes no time
@@ -126,6 +126,11 @@ class Pipeline:
         return make_plan(
             experiment, self.source, self.seed, seconds, fixed["blocks"] if fixed else None
         )
+
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def times(self, name: str) -> times.Times:
+        """Return how long the trials of an experiment took, here and in the reference."""
+        return times.measured(self.project, self.folder / name, name, self.source)
 
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""

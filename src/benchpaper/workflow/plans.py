@@ -4,13 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchpaper.core.duration import duration
-from benchpaper.workflow import pilot
+from benchpaper.workflow import pilot, times
 from benchpaper.workflow.pipeline import Pipeline
+
+ORIGINS = {
+    "here": "as measured here before",
+    "reference": "as in the reference",
+    "declared": "as declared",
+}
 
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
     made = run.plan(name)
+    declared = run.experiment(name).scale(made.scale).trial_seconds
     data = {
         "experiment": name,
         "site": run.site_name,
@@ -21,6 +28,8 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "blocks": len(made.blocks),
         "trials": len(made.trials),
         "seconds": round(made.seconds, 1),
+        "seconds_from": run.times(name).sources(made),
+        "seconds_remark": times.remark(made, run.times(name), declared),
         "disk_mb": made.disk_mb,
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
@@ -40,20 +49,30 @@ def describe_again(again: dict[str, Any]) -> str:
     return f"{again['blocks']} blocks that were measured before are measured again: {why}"
 
 
+def _priced(item: dict[str, Any]) -> str:
+    """Return where the seconds of a plan come from."""
+    sources: dict[str, int] = item["seconds_from"]
+    if len(sources) == 1:
+        return ORIGINS[next(iter(sources))]
+    return ", ".join(f"{count} cells {ORIGINS[kind]}" for kind, count in sources.items())
+
+
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
             f"{item['cells']} cells x {item['blocks']} blocks = {item['trials']} trials, "
-            f"about {duration(item['seconds'])}, up to {item['disk_mb']:g} MB of disk; "
-            f"seed {item['seed']}, plan {item['digest'][:12]}"
+            f"about {duration(item['seconds'])} ({_priced(item)}), "
+            f"up to {item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
         )
         if item["blocks_fixed"]:
             print(f"  {pilot.describe(item['blocks_fixed'])}")
         elif item["pilot"]:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
+        if item["seconds_remark"]:
+            print(f"  {item['seconds_remark']}")
         if item["again"]:
             print(f"  {describe_again(item['again'])}")
         for trial in item.get("order", []):
