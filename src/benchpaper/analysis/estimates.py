@@ -77,6 +77,7 @@ class Results(Measured):
     def pooled_share_of(self, metric: str, tries: str, cell: str) -> Estimate:
         """Return `pooled_share` for a cell given by its id."""
         unit = self.metric(metric)["unit"]
+        self.metric(tries)
         failed, missing = self.state(cell)
         rows = self._observed(cell)[["block", metric, tries]].dropna()
         if rows.empty:
@@ -111,6 +112,7 @@ class Results(Measured):
 
         `of` and `to` give the levels that differ (and may say twin=True), `common` the rest.
         """
+        self.metric(metric)
         try:
             pair = [self._side({**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
@@ -123,6 +125,7 @@ class Results(Measured):
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
+        self.metric(metric)
         failed, missing = self._failed_and_missing(pair)
         if missing:
             return gap(missing, "1", metric, pair, failed)
@@ -197,6 +200,7 @@ class Results(Measured):
         `function` takes a dict {cell id: value}; `unit` is that of its result. Blocks that lack one
         of the cells are left out.
         """
+        self.metric(metric)
         cells = tuple(cells)
         failed, missing = self._failed_and_missing(cells)
         frames = []
@@ -244,8 +248,12 @@ class Results(Measured):
         `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
         there is no noise floor; its text says why.
         """
+        self.metric(metric)
         if not self.described["twin"]:
-            raise InsufficientDataError("the experiment declares no twin")
+            raise InsufficientDataError(
+                f"{self.experiment} declares no twin; declare twin=dict(...), the noisiest cell, "
+                "and measure again"
+            )
         frames = [self._values(metric, cell, q) for cell in self._twins]
         both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
         if both.empty:

@@ -151,6 +151,11 @@ class Measured(ABC):
 
         Draw distributions from it, but take no percentiles: a percentile belongs to one block.
         """
+        if self.metric(metric)["kept"] != "all samples":
+            raise UserError(
+                f'{self.experiment}: metric "{metric}" keeps one value per trial; '
+                'declare it with kept="all samples", and measure again'
+            )
         rows = self._observed(cell)[metric].dropna()
         values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
         counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
@@ -166,6 +171,7 @@ class Measured(ABC):
         """
         if (metric, cell, q) in self._block_dfs:
             return self._block_dfs[metric, cell, q]
+        self.metric(metric)
         # Lists, because a cell has few rows, and each step of pandas takes longer than all of them.
         observed = self._observed(cell)
         columns = (observed[name].tolist() for name in ("block", "row", metric))

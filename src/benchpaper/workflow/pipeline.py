@@ -96,6 +96,8 @@ class Pipeline:
 
     def choose(self, text: str) -> list[str]:
         """Return the experiments named in `text`, separated by blanks; without names, all."""
+        if not catalog.names(self.project):
+            raise UserError(catalog.NONE_YET)
         for name in text.split():
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
