@@ -97,7 +97,7 @@ def too_much_of_a_server(bench):
 
 def typo_in_counts(bench):
     return bench.trial(
-        "site.counts.mesages\nyield",
+        "site.counts.messagess\nyield",
         more="experiment.scales['smoke'].counts['messages'] = 7",
     )
 
@@ -192,7 +192,7 @@ MISTAKES = {
     words_for_json: (EXPERIMENT, "this is no JSON .*: no such device", "print JSON alone"),
     too_much_stdout: ("^head on client ", "printed more than the 48 MiB", r"by host\.get\(\)"),
     too_much_of_a_server: ("^head on client ", "printed more than the 48 MiB", "print less"),
-    typo_in_counts: (EXPERIMENT, r'site\.counts has no "mesages"', 'did you mean "messages"'),
+    typo_in_counts: (EXPERIMENT, r'site\.counts has no "messagess"', 'did you mean "messages"'),
     metric_in_ratio: (r"claim C7 \(toy/known\)", 'metric "latency" not found', "did you mean"),
     tau_in_a_claim: ("^claim C7 ", r"holds τ \(U\+03C4\)", r"\\DeclareUnicodeCharacter\{03C4\}"),
     empty_gather: ("build/local-quick/exhibits/", "nothing to gather", "benchpaper run figures"),
