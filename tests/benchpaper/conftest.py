@@ -98,15 +98,16 @@ def block_of(probed_once):
 
 
 # Faults of the measured project: one cell always fails, another fails both attempts of the
-# first measured block.
+# first measured block. Their two attempts fail differently, so they are tried in each block.
 FAULTS = """
-    if (cell.way, cell.size_bytes) == ("socket", 4096):
-        raise RuntimeError("no buffer space")
-    if (cell.way, cell.size_bytes) == ("socket", 1):
-        with open({counter!r}, "a+") as file:
+    if cell.way == "socket":
+        with open({counter!r} + str(cell.size_bytes), "a+") as file:
             file.write("x")
-            if file.tell() <= 2:
-                raise RuntimeError("not yet")
+            tries = file.tell()
+        if cell.size_bytes == 4096:
+            raise RuntimeError("no socket" if tries % 2 else "no buffer space")
+        if tries <= 2:
+            raise RuntimeError("too early" if tries % 2 else "not yet")
     import socket
 """
 

@@ -81,6 +81,7 @@ class Results(Floors):
     def pooled_share_of(self, metric: str, tries: str, cell: str) -> Estimate:
         """Return `pooled_share` for a cell given by its id."""
         unit = self.metric(metric)["unit"]
+        self.metric(tries)
         failed, missing = self.state(cell)
         tried = self._observed(cell)[["block", metric, tries]].dropna()
         if tried.empty:
@@ -115,6 +116,7 @@ class Results(Floors):
 
         `of` and `to` give the levels that differ (and may say twin=True), `common` the rest.
         """
+        self.metric(metric)
         try:
             pair = [self._side(metric, {**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
@@ -127,6 +129,7 @@ class Results(Floors):
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
+        self.metric(metric)
         failed, missing = self._failed_and_missing(pair)
         if missing:
             return gap(missing, "1", metric, pair, failed)
@@ -197,6 +200,7 @@ class Results(Floors):
         `function` takes a dict {cell id: value}; `unit` is that of its result. Blocks that lack one
         of the cells are left out.
         """
+        self.metric(metric)
         cells = tuple(cells)
         failed, missing = self._failed_and_missing(cells)
         frames = []

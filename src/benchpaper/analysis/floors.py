@@ -23,9 +23,13 @@ class Floors(Measured):
         default all that the metric has; the largest of their floors counts. Raises
         `InsufficientDataError` if there is no noise floor; its text says why.
         """
+        self.metric(metric)
         twin = self.described["twin"]
         if not twin:
-            raise InsufficientDataError("the experiment declares no twin")
+            raise InsufficientDataError(
+                f"{self.experiment} declares no twin; declare twin=dict(...), the noisiest cell, "
+                "and measure again"
+            )
         chosen = [dict(levels) for levels in at] or self._levels_of(metric, twin)
         floors = [self._floor_at(metric, q, looks * len(chosen), levels) for levels in chosen]
         largest = max(floors, key=lambda floor: floor.delta if floor.known else np.inf)

@@ -16,7 +16,7 @@ from benchpaper.analysis import independence, stats
 from benchpaper.analysis.tables import Level, Measured
 from benchpaper.analysis.values import InsufficientDataError
 from benchpaper.design.replication import OVER_TIME
-from benchpaper.results import FAILED, MEASURED
+from benchpaper.results import FAILED, MEASURED, NOT_TRIED
 
 STEAL_SHARE = 0.02  # of the CPU time of all CPUs
 STEAL_LEAST_S = 0.02  # /proc/stat counts in hundredths of a second
@@ -59,15 +59,18 @@ def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWar
 
 def _failed(run: pd.DataFrame) -> QualityWarning | None:
     failed = run[run["state"] == FAILED]
-    if failed.empty:
+    skipped = failed["reason"].str.startswith(NOT_TRIED)
+    tried, rest = failed[~skipped], f"; {skipped.sum()} more were not tried again"
+    if tried.empty:
         return None
-    reason, count = Counter(failed["reason"]).most_common(1)[0]
+    reason, count = Counter(tried["reason"]).most_common(1)[0]
     return QualityWarning(
         "failed trials",
-        f"{len(failed)} of {len(run)} trials failed, {count} of them so: {reason}",
+        f"{len(tried)} of {len(run)} trials failed, {count} of them so: {reason}"
+        f"{rest if skipped.any() else ''}",
         "0 should; they are in no average",
         "read their logs in the results' folder failed/, and measure again",
-        len(failed),
+        len(tried),
     )
 
 

@@ -22,7 +22,7 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.design.declarations import SCALES
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
+from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, NOT_TRIED
 
 
 class NotPlanned(InsufficientDataError):
@@ -185,6 +185,11 @@ class Measured(Declared, ABC):
 
         Draw distributions from it, but take no percentiles: a percentile belongs to one block.
         """
+        if self.metric(metric)["kept"] != "all samples":
+            raise UserError(
+                f'{self.experiment}: metric "{metric}" keeps one value per trial; '
+                'declare it with kept="all samples", and measure again'
+            )
         samples = self._observed(cell)[metric].dropna()
         values = np.concatenate([np.asarray(some["values"], dtype=float) for some in samples])
         counts = np.concatenate([np.asarray(some["counts"], dtype=np.int64) for some in samples])
@@ -200,6 +205,7 @@ class Measured(Declared, ABC):
         """
         if (metric, cell, q) in self._block_dfs:
             return self._block_dfs[metric, cell, q]
+        self.metric(metric)
         # Lists, because a cell has few rows, and each step of pandas takes longer than all of them.
         observed = self._observed(cell)
         columns = (observed[name].tolist() for name in ("block", metric))
@@ -286,11 +292,15 @@ class Measured(Declared, ABC):
         trials = self._trials_of[self.cell_of(cell)]
         states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
         failed = [reason for state, reason in states if state == FAILED]
+        tried = [reason for reason in failed if not reason.startswith(NOT_TRIED)]
         if any(state == MEASURED for state, _ in states):
             return len(failed), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:
             return len(failed), untestable[0]
+        if tried and len(tried) < len(failed):
+            skipped = f"the other {len(failed) - len(tried)} were not tried again"
+            return len(failed), f"{len(tried)} trials failed ({tried[0]}), and {skipped}"
         return len(failed), f"all {len(failed)} trials failed ({failed[0]})"
 
 

@@ -41,7 +41,10 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one run of an experiment will measure, and its price in time and disk."""
+    """Everything that one run of an experiment will measure, and its price in time and disk.
+
+    `seconds` are those of all trials, and `cell_seconds` is {cell: seconds of one trial}.
+    """
 
     experiment: str
     scale: str
@@ -49,6 +52,7 @@ class Plan:
     blocks: tuple[tuple[PlannedTrial, ...], ...]
     seconds: float
     disk_mb: float
+    cell_seconds: Mapping[str, float]
     pilot: int | None = None
 
     @property
@@ -108,10 +112,9 @@ def make_plan(
         for number in range(count)
     )
     known = measured_seconds or {}
-    per_block = sum(known.get(cell.id, chosen.trial_seconds) for cell in cells)
-    return Plan(
-        experiment.name, scale, seed, blocks, per_block * count, chosen.disk_mb, chosen.pilot
-    )
+    each = {cell.id: known.get(cell.id, chosen.trial_seconds) for cell in cells}
+    seconds = sum(each.values()) * count
+    return Plan(experiment.name, scale, seed, blocks, seconds, chosen.disk_mb, each, chosen.pilot)
 
 
 def _block(experiment: Experiment, seed: int, number: int) -> PlannedBlock:

@@ -44,8 +44,8 @@ class Attempt:
     nor checked. `cause` says what the machine lacked, if that made the attempt fail; then the
     experiment is not to blame. `shortage` describes a full disk, seen before the scratch folder of
     a failed attempt was removed. `stood_still_s` says for how long a process of the attempt, or the
-    process that watched it, was stopped or frozen. `provided` are the undeclared files that it
-    sent to hosts.
+    process that watched it, was stopped or frozen. `is_mistake` says that the trial's own code is
+    wrong (`mistakes.is_mistake`). `provided` are the undeclared files that it sent to hosts.
     """
 
     name: str
@@ -59,10 +59,19 @@ class Attempt:
     cause: str
     shortage: str
     stood_still_s: float
+    is_mistake: bool = False
     provided: tuple[str, ...] = ()
 
 
 NOTHING = Provisions()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Calls `ring(seconds)` once if an attempt still runs after so many `seconds`."""
+
+    seconds: float
+    ring: Callable[[float], None]
 
 
 @dataclass
@@ -74,6 +83,7 @@ class _Reports:
     provided: list[str] = field(default_factory=list)
     message: str = ""
     cause: str = ""
+    is_mistake: bool = False
     done: bool = False
 
     def note(self, event: tuple[Any, ...]) -> None:
@@ -88,7 +98,7 @@ class _Reports:
         elif kind == "provided":
             self.provided.append(rest[0])
         elif kind == "error":
-            self.message, self.cause = rest
+            self.message, self.cause, self.is_mistake = rest
         else:
             self.done = True
 
@@ -112,6 +122,7 @@ class _Reports:
             cause=cause,
             shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
             stood_still_s=times[2],
+            is_mistake=self.is_mistake,
             provided=tuple(self.provided),
         )
 
@@ -144,6 +155,7 @@ def attempt(
     kill: Callable[[Collection[int]], None] = kill_descendants,
     block: PlannedBlock = PlannedBlock(0, 0),  # noqa: B008  (it cannot change)
     provisions: Provisions = NOTHING,
+    alarm: Alarm | None = None,
 ) -> Attempt:
     """Run `experiment`'s trial of `cell` once and return the result.
 
@@ -173,7 +185,9 @@ def attempt(
                     provisions,
                 )  # fmt: skip
             os.close(write_end)
-        timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
+        timed_out = _receive(
+            read_end, child, reports, (begin, begin + experiment.timeout_s), watch, alarm
+        )
         seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
@@ -190,21 +204,31 @@ def attempt(
         cleanup.clear(scratch)
 
 
-def _receive(pipe: int, worker: int, reports: _Reports, deadline: float, watch: Watch) -> bool:
+def _receive(
+    pipe: int,
+    worker: int,
+    reports: _Reports,
+    limits: tuple[float, float],
+    watch: Watch,
+    alarm: Alarm | None,
+) -> bool:
     """Take in events until the worker ends. Return True if time ran out first.
+
+    `limits` are the times of the attempt's begin and of its deadline.
 
     The end of the pipe does not show that the worker has ended: a process that it forked and left
     behind holds the pipe open, too.
     """
+    begin, deadline = limits
     buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
     os.set_blocking(pipe, False)
     try:
         while True:
-            remaining = deadline - time.monotonic()
+            now = time.monotonic()
+            remaining = deadline - now
+            quiet = min(remaining, begin + alarm.seconds - now) if alarm else remaining
             # Look even when time is over: it may have ended while this process could not look.
-            ready = watch.wait(
-                lambda seconds: select.select(watched, [], [], seconds)[0], remaining
-            )
+            ready = watch.wait(lambda seconds: select.select(watched, [], [], seconds)[0], quiet)
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, reports)
@@ -212,6 +236,9 @@ def _receive(pipe: int, worker: int, reports: _Reports, deadline: float, watch: 
                 return False
             if remaining <= 0:
                 return True
+            if alarm and time.monotonic() >= begin + alarm.seconds:
+                alarm.ring(time.monotonic() - begin)
+                alarm = None
     finally:
         os.close(watched[-1])
 

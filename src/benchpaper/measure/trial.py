@@ -1,7 +1,7 @@
 """Measures the trials of a block on connected hosts: attempts, lost connections, and failures."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostLost, cleanup
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.measure import records
-from benchpaper.measure.attempt import Attempt, attempt
+from benchpaper.measure import mistakes, records
+from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.provisions import Provisions, undeclared
@@ -27,6 +27,8 @@ from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
 DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
+# A trial is late when it takes several times the planned seconds, and some seconds more.
+LATE_FACTOR, LATE_LEAST_S = 3.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Setting:
     """What the trials of a block have in common.
 
     `folder` holds the results of the experiment; `report(event, **facts)` shows progress.
+    `has_worked(cell)` says whether the same code has measured that cell before, and
+    `expected_seconds` is {cell: planned seconds of its trial}.
     """
 
     project: Project
@@ -44,6 +48,8 @@ class Setting:
     redactor: Redactor
     provenance: Provenance
     report: Callable[..., None]
+    has_worked: Callable[[str], bool]
+    expected_seconds: Mapping[str, float]
 
 
 class TrialRunner:
@@ -78,8 +84,12 @@ class TrialRunner:
                 message += f"; swept up there: {cleanup.summarize(kept['found'])}"
             setting.report("fetched", message=message)
 
-    def run(self, planned: PlannedTrial, last_end: float | None) -> TrialRecord:
-        """Measure a trial and return its record. `last_end`: when the one before ended."""
+    def run(self, planned: PlannedTrial, last_end: float | None, given_up: str = "") -> TrialRecord:
+        """Measure a trial and return its record.
+
+        `last_end` is when the trial before ended. `given_up` is the reason not to run this trial,
+        which then counts as failed without an attempt.
+        """
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
         if self._lost:
@@ -92,6 +102,9 @@ class TrialRunner:
         cause = ""
         if missing:
             state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
+        elif given_up:
+            state, reason = results.FAILED, given_up
+            self._setting.report("given up", cell=planned.cell.id, message=given_up)
         else:
             attempts, observations = self._attempts(planned)
             state, reason = self._conclusion(planned, attempts[-1])
@@ -179,6 +192,11 @@ class TrialRunner:
             path = self._setting.folder / "failed" / name
             records.keep_output(tried, planned.cell.id, path)
             message = self._redactor.text(tried.message)
+            if tried.is_mistake and not self._setting.has_worked(planned.cell.id):
+                raise mistakes.TrialMistake(
+                    f"{message} (in the cell {planned.cell.id}); the trial's own code is wrong, so "
+                    "this stops the experiment: correct it, and run again"
+                )
             self._setting.report(
                 "attempt", block=self._block, cell=planned.cell.id, number=number, message=message
             )
@@ -197,7 +215,28 @@ class TrialRunner:
             self._keeper.kill,
             planned.of_block,
             Provisions.of(self._setting.project, self._provenance.places),
+            self._alarm(planned.cell.id),
         )
+
+    def _alarm(self, cell: str) -> Alarm | None:
+        """Return what says while a trial runs that it takes far longer than planned.
+
+        None if the trial times out before.
+        """
+        limit, declared = self._experiment.timeout_s, self._setting.scale.trial_seconds
+        planned = max(declared, self._setting.expected_seconds.get(cell, 0.0))
+        late = max(LATE_FACTOR * planned, planned + LATE_LEAST_S)
+
+        def ring(seconds: float) -> None:
+            self._setting.report(
+                "late",
+                cell=cell,
+                message=f"has run for {seconds:.0f} s, but {planned:g} s were planned; it ends at "
+                f"timeout_s={limit:g} at the latest; if it is right, declare a larger "
+                f"trial_seconds in experiments/{self._experiment.name}/experiment.py",
+            )
+
+        return Alarm(late, ring) if late < limit else None
 
     def _fetched(self, tried: Attempt) -> Attempt:
         """Add what the attempt has left on remote hosts; restore a lost connection before.

@@ -59,7 +59,14 @@ def gather(project: Project, site: str, source: str, experiments: Sequence[str])
     """
     build = project.build(site, source)
     _delete_orphans(project, build)
-    for manifest in _of_experiments(build, experiments).values():
+    chosen = _of_experiments(build, experiments)
+    if not chosen:
+        names = ", ".join(experiments) or "no experiment"
+        raise PaperError(
+            f"there is nothing to gather: build/{build.name}/exhibits/ has no manifest of {names}; "
+            "run the notebooks first: benchpaper run figures"
+        )
+    for manifest in chosen.values():
         _check_fresh(project, manifest, project.results(site, source))
     text, table = gathered(build, experiments), claims_table(build)
     # exhibits.tex comes last: later steps look only at its time, and need both files.

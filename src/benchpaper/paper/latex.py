@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchpaper.analysis import claim_rows
 from benchpaper.core import checksums, environment, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean
@@ -81,7 +82,10 @@ def typeset(project: Project, site: str, source: str) -> Path:
     if done.returncode:
         log = _made(project, work, ".log")
         where = log.relative_to(project.root)
-        raise PaperError(f"LaTeX failed: {_first_error(log)}; the whole log is {where}")
+        error = _first_error(log)
+        if unknown := re.search(r"Unicode character (.) ?\(U\+([0-9A-F]+)\)", error):
+            raise PaperError(_unknown_character(project, build, *unknown.groups()))
+        raise PaperError(f"LaTeX failed: {error}; the whole log is {where}")
     target = build / "paper.pdf"
     atomic_write(target, _made(project, work, ".pdf").read_bytes())
     checksums.note(build, WORK, work.rglob("*"))
@@ -186,6 +190,28 @@ def _first_error(log: Path) -> str:
     ]
     errors = latex + bibtex
     return errors[0] if errors else "no error line in its log"
+
+
+def _unknown_character(project: Project, build: Path, character: str, code: str) -> str:
+    """Return the error for a character that LaTeX cannot typeset: which text holds it, what helps.
+
+    LaTeX names the line that prints the text, which is often in a generated file.
+    """
+    texts = {f"claim {row.id}": row.sentence + row.why for row in claim_rows.read(build)}
+    texts |= {
+        f'{saved.exhibit.kind} "{name}"': repr(saved.exhibit)
+        for name, saved in gather.all_exhibits(build).items()
+    }
+    texts |= {
+        path.relative_to(project.root).as_posix(): path.read_text(errors="replace")
+        for path in sorted(project.paper.rglob("*.tex"))
+    }
+    holders = [name for name, text in texts.items() if character in text] or ["the paper"]
+    declaration = rf"\DeclareUnicodeCharacter{{{code}}}{{\ensuremath{{...}}}}"
+    return (
+        f"{holders[0]} holds {character} (U+{code}), which LaTeX cannot typeset; write it "
+        f"otherwise, or declare it in the preamble: {declaration}"
+    )
 
 
 def _lines(log: Path) -> list[str]:

@@ -192,7 +192,7 @@ def _of_cell(cell: str, rows: list[dict[str, Any]]) -> CellTrail:
             TrialOfCell(
                 row["block"],
                 row["position"],
-                row["state"],
+                results.shown_state(row["state"], row["reason"]),
                 row["reason"],
                 row["seconds"],
                 str(row["started"]),

@@ -68,6 +68,21 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
     return table, _description(path, table)
 
 
+def read_columns(path: Path | str, names: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of some columns, without a check of the rest. Raises `ResultsError`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            table = pq.ParquetFile(file, pre_buffer=False).read(names, use_threads=False)
+            rows: list[dict[str, Any]] = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from None
+    return rows
+
+
 def read_description(path: Path | str) -> dict[str, Any]:
     """Return an experiment's description from the end of a results file, without reading its rows.
 

@@ -21,6 +21,9 @@ from benchpaper.results.row_levels import level_of_row
 
 SCHEMA_VERSION = 2
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
+# How the reason of a failed trial begins that did not run, because its cell failed identically
+# in every attempt before.
+NOT_TRIED = "not tried again"
 
 Described = Mapping[
     str, Any
@@ -120,6 +123,11 @@ TRIAL = (
     Column("hosts", "map", "", "facts of the host in each role: `role.fact`"),
     Column("capabilities", "list<string>", "", "what the hosts could do"),
 )
+
+
+def shown_state(state: str, reason: str) -> str:
+    """Return a trial's state as readers see it: a trial that did not run is not a failed one."""
+    return NOT_TRIED if state == FAILED and reason.startswith(NOT_TRIED) else state
 
 
 def _arrow(type_name: str) -> Any:

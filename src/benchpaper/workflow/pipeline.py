@@ -22,7 +22,7 @@ from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
 from benchpaper.results import accepted, journal
-from benchpaper.workflow import pilot, reasons
+from benchpaper.workflow import pilot, reasons, times
 from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
 
@@ -98,6 +98,8 @@ class Pipeline:
 
     def choose(self, text: str) -> list[str]:
         """Return the experiments named in `text`, separated by blanks; without names, all."""
+        if not catalog.names(self.project):
+            raise UserError(catalog.NONE_YET)
         for name in text.split():
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
@@ -118,9 +120,9 @@ class Pipeline:
 
     @cache  # noqa: B019  (pipelines live as long as their process)
     def plan(self, name: str) -> Plan:
-        """Return an experiment's plan, priced by the times of the reference."""
+        """Return an experiment's plan, priced by measured times as far as there are any."""
         experiment, present = self.experiment(name), self.present(name)
-        seconds = reference_seconds(self.project, name)
+        seconds = self.times(name).known
         for cell in experiment.cells(self.source):
             if any(need not in present for need in experiment.capabilities(cell)):
                 seconds[cell.id] = 0.0  # "not testable here" takes no time
@@ -128,6 +130,11 @@ class Pipeline:
         return make_plan(
             experiment, self.source, self.seed, seconds, fixed["blocks"] if fixed else None
         )
+
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def times(self, name: str) -> times.Times:
+        """Return how long the trials of an experiment took, here and in the reference."""
+        return times.measured(self.project, self.folder / name, name, self.source)
 
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""

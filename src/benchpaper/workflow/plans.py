@@ -5,14 +5,21 @@ from dataclasses import asdict
 from typing import Any
 
 from benchpaper.core.duration import duration
-from benchpaper.workflow import input_files, pilot
+from benchpaper.workflow import input_files, pilot, times
 from benchpaper.workflow.pipeline import Pipeline
 from benchpaper.workflow.records import Remeasured
+
+ORIGINS = {
+    "here": "as measured here before",
+    "reference": "as in the reference",
+    "declared": "as declared",
+}
 
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
     made = run.plan(name)
+    declared = run.experiment(name).scale(made.scale).trial_seconds
     data = {
         "experiment": name,
         "site": run.site_name,
@@ -23,6 +30,8 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "blocks": len(made.blocks),
         "trials": len(made.trials),
         "seconds": round(made.seconds, 1),
+        "seconds_from": run.times(name).sources(made),
+        "seconds_remark": times.remark(made, run.times(name), declared),
         "disk_mb": made.disk_mb,
         "block": run.experiment(name).describe().get("block"),
         "pilot": made.pilot,
@@ -54,21 +63,30 @@ def _over(item: dict[str, Any]) -> str:
     return f" (over {item['block']['over']})" if item["block"] else ""
 
 
+def _priced(item: dict[str, Any]) -> str:
+    """Return where the seconds of a plan come from."""
+    sources: dict[str, int] = item["seconds_from"]
+    if len(sources) == 1:
+        return ORIGINS[next(iter(sources))]
+    return ", ".join(f"{count} cells {ORIGINS[kind]}" for kind, count in sources.items())
+
+
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
             f"{item['cells']} cells x {item['blocks']} blocks{_over(item)} = "
-            f"{item['trials']} trials, "
-            f"about {duration(item['seconds'])}, up to {item['disk_mb']:g} MB of disk; "
-            f"seed {item['seed']}, plan {item['digest'][:12]}"
+            f"{item['trials']} trials, about {duration(item['seconds'])} ({_priced(item)}), "
+            f"up to {item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
         )
         if item["blocks_fixed"]:
             print(f"  {pilot.describe(item['blocks_fixed'])}")
         elif item["pilot"]:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
+        if item["seconds_remark"]:
+            print(f"  {item['seconds_remark']}")
         if item["again"]:
             print(f"  {describe_again(Remeasured(**item['again']))}")
         for declared in item["inputs"]:

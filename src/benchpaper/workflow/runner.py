@@ -43,6 +43,7 @@ def run(
     """
     console = output.console(stderr=as_json)
     pipeline.project.check_writable()
+    command_line.check_profile(pipeline)
     targets, experiments = _targets_and_experiments(pipeline, words)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):

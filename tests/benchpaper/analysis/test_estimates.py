@@ -245,7 +245,9 @@ def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(
         and estimate.missing == "a noise floor needs 5 blocks, and there are 4"
     )
     measured.described["twin"] = None
-    assert measured.noise_floor("latency_us").missing == "the experiment declares no twin"
+    assert measured.noise_floor("latency_us").missing == (
+        "toy/pipe declares no twin; declare twin=dict(...), the noisiest cell, and measure again"
+    )
 
 
 def test_blocks_come_in_the_order_in_which_they_were_measured(measured):

@@ -208,6 +208,8 @@ def _block_levels(measured: Results) -> Iterator[str]:
 def _states(frame: "pd.DataFrame") -> Iterator[str]:
     """Yield trials whose state contradicts their reason or their attempts."""
     columns = ["block", "cell", "state", "reason", "attempts", "started", "seconds"]
+    ran = frame["attempts"].map(len) > 0
+    tried = set(frame["cell"][ran & (frame["state"] == results.FAILED)])
     for block, cell, state, reason, attempts, started, seconds in frame[columns].itertuples(
         index=False, name=None
     ):
@@ -217,7 +219,10 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
         if (state == results.MEASURED) != (reason == ""):
             yield f'{where} is {state}, and gives the reason "{reason}"'
         last = attempts[-1] if len(attempts) else None
-        if state != results.NOT_TESTABLE and not last:
+        shown = results.shown_state(state, reason)
+        if shown == results.NOT_TRIED and (last or cell not in tried):
+            yield f"{where} is {shown}, but {'it has' if last else 'no block holds'} an attempt"
+        elif shown not in (results.NOT_TESTABLE, results.NOT_TRIED) and not last:
             yield f"{where} is {state} without an attempt"
         if not last:
             continue
