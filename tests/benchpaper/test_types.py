@@ -77,11 +77,13 @@ def untyped_systems(tree):
 def vague_names(tree):
     """Yield variables, arguments, and functions whose names say nothing of what they hold."""
     for node in ast.walk(tree):
-        stored = isinstance(getattr(node, "ctx", None), ast.Store)
-        name = (
-            getattr(node, "id", "") if stored else getattr(node, "arg", getattr(node, "name", ""))
-        )
-        if name in VAGUE and not isinstance(node, (ast.keyword, ast.alias)):
+        if isinstance(node, ast.Name):
+            name = node.id if isinstance(node.ctx, ast.Store) else ""
+        elif isinstance(node, ast.arg):
+            name = node.arg
+        else:
+            name = node.name if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else ""
+        if name in VAGUE:
             yield f"line {node.lineno}: {name}"
 
 
