@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Block": "design.replication",
     "CAPABILITIES": "hosts.probe",
     "capability": "hosts.probe",
     "Cell": "design.declarations",
@@ -21,6 +22,7 @@ _HOMES = {
     "gap": "analysis.estimates",
     "Host": "hosts",
     "HostError": "hosts",
+    "Input": "design.inputs",
     "load": "analysis.estimates",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",

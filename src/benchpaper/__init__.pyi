@@ -25,6 +25,8 @@ from benchpaper.design.declarations import (
 from benchpaper.design.declarations import (
     Scale as Scale,
 )
+from benchpaper.design.inputs import Input as Input
+from benchpaper.design.replication import Block as Block
 from benchpaper.design.spec import Experiment as Experiment
 from benchpaper.hosts import (
     CommandFailed as CommandFailed,

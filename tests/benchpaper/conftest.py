@@ -98,15 +98,16 @@ def block_of(probed_once):
 
 
 # Faults of the measured project: one cell always fails, another fails both attempts of the
-# first measured block.
+# first measured block. Their two attempts fail differently, so they are tried in each block.
 FAULTS = """
-    if (cell.way, cell.size_bytes) == ("socket", 4096):
-        raise RuntimeError("no buffer space")
-    if (cell.way, cell.size_bytes) == ("socket", 1):
-        with open({counter!r}, "a+") as file:
+    if cell.way == "socket":
+        with open({counter!r} + str(cell.size_bytes), "a+") as file:
             file.write("x")
-            if file.tell() <= 2:
-                raise RuntimeError("not yet")
+            tries = file.tell()
+        if cell.size_bytes == 4096:
+            raise RuntimeError("no socket" if tries % 2 else "no buffer space")
+        if tries <= 2:
+            raise RuntimeError("too early" if tries % 2 else "not yet")
     import socket
 """
 
@@ -186,6 +187,7 @@ class Known:
                 TrialRecord.from_json(
                     self._record(block, n, cell, v, rate or {})
                     | dict(site=site, scale=source)
+                    | self._level(described, block)
                     | changes
                 )
                 for n, (cell, v) in enumerate(cells.items())
@@ -196,6 +198,12 @@ class Known:
 
     def load(self, source, site="local"):
         return estimates.load("toy/known", self.project.results(site, source))
+
+    @staticmethod
+    def _level(described, block):
+        """Return the level of a block, if it was declared that blocks have levels."""
+        levels = (described or {}).get("block", {}).get("levels")
+        return {"block_level": levels[block]} if levels else {}
 
     @staticmethod
     def _record(block, position, cell, values, rate):

@@ -19,6 +19,8 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.paper.provenance import inputs_of
+from benchpaper.results import accepted
 
 NAMES = ("appendix.md", "appendix.tex")
 
@@ -71,7 +73,7 @@ def _experiment(
 ) -> Item:
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
-    table, _ = results.read(folder / results.TRIALS)
+    table, described = results.read(folder / results.TRIALS)
     frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
@@ -96,6 +98,8 @@ def _experiment(
         )
         / 1e6,
         "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
+        "inputs": [str(item) for item in inputs_of(described)],
+        "accepted": [str(change) for change in accepted.read(folder)],
         "scaled": [_scaled(experiment, scale) for scale in SCALES],
     }
 

@@ -39,7 +39,8 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
         (
             "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target "
             "hosts. Software: Debian 12 or 13 or Ubuntu 24.04, Python 3.11; all else is installed "
-            "by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
+            "by `./reproduce` from `requirements.lock` and `packages.apt`. "
+            f"{_data(appendix)} "
             "What else single cells need is below; without it they are recorded as not testable, "
             "and printed as gaps."
         ),
@@ -103,6 +104,16 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     )
 
 
+def _data(appendix: Appendix) -> str:
+    users = [item["id"] for item in appendix["experiments"] if item["inputs"]]
+    if not users:
+        return "No data set is needed."
+    return (
+        f"Data: {', '.join(users)} read inputs, listed there with their digests; "
+        "`benchpaper fetch` gets those that have an address, and checks all."
+    )
+
+
 def _badge(badge: Mapping[str, Any]) -> str:
     parts = [
         f"{'yes' if not problem else f'no ({problem})'}: {criterion}"
@@ -141,6 +152,10 @@ def _items(item: Item) -> Iterator[tuple[str, str]]:
         f"{item['disk_mb']:.2f} MB of results (measured); "
         f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
+    for text in item["inputs"]:
+        yield "Input", text
+    for text in item["accepted"]:
+        yield "Accepted change", text
     for row in item["rows"]:
         expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
         yield (

@@ -36,7 +36,7 @@ from typing import Any, Protocol
 import yaml
 
 from benchpaper.core.errors import UserError, did_you_mean, one_of
-from benchpaper.core.project import Project
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.redact import Redactor
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 
@@ -100,6 +100,11 @@ def load(project: Project, name: str) -> Site:
 
     Raises `UserError` for an unknown site, and for a mistake in its file.
     """
+    if name not in names(project) and project.results(name, REFERENCE).is_dir():
+        raise UserError(
+            f'site "{name}" has stored results, but no file sites/{name}.yaml with its hosts; '
+            f"read them by --from {REFERENCE}, or write the file to measure there"
+        )
     one_of("site", name, names(project), "a site is a file sites/NAME.yaml")
     path = project.root / "sites" / f"{name}.yaml"
     if not path.exists():

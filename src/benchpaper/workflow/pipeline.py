@@ -21,8 +21,8 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
-from benchpaper.results import journal
-from benchpaper.workflow import pilot, reasons
+from benchpaper.results import accepted, journal
+from benchpaper.workflow import pilot, reasons, times
 from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
 
@@ -62,7 +62,7 @@ class Pipeline:
 
     @cached_property
     def probed(self) -> ProbedSite:
-        """Facts and capabilities of this machine and of the site's hosts.
+        """Facts and capabilities of this machine, and of the site's hosts if they may measure.
 
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
@@ -71,7 +71,7 @@ class Pipeline:
             with suppress(UserError):
                 self.experiment(name)
         here = ProbedHost.of(probe.probe(), facts.identity())
-        if all(host.kind == "local" for host in self.site.hosts):
+        if self.source == REFERENCE or all(host.kind == "local" for host in self.site.hosts):
             return ProbedSite(here)
         with self.connected() as fleet:
             return ProbedSite(here, fleet.probe())
@@ -98,6 +98,8 @@ class Pipeline:
 
     def choose(self, text: str) -> list[str]:
         """Return the experiments named in `text`, separated by blanks; without names, all."""
+        if not catalog.names(self.project):
+            raise UserError(catalog.NONE_YET)
         for name in text.split():
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
@@ -118,9 +120,9 @@ class Pipeline:
 
     @cache  # noqa: B019  (pipelines live as long as their process)
     def plan(self, name: str) -> Plan:
-        """Return an experiment's plan, priced by the times of the reference."""
+        """Return an experiment's plan, priced by measured times as far as there are any."""
         experiment, present = self.experiment(name), self.present(name)
-        seconds = reference_seconds(self.project, name)
+        seconds = self.times(name).known
         for cell in experiment.cells(self.source):
             if any(need not in present for need in experiment.capabilities(cell)):
                 seconds[cell.id] = 0.0  # "not testable here" takes no time
@@ -128,6 +130,11 @@ class Pipeline:
         return make_plan(
             experiment, self.source, self.seed, seconds, fixed["blocks"] if fixed else None
         )
+
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def times(self, name: str) -> times.Times:
+        """Return how long the trials of an experiment took, here and in the reference."""
+        return times.measured(self.project, self.folder / name, name, self.source)
 
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""
@@ -188,13 +195,16 @@ class Pipeline:
 
         It is None if no block is measured again.
         """
-        count, why, moved = 0, dict[str, None](), ""
+        count, why, moved, grown = 0, dict[str, None](), "", False
         for block in self.blocks(name):
             if then := block.before():
                 count += 1
+                grown = grown or reasons.levels_added(then, block.depends)
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
                 moved = moved or _moved(then, block.depends)
-        return Remeasured(count, tuple(why), moved) if count else None
+        if not count:
+            return None
+        return Remeasured(count, len(self.plan(name).blocks[0]), tuple(why), grown, moved)
 
     def results_of_elsewhere(self, names: list[str]) -> dict[str, str]:
         """Return {experiment: both machines} if its results come from another machine."""
@@ -228,6 +238,21 @@ class Pipeline:
             results.block_file(folder, block, kind)
             for block in range(len(self.plan(name).blocks))
             for kind in kinds
+        ]
+
+    def accepted(self, names: list[str]) -> list[Path]:
+        """Return the existing files of accepted changes, relative to the project."""
+        paths = [self.folder / name / accepted.FILE for name in names]
+        return [path.relative_to(self.project.root) for path in paths if path.exists()]
+
+    def stored_elsewhere(self, name: str) -> list[Path]:
+        """Return the reference results of other sites, which an experiment's notebook may show."""
+        stored = results.stored_sites(self.project, name)
+        return [
+            (folder / name / table).relative_to(self.project.root)
+            for site, folder in stored.items()
+            if site != self.site_name
+            for table in (results.OBSERVATIONS, results.TRIALS)
         ]
 
     def sources(self, name: str) -> list[Path]:

@@ -28,6 +28,7 @@ class ProgressDisplay:
         self._console = console
         self._failed_attempts = self._failed_trials = 0
         self._current = ""
+        self._said: set[tuple[str, str, str]] = set()  # (event, experiment, cell)
         self._total = sum(count.trials for count in finished.values())
         self._done = self._done_before = sum(count.done for count in finished.values())
         # The bar counts planned seconds, because a trial of one experiment can take a hundred times
@@ -71,7 +72,9 @@ class ProgressDisplay:
             elif kind == "attempt":
                 self._failed_attempts += 1
                 self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
-            elif kind in ("waiting", "fetched", "reconnected", "damaged"):
+            elif kind in ("given up", "late"):
+                self._say_once(event)
+            elif kind in ("waiting", "fetched", "reconnected", "damaged", "undeclared"):
                 self._say(event["message"])
             elif kind == "step failed":
                 self._fail(_step_name(event), event["error"])
@@ -112,6 +115,13 @@ class ProgressDisplay:
         """Note a failure once, even if it ended several steps, as a lost host does."""
         if all(error != known.error for known in self.failures):
             self.failures.append(Failure(step, error))
+
+    def _say_once(self, event: dict[str, Any]) -> None:
+        """Say what is true of a cell in each block once for all blocks."""
+        what = event["event"], event["experiment"], event["cell"]
+        if what not in self._said:
+            self._said.add(what)
+            self._say(f"{event['experiment']}, {event['cell']}: {event['message']}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)

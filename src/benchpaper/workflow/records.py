@@ -33,11 +33,13 @@ class TrialCount:
 class Remeasured:
     """How many blocks are measured again although they were measured before, and why.
 
-    `elsewhere` names the two machines if they differ; else it is empty.
+    Each has `cells` cells. `elsewhere` names the two machines if they differ; else it is empty.
     """
 
     blocks: int
+    cells: int
     why: tuple[str, ...]
+    levels_added: bool
     elsewhere: str
 
 

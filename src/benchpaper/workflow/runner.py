@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import command_line, damage, plans, summary
+from benchpaper.workflow import command_line, damage, input_files, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
@@ -42,6 +43,7 @@ def run(
     """
     console = output.console(stderr=as_json)
     pipeline.project.check_writable()
+    command_line.check_profile(pipeline)
     targets, experiments = _targets_and_experiments(pipeline, words)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
@@ -57,6 +59,8 @@ def run(
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
         restored: list[str] = []
+        if measure_again:  # before it removes anything
+            input_files.provide(pipeline, experiments, partial(_say, console), always=True)
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
@@ -64,6 +68,7 @@ def run(
             pipeline.reopen(name, retry_failed)
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
+        input_files.provide(pipeline, experiments, partial(_say, console))
         removed = damage.remove(pipeline, experiments)
         damage.refresh_caches(pipeline.project, bool(restored or removed))
         _say_mended(restored, removed, console)

@@ -91,13 +91,15 @@ def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
         return None
     table, _ = results.read(path)
     frame = table.select(["block", "state", "reason"]).to_pandas()
+    trials = list(zip(frame["state"], frame["reason"], strict=True))
+    states = [results.shown_state(*trial) for trial in trials]
     reasons = Counter(
-        f"{state}: {reason}"
-        for state, reason in zip(frame["state"], frame["reason"], strict=True)
+        f"{state}: {reason.removeprefix(f'{state}: ')}"
+        for state, (_, reason) in zip(states, trials, strict=True)
         if reason
     )
     return TrialStates(
-        states=dict(Counter(frame["state"])),
+        states=dict(Counter(states)),
         reasons=dict(reasons),
         blocks=int(frame["block"].nunique()),
     )
@@ -166,7 +168,7 @@ def show(summary: Summary, console: Console) -> None:
 
 
 def _remedy(reason: str) -> str:
-    if reason.startswith(results.FAILED):
+    if reason.startswith((results.FAILED, results.NOT_TRIED)):
         return " (--retry-failed tries them again)"
     if reason.startswith(results.NOT_TESTABLE):
         return " (benchpaper doctor names the remedy)"

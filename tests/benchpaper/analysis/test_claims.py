@@ -166,7 +166,8 @@ def test_without_a_noise_floor_nothing_is_decided(judge, known):
         row = judge(condition, {("a", 1): A}, described=described)
         assert (row.verdict, row.why) == (
             "inconclusive",
-            "the noise floor of latency_us is unknown: the experiment declares no twin",
+            "the noise floor of latency_us is unknown: toy/known declares no twin; declare "
+            "twin=dict(...), the noisiest cell, and measure again",
         )
 
 

@@ -186,8 +186,8 @@ def test_names_follow_the_metrics_direction(unit, better, names):
 def test_blocks_that_drift_leave_a_level_undecided_and_a_ratio_within_blocks_not():
     drifting = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
     level, paired = (
-        ratio_row(times(3), drifting, QUIET, ("slower", "faster"), paired)
-        for paired in (False, True)
+        ratio_row(times(3), drifting, QUIET, ("slower", "faster"), ordered)
+        for ordered in (True, False)
     )
     assert level.text.endswith("in the reference the 8 blocks drift") and paired.word == "slower"
 

@@ -131,8 +131,10 @@ def test_a_cell_without_the_metric_says_so(measured):
 
 
 def test_several_observations_of_a_trial_are_not_averaged_behind_the_authors_back(measured):
-    measured.observation_df.loc[measured.observation_df["way"] == "pipe", "row"] = 1
-    assert "a trial has several observations" in measured.estimate("latency_us", **PIPE_1).missing
+    twice = measured.observation_df[measured.observation_df["way"] == "pipe"].assign(row=1)
+    measured.observation_df = pd.concat([measured.observation_df, twice])
+    missing = measured.estimate("latency_us", **PIPE_1).missing
+    assert "a trial has several values of latency_us; measure again with what they" in missing
 
 
 # --- ratios and the noise floor --------------------------------------------------------------
@@ -243,7 +245,9 @@ def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(
         and estimate.missing == "a noise floor needs 5 blocks, and there are 4"
     )
     measured.described["twin"] = None
-    assert measured.noise_floor("latency_us").missing == "the experiment declares no twin"
+    assert measured.noise_floor("latency_us").missing == (
+        "toy/pipe declares no twin; declare twin=dict(...), the noisiest cell, and measure again"
+    )
 
 
 def test_blocks_come_in_the_order_in_which_they_were_measured(measured):

@@ -203,6 +203,20 @@ def test_the_summary_of_a_run_tells_each_kind_once(known, run_benchpaper):
     assert [line.split(":")[0] for line in lines] == ["load", "swapping"]
 
 
+def test_a_trial_that_was_not_tried_again_is_no_failed_trial(known):
+    results = known.write("quick", CELLS)
+    frame = results.trial_df
+    cell = frame["cell"] == "way=a size=1"
+    frame.loc[cell, "state"] = "failed"
+    frame.loc[cell, "reason"] = "not tried again: all 2 attempts in block 0 ended so: it broke"
+    frame.loc[cell & (frame["block"] == 0), "reason"] = "it broke"
+    warning = kinds(results)["failed trials"]
+    assert warning.trials == 1 and str(warning).startswith("failed trials: 1 of ")
+    assert "1 of them so: it broke; 7 more were not tried again (" in str(warning)
+    missing = results.estimate("latency_us", way="a", size=1).missing
+    assert missing == "1 trials failed (it broke), and the other 7 were not tried again"
+
+
 def test_results_that_were_measured_warn_of_their_failures(measured):
     warnings = kinds(measured)
     assert warnings["failed trials"].trials == 6 and "5 of them so: no buffer space" in str(

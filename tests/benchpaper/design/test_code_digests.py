@@ -231,6 +231,39 @@ def test_whatever_else_is_changed_changes_the_digest(text):
     assert syntax.digest("a.py", text.encode()) != syntax.digest("a.py", BEFORE.encode())
 
 
+LAYOUTS = {  # each a pair of texts that differ in layout alone
+    "quotes": ("x = 'a'", 'x = "a"'),
+    "a raw text": (r"x = r'\d'", r"x = '\\d'"),
+    "joined texts": ("x = 'ab'", "x = ('a'\n     'b')"),
+    "joined formats": ("x = f'a{y}b'", "x = (f'a{y}'\n     'b')"),
+    "digits": ("x = 1000000", "x = 1_000_000"),
+    "a base": ("x = 255", "x = 0xFF"),
+    "a line break": ("x = f(1, 2)", "x = f(\n    1,\n    2,\n)"),
+    "a backslash": ("x = 1 + 2", "x = 1 + \\\n    2"),
+    "brackets": ("x = 1, 2", "x = (1, 2)"),
+    "semicolons": ("x = 1\ny = 2", "x = 1; y = 2"),
+    "one line": ("if x:\n    y = 1", "if x: y = 1"),
+    "tabs": ("if x:\n    y = 1", "if x:\n\ty = 1"),
+    "the end of the file": ("x = 1", "x = 1\n\n\n"),
+    "an encoding": ("x = 'ä'", "# -*- coding: utf-8 -*-\nx = 'ä'"),
+    "a byte order mark": ("x = 1", "\ufeffx = 1"),
+    "a type comment": ("x = 1", "x = 1  # type: int"),
+    "a linter's comment": ("import x", "import x  # noqa: F401"),
+    "a docstring of a class": ("class A:\n    x = 1", "class A:\n    'New.'\n    x = 1"),
+    "a docstring of the module": ("x = 1", "'New.'\nx = 1"),
+    "a docstring of a coroutine": (
+        "async def f():\n    return 1",
+        "async def f():\n    'New.'\n    return 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("before, after", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_same_code_in_another_layout_has_the_same_digest(before, after):
+    assert syntax.digest("a.py", before.encode()) == syntax.digest("a.py", after.encode())
+    assert syntax.digest("a.py", after.encode()).startswith(syntax.SCHEME)
+
+
 DIGEST_ALL = """
 import hashlib, importlib.util, pathlib, sys
 about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/core/syntax.py")

@@ -10,9 +10,10 @@ import pytest
 
 from benchpaper.core.processes import adopt_orphans
 from benchpaper.design import catalog
+from benchpaper.design.spec import Evidence
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
-from benchpaper.measure.attempt import attempt
+from benchpaper.measure.attempt import Alarm, attempt
 from benchpaper.measure.worker import interrupts_held_back
 from benchpaper.results.records import Command
 
@@ -28,14 +29,15 @@ def attempt_at(make_toy, tmp_path):
     scratch, experiment = tmp_path / "scratch", None
     scratch.mkdir()
 
-    def run(body=None, timeout_s=20.0, roles=("client",), counts=None, seed=5):
+    def run(body=None, timeout_s=20.0, roles=("client",), counts=None, seed=5, alarm=None):
         nonlocal experiment
         if body is not None:
             experiment = catalog.load(make_toy(body, timeout_s=timeout_s), "toy/one")
+            experiment.evidence = tuple(map(Evidence, ("said_seed", "said_programs")))
         adopt_orphans()
         tried = attempt(
             experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
-            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch,
+            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch, alarm=alarm,
         )  # fmt: skip
         assert list(scratch.iterdir()) == []
         return tried
@@ -49,10 +51,10 @@ def test_observations_commands_and_seconds_come_back(attempt_at):
         site.client.run(["true"])
         site.client.run(["sh", "-c", "exit 3"], check=False)
         yield dict(latency_us=1.5)
-        yield dict(latency_us=2.5)
+        yield dict(said_seed=2)
     """)
     assert (tried.outcome, tried.message) == ("ok", "")
-    assert tried.observations == (dict(latency_us=1.5), dict(latency_us=2.5))
+    assert tried.observations == (dict(latency_us=1.5), dict(said_seed=2))
     assert tried.commands == (
         Command("client", ("true",), 0),
         Command("client", ("sh", "-c", "exit 3"), 3),
@@ -64,14 +66,14 @@ def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
     tried = attempt_at(
         """
         assert (site.client.name, site.server.name) == ("client", "server")
-        assert site.client.address == "127.0.0.1"
+        assert site.client.address == "127.0.0.1" and cell.way == "a"
         programs = str(site.programs)
-        yield dict(latency_us=site.counts.messages, seed=site.seed, programs=programs, way=cell.way)
+        yield dict(latency_us=site.counts.messages, said_seed=site.seed, said_programs=programs)
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
     )  # fmt: skip
     assert tried.observations == (
-        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a"),
+        dict(latency_us=7, said_seed=99, said_programs=str(tmp_path / "programs")),
     )
 
 
@@ -159,7 +161,8 @@ AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
     ("return\nyield", "the trial yielded no observation"),
     ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
     ("site.server.run(['true'])\nyield",
-     AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
+     AT + 'AttributeError: site has no "server"; did you mean "seed"? '
+     "(there are: client, counts, seed, block, programs, inputs)"),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
     tried = attempt_at(body)
@@ -309,15 +312,36 @@ def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
     try:
         tried = attempt_at(
             "yield dict(latency_us=os.getsid(0) == os.getpid(), "
-            "term=signal.getsignal(signal.SIGTERM) == "
+            "said_seed=signal.getsignal(signal.SIGTERM) == "
             "signal.SIG_DFL)"
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert tried.observations == (dict(latency_us=True, term=True),)
+    assert tried.observations == (dict(latency_us=True, said_seed=True),)
 
 
 def test_no_file_descriptor_is_left_open(attempt_at):
     before = len(os.listdir("/proc/self/fd"))
     attempt_at("yield dict(latency_us=1.0)")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_attempt_that_runs_for_too_long_is_said_while_it_runs(attempt_at, tmp_path):
+    """The trial waits for what the alarm writes."""
+    said, told = tmp_path / "said", []
+
+    def ring(seconds):
+        told.append(seconds)
+        said.touch()
+
+    tried = attempt_at(
+        f"""
+        while not os.path.exists({str(said)!r}):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        yield dict(latency_us=1.0)
+        """,
+        alarm=Alarm(0.2, ring),
+    )
+    assert tried.outcome == "ok" and len(told) == 1 and told[0] >= 0.2
+    assert attempt_at(alarm=Alarm(15.0, ring)).outcome == "ok" and len(told) == 1

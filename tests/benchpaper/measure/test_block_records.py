@@ -84,7 +84,7 @@ SECRET = "hunter2-hunter2"
     "print(os.environ['BENCHPAPER_TOKEN'])\nos.kill(os.getpid(), 11)\nyield",
     "yield dict(latency_us=1.0, used='logged in with ' + os.environ['BENCHPAPER_TOKEN'])",
     f"yield dict(latency_us=1.0, used='http://alice:{SECRET}@127.0.0.1/')",
-    (f"yield dict(latency_us=1.0, used={SECRET!r}, more={SECRET!r})\nsite.client.run(['true', "
+    (f"yield dict(latency_us=1.0, used={SECRET!r})\nsite.client.run(['true', "
     f"'--password', {SECRET!r}])"),
     "yield dict(latency_us=os.environ['BENCHPAPER_TOKEN'], used='x')",
 ])  # fmt: skip
