@@ -11,7 +11,7 @@ from sphinx.util.inventory import InventoryFile
 
 import benchpaper
 
-BUILD = ["-b", "html", "-q", "-W", "-n", "--keep-going"]  # as ./reproduce docs
+BUILD = ["-b", "html", "-E", "-q", "-W", "-n", "--keep-going"]  # as ./reproduce docs
 BUNDLE = (ROOT / "docs/formats/bundle.md").read_text()
 WORDS = {"SITE": "local", "SOURCE": "smoke", "NOTEBOOK": "*", "EXHIBIT": "*", "FAMILY/NAME": "*/*"}
 

@@ -75,7 +75,10 @@ def tex(text: object) -> str:
 
 
 class Exhibits:
-    """Saves the exhibits of one notebook in `folder`; None only shows them."""
+    """Saves the exhibits of one notebook in `folder`; None only shows them.
+
+    Its methods raise `ExhibitError` for a name that TeX cannot hold or that is saved twice.
+    """
 
     def __init__(self, results: "Results", folder: str | os.PathLike[str] | None = None) -> None:
         self._results = results

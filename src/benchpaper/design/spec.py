@@ -69,8 +69,10 @@ class Experiment:
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
-    bound a trial.
+    nothing; by default the level called "null", if a factor has it. A trial has at most `attempts`
+    tries, each of at most `timeout_s` seconds.
+
+    Raises `SpecError` for a declaration that breaks a rule.
     """
 
     def __init__(
