@@ -36,7 +36,7 @@ def test_the_reader_types_few_commands_and_the_page_counts_them():
     typed = [what for what, _, _ in STEPS if what in ("run", "not run")]
     assert len(typed) <= MAX_COMMANDS
     assert f"You type {len(typed)} commands." in (ROOT / "docs/tutorial.md").read_text()
-    assert typed.index("run") == typed.count("not run") == 3  # only the installation
+    assert typed.index("run") == typed.count("not run") == 4  # only the installation
 
 
 @pytest.mark.slow
