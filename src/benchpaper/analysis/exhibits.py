@@ -53,7 +53,10 @@ class ExhibitError(UserError):
 
 
 class Exhibits:
-    """Saves the exhibits of one notebook in `folder`; None only shows them."""
+    """Saves the exhibits of one notebook in `folder`; None only shows them.
+
+    Its methods raise `ExhibitError` for a name that TeX cannot hold or that is saved twice.
+    """
 
     def __init__(
         self, results: "Results | Sites", folder: str | os.PathLike[str] | None = None

@@ -59,7 +59,9 @@ class Experiment:
     nothing; by default the level called "null", if a factor has it. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
-    `Input`). `attempts` and `timeout_s` bound a trial.
+    `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
+
+    Raises `SpecError` for a declaration that breaks a rule.
     """
 
     def __init__(

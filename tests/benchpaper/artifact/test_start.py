@@ -5,8 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,36 +22,13 @@ THIS_PAPER = re.compile(
 )
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """Return a function that runs `benchpaper` from a wheel, outside any checkout.
-
-    The environment is fresh. It takes what the lock installs from this one, for speed.
-    """
-    folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    shutil.copytree(ROOT / "src", folder / "src", ignore=ignored)
-    options = ["-q", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder]
-    _do([sys.executable, "-m", "pip", "wheel", *options, folder], folder)
-    _do([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], folder)
-    packages = next((folder / "venv/lib").glob("python3*/site-packages"))
-    (packages / "locked.pth").write_text(sysconfig.get_path("purelib"))
-    [wheel] = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(packages)
-    shutil.rmtree(folder / "src")
+@pytest.fixture
+def installed(wheel_bin):
+    """Return a function that runs `benchpaper` from a wheel in a folder."""
 
     def run(cwd, *words):
-        main = ["-c", "from benchpaper.cli.main import main; main()", *words]
-        return _do([folder / "venv/bin/python", *main], cwd)
+        return _do([wheel_bin / "benchpaper", *words], cwd)
 
-    program = folder / "venv/bin/benchpaper"  # the rules' shell commands call it
-    program.write_text(
-        f"#!{folder}/venv/bin/python\nfrom benchpaper.cli.main import main\nmain()\n"
-    )
-    program.chmod(0o755)
     return run
 
 
