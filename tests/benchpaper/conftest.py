@@ -86,7 +86,7 @@ def block_of(probed_once):
     ):
         probed = copy.deepcopy(probed_once)
         for capability in present:
-            probed["capabilities"][capability]["present"] = True
+            probed["capabilities"][capability] = {"present": True, "detail": ""}
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
         return Block(

@@ -65,6 +65,7 @@ class Pipeline:
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
         """
+        catalog.load_capabilities(self.project)
         for name in self.available:
             with suppress(UserError):
                 self.experiment(name)

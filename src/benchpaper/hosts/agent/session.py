@@ -22,11 +22,10 @@ from typing import Any, NoReturn
 
 from benchpaper.core import temporary
 from benchpaper.core.atomic_write import flush, flush_tree
-from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
 from benchpaper.core.redact import Redactor
-from benchpaper.hosts import CommandFailed, HostError, cleanup, facts, probe
-from benchpaper.hosts.agent import disturbances, kept, wire
+from benchpaper.hosts import CommandFailed, HostError, cleanup, facts
+from benchpaper.hosts.agent import disturbances, kept, probing, wire
 from benchpaper.hosts.agent.standstill import EVERY_S, Watch
 from benchpaper.hosts.local import LocalHost, LocalProcess
 
@@ -243,11 +242,16 @@ class Session:
     def _do_facts(self):
         return facts.facts()
 
-    def _do_probe(self):
-        return probe.probe()
+    def _do_probe(self, python: str, modules: dict[str, str]):
+        answers = probing.ask(python, modules)
+        capabilities = {
+            name: {"present": present, "detail": detail}
+            for name, (present, detail) in answers.items()
+        }
+        return {"facts": facts.facts(), "capabilities": capabilities}
 
-    def _do_has(self, names: list[str]):
-        return {name: list(find_capability(name).check()) for name in names}
+    def _do_has(self, python: str, names: list[str], modules: dict[str, str]):
+        return probing.ask(python, {name: modules[name] for name in names})
 
     def _do_disturbances(self):
         return disturbances.so_far()
