@@ -5,7 +5,8 @@ import sys
 import click
 
 from benchpaper.cli.common import Function, each, json_option, print_result, raise_mistakes
-from benchpaper.cli.sources import DEFAULT, Request, scale_option, site_option, source_options
+from benchpaper.cli.sources import Request, scale_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
@@ -30,8 +31,9 @@ def list_(as_json: bool) -> None:
     from benchpaper.cli import views
 
     project = Project.find()
+    scale = settings.scales(project.root).paper
     experiments, mistakes = each(
-        catalog.names(project), lambda name: views.experiment(catalog.load(project, name))
+        catalog.names(project), lambda name: views.experiment(catalog.load(project, name), scale)
     )
     if experiments or as_json or not mistakes:  # else it would say that there are none
         print_result(experiments, as_json, views.show_experiments)
@@ -51,7 +53,7 @@ def doctor(site: str, as_json: bool) -> None:
     from benchpaper.cli import views
 
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     diagnosis, mistakes = views.diagnosis(run)
     print_result(diagnosis, as_json, views.show_diagnosis)
     raise_mistakes(mistakes)
@@ -80,7 +82,8 @@ def plan(
     """
     from benchpaper.workflow import plans
 
-    run = pipeline.Pipeline(Project.find(), site, scale or DEFAULT, seed)
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, scale or settings.scales(project.root).default, seed)
     chosen = run.choose(" ".join(experiments))
     run.check_site()
     made, mistakes = each(chosen, lambda name: plans.plan(run, name, with_trials))
@@ -152,8 +155,9 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     from benchpaper.workflow import pilot as pilots
     from benchpaper.workflow import runner
 
-    scale = scale or DEFAULT
-    run = pipeline.Pipeline(Project.find(), site, scale, seed)
+    project = Project.find()
+    scale = scale or settings.scales(project.root).default
+    run = pipeline.Pipeline(project, site, scale, seed)
     run.choose(experiment)
     folder = run.folder / experiment
     pilots.check(folder, run.experiment(experiment), scale)

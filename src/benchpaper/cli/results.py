@@ -10,6 +10,7 @@ from benchpaper import results
 from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.atomic_write import flush, replacing
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
@@ -150,7 +151,7 @@ def store(experiments: tuple[str, ...]) -> None:
 @click.argument("experiments", nargs=-1)
 @site_option
 def adopt(experiments: tuple[str, ...], site: str) -> None:
-    """Make results measured at scale full the reference.
+    """Make results measured at the paper's scale the reference.
 
     They go to artifacts/reference/SITE.
 
@@ -158,7 +159,7 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
     Example:  benchpaper adopt rdma/fabric
     """
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # raises before anything is copied

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.cli.common import each
-from benchpaper.core import control_group, environment, lock, output
+from benchpaper.core import control_group, environment, lock, output, settings
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
@@ -29,9 +29,9 @@ PLAIN: dict[str, Any] = {"box": None, "padding": (0, 2, 0, 0)}
 CLOCK = ("clock_offset_s", "clock_offset_error_s")
 
 
-def experiment(loaded: Experiment) -> dict[str, Any]:
-    """Return {name, title, question, roles, needs} of a loaded experiment."""
-    needs = sorted({need for cell in loaded.cells("full") for need in loaded.capabilities(cell)})
+def experiment(loaded: Experiment, scale: str) -> dict[str, Any]:
+    """Return {name, title, question, roles, needs at a scale} of a loaded experiment."""
+    needs = sorted({need for cell in loaded.cells(scale) for need in loaded.capabilities(cell)})
     return {
         "name": loaded.name,
         "title": loaded.title,
@@ -110,7 +110,7 @@ def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
 def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
     """Return which cells of an experiment can run here, and what the others wait for."""
     experiment = run.experiment(name)
-    cells = experiment.cells("full")
+    cells = experiment.cells(settings.scales(run.project.root).paper)
     capabilities, present = run.capabilities(name), run.present(name)
     waiting: Counter[str] = Counter()
     for cell in cells:

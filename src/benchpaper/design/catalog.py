@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import capabilities, syntax
+from benchpaper.core import capabilities, settings, syntax
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import committed
@@ -63,6 +63,11 @@ def load(project: Project, name: str) -> Experiment:
         raise UserError(
             f"{where} has no function under @experiment.trial; nothing could be measured"
         )
+    names = settings.scales(project.root).names
+    try:
+        experiment.check_scales(names)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     experiment.name = name
     return experiment
 

@@ -19,7 +19,6 @@ from benchpaper.design.checks import (
     shown,
 )
 
-SCALES = ("smoke", "quick", "full")
 MIN_PILOT_BLOCKS = 9
 MAX_LEVEL_LENGTH = 200  # a text becomes part of a cell's name, in tables, logs, and file names
 MAX_BLOCKS = 100_000

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core import syntax
+from benchpaper.core import settings, syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
 from benchpaper.design.plan import Plan, make_plan
-from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.design.spec import Experiment
 from benchpaper.hosts import probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
@@ -47,7 +47,7 @@ class Pipeline:
             "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
         )
         self.project, self.seed = project, seed
-        self.source = one_of("scale", source, (*SCALES, REFERENCE))
+        self.source = one_of("scale", source, (*settings.scales(project.root).names, REFERENCE))
         self.site_name = site
         self.folder = project.results(site, source)
         self.kept: tuple[str, ...] = ()  # experiments whose results from elsewhere stay as they are
