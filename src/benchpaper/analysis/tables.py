@@ -60,7 +60,7 @@ class Measured(ABC):
 
     @property
     def experiment(self) -> str:
-        """The experiment's name, as `rdma/fabric`."""
+        """The experiment's name, as `net/latency`."""
         return str(self.described["name"])
 
     @property

@@ -78,7 +78,7 @@ def plan(
 
     \b
     Example:  benchpaper plan
-              benchpaper plan rdma/fabric --scale full --trials
+              benchpaper plan net/latency --scale full --trials
     """
     from benchpaper.workflow import plans
 
@@ -130,7 +130,7 @@ def run(
 
     \b
     Example:  benchpaper run
-              benchpaper run rdma/fabric --scale smoke
+              benchpaper run net/latency --scale smoke
               benchpaper run --from reference figures
     """
     from benchpaper.workflow import runner
@@ -150,7 +150,7 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     The number follows from their spread and the time budget.
 
     \b
-    Example:  benchpaper pilot rdma/fabric --scale full
+    Example:  benchpaper pilot net/latency --scale full
     """
     from benchpaper.workflow import pilot as pilots
     from benchpaper.workflow import runner

@@ -30,7 +30,7 @@ def explain(name: str, request: Request, as_json: bool) -> None:
 
     \b
     Example:  benchpaper explain "Figure 2"
-              benchpaper explain fabric-get-posix-4k --from reference
+              benchpaper explain latency-small --from reference
     """
     from benchpaper.paper import provenance
 
@@ -95,8 +95,8 @@ def compare(
     Without EXPERIMENTS it compares those that both sides have.
 
     \b
-    Example:  benchpaper compare rdma/fabric
-              benchpaper compare rdma/fabric --scale full --metric latency_us
+    Example:  benchpaper compare net/latency
+              benchpaper compare net/latency --scale full --metric latency_us
     """
     from benchpaper.analysis import compare as comparing
 
@@ -137,7 +137,7 @@ def store(experiments: tuple[str, ...]) -> None:
     look at the difference (git diff), and commit it.
 
     \b
-    Example:  benchpaper store rdma/fabric
+    Example:  benchpaper store net/latency
     """
     from benchpaper.paper import notebook
 
@@ -156,7 +156,7 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
     They go to artifacts/reference/SITE.
 
     \b
-    Example:  benchpaper adopt rdma/fabric
+    Example:  benchpaper adopt net/latency
     """
     project = Project.find()
     run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)

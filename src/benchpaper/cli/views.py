@@ -68,14 +68,17 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
         "hosts": [_host(run, host) for host in run.site.hosts],
         "capabilities": capabilities,
         "experiments": dict(experiments),
-        "notes": _notes(),
+        "notes": _notes(settings.needs(run.project.root).variables),
     }, mistakes
 
 
-def _notes() -> list[str]:
-    """Return notes on this command's environment, with names of variables and never values."""
+def _notes(prefixes: Iterable[str]) -> list[str]:
+    """Return notes on this command's environment, with names of variables and never values.
+
+    `prefixes` are those of variables that matter to the project's programs.
+    """
     notes = []
-    if names := environment.set_aside():
+    if names := environment.set_aside(prefixes):
         notes.append(
             f"ignored in the environment: {', '.join(names)}; "
             "no trial, notebook or typesetting sees them"

@@ -51,7 +51,10 @@ class Scales:
 
 @dataclass(frozen=True)
 class Needs:
-    """The table [needs], for the artifact appendix: sentences without a full stop."""
+    """The table [needs]: sentences for the artifact appendix, without a full stop.
+
+    `variables` are prefixes of variables that would change what the project's programs do.
+    """
 
     hardware: str = "a Linux machine with two cores, or several as target hosts"
     software: str = (
@@ -59,8 +62,10 @@ class Needs:
     )
     data: str = "No data set is needed"
     disk: str = "about 1 GB"  # what set-up takes
+    variables: tuple[str, ...] = ()
 
 
+LISTS = ("authors", "keywords", "names", "variables")
 TABLES = {"paper": Paper, "scales": Scales, "needs": Needs}
 
 
@@ -146,7 +151,7 @@ def _check_scales(made: Scales) -> None:
 
 
 def _checked(name: str, value: Any) -> Any:
-    if name in ("authors", "keywords", "names"):
+    if name in LISTS:
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
             return tuple(value)
         raise UserError(f'{FILE}: {name} must be a list of texts: ["..."]')

@@ -107,7 +107,7 @@ class Pipeline:
         return text.split() or self.available
 
     def named(self, notebook: str) -> str:
-        """Return the experiment of a notebook, such as "rdma/fabric" of "rdma_fabric"."""
+        """Return the experiment of a notebook, such as "net/latency" of "net_latency"."""
         return {slug(name): name for name in self.available}[notebook]
 
     @cache  # noqa: B019  (pipelines live as long as their process)
