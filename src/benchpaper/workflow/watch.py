@@ -1,4 +1,6 @@
-"""`benchpaper watch`: rebuilds outputs when somebody saves a notebook, a claim, a section, or settings.
+"""`benchpaper watch`: rebuilds outputs when an author saves a notebook, a claim, or a section.
+
+Saving benchpaper.toml rebuilds all of them: it gives the width of figures and the main file.
 
 It runs the same steps as the pipeline (analyse, judge, gather, typeset), with warm kernels, and
 leaves outputs that the pipeline accepts. It knows which file changed, so it needs no Snakemake.
@@ -23,7 +25,7 @@ SETTLE_S = 0.1  # some editors write in two steps
 
 
 class Watcher:
-    """Watches a project's notebooks, claims, paper, and settings, and calls `say(text)` with what happens."""
+    """Watches what a project's authors write, and calls `say(text)` with what happens."""
 
     def __init__(
         self,
