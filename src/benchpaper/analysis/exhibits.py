@@ -180,7 +180,7 @@ class Exhibits:
         if not NAME.fullmatch(name):
             raise ExhibitError(
                 f'exhibit name "{name}" must be lower-case words, digits and single hyphens '
-                "(fabric-get-4k): it is typeset as \\result{name}, "
+                "(latency-4k): it is typeset as \\result{name}, "
                 "and TeX cannot hold other characters there"
             )
         if name in self._entries:

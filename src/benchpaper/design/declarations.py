@@ -19,7 +19,6 @@ from benchpaper.design.checks import (
 )
 from benchpaper.design.levels import Level, check_type, checked_levels
 
-SCALES = ("smoke", "quick", "full")
 MIN_PILOT_BLOCKS = 9
 MAX_BLOCKS = 100_000
 
