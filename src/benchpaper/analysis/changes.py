@@ -44,7 +44,8 @@ def changed_inputs(project: Project, site: str, described: Mapping[str, Any]) ->
     An input that is not here has not changed. One that is declared anew has changed the code.
     """
     then = {item["path"]: item["sha256"] for item in described.get(results.INPUTS, ())}
-    states = inputs.states(project, site, described["name"], map(Input, then))
+    listed = [Input(path, sha256) for path, sha256 in then.items()]
+    states = inputs.states(project, site, described["name"], listed)
     return [
         state.input.path
         for state in states

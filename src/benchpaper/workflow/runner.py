@@ -67,9 +67,10 @@ def run(
                 _remove_results(pipeline, name, console)
             restored += damage.restore(pipeline, name)
             pipeline.reopen(name, retry_failed)
+        input_files.provide(pipeline, experiments, partial(_say, console))
+        for name in experiments:
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
-        input_files.provide(pipeline, experiments, partial(_say, console))
         removed = damage.remove(pipeline, experiments)
         damage.refresh_caches(pipeline.project, bool(restored or removed))
         _say_mended(restored, removed, console)
