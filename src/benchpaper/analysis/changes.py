@@ -19,5 +19,7 @@ def changed_since_reference(project: Project, name: str, site: str = "local") ->
 def changed_since(project: Project, name: str, path: Path) -> list[str]:
     """Return the sources of an experiment that changed since the trials in `path` were measured."""
     table, described = results.read(path)
+    if results.IMPORTED in described:
+        return []  # it ran none of our code
     commits = table.column("git_commit").unique().to_pylist()
     return list(catalog.changed(project, name, described, commits))

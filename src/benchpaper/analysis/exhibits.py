@@ -188,7 +188,7 @@ class Exhibits:
 
 def manifest_of(results: "Results", exhibits: Mapping[str, Exhibit]) -> Manifest:
     """Return the manifest of `exhibits`, {name: exhibit}, which were made from `results`."""
-    trials = results.trial_df.iloc[0]
+    trials, record = results.trial_df.iloc[0], results.imported
     return Manifest(
         experiment=results.experiment,
         notebook=f"analysis/{slug(results.experiment)}.ipynb",
@@ -198,9 +198,10 @@ def manifest_of(results: "Results", exhibits: Mapping[str, Exhibit]) -> Manifest
         blocks=results.blocks,
         hosts=dict(trials["hosts"]),
         tools=dict(trials["tools"]),
-        measured_on=str(results.trial_df["started"].min().date()),
+        measured_on=record.imported_on if record else str(results.trial_df["started"].min().date()),
         files={kind: ResultsFile(**file) for kind, file in results.files.items()},
         exhibits=exhibits,
+        imported=record.to_json() if record else None,
     )
 
 

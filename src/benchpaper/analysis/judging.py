@@ -6,11 +6,18 @@ from math import ceil, log, log2
 
 from benchpaper.analysis import independence, recomputing, stats, verdicts
 from benchpaper.analysis.claim_files import Claim
-from benchpaper.analysis.claim_rows import NOT_RUN, NOT_TESTABLE, ON_REFERENCE, ClaimRow
+from benchpaper.analysis.claim_rows import (
+    NOT_RUN,
+    NOT_TESTABLE,
+    ON_IMPORTED,
+    ON_REFERENCE,
+    ClaimRow,
+)
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.values import Comparison, InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
+from benchpaper.results.import_record import NO_BLOCK, ImportRecord
 
 
 def judge(
@@ -82,7 +89,8 @@ def _measured(
         verdict = decide(comparison, interval, results, biased, confidence)
     except ValueError as error:
         raise UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}") from error
-    word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
+    words = ON_IMPORTED if results.imported else ON_REFERENCE if source == REFERENCE else {}
+    word = words.get(verdict.word, verdict.word)
     return ClaimRow(
         id=claim.id,
         sentence=claim.sentence,
@@ -130,6 +138,8 @@ def bias(results: Results, comparisons: Iterable[Comparison | str]) -> verdicts.
     They are biased if two identical cells differ in a metric (at the quantile) that a claim uses.
     That discredits the claims on other metrics, too.
     """
+    if results.imported:
+        return None
     used = dict.fromkeys(
         (c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison)
     )
@@ -159,6 +169,8 @@ def decide(
     Dependent blocks leave a level inconclusive, but not a ratio within blocks.
     """
     estimate = comparison.estimate
+    if results.imported:
+        return _decide_imported(comparison, interval, results.imported, confidence)
     floor, unknown = _floor(results, estimate.metric, estimate.q)
     if floor and floor.known and not biased:
         floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
@@ -170,6 +182,26 @@ def decide(
             interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
         )
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+
+
+def _decide_imported(
+    comparison: Comparison, interval: stats.MaybeInterval, record: ImportRecord, confidence: float
+) -> verdicts.Verdict:
+    """Return the verdict on imported results: the interval against the bound alone.
+
+    Others have measured no twin, and their blocks have no order in time: a noise floor and drift
+    are unknown, and the reason says so. Nothing is found equal without a noise floor.
+    """
+    if not record.block:
+        return verdicts.undecided(NO_BLOCK)
+    if undecided := _too_few(interval, confidence):
+        return undecided
+    if comparison.side == "equal":
+        return verdicts.decide_equal(
+            interval, comparison.bound, floor=None, target=comparison.target
+        )
+    decided = verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
+    return replace(decided, reason=f"{decided.reason} (imported: no noise floor is known)")
 
 
 def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:

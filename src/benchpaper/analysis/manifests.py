@@ -6,7 +6,7 @@ Everything that prints or checks exhibits reads this module; it loads neither Nu
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
 from benchpaper.analysis.recipes import Recipe, RecipeJson
 from benchpaper.core.errors import UserError
@@ -75,6 +75,7 @@ class ManifestJson(TypedDict):
     measured_on: str
     files: dict[str, FileJson]
     exhibits: dict[str, NumberJson | FileExhibitJson]
+    imported: NotRequired[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,7 +205,8 @@ class Manifest:
     """What one notebook has saved, and the results that it read.
 
     `hosts` has the facts `role.fact`, `files` are {kind of table: file}, and `exhibits` {name:
-    exhibit}. `measured_on` is a day, as 2026-11-24.
+    exhibit}. `measured_on` is a day, as 2026-11-24. `imported` is the record of the import, as
+    plain data, if others measured the results; `measured_on` is then the day of the import.
     """
 
     experiment: str
@@ -218,10 +220,11 @@ class Manifest:
     measured_on: str
     files: Mapping[str, ResultsFile]
     exhibits: Mapping[str, Exhibit]
+    imported: Mapping[str, Any] | None = None
 
     def to_json(self) -> ManifestJson:
         """Return the manifest as plain data."""
-        return {
+        plain: ManifestJson = {
             "experiment": self.experiment,
             "notebook": self.notebook,
             "source": self.source,
@@ -237,6 +240,9 @@ class Manifest:
             },
             "exhibits": {name: exhibit.to_json() for name, exhibit in self.exhibits.items()},
         }
+        if self.imported:
+            plain["imported"] = dict(self.imported)
+        return plain
 
     @classmethod
     def from_json(cls, content: ManifestJson) -> "Manifest":

@@ -21,7 +21,8 @@ from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.design.declarations import SCALES
 from benchpaper.design.spec import null_of
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
+from benchpaper.results import FAILED, NOT_TESTABLE, WITH_VALUES
+from benchpaper.results.import_record import ImportRecord, record_of
 
 Level: TypeAlias = Any  # a number, a text or a truth value
 Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
@@ -62,6 +63,11 @@ class Measured(ABC):
     def experiment(self) -> str:
         """The experiment's name, as `rdma/fabric`."""
         return str(self.described["name"])
+
+    @cached_property
+    def imported(self) -> ImportRecord | None:
+        """Where the results come from if others measured them; None if they were measured here."""
+        return record_of(self.described)
 
     @property
     def factors(self) -> list[str]:
@@ -196,8 +202,8 @@ class Measured(ABC):
 
     @property
     def blocks_in_order(self) -> pd.Index:
-        """The blocks' numbers in the order of measuring."""
-        return self._begun.sort_values().index
+        """The blocks' numbers in the order of measuring; imported blocks have no order in time."""
+        return self._begun.index if self.imported else self._begun.sort_values().index
 
     @cached_property
     def _order(self) -> list[int]:
@@ -224,8 +230,11 @@ class Measured(ABC):
     def left_out(self, levels: Mapping[str, Level]) -> NotPlanned:
         """Return why no cell has these levels, as an error to raise or to print.
 
+        A table of others may lack any cell.
         Raises `UserError` at the largest scale, which plans every cell: the levels are wrong.
         """
+        if self.imported:
+            return NotPlanned("not in the imported table")
         if self.trial_df["scale"].iloc[0] == SCALES[-1]:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
         return NotPlanned("not planned at this scale")
@@ -233,7 +242,7 @@ class Measured(ABC):
     def testable(self, cell: str) -> bool:
         """Whether the hosts had the capabilities that the cell needs."""
         states = self._trials_of[cell]["state"]
-        return bool(not (states == NOT_TESTABLE).any() or (states == MEASURED).any())
+        return bool(not (states == NOT_TESTABLE).any() or states.isin(WITH_VALUES).any())
 
     def state(self, cell: str) -> tuple[int, str]:
         """Return (number of failed trials, why the cell has no value); "" if it has values."""
@@ -245,7 +254,7 @@ class Measured(ABC):
         trials = self._trials_of[cell]
         states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
         failed = [reason for state, reason in states if state == FAILED]
-        if any(state == MEASURED for state, _ in states):
+        if any(state in WITH_VALUES for state, _ in states):
             return len(failed), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:

@@ -19,6 +19,7 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.results.import_record import record_of
 
 NAMES = ("appendix.md", "appendix.tex")
 
@@ -56,7 +57,7 @@ def make(project: Project, site: str, source: str, experiments: Sequence[str]) -
         "experiments": chosen,
         "claims": claims,
         "minutes": {scale: sum(item["minutes"][scale] for item in chosen) for scale in SCALES},
-        "human": HUMAN_MINUTES * len(chosen),
+        "human": HUMAN_MINUTES * sum(not item["imported"] for item in chosen),
         "needs": _needs(chosen),
     }
 
@@ -71,7 +72,19 @@ def _experiment(
 ) -> Item:
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
-    table, _ = results.read(folder / results.TRIALS)
+    table, described = results.read(folder / results.TRIALS)
+    record = record_of(described)
+    same = {
+        "id": f"E{number}",
+        "name": name,
+        "title": experiment.title,
+        "question": experiment.question,
+        "claims": [row.id for row in rows if row.experiment == name],
+        "rows": [row for row in rows if row.experiment == name],
+        "imported": record,
+    }
+    if record:
+        return {**same, "needs": [], "minutes": dict.fromkeys(SCALES, 0.0)}
     frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
@@ -81,13 +94,8 @@ def _experiment(
         {need for cell in experiment.cells("full") for need in experiment.capabilities(cell)}
     )
     return {
-        "id": f"E{number}",
-        "name": name,
-        "title": experiment.title,
-        "question": experiment.question,
+        **same,
         "needs": needs,
-        "claims": [row.id for row in rows if row.experiment == name],
-        "rows": [row for row in rows if row.experiment == name],
         "measured_scale": frame["scale"].iloc[0],
         "trials": len(measured),
         "minutes": minutes,

@@ -115,7 +115,29 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def _imported_items(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield the terms of an experiment whose results others measured."""
+    yield "Question", item["question"]
+    yield "How to run", "others measured it; nothing is measured here"
+    for name, text in item["imported"].trail.items():
+        yield name.capitalize(), text
+    yield from _results(item)
+
+
+def _results(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield each claim's expected and present result."""
+    for row in item["rows"]:
+        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
+        yield (
+            f"Result {row.id}",
+            f"{expected}; here {row.text or row.why}: {row.verdict}",
+        )
+
+
 def _items(item: Item) -> Iterator[tuple[str, str]]:
+    if item["imported"]:
+        yield from _imported_items(item)
+        return
     smaller = "; ".join(
         f"{scaled['scale']} {scaled['cells']} cells in {scaled['blocks']} blocks"
         + (f" ({scaled['counts']})" if scaled["counts"] else "")
@@ -141,12 +163,7 @@ def _items(item: Item) -> Iterator[tuple[str, str]]:
         f"{item['disk_mb']:.2f} MB of results (measured); "
         f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
-    for row in item["rows"]:
-        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
-        yield (
-            f"Result {row.id}",
-            f"{expected}; here {row.text or row.why}: {row.verdict}",
-        )
+    yield from _results(item)
     yield "Scaled down", smaller
 
 

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.analysis.changes import changed_since
-from benchpaper.artifact import checklist, paper_checks
+from benchpaper.artifact import checklist, importing, paper_checks
 from benchpaper.core import environment
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
+from benchpaper.results.import_record import RECORD
 
 MIN_QUICK_BLOCKS = 5  # an interval needs this many
 MAX_REFERENCE_MB = 3.0
@@ -28,6 +29,8 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     """It loads, and declares what every experiment declares."""
     experiment = catalog.load(project, name)
     experiment.describe()
+    if experiment.is_imported:
+        return
     if experiment.twin is None:
         yield (
             "it has no twin, so no noise floor, and no claim is ever decided; "
@@ -57,6 +60,8 @@ def declaration(project: Project, name: str) -> Iterator[str]:
 def cells(project: Project, name: str) -> Iterator[str]:
     """Its cells are valid at each scale, and need what can be probed."""
     experiment = catalog.load(project, name)
+    if experiment.is_imported:
+        return
     full = {cell.id for cell in experiment.cells("full")}
     for scale in ("smoke", "quick"):
         if extra := [cell.id for cell in experiment.cells(scale) if cell.id not in full]:
@@ -140,7 +145,14 @@ def tested(project: Project, name: str) -> Iterator[str]:
 
 
 def reference(project: Project, name: str) -> Iterator[str]:
-    """Its reference results, if it has any, are small and come from this code."""
+    """Its reference results, if it has any, are small and come from this code.
+
+    Imported ones follow from the recorded table by the recorded map.
+    """
+    for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/{RECORD}")):
+        site = path.relative_to(project.root / "artifacts" / "reference").parts[0]
+        if why := importing.flaw(project, site, catalog.load(project, name)):
+            yield why
     for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/*.parquet")):
         if (size := path.stat().st_size / 1e6) > MAX_REFERENCE_MB:
             yield (
@@ -155,7 +167,10 @@ def reference(project: Project, name: str) -> Iterator[str]:
 
 
 def measures(project: Project, name: str) -> Iterator[str]:
-    """At scale smoke every cell is measured or lacks a named capability, and its notebook runs."""
+    """At scale smoke every cell is measured or lacks a named capability, and its notebook runs.
+
+    Imported results are not measured, but their notebook runs.
+    """
     command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", "smoke"]
     done = subprocess.run(
         command,

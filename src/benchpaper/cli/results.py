@@ -11,9 +11,11 @@ from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
 from benchpaper.core.atomic_write import flush, replacing
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.results.import_record import RECORD
 from benchpaper.workflow import pipeline
 
 
@@ -160,6 +162,12 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
     project = Project.find()
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
+        target = project.results(site, REFERENCE) / name
+        if (target / RECORD).exists():
+            raise UserError(
+                f"the reference of {name} is imported, and what was measured here never replaces "
+                f"it silently; remove {target.relative_to(project.root)} first"
+            )
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # raises before anything is copied
         if not all(table.column("git_clean").to_pylist()):
@@ -168,7 +176,6 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        target = project.results(site, REFERENCE) / name
         with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
             for kind in (results.OBSERVATIONS, results.TRIALS):
                 part = both.enter_context(replacing(target / kind))

@@ -61,8 +61,8 @@ def null_of(factors: Mapping[str, Sequence[Level]]) -> dict[str, Level] | None:
 class Experiment:
     """One question, its factors, metrics and the code that runs one cell.
 
-    Decorators attach the functions: `@experiment.trial` (required; `trial(cell, site)` yields dicts
-    of metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
+    Decorators attach the functions: `@experiment.trial` (`trial(cell, site)` yields dicts of
+    metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
     (capabilities of a cell), `@experiment.uses` (versions of tools) and `@experiment.build`
     (`build(folder)` compiles the programs).
 
@@ -71,6 +71,8 @@ class Experiment:
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
     nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
     bound a trial.
+
+    Without `scales` and without a trial, nothing is measured: all results are imported.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Experiment:
         question: str,
         factors: Iterable[Factor],
         metrics: Iterable[Metric],
-        scales: Mapping[str, Scale],
+        scales: Mapping[str, Scale] | None = None,
         evidence: Iterable[Evidence] = (),
         roles: Iterable[str] = ("client",),
         packages: Iterable[str] = (),
@@ -95,7 +97,7 @@ class Experiment:
         self.name = ""
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
-        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
+        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
@@ -129,7 +131,8 @@ class Experiment:
                 raise SpecError(
                     f'"{name}" is declared twice; factors, metrics and evidence share one table'
                 )
-        if missing := [name for name in SCALES if name not in self.scales]:
+        missing = [name for name in SCALES if name not in self.scales]
+        if missing and self.scales:
             raise SpecError(
                 f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
             )
@@ -172,6 +175,11 @@ class Experiment:
                     f"{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} "
                     f"(there are: {', '.join(map(str, factor.levels))})"
                 )
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether nothing is measured: all results of this experiment are imported."""
+        return not self.scales
 
     def trial(self, function: Trial) -> Trial:
         """Decorator: `function(cell, site)` runs one cell and yields its observations."""
@@ -228,7 +236,14 @@ class Experiment:
         return bool(self._valid(cell)) if self._valid else True
 
     def scale(self, name: str) -> Scale:
-        """Return the `Scale` of that name; raises `UserError` for an unknown one."""
+        """Return the `Scale` of that name.
+
+        Raises `UserError` for an unknown one, and if nothing is measured.
+        """
+        if self.is_imported:
+            raise UserError(
+                f"{self.name} has no scales, because its results are imported; nothing is measured"
+            )
         if name not in self.scales:
             raise UserError(
                 f'scale "{name}" not found{did_you_mean(name, SCALES)} '
@@ -237,9 +252,12 @@ class Experiment:
         return self.scales[name]
 
     def cells(self, scale_name: str) -> list[Cell]:
-        """Return the valid cells at a scale, in declared order, the twin last."""
-        scale = self.scale(scale_name)
-        axes = [scale.levels.get(factor.name, factor.levels) for factor in self.factors]
+        """Return the valid cells at a scale, in declared order, the twin last.
+
+        If nothing is measured, these are all valid cells.
+        """
+        chosen = {} if self.is_imported else self.scale(scale_name).levels
+        axes = [chosen.get(factor.name, factor.levels) for factor in self.factors]
         names = [factor.name for factor in self.factors]
         cells = [make_cell(zip(names, levels, strict=True)) for levels in itertools.product(*axes)]
         cells = [cell for cell in cells if self.is_valid(cell)]

@@ -12,6 +12,7 @@ from benchpaper.core.project import Project
 from benchpaper.core.revision import UNKNOWN
 from benchpaper.paper import labels
 from benchpaper.paper.gather import all_exhibits
+from benchpaper.results.import_record import ImportRecord, record_of
 from benchpaper.results.records import Command
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Trail:
     warnings: tuple[str, ...]
     files: tuple[ResultsFile, ...]
     cells: tuple[CellTrail, ...]
+    imported: Mapping[str, Any] | None = None  # the record of the import, if others measured
 
     def to_json(self) -> dict[str, Any]:
         """Return the trail as plain data, with the names of the fields as keys."""
@@ -121,6 +123,7 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
             for file in files
         ),
         cells=tuple(trails[cell] for cell in exhibit.cells),
+        imported=manifest.imported,
     )
 
 
@@ -134,7 +137,7 @@ def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
 
 def _of_cell(cell: str, rows: list[dict[str, Any]]) -> CellTrail:
     rows = sorted(rows, key=lambda row: row["block"])
-    shown = next((row for row in rows if row["state"] == results.MEASURED), rows[0])
+    shown = next((row for row in rows if row["state"] in results.WITH_VALUES), rows[0])
     return CellTrail(
         cell=cell,
         trials=tuple(
@@ -169,8 +172,20 @@ def show(trail: Trail) -> None:
         print(f"  beware    of {warning}")
     for file in trail.files:
         print(f"  data      {file.path}  sha256 {file.sha256[:16]}…")
+    if record := record_of({"imported": trail.imported} if trail.imported else {}):
+        _show_import(record)
     for cell in trail.cells:
-        _show_cell(cell)
+        _show_imported_cell(cell) if trail.imported else _show_cell(cell)
+
+
+def _show_import(record: ImportRecord) -> None:
+    print("  IMPORTED  others measured this; nothing of it was measured here")
+    for name, text in record.trail.items():
+        print(f"    {name.ljust(8)} {text}")
+
+
+def _show_imported_cell(trail: CellTrail) -> None:
+    print(f"  cell      {trail.cell}: {trail.states}")
 
 
 def _show_cell(trail: CellTrail) -> None:

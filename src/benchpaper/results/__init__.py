@@ -28,20 +28,26 @@ from benchpaper.results.parquet import (
 from benchpaper.results.schema import (
     FAILED,
     IDENTITY,
+    IMPORTED,
+    IMPORTED_SCHEMA_VERSION,
     MEASURED,
     NOT_TESTABLE,
     OBSERVATION,
     SCHEMA_VERSION,
     TRIAL,
+    WITH_VALUES,
     Column,
     check_observation,
     columns,
     schema,
+    version_of,
 )
 
 __all__ = [
     "FAILED",
     "IDENTITY",
+    "IMPORTED",
+    "IMPORTED_SCHEMA_VERSION",
     "JOURNALS",
     "LARGEST",
     "MEASURED",
@@ -53,6 +59,7 @@ __all__ = [
     "SUB_BUCKETS",
     "TRIAL",
     "TRIALS",
+    "WITH_VALUES",
     "Column",
     "Distribution",
     "InvalidObservation",
@@ -67,6 +74,7 @@ __all__ = [
     "read_description",
     "records_of",
     "schema",
+    "version_of",
     "write",
     "write_block",
 ]

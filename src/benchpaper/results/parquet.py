@@ -10,7 +10,15 @@ from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
 from benchpaper.results.records import TrialRecord
-from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
+from benchpaper.results.schema import (
+    IDENTITY,
+    IMPORTED_SCHEMA_VERSION,
+    SCHEMA_VERSION,
+    Described,
+    columns,
+    schema,
+    version_of,
+)
 
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
@@ -57,12 +65,16 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
         raise _unreadable(path, str(error).splitlines()[0]) from None
     metadata = table.schema.metadata or {}
     version = metadata.get(b"benchpaper.schema", b"none").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
+    if version not in (str(SCHEMA_VERSION), str(IMPORTED_SCHEMA_VERSION)):
         raise ResultsError(
             f"results file {_short(path)} has schema version {version}, but this program reads "
-            f"{SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
+            f"{SCHEMA_VERSION} and {IMPORTED_SCHEMA_VERSION}; measure again, or use the version of "
+            "benchpaper that wrote it"
         )
-    return table, _description(path, table)
+    described = _description(path, table)
+    if version != str(version_of(described)):
+        raise _unreadable(path, f"its schema version {version} is not that of its description")
+    return table, described
 
 
 def read_description(path: Path | str) -> dict[str, Any]:

@@ -19,7 +19,12 @@ from benchpaper.results.distribution import Distribution, InvalidObservation, di
 from benchpaper.results.records import Observation, Value
 
 SCHEMA_VERSION = 1
+# Of imported results, which a program that knows only measured ones must refuse. Measured files
+# keep their version, because nothing in them has changed.
+IMPORTED_SCHEMA_VERSION = 2
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
+IMPORTED = "imported"  # the state of a trial that others ran; the scale of its results too
+WITH_VALUES = (MEASURED, IMPORTED)
 
 Described = Mapping[
     str, Any
@@ -54,7 +59,7 @@ TRIAL = (
     Column("site", "string", "", "named set of target hosts"),
     Column("scale", "string", "", "smoke, quick or full"),
     Column("seed", "int64", "", "seed of the trial's own random choices"),
-    Column("state", "string", "", f"{MEASURED}, {FAILED} or {NOT_TESTABLE}"),
+    Column("state", "string", "", f"{MEASURED}, {FAILED}, {NOT_TESTABLE} or {IMPORTED}"),
     Column("reason", "string", "", "why it failed or was not testable; empty when measured"),
     Column("attempts", "attempts", "", "each try: when it started, seconds, outcome, message"),
     Column("started", "timestamp[us, tz=UTC]", "", "start of the last attempt"),
@@ -167,10 +172,15 @@ def schema(described: Described, table: str) -> Any:
         for c in columns(described, table)
     ]
     metadata = {
-        "benchpaper.schema": str(SCHEMA_VERSION),
+        "benchpaper.schema": str(version_of(described)),
         "benchpaper.experiment": json.dumps(described),
     }
     return pa.schema(fields, metadata=metadata)
+
+
+def version_of(described: Described) -> int:
+    """Return the schema version of the files that hold an experiment's results."""
+    return IMPORTED_SCHEMA_VERSION if IMPORTED in described else SCHEMA_VERSION
 
 
 def check_observation(described: Described, observation: Any) -> Observation:

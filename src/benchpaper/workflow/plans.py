@@ -3,13 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from benchpaper.artifact import importing
 from benchpaper.core.duration import duration
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow import pilot
 from benchpaper.workflow.pipeline import Pipeline
 
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
+    if run.experiment(name).is_imported:
+        record, _ = importing.recorded(run.project, run.site_name, name)
+        return {"experiment": name, "imported": record.to_json(), "trials": 0, "seconds": 0.0}
     made = run.plan(name)
     data = {
         "experiment": name,
@@ -43,6 +48,12 @@ def describe_again(again: dict[str, Any]) -> str:
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
+        if record := record_of(item):
+            print(
+                f"{item['experiment']}: nothing is measured; {record.rows} rows are imported from"
+            )
+            print(f"  {record.origin}")
+            continue
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
             f"{item['cells']} cells x {item['blocks']} blocks = {item['trials']} trials, "

@@ -11,6 +11,7 @@ from benchpaper.analysis import claim_rows
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow.pipeline import Pipeline
 
 MAX_SOURCES = 3  # so many changed files are named
@@ -86,14 +87,16 @@ def _verdicts(build: Path) -> dict[str, int]:
 
 
 def _states(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
-    """Return {"states": {state: trials}, "reasons": {reason: trials}, "blocks": number}.
+    """Return {"states": {state: trials}, "reasons": {reason: trials}, "blocks", "imported"}.
 
-    The result is None if an experiment's results are incomplete.
+    The last two are the number of blocks, and where imported results come from. The result is None
+    if an experiment's results are incomplete.
     """
     path = pipeline.folder / name / results.TRIALS
     if not path.exists():
         return None
-    table, _ = results.read(path)
+    table, described = results.read(path)
+    record = record_of(described)
     frame = table.select(["block", "state", "reason"]).to_pandas()
     reasons = Counter(
         f"{state}: {reason}"
@@ -104,6 +107,7 @@ def _states(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
         "states": dict(Counter(frame["state"])),
         "reasons": dict(reasons),
         "blocks": int(frame["block"].nunique()),
+        "imported": record.origin if record else "",
     }
 
 
@@ -181,6 +185,8 @@ def _trials(item: dict[str, Any] | None, source: str, finished: dict[str, Any]) 
     if item is None:
         return f"not complete yet: {finished['done']} of {finished['trials']} trials done"
     states = ", ".join(f"{count} trials {state}" for state, count in item["states"].items())
+    if item["imported"]:
+        return f"{states} from {item['imported']}, nothing measured"
     origin = "from the reference: " if source == REFERENCE else ""
     return f"{origin}{states}, in {item['blocks']} blocks"
 

@@ -147,7 +147,7 @@ def test_a_group_alone_shows_its_help(call, tmp_path):
 
 
 # The commands that documents tell a reader to type.
-DOCUMENTS = ["README.md", "experiments/README.md", "docs/slurm.md"]
+DOCUMENTS = ["README.md", "experiments/README.md", "docs/slurm.md", "docs/importing.md"]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)

@@ -73,14 +73,14 @@ def describe(files: Mapping[str, bytes]) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise NotVerified(f"{archive.ABOUT} is no JSON object")
     versions = {
-        "benchpaper_bundle": ("bundles", SCHEMA_VERSION),
-        "results_schema": ("results", results.SCHEMA_VERSION),
+        "benchpaper_bundle": ("bundles", (SCHEMA_VERSION,)),
+        "results_schema": ("results", (results.SCHEMA_VERSION, results.IMPORTED_SCHEMA_VERSION)),
     }
-    for key, (kind, version) in versions.items():
-        if description.get(key) != version:
+    for key, (kind, known) in versions.items():
+        if description.get(key) not in known:
             raise NotVerified(
-                f"its {kind} have schema version {description.get(key)!r}, "
-                f"this program reads {version}; use the benchpaper that wrote it"
+                f"its {kind} have schema version {description.get(key)!r}, this program reads "
+                f"{' and '.join(map(str, known))}; use the benchpaper that wrote it"
             )
     for name, form in FORMS.items():
         value = description.get(name)
@@ -107,6 +107,7 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
+        import_check,
         pdf_check,
         printed_check,
         result_check,
@@ -132,6 +133,7 @@ def check(
     rows = verdict_check.rows(build)
     lines += [
         line,
+        *import_check.check(project, read),
         exhibit_check.check(project, build, measured),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),

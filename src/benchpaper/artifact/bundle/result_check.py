@@ -125,6 +125,8 @@ def _trials(measured: Results, place: tuple[str, ...]) -> Iterator[str]:
             yield f'{column} is both "{values[0]}" and "{values[1]}"'
     first = frame.iloc[0]
     site, scale = (place[-1], first["scale"]) if REFERENCE in place[-2:-1] else place[-2:]
+    if measured.imported:  # the same at every scale; `import_check` looks closer
+        scale = results.IMPORTED
     for column, value in (("experiment", measured.experiment), ("site", site), ("scale", scale)):
         if first[column] != value:
             yield f'its trials are of {column} "{first[column]}", but it lies at "{value}"'
@@ -145,7 +147,10 @@ def _plan(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
     order = planned[["block", "position", "seed", "cell"]].itertuples(index=False, name=None)
     if digest(order) != frame["plan_digest"].iloc[0]:
         yield "its trials are not those of the plan that they name: one is missing, new, or moved"
-    if not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all():
+    if (
+        not measured.imported
+        and not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all()
+    ):
         yield "the trials of a block did not start in the order of their positions"
 
 
@@ -174,6 +179,10 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
         index=False, name=None
     ):
         where = f'the trial of "{cell}" in block {block}'
+        if state == results.IMPORTED:
+            if len(attempts) or reason:
+                yield f"{where} is imported, and has attempts or a reason"
+            continue
         if state not in (results.MEASURED, results.FAILED, results.NOT_TESTABLE):
             yield f'{where} has the state "{state}"'
         if (state == results.MEASURED) != (reason == ""):
@@ -192,7 +201,7 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
 def _observations(measured: Results) -> Iterator[str]:
     """Yield observations without their measured trial, trials without theirs, and bad values."""
     names = ["block", "position", "cell", "twin", *measured.factors]
-    trials = measured.trial_df[measured.trial_df["state"] == results.MEASURED]
+    trials = measured.trial_df[measured.trial_df["state"].isin(results.WITH_VALUES)]
     observed = measured.observation_df
     left = set(trials[names].itertuples(index=False, name=None))
     right = set(observed[names].itertuples(index=False, name=None))

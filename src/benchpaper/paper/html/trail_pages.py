@@ -30,7 +30,7 @@ def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
         lines += _exhibit(exhibit_name, exhibit, anchors)
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
-        lines += _cell(anchor, of_cells[cell])
+        lines += (_imported_cell if manifest.imported else _cell)(anchor, of_cells[cell])
     return "\n".join(lines)
 
 
@@ -56,6 +56,12 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
 def _plain(text: str) -> str:
     """Return text with everything escaped that is special to Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+
+
+def _imported_cell(anchor: str, trail: CellTrail) -> list[str]:
+    """Return the lines on a cell that others measured: nothing is known but its trials' number."""
+    name = html.escape(trail.cell)
+    return [f'<h3 id="{anchor}">{name}</h3>', "", f"<p>{trail.states}.</p>", ""]
 
 
 def _cell(anchor: str, trail: CellTrail) -> list[str]:
