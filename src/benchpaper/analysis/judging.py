@@ -104,7 +104,10 @@ def _measured(
         confidence=interval.confidence,
         cells=estimate.cells,
         text=str(replace(estimate, low=interval.low, high=interval.high, tries="")),
-        blocks_for_5_percent=_blocks_needed(estimate.values, interval),
+        # Nobody can add blocks to what others measured.
+        blocks_for_5_percent=None
+        if results.imported
+        else _blocks_needed(estimate.values, interval),
         verdict=word,
         why=verdict.reason,
         short=verdict.short,

@@ -42,7 +42,9 @@ def check(project: Project, measured: Mapping[Path, Results]) -> list[str]:
 def _check(project: Project, folder: Path, found: Results) -> None:
     """Check one experiment's imported results against the record and the table inside."""
     site = str(found.trial_df["site"].iloc[0])
-    kept = project.results(site, REFERENCE) / found.experiment
+    kept = folder  # the reference, perhaps that of an example inside
+    if not (folder / RECORD).is_file():
+        kept = project.results(site, REFERENCE) / found.experiment
     confined.reading(f"the import of {found.experiment}")
     if not (kept / RECORD).is_file():
         raise NotVerified(f"{_short(project, folder)} is imported, but {RECORD} is not inside")
