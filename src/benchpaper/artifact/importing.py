@@ -129,7 +129,8 @@ def flaw(project: Project, site: str, experiment: Experiment) -> str:
         declared = experiment.describe()
         make(declared, record, data, site)
         for kind in (results.TRIALS, results.OBSERVATIONS):
-            if results.read(folder / kind)[1] != plain(description(declared, record)):
+            then = results.read(folder / kind)[1]
+            if not _within(then, plain(description(declared, record))):
                 return f"{experiment.name}: its declaration or {RECORD} changed; import again"
     except UserError as error:
         return f"{experiment.name}: {error}"
@@ -175,6 +176,15 @@ def as_text(record: ImportRecord) -> bytes:
 def plain(content: Mapping[str, Any]) -> Any:
     """Return a content as JSON would give it back, with lists for tuples."""
     return json.loads(json.dumps(content))
+
+
+def _within(then: Any, now: Any) -> bool:
+    """Return whether all that a description said holds now; newer versions may say more."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return all(key in now and _within(then[key], now[key]) for key in then)
+    if isinstance(then, list) and isinstance(now, list):
+        return len(then) == len(now) and all(map(_within, then, now))
+    return bool(then == now)
 
 
 def _check_free(folder: Path, name: str) -> None:

@@ -111,6 +111,10 @@ def test_a_change_of_table_record_or_declaration_is_noticed(project):
     note.write_text(json.dumps({**plain, "licence": "CC0-1.0"}))
     assert "import again" in importing.flaw(project, "local", experiment)
     note.write_bytes(importing.as_text(record()))
+    described = experiment.describe()
+    experiment.describe = lambda: {**described, "newer": 1}  # of a later version
+    assert importing.flaw(project, "local", experiment) == ""
+    del experiment.describe
     experiment.title = "Another"
     assert "declaration" in importing.flaw(project, "local", experiment)
     table.unlink()

@@ -1,4 +1,4 @@
-"""How often do cache replacement algorithms miss on block traces? Others measured; see README.md."""
+"""How often do cache replacement algorithms miss on block traces? Others measured it."""
 
 from benchpaper import Experiment, Factor, Metric
 
