@@ -11,6 +11,7 @@ from published_tables import EXPERIMENT, NAME, csv, files, imported, record, row
 from benchpaper import results
 from benchpaper.artifact import importing
 from benchpaper.artifact.bundle import import_check, result_check
+from benchpaper.artifact.bundle.anonymity import tables
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
@@ -202,6 +203,24 @@ def test_verify_finds_a_forged_import(project, name):
     forge(project.root / PLACE)
     with pytest.raises(UserError, match=words):
         verified(project)
+
+
+def test_an_anonymous_import_is_verified_and_has_no_name(project):
+    """Texts and commits are replaced alike in record and results, as `bundle --anonymous` does."""
+    imported(project, imported_by="Ada Quillfeather")
+
+    def replace(text):
+        return text.replace("Ada Quillfeather", "anonymous")
+
+    for path in (project.root / PLACE).iterdir():
+        data = path.read_bytes()
+        path.write_bytes(
+            tables.rewrite(data, replace, {"git_commit": "0" * 40})
+            if path.suffix == ".parquet"
+            else replace(data.decode()).encode()
+        )
+        assert b"Quillfeather" not in path.read_bytes()
+    assert len(verified(project)) == 1
 
 
 def test_results_that_hide_their_import_are_not_verified(project):
