@@ -245,6 +245,8 @@ class Results(Measured):
         `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
         there is no noise floor; its text says why.
         """
+        if self.imported:
+            raise InsufficientDataError("imported results have no twin")
         if not self.described["twin"]:
             raise InsufficientDataError("the experiment declares no twin")
         frames = [self._values(metric, cell, q) for cell in self._twins]
@@ -262,7 +264,8 @@ class Results(Measured):
         try:
             floor = self.floor(metric, q)
         except InsufficientDataError as reason:
-            return gap(str(reason), "%", metric, self._twins if self.described["twin"] else ())
+            has_twin = self.described["twin"] and not self.imported
+            return gap(str(reason), "%", metric, self._twins if has_twin else ())
         cells, n = tuple(self._twins), floor.interval.n
         if not floor.known:
             why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"

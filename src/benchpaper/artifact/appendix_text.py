@@ -14,6 +14,8 @@ Item = dict[str, Any]  # an experiment in it
 
 
 def _time(minutes: float) -> str:
+    if not minutes:  # imported results alone
+        return "0 s"
     return f"{minutes:.1f} min" if minutes >= 0.95 else f"{max(1, round(60 * minutes))} s"
 
 

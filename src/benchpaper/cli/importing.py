@@ -3,6 +3,7 @@
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ from benchpaper.cli.common import Function
 from benchpaper.cli.sources import site_option
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.core.redact import Redactor
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
 
@@ -121,9 +123,21 @@ def import_(
             f"{table.name} has the SHA-256 {digest}, not that of --sha256: it is another file, or "
             "cut off; get it again"
         )
+    _check_private(project, record.to_json() | machine)
     for path in importing.save(project, site, record, data):
         click.echo(path.relative_to(project.root))
     click.echo(f"{record.rows} rows imported from {record.origin}; {record.replication}")
+
+
+def _check_private(project: Project, texts: dict[str, Any]) -> None:
+    """Refuse a text that names a folder, a host, or a secret: the record is published."""
+    redactor = Redactor(project.root)
+    for name, text in texts.items():
+        if isinstance(text, str) and (shown := redactor.text(text)) != text:
+            raise UserError(
+                f"{name} would publish a folder, a host, or a secret of this machine "
+                f'("{shown}" without it); reword it'
+            )
 
 
 def _factor(name: str, text: str) -> float:

@@ -161,7 +161,10 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
     """
     project = Project.find()
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
-    for name in run.choose(" ".join(experiments)):
+    names = run.choose(" ".join(experiments))
+    if not experiments:  # what is imported is in the reference already
+        names = [name for name in names if run.measures(name)] or names
+    for name in names:
         target = project.results(site, REFERENCE) / name
         if (target / RECORD).exists():
             raise UserError(

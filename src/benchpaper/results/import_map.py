@@ -45,9 +45,14 @@ def imported_rows(described: Described, record: ImportRecord, table: Table) -> l
         block = 0
         if record.block:
             value = cells[at[record.block]]
-            if value in (None, ""):
+            if value in (None, "") or value != value:
                 raise ImportRefused(
                     f'{where}, column "{record.block}" is empty, and it is the block; fill it in'
+                )
+            if isinstance(value, (list, dict)):
+                raise ImportRefused(
+                    f'{where}, column "{record.block}" holds a list, and a block is one value; '
+                    "name another column"
                 )
             block = numbers.setdefault(value, len(numbers))
         levels = _levels(described, record, cells, at, where)
@@ -173,7 +178,7 @@ def _observation(
             )
     for evidence in described["evidence"]:
         column = record.columns.get(evidence["name"])
-        values[evidence["name"]] = str(cells[at[column]]) if column else NOT_KNOWN
+        values[evidence["name"]] = str((column and cells[at[column]]) or NOT_KNOWN)
     try:
         return check_observation(described, values)
     except InvalidObservation as error:

@@ -3,8 +3,9 @@
 import json
 
 import pytest
-from published_tables import NAME, csv, files, imported, rows
+from published_tables import EXPERIMENT, NAME, csv, files, imported, rows
 
+from benchpaper.analysis import estimates
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.workflow import damage, plans
 from benchpaper.workflow.pipeline import Pipeline
@@ -60,6 +61,12 @@ MISTAKES = {
     "a factor that is no number": ({}, ("--times", "miss_ratio=x"), "must be a number"),
     "another digest": ({}, ("--sha256", "ab" * 32), "it is another file, or cut off"),
     "a zero digest": ({}, ("--sha256", "0" * 64), "not all zeros"),
+    "a folder in a note": ({}, ("--note", "from /home/ada/t.csv"), "note would publish a folder"),
+    "a secret in an address": (
+        dict(origin="https://example.org/t.csv?token=ghp_0123456789abcdefghijABCDEFGHIJ012345"),
+        (),
+        "source would publish",
+    ),
     "a site that is unknown": (dict(site="loca"), (), "loca"),
 }
 
@@ -119,3 +126,36 @@ def test_a_changed_table_stops_a_run_before_anything_starts(call, fresh):
     for source in (["--scale", "smoke"], ["--from", "reference"]):
         done = call(fresh.root, "run", "figures", *source)
         assert done.returncode == 2 and "it has changed since the import" in done.stderr
+
+
+MEASURABLE = EXPERIMENT.replace(
+    "Experiment, Factor, Metric", "Experiment, Factor, Metric, Scale"
+).replace(
+    "    ],\n)",
+    """    ],
+    twin=dict(algorithm="LRU", size_mb=1),
+    scales={name: Scale(blocks=2) for name in ("smoke", "quick", "full")},
+)
+
+
+@experiment.trial
+def trial(cell, site):
+    yield dict(miss_ratio=0.5)
+""",
+)
+
+
+def test_an_import_can_be_the_reference_of_an_experiment_that_is_measured_here(call, make_project):
+    project = make_project(files(MEASURABLE))
+    imported(project)
+    here = Pipeline(project, "local", "smoke", DEFAULT_SEED)
+    assert here.measures(NAME) and len(list(here.blocks(NAME))) == 2
+    reference = Pipeline(project, "local", "reference", DEFAULT_SEED)
+    assert not reference.measures(NAME) and reference.flaw_of_import(NAME) == ""
+    results = estimates.load(NAME, project.results("local", "reference"))
+    assert results.noise_floor("miss_ratio").missing == "imported results have no twin"
+    done = call(project.root, "adopt", NAME)
+    assert done.returncode == 2 and "never replaces it silently" in done.stderr
+    assert "5 cells are not in the reference" in " ".join(
+        call(project.root, "doctor").stdout.split()
+    )

@@ -136,6 +136,18 @@ TABLES = {  # {mistake: (table, changes of the record, what the message names)}
         parquet(trace=["w1"], algorithm=["LRU"], size_mb=[True], mr=[0.4]),
         {"table": "table.parquet"}, ["True is no int"],
     ),
+    "a list for a block": (
+        parquet(trace=[["w1"]], algorithm=["LRU"], size_mb=[1], mr=[0.4]),
+        {"table": "table.parquet"}, ["row 1", "holds a list", "name another column"],
+    ),
+    "NaN for a block": (
+        parquet(trace=[float("nan")], algorithm=["LRU"], size_mb=[1], mr=[0.4]),
+        {"table": "table.parquet"}, ["row 1", "it is the block"],
+    ),
+    "a list for a level": (
+        parquet(trace=["w1"], algorithm=[["LRU"]], size_mb=[1], mr=[0.4]),
+        {"table": "table.parquet"}, ["row 1", "['LRU'] is no str"],
+    ),
     "a list for a value": (
         parquet(trace=["w1"], algorithm=["LRU"], size_mb=[1], mr=[[0.4]]),
         {"table": "table.parquet"}, ["[0.4] is no finite number"],
