@@ -7,12 +7,14 @@ import subprocess
 import pytest
 from checkout import ROOT
 
+from benchpaper import results
 from benchpaper.analysis import claim_rows, claims
 from benchpaper.artifact import appendix, importing, start
 from benchpaper.artifact.bundle import exhibit_check, import_check, result_check, verdict_check
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
-from benchpaper.paper import gather, latex, notebook
+from benchpaper.paper import gather, latex, notebook, provenance
+from benchpaper.paper.html import pages, trail_pages
 
 pytestmark = pytest.mark.slow  # it runs a notebook and LaTeX
 
@@ -90,6 +92,25 @@ def test_the_appendix_says_whose_results_they_are(built):
     text = (build / "appendix.md").read_text()
     for words in ("others measured it", "sosp23-s3fifo", "trace", "names CloudLab and PDL"):
         assert words in text
+
+
+def test_the_report_says_whose_results_they_are(built):
+    build = built.build("local", "smoke")
+    manifests = gather.manifests(build)
+    table, _ = results.read(built.results("local", "smoke") / NAME / results.TRIALS)
+    [manifest] = manifests.values()
+    trails = trail_pages.trails(manifest, provenance.by_cell(table))
+    for words in (
+        "nothing of it was measured here",
+        "sosp23",
+        "licence: Apache-2.0",
+        "14 imported",
+    ):
+        assert words in trails
+    assert "commit  " not in trails and "None" not in trails
+    overview = pages.overview(manifests, claim_rows.read(build), [NAME], False, False)
+    assert "nothing was measured" in overview and "measured on" not in overview
+    assert "imported and not measured here" in overview
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="the PDF needs LaTeX")

@@ -8,6 +8,7 @@ from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
 from benchpaper.paper.provenance import CellTrail
+from benchpaper.results.import_record import record_of
 
 
 def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
@@ -26,6 +27,10 @@ def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
         f"Back to [the experiment]({slug(name)}.ipynb).",
         "",
     ]
+    if record := record_of({"imported": manifest.imported} if manifest.imported else {}):
+        lines += ["Others measured this, and nothing of it was measured here.", ""]
+        lines += [f"- {key}: {_plain(text)}" for key, text in record.trail.items()]
+        lines.append("")
     for exhibit_name, exhibit in exhibits.items():
         lines += _exhibit(exhibit_name, exhibit, anchors)
     lines += ["## Cells", ""]
