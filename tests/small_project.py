@@ -4,6 +4,7 @@ It also has a history. The artifact tests build it and break it, so they take on
 experiment.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -49,7 +50,9 @@ def make(root, author="Anonymous", **files):
         (root / name).mkdir()
     project = Project(root)
     scaffold.new(project, NAME)
+    declare_input(project)
     texts = {
+        "data/words.txt": WORDS,
         "paper/main.tex": PAPER.replace("AUTHOR", author), "README.md": "# What a pipe costs\n",
         "CITATION.cff": "cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: "
                         "software\nversion: 0.1.0\n"
@@ -66,6 +69,16 @@ def make(root, author="Anonymous", **files):
     return project
 
 
+def declare_input(project):
+    """Let the experiment declare a small input, which git tracks."""
+    path = project.experiments / NAME / "experiment.py"
+    digest = hashlib.sha256(WORDS.encode()).hexdigest()
+    declared = f'inputs=[Input("data/words.txt", sha256="{digest}", licence="CC0-1.0")],'
+    text = path.read_text().replace(" Factor, Metric,", " Factor, Input, Metric,")
+    path.write_text(text.replace("    roles=(", f"    {declared}\n    roles=(", 1))
+
+
+WORDS = "a pipe and what it costs\n"
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
 SITE = (
     f"hosts:\n  - {{name: local, kind: local, address: "

@@ -19,6 +19,8 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.paper.provenance import inputs_of
+from benchpaper.results import accepted
 from benchpaper.results.import_record import record_of
 
 NAMES = ("appendix.md", "appendix.tex")
@@ -104,6 +106,8 @@ def _experiment(
         )
         / 1e6,
         "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
+        "inputs": [str(item) for item in inputs_of(described)],
+        "accepted": [str(change) for change in accepted.read(folder)],
         "scaled": [_scaled(experiment, scale) for scale in SCALES],
     }
 

@@ -41,7 +41,8 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
         (
             "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target "
             "hosts. Software: Debian 12 or 13 or Ubuntu 24.04, Python 3.11; all else is installed "
-            "by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
+            "by `./reproduce` from `requirements.lock` and `packages.apt`. "
+            f"{_data(appendix)} "
             "What else single cells need is below; without it they are recorded as not testable, "
             "and printed as gaps."
         ),
@@ -105,6 +106,16 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     )
 
 
+def _data(appendix: Appendix) -> str:
+    users = [item["id"] for item in appendix["experiments"] if item["inputs"]]
+    if not users:
+        return "No data set is needed."
+    return (
+        f"Data: {', '.join(users)} read inputs, listed there with their digests; "
+        "`benchpaper fetch` gets those that have an address, and checks all."
+    )
+
+
 def _badge(badge: Mapping[str, Any]) -> str:
     parts = [
         f"{'yes' if not problem else f'no ({problem})'}: {criterion}"
@@ -165,6 +176,10 @@ def _items(item: Item) -> Iterator[tuple[str, str]]:
         f"{item['disk_mb']:.2f} MB of results (measured); "
         f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
+    for text in item["inputs"]:
+        yield "Input", text
+    for text in item["accepted"]:
+        yield "Accepted change", text
     yield from _results(item)
     yield "Scaled down", smaller
 

@@ -16,7 +16,8 @@ from benchpaper.artifact import checklist, importing, paper_checks
 from benchpaper.core import environment
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project, slug
-from benchpaper.design import catalog
+from benchpaper.core.revision import git, is_checkout
+from benchpaper.design import catalog, inputs
 from benchpaper.results.import_record import RECORD
 
 MIN_QUICK_BLOCKS = 5  # an interval needs this many
@@ -32,8 +33,11 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     if experiment.is_imported:
         return
     if experiment.twin is None:
+        nothing = (
+            "only a claim on deterministic values" if experiment.block.has_levels else "no claim"
+        )
         yield (
-            "it has no twin, so no noise floor, and no claim is ever decided; "
+            f"it has no twin, so no noise floor, and {nothing} is ever decided; "
             "name the noisiest cell: twin=dict(...)"
         )
     for metric in experiment.metrics:
@@ -72,6 +76,21 @@ def cells(project: Project, name: str) -> Iterator[str]:
     for cell in experiment.cells("full"):
         for need in experiment.capabilities(cell):
             find_capability(need)
+
+
+def declared_inputs(project: Project, name: str) -> Iterator[str]:
+    """Its inputs are here, have their digests, and others can get them."""
+    declared = catalog.load(project, name).inputs
+    for state in inputs.states(project, "local", name, declared):
+        item = state.input
+        if state.problem:
+            yield state.problem
+        elif not item.sha256:
+            yield f'input {item.path} has no digest; declare sha256="{state.digest}"'
+        if not item.licence:
+            yield f"input {item.path} has no licence, so others may not use it; name its licence"
+        if not item.origin and is_checkout(project) and not git(project, "ls-files", item.path):
+            yield f"input {item.path} is not in git, and has no url or doi; say where others get it"
 
 
 def imports(project: Project, name: str) -> Iterator[str]:
@@ -185,6 +204,10 @@ def measures(project: Project, name: str) -> Iterator[str]:
         yield f"{error}; benchpaper run {name} --scale smoke shows all"
         return
     table, _ = results.read(project.results("local", "smoke") / name / results.TRIALS)
+    tools = table.column("tools").to_pylist(maps_as_pydicts="strict")
+    for tool in sorted({tool for row in tools for tool in row}):
+        if tool.startswith(inputs.UNDECLARED):
+            yield f"{tool} was sent to a host; declare it: inputs=[Input(...)]"
     failed = [
         row
         for row in table.select(["cell", "state", "reason"]).to_pylist()
@@ -202,6 +225,7 @@ Check = Callable[[Project, str], Iterator[str]]
 CHECKS: tuple[Check, ...] = (
     declaration,
     cells,
+    declared_inputs,
     imports,
     notebook,
     judged,

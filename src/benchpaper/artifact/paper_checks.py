@@ -102,11 +102,10 @@ def _trail_problem(project: Project, folder: Path, saved: gather.Gathered) -> st
     notebook = saved.manifest.notebook
     if not (project.root / notebook).exists():
         return f"its notebook {notebook} is gone; run ./reproduce --from reference"
-    for file in saved.manifest.files.values():
-        path = folder / file.path
+    for path, file in gather.read_files(project, saved.manifest, folder):
         if not path.exists() or results.file_digest(path) != file.sha256:
             return f"it was made from another {file.path}; run ./reproduce --from reference"
-    if saved.exhibit.cells or saved.exhibit.kind == "number":
+    if saved.exhibit.cells or saved.exhibit.elsewhere or saved.exhibit.kind == "number":
         return ""
     return "it names no cells of the results; pass the estimates that it was made from"
 

@@ -1,4 +1,4 @@
-"""The commands that measure, or prepare it: list, doctor, plan, run, pilot."""
+"""The commands that measure, or prepare it: list, doctor, plan, run, pilot, fetch."""
 
 import sys
 
@@ -9,6 +9,7 @@ from benchpaper.cli.sources import DEFAULT, Request, scale_option, site_option, 
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.hosts import site as sites
 from benchpaper.workflow import pipeline
 
 
@@ -49,11 +50,12 @@ def doctor(site: str, as_json: bool) -> None:
               benchpaper doctor --site local --json
     """
     from benchpaper.cli import views
+    from benchpaper.cli.diagnosis_text import show_diagnosis
 
     project = Project.find()
     run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
     diagnosis, mistakes = views.diagnosis(run)
-    print_result(diagnosis, as_json, views.show_diagnosis)
+    print_result(diagnosis, as_json, show_diagnosis)
     raise_mistakes(mistakes)
 
 
@@ -163,4 +165,32 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     click.echo(f"{pilots.describe(fixed)}; benchpaper run --scale {scale} measures the rest")
 
 
-COMMANDS = (list_, doctor, plan, run, pilot)
+@click.command()
+@click.argument("experiments", nargs=-1)
+@site_option
+@json_option
+def fetch(experiments: tuple[str, ...], site: str, as_json: bool) -> None:
+    """Get the inputs that experiments declare, and check them all.
+
+    An input is a file or a folder that trials read: inputs=[Input("data/x.zst", sha256=...,
+    url=...)]. This fetches those that are missing and have a url, goes on with a download that was
+    cut off, and checks the digest of each. Without EXPERIMENTS it takes all. A run does the same
+    before it measures.
+
+    \b
+    Example:  benchpaper fetch
+              benchpaper fetch caching/replay --site cloudlab
+    """
+    from benchpaper.workflow import input_files
+
+    project = Project.find()
+    sites.load(project, site)  # raises for an unknown one
+    run = pipeline.Pipeline(project, site, DEFAULT, DEFAULT_SEED)
+    made = input_files.fetch(
+        run, run.choose(" ".join(experiments)), lambda text: click.echo(text, err=True)
+    )
+    print_result(made, as_json, input_files.show)
+    sys.exit(1 if any(item["problem"] for item in made) else 0)
+
+
+COMMANDS = (list_, doctor, plan, run, pilot, fetch)

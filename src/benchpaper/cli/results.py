@@ -1,4 +1,7 @@
-"""The commands that read results, store, or adopt them: explain, claims, compare, store, adopt."""
+"""The commands that read results, store, or adopt them.
+
+They are explain, claims, compare, store, adopt, and accept-change.
+"""
 
 import shutil
 import sys
@@ -15,6 +18,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.results import accepted
 from benchpaper.results.import_record import RECORD
 from benchpaper.workflow import pipeline
 
@@ -179,8 +183,13 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 "nobody can check out the code that was measured",
                 err=True,
             )
+        kinds = [results.OBSERVATIONS, results.TRIALS]
+        if (run.folder / name / accepted.FILE).exists():
+            kinds.append(accepted.FILE)
+        else:  # those of the old reference say nothing about the new one
+            (target / accepted.FILE).unlink(missing_ok=True)
         with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
-            for kind in (results.OBSERVATIONS, results.TRIALS):
+            for kind in kinds:
                 part = both.enter_context(replacing(target / kind))
                 shutil.copyfile(run.folder / name / kind, part)
                 flush(part)
@@ -189,4 +198,32 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
             click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
 
 
-COMMANDS = (explain, claims, compare, store, adopt)
+@click.command("accept-change")
+@click.argument("experiment")
+@click.option("--why", default="", help="Why the change alters nothing that was measured.")
+@source_options
+@json_option
+def accept_change(experiment: str, why: str, request: Request, as_json: bool) -> None:
+    """Keep results although their code changed.
+
+    You say why the change of the code alters nothing that was measured: a helper was renamed, a
+    message reworded. The old and the new digest, your reason, and the date go into
+    accepted-changes.json next to the results. Commit it with them: explain, the appendix, the
+    report, and verify show it. If anything besides code changed (levels, blocks, counts, tools,
+    inputs, the machine), the results stay stale.
+
+    \b
+    Example:  benchpaper accept-change rdma/fabric --from reference --why "renamed a helper"
+              benchpaper accept-change rdma/fabric --scale full --why "reworded an error message"
+    """
+    from benchpaper.workflow import acceptance
+
+    project = Project.find()
+    catalog.known(project, experiment)
+    chosen = request.measured(project)
+    run = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED)
+    changes = acceptance.accept(run, experiment, why)
+    print_result(changes, as_json, acceptance.show, chosen.note)
+
+
+COMMANDS = (explain, claims, compare, store, adopt, accept_change)

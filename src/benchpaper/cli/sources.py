@@ -108,7 +108,10 @@ def source_options(function: Function) -> Function:
 def site_option(function: Function) -> Function:
     """Add --site to a command, as the argument `site`."""
     return click.option(
-        "--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml."
+        "--site",
+        default="local",
+        show_default=True,
+        help="Target hosts, sites/NAME.yaml, or the name of stored results.",
     )(function)
 
 

@@ -19,6 +19,7 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.design.spec import SCALES
+from benchpaper.measure import mistakes
 from benchpaper.workflow import ownership, pipeline
 
 
@@ -94,6 +95,7 @@ def measure(experiment: str, block: int, seed: int, site: str, source: str) -> N
     with events.step("measure", experiment=experiment, block=block):
         what = f"measuring {experiment} at scale {source}"
         with (
+            mistakes.stopping(run.folder / experiment, os.environ.get(ownership.RUN, "")),
             run.connected() as fleet,
             fleet.measuring(what, lambda holder: report("waiting", message=holder)),
         ):

@@ -16,6 +16,7 @@ from benchpaper.core.revision import committed
 from benchpaper.design.spec import Experiment
 
 ENTRY = "experiment.py"
+NONE_YET = "experiments/ holds no experiment.py yet; benchpaper new FAMILY/NAME writes one"
 
 
 def names(project: Project) -> list[str]:

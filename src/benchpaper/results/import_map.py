@@ -66,6 +66,12 @@ def imported_rows(described: Described, record: ImportRecord, table: Table) -> l
 
 def _check_map(described: Described, record: ImportRecord, table: Table) -> None:
     """Check that the map names parts of the experiment and columns of the table, each once."""
+    for key in ("block", "within"):
+        if key in described:
+            raise ImportRefused(
+                f"{described['name']} declares {key}, which an import cannot fill; "
+                "import into an experiment without it (--block names the column of blocks)"
+            )
     factors = [factor["name"] for factor in described["factors"]]
     metrics = {metric["name"]: metric for metric in described["metrics"]}
     parts = [*factors, *metrics, *(evidence["name"] for evidence in described["evidence"])]

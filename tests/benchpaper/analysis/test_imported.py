@@ -1,7 +1,7 @@
 """Imported results in estimates, warnings, claims, manifests, and in what the paper inputs."""
 
 import json
-from types import SimpleNamespace
+from dataclasses import replace
 
 import pytest
 from published_tables import NAME, TRACES, csv, files, imported, rows
@@ -126,12 +126,15 @@ def test_the_paper_says_what_is_imported(make_project, capsys):
 
 def test_measured_results_come_first_in_the_banner(load):
     imported_one = manifest_of(load(), {})
-    measured = SimpleNamespace(
-        imported=None, source="results of site local, scale full, 15 blocks", scale="full",
-        blocks=15, measured_on="2026-11-01", site="local",
+    measured = replace(
+        imported_one, imported=None, source="results of site local, scale full, 15 blocks",
+        scale="full", blocks=15, measured_on="2026-11-01",
     )  # fmt: skip
     source, days = gather.origin([imported_one, measured])
     assert source == "results of site local, scale full, 15 blocks" and days == "2026-11-01"
+    stored = manifests.StoredResults(imported_one.source, "2026-11-29", {})
+    source, _ = gather.origin([replace(measured, sites={"theirs": stored})])
+    assert source.endswith("15 blocks, next to imported results of site theirs")
 
 
 def test_a_number_of_one_block_has_no_interval(load):

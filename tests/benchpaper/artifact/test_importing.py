@@ -50,7 +50,7 @@ def test_an_import_writes_table_record_and_results(project):
     assert trials.column("started").null_count == trials.num_rows == 24
     assert described["imported"] == record().to_json()
     metadata = pq.read_schema(project.root / PLACE / results.TRIALS).metadata
-    assert metadata[b"benchpaper.schema"] == b"2"
+    assert metadata[b"benchpaper.schema"] == b"3"
 
 
 def test_the_same_import_gives_the_same_bytes(project):

@@ -332,9 +332,9 @@ def test_without_decorators_every_cell_is_valid_and_needs_nothing():
 
 
 def test_tools_are_asked_for_once():
-    experiment, asked = declare(), []
-    experiment.uses(lambda: asked.append(1) or {"cc": "12"})
-    assert experiment.tools() == experiment.tools() == {"cc": "12"} and asked == [1]
+    experiment, calls = declare(), []
+    experiment.uses(lambda: calls.append(1) or {"cc": "12"})
+    assert experiment.tools() == experiment.tools() == {"cc": "12"} and calls == [1]
 
 
 def test_what_is_declared_is_described_as_plain_data():

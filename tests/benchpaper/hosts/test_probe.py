@@ -18,22 +18,20 @@ from benchpaper.hosts.facts import NAMES
 
 def test_every_capability_is_probed_and_has_a_remedy(probed_once):
     assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(
-        probed_once["capabilities"]
+        probed_once.here.capabilities
     )
-    for name, found in probed_once["capabilities"].items():
-        assert (
-            isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
-        )
+    for name, state in probed_once.here.capabilities.items():
+        assert isinstance(state.present, bool) and state.detail and "\n" not in state.detail
         assert find_capability(name).remedy and find_capability(name).meaning
 
 
 def test_what_is_probed_agrees_with_this_machine(probed_once):
-    capabilities = probed_once["capabilities"]
-    assert capabilities["root"]["present"] == (os.geteuid() == 0)
-    assert capabilities["rdma"]["present"] == (
+    capabilities = probed_once.here.capabilities
+    assert capabilities["root"].present == (os.geteuid() == 0)
+    assert capabilities["rdma"].present == (
         os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband"))
     )
-    assert capabilities["loopback"]["present"]  # or no test of a server could run
+    assert capabilities["loopback"].present  # or no test of a server could run
 
 
 def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_path):
@@ -50,8 +48,8 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
     (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
     (tmp_path / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    present, found = find_capability("cc").check()
-    assert not present and (found == detail if detail else found.startswith("cc does not run: "))
+    present, seen = find_capability("cc").check()
+    assert not present and (seen == detail if detail else seen.startswith("cc does not run: "))
 
 
 def test_facts_are_stable_and_name_neither_host_nor_user():

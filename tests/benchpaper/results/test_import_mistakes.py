@@ -181,6 +181,12 @@ def test_samples_need_a_list():
     assert row.observation.metrics["miss_ratio"].counts == [2, 1]
 
 
+@pytest.mark.parametrize("key", ["block", "within"])
+def test_blocks_and_rows_that_an_import_cannot_fill_are_refused(key):
+    with pytest.raises(ImportRefused, match=f"declares {key}, which .* import into an experiment"):
+        read(csv(), {**DESCRIBED, key: {}})
+
+
 @pytest.mark.parametrize(
     "limit, words",
     [("MAX_TABLE_BYTES", "bytes, and 3 are the most"), ("MAX_TABLE_ROWS", "rows, and 3 are"),

@@ -2,19 +2,26 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
-from benchpaper.paper.provenance import CellTrail
+from benchpaper.paper.provenance import CellTrail, InputOfResults
+from benchpaper.results.accepted import AcceptedChange
 from benchpaper.results.import_record import record_of
 
 
-def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
+def trails(
+    manifest: Manifest,
+    of_cells: Mapping[str, CellTrail],
+    inputs: Sequence[InputOfResults] = (),
+    changes: Sequence[AcceptedChange] = (),
+) -> str:
     """Return the page with the trail of each exhibit of an experiment, and of each of its cells.
 
-    `of_cells` are {cell: its trail}.
+    `of_cells` are {cell: its trail}; `inputs` are what the trials read; `changes`
+    of their code were accepted.
     """
     name = manifest.experiment
     exhibits = manifest.exhibits
@@ -33,6 +40,10 @@ def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
         lines.append("")
     for exhibit_name, exhibit in exhibits.items():
         lines += _exhibit(exhibit_name, exhibit, anchors)
+    if inputs:
+        lines += ["## Inputs", "", *(f"- {_plain(str(item))}" for item in inputs), ""]
+    if changes:
+        lines += ["## Accepted changes", "", *(f"- {_plain(str(item))}" for item in changes), ""]
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
         lines += (_imported_cell if manifest.imported else _cell)(anchor, of_cells[cell])

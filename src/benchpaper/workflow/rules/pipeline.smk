@@ -149,6 +149,7 @@ rule analyse:
         notebook="analysis/{notebook}.ipynb",
         code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
+        elsewhere=lambda w: RUN.stored_elsewhere(RUN.named(w.notebook)),
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
         f"{BUILD}/exhibits/{{notebook}}/exhibits.json",
@@ -200,6 +201,7 @@ rule appendix:
         f"{BUILD}/verdicts.json",
         MEASURED,
         lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
+        lambda w: RUN.accepted(EXPERIMENTS),
         PAPER_DATA,
         code=RUN.code("benchpaper.artifact.appendix"),
     output:
@@ -235,6 +237,7 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
+        lambda w: RUN.accepted(EXPERIMENTS),
         f"{BUILD}/paper.pdf" if LATEX else [],
         code=RUN.code("benchpaper.paper.html"),
     output:
