@@ -74,7 +74,7 @@ def test_what_verify_computes_again_agrees(built):
         "2 of 2 results are imported, and follow from their tables"
     ]
     measured = {NAME: read[built.results("local", "smoke") / NAME]}
-    assert "5 numbers follow" in exhibit_check.check(built, build, measured)
+    assert "5 numbers follow" in exhibit_check.check(built, build, measured, read)
     rows = verdict_check.rows(build)
     assert "3 verdicts follow" in verdict_check.check(built, rows, measured, "smoke")
 

@@ -86,7 +86,7 @@ def _experiment(
         "imported": record,
     }
     if record:
-        return {**same, "needs": [], "minutes": dict.fromkeys(SCALES, 0.0)}
+        return {**same, "needs": [], "minutes": dict.fromkeys(SCALES, 0.0), "inputs": []}
     frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
