@@ -9,6 +9,7 @@ import click
 
 from benchpaper.cli.common import Function
 from benchpaper.cli.sources import site_option
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
@@ -91,7 +92,8 @@ def import_(
 
     project = Project.find()
     project.check_writable()
-    _ = Pipeline(project, site, "full", DEFAULT_SEED).site  # raises for an unknown one
+    scale = settings.scales(project.root).paper
+    _ = Pipeline(project, site, scale, DEFAULT_SEED).site  # raises for an unknown one
     if not experiment:
         raise UserError("--experiment is missing; name the experiment that declares the results")
     loaded = catalog.load(project, experiment)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, overload
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.design.checks import SpecError, check_name, check_number, check_text
 from benchpaper.design.declarations import (
-    SCALES,
     Cell,
     Evidence,
     Factor,
@@ -26,7 +25,6 @@ from benchpaper.design.levels import Level, null_of
 from benchpaper.design.replication import Block
 
 __all__ = [
-    "SCALES",
     "Cell",
     "Evidence",
     "Experiment",
@@ -59,9 +57,11 @@ class Experiment:
     nothing; by default the level called "null", if a factor has it. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
-    `Input`). `attempts` and `timeout_s` bound a trial.
+    `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
 
     Without `scales` and without a trial, nothing is measured: all results are imported.
+
+    Raises `SpecError` for a declaration that breaks a rule.
     """
 
     def __init__(
@@ -90,6 +90,7 @@ class Experiment:
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
         self.within = tuple(within)
+        self.is_imported = scales is None  # nothing is measured: all results are imported
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
         self.null = (
@@ -126,11 +127,8 @@ class Experiment:
                 raise SpecError(
                     f'"{name}" is declared twice; factors, metrics and evidence share one table'
                 )
-        missing = [name for name in SCALES if name not in self.scales]
-        if missing and self.scales:
-            raise SpecError(
-                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
-            )
+        if not self.scales and not self.is_imported:
+            raise SpecError("an experiment needs at least one scale")
         if not isinstance(self.block, Block):
             raise SpecError(f'block={self.block!r} must be a Block, as Block(over="trace", ...)')
         for name, scale in self.scales.items():
@@ -147,11 +145,21 @@ class Experiment:
                     f'null={self.null} must be one level of one factor, as null=dict(path="null")'
                 )
 
-    def _check_scale(self, name: str, scale: Scale) -> None:
-        if name not in SCALES:
+    def check_scales(self, names: Sequence[str]) -> None:
+        """Raise `SpecError` unless the experiment declares just the scales of its project."""
+        if self.is_imported:
+            return
+        if missing := [name for name in names if name not in self.scales]:
             raise SpecError(
-                f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}'
+                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(names)}"
             )
+        for name in self.scales:
+            if name not in names:
+                raise SpecError(
+                    f'scale "{name}" is not one of {", ".join(names)}{did_you_mean(name, names)}'
+                )
+
+    def _check_scale(self, name: str, scale: Scale) -> None:
         if scale.pilot is not None and self.twin is None:
             raise SpecError(
                 f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides'
@@ -179,11 +187,6 @@ class Experiment:
                     f"{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} "
                     f"(there are: {', '.join(map(str, factor.levels))})"
                 )
-
-    @property
-    def is_imported(self) -> bool:
-        """Whether nothing is measured: all results of this experiment are imported."""
-        return not self.scales
 
     def trial(self, function: Trial) -> Trial:
         """Decorator: `function(cell, site)` runs one cell and yields its observations."""
@@ -250,8 +253,8 @@ class Experiment:
             )
         if name not in self.scales:
             raise UserError(
-                f'scale "{name}" not found{did_you_mean(name, SCALES)} '
-                f"(there are: {', '.join(SCALES)})"
+                f'scale "{name}" not found{did_you_mean(name, self.scales)} '
+                f"(there are: {', '.join(self.scales)})"
             )
         return self.scales[name]
 
