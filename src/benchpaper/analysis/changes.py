@@ -27,6 +27,8 @@ def changed_since(project: Project, name: str, path: Path) -> list[str]:
     somebody accepted the change (`results.accepted`).
     """
     table, described = results.read(path)
+    if results.IMPORTED in described:
+        return []  # it ran none of our code
     commits = table.column("git_commit").unique().to_pylist()
     [site, *_] = table.column("site").unique().to_pylist()
     codes = set(table.column("code_digest").to_pylist())

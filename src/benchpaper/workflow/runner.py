@@ -21,6 +21,7 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow import command_line, damage, input_files, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
@@ -121,7 +122,9 @@ def _targets_and_experiments(
     else:
         for name in chosen:
             for kind in (OBSERVATIONS, TRIALS):
-                read(pipeline.folder / name / kind)
+                _, described = read(pipeline.folder / name / kind)
+            if record_of(described) and (why := pipeline.flaw_of_import(name)):
+                raise UserError(why)
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
     return targets or default, chosen
@@ -170,7 +173,7 @@ def _keep_results_of_other_machines(
 
 def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:
     folder = pipeline.folder / name
-    if pipeline.source != REFERENCE and folder.exists():
+    if pipeline.measures(name) and folder.exists():
         shutil.rmtree(folder)
         console.print(
             f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew",
