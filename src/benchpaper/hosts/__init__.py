@@ -165,12 +165,8 @@ class Link(Protocol):
     @property
     def alive(self) -> bool: ...
 
-    def begin(self) -> None:
-        """Start to connect; `complete` waits until the connection stands."""
-
-    def complete(self) -> None: ...
-
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the connection, and with it all processes behind it. A second time does nothing."""
 
     def deploy(self, packages: Iterable[str]) -> None:
         """Send the project and `packages` to the host where it lacks them."""
@@ -194,3 +190,13 @@ class Link(Protocol):
 
         The trial may run for `seconds`.
         """
+
+
+class Connecting(Protocol):
+    """A host of a site to which a connection is being made; several connect at the same time."""
+
+    def complete(self) -> Link:
+        """Wait until the connection stands. Raises `Unreachable` (`hosts.ssh.link`)."""
+
+    def close(self) -> None:
+        """End the connection, complete or not."""

@@ -1,7 +1,7 @@
 """Gathers the exhibits that notebooks saved into exhibits.tex and claims.tex, which LaTeX reads."""
 
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,12 +9,12 @@ from typing import Any
 from benchpaper.analysis import claim_rows
 from benchpaper.analysis.claim_rows import ON_REFERENCE, ClaimRow
 from benchpaper.analysis.exhibits import tex
-from benchpaper.analysis.manifests import Exhibit, Manifest, Number
+from benchpaper.analysis.manifests import Exhibit, Manifest, Number, ResultsFile
 from benchpaper.analysis.manifests import read_all as manifests
 from benchpaper.core import checksums
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import GATHERED, Project, slug
+from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.results import file_digest
 
 CLAIMS_TABLE = "claims.tex"
@@ -59,8 +59,15 @@ def gather(project: Project, site: str, source: str, experiments: Sequence[str])
     """
     build = project.build(site, source)
     _delete_orphans(project, build)
-    for manifest in _of_experiments(build, experiments).values():
-        _check_fresh(manifest, project.results(site, source))
+    chosen = _of_experiments(build, experiments)
+    if not chosen:
+        names = ", ".join(experiments) or "no experiment"
+        raise PaperError(
+            f"there is nothing to gather: build/{build.name}/exhibits/ has no manifest of {names}; "
+            "run the notebooks first: benchpaper run figures"
+        )
+    for manifest in chosen.values():
+        _check_fresh(project, manifest, project.results(site, source))
     text, table = gathered(build, experiments), claims_table(build)
     # exhibits.tex comes last: later steps look only at its time, and need both files.
     for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):
@@ -84,9 +91,11 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
         if slug(gathered.manifest.experiment) in chosen
     }
     rows = claim_rows.read(build)
+    own = chosen and f"{next(iter(chosen.values())).site}/"  # a second name of the run's numbers
+    counted = [g.exhibit for name, g in exhibits.items() if not (own and name.startswith(own))]
     counts = {
-        "exhibits": len(exhibits),
-        "gaps": gaps(gathered.exhibit for gathered in exhibits.values()),
+        "exhibits": len(counted),
+        "gaps": gaps(counted),
         "claims": len(rows),
     }
     # LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
@@ -108,7 +117,10 @@ def origin(manifests: Sequence[Manifest]) -> tuple[str, str]:
     scales = sorted({manifest.scale for manifest in manifests})
     blocks = _span([manifest.blocks for manifest in manifests])
     days = _span([manifest.measured_on for manifest in manifests])
-    return f"{kind} of site {first.site}, scale {' and '.join(scales)}, {blocks} blocks", days
+    own = f"{kind} of site {first.site}, scale {' and '.join(scales)}, {blocks} blocks"
+    stored = sorted({site for manifest in manifests for site in manifest.sites})
+    beside = f", next to reference results of site {' and '.join(stored)}" if stored else ""
+    return own + beside, days
 
 
 def claims_table(build: Path) -> str:
@@ -139,9 +151,20 @@ def _delete_orphans(project: Project, build: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _check_fresh(manifest: Manifest, results: Path) -> None:
-    for file in manifest.files.values():
-        path = results / file.path
+def read_files(
+    project: Project, manifest: Manifest, results: Path
+) -> Iterator[tuple[Path, ResultsFile]]:
+    """Yield (path, file) of the results that a notebook read: those of the run, in the folder
+    `results`, and stored ones of other sites.
+    """
+    yield from ((results / file.path, file) for file in manifest.files.values())
+    for site, stored in manifest.sites.items():
+        folder = project.results(site, REFERENCE)
+        yield from ((folder / file.path, file) for file in stored.files.values())
+
+
+def _check_fresh(project: Project, manifest: Manifest, results: Path) -> None:
+    for path, file in read_files(project, manifest, results):
         if not path.exists() or file_digest(path) != file.sha256:
             raise PaperError(
                 f"the exhibits of {manifest.notebook} are stale: {file.path} has changed "

@@ -157,7 +157,7 @@ def _of_programs(pipeline: Pipeline, name: str) -> dict[Path, str]:
         return {}
     if _record(project, built).exists() and not _is_recorded(project, built):
         return {built: NO_RECORD}
-    measures = finished["done"] < finished["trials"]
+    measures = not finished.is_finished
     why = checksums.flaw(built.parent, "build") if measures else ""
     return {built: why} if why else {}
 

@@ -132,9 +132,11 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
         for line in small_files["requirements.lock"].decode().splitlines()
         if line[:1].isalnum()
     }
-    found = {part["name"]: part for part in parts["components"]}
-    assert pins <= set(found) and len(pins) > 100 and "latexmk" in found
-    assert found["pandas"]["purl"].startswith("pkg:pypi/pandas@") and found["pandas"]["properties"]
+    by_name = {part["name"]: part for part in parts["components"]}
+    assert pins <= set(by_name) and len(pins) > 100 and "latexmk" in by_name
+    assert (
+        by_name["pandas"]["purl"].startswith("pkg:pypi/pandas@") and by_name["pandas"]["properties"]
+    )
     assert len({part["bom-ref"] for part in parts["components"]}) == len(parts["components"])
     metadata.check_sbom(small_files["sbom.cdx.json"])
     parts["components"][0].pop("name")

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, authors, crate, generated, metadata
+from benchpaper.artifact.bundle import archive, authors, crate, generated, inputs, metadata
 from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
 from benchpaper.paper.gather import manifests
+from benchpaper.results import accepted
 
 SCHEMA_VERSION = 2
 NAME = "bundle.zip"
@@ -78,6 +79,10 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
             project.results(site, source) / manifest.experiment / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)
         }
+        noted = project.results(site, source) / manifest.experiment / accepted.FILE
+        paths |= {noted} if noted.exists() else set()
+    listed = _inputs(project, site, source)
+    paths |= inputs.to_add(project, listed)
     named = {
         path.relative_to(project.root).as_posix(): path
         for path in paths
@@ -87,7 +92,14 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
         if path.is_symlink():
             raise BundleError(f"{name} is a symbolic link; a bundle holds only plain files")
     executable = {name for name, path in named.items() if os.access(path, os.X_OK)}
-    return {name: path.read_bytes() for name, path in named.items()}, executable
+    files = {name: path.read_bytes() for name, path in named.items()}
+    inputs.check(files, listed)  # what `verify` would refuse is not written
+    return files, executable
+
+
+def _inputs(project: Project, site: str, source: str) -> list[inputs.Used]:
+    experiments = [m.experiment for m in manifests(project.build(site, source)).values()]
+    return inputs.of_bundle(project, project.results(site, source), experiments)
 
 
 def make(project: Project, site: str, source: str, output: Path | None = None) -> Made:

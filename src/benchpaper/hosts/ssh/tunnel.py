@@ -59,7 +59,7 @@ class Tunnel:
         self._root, self._entry = root, entry
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
-        self._answers = b""
+        self._answers, self.closed = b"", False
         self._ssh = subprocess.Popen(
             [*self._command(), boot.command(entry.python)],
             cwd=self._folder,
@@ -100,7 +100,8 @@ class Tunnel:
         return self._ssh.poll() is None
 
     def order(self, order: dict[str, Any]) -> None:
-        """Send an order to the agent's main process."""
+        """Send an order to the agent's main process. Raises `OSError` when it is gone."""
+        self._check_open()
         self._stdin.write(json.dumps(order).encode() + b"\n")
 
     def read_answer(self, seconds: float) -> dict[str, Any] | None:
@@ -148,6 +149,7 @@ class Tunnel:
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a new socket to the agent. Raises `OSError` when the connection is lost."""
+        self._check_open()
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(timeout)
         try:
@@ -158,8 +160,15 @@ class Tunnel:
             raise
         return connection
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise BrokenPipeError("the connection is closed")
+
     def close(self) -> None:
-        """End the connection, and with it all processes behind it."""
+        """End the connection, and with it all processes behind it. A second time does nothing."""
+        if self.closed:
+            return
+        self.closed = True
         with suppress(OSError):
             self._stdin.close()
         try:

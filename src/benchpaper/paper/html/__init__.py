@@ -24,6 +24,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.paper import gather, provenance
 from benchpaper.paper.html import pages, plots, trail_pages
+from benchpaper.results import accepted
 
 TIMEOUT_S = 600
 LOCAL_SITE = "local"
@@ -108,8 +109,13 @@ def _write_experiment(
         figures,
     )
     nbformat.write(page, sources / f"{key}.ipynb")
-    table, _ = results.read(project.results(site, source) / name / results.TRIALS)
-    trails = trail_pages.trails(manifest, provenance.by_cell(table))
+    table, described = results.read(project.results(site, source) / name / results.TRIALS)
+    trails = trail_pages.trails(
+        manifest,
+        provenance.by_cell(table),
+        provenance.inputs_of(described),
+        accepted.read(project.results(site, source) / name),
+    )
     (sources / f"{key}-trail.md").write_text(trails)
 
 

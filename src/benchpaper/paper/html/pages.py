@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper import gather
 from benchpaper.paper.html import plots
+from benchpaper.results import shown_state
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -184,7 +186,8 @@ def _numbers(manifest: Manifest, key: str) -> str:
 
 def _know(name: str, key: str) -> str:
     label = f"How do you know {name}?"
-    return f'<a href="{key}-trail.html#{name}" aria-label="{label}">how do you know?</a>'
+    anchor = name.replace("/", "-").lower()  # as Sphinx makes it from the label
+    return f'<a href="{key}-trail.html#{anchor}" aria-label="{label}">how do you know?</a>'
 
 
 def _figures(
@@ -196,7 +199,8 @@ def _figures(
         if exhibit.missing:
             yield f"## Figure {name}\n\n*Not measured here: {exhibit.missing}*\n"
             continue
-        metrics, cells = _enumerated(exhibit.metrics), counted(len(exhibit.cells), "cell")
+        count = len(exhibit.cells) + sum(map(len, exhibit.elsewhere.values()))
+        metrics, cells = _enumerated(exhibit.metrics), counted(count, "cell")
         described = html.escape(f"Figure {name}: {metrics} of {cells}")
         drawn = figures[name]
         values = "; its values are in the table below" if drawn else ""
@@ -251,8 +255,9 @@ def _provenance(results: Results, manifest: Manifest) -> str:
     files = [
         [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
     ]
-    states = results.trial_df["state"].value_counts()
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    trials = results.trial_df[["state", "reason"]].itertuples(index=False, name=None)
+    states = Counter(shown_state(*trial) for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     commits = ", ".join(
         f"<code>{html.escape(commit[:12])}</code>"
         for commit in results.trial_df["git_commit"].unique()

@@ -2,18 +2,25 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
-from benchpaper.paper.provenance import CellTrail
+from benchpaper.paper.provenance import CellTrail, InputOfResults
+from benchpaper.results.accepted import AcceptedChange
 
 
-def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
+def trails(
+    manifest: Manifest,
+    of_cells: Mapping[str, CellTrail],
+    inputs: Sequence[InputOfResults] = (),
+    changes: Sequence[AcceptedChange] = (),
+) -> str:
     """Return the page with the trail of each exhibit of an experiment, and of each of its cells.
 
-    `of_cells` are {cell: its trail}.
+    `of_cells` are {cell: its trail}; `inputs` are what the trials read; `changes`
+    of their code were accepted.
     """
     name = manifest.experiment
     exhibits = manifest.exhibits
@@ -28,6 +35,10 @@ def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
     ]
     for exhibit_name, exhibit in exhibits.items():
         lines += _exhibit(exhibit_name, exhibit, anchors)
+    if inputs:
+        lines += ["## Inputs", "", *(f"- {_plain(str(item))}" for item in inputs), ""]
+    if changes:
+        lines += ["## Accepted changes", "", *(f"- {_plain(str(item))}" for item in changes), ""]
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
         lines += _cell(anchor, of_cells[cell])
@@ -38,8 +49,15 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
     cells = "".join(
         f'<li><a href="#{anchors[cell]}">{html.escape(cell)}</a></li>' for cell in exhibit.cells
     )
-    is_open = " open" if len(exhibit.cells) < 4 else ""
-    summary = counted(len(exhibit.cells), "cell")
+    stored = [
+        html.escape(f"{cell}, site {site}")
+        for site, of_site in exhibit.elsewhere.items()
+        for cell in of_site
+    ]
+    cells += "".join(f"<li>{cell} (benchpaper explain {name})</li>" for cell in stored)
+    count = len(exhibit.cells) + len(stored)
+    is_open = " open" if count < 4 else ""
+    summary = counted(count, "cell")
     return [
         f"({name})=",
         f"## {exhibit.kind} {name}",
