@@ -162,15 +162,15 @@ def slow_trial(bench):
             time.sleep(0.01)
         yield dict(latency_us=1.0)
     """, timeout_s=60.0)  # fmt: skip
-    told = []
+    messages = []
 
     def report(event, **facts):
         if event == "late":
-            told.append(facts["message"])
+            messages.append(facts["message"])
             said.touch()
 
     bench.block_of(project, report=report).measure()
-    (message,) = told
+    (message,) = messages
     return message
 
 

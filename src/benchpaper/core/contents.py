@@ -58,13 +58,13 @@ def contents(path: Path, notes: Path | None = None, progress: Progress | None = 
     `notes` is a folder that keeps digests. Raises `UserError` as `stamps` does, and if a file
     changes while it is read.
     """
-    found = stamps(path)
+    stamped = stamps(path)
     noted = (
         notes and notes / f"{hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:32]}.json"
     )
     known = _read_notes(noted) if noted else {}
     digests, settled = {}, {}
-    for name, stamp in found.items():
+    for name, stamp in stamped.items():
         digest = known.get((name, stamp))
         if digest is None:
             begin = time.time_ns()
@@ -75,8 +75,8 @@ def contents(path: Path, notes: Path | None = None, progress: Progress | None = 
         digests[name] = settled[name, stamp] = digest
     if noted and settled != known:
         _write_notes(noted, settled)
-    size = sum(stamp[0] for stamp in found.values())
-    return Contents(digests[""] if "" in digests else listing_digest(digests), size, len(found))
+    size = sum(stamp[0] for stamp in stamped.values())
+    return Contents(digests[""] if "" in digests else listing_digest(digests), size, len(stamped))
 
 
 def listing_digest(digests: Mapping[str, str]) -> str:

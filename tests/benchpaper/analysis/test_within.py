@@ -52,9 +52,9 @@ def test_a_summary_has_a_row_for_each_cell_and_level(series):
 
 
 def test_estimates_ratios_and_samples_take_a_level(series):
-    one = series.estimate("hits", size=2, second=1)
-    assert one.n == 6 and one.value == pytest.approx(40.8)
-    assert one.cells == ("size=2 at second=1",)
+    estimate = series.estimate("hits", size=2, second=1)
+    assert estimate.n == 6 and estimate.value == pytest.approx(40.8)
+    assert estimate.cells == ("size=2 at second=1",)
     ratio = series.ratio("hits", of=dict(size=2), to=dict(size=1), second=1)
     assert ratio.paired and ratio.value == pytest.approx(2)
     later = series.ratio("hits", of=dict(second=1), to=dict(second=0), size=1)

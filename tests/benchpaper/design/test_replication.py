@@ -54,9 +54,9 @@ def test_blocks_over_seeds_have_the_seeds_that_they_name():
 
 @pytest.mark.parametrize("levels", [["web", "mail", "tape"], ["mail", "web", "disk"]])
 def test_another_level_is_another_plan(levels):
-    one = make_plan(experiment(TRACES, full=Scale()), "full")
+    plan = make_plan(experiment(TRACES, full=Scale()), "full")
     other = make_plan(experiment(Block(over="trace", levels=levels), full=Scale()), "full")
-    assert one.digest != other.digest
+    assert plan.digest != other.digest
 
 
 def test_a_smaller_scale_takes_the_first_levels():

@@ -328,10 +328,10 @@ def test_no_file_descriptor_is_left_open(attempt_at):
 
 def test_an_attempt_that_runs_for_too_long_is_said_while_it_runs(attempt_at, tmp_path):
     """The trial waits for what the alarm writes."""
-    said, told = tmp_path / "said", []
+    said, seconds_said = tmp_path / "said", []
 
     def ring(seconds):
-        told.append(seconds)
+        seconds_said.append(seconds)
         said.touch()
 
     tried = attempt_at(
@@ -343,5 +343,5 @@ def test_an_attempt_that_runs_for_too_long_is_said_while_it_runs(attempt_at, tmp
         """,
         alarm=Alarm(0.2, ring),
     )
-    assert tried.outcome == "ok" and len(told) == 1 and told[0] >= 0.2
-    assert attempt_at(alarm=Alarm(15.0, ring)).outcome == "ok" and len(told) == 1
+    assert tried.outcome == "ok" and len(seconds_said) == 1 and seconds_said[0] >= 0.2
+    assert attempt_at(alarm=Alarm(15.0, ring)).outcome == "ok" and len(seconds_said) == 1

@@ -43,10 +43,10 @@ def test_what_failed_identically_in_two_attempts_is_recorded_without_an_attempt(
     failing, block_of, failure, attempts
 ):
     project, ran = failing(failure, attempts)
-    told = []
+    events = []
     for number in range(4):
-        block_of(project, number=number, report=lambda event, **_: told.append(event)).measure()
-    assert ran() == 2 and told.count("given up") == 4 - 2 // attempts
+        block_of(project, number=number, report=lambda event, **_: events.append(event)).measure()
+    assert ran() == 2 and events.count("given up") == 4 - 2 // attempts
     rows = [row for n in range(4) for row in trials(project, block=n) if row["way"] == "b"]
     assert {row["state"] for row in rows} == {results.FAILED}
     tried = rows[: 2 // attempts]

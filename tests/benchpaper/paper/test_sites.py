@@ -143,7 +143,7 @@ def test_latex_prints_the_number_of_each_site(project, saved):
 
 def kinds(project):
     exhibits = gather.all_exhibits(project.build("local", "quick"))
-    return {name: found.exhibit.kind for name, found in exhibits.items()}
+    return {name: placed.exhibit.kind for name, placed in exhibits.items()}
 
 
 @pytest.mark.parametrize(

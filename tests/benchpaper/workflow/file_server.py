@@ -7,10 +7,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Behaviour:
-    """What the server does; `asked` holds the Range of each request, None without one."""
+    """What the server does; `ranges` holds the Range of each request, None without one."""
 
     def __init__(self, data, **how):
-        self.data, self.how, self.asked = data, how, []
+        self.data, self.how, self.ranges = data, how, []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -18,11 +18,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         serve = self.server.behaviour
-        asked = self.headers.get("Range")
-        serve.asked.append(asked)
+        span = self.headers.get("Range")
+        serve.ranges.append(span)
         data, first = serve.data, 0
-        if asked and serve.how.get("ranges", True):
-            first = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+        if span and serve.how.get("ranges", True):
+            first = int(re.fullmatch(r"bytes=(\d+)-", span)[1])
         if status := serve.how.get("status"):
             self._send(status, b"no")
         elif first >= len(data):

@@ -101,7 +101,7 @@ def test_a_run_fetches_what_is_missing_and_says_so(toy):
         run = pipeline(toy(f"sha256='{SHA}', url='{url}'"))
         input_files.provide(run, ["toy/one"], said.append)
         input_files.provide(run, ["toy/one"], said.append)
-    assert (run.project.root / "data/x").read_text() == "1" and behaviour.asked == [None]
+    assert (run.project.root / "data/x").read_text() == "1" and behaviour.ranges == [None]
     assert said == [f"fetching input data/x of 1 B from {url}", "fetched input data/x: 1 B"]
 
 
@@ -144,4 +144,4 @@ def test_an_input_that_the_site_places_elsewhere_is_never_fetched_there(toy, tmp
         (project.root / "sites/far.yaml").write_text(f"{hosts}\ninputs: {{data/x: {place}}}\n")
         done = call(fetch, "--site", "far")
     assert done.exit_code == 1 and f"is missing; get it from {url}" in done.stdout
-    assert behaviour.asked == [] and not place.parent.exists()
+    assert behaviour.ranges == [] and not place.parent.exists()

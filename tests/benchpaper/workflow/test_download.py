@@ -48,13 +48,13 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("how, asked", GOOD.values(), ids=GOOD)
-def test_a_file_arrives_whole(fetch, tmp_path, how, asked):
+@pytest.mark.parametrize("how, ranges", GOOD.values(), ids=GOOD)
+def test_a_file_arrives_whole(fetch, tmp_path, how, ranges):
     steps = []
     with served(DATA, **how) as (url, behaviour):
         path = fetch(url, progress=lambda here, total: steps.append((here, total)))
     assert path.read_bytes() == DATA and kept(tmp_path) == []
-    assert asked is None or behaviour.asked == asked
+    assert ranges is None or behaviour.ranges == ranges
     assert steps[-1] == (len(DATA), None if how.get("length") is False else len(DATA))
 
 
@@ -94,12 +94,12 @@ BEFORE = {
 }
 
 
-@pytest.mark.parametrize("before, asked", BEFORE.values(), ids=BEFORE)
-def test_an_earlier_part_is_used_if_it_is_one(fetch, tmp_path, before, asked):
+@pytest.mark.parametrize("before, ranges", BEFORE.values(), ids=BEFORE)
+def test_an_earlier_part_is_used_if_it_is_one(fetch, tmp_path, before, ranges):
     (tmp_path / "notes" / f"{SHA}.part").write_bytes(before)
     with served(DATA) as (url, behaviour):
         assert fetch(url).read_bytes() == DATA
-    assert behaviour.asked == asked
+    assert behaviour.ranges == ranges
 
 
 def test_a_place_on_another_file_system(fetch, monkeypatch):

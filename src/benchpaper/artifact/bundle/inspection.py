@@ -134,7 +134,9 @@ def check(
     measured = {name: read[folder / name] for name in description["experiments"]}
     exhibits = _exhibits(build)
     rows = verdict_check.rows(build)
-    listed = [item for one in read.values() for item in inputs.used(one.experiment, one.described)]
+    listed = [
+        item for held in read.values() for item in inputs.used(held.experiment, held.described)
+    ]
     of_inputs = inputs.check(files, listed)
     lines += [
         line,
