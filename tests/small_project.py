@@ -6,6 +6,7 @@ experiment.
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,11 @@ def make(root, author="Anonymous", **files):
         )
     for name in ("experiments", "analysis", "paper", "artifacts"):
         (root / name).mkdir()
+    declared = (root / "pyproject.toml").read_text()
+    described = re.sub(
+        r"^description = .*$", 'description = "What a pipe costs"', declared, flags=re.M
+    )
+    (root / "pyproject.toml").write_text(described)
     project = Project(root)
     scaffold.new(project, NAME)
     declare_input(project)

@@ -265,6 +265,8 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
     pipe_project, hostile, run_benchpaper
 ):
     named = set(hostile) - {"HOME", "BENCHPAPER_OF_THE_USER"}
+    settings = "[needs]\nvariables = ['UCX_', 'RCLONE_']\n"
+    (pipe_project.root / "benchpaper.toml").write_text(settings)
     done = run_benchpaper(pipe_project, "doctor", **hostile)
     assert done.returncode == 0, done.stderr
     _, _, note = done.stdout.partition("ignored in the environment: ")

@@ -23,7 +23,7 @@ _HOMES = {
     "Host": "hosts",
     "HostError": "hosts",
     "Input": "design.inputs",
-    "load": "analysis.estimates",
+    "load": "analysis.sites",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",
     "probe": "hosts.probe",

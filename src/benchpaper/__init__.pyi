@@ -6,8 +6,8 @@ from benchpaper.analysis import style as style
 from benchpaper.analysis.claims import claim as claim
 from benchpaper.analysis.estimates import Estimate as Estimate
 from benchpaper.analysis.estimates import gap as gap
-from benchpaper.analysis.estimates import load as load
 from benchpaper.analysis.exhibits import Exhibits as Exhibits
+from benchpaper.analysis.sites import load as load
 from benchpaper.analysis.summary import Summary as Summary
 from benchpaper.core.errors import UserError as UserError
 from benchpaper.design.declarations import (

@@ -66,9 +66,15 @@ def make_toy(make_project):
 
 
 @pytest.fixture(scope="session")
-def probed_once():
+def probe_answer():
+    """Return what probing this machine gave, once for all tests."""
+    return probe.probe()
+
+
+@pytest.fixture(scope="session")
+def probed_once(probe_answer):
     """Return this machine, probed, as a site of its own."""
-    return ProbedSite(ProbedHost.of(probe.probe(), facts.identity()))
+    return ProbedSite(ProbedHost.of(probe_answer, facts.identity()))
 
 
 @pytest.fixture

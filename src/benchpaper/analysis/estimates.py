@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,12 +15,9 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
-from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
-from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read, stored_sites
-
-if TYPE_CHECKING:
-    from benchpaper.analysis.sites import Sites
+from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
 
 __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
@@ -262,43 +259,15 @@ class Results(Floors):
         return Summary(cells.drop(columns="cell"), estimates)
 
 
-@overload
-def load(experiment: str, results_dir: str | Path | None = None) -> Results: ...
-
-
-@overload
-def load(
-    experiment: str, results_dir: str | Path | None = None, *, sites: Sequence[str]
-) -> "Sites": ...
-
-
-def load(
-    experiment: str, results_dir: str | Path | None = None, *, sites: Sequence[str] | None = None
-) -> "Results | Sites":
+def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     """Return the `Results` of an experiment from a results directory.
 
-    A relative directory is below the project; the default is the reference of site "local". With
-    `sites`, return `Sites`: these results, and next to them the reference results of each other
-    site that `sites` names. Raises `ResultsError`, naming the file, if a file is missing, broken,
-    or of another schema, and `UserError` for a site without stored results.
+    A relative directory is below the project; the default is the reference of site "local".
+    Raises `ResultsError`, naming the file, if a file is missing, broken, or of another schema.
     """
     folder = Path(results_dir) if results_dir else Project.find().results("local", REFERENCE)
     if results_dir and not folder.is_absolute():
         folder = Project.find().root / folder
-    own = _read(experiment, folder)
-    if sites is None:
-        return own
-    from benchpaper.analysis import sites as side_by_side
-
-    stored = stored_sites(Project.find(), experiment)
-    remedy = f"store its results in artifacts/{REFERENCE}/SITE/{experiment}"
-    known = [own.site, *(site for site in stored if site != own.site)]
-    names = [one_of(f"{experiment}: stored site", site, known, remedy) for site in sites]
-    others = {site: _read(experiment, stored[site]) for site in names if site != own.site}
-    return side_by_side.Sites(own, others)
-
-
-def _read(experiment: str, folder: Path) -> Results:
     tables: dict[str, Any] = {}
     files: dict[str, FileJson] = {}
     for kind in (OBSERVATIONS, TRIALS):

@@ -53,7 +53,10 @@ class ExhibitError(UserError):
 
 
 class Exhibits:
-    """Saves the exhibits of one notebook in `folder`; None only shows them."""
+    """Saves the exhibits of one notebook in `folder`; None only shows them.
+
+    Its methods raise `ExhibitError` for a name that TeX cannot hold or that is saved twice.
+    """
 
     def __init__(
         self, results: "Results | Sites", folder: str | os.PathLike[str] | None = None
@@ -177,7 +180,7 @@ class Exhibits:
         if not NAME.fullmatch(name):
             raise ExhibitError(
                 f'exhibit name "{name}" must be lower-case words, digits and single hyphens '
-                "(fabric-get-4k): it is typeset as \\result{name}, "
+                "(latency-4k): it is typeset as \\result{name}, "
                 "and TeX cannot hold other characters there"
             )
         if name in self._entries:

@@ -15,6 +15,7 @@ import pandas as pd
 from benchpaper.analysis import independence, stats
 from benchpaper.analysis.tables import Level, Measured
 from benchpaper.analysis.values import InsufficientDataError
+from benchpaper.core import settings
 from benchpaper.design.replication import OVER_TIME
 from benchpaper.results import FAILED, MEASURED, NOT_TRIED
 
@@ -82,7 +83,7 @@ def _blocks(run: pd.DataFrame) -> QualityWarning | None:
         "too few blocks",
         f"{blocks} blocks",
         f"at least {stats.MIN_BLOCKS} make an interval, and a verdict",
-        "measure at scale quick or full",
+        f"measure at scale {' or '.join(settings.scales_here().names[1:]) or 'with more blocks'}",
         len(run),
     )
 

@@ -4,16 +4,20 @@ Blocks of two sites are not pairs, so nothing here divides one site's values by 
 estimate belongs to one site.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, overload
 
 import pandas as pd
 
+from benchpaper.analysis import estimates
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.values import Estimate
-from benchpaper.core.errors import one_of
+from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.results import stored_sites
 
 SITE = "site"  # the factor that a summary gains
 
@@ -37,6 +41,19 @@ class Sites:
     def __getitem__(self, site: str) -> Results:
         """Return the results of a site; raises `UserError` for an unknown one."""
         return self.by_site[one_of(f"{self.own.experiment}: site", site, self.by_site)]
+
+    @property
+    def source(self) -> str:
+        """Which results these are, in a phrase."""
+        return ", next to ".join(results.source for results in self.by_site.values())
+
+    def warnings(self) -> list[str]:
+        """Return the warnings about the trials of all sites; each names its site."""
+        return [
+            f"{site}: {warning}"
+            for site, results in self.by_site.items()
+            for warning in results.warnings()
+        ]
 
     def each(self, function: Callable[[Results], Estimate]) -> dict[str, Estimate]:
         """Return {site: the estimate that `function` makes of its results}."""
@@ -74,3 +91,39 @@ class Sites:
 
     def _of(self, site: str, estimate: Estimate) -> Estimate:
         return estimate if site == self.own.site else replace(estimate, site=site)
+
+
+@overload
+def load(experiment: str, results_dir: str | Path | None = None) -> Results: ...
+
+
+@overload
+def load(
+    experiment: str, results_dir: str | Path | None = None, *, sites: Sequence[str]
+) -> Sites: ...
+
+
+def load(
+    experiment: str, results_dir: str | Path | None = None, *, sites: Sequence[str] | None = None
+) -> Results | Sites:
+    """Return the `Results` of an experiment from a results directory.
+
+    A relative directory is below the project; the default is the reference of site "local". With
+    `sites`, return `Sites`: these results, and next to them the reference results of each other
+    site that `sites` names. Raises `ResultsError`, naming the file, if a file is missing, broken,
+    or of another schema, and `UserError` for a site without stored results.
+    """
+    own = estimates.load(experiment, results_dir)
+    if sites is None:
+        return own
+    if isinstance(sites, str):
+        raise UserError(f'{experiment}: sites={sites!r} must be a list of names: ["{sites}"]')
+    project = Project.find()
+    stored = stored_sites(project, experiment)
+    remedy = f"store its results in artifacts/{REFERENCE}/SITE/{experiment}"
+    known = [own.site, *(site for site in stored if site != own.site)]
+    names = [one_of(f"{experiment}: stored site", site, known, remedy) for site in sites]
+    return Sites(
+        own,
+        {site: estimates.load(experiment, stored[site]) for site in names if site != own.site},
+    )

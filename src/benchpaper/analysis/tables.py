@@ -20,8 +20,8 @@ from benchpaper.analysis.declared import Description as Description
 from benchpaper.analysis.declared import Level as Level
 from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError, did_you_mean
-from benchpaper.design.declarations import SCALES
 from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, NOT_TRIED
 
 
@@ -273,7 +273,7 @@ class Measured(Declared, ABC):
 
         Raises `UserError` at the largest scale, which plans every cell: the levels are wrong.
         """
-        if self.trial_df["scale"].iloc[0] == SCALES[-1]:
+        if self.trial_df["scale"].iloc[0] == settings.scales_here().paper:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
         return NotPlanned("not planned at this scale")
 

@@ -13,12 +13,12 @@ from benchpaper.analysis import claim_rows
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.artifact import checklist
 from benchpaper.artifact.appendix_text import HUMAN_MINUTES, Appendix, Item, latex, markdown
-from benchpaper.core import checksums
+from benchpaper.core import checksums, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
-from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.design.spec import Experiment
 from benchpaper.paper.provenance import inputs_of
 from benchpaper.results import accepted
 
@@ -37,6 +37,7 @@ def write(project: Project, site: str, source: str, experiments: Sequence[str]) 
 def make(project: Project, site: str, source: str, experiments: Sequence[str]) -> Appendix:
     """Return the appendix as plain data: badges, requirements, claims, and experiments."""
     rows = claim_rows.read(project.build(site, source))
+    scales = settings.scales(project.root)
     chosen = [
         _experiment(project, site, source, number, name, rows)
         for number, name in enumerate(experiments, 1)
@@ -57,9 +58,13 @@ def make(project: Project, site: str, source: str, experiments: Sequence[str]) -
         "badges": checklist.badges(project),
         "experiments": chosen,
         "claims": claims,
-        "minutes": {scale: sum(item["minutes"][scale] for item in chosen) for scale in SCALES},
+        "minutes": {
+            scale: sum(item["minutes"][scale] for item in chosen) for scale in scales.names
+        },
         "human": HUMAN_MINUTES * len(chosen),
         "needs": _needs(chosen),
+        "machine": settings.needs(project.root),
+        "scales": scales,
     }
 
 
@@ -77,10 +82,11 @@ def _experiment(
     frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
-    minutes = {scale: _minutes(experiment, scale, per_cell) for scale in SCALES}
+    scales = settings.scales(project.root)
+    minutes = {scale: _minutes(experiment, scale, per_cell) for scale in scales.names}
     minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
     needs = sorted(
-        {need for cell in experiment.cells("full") for need in experiment.capabilities(cell)}
+        {need for cell in experiment.cells(scales.paper) for need in experiment.capabilities(cell)}
     )
     return {
         "id": f"E{number}",
@@ -97,10 +103,10 @@ def _experiment(
             (folder / kind).stat().st_size for kind in (results.OBSERVATIONS, results.TRIALS)
         )
         / 1e6,
-        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
+        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in scales.names),
         "inputs": [str(item) for item in inputs_of(described)],
         "accepted": [str(change) for change in accepted.read(folder)],
-        "scaled": [_scaled(experiment, scale) for scale in SCALES],
+        "scaled": [_scaled(experiment, scale) for scale in scales.names],
     }
 
 

@@ -1,7 +1,7 @@
 """`benchpaper check FAMILY/NAME`: whether an experiment follows the rules of the framework.
 
 Each check yields problems as those of `checklist` do: "what is wrong; what to do". The last check
-measures at scale smoke, because only a run can show that a declaration is true.
+measures at the quickest scale, because only a run can show that a declaration is true.
 """
 
 import ast
@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.analysis.changes import changed_since
+from benchpaper.analysis.stats import MIN_BLOCKS
 from benchpaper.artifact import checklist, paper_checks
-from benchpaper.core import environment
+from benchpaper.core import environment, settings
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import git, is_checkout
 from benchpaper.design import catalog, inputs
 
-MIN_QUICK_BLOCKS = 5  # an interval needs this many
 MAX_REFERENCE_MB = 3.0
 TIMEOUT_S = 600
 EXHIBIT_CALLS = ("figure", "table", "number")
@@ -48,27 +48,29 @@ def declaration(project: Project, name: str) -> Iterator[str]:
             "no trial proves that it did its work; "
             "declare Evidence, and compare it with the cell before yielding"
         )
-    blocks = {scale: experiment.scale(scale).blocks for scale in experiment.scales}
-    if blocks["quick"] < MIN_QUICK_BLOCKS:
+    scales = settings.scales(project.root)
+    blocks = {scale: experiment.scale(scale).blocks for scale in scales.names}
+    if blocks[scales.default] < MIN_BLOCKS:
         yield (
-            f"quick has {blocks['quick']} blocks; "
-            f"give it {MIN_QUICK_BLOCKS}, or nothing is decided on a reviewer's machine"
+            f"{scales.default} has {blocks[scales.default]} blocks; "
+            f"give it {MIN_BLOCKS}, or nothing is decided on a reviewer's machine"
         )
-    if not blocks["smoke"] <= blocks["quick"] <= blocks["full"]:
-        yield f"blocks do not grow with the scale: {blocks}; use smoke <= quick <= full"
+    if list(blocks.values()) != sorted(blocks.values()):
+        yield f"blocks do not grow with the scale: {blocks}; use {' <= '.join(scales.names)}"
 
 
 def cells(project: Project, name: str) -> Iterator[str]:
     """Its cells are valid at each scale, and need what can be probed."""
     experiment = catalog.load(project, name)
-    full = {cell.id for cell in experiment.cells("full")}
-    for scale in ("smoke", "quick"):
+    scales = settings.scales(project.root)
+    full = {cell.id for cell in experiment.cells(scales.paper)}
+    for scale in scales.names[:-1]:
         if extra := [cell.id for cell in experiment.cells(scale) if cell.id not in full]:
             yield (
-                f'scale "{scale}" has the cell "{extra[0]}", which full lacks; '
+                f'scale "{scale}" has the cell "{extra[0]}", which {scales.paper} lacks; '
                 "the reference cannot be compared there"
             )
-    for cell in experiment.cells("full"):
+    for cell in experiment.cells(scales.paper):
         for need in experiment.capabilities(cell):
             find_capability(need)
 
@@ -169,13 +171,14 @@ def reference(project: Project, name: str) -> Iterator[str]:
         if path.name == results.TRIALS and (changed := changed_since(project, name, path)):
             yield (
                 f"{', '.join(changed[:2])} changed since the reference was measured; "
-                "measure again at scale full, and adopt"
+                f"measure again at scale {settings.scales(project.root).paper}, and adopt"
             )
 
 
 def measures(project: Project, name: str) -> Iterator[str]:
-    """At scale smoke every cell is measured or lacks a named capability, and its notebook runs."""
-    command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", "smoke"]
+    """Quickly, every cell is measured or lacks a named capability, and its notebook runs."""
+    scale = settings.scales(project.root).quickest
+    command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", scale]
     done = subprocess.run(
         command,
         cwd=project.root,
@@ -186,9 +189,9 @@ def measures(project: Project, name: str) -> Iterator[str]:
     )
     if done.returncode:
         error = next(iter(paper_checks.error_lines(done)), "the run failed").strip()
-        yield f"{error}; benchpaper run {name} --scale smoke shows all"
+        yield f"{error}; benchpaper run {name} --scale {scale} shows all"
         return
-    table, _ = results.read(project.results("local", "smoke") / name / results.TRIALS)
+    table, _ = results.read(project.results("local", scale) / name / results.TRIALS)
     tools = table.column("tools").to_pylist(maps_as_pydicts="strict")
     for tool in sorted({tool for row in tools for tool in row}):
         if tool.startswith(inputs.UNDECLARED):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchpaper import results
 from benchpaper.analysis import claims
-from benchpaper.core import environment
+from benchpaper.core import environment, settings
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.core.revision import git, is_checkout, known_revision, revision
@@ -56,7 +56,8 @@ def whole_experiments(project: Project) -> Iterator[str]:
         if not any(project.results("*", REFERENCE).parent.glob(f"*/{name}/{results.TRIALS}")):
             yield (
                 f"{name} has no reference results; "
-                f"measure at scale full, then benchpaper adopt {name}"
+                f"measure at scale {settings.scales(project.root).paper}, "
+                f"then benchpaper adopt {name}"
             )
         if name not in judged:
             yield (

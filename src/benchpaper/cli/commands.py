@@ -30,11 +30,11 @@ def cli() -> None:
     Reviewer:   benchpaper doctor          what this machine can measure, and what not
                 benchpaper run             measure, analyse, typeset; then read the summary
     Author:     benchpaper run --from reference figures    after changing a notebook
-                benchpaper explain fabric-get-posix-4k     where does this number come from?
-    Co-author:  benchpaper plan rdma/fabric                what would be measured, in which order
+                benchpaper explain latency-small           where does this number come from?
+    Co-author:  benchpaper plan net/latency                what would be measured, in which order
 
-    Commands that read results take yours at scale quick, or those that --scale or --from reference
-    names.
+    Commands that read results take yours at the default scale, or those that --scale or --from
+    reference names.
     """
     click.get_current_context().with_resource(temporary.of_command())
     with suppress(UserError):  # each command that needs a project asks for it again

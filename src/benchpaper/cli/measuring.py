@@ -5,7 +5,8 @@ import sys
 import click
 
 from benchpaper.cli.common import Function, each, json_option, print_result, raise_mistakes
-from benchpaper.cli.sources import DEFAULT, Request, scale_option, site_option, source_options
+from benchpaper.cli.sources import Request, scale_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
@@ -31,8 +32,9 @@ def list_(as_json: bool) -> None:
     from benchpaper.cli import views
 
     project = Project.find()
+    scale = settings.scales(project.root).paper
     experiments, mistakes = each(
-        catalog.names(project), lambda name: views.experiment(catalog.load(project, name))
+        catalog.names(project), lambda name: views.experiment(catalog.load(project, name), scale)
     )
     if experiments or as_json or not mistakes:  # else it would say that there are none
         print_result(experiments, as_json, views.show_experiments)
@@ -53,7 +55,7 @@ def doctor(site: str, as_json: bool) -> None:
     from benchpaper.cli.diagnosis_text import show_diagnosis
 
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     diagnosis, mistakes = views.diagnosis(run)
     print_result(diagnosis, as_json, show_diagnosis)
     raise_mistakes(mistakes)
@@ -78,11 +80,12 @@ def plan(
 
     \b
     Example:  benchpaper plan
-              benchpaper plan rdma/fabric --scale full --trials
+              benchpaper plan net/latency --scale full --trials
     """
     from benchpaper.workflow import plans
 
-    run = pipeline.Pipeline(Project.find(), site, scale or DEFAULT, seed)
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, scale or settings.scales(project.root).default, seed)
     chosen = run.choose(" ".join(experiments))
     run.check_site()
     made, mistakes = each(chosen, lambda name: plans.plan(run, name, with_trials))
@@ -129,7 +132,7 @@ def run(
 
     \b
     Example:  benchpaper run
-              benchpaper run rdma/fabric --scale smoke
+              benchpaper run net/latency --scale smoke
               benchpaper run --from reference figures
     """
     from benchpaper.workflow import runner
@@ -149,13 +152,14 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     The number follows from their spread and the time budget.
 
     \b
-    Example:  benchpaper pilot rdma/fabric --scale full
+    Example:  benchpaper pilot net/latency --scale full
     """
     from benchpaper.workflow import pilot as pilots
     from benchpaper.workflow import runner
 
-    scale = scale or DEFAULT
-    run = pipeline.Pipeline(Project.find(), site, scale, seed)
+    project = Project.find()
+    scale = scale or settings.scales(project.root).default
+    run = pipeline.Pipeline(project, site, scale, seed)
     run.choose(experiment)
     folder = run.folder / experiment
     pilots.check(folder, run.experiment(experiment), scale)
@@ -185,7 +189,7 @@ def fetch(experiments: tuple[str, ...], site: str, as_json: bool) -> None:
 
     project = Project.find()
     sites.load(project, site)  # raises for an unknown one
-    run = pipeline.Pipeline(project, site, DEFAULT, DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).default, DEFAULT_SEED)
     made = input_files.fetch(
         run, run.choose(" ".join(experiments)), lambda text: click.echo(text, err=True)
     )

@@ -13,6 +13,7 @@ from benchpaper import results
 from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.atomic_write import flush, replacing
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
@@ -33,7 +34,7 @@ def explain(name: str, request: Request, as_json: bool) -> None:
 
     \b
     Example:  benchpaper explain "Figure 2"
-              benchpaper explain fabric-get-posix-4k --from reference
+              benchpaper explain latency-small --from reference
     """
     from benchpaper.paper import provenance
 
@@ -98,8 +99,8 @@ def compare(
     Without EXPERIMENTS it compares those that both sides have.
 
     \b
-    Example:  benchpaper compare rdma/fabric
-              benchpaper compare rdma/fabric --scale full --metric latency_us
+    Example:  benchpaper compare net/latency
+              benchpaper compare net/latency --scale full --metric latency_us
     """
     from benchpaper.analysis import compare as comparing
 
@@ -140,7 +141,7 @@ def store(experiments: tuple[str, ...]) -> None:
     look at the difference (git diff), and commit it.
 
     \b
-    Example:  benchpaper store rdma/fabric
+    Example:  benchpaper store net/latency
     """
     from benchpaper.paper import notebook
 
@@ -154,15 +155,15 @@ def store(experiments: tuple[str, ...]) -> None:
 @click.argument("experiments", nargs=-1)
 @site_option
 def adopt(experiments: tuple[str, ...], site: str) -> None:
-    """Make results measured at scale full the reference.
+    """Make results measured at the paper's scale the reference.
 
     They go to artifacts/reference/SITE.
 
     \b
-    Example:  benchpaper adopt rdma/fabric
+    Example:  benchpaper adopt net/latency
     """
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     for name in run.choose(" ".join(experiments)):
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # raises before anything is copied

@@ -9,7 +9,7 @@ import click
 
 from benchpaper import results
 from benchpaper.cli.common import Function, Group
-from benchpaper.core import checksums, events, output
+from benchpaper.core import checksums, events, output, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import one_of
@@ -17,7 +17,6 @@ from benchpaper.core.processes import die_with_parent
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.design.spec import SCALES
 from benchpaper.measure import mistakes
 from benchpaper.workflow import ownership, pipeline
 
@@ -38,7 +37,7 @@ def step() -> None:
 def step_options(function: Function) -> Function:
     """Add --site and --source to a step."""
     function = click.option(
-        "--source", required=True, callback=_source, help="smoke, quick, full or reference."
+        "--source", required=True, callback=_source, help="A scale, or reference."
     )(function)
     return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
 
@@ -56,7 +55,7 @@ def experiments_argument(function: Function) -> Function:
 
 
 def _source(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    return one_of("source", value, (*SCALES, REFERENCE))
+    return one_of("source", value, (*settings.scales_here().names, REFERENCE))
 
 
 @step.command()

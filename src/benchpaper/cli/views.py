@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.cli.common import each
 from benchpaper.cli.diagnosis_text import CLOCK
 from benchpaper.cli.tables import show_table
-from benchpaper.core import control_group, environment, lock, output
+from benchpaper.core import control_group, environment, lock, output, settings
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from benchpaper.analysis.claims import ClaimRow  # loads pandas
 
 
-def experiment(loaded: Experiment) -> dict[str, Any]:
-    """Return {name, title, question, roles, needs} of a loaded experiment."""
-    needs = sorted({need for cell in loaded.cells("full") for need in loaded.capabilities(cell)})
+def experiment(loaded: Experiment, scale: str) -> dict[str, Any]:
+    """Return {name, title, question, roles, needs at a scale} of a loaded experiment."""
+    needs = sorted({need for cell in loaded.cells(scale) for need in loaded.capabilities(cell)})
     return {
         "name": loaded.name,
         "title": loaded.title,
@@ -68,14 +68,17 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
         "hosts": [_host(run, host) for host in run.site.hosts],
         "capabilities": capabilities,
         "experiments": dict(experiments),
-        "notes": _notes(),
+        "notes": _notes(settings.needs(run.project.root).variables),
     }, mistakes
 
 
-def _notes() -> list[str]:
-    """Return notes on this command's environment, with names of variables and never values."""
+def _notes(prefixes: Iterable[str]) -> list[str]:
+    """Return notes on this command's environment, with names of variables and never values.
+
+    `prefixes` are those of variables that matter to the project's programs.
+    """
     notes = []
-    if names := environment.set_aside():
+    if names := environment.set_aside(prefixes):
         notes.append(
             f"ignored in the environment: {', '.join(names)}; "
             "no trial, notebook or typesetting sees them"
@@ -107,7 +110,7 @@ def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
 def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
     """Return which cells of an experiment can run here, and what the others wait for."""
     experiment = run.experiment(name)
-    cells = experiment.cells("full")
+    cells = experiment.cells(settings.scales(run.project.root).paper)
     capabilities, present = run.capabilities(name), run.present(name)
     waiting: Counter[str] = Counter()
     for cell in cells:

@@ -5,11 +5,12 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import syntax
+from benchpaper.core import capabilities, settings, syntax
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import committed
@@ -51,19 +52,11 @@ def load(project: Project, name: str) -> Experiment:
     Raises `UserError` for an unknown name, an import that fails, or a module without an experiment.
     """
     known(project, name)
+    load_capabilities(project)
     path = project.experiments / name / ENTRY
     where = path.relative_to(project.root)
-    if str(project.root) not in sys.path:
-        sys.path.insert(0, str(project.root))
-    try:
+    with _mistakes_of(project, path):
         module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    except (Exception, SystemExit) as error:
-        what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-        raise UserError(
-            f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}"
-        ) from error
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
@@ -71,8 +64,36 @@ def load(project: Project, name: str) -> Experiment:
         raise UserError(
             f"{where} has no function under @experiment.trial; nothing could be measured"
         )
+    names = settings.scales(project.root).names
+    try:
+        experiment.check_scales(names)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     experiment.name = name
     return experiment
+
+
+def load_capabilities(project: Project) -> None:
+    """Register the project's own capabilities. Raises `UserError` if their module is broken."""
+    if str(project.root) not in sys.path:
+        sys.path.insert(0, str(project.root))
+    with _mistakes_of(project, project.experiments / "capabilities.py"):
+        capabilities.load_own()
+
+
+@contextmanager
+def _mistakes_of(project: Project, path: Path) -> Iterator[None]:
+    """Report an error while the module at `path` is imported as the mistake that it is."""
+    where = path.relative_to(project.root)
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
+    except (Exception, SystemExit) as error:
+        what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+        raise UserError(
+            f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}"
+        ) from error
 
 
 def _at(error: BaseException, root: Path) -> str:

@@ -19,14 +19,16 @@ from benchpaper.design.checks import (
 )
 from benchpaper.design.levels import Level, check_type, checked_levels
 
-SCALES = ("smoke", "quick", "full")
 MIN_PILOT_BLOCKS = 9
 MAX_BLOCKS = 100_000
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A dimension that an experiment varies. Its levels are all str, int, float, or bool."""
+    """A dimension that an experiment varies. Its levels are all str, int, float, or bool.
+
+    Raises `SpecError` for levels that are missing, repeated, or of several types.
+    """
 
     name: str
     levels: Sequence[Level]
@@ -56,7 +58,7 @@ class Metric:
     `kept` is "value" (one number) or "all samples" (a distribution that keeps every sample, see
     `benchpaper.results`). `better` is "lower", "higher" or "neither". `minimum` is the smallest
     possible value; a smaller one fails the trial. An `optional` metric may be absent (None) in some
-    cells.
+    cells. Raises `SpecError` without a unit or a direction.
     """
 
     name: str
@@ -105,9 +107,9 @@ class Scale:
 
     Further keyword arguments restrict a factor to some of its levels: `Scale(blocks=2,
     size_bytes=[8, 4096])`. `counts` are the numbers that shrink with the scale (iterations,
-    requests); the trial receives them as `site.counts`. `trial_seconds` and `disk_mb` are the
-    announced budget. `blocks` may be left out if the experiment's blocks have levels (see `Block`):
-    it then measures a block for each level.
+    requests); the trial receives them as `site.counts`. The announced budget is `trial_seconds` for
+    a trial, and `disk_mb` (in MB) for the whole run. `blocks` may be left out if the experiment's
+    blocks have levels (see `Block`): it then measures a block for each level.
 
     With a `pilot`, `benchpaper pilot` fixes the number of blocks after that many blocks, so that
     the interval of the twin's cell comes to about +-`half_width` (0.05 is 5 %). The number is at

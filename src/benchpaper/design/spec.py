@@ -13,7 +13,6 @@ from typing import Any, TypeVar, overload
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.design.checks import SpecError, check_name, check_number, check_text
 from benchpaper.design.declarations import (
-    SCALES,
     Cell,
     Evidence,
     Factor,
@@ -26,7 +25,6 @@ from benchpaper.design.levels import Level, null_of
 from benchpaper.design.replication import Block
 
 __all__ = [
-    "SCALES",
     "Cell",
     "Evidence",
     "Experiment",
@@ -59,7 +57,9 @@ class Experiment:
     nothing; by default the level called "null", if a factor has it. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
-    `Input`). `attempts` and `timeout_s` bound a trial.
+    `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
+
+    Raises `SpecError` for a declaration that breaks a rule.
     """
 
     def __init__(
@@ -124,10 +124,8 @@ class Experiment:
                 raise SpecError(
                     f'"{name}" is declared twice; factors, metrics and evidence share one table'
                 )
-        if missing := [name for name in SCALES if name not in self.scales]:
-            raise SpecError(
-                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
-            )
+        if not self.scales:
+            raise SpecError("an experiment needs at least one scale")
         if not isinstance(self.block, Block):
             raise SpecError(f'block={self.block!r} must be a Block, as Block(over="trace", ...)')
         for name, scale in self.scales.items():
@@ -144,11 +142,19 @@ class Experiment:
                     f'null={self.null} must be one level of one factor, as null=dict(path="null")'
                 )
 
-    def _check_scale(self, name: str, scale: Scale) -> None:
-        if name not in SCALES:
+    def check_scales(self, names: Sequence[str]) -> None:
+        """Raise `SpecError` unless the experiment declares just the scales of its project."""
+        if missing := [name for name in names if name not in self.scales]:
             raise SpecError(
-                f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}'
+                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(names)}"
             )
+        for name in self.scales:
+            if name not in names:
+                raise SpecError(
+                    f'scale "{name}" is not one of {", ".join(names)}{did_you_mean(name, names)}'
+                )
+
+    def _check_scale(self, name: str, scale: Scale) -> None:
         if scale.pilot is not None and self.twin is None:
             raise SpecError(
                 f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides'
@@ -235,8 +241,8 @@ class Experiment:
         """Return the `Scale` of that name; raises `UserError` for an unknown one."""
         if name not in self.scales:
             raise UserError(
-                f'scale "{name}" not found{did_you_mean(name, SCALES)} '
-                f"(there are: {', '.join(SCALES)})"
+                f'scale "{name}" not found{did_you_mean(name, self.scales)} '
+                f"(there are: {', '.join(self.scales)})"
             )
         return self.scales[name]
 

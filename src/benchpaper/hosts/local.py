@@ -39,7 +39,7 @@ TOO_MUCH = (
 
 
 class LocalHost:
-    """This machine as a host. Scratch folders lie in `folder`, which is its commands' home, too.
+    """This machine as a `Host`. Scratch folders lie in `folder`, which is its commands' home, too.
 
     `on_command(host name, argv)` is called as each command starts. It returns a function that is
     called with the exit status.

@@ -8,11 +8,11 @@ A site file lists hosts, and which roles each can play:
         address: 127.0.0.1      # what servers bind to and clients connect to
         cpus: [0, 1]            # optional: the CPUs that trials may pin to
         roles: [server, client]
-      - name: storage-1
+      - name: far-1
         kind: ssh
         address: 10.1.0.11      # on the network to measure
         interface: ens2f0       # optional: the interface that must have this address
-        ssh: storage-1          # optional: a name for ssh, or an alias of ~/.ssh/config
+        ssh: far-1              # optional: a name for ssh, or an alias of ~/.ssh/config
                                 # (default: the address)
         user: bench             # this and all below: optional, and otherwise as ssh is configured
         port: 22

@@ -113,7 +113,8 @@ def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.Comple
         )
     except FileNotFoundError:
         raise PaperError(
-            "the PDF needs LaTeX, and latexmk is not installed; see packages.apt"
+            "the PDF needs LaTeX, and latexmk is not installed; "
+            "`benchpaper doctor` says what to install"
         ) from None
     except subprocess.TimeoutExpired:
         raise PaperError(f"LaTeX did not end within {LATEX_TIMEOUT_S} s") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since
-from benchpaper.analysis.manifests import ResultsFile
+from benchpaper.analysis.manifests import Exhibit, Manifest, ResultsFile
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import UNKNOWN
@@ -149,7 +149,7 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         name=name,
         kind=exhibit.kind,
         says=str(exhibit),
-        source=manifest.source,
+        source=_source(manifest, exhibit),
         stale=any(results.file_digest(path) != file.sha256 for path, file in files),
         changed=tuple(changed_since(project, manifest.experiment, trials)),
         notebook=manifest.notebook,
@@ -167,6 +167,12 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
 def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
     """Return the inputs that a description of results names."""
     return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
+
+
+def _source(manifest: Manifest, exhibit: Exhibit) -> str:
+    """Return which results an exhibit shows: those of the run, of other sites, or both."""
+    own = [manifest.source] if exhibit.cells or not exhibit.elsewhere else []
+    return ", next to ".join([*own, *(manifest.sites[site].source for site in exhibit.elsewhere)])
 
 
 def _stored_trails(project: Project, site: str, experiment: str) -> dict[str, CellTrail]:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core import syntax
+from benchpaper.core import settings, syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
 from benchpaper.design.plan import Plan, make_plan
-from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.design.spec import Experiment
 from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
@@ -49,7 +49,7 @@ class Pipeline:
             "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
         )
         self.project, self.seed = project, seed
-        self.source = one_of("scale", source, (*SCALES, REFERENCE))
+        self.source = one_of("scale", source, (*settings.scales(project.root).names, REFERENCE))
         self.site_name = site
         self.folder = project.results(site, source)
         self.kept: tuple[str, ...] = ()  # experiments whose results from elsewhere stay as they are
@@ -67,6 +67,7 @@ class Pipeline:
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
         """
+        catalog.load_capabilities(self.project)
         for name in self.available:
             with suppress(UserError):
                 self.experiment(name)
@@ -110,7 +111,7 @@ class Pipeline:
         return text.split() or self.available
 
     def named(self, notebook: str) -> str:
-        """Return the experiment of a notebook, such as "rdma/fabric" of "rdma_fabric"."""
+        """Return the experiment of a notebook, such as "net/latency" of "net_latency"."""
         return {slug(name): name for name in self.available}[notebook]
 
     @cache  # noqa: B019  (pipelines live as long as their process)

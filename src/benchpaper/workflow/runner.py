@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchpaper.core import environment, lock, output
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
@@ -49,7 +50,7 @@ def run(
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
             "the targets paper and bundle need LaTeX, which is not installed: "
-            "install the packages in packages.apt"
+            + find_capability("latex").remedy
         )
     if not measure_again:
         _keep_results_of_other_machines(pipeline, words, experiments, console)

@@ -9,6 +9,7 @@ from rich.console import Console
 from benchpaper import results
 from benchpaper.analysis import claim_rows
 from benchpaper.analysis.changes import changed_since_reference
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE
 from benchpaper.workflow.pipeline import Pipeline
@@ -55,7 +56,7 @@ def make(
         outputs=_outputs(pipeline, build, pdf),
         missing=()
         if latex.present
-        else (f"the PDF: no LaTeX ({latex.detail}); install the packages in packages.apt",),
+        else (f"the PDF: no LaTeX ({latex.detail}); {find_capability('latex').remedy}",),
     )
 
 

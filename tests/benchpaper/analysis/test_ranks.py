@@ -36,7 +36,12 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
 
 RANKED = '''
 """Two metrics of which the order over the cells is known."""
+from benchpaper.core.capabilities import capability
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
+
+@capability("rdma", "an RDMA NIC", "run on a host with one")
+def _rdma():
+    return False, "no NIC"
 
 experiment = Experiment(
     title="Ranks", question="In which order?",

@@ -66,6 +66,19 @@ def test_without_a_server_nothing_is_asked(copy, monkeypatch):
     assert kernel_server.ask(copy, "local", "smoke", small_project.NAME) is False
 
 
+def test_saving_the_settings_redraws_every_figure(copy, server):
+    said, place = [], copy.root / "benchpaper.toml"
+    watcher = watch.Watcher(copy, "local", "smoke", [small_project.NAME], said.append)
+    figure = copy.build("local", "smoke") / "exhibits/toy_pipe_cost/toy-pipe-cost-latency.pdf"
+    before = figure.read_bytes()
+    place.write_text("[paper]\ncolumn_width_in = 5.0\n")
+    assert watcher.saved() == {place} and watcher.rebuild({place}), said
+    assert figure.read_bytes() != before
+    place.write_text("[paper]\ncolumn_width_in = 500\n")
+    assert watcher.saved() == {place} and not watcher.rebuild({place})
+    assert "must be a number of inches" in said[-1] and "\n" not in said[-1]
+
+
 def test_saving_rebuilds_what_depends_on_it_and_a_mistake_is_told(copy, server):
     said = []
     watcher = watch.Watcher(copy, "local", "smoke", [small_project.NAME], said.append)

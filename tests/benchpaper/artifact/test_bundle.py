@@ -144,6 +144,11 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
         metadata.check_sbom(json.dumps(parts).encode())
 
 
+def test_without_a_lock_the_remedy_is_one_line():
+    with pytest.raises(UserError, match=r"^there is no requirements.lock, .* run that once"):
+        metadata.locked({})
+
+
 def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):
     digest = hashlib.sha256(small_bundle.read_bytes()).hexdigest()
     done = run_benchpaper(

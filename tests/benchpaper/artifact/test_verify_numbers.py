@@ -48,8 +48,9 @@ def check_text(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(pdf_check.shutil, "which", lambda name: name)
 
-    def check(text):
-        monkeypatch.setattr(pdf_check, "pdf_text", lambda path: text)
+    def check(text, as_written=None):
+        texts = {"-raw": text if as_written is None else as_written}
+        monkeypatch.setattr(pdf_check, "pdf_text", lambda path, *how: texts.get(*how or "-", text))
         return pdf_check.check_pdf(project, build, SHOWN)
 
     return check
@@ -57,6 +58,13 @@ def check_text(tmp_path, monkeypatch):
 
 def test_a_pdf_with_the_numbers_is_right(check_text):
     assert "3 numbers" in check_text(TYPESET)
+
+
+def test_lines_of_two_columns_that_pdftotext_joined_are_no_change(check_text):
+    joined = TYPESET.replace("[0.32,\n1.22]", "[0.32, is needed. What else is below; with1.22]")
+    assert "3 numbers" in check_text(joined, as_written=TYPESET)
+    with pytest.raises(archive.NotVerified, match=r"0 times, and named 1 times"):
+        check_text(joined, as_written=TYPESET.replace("1.22", "1.23"))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ import pytest
 
 from benchpaper import Block
 from benchpaper.design.plan import make_plan
-from benchpaper.design.spec import SCALES, Experiment, Factor, Metric, Scale, SpecError
+from benchpaper.design.spec import Experiment, Factor, Metric, Scale, SpecError
+
+SCALES = ("smoke", "quick", "full")
 
 
 def experiment(block=None, name="toy/one", **scales):

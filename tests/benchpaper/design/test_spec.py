@@ -94,12 +94,13 @@ REFUSED = [
         lambda: declare(evidence=[Evidence("way")]),
         '"way" is declared twice; factors, metrics and evidence share one table',
     ),
+    (lambda: declare(scales={}), "an experiment needs at least one scale"),
     (
-        lambda: declare(scales={"smoke": Scale(blocks=1)}),
+        lambda: declare(scales={"smoke": Scale(blocks=1)}).check_scales(list(SCALES)),
         "scales lack quick, full; every experiment declares smoke, quick, full",
     ),
     (
-        lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}),
+        lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}).check_scales(list(SCALES)),
         'scale "ful" is not one of smoke, quick, full; did you mean "full"?',
     ),
     (

@@ -222,8 +222,8 @@ def test_a_capability_that_appeared_is_tried(pipe_project, block_of):
 
 
 def test_a_need_that_nothing_probes_is_the_experiments_mistake(make_toy, block_of):
-    project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rmda'])")
+    project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rot'])")
     with pytest.raises(
-        UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'
+        UserError, match='^toy/one: capability "rot" not found; did you mean "root"?'
     ):
         block_of(project)

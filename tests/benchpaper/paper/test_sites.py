@@ -8,8 +8,8 @@ import pytest
 
 from benchpaper import results
 from benchpaper.analysis import manifests
-from benchpaper.analysis.estimates import load
 from benchpaper.analysis.exhibits import Exhibits
+from benchpaper.analysis.sites import load
 from benchpaper.artifact.bundle import exhibit_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.errors import UserError
@@ -98,6 +98,11 @@ def test_sites_are_not_divided_by_each_other(project):
     assert ratios["local"].value == pytest.approx(ratios["cloudlab"].value, rel=1e-3)
     assert both["cloudlab"].source.startswith("reference results of site cloudlab")
     assert list(both.estimate("latency_us", **PIPE_1)) == ["local", "cloudlab"]
+    assert both.source.startswith("results of site local, ") and "next to reference" in both.source
+    of_own = [f"local: {warning}" for warning in both["local"].warnings()]
+    assert both.warnings()[: len(of_own)] == of_own
+    with pytest.raises(UserError, match="sites='cloudlab' must be a list of names"):
+        load("toy/pipe", "results/local/quick", sites="cloudlab")
 
 
 def test_the_site_of_the_run_is_not_read_twice(project):
@@ -188,9 +193,13 @@ def test_a_change_of_the_stored_results_makes_the_exhibits_stale(project, saved)
 def test_the_trail_leads_to_the_other_site(project, saved):
     trail = provenance.explain(project, "cloudlab/pipe-1", "local", "quick")
     assert [cell.cell for cell in trail.cells] == ["way=pipe size_bytes=1, site cloudlab"]
+    assert trail.source.startswith("reference results of site cloudlab, ")
     paths = [file.path for file in trail.files]
     assert "artifacts/reference/cloudlab/toy/pipe/trials.parquet" in paths and not trail.stale
-    cells = provenance.explain(project, "both", "local", "quick").cells
+    both = provenance.explain(project, "both", "local", "quick")
+    cells = both.cells
+    assert both.source.startswith("results of site local, ")
+    assert ", next to reference results of site cloudlab, " in both.source
     assert {cell.cell.partition(", ")[2] for cell in cells} == {"", "site cloudlab"}
 
 

@@ -341,6 +341,6 @@ def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_
     (tmp_path / "git").symlink_to(shutil.which("git"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"
+        PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; `benchpaper doctor` "
     ):
         latex.typeset(project, "local", "quick")

@@ -40,7 +40,7 @@ def trial(cell, site):
 
 
 @pytest.fixture(scope="module")
-def measured_once(tmp_path_factory, other_experiments, probed_once):
+def measured_once(tmp_path_factory, other_experiments, probe_answer):
     """The folder of a project with toy/one measured at scale full: two blocks of two cells."""
     root = tmp_path_factory.mktemp("acceptance") / "project"
     files = {"Snakefile": "", "data/x": "1", "experiments/toy/one/experiment.py": TOY}
@@ -48,15 +48,15 @@ def measured_once(tmp_path_factory, other_experiments, probed_once):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     with other_experiments(), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(probe, "probe", lambda: copy.deepcopy(probed_once))
+        patch.setattr(probe, "probe", lambda: copy.deepcopy(probe_answer))
         measure(Project(root))
     return root
 
 
 @pytest.fixture
-def project(measured_once, other_experiments, tmp_path, monkeypatch, probed_once):
+def project(measured_once, other_experiments, tmp_path, monkeypatch, probe_answer):
     """A copy of the measured project, the current one."""
-    monkeypatch.setattr(probe, "probe", lambda: copy.deepcopy(probed_once))
+    monkeypatch.setattr(probe, "probe", lambda: copy.deepcopy(probe_answer))
     root = shutil.copytree(measured_once, tmp_path / "project")
     monkeypatch.chdir(root)
     with other_experiments():

@@ -22,9 +22,9 @@ BODY = "yield dict(latency_us=float(len(site.inputs['data/x'].read_text())))"
 
 
 @pytest.fixture
-def toy(make_toy, monkeypatch, probed_once):
+def toy(make_toy, monkeypatch, probe_answer):
     """Return `make(fields, files)`: the current project, whose toy/one reads data/x."""
-    monkeypatch.setattr(probe, "probe", lambda: copy.deepcopy(probed_once))
+    monkeypatch.setattr(probe, "probe", lambda: copy.deepcopy(probe_answer))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
 
     def make(fields="", files=()):

@@ -12,10 +12,9 @@ from typing import Any
 
 from benchpaper.core import temporary
 from benchpaper.core.atomic_write import flush, flush_tree
-from benchpaper.core.capabilities import find_capability
 from benchpaper.core.processes import kill_descendants
-from benchpaper.hosts import HostError, facts, probe
-from benchpaper.hosts.agent import disturbances, kept, wire
+from benchpaper.hosts import HostError, facts
+from benchpaper.hosts.agent import disturbances, kept, probing, wire
 
 
 class Machine:
@@ -69,11 +68,18 @@ class Machine:
     def do_facts(self) -> dict[str, Any]:
         return facts.facts()
 
-    def do_probe(self) -> dict[str, Any]:
-        return probe.probe()
+    def do_probe(self, python: str, modules: dict[str, str]) -> dict[str, Any]:
+        answers = probing.ask(python, modules)
+        capabilities = {
+            name: {"present": present, "detail": detail}
+            for name, (present, detail) in answers.items()
+        }
+        return {"facts": facts.facts(), "capabilities": capabilities}
 
-    def do_has(self, names: list[str]) -> dict[str, list[Any]]:
-        return {name: list(find_capability(name).check()) for name in names}
+    def do_has(
+        self, python: str, names: list[str], modules: dict[str, str]
+    ) -> dict[str, tuple[bool, str]]:
+        return probing.ask(python, {name: modules[name] for name in names})
 
     def do_disturbances(self) -> dict[str, Any]:
         return disturbances.so_far()

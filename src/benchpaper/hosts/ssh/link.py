@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from benchpaper.core.capabilities import modules
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.hosts import HostError, HostLost, OnCommand
@@ -134,6 +135,8 @@ class SshLink:
 
     def ask(self, what: str, *, patience: float = 60.0, **options: Any) -> Any:
         """Return the agent's answer about the machine ("probe", "has", "disturbances")."""
+        if what in ("probe", "has"):
+            options |= {"python": self._project_python(()), "modules": modules()}
         return self._control.call(what, patience, **options)
 
     def clock_offset(self, tries: int = 5) -> tuple[float, float]:
@@ -152,7 +155,10 @@ class SshLink:
 
     def deploy(self, packages: Iterable[str]) -> None:
         """Send the project and `packages` where the host lacks them; `python` finds them."""
-        self.python = deploy.python(self._control, self._agent, self._project, packages, self.name)
+        self.python = self._project_python(packages)
+
+    def _project_python(self, packages: Iterable[str]) -> str:
+        return deploy.python(self._control, self._agent, self._project, packages, self.name)
 
     def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> SshHost:
         """Return the host of the trial whose scratch folder here is `scratch`."""

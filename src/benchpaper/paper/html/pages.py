@@ -186,7 +186,8 @@ def _numbers(manifest: Manifest, key: str) -> str:
 
 def _know(name: str, key: str) -> str:
     label = f"How do you know {name}?"
-    return f'<a href="{key}-trail.html#{name}" aria-label="{label}">how do you know?</a>'
+    anchor = name.replace("/", "-").lower()  # as Sphinx makes it from the label
+    return f'<a href="{key}-trail.html#{anchor}" aria-label="{label}">how do you know?</a>'
 
 
 def _figures(
@@ -198,7 +199,8 @@ def _figures(
         if exhibit.missing:
             yield f"## Figure {name}\n\n*Not measured here: {exhibit.missing}*\n"
             continue
-        metrics, cells = _enumerated(exhibit.metrics), counted(len(exhibit.cells), "cell")
+        count = len(exhibit.cells) + sum(map(len, exhibit.elsewhere.values()))
+        metrics, cells = _enumerated(exhibit.metrics), counted(count, "cell")
         described = html.escape(f"Figure {name}: {metrics} of {cells}")
         drawn = figures[name]
         values = "; its values are in the table below" if drawn else ""

@@ -49,8 +49,15 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
     cells = "".join(
         f'<li><a href="#{anchors[cell]}">{html.escape(cell)}</a></li>' for cell in exhibit.cells
     )
-    is_open = " open" if len(exhibit.cells) < 4 else ""
-    summary = counted(len(exhibit.cells), "cell")
+    stored = [
+        html.escape(f"{cell}, site {site}")
+        for site, of_site in exhibit.elsewhere.items()
+        for cell in of_site
+    ]
+    cells += "".join(f"<li>{cell} (benchpaper explain {name})</li>" for cell in stored)
+    count = len(exhibit.cells) + len(stored)
+    is_open = " open" if count < 4 else ""
+    summary = counted(count, "cell")
     return [
         f"({name})=",
         f"## {exhibit.kind} {name}",

@@ -53,6 +53,36 @@ def test_a_trial_runs_on_two_hosts_with_the_project_and_its_packages(make, lab):
     assert "numpy" in sent and "snakemake" not in sent and "pandas" not in sent
 
 
+LAMP = """
+import subprocess
+from benchpaper import capability
+
+@capability("lamp", "light", "light the lamp")
+def _lamp():
+    where = subprocess.run(["ip", "netns", "identify"], capture_output=True, text=True).stdout
+    return where.endswith("1\\n"), where.strip()[-1:] or "the controller"
+"""
+
+
+@pytest.mark.slow
+def test_the_projects_own_capabilities_are_probed_on_the_hosts(make, lab):
+    """Their code is sent there, and a host without a capability is named."""
+    run = make(
+        "yield dict(latency_us=1.0)", levels=("a",), more="experiment.needs(lambda cell: ['lamp'])",
+        files={"experiments/capabilities.py": LAMP},
+    )  # fmt: skip
+    there = {
+        name: host["capabilities"]["lamp"]["present"] for name, host in run.probed["hosts"].items()
+    }
+    assert there == {"lab1": True, "lab2": False}
+    assert run.probed["capabilities"]["lamp"]["detail"] == "the controller"
+    entries, _ = measure(run)
+    assert entries["a"]["reason"] == "needs lamp"
+    assert run.capabilities("toy/one")["lamp"]["detail"] == "lab2: 2"
+    with run.connected() as fleet:
+        assert fleet.has(["lamp"])["lamp"][0] is False
+
+
 def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
     folder = tmp_path / "programs"
     folder.mkdir()
