@@ -18,7 +18,8 @@ from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.site import HostEntry, assign
-from benchpaper.workflow.pipeline import Pipeline, reference_seconds
+from benchpaper.workflow import times
+from benchpaper.workflow.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from benchpaper.analysis.claims import ClaimRow  # loads pandas
@@ -130,7 +131,7 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
     roles = {role: host.name for role, host in assign(run.site, experiment.roles).items()}
     # Cells without a trial in the reference have code that the authors never ran. Without a
     # reference, these are all cells.
-    measured = reference_seconds(run.project, name)
+    measured = times.measured_in_reference(run.project, name)
     return {
         "cells": len(cells),
         "runnable": sum(present.issuperset(experiment.capabilities(cell)) for cell in cells),

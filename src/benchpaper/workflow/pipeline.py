@@ -28,7 +28,7 @@ from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
 
 # The Snakefile imports this module alone.
-__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles", "reference_seconds"]
+__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles"]
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
@@ -322,13 +322,3 @@ def profiles(project: Project) -> dict[str, Path]:
         for folder in folders
         for path in sorted(folder.glob("*/config.yaml"))
     }
-
-
-def reference_seconds(project: Project, name: str, site: str = "local") -> dict[str, float]:
-    """Return {cell: median seconds of a trial} from the reference results; empty without them."""
-    path = project.results(site, REFERENCE) / name / results.TRIALS
-    if not path.exists():
-        return {}
-    table, _ = results.read(path)
-    frame = table.select(["cell", "state", "seconds"]).to_pandas()
-    return frame[frame["state"] == results.MEASURED].groupby("cell")["seconds"].median().to_dict()
