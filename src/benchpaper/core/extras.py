@@ -1,5 +1,6 @@
 """The extras of this package, which only some commands need: `pip install "benchpaper[report]"`."""
 
+from collections.abc import Collection
 from importlib import metadata
 
 from benchpaper.core.errors import UserError
@@ -17,6 +18,15 @@ def require(extra: str, what: str) -> None:
             f"{what} needs {', '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not "
             f'installed; run: pip install "{PACKAGE}[{extra}]"'
         )
+
+
+def require_for_run(targets: Collection[str], profile: str) -> None:
+    """Raise `UserError` unless what these targets and this profile of a run need is installed."""
+    for extra in ("report", "bundle"):
+        if extra in targets:
+            require(extra, f"the target {extra}")
+    if profile == "slurm":
+        require("slurm", "the profile slurm")
 
 
 def missing(extra: str) -> list[str]:

@@ -43,7 +43,7 @@ def run(
     console = output.console(stderr=as_json)
     pipeline.project.check_writable()
     targets, experiments = _targets_and_experiments(pipeline, words)
-    _require_extras(pipeline, targets)
+    extras.require_for_run(targets, pipeline.profile)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
@@ -119,14 +119,6 @@ def _targets_and_experiments(
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
     return targets or default, chosen
-
-
-def _require_extras(pipeline: Pipeline, targets: list[str]) -> None:
-    for extra in ("report", "bundle"):
-        if extra in targets:
-            extras.require(extra, f"the target {extra}")
-    if pipeline.profile == "slurm":
-        extras.require("slurm", "the profile slurm")
 
 
 def _say_unknown_commit(pipeline: Pipeline, targets: list[str], console: Console) -> None:
