@@ -83,10 +83,7 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
 
 
 def _notes(prefixes: Iterable[str]) -> list[str]:
-    """Return notes on this command's environment, with names of variables and never values.
-
-    `prefixes` are those of variables that matter to the project's programs.
-    """
+    """Return notes on the environment, with names of variables (also by prefix), never values."""
     notes = []
     if names := environment.set_aside(prefixes):
         notes.append(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchpaper.core import environment, lock, output
+from benchpaper.core import environment, extras, lock, output
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE
@@ -47,6 +47,7 @@ def run(
     pipeline.project.check_writable()
     command_line.check_profile(pipeline)
     targets, experiments = _targets_and_experiments(pipeline, words)
+    extras.require_for_run(targets, pipeline.profile)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
