@@ -12,6 +12,7 @@ from benchpaper.results.import_record import ImportRecord, record_of
 if TYPE_CHECKING:
     import pandas as pd
 
+ROW = "row"  # the number of an observation in its trial
 Level: TypeAlias = Any  # a number, a text or a truth value
 Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
 
@@ -21,6 +22,7 @@ class Declared:
 
     described: Description
     trial_df: "pd.DataFrame"
+    observation_df: "pd.DataFrame"
 
     @property
     def experiment(self) -> str:
@@ -69,8 +71,18 @@ class Declared:
 
     @property
     def within(self) -> list[str]:
-        """The names of the factors that vary within a trial."""
-        return [factor["name"] for factor in self.described.get("within", [])]
+        """The names of the factors that vary within a trial.
+
+        Without any, `row` numbers the observations, if a trial has several.
+        """
+        return [factor["name"] for factor in self._inner]
+
+    @cached_property
+    def _inner(self) -> list[Description]:
+        """The factors of `within`, described."""
+        last = self.observation_df[ROW].max() if len(self.observation_df) else 0
+        numbered = {"name": ROW, "levels": list(range(int(last) + 1)), "unit": "", "meaning": ""}
+        return self.described.get("within") or ([numbered] if last > 0 else [])
 
     def metric(self, name: str) -> Description:
         """Return the description of a metric; raises `UserError` for an unknown one."""
@@ -82,7 +94,7 @@ class Declared:
 
     def _checked_levels(self, name: str, wanted: Level) -> list[Level]:
         """Return a level, or a list of levels, of a factor as a list. Raises `UserError`."""
-        factors = [*self.described["factors"], *self.described.get("within", [])]
+        factors = [*self.described["factors"], *self._inner]
         declared = next(f["levels"] for f in factors if f["name"] == name)
         chosen = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
         for level in chosen:

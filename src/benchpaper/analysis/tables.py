@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from benchpaper.analysis import rows, stats
 from benchpaper.analysis.arrays import FloatArray
-from benchpaper.analysis.declared import Declared
+from benchpaper.analysis.declared import ROW, Declared
 from benchpaper.analysis.declared import Description as Description
 from benchpaper.analysis.declared import Level as Level
 from benchpaper.analysis.manifests import FileJson
@@ -103,7 +103,7 @@ class Measured(Declared, ABC):
         wanted = {name: self._checked_levels(name, level) for name, level in inner.items()}
         chosen = [
             at
-            for at in rows.products(self.described["within"])
+            for at in rows.products(self._inner)
             if all(at[name] in wanted[name] for name in wanted)
         ]
         frame = [
@@ -117,14 +117,18 @@ class Measured(Declared, ABC):
         """Return the ids under which a cell has values of a metric: its own, or its rows'."""
         if not self._is_inner(metric, False):
             return [cell]
-        return [rows.row_id(cell, at) for at in rows.products(self.described["within"])]
+        return [rows.row_id(cell, at) for at in rows.products(self._inner)]
 
     def _is_inner(self, metric: str, named: bool) -> bool:
         """Return whether trials observe a metric at levels of `within`; unobserved, if `named`."""
         if not self.within:
             return False
         observed = self.observation_df[self.observation_df[metric].notna()]
-        return named if observed.empty else bool(observed[self.within[0]].notna().any())
+        if observed.empty:
+            return named
+        if self.within == [ROW]:
+            return bool(observed.duplicated(["block", "cell"]).any())
+        return bool(observed[self.within[0]].notna().any())
 
     def cell_of(self, row: str) -> str:
         """Return the cell of a row's id; a cell's id is its own."""
@@ -142,7 +146,7 @@ class Measured(Declared, ABC):
         known = {
             rows.row_id(cell, at): (cell, at)
             for cell in self._trials_of
-            for at in rows.products(self.described["within"])
+            for at in rows.products(self._inner)
         }
         if taken := set(known) & set(self._trials_of):
             raise UserError(f'{self.experiment}: "{min(taken)}" names two things; rename a level')
@@ -211,11 +215,7 @@ class Measured(Declared, ABC):
         columns = (observed[name].tolist() for name in ("block", metric))
         present = [pair for pair in zip(*columns, strict=True) if not _is_absent(pair[1])]
         if len({block for block, _ in present}) < len(present):
-            by = (
-                f"choose a level of {' and '.join(self.within)}"
-                if self.within
-                else ("measure again with what they differ in: Experiment(within=[Factor(...)])")
-            )
+            by = f"choose a level of {' and '.join(self.within)}"
             raise InsufficientDataError(f"{cell}: a trial has several values of {metric}; {by}")
         values = [value for _, value in present]
         if self.metric(metric)["kept"] == "all samples":

@@ -40,12 +40,13 @@ def _level(name: str, level: Any, declared: list[Any]) -> Any:
 class Rows:
     """The observations of a trial so far; `add` refuses one that the results could not tell apart.
 
-    It runs at each yield, so that a mistake ends the trial at once.
+    It runs at each yield, so that a mistake ends the trial at once. An optional metric may come in
+    several observations without levels: their order tells them apart.
     """
 
     def __init__(self, described: Mapping[str, Any]):
         self._described = described
-        self._metrics = {metric["name"] for metric in described["metrics"]}
+        self._metrics = {metric["name"]: metric["optional"] for metric in described["metrics"]}
         self._seen: dict[str, set[tuple[Any, ...]]] = {}
 
     def add(self, observation: Any) -> None:
@@ -64,7 +65,7 @@ class Rows:
             raise InvalidObservation(
                 f'the trial yields "{metric}" twice at {_shown(levels)}; yield each level once'
             )
-        if place in seen:
+        if place in seen and not self._metrics[metric]:
             raise InvalidObservation(
                 f'the trial yields "{metric}" twice, and nothing tells the values apart; yield one '
                 f"{self._remedy()}"

@@ -11,6 +11,7 @@ from measured_cells import PIPE_1, SOCKET_1
 from benchpaper import results as parquet
 from benchpaper.analysis import stats
 from benchpaper.analysis.values import digits
+from benchpaper.core.errors import UserError
 from benchpaper.results import OBSERVATIONS
 
 
@@ -133,8 +134,10 @@ def test_a_cell_without_the_metric_says_so(measured):
 def test_several_observations_of_a_trial_are_not_averaged_behind_the_authors_back(measured):
     twice = measured.observation_df[measured.observation_df["way"] == "pipe"].assign(row=1)
     measured.observation_df = pd.concat([measured.observation_df, twice])
-    missing = measured.estimate("latency_us", **PIPE_1).missing
-    assert "a trial has several values of latency_us; measure again with what they" in missing
+    with pytest.raises(UserError, match="2 cells have .*; say which row"):
+        measured.estimate("latency_us", **PIPE_1)
+    assert measured.estimate("latency_us", row=1, **PIPE_1).n == 5
+    assert measured.summary("latency_us", **PIPE_1).frame["row"].tolist() == [0, 1]
 
 
 # --- ratios and the noise floor --------------------------------------------------------------

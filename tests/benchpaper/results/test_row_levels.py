@@ -14,7 +14,7 @@ INNER = [
 RATE = {**DESCRIBED["metrics"][1]}
 TOTAL = {**RATE, "name": "total"}
 WITHIN = {**DESCRIBED, "within": INNER, "metrics": [RATE, TOTAL], "evidence": []}
-PLAIN = {**WITHIN, "within": []}
+PLAIN = {**WITHIN, "within": [], "metrics": [{**RATE, "optional": False}, TOTAL]}
 
 
 def refusal(described, *observations):
@@ -33,8 +33,8 @@ def refusal(described, *observations):
     "described, observations",
     [
         (PLAIN, [dict(rate=1.0)]),
-        (PLAIN, [dict(rate=1.0), dict(total=2.0)]),
-        (PLAIN, [dict(rate=1.0), dict(rate=None, total=2.0)]),
+        (PLAIN, [dict(rate=1.0, total=1.0)]),
+        ({**WITHIN, "within": []}, [dict(rate=1.0), dict(total=2.0), dict(total=3.0)]),
         (WITHIN, [dict(second=0, op="get", rate=1.0), dict(second=1, op="get", rate=1.0)]),
         (WITHIN, [dict(second=0, op="get", rate=1.0), dict(second=0, op="put", rate=1.0)]),
         (WITHIN, [dict(second=0, op="get", rate=1.0), dict(second=0, op="get", total=1.0)]),
@@ -57,7 +57,7 @@ def test_observations_that_differ_are_taken(described, observations):
             "Experiment(within=[Factor(...)])",
         ),
         (
-            WITHIN,
+            {**PLAIN, "within": INNER},
             [dict(rate=1.0), dict(rate=2.0)],
             'the trial yields "rate" twice, and nothing tells the values apart; yield one in all, '
             "or give a level of second and op with each",
