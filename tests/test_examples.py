@@ -1,8 +1,10 @@
-"""The examples build: a paper whose results are all imported, and what `verify` says of them."""
+"""The examples build: a paper of imported results alone, and one about a simulation."""
 
 import re
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from checkout import ROOT
@@ -23,16 +25,20 @@ NAME = "caching/msr_miss_ratios"
 REFERENCE = f"artifacts/reference/local/{NAME}"
 
 
+def copied(example, tmp_path_factory):
+    """Return a copy of an example, without what was built or measured in it."""
+    root = tmp_path_factory.mktemp("examples") / "paper"
+    ignored = shutil.ignore_patterns("build", "results", ".benchpaper", ".snakemake", "__pycache__")
+    return Project(Path(shutil.copytree(example, root, ignore=ignored)))
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, other_experiments):
     """A copy of the example, with everything but the PDF built from its imported results.
 
     The steps are those of `benchpaper run --scale smoke`, without a process for each.
     """
-    root = tmp_path_factory.mktemp("examples") / "paper"
-    ignored = shutil.ignore_patterns("build", "results", ".benchpaper", ".snakemake", "__pycache__")
-    shutil.copytree(EXAMPLE, root, ignore=ignored)
-    project, place = Project(root), ("local", "smoke")
+    project, place = copied(EXAMPLE, tmp_path_factory), ("local", "smoke")
     with other_experiments():
         importing.collect(project, *place, NAME)
         notebook.analyse(project, *place, NAME)
@@ -121,3 +127,45 @@ def test_the_paper_is_typeset_with_its_banner_and_mark(built):
     assert "Typeset from imported results alone; nothing was measured." in text
     assert "6 are imported from github.com/" in text and "not measured here]" in text
     assert "0.893 [0.846, 0.960]" in text and "??" not in text
+
+
+# --- a simulation: blocks over seeds ---------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory, run_benchpaper):
+    """A copy of the SIEVE example, measured and built at scale smoke."""
+    project = copied(ROOT / "examples" / "sieve", tmp_path_factory)
+    done = run_benchpaper(project, "run", "figures", "--scale", "smoke")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def test_the_simulation_finds_what_was_published(simulated):
+    """Two seeds make no interval, so the verdicts wait; the values are near the published ones."""
+    manifests = gather.manifests(simulated.build("local", "smoke"))
+    exhibits = manifests["caching_miss_ratio"].exhibits
+    published = {"fifo": 0.48, "lru": 0.42, "clock": 0.41, "sieve": 0.33}
+    for policy, miss_ratio in published.items():
+        assert exhibits[f"miss-ratio-{policy}"].value == pytest.approx(miss_ratio, abs=0.03)
+    assert exhibits["miss-ratio-noise"].missing or not exhibits["miss-ratio-noise"].value
+
+
+def test_all_policies_of_a_block_see_one_trace(simulated):
+    place = simulated.results("local", "smoke") / "caching/miss_ratio"
+    table, _ = results.read(place / results.OBSERVATIONS)
+    assert set(zip(*(table.column(c).to_pylist() for c in ("block", "block_level")), strict=True)) == {
+        (0, 1), (1, 2)
+    }  # fmt: skip
+    cell = {"policy": "lru", "cache_objects": 100}  # and its twin
+    twins = [row for row in table.to_pylist() if cell.items() <= row.items()]
+    of_block = [{row["miss_ratio"] for row in twins if row["block"] == block} for block in (0, 1)]
+    assert [len(values) for values in of_block] == [1, 1] and of_block[0] != of_block[1]
+
+
+def test_the_tests_of_the_simulation_pass(simulated):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"],
+        cwd=simulated.root, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0 and "11 passed" in done.stdout, done.stdout + done.stderr
