@@ -74,7 +74,7 @@ def load(project: Project, name: str) -> Experiment:
     try:
         experiment.check_scales(names)
     except UserError as error:
-        raise UserError(f"{where}: {error}") from None
+        raise UserError(f"{where}: {error} ([scales] in {settings.FILE} can name others)") from None
     experiment.name = name
     return experiment
 
