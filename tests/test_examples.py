@@ -154,9 +154,7 @@ def test_the_simulation_finds_what_was_published(simulated):
 def test_all_policies_of_a_block_see_one_trace(simulated):
     place = simulated.results("local", "smoke") / "caching/miss_ratio"
     table, _ = results.read(place / results.OBSERVATIONS)
-    assert set(zip(*(table.column(c).to_pylist() for c in ("block", "block_level")), strict=True)) == {
-        (0, 1), (1, 2)
-    }  # fmt: skip
+    assert {(row["block"], row["block_level"]) for row in table.to_pylist()} == {(0, 1), (1, 2)}
     cell = {"policy": "lru", "cache_objects": 100}  # and its twin
     twins = [row for row in table.to_pylist() if cell.items() <= row.items()]
     of_block = [{row["miss_ratio"] for row in twins if row["block"] == block} for block in (0, 1)]
