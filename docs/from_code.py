@@ -11,7 +11,7 @@ import inspect
 import re
 from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, NotRequired, get_args, get_origin
 
 import click
 from docutils import nodes
@@ -40,11 +40,10 @@ TYPES = {
     "Comparison": "analysis.values.Comparison",
     "Completed": "hosts.Completed",
     "ExhibitError": "analysis.exhibits.ExhibitError",
-    "Host": "hosts.Host",
     "InsufficientDataError": "analysis.values.InsufficientDataError",
     "NotPlanned": "analysis.tables.NotPlanned",
-    "Process": "hosts.Process",
     "Results": "analysis.estimates.Results",
+    "Sites": "analysis.sites.Sites",
     "SpecError": "design.checks.SpecError",
 }
 # What a signature shows instead of a type's definition, {definition: name}.
@@ -175,12 +174,20 @@ class Fields(SphinxDirective):
         if list(meanings) != list(types):
             wrong = sorted(set(meanings) ^ set(types)) or "the order"
             raise self.error(f"{name} of the code has other keys than this page: {wrong}")
-        rows = [[f"`{key}`", f"`{_shown(types[key])}`", meanings[key]] for key in types]
+        rows = []
+        for key, annotation in types.items():
+            optional = get_origin(annotation) is NotRequired
+            shown = _shown(get_args(annotation)[0] if optional else annotation)
+            rows.append(
+                [f"`{key}`", f"`{shown}`" + (", optional" if optional else ""), meanings[key]]
+            )
         return self.parse_text_to_nodes(_table(["key", "type", "meaning"], rows))
 
 
 def _shown(annotation: Any) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    """Return a type as a reader writes it, without modules."""
+    is_class = isinstance(annotation, type) and not get_args(annotation)
+    text = annotation.__name__ if is_class else str(annotation)
     return re.sub(r"\b(?:[a-z]\w*\.)+", "", text)
 
 

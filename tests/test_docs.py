@@ -54,11 +54,11 @@ MISTAKES = [  # each with a word of its message
     ("```{eval-rst}\n:py:obj:`benchpaper.Nothing`\n```", "benchpaper.Nothing"),
     ("```{eval-rst}\n.. public:: Experimental\n```", "benchpaper.Experimental is not there"),
     (
-        "```{fields} analysis.manifests.FileJson\npath: x\n```",
+        "```{fields} analysis.manifest_json.FileJson\npath: x\n```",
         "keys than this page: ['sha256']",
     ),
     ("```{fields} analysis.recipes.RecipeJson\ncells: x\nby: x\n```", "'factor'"),
-    ("```{fields} analysis.manifests.FileJson\nsha256: x\npath: x\n```", "the order"),
+    ("```{fields} analysis.manifest_json.FileJson\nsha256: x\npath: x\n```", "the order"),
 ]
 
 

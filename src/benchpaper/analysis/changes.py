@@ -27,6 +27,8 @@ def changed_since(project: Project, name: str, path: Path) -> list[str]:
     somebody accepted the change (`results.accepted`).
     """
     table, described = results.read(path)
+    if results.IMPORTED in described:
+        return []  # it ran none of our code
     commits = table.column("git_commit").unique().to_pylist()
     [site, *_] = table.column("site").unique().to_pylist()
     codes = set(table.column("code_digest").to_pylist())
@@ -44,7 +46,8 @@ def changed_inputs(project: Project, site: str, described: Mapping[str, Any]) ->
     An input that is not here has not changed. One that is declared anew has changed the code.
     """
     then = {item["path"]: item["sha256"] for item in described.get(results.INPUTS, ())}
-    states = inputs.states(project, site, described["name"], map(Input, then))
+    listed = [Input(path, sha256) for path, sha256 in then.items()]
+    states = inputs.states(project, site, described["name"], listed)
     return [
         state.input.path
         for state in states

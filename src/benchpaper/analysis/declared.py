@@ -1,11 +1,13 @@
 """What an experiment declares, as its results describe it, and where it was measured."""
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from benchpaper.core.errors import one_of
 from benchpaper.design.replication import OVER_TIME
 from benchpaper.design.spec import null_of
 from benchpaper.results import BLOCK_LEVEL
+from benchpaper.results.import_record import ImportRecord, record_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +31,11 @@ class Declared:
     def factors(self) -> list[str]:
         """The names of the factors."""
         return [factor["name"] for factor in self.described["factors"]]
+
+    @cached_property
+    def imported(self) -> ImportRecord | None:
+        """Where the results come from if others measured them; None if they were measured here."""
+        return record_of(self.described)
 
     @property
     def block_over(self) -> str:

@@ -18,6 +18,7 @@ from benchpaper.analysis.values import Estimate, InsufficientDataError, estimate
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
+from benchpaper.results.import_record import record_of
 
 __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
@@ -280,4 +281,6 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     kind = "reference results" if REFERENCE in folder.parts else "results"
     blocks = trial_df["block"].nunique()
     source = f"{kind} of site {first['site']}, scale {first['scale']}, {blocks} blocks"
+    if record := record_of(described):
+        source = f"results imported on {record.when} from {record.origin}, {blocks} blocks"
     return Results(described, trial_df, tables[OBSERVATIONS], source, files)

@@ -221,7 +221,7 @@ def manifest_of(
 
     `others` are results of other sites that they show too.
     """
-    trials = results.trial_df.iloc[0]
+    trials, record = results.trial_df.iloc[0], results.imported
     return Manifest(
         experiment=results.experiment,
         notebook=f"analysis/{slug(results.experiment)}.ipynb",
@@ -231,18 +231,25 @@ def manifest_of(
         blocks=results.blocks,
         hosts=dict(trials["hosts"]),
         tools=dict(trials["tools"]),
-        measured_on=str(results.trial_df["started"].min().date()),
+        measured_on=_day(results),
         files={kind: ResultsFile(**file) for kind, file in results.files.items()},
         exhibits=exhibits,
+        imported=record.to_json() if record else None,
         sites={
             site: StoredResults(
                 stored.source,
-                str(stored.trial_df["started"].min().date()),
+                _day(stored),
                 {kind: ResultsFile(**file) for kind, file in stored.files.items()},
             )
             for site, stored in (others or {}).items()
         },
     )
+
+
+def _day(results: "Results") -> str:
+    """Return the first day of measurement, or the day of an import."""
+    record = results.imported
+    return record.imported_on if record else str(results.trial_df["started"].min().date())
 
 
 def number_of(estimate: Estimate) -> Number:

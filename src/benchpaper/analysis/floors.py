@@ -25,6 +25,8 @@ class Floors(Measured):
         """
         self.metric(metric)
         twin = self.described["twin"]
+        if self.imported:
+            raise InsufficientDataError("imported results have no twin")
         if not twin:
             raise InsufficientDataError(
                 f"{self.experiment} declares no twin; declare twin=dict(...), the noisiest cell, "
@@ -61,7 +63,8 @@ class Floors(Measured):
 
         `at` gives a level of each factor of `within`; without it, the largest of all counts.
         """
-        cells = tuple(self._twins(at)) if self.described["twin"] else ()
+        has_twin = self.described["twin"] and not self.imported
+        cells = tuple(self._twins(at)) if has_twin else ()
         try:
             floor = self.floor(metric, q, at=[at] if at else ())
         except InsufficientDataError as reason:

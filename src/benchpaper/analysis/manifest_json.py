@@ -1,6 +1,6 @@
 """The form of exhibits.json. Keys that are not required are left out where they would be empty."""
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 from benchpaper.analysis.recipes import RecipeJson
 
@@ -76,3 +76,4 @@ class ManifestJson(TypedDict):
     files: dict[str, FileJson]
     exhibits: dict[str, NumberJson | FileExhibitJson]
     sites: NotRequired[dict[str, StoredJson]]
+    imported: NotRequired[dict[str, Any]]

@@ -175,6 +175,8 @@ class Manifest:
 
     `hosts` has the facts `role.fact`, `files` are {kind of table: file}, and `exhibits` {name:
     exhibit}. `measured_on` is a day, as 2026-11-24. `sites` are stored results of other sites.
+    `imported` is the record of the import, as plain data, if others measured the results;
+    `measured_on` is then the day of the import.
     """
 
     experiment: str
@@ -189,6 +191,7 @@ class Manifest:
     files: Mapping[str, ResultsFile]
     exhibits: Mapping[str, Exhibit]
     sites: Mapping[str, StoredResults] = field(default_factory=dict)
+    imported: Mapping[str, Any] | None = None
 
     def to_json(self) -> ManifestJson:
         """Return the manifest as plain data."""
@@ -210,6 +213,8 @@ class Manifest:
         }
         if self.sites:  # older manifests do not have it
             content["sites"] = {name: stored.to_json() for name, stored in self.sites.items()}
+        if self.imported:
+            content["imported"] = dict(self.imported)
         return content
 
     @classmethod

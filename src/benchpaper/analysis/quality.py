@@ -18,6 +18,7 @@ from benchpaper.analysis.values import InsufficientDataError
 from benchpaper.core import settings
 from benchpaper.design.replication import OVER_TIME
 from benchpaper.results import FAILED, MEASURED, NOT_TRIED
+from benchpaper.results.import_record import ImportRecord
 
 STEAL_SHARE = 0.02  # of the CPU time of all CPUs
 STEAL_LEAST_S = 0.02  # /proc/stat counts in hundredths of a second
@@ -47,6 +48,8 @@ def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWar
     """Return the warnings about the trials of `cells` (ids; default: all), at most one per kind."""
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
+    if results.imported:
+        return [_imported(results.imported, trial_df)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]
     warnings = [
         _failed(run),
@@ -56,6 +59,17 @@ def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWar
         _drift(results, cells),
     ]
     return [warning for warning in warnings if warning]
+
+
+def _imported(record: ImportRecord, trial_df: pd.DataFrame) -> QualityWarning:
+    """Warn that others measured these trials: nothing is known of what disturbed them."""
+    return QualityWarning(
+        "imported results",
+        f"{len(trial_df)} values were not measured here; they come from {record.origin}",
+        record.replication,
+        "their machine and its disturbances are not ours: compare with care",
+        len(trial_df),
+    )
 
 
 def _failed(run: pd.DataFrame) -> QualityWarning | None:

@@ -22,7 +22,7 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
 from benchpaper.core import settings
 from benchpaper.core.errors import UserError, did_you_mean
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE, NOT_TRIED
+from benchpaper.results import FAILED, NOT_TESTABLE, NOT_TRIED, WITH_VALUES
 
 
 class NotPlanned(InsufficientDataError):
@@ -243,8 +243,8 @@ class Measured(Declared, ABC):
 
     @property
     def blocks_in_order(self) -> pd.Index:
-        """The blocks' numbers in the order of measuring."""
-        return self._begun.sort_values().index
+        """The blocks' numbers in the order of measuring; imported blocks have no order in time."""
+        return self._begun.index if self.imported else self._begun.sort_values().index
 
     @cached_property
     def _order(self) -> list[int]:
@@ -271,8 +271,11 @@ class Measured(Declared, ABC):
     def left_out(self, levels: Mapping[str, Level]) -> NotPlanned:
         """Return why no cell has these levels, as an error to raise or to print.
 
+        A table of others may lack any cell.
         Raises `UserError` at the largest scale, which plans every cell: the levels are wrong.
         """
+        if self.imported:
+            return NotPlanned("not in the imported table")
         if self.trial_df["scale"].iloc[0] == settings.scales_here().paper:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
         return NotPlanned("not planned at this scale")
@@ -280,7 +283,7 @@ class Measured(Declared, ABC):
     def testable(self, cell: str) -> bool:
         """Whether the hosts had the capabilities that the cell needs."""
         states = self._trials_of[self.cell_of(cell)]["state"]
-        return bool(not (states == NOT_TESTABLE).any() or (states == MEASURED).any())
+        return bool(not (states == NOT_TESTABLE).any() or states.isin(WITH_VALUES).any())
 
     def state(self, cell: str) -> tuple[int, str]:
         """Return (number of failed trials, why the cell has no value); "" if it has values."""
@@ -293,7 +296,7 @@ class Measured(Declared, ABC):
         states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
         failed = [reason for state, reason in states if state == FAILED]
         tried = [reason for reason in failed if not reason.startswith(NOT_TRIED)]
-        if any(state == MEASURED for state, _ in states):
+        if any(state in WITH_VALUES for state, _ in states):
             return len(failed), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:

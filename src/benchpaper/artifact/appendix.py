@@ -21,6 +21,7 @@ from benchpaper.design import catalog
 from benchpaper.design.spec import Experiment
 from benchpaper.paper.provenance import inputs_of
 from benchpaper.results import accepted
+from benchpaper.results.import_record import record_of
 
 NAMES = ("appendix.md", "appendix.tex")
 
@@ -61,7 +62,7 @@ def make(project: Project, site: str, source: str, experiments: Sequence[str]) -
         "minutes": {
             scale: sum(item["minutes"][scale] for item in chosen) for scale in scales.names
         },
-        "human": HUMAN_MINUTES * len(chosen),
+        "human": HUMAN_MINUTES * sum(not item["imported"] for item in chosen),
         "needs": _needs(chosen),
         "machine": settings.needs(project.root),
         "scales": scales,
@@ -79,23 +80,30 @@ def _experiment(
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
     table, described = results.read(folder / results.TRIALS)
+    record = record_of(described)
+    same = {
+        "id": f"E{number}",
+        "name": name,
+        "title": experiment.title,
+        "question": experiment.question,
+        "claims": [row.id for row in rows if row.experiment == name],
+        "rows": [row for row in rows if row.experiment == name],
+        "imported": record,
+    }
+    scales = settings.scales(project.root)
+    if record:
+        return {**same, "needs": [], "minutes": dict.fromkeys(scales.names, 0.0), "inputs": []}
     frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
     measured = frame[frame["state"] == results.MEASURED]
     per_cell = measured.groupby("cell")["seconds"].median().to_dict()
-    scales = settings.scales(project.root)
     minutes = {scale: _minutes(experiment, scale, per_cell) for scale in scales.names}
     minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
     needs = sorted(
         {need for cell in experiment.cells(scales.paper) for need in experiment.capabilities(cell)}
     )
     return {
-        "id": f"E{number}",
-        "name": name,
-        "title": experiment.title,
-        "question": experiment.question,
+        **same,
         "needs": needs,
-        "claims": [row.id for row in rows if row.experiment == name],
-        "rows": [row for row in rows if row.experiment == name],
         "measured_scale": frame["scale"].iloc[0],
         "trials": len(measured),
         "minutes": minutes,

@@ -1,7 +1,7 @@
 """The words of the artifact appendix, in Markdown and in LaTeX."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchpaper.analysis.exhibits import tex
@@ -14,6 +14,8 @@ Item = dict[str, Any]  # an experiment in it
 
 
 def _time(minutes: float) -> str:
+    if not minutes:  # imported results alone
+        return "0 s"
     return f"{minutes:.1f} min" if minutes >= 0.95 else f"{max(1, round(60 * minutes))} s"
 
 
@@ -95,17 +97,18 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
             + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
         )
         yield "items", _items(item, scales.default)
-    if len(scales.names) > 1:
+    measured = [item for item in appendix["experiments"] if not item["imported"]]
+    if len(scales.names) > 1 and measured:
         yield "subsection", "Why less is measured at the smaller scales"
-        yield "text", _smaller_scales(appendix)
+        yield "text", _smaller_scales(appendix, measured)
 
 
-def _smaller_scales(appendix: Appendix) -> str:
+def _smaller_scales(appendix: Appendix, measured: Sequence[Item]) -> str:
     """Return what the scales are for, and which are too small for an interval."""
     scales = appendix["scales"]
     fewest = {
-        scaled["scale"]: min(item["scaled"][place]["blocks"] for item in appendix["experiments"])
-        for place, scaled in enumerate(appendix["experiments"][0]["scaled"])
+        scaled["scale"]: min(item["scaled"][place]["blocks"] for item in measured)
+        for place, scaled in enumerate(measured[0]["scaled"])
     }
     texts = ["Every scale runs the same systems, programs and notebooks."]
     for name in scales.names[:-1]:
@@ -139,7 +142,29 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
+def _imported_items(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield the terms of an experiment whose results others measured."""
+    yield "Question", item["question"]
+    yield "How to run", "others measured it; nothing is measured here"
+    for name, text in item["imported"].trail.items():
+        yield name.capitalize(), text
+    yield from _results(item)
+
+
+def _results(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield each claim's expected and present result."""
+    for row in item["rows"]:
+        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
+        yield (
+            f"Result {row.id}",
+            f"{expected}; here {row.text or row.why}: {row.verdict}",
+        )
+
+
 def _items(item: Item, default_scale: str) -> Iterator[tuple[str, str]]:
+    if item["imported"]:
+        yield from _imported_items(item)
+        return
     smaller = "; ".join(
         f"{scaled['scale']} {scaled['cells']} cells in {scaled['blocks']} blocks"
         + (f" ({scaled['counts']})" if scaled["counts"] else "")
@@ -169,12 +194,7 @@ def _items(item: Item, default_scale: str) -> Iterator[tuple[str, str]]:
         yield "Input", text
     for text in item["accepted"]:
         yield "Accepted change", text
-    for row in item["rows"]:
-        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
-        yield (
-            f"Result {row.id}",
-            f"{expected}; here {row.text or row.why}: {row.verdict}",
-        )
+    yield from _results(item)
     yield "Scaled down", smaller
 
 

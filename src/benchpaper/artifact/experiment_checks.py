@@ -13,12 +13,13 @@ from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.analysis.changes import changed_since
 from benchpaper.analysis.stats import MIN_BLOCKS
-from benchpaper.artifact import checklist, paper_checks
+from benchpaper.artifact import checklist, importing, paper_checks
 from benchpaper.core import environment, settings
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import git, is_checkout
 from benchpaper.design import catalog, inputs
+from benchpaper.results.import_record import RECORD
 
 MAX_REFERENCE_MB = 3.0
 TIMEOUT_S = 600
@@ -29,6 +30,8 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     """It loads, and declares what every experiment declares."""
     experiment = catalog.load(project, name)
     experiment.describe()
+    if experiment.is_imported:
+        return
     if experiment.twin is None:
         nothing = (
             "only a claim on deterministic values" if experiment.block.has_levels else "no claim"
@@ -62,6 +65,8 @@ def declaration(project: Project, name: str) -> Iterator[str]:
 def cells(project: Project, name: str) -> Iterator[str]:
     """Its cells are valid at each scale, and need what can be probed."""
     experiment = catalog.load(project, name)
+    if experiment.is_imported:
+        return
     scales = settings.scales(project.root)
     full = {cell.id for cell in experiment.cells(scales.paper)}
     for scale in scales.names[:-1]:
@@ -161,7 +166,14 @@ def tested(project: Project, name: str) -> Iterator[str]:
 
 
 def reference(project: Project, name: str) -> Iterator[str]:
-    """Its reference results, if it has any, are small and come from this code."""
+    """Its reference results, if it has any, are small and come from this code.
+
+    Imported ones follow from the recorded table by the recorded map.
+    """
+    for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/{RECORD}")):
+        site = path.relative_to(project.root / "artifacts" / "reference").parts[0]
+        if why := importing.flaw(project, site, catalog.load(project, name)):
+            yield why
     for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/*.parquet")):
         if (size := path.stat().st_size / 1e6) > MAX_REFERENCE_MB:
             yield (
@@ -176,7 +188,10 @@ def reference(project: Project, name: str) -> Iterator[str]:
 
 
 def measures(project: Project, name: str) -> Iterator[str]:
-    """Quickly, every cell is measured or lacks a named capability, and its notebook runs."""
+    """Quickly, every cell is measured or lacks a named capability, and its notebook runs.
+
+    Imported results are not measured, but their notebook runs.
+    """
     scale = settings.scales(project.root).quickest
     command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", scale]
     done = subprocess.run(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchpaper.cli import artifact, bundling, measuring, results
+from benchpaper.cli import artifact, bundling, importing, measuring, results
 from benchpaper.cli.common import Group, why_not_writable
 from benchpaper.cli.lab import lab
 from benchpaper.cli.steps import step
@@ -44,6 +44,7 @@ def cli() -> None:
 for command in (
     *measuring.COMMANDS,
     *results.COMMANDS,
+    *importing.COMMANDS,
     lab,
     *bundling.COMMANDS,
     *artifact.COMMANDS,

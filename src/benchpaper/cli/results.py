@@ -15,10 +15,12 @@ from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
 from benchpaper.core import settings
 from benchpaper.core.atomic_write import flush, replacing
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
 from benchpaper.results import accepted
+from benchpaper.results.import_record import RECORD
 from benchpaper.workflow import pipeline
 
 
@@ -164,7 +166,16 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
     """
     project = Project.find()
     run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
-    for name in run.choose(" ".join(experiments)):
+    names = run.choose(" ".join(experiments))
+    if not experiments:  # what is imported is in the reference already
+        names = [name for name in names if run.measures(name)] or names
+    for name in names:
+        target = project.results(site, REFERENCE) / name
+        if (target / RECORD).exists():
+            raise UserError(
+                f"the reference of {name} is imported, and what was measured here never replaces "
+                f"it silently; remove {target.relative_to(project.root)} first"
+            )
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # raises before anything is copied
         if not all(table.column("git_clean").to_pylist()):
@@ -173,7 +184,6 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        target = project.results(site, REFERENCE) / name
         kinds = [results.OBSERVATIONS, results.TRIALS]
         if (run.folder / name / accepted.FILE).exists():
             kinds.append(accepted.FILE)

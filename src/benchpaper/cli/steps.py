@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from benchpaper import results
+from benchpaper.artifact import importing
 from benchpaper.cli.common import Function, Group
 from benchpaper.core import checksums, events, output, settings
 from benchpaper.core.atomic_write import atomic_write
@@ -107,6 +108,9 @@ def collect(experiment: str, site: str, source: str) -> None:
     """Join the blocks of an experiment into two Parquet files."""
     run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
     with events.step("collect", experiment=experiment):
+        if not run.measures(experiment):
+            importing.collect(run.project, site, source, experiment)
+            return
         results.collect(
             run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment)
         )

@@ -18,14 +18,15 @@ from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.site import HostEntry, assign
-from benchpaper.workflow.pipeline import Pipeline, reference_seconds
+from benchpaper.workflow import times
+from benchpaper.workflow.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from benchpaper.analysis.claims import ClaimRow  # loads pandas
 
 
 def experiment(loaded: Experiment, scale: str) -> dict[str, Any]:
-    """Return {name, title, question, roles, needs at a scale} of a loaded experiment."""
+    """Return {name, title, question, roles, needs at a scale, imported} of an experiment."""
     needs = sorted({need for cell in loaded.cells(scale) for need in loaded.capabilities(cell)})
     return {
         "name": loaded.name,
@@ -33,6 +34,7 @@ def experiment(loaded: Experiment, scale: str) -> dict[str, Any]:
         "question": loaded.question,
         "roles": list(loaded.roles),
         "needs": needs,
+        "imported": loaded.is_imported,
     }
 
 
@@ -44,7 +46,8 @@ def show_experiments(experiments: Sequence[dict[str, Any]]) -> None:
         print(f"{item['name']}  {item['title']}")
         print(f"    {item['question']}")
         needs = ", ".join(item["needs"]) or "nothing special"
-        print(f"    roles: {', '.join(item['roles'])}; cells need: {needs}\n")
+        how = f"roles: {', '.join(item['roles'])}; cells need: {needs}"
+        print(f"    {'imported: nothing is measured' if item['imported'] else how}\n")
 
 
 def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
@@ -61,21 +64,26 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
         }
         for name, presence in run.probed.here.capabilities.items()
     }
-    experiments, mistakes = each(run.available, lambda name: (name, _runnable(run, name)))
+    names, mistakes = each(run.available, lambda name: (name, run.experiment(name).is_imported))
+    imported = [name for name, is_imported in names if is_imported]
+    experiments, more = each(
+        [name for name, is_imported in names if not is_imported],
+        lambda name: (name, _runnable(run, name)),
+    )
     return {
         "site": run.site_name,
         "hosts": [_host(run, host) for host in run.site.hosts],
         "capabilities": capabilities,
         "experiments": dict(experiments),
-        "notes": _notes(settings.needs(run.project.root).variables),
-    }, mistakes
+        "notes": [
+            *_notes(settings.needs(run.project.root).variables),
+            *(f"{name}: imported; nothing is measured" for name in imported),
+        ],
+    }, mistakes + more
 
 
 def _notes(prefixes: Iterable[str]) -> list[str]:
-    """Return notes on this command's environment, with names of variables and never values.
-
-    `prefixes` are those of variables that matter to the project's programs.
-    """
+    """Return notes on the environment, with names of variables (also by prefix), never values."""
     notes = []
     if names := environment.set_aside(prefixes):
         notes.append(
@@ -120,7 +128,7 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
     roles = {role: host.name for role, host in assign(run.site, experiment.roles).items()}
     # Cells without a trial in the reference have code that the authors never ran. Without a
     # reference, these are all cells.
-    measured = reference_seconds(run.project, name)
+    measured = times.measured_in_reference(run.project, name)
     return {
         "cells": len(cells),
         "runnable": sum(present.issuperset(experiment.capabilities(cell)) for cell in cells),
@@ -133,11 +141,11 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
 
 
 def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
-    """Return {claims, decided, wrong_by_chance_at_most} of the verdicts on one site's results.
+    """Return {claims, decided, on_imported, wrong_by_chance_at_most} of one site's verdicts.
 
     Each claim is its row of `here`, with the value and verdict from its row of `paper`.
     """
-    from benchpaper.analysis.claims import by_chance
+    from benchpaper.analysis.claims import by_chance, on_imported
 
     papers = {row.id: row for row in paper}
     rows = [
@@ -149,7 +157,12 @@ def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
         for row in here
     ]
     decided, wrong = by_chance(here)
-    return {"claims": rows, "decided": decided, "wrong_by_chance_at_most": round(wrong, 3)}
+    return {
+        "claims": rows,
+        "decided": decided,
+        "on_imported": on_imported(here),
+        "wrong_by_chance_at_most": round(wrong, 3),
+    }
 
 
 def show_verdicts(judged: dict[str, Any]) -> None:
@@ -177,9 +190,11 @@ def show_verdicts(judged: dict[str, Any]) -> None:
         del columns["here"]  # the values here are those in the paper
         rows = [[claim, paper, *rest] for claim, paper, _, *rest in rows]
     show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)
+    count = judged["on_imported"]
+    others = f"{count} of them were decided on imported results; " if count else ""
     console.print(
         f"{judged['decided']} of {len(judged['claims'])} claims have an interval; "
-        f"by chance alone at most {judged['wrong_by_chance_at_most']:g} of these verdicts are "
-        "wrong on average (--family-wise bounds the chance of any)",
+        f"{others}by chance alone at most {judged['wrong_by_chance_at_most']:g} of these verdicts "
+        "are wrong on average (--family-wise bounds the chance of any)",
         highlight=False,
     )

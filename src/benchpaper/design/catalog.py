@@ -60,9 +60,15 @@ def load(project: Project, name: str) -> Experiment:
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
         raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
-    if experiment._trial is None:
+    if experiment._trial is None and not experiment.is_imported:
         raise UserError(
-            f"{where} has no function under @experiment.trial; nothing could be measured"
+            f"{where} has no function under @experiment.trial; nothing could be measured "
+            "(if all its results are imported, leave out the scales)"
+        )
+    if experiment._trial is not None and experiment.is_imported:
+        raise UserError(
+            f"{where} has a trial, but no scales say how much it measures; "
+            "give scales=dict(smoke=Scale(blocks=2), quick=..., full=...)"
         )
     names = settings.scales(project.root).names
     try:

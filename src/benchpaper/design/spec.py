@@ -46,8 +46,8 @@ Uses = TypeVar("Uses", bound=Callable[[], Mapping[str, str]])
 class Experiment:
     """One question, its factors, metrics and the code that runs one cell.
 
-    Decorators attach the functions: `@experiment.trial` (required; `trial(cell, site)` yields dicts
-    of metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
+    Decorators attach the functions: `@experiment.trial` (`trial(cell, site)` yields dicts of
+    metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
     (capabilities of a cell), `@experiment.uses` (versions of tools) and `@experiment.build`
     (`build(folder)` compiles the programs).
 
@@ -59,6 +59,8 @@ class Experiment:
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
     `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
 
+    Without `scales` and without a trial, nothing is measured: all results are imported.
+
     Raises `SpecError` for a declaration that breaks a rule.
     """
 
@@ -69,7 +71,7 @@ class Experiment:
         question: str,
         factors: Iterable[Factor],
         metrics: Iterable[Metric],
-        scales: Mapping[str, Scale],
+        scales: Mapping[str, Scale] | None = None,
         evidence: Iterable[Evidence] = (),
         roles: Iterable[str] = ("client",),
         packages: Iterable[str] = (),
@@ -88,7 +90,8 @@ class Experiment:
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
         self.within = tuple(within)
-        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
+        self.is_imported = scales is None  # nothing is measured: all results are imported
+        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
@@ -124,7 +127,7 @@ class Experiment:
                 raise SpecError(
                     f'"{name}" is declared twice; factors, metrics and evidence share one table'
                 )
-        if not self.scales:
+        if not self.scales and not self.is_imported:
             raise SpecError("an experiment needs at least one scale")
         if not isinstance(self.block, Block):
             raise SpecError(f'block={self.block!r} must be a Block, as Block(over="trace", ...)')
@@ -144,6 +147,8 @@ class Experiment:
 
     def check_scales(self, names: Sequence[str]) -> None:
         """Raise `SpecError` unless the experiment declares just the scales of its project."""
+        if self.is_imported:
+            return
         if missing := [name for name in names if name not in self.scales]:
             raise SpecError(
                 f"scales lack {', '.join(missing)}; every experiment declares {', '.join(names)}"
@@ -238,7 +243,14 @@ class Experiment:
         return bool(self._valid(cell)) if self._valid else True
 
     def scale(self, name: str) -> Scale:
-        """Return the `Scale` of that name; raises `UserError` for an unknown one."""
+        """Return the `Scale` of that name.
+
+        Raises `UserError` for an unknown one, and if nothing is measured.
+        """
+        if self.is_imported:
+            raise UserError(
+                f"{self.name} has no scales, because its results are imported; nothing is measured"
+            )
         if name not in self.scales:
             raise UserError(
                 f'scale "{name}" not found{did_you_mean(name, self.scales)} '
@@ -247,9 +259,12 @@ class Experiment:
         return self.scales[name]
 
     def cells(self, scale_name: str) -> list[Cell]:
-        """Return the valid cells at a scale, in declared order, the twin last."""
-        scale = self.scale(scale_name)
-        axes = [scale.levels.get(factor.name, factor.levels) for factor in self.factors]
+        """Return the valid cells at a scale, in declared order, the twin last.
+
+        If nothing is measured, these are all valid cells.
+        """
+        chosen = {} if self.is_imported else self.scale(scale_name).levels
+        axes = [chosen.get(factor.name, factor.levels) for factor in self.factors]
         names = [factor.name for factor in self.factors]
         cells = [make_cell(zip(names, levels, strict=True)) for levels in itertools.product(*axes)]
         cells = [cell for cell in cells if self.is_valid(cell)]

@@ -122,7 +122,7 @@ class _Reports:
             cause=cause,
             shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
             stood_still_s=times[2],
-            is_mistake=self.is_mistake,
+            is_mistake=self.is_mistake and outcome == "failed",
             provided=tuple(self.provided),
         )
 

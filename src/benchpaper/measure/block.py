@@ -83,7 +83,12 @@ class Block:
         return [self._journal(number, self._depends(number)) for number in others]
 
     def _given_up(self) -> dict[str, str]:
-        """Return {cell: why it is not tried again}, from the other blocks of the same code."""
+        """Return {cell: why it is not tried again}, from the other blocks of the same code.
+
+        Blocks over traces or seeds differ: what fails with one may succeed with the next.
+        """
+        if self._experiment.block.has_levels:
+            return {}
         paths = self._other_journals()
         if not any(map(journal.holds_failures, paths)):
             return {}

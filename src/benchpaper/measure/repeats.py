@@ -3,7 +3,8 @@
 A cell that fails in each block costs as much time as it has blocks and attempts, and tells nothing
 new. So after two attempts or more that all ended with the same error, the other blocks record the
 cell as failed without running it. A cell that was measured once, or that failed in two ways, is
-flaky, and is always tried. So is a cell whose failure the machine may have caused.
+flaky, and is always tried. So is a cell whose failure the machine may have caused, and one whose
+blocks differ in more than time.
 """
 
 import re
@@ -36,8 +37,9 @@ def in_reference(project: Project, name: str, cell: str) -> bool:
             table, described = read(path)
             trials = table.select(["cell", "state", "git_commit"]).to_pylist()
             commits = dict.fromkeys(trial["git_commit"] for trial in trials)
-            if (cell, MEASURED) in {(trial["cell"], trial["state"]) for trial in trials}:
-                return not catalog.changed(project, name, described, commits)
+            measured = {trial["cell"] for trial in trials if trial["state"] == MEASURED}
+            if cell in measured and not catalog.changed(project, name, described, commits):
+                return True
     return False
 
 

@@ -16,6 +16,7 @@ from benchpaper.paper import labels
 from benchpaper.paper.gather import all_exhibits, read_files
 from benchpaper.results import accepted
 from benchpaper.results.accepted import AcceptedChange
+from benchpaper.results.import_record import ImportRecord, record_of
 from benchpaper.results.records import Command
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ class Trail:
     inputs: tuple[InputOfResults, ...]
     accepted: tuple[AcceptedChange, ...]
     cells: tuple[CellTrail, ...]
+    imported: Mapping[str, Any] | None = None  # the record of the import, if others measured
 
     def to_json(self) -> dict[str, Any]:
         """Return the trail as plain data, with the names of the fields as keys."""
@@ -161,6 +163,7 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         inputs=inputs_of(described),
         accepted=tuple(accepted.read(trials.parent)),
         cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
+        imported=manifest.imported,
     )
 
 
@@ -191,7 +194,7 @@ def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
 
 def _of_cell(cell: str, rows: list[dict[str, Any]]) -> CellTrail:
     rows = sorted(rows, key=lambda row: row["block"])
-    shown = next((row for row in rows if row["state"] == results.MEASURED), rows[0])
+    shown = next((row for row in rows if row["state"] in results.WITH_VALUES), rows[0])
     return CellTrail(
         cell=cell,
         trials=tuple(
@@ -234,8 +237,20 @@ def show(trail: Trail) -> None:
         print(f"  input     {item}")
     for change in trail.accepted:
         print(f"  accepted  {change}")
+    if record := record_of({"imported": trail.imported} if trail.imported else {}):
+        _show_import(record)
     for cell in trail.cells:
-        _show_cell(cell)
+        _show_imported_cell(cell) if trail.imported else _show_cell(cell)
+
+
+def _show_import(record: ImportRecord) -> None:
+    print("  IMPORTED  others measured this; nothing of it was measured here")
+    for name, text in record.trail.items():
+        print(f"    {name.ljust(8)} {text}")
+
+
+def _show_imported_cell(trail: CellTrail) -> None:
+    print(f"  cell      {trail.cell}: {trail.states}")
 
 
 def _show_cell(trail: CellTrail) -> None:

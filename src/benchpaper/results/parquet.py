@@ -11,7 +11,15 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import accepted
 from benchpaper.results.records import TrialRecord
-from benchpaper.results.schema import SCHEMA_VERSION, TRIAL, Described, columns, schema
+from benchpaper.results.schema import (
+    IMPORTED,
+    SCHEMA_VERSION,
+    TRIAL,
+    Described,
+    columns,
+    schema,
+    schema_version,
+)
 
 OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
@@ -65,7 +73,10 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
             f"results file {_short(path)} has schema version {version}, but this program reads "
             f"1 to {SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
         )
-    return table, _description(path, table)
+    described = _description(path, table)
+    if IMPORTED in described and version != str(schema_version(described)):
+        raise _unreadable(path, f"its schema version {version} is not that of its description")
+    return table, described
 
 
 def read_columns(path: Path | str, names: list[str]) -> list[dict[str, Any]]:

@@ -19,8 +19,10 @@ from benchpaper.results.distribution import Distribution, InvalidObservation, di
 from benchpaper.results.records import Observation, Value
 from benchpaper.results.row_levels import level_of_row
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
+IMPORTED = "imported"  # the state of a trial that others ran; the scale of its results too
+WITH_VALUES = (MEASURED, IMPORTED)
 # How the reason of a failed trial begins that did not run, because its cell failed identically
 # in every attempt before.
 NOT_TRIED = "not tried again"
@@ -66,7 +68,7 @@ TRIAL = (
         "seed of the random choices that all cells of the block share",
         optional=True,
     ),
-    Column("state", "string", "", f"{MEASURED}, {FAILED} or {NOT_TESTABLE}"),
+    Column("state", "string", "", f"{MEASURED}, {FAILED}, {NOT_TESTABLE} or {IMPORTED}"),
     Column("reason", "string", "", "why it failed or was not testable; empty when measured"),
     Column("attempts", "attempts", "", "each try: when it started, seconds, outcome, message"),
     Column("started", "timestamp[us, tz=UTC]", "", "start of the last attempt"),
@@ -156,10 +158,13 @@ def _arrow(type_name: str) -> Any:
 def schema_version(described: Described) -> int:
     """Return the lowest version of the schema that can hold an experiment's results.
 
-    Version 1 has blocks in time, and one value of each metric in a trial. An older program would
+    Version 1 has blocks in time, and one value of each metric in a trial; version 2 has others.
+    Version 3 has imported results, which must not pass for measured. An older program would
     misread anything else, so it must refuse that; it can read the rest.
     """
-    return SCHEMA_VERSION if {"block", "within"} & set(described) else 1
+    if IMPORTED in described:
+        return SCHEMA_VERSION
+    return 2 if {"block", "within"} & set(described) else 1
 
 
 def columns(described: Described, table: str) -> list[Column]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_inputs, changed_since
+from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
 from benchpaper.design import catalog
@@ -37,6 +38,11 @@ def accept(run: Pipeline, name: str, why: str) -> list[AcceptedChange]:
     if not (why := " ".join(why.split())):
         raise UserError('a change is accepted for a reason only; give it: --why "renamed a helper"')
     check_text("--why", why)
+    with lock.held(run.project.state / "run.lock", f"benchpaper accept-change {name}"):
+        return _accept(run, name, why)
+
+
+def _accept(run: Pipeline, name: str, why: str) -> list[AcceptedChange]:
     folder = run.folder / name
     if not folder.exists():
         raise UserError(f"{name}: there are no {run.source} results of it; measure first")

@@ -75,6 +75,7 @@ def _fetched(pipeline: Pipeline, name: str, state: State, say: Say) -> State:
         return state
     if state.place.exists() or state.place.is_symlink():
         return state  # something else lies there
+    project.check_writable()
     with lock.held(
         inputs.notes(project) / f"{item.sha256}.lock", f"fetching {item.path}", wait=True
     ):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
+from benchpaper.artifact import importing
 from benchpaper.core import settings, syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
@@ -27,7 +28,7 @@ from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
 
 # The Snakefile imports this module alone.
-__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles", "reference_seconds"]
+__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles"]
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
@@ -119,6 +120,14 @@ class Pipeline:
         """Load an experiment. Raises `UserError` if it is broken."""
         return catalog.load(self.project, name)
 
+    def measures(self, name: str) -> bool:
+        """Return whether this run measures an experiment: neither the reference nor an import."""
+        return self.source != REFERENCE and not self.experiment(name).is_imported
+
+    def flaw_of_import(self, name: str) -> str:
+        """Return why an experiment's imported results are not what was imported; else ""."""
+        return importing.flaw(self.project, self.site_name, self.experiment(name))
+
     @cache  # noqa: B019  (pipelines live as long as their process)
     def plan(self, name: str) -> Plan:
         """Return an experiment's plan, priced by measured times as far as there are any."""
@@ -159,7 +168,10 @@ class Pipeline:
     def check(self, names: list[str]) -> None:
         """Load site and plans, so that their errors appear before anything runs."""
         for name in names:
-            self.block(name, 0)
+            if self.measures(name):
+                self.block(name, 0)
+            elif why := self.flaw_of_import(name):
+                raise UserError(why)
 
     def block(self, name: str, number: int, report: Callable[..., None] = _silent) -> Block:
         """Return block `number` of an experiment; `report(event, **facts)` hears of progress."""
@@ -167,8 +179,8 @@ class Pipeline:
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
 
     def finished(self, name: str) -> TrialCount:
-        """Return how many trials of an experiment are planned and done; none for the reference."""
-        if self.source == REFERENCE:
+        """Return how many trials of an experiment are planned and done, or none."""
+        if not self.measures(name):
             return TrialCount(0, 0, 0.0)
         plan = self.plan(name)
         done = sum(journal.finished(block.journal_path) for block in self.blocks(name))
@@ -227,12 +239,19 @@ class Pipeline:
         return block.key
 
     def blocks(self, name: str) -> Iterator[Block]:
-        """Yield the blocks of an experiment; the reference has none to measure."""
-        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
+        """Yield the blocks of an experiment; the reference and an import have none to measure."""
+        for number in range(len(self.plan(name).blocks) if self.measures(name) else 0):
             yield self.block(name, number)
 
     def block_files(self, name: str) -> list[Path]:
-        """Return the Parquet files of all blocks of an experiment, relative to the project."""
+        """Return the files from which an experiment's results are collected.
+
+        These are the Parquet files of all blocks; of an import, its record, table, and declaration.
+        The paths are relative to the project.
+        """
+        if not self.measures(name):
+            imported = importing.sources(self.project, self.site_name, name)
+            return [path.relative_to(self.project.root) for path in imported] + self.sources(name)
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
         return [
@@ -303,13 +322,3 @@ def profiles(project: Project) -> dict[str, Path]:
         for folder in folders
         for path in sorted(folder.glob("*/config.yaml"))
     }
-
-
-def reference_seconds(project: Project, name: str, site: str = "local") -> dict[str, float]:
-    """Return {cell: median seconds of a trial} from the reference results; empty without them."""
-    path = project.results(site, REFERENCE) / name / results.TRIALS
-    if not path.exists():
-        return {}
-    table, _ = results.read(path)
-    frame = table.select(["cell", "state", "seconds"]).to_pandas()
-    return frame[frame["state"] == results.MEASURED].groupby("cell")["seconds"].median().to_dict()

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from benchpaper.artifact import importing
 from benchpaper.core.duration import duration
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow import input_files, pilot, times
 from benchpaper.workflow.pipeline import Pipeline
 from benchpaper.workflow.records import Remeasured
@@ -18,6 +20,9 @@ ORIGINS = {
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
+    if run.experiment(name).is_imported:
+        record, _ = importing.recorded(run.project, run.site_name, name)
+        return {"experiment": name, "imported": record.to_json(), "trials": 0, "seconds": 0.0}
     made = run.plan(name)
     declared = run.experiment(name).scale(made.scale).trial_seconds
     data = {
@@ -74,6 +79,12 @@ def _priced(item: dict[str, Any]) -> str:
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
+        if record := record_of(item):
+            print(
+                f"{item['experiment']}: nothing is measured; {record.rows} rows are imported from"
+            )
+            print(f"  {record.origin}")
+            continue
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
             f"{item['cells']} cells x {item['blocks']} blocks{_over(item)} = "

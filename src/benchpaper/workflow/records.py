@@ -53,11 +53,15 @@ class Failure:
 
 @dataclass(frozen=True)
 class TrialStates:
-    """How the trials of an experiment ended: {state: trials}, {"state: reason": trials}."""
+    """How the trials of an experiment ended: {state: trials}, {"state: reason": trials}.
+
+    `imported` is where results come from that others measured.
+    """
 
     states: Mapping[str, int]
     reasons: Mapping[str, int]
     blocks: int
+    imported: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchpaper.core import environment, lock, output
+from benchpaper.core import environment, extras, lock, output
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE
@@ -21,6 +21,7 @@ from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revis
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow import command_line, damage, input_files, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
@@ -46,6 +47,7 @@ def run(
     pipeline.project.check_writable()
     command_line.check_profile(pipeline)
     targets, experiments = _targets_and_experiments(pipeline, words)
+    extras.require_for_run(targets, pipeline.profile)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
@@ -67,9 +69,10 @@ def run(
                 _remove_results(pipeline, name, console)
             restored += damage.restore(pipeline, name)
             pipeline.reopen(name, retry_failed)
+        input_files.provide(pipeline, experiments, partial(_say, console))
+        for name in experiments:
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
-        input_files.provide(pipeline, experiments, partial(_say, console))
         removed = damage.remove(pipeline, experiments)
         damage.refresh_caches(pipeline.project, bool(restored or removed))
         _say_mended(restored, removed, console)
@@ -120,7 +123,9 @@ def _targets_and_experiments(
     else:
         for name in chosen:
             for kind in (OBSERVATIONS, TRIALS):
-                read(pipeline.folder / name / kind)
+                _, described = read(pipeline.folder / name / kind)
+            if record_of(described) and (why := pipeline.flaw_of_import(name)):
+                raise UserError(why)
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
     return targets or default, chosen
@@ -169,7 +174,7 @@ def _keep_results_of_other_machines(
 
 def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:
     folder = pipeline.folder / name
-    if pipeline.source != REFERENCE and folder.exists():
+    if pipeline.measures(name) and folder.exists():
         shutil.rmtree(folder)
         console.print(
             f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew",

@@ -12,6 +12,7 @@ from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow.pipeline import Pipeline
 from benchpaper.workflow.records import Failure, Summary, TrialCount, TrialStates
 
@@ -90,7 +91,8 @@ def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
     path = pipeline.folder / name / results.TRIALS
     if not path.exists():
         return None
-    table, _ = results.read(path)
+    table, described = results.read(path)
+    record = record_of(described)
     frame = table.select(["block", "state", "reason"]).to_pandas()
     trials = list(zip(frame["state"], frame["reason"], strict=True))
     states = [results.shown_state(*trial) for trial in trials]
@@ -103,6 +105,7 @@ def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
         states=dict(Counter(states)),
         reasons=dict(reasons),
         blocks=int(frame["block"].nunique()),
+        imported=record.origin if record else "",
     )
 
 
@@ -180,6 +183,8 @@ def _trials(ended: TrialStates | None, source: str, finished: TrialCount) -> str
     if ended is None:
         return f"not complete yet: {finished.done} of {finished.trials} trials done"
     states = ", ".join(f"{count} trials {state}" for state, count in ended.states.items())
+    if ended.imported:
+        return f"{states} from {ended.imported}, nothing measured"
     origin = "from the reference: " if source == REFERENCE else ""
     return f"{origin}{states}, in {ended.blocks} blocks"
 

@@ -47,6 +47,13 @@ def measured(project: Project, folder: Path, name: str, scale: str) -> Times:
     return Times(_medians(_rows(folder)), _medians(_table(reference, scale)))
 
 
+def measured_in_reference(project: Project, name: str) -> set[str]:
+    """Return the cells that the authors have measured, at any scale; none without a reference."""
+    path = project.results("local", REFERENCE) / name / results.TRIALS
+    rows = results.read_columns(path, ["cell", "state"]) if path.exists() else []
+    return {row["cell"] for row in rows if row["state"] == results.MEASURED}
+
+
 def remark(plan: Plan, times: Times, declared_s: float) -> str:
     """Return a line if trials take far more or less than declared; empty if not, or if unknown."""
     cells = list(filter(plan.cell_seconds.get, plan.cell_seconds))

@@ -24,6 +24,7 @@ CALLS = {
     "explain": f"{EXHIBIT} --scale smoke", "claims": "--scale smoke", "compare": "--scale smoke",
     "store": "toy/no",
     "adopt": "", "accept-change": f"{NAME} --scale smoke --why x", "fetch": "",
+    "import": "README.md",
     "lab up": "--hosts 99", "lab down": "--help", "lab status": "",
     "bundle": "--scale smoke",
     "verify": "README.md", "check": "--fast", "init": "", "upgrade": "",

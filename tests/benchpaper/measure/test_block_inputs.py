@@ -179,3 +179,7 @@ def test_the_place_of_an_input_is_in_no_result(toy, block_of, tmp_path):
     block.measure()
     text = str(results.read(block.files[1])[0].column("commands").to_pylist())
     assert "secret-place" not in text and "$INPUTS/data/x" in text
+    path = block.files[1]
+    assert changed_since(project, "toy/one", path) == []
+    place.write_text("2")
+    assert changed_since(project, "toy/one", path) == ["input data/x"]

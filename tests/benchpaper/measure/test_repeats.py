@@ -79,6 +79,17 @@ def test_what_fails_now_and_then_or_through_the_machine_is_tried_in_each_block(
     assert ran() == 6 - ("ran > 1" in failure)
 
 
+def test_blocks_that_differ_in_more_than_time_are_all_tried(failing, block_of):
+    more = """
+    from benchpaper.design.replication import Block
+    experiment.block = Block(over="trace", levels=["web", "mail", "news"])
+    """
+    project, ran = failing("raise ValueError('no such trace')", blocks=3, more=more)
+    for number in range(3):
+        block_of(project, number=number).measure()
+    assert ran() == 6
+
+
 def test_retrying_tries_again_and_so_does_other_code(failing, block_of, tmp_path):
     works = tmp_path / "works"
     project, ran = failing(

@@ -93,7 +93,7 @@ def test_another_schema_version_is_named(good, version, shown):
     assert refusal(good) == (
         "results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema "
         f"version {shown}, but "
-        "this program reads 1 to 2; "
+        "this program reads 1 to 3; "
         "measure again, or use the version of benchpaper that wrote it"
     )
 

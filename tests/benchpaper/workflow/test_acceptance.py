@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since
 from benchpaper.cli.results import accept_change, adopt
+from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
@@ -166,6 +167,12 @@ def test_results_that_are_not_stale_are_refused(project):
     change(project)
     acceptance.accept(pipeline(project), "toy/one", WHY)
     refused(project, "nothing to accept")
+
+
+def test_nothing_is_accepted_while_a_run_measures(project):
+    change(project)
+    with lock.held(project.state / "run.lock", "benchpaper run"):
+        refused(project, "benchpaper run")
 
 
 def test_results_that_are_not_there_are_refused(project):

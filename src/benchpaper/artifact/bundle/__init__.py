@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
+from benchpaper.artifact import importing
 from benchpaper.artifact.bundle import archive, authors, crate, generated, inputs, metadata
 from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core import checksums
@@ -79,6 +80,8 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
             project.results(site, source) / manifest.experiment / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)
         }
+        if manifest.imported:  # `verify` makes the results again from table and record
+            paths |= set(importing.sources(project, site, manifest.experiment))
         noted = project.results(site, source) / manifest.experiment / accepted.FILE
         paths |= {noted} if noted.exists() else set()
     listed = _inputs(project, site, source)
@@ -111,6 +114,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
     authors.check(files, f"build/{site}-{source}/paper.pdf")
+    shown = manifests(project.root / build).values()
     description = {
         "benchpaper_bundle": SCHEMA_VERSION,
         "benchpaper": version("benchpaper"),
@@ -121,7 +125,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
         "commit": state.commit,
         "commit_seconds": state.seconds,
         "clean": state.clean,
-        "experiments": sorted(m.experiment for m in manifests(project.root / build).values()),
+        "experiments": sorted(manifest.experiment for manifest in shown),
     }
     files[archive.ABOUT] = as_json(description)
     files |= generated.make(files, description)

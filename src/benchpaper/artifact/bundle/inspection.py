@@ -109,6 +109,7 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
+        import_check,
         inputs,
         pdf_check,
         printed_check,
@@ -139,6 +140,7 @@ def check(
     of_inputs = inputs.check(files, listed)
     lines += [
         line,
+        *import_check.check(project, read),
         *([of_inputs] if of_inputs else []),
         exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),

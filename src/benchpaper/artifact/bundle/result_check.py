@@ -149,6 +149,8 @@ def _trials(
             yield f'{column} is both "{values[0]}" and "{values[1]}"'
     first = frame.iloc[0]
     site, scale = (place[-1], first["scale"]) if REFERENCE in place[-2:-1] else place[-2:]
+    if measured.imported:  # the same at every scale; `import_check` looks closer
+        scale = results.IMPORTED
     for column, value in (("experiment", measured.experiment), ("site", site), ("scale", scale)):
         if first[column] != value:
             yield f'its trials are of {column} "{first[column]}", but it lies at "{value}"'
@@ -171,7 +173,10 @@ def _plan(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
     order = planned[columns].itertuples(index=False, name=None)
     if digest(order) != frame["plan_digest"].iloc[0]:
         yield "its trials are not those of the plan that they name: one is missing, new, or moved"
-    if not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all():
+    if (
+        not measured.imported
+        and not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all()
+    ):
         yield "the trials of a block did not start in the order of their positions"
 
 
@@ -214,6 +219,10 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
         index=False, name=None
     ):
         where = f'the trial of "{cell}" in block {block}'
+        if state == results.IMPORTED:
+            if len(attempts) or reason:
+                yield f"{where} is imported, and has attempts or a reason"
+            continue
         if state not in (results.MEASURED, results.FAILED, results.NOT_TESTABLE):
             yield f'{where} has the state "{state}"'
         if (state == results.MEASURED) != (reason == ""):
@@ -235,7 +244,7 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
 def _observations(measured: Results) -> Iterator[str]:
     """Yield observations without their measured trial, trials without theirs, and bad values."""
     names = ["block", "position", "cell", "twin", *measured.block_columns, *measured.factors]
-    trials = measured.trial_df[measured.trial_df["state"] == results.MEASURED]
+    trials = measured.trial_df[measured.trial_df["state"].isin(results.WITH_VALUES)]
     observed = measured.observation_df
     left = set(trials[names].itertuples(index=False, name=None))
     right = set(observed[names].itertuples(index=False, name=None))

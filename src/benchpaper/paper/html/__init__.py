@@ -19,7 +19,7 @@ from benchpaper import results
 from benchpaper.analysis import claim_rows, compare, estimates
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.manifests import Manifest
-from benchpaper.core import checksums
+from benchpaper.core import checksums, extras
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.paper import gather, provenance
@@ -40,6 +40,7 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
 
     Raises `ReportError`.
     """
+    extras.require("report", "the report")
     folder = project.build(site, source)
     manifests = gather.manifests(folder)
     lacking = [

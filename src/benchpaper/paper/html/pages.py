@@ -14,6 +14,7 @@ from benchpaper.core.project import slug
 from benchpaper.paper import gather
 from benchpaper.paper.html import plots
 from benchpaper.results import shown_state
+from benchpaper.results.import_record import ImportRecord
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -23,6 +24,8 @@ MARKS = {
     "contradicted": "bad",
     "holds in the reference": "good",
     "does not hold in the reference": "bad",
+    "holds in imported results": "good",
+    "does not hold in imported results": "bad",
 }
 
 
@@ -41,7 +44,7 @@ def overview(
         [
             "# Results and verdicts",
             "",
-            f"From {where}, measured on {days}.{pdf}",
+            f"From {where}{'' if days == gather.UNKNOWN else f', measured on {days}'}.{pdf}",
             "",
             "## Claims",
             "",
@@ -63,7 +66,8 @@ def _listed(name: str, manifest: Manifest) -> str:
     gaps = f", {missing} of them not measured there" if missing else ""
     trail_page = f"[where each comes from]({slug(name)}-trail.md)"
     count = counted(len(manifest.exhibits), "exhibit")
-    return f"- [{name}]({slug(name)}.ipynb): {count}{gaps}; {trail_page}"
+    imported = ", imported and not measured here" if manifest.imported else ""
+    return f"- [{name}]({slug(name)}.ipynb): {count}{imported}{gaps}; {trail_page}"
 
 
 def _pages_below(listed: Sequence[str]) -> list[str]:
@@ -249,7 +253,24 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
     )
 
 
+def _imported(record: ImportRecord, manifest: Manifest) -> str:
+    """Return where imported results come from."""
+    rows = [[html.escape(key), html.escape(text)] for key, text in record.trail.items()]
+    files = [
+        [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
+    ]
+    return "\n".join(
+        [
+            "<p>Imported: others measured these results, and nothing was measured here.</p>",
+            _table("Import", ["fact", "value"], rows),
+            _table("Data", ["file", "SHA-256"], files),
+        ]
+    )
+
+
 def _provenance(results: Results, manifest: Manifest) -> str:
+    if results.imported:
+        return _imported(results.imported, manifest)
     hosts = [[html.escape(name), html.escape(str(value))] for name, value in manifest.hosts.items()]
     tools = [[html.escape(name), html.escape(str(value))] for name, value in manifest.tools.items()]
     files = [

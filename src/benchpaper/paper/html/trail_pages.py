@@ -9,6 +9,7 @@ from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
 from benchpaper.paper.provenance import CellTrail, InputOfResults
 from benchpaper.results.accepted import AcceptedChange
+from benchpaper.results.import_record import record_of
 
 
 def trails(
@@ -33,6 +34,10 @@ def trails(
         f"Back to [the experiment]({slug(name)}.ipynb).",
         "",
     ]
+    if record := record_of({"imported": manifest.imported} if manifest.imported else {}):
+        lines += ["Others measured this, and nothing of it was measured here.", ""]
+        lines += [f"- {key}: {_plain(text)}" for key, text in record.trail.items()]
+        lines.append("")
     for exhibit_name, exhibit in exhibits.items():
         lines += _exhibit(exhibit_name, exhibit, anchors)
     if inputs:
@@ -41,7 +46,7 @@ def trails(
         lines += ["## Accepted changes", "", *(f"- {_plain(str(item))}" for item in changes), ""]
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
-        lines += _cell(anchor, of_cells[cell])
+        lines += (_imported_cell if manifest.imported else _cell)(anchor, of_cells[cell])
     return "\n".join(lines)
 
 
@@ -74,6 +79,12 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
 def _plain(text: str) -> str:
     """Return text with everything escaped that is special to Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+
+
+def _imported_cell(anchor: str, trail: CellTrail) -> list[str]:
+    """Return the lines on a cell that others measured: nothing is known but its trials' number."""
+    name = html.escape(trail.cell)
+    return [f'<h3 id="{anchor}">{name}</h3>', "", f"<p>{trail.states}.</p>", ""]
 
 
 def _cell(anchor: str, trail: CellTrail) -> list[str]:
