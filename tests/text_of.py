@@ -58,10 +58,10 @@ def fenced_steps(text):
             joined = code.replace("\\\n", " ")
             steps += [(what, [], line) for line in joined.splitlines()]
             continue
-        [(what, found)] = [
+        [(what, match)] = [
             (what, match)
             for what, form in forms.items()
             if (match := re.search(rf"{form}$", before))
         ][:1]
-        steps.append((what, list(found.groups()), code))
+        steps.append((what, list(match.groups()), code))
     return steps

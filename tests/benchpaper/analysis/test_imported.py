@@ -33,9 +33,9 @@ def verdict(results, compare):
 
 
 def test_a_block_is_a_value_of_the_column(load):
-    found = load().ratio("miss_ratio", **RATIO)
-    assert found.n == len(TRACES) and found.value == pytest.approx(1.1, rel=1e-3)
-    assert found.low <= found.value <= found.high
+    ratio = load().ratio("miss_ratio", **RATIO)
+    assert ratio.n == len(TRACES) and ratio.value == pytest.approx(1.1, rel=1e-3)
+    assert ratio.low <= ratio.value <= ratio.high
 
 
 def test_the_source_is_no_measurement(load):
@@ -50,8 +50,8 @@ def test_the_source_is_no_measurement(load):
 
 def test_without_repetitions_there_is_no_interval_and_the_reason_is_given(load):
     results = load(rows(TRACES[:1]), block="")
-    found = results.estimate("miss_ratio", algorithm="LRU", size_mb=64)
-    assert (found.value, found.low, found.n) == (0.1, None, 1)
+    estimate = results.estimate("miss_ratio", algorithm="LRU", size_mb=64)
+    assert (estimate.value, estimate.low, estimate.n) == (0.1, None, 1)
     [warning] = results.warnings()
     assert "no column of the table tells blocks apart" in str(warning)
     row = verdict(results, lambda r: r.ratio("miss_ratio", **RATIO).above(1.0))
@@ -77,9 +77,9 @@ def test_a_verdict_says_that_the_results_are_imported(load, compare, word):
 def test_a_cell_that_the_table_lacks_is_a_gap(load):
     results = load([text for text in rows() if "FIFO,64" not in text])
     assert results.estimate("miss_ratio", algorithm="FIFO", size_mb=1).value
-    found = results.estimate("miss_ratio", algorithm="FIFO", size_mb=64)
-    assert found.missing == "not in the imported table"
-    assert verdict(results, lambda r: found.below(1)).verdict == "not run"
+    estimate = results.estimate("miss_ratio", algorithm="FIFO", size_mb=64)
+    assert estimate.missing == "not in the imported table"
+    assert verdict(results, lambda r: estimate.below(1)).verdict == "not run"
 
 
 def test_the_manifest_repeats_the_record_and_measured_ones_have_none(load, tmp_path):

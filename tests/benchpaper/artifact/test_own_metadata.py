@@ -22,8 +22,8 @@ def test_a_fresh_project_has_its_own(project):
 
 def test_a_paper_without_a_title_is_not_finished(tmp_path):
     start.init(tmp_path, start.Description("Untitled", ("Anonymous",)))
-    found = list(own_metadata(Project(tmp_path)))
-    assert [problem.split(" is still")[0] for problem in found] == [
+    problems = list(own_metadata(Project(tmp_path)))
+    assert [problem.split(" is still")[0] for problem in problems] == [
         "the title in benchpaper.toml",
         "the title in CITATION.cff",
     ]
@@ -61,9 +61,9 @@ def test_what_another_paper_says_of_itself_is_found(project, name, old, new, wor
     path = project.root / name
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
-    found = list(own_metadata(project))
-    assert any(words in problem for problem in found), found
-    assert all("; " in problem and "\n" not in problem for problem in found)
+    problems = list(own_metadata(project))
+    assert any(words in problem for problem in problems), problems
+    assert all("; " in problem and "\n" not in problem for problem in problems)
 
 
 @pytest.mark.parametrize(

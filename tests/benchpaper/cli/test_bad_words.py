@@ -89,7 +89,9 @@ OPTIONS = [
 ]
 
 
-OPTIONS = [one for one in OPTIONS if one.values[:2] != ("import", ("--block", "77"))]  # a column
+OPTIONS = [
+    option for option in OPTIONS if option.values[:2] != ("import", ("--block", "77"))
+]  # a column
 
 
 @pytest.mark.parametrize("name, more", OPTIONS)

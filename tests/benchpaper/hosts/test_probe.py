@@ -82,11 +82,11 @@ def test_a_gpu_is_a_fact_where_there_is_one(monkeypatch, tmp_path, script, gpu):
     monkeypatch.setenv("PATH", str(tmp_path))
     host_facts._gpus.cache_clear()
     try:
-        found = host_facts.facts()
+        host = host_facts.facts()
     finally:
         host_facts._gpus.cache_clear()
-    assert found.get("gpu") == gpu and ("gpu" in found) == (gpu is not None)
-    assert answers.host_facts(found) == found
+    assert host.get("gpu") == gpu and ("gpu" in host) == (gpu is not None)
+    assert answers.host_facts(host) == host
 
 
 def test_the_identity_of_a_machine_is_stable_and_names_nothing():

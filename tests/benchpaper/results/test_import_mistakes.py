@@ -213,9 +213,9 @@ def test_values_are_converted_and_a_wrong_unit_can_be_declared_right():
 
 
 def test_blocks_are_numbered_as_they_appear():
-    found = read(csv(rows(("b", "a"))))
-    assert [row.block for row in found] == [0] * 4 + [1] * 4
-    assert found[0].where == "table.csv, line 2"
+    numbered = read(csv(rows(("b", "a"))))
+    assert [row.block for row in numbered] == [0] * 4 + [1] * 4
+    assert numbered[0].where == "table.csv, line 2"
 
 
 RECORDS = {

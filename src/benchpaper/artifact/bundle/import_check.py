@@ -19,18 +19,18 @@ def check(project: Project, measured: Mapping[Path, Results]) -> list[str]:
 
     `measured` are {folder: results}. Raises `NotVerified` at the first difference.
     """
-    imported = {folder: found for folder, found in measured.items() if found.imported}
-    for folder, found in measured.items():
-        states = set(found.trial_df["state"]) | set(found.trial_df["scale"])
-        if (results.IMPORTED in states) != bool(found.imported) or (
-            found.imported and states != {results.IMPORTED}
+    imported = {folder: held for folder, held in measured.items() if held.imported}
+    for folder, held in measured.items():
+        states = set(held.trial_df["state"]) | set(held.trial_df["scale"])
+        if (results.IMPORTED in states) != bool(held.imported) or (
+            held.imported and states != {results.IMPORTED}
         ):
             raise NotVerified(
                 f"{_short(project, folder)} mixes imported and measured trials, or hides an import"
             )
-    for folder, found in imported.items():
+    for folder, held in imported.items():
         try:
-            _check(project, folder, found)
+            _check(project, folder, held)
         except NotVerified:
             raise
         except UserError as error:
@@ -39,22 +39,22 @@ def check(project: Project, measured: Mapping[Path, Results]) -> list[str]:
     return [line] if imported else []
 
 
-def _check(project: Project, folder: Path, found: Results) -> None:
+def _check(project: Project, folder: Path, held: Results) -> None:
     """Check one experiment's imported results against the record and the table inside."""
-    site = str(found.trial_df["site"].iloc[0])
+    site = str(held.trial_df["site"].iloc[0])
     kept = folder  # the reference, perhaps that of an example inside
     if not (folder / RECORD).is_file():
-        kept = project.results(site, REFERENCE) / found.experiment
-    confined.reading(f"the import of {found.experiment}")
+        kept = project.results(site, REFERENCE) / held.experiment
+    confined.reading(f"the import of {held.experiment}")
     if not (kept / RECORD).is_file():
         raise NotVerified(f"{_short(project, folder)} is imported, but {RECORD} is not inside")
-    content = strict.from_json((kept / RECORD).read_bytes(), f"{RECORD} of {found.experiment}")
+    content = strict.from_json((kept / RECORD).read_bytes(), f"{RECORD} of {held.experiment}")
     record = ImportRecord.from_json(content)
-    if content != found.described[results.IMPORTED]:
+    if content != held.described[results.IMPORTED]:
         raise NotVerified(f"{_short(project, folder)} names another import than {RECORD}")
-    data = importing.checked(record, kept / Path(record.table).name, found.experiment)
-    for kind, rows in importing.make(found.described, record, data, site).items():
-        _compare(folder / kind, rows, found.described, _short(project, folder))
+    data = importing.checked(record, kept / Path(record.table).name, held.experiment)
+    for kind, rows in importing.make(held.described, record, data, site).items():
+        _compare(folder / kind, rows, held.described, _short(project, folder))
 
 
 def _compare(path: Path, rows: list[dict[str, Any]], described: Any, name: str) -> None:

@@ -71,14 +71,12 @@ def test_the_projects_own_capabilities_are_probed_on_the_hosts(make, lab):
         "yield dict(latency_us=1.0)", levels=("a",), more="experiment.needs(lambda cell: ['lamp'])",
         files={"experiments/capabilities.py": LAMP},
     )  # fmt: skip
-    there = {
-        name: host["capabilities"]["lamp"]["present"] for name, host in run.probed["hosts"].items()
-    }
+    there = {name: host.capabilities["lamp"].present for name, host in run.probed.hosts.items()}
     assert there == {"lab1": True, "lab2": False}
-    assert run.probed["capabilities"]["lamp"]["detail"] == "the controller"
+    assert run.probed.here.capabilities["lamp"].detail == "the controller"
     entries, _ = measure(run)
     assert entries["a"]["reason"] == "needs lamp"
-    assert run.capabilities("toy/one")["lamp"]["detail"] == "lab2: 2"
+    assert run.capabilities("toy/one")["lamp"].detail == "lab2: 2"
     with run.connected() as fleet:
         assert fleet.has(["lamp"])["lamp"][0] is False
 
