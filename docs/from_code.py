@@ -41,6 +41,7 @@ TYPES = {
     "Completed": "hosts.Completed",
     "ExhibitError": "analysis.exhibits.ExhibitError",
     "Host": "hosts.Host",
+    "ImportRecord": "results.import_record.ImportRecord",
     "InsufficientDataError": "analysis.values.InsufficientDataError",
     "NotPlanned": "analysis.tables.NotPlanned",
     "Process": "hosts.Process",
