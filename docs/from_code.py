@@ -40,6 +40,7 @@ TYPES = {
     "Comparison": "analysis.values.Comparison",
     "Completed": "hosts.Completed",
     "ExhibitError": "analysis.exhibits.ExhibitError",
+    "ImportRecord": "results.import_record.ImportRecord",
     "InsufficientDataError": "analysis.values.InsufficientDataError",
     "NotPlanned": "analysis.tables.NotPlanned",
     "Results": "analysis.estimates.Results",
