@@ -51,6 +51,21 @@ class Factor:
         return level
 
 
+def described(factors: Iterable[Factor]) -> list[dict[str, Any]]:
+    """Return factors as plain data."""
+    return [
+        {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
+        for f in factors
+    ]
+
+
+def factors_within(within: Any) -> tuple[Factor, ...]:
+    """Return the factors of `within`; raises `SpecError` if it is no list of factors."""
+    if isinstance(within, (list, tuple)) and all(isinstance(factor, Factor) for factor in within):
+        return tuple(within)
+    raise SpecError('within must be a list of factors: within=[Factor("second", [0, 1, 2])]')
+
+
 @dataclass(frozen=True)
 class Metric:
     """Something measured in each trial.

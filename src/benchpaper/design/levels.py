@@ -15,8 +15,8 @@ def checked_levels(what: str, levels: Iterable[Level]) -> tuple[Level, ...]:
 
     Raises `SpecError`, whose message begins with `what`.
     """
-    if isinstance(levels, str):
-        raise SpecError(f"{what}: levels {levels!r} must be a list")
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise SpecError(f"{what}: levels {shown(levels)} must be a list")
     levels = tuple(levels)
     if not levels:
         raise SpecError(f"{what} has no levels; give at least one")

@@ -18,6 +18,8 @@ from benchpaper.design.declarations import (
     Factor,
     Metric,
     Scale,
+    described,
+    factors_within,
     make_cell,
 )
 from benchpaper.design.inputs import Input, check_inputs
@@ -89,7 +91,7 @@ class Experiment:
         self.name = ""
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
-        self.within = tuple(within)
+        self.within = factors_within(within)
         self.is_imported = scales is None  # nothing is measured: all results are imported
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
@@ -300,13 +302,13 @@ class Experiment:
         Blocks in time, and no inner factors, are left out: older results have no others.
         """
         block = {"block": vars(self.block).copy()} if self.block.has_levels else {}
-        within = {"within": _described(self.within)} if self.within else {}
+        within = {"within": described(self.within)} if self.within else {}
         return {
             "name": self.name,
             "title": self.title,
             "question": self.question,
             "roles": list(self.roles),
-            "factors": _described(self.factors),
+            "factors": described(self.factors),
             "metrics": [vars(metric).copy() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
@@ -314,10 +316,3 @@ class Experiment:
             **block,
             **within,
         }
-
-
-def _described(factors: Iterable[Factor]) -> list[dict[str, Any]]:
-    return [
-        {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
-        for f in factors
-    ]

@@ -79,15 +79,8 @@ def test_another_scale_than_the_one_asked_for_is_named(call, small, words):
 
 def test_a_scale_and_the_reference_together_are_refused(call, small):
     for name in sorted(READERS):
-        words = [
-            name,
-            *(["x"] if name == "explain" else []),
-            "--scale",
-            "smoke",
-            "--from",
-            "reference",
-        ]
-        done = call(small.root, *words)
+        one_more = {"explain": ["x"], "accept-change": ["x", "--why", "y"]}.get(name, [])
+        done = call(small.root, name, *one_more, "--scale", "smoke", "--from", "reference")
         assert done.returncode == 2 and "give one of them" in done.stderr
 
 

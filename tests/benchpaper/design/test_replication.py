@@ -125,6 +125,19 @@ def test_experiments_may_share_a_scale():
             "block='trace' must be a Block, as Block(over=\"trace\", ...)",
         ),
         (
+            lambda: Block(over="seed", levels=5),
+            'Block(over="seed"): levels 5 must be a list',
+        ),
+        *[
+            (
+                lambda within=within: Experiment(
+                    title="Toy", question="?", factors=[], metrics=[], scales={}, within=within
+                ),
+                'within must be a list of factors: within=[Factor("second", [0, 1, 2])]',
+            )
+            for within in ("second", ["second"], Factor("second", [1]))
+        ],
+        (
             lambda: Scale(pilot=9, half_width=0.05),
             "a pilot needs blocks=..., the most that may be measured",
         ),
