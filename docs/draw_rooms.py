@@ -26,19 +26,19 @@ def imported_modules(source: str) -> Iterator[str]:
 
 def arrows(package: Path) -> set[tuple[str, str]]:
     """Return (importing room, imported room) for every two rooms of the package."""
-    found = set()
+    pairs = set()
     for path in package.glob("*/**/*.py"):
         room = path.relative_to(package).parts[0]
         for name in imported_modules(path.read_text()):
             parts = name.split(".")
             if parts[0] == package.name and len(parts) > 1 and (package / parts[1]).is_dir():
-                found.add((room, parts[1]))
-    return {(room, other) for room, other in found if room != other}
+                pairs.add((room, parts[1]))
+    return {(room, other) for room, other in pairs if room != other}
 
 
-def direct(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
+def direct(pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:
     """Leave out each arrow that a longer path implies."""
-    targets = {room: {other for first, other in found if first == room} for room, _ in found}
+    targets = {room: {other for first, other in pairs if first == room} for room, _ in pairs}
 
     def reach(room: str, seen: frozenset[str]) -> set[str]:
         new = targets.get(room, set()) - seen
@@ -46,7 +46,7 @@ def direct(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
 
     return {
         (room, other)
-        for room, other in found
+        for room, other in pairs
         if not any(
             other in reach(between, frozenset({room})) for between in targets[room] - {other}
         )

@@ -157,7 +157,12 @@ def apart_from_ours():
 PIPE = '''
 """What does a message through a pipe cost?"""
 import os, time
+from benchpaper.core.capabilities import capability
 from benchpaper.design.spec import Experiment, Factor, Metric, Evidence, Scale
+
+@capability("rdma", "an RDMA NIC", "run on a host with one")
+def _rdma():
+    return False, "no NIC"
 
 experiment = Experiment(
     title="Pipe latency",

@@ -15,7 +15,11 @@ from pathlib import Path
 
 from checkout import ROOT
 
-SHELL = ["reproduce", ".ci/run", "tests/**/*.sh"]
+TEMPLATES = "src/benchpaper/artifact/templates/project"
+SHELL = [
+    *("reproduce", ".ci/run", "tests/**/*.sh"),
+    *(f"{TEMPLATES}/reproduce.txt", f"{TEMPLATES}/ci.txt"),
+]
 C = ["experiments/**/*.c", "experiments/**/*.h"]
 
 

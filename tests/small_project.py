@@ -4,7 +4,9 @@ It also has a history. The artifact tests build it and break it, so they take on
 experiment.
 """
 
+import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -47,9 +49,16 @@ def make(root, author="Anonymous", **files):
         )
     for name in ("experiments", "analysis", "paper", "artifacts"):
         (root / name).mkdir()
+    declared = (root / "pyproject.toml").read_text()
+    described = re.sub(
+        r"^description = .*$", 'description = "What a pipe costs"', declared, flags=re.M
+    )
+    (root / "pyproject.toml").write_text(described)
     project = Project(root)
     scaffold.new(project, NAME)
+    declare_input(project)
     texts = {
+        "data/words.txt": WORDS,
         "paper/main.tex": PAPER.replace("AUTHOR", author), "README.md": "# What a pipe costs\n",
         "CITATION.cff": "cff-version: 1.2.0\nmessage: Cite it.\ntitle: What a pipe costs\ntype: "
                         "software\nversion: 0.1.0\n"
@@ -66,6 +75,16 @@ def make(root, author="Anonymous", **files):
     return project
 
 
+def declare_input(project):
+    """Let the experiment declare a small input, which git tracks."""
+    path = project.experiments / NAME / "experiment.py"
+    digest = hashlib.sha256(WORDS.encode()).hexdigest()
+    declared = f'inputs=[Input("data/words.txt", sha256="{digest}", licence="CC0-1.0")],'
+    text = path.read_text().replace(" Factor, Metric,", " Factor, Input, Metric,")
+    path.write_text(text.replace("    roles=(", f"    {declared}\n    roles=(", 1))
+
+
+WORDS = "a pipe and what it costs\n"
 AUTHOR, HOST, LOGIN = "Ada Quillfeather", "storagebox17", "aquill"
 SITE = (
     f"hosts:\n  - {{name: local, kind: local, address: "

@@ -1,6 +1,7 @@
 """The documents agree with the code, and the checks of their words and drawing can fail."""
 
 import importlib.util
+import re
 import tomllib
 
 import glossary
@@ -76,6 +77,12 @@ def test_the_drawing_sees_every_import_between_rooms(draw_rooms, tmp_path):
 def test_the_drawing_leaves_out_what_a_longer_path_implies(draw_rooms):
     chain = {("cli", "paper"), ("paper", "results"), ("cli", "analysis"), ("analysis", "results")}
     assert draw_rooms.direct({*chain, ("cli", "results")}) == chain
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_each_link_to_a_file_of_the_project_has_its_target(name):
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", (ROOT / name).read_text())
+    assert targets and [target for target in targets if not (ROOT / target).exists()] == []
 
 
 def test_the_citation_is_complete_and_agrees_with_the_project():

@@ -163,12 +163,12 @@ def test_a_trial_finds_what_is_on_the_list_and_the_list_stands_in_its_record(
     folder = project.results("local", "smoke") / "toy/shown"
     (row,) = results.read(folder / results.OBSERVATIONS)[0].to_pylist()
     within, below, zone, encoding = json.loads(row["found"])
-    for found, optimised in (within, below):
-        ours = {name for name in found if name.startswith("BENCHPAPER_")} - {
+    for names, optimised in (within, below):
+        ours = {name for name in names if name.startswith("BENCHPAPER_")} - {
             "BENCHPAPER_OF_THE_USER"
         }
-        assert set(found) - ours == FOUND and optimised == 0
-        assert found["LANG"] == "C.UTF-8" and "/scratch/trial-" in found["HOME"]
+        assert set(names) - ours == FOUND and optimised == 0
+        assert names["LANG"] == "C.UTF-8" and "/scratch/trial-" in names["HOME"]
     assert (zone, encoding.lower()) == ("UTC", "utf-8")
     (trial,) = results.read(folder / results.TRIALS)[0].to_pylist(maps_as_pydicts="strict")
     noted = trial["hosts"]["client.environment"]
@@ -222,8 +222,8 @@ def try_as_asked():
     adopt_orphans()
     links = {role: LocalLink(LOCAL[0]) for role in experiment.roles}
     with changed(hostile):
-        found = attempt(experiment, cell, 1, experiment.scale("smoke"), links, programs, scratch)
-    tried = [found.outcome, f"{found.message}\n{found.output}", found.observations]
+        ended = attempt(experiment, cell, 1, experiment.scale("smoke"), links, programs, scratch)
+    tried = [ended.outcome, f"{ended.message}\n{ended.output}", ended.observations]
     print(json.dumps(tried, default=str))
 
 
@@ -265,6 +265,8 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
     pipe_project, hostile, run_benchpaper
 ):
     named = set(hostile) - {"HOME", "BENCHPAPER_OF_THE_USER"}
+    settings = "[needs]\nvariables = ['UCX_', 'RCLONE_']\n"
+    (pipe_project.root / "benchpaper.toml").write_text(settings)
     done = run_benchpaper(pipe_project, "doctor", **hostile)
     assert done.returncode == 0, done.stderr
     _, _, note = done.stdout.partition("ignored in the environment: ")
@@ -274,14 +276,14 @@ def test_doctor_names_what_it_found_and_ignores_and_tells_no_value(
 
 def test_the_list_is_short():
     """Each name on it has a reason; variables that nobody considered are not passed on."""
-    found = dict.fromkeys(
+    environ = dict.fromkeys(
         (*os.environ, "TMPDIR", "NEVER_HEARD_OF", "LD_AUDIT", "NO_PROXY", "PIP_INDEX_URL"), "x"
     )
     names = {
-        name for name in environment.clean("/home", found) if not name.startswith("BENCHPAPER_")
+        name for name in environment.clean("/home", environ) if not name.startswith("BENCHPAPER_")
     }
     assert names == {"PATH", "TMPDIR", "HOME", *environment.FIXED}
-    assert not {"NEVER_HEARD_OF", "LD_AUDIT"} & set(environment.ours(found))
+    assert not {"NEVER_HEARD_OF", "LD_AUDIT"} & set(environment.ours(environ))
     assert {"NO_PROXY", "PIP_INDEX_URL"} <= set(
-        environment.ours(found)
+        environment.ours(environ)
     )  # packages are fetched, each by its digest

@@ -107,10 +107,10 @@ def test_all_that_is_locked_has_a_wheel_or_a_source_for_each_python(on_offer):
     nothing = {
         python: [
             name
-            for name, (_, files) in found.items()
+            for name, (_, files) in packages.items()
             if not any(file.endswith(".tar.gz") for file in files)
         ]
-        for python, found in missing.items()
+        for python, packages in missing.items()
     }
     assert nothing == {f"3.{minor}": [] for minor in PYTHONS}
 
@@ -174,24 +174,26 @@ def without(tmp_path_factory):
 
 
 def test_a_missing_package_is_a_gap_of_the_cells_that_need_it_and_of_no_others(without):
-    for package, found in without.items():
+    for package, machine in without.items():
         name = "ucx" if package == UCX else package
-        assert found["mistakes"] == [], package
-        capability = found["doctor"]["capabilities"][name]
+        assert machine["mistakes"] == [], package
+        capability = machine["doctor"]["capabilities"][name]
         assert not capability["present"] and "./reproduce" in capability["remedy"], (
             package,
             capability,
         )
         assert any(
-            name in about["waiting_for"] for about in found["doctor"]["experiments"].values()
+            name in state["waiting_for"] for state in machine["doctor"]["experiments"].values()
         ), f"who needs {package}?"
         lost = {
-            one for one, about in found["doctor"]["capabilities"].items() if not about["present"]
+            other
+            for other, state in machine["doctor"]["capabilities"].items()
+            if not state["present"]
         }
         others = {
-            one
-            for one, about in without["bytewax"]["doctor"]["capabilities"].items()
-            if not about["present"]
+            other
+            for other, state in without["bytewax"]["doctor"]["capabilities"].items()
+            if not state["present"]
         }
         assert lost - others <= {name, "mooncake"}, (
             f"without {package} other capabilities are gone, too"
@@ -200,7 +202,7 @@ def test_a_missing_package_is_a_gap_of_the_cells_that_need_it_and_of_no_others(w
 
 def test_cells_whose_package_is_missing_are_recorded_as_not_testable(without):
     recorded = {
-        name: trials for found in without.values() for name, trials in found["recorded"].items()
+        name: trials for machine in without.values() for name, trials in machine["recorded"].items()
     }
     assert {
         "rdma/fabric",
@@ -208,8 +210,8 @@ def test_cells_whose_package_is_missing_are_recorded_as_not_testable(without):
         "streaming/boundaries",
         "training_io/accelerator",
     } <= set(recorded)
-    for package, found in without.items():
-        for name, trials in found["recorded"].items():
+    for package, machine in without.items():
+        for name, trials in machine["recorded"].items():
             for state, reason in trials:
                 assert state == NOT_TESTABLE and ("ucx" if package == UCX else package) in reason, (
                     name

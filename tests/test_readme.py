@@ -1,4 +1,4 @@
-"""The README's example of an experiment and its notebook, run from the README's own text."""
+"""The documents' example of an experiment and its notebook, run from their own text."""
 
 import json
 import re
@@ -8,10 +8,11 @@ import text_of
 from checkout import ROOT
 
 README = (ROOT / "README.md").read_text()
+CO_AUTHOR = (ROOT / "docs/how-to/co-author.md").read_text()
 
 
 def code_after(start, end):
-    return text_of.code(README, start, end)
+    return text_of.code(CO_AUTHOR, start, end)
 
 
 def test_the_example_experiment_and_notebook_work_as_they_stand(make_project, run_benchpaper):

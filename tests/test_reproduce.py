@@ -10,6 +10,7 @@ import zipfile
 
 import pytest
 from checkout import ROOT
+from test_docs import BUILD
 
 TOOLS = (
     "awk bash cat date dirname env flock grep mkdir paste readlink sed sh sha256sum sort tail "
@@ -351,6 +352,21 @@ def test_the_linters_get_the_names_and_give_the_exit_status(ready):
     )
     done = ready.run("lint", "ruff", "--no-system", "mypy")
     assert (done.stdout, done.returncode) == ("lint|ruff|mypy\n", 3)
+
+
+def test_the_documentation_is_built_without_warnings(ready):
+    (ready.root / "sphinx").mkdir()
+    ready.write(
+        "sphinx/__main__.py",
+        "import os, sys\nprint(*sys.argv[1:])\nsys.exit(os.path.exists('broken'))\n",
+    )
+    done = ready.run("docs")
+    assert done.stdout == f"{' '.join(BUILD)} docs build/docs\nbuild/docs/index.html\n"
+    assert done.returncode == 0
+    ready.write("broken", "")
+    done = ready.run("docs")
+    assert (done.returncode, "index.html" in done.stdout) == (1, False)
+    assert_one_line(ready.run("docs", "api"), "takes no argument")
 
 
 def test_a_package_that_does_not_match_its_hash_is_refused_and_the_next_run_recovers(bare):

@@ -58,8 +58,8 @@ def spans(jobs, state="COMPLETED"):
     ]  # fmt: skip
 
 
-def overlap(one, other):
-    return max(one[1], other[1]) < min(one[2], other[2])
+def overlap(job, other):
+    return max(job[1], other[1]) < min(job[2], other[2])
 
 
 def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path):
@@ -89,10 +89,10 @@ def test_blocks_are_exclusive_jobs_and_the_rest_runs_here(pipe_project, tmp_path
     assert len(blocks) == 2 and all("OverSubscribe=NO" in job for job in blocks)
     blocks = spans(blocks)
     assert len(blocks) == 2 and not overlap(*blocks)
-    assert not [one for one in small if any(overlap(one, block) for block in blocks)]
+    assert not [job for job in small if any(overlap(job, block) for block in blocks)]
     # One had to wait until a block had ended. Slurm's times are whole seconds.
     assert any(submitted <= end <= begin for submitted, begin, _ in small for *_, end in blocks)
     if os.cpu_count() > 1:
         assert any(
-            overlap(one, other) for n, one in enumerate(small) for other in small[:n]
+            overlap(job, other) for n, job in enumerate(small) for other in small[:n]
         )  # which share the node

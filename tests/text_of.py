@@ -33,3 +33,35 @@ def steps(text):
             lines = lines[end:]
         result += [("run", line.strip()) for line in lines if line.startswith("    ")]
     return result
+
+
+NOT_RUN = "<!-- not run: "
+
+
+def fenced_steps(text):
+    """Return the steps of a tutorial with fenced code, in order, each as (what, arguments, code).
+
+    What to do with a piece of code is in the sentence before it: ("replace", [PATH]) the whole
+    file, ("part", [PATH, START, END]) of it, or ("cell", [PATH, START]) of a notebook. The lines of
+    a shell's block are ("run", []), or ("not run", []) after a comment that says why.
+    """
+    forms = {
+        "part": r"In `([^`]+)`, replace everything from `([^`]+)` to `([^`]+)` by:",
+        "cell": r"In `([^`]+)`, replace the cell that begins with `([^`]+)` by:",
+        "replace": r"Replace `([^`]+)` by:",
+    }
+    steps, before = [], ""
+    for prose, language, code in re.findall(r"(.*?)^```(\w+)\n(.*?)^```$", text, re.M | re.S):
+        before = " ".join(prose.split())
+        if language == "sh":
+            what = "not run" if NOT_RUN in before else "run"
+            joined = code.replace("\\\n", " ")
+            steps += [(what, [], line) for line in joined.splitlines()]
+            continue
+        [(what, match)] = [
+            (what, match)
+            for what, form in forms.items()
+            if (match := re.search(rf"{form}$", before))
+        ][:1]
+        steps.append((what, list(match.groups()), code))
+    return steps

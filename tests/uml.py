@@ -30,7 +30,7 @@ def _which(name):
 def run(script, folder, *words, timeout):
     """Run a Python script as the guest's only program; return what it printed.
 
-    `folder` is the one that the guest may change; it is the script's first argument.
+    `folder` may be changed by the guest; it is the script's first argument.
     """
     command = [
         KERNEL, f"mem={MEMORY}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro",

@@ -4,7 +4,7 @@
 
 It takes the project's results at SOURCE and replaces the trials of the cells that need the
 capability by those of a machine without it. It prints as JSON what went wrong. Each case runs in
-its own process, forked from one that has the libraries loaded. Figures are drawn, but not saved.
+its own process, which a process with all libraries forks. Figures are drawn, but not saved.
 """
 
 import contextlib

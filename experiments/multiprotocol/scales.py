@@ -1,5 +1,7 @@
 """Factors, scales, and needs that the experiments of this family share."""
 
+from typing import Any
+
 from benchpaper import Factor
 from experiments.multiprotocol import stacks
 
@@ -15,12 +17,12 @@ FACTORS = [
     ),
 ]
 TWIN = dict(system=stacks.LOCKED, setting="default")
-ONLY_DEFAULT = dict(setting=["default"])
+ONLY_DEFAULT: dict[str, Any] = dict(setting=["default"])
 ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]
-SMOKE = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
+SMOKE: dict[str, Any] = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
 # SeaweedFS takes three seconds to start; a quick run cannot afford that in each experiment.
-QUICK = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
+QUICK: dict[str, Any] = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)
 ROLES = ("server", "client")
 
 

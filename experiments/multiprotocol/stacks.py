@@ -7,8 +7,11 @@ another client, libnfs: what both clients see comes from the server.
 """
 
 from contextlib import ExitStack
+from typing import Any
 
+from benchpaper import Host
 from experiments.systems import ganesha, juicefs, libnfs, nfs, rclone, s3, seaweedfs
+from experiments.systems.server import FolderSystem, ListeningSystem
 
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
@@ -99,14 +102,17 @@ def versions():
     }
 
 
+Sides = tuple[dict[str, Any], s3.Endpoint]  # the view of files, and the bucket
+
+
 class Stack:
     """Running system as a context manager that yields a description for `views.open_views`."""
 
-    def __init__(self, host, system, setting):
+    def __init__(self, host: Host, system: str, setting: str):
         self._host, self._system, self._setting = host, system, setting
         self._running = ExitStack()
 
-    def __enter__(self):
+    def __enter__(self) -> dict[str, Any]:
         try:
             if self._system in CONTROLS:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
@@ -118,37 +124,41 @@ class Stack:
             self._running.close()
             raise
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._running.close()
 
-    def _rclone(self):
+    def _rclone(self) -> Sides:
         objects = self._running.enter_context(
             rclone.S3(self._host, options=RCLONE_S3[self._setting])
         )
         files = self._running.enter_context(
             rclone.NFS(self._host, objects.files, options=RCLONE_NFS[self._setting])
         )
-        return dict(
-            kind="nfs", address=files.address, port=files.port, version="3"
-        ), objects.endpoint
+        return _export(files, "3"), objects.endpoint
 
-    def _ganesha(self):
+    def _ganesha(self) -> Sides:
         objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3["strict"]))
         files = self._running.enter_context(
             ganesha.Ganesha(self._host, objects.files, **GANESHA[self._setting])
         )
-        return dict(
-            kind="nfs", address=files.address, port=files.port, version="4.1"
-        ), objects.endpoint
+        return _export(files, "4.1"), objects.endpoint
 
-    def _juicefs(self):
+    def _juicefs(self) -> Sides:
         volume = self._running.enter_context(juicefs.JuiceFS(self._host))
         options = JUICEFS[self._setting]
         endpoint = self._running.enter_context(volume.gateway(options=options))
         mount = self._running.enter_context(volume.mount(options=options))
-        return dict(kind="folder", path=str(mount.path)), endpoint
+        return _folder(mount), endpoint
 
-    def _seaweedfs(self):
+    def _seaweedfs(self) -> Sides:
         servers = self._running.enter_context(seaweedfs.SeaweedFS(self._host))
         mount = self._running.enter_context(servers.mount(SEAWEEDFS[self._setting]))
-        return dict(kind="folder", path=str(mount.path)), servers.endpoint
+        return _folder(mount), servers.endpoint
+
+
+def _export(files: ListeningSystem, version: str) -> dict[str, Any]:
+    return dict(kind="nfs", address=files.address, port=files.port, version=version)
+
+
+def _folder(mount: FolderSystem) -> dict[str, str]:
+    return dict(kind="folder", path=str(mount.path))

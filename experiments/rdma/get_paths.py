@@ -6,12 +6,15 @@
 import json
 import re
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
 
+from benchpaper import Host
 from experiments.rdma import object_client
 from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
 
@@ -64,7 +67,7 @@ def versions():
 
 
 @contextmanager
-def target_of(path, host, size_bytes):
+def target_of(path: str, host: Host, size_bytes: int) -> Iterator[tuple[dict[str, Any], list[int]]]:
     """Start the system of `path` on `host`; yield (its client's target, its process ids)."""
     if path == "null-python":
         yield {}, []
@@ -75,7 +78,7 @@ def target_of(path, host, size_bytes):
                 "master": f"{master.address}:{master.port}",
                 "metadata": master.METADATA,
             }
-            words = [target["address"], target["master"], target["metadata"], SEGMENT]
+            words: list[Any] = [target["address"], target["master"], target["metadata"], SEGMENT]
             with host.start(
                 [host.python, "-m", "experiments.rdma.mooncake_segment", *words]
             ) as segment:
@@ -85,7 +88,9 @@ def target_of(path, host, size_bytes):
         with serve_files(host, size_bytes) as url:
             yield {"url": url}, [listening(host, port_of(url))]
     else:
-        kind = rclone.S3 if path.startswith("rclone") else seaweedfs.SeaweedFS
+        kind: Callable[[Host], s3.ObjectSystem] = (
+            rclone.S3 if path.startswith("rclone") else seaweedfs.SeaweedFS
+        )
         with kind(host) as running:
             yield running.endpoint.as_dict(), [listening(host, port_of(running.endpoint.url))]
 

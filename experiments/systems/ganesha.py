@@ -4,7 +4,9 @@ It comes from the packages nfs-ganesha and nfs-ganesha-vfs, and runs as root.
 """
 
 from pathlib import Path
+from typing import Any, Self
 
+from benchpaper import Host
 from experiments.systems import nfs, server
 
 CONFIGURATION = """
@@ -29,7 +31,7 @@ Squash = None; Protocols = 4;
 KNOWS_IO_FLUSHER, IO_FLUSHER = 6, "allow_set_io_flusher_fail = true;"
 
 
-def version():
+def version() -> str:
     """Return the version of the installed Ganesha, or "none"."""
     import shutil
     import subprocess
@@ -57,19 +59,27 @@ class Ganesha(server.Started):
 
     port: int
 
-    def __init__(self, host, folder, *, attribute_seconds=60, cache="", more=""):
+    def __init__(
+        self,
+        host: Host,
+        folder: Path | str,
+        *,
+        attribute_seconds: int = 60,
+        cache: str = "",
+        more: str = "",
+    ):
         self._host, self.folder, self._cache, self._more = host, Path(folder), cache, more
         self._attribute_seconds = attribute_seconds
         self.address = host.address
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         scratch = self._host.scratch()
         self._host.run(["mkdir", scratch / "recovery"])
         log = scratch / "log"
         major = _number(server.first_line(self._host, ["ganesha.nfsd", "-v"])).partition(".")[0]
         core = IO_FLUSHER if major.isdigit() and int(major) >= KNOWS_IO_FLUSHER else ""
 
-        def argv(port):
+        def argv(port: int) -> list[Any]:
             text = CONFIGURATION.format(
                 port=port,
                 address=self.address,

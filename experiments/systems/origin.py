@@ -11,9 +11,10 @@ import secrets
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import unquote, urlsplit
 
-from benchpaper import HostError, capability
+from benchpaper import Host, HostError, capability
 from experiments.systems import s3, server
 
 CONFIGURATION = """
@@ -58,14 +59,14 @@ class LoggedOrigin(server.Started):
     endpoint: s3.Endpoint
     _log: Path
 
-    def __init__(self, host, endpoint):
+    def __init__(self, host: Host, endpoint: s3.Endpoint):
         self._host, self._origin = host, endpoint
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         host, folder, origin = self._host, self._host.scratch(), self._origin
         self._log = folder / "requests"
 
-        def argv(port):
+        def argv(port: int) -> list[Any]:
             text = CONFIGURATION.format(
                 folder=folder,
                 origin=urlsplit(origin.url).netloc,
@@ -77,7 +78,7 @@ class LoggedOrigin(server.Started):
             server.write(host, folder / "conf", text)
             return ["nginx", "-p", folder, "-c", folder / "conf"]
 
-        def endpoint(port):
+        def endpoint(port: int) -> s3.Endpoint:
             return s3.Endpoint(**{**origin.as_dict(), "url": f"http://{host.address}:{port}"})
 
         self.process, [port] = server.start(
@@ -87,7 +88,7 @@ class LoggedOrigin(server.Started):
         self._own = len(self._lines())  # requests of `s3.check`
         return self
 
-    def _lines(self):
+    def _lines(self) -> list[str]:
         """Return the log of all answered requests.
 
         nginx logs a request after answering it, and its only worker logs them in turn. So a request
@@ -104,7 +105,7 @@ class LoggedOrigin(server.Started):
                 raise HostError(f"nginx has not noted a request within {NOTED_S:g} s")
             time.sleep(0.005)
 
-    def requests(self):
+    def requests(self) -> list[dict[str, Any]]:
         """Return the requests since the start, in the order in which they ended.
 
         Each is a dict of method, key (None for the bucket itself), range ("bytes=0-4095" or ""),
@@ -117,6 +118,6 @@ class LoggedOrigin(server.Started):
         return answered
 
 
-def requests(origin):
+def requests(origin: LoggedOrigin) -> list[dict[str, Any]]:
     """Return the request log of a `LoggedOrigin`."""
     return origin.requests()

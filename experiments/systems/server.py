@@ -6,10 +6,11 @@ import secrets
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, Self
 
-from benchpaper import HostError
+from benchpaper import Host, HostError, Process
 
 TRIES = 4  # a free port may be taken before the server binds it
 POLL_S = 0.02
@@ -21,7 +22,48 @@ PORT_TAKEN = re.compile(
 )
 
 
-def start(host, name, argv, ready, *, ports=1, env=None, timeout=15.0, log=lambda: ""):
+CommandLine = Callable[..., Sequence[Any]]  # takes ports or a path
+Log = Callable[[], str]
+
+
+class System(Protocol):
+    """A system under test, or a part of one, as a context manager: it runs from entry to exit."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class FolderSystem(System, Protocol):
+    """A system that shows a folder to the kernel of its host, at `path`."""
+
+    path: Path
+
+
+class ListeningSystem(System, Protocol):
+    """A system that clients reach at `address` and `port`."""
+
+    address: str
+    port: int
+
+
+class BrokerSystem(System, Protocol):
+    """A broker of messages; `endpoint` is host:port."""
+
+    endpoint: str
+
+
+def start(
+    host: Host,
+    name: str,
+    argv: CommandLine,
+    ready: Callable[..., object],
+    *,
+    ports: int = 1,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 15.0,
+    log: Log = lambda: "",
+) -> tuple[Process, list[int]]:
     """Start a server; return (its process, its ports) once `ready(*ports)` raises nothing.
 
     `argv(*ports)` is its command line. Ports that were taken meanwhile are replaced, in at most
@@ -40,7 +82,16 @@ class _PortTaken(HostError):
     """A server found its port taken."""
 
 
-def _start_once(host, name, argv, ready, ports, env, timeout, log):
+def _start_once(
+    host: Host,
+    name: str,
+    argv: CommandLine,
+    ready: Callable[..., object],
+    ports: int,
+    env: Mapping[str, str] | None,
+    timeout: float,
+    log: Log,
+) -> tuple[Process, list[int]]:
     chosen = free_ports(host, ports)
     process = host.start(argv(*chosen), env=env)
     try:
@@ -54,7 +105,13 @@ def _start_once(host, name, argv, ready, ports, env, timeout, log):
     return process, chosen
 
 
-def announced(host, argv, *, env=None, timeout=20.0):
+def announced(
+    host: Host,
+    argv: Sequence[Any],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 20.0,
+) -> tuple[Process, Any]:
     """Start a server that prints a line of JSON once it listens; return (its process, the JSON)."""
     process = host.start(argv, env=env)
     try:
@@ -67,17 +124,23 @@ def announced(host, argv, *, env=None, timeout=20.0):
 class Started(ABC):
     """Base of the servers: context managers that set `process` on entry and stop it on exit."""
 
-    process: Any  # what `host.start` returns
+    process: Process
 
     @abstractmethod
-    def __enter__(self) -> Any:
+    def __enter__(self) -> Self:
         """Start the server."""
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.process.stop()
 
 
-def wait(name, process, ready, timeout, log=lambda: ""):
+def wait(
+    name: str,
+    process: Process,
+    ready: Callable[[], object],
+    timeout: float,
+    log: Log = lambda: "",
+) -> None:
     """Return once `ready()` raises nothing.
 
     Raises `HostError` if the process ends or `timeout` seconds pass.
@@ -102,13 +165,13 @@ def wait(name, process, ready, timeout, log=lambda: ""):
         time.sleep(POLL_S)
 
 
-def said_by(process, log=lambda: ""):
+def said_by(process: Process, log: Log = lambda: "") -> str:
     """Return the cause that a server gave, as part of a sentence."""
     reasons = cause(_lines(process, log))
     return "it said: " + " | ".join(reasons) if reasons else "it said nothing"
 
 
-def _lines(process, log):
+def _lines(process: Process, log: Log) -> list[str]:
     text = "\n".join([process.stdout_text(), log(), process.stderr_text()])
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -128,7 +191,7 @@ def cause(lines: list[str]) -> list[str]:
     return [line for line in before if ERROR.search(line)][-2:] + last
 
 
-def free_ports(host, count):
+def free_ports(host: Host, count: int) -> list[int]:
     """Return `count` different free ports."""
     chosen: list[int] = []
     while len(chosen) < count:
@@ -138,12 +201,12 @@ def free_ports(host, count):
     return chosen
 
 
-def credentials():
+def credentials() -> tuple[str, str]:
     """Return a throw-away (access key, secret key) of 16 and 32 hexadecimal digits."""
     return secrets.token_hex(8).upper(), secrets.token_hex(16)
 
 
-def write(host, path, text):
+def write(host: Host, path: Path | str, text: str) -> None:
     """Write a text file on a host, readable only by its owner."""
     with tempfile.NamedTemporaryFile("w", suffix=Path(path).suffix) as file:
         file.write(text)
@@ -160,7 +223,15 @@ class Mounted(Started):
 
     path: Path
 
-    def __init__(self, host, name, argv, *, env=None, timeout=15.0):
+    def __init__(
+        self,
+        host: Host,
+        name: str,
+        argv: CommandLine,
+        *,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 15.0,
+    ):
         self._host, self._name, self._argv, self._env, self._timeout = (
             host,
             name,
@@ -169,7 +240,7 @@ class Mounted(Started):
             timeout,
         )
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.path = self._host.scratch()
         lazily = f"umount -l '{self.path}' || fusermount3 -uz '{self.path}'"
         self._host.undo("a mount", ["sh", "-c", lazily])
@@ -181,17 +252,17 @@ class Mounted(Started):
             raise
         return self
 
-    def _is_mounted(self):
+    def _is_mounted(self) -> None:
         self._host.run(["mountpoint", "-q", self.path])
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         gently = f"umount '{self.path}' || fusermount3 -u '{self.path}' || umount -l '{self.path}'"
         if self._host.run(["mountpoint", "-q", self.path], check=False).returncode == 0:
             self._host.run(["sh", "-c", gently], check=False)
         super().__exit__()
 
 
-def first_line(host, argv):
+def first_line(host: Host, argv: Sequence[Any]) -> str:
     """Return the first line that a program prints: its version."""
     done = host.run(argv, check=False)
     return ((done.stdout + done.stderr).strip().splitlines() or ["unknown"])[0].strip()

@@ -5,8 +5,11 @@ A proxy adds latency; a network namespace limits bandwidth.
 
 import json
 import secrets
+from collections.abc import Sequence
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
+from benchpaper import Host, Process
 from experiments.systems import s3, server
 
 
@@ -15,13 +18,13 @@ class Delayed(server.Started):
 
     endpoint: s3.Endpoint
 
-    def __init__(self, host, endpoint, delay_ms):
+    def __init__(self, host: Host, endpoint: s3.Endpoint, delay_ms: float):
         self._host, self._origin, self._delay_ms = host, endpoint, delay_ms
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         to = urlsplit(self._origin.url)
 
-        def argv(port):
+        def argv(port: int) -> list[Any]:
             plan = {
                 "address": self._host.address,
                 "port": port,
@@ -35,7 +38,7 @@ class Delayed(server.Started):
                 json.dumps(plan),
             ]
 
-        def endpoint(port):
+        def endpoint(port: int) -> s3.Endpoint:
             return s3.Endpoint(
                 **{**self._origin.as_dict(), "url": f"http://{self._host.address}:{port}"}
             )
@@ -54,11 +57,11 @@ class Thin:
     veth pair. It needs root (`netns`).
     """
 
-    def __init__(self, host, mbit_per_s):
+    def __init__(self, host: Host, mbit_per_s: float):
         self._host, self._rate = host, mbit_per_s
         self._name = f"bp{secrets.token_hex(4)}"
 
-    def __enter__(self):
+    def __enter__(self) -> Host:
         run, name = self._host.run, self._name
         self._host.undo("a network namespace", ["ip", "netns", "del", name])
         run(["ip", "netns", "add", name])
@@ -74,25 +77,25 @@ class Thin:
         run([*inside, "link", "set", far_end, "up"])
         run([*inside, "link", "set", "lo", "up"])
         burst = max(65536, int(self._rate * 1e6 / 8 / 250))  # at least a tick's worth
-        shape = ["root", "tbf", "rate", f"{self._rate}mbit", "burst", burst, "latency", "100ms"]
-        run(["tc", "-n", name, "qdisc", "add", "dev", far_end, *shape])
-        return Inside(self._host, name, far)
+        rate: list[Any] = ["rate", f"{self._rate}mbit", "burst", burst, "latency", "100ms"]
+        run(["tc", "-n", name, "qdisc", "add", "dev", far_end, "root", "tbf", *rate])
+        return cast(Host, Inside(self._host, name, far))  # it passes on what it lacks
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._host.run(["ip", "netns", "del", self._name])
 
 
 class Inside:
     """Network namespace of a host as a host: it has its own `address`, and runs commands inside."""
 
-    def __init__(self, host, name, address):
+    def __init__(self, host: Host, name: str, address: str):
         self._host, self._inside, self.address = host, ["ip", "netns", "exec", name], address
 
-    def run(self, argv, **more):
+    def run(self, argv: Sequence[Any], **more: Any) -> Any:
         return self._host.run([*self._inside, *argv], **more)
 
-    def start(self, argv, **more):
+    def start(self, argv: Sequence[Any], **more: Any) -> Process:
         return self._host.start([*self._inside, *argv], **more)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)

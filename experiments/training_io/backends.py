@@ -11,16 +11,18 @@ Servers and readers share the host, so the experiments compare paths through a h
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from benchpaper import capability
-from experiments.systems import ganesha, juicefs, nfs, packages, rclone, seaweedfs
+from benchpaper import Host, capability
+from experiments.systems import ganesha, juicefs, nfs, packages, rclone, s3, seaweedfs
 from experiments.systems.environment.memory_limit import MAKE, LoopFileSystem, MemoryLimit
+from experiments.systems.server import ListeningSystem
 from experiments.training_io.clients import put_folder as put_folder_program
 
 KNOWN = dict(latency_s=0.003, bandwidth=400e6)
@@ -104,7 +106,7 @@ def loop_file_system(host, folder, kind):
 
 
 @contextmanager
-def juicefs_mount(host, folder):
+def juicefs_mount(host: Host, folder: Path | str) -> Iterator[Opened]:
     with juicefs.JuiceFS(host) as volume, volume.mount() as mounted:
         place = mounted.path / "data"
         host.run(["mkdir", place])
@@ -112,43 +114,43 @@ def juicefs_mount(host, folder):
 
 
 @contextmanager
-def seaweedfs_mount(host, folder):
+def seaweedfs_mount(host: Host, folder: Path | str) -> Iterator[Opened]:
     with seaweedfs.SeaweedFS(host) as servers, servers.mount() as mounted:
         yield _copied(host, folder, mounted.path)
 
 
 @contextmanager
-def nfs41(host, folder):
+def nfs41(host: Host, folder: Path | str) -> Iterator[Opened]:
     with ganesha.Ganesha(host, Path(folder).parent) as server:
         yield Opened(_nfs(server, "4.1", folder))
 
 
 @contextmanager
-def nfs3(host, folder):
+def nfs3(host: Host, folder: Path | str) -> Iterator[Opened]:
     with rclone.NFS(host, Path(folder).parent) as server:
         yield Opened(_nfs(server, "3", folder))
 
 
 @contextmanager
-def s3_rclone(host, folder):
+def s3_rclone(host: Host, folder: Path | str) -> Iterator[Opened]:
     folder = Path(folder)
     with rclone.S3(host, folder.parent, bucket=folder.name) as server:
         yield Opened(s3_store(server.endpoint))
 
 
 @contextmanager
-def s3_seaweedfs(host, folder):
+def s3_seaweedfs(host: Host, folder: Path | str) -> Iterator[Opened]:
     with seaweedfs.SeaweedFS(host) as server:
         put_folder(host, folder, server.endpoint)
         yield Opened(s3_store(server.endpoint))
 
 
-def put_folder(host, folder, endpoint):
+def put_folder(host: Host, folder: Path | str, endpoint: s3.Endpoint) -> None:
     plan = json.dumps(dict(folder=str(folder), endpoint=endpoint.as_dict()))
     host.run([host.python, "-m", put_folder_program.__name__, plan])
 
 
-def s3_store(endpoint):
+def s3_store(endpoint: s3.Endpoint) -> dict[str, Any]:
     """Return the description of an S3 `Endpoint` for `stores.open_store`."""
     at = urlsplit(endpoint.url)
     keys = (endpoint.access_key, endpoint.secret_key)
@@ -157,7 +159,7 @@ def s3_store(endpoint):
     )
 
 
-def _nfs(server, version, folder):
+def _nfs(server: ListeningSystem, version: str, folder: Path | str) -> dict[str, Any]:
     return dict(
         kind="nfs",
         address=server.address,
@@ -167,7 +169,7 @@ def _nfs(server, version, folder):
     )
 
 
-def _copied(host, folder, place):
+def _copied(host: Host, folder: Path | str, place: Path | str) -> Opened:
     host.run(["cp", "-r", f"{folder}/.", place])
     return Opened(dict(kind="file", folder=str(place)), str(place))
 

@@ -8,6 +8,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "Block": "design.replication",
     "CAPABILITIES": "hosts.probe",
     "capability": "hosts.probe",
     "Cell": "design.declarations",
@@ -19,11 +20,14 @@ _HOMES = {
     "Experiment": "design.spec",
     "Factor": "design.declarations",
     "gap": "analysis.estimates",
+    "Host": "hosts",
     "HostError": "hosts",
-    "load": "analysis.estimates",
+    "Input": "design.inputs",
+    "load": "analysis.sites",
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",
     "probe": "hosts.probe",
+    "Process": "hosts",
     "quality": "analysis.quality",
     "Scale": "design.declarations",
     "stats": "analysis.stats",

@@ -1,6 +1,5 @@
 """Shared by the framework's tests: toy experiments, blocks to measure, a check for leftovers."""
 
-import copy
 import ctypes
 import os
 import textwrap
@@ -17,10 +16,11 @@ from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER, descendants, kill_
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import make_plan
-from benchpaper.hosts import probe
+from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
-from benchpaper.hosts.ssh.connection import SshLink
+from benchpaper.hosts.probed import ProbedHost, ProbedSite
+from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.measure.block import Block
 from benchpaper.results.records import TrialRecord
 
@@ -66,8 +66,15 @@ def make_toy(make_project):
 
 
 @pytest.fixture(scope="session")
-def probed_once():
+def probe_answer():
+    """Return what probing this machine gave, once for all tests."""
     return probe.probe()
+
+
+@pytest.fixture(scope="session")
+def probed_once(probe_answer):
+    """Return this machine, probed, as a site of its own."""
+    return ProbedSite(ProbedHost.of(probe_answer, facts.identity()))
 
 
 @pytest.fixture
@@ -84,9 +91,9 @@ def block_of(probed_once):
         site="local",
         **options,
     ):
-        probed = copy.deepcopy(probed_once)
-        for capability in present:
-            probed["capabilities"][capability]["present"] = True
+        here = probed_once.here
+        there = {name: replace(here.capabilities[name], present=True) for name in present}
+        probed = ProbedSite(replace(here, capabilities={**here.capabilities, **there}))
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
         return Block(
@@ -97,15 +104,16 @@ def block_of(probed_once):
 
 
 # Faults of the measured project: one cell always fails, another fails both attempts of the
-# first measured block.
+# first measured block. Their two attempts fail differently, so they are tried in each block.
 FAULTS = """
-    if (cell.way, cell.size_bytes) == ("socket", 4096):
-        raise RuntimeError("no buffer space")
-    if (cell.way, cell.size_bytes) == ("socket", 1):
-        with open({counter!r}, "a+") as file:
+    if cell.way == "socket":
+        with open({counter!r} + str(cell.size_bytes), "a+") as file:
             file.write("x")
-            if file.tell() <= 2:
-                raise RuntimeError("not yet")
+            tries = file.tell()
+        if cell.size_bytes == 4096:
+            raise RuntimeError("no socket" if tries % 2 else "no buffer space")
+        if tries <= 2:
+            raise RuntimeError("too early" if tries % 2 else "not yet")
     import socket
 """
 
@@ -185,6 +193,7 @@ class Known:
                 TrialRecord.from_json(
                     self._record(block, n, cell, v, rate or {})
                     | dict(site=site, scale=source)
+                    | self._level(described, block)
                     | changes
                 )
                 for n, (cell, v) in enumerate(cells.items())
@@ -195,6 +204,12 @@ class Known:
 
     def load(self, source, site="local"):
         return estimates.load("toy/known", self.project.results(site, source))
+
+    @staticmethod
+    def _level(described, block):
+        """Return the level of a block, if it was declared that blocks have levels."""
+        levels = (described or {}).get("block", {}).get("levels")
+        return {"block_level": levels[block]} if levels else {}
 
     @staticmethod
     def _record(block, position, cell, values, rate):
@@ -303,9 +318,8 @@ class LabOfTests:
     def kept_link(self, number):
         """Return a connection that lasts for all tests. For those that do it no harm."""
         if number not in self.kept:
-            self.kept[number] = SshLink(self.lab.project, "lab", self.described(number))
-            self.kept[number].begin()
-            self.kept[number].complete()
+            connecting = SshConnecting(self.lab.project, "lab", self.described(number))
+            self.kept[number] = connecting.complete()
         return self.kept[number]
 
     def processes(self, number):

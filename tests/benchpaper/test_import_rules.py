@@ -4,6 +4,7 @@ import-linter checks the rooms of the framework; it cannot read notebooks and na
 """
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -26,14 +27,14 @@ QUIET_MAGICS = {"matplotlib", "config"}
 
 def violations(root):
     """Return a list of `file: what it does` for everything below `root` that breaks the rules."""
-    found = []
+    broken = []
     patterns = ("src/**/*.py", "experiments/**/*.py", "analysis/**/*.py", "analysis/**/*.ipynb")
     for path in sorted(path for pattern in patterns for path in root.glob(pattern)):
         where = path.relative_to(root)
         room = "benchpaper" if where.parts[0] == "src" else where.parts[0]
         source = _notebook_source(path) if path.suffix == ".ipynb" else path.read_text()
-        found += [f"{where}: {what}" for what in _of_room(room, ast.parse(source), where)]
-    return found
+        broken += [f"{where}: {what}" for what in _of_room(room, ast.parse(source), where)]
+    return broken
 
 
 def _of_room(room, tree, where):
@@ -106,6 +107,33 @@ def _imported(tree, where):
                 for arg in node.args[:1]
                 if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
             )
+
+
+def circle(root):
+    """Return the modules of a circle among the experiments' imports, or an empty list."""
+    paths = {path.relative_to(root).with_suffix("") for path in root.glob("experiments/**/*.py")}
+    modules = {".".join(path.parts).removesuffix(".__init__"): path for path in paths}
+    graph = {
+        module: {
+            name
+            for name in _named(ast.parse((root / path).with_suffix(".py").read_text()), path)
+            if name in modules and name != module
+        }
+        for module, path in modules.items()
+    }
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def _named(tree, where):
+    """Yield what is imported, and each name imported from it: that may be a module too."""
+    yield from _imported(tree, where)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _starting_calls(tree):
@@ -236,3 +264,14 @@ def test_a_command_begins_without_what_takes_long_to_load(module):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_imports_of_experiments_form_no_circle(tmp_path):
+    assert circle(ROOT) == []
+    family = tmp_path / "experiments" / "toy"
+    family.mkdir(parents=True)
+    (family / "first.py").write_text("from experiments.toy import second\n")
+    (family / "second.py").write_text(
+        "def late():\n    from experiments.toy.first import one_name\n"
+    )
+    assert set(circle(tmp_path)) == {"experiments.toy.first", "experiments.toy.second"}

@@ -1,9 +1,12 @@
 """What travels is frozen, JSON's form stays at its edge, and public functions have types."""
 
 import ast
+import re
 
 import pytest
 from checkout import ROOT
+
+import benchpaper
 
 MUTABLE = {
     "Measured": "it caches what its estimates need, and notebooks extend its frames",
@@ -59,13 +62,41 @@ def _untyped(function):
         yield "its result"
 
 
+def untyped_systems(tree):
+    """Yield the context managers on a host that lack types, so that mypy cannot check them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            methods = {m.name: m for m in node.body if isinstance(m, ast.FunctionDef)}
+            made = methods.get("__init__")
+            if "__enter__" in methods and made and "host" in [a.arg for a in made.args.args]:
+                lacking = [word for word in _untyped(made) if word != "its result"]
+                lacking += _untyped(methods["__enter__"])
+                yield from (f"{node.name} has no type for {word}" for word in lacking)
+
+
+def vague_names(tree):
+    """Yield variables, arguments, and functions whose names say nothing of what they hold."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            name = node.id if isinstance(node.ctx, ast.Store) else ""
+        elif isinstance(node, ast.arg):
+            name = node.arg
+        else:
+            name = node.name if isinstance(node, (ast.FunctionDef, ast.ClassDef)) else ""
+        if name in VAGUE:
+            yield f"line {node.lineno}: {name}"
+
+
+VAGUE = {"found", "told", "asked", "about", "one"}
+ASKED = {"claim_rows.py"}  # "asked" is a key of verdicts.json
+PUBLIC = ROOT / "src" / "benchpaper" / "__init__.py"
 SOURCES = sorted((ROOT / "src" / "benchpaper").rglob("*.py"))
 
 
 def test_every_module_keeps_the_rules_of_types():
     assert len(SOURCES) > 100
-    found = {path: list(violations(ast.parse(path.read_text()))) for path in SOURCES}
-    assert {path: broken for path, broken in found.items() if broken} == {}
+    by_path = {path: list(violations(ast.parse(path.read_text()))) for path in SOURCES}
+    assert {path: broken for path, broken in by_path.items() if broken} == {}
 
 
 @pytest.mark.parametrize("source, broken", [
@@ -80,3 +111,33 @@ def test_every_module_keeps_the_rules_of_types():
 ])  # fmt: skip
 def test_a_module_that_breaks_a_rule_of_types_is_found(source, broken):
     assert list(violations(ast.parse(source))) == broken
+
+
+def test_every_system_has_types_that_its_protocol_needs():
+    modules = sorted((ROOT / "experiments").rglob("*.py"))
+    by_path = {path: list(untyped_systems(ast.parse(path.read_text()))) for path in modules}
+    assert {path: lacking for path, lacking in by_path.items() if lacking} == {}
+    source = "class S:\n def __init__(self, host): pass\n def __enter__(self): pass"
+    assert list(untyped_systems(ast.parse(source))) == [
+        "S has no type for host", "S has no type for its result",
+    ]  # fmt: skip
+
+
+def test_type_checkers_see_the_public_face_as_it_is():
+    stub, seen = PUBLIC.with_suffix(".pyi").read_text(), {}
+    exec(stub, seen)
+    public = re.findall(r"(\w+) as \1\b", stub)  # only the form "x as x" makes a name public
+    assert {name: seen[name] for name in public} == {
+        name: getattr(benchpaper, name) for name in benchpaper.__all__
+    }
+
+
+def test_names_say_what_they_hold():
+    modules = [*SOURCES, *(ROOT / "experiments").rglob("*.py")]
+    by_path = {path: list(vague_names(ast.parse(path.read_text()))) for path in modules}
+    vague = {path.name for path, names in by_path.items() if names}
+    assert vague == ASKED, by_path
+    source = "def found(one, *, told=1):\n for about in f(asked=1): pass\n import one"
+    assert sorted(line.split(": ")[1] for line in vague_names(ast.parse(source))) == [
+        "about", "found", "one", "told",
+    ]  # fmt: skip

@@ -25,8 +25,8 @@ def files(project):
 
 def damage(path, kind):
     """Damage a file as `kind` says; its times stay. Return whether its content changed."""
-    about, before = path.stat(), path.read_bytes()
+    status, before = path.stat(), path.read_bytes()
     after = DAMAGES[kind](before)
     path.write_bytes(after)
-    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     return after != before

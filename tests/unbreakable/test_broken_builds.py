@@ -67,7 +67,7 @@ def test_a_notebook_that_raises_is_named_and_its_traceback_kept(measured, run_be
 
 
 def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, run_benchpaper):
-    told = (
+    line = (
         "changed since the reference was measured: experiments/toy/one/experiment.py, "
         "experiments/toy/one/new.c"
     )
@@ -78,7 +78,7 @@ def test_changed_code_is_told_by_doctor_and_summary_and_fails_nothing(measured, 
     doctor = run_benchpaper(measured, "doctor")
     run = run_benchpaper(measured, "run", "results", "--from", "reference")
     assert (doctor.returncode, run.returncode) == (0, 0)
-    assert told in doctor.stdout and told in run.stdout
+    assert line in doctor.stdout and line in run.stdout
     changed = ["experiments/toy/one/experiment.py", "experiments/toy/one/new.c"]
     doctor = json.loads(run_benchpaper(measured, "doctor", "--json").stdout)
     assert doctor["experiments"]["toy/one"]["changed_since_reference"] == changed

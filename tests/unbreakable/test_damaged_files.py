@@ -199,7 +199,7 @@ def test_each_damaged_file_is_noticed_and_never_bundled(complete, kind):
     trusted = [path for path in files(complete) if path not in untrusted and path.stat().st_size]
     assert len(trusted) > 40
     for path in trusted:
-        about, before = path.stat(), path.read_bytes()
+        status, before = path.stat(), path.read_bytes()
         damage(path, kind)
         name = path.relative_to(complete.root).as_posix()
         unseen = name.startswith(("results/", ".snakemake/")) and "build" not in name
@@ -208,7 +208,7 @@ def test_each_damaged_file_is_noticed_and_never_bundled(complete, kind):
             flaws = completeness.flaws(*place, names) | completeness.without_pdf(*place)
             assert flaws or name.startswith(".snakemake/"), name
         path.write_bytes(before)
-        small_project.os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
+        small_project.os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def test_paper_and_report_are_built_from_a_wholly_damaged_build(complete, run_benchpaper):

@@ -105,8 +105,8 @@ def test_servers_that_fail_make_failed_trials_that_every_stage_shows_and_none_av
     for way in expected:
         assert exhibits[f"latency-{way}"]["value"] is None
     assert exhibits["latency-first"]["value"] == 1.0 + table["first"][1]["seed"] % 5
-    told = run_benchpaper(project, "explain", "latency-first", "--scale", "quick").stdout
-    assert "1 failed, 1 measured" in told or "1 measured, 1 failed" in told
+    explained = run_benchpaper(project, "explain", "latency-first", "--scale", "quick").stdout
+    assert "1 failed, 1 measured" in explained or "1 measured, 1 failed" in explained
     assert (
         "2 failed" in run_benchpaper(project, "explain", "latency-dies", "--scale", "quick").stdout
     )
@@ -173,8 +173,8 @@ def test_without_a_c_compiler_the_run_succeeds_and_says_what_is_missing(
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("bash", "sh", "git", "ip", "env", "uname", "which"):
-        if found := shutil.which(name):
-            (programs / name).symlink_to(found)
+        if program := shutil.which(name):
+            (programs / name).symlink_to(program)
     done = run_benchpaper(project, "run", "rdma/fabric", "--scale", "smoke", PATH=str(programs))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^rdma/fabric: \d+ trials not testable here, in 2 blocks$", done.stdout, re.M)

@@ -27,9 +27,9 @@ def fill(folder):
 
 
 def one_line_about_the_disk(done, words="No space left on device"):
-    told = done.stdout + done.stderr
-    assert done.returncode == 1 and "Traceback" not in told, told
-    (line,) = [line for line in told.splitlines() if words in line]
+    output = done.stdout + done.stderr
+    assert done.returncode == 1 and "Traceback" not in output, output
+    (line,) = [line for line in output.splitlines() if words in line]
     assert "make room, and run the same command again to go on" in line
 
 

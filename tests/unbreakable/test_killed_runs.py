@@ -67,15 +67,15 @@ def within(seconds, true):
 def marked(project):
     """The processes that were started by a run in this project."""
     mark = f"{events.VARIABLE}={project.state / 'events.jsonl'}".encode()
-    found = []
+    commands = []
     for process in psutil.process_iter(["pid", "status", "cmdline"]):
         try:
             environ = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
         if mark in environ and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.info["cmdline"])
-    return found
+            commands.append(process.info["cmdline"])
+    return commands
 
 
 def in_the_middle(project, trials=1):
@@ -132,8 +132,8 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_the_next_run_goes_on(
     hold.unlink()
     done = run_benchpaper(project, "run", "results")
     assert done.returncode == 0, done.stdout + done.stderr
-    told = r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$"
-    assert re.search(told, done.stdout, re.M)
+    line = r"^an earlier run was killed; swept up: .*a trial's scratch folder.*Snakemake's lock$"
+    assert re.search(line, done.stdout, re.M)
     assert f"toy/one: {len(levels) * blocks} trials measured, in {blocks} blocks" in done.stdout
     everything = journalled(project)
     assert {key: everything[key] for key in kept} == kept

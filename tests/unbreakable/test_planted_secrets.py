@@ -55,8 +55,8 @@ def unpacked(path):
 
 def test_planted_secrets_appear_in_no_output_and_no_file(make_toy, run_benchpaper):
     """Trials leak them in commands and errors; the notebook prints, shows and raises them."""
-    told = SAVING + '\nos.environ["BENCHPAPER_SECRET_KEY"]'
-    book = json.loads(notebook(told, NOTEBOOK + BLABBING))
+    cell = SAVING + '\nos.environ["BENCHPAPER_SECRET_KEY"]'
+    book = json.loads(notebook(cell, NOTEBOOK + BLABBING))
     raising = "raise ValueError(os.environ['BENCHPAPER_SECRET_KEY'])"
     book["cells"].append({**book["cells"][-1], "id": "raising", "source": raising})
     files = {"analysis/toy_one.ipynb": json.dumps(book), "analysis/claims.py": ""}

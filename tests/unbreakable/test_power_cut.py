@@ -27,17 +27,17 @@ def outcome(folder, how):
     printed = uml.run(SCRIPT, folder, how, str(EVERY), timeout=GUEST_TIMEOUT_S)
     path = folder / "outcome.json"
     assert path.exists(), printed
-    found = json.loads(path.read_text())
-    assert "error" not in found, found["error"]
-    return found
+    report = json.loads(path.read_text())
+    assert "error" not in report, report["error"]
+    return report
 
 
 def test_after_each_write_all_that_has_a_name_is_whole(tmp_path):
-    found = outcome(tmp_path, "durable")
-    assert found["points"] >= LEAST_POINTS and found["wrong"] == [], found
+    report = outcome(tmp_path, "durable")
+    assert report["points"] >= LEAST_POINTS and report["wrong"] == [], report
 
 
 def test_without_flushes_the_same_power_cuts_do_damage(tmp_path):
     """The test above could not fail otherwise."""
-    found = outcome(tmp_path, "careless")
-    assert any("bytes that no step wrote" in text for text in found["wrong"]), found
+    report = outcome(tmp_path, "careless")
+    assert any("bytes that no step wrote" in text for text in report["wrong"]), report

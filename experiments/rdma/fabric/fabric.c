@@ -11,7 +11,7 @@
  *
  * The transport is UCX's choice, guided by UCX_TLS and its kin in the environment; what UCX really chose is in the
  * JSON (`lanes`; `protocol`: UCX's words on one operation of the measured kind and size). The two sides also talk over
- * a TCP connection beside the transport under test. What arrives there is checked, but the peer is not authenticated:
+ * a TCP connection next to the transport under test. What arrives there is checked, but the peer is not authenticated:
  * use it on networks where you would run ucx_perftest.
  *
  * One operation outstanding:

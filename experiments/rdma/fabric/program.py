@@ -2,9 +2,12 @@
 
 import json
 import tempfile
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 
+from benchpaper import Host
 from experiments.systems import server, ucx
 from experiments.systems.ucx import EvidenceMismatch
 
@@ -14,11 +17,11 @@ class Responder(server.Started):
 
     address: str
 
-    def __init__(self, host, binary, transport, cpu=None):
+    def __init__(self, host: Host, binary: Path, transport: str, cpu: int | None = None):
         self._host, self._binary, self._transport = host, binary, transport
         self._cpu = host.cpus[0] if cpu is None else cpu
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         argv = [
             self._host.provide(self._binary),
             "serve",

@@ -46,7 +46,7 @@ struct report report(const struct transport *t, uint64_t done, double cpu_s)
     return (struct report){operations, operations * size, verified, cpu_s};
 }
 
-/* Write the samples beside the file and rename, so that it is whole or absent. */
+/* Write the samples next to the file and rename, so that it is whole or absent. */
 void write_samples(const struct timing *timing, const char *path, double ns_per_tick)
 {
     char partial[4096];

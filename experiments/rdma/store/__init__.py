@@ -7,9 +7,11 @@ expected contents.
 
 import json
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
+from benchpaper import Host
 from experiments.rdma import fabric
 from experiments.systems import ucx
 from experiments.systems.server import Started, announced
@@ -50,16 +52,16 @@ class Server(Started):
 
     def __init__(
         self,
-        host,
-        binary,
-        transport,
-        size_bytes,
-        preload=0,
-        capacity=0,
-        heap_mib=0,
-        waiting="poll",
-        fault="none",
-        cpu=None,
+        host: Host,
+        binary: Path,
+        transport: str,
+        size_bytes: int,
+        preload: int = 0,
+        capacity: int = 0,
+        heap_mib: int = 0,
+        waiting: str = "poll",
+        fault: str = "none",
+        cpu: int | None = None,
     ):
         self._host, self.transport = host, transport
         self._argv = [
@@ -83,7 +85,7 @@ class Server(Started):
             fault,
         ]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         variables = ucx.host_environment(self._host, self.transport)
         self.process, self.ready = announced(self._host, self._argv, env=variables, timeout=60)
         self.address = f"{ucx.bracketed(self._host.address)}:{self.ready['port']}"
@@ -103,27 +105,27 @@ class Reader(Started):
 
     def __init__(
         self,
-        host,
-        server,
-        binary,
-        path,
-        size_bytes,
-        objects,
-        iterations,
-        warmup=0,
-        outstanding=1,
-        max_seconds=10.0,
-        validate=True,
-        writer="none",
-        lease_s=2.0,
-        seed=1,
-        cpu=None,
-        keep=True,
+        host: Host,
+        server: Server,
+        binary: Path,
+        path: str,
+        size_bytes: int,
+        objects: int,
+        iterations: int,
+        warmup: int = 0,
+        outstanding: int = 1,
+        max_seconds: float = 10.0,
+        validate: bool = True,
+        writer: str = "none",
+        lease_s: float = 2.0,
+        seed: int = 1,
+        cpu: int | None = None,
+        keep: bool = True,
     ):
         self._host, self._server, self._limit = host, server, max_seconds
         self._validate, self._path, self._keep = validate, path, keep
         self._samples = host.scratch() / "samples.f64"
-        self._argv = [
+        self._argv: list[Any] = [
             host.provide(binary),
             "measure",
             "--connect",
@@ -157,7 +159,7 @@ class Reader(Started):
             *(["--samples", self._samples] if keep else []),
         ]
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.process = self._host.start(
             self._argv, env=ucx.host_environment(self._host, self._server.transport)
         )

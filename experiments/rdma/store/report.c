@@ -22,7 +22,7 @@ struct series new_series(uint64_t room)
     return s;
 }
 
-/* Write beside the file and rename, so that it is whole or absent. */
+/* Write next to the file and rename, so that it is whole or absent. */
 static void write_samples(const struct series *s, const char *path, const char *suffix, double ns_per_tick)
 {
     char whole[4096], partial[4200];

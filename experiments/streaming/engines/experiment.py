@@ -1,14 +1,15 @@
 """What does one keyed windowed aggregation cost on each engine?"""
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
-from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Host, Metric, Scale
 from experiments.streaming import answers, pipelines
-from experiments.systems import nats, packages, rxjava, tansu
+from experiments.systems import nats, packages, rxjava, server, tansu
 
 SOURCES = Path(__file__).parents[2]
 JVM = {  # level: (program, class path, source file)
@@ -24,7 +25,10 @@ PYTHON = {  # level: the capabilities that it needs
     "kafka": ["loopback", *tansu.NEEDS],
     "nats": ["loopback", *nats.NEEDS],
 }
-BROKERS = {"kafka": tansu.Broker, "nats": nats.Server}
+BROKERS: dict[str, Callable[[Host], server.BrokerSystem]] = {
+    "kafka": tansu.Broker,
+    "nats": nats.Server,
+}
 UNITS = {"polars": "a batch of all events"}
 WINDOW = 10_000
 KEYS = 64

@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Self
 
+from benchpaper import Host
 from experiments.systems import optional
 
 xxhash = optional.module("xxhash")
@@ -87,17 +89,17 @@ class Mounted:
 
     path: Path
 
-    def __init__(self, host, image):
+    def __init__(self, host: Host, image: Path):
         self._host, self._image = host, image
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.path = self._host.scratch() / "mounted"
         self._host.run(["mkdir", self.path])
         self._host.undo("a mount", ["umount", self.path])  # this frees the loop device too
         self._host.run(["mount", "-o", "loop,ro", self._host.provide(self._image), self.path])
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._host.run(["umount", self.path])
 
 

@@ -4,9 +4,11 @@ All of it needs root.
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Self
 
-from benchpaper import HostError
+from benchpaper import Host, HostError
 
 MAKE = {
     "ext4": ["mkfs.ext4", "-q", "-F"],
@@ -25,10 +27,10 @@ class MemoryLimit:
     ROOT = Path("/sys/fs/cgroup")
     folder: Path
 
-    def __init__(self, host, mebibytes):
+    def __init__(self, host: Host, mebibytes: float):
         self._host, self._bytes = host, int(mebibytes * 2**20)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         run = self._host.run
         root, limit = self.ROOT / "memory", "memory.limit_in_bytes"  # version 1 of cgroups
         if run(["test", "-e", root / limit], check=False).returncode:
@@ -39,10 +41,10 @@ class MemoryLimit:
         run(["sh", "-c", f'echo {self._bytes} > "$0"', self.folder / limit])
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._host.run(["rmdir", self.folder])
 
-    def wrap(self, argv):
+    def wrap(self, argv: Sequence[Any]) -> list[Any]:
         """Return the command line that runs `argv` inside the limit."""
         return ["sh", "-c", 'echo $$ > "$0" && exec "$@"', self.folder / "cgroup.procs", *argv]
 
@@ -58,7 +60,7 @@ class MemoryLimit:
         return {**counters, "page_cache_bytes": page_cache}
 
 
-def device_bytes_read(host, path):
+def device_bytes_read(host: Host, path: Path | str) -> int:
     """Return how many bytes the block device under `path` has read since it came up.
 
     The kernel counts them. Raises `HostError` if no block device is under it (tmpfs, FUSE).
@@ -72,7 +74,7 @@ def device_bytes_read(host, path):
     return int(done.stdout.split()[2]) * 512  # always in sectors of 512 B
 
 
-def drop_caches(host):
+def drop_caches(host: Host) -> None:
     """Write everything out, and empty the page cache of the whole host."""
     host.run(["sync"])
     host.run(["sh", "-c", "echo 3 > /proc/sys/vm/drop_caches"])
@@ -87,7 +89,7 @@ class LoopFileSystem:
 
     path: Path
 
-    def __init__(self, host, kind, size_mb):
+    def __init__(self, host: Host, kind: str, size_mb: int):
         if kind not in MAKE:
             raise ValueError(f'file system "{kind}" must be one of {", ".join(MAKE)}')
         if size_mb < LEAST_MB[kind]:
@@ -96,7 +98,7 @@ class LoopFileSystem:
             )
         self._host, self._kind, self._size_mb = host, kind, size_mb
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         run, folder = self._host.run, self._host.scratch()
         image, self.path = folder / "image", folder / "mounted"
         run(["truncate", "-s", f"{self._size_mb}M", image])
@@ -109,5 +111,5 @@ class LoopFileSystem:
         run(["losetup", "--direct-io=on", device], check=False)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self._host.run(["umount", self.path])

@@ -7,6 +7,7 @@ Cells that use this module need the capability `torch`.
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from experiments.training_io.data import formats, samples
+from experiments.training_io.loops.schedule import Schedule
 
 
 class Batches(IterableDataset):
@@ -20,8 +21,6 @@ class Batches(IterableDataset):
         self._loop, self._store, self._units = loop, store, units
 
     def __iter__(self):
-        from experiments.training_io.loops.training_loop import Schedule
-
         mine = get_worker_info()
         units = self._units[mine.id :: mine.num_workers]
         schedule, read = (

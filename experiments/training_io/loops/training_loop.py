@@ -20,10 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from experiments.training_io.clients import stores
 from experiments.training_io.data import formats, samples
+from experiments.training_io.loops.schedule import Schedule
 
 SWITCH_S = 0.0005  # so short that computing readers do not delay the accelerator's thread
 PR_SET_TIMERSLACK = 29
@@ -40,28 +39,6 @@ class Loop:
     readers: int = 2
     prefetch: int = 4
     seed: int = 0
-
-
-class Schedule:
-    """Hands out each unit once per epoch, in a fresh random order, to all readers."""
-
-    def __init__(self, units, seed):
-        if not units:
-            raise ValueError(
-                "the data set holds nothing of this format; was it written as another one?"
-            )
-        self._units, self._random, self._lock = units, np.random.default_rng(seed), threading.Lock()
-        self._order, self.handed_out = [], 0
-
-    def next(self):
-        with self._lock:
-            if not self._order:
-                self._order = self._random.permutation(len(self._units)).tolist()
-            self.handed_out += 1
-            return self._units[self._order.pop()]
-
-    def __len__(self):
-        return len(self._units)
 
 
 class Threads:

@@ -1,7 +1,10 @@
 """Null targets on a host: servers that answer at once with zeros, as context managers."""
 
 import json
+from types import ModuleType
+from typing import Any, Self
 
+from benchpaper import Host
 from experiments.systems import server
 from experiments.training_io.null import null_nfs, null_s3
 
@@ -9,12 +12,14 @@ from experiments.training_io.null import null_nfs, null_s3
 class NullServer(server.Started):
     """A null server on a host; `store` describes it for `stores.open_store`."""
 
-    def __init__(self, host, program, plan, store):
+    def __init__(
+        self, host: Host, program: ModuleType, plan: dict[str, Any], store: dict[str, Any]
+    ):
         plan = {"address": host.address, "port": 0, **plan}
         self._host, self._argv = host, [host.python, "-m", program.__name__, json.dumps(plan)]
         self.store = {**store, "address": host.address}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.process, self.store["port"] = server.announced(self._host, self._argv)
         return self
 

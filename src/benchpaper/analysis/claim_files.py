@@ -33,7 +33,11 @@ _registered: list[Claim] = []
 
 
 def claim(id: str, *, experiment: str) -> Callable[[F], F]:
-    """Register the decorated function of an experiment's results as the claim `id`."""
+    """Decorator: make a function of an experiment's `Results` the claim `id`.
+
+    It returns a `Comparison`; its docstring is the sentence that the paper prints. Raises
+    `UserError` without a docstring, and for an id that another claim has.
+    """
 
     def register(function: F) -> F:
         sentence = " ".join((function.__doc__ or "").split())

@@ -20,6 +20,10 @@ ON_REFERENCE = {
     REPRODUCED: "holds in the reference",
     CONTRADICTED: "does not hold in the reference",
 }
+ON_IMPORTED = {
+    REPRODUCED: "holds in imported results",
+    CONTRADICTED: "does not hold in imported results",
+}
 
 
 class ClaimRowJson(TypedDict):
@@ -103,8 +107,13 @@ def read(build: Path) -> list[ClaimRow]:
 
 def failing(rows: Iterable[ClaimRow]) -> list[str]:
     """Return the ids of the claims that the data contradict, here or in the reference itself."""
-    words = (CONTRADICTED, ON_REFERENCE[CONTRADICTED])
+    words = (CONTRADICTED, ON_REFERENCE[CONTRADICTED], ON_IMPORTED[CONTRADICTED])
     return [row.id for row in rows if row.verdict in words]
+
+
+def on_imported(rows: Iterable[ClaimRow]) -> int:
+    """Return how many claims were decided on results that others measured."""
+    return sum(row.verdict in ON_IMPORTED.values() for row in rows)
 
 
 def by_chance(rows: Iterable[ClaimRow]) -> tuple[int, float]:

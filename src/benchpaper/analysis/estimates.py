@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,21 @@ import numpy as np
 import pandas as pd
 
 from benchpaper.analysis import quality, stats
+from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.floors import Floors
 from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
-from benchpaper.analysis.tables import Level, Measured, NotPlanned
+from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
+from benchpaper.results.import_record import record_of
 
 __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "load"]
 
 
-class Results(Measured):
+class Results(Floors):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
     A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
@@ -37,7 +39,7 @@ class Results(Measured):
         unknown metric, factor, or level, and if several cells match.
         """
         try:
-            return self.of_cell(metric, self.one_cell(twin, levels), q)
+            return self.of_cell(metric, self.one_cell(twin, levels, metric), q)
         except NotPlanned as reason:
             return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
@@ -59,7 +61,7 @@ class Results(Measured):
             return gap(str(reason), unit, metric, [cell], failed)
         if not len(values):
             return gap("this cell does not have this metric", unit, metric, [cell], failed)
-        return estimated(values, unit, metric, (cell,), failed, q=q)
+        return self._over_blocks(values, unit, metric, (cell,), failed, q=q)
 
     def pooled_share(
         self, metric: str, tries: str, twin: bool = False, **levels: Level
@@ -70,20 +72,21 @@ class Results(Measured):
         of rare events; it assumes independent tries.
         """
         try:
-            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels))
+            return self.pooled_share_of(metric, tries, self.one_cell(twin, levels, metric))
         except NotPlanned as reason:
             return gap(str(reason), self.metric(metric)["unit"], metric, planned=False)
 
     def pooled_share_of(self, metric: str, tries: str, cell: str) -> Estimate:
         """Return `pooled_share` for a cell given by its id."""
         unit = self.metric(metric)["unit"]
+        self.metric(tries)
         failed, missing = self.state(cell)
-        rows = self._observed(cell)[["block", metric, tries]].dropna()
-        if rows.empty:
+        tried = self._observed(cell)[["block", metric, tries]].dropna()
+        if tried.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
-        n = int(rows[tries].sum())
-        interval = stats.wilson(round(float((rows[metric] * rows[tries]).sum())), n)
-        values = tuple(rows.sort_values("block")[metric].tolist())
+        n = int(tried[tries].sum())
+        interval = stats.wilson(round(float((tried[metric] * tried[tries]).sum())), n)
+        values = tuple(tried.sort_values("block")[metric].tolist())
         return Estimate(
             interval.estimate,
             interval.low,
@@ -111,8 +114,9 @@ class Results(Measured):
 
         `of` and `to` give the levels that differ (and may say twin=True), `common` the rest.
         """
+        self.metric(metric)
         try:
-            pair = [self._side({**common, **levels}) for levels in (of, to)]
+            pair = [self._side(metric, {**common, **levels}) for levels in (of, to)]
         except NotPlanned as reason:
             return gap(str(reason), "1", metric, planned=False)
         return self.ratio_of(metric, pair, q)
@@ -123,6 +127,7 @@ class Results(Measured):
             raise UserError(
                 f"{self.experiment}: a ratio needs two cells, and both sides are {pair[0]}"
             )
+        self.metric(metric)
         failed, missing = self._failed_and_missing(pair)
         if missing:
             return gap(missing, "1", metric, pair, failed)
@@ -136,19 +141,15 @@ class Results(Measured):
         if (both <= 0).any(axis=None):
             return gap("a value of 0 or below has no ratio", "1", metric, pair, failed)
         ratios = both["of"].to_numpy() / both["to"].to_numpy()
-        return estimated(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
+        return self._over_blocks(ratios, "1", metric, tuple(pair), failed, paired=True, q=q)
 
-    def _side(self, levels: dict[str, Level]) -> str:
-        return self.one_cell(levels.pop("twin", False), levels)
+    def _side(self, metric: str, levels: dict[str, Level]) -> str:
+        return self.one_cell(levels.pop("twin", False), levels, metric)
 
     def _failed_and_missing(self, cells: Iterable[str]) -> tuple[int, str]:
         """Return (number of failed trials, why the first cell without values has none)."""
         states = [self.state(cell) for cell in cells]
         return sum(failed for failed, _ in states), next((why for _, why in states if why), "")
-
-    def _values(self, metric: str, cell: str, q: float = 0.5) -> pd.Series:
-        """Return the values of `block_df` by block."""
-        return self.block_df(metric, cell, q).set_index("block")["value"]
 
     def rank_agreement(self, of: str, to: str, **levels: Level) -> Estimate:
         """Return the `Estimate` of how well two metrics agree on the order of these cells.
@@ -156,7 +157,7 @@ class Results(Measured):
         It is Kendall's tau-b within each block, from best to worst: 1 for the same order, -1 for
         the reverse. Cells that lack one of the metrics are left out.
         """
-        return self.rank_agreement_of(of, to, self.cells(**levels)["cell"].tolist())
+        return self.rank_agreement_of(of, to, self.rows(of, **levels)["cell"].tolist())
 
     def rank_agreement_of(self, of: str, to: str, cells: Sequence[str]) -> Estimate:
         """Return `rank_agreement` for cells given by their ids."""
@@ -174,7 +175,7 @@ class Results(Measured):
                 f"no block has {stats.MIN_BLOCKS} cells with {of} and {to}", "1", of, cells, failed
             )
         return replace(
-            estimated(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
+            self._over_blocks(np.asarray(taus), "1", of, tuple(cells), failed, paired=True),
             by="rank agreement",
             second=to,
         )
@@ -197,6 +198,7 @@ class Results(Measured):
         `function` takes a dict {cell id: value}; `unit` is that of its result. Blocks that lack one
         of the cells are left out.
         """
+        self.metric(metric)
         cells = tuple(cells)
         failed, missing = self._failed_and_missing(cells)
         frames = []
@@ -213,7 +215,8 @@ class Results(Measured):
         if both.empty:
             return gap(missing or "no block has all of the cells", unit, metric, cells, failed)
         values = np.array([float(function(dict(row))) for _, row in both.iterrows()])
-        return replace(estimated(values, unit, metric, cells, failed, paired=True, q=q), by="")
+        estimate = self._over_blocks(values, unit, metric, cells, failed, paired=True, q=q)
+        return replace(estimate, by="")
 
     def estimated(
         self,
@@ -227,9 +230,14 @@ class Results(Measured):
         """Return the `Estimate` over values that were computed before, one for each block."""
         cells = tuple(cells)
         failed, _ = self._failed_and_missing(cells)
-        return replace(
-            estimated(np.asarray(values, float), unit, metric, cells, failed, paired, q), by=""
+        estimate = self._over_blocks(
+            np.asarray(values, float), unit, metric, cells, failed, paired, q
         )
+        return replace(estimate, by="")
+
+    def _over_blocks(self, values: FloatArray, *rest: Any, **options: Any) -> Estimate:
+        """Return the `Estimate` over the blocks' `values` (see `values.estimated`)."""
+        return replace(estimated(values, *rest, **options), over=self.block_over)
 
     def warnings(self, cells: Iterable[str] | None = None) -> list[quality.QualityWarning]:
         """Return warnings about the trials of these cells (ids; default: all).
@@ -238,53 +246,18 @@ class Results(Measured):
         """
         return quality.of(self, cells)
 
-    def floor(self, metric: str, q: float = 0.5, looks: int = 1) -> stats.MaybeFloor:
-        """Return the noise floor of a metric between the twin and its identical cell.
-
-        `looks` is the number of metrics that compare the two. Raises `InsufficientDataError` if
-        there is no noise floor; its text says why.
-        """
-        if not self.described["twin"]:
-            raise InsufficientDataError("the experiment declares no twin")
-        frames = [self._values(metric, cell, q) for cell in self._twins]
-        both = pd.concat(frames, axis=1, keys=["a", "twin"], join="inner")
-        if both.empty:
-            raise InsufficientDataError(f"the twin has no {metric}")
-        if (both["a"] == both["twin"]).all():  # no noise, even if all values are 0
-            return stats.noise_floor(np.ones(len(both)), np.ones(len(both)))
-        if (both <= 0).any(axis=None):
-            raise InsufficientDataError("a value of 0 or below has no ratio")
-        return stats.noise_floor(both["a"].to_numpy(), both["twin"].to_numpy(), looks)
-
-    def noise_floor(self, metric: str, q: float = 0.5) -> Estimate:
-        """Return the `Estimate` (in %) of the smallest believable difference in a metric."""
-        try:
-            floor = self.floor(metric, q)
-        except InsufficientDataError as reason:
-            return gap(str(reason), "%", metric, self._twins if self.described["twin"] else ())
-        cells, n = tuple(self._twins), floor.interval.n
-        if not floor.known:
-            why = f"a noise floor needs {stats.MIN_BLOCKS} blocks, and there are {n}"
-            return Estimate(None, None, None, n, "%", metric, cells, why)
-        smallest = 100 * floor.smallest_difference
-        return Estimate(smallest, None, None, n, "%", metric, cells, q=q, by="noise floor")
-
-    @cached_property
-    def _twins(self) -> list[str]:
-        """Return the ids of the cell that is measured twice and of its twin."""
-        return [self.one_cell(twin, self.described["twin"]) for twin in (False, True)]
-
     def summary(self, metric: str, q: float = 0.5, **levels: Level) -> Summary:
         """Return the `Summary` of a metric over all cells with these levels.
 
-        `levels` gives a level or a list of levels of a factor.
+        `levels` gives a level or a list of levels of a factor. A metric that trials observe at each
+        level of `within` has an estimate for each of them.
         """
-        cells = self.cells(**levels)
+        cells = self.rows(metric, **levels)
         estimates = [self.of_cell(metric, cell, q) for cell in cells["cell"]]
         if not estimates:
             reason = self.left_out(levels)
             estimates = [gap(str(reason), self.metric(metric)["unit"], metric, planned=False)]
-        return Summary(cells[self.factors], estimates)
+        return Summary(cells.drop(columns="cell"), estimates)
 
 
 def load(experiment: str, results_dir: str | Path | None = None) -> Results:
@@ -308,4 +281,6 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     kind = "reference results" if REFERENCE in folder.parts else "results"
     blocks = trial_df["block"].nunique()
     source = f"{kind} of site {first['site']}, scale {first['scale']}, {blocks} blocks"
+    if record := record_of(described):
+        source = f"results imported on {record.when} from {record.origin}, {blocks} blocks"
     return Results(described, trial_df, tables[OBSERVATIONS], source, files)

@@ -9,11 +9,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchpaper.analysis.latex_tables import TEX_SPECIAL as TEX_SPECIAL
+from benchpaper.analysis.latex_tables import booktabs
+from benchpaper.analysis.latex_tables import cell_text as cell_text
+from benchpaper.analysis.latex_tables import tex as tex
 from benchpaper.analysis.manifests import (
     MANIFEST,
     Exhibit,
@@ -21,6 +25,7 @@ from benchpaper.analysis.manifests import (
     Manifest,
     Number,
     ResultsFile,
+    StoredResults,
     TableNumber,
 )
 from benchpaper.analysis.recomputing import recipe
@@ -34,34 +39,12 @@ if TYPE_CHECKING:  # these import pandas and matplotlib, and commands import thi
     from matplotlib.figure import Figure
 
     from benchpaper.analysis.estimates import Results, Summary
+    from benchpaper.analysis.sites import Sites
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 METADATA: dict[str, dict[str, None]] = {  # without the date and program that differ between runs
     ".pdf": {"CreationDate": None, "Producer": None},
     ".png": {"Software": None},
-}
-TEX_SPECIAL = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "µ": r"\textmu{}",
-    "×": r"$\times$",
-    "≤": r"$\le$",
-    "≥": r"$\ge$",
-    "≈": r"$\approx$",
-    "−": "$-$",
-    "→": r"$\to$",
-    "–": "--",
-    "—": "---",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
 }
 
 
@@ -69,27 +52,38 @@ class ExhibitError(UserError):
     """An exhibit cannot be saved; the text says why."""
 
 
-def tex(text: object) -> str:
-    """Return text with all characters special to TeX escaped."""
-    return "".join(TEX_SPECIAL.get(character, character) for character in str(text))
-
-
 class Exhibits:
-    """Saves the exhibits of one notebook in `folder`; None only shows them."""
+    """Saves the exhibits of one notebook in `folder`; None only shows them.
 
-    def __init__(self, results: "Results", folder: str | os.PathLike[str] | None = None) -> None:
-        self._results = results
+    Its methods raise `ExhibitError` for a name that TeX cannot hold or that is saved twice.
+    """
+
+    def __init__(
+        self, results: "Results | Sites", folder: str | os.PathLike[str] | None = None
+    ) -> None:
+        self._results, self._others = results.own, results.others
         self._folder = Path(folder) if folder else None
         self._entries: dict[str, Exhibit] = {}
         if self._folder:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._save_manifest(self._folder)
 
-    def number(self, name: str, estimate: Estimate | float, unit: str | None = None) -> None:
+    def number(
+        self,
+        name: str,
+        estimate: Estimate | Mapping[str, Estimate] | float,
+        unit: str | None = None,
+    ) -> None:
         """Save an `Estimate`, or a plain number with its `unit`, and print it.
 
-        The unit is "count" for an integer, and "1" for a pure number.
+        The unit is "count" for an integer, and "1" for a pure number. {site: estimate}, which
+        `Sites` returns, saves the run's own under `name`, and each under SITE/`name`.
         """
+        if isinstance(estimate, Mapping):
+            self.number(name, estimate[self._results.site])
+            for site, its_own in estimate.items():
+                self._number(f"{site}/{name}", its_own)
+            return
         if not isinstance(estimate, Estimate):
             if unit is None:
                 raise ExhibitError(
@@ -98,6 +92,10 @@ class Exhibits:
             if not math.isfinite(estimate):
                 raise ExhibitError(f'number "{name}": {estimate} is not a finite number')
             estimate = Estimate(float(estimate), None, None, self._results.blocks, unit, "", ())
+        self._check(name)
+        self._number(name, estimate)
+
+    def _number(self, name: str, estimate: Estimate) -> None:
         self._enter(name, number_of(estimate), [estimate])
         print(f"{name}: {estimate}")
 
@@ -119,7 +117,7 @@ class Exhibits:
         )
         shown = frame.map(cell_text)
         if self._folder and not exhibit.missing:
-            atomic_write(self._folder / exhibit.file, _booktabs(shown))
+            atomic_write(self._folder / exhibit.file, booktabs(shown))
         self._enter(name, exhibit, made_from)
         print(f"table {name}: {exhibit.missing}".rstrip(": "))
         if not exhibit.missing:
@@ -159,12 +157,21 @@ class Exhibits:
 
     def _enter(self, name: str, exhibit: Exhibit, made_from: list[Estimate]) -> None:
         """Enter an exhibit in the manifest, with the trail of the estimates it was made from."""
-        self._check(name)
-        cells = tuple(dict.fromkeys(cell for estimate in made_from for cell in estimate.cells))
+        cells = _cells_of(self._results, [each for each in made_from if not each.site])
+        elsewhere = {
+            site: _cells_of(results, here)
+            for site, results in self._others.items()
+            if (here := [each for each in made_from if each.site == site])
+        }
         metrics = dict.fromkeys(estimate.metric for estimate in made_from if estimate.metric)
-        warnings = self._results.warnings(cells) if cells and self._folder else []
+        of_sites = {site: (self._others[site], cells) for site, cells in elsewhere.items()}
+        warnings = warnings_of({"": (self._results, cells), **of_sites}) if self._folder else ()
         self._entries[name] = replace(
-            exhibit, metrics=tuple(metrics), cells=cells, warnings=tuple(map(str, warnings))
+            exhibit,
+            metrics=tuple(metrics),
+            cells=cells,
+            warnings=tuple(warnings),
+            elsewhere=elsewhere,
         )
         if self._folder:
             self._save_manifest(self._folder)
@@ -173,7 +180,7 @@ class Exhibits:
         if not NAME.fullmatch(name):
             raise ExhibitError(
                 f'exhibit name "{name}" must be lower-case words, digits and single hyphens '
-                "(fabric-get-4k): it is typeset as \\result{name}, "
+                "(latency-4k): it is typeset as \\result{name}, "
                 "and TeX cannot hold other characters there"
             )
         if name in self._entries:
@@ -182,13 +189,39 @@ class Exhibits:
             )
 
     def _save_manifest(self, folder: Path) -> None:
-        manifest = manifest_of(self._results, self._entries)
+        manifest = manifest_of(self._results, self._entries, self._others)
         atomic_write(folder / MANIFEST, json.dumps(manifest.to_json(), indent=1))
 
 
-def manifest_of(results: "Results", exhibits: Mapping[str, Exhibit]) -> Manifest:
-    """Return the manifest of `exhibits`, {name: exhibit}, which were made from `results`."""
-    trials = results.trial_df.iloc[0]
+def _cells_of(results: "Results", made_from: Iterable[Estimate]) -> tuple[str, ...]:
+    """Return the cells of estimates, once each."""
+    rows = (row for estimate in made_from for row in estimate.cells)
+    return tuple(dict.fromkeys(map(results.cell_of, rows)))
+
+
+def warnings_of(by_site: "Mapping[str, tuple[Results, Sequence[str]]]") -> list[str]:
+    """Return the warnings about the trials of cells, {site: (results, cells)}.
+
+    They name the site, unless it is "", the run's own.
+    """
+    return [
+        f"{site}: {warning}" if site else str(warning)
+        for site, (results, cells) in by_site.items()
+        if cells
+        for warning in results.warnings(cells)
+    ]
+
+
+def manifest_of(
+    results: "Results",
+    exhibits: Mapping[str, Exhibit],
+    others: "Mapping[str, Results] | None" = None,
+) -> Manifest:
+    """Return the manifest of `exhibits`, {name: exhibit}, which were made from `results`.
+
+    `others` are results of other sites that they show too.
+    """
+    trials, record = results.trial_df.iloc[0], results.imported
     return Manifest(
         experiment=results.experiment,
         notebook=f"analysis/{slug(results.experiment)}.ipynb",
@@ -198,10 +231,25 @@ def manifest_of(results: "Results", exhibits: Mapping[str, Exhibit]) -> Manifest
         blocks=results.blocks,
         hosts=dict(trials["hosts"]),
         tools=dict(trials["tools"]),
-        measured_on=str(results.trial_df["started"].min().date()),
+        measured_on=_day(results),
         files={kind: ResultsFile(**file) for kind, file in results.files.items()},
         exhibits=exhibits,
+        imported=record.to_json() if record else None,
+        sites={
+            site: StoredResults(
+                stored.source,
+                _day(stored),
+                {kind: ResultsFile(**file) for kind, file in stored.files.items()},
+            )
+            for site, stored in (others or {}).items()
+        },
     )
+
+
+def _day(results: "Results") -> str:
+    """Return the first day of measurement, or the day of an import."""
+    record = results.imported
+    return record.imported_on if record else str(results.trial_df["started"].min().date())
 
 
 def number_of(estimate: Estimate) -> Number:
@@ -227,7 +275,7 @@ def _numbers_in(frame: "pd.DataFrame") -> tuple[TableNumber, ...]:
     return tuple(
         TableNumber(row, column, how)
         for row, column, cell in cells
-        if isinstance(cell, Estimate) and (how := recipe(cell))
+        if isinstance(cell, Estimate) and not cell.site and (how := recipe(cell))
     )
 
 
@@ -246,29 +294,3 @@ def _why_missing(estimates: list[Estimate]) -> str:
         "; ".join(dict.fromkeys(estimate.missing for estimate in estimates))
         or "nothing was asked of the results"
     )
-
-
-def cell_text(cell: object) -> str:
-    """Return the text of a table's cell."""
-    if not isinstance(cell, Estimate):
-        return str(cell)
-    if cell.value is None:
-        return cell.missing
-    return f"{with_unit(cell.value, cell.unit)}{cell.interval_text()}"
-
-
-def _booktabs(frame: "pd.DataFrame") -> str:
-    """Return a frame of texts as a LaTeX tabular: texts to the left, numbers to the right."""
-    numeric = [
-        all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame
-    ]
-    lines = [
-        rf"\begin{{tabular}}{{{''.join('r' if right else 'l' for right in numeric)}}}",
-        r"\toprule",
-    ]
-    lines.append(" & ".join(tex(column) for column in frame) + r" \\")
-    lines.append(r"\midrule")
-    lines += [
-        " & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)
-    ]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

@@ -6,11 +6,19 @@ from math import ceil, log, log2
 
 from benchpaper.analysis import independence, recomputing, stats, verdicts
 from benchpaper.analysis.claim_files import Claim
-from benchpaper.analysis.claim_rows import NOT_RUN, NOT_TESTABLE, ON_REFERENCE, ClaimRow
+from benchpaper.analysis.claim_rows import (
+    NOT_RUN,
+    NOT_TESTABLE,
+    ON_IMPORTED,
+    ON_REFERENCE,
+    ClaimRow,
+)
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.values import Comparison, InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
+from benchpaper.design.replication import OVER_TIME
+from benchpaper.results.import_record import NO_BLOCK, ImportRecord
 
 
 def judge(
@@ -82,7 +90,8 @@ def _measured(
         verdict = decide(comparison, interval, results, biased, confidence)
     except ValueError as error:
         raise UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}") from error
-    word = ON_REFERENCE.get(verdict.word, verdict.word) if source == REFERENCE else verdict.word
+    words = ON_IMPORTED if results.imported else ON_REFERENCE if source == REFERENCE else {}
+    word = words.get(verdict.word, verdict.word)
     return ClaimRow(
         id=claim.id,
         sentence=claim.sentence,
@@ -96,7 +105,10 @@ def _measured(
         confidence=interval.confidence,
         cells=estimate.cells,
         text=str(replace(estimate, low=interval.low, high=interval.high, tries="")),
-        blocks_for_5_percent=_blocks_needed(estimate.values, interval),
+        # Nobody can add blocks to what others measured.
+        blocks_for_5_percent=None
+        if results.imported
+        else _blocks_needed(estimate.values, interval),
         verdict=word,
         why=verdict.reason,
         short=verdict.short,
@@ -130,11 +142,13 @@ def bias(results: Results, comparisons: Iterable[Comparison | str]) -> verdicts.
     They are biased if two identical cells differ in a metric (at the quantile) that a claim uses.
     That discredits the claims on other metrics, too.
     """
-    used = dict.fromkeys(
-        (c.estimate.metric, c.estimate.q) for c in comparisons if isinstance(c, Comparison)
-    )
-    for metric, q in used:
-        floor, _ = _floor(results, metric, q, len(used))
+    if results.imported:
+        return None
+    used: dict[tuple[str, float], dict[str, None]] = {}
+    for estimate in (c.estimate for c in comparisons if isinstance(c, Comparison)):
+        used.setdefault((estimate.metric, estimate.q), {}).update(dict.fromkeys(estimate.cells))
+    for (metric, q), cells in used.items():
+        floor, _ = _floor(results, metric, q, cells, len(used))
         if floor and floor.known and floor.biased:
             name = metric if q == 0.5 else f"{stats.quantile_name(q)} of {metric}"
             low, high = floor.interval.low, floor.interval.high
@@ -156,20 +170,59 @@ def decide(
 ) -> verdicts.Verdict:
     """Return the verdict on a comparison: its interval against the bound and the noise floor.
 
-    Dependent blocks leave a level inconclusive, but not a ratio within blocks.
+    Dependent blocks leave a level inconclusive, but not a ratio within blocks. Blocks over seeds or
+    inputs have no order, so they are not tested. A deterministic value has no noise.
     """
     estimate = comparison.estimate
-    floor, unknown = _floor(results, estimate.metric, estimate.q)
+    if results.imported:
+        return _decide_imported(comparison, interval, results.imported, confidence)
+    if estimate.shown_deterministic and interval.decidable:
+        return biased or _decide_exactly(comparison, interval)
+    floor, unknown = _floor(results, estimate.metric, estimate.q, estimate.cells)
     if floor and floor.known and not biased:
         floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together
     if undecided := biased or unknown or _too_few(interval, confidence):
         return undecided
-    flaw = None if estimate.paired else independence.correlated(estimate.values)
+    ordered = estimate.over == OVER_TIME and not estimate.paired
+    flaw = independence.correlated(estimate.values) if ordered else None
     if comparison.side == "equal":
         return verdicts.decide_equal(
             interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
         )
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+
+
+def _decide_imported(
+    comparison: Comparison, interval: stats.MaybeInterval, record: ImportRecord, confidence: float
+) -> verdicts.Verdict:
+    """Return the verdict on imported results: the interval against the bound alone.
+
+    Others have measured no twin, and their blocks have no order in time: a noise floor and drift
+    are unknown, and the reason says so. Nothing is found equal without a noise floor.
+    """
+    if not record.block:
+        return verdicts.undecided(NO_BLOCK)
+    if undecided := _too_few(interval, confidence):
+        return undecided
+    if comparison.side == "equal":
+        return verdicts.decide_equal(
+            interval, comparison.bound, floor=None, target=comparison.target
+        )
+    decided = verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
+    return replace(decided, reason=f"{decided.reason} (imported: no noise floor is known)")
+
+
+def _decide_exactly(comparison: Comparison, interval: stats.Interval) -> verdicts.Verdict:
+    """Return the verdict on a value that is the same in all blocks: it needs no noise floor."""
+    if comparison.side == "equal":
+        equal = [1.0] * interval.n
+        return verdicts.decide_equal(
+            interval,
+            comparison.bound,
+            floor=stats.noise_floor(equal, equal),
+            target=comparison.target,
+        )
+    return verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
 
 
 def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:
@@ -178,11 +231,16 @@ def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval
 
 
 def _floor(
-    results: Results, metric: str, q: float, looks: int = 1
+    results: Results, metric: str, q: float, cells: Iterable[str], looks: int = 1
 ) -> tuple[stats.MaybeFloor | None, verdicts.Verdict | None]:
-    """Return (noise floor, None), or (None, the verdict without one)."""
+    """Return (noise floor, None), or (None, the verdict without one).
+
+    Within trials it is that of the rows among `cells`.
+    """
+    levels = [results.levels_within(cell) for cell in cells]
+    at = [some for number, some in enumerate(levels) if some and some not in levels[:number]]
     try:
-        return results.floor(metric, q, looks), None
+        return results.floor(metric, q, looks, at), None
     except InsufficientDataError as reason:
         return None, verdicts.undecided(f"the noise floor of {metric} is unknown: {reason}")
 

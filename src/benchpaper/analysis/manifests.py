@@ -4,84 +4,31 @@ Everything that prints or checks exhibits reads this module; it loads neither Nu
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict
+from typing import Any, Literal, TypeAlias
 
-from benchpaper.analysis.recipes import Recipe, RecipeJson
+from benchpaper.analysis.manifest_json import (
+    FileExhibitJson,
+    ManifestJson,
+    NumberJson,
+    StoredJson,
+    TableNumberJson,
+)
+from benchpaper.analysis.manifest_json import FileJson as FileJson
+from benchpaper.analysis.recipes import Recipe
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REMEDY, derived
 
 MANIFEST = "exhibits.json"
 
 
-class NumberJson(TypedDict):
-    """A `Number` in a manifest."""
-
-    kind: Literal["number"]
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    unit: str
-    missing: str
-    failed: int
-    text: str | None
-    interval: str
-    how: RecipeJson | None
-    metrics: list[str]
-    cells: list[str]
-    warnings: list[str]
-
-
-class TableNumberJson(TypedDict):
-    """A `TableNumber` in a manifest."""
-
-    row: int
-    column: int
-    how: RecipeJson
-
-
-class FileExhibitJson(TypedDict):
-    """A `FileExhibit` in a manifest."""
-
-    kind: Literal["figure", "table"]
-    missing: str
-    file: str
-    numbers: list[TableNumberJson]
-    metrics: list[str]
-    cells: list[str]
-    warnings: list[str]
-
-
-class FileJson(TypedDict):
-    """A `ResultsFile` in a manifest."""
-
-    path: str
-    sha256: str
-
-
-class ManifestJson(TypedDict):
-    """A `Manifest` in exhibits.json."""
-
-    experiment: str
-    notebook: str
-    source: str
-    site: str
-    scale: str
-    blocks: int
-    hosts: dict[str, str]
-    tools: dict[str, str]
-    measured_on: str
-    files: dict[str, FileJson]
-    exhibits: dict[str, NumberJson | FileExhibitJson]
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Traced:
     """The trail of an exhibit within its results, and the warnings about the trials of its cells.
 
-    All are empty for an exhibit that the notebook computed by itself. `missing` says why nothing
+    All are empty for an exhibit that the notebook computed by itself. `elsewhere` are cells of
+    stored results of other sites, by site. `missing` says why nothing
     was measured, and is empty otherwise.
     """
 
@@ -89,6 +36,7 @@ class _Traced:
     metrics: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +70,7 @@ class Number(_Traced):
 
     def to_json(self) -> NumberJson:
         """Return the number as plain data."""
-        return {
+        entry: NumberJson = {
             "kind": self.kind,
             "value": self.value,
             "low": self.low,
@@ -138,6 +86,9 @@ class Number(_Traced):
             "cells": list(self.cells),
             "warnings": list(self.warnings),
         }
+        if self.elsewhere:  # older manifests do not have it
+            entry["elsewhere"] = {site: list(cells) for site, cells in self.elsewhere.items()}
+        return entry
 
 
 @dataclass(frozen=True)
@@ -177,7 +128,7 @@ class FileExhibit(_Traced):
 
     def to_json(self) -> FileExhibitJson:
         """Return the figure or table as plain data."""
-        return {
+        entry: FileExhibitJson = {
             "kind": self.kind,
             "missing": self.missing,
             "file": self.file,
@@ -186,6 +137,9 @@ class FileExhibit(_Traced):
             "cells": list(self.cells),
             "warnings": list(self.warnings),
         }
+        if self.elsewhere:  # older manifests do not have it
+            entry["elsewhere"] = {site: list(cells) for site, cells in self.elsewhere.items()}
+        return entry
 
 
 Exhibit: TypeAlias = Number | FileExhibit
@@ -200,11 +154,29 @@ class ResultsFile:
 
 
 @dataclass(frozen=True)
+class StoredResults:
+    """Stored results of another site that a notebook read next to those of the run."""
+
+    source: str
+    measured_on: str
+    files: Mapping[str, ResultsFile]
+
+    def to_json(self) -> StoredJson:
+        """Return the results as plain data."""
+        files: dict[str, FileJson] = {
+            kind: {"path": file.path, "sha256": file.sha256} for kind, file in self.files.items()
+        }
+        return {"source": self.source, "measured_on": self.measured_on, "files": files}
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What one notebook has saved, and the results that it read.
 
     `hosts` has the facts `role.fact`, `files` are {kind of table: file}, and `exhibits` {name:
-    exhibit}. `measured_on` is a day, as 2026-11-24.
+    exhibit}. `measured_on` is a day, as 2026-11-24. `sites` are stored results of other sites.
+    `imported` is the record of the import, as plain data, if others measured the results;
+    `measured_on` is then the day of the import.
     """
 
     experiment: str
@@ -218,10 +190,12 @@ class Manifest:
     measured_on: str
     files: Mapping[str, ResultsFile]
     exhibits: Mapping[str, Exhibit]
+    sites: Mapping[str, StoredResults] = field(default_factory=dict)
+    imported: Mapping[str, Any] | None = None
 
     def to_json(self) -> ManifestJson:
         """Return the manifest as plain data."""
-        return {
+        content: ManifestJson = {
             "experiment": self.experiment,
             "notebook": self.notebook,
             "source": self.source,
@@ -237,6 +211,11 @@ class Manifest:
             },
             "exhibits": {name: exhibit.to_json() for name, exhibit in self.exhibits.items()},
         }
+        if self.sites:  # older manifests do not have it
+            content["sites"] = {name: stored.to_json() for name, stored in self.sites.items()}
+        if self.imported:
+            content["imported"] = dict(self.imported)
+        return content
 
     @classmethod
     def from_json(cls, content: ManifestJson) -> "Manifest":
@@ -248,13 +227,21 @@ class Manifest:
             **content,
             "files": {kind: ResultsFile(**file) for kind, file in content["files"].items()},
             "exhibits": {name: _exhibit(entry) for name, entry in content["exhibits"].items()},
+            "sites": {name: _stored(site) for name, site in content.get("sites", {}).items()},
         }
         return cls(**plain)
+
+
+def _stored(site: StoredJson) -> StoredResults:
+    files = {kind: ResultsFile(**file) for kind, file in site["files"].items()}
+    return StoredResults(site["source"], site["measured_on"], files)
 
 
 def _exhibit(entry: NumberJson | FileExhibitJson) -> Exhibit:
     plain: dict[str, Any] = {**entry}
     plain |= {key: tuple(plain[key]) for key in ("metrics", "cells", "warnings")}
+    elsewhere = plain.get("elsewhere", {})
+    plain["elsewhere"] = {site: tuple(cells) for site, cells in elsewhere.items()}
     if plain["kind"] != "number":
         numbers = tuple(
             TableNumber(**{**number, "how": Recipe.from_json(number["how"])})

@@ -15,7 +15,10 @@ import pandas as pd
 from benchpaper.analysis import independence, stats
 from benchpaper.analysis.tables import Level, Measured
 from benchpaper.analysis.values import InsufficientDataError
-from benchpaper.results import FAILED, MEASURED
+from benchpaper.core import settings
+from benchpaper.design.replication import OVER_TIME
+from benchpaper.results import FAILED, MEASURED, NOT_TRIED
+from benchpaper.results.import_record import ImportRecord
 
 STEAL_SHARE = 0.02  # of the CPU time of all CPUs
 STEAL_LEAST_S = 0.02  # /proc/stat counts in hundredths of a second
@@ -45,6 +48,8 @@ def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWar
     """Return the warnings about the trials of `cells` (ids; default: all), at most one per kind."""
     cells = list(dict.fromkeys(results.trial_df["cell"] if cells is None else cells))
     trial_df = results.trial_df[results.trial_df["cell"].isin(cells)]
+    if results.imported:
+        return [_imported(results.imported, trial_df)]
     run = trial_df[trial_df["state"].isin([MEASURED, FAILED])]
     warnings = [
         _failed(run),
@@ -56,17 +61,31 @@ def of(results: Measured, cells: Iterable[str] | None = None) -> list[QualityWar
     return [warning for warning in warnings if warning]
 
 
+def _imported(record: ImportRecord, trial_df: pd.DataFrame) -> QualityWarning:
+    """Warn that others measured these trials: nothing is known of what disturbed them."""
+    return QualityWarning(
+        "imported results",
+        f"{len(trial_df)} values were not measured here; they come from {record.origin}",
+        record.replication,
+        "their machine and its disturbances are not ours: compare with care",
+        len(trial_df),
+    )
+
+
 def _failed(run: pd.DataFrame) -> QualityWarning | None:
     failed = run[run["state"] == FAILED]
-    if failed.empty:
+    skipped = failed["reason"].str.startswith(NOT_TRIED)
+    tried, rest = failed[~skipped], f"; {skipped.sum()} more were not tried again"
+    if tried.empty:
         return None
-    reason, count = Counter(failed["reason"]).most_common(1)[0]
+    reason, count = Counter(tried["reason"]).most_common(1)[0]
     return QualityWarning(
         "failed trials",
-        f"{len(failed)} of {len(run)} trials failed, {count} of them so: {reason}",
+        f"{len(tried)} of {len(run)} trials failed, {count} of them so: {reason}"
+        f"{rest if skipped.any() else ''}",
         "0 should; they are in no average",
         "read their logs in the results' folder failed/, and measure again",
-        len(failed),
+        len(tried),
     )
 
 
@@ -78,7 +97,7 @@ def _blocks(run: pd.DataFrame) -> QualityWarning | None:
         "too few blocks",
         f"{blocks} blocks",
         f"at least {stats.MIN_BLOCKS} make an interval, and a verdict",
-        "measure at scale quick or full",
+        f"measure at scale {' or '.join(settings.scales_here().names[1:]) or 'with more blocks'}",
         len(run),
     )
 
@@ -224,9 +243,13 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     """Warn if the blocks as a whole got faster or slower.
 
     A block's effect is the median over its cells' values, each divided by the median of its cell.
+    Blocks over seeds or inputs have no order.
     """
+    if results.block_over != OVER_TIME:
+        return None
     metric = results.telling["name"]
-    series = [values for cell in cells if (values := _block_values(results, metric, cell))]
+    rows = (row for cell in cells for row in results.rows_of(metric, cell))
+    series = [values for row in rows if (values := _block_values(results, metric, row))]
     if not series:
         return None
     medians = [float(np.median(list(values.values()))) for values in series]

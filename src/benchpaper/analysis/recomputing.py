@@ -47,7 +47,7 @@ def basis(comparison: Comparison) -> Basis:
 def compute(results: "Results", recipe: Recipe) -> Estimate:
     """Return the estimate of a recipe. Raises `UserError` if the results do not fit the recipe."""
     cells = set(results.trial_df["cell"])
-    if missing := [cell for cell in recipe.cells if cell not in cells]:
+    if missing := [cell for cell in recipe.cells if results.cell_of(cell) not in cells]:
         raise UserError(f'the results of {results.experiment} have no cell "{missing[0]}"')
     try:
         estimate = _unscaled(results, recipe)
@@ -78,7 +78,7 @@ def _unscaled(results: "Results", recipe: Recipe) -> Estimate:
             [cell] = cells
             return results.pooled_share_of(metric, second, cell)
         case "noise floor":
-            return results.noise_floor(metric, q)
+            return results.noise_floor(metric, q, **results.levels_within(cells[0]))
         case "rank agreement":
             return results.rank_agreement_of(metric, second, cells)
     raise ValueError(f'"{recipe.by}" is no way to compute one')

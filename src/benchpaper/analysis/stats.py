@@ -3,6 +3,7 @@
 Every function is pure. It takes 1-D arrays with one value per block, in the order of the blocks,
 unless its docstring says otherwise. Times, rates, and sizes are compared on the log scale, where a
 factor is a difference, and returned in their own unit. `intervals` says how often they cover.
+Values that are not finite, too few, or not positive where a logarithm is taken raise `ValueError`.
 
 scipy.stats takes half a second to import, so functions import it on use.
 """

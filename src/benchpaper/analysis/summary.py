@@ -10,7 +10,10 @@ from benchpaper.analysis.values import Estimate
 
 @dataclass(frozen=True)
 class Summary:
-    """Estimates of one metric over several cells; without cells, one that says why."""
+    """Estimates of one metric over several cells; without cells, a gap that says why.
+
+    `levels` has a row for each cell and a column for each factor, in the order of `estimates`.
+    """
 
     levels: pd.DataFrame
     estimates: Sequence[Estimate]

@@ -5,26 +5,24 @@ cell and block.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchpaper.analysis import stats
+from benchpaper.analysis import rows, stats
 from benchpaper.analysis.arrays import FloatArray
+from benchpaper.analysis.declared import ROW, Declared
+from benchpaper.analysis.declared import Description as Description
+from benchpaper.analysis.declared import Level as Level
 from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.values import Estimate, InsufficientDataError
-from benchpaper.core.errors import UserError, did_you_mean, one_of
-from benchpaper.design.declarations import SCALES
-from benchpaper.design.spec import null_of
-from benchpaper.results import FAILED, MEASURED, NOT_TESTABLE
-
-Level: TypeAlias = Any  # a number, a text or a truth value
-Description: TypeAlias = dict[str, Any]  # of an experiment or a metric, as in the results' metadata
+from benchpaper.core import settings
+from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.results import FAILED, NOT_TESTABLE, NOT_TRIED, WITH_VALUES
 
 
 class NotPlanned(InsufficientDataError):
@@ -32,7 +30,7 @@ class NotPlanned(InsufficientDataError):
 
 
 @dataclass
-class Measured(ABC):
+class Measured(Declared, ABC):
     """The tables of one experiment as data frames, and its declaration (`described`).
 
     `source` says in a phrase which results these are; `files` has the path and digest of each, as
@@ -59,47 +57,16 @@ class Measured(ABC):
         """Return the `Estimate` of a metric in a cell, given by its id."""
 
     @property
-    def experiment(self) -> str:
-        """The experiment's name, as `rdma/fabric`."""
-        return str(self.described["name"])
-
-    @property
-    def factors(self) -> list[str]:
-        """The names of the factors."""
-        return [factor["name"] for factor in self.described["factors"]]
-
-    @property
     def blocks(self) -> int:
         """The number of measured blocks."""
         return int(self.trial_df["block"].nunique())
 
     @property
-    def telling(self) -> Description:
-        """The description of the main metric: the first with a direction, else the first."""
-        metrics: list[Description] = self.described["metrics"]
-        return next((metric for metric in metrics if metric["better"] != "neither"), metrics[0])
-
-    @property
-    def null(self) -> dict[str, Level] | None:
-        """The level of the null target, as {factor: level}, or None.
-
-        Results from before it was declared have it by convention.
-        """
-        declared: dict[str, Level] | None
-        if "null" in self.described:
-            declared = self.described["null"]
-        else:
-            factors = self.described["factors"]
-            declared = null_of({factor["name"]: factor["levels"] for factor in factors})
-        return declared
-
-    def metric(self, name: str) -> Description:
-        """Return the description of a metric; raises `UserError` for an unknown one."""
-        metrics: dict[str, Description] = {
-            metric["name"]: metric for metric in self.described["metrics"]
-        }
-        one_of(f"{self.experiment}: metric", name, metrics)
-        return metrics[name]
+    def block_levels(self) -> dict[int, Level]:
+        """The level of each block, by its number; empty for blocks in time."""
+        blocks = self.trial_df.drop_duplicates("block")
+        pairs = blocks[["block", *self.block_columns]].itertuples(index=False, name=None)
+        return dict(pairs) if self.block_columns else {}
 
     def cells(self, twin: bool = False, **levels: Level) -> pd.DataFrame:
         """Return the trials' cells with these levels (a level or a list of levels each).
@@ -113,10 +80,77 @@ class Measured(ABC):
                 raise UserError(
                     f'{self.experiment}: no factor "{name}"{did_you_mean(name, self.factors)}'
                 )
-            wanted = wanted if isinstance(wanted, (list, tuple)) else [wanted]
-            self._check_levels(name, wanted)
-            chosen = chosen[chosen[name].isin(wanted)]
+            chosen = chosen[chosen[name].isin(self._checked_levels(name, wanted))]
         return chosen[["cell", *self.factors]].reset_index(drop=True)
+
+    def rows(self, metric: str, twin: bool = False, **levels: Level) -> pd.DataFrame:
+        """Return `cells` for a metric: a row per cell, or per cell and level of `within`.
+
+        The latter, if trials observe the metric at each of these levels; the frame then has a
+        column for them too, and `cell` is the id of a row (see `rows`).
+        """
+        self.metric(metric)
+        outer = {name: level for name, level in levels.items() if name not in self.within}
+        inner = {name: level for name, level in levels.items() if name in self.within}
+        cells = self.cells(twin=twin, **outer)
+        if not self._is_inner(metric, bool(inner)):
+            if inner:
+                raise UserError(
+                    f"{self.experiment}: {metric} belongs to the whole trial; "
+                    f"leave out {' and '.join(inner)}"
+                )
+            return cells
+        wanted = {name: self._checked_levels(name, level) for name, level in inner.items()}
+        chosen = [
+            at
+            for at in rows.products(self._inner)
+            if all(at[name] in wanted[name] for name in wanted)
+        ]
+        frame = [
+            {**cell, **at, "cell": rows.row_id(cell["cell"], at)}
+            for cell in cells.to_dict("records")
+            for at in chosen
+        ]
+        return pd.DataFrame(frame, columns=["cell", *self.factors, *self.within])
+
+    def rows_of(self, metric: str, cell: str) -> list[str]:
+        """Return the ids under which a cell has values of a metric: its own, or its rows'."""
+        if not self._is_inner(metric, False):
+            return [cell]
+        return [rows.row_id(cell, at) for at in rows.products(self._inner)]
+
+    def _is_inner(self, metric: str, named: bool) -> bool:
+        """Return whether trials observe a metric at levels of `within`; unobserved, if `named`."""
+        if not self.within:
+            return False
+        observed = self.observation_df[self.observation_df[metric].notna()]
+        if observed.empty:
+            return named
+        if self.within == [ROW]:
+            return bool(observed.duplicated(["block", "cell"]).any())
+        return bool(observed[self.within[0]].notna().any())
+
+    def cell_of(self, row: str) -> str:
+        """Return the cell of a row's id; a cell's id is its own."""
+        return self._row_levels.get(row, (row, {}))[0]
+
+    def levels_within(self, row: str) -> dict[str, Level]:
+        """Return the levels of `within` that a row's id names; empty for a cell's id."""
+        return self._row_levels.get(row, (row, {}))[1]
+
+    @cached_property
+    def _row_levels(self) -> dict[str, tuple[str, dict[str, Level]]]:
+        """Every row's id, with its cell and its levels of `within`."""
+        if not self.within:
+            return {}
+        known = {
+            rows.row_id(cell, at): (cell, at)
+            for cell in self._trials_of
+            for at in rows.products(self._inner)
+        }
+        if taken := set(known) & set(self._trials_of):
+            raise UserError(f'{self.experiment}: "{min(taken)}" names two things; rename a level')
+        return known
 
     @cached_property
     def _distinct(self) -> pd.DataFrame:
@@ -137,23 +171,32 @@ class Measured(ABC):
     def _observations_of(self) -> dict[str, pd.DataFrame]:
         return dict(list(self.observation_df.groupby("cell", sort=False)))
 
-    def _observed(self, cell: str) -> pd.DataFrame:
-        """Return a cell's rows of `observation_df`; an empty frame if it was not measured."""
-        return self._observations_of.get(cell, self.observation_df.iloc[:0])
+    @cached_property
+    def _observations_within(self) -> dict[tuple[Level, ...], pd.DataFrame]:
+        """The rows of `observation_df` by cell and levels of `within`."""
+        return dict(list(self.observation_df.groupby(["cell", *self.within], sort=False)))
 
-    def _check_levels(self, name: str, wanted: Iterable[Level]) -> None:
-        declared = next(f["levels"] for f in self.described["factors"] if f["name"] == name)
-        for level in wanted:
-            one_of(f"{self.experiment}: level of {name}", level, declared)
+    def _observed(self, cell: str) -> pd.DataFrame:
+        """Return the rows of `observation_df` of a cell or a row; empty if it was not measured."""
+        nothing = self.observation_df.iloc[:0]
+        if at := self.levels_within(cell):
+            place = self.cell_of(cell), *at.values()
+            return self._observations_within.get(place, nothing)
+        return self._observations_of.get(cell, nothing)
 
     def samples(self, metric: str, cell: str) -> tuple[FloatArray, NDArray[np.int64]]:
         """Return (values, counts) of all samples of a cell over all blocks, in ascending order.
 
         Draw distributions from it, but take no percentiles: a percentile belongs to one block.
         """
-        rows = self._observed(cell)[metric].dropna()
-        values = np.concatenate([np.asarray(row["values"], dtype=float) for row in rows])
-        counts = np.concatenate([np.asarray(row["counts"], dtype=np.int64) for row in rows])
+        if self.metric(metric)["kept"] != "all samples":
+            raise UserError(
+                f'{self.experiment}: metric "{metric}" keeps one value per trial; '
+                'declare it with kept="all samples", and measure again'
+            )
+        samples = self._observed(cell)[metric].dropna()
+        values = np.concatenate([np.asarray(some["values"], dtype=float) for some in samples])
+        counts = np.concatenate([np.asarray(some["counts"], dtype=np.int64) for some in samples])
         merged, place = np.unique(values, return_inverse=True)
         return merged, np.bincount(place, weights=counts).astype(np.int64)
 
@@ -166,24 +209,24 @@ class Measured(ABC):
         """
         if (metric, cell, q) in self._block_dfs:
             return self._block_dfs[metric, cell, q]
+        self.metric(metric)
         # Lists, because a cell has few rows, and each step of pandas takes longer than all of them.
         observed = self._observed(cell)
-        columns = (observed[name].tolist() for name in ("block", "row", metric))
-        rows = [row for row in zip(*columns, strict=True) if not _is_absent(row[2])]
-        if any(row > 0 for _, row, _ in rows):
-            raise InsufficientDataError(
-                f"{cell}: a trial has several observations; choose one by its row"
-            )
-        values = [value for _, _, value in rows]
+        columns = (observed[name].tolist() for name in ("block", metric))
+        present = [pair for pair in zip(*columns, strict=True) if not _is_absent(pair[1])]
+        if len({block for block, _ in present}) < len(present):
+            by = f"choose a level of {' and '.join(self.within)}"
+            raise InsufficientDataError(f"{cell}: a trial has several values of {metric}; {by}")
+        values = [value for _, value in present]
         if self.metric(metric)["kept"] == "all samples":
-            if q != 0.5 and rows:
+            if q != 0.5 and present:
                 reason = stats.tail_allowed([int(np.sum(d["counts"])) for d in values], q)
                 if reason:
                     raise InsufficientDataError(reason)
             values = [stats.quantile(d["values"], q, d["counts"]) for d in values]
         order = {block: place for place, block in enumerate(self._order)}
         pairs = sorted(
-            zip((block for block, _, _ in rows), values, strict=True),
+            zip((block for block, _ in present), values, strict=True),
             key=lambda pair: order[pair[0]],
         )
         frame = pd.DataFrame(
@@ -194,10 +237,14 @@ class Measured(ABC):
         )
         return self._block_dfs.setdefault((metric, cell, q), frame)
 
+    def _values(self, metric: str, cell: str, q: float = 0.5) -> pd.Series:
+        """Return the values of `block_df` by block."""
+        return self.block_df(metric, cell, q).set_index("block")["value"]
+
     @property
     def blocks_in_order(self) -> pd.Index:
-        """The blocks' numbers in the order of measuring."""
-        return self._begun.sort_values().index
+        """The blocks' numbers in the order of measuring; imported blocks have no order in time."""
+        return self._begun.index if self.imported else self._begun.sort_values().index
 
     @cached_property
     def _order(self) -> list[int]:
@@ -208,32 +255,35 @@ class Measured(ABC):
         """The start of each block: block numbers follow the plan, but drift follows time."""
         return self.trial_df.groupby("block")["started"].min()
 
-    def one_cell(self, twin: bool, levels: Mapping[str, Level]) -> str:
-        """Return the id of the only cell with these levels.
+    def one_cell(self, twin: bool, levels: Mapping[str, Level], metric: str = "") -> str:
+        """Return the id of the only cell with these levels, or of the only row of a metric.
 
         Raises `NotPlanned` if a small scale leaves it out, and `UserError` if several match.
         """
-        cells = self.cells(twin=twin, **levels)
+        cells = self.rows(metric, twin, **levels) if metric else self.cells(twin, **levels)
         if len(cells) == 1:
             return str(cells["cell"][0])
         if cells.empty:
             raise self.left_out(levels)
-        varying = " and ".join(name for name in self.factors if cells[name].nunique() > 1)
+        varying = " and ".join(name for name in cells.columns[1:] if cells[name].nunique() > 1)
         raise UserError(f"{self.experiment}: {len(cells)} cells have {levels}; say which {varying}")
 
     def left_out(self, levels: Mapping[str, Level]) -> NotPlanned:
         """Return why no cell has these levels, as an error to raise or to print.
 
+        A table of others may lack any cell.
         Raises `UserError` at the largest scale, which plans every cell: the levels are wrong.
         """
-        if self.trial_df["scale"].iloc[0] == SCALES[-1]:
+        if self.imported:
+            return NotPlanned("not in the imported table")
+        if self.trial_df["scale"].iloc[0] == settings.scales_here().paper:
             raise UserError(f"{self.experiment}: no cell has {levels}; see its factors and valid()")
         return NotPlanned("not planned at this scale")
 
     def testable(self, cell: str) -> bool:
         """Whether the hosts had the capabilities that the cell needs."""
-        states = self._trials_of[cell]["state"]
-        return bool(not (states == NOT_TESTABLE).any() or (states == MEASURED).any())
+        states = self._trials_of[self.cell_of(cell)]["state"]
+        return bool(not (states == NOT_TESTABLE).any() or states.isin(WITH_VALUES).any())
 
     def state(self, cell: str) -> tuple[int, str]:
         """Return (number of failed trials, why the cell has no value); "" if it has values."""
@@ -242,14 +292,18 @@ class Measured(ABC):
         return self._states[cell]
 
     def _state(self, cell: str) -> tuple[int, str]:
-        trials = self._trials_of[cell]
+        trials = self._trials_of[self.cell_of(cell)]
         states = list(zip(trials["state"].tolist(), trials["reason"].tolist(), strict=True))
         failed = [reason for state, reason in states if state == FAILED]
-        if any(state == MEASURED for state, _ in states):
+        tried = [reason for reason in failed if not reason.startswith(NOT_TRIED)]
+        if any(state in WITH_VALUES for state, _ in states):
             return len(failed), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:
             return len(failed), untestable[0]
+        if tried and len(tried) < len(failed):
+            skipped = f"the other {len(failed) - len(tried)} were not tried again"
+            return len(failed), f"{len(tried)} trials failed ({tried[0]}), and {skipped}"
         return len(failed), f"all {len(failed)} trials failed ({failed[0]})"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from benchpaper.analysis.arrays import FloatArray
 from benchpaper.analysis.intervals import level, median_interval
 from benchpaper.analysis.recipes import Side
+from benchpaper.design.replication import OVER_TIME
 
 # The next smaller unit, and how many of it make one. A part after "/" stays: s/GB becomes ms/GB.
 SMALLER = {
@@ -63,6 +64,8 @@ class Estimate:
     tries: str = ""  # of a `pooled_share`: the metric that counts its tries
     second: str = ""  # of a rank agreement: the other metric; of a pooled share: as `tries`
     by: str = ""  # how `recomputing` computes it again; "" if that takes a function of the notebook
+    over: str = OVER_TIME  # what the blocks differ in, as "seed" or "trace"
+    site: str = ""  # of stored results that a paper shows next to the run's own
     planned: bool = True  # False if the scale leaves out its cell
 
     def below(self, bound: float) -> "Comparison":
@@ -81,6 +84,7 @@ class Estimate:
         if self.value is None:
             return f"not measured here: {self.missing}"
         equal = ", all equal" if self.low is not None and self.deterministic else ""
+        equal = "" if self.shown_deterministic else equal
         failed = f", {self.failed} failed" if self.failed else ""
         count = f"(n = {self.n}{equal}{failed})"
         return f"{with_unit(self.value, self.unit)}{self.interval_text()} {count}"
@@ -92,6 +96,14 @@ class Estimate:
         A share over all tries still has an interval: the next try may bring the rare event.
         """
         return bool(self.values) and not self.tries and min(self.values) == max(self.values)
+
+    @property
+    def shown_deterministic(self) -> bool:
+        """Whether enough blocks gave the same value, although they had different seeds or inputs.
+
+        Blocks in time show no such thing: they repeat the same run.
+        """
+        return self.over != OVER_TIME and self.low is not None and self.deterministic
 
     def scaled(self, factor: float, unit: str) -> "Estimate":
         """Return the same estimate in another unit: all values times `factor`."""
@@ -110,7 +122,12 @@ class Estimate:
         )
 
     def interval_text(self) -> str:
-        """Return ` [low, high]` with the unit and decimals of the value; "" without an interval."""
+        """Return ` [low, high]` with the unit and decimals of the value; "" without an interval.
+
+        A deterministic value says so in this place.
+        """
+        if self.shown_deterministic:
+            return " (deterministic)"
         if self.value is None or self.low is None or self.high is None or self.deterministic:
             return ""
         factor, _ = shown_unit(self.value, self.unit)

@@ -13,12 +13,15 @@ from benchpaper.analysis import claim_rows
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.artifact import checklist
 from benchpaper.artifact.appendix_text import HUMAN_MINUTES, Appendix, Item, latex, markdown
-from benchpaper.core import checksums
+from benchpaper.core import checksums, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
-from benchpaper.design.spec import SCALES, Experiment
+from benchpaper.design.spec import Experiment
+from benchpaper.paper.provenance import inputs_of
+from benchpaper.results import accepted
+from benchpaper.results.import_record import record_of
 
 NAMES = ("appendix.md", "appendix.tex")
 
@@ -35,6 +38,7 @@ def write(project: Project, site: str, source: str, experiments: Sequence[str]) 
 def make(project: Project, site: str, source: str, experiments: Sequence[str]) -> Appendix:
     """Return the appendix as plain data: badges, requirements, claims, and experiments."""
     rows = claim_rows.read(project.build(site, source))
+    scales = settings.scales(project.root)
     chosen = [
         _experiment(project, site, source, number, name, rows)
         for number, name in enumerate(experiments, 1)
@@ -55,9 +59,13 @@ def make(project: Project, site: str, source: str, experiments: Sequence[str]) -
         "badges": checklist.badges(project),
         "experiments": chosen,
         "claims": claims,
-        "minutes": {scale: sum(item["minutes"][scale] for item in chosen) for scale in SCALES},
-        "human": HUMAN_MINUTES * len(chosen),
+        "minutes": {
+            scale: sum(item["minutes"][scale] for item in chosen) for scale in scales.names
+        },
+        "human": HUMAN_MINUTES * sum(not item["imported"] for item in chosen),
         "needs": _needs(chosen),
+        "machine": settings.needs(project.root),
+        "scales": scales,
     }
 
 
@@ -71,23 +79,31 @@ def _experiment(
 ) -> Item:
     experiment = catalog.load(project, name)
     folder = project.results(site, source) / name
-    table, _ = results.read(folder / results.TRIALS)
-    frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
-    measured = frame[frame["state"] == results.MEASURED]
-    per_cell = measured.groupby("cell")["seconds"].median().to_dict()
-    minutes = {scale: _minutes(experiment, scale, per_cell) for scale in SCALES}
-    minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
-    needs = sorted(
-        {need for cell in experiment.cells("full") for need in experiment.capabilities(cell)}
-    )
-    return {
+    table, described = results.read(folder / results.TRIALS)
+    record = record_of(described)
+    same = {
         "id": f"E{number}",
         "name": name,
         "title": experiment.title,
         "question": experiment.question,
-        "needs": needs,
         "claims": [row.id for row in rows if row.experiment == name],
         "rows": [row for row in rows if row.experiment == name],
+        "imported": record,
+    }
+    scales = settings.scales(project.root)
+    if record:
+        return {**same, "needs": [], "minutes": dict.fromkeys(scales.names, 0.0), "inputs": []}
+    frame = table.select(["cell", "block", "scale", "state", "seconds", "overhead_s"]).to_pandas()
+    measured = frame[frame["state"] == results.MEASURED]
+    per_cell = measured.groupby("cell")["seconds"].median().to_dict()
+    minutes = {scale: _minutes(experiment, scale, per_cell) for scale in scales.names}
+    minutes[frame["scale"].iloc[0]] = float(frame["seconds"].sum() + frame["overhead_s"].sum()) / 60
+    needs = sorted(
+        {need for cell in experiment.cells(scales.paper) for need in experiment.capabilities(cell)}
+    )
+    return {
+        **same,
+        "needs": needs,
         "measured_scale": frame["scale"].iloc[0],
         "trials": len(measured),
         "minutes": minutes,
@@ -95,8 +111,10 @@ def _experiment(
             (folder / kind).stat().st_size for kind in (results.OBSERVATIONS, results.TRIALS)
         )
         / 1e6,
-        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in SCALES),
-        "scaled": [_scaled(experiment, scale) for scale in SCALES],
+        "scratch_mb": max(experiment.scale(scale).disk_mb for scale in scales.names),
+        "inputs": [str(item) for item in inputs_of(described)],
+        "accepted": [str(change) for change in accepted.read(folder)],
+        "scaled": [_scaled(experiment, scale) for scale in scales.names],
     }
 
 

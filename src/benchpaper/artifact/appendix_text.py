@@ -1,11 +1,11 @@
 """The words of the artifact appendix, in Markdown and in LaTeX."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchpaper.analysis.exhibits import tex
-from benchpaper.design.spec import SCALES
+from benchpaper.analysis.stats import MIN_BLOCKS
 
 HUMAN_MINUTES = 5  # per experiment, to start it and read its summary; an estimate
 
@@ -14,7 +14,13 @@ Item = dict[str, Any]  # an experiment in it
 
 
 def _time(minutes: float) -> str:
+    if not minutes:  # imported results alone
+        return "0 s"
     return f"{minutes:.1f} min" if minutes >= 0.95 else f"{max(1, round(60 * minutes))} s"
+
+
+def _times(minutes: Mapping[str, float]) -> str:
+    return ", ".join(f"{_time(value)} at {scale}" for scale, value in minutes.items())
 
 
 def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
@@ -22,12 +28,14 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
 
     The content of "items" is (term, text) pairs; all other content is text. Text may have `code`.
     """
+    scales, machine = appendix["scales"], appendix["machine"]
     yield "section", "Artifact appendix"
     yield (
         "text",
         (
             "Generated from the experiments' declarations, the claims and the measured trials. "
-            "One command sets up and reproduces: `./reproduce`. It measures at scale quick; "
+            "One command sets up and reproduces: `./reproduce`. "
+            f"It measures at scale {scales.default}; "
             "`./reproduce --from reference` rebuilds figures and PDF from the authors' results."
         ),
     )
@@ -37,9 +45,7 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     yield (
         "text",
         (
-            "Hardware: an x86-64 machine with two cores and 8 GiB of memory, or several as target "
-            "hosts. Software: Debian 12 or 13 or Ubuntu 24.04, Python 3.11; all else is installed "
-            "by `./reproduce` from `requirements.lock` and `packages.apt`. No data set is needed. "
+            f"Hardware: {machine.hardware}. Software: {machine.software}. {_data(appendix)} "
             "What else single cells need is below; without it they are recorded as not testable, "
             "and printed as gaps."
         ),
@@ -59,9 +65,9 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     yield (
         "text",
         (
-            "Run `./reproduce --scale smoke`: it sets up (some minutes, about 2.4 GB, and 1.6 GB "
-            "of system packages), measures every experiment "
-            f"in small ({_time(appendix['minutes']['smoke'])} of measuring) and builds the paper. "
+            f"Run `./reproduce --scale {scales.quickest}`: it sets up (some minutes, "
+            f"{machine.disk}), measures every experiment in small "
+            f"({_time(appendix['minutes'][scales.quickest])} of measuring) and builds the paper. "
             "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "
             "`benchpaper check` goes through the committee's checklist."
         ),
@@ -78,8 +84,7 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
     yield (
         "text",
         (
-            f"All together: {_time(appendix['minutes']['quick'])} of measuring at scale quick, "
-            f"{_time(appendix['minutes']['full'])} at scale full. "
+            f"All together, measuring takes {_times(appendix['minutes'])}. "
             "A claim is reproduced when its whole interval lies on the right side of the bound "
             "and the estimate clears it by the noise floor; the bound is the allowed variation. "
             "Absolute values may differ between machines as far as the bounds let them."
@@ -91,15 +96,37 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
             f"{item['id']}: {item['title']}"
             + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
         )
-        yield "items", _items(item)
-    yield "subsection", "Why less is measured at the smaller scales"
-    yield (
-        "text",
-        (
-            "Every scale runs the same systems, programs and notebooks. Smoke has too few blocks "
-            "for any interval and shows only that everything works. Quick has the five blocks "
-            "that the smallest interval takes. Full is what the paper prints."
-        ),
+        yield "items", _items(item, scales.default)
+    measured = [item for item in appendix["experiments"] if not item["imported"]]
+    if len(scales.names) > 1 and measured:
+        yield "subsection", "Why less is measured at the smaller scales"
+        yield "text", _smaller_scales(appendix, measured)
+
+
+def _smaller_scales(appendix: Appendix, measured: Sequence[Item]) -> str:
+    """Return what the scales are for, and which are too small for an interval."""
+    scales = appendix["scales"]
+    fewest = {
+        scaled["scale"]: min(item["scaled"][place]["blocks"] for item in measured)
+        for place, scaled in enumerate(measured[0]["scaled"])
+    }
+    texts = ["Every scale runs the same systems, programs and notebooks."]
+    for name in scales.names[:-1]:
+        if fewest[name] < MIN_BLOCKS:
+            what = "too few blocks for any interval, and shows only that everything works"
+        else:
+            what = f"the blocks that an interval takes, {fewest[name]} or more"
+        texts.append(f"Scale {name} has {what}.")
+    return " ".join([*texts, f"Scale {scales.paper} is what the paper prints."])
+
+
+def _data(appendix: Appendix) -> str:
+    users = [item["id"] for item in appendix["experiments"] if item["inputs"]]
+    if not users:
+        return f"{appendix['machine'].data}."
+    return (
+        f"Data: {', '.join(users)} read inputs, listed there with their digests; "
+        "`benchpaper fetch` gets those that have an address, and checks all."
     )
 
 
@@ -115,18 +142,39 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def _items(item: Item) -> Iterator[tuple[str, str]]:
+def _imported_items(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield the terms of an experiment whose results others measured."""
+    yield "Question", item["question"]
+    yield "How to run", "others measured it; nothing is measured here"
+    for name, text in item["imported"].trail.items():
+        yield name.capitalize(), text
+    yield from _results(item)
+
+
+def _results(item: Item) -> Iterator[tuple[str, str]]:
+    """Yield each claim's expected and present result."""
+    for row in item["rows"]:
+        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
+        yield (
+            f"Result {row.id}",
+            f"{expected}; here {row.text or row.why}: {row.verdict}",
+        )
+
+
+def _items(item: Item, default_scale: str) -> Iterator[tuple[str, str]]:
+    if item["imported"]:
+        yield from _imported_items(item)
+        return
     smaller = "; ".join(
         f"{scaled['scale']} {scaled['cells']} cells in {scaled['blocks']} blocks"
         + (f" ({scaled['counts']})" if scaled["counts"] else "")
         for scaled in item["scaled"]
     )
-    times = ", ".join(f"{_time(item['minutes'][scale])} at {scale}" for scale in SCALES)
     measured = f"{item['trials']:,} measured trials at scale {item['measured_scale']}"
     yield "Question", item["question"]
     yield (
         "How to run",
-        f"`./reproduce {item['name']} --scale quick`, then `.venv/bin/benchpaper claims`",
+        f"`./reproduce {item['name']} --scale {default_scale}`, then `.venv/bin/benchpaper claims`",
     )
     yield (
         "Hardware",
@@ -134,19 +182,19 @@ def _items(item: Item) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Effort",
-        f"{HUMAN_MINUTES} human-minutes (estimated); measuring {times} (from {measured})",
+        f"{HUMAN_MINUTES} human-minutes (estimated); "
+        f"measuring {_times(item['minutes'])} (from {measured})",
     )
     yield (
         "Disk",
         f"{item['disk_mb']:.2f} MB of results (measured); "
         f"scratch up to {item['scratch_mb']:g} MB (announced)",
     )
-    for row in item["rows"]:
-        expected = f"expected {row.asked}" if row.asked else "its cells were not planned"
-        yield (
-            f"Result {row.id}",
-            f"{expected}; here {row.text or row.why}: {row.verdict}",
-        )
+    for text in item["inputs"]:
+        yield "Input", text
+    for text in item["accepted"]:
+        yield "Accepted change", text
+    yield from _results(item)
     yield "Scaled down", smaller
 
 

@@ -16,6 +16,7 @@ from benchpaper.artifact.file_checks import (
     readme,
     small_files,
 )
+from benchpaper.artifact.metadata_checks import own_metadata
 from benchpaper.artifact.paper_checks import (
     clean_clone,
     committed,
@@ -33,6 +34,7 @@ FILES: tuple[Check, ...] = (
     readme,
     licence,
     citation,
+    own_metadata,
     lock,
     linked_claims,
     whole_experiments,

@@ -1,7 +1,7 @@
 """`benchpaper check FAMILY/NAME`: whether an experiment follows the rules of the framework.
 
 Each check yields problems as those of `checklist` do: "what is wrong; what to do". The last check
-measures at scale smoke, because only a run can show that a declaration is true.
+measures at the quickest scale, because only a run can show that a declaration is true.
 """
 
 import ast
@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 from benchpaper import results
 from benchpaper.analysis import claims
 from benchpaper.analysis.changes import changed_since
-from benchpaper.artifact import checklist, paper_checks
-from benchpaper.core import environment
+from benchpaper.analysis.stats import MIN_BLOCKS
+from benchpaper.artifact import checklist, importing, paper_checks
+from benchpaper.core import environment, settings
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project, slug
-from benchpaper.design import catalog
+from benchpaper.core.revision import git, is_checkout
+from benchpaper.design import catalog, inputs
+from benchpaper.results.import_record import RECORD
 
-MIN_QUICK_BLOCKS = 5  # an interval needs this many
 MAX_REFERENCE_MB = 3.0
 TIMEOUT_S = 600
 EXHIBIT_CALLS = ("figure", "table", "number")
@@ -28,9 +30,14 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     """It loads, and declares what every experiment declares."""
     experiment = catalog.load(project, name)
     experiment.describe()
+    if experiment.is_imported:
+        return
     if experiment.twin is None:
+        nothing = (
+            "only a claim on deterministic values" if experiment.block.has_levels else "no claim"
+        )
         yield (
-            "it has no twin, so no noise floor, and no claim is ever decided; "
+            f"it has no twin, so no noise floor, and {nothing} is ever decided; "
             "name the noisiest cell: twin=dict(...)"
         )
     for metric in experiment.metrics:
@@ -44,29 +51,48 @@ def declaration(project: Project, name: str) -> Iterator[str]:
             "no trial proves that it did its work; "
             "declare Evidence, and compare it with the cell before yielding"
         )
-    blocks = {scale: experiment.scale(scale).blocks for scale in experiment.scales}
-    if blocks["quick"] < MIN_QUICK_BLOCKS:
+    scales = settings.scales(project.root)
+    blocks = {scale: experiment.scale(scale).blocks for scale in scales.names}
+    if blocks[scales.default] < MIN_BLOCKS:
         yield (
-            f"quick has {blocks['quick']} blocks; "
-            f"give it {MIN_QUICK_BLOCKS}, or nothing is decided on a reviewer's machine"
+            f"{scales.default} has {blocks[scales.default]} blocks; "
+            f"give it {MIN_BLOCKS}, or nothing is decided on a reviewer's machine"
         )
-    if not blocks["smoke"] <= blocks["quick"] <= blocks["full"]:
-        yield f"blocks do not grow with the scale: {blocks}; use smoke <= quick <= full"
+    if list(blocks.values()) != sorted(blocks.values()):
+        yield f"blocks do not grow with the scale: {blocks}; use {' <= '.join(scales.names)}"
 
 
 def cells(project: Project, name: str) -> Iterator[str]:
     """Its cells are valid at each scale, and need what can be probed."""
     experiment = catalog.load(project, name)
-    full = {cell.id for cell in experiment.cells("full")}
-    for scale in ("smoke", "quick"):
+    if experiment.is_imported:
+        return
+    scales = settings.scales(project.root)
+    full = {cell.id for cell in experiment.cells(scales.paper)}
+    for scale in scales.names[:-1]:
         if extra := [cell.id for cell in experiment.cells(scale) if cell.id not in full]:
             yield (
-                f'scale "{scale}" has the cell "{extra[0]}", which full lacks; '
+                f'scale "{scale}" has the cell "{extra[0]}", which {scales.paper} lacks; '
                 "the reference cannot be compared there"
             )
-    for cell in experiment.cells("full"):
+    for cell in experiment.cells(scales.paper):
         for need in experiment.capabilities(cell):
             find_capability(need)
+
+
+def declared_inputs(project: Project, name: str) -> Iterator[str]:
+    """Its inputs are here, have their digests, and others can get them."""
+    declared = catalog.load(project, name).inputs
+    for state in inputs.states(project, "local", name, declared):
+        item = state.input
+        if state.problem:
+            yield state.problem
+        elif not item.sha256:
+            yield f'input {item.path} has no digest; declare sha256="{state.digest}"'
+        if not item.licence:
+            yield f"input {item.path} has no licence, so others may not use it; name its licence"
+        if not item.origin and is_checkout(project) and not git(project, "ls-files", item.path):
+            yield f"input {item.path} is not in git, and has no url or doi; say where others get it"
 
 
 def imports(project: Project, name: str) -> Iterator[str]:
@@ -140,7 +166,14 @@ def tested(project: Project, name: str) -> Iterator[str]:
 
 
 def reference(project: Project, name: str) -> Iterator[str]:
-    """Its reference results, if it has any, are small and come from this code."""
+    """Its reference results, if it has any, are small and come from this code.
+
+    Imported ones follow from the recorded table by the recorded map.
+    """
+    for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/{RECORD}")):
+        site = path.relative_to(project.root / "artifacts" / "reference").parts[0]
+        if why := importing.flaw(project, site, catalog.load(project, name)):
+            yield why
     for path in sorted((project.root / "artifacts" / "reference").glob(f"*/{name}/*.parquet")):
         if (size := path.stat().st_size / 1e6) > MAX_REFERENCE_MB:
             yield (
@@ -150,13 +183,17 @@ def reference(project: Project, name: str) -> Iterator[str]:
         if path.name == results.TRIALS and (changed := changed_since(project, name, path)):
             yield (
                 f"{', '.join(changed[:2])} changed since the reference was measured; "
-                "measure again at scale full, and adopt"
+                f"measure again at scale {settings.scales(project.root).paper}, and adopt"
             )
 
 
 def measures(project: Project, name: str) -> Iterator[str]:
-    """At scale smoke every cell is measured or lacks a named capability, and its notebook runs."""
-    command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", "smoke"]
+    """Quickly, every cell is measured or lacks a named capability, and its notebook runs.
+
+    Imported results are not measured, but their notebook runs.
+    """
+    scale = settings.scales(project.root).quickest
+    command = [sys.executable, "-m", "benchpaper.cli.main", "run", name, "--scale", scale]
     done = subprocess.run(
         command,
         cwd=project.root,
@@ -167,9 +204,13 @@ def measures(project: Project, name: str) -> Iterator[str]:
     )
     if done.returncode:
         error = next(iter(paper_checks.error_lines(done)), "the run failed").strip()
-        yield f"{error}; benchpaper run {name} --scale smoke shows all"
+        yield f"{error}; benchpaper run {name} --scale {scale} shows all"
         return
-    table, _ = results.read(project.results("local", "smoke") / name / results.TRIALS)
+    table, _ = results.read(project.results("local", scale) / name / results.TRIALS)
+    tools = table.column("tools").to_pylist(maps_as_pydicts="strict")
+    for tool in sorted({tool for row in tools for tool in row}):
+        if tool.startswith(inputs.UNDECLARED):
+            yield f"{tool} was sent to a host; declare it: inputs=[Input(...)]"
     failed = [
         row
         for row in table.select(["cell", "state", "reason"]).to_pylist()
@@ -187,6 +228,7 @@ Check = Callable[[Project, str], Iterator[str]]
 CHECKS: tuple[Check, ...] = (
     declaration,
     cells,
+    declared_inputs,
     imports,
     notebook,
     judged,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchpaper import results
 from benchpaper.analysis import claims
-from benchpaper.core import environment
+from benchpaper.core import environment, settings
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
 from benchpaper.core.revision import git, is_checkout, known_revision, revision
@@ -56,7 +56,8 @@ def whole_experiments(project: Project) -> Iterator[str]:
         if not any(project.results("*", REFERENCE).parent.glob(f"*/{name}/{results.TRIALS}")):
             yield (
                 f"{name} has no reference results; "
-                f"measure at scale full, then benchpaper adopt {name}"
+                f"measure at scale {settings.scales(project.root).paper}, "
+                f"then benchpaper adopt {name}"
             )
         if name not in judged:
             yield (
@@ -102,11 +103,10 @@ def _trail_problem(project: Project, folder: Path, saved: gather.Gathered) -> st
     notebook = saved.manifest.notebook
     if not (project.root / notebook).exists():
         return f"its notebook {notebook} is gone; run ./reproduce --from reference"
-    for file in saved.manifest.files.values():
-        path = folder / file.path
+    for path, file in gather.read_files(project, saved.manifest, folder):
         if not path.exists() or results.file_digest(path) != file.sha256:
             return f"it was made from another {file.path}; run ./reproduce --from reference"
-    if saved.exhibit.cells or saved.exhibit.kind == "number":
+    if saved.exhibit.cells or saved.exhibit.elsewhere or saved.exhibit.kind == "number":
         return ""
     return "it names no cells of the results; pass the estimates that it was made from"
 

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from benchpaper.analysis import claims
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
@@ -39,6 +40,8 @@ def new(project: Project, name: str) -> list[Path]:
         "TITLE": name.split("/")[1].replace("_", " ").capitalize(),
         "CLAIM": _free_claim(project),
     }
+    scales = settings.scales(project.root)
+    words |= {"SCALES": _blocks(scales), "QUICKEST": scales.quickest}
     folder = project.experiments / name
     written = {
         folder / "experiment.py": filled("experiment.py.txt", words),
@@ -102,6 +105,15 @@ def filled(template: str, words: Mapping[str, str]) -> str:
     """Return a template's text with each @WORD@ replaced."""
     text = (files("benchpaper.artifact") / "templates" / template).read_text()
     return re.sub(r"@([A-Z_]+)@", lambda match: words[match[1]], text)
+
+
+def _blocks(scales: settings.Scales) -> str:
+    """Return the first choice of blocks, as arguments: few, enough for an interval, and more."""
+    start = scales.names.index(scales.default)
+    blocks = [2] * start + [5] * (len(scales.names) - start)
+    if len(scales.names) > 1:
+        blocks[-1] = 15
+    return ", ".join(f"{name}={count}" for name, count in zip(scales.names, blocks, strict=True))
 
 
 def _free_claim(project: Project) -> str:

@@ -27,7 +27,7 @@ def check(experiment: str | None, fast: bool, as_json: bool) -> None:
 
     \b
     Example:  benchpaper check --fast
-              benchpaper check rdma/fabric
+              benchpaper check net/latency
     """
     from benchpaper.artifact import checklist, experiment_checks
 

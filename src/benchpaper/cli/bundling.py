@@ -10,6 +10,7 @@ import click
 from benchpaper import results
 from benchpaper.cli.common import json_option
 from benchpaper.cli.sources import Request, source_options
+from benchpaper.core import extras
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import known_revision
@@ -77,6 +78,8 @@ def bundle(
               benchpaper bundle --from reference --sign ~/.ssh/id_ed25519
     """
     from benchpaper.artifact.bundle import signature
+
+    extras.require("bundle", "benchpaper bundle")
 
     if (also or keep or report) and not anonymous:
         raise click.UsageError("--also, --keep, and --report need --anonymous")
@@ -197,6 +200,7 @@ def verify(
     from benchpaper.artifact.bundle import regenerate, sandbox
     from benchpaper.artifact.bundle import verify as checks
 
+    extras.require("bundle", "benchpaper verify")
     if trust_code and not figures:
         raise click.UsageError("--trust-code is about --figures, which alone runs code; add it")
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from benchpaper.cli import artifact, bundling, measuring, results
+from benchpaper.cli import artifact, bundling, importing, measuring, results
 from benchpaper.cli.common import Group, why_not_writable
 from benchpaper.cli.lab import lab
 from benchpaper.cli.steps import step
@@ -30,11 +30,11 @@ def cli() -> None:
     Reviewer:   benchpaper doctor          what this machine can measure, and what not
                 benchpaper run             measure, analyse, typeset; then read the summary
     Author:     benchpaper run --from reference figures    after changing a notebook
-                benchpaper explain fabric-get-posix-4k     where does this number come from?
-    Co-author:  benchpaper plan rdma/fabric                what would be measured, in which order
+                benchpaper explain latency-small           where does this number come from?
+    Co-author:  benchpaper plan net/latency                what would be measured, in which order
 
-    Commands that read results take yours at scale quick, or those that --scale or --from reference
-    names.
+    Commands that read results take yours at the default scale, or those that --scale or --from
+    reference names.
     """
     click.get_current_context().with_resource(temporary.of_command())
     with suppress(UserError):  # each command that needs a project asks for it again
@@ -44,6 +44,7 @@ def cli() -> None:
 for command in (
     *measuring.COMMANDS,
     *results.COMMANDS,
+    *importing.COMMANDS,
     lab,
     *bundling.COMMANDS,
     *artifact.COMMANDS,

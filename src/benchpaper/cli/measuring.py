@@ -1,14 +1,16 @@
-"""The commands that measure, or prepare it: list, doctor, plan, run, pilot."""
+"""The commands that measure, or prepare it: list, doctor, plan, run, pilot, fetch."""
 
 import sys
 
 import click
 
 from benchpaper.cli.common import Function, each, json_option, print_result, raise_mistakes
-from benchpaper.cli.sources import DEFAULT, Request, scale_option, site_option, source_options
+from benchpaper.cli.sources import Request, scale_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.hosts import site as sites
 from benchpaper.workflow import pipeline
 
 
@@ -30,8 +32,9 @@ def list_(as_json: bool) -> None:
     from benchpaper.cli import views
 
     project = Project.find()
+    scale = settings.scales(project.root).paper
     experiments, mistakes = each(
-        catalog.names(project), lambda name: views.experiment(catalog.load(project, name))
+        catalog.names(project), lambda name: views.experiment(catalog.load(project, name), scale)
     )
     if experiments or as_json or not mistakes:  # else it would say that there are none
         print_result(experiments, as_json, views.show_experiments)
@@ -49,11 +52,12 @@ def doctor(site: str, as_json: bool) -> None:
               benchpaper doctor --site local --json
     """
     from benchpaper.cli import views
+    from benchpaper.cli.diagnosis_text import show_diagnosis
 
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     diagnosis, mistakes = views.diagnosis(run)
-    print_result(diagnosis, as_json, views.show_diagnosis)
+    print_result(diagnosis, as_json, show_diagnosis)
     raise_mistakes(mistakes)
 
 
@@ -76,11 +80,12 @@ def plan(
 
     \b
     Example:  benchpaper plan
-              benchpaper plan rdma/fabric --scale full --trials
+              benchpaper plan net/latency --scale full --trials
     """
     from benchpaper.workflow import plans
 
-    run = pipeline.Pipeline(Project.find(), site, scale or DEFAULT, seed)
+    project = Project.find()
+    run = pipeline.Pipeline(project, site, scale or settings.scales(project.root).default, seed)
     chosen = run.choose(" ".join(experiments))
     run.check_site()
     made, mistakes = each(chosen, lambda name: plans.plan(run, name, with_trials))
@@ -127,7 +132,7 @@ def run(
 
     \b
     Example:  benchpaper run
-              benchpaper run rdma/fabric --scale smoke
+              benchpaper run net/latency --scale smoke
               benchpaper run --from reference figures
     """
     from benchpaper.workflow import runner
@@ -147,13 +152,14 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     The number follows from their spread and the time budget.
 
     \b
-    Example:  benchpaper pilot rdma/fabric --scale full
+    Example:  benchpaper pilot net/latency --scale full
     """
     from benchpaper.workflow import pilot as pilots
     from benchpaper.workflow import runner
 
-    scale = scale or DEFAULT
-    run = pipeline.Pipeline(Project.find(), site, scale, seed)
+    project = Project.find()
+    scale = scale or settings.scales(project.root).default
+    run = pipeline.Pipeline(project, site, scale, seed)
     run.choose(experiment)
     folder = run.folder / experiment
     pilots.check(folder, run.experiment(experiment), scale)
@@ -163,4 +169,32 @@ def pilot(experiment: str, scale: str | None, site: str, seed: int) -> None:
     click.echo(f"{pilots.describe(fixed)}; benchpaper run --scale {scale} measures the rest")
 
 
-COMMANDS = (list_, doctor, plan, run, pilot)
+@click.command()
+@click.argument("experiments", nargs=-1)
+@site_option
+@json_option
+def fetch(experiments: tuple[str, ...], site: str, as_json: bool) -> None:
+    """Get the inputs that experiments declare, and check them all.
+
+    An input is a file or a folder that trials read: inputs=[Input("data/x.zst", sha256=...,
+    url=...)]. This fetches those that are missing and have a url, goes on with a download that was
+    cut off, and checks the digest of each. Without EXPERIMENTS it takes all. A run does the same
+    before it measures.
+
+    \b
+    Example:  benchpaper fetch
+              benchpaper fetch caching/replay --site cloudlab
+    """
+    from benchpaper.workflow import input_files
+
+    project = Project.find()
+    sites.load(project, site)  # raises for an unknown one
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).default, DEFAULT_SEED)
+    made = input_files.fetch(
+        run, run.choose(" ".join(experiments)), lambda text: click.echo(text, err=True)
+    )
+    print_result(made, as_json, input_files.show)
+    sys.exit(1 if any(item["problem"] for item in made) else 0)
+
+
+COMMANDS = (list_, doctor, plan, run, pilot, fetch)

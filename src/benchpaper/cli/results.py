@@ -1,4 +1,7 @@
-"""The commands that read results, store, or adopt them: explain, claims, compare, store, adopt."""
+"""The commands that read results, store, or adopt them.
+
+They are explain, claims, compare, store, adopt, and accept-change.
+"""
 
 import shutil
 import sys
@@ -10,10 +13,14 @@ from benchpaper import results
 from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
+from benchpaper.core import settings
 from benchpaper.core.atomic_write import flush, replacing
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.results import accepted
+from benchpaper.results.import_record import RECORD
 from benchpaper.workflow import pipeline
 
 
@@ -29,7 +36,7 @@ def explain(name: str, request: Request, as_json: bool) -> None:
 
     \b
     Example:  benchpaper explain "Figure 2"
-              benchpaper explain fabric-get-posix-4k --from reference
+              benchpaper explain latency-small --from reference
     """
     from benchpaper.paper import provenance
 
@@ -94,8 +101,8 @@ def compare(
     Without EXPERIMENTS it compares those that both sides have.
 
     \b
-    Example:  benchpaper compare rdma/fabric
-              benchpaper compare rdma/fabric --scale full --metric latency_us
+    Example:  benchpaper compare net/latency
+              benchpaper compare net/latency --scale full --metric latency_us
     """
     from benchpaper.analysis import compare as comparing
 
@@ -136,7 +143,7 @@ def store(experiments: tuple[str, ...]) -> None:
     look at the difference (git diff), and commit it.
 
     \b
-    Example:  benchpaper store rdma/fabric
+    Example:  benchpaper store net/latency
     """
     from benchpaper.paper import notebook
 
@@ -150,16 +157,25 @@ def store(experiments: tuple[str, ...]) -> None:
 @click.argument("experiments", nargs=-1)
 @site_option
 def adopt(experiments: tuple[str, ...], site: str) -> None:
-    """Make results measured at scale full the reference.
+    """Make results measured at the paper's scale the reference.
 
     They go to artifacts/reference/SITE.
 
     \b
-    Example:  benchpaper adopt rdma/fabric
+    Example:  benchpaper adopt net/latency
     """
     project = Project.find()
-    run = pipeline.Pipeline(project, site, "full", DEFAULT_SEED)
-    for name in run.choose(" ".join(experiments)):
+    run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
+    names = run.choose(" ".join(experiments))
+    if not experiments:  # what is imported is in the reference already
+        names = [name for name in names if run.measures(name)] or names
+    for name in names:
+        target = project.results(site, REFERENCE) / name
+        if (target / RECORD).exists():
+            raise UserError(
+                f"the reference of {name} is imported, and what was measured here never replaces "
+                f"it silently; remove {target.relative_to(project.root)} first"
+            )
         for kind in (results.OBSERVATIONS, results.TRIALS):
             table, _ = results.read(run.folder / name / kind)  # raises before anything is copied
         if not all(table.column("git_clean").to_pylist()):
@@ -168,9 +184,13 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        target = project.results(site, REFERENCE) / name
+        kinds = [results.OBSERVATIONS, results.TRIALS]
+        if (run.folder / name / accepted.FILE).exists():
+            kinds.append(accepted.FILE)
+        else:  # those of the old reference say nothing about the new one
+            (target / accepted.FILE).unlink(missing_ok=True)
         with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
-            for kind in (results.OBSERVATIONS, results.TRIALS):
+            for kind in kinds:
                 part = both.enter_context(replacing(target / kind))
                 shutil.copyfile(run.folder / name / kind, part)
                 flush(part)
@@ -179,4 +199,32 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
             click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
 
 
-COMMANDS = (explain, claims, compare, store, adopt)
+@click.command("accept-change")
+@click.argument("experiment")
+@click.option("--why", default="", help="Why the change alters nothing that was measured.")
+@source_options
+@json_option
+def accept_change(experiment: str, why: str, request: Request, as_json: bool) -> None:
+    """Keep results although their code changed.
+
+    You say why the change of the code alters nothing that was measured: a helper was renamed, a
+    message reworded. The old and the new digest, your reason, and the date go into
+    accepted-changes.json next to the results. Commit it with them: explain, the appendix, the
+    report, and verify show it. If anything besides code changed (levels, blocks, counts, tools,
+    inputs, the machine), the results stay stale.
+
+    \b
+    Example:  benchpaper accept-change rdma/fabric --from reference --why "renamed a helper"
+              benchpaper accept-change rdma/fabric --scale full --why "reworded an error message"
+    """
+    from benchpaper.workflow import acceptance
+
+    project = Project.find()
+    catalog.known(project, experiment)
+    chosen = request.measured(project)
+    run = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED)
+    changes = acceptance.accept(run, experiment, why)
+    print_result(changes, as_json, acceptance.show, chosen.note)
+
+
+COMMANDS = (explain, claims, compare, store, adopt, accept_change)

@@ -8,13 +8,11 @@ from typing import Any
 import click
 
 from benchpaper.cli.common import Function
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import GATHERED, REFERENCE, Project
-from benchpaper.design.spec import SCALES
 from benchpaper.hosts import site as sites
 from benchpaper.results import TRIALS
-
-DEFAULT = "quick"
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Request:
 
     @property
     def source(self) -> str:
-        return REFERENCE if self.reference else self.scale or DEFAULT
+        return REFERENCE if self.reference else self.scale or settings.scales_here().default
 
     def measured(self, project: Project) -> Chosen:
         """Choose among results. Raises `UserError` if the requested ones do not exist."""
@@ -64,7 +62,9 @@ class Request:
     def _choose(self, project: Project, there: Callable[[str], bool], nothing: str) -> Chosen:
         if there(self.source):
             return Chosen(self.site, self.source)
-        others = [source for source in (*SCALES, REFERENCE) if there(source)]
+        others = [
+            source for source in (*settings.scales(project.root).names, REFERENCE) if there(source)
+        ]
         if not others:
             _check_site(project, self.site)
             raise UserError(
@@ -108,14 +108,34 @@ def source_options(function: Function) -> Function:
 def site_option(function: Function) -> Function:
     """Add --site to a command, as the argument `site`."""
     return click.option(
-        "--site", default="local", show_default=True, help="Target hosts: sites/NAME.yaml."
+        "--site",
+        default="local",
+        show_default=True,
+        help="Target hosts, sites/NAME.yaml, or the name of stored results.",
     )(function)
 
 
 def scale_option(function: Function) -> Function:
     """Add --scale to a command, as the argument `scale`, which is None by default."""
-    words = f"Your own results at this scale (default: {DEFAULT})."
-    return click.option("--scale", metavar="|".join(SCALES), callback=_scale, help=words)(function)
+    return click.option("--scale", cls=ScaleOption, callback=_scale)(function)
+
+
+class ScaleOption(click.Option):
+    """An option whose help names the scales of the project around the working directory."""
+
+    @property
+    def metavar(self) -> str:
+        return "|".join(settings.scales_here().names)
+
+    @metavar.setter
+    def metavar(self, _: object) -> None: ...
+
+    @property
+    def help(self) -> str:
+        return f"Your own results at this scale (default: {settings.scales_here().default})."
+
+    @help.setter
+    def help(self, _: object) -> None: ...
 
 
 def reference_site_option(function: Function) -> Function:
@@ -135,7 +155,7 @@ def reference_site(project: Project, name: str) -> str:
 def _scale(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value == REFERENCE:
         raise UserError('"reference" is not a scale to measure at; use --from reference')
-    return value and one_of("scale", value, SCALES)
+    return value and one_of("scale", value, settings.scales_here().names)
 
 
 def _from(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:

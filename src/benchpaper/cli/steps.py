@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from benchpaper import results
+from benchpaper.artifact import importing
 from benchpaper.cli.common import Function, Group
-from benchpaper.core import checksums, events, output
+from benchpaper.core import checksums, events, output, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import one_of
@@ -17,7 +18,7 @@ from benchpaper.core.processes import die_with_parent
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.design.spec import SCALES
+from benchpaper.measure import mistakes
 from benchpaper.workflow import ownership, pipeline
 
 
@@ -37,7 +38,7 @@ def step() -> None:
 def step_options(function: Function) -> Function:
     """Add --site and --source to a step."""
     function = click.option(
-        "--source", required=True, callback=_source, help="smoke, quick, full or reference."
+        "--source", required=True, callback=_source, help="A scale, or reference."
     )(function)
     return click.option("--site", required=True, help="Target hosts: sites/NAME.yaml.")(function)
 
@@ -55,7 +56,7 @@ def experiments_argument(function: Function) -> Function:
 
 
 def _source(_context: click.Context, _option: click.Parameter, value: str) -> str:
-    return one_of("source", value, (*SCALES, REFERENCE))
+    return one_of("source", value, (*settings.scales_here().names, REFERENCE))
 
 
 @step.command()
@@ -93,6 +94,7 @@ def measure(experiment: str, block: int, seed: int, site: str, source: str) -> N
     with events.step("measure", experiment=experiment, block=block):
         what = f"measuring {experiment} at scale {source}"
         with (
+            mistakes.stopping(run.folder / experiment, os.environ.get(ownership.RUN, "")),
             run.connected() as fleet,
             fleet.measuring(what, lambda holder: report("waiting", message=holder)),
         ):
@@ -106,6 +108,9 @@ def collect(experiment: str, site: str, source: str) -> None:
     """Join the blocks of an experiment into two Parquet files."""
     run = pipeline.Pipeline(Project.find(), site, source, DEFAULT_SEED)
     with events.step("collect", experiment=experiment):
+        if not run.measures(experiment):
+            importing.collect(run.project, site, source, experiment)
+            return
         results.collect(
             run.folder / experiment, len(run.plan(experiment).blocks), run.blocks_fixed(experiment)
         )

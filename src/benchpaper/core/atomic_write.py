@@ -34,7 +34,8 @@ def replacing(path: Path, ending: str = ".part", durable: bool = True) -> Iterat
     """
     if durable:
         make_folder(path.parent)
-    part = path.with_name(f".{path.name}.{os.getpid()}{ending}")
+    # Nobody can guess the name, and writers on other machines of a shared file system take others.
+    part = path.with_name(f".{path.name}.{os.urandom(6).hex()}{ending}")
     try:
         yield part
         if durable:

@@ -1,8 +1,12 @@
 """The register of capabilities: what a host can do, and what to do when it cannot.
 
-`hosts.probe` registers those of every host; a project's systems register their own.
+`hosts.probe` registers those of every host. A project registers its own, in the modules that use
+them or, if no single one does, in experiments/capabilities.py. That module is no source of an
+experiment: changing it makes no result stale.
 """
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -11,7 +15,27 @@ from benchpaper.core.errors import one_of
 
 Check = Callable[[], tuple[bool, str]]
 
-CAPABILITIES: dict[str, "Capability"] = {}
+OWN = "experiments.capabilities"
+
+
+class _Register(dict[str, "Capability"]):
+    """{name: capability}. Asked for one that it lacks, it looks among the project's own."""
+
+    def __missing__(self, name: str) -> "Capability":
+        load_own()
+        if name not in self:
+            raise KeyError(name)
+        return self[name]
+
+
+CAPABILITIES: dict[str, "Capability"] = _Register()
+
+
+def load_own() -> None:
+    """Import experiments/capabilities.py, if the project on Python's path has one."""
+    package, _, _ = OWN.partition(".")
+    if importlib.util.find_spec(package) and importlib.util.find_spec(OWN):
+        importlib.import_module(OWN)
 
 
 @dataclass(frozen=True)
@@ -19,13 +43,15 @@ class Capability:
     """Something a host can do.
 
     `check()` returns (present, detail); `remedy` says how to get it. If `on_controller`, this
-    machine needs it (a compiler, say), not the target hosts.
+    machine needs it (a compiler, say), not the target hosts. Importing `module` registers it, on a
+    target host too.
     """
 
     name: str
     meaning: str
     remedy: str
     check: Check
+    module: str
     on_controller: bool = False
 
 
@@ -35,7 +61,9 @@ def capability(
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check: Check) -> Check:
-        CAPABILITIES[name] = Capability(name, meaning, remedy, _never_raising(check), on_controller)
+        CAPABILITIES[name] = Capability(
+            name, meaning, remedy, _never_raising(check), check.__module__, on_controller
+        )
         return check
 
     return register
@@ -55,7 +83,14 @@ def _never_raising(check: Check) -> Check:
     return checked
 
 
+def modules() -> dict[str, str]:
+    """Return {capability: module that registers it}."""
+    return {name: item.module for name, item in CAPABILITIES.items()}
+
+
 def find_capability(name: str) -> Capability:
     """Return the capability of that name; raises `UserError` with the nearest name otherwise."""
+    if name not in CAPABILITIES:
+        load_own()
     one_of("capability", name, CAPABILITIES)
     return CAPABILITIES[name]

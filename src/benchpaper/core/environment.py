@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,14 +51,14 @@ PASSED_ON_OURS = re.compile(
     r"|COMP_\w+|_BENCHPAPER_\w+"  # completion
     r"|TZ"  # the user's time
 )
-# Variables known to change a result, a figure, or where a run goes. `doctor` names those set aside.
+# Variables known to change a result, a figure, or where a run goes. `doctor` names those set aside,
+# and those of the project's own programs (benchpaper.toml).
 WITH_EFFECT = re.compile(
     rf"{PROXIES}|LC_\w+|LANG|LANGUAGE|TZ|LD_\w+|GLIBC_TUNABLES|MALLOC_\w+|BASH_ENV"
     r"|SOURCE_DATE_EPOCH"
     r"|(SNAKEMAKE|MATPLOTLIB|MPL|GIT_|PYTHON|JUPYTER|IPYTHON|NUMEXPR|NUMBA)\w*"
     r"|(OMP_|OPENBLAS|MKL_|ARROW_|POLARS_)\w*"
-    r"|(JAVA_|_JAVA_|JDK_|JVM_|PEKKO_|GO|RUST_|UCX_|FI_|NCCL_|CUDA_|MC_|AWS_|S3_)\w+"
-    r"|(RCLONE_|JFS_|WEED_|KAFKA_|NATS_)\w+"
+    r"|(JAVA_|_JAVA_|JDK_|JVM_|GO|RUST_|NCCL_|CUDA_|AWS_)\w+"
     r"|(TEX|BIB|BST)INPUTS|TEX\w*|FONTCONFIG_\w+|XDG_(CONFIG|DATA)_\w+"
     r"|CC|CXX|(C|CXX|CPP|LD)FLAGS|C\w*_INCLUDE_PATH|CPATH|LIBRARY_PATH|GCC_\w+"
 )
@@ -122,15 +122,22 @@ def describe() -> str:
     return ", ".join([*fixed, f"HOME={HOME}", *names])
 
 
-def set_aside() -> list[str]:
-    """Return the names of variables with a known effect that no measured program receives."""
-    passed, now = clean(""), os.environ
-    dropped = {
-        name
-        for name in now
-        if WITH_EFFECT.fullmatch(name) and now[name] != {**FIXED_OURS, **passed}.get(name)
-    }
-    return sorted(dropped | set(now.get(SET_ASIDE, "").split()))
+def set_aside(prefixes: Iterable[str] = ()) -> list[str]:
+    """Return the names of variables with a known effect that no measured program receives.
+
+    Those that begin with one of the `prefixes` have an effect too.
+    """
+    starts = tuple(prefixes)
+    return sorted(
+        name for name in _dropped() if WITH_EFFECT.fullmatch(name) or name.startswith(starts)
+    )
+
+
+def _dropped() -> set[str]:
+    """Return the names of all variables that no measured program receives."""
+    passed, now = {**FIXED_OURS, **clean("")}, os.environ
+    dropped = {name for name in now if now[name] != passed.get(name) and name != SET_ASIDE}
+    return dropped | set(now.get(SET_ASIDE, "").split())
 
 
 def replace(variables: Mapping[str, str]) -> None:
@@ -166,7 +173,7 @@ def enter() -> None:
             for name in os.environ
             if LOCALE.fullmatch(name) and os.environ[name] != FIXED.get(name)
         ]
-    names = set_aside()
+    names = sorted(_dropped())
     replace(ours() | ({SET_ASIDE: " ".join(names)} if names else {}))
     if late:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

@@ -144,7 +144,7 @@ def _not_a_lock(status: os.stat_result, shared: bool) -> str:
         return "a file with two names"
     if not shared and status.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
         return "another user's file"
-    if mode & ~SHARED_FILE_MODE:  # a program, or one that changes its user
+    if mode & ~SHARED_FILE_MODE:  # a program, perhaps with the bit that changes its user
         return f"a file with mode {mode:04o}"
     return ""
 

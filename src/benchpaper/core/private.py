@@ -1,4 +1,4 @@
-"""Private folders: only this user can read, fill, or replace what lies in them.
+"""Private folders and files: only this user can read, fill, or replace them.
 
 Standard library only, because this module is sent to target hosts too.
 """
@@ -33,6 +33,11 @@ def own_folder(path: Path) -> Path:
     finally:
         os.close(descriptor)
     return path
+
+
+def private_file(path: str, flags: int) -> int:
+    """Open a file for `open(path, "xb", opener=private_file)`; others cannot read a new one."""
+    return os.open(path, flags, 0o600)
 
 
 def _open(path: Path) -> int:

@@ -126,5 +126,5 @@ def derived(path: Path, form: type[T]) -> T:
 
 
 def slug(experiment_name: str) -> str:
-    """Return the experiment's name as a file name: `rdma/fabric` becomes `rdma_fabric`."""
+    """Return the experiment's name as a file name: `net/latency` becomes `net_latency`."""
     return experiment_name.replace("/", "_")

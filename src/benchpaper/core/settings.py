@@ -1,18 +1,27 @@
-"""A project's `benchpaper.toml`: what the paper is, in its author's words."""
+"""A project's `benchpaper.toml`: what the paper is, its scales and needs, in its author's words.
 
+A project without the file, a table, or a key gets the values that stand here.
+"""
+
+import keyword
+import re
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.core.project import REFERENCE, Project
 
 FILE = "benchpaper.toml"
+SCALE = re.compile(r"[a-z][a-z0-9_]{0,30}")  # it names folders
+
+Table = TypeVar("Table", "Paper", "Scales", "Needs")
 
 
 @dataclass(frozen=True)
 class Paper:
-    """The table [paper]. A project without the file, or without a key, gets these values."""
+    """The table [paper]."""
 
     title: str = ""
     authors: tuple[str, ...] = ()
@@ -22,27 +31,99 @@ class Paper:
     column_width_in: float = 3.3  # inches; figures are drawn at this width
 
 
+@dataclass(frozen=True)
+class Scales:
+    """The table [scales]: `names` from the quickest to the paper's own, which plans every cell."""
+
+    names: tuple[str, ...] = ("smoke", "quick", "full")
+    default: str = "quick"  # what is measured without --scale
+
+    @property
+    def quickest(self) -> str:
+        """The scale that shows only that everything works."""
+        return self.names[0]
+
+    @property
+    def paper(self) -> str:
+        """The scale of the reference."""
+        return self.names[-1]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """The table [needs]: sentences for the artifact appendix, without a full stop.
+
+    `variables` are prefixes of variables that would change what the project's programs do.
+    """
+
+    hardware: str = "a Linux machine with two cores, or several as target hosts"
+    software: str = (
+        "Python 3.11 or newer; `./reproduce` installs all else, LaTeX for the PDF excepted"
+    )
+    data: str = "No data set is needed"
+    disk: str = "about 1 GB"  # what set-up takes
+    variables: tuple[str, ...] = ()
+
+
+LISTS = ("authors", "keywords", "names", "variables")
+TABLES = {"paper": Paper, "scales": Scales, "needs": Needs}
+
+
 def read(root: Path) -> Paper:
-    """Return the settings of the project in `root`.
+    """Return what the paper of the project in `root` is.
 
     Raises `UserError` for a file that is no TOML, an unknown key, or a value of the wrong kind.
     """
-    path = root / FILE
-    return parsed(path.read_bytes()) if path.exists() else Paper()
+    return _from(_content(root), "paper", Paper)
+
+
+def scales(root: Path) -> Scales:
+    """Return the scales of the project in `root`. Raises `UserError` as `read` does."""
+    return _from(_content(root), "scales", Scales)
+
+
+def scales_here() -> Scales:
+    """Return the scales of the project around the working directory; outside any, the usual."""
+    try:
+        project = Project.find()
+    except UserError:
+        return Scales()
+    return scales(project.root)
+
+
+def needs(root: Path) -> Needs:
+    """Return the needs of the project in `root`. Raises `UserError` as `read` does."""
+    return _from(_content(root), "needs", Needs)
 
 
 def parsed(data: bytes) -> Paper:
-    """Return the settings in the bytes of the file. Raises `UserError` as `read` does."""
+    """Return what the paper is, from the bytes of the file. Raises `UserError` as `read` does."""
+    return _from(_parsed(data), "paper", Paper)
+
+
+def _content(root: Path) -> dict[str, Any]:
+    path = root / FILE
+    return _parsed(path.read_bytes()) if path.exists() else {}
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
     try:
         content = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{FILE} cannot be read: {error}; correct it") from None
-    _refuse_unknown(content, ["paper"], "table")
-    table = content.get("paper", {})
+    _refuse_unknown(content, list(TABLES), "table")
+    return content
+
+
+def _from(content: dict[str, Any], name: str, kind: type[Table]) -> Table:
+    table = content.get(name, {})
     if not isinstance(table, dict):
-        raise UserError(f"{FILE}: paper must be a table: [paper]")
-    _refuse_unknown(table, [field.name for field in fields(Paper)], "key")
-    return Paper(**{name: _checked(name, value) for name, value in table.items()})
+        raise UserError(f"{FILE}: {name} must be a table: [{name}]")
+    _refuse_unknown(table, [field.name for field in fields(kind)], "key")
+    made = kind(**{key: _checked(key, value) for key, value in table.items()})
+    if isinstance(made, Scales):
+        _check_scales(made)
+    return made
 
 
 def _refuse_unknown(table: dict[str, Any], known: list[str], what: str) -> None:
@@ -52,8 +133,25 @@ def _refuse_unknown(table: dict[str, Any], known: list[str], what: str) -> None:
             raise UserError(f'{FILE}: unknown {what} "{name}"{hint}')
 
 
+def _check_scales(made: Scales) -> None:
+    if not made.names:
+        raise UserError(f'{FILE}: names must name a scale at least: ["quick", "full"]')
+    for name in made.names:
+        bad = not SCALE.fullmatch(name) or name == REFERENCE or keyword.iskeyword(name)
+        if bad or made.names.count(name) > 1:
+            raise UserError(
+                f'{FILE}: "{name}" is no name of a scale; names are different words in small '
+                f'letters, not "{REFERENCE}", and no words of Python'
+            )
+    if made.default not in made.names:
+        raise UserError(
+            f'{FILE}: the default scale "{made.default}" is not one of {", ".join(made.names)}'
+            f"{did_you_mean(made.default, made.names)}"
+        )
+
+
 def _checked(name: str, value: Any) -> Any:
-    if name in ("authors", "keywords"):
+    if name in LISTS:
         if isinstance(value, list) and all(isinstance(word, str) for word in value):
             return tuple(value)
         raise UserError(f'{FILE}: {name} must be a list of texts: ["..."]')

@@ -5,17 +5,19 @@ import importlib
 import json
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import syntax
+from benchpaper.core import capabilities, settings, syntax
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import committed
 from benchpaper.design.spec import Experiment
 
 ENTRY = "experiment.py"
+NONE_YET = "experiments/ holds no experiment.py yet; benchpaper new FAMILY/NAME writes one"
 
 
 def names(project: Project) -> list[str]:
@@ -50,12 +52,47 @@ def load(project: Project, name: str) -> Experiment:
     Raises `UserError` for an unknown name, an import that fails, or a module without an experiment.
     """
     known(project, name)
+    load_capabilities(project)
     path = project.experiments / name / ENTRY
     where = path.relative_to(project.root)
+    with _mistakes_of(project, path):
+        module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
+    experiment = getattr(module, "experiment", None)
+    if not isinstance(experiment, Experiment):
+        raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
+    if experiment._trial is None and not experiment.is_imported:
+        raise UserError(
+            f"{where} has no function under @experiment.trial; nothing could be measured "
+            "(if all its results are imported, leave out the scales)"
+        )
+    if experiment._trial is not None and experiment.is_imported:
+        raise UserError(
+            f"{where} has a trial, but no scales say how much it measures; "
+            "give scales=dict(smoke=Scale(blocks=2), quick=..., full=...)"
+        )
+    names = settings.scales(project.root).names
+    try:
+        experiment.check_scales(names)
+    except UserError as error:
+        raise UserError(f"{where}: {error} ([scales] in {settings.FILE} can name others)") from None
+    experiment.name = name
+    return experiment
+
+
+def load_capabilities(project: Project) -> None:
+    """Register the project's own capabilities. Raises `UserError` if their module is broken."""
     if str(project.root) not in sys.path:
         sys.path.insert(0, str(project.root))
+    with _mistakes_of(project, project.experiments / "capabilities.py"):
+        capabilities.load_own()
+
+
+@contextmanager
+def _mistakes_of(project: Project, path: Path) -> Iterator[None]:
+    """Report an error while the module at `path` is imported as the mistake that it is."""
+    where = path.relative_to(project.root)
     try:
-        module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
+        yield
     except UserError as error:
         raise UserError(f"{where}: {error}") from error
     except (Exception, SystemExit) as error:
@@ -63,15 +100,6 @@ def load(project: Project, name: str) -> Experiment:
         raise UserError(
             f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}"
         ) from error
-    experiment = getattr(module, "experiment", None)
-    if not isinstance(experiment, Experiment):
-        raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
-    if experiment._trial is None:
-        raise UserError(
-            f"{where} has no function under @experiment.trial; nothing could be measured"
-        )
-    experiment.name = name
-    return experiment
 
 
 def _at(error: BaseException, root: Path) -> str:

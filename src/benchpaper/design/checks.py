@@ -17,7 +17,7 @@ RESERVED = frozenset([
     "commands", "code_digest", "plan_digest", "git_commit", "git_clean", "tools", "hosts",
     "capabilities", "id", "levels", "blocks", "counts", "programs", "trial_seconds", "disk_mb",
     "pilot", "half_width", "budget_s", "metric", "q", "of", "to", "value", "low", "high", "n",
-    "missing",
+    "missing", "block_level", "block_seed", "within",
 ])  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 Each validates itself when it is made. `spec` joins them to an `Experiment`.
 """
 
-import builtins
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,18 +17,18 @@ from benchpaper.design.checks import (
     check_text,
     shown,
 )
+from benchpaper.design.levels import Level, check_type, checked_levels
 
-SCALES = ("smoke", "quick", "full")
 MIN_PILOT_BLOCKS = 9
-MAX_LEVEL_LENGTH = 200  # a text becomes part of a cell's name, in tables, logs, and file names
 MAX_BLOCKS = 100_000
-
-Level = str | int | float | bool
 
 
 @dataclass(frozen=True)
 class Factor:
-    """A dimension that an experiment varies. Its levels are all str, int, float, or bool."""
+    """A dimension that an experiment varies. Its levels are all str, int, float, or bool.
+
+    Raises `SpecError` for levels that are missing, repeated, or of several types.
+    """
 
     name: str
     levels: Sequence[Level]
@@ -38,51 +37,33 @@ class Factor:
 
     def __post_init__(self) -> None:
         check_name("factor", self.name)
-        if isinstance(self.levels, str):
-            raise SpecError(f'factor "{self.name}": levels {self.levels!r} must be a list')
-        object.__setattr__(self, "levels", tuple(self.levels))
+        object.__setattr__(self, "levels", checked_levels(self._what, self.levels))
         for what, text in (("unit", self.unit), ("meaning", self.meaning)):
-            check_text(f'factor "{self.name}": {what}', text)
-        if not self.levels:
-            raise SpecError(f'factor "{self.name}" has no levels; give at least one')
-        if self.type not in (str, int, float, bool):
-            raise SpecError(
-                f'factor "{self.name}": a level must be str, int, float or bool, '
-                f"not {self.type.__name__}"
-            )
-        for level in self.levels:
-            self.check(level)
-            self._check_value(level)
-        if len(set(self.levels)) != len(self.levels):
-            raise SpecError(f'factor "{self.name}" has a level twice: {list(self.levels)}')
+            check_text(f"{self._what}: {what}", text)
 
     @property
-    def type(self) -> "builtins.type[Level]":
-        return type(self.levels[0])
+    def _what(self) -> str:
+        return f'factor "{self.name}"'
 
     def check(self, level: Level) -> Level:
         """Return `level` if it has this factor's type; else raise `SpecError`."""
-        if type(level) is not self.type:
-            raise SpecError(
-                f'factor "{self.name}": level {shown(level)} is {type(level).__name__}, '
-                f"but the others are {self.type.__name__}; make them all one type"
-            )
+        check_type(self._what, level, self.levels)
         return level
 
-    def _check_value(self, level: Level) -> None:
-        """Raise `SpecError` unless `level` fits into a column and into the cell's name."""
-        what = f'factor "{self.name}": level'
-        if isinstance(level, str):
-            check_text(what, level, may_be_empty=False)
-            if len(level) > MAX_LEVEL_LENGTH:
-                raise SpecError(
-                    f"{what} {shown(level)} has {len(level)} characters; "
-                    f"{MAX_LEVEL_LENGTH} are the most"
-                )
-        elif not isinstance(level, bool):
-            check_number(what, level)
-            if str(level) == "-0.0":
-                raise SpecError(f"{what} -0.0 equals 0.0 and reads differently; write 0.0")
+
+def described(factors: Iterable[Factor]) -> list[dict[str, Any]]:
+    """Return factors as plain data."""
+    return [
+        {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
+        for f in factors
+    ]
+
+
+def factors_within(within: Any) -> tuple[Factor, ...]:
+    """Return the factors of `within`; raises `SpecError` if it is no list of factors."""
+    if isinstance(within, (list, tuple)) and all(isinstance(factor, Factor) for factor in within):
+        return tuple(within)
+    raise SpecError('within must be a list of factors: within=[Factor("second", [0, 1, 2])]')
 
 
 @dataclass(frozen=True)
@@ -92,7 +73,7 @@ class Metric:
     `kept` is "value" (one number) or "all samples" (a distribution that keeps every sample, see
     `benchpaper.results`). `better` is "lower", "higher" or "neither". `minimum` is the smallest
     possible value; a smaller one fails the trial. An `optional` metric may be absent (None) in some
-    cells.
+    cells. Raises `SpecError` without a unit or a direction.
     """
 
     name: str
@@ -141,8 +122,9 @@ class Scale:
 
     Further keyword arguments restrict a factor to some of its levels: `Scale(blocks=2,
     size_bytes=[8, 4096])`. `counts` are the numbers that shrink with the scale (iterations,
-    requests); the trial receives them as `site.counts`. `trial_seconds` and `disk_mb` are the
-    announced budget.
+    requests); the trial receives them as `site.counts`. The announced budget is `trial_seconds` for
+    a trial, and `disk_mb` (in MB) for the whole run. `blocks` may be left out if the experiment's
+    blocks have levels (see `Block`): it then measures a block for each level.
 
     With a `pilot`, `benchpaper pilot` fixes the number of blocks after that many blocks, so that
     the interval of the twin's cell comes to about +-`half_width` (0.05 is 5 %). The number is at
@@ -152,7 +134,7 @@ class Scale:
     def __init__(
         self,
         *,
-        blocks: int,
+        blocks: int | None = None,
         trial_seconds: float = 1.0,
         disk_mb: float = 10.0,
         counts: Mapping[str, Any] | None = None,
@@ -161,10 +143,8 @@ class Scale:
         budget_s: float | None = None,
         **levels: Sequence[Level],
     ):
-        if type(blocks) is not int or blocks < 1:
-            raise SpecError(f"blocks={shown(blocks)} must be a whole number of at least 1")
-        if blocks > MAX_BLOCKS:
-            raise SpecError(f"blocks={shown(blocks)} must be at most {MAX_BLOCKS}")
+        if blocks is not None:
+            _check_blocks(blocks)
         check_number("trial_seconds", trial_seconds, above=0)
         check_number("disk_mb", disk_mb, minimum=0)
         if (pilot is None) != (half_width is None) or (pilot is None and budget_s is not None):
@@ -173,8 +153,10 @@ class Scale:
                 "Scale(pilot=9, half_width=0.05, blocks=40)"
             )
         if pilot is not None and half_width is not None:
+            if blocks is None:
+                raise SpecError("a pilot needs blocks=..., the most that may be measured")
             _check_pilot(pilot, half_width, budget_s, blocks)
-        self.blocks = blocks
+        self.blocks = blocks or 0  # 0 until the experiment knows the levels of its blocks
         self.pilot, self.half_width, self.budget_s = pilot, half_width, budget_s
         self.trial_seconds = float(trial_seconds)
         self.disk_mb = float(disk_mb)
@@ -182,6 +164,13 @@ class Scale:
         for name, count in self.counts.items():
             _check_count(name, count)
         self.levels = {name: tuple(chosen) for name, chosen in levels.items()}
+
+
+def _check_blocks(blocks: int) -> None:
+    if type(blocks) is not int or blocks < 1:
+        raise SpecError(f"blocks={shown(blocks)} must be a whole number of at least 1")
+    if blocks > MAX_BLOCKS:
+        raise SpecError(f"blocks={shown(blocks)} must be at most {MAX_BLOCKS}")
 
 
 def _check_count(name: str, count: Any) -> None:

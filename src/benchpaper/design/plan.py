@@ -9,8 +9,10 @@ machine and Python version.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from benchpaper.core.errors import UserError
+from benchpaper.design.replication import OVER_SEEDS, PlannedBlock
 from benchpaper.design.spec import Cell, Experiment
 
 DEFAULT_SEED = 1
@@ -18,17 +20,31 @@ DEFAULT_SEED = 1
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One cell at its place in a block. `seed` is for the trial's own random choices."""
+    """One cell at its place in the block `of_block`. `seed` is for its own random choices."""
 
-    block: int
+    of_block: PlannedBlock
     position: int
     cell: Cell
     seed: int
 
+    @property
+    def block(self) -> int:
+        """The number of the block."""
+        return self.of_block.number
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What the plan's digest says of the trial, with the level of its block if it has one."""
+        level = () if self.of_block.level is None else (self.of_block.level,)
+        return self.block, self.position, self.seed, self.cell.id, *level
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one run of an experiment will measure, and its price in time and disk."""
+    """Everything that one run of an experiment will measure, and its price in time and disk.
+
+    `seconds` are those of all trials, and `cell_seconds` is {cell: seconds of one trial}.
+    """
 
     experiment: str
     scale: str
@@ -36,6 +52,7 @@ class Plan:
     blocks: tuple[tuple[PlannedTrial, ...], ...]
     seconds: float
     disk_mb: float
+    cell_seconds: Mapping[str, float]
     pilot: int | None = None
 
     @property
@@ -54,12 +71,15 @@ class Plan:
         Two plans are the same if their digests are.
         """
         trials = [trial for block in self.blocks[: self.known_blocks] for trial in block]
-        return digest((t.block, t.position, t.seed, t.cell.id) for t in trials)
+        return digest(trial.identity for trial in trials)
 
 
-def digest(trials: Iterable[tuple[int, int, int, str]]) -> str:
-    """Return the digest of a plan whose `trials`, in order, are (block, position, seed, cell)."""
-    text = "\n".join(f"{block} {position} {seed} {cell}" for block, position, seed, cell in trials)
+def digest(trials: Iterable[tuple[Any, ...]]) -> str:
+    """Return the digest of a plan whose `trials`, in order, are (block, position, seed, cell).
+
+    The level of the block follows, if it has one.
+    """
+    text = "\n".join(" ".join(map(str, trial)) for trial in trials)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -82,17 +102,35 @@ def make_plan(
     chosen = experiment.scale(scale)
     cells = experiment.cells(scale)
     count = fixed_blocks or chosen.pilot or chosen.blocks
-    blocks = tuple(_order(experiment.name, seed, block, cells) for block in range(count))
-    known = measured_seconds or {}
-    per_block = sum(known.get(cell.id, chosen.trial_seconds) for cell in cells)
-    return Plan(
-        experiment.name, scale, seed, blocks, per_block * count, chosen.disk_mb, chosen.pilot
+    if experiment.block.has_levels and count > chosen.blocks:
+        raise UserError(
+            f"{experiment.name}: {count} blocks were fixed after a pilot, but scale {scale} has "
+            f"{chosen.blocks}; restore the levels, or take the pilot again"
+        )
+    blocks = tuple(
+        _order(experiment.name, seed, _block(experiment, seed, number), cells)
+        for number in range(count)
     )
+    known = measured_seconds or {}
+    each = {cell.id: known.get(cell.id, chosen.trial_seconds) for cell in cells}
+    seconds = sum(each.values()) * count
+    return Plan(experiment.name, scale, seed, blocks, seconds, chosen.disk_mb, each, chosen.pilot)
 
 
-def _order(name: str, seed: int, block: int, cells: Iterable[Cell]) -> tuple[PlannedTrial, ...]:
+def _block(experiment: Experiment, seed: int, number: int) -> PlannedBlock:
+    """Return block `number`. Blocks over seeds have theirs; others draw one."""
+    level = experiment.block.levels[number] if experiment.block.has_levels else None
+    if experiment.block.over == OVER_SEEDS and isinstance(level, int):
+        return PlannedBlock(number, level, level)
+    drawn = hashlib.sha256(f"block\n{seed}\n{experiment.name}\n{number}".encode()).digest()
+    return PlannedBlock(number, int.from_bytes(drawn[:4], "big"), level)
+
+
+def _order(
+    name: str, seed: int, block: PlannedBlock, cells: Iterable[Cell]
+) -> tuple[PlannedTrial, ...]:
     def draw(cell: Cell) -> bytes:
-        return hashlib.sha256(f"{seed}\n{name}\n{block}\n{cell.id}".encode()).digest()
+        return hashlib.sha256(f"{seed}\n{name}\n{block.number}\n{cell.id}".encode()).digest()
 
     ordered = sorted(cells, key=draw)
     return tuple(

@@ -4,6 +4,7 @@ An `Experiment` is built at import time and validates itself then, so that a mis
 anything runs. Nothing here measures.
 """
 
+import copy
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,18 +13,20 @@ from typing import Any, TypeVar, overload
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.design.checks import SpecError, check_name, check_number, check_text
 from benchpaper.design.declarations import (
-    SCALES,
     Cell,
     Evidence,
     Factor,
-    Level,
     Metric,
     Scale,
+    described,
+    factors_within,
     make_cell,
 )
+from benchpaper.design.inputs import Input, check_inputs
+from benchpaper.design.levels import Level, null_of
+from benchpaper.design.replication import Block
 
 __all__ = [
-    "SCALES",
     "Cell",
     "Evidence",
     "Experiment",
@@ -34,7 +37,6 @@ __all__ = [
     "make_cell",
     "null_of",
 ]
-NULL = "null"  # by convention the level of the null target: the load generator against nothing
 
 Trial = TypeVar("Trial", bound=Callable[..., Iterable[dict[str, Any]]])
 Valid = TypeVar("Valid", bound=Callable[[Cell], bool])
@@ -43,34 +45,25 @@ Build = TypeVar("Build", bound=Callable[[Path], object])
 Uses = TypeVar("Uses", bound=Callable[[], Mapping[str, str]])
 
 
-def null_of(factors: Mapping[str, Sequence[Level]]) -> dict[str, Level] | None:
-    """Return {factor: level} of the null target, by convention the level "null".
-
-    `factors` is {factor: levels}. Returns None if no factor has that level. Raises `SpecError` if
-    several have it, because the experiment then has to declare which is meant.
-    """
-    names = [name for name, levels in factors.items() if NULL in levels]
-    if len(names) > 1:
-        raise SpecError(
-            f'{" and ".join(names)} both have the level "{NULL}"; '
-            "say which is the null target: null=dict(...)"
-        )
-    return {names[0]: NULL} if names else None
-
-
 class Experiment:
     """One question, its factors, metrics and the code that runs one cell.
 
-    Decorators attach the functions: `@experiment.trial` (required; `trial(cell, site)` yields dicts
-    of metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
+    Decorators attach the functions: `@experiment.trial` (`trial(cell, site)` yields dicts of
+    metrics and evidence), `@experiment.valid` (which cells make sense), `@experiment.needs`
     (capabilities of a cell), `@experiment.uses` (versions of tools) and `@experiment.build`
     (`build(folder)` compiles the programs).
 
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
     names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `attempts` and `timeout_s`
-    bound a trial.
+    nothing; by default the level called "null", if a factor has it. `within` are factors that vary
+    within a trial, which yields an observation for each of their levels. `block` says what blocks
+    differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
+    `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
+
+    Without `scales` and without a trial, nothing is measured: all results are imported.
+
+    Raises `SpecError` for a declaration that breaks a rule.
     """
 
     def __init__(
@@ -80,12 +73,15 @@ class Experiment:
         question: str,
         factors: Iterable[Factor],
         metrics: Iterable[Metric],
-        scales: Mapping[str, Scale],
+        scales: Mapping[str, Scale] | None = None,
         evidence: Iterable[Evidence] = (),
         roles: Iterable[str] = ("client",),
         packages: Iterable[str] = (),
         twin: Mapping[str, Level] | None = None,
         null: Mapping[str, Level] | None = None,
+        within: Iterable[Factor] = (),
+        block: Block = Block(),  # noqa: B008  (it cannot change)
+        inputs: Iterable[Input] = (),
         attempts: int = 2,
         timeout_s: float = 60.0,
     ):
@@ -95,12 +91,15 @@ class Experiment:
         self.name = ""
         self.title, self.question = title, question
         self.factors, self.metrics, self.evidence = tuple(factors), tuple(metrics), tuple(evidence)
-        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales)
+        self.within = factors_within(within)
+        self.is_imported = scales is None  # nothing is measured: all results are imported
+        self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
         self.null = (
             dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
         )
-        self.attempts, self.timeout_s = attempts, timeout_s
+        self.inputs = check_inputs(inputs)
+        self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
         self._valid: Callable[[Cell], bool] | None = None
         self._needs: Callable[[Cell], Iterable[str]] | None = None
@@ -122,19 +121,21 @@ class Experiment:
         if type(self.attempts) is not int or self.attempts < 1:
             raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
         check_number("timeout_s", self.timeout_s, above=0)
-        parts: list[Factor | Metric | Evidence] = [*self.factors, *self.metrics, *self.evidence]
+        factors = [*self.factors, *self.within]
+        parts: list[Factor | Metric | Evidence] = [*factors, *self.metrics, *self.evidence]
         names = [part.name for part in parts]
         for name in names:
             if names.count(name) > 1:
                 raise SpecError(
                     f'"{name}" is declared twice; factors, metrics and evidence share one table'
                 )
-        if missing := [name for name in SCALES if name not in self.scales]:
-            raise SpecError(
-                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(SCALES)}"
-            )
+        if not self.scales and not self.is_imported:
+            raise SpecError("an experiment needs at least one scale")
+        if not isinstance(self.block, Block):
+            raise SpecError(f'block={self.block!r} must be a Block, as Block(over="trace", ...)')
         for name, scale in self.scales.items():
             self._check_scale(name, scale)
+            self.scales[name] = self._counted(name, scale)
         if self.twin is not None:
             self._check_levels("twin", self.twin)
             if missing := [f.name for f in self.factors if f.name not in self.twin]:
@@ -146,11 +147,21 @@ class Experiment:
                     f'null={self.null} must be one level of one factor, as null=dict(path="null")'
                 )
 
-    def _check_scale(self, name: str, scale: Scale) -> None:
-        if name not in SCALES:
+    def check_scales(self, names: Sequence[str]) -> None:
+        """Raise `SpecError` unless the experiment declares just the scales of its project."""
+        if self.is_imported:
+            return
+        if missing := [name for name in names if name not in self.scales]:
             raise SpecError(
-                f'scale "{name}" is not one of {", ".join(SCALES)}{did_you_mean(name, SCALES)}'
+                f"scales lack {', '.join(missing)}; every experiment declares {', '.join(names)}"
             )
+        for name in self.scales:
+            if name not in names:
+                raise SpecError(
+                    f'scale "{name}" is not one of {", ".join(names)}{did_you_mean(name, names)}'
+                )
+
+    def _check_scale(self, name: str, scale: Scale) -> None:
         if scale.pilot is not None and self.twin is None:
             raise SpecError(
                 f'scale "{name}": a pilot needs a twin: the spread of the noisiest cell decides'
@@ -160,6 +171,12 @@ class Experiment:
                 self._check_levels(f'scale "{name}"', {factor_name: level})
             if len(set(levels)) != len(levels):
                 raise SpecError(f'scale "{name}": {factor_name} has a level twice: {list(levels)}')
+
+    def _counted(self, name: str, scale: Scale) -> Scale:
+        """Return the scale with its number of blocks, which may follow from the block's levels."""
+        counted = copy.copy(scale)
+        counted.blocks = self.block.count(name, scale.blocks)
+        return counted
 
     def _check_levels(self, where: str, levels: Mapping[str, Level]) -> None:
         factors = {factor.name: factor for factor in self.factors}
@@ -228,18 +245,28 @@ class Experiment:
         return bool(self._valid(cell)) if self._valid else True
 
     def scale(self, name: str) -> Scale:
-        """Return the `Scale` of that name; raises `UserError` for an unknown one."""
+        """Return the `Scale` of that name.
+
+        Raises `UserError` for an unknown one, and if nothing is measured.
+        """
+        if self.is_imported:
+            raise UserError(
+                f"{self.name} has no scales, because its results are imported; nothing is measured"
+            )
         if name not in self.scales:
             raise UserError(
-                f'scale "{name}" not found{did_you_mean(name, SCALES)} '
-                f"(there are: {', '.join(SCALES)})"
+                f'scale "{name}" not found{did_you_mean(name, self.scales)} '
+                f"(there are: {', '.join(self.scales)})"
             )
         return self.scales[name]
 
     def cells(self, scale_name: str) -> list[Cell]:
-        """Return the valid cells at a scale, in declared order, the twin last."""
-        scale = self.scale(scale_name)
-        axes = [scale.levels.get(factor.name, factor.levels) for factor in self.factors]
+        """Return the valid cells at a scale, in declared order, the twin last.
+
+        If nothing is measured, these are all valid cells.
+        """
+        chosen = {} if self.is_imported else self.scale(scale_name).levels
+        axes = [chosen.get(factor.name, factor.levels) for factor in self.factors]
         names = [factor.name for factor in self.factors]
         cells = [make_cell(zip(names, levels, strict=True)) for levels in itertools.product(*axes)]
         cells = [cell for cell in cells if self.is_valid(cell)]
@@ -270,18 +297,22 @@ class Experiment:
         return [make_cell(ordered, twin=True)]
 
     def describe(self) -> dict[str, Any]:
-        """Return the declaration as plain data, for Parquet metadata and `--json`."""
+        """Return the declaration as plain data, for Parquet metadata and `--json`.
+
+        Blocks in time, and no inner factors, are left out: older results have no others.
+        """
+        block = {"block": vars(self.block).copy()} if self.block.has_levels else {}
+        within = {"within": described(self.within)} if self.within else {}
         return {
             "name": self.name,
             "title": self.title,
             "question": self.question,
             "roles": list(self.roles),
-            "factors": [
-                {"name": f.name, "levels": list(f.levels), "unit": f.unit, "meaning": f.meaning}
-                for f in self.factors
-            ],
+            "factors": described(self.factors),
             "metrics": [vars(metric).copy() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
             "null": self.null,
+            **block,
+            **within,
         }

@@ -64,9 +64,11 @@ class Process(Protocol):
     def stop(self) -> None:
         """End the process: terminate it, kill it after a grace period, and wait for its end."""
 
-    def stdout_text(self) -> str: ...
+    def stdout_text(self) -> str:
+        """Return the standard output so far."""
 
-    def stderr_text(self) -> str: ...
+    def stderr_text(self) -> str:
+        """Return the standard error so far."""
 
     def __enter__(self) -> Self: ...
 
@@ -105,9 +107,11 @@ class Host(Protocol):
     def start(self, argv: Sequence[Argument], *, env: Mapping[str, str] | None = None) -> Process:
         """Start a background process that dies with the trial."""
 
-    def put(self, local: Path, remote: Path) -> None: ...
+    def put(self, local: Path, remote: Path) -> None:
+        """Copy a file of the controller to the host."""
 
-    def get(self, remote: Path, local: Path) -> None: ...
+    def get(self, remote: Path, local: Path) -> None:
+        """Copy a file of the host to the controller."""
 
     def provide(self, path: Path) -> Path:
         """Return where `path` of the controller (program, library folder, data) lies on the host.
@@ -129,7 +133,8 @@ class Host(Protocol):
     def free_port(self) -> int:
         """Return a TCP port on `address` that was free a moment ago."""
 
-    def facts(self) -> dict[str, Any]: ...
+    def facts(self) -> dict[str, Any]:
+        """Return {fact: value} of the machine: kernel, CPU, memory in bytes, and so on."""
 
 
 class Link(Protocol):
@@ -160,12 +165,8 @@ class Link(Protocol):
     @property
     def alive(self) -> bool: ...
 
-    def begin(self) -> None:
-        """Start to connect; `complete` waits until the connection stands."""
-
-    def complete(self) -> None: ...
-
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the connection, and with it all processes behind it. A second time does nothing."""
 
     def deploy(self, packages: Iterable[str]) -> None:
         """Send the project and `packages` to the host where it lacks them."""
@@ -189,3 +190,13 @@ class Link(Protocol):
 
         The trial may run for `seconds`.
         """
+
+
+class Connecting(Protocol):
+    """A host of a site to which a connection is being made; several connect at the same time."""
+
+    def complete(self) -> Link:
+        """Wait until the connection stands. Raises `Unreachable` (`hosts.ssh.link`)."""
+
+    def close(self) -> None:
+        """End the connection, complete or not."""

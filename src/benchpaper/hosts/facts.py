@@ -1,4 +1,4 @@
-"""Facts about a host, found by looking: CPU, kernel, memory, disk, network, governor.
+"""Facts about a host, found by looking: CPU, GPU, kernel, memory, disk, network, governor.
 
 No fact names a host, a user or a path.
 """
@@ -7,9 +7,13 @@ import fcntl
 import hashlib
 import os
 import platform
+import shutil
 import socket
 import struct
+import subprocess
 import tempfile
+from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,8 @@ NAMES = (
     "virtualised",
     "environment",
 )
+WHERE_PRESENT = ("gpu",)  # facts of some hosts only
+NVIDIA_SMI = ("nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader")
 
 
 def facts() -> dict[str, Any]:
@@ -44,6 +50,7 @@ def facts() -> dict[str, Any]:
         or "not exposed",
         "virtualised": _virtualised(),
         "environment": environment.describe(),
+        **({"gpu": gpus} if (gpus := _gpus()) else {}),
     }
 
 
@@ -60,6 +67,25 @@ def _cpu_model() -> str:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return platform.machine()
+
+
+@cache
+def _gpus() -> str:
+    """Return the model, memory and driver of each NVIDIA GPU, as `nvidia-smi` names them, or ""."""
+    if not shutil.which(NVIDIA_SMI[0]):
+        return ""
+    try:
+        answer = subprocess.run(NVIDIA_SMI, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    if answer.returncode:
+        return ""  # its driver is not loaded
+    texts = Counter(
+        "{}, {}, driver {}".format(*(part.strip() for part in line.split(",")))
+        for line in answer.stdout.splitlines()
+        if line.count(",") == 2
+    )
+    return "; ".join(f"{count} x {text}" if count > 1 else text for text, count in texts.items())
 
 
 def _os_name() -> str:

@@ -9,14 +9,16 @@ from typing import Any, Self
 from benchpaper.core import lock
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
-from benchpaper.hosts import HostLost, Link, OnCommand, facts, probe
+from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
-from benchpaper.hosts.guests.link import GuestLink
+from benchpaper.hosts.guests.connection import GuestConnecting
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.probed import ProbedHost
 from benchpaper.hosts.site import HostEntry, Site
 from benchpaper.hosts.ssh import connection
-from benchpaper.hosts.ssh.connection import SshLink
+from benchpaper.hosts.ssh.connection import SshConnecting
+from benchpaper.hosts.ssh.link import SshLink, Unreachable
 
 LOCK_POLL_S = 0.5
 RELOCK_S = connection.SILENCE_S + main.ENDING_S + 5
@@ -25,7 +27,7 @@ SUMMED = ("steal_s", "swapped_mb", "throttled_s", "overheated")
 
 
 class LocalLink:
-    """This machine as a host of a site."""
+    """This machine as a host of a site. It is connected from the start."""
 
     alive = True
     locked_for: str | None = None
@@ -38,11 +40,8 @@ class LocalLink:
         self.folders: Mapping[str, str] = {}
         self._locks = ExitStack()
 
-    def begin(self) -> None:
-        pass
-
-    def complete(self) -> None:
-        pass
+    def complete(self) -> Self:
+        return self
 
     def close(self) -> None:
         pass
@@ -79,17 +78,19 @@ class LocalLink:
 
 
 class Fleet:
-    """The connections to hosts of a site, by name. As a context manager, it ends them on exit."""
+    """The connections to hosts of a site, by name: a context manager that makes and ends them."""
 
     def __init__(self, project: Project, site: Site, names: Collection[str] | None = None):
-        hosts = [host for host in site.hosts if names is None or host.name in names]
-        joined = [host.name for host in hosts if host.kind == "uml" and not host.tap]
+        self._project, self._site = project, site.name
+        self._hosts = [host for host in site.hosts if names is None or host.name in names]
+        self._packages: Sequence[str] = ()
+        joined = [host.name for host in self._hosts if host.kind == "uml" and not host.tap]
         self._network = Network(joined)
-        self.links = {host.name: _link(project, site.name, host, self._network) for host in hosts}
+        self.links: dict[str, Link] = {}
 
     def __enter__(self) -> Self:
         try:
-            self._connect(self.links.values())
+            self.links = self._connect(self._hosts)
         except BaseException:
             self.close()
             raise
@@ -98,12 +99,27 @@ class Fleet:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @staticmethod
-    def _connect(links: Collection[Link]) -> None:
-        for link in links:
-            link.begin()
-        for link in links:
-            link.complete()
+    def _connect(self, hosts: Iterable[HostEntry]) -> dict[str, Link]:
+        """Connect to hosts, all at the same time. On failure, keep no connection."""
+        with ExitStack() as begun:
+            connecting: dict[str, Connecting] = {}
+            for host in hosts:
+                connecting[host.name] = self._begin(host)
+                begun.callback(connecting[host.name].close)
+            links: dict[str, Link] = {}
+            for name, begun_link in connecting.items():
+                links[name] = begun_link.complete()
+                begun.callback(links[name].close)
+            begun.pop_all()
+        return links
+
+    def _begin(self, host: HostEntry) -> Connecting:
+        """Begin to connect to a host."""
+        if host.kind == "uml":
+            return GuestConnecting(self._project, self._site, host, self._network)
+        if host.kind == "ssh":
+            return SshConnecting(self._project, self._site, host)
+        return LocalLink(host)
 
     def close(self) -> None:
         for link in self.links.values():
@@ -119,13 +135,10 @@ class Fleet:
         """Return one link per machine: hosts of a lab share one."""
         return list({link.machine: link for link in self.links.values()}.values())
 
-    def probe(self) -> dict[str, dict[str, Any]]:
-        """Return {host: {facts, capabilities, identity, clock}}.
-
-        `clock` is (seconds ahead of our clock, half the round trip), or None for this machine.
-        """
+    def probe(self) -> dict[str, ProbedHost]:
+        """Return {name: host}, with what probing shows now."""
         return {
-            name: {**link.ask("probe"), "identity": link.identity, "clock": link.clock_offset()}
+            name: ProbedHost.of(link.ask("probe"), link.identity, link.clock_offset())
             for name, link in self.links.items()
         }
 
@@ -187,6 +200,8 @@ class Fleet:
             time.sleep(LOCK_POLL_S)
 
     def deploy(self, packages: Sequence[str]) -> None:
+        """Send the project and `packages` to the hosts that lack them."""
+        self._packages = packages
         for link in self.links.values():
             link.deploy(packages)
 
@@ -195,15 +210,24 @@ class Fleet:
 
         Raises `Unreachable` when that fails.
         """
-        lost = [link for link in self.links.values() if not link.alive]
-        for link in lost:
+        lost = {name: link for name, link in self.links.items() if not link.alive}
+        locked = {name: link.locked_for for name, link in lost.items()}
+        for link in lost.values():
             link.close()
-        self._connect(lost)
-        for link in lost:
+        made = self._connect(host for host in self._hosts if host.name in lost)
+        self.links |= made
+        for name, link in made.items():
             # The agent of the lost connection holds the lock until it notices the loss.
-            if link.locked_for:
-                self._lock(link, link.locked_for, lambda holder: None, RELOCK_S)
-        return [link.name for link in lost]
+            if what := locked[name]:
+                self._lock(link, what, lambda holder: None, RELOCK_S)
+            self._deploy_again(link)
+        return list(made)
+
+    def _deploy_again(self, link: Link) -> None:
+        try:
+            link.deploy(self._packages)
+        except HostError as error:
+            raise Unreachable(f'host "{link.name}" of site "{self._site}": {error}') from None
 
     def conclude(self, trial: str = "") -> list[tuple[str, str, dict[str, Any]]]:
         """Return what remote hosts have kept of a trial that ended, and forget it there.
@@ -224,9 +248,3 @@ def _disturbances(link: Link) -> dict[str, Any]:
         return link.ask("disturbances")
     except HostLost:
         return {**dict.fromkeys(disturbances.so_far()), "load_1m": float("nan")}
-
-
-def _link(project: Project, site_name: str, entry: HostEntry, network: Network) -> Link:
-    if entry.kind == "uml":
-        return GuestLink(project, site_name, entry, network)
-    return SshLink(project, site_name, entry) if entry.kind == "ssh" else LocalLink(entry)

@@ -30,7 +30,7 @@ def lacking() -> str | None:
     """Return what this machine lacks to boot guests, with the remedy; None if it lacks nothing."""
     missing = [package for program, package in PACKAGES.items() if not shutil.which(program)]
     if missing:
-        return f"install the packages {', '.join(missing)} (packages.apt lists them)"
+        return f"install the packages {', '.join(missing)}"
     if not (MODULES / version()).is_dir():
         return f"no modules in {MODULES}/{version()}; install the package user-mode-linux again"
     return _sandbox_fails()

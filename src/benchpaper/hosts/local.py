@@ -27,14 +27,19 @@ from benchpaper.hosts import (
     cleanup,
     facts,
 )
+from benchpaper.hosts.captured import MAX_BYTES, Captured, TooMuchOutput
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
 NO_HOME = "/nonexistent"  # Debian's convention
+TOO_MUCH = (
+    f"printed more than the {MAX_BYTES >> 20} MiB that a host takes in; let it print less, or "
+    "write a file in host.scratch() and fetch it by host.get()"
+)
 
 
 class LocalHost:
-    """This machine as a host. Scratch folders lie in `folder`, which is its commands' home, too.
+    """This machine as a `Host`. Scratch folders lie in `folder`, which is its commands' home, too.
 
     `on_command(host name, argv)` is called as each command starts. It returns a function that is
     called with the exit status.
@@ -69,18 +74,25 @@ class LocalHost:
         words = [str(part) for part in argv]
         on_end = self._on_command(self.name, with_environment(words, env))
         process = self._popen(words, env, subprocess.PIPE, subprocess.PIPE)
+        captured = Captured(process)
         try:
-            out, err = process.communicate(timeout=timeout)
+            captured.read(timeout)
             on_end(process.returncode)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, TooMuchOutput) as error:
             _kill_group(process.pid)
-            out, err = _remaining_output(process)
+            with suppress(subprocess.TimeoutExpired, TooMuchOutput):
+                captured.read(STOP_GRACE_S)  # a daemon outside its group may hold the pipes
             on_end(process.wait())
-            late = f"did not end within {timeout:g} s"
-            raise CommandFailed(f"{_program(words)} on {self.name} {late}; {_tail(err)}") from None
+            why = f"did not end within {timeout:g} s; {_tail(captured.texts[1])}"
+            if isinstance(error, TooMuchOutput):
+                why = TOO_MUCH
+            raise CommandFailed(f"{_program(words)} on {self.name} {why}") from None
         except BaseException:
             _kill_group(process.pid)
             raise
+        finally:
+            captured.close()
+        out, err = captured.texts
         if check and process.returncode:
             ending = f"ended with {_status(process.returncode)}"
             raise CommandFailed(f"{_program(words)} on {self.name} {ending}; {_tail(err or out)}")
@@ -102,7 +114,7 @@ class LocalHost:
         env: Mapping[str, str] | None,
         stdout: int | IO[bytes],
         stderr: int | IO[bytes],
-    ) -> subprocess.Popen[str]:
+    ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 argv,
@@ -110,8 +122,6 @@ class LocalHost:
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
-                text=True,
-                errors="replace",
                 process_group=0,
                 preexec_fn=self._before_exec(),
             )
@@ -160,7 +170,7 @@ class LocalProcess:
         self,
         host_name: str,
         argv: list[str],
-        process: subprocess.Popen[str],
+        process: subprocess.Popen[bytes],
         folder: Path,
         on_end: OnEnd,
     ):
@@ -221,10 +231,16 @@ class LocalProcess:
         self._on_end(self._process.wait())
 
     def stdout_text(self) -> str:
-        return (self._folder / "stdout").read_text(errors="replace")
+        return self._output("stdout")
 
     def stderr_text(self) -> str:
-        return (self._folder / "stderr").read_text(errors="replace")
+        return self._output("stderr")
+
+    def _output(self, name: str) -> str:
+        path = self._folder / name
+        if path.stat().st_size > MAX_BYTES:
+            raise HostError(f"{self._label} {TOO_MUCH}")
+        return path.read_text(errors="replace")
 
     def __enter__(self) -> Self:
         return self
@@ -251,17 +267,6 @@ def _kill_group(pid: int) -> None:
     """Kill the process group that `_popen` made; its id is that of its leader."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-
-
-def _remaining_output(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """Return the output of a killed process; nothing if a daemon outside its group holds it."""
-    try:
-        return process.communicate(timeout=STOP_GRACE_S)
-    except subprocess.TimeoutExpired:
-        for stream in (process.stdout, process.stderr):
-            if stream is not None:
-                stream.close()
-        return "", ""
 
 
 def _program(argv: list[str]) -> str:

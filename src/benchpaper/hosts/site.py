@@ -8,11 +8,11 @@ A site file lists hosts, and which roles each can play:
         address: 127.0.0.1      # what servers bind to and clients connect to
         cpus: [0, 1]            # optional: the CPUs that trials may pin to
         roles: [server, client]
-      - name: storage-1
+      - name: far-1
         kind: ssh
         address: 10.1.0.11      # on the network to measure
         interface: ens2f0       # optional: the interface that must have this address
-        ssh: storage-1          # optional: a name for ssh, or an alias of ~/.ssh/config
+        ssh: far-1              # optional: a name for ssh, or an alias of ~/.ssh/config
                                 # (default: the address)
         user: bench             # this and all below: optional, and otherwise as ssh is configured
         port: 22
@@ -39,15 +39,16 @@ the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHo
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
 
 from benchpaper.core.errors import UserError, did_you_mean, one_of
-from benchpaper.core.project import Project
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.redact import Redactor
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
 WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # neither an option of ssh nor USER@HOST
 PATH = re.compile(r"/[^\0\n'\"\\$`]*")
-NOT_PROBED = {"present": False, "detail": "its probe did not run there"}
+NOT_PROBED = Presence(False, "its probe did not run there")
 
 
 def names(project: Project) -> list[str]:
@@ -115,6 +116,11 @@ def load(project: Project, name: str) -> Site:
 
     Raises `UserError` for an unknown site, and for a mistake in its file.
     """
+    if name not in names(project) and project.results(name, REFERENCE).is_dir():
+        raise UserError(
+            f'site "{name}" has stored results, but no file sites/{name}.yaml with its hosts; '
+            f"read them by --from {REFERENCE}, or write the file to measure there"
+        )
     one_of("site", name, names(project), "a site is a file sites/NAME.yaml")
     path = project.root / "sites" / f"{name}.yaml"
     if not path.exists():
@@ -232,39 +238,37 @@ def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
 
 
 def capabilities(
-    probed: Mapping[str, Any],
+    probed: ProbedSite,
     assigned: Mapping[str, HostEntry],
     known: Mapping[str, _Capability],
-) -> dict[str, dict[str, Any]]:
-    """Return {capability: {"present": bool, "detail": str}} of an experiment.
+) -> dict[str, Presence]:
+    """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
-    Its roles are `assigned` to hosts. `probed` is `Pipeline.probed`, and `known` are the registered
-    capabilities. Look for each capability where it is needed: on the controller, or on every host
-    that plays a role. The first host without a capability decides.
+    `known` are the registered capabilities. Look for each capability where it is needed: on the
+    controller, or on every host that plays a role. The first host without a capability decides.
     """
-    names = dict.fromkeys(host.name for host in assigned.values())
-    hosts = {name: probed.get("hosts", {}).get(name, probed) for name in names}
+    hosts = {host.name: probed.host(host.name) for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
-        here = probed["capabilities"].get(name, {"present": False, "detail": "was not probed"})
+        here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
         if name == "shared_host" and len(hosts) > 1:
-            here = {"present": False, "detail": "the roles are on different hosts"}
+            here = Presence(False, "the roles are on different hosts")
         answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
     return answers
 
 
 def _on_hosts(
     name: str,
-    here: dict[str, Any],
-    hosts: Mapping[str, Mapping[str, Any]],
-    probed: Mapping[str, Any],
-) -> dict[str, Any]:
+    here: Presence,
+    hosts: Mapping[str, ProbedHost],
+    probed: ProbedSite,
+) -> Presence:
     """Return the answer of the first host without the capability `name`, or of the first host."""
     by_host = {
-        host: answers["capabilities"].get(name, here if answers is probed else NOT_PROBED)
+        host: answers.capabilities.get(name, here if answers is probed.here else NOT_PROBED)
         for host, answers in hosts.items()
     }
-    host, answer = min(by_host.items(), key=lambda item: item[1]["present"])
-    if answer["present"] or len(hosts) == 1:
+    host, answer = min(by_host.items(), key=lambda item: item[1].present)
+    if answer.present or len(hosts) == 1:
         return answer
-    return {**answer, "detail": f"{host}: {answer['detail']}"}
+    return replace(answer, detail=f"{host}: {answer.detail}")

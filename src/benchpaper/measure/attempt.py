@@ -19,10 +19,12 @@ from typing import Any
 from benchpaper.core import disk_space
 from benchpaper.core.processes import brand, die_with_parent, kill_descendants, outputs
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import Link, cleanup
 from benchpaper.hosts.agent.standstill import Watch
 from benchpaper.hosts.local import signal_name
+from benchpaper.measure.provisions import Provisions
 from benchpaper.measure.worker import (
     HEADER,
     KILLED,
@@ -42,7 +44,8 @@ class Attempt:
     nor checked. `cause` says what the machine lacked, if that made the attempt fail; then the
     experiment is not to blame. `shortage` describes a full disk, seen before the scratch folder of
     a failed attempt was removed. `stood_still_s` says for how long a process of the attempt, or the
-    process that watched it, was stopped or frozen.
+    process that watched it, was stopped or frozen. `is_mistake` says that the trial's own code is
+    wrong (`mistakes.is_mistake`). `provided` are the undeclared files that it sent to hosts.
     """
 
     name: str
@@ -56,6 +59,19 @@ class Attempt:
     cause: str
     shortage: str
     stood_still_s: float
+    is_mistake: bool = False
+    provided: tuple[str, ...] = ()
+
+
+NOTHING = Provisions()
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Calls `ring(seconds)` once if an attempt still runs after so many `seconds`."""
+
+    seconds: float
+    ring: Callable[[float], None]
 
 
 @dataclass
@@ -64,8 +80,10 @@ class _Reports:
 
     commands: list[Command] = field(default_factory=list)
     observations: list[dict[str, Any]] = field(default_factory=list)
+    provided: list[str] = field(default_factory=list)
     message: str = ""
     cause: str = ""
+    is_mistake: bool = False
     done: bool = False
 
     def note(self, event: tuple[Any, ...]) -> None:
@@ -77,8 +95,10 @@ class _Reports:
             self.commands[rest[0]] = replace(self.commands[rest[0]], status=rest[1])
         elif kind == "observation":
             self.observations.append(rest[0])
+        elif kind == "provided":
+            self.provided.append(rest[0])
         elif kind == "error":
-            self.message, self.cause = rest
+            self.message, self.cause, self.is_mistake = rest
         else:
             self.done = True
 
@@ -102,6 +122,8 @@ class _Reports:
             cause=cause,
             shortage=disk_space.shortage(scratch) if outcome != "ok" else "",
             stood_still_s=times[2],
+            is_mistake=self.is_mistake and outcome == "failed",
+            provided=tuple(self.provided),
         )
 
     def _conclusion(self, status: int, late: str) -> tuple[str, str, str]:
@@ -131,14 +153,17 @@ def attempt(
     programs: Path,
     scratch_root: Path,
     kill: Callable[[Collection[int]], None] = kill_descendants,
+    block: PlannedBlock = PlannedBlock(0, 0),  # noqa: B008  (it cannot change)
+    provisions: Provisions = NOTHING,
+    alarm: Alarm | None = None,
 ) -> Attempt:
     """Run `experiment`'s trial of `cell` once and return the result.
 
-    `links` maps roles to connected hosts; `programs` is the folder of compiled programs.
-    `kill(spared)` ends all that this process has started except `spared` (`Keeper.kill`). Errors of
-    the trial never raise here. `KeyboardInterrupt` and the like pass through, after the worker has
-    been killed. Fetch what the trial has left on remote hosts afterwards (`Fleet.conclude` with the
-    attempt's `name`).
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
+    that of the trial. `kill(spared)` ends all that this process has started except `spared`
+    (`Keeper.kill`). `provisions` holds the inputs. Errors of the trial never raise here.
+    `KeyboardInterrupt` and the like pass through, after the worker has been killed. Fetch what the
+    trial has left on remote hosts afterwards (`Fleet.conclude` with the attempt's `name`).
     """
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
     cleanup.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
@@ -155,9 +180,14 @@ def attempt(
                 die_with_parent(parent)
                 os.close(read_end)
                 brand(cleanup.trial_mark(scratch_root.parent))
-                work(experiment, cell, seed, scale, links, programs, scratch, write_end)
+                work(
+                    experiment, cell, seed, block, scale, links, programs, scratch, write_end,
+                    provisions,
+                )  # fmt: skip
             os.close(write_end)
-        timed_out = _receive(read_end, child, reports, begin + experiment.timeout_s, watch)
+        timed_out = _receive(
+            read_end, child, reports, (begin, begin + experiment.timeout_s), watch, alarm
+        )
         seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
@@ -174,21 +204,31 @@ def attempt(
         cleanup.clear(scratch)
 
 
-def _receive(pipe: int, worker: int, reports: _Reports, deadline: float, watch: Watch) -> bool:
+def _receive(
+    pipe: int,
+    worker: int,
+    reports: _Reports,
+    limits: tuple[float, float],
+    watch: Watch,
+    alarm: Alarm | None,
+) -> bool:
     """Take in events until the worker ends. Return True if time ran out first.
+
+    `limits` are the times of the attempt's begin and of its deadline.
 
     The end of the pipe does not show that the worker has ended: a process that it forked and left
     behind holds the pipe open, too.
     """
+    begin, deadline = limits
     buffer, watched = bytearray(), [pipe, os.pidfd_open(worker)]
     os.set_blocking(pipe, False)
     try:
         while True:
-            remaining = deadline - time.monotonic()
+            now = time.monotonic()
+            remaining = deadline - now
+            quiet = min(remaining, begin + alarm.seconds - now) if alarm else remaining
             # Look even when time is over: it may have ended while this process could not look.
-            ready = watch.wait(
-                lambda seconds: select.select(watched, [], [], seconds)[0], remaining
-            )
+            ready = watch.wait(lambda seconds: select.select(watched, [], [], seconds)[0], quiet)
             if pipe in watched and not _read_all(pipe, buffer):
                 watched.remove(pipe)
             _take_events(buffer, reports)
@@ -196,6 +236,9 @@ def _receive(pipe: int, worker: int, reports: _Reports, deadline: float, watch: 
                 return False
             if remaining <= 0:
                 return True
+            if alarm and time.monotonic() >= begin + alarm.seconds:
+                alarm.ring(time.monotonic() - begin)
+                alarm = None
     finally:
         os.close(watched[-1])
 

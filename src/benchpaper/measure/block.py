@@ -12,18 +12,20 @@ from benchpaper.core.redact import Redactor
 from benchpaper.design.plan import Plan
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.probed import ProbedSite
 from benchpaper.hosts.site import Site
+from benchpaper.measure import repeats
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.trial import Setting, TrialRunner
-from benchpaper.results import journal
+from benchpaper.results import accepted, journal
 from benchpaper.results.records import TrialRecord
 
 
 class Block:
     """One block of a plan on one site, ready to be measured.
 
-    `probed` is `Pipeline.probed`: what this machine and the site's hosts are. `report(event,
+    `probed` is what this machine and the site's hosts are. `report(event,
     **facts)` shows progress. `depends` is what the block's trials depend on, and `key` stands for
     it in the name of the journal.
     """
@@ -35,11 +37,12 @@ class Block:
         plan: Plan,
         block: int,
         site: Site,
-        probed: Mapping[str, Any],
+        probed: ProbedSite,
         report: Callable[..., None] = lambda event, **facts: None,
     ):
         self._project, self._experiment, self._site = project, experiment, site
-        self._planned, self._block, self._report = plan.blocks[block], block, report
+        self._plan, self._planned = plan, plan.blocks[block]
+        self._block, self._report = block, report
         self._folder = project.results(site.name, plan.scale) / experiment.name
         self._provenance = Provenance(project, experiment, plan, site, probed)
         self._setting = Setting(
@@ -51,10 +54,51 @@ class Block:
             Redactor(project.root),
             self._provenance,
             report,
+            self._has_worked,
+            plan.cell_seconds,
         )
-        self.depends = self._provenance.dependencies(block, self._planned, self._setting.scale)
+        self.depends = self._depends(block)
         self.key = journal.key(**self.depends)
-        self.journal_path = self._folder / "journal" / f"{block:03d}-{self.key}.jsonl"
+        self.journal_path = self._journal(block, self.depends)
+
+    def _depends(self, block: int) -> dict[str, Any]:
+        """Return the dependencies of the journal of a block to go on with.
+
+        That is the present code's, or the fullest of those whose code counts as the same.
+        """
+        planned = self._plan.blocks[block]
+        depends = self._provenance.dependencies(block, planned, self._setting.scale)
+        others = accepted.equals(accepted.read(self._folder), depends["sources"])
+        if not others:
+            return depends
+        choices = [depends, *({**depends, "sources": sources} for sources in others)]
+        return max(choices, key=lambda choice: journal.finished(self._journal(block, choice)))
+
+    def _journal(self, block: int, depends: Mapping[str, Any]) -> Path:
+        return self._folder / "journal" / f"{block:03d}-{journal.key(**depends)}.jsonl"
+
+    def _other_journals(self) -> list[Path]:
+        """Return the journals of the other blocks, as far as they depend on the same."""
+        others = [number for number in range(len(self._plan.blocks)) if number != self._block]
+        return [self._journal(number, self._depends(number)) for number in others]
+
+    def _given_up(self) -> dict[str, str]:
+        """Return {cell: why it is not tried again}, from the other blocks of the same code.
+
+        Blocks over traces or seeds differ: what fails with one may succeed with the next.
+        """
+        if self._experiment.block.has_levels:
+            return {}
+        paths = self._other_journals()
+        if not any(map(journal.holds_failures, paths)):
+            return {}
+        return repeats.given_up(record for path in paths for record in journal.entries(path))
+
+    def _has_worked(self, cell: str) -> bool:
+        """True if the same code has measured this cell before: in another block, or elsewhere."""
+        here = (record for path in self._other_journals() for record in journal.entries(path))
+        measured = any(record.cell == cell and record.state == results.MEASURED for record in here)
+        return measured or repeats.in_reference(self._project, self._experiment.name, cell)
 
     def before(self) -> dict[str, Any] | None:
         """Return what this block's trials depended on when it was last measured.
@@ -81,8 +125,10 @@ class Block:
             return self._measure(TrialRunner(self._setting, fleet, keeper))
 
     def _measure(self, runner: TrialRunner) -> int:
+        if not self.is_finished:
+            self._provenance.check_inputs()
         runner.prepare_hosts()
-        measured_now = 0
+        measured_now, given_up = 0, self._given_up()
         with journal.Journal(self.journal_path) as done:
             last_end = self.journal_path.stat().st_mtime if len(done) else None
             if done.damaged:
@@ -90,13 +136,15 @@ class Block:
             for planned in self._planned:
                 if planned.cell.id in done and not self._testable_again(done[planned.cell.id]):
                     continue
-                record = runner.run(planned, last_end)
+                record = runner.run(planned, last_end, given_up.get(planned.cell.id, ""))
+                self._provenance.check_inputs()  # before the record: it may have read others
                 done.append(record)
                 # After the record, which has the first right to the rest of a full disk.
                 journal.note(self.journal_path, self.depends)
                 last_end = time.time()
                 measured_now += 1
-                self._report("trial", block=self._block, cell=planned.cell.id, state=record.state)
+                state = results.shown_state(record.state, record.reason)
+                self._report("trial", block=self._block, cell=planned.cell.id, state=state)
             self._write(done.entries)
         return measured_now
 
@@ -180,6 +228,9 @@ class Block:
 
     def _write(self, entries: list[TrialRecord]) -> None:
         described = self._experiment.describe()
-        described["sources"] = self._provenance.sources
+        described["sources"] = self.depends["sources"]
+        described["counts"] = dict(self._setting.scale.counts)
         described[results.JOURNALS] = {str(self._block): self.key}
+        if self._provenance.inputs:
+            described[results.INPUTS] = [s.to_json() for s in self._provenance.inputs]
         results.write_block(self._folder, self._block, entries, described)

@@ -27,13 +27,11 @@ class Keeper:
         self._state = state
         self._before = control_group.present()
         self._group = control_group.make()
-        self._note: Path | None = None
+        self._note = cleanup.note_group(state, self._group) if self._group else None
         self._pid = 0
 
     def __enter__(self) -> Self:
         adopt_orphans()
-        if self._group:
-            self._note = cleanup.note_group(self._state, self._group)
         block = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:

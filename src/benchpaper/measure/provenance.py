@@ -1,6 +1,7 @@
 """Where a block's results come from: its hosts, tools and code, and what its trials depend on."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from benchpaper import results
@@ -8,11 +9,11 @@ from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
-from benchpaper.design import catalog
+from benchpaper.design import catalog, inputs
 from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.plan import Plan, PlannedTrial
 from benchpaper.design.spec import Experiment
-from benchpaper.hosts import facts
+from benchpaper.hosts.probed import ProbedSite
 from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
 from benchpaper.results import journal
 from benchpaper.results.records import Origin
@@ -21,8 +22,7 @@ from benchpaper.results.records import Origin
 class Provenance:
     """What is known about a block before it is measured.
 
-    `assigned` is {role: host}, and `present` holds the capabilities that the hosts have. `probed`
-    is `Pipeline.probed`.
+    `assigned` is {role: host}, and `present` holds the capabilities that the hosts have.
     """
 
     def __init__(
@@ -31,19 +31,51 @@ class Provenance:
         experiment: Experiment,
         plan: Plan,
         site: Site,
-        probed: Mapping[str, Any],
+        probed: ProbedSite,
     ):
         self._project, self._experiment = project, experiment
         self._plan, self._site = plan, site.name
         self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
         answers = capabilities(probed, self.assigned, CAPABILITIES)
-        self.present = sorted(name for name, answer in answers.items() if answer["present"])
+        self.present = sorted(name for name, answer in answers.items() if answer.present)
         self._probed_by_role = {
-            role: probed.get("hosts", {}).get(host.name, probed)
-            for role, host in self.assigned.items()
+            role: probed.host(host.name) for role, host in self.assigned.items()
         }
         self.sources = catalog.source_digests(project, experiment.name)
         self._tools = experiment.tools()
+        self.inputs = inputs.states(project, site.name, experiment.name, experiment.inputs)
+
+    @property
+    def places(self) -> dict[str, Path]:
+        """{input: where it lies on this machine}."""
+        return {state.input.path: state.place for state in self.inputs}
+
+    @property
+    def hidden_places(self) -> dict[str, str]:
+        """{place outside the project: what stands for it in results}."""
+        return {
+            str(place): f"$INPUTS/{name}"
+            for name, place in self.places.items()
+            if not place.is_relative_to(self._project.root)
+        }
+
+    def check_inputs(self) -> None:
+        """Raise `UserError` unless every input is there, as declared, and as it was before.
+
+        The second holds for inputs without a declared digest: they may not change within a block.
+        """
+        then = self.inputs
+        now = inputs.states(
+            self._project, self._site, self._experiment.name, self._experiment.inputs
+        )
+        for before, state in zip(then, now, strict=True):
+            if state.problem:
+                raise UserError(f"{self._experiment.name}: {state.problem}")
+            if state.digest != before.digest:
+                raise UserError(
+                    f"{self._experiment.name}: input {state.input.path} changed while it was used; "
+                    "leave it alone, and run the same command again"
+                )
 
     def origin(self) -> Origin:
         """Return what all records of the block share: the state of the checkout is that of now.
@@ -61,7 +93,7 @@ class Provenance:
             hosts={
                 f"{role}.{name}": str(value)
                 for role, probed in self._probed_by_role.items()
-                for name, value in probed["facts"].items()
+                for name, value in probed.facts.items()
             },
             capabilities=tuple(self.present),
             git_commit=code.commit,
@@ -98,17 +130,19 @@ class Provenance:
             "hosts": {
                 role: [
                     journal.key(name=self.assigned[role].name),
-                    probed.get("identity", facts.identity()),
+                    probed.identity,
                 ]
                 for role, probed in self._probed_by_role.items()
             },
             "tools": self._tools,
             "capabilities": sorted(needed.intersection(self.present)),
             "facts": {
-                role: _of_machine(probed["facts"]) for role, probed in self._probed_by_role.items()
+                role: _of_machine(probed.facts) for role, probed in self._probed_by_role.items()
             },
             "counts": scale.counts,
-            "schema": results.SCHEMA_VERSION,
+            "schema": results.schema_version(self._experiment.describe()),
+            # Without inputs there is no such part: earlier trials stay valid.
+            **({"inputs": {s.input.path: s.digest for s in self.inputs}} if self.inputs else {}),
         }
 
     def _check_capability(self, name: str) -> None:

@@ -1,7 +1,7 @@
 """Measures the trials of a block on connected hosts: attempts, lost connections, and failures."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,19 +11,24 @@ from benchpaper.core import disk_space
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
+from benchpaper.design import inputs
 from benchpaper.design.declarations import Scale
 from benchpaper.design.plan import PlannedTrial
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostLost, cleanup
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
-from benchpaper.measure import records
-from benchpaper.measure.attempt import Attempt, attempt
+from benchpaper.measure import mistakes, records
+from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
+from benchpaper.measure.provisions import Provisions, undeclared
 from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
+DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
+# A trial is late when it takes several times the planned seconds, and some seconds more.
+LATE_FACTOR, LATE_LEAST_S = 3.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Setting:
     """What the trials of a block have in common.
 
     `folder` holds the results of the experiment; `report(event, **facts)` shows progress.
+    `has_worked(cell)` says whether the same code has measured that cell before, and
+    `expected_seconds` is {cell: planned seconds of its trial}.
     """
 
     project: Project
@@ -41,6 +48,8 @@ class Setting:
     redactor: Redactor
     provenance: Provenance
     report: Callable[..., None]
+    has_worked: Callable[[str], bool]
+    expected_seconds: Mapping[str, float]
 
 
 class TrialRunner:
@@ -51,6 +60,7 @@ class TrialRunner:
         self._experiment, self._block = setting.experiment, setting.block
         self._provenance, self._redactor = setting.provenance, setting.redactor
         self._origin = setting.provenance.origin()
+        self._said: set[str] = set()
         self._lost = False  # a connection is lost, and the next trial has to restore it
         self._scratch_root = setting.project.state / "scratch"
         self._scratch_root.mkdir(parents=True, exist_ok=True)
@@ -63,6 +73,7 @@ class TrialRunner:
         self._fleet.deploy([p for p in packages if p in present or p not in CAPABILITIES])
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
+        self._redactor.hide_folders(self._provenance.hidden_places)
         for host, trial, kept in self._fleet.conclude():
             path = setting.project.state / "fetched" / f"{trial}.log"
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +84,12 @@ class TrialRunner:
                 message += f"; swept up there: {cleanup.summarize(kept['found'])}"
             setting.report("fetched", message=message)
 
-    def run(self, planned: PlannedTrial, last_end: float | None) -> TrialRecord:
-        """Measure a trial and return its record. `last_end`: when the one before ended."""
+    def run(self, planned: PlannedTrial, last_end: float | None, given_up: str = "") -> TrialRecord:
+        """Measure a trial and return its record.
+
+        `last_end` is when the trial before ended. `given_up` is the reason not to run this trial,
+        which then counts as failed without an attempt.
+        """
         begin = time.monotonic()
         gap = time.time() - last_end if last_end else 0.0
         if self._lost:
@@ -87,12 +102,18 @@ class TrialRunner:
         cause = ""
         if missing:
             state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
+        elif given_up:
+            state, reason = results.FAILED, given_up
+            self._setting.report("given up", cell=planned.cell.id, message=given_up)
         else:
             attempts, observations = self._attempts(planned)
             state, reason = self._conclusion(planned, attempts[-1])
             cause = attempts[-1].cause if state == results.FAILED else ""
         after = self._fleet.disturbances()
         last = attempts[-1] if attempts else None
+        origin = replace(self._origin, capabilities=tuple(self._provenance.present))
+        if provided := {path for tried in attempts for path in tried.provided}:
+            origin = replace(origin, tools={**origin.tools, **self._undeclared(provided)})
         disturbed = disturbances.between(before, after, last.stood_still_s if last else 0.0)
         return TrialRecord(
             block=planned.block,
@@ -100,11 +121,13 @@ class TrialRunner:
             cell=planned.cell.id,
             twin=planned.cell.twin,
             levels=dict(planned.cell.levels),
-            origin=replace(self._origin, capabilities=tuple(self._provenance.present)),
+            origin=origin,
             state=state,
             reason=reason,
             cause=cause,
             seed=planned.seed,
+            block_seed=planned.of_block.seed,
+            block_level=planned.of_block.level,
             started=last.started if last else time.time(),
             seconds=last.seconds if last else 0.0,
             attempts=tuple(map(records.summary, attempts)),
@@ -114,6 +137,14 @@ class TrialRunner:
             disturbances=Disturbances(**disturbed),
             overhead_s=time.monotonic() - begin - sum(tried.seconds for tried in attempts),
         )
+
+    def _undeclared(self, paths: Collection[str]) -> dict[str, str]:
+        """Return the undeclared inputs that a trial sent, with digests; say the new ones."""
+        named = undeclared(sorted(paths), inputs.notes(self._setting.project))
+        for name in sorted(set(named) - self._said):
+            self._setting.report("undeclared", message=f"{name} was sent to a host; {DECLARE}")
+        self._said.update(named)
+        return named
 
     def _conclusion(self, planned: PlannedTrial, last: Attempt) -> tuple[str, str]:
         """Return state and reason of a trial by its last attempt.
@@ -161,6 +192,11 @@ class TrialRunner:
             path = self._setting.folder / "failed" / name
             records.keep_output(tried, planned.cell.id, path)
             message = self._redactor.text(tried.message)
+            if tried.is_mistake and not self._setting.has_worked(planned.cell.id):
+                raise mistakes.TrialMistake(
+                    f"{message} (in the cell {planned.cell.id}); the trial's own code is wrong, so "
+                    "this stops the experiment: correct it, and run again"
+                )
             self._setting.report(
                 "attempt", block=self._block, cell=planned.cell.id, number=number, message=message
             )
@@ -177,7 +213,30 @@ class TrialRunner:
             self._setting.project.programs(self._experiment.name),
             self._scratch_root,
             self._keeper.kill,
+            planned.of_block,
+            Provisions.of(self._setting.project, self._provenance.places),
+            self._alarm(planned.cell.id),
         )
+
+    def _alarm(self, cell: str) -> Alarm | None:
+        """Return what says while a trial runs that it takes far longer than planned.
+
+        None if the trial times out before.
+        """
+        limit, declared = self._experiment.timeout_s, self._setting.scale.trial_seconds
+        planned = max(declared, self._setting.expected_seconds.get(cell, 0.0))
+        late = max(LATE_FACTOR * planned, planned + LATE_LEAST_S)
+
+        def ring(seconds: float) -> None:
+            self._setting.report(
+                "late",
+                cell=cell,
+                message=f"has run for {seconds:.0f} s, but {planned:g} s were planned; it ends at "
+                f"timeout_s={limit:g} at the latest; if it is right, declare a larger "
+                f"trial_seconds in experiments/{self._experiment.name}/experiment.py",
+            )
+
+        return Alarm(late, ring) if late < limit else None
 
     def _fetched(self, tried: Attempt) -> Attempt:
         """Add what the attempt has left on remote hosts; restore a lost connection before.

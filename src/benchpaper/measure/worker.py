@@ -2,6 +2,7 @@
 
 import errno
 import faulthandler
+import json
 import os
 import pickle
 import re
@@ -17,12 +18,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from benchpaper.core import environment
+from benchpaper import results
+from benchpaper.core import environment, excerpt
+from benchpaper.core.errors import did_you_mean
+from benchpaper.core.printable import printable_line
 from benchpaper.design.declarations import Cell, Scale
+from benchpaper.design.inputs import Places
+from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
+from benchpaper.measure import mistakes
+from benchpaper.measure.provisions import Provider, Provisions
 
 STOP_GRACE_S = 5.0  # until a trial that timed out is dead, it may still make shared memory
+SHOWN_BYTES = 200  # of a text that is no JSON
 HEADER = struct.Struct("<Q")
 NO_CONNECTION, NO_MEMORY = "the connection to a host was lost", "no memory was left"
 KILLED = "a process was killed from outside, perhaps for want of memory"
@@ -34,11 +43,13 @@ def work(
     experiment: Experiment,
     cell: Cell,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
     scratch: Path,
     pipe: int,
+    provisions: Provisions,
 ) -> NoReturn:
     """Run the trial in the worker, and end it."""
     try:
@@ -47,17 +58,14 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, scale, links, programs, scratch, report)
-        assert experiment._trial is not None
-        for observation in experiment._trial(cell, site):
+        site = _site(experiment, seed, block, scale, links, programs, scratch, report, provisions)
+        for observation in mistakes.observations(experiment, cell, site):
             report("observation", observation)
         report("done")
         os._exit(0)
     except BaseException as error:
         traceback.print_exc()
-        known = isinstance(error, (HostError, RuntimeError, AssertionError)) and str(error)
-        text = str(error) if known else f"{_where(error)}{type(error).__name__}: {error}"
-        _send(pipe, ("error", text, _lacking(error)))
+        _send(pipe, ("error", _text(error), _lacking(error), mistakes.is_mistake(error)))
         os._exit(1)
 
 
@@ -108,11 +116,13 @@ def _enter(scratch: Path) -> None:
 def _site(
     experiment: Experiment,
     seed: int,
+    block: PlannedBlock,
     scale: Scale,
     links: Mapping[str, Link],
     programs: Path,
     scratch: Path,
     report: Callable[..., None],
+    provisions: Provisions,
 ) -> "TrialSite":
     """Connect the roles to their hosts, and return what a trial gets as `site`."""
     commands = 0
@@ -125,33 +135,58 @@ def _site(
 
     # Log roles, not host names, for privacy.
     seconds = experiment.timeout_s + STOP_GRACE_S
-    hosts = {role: link.host(role, scratch, seconds, on_command) for role, link in links.items()}
-    counts = SimpleNamespace(**scale.counts)
-    return TrialSite(**hosts, counts=counts, seed=seed, programs=Path(programs))
+    hosts = {
+        role: Provider(link.host(role, scratch, seconds, on_command), provisions, report)
+        for role, link in links.items()
+    }
+    return TrialSite(
+        **hosts,
+        counts=Counts(**scale.counts),
+        seed=seed,
+        block=block,
+        programs=Path(programs),
+        inputs=Places(provisions.inputs),
+    )
 
 
 class TrialSite(SimpleNamespace):
     """What a trial gets as `site`.
 
-    It holds a host per role, `counts` of the scale, `seed`, and `programs`, the folder of compiled
-    programs.
+    It holds a host per role, `counts` of the scale, `seed`, `block` with its `number`, `level`, and
+    a `seed` that all its cells share, `programs`, the folder of compiled programs, and `inputs`,
+    which maps declared inputs to their places.
     """
 
     def __getattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f'site has no "{name}" (there are: {", ".join(vars(self))})')
+        known = vars(self)
+        raise AttributeError(
+            f'site has no "{name}"{did_you_mean(name, known)} (there are: {", ".join(known)})'
+        )
 
 
-def _where(error: BaseException) -> str:
-    """Return `file:line: ` of the deepest frame in an experiment; empty without one."""
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "/experiments/" in frame.filename
-    ]
-    if not frames:
-        return ""
-    path = frames[-1].filename
-    return f"{path[path.rindex('/experiments/') + 1 :]}:{frames[-1].lineno}: "
+class Counts(SimpleNamespace):
+    """The counts of the scale, as attributes."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        known = vars(self)
+        raise AttributeError(
+            f'site.counts has no "{name}"{did_you_mean(name, known)} (there are: '
+            f"{', '.join(known) or 'none'}); declare it as Scale(counts=dict({name}=...))"
+        )
+
+
+def _text(error: BaseException) -> str:
+    """Return an error as the message of its attempt, with its place in the experiment."""
+    ours = (HostError, RuntimeError, AssertionError, mistakes.WrongForm, results.InvalidObservation)
+    if isinstance(error, ours) and str(error):
+        return str(error)
+    if isinstance(error, json.JSONDecodeError):
+        text = printable_line(excerpt.head(error.doc.encode(), SHOWN_BYTES).strip()) or "nothing"
+        return (
+            f"{mistakes.place(error)}this is no JSON ({error.msg} in line {error.lineno}): {text}; "
+            "let the program print JSON alone, and all else to stderr"
+        )
+    return f"{mistakes.place(error)}{type(error).__name__}: {error}"
 
 
 def _lacking(error: BaseException) -> str:

@@ -1,24 +1,27 @@
 """Gathers the exhibits that notebooks saved into exhibits.tex and claims.tex, which LaTeX reads."""
 
 import shutil
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchpaper.analysis import claim_rows
-from benchpaper.analysis.claim_rows import ON_REFERENCE, ClaimRow
+from benchpaper.analysis.claim_rows import ON_IMPORTED, ON_REFERENCE, ClaimRow
 from benchpaper.analysis.exhibits import tex
-from benchpaper.analysis.manifests import Exhibit, Manifest, Number
+from benchpaper.analysis.manifests import Exhibit, Manifest, Number, ResultsFile
 from benchpaper.analysis.manifests import read_all as manifests
 from benchpaper.core import checksums
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import GATHERED, Project, slug
-from benchpaper.results import file_digest
+from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
+from benchpaper.results import IMPORTED, file_digest
+from benchpaper.results.import_record import ImportRecord, record_of
 
 CLAIMS_TABLE = "claims.tex"
-DECISIVE_VERDICTS = {*ON_REFERENCE, *ON_REFERENCE.values()}
+UNKNOWN = "unknown"  # a fact of the machine that measured imported results
+DECISIVE_VERDICTS = {*ON_REFERENCE, *ON_REFERENCE.values(), *ON_IMPORTED.values()}
 
 
 class PaperError(UserError):
@@ -59,8 +62,15 @@ def gather(project: Project, site: str, source: str, experiments: Sequence[str])
     """
     build = project.build(site, source)
     _delete_orphans(project, build)
-    for manifest in _of_experiments(build, experiments).values():
-        _check_fresh(manifest, project.results(site, source))
+    chosen = _of_experiments(build, experiments)
+    if not chosen:
+        names = ", ".join(experiments) or "no experiment"
+        raise PaperError(
+            f"there is nothing to gather: build/{build.name}/exhibits/ has no manifest of {names}; "
+            "run the notebooks first: benchpaper run figures"
+        )
+    for manifest in chosen.values():
+        _check_fresh(project, manifest, project.results(site, source))
     text, table = gathered(build, experiments), claims_table(build)
     # exhibits.tex comes last: later steps look only at its time, and need both files.
     for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):
@@ -75,6 +85,7 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
     It follows from the manifests of `experiments` and the verdicts alone.
     """
     chosen = _of_experiments(build, experiments)
+    imported = {key: record for key, m in chosen.items() if (record := record_of(m.to_json()))}
     lines = ["% Generated from the notebooks' manifests; do not edit."]
     if chosen:
         lines += _site_lines(list(chosen.values()))
@@ -84,15 +95,26 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
         if slug(gathered.manifest.experiment) in chosen
     }
     rows = claim_rows.read(build)
+    own = chosen and f"{next(iter(chosen.values())).site}/"  # a second name of the run's numbers
+    counted = [g for name, g in exhibits.items() if not (own and name.startswith(own))]
     counts = {
-        "exhibits": len(exhibits),
-        "gaps": gaps(gathered.exhibit for gathered in exhibits.values()),
+        "exhibits": len(counted),
+        "gaps": gaps(saved.exhibit for saved in counted),
         "claims": len(rows),
     }
+    if imported:
+        counts["imported"] = sum(bool(saved.manifest.imported) for saved in counted)
+        sources = dict.fromkeys(record.short for record in imported.values())
+        lines.append(rf"\bpimportedfrom{{{_breakable(', '.join(sources))}}}")
     # LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
     # the numbers in the PDF with those of the manifests.
     lines += [rf"\bpcount{{{name}}}{{{count}}}" for name, count in counts.items()]
     lines += [_exhibit_line(name, gathered) for name, gathered in exhibits.items()]
+    lines += [
+        rf"\bpimported{{{name}}}{{{_breakable(_mark(imported[slug(gathered.manifest.experiment)]))}}}"
+        for name, gathered in exhibits.items()
+        if gathered.manifest.imported and not gathered.exhibit.missing
+    ]
     return "\n".join([*lines, *_claim_lines(rows), ""])
 
 
@@ -101,14 +123,45 @@ def gaps(exhibits: Iterable[Exhibit]) -> int:
     return sum(bool(exhibit.missing) for exhibit in exhibits)
 
 
+def _mark(record: ImportRecord) -> str:
+    """Return what the mark of an imported exhibit says."""
+    interval = "" if record.block else "; no interval: the table has one block"
+    return f"imported from {record.short}, not measured here{interval}"
+
+
+def _breakable(text: str) -> str:
+    """Return text for TeX, with breaks allowed in URLs: a column is narrow."""
+    return tex(text).replace("/", r"/\allowbreak{}")
+
+
 def origin(manifests: Sequence[Manifest]) -> tuple[str, str]:
-    """Return (the results that the manifests come from, the days of their measurement)."""
-    first = manifests[0]
+    """Return (the results that the manifests come from, the days of their measurement).
+
+    Imported results count only if there are no others.
+    """
+    measured = [manifest for manifest in manifests if not manifest.imported]
+    if not measured:
+        return f"imported results alone; nothing was measured{_stored(manifests)}", UNKNOWN
+    manifests, first = measured, measured[0]
     kind = first.source.split(" of site ")[0]
     scales = sorted({manifest.scale for manifest in manifests})
     blocks = _span([manifest.blocks for manifest in manifests])
     days = _span([manifest.measured_on for manifest in manifests])
-    return f"{kind} of site {first.site}, scale {' and '.join(scales)}, {blocks} blocks", days
+    own = f"{kind} of site {first.site}, scale {' and '.join(scales)}, {blocks} blocks"
+    return own + _stored(manifests), days
+
+
+def _stored(manifests: Sequence[Manifest]) -> str:
+    """Return the stored results of other sites that the manifests show too, as text."""
+    sites: dict[str, set[str]] = {}
+    for manifest in manifests:
+        for site, stored in manifest.sites.items():
+            kind = IMPORTED if stored.source.startswith("results imported") else REFERENCE
+            sites.setdefault(kind, set()).add(site)
+    return "".join(
+        f", next to {kind} results of site {' and '.join(sorted(names))}"
+        for kind, names in sorted(sites.items(), reverse=True)
+    )
 
 
 def claims_table(build: Path) -> str:
@@ -139,9 +192,20 @@ def _delete_orphans(project: Project, build: Path) -> None:
             shutil.rmtree(folder)
 
 
-def _check_fresh(manifest: Manifest, results: Path) -> None:
-    for file in manifest.files.values():
-        path = results / file.path
+def read_files(
+    project: Project, manifest: Manifest, results: Path
+) -> Iterator[tuple[Path, ResultsFile]]:
+    """Yield (path, file) of the results that a notebook read: those of the run, in the folder
+    `results`, and stored ones of other sites.
+    """
+    yield from ((results / file.path, file) for file in manifest.files.values())
+    for site, stored in manifest.sites.items():
+        folder = project.results(site, REFERENCE)
+        yield from ((folder / file.path, file) for file in stored.files.values())
+
+
+def _check_fresh(project: Project, manifest: Manifest, results: Path) -> None:
+    for path, file in read_files(project, manifest, results):
         if not path.exists() or file_digest(path) != file.sha256:
             raise PaperError(
                 f"the exhibits of {manifest.notebook} are stale: {file.path} has changed "
@@ -152,19 +216,23 @@ def _check_fresh(manifest: Manifest, results: Path) -> None:
 def _site_lines(manifests: list[Manifest]) -> list[str]:
     """Return the lines that say where the results come from.
 
-    The machine is that of the first manifest; scales, blocks, days and tools are those of all.
+    The machine is that of the first manifest; scales, blocks, days and tools are those of all that
+    were measured. Of imported results alone, only what was recorded is known.
     """
+    source, days = origin(manifests)
+    manifests = [m for m in manifests if not m.imported] or manifests
     first = manifests[0]
-    hosts, role = first.hosts, next(iter(first.hosts)).split(".")[0]
+    hosts: defaultdict[str, str] = defaultdict(lambda: UNKNOWN, first.hosts)
+    role = next(iter(first.hosts)).split(".")[0]
     tools = sorted(
         {f"{tool} {version}" for manifest in manifests for tool, version in manifest.tools.items()}
     )
     scales = sorted({manifest.scale for manifest in manifests})
-    source, days = origin(manifests)
+    memory = hosts[f"{role}.memory_gib"]
     facts = {
         "cpu": hosts[f"{role}.cpu"],
         "cores": hosts[f"{role}.cpus"],
-        "memory": f"{hosts[f'{role}.memory_gib']} GiB",
+        "memory": memory if memory == UNKNOWN else f"{memory} GiB",
         "kernel": hosts[f"{role}.kernel"],
         "os": hosts[f"{role}.os"],
         "hosts": first.site,

@@ -40,7 +40,7 @@ SLOW_IMPORTS = (
     "pyarrow.parquet",
     "scipy.stats",
     "benchpaper.analysis.style",
-    "benchpaper.analysis.estimates",
+    "benchpaper.analysis.sites",
     "benchpaper.analysis.exhibits",
     "benchpaper.paper.notebook",
 )

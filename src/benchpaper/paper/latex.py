@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchpaper.analysis import claim_rows
 from benchpaper.core import checksums, environment, settings
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean
@@ -16,7 +17,10 @@ from benchpaper.paper import gather
 from benchpaper.paper.gather import PaperError
 from benchpaper.paper.latex_styles import STYLES
 
-USES = re.compile(r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?\{([^}]*)\}")
+USES = re.compile(
+    r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?"
+    r"(?:\[\s*site\s*=\s*([^]]*?)\s*\])?\{([^}]*)\}"
+)
 COMMENT = re.compile(r"(?<!\\)%")
 KIND_OF_MACRO = {
     "result": "number",
@@ -48,11 +52,15 @@ def check_uses(paper: Path, kinds: Mapping[str, str], left_out: Collection[str] 
 
 
 def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (file and line, macro, name) of each exhibit that the paper's sources name."""
+    """Yield (file and line, macro, name) of each exhibit that the paper's sources name.
+
+    A number of another site, `[site=SITE]{NAME}`, has the name SITE/NAME.
+    """
     for path in sorted(Path(paper).rglob("*.tex")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            for macro, name in USES.findall(COMMENT.split(line)[0]):
-                yield f"{path.relative_to(paper.parent)}:{number}", macro, name
+            for macro, site, name in USES.findall(COMMENT.split(line)[0]):
+                place = f"{path.relative_to(paper.parent)}:{number}"
+                yield place, macro, f"{site}/{name}" if site else name
 
 
 def typeset(project: Project, site: str, source: str) -> Path:
@@ -74,7 +82,10 @@ def typeset(project: Project, site: str, source: str) -> Path:
     if done.returncode:
         log = _made(project, work, ".log")
         where = log.relative_to(project.root)
-        raise PaperError(f"LaTeX failed: {_first_error(log)}; the whole log is {where}")
+        error = _first_error(log)
+        if unknown := re.search(r"Unicode character (.) ?\(U\+([0-9A-F]+)\)", error):
+            raise PaperError(_unknown_character(project, build, *unknown.groups()))
+        raise PaperError(f"LaTeX failed: {error}; the whole log is {where}")
     target = build / "paper.pdf"
     atomic_write(target, _made(project, work, ".pdf").read_bytes())
     checksums.note(build, WORK, work.rglob("*"))
@@ -102,7 +113,8 @@ def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.Comple
         )
     except FileNotFoundError:
         raise PaperError(
-            "the PDF needs LaTeX, and latexmk is not installed; see packages.apt"
+            "the PDF needs LaTeX, and latexmk is not installed; "
+            "`benchpaper doctor` says what to install"
         ) from None
     except subprocess.TimeoutExpired:
         raise PaperError(f"LaTeX did not end within {LATEX_TIMEOUT_S} s") from None
@@ -115,6 +127,17 @@ def _check_use(
     kinds: Mapping[str, str],
     left_out: list[str],
 ) -> None:
+    site, _, plain = name.rpartition("/")
+    if site and kind != "number":
+        raise PaperError(
+            f'{place}: "[site={site}]" chooses a number; a {kind} shows all sites of its notebook'
+        )
+    if site and name not in kinds and plain in kinds:
+        there = sorted(other.rpartition("/")[0] for other in kinds if other.endswith(f"/{plain}"))
+        raise PaperError(
+            f'{place}: number "{plain}" has no value of site "{site}"{did_you_mean(site, there)}; '
+            f'its notebook reads it by load(..., sites=["{site}"])'
+        )
     if name not in kinds:
         same_kind = [other for other, its_kind in kinds.items() if its_kind == kind]
         raise PaperError(
@@ -168,6 +191,28 @@ def _first_error(log: Path) -> str:
     ]
     errors = latex + bibtex
     return errors[0] if errors else "no error line in its log"
+
+
+def _unknown_character(project: Project, build: Path, character: str, code: str) -> str:
+    """Return the error for a character that LaTeX cannot typeset: which text holds it, what helps.
+
+    LaTeX names the line that prints the text, which is often in a generated file.
+    """
+    texts = {f"claim {row.id}": row.sentence + row.why for row in claim_rows.read(build)}
+    texts |= {
+        f'{saved.exhibit.kind} "{name}"': repr(saved.exhibit)
+        for name, saved in gather.all_exhibits(build).items()
+    }
+    texts |= {
+        path.relative_to(project.root).as_posix(): path.read_text(errors="replace")
+        for path in sorted(project.paper.rglob("*.tex"))
+    }
+    holders = [name for name, text in texts.items() if character in text] or ["the paper"]
+    declaration = rf"\DeclareUnicodeCharacter{{{code}}}{{\ensuremath{{...}}}}"
+    return (
+        f"{holders[0]} holds {character} (U+{code}), which LaTeX cannot typeset; write it "
+        f"otherwise, or declare it in the preamble: {declaration}"
+    )
 
 
 def _lines(log: Path) -> list[str]:

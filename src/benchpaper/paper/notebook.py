@@ -12,6 +12,7 @@ from benchpaper.core.atomic_write import atomic_write, replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.core.redact import Redactor
+from benchpaper.paper import kernels
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -19,10 +20,6 @@ if TYPE_CHECKING:
 KERNEL_TIMEOUT_S = 600
 OUTPUT_TIMEOUT_S = 60  # a cell's last output may come late: on a busy machine 4 s are too few
 ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-f]{6,}")  # in the default `repr` of an object
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 
 
 class NotebookError(UserError):
@@ -35,7 +32,8 @@ def analyse(
     """Run an experiment's notebook on the results of `source`; return the executed copy's path.
 
     Exhibits and executed copy go to the build folder. `manager` is a class of kernel managers that
-    replaces Jupyter's own. Raises `NotebookError`, and keeps the copy with the traceback.
+    replaces Jupyter's own for notebooks in Python. Raises `NotebookError`, and keeps the copy with
+    the traceback.
     """
     build = project.build(site, source)
     notebook = existing(project, experiment)
@@ -53,7 +51,7 @@ def analyse(
             notebook,
             executed,
             parameters,
-            {"kernel_manager_class": manager} if manager else {},
+            {"kernel_manager_class": manager} if manager and _is_python(notebook) else {},
         )
     except BaseException:
         shutil.rmtree(exhibits, ignore_errors=True)  # they are incomplete
@@ -68,13 +66,21 @@ def analyse(
 
 
 def existing(project: Project, experiment: str) -> Path:
-    """Return the path of an experiment's notebook; raise `NotebookError` if it does not exist."""
+    """Return the path of an experiment's notebook.
+
+    Raises `NotebookError` if it does not exist, and `UserError` if its kernel is not installed.
+    """
     path = project.notebook(experiment)
     if not path.exists():
         raise NotebookError(
             f'experiment "{experiment}" has no notebook {_named(project, path)}; add it'
         )
+    kernels.check(_named(project, path), kernels.of(path), project.home)
     return path
+
+
+def _is_python(notebook: Path) -> bool:
+    return kernels.of(notebook) == kernels.PYTHON
 
 
 def _execute(
@@ -131,7 +137,7 @@ def _forget_run(notebook: "NotebookNode") -> None:
     The same notebook on the same results must give the same bytes.
     """
     parameters = notebook.metadata.get("papermill", {}).get("parameters", {})
-    notebook.metadata = {**METADATA, "papermill": {"parameters": parameters}}
+    notebook.metadata = {**kernels.metadata(notebook), "papermill": {"parameters": parameters}}
     for number, cell in enumerate(notebook.cells):
         for name in ("execution", "papermill"):
             cell.metadata.pop(name, None)
@@ -202,7 +208,7 @@ def strip(notebook: "NotebookNode") -> None:
                         for key, value in output.data.items()
                         if not key.startswith("image/")
                     }
-    notebook.metadata = METADATA
+    notebook.metadata = kernels.metadata(notebook)
 
 
 def _named(project: Project, path: Path) -> Path:

@@ -2,20 +2,28 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
-from benchpaper.analysis.manifests import ResultsFile
+from benchpaper.analysis.changes import changed_since
+from benchpaper.analysis.manifests import Exhibit, Manifest, ResultsFile
 from benchpaper.core.errors import UserError, one_of
-from benchpaper.core.project import Project
+from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import UNKNOWN
+from benchpaper.design.inputs import Input
 from benchpaper.paper import labels
-from benchpaper.paper.gather import all_exhibits
+from benchpaper.paper.gather import all_exhibits, read_files
+from benchpaper.results import accepted
+from benchpaper.results.accepted import AcceptedChange
+from benchpaper.results.import_record import ImportRecord, record_of
 from benchpaper.results.records import Command
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+NAMED = 3  # so many changed files are named
+REMEDY = "measure again, or see benchpaper accept-change --help"
 
 
 @dataclass(frozen=True)
@@ -59,11 +67,32 @@ class CellTrail:
 
 
 @dataclass(frozen=True)
+class InputOfResults:
+    """An input that trials read, by its path below the project, its digest, and its origin."""
+
+    path: str
+    sha256: str
+    origin: str
+    licence: str
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "InputOfResults":
+        """Return the input that a description of results names."""
+        item = Input(row["path"], row["sha256"], row["url"], row["doi"], row["licence"])
+        return cls(item.path, item.sha256, item.origin, item.licence)
+
+    def __str__(self) -> str:
+        more = ", ".join(filter(None, (self.origin, self.licence)))
+        return f"{self.path}  sha256 {self.sha256[:16]}…" + (f"  ({more})" if more else "")
+
+
+@dataclass(frozen=True)
 class Trail:
     """Where an exhibit comes from: its notebook, data files, cells, trials, and commands.
 
-    `says` is what the exhibit shows. `stale` means that the results have changed since. The paths
-    of `files` are below the project.
+    `says` is what the exhibit shows. `stale` means that the results have changed since. `changed`
+    names the sources and inputs that changed since the trials were measured. The paths of `files`
+    are below the project.
     """
 
     name: str
@@ -71,11 +100,15 @@ class Trail:
     says: str
     source: str
     stale: bool
+    changed: tuple[str, ...]
     notebook: str
     metrics: tuple[str, ...]
     warnings: tuple[str, ...]
     files: tuple[ResultsFile, ...]
+    inputs: tuple[InputOfResults, ...]
+    accepted: tuple[AcceptedChange, ...]
     cells: tuple[CellTrail, ...]
+    imported: Mapping[str, Any] | None = None  # the record of the import, if others measured
 
     def to_json(self) -> dict[str, Any]:
         """Return the trail as plain data, with the names of the fields as keys."""
@@ -104,24 +137,51 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
     one_of("exhibit", name, exhibits)
     exhibit, manifest = exhibits[name].exhibit, exhibits[name].manifest
     folder = project.results(site, build.name.removeprefix(f"{site}-"))
-    table, _ = results.read(folder / manifest.experiment / results.TRIALS)
+    trials = folder / manifest.experiment / results.TRIALS
+    table, described = results.read(trials)
     trails = by_cell(table)
-    files = manifest.files.values()
+    trails_elsewhere = [
+        replace(here[cell], cell=f"{cell}, site {other}")
+        for other, cells in exhibit.elsewhere.items()
+        if (here := _stored_trails(project, other, manifest.experiment))
+        for cell in cells
+    ]
+    files = list(read_files(project, manifest, folder))
     return Trail(
         name=name,
         kind=exhibit.kind,
         says=str(exhibit),
-        source=manifest.source,
-        stale=any(results.file_digest(folder / file.path) != file.sha256 for file in files),
+        source=_source(manifest, exhibit),
+        stale=any(results.file_digest(path) != file.sha256 for path, file in files),
+        changed=tuple(changed_since(project, manifest.experiment, trials)),
         notebook=manifest.notebook,
         metrics=exhibit.metrics,
         warnings=exhibit.warnings,
         files=tuple(
-            ResultsFile(str((folder / file.path).relative_to(project.root)), file.sha256)
-            for file in files
+            ResultsFile(str(path.relative_to(project.root)), file.sha256) for path, file in files
         ),
-        cells=tuple(trails[cell] for cell in exhibit.cells),
+        inputs=inputs_of(described),
+        accepted=tuple(accepted.read(trials.parent)),
+        cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
+        imported=manifest.imported,
     )
+
+
+def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
+    """Return the inputs that a description of results names."""
+    return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
+
+
+def _source(manifest: Manifest, exhibit: Exhibit) -> str:
+    """Return which results an exhibit shows: those of the run, of other sites, or both."""
+    own = [manifest.source] if exhibit.cells or not exhibit.elsewhere else []
+    return ", next to ".join([*own, *(manifest.sites[site].source for site in exhibit.elsewhere)])
+
+
+def _stored_trails(project: Project, site: str, experiment: str) -> dict[str, CellTrail]:
+    """Return {cell: its trail} of the stored results of a site."""
+    path = project.results(site, REFERENCE) / experiment / results.TRIALS
+    return by_cell(results.read(path)[0])
 
 
 def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
@@ -134,14 +194,14 @@ def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
 
 def _of_cell(cell: str, rows: list[dict[str, Any]]) -> CellTrail:
     rows = sorted(rows, key=lambda row: row["block"])
-    shown = next((row for row in rows if row["state"] == results.MEASURED), rows[0])
+    shown = next((row for row in rows if row["state"] in results.WITH_VALUES), rows[0])
     return CellTrail(
         cell=cell,
         trials=tuple(
             TrialOfCell(
                 row["block"],
                 row["position"],
-                row["state"],
+                results.shown_state(row["state"], row["reason"]),
                 row["reason"],
                 row["seconds"],
                 str(row["started"]),
@@ -164,13 +224,33 @@ def show(trail: Trail) -> None:
     print(f"  from      {trail.source}")
     if trail.stale:
         print("  STALE     the results have changed since; run ./reproduce figures")
+    if trail.changed:
+        more = f" and {len(trail.changed) - NAMED} more" if len(trail.changed) > NAMED else ""
+        named = ", ".join(trail.changed[:NAMED])
+        print(f"  STALE     {named}{more} changed since it was measured; {REMEDY}")
     print(f"  notebook  {trail.notebook}{metrics}")
     for warning in trail.warnings:
         print(f"  beware    of {warning}")
     for file in trail.files:
         print(f"  data      {file.path}  sha256 {file.sha256[:16]}…")
+    for item in trail.inputs:
+        print(f"  input     {item}")
+    for change in trail.accepted:
+        print(f"  accepted  {change}")
+    if record := record_of({"imported": trail.imported} if trail.imported else {}):
+        _show_import(record)
     for cell in trail.cells:
-        _show_cell(cell)
+        _show_imported_cell(cell) if trail.imported else _show_cell(cell)
+
+
+def _show_import(record: ImportRecord) -> None:
+    print("  IMPORTED  others measured this; nothing of it was measured here")
+    for name, text in record.trail.items():
+        print(f"    {name.ljust(8)} {text}")
+
+
+def _show_imported_cell(trail: CellTrail) -> None:
+    print(f"  cell      {trail.cell}: {trail.states}")
 
 
 def _show_cell(trail: CellTrail) -> None:

@@ -16,6 +16,9 @@ from typing import Any, BinaryIO
 
 from benchpaper.core.atomic_write import atomic_write, flush, make_folder
 from benchpaper.results.records import TrialRecord
+from benchpaper.results.schema import FAILED
+
+_FAILED = f'"state": {json.dumps(FAILED)}'.encode()  # as `_line` writes it
 
 
 def key(**parts: Any) -> str:
@@ -134,6 +137,11 @@ class Journal:
 def finished(path: Path) -> int:
     """Return how many trials the journal at `path` holds; 0 if there is no such file."""
     return len(_read(path)[0])
+
+
+def holds_failures(path: Path) -> bool:
+    """Return whether the journal at `path` may hold a failed trial, without reading its records."""
+    return path.exists() and _FAILED in path.read_bytes()
 
 
 def entries(path: Path) -> list[TrialRecord]:

@@ -2,18 +2,29 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core.atomic_write import replacing
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import REFERENCE
+from benchpaper.core.project import REFERENCE, Project
+from benchpaper.results import accepted
 from benchpaper.results.records import TrialRecord
-from benchpaper.results.schema import IDENTITY, SCHEMA_VERSION, Described, columns, schema
+from benchpaper.results.schema import (
+    IMPORTED,
+    SCHEMA_VERSION,
+    TRIAL,
+    Described,
+    columns,
+    schema,
+    schema_version,
+)
 
+OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
+INPUTS = "inputs"  # in a description: [{path, sha256, bytes, files, url, doi, licence}]
 
 
 class ResultsError(UserError):
@@ -57,12 +68,30 @@ def read(path: Path | str) -> tuple[Any, dict[str, Any]]:
         raise _unreadable(path, str(error).splitlines()[0]) from None
     metadata = table.schema.metadata or {}
     version = metadata.get(b"benchpaper.schema", b"none").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
+    if version not in map(str, range(1, SCHEMA_VERSION + 1)):
         raise ResultsError(
             f"results file {_short(path)} has schema version {version}, but this program reads "
-            f"{SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
+            f"1 to {SCHEMA_VERSION}; measure again, or use the version of benchpaper that wrote it"
         )
-    return table, _description(path, table)
+    described = _description(path, table)
+    if IMPORTED in described and version != str(schema_version(described)):
+        raise _unreadable(path, f"its schema version {version} is not that of its description")
+    return table, described
+
+
+def read_columns(path: Path | str, names: list[str]) -> list[dict[str, Any]]:
+    """Return the rows of some columns, without a check of the rest. Raises `ResultsError`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(path)
+    try:
+        with open(path, "rb") as file:
+            table = pq.ParquetFile(file, pre_buffer=False).read(names, use_threads=False)
+            rows: list[dict[str, Any]] = table.to_pylist()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _unreadable(path, str(error).splitlines()[0]) from None
+    return rows
 
 
 def read_description(path: Path | str) -> dict[str, Any]:
@@ -107,13 +136,15 @@ def write_block(
     folder: Path | str, block: int, records: Iterable[TrialRecord], described: Described
 ) -> None:
     """Write one block's trials and observations below `folder`."""
-    names = [*(column.name for column in IDENTITY), *(f["name"] for f in described["factors"])]
+    names = [
+        column.name for column in columns(described, "trials") if column.name not in OWN_OF_TRIAL
+    ]
     trials, rows = [], []
     for record in records:
         trial = record.to_json()
         identity = {name: trial[name] for name in names}
         rows += [
-            {**identity, "row": row, **observation}
+            {**identity, "row": row, **observation.pop("within", {}), **observation}
             for row, observation in enumerate(trial["observations"])
         ]
         trials.append({**trial, "started": int(record.started * 1e6)})
@@ -127,8 +158,12 @@ def records_of(files: Iterable[Path], block: int) -> list[TrialRecord]:
     `files` are its observations and its trials, or those of all blocks, collected. Samples have the
     precision of the results. Raises `ResultsError`.
     """
-    tables = (read(path)[0].to_pylist(maps_as_pydicts="strict") for path in files)
-    observations, trials = ([row for row in rows if row["block"] == block] for rows in tables)
+    tables = [read(path) for path in files]
+    observations, trials = (
+        [row for row in table.to_pylist(maps_as_pydicts="strict") if row["block"] == block]
+        for table, _ in tables
+    )
+    inner = [factor["name"] for factor in tables[0][1].get("within", [])]
     by_cell: dict[str, list[dict[str, Any]]] = {}
     for row in sorted(observations, key=lambda row: row["row"]):
         by_cell.setdefault(row["cell"], []).append(row)
@@ -138,17 +173,25 @@ def records_of(files: Iterable[Path], block: int) -> list[TrialRecord]:
                 **trial,
                 "started": trial["started"].timestamp(),
                 "observations": [
-                    {
-                        name: value
-                        for name, value in row.items()
-                        if name not in trial and name != "row"
-                    }
-                    for row in by_cell.get(trial["cell"], [])
+                    _nested(row, trial, inner) for row in by_cell.get(trial["cell"], [])
                 ],
             }
         )
         for trial in trials
     ]
+
+
+def _nested(
+    row: Mapping[str, Any], trial: Mapping[str, Any], inner: Collection[str]
+) -> dict[str, Any]:
+    """Return a row of observations as `Observation.to_json` has it."""
+    within = {name: row[name] for name in inner if row[name] is not None}
+    own = {
+        name: value
+        for name, value in row.items()
+        if name not in trial and name not in inner and name != "row"
+    }
+    return {"within": within, **own} if within else own
 
 
 def block_file(folder: Path | str, block: int, kind: str) -> Path:
@@ -169,25 +212,45 @@ def collect(folder: Path | str, blocks: int, blocks_fixed: Mapping[str, Any] | N
         kind: [read(block_file(folder, block, kind)) for block in range(blocks)]
         for kind in (OBSERVATIONS, TRIALS)
     }
+    changes = accepted.read(Path(folder))
     for column, what in (("plan_digest", "plans"), ("code_digest", "versions of the code")):
         different = {
             value
             for table, _ in by_kind[TRIALS]
             for value in table.column(column).unique().to_pylist()
         }
+        if column == "code_digest" and different <= accepted.same_as(changes, min(different)):
+            continue
         if len(different) > 1:
             raise ResultsError(
                 f"blocks in {_short(Path(folder))} belong to {len(different)} {what}; "
                 "run again to measure them alike"
             )
+    if len({_inputs(described) for _, described in by_kind[TRIALS]}) > 1:
+        raise ResultsError(
+            f"blocks in {_short(Path(folder))} come from different inputs; "
+            "run again to measure them alike"
+        )
     for kind, files in by_kind.items():
         described = files[-1][1] | ({"blocks_fixed": blocks_fixed} if blocks_fixed else {})
-        if keys := {key: value for _, one in files for key, value in one.get(JOURNALS, {}).items()}:
+        if keys := {
+            key: value for _, of_block in files for key, value in of_block.get(JOURNALS, {}).items()
+        }:
             described[JOURNALS] = keys
         table = pa.concat_tables([table for table, _ in files], promote_options="default")
         table = table.sort_by([("block", "ascending"), ("position", "ascending")])
         rows = table.to_pylist(maps_as_pydicts="strict")
         write(Path(folder) / kind, rows, described, kind.split(".")[0])
+
+
+def _inputs(described: Described) -> tuple[tuple[str, str], ...]:
+    return tuple((item["path"], item["sha256"]) for item in described.get(INPUTS, ()))
+
+
+def stored_sites(project: Project, experiment: str) -> dict[str, Path]:
+    """Return {site: folder of its reference results} of the sites with results of an experiment."""
+    folders = sorted(project.results("x", REFERENCE).parent.glob("*/"))
+    return {path.name: path for path in folders if (path / experiment / TRIALS).exists()}
 
 
 def file_digest(path: Path | str) -> str:

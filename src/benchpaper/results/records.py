@@ -5,7 +5,7 @@ per factor.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeAlias
 
 from benchpaper.results.distribution import Distribution
@@ -45,11 +45,13 @@ class AttemptSummary:
 class Observation:
     """What a trial measured once, checked against the schema: the values of metrics, and evidence.
 
-    Evidence is text that shows what really ran.
+    Evidence is text that shows what really ran. `within` has a level of each factor that varies
+    within the trial; it is empty if the observation belongs to the whole trial.
     """
 
     metrics: Mapping[str, Value]
     evidence: Mapping[str, str]
+    within: Mapping[str, Level] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return {column: value} as plain data."""
@@ -57,17 +59,21 @@ class Observation:
             name: asdict(value) if isinstance(value, Distribution) else value
             for name, value in self.metrics.items()
         }
-        return {**metrics, **self.evidence}
+        within = {"within": dict(self.within)} if self.within else {}
+        return {**within, **metrics, **self.evidence}
 
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> "Observation":
         """Return the observation that `to_json` wrote."""
+        values = dict(row)
+        within = values.pop("within", {})
         metrics = {
             name: Distribution(**value) if isinstance(value, dict) else value
-            for name, value in row.items()
+            for name, value in values.items()
             if not isinstance(value, str)
         }
-        return cls(metrics, {name: text for name, text in row.items() if isinstance(text, str)})
+        evidence = {name: text for name, text in values.items() if isinstance(text, str)}
+        return cls(metrics, evidence, within)
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class TrialRecord:
     `levels` has the level of each factor. `started` is the start of the last attempt, in seconds
     since 1970, and `seconds` its duration. `commands` are those of the last attempt. `cause` says
     what the machine lacked, if that made the trial fail; then the next run measures it again.
+    `block_level` is None for blocks in time, and `block_seed` in records that are older than it.
     """
 
     block: int
@@ -125,22 +132,26 @@ class TrialRecord:
     paused_s: float
     disturbances: Disturbances
     overhead_s: float
+    block_seed: int | None = None
+    block_level: Level | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain data, flat: {column or factor: value}."""
         flat: dict[str, Any] = {}
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name == "levels":
+        for each in fields(self):
+            name, value = each.name, getattr(self, each.name)
+            if value is None and name.startswith("block_"):
+                continue  # as in older records
+            if name == "levels":
                 flat |= value
             elif isinstance(value, (Origin, Disturbances)):
                 flat |= asdict(value)
-            elif field.name == "observations":
-                flat[field.name] = [observation.to_json() for observation in value]
+            elif name == "observations":
+                flat[name] = [observation.to_json() for observation in value]
             elif isinstance(value, tuple):
-                flat[field.name] = [asdict(part) for part in value]
+                flat[name] = [asdict(part) for part in value]
             else:
-                flat[field.name] = value
+                flat[name] = value
         return flat
 
     @classmethod
@@ -157,13 +168,13 @@ class TrialRecord:
             "commands": tuple(map(Command.from_json, rest.pop("commands"))),
             "observations": tuple(map(Observation.from_json, rest.pop("observations"))),
         }
-        own = {field.name for field in fields(cls)} - {*parts, "levels"}
+        own = {each.name for each in fields(cls)} - {*parts, "levels"}
         parts |= {name: rest.pop(name) for name in own.intersection(rest)}
         return cls(**parts, levels=rest)
 
 
 def _taken(part: type[Any], rest: dict[str, Any]) -> Any:
     """Return a `part` of a record, made from its own columns, which leave `rest`."""
-    names = [field.name for field in fields(part) if field.name in rest]
+    names = [each.name for each in fields(part) if each.name in rest]
     columns = {name: rest.pop(name) for name in names}
     return part(**{n: tuple(v) if isinstance(v, list) else v for n, v in columns.items()})

@@ -8,7 +8,7 @@ metadata holds all of this, so that the file explains itself.
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,15 @@ import numpy as np
 from benchpaper.core.errors import did_you_mean
 from benchpaper.results.distribution import Distribution, InvalidObservation, distribution
 from benchpaper.results.records import Observation, Value
+from benchpaper.results.row_levels import level_of_row
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 3
 MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
+IMPORTED = "imported"  # the state of a trial that others ran; the scale of its results too
+WITH_VALUES = (MEASURED, IMPORTED)
+# How the reason of a failed trial begins that did not run, because its cell failed identically
+# in every attempt before.
+NOT_TRIED = "not tried again"
 
 Described = Mapping[
     str, Any
@@ -48,13 +54,21 @@ IDENTITY = (
         "twin", "bool", "", "whether this is the second name of the noisiest cell (A against A)"
     ),
 )
+BLOCK_LEVEL = "block_level"
 OBSERVATION = (Column("row", "int32", "", "number of the observation within its trial, from 0"),)
 TRIAL = (
     Column("experiment", "string", "", "name of the experiment"),
     Column("site", "string", "", "named set of target hosts"),
     Column("scale", "string", "", "smoke, quick or full"),
     Column("seed", "int64", "", "seed of the trial's own random choices"),
-    Column("state", "string", "", f"{MEASURED}, {FAILED} or {NOT_TESTABLE}"),
+    Column(
+        "block_seed",
+        "int64",
+        "",
+        "seed of the random choices that all cells of the block share",
+        optional=True,
+    ),
+    Column("state", "string", "", f"{MEASURED}, {FAILED}, {NOT_TESTABLE} or {IMPORTED}"),
     Column("reason", "string", "", "why it failed or was not testable; empty when measured"),
     Column("attempts", "attempts", "", "each try: when it started, seconds, outcome, message"),
     Column("started", "timestamp[us, tz=UTC]", "", "start of the last attempt"),
@@ -113,6 +127,11 @@ TRIAL = (
 )
 
 
+def shown_state(state: str, reason: str) -> str:
+    """Return a trial's state as readers see it: a trial that did not run is not a failed one."""
+    return NOT_TRIED if state == FAILED and reason.startswith(NOT_TRIED) else state
+
+
 def _arrow(type_name: str) -> Any:
     """Return the Arrow type that a `Column` names."""
     import pyarrow as pa
@@ -136,15 +155,27 @@ def _arrow(type_name: str) -> Any:
     return special[type_name] if type_name in special else pa.type_for_alias(type_name)
 
 
+def schema_version(described: Described) -> int:
+    """Return the lowest version of the schema that can hold an experiment's results.
+
+    Version 1 has blocks in time, and one value of each metric in a trial; version 2 has others.
+    Version 3 has imported results, which must not pass for measured. An older program would
+    misread anything else, so it must refuse that; it can read the rest.
+    """
+    if IMPORTED in described:
+        return SCHEMA_VERSION
+    return 2 if {"block", "within"} & set(described) else 1
+
+
 def columns(described: Described, table: str) -> list[Column]:
     """Return the columns of a table ("observations" or "trials") of an experiment."""
-    types = {str: "string", bool: "bool", int: "int64", float: "float64"}
     factors = [
-        Column(f["name"], types[type(f["levels"][0])], f["unit"], f["meaning"])
+        Column(f["name"], _type_of(f["levels"]), f["unit"], f["meaning"])
         for f in described["factors"]
     ]
+    identity = [*IDENTITY, *_block_level(described)]
     if table == "trials":
-        return [*IDENTITY, *factors, *TRIAL]
+        return [*identity, *factors, *TRIAL]
     metrics = [
         Column(
             m["name"],
@@ -155,7 +186,27 @@ def columns(described: Described, table: str) -> list[Column]:
         for m in described["metrics"]
     ]
     evidence = [Column(e["name"], "string", "", e["meaning"]) for e in described["evidence"]]
-    return [*IDENTITY, *factors, *OBSERVATION, *metrics, *evidence]
+    within = [
+        Column(f["name"], _type_of(f["levels"]), f["unit"], f["meaning"])
+        for f in described.get("within", [])
+    ]
+    return [*identity, *factors, *OBSERVATION, *within, *metrics, *evidence]
+
+
+def _block_level(described: Described) -> list[Column]:
+    """Return the column with the level of the block, if blocks have levels."""
+    if "block" not in described:
+        return []
+    block = described["block"]
+    meaning = f"level of the block: {block['over']}" + (
+        f" ({block['meaning']})" if block["meaning"] else ""
+    )
+    return [Column(BLOCK_LEVEL, _type_of(block["levels"]), block["unit"], meaning)]
+
+
+def _type_of(levels: Sequence[Any]) -> str:
+    """Return the type of a column that holds these levels."""
+    return {str: "string", bool: "bool", int: "int64", float: "float64"}[type(levels[0])]
 
 
 def schema(described: Described, table: str) -> Any:
@@ -167,7 +218,7 @@ def schema(described: Described, table: str) -> Any:
         for c in columns(described, table)
     ]
     metadata = {
-        "benchpaper.schema": str(SCHEMA_VERSION),
+        "benchpaper.schema": str(schema_version(described)),
         "benchpaper.experiment": json.dumps(described),
     }
     return pa.schema(fields, metadata=metadata)
@@ -176,18 +227,20 @@ def schema(described: Described, table: str) -> Any:
 def check_observation(described: Described, observation: Any) -> Observation:
     """Return what a trial yielded, a dict of metrics and evidence, with distributions compressed.
 
-    Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, or a value
-    below the metric's minimum.
+    Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, a value below
+    the metric's minimum, or an undeclared level.
     """
     if not isinstance(observation, dict):
         raise InvalidObservation(
             f"a trial yields dicts of metrics, not {type(observation).__name__}"
         )
+    within = level_of_row(described, observation)
     metrics = {m["name"]: m for m in described["metrics"]}
     evidence = [e["name"] for e in described["evidence"]]
+    inner = [factor["name"] for factor in described.get("within", [])]
     for name in observation:
-        if name not in metrics and name not in evidence:
-            known = [*metrics, *evidence]
+        if name not in metrics and name not in evidence and name not in inner:
+            known = [*inner, *metrics, *evidence]
             raise InvalidObservation(
                 f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
             )
@@ -199,7 +252,7 @@ def check_observation(described: Described, observation: Any) -> Observation:
             raise InvalidObservation(
                 f'evidence "{name}" must be text, not {observation.get(name)!r}'
             )
-    return Observation(values, {name: observation[name] for name in evidence})
+    return Observation(values, {name: observation[name] for name in evidence}, within)
 
 
 def _checked_metric(metric: Mapping[str, Any], value: Any) -> Value:

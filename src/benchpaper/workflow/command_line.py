@@ -2,9 +2,15 @@
 
 import subprocess
 import sys
+from importlib.util import find_spec
+
+import yaml
 
 from benchpaper.core import environment
+from benchpaper.core.errors import UserError
 from benchpaper.workflow.pipeline import Pipeline, profiles
+
+BUILT_IN = ("local", "dryrun", "touch")  # executors of Snakemake itself
 
 
 def snakemake(
@@ -22,6 +28,29 @@ def snakemake(
         config.append(f"kept={' '.join(pipeline.kept)}")
     profile = ["--profile", str(profiles(pipeline.project)[pipeline.profile])]
     return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
+
+
+def check_profile(pipeline: Pipeline) -> None:
+    """Raise `UserError` if the profile cannot be read, or names an executor that is not installed.
+
+    Snakemake would say so after the run has begun.
+    """
+    path = profiles(pipeline.project)[pipeline.profile] / "config.yaml"
+    try:
+        config = yaml.safe_load(path.read_text()) or {}
+        executor = str(config.get("executor", "local"))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        why = " ".join(str(error).split())
+        raise UserError(
+            f'profile "{pipeline.profile}": config.yaml cannot be read ({why}); '
+            "write options of Snakemake as `name: value`"
+        ) from None
+    plugin = f"snakemake-executor-plugin-{executor}"
+    if executor not in BUILT_IN and find_spec(plugin.replace("-", "_")) is None:
+        raise UserError(
+            f'profile "{pipeline.profile}": the executor "{executor}" is not installed; '
+            f"install {plugin} into this environment, or run with --profile default"
+        )
 
 
 def unlock(pipeline: Pipeline) -> bool:

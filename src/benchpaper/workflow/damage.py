@@ -19,7 +19,7 @@ from benchpaper import results
 from benchpaper.analysis.manifests import MANIFEST
 from benchpaper.core import caches, checksums
 from benchpaper.core.atomic_write import atomic_write
-from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project, slug
+from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
 from benchpaper.workflow import pilot
 from benchpaper.workflow.pipeline import Pipeline
 
@@ -81,14 +81,14 @@ def find(pipeline: Pipeline, experiments: list[str]) -> dict[Path, str]:
     project, place = pipeline.project, (pipeline.site_name, pipeline.source)
     flawed = of_build(project, project.build(*place), steps(experiments))
     for name in experiments:
-        if pipeline.source != REFERENCE and name not in pipeline.kept:
+        if pipeline.measures(name) and name not in pipeline.kept:
             flawed |= _of_results(pipeline, name) | _of_programs(pipeline, name)
     return flawed
 
 
 def restore(pipeline: Pipeline, name: str) -> list[str]:
     """Write again what an experiment's results still hold, and return it in words."""
-    if pipeline.source == REFERENCE or name in pipeline.kept:
+    if not pipeline.measures(name) or name in pipeline.kept:
         return []
     restored = []
     if pilot.restore(pipeline.folder / name):
@@ -157,7 +157,7 @@ def _of_programs(pipeline: Pipeline, name: str) -> dict[Path, str]:
         return {}
     if _record(project, built).exists() and not _is_recorded(project, built):
         return {built: NO_RECORD}
-    measures = finished["done"] < finished["trials"]
+    measures = not finished.is_finished
     why = checksums.flaw(built.parent, "build") if measures else ""
     return {built: why} if why else {}
 

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchpaper.core.project import Project
 from benchpaper.paper import kernel_server
 from benchpaper.workflow.ownership import RUN
 from benchpaper.workflow.progress import ProgressDisplay
+from benchpaper.workflow.records import Failure
 
 POLL_S = 0.1
 STOP_GRACE_S = 2.0
@@ -64,22 +66,22 @@ class Execution:
                 _stop(process)
                 raise
         if process.returncode and not self._display.failures:
-            self._display.failures.append(("snakemake", _last_words(self._log)))
+            self._display.failures.append(Failure("snakemake", _last_words(self._log)))
         if process.returncode:
             self._display.failures = self._with_one_disk_failure(self._display.failures)
         return process.returncode
 
-    def _with_one_disk_failure(self, failures: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    def _with_one_disk_failure(self, failures: list[Failure]) -> list[Failure]:
         """Return the failures with one line about a full disk, however many steps it ended."""
-        starved = [failure for failure in failures if disk_space.full_disk_text(failure[1])]
+        starved = [failure for failure in failures if disk_space.full_disk_text(failure.error)]
         if full := disk_space.complaint(self._project):
-            return [("disk", full)]
+            return [Failure("disk", full)]
         if not starved:
             return failures
-        step, error = starved[0]
-        if disk_space.NEXT_STEP not in error:
-            error = f"{error}; {disk_space.NEXT_STEP}"
-        return [(step, error), *(failure for failure in failures if failure not in starved)]
+        first = starved[0]
+        if disk_space.NEXT_STEP not in first.error:
+            first = replace(first, error=f"{first.error}; {disk_space.NEXT_STEP}")
+        return [first, *(failure for failure in failures if failure not in starved)]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

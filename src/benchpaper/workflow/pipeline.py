@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core import syntax
+from benchpaper.artifact import importing
+from benchpaper.core import settings, syntax
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
 from benchpaper.design.plan import Plan, make_plan
-from benchpaper.design.spec import SCALES, Experiment
-from benchpaper.hosts import probe
+from benchpaper.design.spec import Experiment
+from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
-from benchpaper.results import journal
-from benchpaper.workflow import pilot, reasons
+from benchpaper.results import accepted, journal
+from benchpaper.workflow import pilot, reasons, times
 from benchpaper.workflow.ownership import announce, hold_lock
+from benchpaper.workflow.records import Remeasured, TrialCount
 
 # The Snakefile imports this module alone.
-__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles", "reference_seconds"]
+__all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles"]
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
 
@@ -47,7 +50,7 @@ class Pipeline:
             "profile", profile, profiles(project), "a profile is a folder profiles/NAME"
         )
         self.project, self.seed = project, seed
-        self.source = one_of("scale", source, (*SCALES, REFERENCE))
+        self.source = one_of("scale", source, (*settings.scales(project.root).names, REFERENCE))
         self.site_name = site
         self.folder = project.results(site, source)
         self.kept: tuple[str, ...] = ()  # experiments whose results from elsewhere stay as they are
@@ -59,20 +62,21 @@ class Pipeline:
         return sites.load(self.project, self.site_name)
 
     @cached_property
-    def probed(self) -> dict[str, Any]:
-        """Facts and capabilities of this machine and of the site's hosts.
+    def probed(self) -> ProbedSite:
+        """Facts and capabilities of this machine, and of the site's hosts if they may measure.
 
         Experiments load first, because the systems that they use can register capabilities. This
         skips a broken experiment; loading it for its own sake raises the error.
         """
+        catalog.load_capabilities(self.project)
         for name in self.available:
             with suppress(UserError):
                 self.experiment(name)
-        probed = probe.probe()
-        if any(host.kind != "local" for host in self.site.hosts):
-            with self.connected() as fleet:
-                probed["hosts"] = fleet.probe()
-        return probed
+        here = ProbedHost.of(probe.probe(), facts.identity())
+        if self.source == REFERENCE or all(host.kind == "local" for host in self.site.hosts):
+            return ProbedSite(here)
+        with self.connected() as fleet:
+            return ProbedSite(here, fleet.probe())
 
     @contextmanager
     def connected(self, names: list[str] | None = None) -> Iterator[Fleet]:
@@ -96,6 +100,8 @@ class Pipeline:
 
     def choose(self, text: str) -> list[str]:
         """Return the experiments named in `text`, separated by blanks; without names, all."""
+        if not catalog.names(self.project):
+            raise UserError(catalog.NONE_YET)
         for name in text.split():
             catalog.known(self.project, name)
             one_of(f"{self.source} results of", name, self.available)
@@ -106,7 +112,7 @@ class Pipeline:
         return text.split() or self.available
 
     def named(self, notebook: str) -> str:
-        """Return the experiment of a notebook, such as "rdma/fabric" of "rdma_fabric"."""
+        """Return the experiment of a notebook, such as "net/latency" of "net_latency"."""
         return {slug(name): name for name in self.available}[notebook]
 
     @cache  # noqa: B019  (pipelines live as long as their process)
@@ -114,11 +120,19 @@ class Pipeline:
         """Load an experiment. Raises `UserError` if it is broken."""
         return catalog.load(self.project, name)
 
+    def measures(self, name: str) -> bool:
+        """Return whether this run measures an experiment: neither the reference nor an import."""
+        return self.source != REFERENCE and not self.experiment(name).is_imported
+
+    def flaw_of_import(self, name: str) -> str:
+        """Return why an experiment's imported results are not what was imported; else ""."""
+        return importing.flaw(self.project, self.site_name, self.experiment(name))
+
     @cache  # noqa: B019  (pipelines live as long as their process)
     def plan(self, name: str) -> Plan:
-        """Return an experiment's plan, priced by the times of the reference."""
+        """Return an experiment's plan, priced by measured times as far as there are any."""
         experiment, present = self.experiment(name), self.present(name)
-        seconds = reference_seconds(self.project, name)
+        seconds = self.times(name).known
         for cell in experiment.cells(self.source):
             if any(need not in present for need in experiment.capabilities(cell)):
                 seconds[cell.id] = 0.0  # "not testable here" takes no time
@@ -127,20 +141,25 @@ class Pipeline:
             experiment, self.source, self.seed, seconds, fixed["blocks"] if fixed else None
         )
 
+    @cache  # noqa: B019  (pipelines live as long as their process)
+    def times(self, name: str) -> times.Times:
+        """Return how long the trials of an experiment took, here and in the reference."""
+        return times.measured(self.project, self.folder / name, name, self.source)
+
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""
         return pilot.fixed(self.folder / name, self.experiment(name), self.source)
 
     @cache  # noqa: B019  (pipelines live as long as their process)
-    def capabilities(self, name: str) -> dict[str, Any]:
-        """Return {capability: {present, detail}} on the hosts that play an experiment's roles."""
+    def capabilities(self, name: str) -> dict[str, Presence]:
+        """Return {capability: presence} on the hosts that play an experiment's roles."""
         return sites.capabilities(
             self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES
         )
 
     def present(self, name: str) -> set[str]:
         """Return the names of the capabilities that an experiment has here."""
-        return {need for need, state in self.capabilities(name).items() if state["present"]}
+        return {need for need, state in self.capabilities(name).items() if state.present}
 
     def check_site(self) -> None:
         """Load and probe the site, so that its errors appear once, and not for each experiment."""
@@ -149,21 +168,24 @@ class Pipeline:
     def check(self, names: list[str]) -> None:
         """Load site and plans, so that their errors appear before anything runs."""
         for name in names:
-            self.block(name, 0)
+            if self.measures(name):
+                self.block(name, 0)
+            elif why := self.flaw_of_import(name):
+                raise UserError(why)
 
     def block(self, name: str, number: int, report: Callable[..., None] = _silent) -> Block:
         """Return block `number` of an experiment; `report(event, **facts)` hears of progress."""
         experiment, plan = self.experiment(name), self.plan(name)
         return Block(self.project, experiment, plan, number, self.site, self.probed, report)
 
-    def finished(self, name: str) -> dict[str, Any]:
-        """Return {"trials": planned, "done": in the journals, "trial_seconds": planned mean}."""
-        if self.source == REFERENCE:
-            return {"trials": 0, "done": 0, "trial_seconds": 0.0}
+    def finished(self, name: str) -> TrialCount:
+        """Return how many trials of an experiment are planned and done, or none."""
+        if not self.measures(name):
+            return TrialCount(0, 0, 0.0)
         plan = self.plan(name)
         done = sum(journal.finished(block.journal_path) for block in self.blocks(name))
         trials = len(plan.trials)
-        return {"trials": trials, "done": done, "trial_seconds": plan.seconds / trials}
+        return TrialCount(trials, done, plan.seconds / trials)
 
     def reopen(self, name: str, failed: bool = False) -> None:
         """Have those trials measured again that can now succeed.
@@ -181,27 +203,27 @@ class Pipeline:
         ]
         return dict(Counter(entry.cause for entry in entries if entry.cause))
 
-    def again(self, name: str) -> dict[str, Any] | None:
+    def again(self, name: str) -> Remeasured | None:
         """Return which blocks are measured again although they were measured before.
 
-        The result is {"blocks": how many, "why": [texts], "elsewhere": text}, where the last text
-        names the two machines if they differ. It is None if no block is measured again.
+        It is None if no block is measured again.
         """
-        count, why, moved = 0, dict[str, None](), ""
+        count, why, moved, grown = 0, dict[str, None](), "", False
         for block in self.blocks(name):
             if then := block.before():
                 count += 1
+                grown = grown or reasons.levels_added(then, block.depends)
                 why |= dict.fromkeys(reasons.reasons(then, block.depends))
                 moved = moved or _moved(then, block.depends)
-        return {"blocks": count, "why": list(why), "elsewhere": moved} if count else None
+        if not count:
+            return None
+        return Remeasured(count, len(self.plan(name).blocks[0]), tuple(why), grown, moved)
 
     def results_of_elsewhere(self, names: list[str]) -> dict[str, str]:
         """Return {experiment: both machines} if its results come from another machine."""
         measured = {name: self.again(name) for name in names if (self.folder / name).exists()}
         return {
-            name: again["elsewhere"]
-            for name, again in measured.items()
-            if again and again["elsewhere"]
+            name: again.elsewhere for name, again in measured.items() if again and again.elsewhere
         }
 
     def block_key(self, name: str, number: int) -> str:
@@ -217,18 +239,40 @@ class Pipeline:
         return block.key
 
     def blocks(self, name: str) -> Iterator[Block]:
-        """Yield the blocks of an experiment; the reference has none to measure."""
-        for number in range(len(self.plan(name).blocks) if self.source != REFERENCE else 0):
+        """Yield the blocks of an experiment; the reference and an import have none to measure."""
+        for number in range(len(self.plan(name).blocks) if self.measures(name) else 0):
             yield self.block(name, number)
 
     def block_files(self, name: str) -> list[Path]:
-        """Return the Parquet files of all blocks of an experiment, relative to the project."""
+        """Return the files from which an experiment's results are collected.
+
+        These are the Parquet files of all blocks; of an import, its record, table, and declaration.
+        The paths are relative to the project.
+        """
+        if not self.measures(name):
+            imported = importing.sources(self.project, self.site_name, name)
+            return [path.relative_to(self.project.root) for path in imported] + self.sources(name)
         folder = (self.folder / name).relative_to(self.project.root)
         kinds = (results.OBSERVATIONS, results.TRIALS)
         return [
             results.block_file(folder, block, kind)
             for block in range(len(self.plan(name).blocks))
             for kind in kinds
+        ]
+
+    def accepted(self, names: list[str]) -> list[Path]:
+        """Return the existing files of accepted changes, relative to the project."""
+        paths = [self.folder / name / accepted.FILE for name in names]
+        return [path.relative_to(self.project.root) for path in paths if path.exists()]
+
+    def stored_elsewhere(self, name: str) -> list[Path]:
+        """Return the reference results of other sites, which an experiment's notebook may show."""
+        stored = results.stored_sites(self.project, name)
+        return [
+            (folder / name / table).relative_to(self.project.root)
+            for site, folder in stored.items()
+            if site != self.site_name
+            for table in (results.OBSERVATIONS, results.TRIALS)
         ]
 
     def sources(self, name: str) -> list[Path]:
@@ -278,13 +322,3 @@ def profiles(project: Project) -> dict[str, Path]:
         for folder in folders
         for path in sorted(folder.glob("*/config.yaml"))
     }
-
-
-def reference_seconds(project: Project, name: str, site: str = "local") -> dict[str, float]:
-    """Return {cell: median seconds of a trial} from the reference results; empty without them."""
-    path = project.results(site, REFERENCE) / name / results.TRIALS
-    if not path.exists():
-        return {}
-    table, _ = results.read(path)
-    frame = table.select(["cell", "state", "seconds"]).to_pandas()
-    return frame[frame["state"] == results.MEASURED].groupby("cell")["seconds"].median().to_dict()

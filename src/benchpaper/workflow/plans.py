@@ -1,16 +1,30 @@
 """An experiment's plan as plain data and as text, with the reasons to measure blocks again."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from benchpaper.artifact import importing
 from benchpaper.core.duration import duration
-from benchpaper.workflow import pilot
+from benchpaper.results.import_record import record_of
+from benchpaper.workflow import input_files, pilot, times
 from benchpaper.workflow.pipeline import Pipeline
+from benchpaper.workflow.records import Remeasured
+
+ORIGINS = {
+    "here": "as measured here before",
+    "reference": "as in the reference",
+    "declared": "as declared",
+}
 
 
 def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     """Return an experiment's plan as plain data, `with_trials` in the order of measurement."""
+    if run.experiment(name).is_imported:
+        record, _ = importing.recorded(run.project, run.site_name, name)
+        return {"experiment": name, "imported": record.to_json(), "trials": 0, "seconds": 0.0}
     made = run.plan(name)
+    declared = run.experiment(name).scale(made.scale).trial_seconds
     data = {
         "experiment": name,
         "site": run.site_name,
@@ -21,10 +35,14 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "blocks": len(made.blocks),
         "trials": len(made.trials),
         "seconds": round(made.seconds, 1),
+        "seconds_from": run.times(name).sources(made),
+        "seconds_remark": times.remark(made, run.times(name), declared),
         "disk_mb": made.disk_mb,
+        "block": run.experiment(name).describe().get("block"),
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
-        "again": run.again(name),
+        "again": asdict(again) if (again := run.again(name)) else None,
+        "inputs": [input_files.described(state) for state in input_files.states(run, name)],
     }
     if with_trials:
         data["order"] = [
@@ -34,28 +52,57 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
     return data
 
 
-def describe_again(again: dict[str, Any]) -> str:
+def describe_again(again: Remeasured) -> str:
     """Return one line that says why blocks are measured again; see `Pipeline.again`."""
-    why = "; ".join(again["why"])
-    return f"{again['blocks']} blocks that were measured before are measured again: {why}"
+    why = "; ".join(again.why)
+    if again.levels_added:
+        why += (
+            f"; cells are compared within a block, so all {again.cells} cells of each block are "
+            "measured, not the new ones alone"
+        )
+    return f"{again.blocks} blocks that were measured before are measured again: {why}"
+
+
+def _over(item: dict[str, Any]) -> str:
+    """Return what the blocks of a plan differ in, in brackets; "" for blocks in time."""
+    return f" (over {item['block']['over']})" if item["block"] else ""
+
+
+def _priced(item: dict[str, Any]) -> str:
+    """Return where the seconds of a plan come from."""
+    sources: dict[str, int] = item["seconds_from"]
+    if len(sources) == 1:
+        return ORIGINS[next(iter(sources))]
+    return ", ".join(f"{count} cells {ORIGINS[kind]}" for kind, count in sources.items())
 
 
 def show_plans(plans: Sequence[dict[str, Any]]) -> None:
     """Print plans, and their sum if there are several."""
     for item in plans:
+        if record := record_of(item):
+            print(
+                f"{item['experiment']}: nothing is measured; {record.rows} rows are imported from"
+            )
+            print(f"  {record.origin}")
+            continue
         print(
             f"{item['experiment']} at scale {item['scale']} on site {item['site']}: "
-            f"{item['cells']} cells x {item['blocks']} blocks = {item['trials']} trials, "
-            f"about {duration(item['seconds'])}, up to {item['disk_mb']:g} MB of disk; "
-            f"seed {item['seed']}, plan {item['digest'][:12]}"
+            f"{item['cells']} cells x {item['blocks']} blocks{_over(item)} = "
+            f"{item['trials']} trials, about {duration(item['seconds'])} ({_priced(item)}), "
+            f"up to {item['disk_mb']:g} MB of disk; seed {item['seed']}, plan {item['digest'][:12]}"
         )
         if item["blocks_fixed"]:
             print(f"  {pilot.describe(item['blocks_fixed'])}")
         elif item["pilot"]:
             command = f"benchpaper pilot {item['experiment']} --scale {item['scale']}"
             print(f"  these are the pilot; {command} measures it, and fixes how many blocks follow")
+        if item["seconds_remark"]:
+            print(f"  {item['seconds_remark']}")
         if item["again"]:
-            print(f"  {describe_again(item['again'])}")
+            print(f"  {describe_again(Remeasured(**item['again']))}")
+        for declared in item["inputs"]:
+            if declared["problem"]:
+                print(f"  {declared['problem']}")
         for trial in item.get("order", []):
             print(f"  block {trial['block']:3d}  {trial['position']:4d}  {trial['cell']}")
     if len(plans) > 1:

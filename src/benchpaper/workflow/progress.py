@@ -1,6 +1,6 @@
 """The progress of a run: a bar of trials, and a line for each event that a step reports."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from benchpaper.core import output
 from benchpaper.core.duration import duration
+from benchpaper.workflow.records import Failure, TrialCount
 
 SPEED_OVER_S = 600.0  # the past from which the bar estimates the remaining time
 QUIET_STEPS = ("measure",)  # their trials have the bar
@@ -19,23 +20,22 @@ QUIET_STEPS = ("measure",)  # their trials have the bar
 class ProgressDisplay:
     """Shows the events of a run's steps on a console, and collects the steps that failed.
 
-    `finished` maps each experiment to {"trials", "done", "trial_seconds"}, see `Pipeline.finished`.
+    `finished` is {experiment: its trials, planned and done}.
     """
 
-    def __init__(self, console: Console, finished: dict[str, dict[str, Any]]) -> None:
-        self.failures: list[tuple[str, str]] = []  # (step, error)
+    def __init__(self, console: Console, finished: Mapping[str, TrialCount]) -> None:
+        self.failures: list[Failure] = []
         self._console = console
         self._failed_attempts = self._failed_trials = 0
         self._current = ""
-        self._total = sum(item["trials"] for item in finished.values())
-        self._done = self._done_before = sum(item["done"] for item in finished.values())
+        self._said: set[tuple[str, str, str]] = set()  # (event, experiment, cell)
+        self._total = sum(count.trials for count in finished.values())
+        self._done = self._done_before = sum(count.done for count in finished.values())
         # The bar counts planned seconds, because a trial of one experiment can take a hundred times
         # as long as a trial of another.
-        self._trial_seconds = {name: item["trial_seconds"] for name, item in finished.items()}
-        total, done = (
-            sum(item[key] * item["trial_seconds"] for item in finished.values())
-            for key in ("trials", "done")
-        )
+        self._trial_seconds = {name: count.trial_seconds for name, count in finished.items()}
+        total = sum(count.seconds for count in finished.values())
+        done = sum(count.seconds_done for count in finished.values())
         self._progress = Progress(
             TextColumn("measuring"),
             BarColumn(),
@@ -47,7 +47,8 @@ class ProgressDisplay:
             console=console,
             speed_estimate_period=SPEED_OVER_S,
         )
-        self._task = self._progress.add_task(self._counted(), total=total, completed=done)
+        self._task = self._progress.add_task(self._counted(), total=total)
+        self._progress.update(self._task, completed=done)
 
     def live(self) -> AbstractContextManager[object]:
         """Return a context that keeps the bar on the screen; it does nothing without a terminal."""
@@ -71,7 +72,9 @@ class ProgressDisplay:
             elif kind == "attempt":
                 self._failed_attempts += 1
                 self._say(f"attempt {event['number']} failed: {event['cell']}: {event['message']}")
-            elif kind in ("waiting", "fetched", "reconnected", "damaged"):
+            elif kind in ("given up", "late"):
+                self._say_once(event)
+            elif kind in ("waiting", "fetched", "reconnected", "damaged", "undeclared"):
                 self._say(event["message"])
             elif kind == "step failed":
                 self._fail(_step_name(event), event["error"])
@@ -110,8 +113,15 @@ class ProgressDisplay:
 
     def _fail(self, step: str, error: str) -> None:
         """Note a failure once, even if it ended several steps, as a lost host does."""
-        if all(error != known for _, known in self.failures):
-            self.failures.append((step, error))
+        if all(error != known.error for known in self.failures):
+            self.failures.append(Failure(step, error))
+
+    def _say_once(self, event: dict[str, Any]) -> None:
+        """Say what is true of a cell in each block once for all blocks."""
+        what = event["event"], event["experiment"], event["cell"]
+        if what not in self._said:
+            self._said.add(what)
+            self._say(f"{event['experiment']}, {event['cell']}: {event['message']}")
 
     def _say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)

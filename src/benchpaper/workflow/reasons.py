@@ -1,9 +1,10 @@
 """The reasons to measure a block again: its dependencies now, compared with those of last time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from benchpaper.design.catalog import differing
+from benchpaper.design.inputs import MISSING
 
 NAMED = 3  # of the files or levels that changed alike; the others are counted
 
@@ -15,14 +16,24 @@ def reasons(then: Depends, now: Depends) -> list[str]:
     return [
         *_machines(then["hosts"], now["hosts"]),
         *_facts(then["facts"], now["facts"]),
-        *_sources(then["sources"], now["sources"]),
+        *_files("", then["sources"], now["sources"]),
+        *_files("input ", then.get("inputs", {}), now.get("inputs", {})),
         *_levels(then["levels"], now["levels"]),
-        *_changed(then["plan"], now["plan"], but="digest"),
-        *_changed(then["counts"], now["counts"]),
-        *_changed(then["tools"], now["tools"]),
+        *changed(then["plan"], now["plan"], but="digest"),
+        *changed(then["counts"], now["counts"]),
+        *changed(then["tools"], now["tools"]),
         *_capabilities(set(then["capabilities"]), set(now["capabilities"])),
-        *_changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
+        *changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
     ] or ["its plan differs"]  # the same cells in another order
+
+
+def levels_added(then: Depends, now: Depends) -> bool:
+    """Return whether a factor has a level now that it did not have then."""
+    return any(
+        level not in then["levels"].get(factor, ())
+        for factor, levels in now["levels"].items()
+        for level in levels
+    )
 
 
 def elsewhere(then: Depends, now: Depends) -> bool:
@@ -52,7 +63,7 @@ def _facts(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
     for fact in dict.fromkeys(fact for host in (*then.values(), *now.values()) for fact in host):
         before = {role: {fact: then.get(role, {}).get(fact, "none")} for role in now}
         texts = {
-            role: _changed(before[role], {fact: host.get(fact, "none")})
+            role: changed(before[role], {fact: host.get(fact, "none")})
             for role, host in now.items()
         }
         changes = {role: text[0] for role, text in texts.items() if text}
@@ -62,20 +73,21 @@ def _facts(then: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
             yield from (f"{text} ({role})" for role, text in changes.items())
 
 
-def _changed(then: dict[str, Any], now: dict[str, Any], but: str = "") -> list[str]:
+def changed(then: Mapping[str, Any], now: Mapping[str, Any], but: str = "") -> list[str]:
     """Return "name old -> new" of the changed values, `but` for one name."""
     names = [name for name in {**then, **now} if name != but and then.get(name) != now.get(name)]
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
 
 
-def _sources(then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
-    kinds: dict[str, list[str]] = {"changed": [], "added": [], "removed": []}
+def _files(what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:
+    """Yield a text for the files, called `what`, that changed, were added, or were removed."""
+    kinds: dict[str, list[str]] = {"changed": [], "added": [], "removed": [], "missing": []}
     for path in differing(then, now):
         kind = "added" if path not in then else "removed" if path not in now else "changed"
-        kinds[kind].append(path)
+        kinds["missing" if now.get(path) == MISSING else kind].append(path)
     for kind, paths in kinds.items():
         if paths:
-            yield f"{_some(paths)} {kind}"
+            yield f"{what}{_some(paths)} {kind}"
 
 
 def _levels(then: dict[str, list[Any]], now: dict[str, list[Any]]) -> Iterator[str]:

@@ -8,21 +8,25 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from benchpaper.core import environment, lock, output
+from benchpaper.core import environment, extras, lock, output
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
-from benchpaper.workflow import command_line, damage, plans, summary
+from benchpaper.results.import_record import record_of
+from benchpaper.workflow import command_line, damage, input_files, plans, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
+from benchpaper.workflow.records import Failure
 
 NAMED = 3  # so many damaged files are named
 
@@ -41,12 +45,14 @@ def run(
     """
     console = output.console(stderr=as_json)
     pipeline.project.check_writable()
+    command_line.check_profile(pipeline)
     targets, experiments = _targets_and_experiments(pipeline, words)
+    extras.require_for_run(targets, pipeline.profile)
     _say_unknown_commit(pipeline, targets, console)
     if {"paper", "bundle"} & set(targets) and not _has_latex(pipeline):
         raise UserError(
             "the targets paper and bundle need LaTeX, which is not installed: "
-            "install the packages in packages.apt"
+            + find_capability("latex").remedy
         )
     if not measure_again:
         _keep_results_of_other_machines(pipeline, words, experiments, console)
@@ -56,11 +62,15 @@ def run(
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
         _sweep(pipeline, console)
         restored: list[str] = []
+        if measure_again:  # before it removes anything
+            input_files.provide(pipeline, experiments, partial(_say, console), always=True)
         for name in experiments:
             if measure_again:
                 _remove_results(pipeline, name, console)
             restored += damage.restore(pipeline, name)
             pipeline.reopen(name, retry_failed)
+        input_files.provide(pipeline, experiments, partial(_say, console))
+        for name in experiments:
             if name not in pipeline.kept and (again := pipeline.again(name)):
                 _say(console, f"{name}: {plans.describe_again(again)}")
         removed = damage.remove(pipeline, experiments)
@@ -71,7 +81,7 @@ def run(
         seconds = time.monotonic() - begin
         result = summary.make(pipeline, experiments, failures, seconds, status)
     if as_json:
-        print(json.dumps(result, indent=1))
+        print(json.dumps(result.to_json(), indent=1))
     else:
         summary.show(result, console)
     return status
@@ -79,8 +89,8 @@ def run(
 
 def _execute(
     pipeline: Pipeline, targets: list[str], experiments: list[str], console: Console
-) -> tuple[int, list[tuple[str, str]]]:
-    """Run Snakemake. Return the exit status of the run, and (step, error) of each failure."""
+) -> tuple[int, list[Failure]]:
+    """Run Snakemake. Return the exit status of the run, and its failures."""
     forced = _forced(pipeline, targets, experiments, {})
     command = command_line.snakemake(pipeline, targets, experiments, "--nocolor", *forced)
     finished = {name: pipeline.finished(name) for name in experiments}
@@ -113,7 +123,9 @@ def _targets_and_experiments(
     else:
         for name in chosen:
             for kind in (OBSERVATIONS, TRIALS):
-                read(pipeline.folder / name / kind)
+                _, described = read(pipeline.folder / name / kind)
+            if record_of(described) and (why := pipeline.flaw_of_import(name)):
+                raise UserError(why)
     for name in chosen if targets != ["results"] else ():
         notebook.existing(pipeline.project, name)
     return targets or default, chosen
@@ -162,7 +174,7 @@ def _keep_results_of_other_machines(
 
 def _remove_results(pipeline: Pipeline, name: str, console: Console) -> None:
     folder = pipeline.folder / name
-    if pipeline.source != REFERENCE and folder.exists():
+    if pipeline.measures(name) and folder.exists():
         shutil.rmtree(folder)
         console.print(
             f"{name}: removed {folder.relative_to(pipeline.project.root)}; it is measured anew",
@@ -189,7 +201,7 @@ def _say_mended(restored: list[str], removed: list[str], console: Console) -> No
 
 
 def _has_latex(pipeline: Pipeline) -> bool:
-    return pipeline.probed["capabilities"]["latex"]["present"]
+    return pipeline.probed.here.capabilities["latex"].present
 
 
 def _forced(
@@ -209,10 +221,8 @@ def _forced(
     return ["--forcerun", *again] if again else []
 
 
-def _lacking(
-    pipeline: Pipeline, targets: list[str], experiments: list[str]
-) -> list[tuple[str, str]]:
-    """Return (path, why) of each output of the targets that is missing or from other results."""
+def _lacking(pipeline: Pipeline, targets: list[str], experiments: list[str]) -> list[Failure]:
+    """Return each output of the targets that is missing or from other results."""
     from benchpaper.workflow import completeness
 
     place = pipeline.project, pipeline.site_name, pipeline.source
@@ -223,7 +233,8 @@ def _lacking(
         path = pipeline.project.build(*place[1:]) / name
         if target in targets and not path.exists():
             flaws[path] = "is missing"
-    return [(str(path.relative_to(pipeline.project.root)), why) for path, why in flaws.items()]
+    root = pipeline.project.root
+    return [Failure(str(path.relative_to(root)), why) for path, why in flaws.items()]
 
 
 def _dry_run(

@@ -1,17 +1,20 @@
 """The summary at the end of a run: trials, reasons, warnings, failures, outputs, and duration."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from benchpaper import results
 from benchpaper.analysis import claim_rows
 from benchpaper.analysis.changes import changed_since_reference
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.duration import duration
 from benchpaper.core.project import GATHERED, REFERENCE
+from benchpaper.results.import_record import record_of
 from benchpaper.workflow.pipeline import Pipeline
+from benchpaper.workflow.records import Failure, Summary, TrialCount, TrialStates
 
 MAX_SOURCES = 3  # so many changed files are named
 
@@ -19,64 +22,62 @@ MAX_SOURCES = 3  # so many changed files are named
 def make(
     pipeline: Pipeline,
     experiments: list[str],
-    failures: list[tuple[str, str]],
+    failures: Sequence[Failure],
     seconds: float,
     status: int,
-) -> dict[str, Any]:
-    """Return the summary of a run as plain data.
-
-    `failures` are pairs (step, error), and `status` is the exit status of the run.
-    """
+) -> Summary:
+    """Return the summary of a run that took `seconds` and had the exit status `status`."""
     build = pipeline.project.build(pipeline.site_name, pipeline.source)
     pdf = build / "paper.pdf"
-    latex = pipeline.probed["capabilities"]["latex"]
+    latex = pipeline.probed.here.capabilities["latex"]
     finished = {name: pipeline.finished(name) for name in experiments}
 
     def complete(name: str) -> bool:  # an interrupted run may leave the results of another plan
-        return status == 0 or finished[name]["done"] == finished[name]["trials"]
+        return status == 0 or finished[name].is_finished
 
-    return {
-        "site": pipeline.site_name,
-        "source": pipeline.source,
-        "status": status,
-        "seconds": round(seconds, 1),
-        "experiments": {
+    return Summary(
+        site=pipeline.site_name,
+        source=pipeline.source,
+        status=status,
+        seconds=round(seconds, 1),
+        experiments={
             name: _states(pipeline, name) if complete(name) else None for name in experiments
         },
-        "finished": finished,
-        "warnings": {
+        finished=finished,
+        warnings={
             name: _warnings(pipeline, name) if complete(name) else [] for name in experiments
         },
-        "changed_since_reference": {
+        changed_since_reference={
             name: changed
             for name in experiments
             if (changed := changed_since_reference(pipeline.project, name, pipeline.site_name))
         },
-        "failures": [{"step": step, "error": error} for step, error in failures],
-        "claims": _verdicts(build) if status == 0 else {},
-        "outputs": _outputs(pipeline, build, pdf),
-        "missing": []
-        if latex["present"]
-        else [f"the PDF: no LaTeX ({latex['detail']}); install the packages in packages.apt"],
-    }
+        failures=tuple(failures),
+        claims=_verdicts(build) if status == 0 else {},
+        outputs=_outputs(pipeline, build, pdf),
+        missing=()
+        if latex.present
+        else (f"the PDF: no LaTeX ({latex.detail}); {find_capability('latex').remedy}",),
+    )
 
 
-def without_a_result(pipeline: Pipeline, experiments: list[str]) -> list[tuple[str, str]]:
-    """Return (step, why) of each experiment whose trials failed.
+def without_a_result(pipeline: Pipeline, experiments: list[str]) -> list[Failure]:
+    """Return a failure for each experiment whose trials failed.
 
     That is an experiment of which every trial failed, or some trials failed because the machine
     lacked something. The next run measures the latter again.
     """
-    failures = []
+    failures: list[Failure] = []
     for name in experiments:
         step = f"measure {name}"
         for cause, count in pipeline.starved(name).items():
             why = f"{count} trials failed: {cause}; the next run measures them again"
-            failures.append((step, why))
-        states = (_states(pipeline, name) or {"states": {}})["states"]
+            failures.append(Failure(step, why))
+        ended = _states(pipeline, name)
+        states = ended.states if ended else {}
         if states.get(results.FAILED) and not states.get(results.MEASURED):
             count = states[results.FAILED]
-            failures.append((step, f"all {count} trials that could run failed"))
+            failures.append(Failure(step, f"all {count} trials that could run failed"))
     return failures
 
 
@@ -85,26 +86,27 @@ def _verdicts(build: Path) -> dict[str, int]:
     return dict(Counter(row.verdict for row in claim_rows.read(build)))
 
 
-def _states(pipeline: Pipeline, name: str) -> dict[str, Any] | None:
-    """Return {"states": {state: trials}, "reasons": {reason: trials}, "blocks": number}.
-
-    The result is None if an experiment's results are incomplete.
-    """
+def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
+    """Return how an experiment's trials ended; None if its results are incomplete."""
     path = pipeline.folder / name / results.TRIALS
     if not path.exists():
         return None
-    table, _ = results.read(path)
+    table, described = results.read(path)
+    record = record_of(described)
     frame = table.select(["block", "state", "reason"]).to_pandas()
+    trials = list(zip(frame["state"], frame["reason"], strict=True))
+    states = [results.shown_state(*trial) for trial in trials]
     reasons = Counter(
-        f"{state}: {reason}"
-        for state, reason in zip(frame["state"], frame["reason"], strict=True)
+        f"{state}: {reason.removeprefix(f'{state}: ')}"
+        for state, (_, reason) in zip(states, trials, strict=True)
         if reason
     )
-    return {
-        "states": dict(Counter(frame["state"])),
-        "reasons": dict(reasons),
-        "blocks": int(frame["block"].nunique()),
-    }
+    return TrialStates(
+        states=dict(Counter(states)),
+        reasons=dict(reasons),
+        blocks=int(frame["block"].nunique()),
+        imported=record.origin if record else "",
+    )
 
 
 def _warnings(pipeline: Pipeline, name: str) -> list[str]:
@@ -131,58 +133,60 @@ def _outputs(pipeline: Pipeline, build: Path, pdf: Path) -> dict[str, str]:
     return {name: str(path.relative_to(root)) for name, path in places.items() if path.exists()}
 
 
-def show(summary: dict[str, Any], console: Console) -> None:
-    """Print a summary that `make` returned."""
+def show(summary: Summary, console: Console) -> None:
+    """Print the summary of a run."""
 
     def say(text: str = "") -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say()
-    for name, item in summary["experiments"].items():
-        say(f"{name}: {_trials(item, summary['source'], summary['finished'][name])}")
-        for reason, count in (item or {}).get("reasons", {}).items():
+    for name, ended in summary.experiments.items():
+        say(f"{name}: {_trials(ended, summary.source, summary.finished[name])}")
+        for reason, count in (ended.reasons if ended else {}).items():
             say(f"    {count} trials {reason}{_remedy(reason)}")
-        for warning in summary["warnings"][name]:
+        for warning in summary.warnings[name]:
             say(f"    beware of {warning}")
-        if name in summary["changed_since_reference"]:
-            say(f"    {describe_change(summary['changed_since_reference'][name])}")
-    if summary["claims"]:
+        if name in summary.changed_since_reference:
+            say(f"    {describe_change(summary.changed_since_reference[name])}")
+    if summary.claims:
         say(
             "claims: "
-            + ", ".join(f"{count} {verdict}" for verdict, count in summary["claims"].items())
+            + ", ".join(f"{count} {verdict}" for verdict, count in summary.claims.items())
             + " (benchpaper claims)"
         )
-    for failure in summary["failures"]:
-        say(f"FAILED  {failure['step']}: {failure['error']}")
-    for missing in summary["missing"]:
+    for failure in summary.failures:
+        say(f"FAILED  {failure.step}: {failure.error}")
+    for missing in summary.missing:
         say(f"not built: {missing}")
-    width = max(map(len, summary["outputs"]), default=0)
-    for name, path in summary["outputs"].items():
+    width = max(map(len, summary.outputs), default=0)
+    for name, path in summary.outputs.items():
         say(f"{name.ljust(width)}  {path}")
-    if summary["status"] == 130:
+    if summary.status == 130:
         say("interrupted: finished trials are kept; the same command goes on from here")
-    elif summary["status"]:
+    elif summary.status:
         say(
             "not finished: correct the above, and run the same command again; "
             "finished trials are kept"
         )
-    say(f"took {duration(summary['seconds'])}")
+    say(f"took {duration(summary.seconds)}")
 
 
 def _remedy(reason: str) -> str:
-    if reason.startswith(results.FAILED):
+    if reason.startswith((results.FAILED, results.NOT_TRIED)):
         return " (--retry-failed tries them again)"
     if reason.startswith(results.NOT_TESTABLE):
         return " (benchpaper doctor names the remedy)"
     return ""
 
 
-def _trials(item: dict[str, Any] | None, source: str, finished: dict[str, Any]) -> str:
-    if item is None:
-        return f"not complete yet: {finished['done']} of {finished['trials']} trials done"
-    states = ", ".join(f"{count} trials {state}" for state, count in item["states"].items())
+def _trials(ended: TrialStates | None, source: str, finished: TrialCount) -> str:
+    if ended is None:
+        return f"not complete yet: {finished.done} of {finished.trials} trials done"
+    states = ", ".join(f"{count} trials {state}" for state, count in ended.states.items())
+    if ended.imported:
+        return f"{states} from {ended.imported}, nothing measured"
     origin = "from the reference: " if source == REFERENCE else ""
-    return f"{origin}{states}, in {item['blocks']} blocks"
+    return f"{origin}{states}, in {ended.blocks} blocks"
 
 
 def describe_change(changed: list[str]) -> str:

@@ -1,4 +1,6 @@
-"""`benchpaper watch`: rebuilds the outputs of a notebook, claim, or section when somebody saves it.
+"""`benchpaper watch`: rebuilds outputs when an author saves a notebook, a claim, or a section.
+
+Saving benchpaper.toml rebuilds all of them: it gives the width of figures and the main file.
 
 It runs the same steps as the pipeline (analyse, judge, gather, typeset), with warm kernels, and
 leaves outputs that the pipeline accepts. It knows which file changed, so it needs no Snakemake.
@@ -12,6 +14,7 @@ from pathlib import Path
 
 from benchpaper.analysis import claims
 from benchpaper.artifact import appendix
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
@@ -22,7 +25,7 @@ SETTLE_S = 0.1  # some editors write in two steps
 
 
 class Watcher:
-    """Watches a project's notebooks, claims, and paper, and calls `say(text)` with what happens."""
+    """Watches what a project's authors write, and calls `say(text)` with what happens."""
 
     def __init__(
         self,
@@ -36,9 +39,17 @@ class Watcher:
         self.experiments, self.say = experiments, say
         self._seen = self._stamps()
 
+    @property
+    def _settings(self) -> Path:
+        return self.project.root / settings.FILE
+
     def _stamps(self) -> dict[Path, int]:
         """Return {file: time of its last change}."""
-        paths = [*self.project.analysis.glob("*.ipynb"), *claims.files(self.project)]
+        paths = [
+            self._settings,
+            *self.project.analysis.glob("*.ipynb"),
+            *claims.files(self.project),
+        ]
         paths += [
             path
             for path in self.project.paper.rglob("*")
@@ -66,7 +77,11 @@ class Watcher:
     def rebuild(self, saved: set[Path]) -> bool:
         """Rebuild what depends on the saved files. Say a mistake in them, and return False."""
         begin, files = time.monotonic(), ", ".join(sorted(path.name for path in saved))
-        names = [name for name in self.experiments if self.project.notebook(name) in saved]
+        everything = self._settings in saved  # the width of figures, the main file, the scales
+        names = [
+            name for name in self.experiments if everything or self.project.notebook(name) in saved
+        ]
+        claims_saved = any(path.name.startswith("claims") for path in saved)
         try:
             with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
                 list(
@@ -75,10 +90,10 @@ class Watcher:
                         names,
                     )
                 )
-            if any(path.name.startswith("claims") for path in saved):
+            if everything or claims_saved:
                 claims.save(self.project, self.site, self.source)
                 appendix.write(self.project, self.site, self.source, self.experiments)
-            if any(path.is_relative_to(self.project.analysis) for path in saved):
+            if everything or any(path.is_relative_to(self.project.analysis) for path in saved):
                 gather.gather(self.project, self.site, self.source, self.experiments)
             made = "figures"
             if (self.project.build(self.site, self.source) / appendix.NAMES[1]).exists():

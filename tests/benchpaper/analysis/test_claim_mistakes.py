@@ -45,13 +45,13 @@ MISTAKES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("asked, message", MISTAKES)
+@pytest.mark.parametrize("condition, message", MISTAKES)
 def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is(
-    judge, asked, message
+    judge, condition, message
 ):
     values = {("a", 1): A, ("a", 2): A, ("b", 1): A}
     with pytest.raises(UserError) as refused:
-        judge(asked, values)
+        judge(condition, values)
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
@@ -148,13 +148,13 @@ def test_the_table_shows_the_papers_value_beside_this_sites(shop, run_benchpaper
 def test_json_has_both_sides_and_strict_fails_when_one_is_contradicted(shop, run_benchpaper):
     done = run_benchpaper(shop, "claims", "--json", "--strict")
     assert done.returncode == 1
-    found = json.loads(done.stdout)
-    assert [(row["verdict"], row["paper_verdict"]) for row in found["claims"]] == [
+    judged = json.loads(done.stdout)
+    assert [(row["verdict"], row["paper_verdict"]) for row in judged["claims"]] == [
         ("reproduced", "holds in the reference"),
         ("contradicted", "holds in the reference"),
     ]
-    assert found["claims"][1]["paper"] == "5.01 µs [4.92, 5.08] (n = 6)"
-    assert (found["decided"], found["wrong_by_chance_at_most"]) == (2, 0.05)
+    assert judged["claims"][1]["paper"] == "5.01 µs [4.92, 5.08] (n = 6)"
+    assert (judged["decided"], judged["wrong_by_chance_at_most"]) == (2, 0.05)
     assert run_benchpaper(shop, "claims", "--strict", "--from", "reference").returncode == 0
     family = json.loads(run_benchpaper(shop, "claims", "--json", "--family-wise").stdout)
     assert (
@@ -172,11 +172,11 @@ def test_strict_holds_the_reference_to_its_own_claims(known):
     assert claims.failing(rows) == ["C1"]
 
 
-@pytest.mark.parametrize("asked, message", [MISTAKES[0], MISTAKES[7], MISTAKES[11]])
-def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, asked, message):
+@pytest.mark.parametrize("condition, message", [MISTAKES[0], MISTAKES[7], MISTAKES[11]])
+def test_a_mistake_never_reaches_the_user_as_a_traceback(shop, run_benchpaper, condition, message):
     (shop.analysis / "claims.py").write_text(
         "from benchpaper.analysis.claims import claim\n"
-        + CLAIM.format(condition=asked).replace("\n    ", "\n")
+        + CLAIM.format(condition=condition).replace("\n    ", "\n")
     )
     done = run_benchpaper(shop, "claims")
     assert done.returncode == 2 and "Traceback" not in done.stderr and done.stderr.count("\n") == 1

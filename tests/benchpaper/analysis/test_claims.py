@@ -13,7 +13,7 @@ from benchpaper.analysis import claims
 
 
 @pytest.mark.parametrize(
-    "asked, source, word",
+    "condition, source, word",
     [
         (f"{A_1}.below(11)", "quick", "reproduced"),
         (f"{A_1}.below(9)", "quick", "contradicted"),
@@ -32,8 +32,8 @@ from benchpaper.analysis import claims
         (f"{A_1}.above(10)", "reference", "inconclusive"),
     ],
 )
-def test_a_verdict_by_the_rule(judge, asked, source, word):
-    row = judge(asked, {("a", 1): A, ("b", 1): times(A, 2)}, source)
+def test_a_verdict_by_the_rule(judge, condition, source, word):
+    row = judge(condition, {("a", 1): A, ("b", 1): times(A, 2)}, source)
     assert row.verdict == word and row.n == 6
 
 
@@ -162,11 +162,12 @@ def test_without_a_noise_floor_nothing_is_decided(judge, known):
         "the noise floor of rate is unknown: the twin has no rate",
     )
     described = {**known.described, "twin": None}
-    for asked in (f"{A_1}.below(11)", f"{A_1}.equal(margin=0.5, target=10)"):
-        row = judge(asked, {("a", 1): A}, described=described)
+    for condition in (f"{A_1}.below(11)", f"{A_1}.equal(margin=0.5, target=10)"):
+        row = judge(condition, {("a", 1): A}, described=described)
         assert (row.verdict, row.why) == (
             "inconclusive",
-            "the noise floor of latency_us is unknown: the experiment declares no twin",
+            "the noise floor of latency_us is unknown: toy/known declares no twin; declare "
+            "twin=dict(...), the noisiest cell, and measure again",
         )
 
 
@@ -202,8 +203,8 @@ def test_family_wise_intervals_are_wider_and_their_confidence_is_shared_out(judg
     values = {
         cell: (np.array(v) * rng.lognormal(0, 0.02, len(v))).tolist() for cell, v in values.items()
     }
-    asked = 'results.estimate("latency_us", way="b", size=1).above(1)'
-    many = asked + "".join(
+    condition = 'results.estimate("latency_us", way="b", size=1).above(1)'
+    many = condition + "".join(
         f'\n    @claim("D{n}", experiment="toy/known")\n    def more{n}(results):\n'
         f'        """More."""\n        return {A_1}.below(11)\n'
         for n in range(9)

@@ -14,10 +14,12 @@ from benchpaper.analysis.compare.ratios import describe_ratio, names_of, ratio_r
 
 
 def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
-    found = as_json(both)
-    assert list(by_cell(found)) == [f"way={way} size={size}" for way in "abc" for size in (1, 2)]
+    comparison = as_json(both)
+    assert list(by_cell(comparison)) == [
+        f"way={way} size={size}" for way in "abc" for size in (1, 2)
+    ]
     same, slower, faster = (
-        by_cell(found)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1))
+        by_cell(comparison)[f"way={w} size={s}"] for w, s in (("a", 1), ("a", 2), ("b", 1))
     )
     assert (same["word"], slower["word"], faster["word"]) == (
         "within the noise",
@@ -25,7 +27,7 @@ def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
         "faster",
     )
     assert slower["ratio"] == pytest.approx(2) and faster["ratio"] == pytest.approx(0.8)
-    floor = f"noise floor {found['noise']['here']:.2%}"
+    floor = f"noise floor {comparison['noise']['here']:.2%}"
     assert slower["text"].startswith("slower by 2.00x [1.9") and slower["text"].endswith(floor)
     assert faster["text"].startswith("faster by 1.25x [1.2") and faster["text"].endswith(floor)
     assert same["text"].startswith("within the noise: 1.00x [0.9") and same["text"].endswith(floor)
@@ -36,14 +38,19 @@ def test_each_common_cell_says_by_how_much_and_against_which_noise(both):
 
 
 def test_what_cannot_be_compared_says_on_which_side_and_why(both):
-    found = as_json(both)
-    assert by_cell(found)["way=c size=1"]["text"] == "not compared: here: needs rdma"
+    comparison = as_json(both)
+    assert by_cell(comparison)["way=c size=1"]["text"] == "not compared: here: needs rdma"
     assert (
-        by_cell(found)["way=c size=2"]["text"]
+        by_cell(comparison)["way=c size=2"]["text"]
         == "not compared: in the reference: all 8 trials failed (it broke)"
     )
-    assert (found["common"], found["only"]) == (6, {"here": 0, "in the reference": 2})
-    assert found["words"] == {"faster": 2, "not compared": 2, "within the noise": 1, "slower": 1}
+    assert (comparison["common"], comparison["only"]) == (6, {"here": 0, "in the reference": 2})
+    assert comparison["words"] == {
+        "faster": 2,
+        "not compared": 2,
+        "within the noise": 1,
+        "slower": 1,
+    }
 
 
 def test_the_sites_differences_are_told_and_the_rest_is_said_to_be_the_same(both):
@@ -125,9 +132,11 @@ def test_another_metric_may_be_chosen_and_higher_is_then_faster(both):
         cells = [("a", 1), ("b", 1)]
         rate = {cell: times(factor) for cell in cells} | {("a", 1, "twin"): times(factor, TWIN)}
         both.write(source, {cell: times(10) for cell in cells}, twin=times(10, TWIN), rate=rate)
-    found = as_json(both, "rate")
-    assert found["metric"] == "rate" and {row["word"] for row in found["cells"]} == {"faster"}
-    assert found["cells"][0]["text"].startswith("faster by 2.00x [")
+    comparison = as_json(both, "rate")
+    assert comparison["metric"] == "rate" and {row["word"] for row in comparison["cells"]} == {
+        "faster"
+    }
+    assert comparison["cells"][0]["text"].startswith("faster by 2.00x [")
 
 
 # --- the words -------------------------------------------------------------------------------
@@ -177,8 +186,8 @@ def test_names_follow_the_metrics_direction(unit, better, names):
 def test_blocks_that_drift_leave_a_level_undecided_and_a_ratio_within_blocks_not():
     drifting = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7]
     level, paired = (
-        ratio_row(times(3), drifting, QUIET, ("slower", "faster"), paired)
-        for paired in (False, True)
+        ratio_row(times(3), drifting, QUIET, ("slower", "faster"), ordered)
+        for ordered in (True, False)
     )
     assert level.text.endswith("in the reference the 8 blocks drift") and paired.word == "slower"
 
@@ -193,15 +202,18 @@ def test_a_value_of_zero_has_no_ratio():
 def test_the_larger_noise_floor_of_the_two_counts_and_a_biased_one_leaves_all_undecided(both):
     loud = [1.2, 0.9, 1.1, 0.8, 1.0, 1.1, 0.9, 1.0]
     both.write("reference", REFERENCE, twin=times(10, loud))
-    found = as_json(both)
-    assert found["noise"]["in the reference"] > found["noise"]["here"]
-    assert exp(found["noise"]["delta"]) - 1 == pytest.approx(found["noise"]["in the reference"])
+    comparison = as_json(both)
+    assert comparison["noise"]["in the reference"] > comparison["noise"]["here"]
+    assert exp(comparison["noise"]["delta"]) - 1 == pytest.approx(
+        comparison["noise"]["in the reference"]
+    )
     both.write("reference", REFERENCE, twin=times(13, TWIN))
-    found = as_json(both)
-    assert found["noise"]["why"] == "in the reference: two identical cells differ"
-    assert {row["word"] for row in found["cells"]} == {"undecided", "not compared"} and found[
-        "crossovers"
-    ] == []
+    comparison = as_json(both)
+    assert comparison["noise"]["why"] == "in the reference: two identical cells differ"
+    assert {row["word"] for row in comparison["cells"]} == {
+        "undecided",
+        "not compared",
+    } and comparison["crossovers"] == []
 
 
 def test_identical_sites_are_rarely_said_to_differ():

@@ -96,20 +96,20 @@ def test_a_reference_of_another_schema_is_refused(both):
 
 
 def test_the_figure_has_a_row_for_each_compared_cell_and_stays_readable(both):
-    found = compared(both)
-    figure = forest.draw(found)
+    comparison = compared(both)
+    figure = forest.draw(comparison)
     labels = [label.get_text() for axis in figure.axes for label in axis.get_yticklabels()]
     assert labels == ["way a", "1 B", "2 B", "way b", "1 B", "2 B"]
-    (row,) = (row for row in found.cells if row.cell == "way=a size=2")
+    (row,) = (row for row in comparison.cells if row.cell == "way=a size=2")
     levels = [{"way": f"w{n // 20}", "size": n % 20} for n in range(120)]
     many = tuple(replace(row, levels=each) for each in levels)
-    figure = forest.draw(replace(found, cells=many))
+    figure = forest.draw(replace(comparison, cells=many))
     assert len(figure.axes) >= 3 and sum(len(axis.get_yticks()) for axis in figure.axes) >= 120 + 6
     for axis in figure.axes:
         height = axis.get_position().height * figure.get_figheight()
         assert height / len(axis.get_yticks()) > 0.1  # inches a row
     nothing = replace(row, ratio=NotCompared("not compared: here: needs rdma"))
-    assert forest.draw(replace(found, cells=(nothing,))) is None
+    assert forest.draw(replace(comparison, cells=(nothing,))) is None
 
 
 def test_saving_the_figure_leaves_two_files_and_the_same_bytes(both, tmp_path):
@@ -151,12 +151,12 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
         (both.project.root / name).stat().st_size > 1000
         for name in lines[-1].split(": ")[1].split(" and ")
     )
-    found = json.loads(
+    comparison = json.loads(
         run_benchpaper(
             both.project, "compare", "toy/known", "--json", "--metric", "latency_us"
         ).stdout
     )
-    assert found[0]["cells"][1]["word"] == "slower" and found[0]["figures"][0].endswith(
+    assert comparison[0]["cells"][1]["word"] == "slower" and comparison[0]["figures"][0].endswith(
         "toy_known.png"
     )
 

@@ -116,11 +116,11 @@ SIZES = {
 @pytest.fixture(scope="module")
 def units():
     """The units of all metrics of the reference, and those into which notebooks turn them."""
-    found = {"Mbit/s", "h", "min", "us", "elements", "GiB"}
+    known = {"Mbit/s", "h", "min", "us", "elements", "GiB"}
     for path in (Project.find().root / "artifacts/reference").rglob(OBSERVATIONS):
-        found |= {metric["unit"] for metric in parquet.read(path)[1]["metrics"]}
-    assert found >= {"1", "count", "%", "s/GB", "M/s", "MiB", "GB/s", "µs"}
-    return sorted(found)
+        known |= {metric["unit"] for metric in parquet.read(path)[1]["metrics"]}
+    assert known >= {"1", "count", "%", "s/GB", "M/s", "MiB", "GB/s", "µs"}
+    return sorted(known)
 
 
 @settings(max_examples=300, deadline=None)
@@ -184,7 +184,7 @@ def test_what_all_blocks_agree_on_carries_no_interval_and_says_so_wherever_it_is
 
 def test_a_rare_event_that_no_block_saw_keeps_the_interval_of_its_rate():
     share = stats.wilson(0, 40)
-    found = Estimate(
+    rate = Estimate(
         share.estimate, share.low, share.high, 40, "1", "lost", (), values=(0.0,) * 5, tries="tries"
     )
-    assert str(found) == "0.00 [0.00, 0.09] (n = 40)"
+    assert str(rate) == "0.00 [0.00, 0.09] (n = 40)"

@@ -11,18 +11,19 @@ from measured_cells import PIPE_1, SOCKET_1
 from benchpaper import results as parquet
 from benchpaper.analysis import stats
 from benchpaper.analysis.values import digits
+from benchpaper.core.errors import UserError
 from benchpaper.results import OBSERVATIONS
 
 
 def medians(project, cell):
     """Return {block: median latency} of a cell, straight from the Parquet file."""
     table, _ = parquet.read(project.results("local", "quick") / "toy/pipe" / OBSERVATIONS)
-    found = {}
+    by_block = {}
     for row in table.to_pylist():
         if row["cell"] == cell:
             samples = np.repeat(row["latency_us"]["values"], row["latency_us"]["counts"])
-            found[row["block"]] = float(np.sort(samples)[math.ceil(len(samples) / 2) - 1])
-    return found
+            by_block[row["block"]] = float(np.sort(samples)[math.ceil(len(samples) / 2) - 1])
+    return by_block
 
 
 def geometric_median(values):
@@ -35,37 +36,42 @@ def geometric_median(values):
 def test_an_estimate_is_the_median_over_blocks_of_the_medians_within_them(
     measured, measured_project
 ):
-    found = measured.estimate("latency_us", **PIPE_1)
+    estimate = measured.estimate("latency_us", **PIPE_1)
     blocks = medians(measured_project, "way=pipe size_bytes=1")
-    assert len(blocks) == found.n == 5
-    assert found.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
-    assert (found.low, found.high) == (
+    assert len(blocks) == estimate.n == 5
+    assert estimate.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
+    assert (estimate.low, estimate.high) == (
         pytest.approx(min(blocks.values())),
         pytest.approx(max(blocks.values())),
     )
-    assert (found.unit, found.metric, found.cells, found.missing, found.failed) == (
+    assert (estimate.unit, estimate.metric, estimate.cells, estimate.missing, estimate.failed) == (
         "µs",
         "latency_us",
         ("way=pipe size_bytes=1",),
         "",
         0,
     )
-    assert str(found) == (
-        f"{digits(found.value)} µs [{digits(found.low, found.value)}, "
-        f"{digits(found.high, found.value)}] (n = 5)"
+    assert str(estimate) == (
+        f"{digits(estimate.value)} µs [{digits(estimate.low, estimate.value)}, "
+        f"{digits(estimate.high, estimate.value)}] (n = 5)"
     )
 
 
 def test_a_plain_value_is_estimated_the_same_way(measured):
-    found = measured.estimate("bytes_moved", way="pipe", size_bytes=4096)
-    assert (found.value, found.low, found.high, found.n) == (4096_000, 4096_000, 4096_000, 5)
+    estimate = measured.estimate("bytes_moved", way="pipe", size_bytes=4096)
+    assert (estimate.value, estimate.low, estimate.high, estimate.n) == (
+        4096_000,
+        4096_000,
+        4096_000,
+        5,
+    )
 
 
 def test_the_twin_is_asked_for_by_name(measured, measured_project):
-    found = measured.estimate("latency_us", twin=True, **PIPE_1)
-    assert found.cells == ("way=pipe size_bytes=1 twin",)
-    assert found.value == pytest.approx(
-        geometric_median(medians(measured_project, found.cells[0]).values()), rel=1e-6
+    estimate = measured.estimate("latency_us", twin=True, **PIPE_1)
+    assert estimate.cells == ("way=pipe size_bytes=1 twin",)
+    assert estimate.value == pytest.approx(
+        geometric_median(medians(measured_project, estimate.cells[0]).values()), rel=1e-6
     )
 
 
@@ -80,24 +86,26 @@ def test_a_tail_is_a_quantile_within_each_block(measured):
 
 
 def test_a_tail_beyond_the_samples_is_refused_with_the_number_that_it_needs(measured):
-    found = measured.estimate("latency_us", q=0.999, **PIPE_1)
+    estimate = measured.estimate("latency_us", q=0.999, **PIPE_1)
     assert (
-        found.value is None
-        and found.missing
+        estimate.value is None
+        and estimate.missing
         == "p99.9 needs 10,000 samples in each trial; the smallest trial has 1,000"
     )
     ratio = measured.ratio(
         "latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), q=0.999, way="pipe"
     )
-    assert ratio.value is None and ratio.missing == found.missing
+    assert ratio.value is None and ratio.missing == estimate.missing
 
 
 def test_failed_trials_are_shown_and_in_no_average(measured, measured_project):
-    found = measured.estimate("latency_us", **SOCKET_1)
+    estimate = measured.estimate("latency_us", **SOCKET_1)
     blocks = medians(measured_project, "way=socket size_bytes=1")
-    assert len(blocks) == 4 and (found.n, found.failed) == (4, 1)
-    assert found.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
-    assert found.low is None and str(found) == f"{digits(found.value)} µs (n = 4, 1 failed)"
+    assert len(blocks) == 4 and (estimate.n, estimate.failed) == (4, 1)
+    assert estimate.value == pytest.approx(geometric_median(blocks.values()), rel=1e-6)
+    assert (
+        estimate.low is None and str(estimate) == f"{digits(estimate.value)} µs (n = 4, 1 failed)"
+    )
 
 
 @pytest.mark.parametrize("levels, missing, failed", [
@@ -105,15 +113,15 @@ def test_failed_trials_are_shown_and_in_no_average(measured, measured_project):
     (dict(way="socket", size_bytes=4096), "all 5 trials failed (no buffer space)", 5),
 ])  # fmt: skip
 def test_what_was_not_measured_says_why(measured, levels, missing, failed):
-    found = measured.estimate("latency_us", **levels)
-    assert (found.value, found.low, found.high, found.n, found.failed) == (
+    estimate = measured.estimate("latency_us", **levels)
+    assert (estimate.value, estimate.low, estimate.high, estimate.n, estimate.failed) == (
         None,
         None,
         None,
         0,
         failed,
     )
-    assert found.missing == missing and str(found) == f"not measured here: {missing}"
+    assert estimate.missing == missing and str(estimate) == f"not measured here: {missing}"
 
 
 def test_a_cell_without_the_metric_says_so(measured):
@@ -124,22 +132,26 @@ def test_a_cell_without_the_metric_says_so(measured):
 
 
 def test_several_observations_of_a_trial_are_not_averaged_behind_the_authors_back(measured):
-    measured.observation_df.loc[measured.observation_df["way"] == "pipe", "row"] = 1
-    assert "a trial has several observations" in measured.estimate("latency_us", **PIPE_1).missing
+    twice = measured.observation_df[measured.observation_df["way"] == "pipe"].assign(row=1)
+    measured.observation_df = pd.concat([measured.observation_df, twice])
+    with pytest.raises(UserError, match="2 cells have .*; say which row"):
+        measured.estimate("latency_us", **PIPE_1)
+    assert measured.estimate("latency_us", row=1, **PIPE_1).n == 5
+    assert measured.summary("latency_us", **PIPE_1).frame["row"].tolist() == [0, 1]
 
 
 # --- ratios and the noise floor --------------------------------------------------------------
 
 
 def test_a_ratio_is_paired_within_blocks(measured, measured_project):
-    found = measured.ratio(
+    estimate = measured.ratio(
         "latency_us", of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe"
     )
     large, small = (medians(measured_project, f"way=pipe size_bytes={size}") for size in (4096, 1))
-    assert found.value == pytest.approx(
+    assert estimate.value == pytest.approx(
         geometric_median(large[b] / small[b] for b in large), rel=1e-6
     )
-    assert (found.n, found.unit, found.cells) == (
+    assert (estimate.n, estimate.unit, estimate.cells) == (
         5,
         "1",
         ("way=pipe size_bytes=4096", "way=pipe size_bytes=1"),
@@ -147,76 +159,80 @@ def test_a_ratio_is_paired_within_blocks(measured, measured_project):
     inverse = measured.ratio(
         "latency_us", of=dict(size_bytes=1), to=dict(size_bytes=4096), way="pipe"
     )
-    assert inverse.value == pytest.approx(1 / found.value) and inverse.low == pytest.approx(
-        1 / found.high
+    assert inverse.value == pytest.approx(1 / estimate.value) and inverse.low == pytest.approx(
+        1 / estimate.high
     )
 
 
 def test_a_ratio_uses_the_blocks_that_have_both_cells_and_counts_the_failures(
     measured, measured_project
 ):
-    found = measured.ratio("latency_us", of=dict(way="socket"), to=dict(way="pipe"), size_bytes=1)
+    estimate = measured.ratio(
+        "latency_us", of=dict(way="socket"), to=dict(way="pipe"), size_bytes=1
+    )
     socket, pipe = (
         medians(measured_project, f"way={way} size_bytes=1") for way in ("socket", "pipe")
     )
-    assert (found.n, found.failed) == (4, 1)
-    assert found.value == pytest.approx(
+    assert (estimate.n, estimate.failed) == (4, 1)
+    assert estimate.value == pytest.approx(
         geometric_median(socket[b] / pipe[b] for b in socket), rel=1e-6
     )
 
 
 def test_a_ratio_to_what_was_not_measured_says_why(measured):
-    found = measured.ratio("latency_us", of=dict(way="nic"), to=dict(way="pipe"), size_bytes=1)
-    assert found.value is None and found.missing == "needs rdma"
-    found = measured.ratio(
+    estimate = measured.ratio("latency_us", of=dict(way="nic"), to=dict(way="pipe"), size_bytes=1)
+    assert estimate.value is None and estimate.missing == "needs rdma"
+    estimate = measured.ratio(
         "latency_us", of=dict(way="pipe"), to=dict(way="socket"), size_bytes=4096
     )
-    assert found.missing == "all 5 trials failed (no buffer space)" and found.failed == 5
+    assert estimate.missing == "all 5 trials failed (no buffer space)" and estimate.failed == 5
 
 
 def test_a_ratio_to_zero_says_that_there_is_none(measured):
     measured.observation_df.loc[measured.observation_df["size_bytes"] == 1, "bytes_moved"] = 0.0
-    found = measured.ratio(
+    estimate = measured.ratio(
         "bytes_moved", of=dict(size_bytes=4096), to=dict(size_bytes=1), way="pipe"
     )
-    assert found.value is None and found.missing == "a value of 0 or below has no ratio"
+    assert estimate.value is None and estimate.missing == "a value of 0 or below has no ratio"
     assert measured.estimate("bytes_moved", **PIPE_1).value == 0
 
 
 def test_several_cells_are_combined_within_blocks(measured, measured_project):
     cells = ["way=pipe size_bytes=1", "way=socket size_bytes=1"]
-    found = measured.combined(
+    estimate = measured.combined(
         "latency_us", cells, lambda values: max(values[cell] for cell in cells), unit="µs"
     )
     pipe, socket = (medians(measured_project, cell) for cell in cells)
-    assert (found.n, found.failed, found.cells, found.unit, found.paired) == (
+    assert (estimate.n, estimate.failed, estimate.cells, estimate.unit, estimate.paired) == (
         4,
         1,
         tuple(cells),
         "µs",
         True,
     )
-    assert found.value == pytest.approx(
+    assert estimate.value == pytest.approx(
         geometric_median(max(pipe[b], socket[b]) for b in socket), rel=1e-6
     )
 
 
 def test_a_combination_with_a_cell_that_was_not_measured_says_why(measured):
-    found = measured.combined("latency_us", ["way=pipe size_bytes=1", "way=nic size_bytes=1"], sum)
-    assert found.value is None and found.missing == "needs rdma"
+    estimate = measured.combined(
+        "latency_us", ["way=pipe size_bytes=1", "way=nic size_bytes=1"], sum
+    )
+    assert estimate.value is None and estimate.missing == "needs rdma"
 
 
 def test_the_noise_floor_is_the_difference_that_the_twin_cannot_exclude(measured, measured_project):
-    found = measured.noise_floor("latency_us")
+    estimate = measured.noise_floor("latency_us")
     a, twin = (medians(measured_project, f"way=pipe size_bytes=1{end}") for end in ("", " twin"))
     floor = stats.noise_floor([a[b] for b in range(5)], [twin[b] for b in range(5)])
-    assert found.value == pytest.approx(100 * floor.smallest_difference) and (
-        found.unit,
-        found.n,
+    assert estimate.value == pytest.approx(100 * floor.smallest_difference) and (
+        estimate.unit,
+        estimate.n,
     ) == ("%", 5)
-    assert found.cells == ("way=pipe size_bytes=1", "way=pipe size_bytes=1 twin")
+    assert estimate.cells == ("way=pipe size_bytes=1", "way=pipe size_bytes=1 twin")
     pair = measured.ratio("latency_us", of=dict(twin=False), to=dict(twin=True), **PIPE_1)
-    assert found.value == pytest.approx(100 * (max(pair.high, 1 / pair.low) - 1))
+    assert estimate.value == pytest.approx(100 * (max(pair.high, 1 / pair.low) - 1))
 
 
 def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(measured):
@@ -226,10 +242,15 @@ def test_there_is_no_noise_floor_without_a_twin_enough_blocks_or_enough_samples(
     measured = replace(
         measured, observation_df=measured.observation_df[measured.observation_df["block"] < 4]
     )
-    found = measured.noise_floor("latency_us")
-    assert found.value is None and found.missing == "a noise floor needs 5 blocks, and there are 4"
+    estimate = measured.noise_floor("latency_us")
+    assert (
+        estimate.value is None
+        and estimate.missing == "a noise floor needs 5 blocks, and there are 4"
+    )
     measured.described["twin"] = None
-    assert measured.noise_floor("latency_us").missing == "the experiment declares no twin"
+    assert measured.noise_floor("latency_us").missing == (
+        "toy/pipe declares no twin; declare twin=dict(...), the noisiest cell, and measure again"
+    )
 
 
 def test_blocks_come_in_the_order_in_which_they_were_measured(measured):

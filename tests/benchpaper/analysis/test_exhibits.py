@@ -48,16 +48,16 @@ def draw(frame):
 
 
 def test_a_manifest_says_what_the_exhibits_come_from(exhibits, measured, folder):
-    found = manifest(folder)
-    assert (found["experiment"], found["notebook"]) == ("toy/pipe", "analysis/toy_pipe.ipynb")
-    assert (found["site"], found["scale"], found["blocks"], found["source"]) == (
+    made = manifest(folder)
+    assert (made["experiment"], made["notebook"]) == ("toy/pipe", "analysis/toy_pipe.ipynb")
+    assert (made["site"], made["scale"], made["blocks"], made["source"]) == (
         "local",
         "quick",
         5,
         measured.source,
     )
-    assert found["files"] == measured.files and found["exhibits"] == {}
-    assert found["hosts"]["client.cpu"] and found["measured_on"] == str(
+    assert made["files"] == measured.files and made["exhibits"] == {}
+    assert made["hosts"]["client.cpu"] and made["measured_on"] == str(
         measured.trial_df["started"].min().date()
     )
 

@@ -152,13 +152,13 @@ def test_drift_is_looked_for_in_the_order_of_measuring(known):
 @pytest.mark.parametrize("null, bound", [(0.5, 0), (0.85, 1), (2.5, 2)])
 def test_a_cell_near_the_null_target_is_client_bound(known, null, bound):
     results = known.write("quick", {**CELLS, ("null", 1): [null * value for value in STEADY]})
-    found = kinds(results).get("client-bound")
-    assert (found is not None) == bool(bound)
+    warning = kinds(results).get("client-bound")
+    assert (warning is not None) == bool(bound)
     if bound:
         assert f"in {bound} of 2 cells the null target's latency_us is up to" in str(
-            found
-        ) and f"limit: {OWN_SHARE:.0%}" in str(found)
-        assert found.trials == 8 * bound
+            warning
+        ) and f"limit: {OWN_SHARE:.0%}" in str(warning)
+        assert warning.trials == 8 * bound
         assert ("client-bound" in kinds(results, ["way=b size=1"])) == (bound == 2)
 
 
@@ -199,14 +199,28 @@ def test_the_summary_of_a_run_tells_each_kind_once(known, run_benchpaper):
     from benchpaper.workflow import pipeline, summary
 
     known.write("quick", CELLS, load_1m=9.0, swapped_mb=1.0)
-    found = summary._warnings(pipeline.Pipeline(known.project, "local", "quick", 1), "toy/known")
-    assert [line.split(":")[0] for line in found] == ["load", "swapping"]
+    lines = summary._warnings(pipeline.Pipeline(known.project, "local", "quick", 1), "toy/known")
+    assert [line.split(":")[0] for line in lines] == ["load", "swapping"]
+
+
+def test_a_trial_that_was_not_tried_again_is_no_failed_trial(known):
+    results = known.write("quick", CELLS)
+    frame = results.trial_df
+    cell = frame["cell"] == "way=a size=1"
+    frame.loc[cell, "state"] = "failed"
+    frame.loc[cell, "reason"] = "not tried again: all 2 attempts in block 0 ended so: it broke"
+    frame.loc[cell & (frame["block"] == 0), "reason"] = "it broke"
+    warning = kinds(results)["failed trials"]
+    assert warning.trials == 1 and str(warning).startswith("failed trials: 1 of ")
+    assert "1 of them so: it broke; 7 more were not tried again (" in str(warning)
+    missing = results.estimate("latency_us", way="a", size=1).missing
+    assert missing == "1 trials failed (it broke), and the other 7 were not tried again"
 
 
 def test_results_that_were_measured_warn_of_their_failures(measured):
-    found = kinds(measured)
-    assert found["failed trials"].trials == 6 and "5 of them so: no buffer space" in str(
-        found["failed trials"]
+    warnings = kinds(measured)
+    assert warnings["failed trials"].trials == 6 and "5 of them so: no buffer space" in str(
+        warnings["failed trials"]
     )
 
 
@@ -234,16 +248,16 @@ def test_disturbances_are_differences_and_the_unknown_stays_unknown():
 
 
 @pytest.mark.parametrize(
-    "machine, stood_still, told",
+    "machine, stood_still, suspended_s",
     [(0.0, 3.0, 3.0), (2.0, 3.0, 5.0), (None, 3.0, 3.0), (None, 0.0, None)],
 )
 def test_a_trial_that_stood_still_was_suspended_whatever_the_machine_did(
-    machine, stood_still, told
+    machine, stood_still, suspended_s
 ):
     before = dict.fromkeys(disturbances.so_far())
     before |= dict(suspended_s=None if machine is None else 1.0, load_1m=0.5)
     after = before | dict(suspended_s=None if machine is None else 1.0 + machine)
-    assert disturbances.between(before, after, stood_still)["suspended_s"] == told
+    assert disturbances.between(before, after, stood_still)["suspended_s"] == suspended_s
 
 
 def test_counters_are_read_by_name_and_missing_ones_are_unknown(tmp_path):

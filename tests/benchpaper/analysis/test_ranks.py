@@ -27,8 +27,8 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
     results = dataclasses.replace(
         measured, observation_df=frame, described={**measured.described, "metrics": metrics}
     )
-    found, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
-    assert (found.value, found.low, found.high, found.n) == (0.4, wilson.low, wilson.high, 10)
+    share, wilson = results.pooled_share("share", "tries", **PIPE_1), stats.wilson(4, 10)
+    assert (share.value, share.low, share.high, share.n) == (0.4, wilson.low, wilson.high, 10)
     assert results.pooled_share("share", "tries", **SOCKET_1).missing == "no try could be judged"
 
 
@@ -36,7 +36,12 @@ def test_a_pooled_share_counts_all_tries_of_all_blocks(measured):
 
 RANKED = '''
 """Two metrics of which the order over the cells is known."""
+from benchpaper.core.capabilities import capability
 from benchpaper.design.spec import Experiment, Factor, Metric, Scale
+
+@capability("rdma", "an RDMA NIC", "run on a host with one")
+def _rdma():
+    return False, "no NIC"
 
 experiment = Experiment(
     title="Ranks", question="In which order?",
@@ -97,14 +102,14 @@ def ranked(tmp_path_factory):
 
 
 def test_the_order_is_from_best_to_worst_whatever_is_better(ranked):
-    found = ranked.rank_agreement("speed", "wait_ms")
-    assert (found.value, found.low, found.high) == (
+    estimate = ranked.rank_agreement("speed", "wait_ms")
+    assert (estimate.value, estimate.low, estimate.high) == (
         pytest.approx(1),
         pytest.approx(1),
         pytest.approx(1),
     )
-    assert (found.n, found.paired) == (5, True)
-    assert found.failed == 0 and len(found.cells) == 7  # one of them could not be measured
+    assert (estimate.n, estimate.paired) == (5, True)
+    assert estimate.failed == 0 and len(estimate.cells) == 7  # one of them could not be measured
 
 
 def test_one_swapped_pair_costs_what_kendall_says(ranked):
@@ -114,8 +119,8 @@ def test_one_swapped_pair_costs_what_kendall_says(ranked):
 
 
 def test_too_few_cells_have_no_agreement(ranked):
-    found = ranked.rank_agreement("few", "wait_ms")
-    assert found.value is None and "5 cells" in found.missing
+    estimate = ranked.rank_agreement("few", "wait_ms")
+    assert estimate.value is None and "5 cells" in estimate.missing
 
 
 LEFT_OUT = {
@@ -141,12 +146,12 @@ def without(measured):
 
 @pytest.mark.parametrize("ask", LEFT_OUT.values(), ids=LEFT_OUT)
 def test_what_a_small_scale_leaves_out_is_a_gap(without, ask):
-    found = ask(without("quick"))
-    assert found.missing == "not planned at this scale"
-    if isinstance(found, estimates.Summary):
-        assert found.frame.empty and found.measured.empty
-        [found] = found.estimates
-    assert (found.value, found.n, found.cells, found.planned) == (None, 0, (), False)
+    estimate = ask(without("quick"))
+    assert estimate.missing == "not planned at this scale"
+    if isinstance(estimate, estimates.Summary):
+        assert estimate.frame.empty and estimate.measured.empty
+        [estimate] = estimate.estimates
+    assert (estimate.value, estimate.n, estimate.cells, estimate.planned) == (None, 0, (), False)
 
 
 @pytest.mark.parametrize("ask", LEFT_OUT.values(), ids=LEFT_OUT)

@@ -386,5 +386,5 @@ def test_negative_control_without_the_interval_the_rule_is_wrong_too_often():
 def test_nothing_is_equal_without_a_noise_floor():
     """The twin's transport may not work on a host on which the claim's does."""
     interval = stats.level(np.array([0.99, 1.0, 1.0, 1.0, 1.01]))
-    found = decide_equal(interval, 0.1, floor=None)
-    assert found.word == INCONCLUSIVE and "no noise floor" in found.reason
+    decision = decide_equal(interval, 0.1, floor=None)
+    assert decision.word == INCONCLUSIVE and "no noise floor" in decision.reason

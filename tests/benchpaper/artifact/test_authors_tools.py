@@ -66,6 +66,19 @@ def test_without_a_server_nothing_is_asked(copy, monkeypatch):
     assert kernel_server.ask(copy, "local", "smoke", small_project.NAME) is False
 
 
+def test_saving_the_settings_redraws_every_figure(copy, server):
+    said, place = [], copy.root / "benchpaper.toml"
+    watcher = watch.Watcher(copy, "local", "smoke", [small_project.NAME], said.append)
+    figure = copy.build("local", "smoke") / "exhibits/toy_pipe_cost/toy-pipe-cost-latency.pdf"
+    before = figure.read_bytes()
+    place.write_text("[paper]\ncolumn_width_in = 5.0\n")
+    assert watcher.saved() == {place} and watcher.rebuild({place}), said
+    assert figure.read_bytes() != before
+    place.write_text("[paper]\ncolumn_width_in = 500\n")
+    assert watcher.saved() == {place} and not watcher.rebuild({place})
+    assert "must be a number of inches" in said[-1] and "\n" not in said[-1]
+
+
 def test_saving_rebuilds_what_depends_on_it_and_a_mistake_is_told(copy, server):
     said = []
     watcher = watch.Watcher(copy, "local", "smoke", [small_project.NAME], said.append)
@@ -96,9 +109,11 @@ def test_changed_numbers_are_listed_with_old_and_new_value(copy, monkeypatch):
     data["exhibits"]["toy-pipe-cost-4k"]["text"] = "9.99 µs"
     data["exhibits"]["toy-pipe-cost-new"] = data["exhibits"].pop("toy-pipe-cost-floor")
     manifest.write_text(json.dumps(data))
-    found = {one.name: (one.old, one.new) for one in number_diff.changed(copy, "local")}
-    assert found["toy-pipe-cost-4k"] == (value, "9.99 µs (n = 2)")
-    assert found["toy-pipe-cost-new"][0] is None and found["toy-pipe-cost-floor"][1] is None
+    changes = {
+        number.name: (number.old, number.new) for number in number_diff.changed(copy, "local")
+    }
+    assert changes["toy-pipe-cost-4k"] == (value, "9.99 µs (n = 2)")
+    assert changes["toy-pipe-cost-new"][0] is None and changes["toy-pipe-cost-floor"][1] is None
     with pytest.raises(UserError, match='no commit "nonsense"'):
         number_diff.changed(copy, "local", "nonsense")
 
@@ -217,10 +232,10 @@ def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text,
     else:
         (copy.root / name).write_text(text)
     small_project.git(copy, "add", "-A")
-    found = checklist.problems(copy, check)
-    assert any(words in problem for problem in found) and all(
-        "; " in problem for problem in found
-    ), found
+    problems = checklist.problems(copy, check)
+    assert any(words in problem for problem in problems) and all(
+        "; " in problem for problem in problems
+    ), problems
 
 
 @pytest.mark.parametrize("text, named", [
@@ -235,8 +250,8 @@ def test_the_projects_own_folder_is_named_only_by_a_path_of_its_own(tmp_path, te
 def test_the_checklist_is_content_with_the_small_project(copy):
     (copy.root / "notes" / "where.md").write_text("nowhere\n")
     small_project.commit(copy)
-    found = {check: checklist.problems(copy, check) for check in checklist.FILES}
-    assert {check: wrong for check, wrong in found.items() if wrong} == {}
+    problems = {check: checklist.problems(copy, check) for check in checklist.FILES}
+    assert {check: wrong for check, wrong in problems.items() if wrong} == {}
 
 
 def test_a_clean_clone_is_built_twice(copy, run_benchpaper):

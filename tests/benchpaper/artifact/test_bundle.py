@@ -132,14 +132,21 @@ def test_the_bill_of_materials_has_every_locked_package(small_files):
         for line in small_files["requirements.lock"].decode().splitlines()
         if line[:1].isalnum()
     }
-    found = {part["name"]: part for part in parts["components"]}
-    assert pins <= set(found) and len(pins) > 100 and "latexmk" in found
-    assert found["pandas"]["purl"].startswith("pkg:pypi/pandas@") and found["pandas"]["properties"]
+    by_name = {part["name"]: part for part in parts["components"]}
+    assert pins <= set(by_name) and len(pins) > 100 and "latexmk" in by_name
+    assert (
+        by_name["pandas"]["purl"].startswith("pkg:pypi/pandas@") and by_name["pandas"]["properties"]
+    )
     assert len({part["bom-ref"] for part in parts["components"]}) == len(parts["components"])
     metadata.check_sbom(small_files["sbom.cdx.json"])
     parts["components"][0].pop("name")
     with pytest.raises(UserError, match="the bill of materials breaks the schema of CycloneDX: "):
         metadata.check_sbom(json.dumps(parts).encode())
+
+
+def test_without_a_lock_the_remedy_is_one_line():
+    with pytest.raises(UserError, match=r"^there is no requirements.lock, .* run that once"):
+        metadata.locked({})
 
 
 def test_verify_says_what_holds(small_bundle, tmp_path, run_benchpaper, small):

@@ -189,14 +189,14 @@ LOCK = (
     ],
 )
 def test_packages_of_other_versions_than_the_locks_are_named(files, words):
-    found = regenerate._environment({name: text.encode() for name, text in files.items()})
-    assert found == (words, words == "with the packages of its lock")
+    compared = regenerate._environment({name: text.encode() for name, text in files.items()})
+    assert compared == (words, words == "with the packages of its lock")
 
 
 def test_a_package_of_the_lock_that_is_not_here_is_missing(monkeypatch):
     monkeypatch.setattr(regenerate, "DRAWING", ("no-such-package",))
-    found = regenerate._environment({"requirements.lock": b"No-Such-Package==1.0\n"})
-    assert found == (
+    compared = regenerate._environment({"requirements.lock": b"No-Such-Package==1.0\n"})
+    assert compared == (
         "with other versions than the lock's: no-such-package missing (lock: 1.0)",
         False,
     )

@@ -161,8 +161,10 @@ def test_every_broken_contract_is_met_by_a_remedy(make_project, where, old, new,
     else:
         assert old in path.read_text()
         path.write_text(path.read_text().replace(old, new))
-    found = checklist.problems(project, lambda p: getattr(experiment_checks, check)(p, "toy/one"))
-    assert any(remedy in problem for problem in found), found
+    problems = checklist.problems(
+        project, lambda p: getattr(experiment_checks, check)(p, "toy/one")
+    )
+    assert any(remedy in problem for problem in problems), problems
 
 
 def test_a_trial_that_fails_is_told_with_its_reason(make_project, run_benchpaper):

@@ -159,9 +159,9 @@ def test_another_digest_in_the_manifest_s_place_is_found_by_the_crate(small_file
         inspected(tmp_path / "b.zip", tmp_path)
 
 
-def about(site):
+def about_json(site):
     """What an archive of this site says of itself."""
-    found = dict(
+    described = dict(
         benchpaper_bundle=SCHEMA_VERSION,
         benchpaper="0.1.0",
         results_schema=results.SCHEMA_VERSION,
@@ -172,13 +172,15 @@ def about(site):
         experiments=[],
     )
     return {
-        archive.ABOUT: json.dumps({**found, "clean": True, "build": f"build/{site}-smoke"}).encode()
+        archive.ABOUT: json.dumps(
+            {**described, "clean": True, "build": f"build/{site}-smoke"}
+        ).encode()
     }
 
 
 @pytest.mark.parametrize("site", ["local", "my.lab", "lab-2.uni_x", "a..b"])
 def test_what_may_be_a_site_s_name_is_a_name(site):
-    assert inspection.describe(about(site))["site"] == site
+    assert inspection.describe(about_json(site))["site"] == site
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_what_may_be_a_site_s_name_is_a_name(site):
 )
 def test_a_path_is_no_site_s_name(site):
     with pytest.raises(verify.NotVerified, match="^bundle.json: site (?s:.*) is no name$"):
-        inspection.describe(about(site))
+        inspection.describe(about_json(site))
 
 
 def bomb():

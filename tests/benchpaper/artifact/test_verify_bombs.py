@@ -56,8 +56,8 @@ def pdf(stream, filters="/FlateDecode"):
 
 def wordy_pdf():
     """A PDF of below a megabyte that prints text for ever, as far as its readers can tell."""
-    one = b"BT /F 1 Tf 1 1 Td (" + b"w" * 200 + b") Tj ET\n"
-    return pdf(zlib.compress(one * 1_000_000, 9))
+    line = b"BT /F 1 Tf 1 1 Td (" + b"w" * 200 + b") Tj ET\n"
+    return pdf(zlib.compress(line * 1_000_000, 9))
 
 
 def deep_json(opening):

@@ -48,8 +48,9 @@ def check_text(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(pdf_check.shutil, "which", lambda name: name)
 
-    def check(text):
-        monkeypatch.setattr(pdf_check, "pdf_text", lambda path: text)
+    def check(text, as_written=None):
+        texts = {"-raw": text if as_written is None else as_written}
+        monkeypatch.setattr(pdf_check, "pdf_text", lambda path, *how: texts.get(*how or "-", text))
         return pdf_check.check_pdf(project, build, SHOWN)
 
     return check
@@ -57,6 +58,13 @@ def check_text(tmp_path, monkeypatch):
 
 def test_a_pdf_with_the_numbers_is_right(check_text):
     assert "3 numbers" in check_text(TYPESET)
+
+
+def test_lines_of_two_columns_that_pdftotext_joined_are_no_change(check_text):
+    joined = TYPESET.replace("[0.32,\n1.22]", "[0.32, is needed. What else is below; with1.22]")
+    assert "3 numbers" in check_text(joined, as_written=TYPESET)
+    with pytest.raises(archive.NotVerified, match=r"0 times, and named 1 times"):
+        check_text(joined, as_written=TYPESET.replace("1.22", "1.23"))
 
 
 @pytest.mark.parametrize(
@@ -95,42 +103,42 @@ def reference(experiment):
 
 def in_exhibits(experiment, make, folder):
     """Return the results of the reference, and the manifest's entry of `make(results)`."""
-    found = reference(experiment)
-    exhibits = Exhibits(found, folder)
-    exhibits.number("shown", make(found))
-    return found, json.loads((folder / MANIFEST).read_text())["exhibits"]["shown"]
+    measured = reference(experiment)
+    exhibits = Exhibits(measured, folder)
+    exhibits.number("shown", make(measured))
+    return measured, json.loads((folder / MANIFEST).read_text())["exhibits"]["shown"]
 
 
-def share(found):
+def share(measured):
     cell = dict(system="seaweedfs", setting="default")
-    return found.pooled_share("lost_update", "tries_lost_update", **cell)
+    return measured.pooled_share("lost_update", "tries_lost_update", **cell)
 
 
 CELL = dict(transport="posix", operation="get", size_bytes=4096, outstanding=1, tool="fabric")
 KINDS = {
-    "level": ("rdma/fabric", lambda found: found.estimate("latency_us", **CELL)),
-    "quantile": ("rdma/fabric", lambda found: found.estimate("latency_us", q=0.9, **CELL)),
+    "level": ("rdma/fabric", lambda measured: measured.estimate("latency_us", **CELL)),
+    "quantile": ("rdma/fabric", lambda measured: measured.estimate("latency_us", q=0.9, **CELL)),
     "scaled": ("rdma/fabric", lambda f: f.estimate("latency_us", **CELL).scaled(1e-3, "ms")),
     "ratio": (
         "rdma/fabric",
-        lambda found: found.ratio(
+        lambda measured: measured.ratio(
             "latency_us", of=dict(transport="cma"), to=dict(transport="posix"),
             **{name: level for name, level in CELL.items() if name != "transport"},
         ),
     ),
     "share": ("multiprotocol/anomalies", share),
-    "noise floor": ("rdma/fabric", lambda found: found.noise_floor("latency_us")),
+    "noise floor": ("rdma/fabric", lambda measured: measured.noise_floor("latency_us")),
     "rank agreement": (
-        "training_io/iops_rank", lambda found: found.rank_agreement("iops_4k", "p99_us")
+        "training_io/iops_rank", lambda measured: measured.rank_agreement("iops_4k", "p99_us")
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_number_is_computed_again_and_a_changed_one_found(kind, tmp_path):
-    found, entry = in_exhibits(*KINDS[kind], tmp_path)
+    measured, entry = in_exhibits(*KINDS[kind], tmp_path)
     assert entry["how"]
-    estimate, count = exhibit_check._number("shown", entry, found)
+    estimate, count = exhibit_check._number("shown", entry, measured)
     assert count == 1 and str(estimate).startswith(entry["text"])
     for change in (
         dict(value=entry["value"] * 1.001),
@@ -140,40 +148,40 @@ def test_each_kind_of_number_is_computed_again_and_a_changed_one_found(kind, tmp
         dict(low=0.1234),
     ):
         with pytest.raises(archive.NotVerified, match='number "shown" is .* but the data inside'):
-            exhibit_check._number("shown", entry | change, found)
+            exhibit_check._number("shown", entry | change, measured)
 
 
 def test_what_only_the_notebook_can_compute_must_agree_with_itself(tmp_path):
-    cells = ("rdma/fabric", lambda found: found.combined(
-        "latency_us", list(found.cells(**CELL)["cell"]), lambda values: max(values.values())
+    cells = ("rdma/fabric", lambda measured: measured.combined(
+        "latency_us", list(measured.cells(**CELL)["cell"]), lambda values: max(values.values())
     ))  # fmt: skip
-    found, entry = in_exhibits(*cells, tmp_path)
+    measured, entry = in_exhibits(*cells, tmp_path)
     assert entry["how"] is None
-    assert exhibit_check._number("shown", entry, found) == (None, 0)
+    assert exhibit_check._number("shown", entry, measured) == (None, 0)
     for change in (dict(value=1.0), dict(text="1.00"), dict(interval=""), dict(n=99)):
         with pytest.raises(archive.NotVerified, match='number "shown" is '):
-            exhibit_check._number("shown", entry | change, found)
+            exhibit_check._number("shown", entry | change, measured)
 
 
 @pytest.fixture
 def table(tmp_path):
     """The results, the entry, and the folder of a table of two levels."""
-    found = reference("rdma/fabric")
-    rows = [[name, found.estimate("latency_us", **CELL | {"size_bytes": size})]
+    measured = reference("rdma/fabric")
+    rows = [[name, measured.estimate("latency_us", **CELL | {"size_bytes": size})]
             for name, size in (("small", 4096), ("large & long", 32768))]  # fmt: skip
     frame = pd.DataFrame(rows, columns=["size", "latency"])
-    Exhibits(found, tmp_path).table("sizes", frame, [row[1] for row in rows])
+    Exhibits(measured, tmp_path).table("sizes", frame, [row[1] for row in rows])
     entry = json.loads((tmp_path / MANIFEST).read_text())["exhibits"]["sizes"]
-    return found, entry, tmp_path
+    return measured, entry, tmp_path
 
 
 def test_the_numbers_of_a_table_are_computed_again(table):
-    found, entry, folder = table
-    assert exhibit_check._table("sizes", entry, folder, found) == 2
+    measured, entry, folder = table
+    assert exhibit_check._table("sizes", entry, folder, measured) == 2
 
 
 def test_a_changed_or_moved_number_of_a_table_is_found(table):
-    found, entry, folder = table
+    measured, entry, folder = table
     path = folder / "sizes.tex"
     text = path.read_text()
     *head, first, second = text.splitlines()[:6]
@@ -184,4 +192,4 @@ def test_a_changed_or_moved_number_of_a_table_is_found(table):
     ):
         path.write_text(forged)
         with pytest.raises(archive.NotVerified, match='table "sizes", row ., column 2 is not'):
-            exhibit_check._table("sizes", entry, folder, found)
+            exhibit_check._table("sizes", entry, folder, measured)

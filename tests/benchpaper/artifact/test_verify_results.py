@@ -47,6 +47,16 @@ def first(column, value):
     return change
 
 
+def untried(attempts):
+    """A change of the first measured trial into one that was not tried again."""
+
+    def change(rows):
+        row = next(row for row in rows if row["state"] == "measured")
+        row |= {"state": "failed", "reason": "not tried again: x", "attempts": attempts or []}
+
+    return change
+
+
 def without_block(rows):
     last = max(row["block"] for row in rows)
     return [row for row in rows if row["block"] < last]
@@ -83,9 +93,17 @@ TRIAL_FORGERIES = {
     "another plan": (every("plan_digest", "0" * 64), "not those of the plan that they name"),
     "another level": (first("target", "pigeon"), "has other levels"),
     "a state": (first("state", "failed"), "is failed, and gives the reason"),
-    "a state that is none": (first("state", "fine"), 'has the state "fine"'),
+    "an unknown state": (first("state", "fine"), 'has the state "fine"'),
     "a reason": (first("reason", "no"), 'is measured, and gives the reason "no"'),
     "no attempt": (first("attempts", []), "is measured without an attempt"),
+    "not tried, and failed nowhere": (
+        untried(None),
+        "is not tried again, but no block holds an attempt",
+    ),
+    "not tried, and tried": (
+        untried([dict(started=0.0, seconds=0.0, outcome="failed", message="")]),
+        "is not tried again, but it has an attempt",
+    ),
     "a time": (first("seconds", 99.0), "and its last attempt have different times"),
 }
 

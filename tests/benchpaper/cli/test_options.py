@@ -20,7 +20,7 @@ GROUPS = ["", *(name for name, command in cli.commands.items() if isinstance(com
 
 # ---- options ----
 
-READERS = {"run", "explain", "claims", "compare", "bundle", "watch"}
+READERS = {"run", "explain", "claims", "compare", "bundle", "watch", "accept-change"}
 MEASURERS = {"plan", "pilot"}  # they have a scale alone
 SHARED = ("--site", "--scale", "--from", "--reference-site", "--seed", "--json")
 
@@ -37,7 +37,8 @@ def test_an_option_reads_the_same_in_every_command(option):
         options(COMMANDS[name])[option] for name in USERS if option in options(COMMANDS[name])
     ]
     assert (
-        len(having) > 1 and len({(one.help, one.metavar, str(one.default)) for one in having}) == 1
+        len(having) > 1
+        and len({(used.help, used.metavar, str(used.default)) for used in having}) == 1
     )
 
 
@@ -52,9 +53,9 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
             'no run of yours on site "local" yet, so these are the authors\' results (--from '
             "reference)"
         )
-    asked = call(fresh.root, "claims", "--from", "reference")
-    assert call(fresh.root, "claims").stdout.splitlines()[1:] == asked.stdout.splitlines()
-    header = next(line for line in asked.stdout.splitlines() if "claim" in line)
+    named = call(fresh.root, "claims", "--from", "reference")
+    assert call(fresh.root, "claims").stdout.splitlines()[1:] == named.stdout.splitlines()
+    header = next(line for line in named.stdout.splitlines() if "claim" in line)
     assert "here" not in header.split()  # nothing was measured here
     assert json.loads(call(fresh.root, "claims", "--json").stdout)["source"] == "reference"
     refused = call(fresh.root, "claims", "--scale", "smoke")
@@ -78,15 +79,8 @@ def test_another_scale_than_the_one_asked_for_is_named(call, small, words):
 
 def test_a_scale_and_the_reference_together_are_refused(call, small):
     for name in sorted(READERS):
-        words = [
-            name,
-            *(["x"] if name == "explain" else []),
-            "--scale",
-            "smoke",
-            "--from",
-            "reference",
-        ]
-        done = call(small.root, *words)
+        one_more = {"explain": ["x"], "accept-change": ["x", "--why", "y"]}.get(name, [])
+        done = call(small.root, name, *one_more, "--scale", "smoke", "--from", "reference")
         assert done.returncode == 2 and "give one of them" in done.stderr
 
 
@@ -95,8 +89,10 @@ def test_compare_takes_what_was_measured(call, project):
     other = project.root / "experiments" / "toy" / "other"
     shutil.copytree(project.root / "experiments" / NAME, other)
     try:
-        [found] = json.loads(call(project.root, "compare", "--scale", "smoke", "--json").stdout)
-        assert found["experiment"] == NAME
+        [comparison] = json.loads(
+            call(project.root, "compare", "--scale", "smoke", "--json").stdout
+        )
+        assert comparison["experiment"] == NAME
         done = call(project.root, "compare", "toy/other", "--scale", "smoke")
         assert done.returncode == 2 and "no results of toy/other here" in done.stderr
     finally:
@@ -108,8 +104,8 @@ def test_compare_takes_what_was_measured(call, project):
 
 def example_lines(command):
     """The command lines in a help text, without their comments."""
-    found = re.findall(r"(?m)^\s*(?:\w[\w-]*:\s+)?benchpaper (.*)$", command.help)
-    return [re.split(r"\s{2,}|#", line)[0].strip() for line in found]
+    lines = re.findall(r"(?m)^\s*(?:\w[\w-]*:\s+)?benchpaper (.*)$", command.help)
+    return [re.split(r"\s{2,}|#", line)[0].strip() for line in lines]
 
 
 def parse(words):
@@ -147,14 +143,23 @@ def test_a_group_alone_shows_its_help(call, tmp_path):
 
 
 # The commands that documents tell a reader to type.
-DOCUMENTS = ["README.md", "experiments/README.md", "docs/slurm.md"]
+DOCUMENTS = [
+    "README.md",
+    "experiments/README.md",
+    "docs/slurm.md",
+    "docs/how-to/author.md",
+    "docs/how-to/co-author.md",
+    "docs/how-to/guests.md",
+    "docs/how-to/importing.md",
+    "docs/how-to/reviewer.md",
+]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_the_commands_in_the_documents_parse(document):
     text = (ROOT / document).read_text()
-    told = re.findall(r"`(?:\.venv/bin/)?benchpaper ([^`]+)`", text)
-    told += [
+    commands = re.findall(r"`(?:\.venv/bin/)?benchpaper ([^`]+)`", text)
+    commands += [
         line.split("  #")[0]
         for line in re.findall(r"(?m)^    (?:\.venv/bin/)?benchpaper (.+)$", text)
     ]
@@ -162,10 +167,10 @@ def test_the_commands_in_the_documents_parse(document):
         r"(?m)^    \./reproduce(.*)$", text
     ):
         line = line.split("  #")[0].replace("--no-system", "")
-        if line.split()[:1] != ["test"] and not line.startswith("`"):
-            told.append(f"run{line}")
-    assert told
-    for line in told:
+        if line.split()[:1] not in (["test"], ["docs"]) and not line.startswith("`"):
+            commands.append(f"run{line}")
+    assert commands
+    for line in commands:
         words = shlex.split(line)
         if words != ["--help"]:
             with contextlib.suppress(click.MissingParameter):  # a sentence may name a command alone
@@ -177,10 +182,10 @@ def test_reproduce_refuses_each_other_command_by_its_name():
     for name in cli.commands:
         if name not in ("run", "report", "bundle"):
             done = subprocess.run([ROOT / "reproduce", name, "x"], capture_output=True, text=True)
-            told = (
+            message = (
                 f'reproduce: "{name}" is a command of benchpaper; use .venv/bin/benchpaper '
                 f"{name} x\n"
             )
-            assert (done.returncode, done.stderr) == (2, told)
+            assert (done.returncode, done.stderr) == (2, message)
     for option in ("--scale SCALE", "--site NAME", "--from reference"):
         assert option in text and option.split()[0] in options(COMMANDS["run"])

@@ -1,6 +1,7 @@
 """A file is replaced as a whole or not at all."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -54,10 +55,10 @@ def flushed(monkeypatch, tmp_path):
 
 def test_the_content_is_on_disk_before_the_name_and_the_name_before_the_return(tmp_path, flushed):
     atomic_write(tmp_path / "new" / "folder" / "file", "text")
-    assert flushed == [
-        ("flush", tmp_path.name), ("flush", "new"),  # the names of the new folders
-        ("flush", f".file.{os.getpid()}.part"), ("rename", "file"), ("flush", "folder"),
-    ]  # fmt: skip
+    *new_folders, (flush, part), rename, folder = flushed
+    assert new_folders == [("flush", tmp_path.name), ("flush", "new")]
+    assert flush == "flush" and re.fullmatch(r"\.file\.[0-9a-f]{12}\.part", part)
+    assert [rename, folder] == [("rename", "file"), ("flush", "folder")]
 
 
 def test_what_no_later_run_trusts_is_not_flushed_and_its_folder_must_exist(tmp_path, flushed):

@@ -53,5 +53,5 @@ def test_many_files_are_noted_too(tmp_path):
         (tmp_path / str(number)).write_text(str(number))
     checksums.note(tmp_path, "step", tmp_path.rglob("*"))
     assert checksums.flaw(tmp_path, "step") == ""
-    checksums.note(tmp_path, "step", tmp_path.rglob("*"))  # its own list is none of its files
+    checksums.note(tmp_path, "step", tmp_path.rglob("*"))  # its own list is not one of its files
     assert checksums.flaw(tmp_path, "step") == ""

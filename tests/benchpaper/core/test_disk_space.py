@@ -39,18 +39,18 @@ def test_a_folder_without_room_is_named_with_the_reason_and_the_next_step(
         request.getfixturevalue("small_quota")(folder, 8)
     assert disk_space.complaint(project) == ""
     assert fill(folder) == number
-    told = disk_space.complaint(project)
+    complaint = disk_space.complaint(project)
     assert (
-        told.startswith(WORDS[number])
-        and " in results; " in told
-        and told.endswith(disk_space.NEXT_STEP)
+        complaint.startswith(WORDS[number])
+        and " in results; " in complaint
+        and complaint.endswith(disk_space.NEXT_STEP)
     )
 
 
 @pytest.mark.parametrize("number, words", WORDS.items())
 def test_an_error_for_want_of_room_tells_how_to_go_on(number, words):
-    told = commands.os_error(OSError(number, words, "/a/journal.jsonl"))
-    assert told == f"{words}: journal.jsonl; {disk_space.NEXT_STEP}"
+    message = commands.os_error(OSError(number, words, "/a/journal.jsonl"))
+    assert message == f"{words}: journal.jsonl; {disk_space.NEXT_STEP}"
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ def watched(tmp_path, monkeypatch):
     return path
 
 
-def told(found):
-    return [{key: value for key, value in event.items() if key != "time"} for event in found]
+def without_times(reported):
+    return [{key: value for key, value in event.items() if key != "time"} for event in reported]
 
 
 def test_nothing_is_written_when_nobody_watches(tmp_path, monkeypatch):
@@ -30,7 +30,7 @@ def test_nothing_is_written_when_nobody_watches(tmp_path, monkeypatch):
 def test_a_step_tells_its_beginning_and_its_end(watched):
     with events.step("measure", block=3):
         events.emit("trial", cell="a")
-    assert told(events.Reader(watched).new()) == [
+    assert without_times(events.Reader(watched).new()) == [
         {"event": "step", "name": "measure", "block": 3},
         {"event": "trial", "cell": "a"},
         {"event": "step done", "name": "measure", "block": 3},
@@ -41,7 +41,7 @@ def test_a_step_tells_its_beginning_and_its_end(watched):
 def test_a_step_that_fails_tells_why_and_fails(watched, error):
     with pytest.raises(type(error)), events.step("measure", block=3):
         raise error
-    assert told(events.Reader(watched).new())[1:] == [
+    assert without_times(events.Reader(watched).new())[1:] == [
         {"event": "step failed", "name": "measure", "error": "too small", "block": 3}
     ]
 
@@ -50,11 +50,11 @@ def test_a_reader_gets_each_event_once(watched):
     reader = events.Reader(watched)
     assert reader.new() == []
     events.emit("a")
-    assert told(reader.new()) == [{"event": "a"}]
+    assert without_times(reader.new()) == [{"event": "a"}]
     assert reader.new() == []
     events.emit("b")
     events.emit("c")
-    assert told(reader.new()) == [{"event": "b"}, {"event": "c"}]
+    assert without_times(reader.new()) == [{"event": "b"}, {"event": "c"}]
 
 
 def test_a_line_still_being_written_waits(watched):
@@ -65,7 +65,7 @@ def test_a_line_still_being_written_waits(watched):
         watched.write_bytes(data[:cut])
         assert reader.new() == []
     watched.write_bytes(data)
-    assert told(reader.new()) == [{"event": "µs"}]
+    assert without_times(reader.new()) == [{"event": "µs"}]
 
 
 def test_a_line_that_a_full_disk_cut_short_costs_that_line_only(watched):
@@ -86,8 +86,8 @@ def test_events_of_processes_at_the_same_time_do_not_mix(watched):
                 events.emit("trial", number=number, text="x" * 500)
             os._exit(0)
     assert all(os.waitpid(child, 0)[1] == 0 for child in children)
-    found = events.Reader(watched).new()
-    assert sorted(event["number"] for event in found) == sorted([*range(4)] * 100)
+    read = events.Reader(watched).new()
+    assert sorted(event["number"] for event in read) == sorted([*range(4)] * 100)
 
 
 def test_an_interrupt_is_no_failure_of_the_step(watched):

@@ -55,13 +55,13 @@ def holder(tmp_path):
 def test_the_second_is_told_what_runs_since_when_in_which_process(tmp_path, holder):
     with pytest.raises(lock.Held) as refused, lock.held(tmp_path / "lock", "a second run"):
         pytest.fail("two held one lock")
-    found = re.fullmatch(
+    holding = re.fullmatch(
         r"measuring rdma/fabric has been running since (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) "
         r"\(process (\d+)\); "
         "wait for it, or stop it", str(refused.value),
     )  # fmt: skip
-    assert found and int(found[2]) == holder.pid
-    assert abs(time.mktime(time.strptime(found[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 600
+    assert holding and int(holding[2]) == holder.pid
+    assert abs(time.mktime(time.strptime(holding[1], "%Y-%m-%d %H:%M:%S")) - time.time()) < 600
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -131,11 +131,11 @@ def test_a_lock_of_the_machine_that_another_user_made_can_be_taken(everybodys):
     assert stat.S_IMODE(lock.host_lock().stat().st_mode) == 0o666
 
     def hold():
-        with lock.held(lock.host_lock(), "nobody's run"):
+        with lock.held(lock.host_lock(), "a stranger's run"):
             pass
 
     assert as_another_user(hold)
-    assert json.loads(lock.host_lock().read_text())["what"] == "nobody's run"
+    assert json.loads(lock.host_lock().read_text())["what"] == "a stranger's run"
 
 
 @root
@@ -148,7 +148,7 @@ def test_the_lock_of_another_users_checkout_is_refused(tmp_path, everybodys, mon
     path.chmod(0o666)
 
     def hold():
-        with pytest.raises((lock.Unusable, PermissionError)), lock.held(path, "nobody's run"):
+        with pytest.raises((lock.Unusable, PermissionError)), lock.held(path, "a stranger's run"):
             pytest.fail("it was taken")
 
     assert as_another_user(hold)
@@ -163,7 +163,7 @@ def test_a_lock_of_the_machine_that_others_cannot_use_is_refused(everybodys):
             pytest.raises(
                 lock.Unusable, match=r"cannot be opened \(Permission denied\); remove it"
             ),
-            lock.held(lock.host_lock(), "nobody's run"),
+            lock.held(lock.host_lock(), "a stranger's run"),
         ):
             pytest.fail("it was taken")
 

@@ -134,24 +134,24 @@ MANY_PATHS = [
 @pytest.mark.parametrize("frame", MANY_PATHS)
 @pytest.mark.parametrize("separate", [False, True])
 def test_nothing_of_a_folder_is_left_in_a_command_or_a_text(redactor, frame, separate):
-    for one in FOLDERS:
+    for folder in FOLDERS:
         for other in FOLDERS:
-            told = frame.format(one, other)
+            framed = frame.format(folder, other)
             kinds = (
                 []
                 if separate
-                else [f"'{told}'", f'open("{told}") failed']
-                if told.startswith("/")
+                else [f"'{framed}'", f'open("{framed}") failed']
+                if framed.startswith("/")
                 else []
             )
-            if " " not in one + other:
-                kinds += [told, f"cannot read {told}, nor {told}"]
+            if " " not in folder + other:
+                kinds += [framed, f"cannot read {framed}, nor {framed}"]
             for text in kinds:
                 assert "zq" not in redactor.text(text), text
-            if " " not in one + other or told.split("=", 1)[-1].startswith("/"):
+            if " " not in folder + other or framed.split("=", 1)[-1].startswith("/"):
                 assert "zq" not in " ".join(
-                    redactor.command(["run", "-cp", told] if separate else [told])
-                ), told
+                    redactor.command(["run", "-cp", framed] if separate else [framed])
+                ), framed
 
 
 def test_a_path_with_blanks_in_a_text_is_one_where_it_is_quoted_or_escaped(redactor):
@@ -200,11 +200,11 @@ def test_what_a_trial_tells_is_cut_and_says_so_and_keeps_no_part_of_a_secret(bef
     secret = "Zq1-Zq2-Zq3-Zq4"
     redactor = Redactor(PROJECT, secrets=[secret] if frame == "{}" else [])
     text = before.replace("Zq", "") + frame.format(secret)
-    told = redactor.shortened(text, most)
-    assert "Zq1" not in told
+    shortened = redactor.shortened(text, most)
+    assert "Zq1" not in shortened
     size = len(text.encode(errors="backslashreplace"))
-    assert told.endswith(f" [cut at {most} of {size} bytes]") == (size > most)
-    assert len(told.encode()) <= most + 200
+    assert shortened.endswith(f" [cut at {most} of {size} bytes]") == (size > most)
+    assert len(shortened.encode()) <= most + 200
 
 
 def test_a_trial_may_tell_much_and_what_is_no_text(redactor):

@@ -83,7 +83,8 @@ def test_a_declaration_that_cannot_be_names_the_file(make_project):
 @pytest.mark.parametrize("text, message", [
     ("x = 1\n", "has no `experiment = Experiment(...)`; see experiments/README.md"),
     ("experiment = 'sure'\n", "has no `experiment = Experiment(...)`; see experiments/README.md"),
-    (sound(trial=""), "has no function under @experiment.trial; nothing could be measured"),
+    (sound(trial=""), "has no function under @experiment.trial; nothing could be measured "
+     "(if all its results are imported, leave out the scales)"),
 ])  # fmt: skip
 def test_a_module_from_which_nothing_can_be_measured_is_refused(make_project, text, message):
     project = make_project({"experiments/toy/one/experiment.py": text})

@@ -34,10 +34,10 @@ DIGESTED = {
 
 def test_sources_are_the_folder_and_what_it_imports_directly_or_not(make_project):
     project = make_project(DIGESTED)
-    found = [
+    sources = [
         path.relative_to(project.root).as_posix() for path in catalog.sources(project, "toy/one")
     ]
-    assert found == [
+    assert sources == [
         "experiments/systems/__init__.py", "experiments/systems/base.py",
         "experiments/systems/kv.py",
         "experiments/toy/one/experiment.py", "experiments/toy/one/helper.py",
@@ -172,8 +172,8 @@ def test_what_is_run_counts_however_it_is_named(make_project, text, file):
         "experiments/workloads/engines/__init__.py": "",
         "experiments/workloads/engines/nats.py": "",
     })  # fmt: skip
-    found = catalog.source_digests(project, "toy/one")
-    assert f"experiments/{file}" in found and "experiments/workloads/other.py" not in found
+    digests = catalog.source_digests(project, "toy/one")
+    assert f"experiments/{file}" in digests and "experiments/workloads/other.py" not in digests
 
 
 def test_prose_names_no_program(make_project):
@@ -231,6 +231,39 @@ def test_whatever_else_is_changed_changes_the_digest(text):
     assert syntax.digest("a.py", text.encode()) != syntax.digest("a.py", BEFORE.encode())
 
 
+LAYOUTS = {  # each a pair of texts that differ in layout alone
+    "quotes": ("x = 'a'", 'x = "a"'),
+    "a raw text": (r"x = r'\d'", r"x = '\\d'"),
+    "joined texts": ("x = 'ab'", "x = ('a'\n     'b')"),
+    "joined formats": ("x = f'a{y}b'", "x = (f'a{y}'\n     'b')"),
+    "digits": ("x = 1000000", "x = 1_000_000"),
+    "a base": ("x = 255", "x = 0xFF"),
+    "a line break": ("x = f(1, 2)", "x = f(\n    1,\n    2,\n)"),
+    "a backslash": ("x = 1 + 2", "x = 1 + \\\n    2"),
+    "brackets": ("x = 1, 2", "x = (1, 2)"),
+    "semicolons": ("x = 1\ny = 2", "x = 1; y = 2"),
+    "one line": ("if x:\n    y = 1", "if x: y = 1"),
+    "tabs": ("if x:\n    y = 1", "if x:\n\ty = 1"),
+    "the end of the file": ("x = 1", "x = 1\n\n\n"),
+    "an encoding": ("x = 'ä'", "# -*- coding: utf-8 -*-\nx = 'ä'"),
+    "a byte order mark": ("x = 1", "\ufeffx = 1"),
+    "a type comment": ("x = 1", "x = 1  # type: int"),
+    "a linter's comment": ("import x", "import x  # noqa: F401"),
+    "a docstring of a class": ("class A:\n    x = 1", "class A:\n    'New.'\n    x = 1"),
+    "a docstring of the module": ("x = 1", "'New.'\nx = 1"),
+    "a docstring of a coroutine": (
+        "async def f():\n    return 1",
+        "async def f():\n    'New.'\n    return 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("before, after", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_same_code_in_another_layout_has_the_same_digest(before, after):
+    assert syntax.digest("a.py", before.encode()) == syntax.digest("a.py", after.encode())
+    assert syntax.digest("a.py", after.encode()).startswith(syntax.SCHEME)
+
+
 DIGEST_ALL = """
 import hashlib, importlib.util, pathlib, sys
 about = importlib.util.spec_from_file_location("syntax", "src/benchpaper/core/syntax.py")
@@ -248,27 +281,27 @@ VERSIONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 def pythons():
     """The Pythons of this machine from 3.11 on, one of each version."""
-    found = {}
+    by_version = {}
     others = (Path.home() / ".pyenv/versions").glob("3.*/bin/python")
     for path in [sys.executable, *others, *map(shutil.which, VERSIONS)]:
         if path and Path(path).exists():
-            told = subprocess.run(
+            done = subprocess.run(
                 [path, "-c", "import sys; print(*sys.version_info[:2])"],
                 capture_output=True,
                 text=True,
             )
-            found.setdefault(tuple(map(int, told.stdout.split())), path)
-    return [path for version, path in found.items() if version >= (3, 11)]
+            by_version.setdefault(tuple(map(int, done.stdout.split())), path)
+    return [path for version, path in by_version.items() if version >= (3, 11)]
 
 
 def test_every_version_of_python_gives_the_same_digests():
-    found = {
+    digests = {
         subprocess.run(
             [python, "-c", DIGEST_ALL], cwd=ROOT, capture_output=True, text=True, check=True
         ).stdout
         for python in pythons()
     }
-    assert len(found) == 1
+    assert len(digests) == 1
 
 
 # --- results from before -----------------------------------------------------------------------
@@ -276,10 +309,10 @@ def test_every_version_of_python_gives_the_same_digests():
 
 def raw(project):
     """Return what results recorded when digests covered bytes and left out `-m` programs."""
-    found = catalog.sources(project, "toy/one")
+    sources = catalog.sources(project, "toy/one")
     return {
         path.relative_to(project.root).as_posix(): syntax.bytes_digest(path.read_bytes())
-        for path in found if path.name != "load.py"
+        for path in sources if path.name != "load.py"
     }  # fmt: skip
 
 

@@ -94,12 +94,13 @@ REFUSED = [
         lambda: declare(evidence=[Evidence("way")]),
         '"way" is declared twice; factors, metrics and evidence share one table',
     ),
+    (lambda: declare(scales={}), "an experiment needs at least one scale"),
     (
-        lambda: declare(scales={"smoke": Scale(blocks=1)}),
+        lambda: declare(scales={"smoke": Scale(blocks=1)}).check_scales(list(SCALES)),
         "scales lack quick, full; every experiment declares smoke, quick, full",
     ),
     (
-        lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}),
+        lambda: declare(scales={**SCALES, "ful": Scale(blocks=1)}).check_scales(list(SCALES)),
         'scale "ful" is not one of smoke, quick, full; did you mean "full"?',
     ),
     (
@@ -332,9 +333,9 @@ def test_without_decorators_every_cell_is_valid_and_needs_nothing():
 
 
 def test_tools_are_asked_for_once():
-    experiment, asked = declare(), []
-    experiment.uses(lambda: asked.append(1) or {"cc": "12"})
-    assert experiment.tools() == experiment.tools() == {"cc": "12"} and asked == [1]
+    experiment, calls = declare(), []
+    experiment.uses(lambda: calls.append(1) or {"cc": "12"})
+    assert experiment.tools() == experiment.tools() == {"cc": "12"} and calls == [1]
 
 
 def test_what_is_declared_is_described_as_plain_data():

@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 import time
-import typing
 from pathlib import Path
 
 import hostile_agent
@@ -15,6 +14,7 @@ from benchpaper.hosts import facts
 from benchpaper.hosts.agent import disturbances, main
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import remote
+from benchpaper.hosts.ssh.conversation import Conversation
 
 HOST = HostEntry(name="far", kind="ssh", address="192.0.2.1", roles=("server", "client"))
 KEPT = {"output": "", "shortage": "", "stood_still_s": 0.0, "found": []}
@@ -60,8 +60,8 @@ def good_answers():
 class Far:
     """An agent that gives these answers, and the connection to it."""
 
-    name, python, store, last_words = "far", "/usr/bin/python3", Path("/s"), ""
-    agent: typing.ClassVar = {"cpus": [0]}
+    name, python, store = "far", "/usr/bin/python3", Path("/s")
+    cpus = (0,)
 
     def __init__(self, memo, answers):
         self.memo, self._answers = memo, {**good_answers(), **answers}
@@ -74,14 +74,17 @@ class Far:
         threading.Thread(target=serve, args=(there, self._answers), daemon=True).start()
         return here
 
+    def last_words(self):
+        return ""
+
     def ask(self, operation, **options):
         """Make a request, the second one of a conversation."""
-        self.talk = remote.Conversation(self)
+        self.talk = Conversation(self.connect("far"), "far")
         try:
             self.talk.call("addresses")
             return self.talk.call(operation, **options)
         finally:
-            self.lost = self.talk._channel is None
+            self.lost = self.talk.closed
             self.talk.close()
 
     def host(self):

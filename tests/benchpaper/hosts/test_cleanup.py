@@ -57,8 +57,8 @@ def segment():
         return made[-1]
 
     yield make
-    for found in segments().intersection(made):
-        ctypes.CDLL(None).shmctl(found, IPC_RMID, None)
+    for identifier in segments().intersection(made):
+        ctypes.CDLL(None).shmctl(identifier, IPC_RMID, None)
 
 
 def later(folder, seconds):
@@ -260,8 +260,8 @@ def test_a_sweep_takes_scratch_folders_half_written_files_and_nothing_else(proje
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
     cleanup._sweep_temporary()  # what killed runs of other checkouts left
-    found = cleanup.sweep(project)
-    assert cleanup.summarize(found) == "a trial's scratch folder, a half-written file (x8)"
+    swept = cleanup.sweep(project)
+    assert cleanup.summarize(swept) == "a trial's scratch folder, a half-written file (x8)"
     assert (
         not scratch.exists()
         and not any(path.exists() for path in drop)
@@ -290,8 +290,8 @@ def test_a_sweep_ends_processes_with_the_mark_of_this_checkout_alone(project, tm
 
     mine, other = start(project.root), start(tmp_path / "other")
     try:
-        found = cleanup.sweep(project)
-        assert found.count("a process") == 1
+        swept = cleanup.sweep(project)
+        assert swept.count("a process") == 1
         assert mine.wait(30) == -9 and is_running(other.pid)
     finally:
         for process in (mine, other):
@@ -327,9 +327,9 @@ def test_a_sweep_spares_processes_under_another_root_whose_paths_mean_other_fold
         other.stdout.close()
 
 
-@pytest.mark.parametrize("found, told", [
+@pytest.mark.parametrize("swept, text", [
     ([], ""), (["a mount"], "a mount"),
     (["a mount", "a process", "a mount"], "a mount (x2), a process"),
 ])  # fmt: skip
-def test_what_was_swept_up_is_told_by_kind(found, told):
-    assert cleanup.summarize(found) == told
+def test_what_was_swept_up_is_told_by_kind(swept, text):
+    assert cleanup.summarize(swept) == text

@@ -9,7 +9,7 @@ from hostile_answers import ESCAPES, KEPT, framed, one_line
 
 from benchpaper.hosts import HostError, HostLost, HostUnreliable, facts
 from benchpaper.hosts.agent import disturbances, wire
-from benchpaper.hosts.ssh import remote
+from benchpaper.hosts.ssh import conversation
 
 FORGED = {
     "4 GiB": {"bytes": "\xff\xff\xff\xff"},
@@ -61,7 +61,7 @@ def test_an_answer_that_is_cut_is_a_lost_connection(far, kind):
 @pytest.mark.parametrize("announced", ["\x00\x04\x00\x00", "\x00\x00\x00\x04"])
 def test_an_answer_that_drips_has_one_deadline(far, monkeypatch, announced):
     """As with a byte every 5 s and the true deadline of 15 s."""
-    monkeypatch.setattr(remote, "ANSWER_S", 1.5)
+    monkeypatch.setattr(conversation, "ANSWER_S", 1.5)
     begin = time.monotonic()
     with pytest.raises(HostLost) as failed:
         far(clock={"bytes": announced + "x" * 1000, "drip": 0.5}).ask("clock")

@@ -1,6 +1,7 @@
 """A host that speaks the agent's protocol badly harms nothing here, and is refused in one line."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_what_a_host_says_about_itself_shows_control_characters_as_such(hostile)
     capability = {"present": True, "detail": ESCAPES}
     answers = {"facts": {**facts.facts(), "cpu": ESCAPES}, "capabilities": {ESCAPES: capability}}
     with hostile(probe={"value": answers}, has={"value": {"cc": [True, ESCAPES]}}) as fleet:
-        texts = json.dumps([fleet.probe()["far"], fleet.has(["cc"])], ensure_ascii=False)
+        texts = json.dumps([asdict(fleet.probe()["far"]), fleet.has(["cc"])], ensure_ascii=False)
     assert "pwned" in texts and not CONTROL.search(texts)
 
 
@@ -103,14 +104,14 @@ def test_what_a_host_says_about_itself_shows_control_characters_as_such(hostile)
 
 @pytest.fixture
 def block(hostile):
-    """Return `make()`: a block on the hostile host; its events go to `make.told`."""
+    """Return `make()`: a block on the hostile host; its events go to `make.reported`."""
     (hostile.project.root / "sites/site.yaml").write_text(yaml.safe_dump({"hosts": [SITE_FILE]}))
 
     def make():
         run = Pipeline(hostile.project, "site", "smoke", 1)
-        return run.block("toy/pipe", 0, lambda event, **facts: make.told.append(str(facts)))
+        return run.block("toy/pipe", 0, lambda event, **facts: make.reported.append(str(facts)))
 
-    make.told = []
+    make.reported = []
     return make
 
 
@@ -132,4 +133,4 @@ def test_what_a_host_kept_of_an_earlier_run_shows_control_characters_as_such(hos
         block().measure()
     (log,) = (hostile.project.state / "fetched").iterdir()
     assert "pwned" in log.read_text() and not CONTROL.search(log.read_text())
-    assert "pwned" in "".join(block.told) and not CONTROL.search("".join(block.told))
+    assert "pwned" in "".join(block.reported) and not CONTROL.search("".join(block.reported))

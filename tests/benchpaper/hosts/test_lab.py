@@ -58,6 +58,7 @@ def test_fabric_runs_between_two_hosts(lab, make_project, run_benchpaper):
     project = make_project({})
     for name in ("rdma/fabric", "systems"):
         shutil.copytree(ROOT / "experiments" / name, project.experiments / name)
+    shutil.copy(ROOT / "experiments/capabilities.py", project.experiments)
     lab.site(project)
     done = run_benchpaper(
         project, "run", "rdma/fabric", "results", "--site", "lab", "--scale", "smoke"

@@ -141,11 +141,11 @@ def test_a_timeout_holds_even_where_a_daemon_keeps_the_output_open(host, tmp_pat
 
 
 def test_commands_are_told_as_they_start_and_end(make_host, tmp_path):
-    told = []
+    calls = []
 
     def on_command(name, argv):
-        told.append((name, argv))
-        return told.append
+        calls.append((name, argv))
+        return calls.append
 
     host = make_host("here", on_command)
     host.run(["true", 5, tmp_path])
@@ -155,7 +155,7 @@ def test_commands_are_told_as_they_start_and_end(make_host, tmp_path):
     with host.start(["sleep", "60"]):
         pass
     assert host.start(["sh", "-c", "exit 4"]).wait() == 4
-    assert told == [
+    assert calls == [
         ("here", ["true", "5", str(tmp_path)]), 0, ("here", ["false"]), 1,
         ("here", ["sleep", "60"]), -9,
         ("here", ["sleep", "60"]), -15, ("here", ["sh", "-c", "exit 4"]), 4,
@@ -163,11 +163,13 @@ def test_commands_are_told_as_they_start_and_end(make_host, tmp_path):
 
 
 def test_a_command_is_told_with_what_was_set_for_it(make_host):
-    told = []
-    host = make_host("here", lambda name, argv: told.append(argv) or told.append)
+    calls = []
+    host = make_host("here", lambda name, argv: calls.append(argv) or calls.append)
     done = host.run(["sh", "-c", "echo $COLOUR"], env={"COLOUR": "blue"})
-    assert told[0] == ["env", "COLOUR=blue", "sh", "-c", "echo $COLOUR"] and done.stdout == "blue\n"
-    assert host.run(told[0]).stdout == "blue\n"  # it can be run again as it stands
+    assert (
+        calls[0] == ["env", "COLOUR=blue", "sh", "-c", "echo $COLOUR"] and done.stdout == "blue\n"
+    )
+    assert host.run(calls[0]).stdout == "blue\n"  # it can be run again as it stands
 
 
 # --- start -----------------------------------------------------------------------------------
@@ -312,8 +314,8 @@ def test_an_undo_runs_when_the_host_is_left(make_host, request, tmp_path):
     host = make_host()
     host.undo("a mark", ["touch", tmp_path / "undone"])
     host.close()
-    (about,) = host._link.conclude(tmp_path.name).values()
-    assert about["found"] == ["a mark"] and (tmp_path / "undone").exists()
+    (kept,) = host._link.conclude(tmp_path.name).values()
+    assert kept["found"] == ["a mark"] and (tmp_path / "undone").exists()
 
 
 def test_threads_use_a_host_at_once(make_host, tmp_path):

@@ -10,37 +10,33 @@ import pytest
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
+from benchpaper.hosts import facts as host_facts
 from benchpaper.hosts import probe
-from benchpaper.hosts.facts import NAMES
+from benchpaper.hosts.facts import NAMES, WHERE_PRESENT
+from benchpaper.hosts.ssh import answers
 
 # --- probe -----------------------------------------------------------------------------------
 
 
 def test_every_capability_is_probed_and_has_a_remedy(probed_once):
-    assert {"rdma", "cc", "fuse", "gpu", "jdk", "latex", "root", "shm", "loopback"} <= set(
-        probed_once["capabilities"]
+    assert {"cc", "gpu", "latex", "netns", "root", "shm", "loopback"} <= set(
+        probed_once.here.capabilities
     )
-    for name, found in probed_once["capabilities"].items():
-        assert (
-            isinstance(found["present"], bool) and found["detail"] and "\n" not in found["detail"]
-        )
+    for name, state in probed_once.here.capabilities.items():
+        assert isinstance(state.present, bool) and state.detail and "\n" not in state.detail
         assert find_capability(name).remedy and find_capability(name).meaning
 
 
 def test_what_is_probed_agrees_with_this_machine(probed_once):
-    capabilities = probed_once["capabilities"]
-    assert capabilities["root"]["present"] == (os.geteuid() == 0)
-    assert capabilities["rdma"]["present"] == (
-        os.path.isdir("/sys/class/infiniband") and bool(os.listdir("/sys/class/infiniband"))
-    )
-    assert capabilities["loopback"]["present"]  # or no test of a server could run
+    capabilities = probed_once.here.capabilities
+    assert capabilities["root"].present == (os.geteuid() == 0)
+    assert capabilities["loopback"].present  # or no test of a server could run
 
 
 def test_a_compiler_that_is_not_there_is_said_to_be_missing(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_capability("cc").check() == (False, "no cc on PATH")
     assert find_capability("latex").check() == (False, "no latexmk on PATH")
-    assert find_capability("jdk").check() == (False, "no javac on PATH")
 
 
 @pytest.mark.parametrize(
@@ -50,19 +46,47 @@ def test_a_compiler_is_tried_not_only_found(monkeypatch, tmp_path, script, detai
     (tmp_path / "cc").write_text(f"#!/bin/sh\n{script}\n" if script else "not a program")
     (tmp_path / "cc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    present, found = find_capability("cc").check()
-    assert not present and (found == detail if detail else found.startswith("cc does not run: "))
+    present, seen = find_capability("cc").check()
+    assert not present and (seen == detail if detail else seen.startswith("cc does not run: "))
 
 
 def test_facts_are_stable_and_name_neither_host_nor_user():
     facts = probe.facts()
     assert facts == probe.facts()
-    assert set(facts) == set(NAMES)
+    assert set(facts) - set(WHERE_PRESENT) == set(NAMES)
     assert (
         socket.gethostname() not in facts.values()
         and facts["cpus"] >= 1
         and facts["memory_gib"] > 0
     )
+
+
+H200 = "NVIDIA H200, 143771 MiB, 550.54.15"
+
+
+@pytest.mark.parametrize(
+    "script, gpu",
+    [
+        (f"echo '{H200}'", "NVIDIA H200, 143771 MiB, driver 550.54.15"),
+        (f"echo '{H200}'; echo '{H200}'", "2 x NVIDIA H200, 143771 MiB, driver 550.54.15"),
+        ("echo 'NVIDIA-SMI has failed'; exit 9", None),
+        ("echo 'No devices were found'", None),
+        (None, None),
+    ],
+)
+def test_a_gpu_is_a_fact_where_there_is_one(monkeypatch, tmp_path, script, gpu):
+    """A host without one has no such fact, so its earlier results stay valid."""
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    host_facts._gpus.cache_clear()
+    try:
+        host = host_facts.facts()
+    finally:
+        host_facts._gpus.cache_clear()
+    assert host.get("gpu") == gpu and ("gpu" in host) == (gpu is not None)
+    assert answers.host_facts(host) == host
 
 
 def test_the_identity_of_a_machine_is_stable_and_names_nothing():
@@ -71,8 +95,8 @@ def test_the_identity_of_a_machine_is_stable_and_names_nothing():
 
 
 def test_an_unknown_capability_is_met_with_the_nearest():
-    with pytest.raises(UserError, match='^capability "rmda" not found; did you mean "rdma"?'):
-        find_capability("rmda")
+    with pytest.raises(UserError, match='^capability "rot" not found; did you mean "root"?'):
+        find_capability("rot")
 
 
 @pytest.mark.root

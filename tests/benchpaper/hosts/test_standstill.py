@@ -33,10 +33,10 @@ def test_a_trial_that_was_stopped_is_marked_and_told(make_toy, run_benchpaper):
     done = run_benchpaper(project, "run", "results", "--scale", "smoke")
     assert done.returncode == 0, done.stdout + done.stderr
     table, _ = results.read(project.results("local", "smoke") / "toy/one" / results.TRIALS)
-    found = {trial["way"]: trial for trial in table.to_pylist(maps_as_pydicts="strict")}
-    assert {trial["state"] for trial in found.values()} == {results.MEASURED}
-    assert found.pop("nobody")["suspended_s"] < standstill.LEAST_S
-    for way, trial in found.items():  # it is looked at once a second
+    by_way = {trial["way"]: trial for trial in table.to_pylist(maps_as_pydicts="strict")}
+    assert {trial["state"] for trial in by_way.values()} == {results.MEASURED}
+    assert by_way.pop("nobody")["suspended_s"] < standstill.LEAST_S
+    for way, trial in by_way.items():  # it is looked at once a second
         assert standstill.LEAST_S < trial["suspended_s"] <= trial["seconds"], way
     assert "suspended: up to " in done.stdout and "in 3 of 4 trials" in done.stdout
 

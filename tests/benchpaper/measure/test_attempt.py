@@ -10,9 +10,10 @@ import pytest
 
 from benchpaper.core.processes import adopt_orphans
 from benchpaper.design import catalog
+from benchpaper.design.spec import Evidence
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
-from benchpaper.measure.attempt import attempt
+from benchpaper.measure.attempt import Alarm, attempt
 from benchpaper.measure.worker import interrupts_held_back
 from benchpaper.results.records import Command
 
@@ -28,50 +29,51 @@ def attempt_at(make_toy, tmp_path):
     scratch, experiment = tmp_path / "scratch", None
     scratch.mkdir()
 
-    def run(body=None, timeout_s=20.0, roles=("client",), counts=None, seed=5):
+    def run(body=None, timeout_s=20.0, roles=("client",), counts=None, seed=5, alarm=None):
         nonlocal experiment
         if body is not None:
             experiment = catalog.load(make_toy(body, timeout_s=timeout_s), "toy/one")
+            experiment.evidence = tuple(map(Evidence, ("said_seed", "said_programs")))
         adopt_orphans()
-        found = attempt(
+        tried = attempt(
             experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
-            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch,
+            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch, alarm=alarm,
         )  # fmt: skip
         assert list(scratch.iterdir()) == []
-        return found
+        return tried
 
     return run
 
 
 def test_observations_commands_and_seconds_come_back(attempt_at):
     begin = time.time()
-    found = attempt_at("""
+    tried = attempt_at("""
         site.client.run(["true"])
         site.client.run(["sh", "-c", "exit 3"], check=False)
         yield dict(latency_us=1.5)
-        yield dict(latency_us=2.5)
+        yield dict(said_seed=2)
     """)
-    assert (found.outcome, found.message) == ("ok", "")
-    assert found.observations == (dict(latency_us=1.5), dict(latency_us=2.5))
-    assert found.commands == (
+    assert (tried.outcome, tried.message) == ("ok", "")
+    assert tried.observations == (dict(latency_us=1.5), dict(said_seed=2))
+    assert tried.commands == (
         Command("client", ("true",), 0),
         Command("client", ("sh", "-c", "exit 3"), 3),
     )
-    assert begin <= found.started <= time.time() and 0 < found.seconds < 20
+    assert begin <= tried.started <= time.time() and 0 < tried.seconds < 20
 
 
 def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
-    found = attempt_at(
+    tried = attempt_at(
         """
         assert (site.client.name, site.server.name) == ("client", "server")
-        assert site.client.address == "127.0.0.1"
+        assert site.client.address == "127.0.0.1" and cell.way == "a"
         programs = str(site.programs)
-        yield dict(latency_us=site.counts.messages, seed=site.seed, programs=programs, way=cell.way)
+        yield dict(latency_us=site.counts.messages, said_seed=site.seed, said_programs=programs)
         """,
         roles=("client", "server"), counts=dict(messages=7), seed=99,
     )  # fmt: skip
-    assert found.observations == (
-        dict(latency_us=7, seed=99, programs=str(tmp_path / "programs"), way="a"),
+    assert tried.observations == (
+        dict(latency_us=7, said_seed=99, said_programs=str(tmp_path / "programs")),
     )
 
 
@@ -85,28 +87,28 @@ def test_a_trial_gets_its_hosts_counts_seed_and_programs(attempt_at, tmp_path):
 def test_a_crash_names_the_signal_and_keeps_commands_observations_and_output(
     attempt_at, crash, name
 ):
-    found = attempt_at(f"""
+    tried = attempt_at(f"""
         site.client.run(["true", "first"])
         print("printed before the crash")
         os.write(2, b"said before the crash\\n")
         yield dict(latency_us=1.0)
         {crash}
     """)
-    assert (found.outcome, found.message) == (
+    assert (tried.outcome, tried.message) == (
         "crashed",
         f"the trial's process was killed by {name}",
     )
-    assert found.commands == (Command("client", ("true", "first"), 0),)
-    assert found.observations == (dict(latency_us=1.0),)
-    assert "said before the crash" in found.output and "printed before the crash" in found.output
+    assert tried.commands == (Command("client", ("true", "first"), 0),)
+    assert tried.observations == (dict(latency_us=1.0),)
+    assert "said before the crash" in tried.output and "printed before the crash" in tried.output
 
 
 def test_a_process_that_ends_without_a_word_is_a_crash(attempt_at):
-    found = attempt_at("""
+    tried = attempt_at("""
         yield dict(latency_us=1.0)
         os._exit(0)
     """)
-    assert (found.outcome, found.message) == (
+    assert (tried.outcome, tried.message) == (
         "crashed",
         "the trial's process ended with status 0 without a word",
     )
@@ -122,14 +124,14 @@ def test_a_process_that_ends_without_a_word_is_a_crash(attempt_at):
 )
 def test_a_hang_ends_when_its_time_is_over(attempt_at, hang):
     begin = time.monotonic()
-    found = attempt_at(f"""
+    tried = attempt_at(f"""
         yield dict(latency_us=1.0)
         print("still here")
         {hang}
     """, timeout_s=3.0)  # fmt: skip
     assert 3 <= time.monotonic() - begin < 50
-    assert (found.outcome, found.message) == ("timed out", "did not end within 3 s")
-    assert "still here" in found.output
+    assert (tried.outcome, tried.message) == ("timed out", "did not end within 3 s")
+    assert "still here" in tried.output
 
 
 def test_a_trial_that_ended_while_nobody_could_look_ended_in_time(attempt_at, monkeypatch):
@@ -141,8 +143,8 @@ def test_a_trial_that_ended_while_nobody_could_look_ended_in_time(attempt_at, mo
         return watch(pid)
 
     monkeypatch.setattr(os, "pidfd_open", held_up)
-    found = attempt_at("yield dict(latency_us=1.0)", timeout_s=0.3)
-    assert (found.outcome, found.observations) == ("ok", (dict(latency_us=1.0),))
+    tried = attempt_at("yield dict(latency_us=1.0)", timeout_s=0.3)
+    assert (tried.outcome, tried.observations) == ("ok", (dict(latency_us=1.0),))
 
 
 AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
@@ -159,15 +161,16 @@ AT = "experiments/toy/one/experiment.py:19: "  # the first line of the trial
     ("return\nyield", "the trial yielded no observation"),
     ("cell.size\nyield", AT + 'AttributeError: a cell has no factor "size"'),
     ("site.server.run(['true'])\nyield",
-     AT + 'AttributeError: site has no "server" (there are: client, counts, seed, programs)'),
+     AT + 'AttributeError: site has no "server"; did you mean "seed"? '
+     "(there are: client, counts, seed, block, programs, inputs)"),
 ])  # fmt: skip
 def test_a_trial_that_does_not_end_well_says_why(attempt_at, body, message):
-    found = attempt_at(body)
-    assert (found.outcome, found.message) == ("failed", message)
+    tried = attempt_at(body)
+    assert (tried.outcome, tried.message) == ("failed", message)
 
 
 def test_a_trial_that_raises_keeps_its_traceback_its_output_and_that_of_its_servers(attempt_at):
-    found = attempt_at("""
+    tried = attempt_at("""
         server = site.client.start(["sh", "-c", "echo ready; echo cannot bind >&2; exec sleep 60"])
         server.read_line()
         print("from the trial")
@@ -175,19 +178,19 @@ def test_a_trial_that_raises_keeps_its_traceback_its_output_and_that_of_its_serv
         yield
     """)
     assert all(
-        text in found.output
+        text in tried.output
         for text in ("cannot bind", "from the trial", "Traceback", "ValueError: too small")
     )
 
 
 def test_output_has_a_bound(attempt_at):
-    found = attempt_at("""
+    tried = attempt_at("""
         os.write(1, b"x" * 1_000_000 + b"the end")
         raise ValueError
         yield
     """)
-    assert "the end" in found.output and "ValueError" in found.output
-    assert len(found.output) < 25_000
+    assert "the end" in tried.output and "ValueError" in tried.output
+    assert len(tried.output) < 25_000
 
 
 @pytest.mark.parametrize(
@@ -199,7 +202,7 @@ def test_a_daemon_left_behind_is_killed_however_the_trial_ends(
     attempt_at, tmp_path, is_running, daemon, end
 ):
     begin = time.monotonic()
-    found = attempt_at(f"""
+    tried = attempt_at(f"""
         if os.fork() == 0:
             os.setsid()
             if os.fork():
@@ -221,19 +224,19 @@ def test_a_daemon_left_behind_is_killed_however_the_trial_ends(
     expected = {"pass": "ok", "raise": "failed", "os.ki": "crashed", "time.": "timed out"}[
         end[:5].split(" ")[0]
     ]
-    assert found.outcome == expected
+    assert tried.outcome == expected
 
 
 @pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(60)"])
 def test_a_background_server_dies_with_its_trial(attempt_at, is_running, end):
-    found = attempt_at(f"""
+    tried = attempt_at(f"""
         line = "trap '' TERM; echo ready; while :; do sleep 1; done"
         server = site.client.start(["sh", "-c", line])
         server.read_line()
         yield dict(latency_us=float(server.pid))
         {end}
     """, timeout_s=3.0 if "sleep" in end else 20.0)  # fmt: skip
-    assert not is_running(int(found.observations[0]["latency_us"]))
+    assert not is_running(int(tried.observations[0]["latency_us"]))
 
 
 @pytest.fixture
@@ -294,30 +297,51 @@ def test_an_interrupt_ends_the_trial_and_passes_through(
 
 
 def test_an_observation_that_cannot_be_sent_fails_the_attempt(attempt_at):
-    found = attempt_at("yield dict(latency_us=lambda: 1)")
-    assert found.outcome == "failed" and "pickle" in found.message
+    tried = attempt_at("yield dict(latency_us=lambda: 1)")
+    assert tried.outcome == "failed" and "pickle" in tried.message
 
 
 def test_a_large_observation_arrives_whole(attempt_at):
-    found = attempt_at("yield dict(latency_us=list(range(1_000_000)))")
-    assert found.outcome == "ok" and found.observations[0]["latency_us"] == list(range(1_000_000))
+    tried = attempt_at("yield dict(latency_us=list(range(1_000_000)))")
+    assert tried.outcome == "ok" and tried.observations[0]["latency_us"] == list(range(1_000_000))
 
 
 def test_a_trial_has_its_own_session_and_default_signals(attempt_at):
     before = signal.getsignal(signal.SIGTERM)
     signal.signal(signal.SIGTERM, lambda *_: None)
     try:
-        found = attempt_at(
+        tried = attempt_at(
             "yield dict(latency_us=os.getsid(0) == os.getpid(), "
-            "term=signal.getsignal(signal.SIGTERM) == "
+            "said_seed=signal.getsignal(signal.SIGTERM) == "
             "signal.SIG_DFL)"
         )
     finally:
         signal.signal(signal.SIGTERM, before)
-    assert found.observations == (dict(latency_us=True, term=True),)
+    assert tried.observations == (dict(latency_us=True, said_seed=True),)
 
 
 def test_no_file_descriptor_is_left_open(attempt_at):
     before = len(os.listdir("/proc/self/fd"))
     attempt_at("yield dict(latency_us=1.0)")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_attempt_that_runs_for_too_long_is_said_while_it_runs(attempt_at, tmp_path):
+    """The trial waits for what the alarm writes."""
+    said, seconds_said = tmp_path / "said", []
+
+    def ring(seconds):
+        seconds_said.append(seconds)
+        said.touch()
+
+    tried = attempt_at(
+        f"""
+        while not os.path.exists({str(said)!r}):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        yield dict(latency_us=1.0)
+        """,
+        alarm=Alarm(0.2, ring),
+    )
+    assert tried.outcome == "ok" and len(seconds_said) == 1 and seconds_said[0] >= 0.2
+    assert attempt_at(alarm=Alarm(15.0, ring)).outcome == "ok" and len(seconds_said) == 1

@@ -84,7 +84,7 @@ SECRET = "hunter2-hunter2"
     "print(os.environ['BENCHPAPER_TOKEN'])\nos.kill(os.getpid(), 11)\nyield",
     "yield dict(latency_us=1.0, used='logged in with ' + os.environ['BENCHPAPER_TOKEN'])",
     f"yield dict(latency_us=1.0, used='http://alice:{SECRET}@127.0.0.1/')",
-    (f"yield dict(latency_us=1.0, used={SECRET!r}, more={SECRET!r})\nsite.client.run(['true', "
+    (f"yield dict(latency_us=1.0, used={SECRET!r})\nsite.client.run(['true', "
     f"'--password', {SECRET!r}])"),
     "yield dict(latency_us=os.environ['BENCHPAPER_TOKEN'], used='x')",
 ])  # fmt: skip
@@ -96,8 +96,8 @@ def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, 
         + "\nelse:\n    yield dict(latency_us=1.0, used='x')"
     )
     project = make_toy(body, levels=["a", "b"], evidence='Evidence("used")')
-    told = []
-    block_of(project, report=lambda event, **facts: told.append(facts)).measure()
+    events = []
+    block_of(project, report=lambda event, **facts: events.append(facts)).measure()
     written = [
         path
         for folder in (project.root / "results", project.state)
@@ -112,7 +112,7 @@ def test_a_secret_is_in_no_file_and_no_message(make_toy, block_of, monkeypatch, 
         for k in (results.TRIALS, results.OBSERVATIONS)
     ):
         assert SECRET not in str(results.read(path)[0].to_pylist())
-    assert SECRET not in str(told)
+    assert SECRET not in str(events)
 
 
 def test_paths_of_this_machine_are_in_no_file_and_no_message(make_toy, block_of):
@@ -122,13 +122,13 @@ def test_paths_of_this_machine_are_in_no_file_and_no_message(make_toy, block_of)
         open(f"{folder}/missing")
         yield
     """)  # fmt: skip
-    told = []
-    block_of(project, report=lambda event, **facts: told.append(facts)).measure()
+    events = []
+    block_of(project, report=lambda event, **facts: events.append(facts)).measure()
     (trial,) = trials(project)
     assert "FileNotFoundError" in trial["reason"] and len(trial["commands"]) == 1
     texts = [
         str(trial),
-        str(told),
+        str(events),
         *(p.read_text() for p in (project.results("local", "smoke") / "toy/one/failed").iterdir()),
     ]
     for text in texts:

@@ -85,8 +85,8 @@ def test_a_daemon_ends_when_the_controller_is_killed(make_toy, tmp_path, is_runn
     if whom == "controller and keeper":
         os.kill(keeper, signal.SIGKILL)
         assert is_running(daemon)
-        found = cleanup.sweep(Project(project.root))
-        assert "a process" in found and "a trial's scratch folder" in found
+        swept = cleanup.sweep(Project(project.root))
+        assert "a process" in swept and "a trial's scratch folder" in swept
     within(60, lambda: not is_running(daemon))
     within(60, lambda: not is_running(keeper))
     assert not [path for path in project.state.glob("groups/*") if Path(path.read_text()).exists()]

@@ -53,8 +53,8 @@ def test_a_damaged_line_of_the_journal_costs_its_own_trial_and_is_told_once(coun
     block.journal_path.write_bytes(
         b"".join([*lines[:2], lines[2][:40] + b"\x00" + lines[2][41:], *lines[3:]])
     )
-    told, order = [], measured()
-    again = block_of(project, report=lambda event, **facts: told.append((event, facts)))
+    events, order = [], measured()
+    again = block_of(project, report=lambda event, **facts: events.append((event, facts)))
     assert again.measure() == 1 and measured()[6:] == [order[2]]
     name = block.journal_path.relative_to(project.root)
     what = (
@@ -62,9 +62,9 @@ def test_a_damaged_line_of_the_journal_costs_its_own_trial_and_is_told_once(coun
         "that are missing now are measured "
         "again"
     )
-    assert told[0] == ("damaged", {"message": what})
-    told.clear()
-    assert again.measure() == 0 and not told
+    assert events[0] == ("damaged", {"message": what})
+    events.clear()
+    assert again.measure() == 0 and not events
     assert sorted(t["position"] for t in trials(project)) == list(range(6))
 
 
@@ -149,8 +149,8 @@ def test_kill_9_at_any_moment_loses_no_finished_trial_and_leaves_no_process(
     time.sleep(moment)
     os.kill(child, 9)
     os.waitpid(child, 0)
-    with os.fdopen(told_by) as told:
-        finished = told.read().split()
+    with os.fdopen(told_by) as lines:
+        finished = lines.read().split()
     pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
     end = time.monotonic() + 30
     while left := [pid for pid in pids if is_running(int(pid))]:
@@ -222,8 +222,8 @@ def test_a_capability_that_appeared_is_tried(pipe_project, block_of):
 
 
 def test_a_need_that_nothing_probes_is_the_experiments_mistake(make_toy, block_of):
-    project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rmda'])")
+    project = make_toy("yield dict(latency_us=1.0)", more="experiment.needs(lambda cell: ['rot'])")
     with pytest.raises(
-        UserError, match='^toy/one: capability "rmda" not found; did you mean "rdma"?'
+        UserError, match='^toy/one: capability "rot" not found; did you mean "root"?'
     ):
         block_of(project)

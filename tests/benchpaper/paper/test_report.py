@@ -56,9 +56,9 @@ def pages(report):
 def shown(browser, script, wanted):
     """What a script returns, once that is as wanted; after half a minute, as it is then."""
     end = time.monotonic() + 30
-    while (found := browser.execute_script(script)) != wanted and time.monotonic() < end:
+    while (texts := browser.execute_script(script)) != wanted and time.monotonic() < end:
         time.sleep(0.1)
-    return found
+    return texts
 
 
 def resize(browser, width, height):

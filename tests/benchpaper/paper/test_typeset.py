@@ -44,9 +44,9 @@ def second_notebook(project, measured, name):
     exhibits = Exhibits(measured, project.build("local", "quick") / "exhibits" / "toy_two")
     exhibits.number(name, measured.estimate("latency_us", **PIPE_1))
     path = project.build("local", "quick") / "exhibits" / "toy_two" / "exhibits.json"
-    found = json.loads(path.read_text())
+    manifest = json.loads(path.read_text())
     path.write_text(
-        json.dumps({**found, "experiment": "toy/two", "notebook": "analysis/toy_two.ipynb"})
+        json.dumps({**manifest, "experiment": "toy/two", "notebook": "analysis/toy_two.ipynb"})
     )
 
 
@@ -70,10 +70,10 @@ def test_exhibits_are_gathered_into_one_file_of_declarations(project, measured):
     assert (
         any(line.startswith(r"\bpsite{cpu}{") for line in lines) and r"\bpsite{blocks}{5}" in lines
     )
-    found = sorted(
+    names = sorted(
         path.name for path in project.build("local", "quick").iterdir() if path.is_file()
     )
-    assert found == ["claims.tex", "exhibits.tex"]
+    assert names == ["claims.tex", "exhibits.tex"]
 
 
 def test_only_the_chosen_experiments_are_gathered(project, measured):
@@ -306,9 +306,9 @@ def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
 def test_the_table_of_claims_may_be_of_one_family(project):
     judged(project, *CLAIMS)
     gather(project)
-    asked = PAPER.replace("booktabs,", "booktabs,array,")
+    paper = PAPER.replace("booktabs,", "booktabs,array,")
     (project.paper / "main.tex").write_text(
-        asked.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:")
+        paper.replace("Pipe:", r"\claimscount\ claims: \claimstable[toy] Pipe:")
     )
     pdf = latex.typeset(project, "local", "quick")
     if shutil.which("pdftotext"):
@@ -316,7 +316,7 @@ def test_the_table_of_claims_may_be_of_one_family(project):
             subprocess.run(["pdftotext", pdf, "-"], capture_output=True, text=True).stdout.split()
         )
         assert "4 claims:" in text and "C3" in text and "C4" not in text
-    (project.paper / "main.tex").write_text(asked.replace("Pipe:", r"\claimstable[toys] Pipe:"))
+    (project.paper / "main.tex").write_text(paper.replace("Pipe:", r"\claimstable[toys] Pipe:"))
     with pytest.raises(PaperError, match='family of claims "toys" is not declared'):
         latex.typeset(project, "local", "quick")
 
@@ -341,6 +341,6 @@ def test_without_latex_the_paper_says_what_is_missing(project, monkeypatch, tmp_
     (tmp_path / "git").symlink_to(shutil.which("git"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; see packages.apt$"
+        PaperError, match="^the PDF needs LaTeX, and latexmk is not installed; `benchpaper doctor` "
     ):
         latex.typeset(project, "local", "quick")

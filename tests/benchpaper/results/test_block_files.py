@@ -40,8 +40,10 @@ def test_the_records_come_back_so_that_the_same_files_are_written_again(tmp_path
     through_the_journal = [TrialRecord.from_json(json.loads(line)) for line in lines]
     results.write_block(tmp_path / "second", 3, through_the_journal, DESCRIBED_BLOCK)
     for kind in (OBSERVATIONS, TRIALS):
-        one, other = (results.block_file(tmp_path / name, 3, kind) for name in ("first", "second"))
-        assert one.read_bytes() == other.read_bytes()
+        first, other = (
+            results.block_file(tmp_path / name, 3, kind) for name in ("first", "second")
+        )
+        assert first.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.parametrize("kind", [OBSERVATIONS, TRIALS])

@@ -88,21 +88,21 @@ def test_a_flipped_bit_anywhere_is_found_or_changes_nothing(good):
 @pytest.mark.parametrize("version, shown", [(b"99", "99"), (None, "none")])
 def test_another_schema_version_is_named(good, version, shown):
     table = pq.read_table(good)
-    about = {**table.schema.metadata, b"benchpaper.schema": version} if version else {}
-    pq.write_table(table.replace_schema_metadata(about), good)
+    described = {**table.schema.metadata, b"benchpaper.schema": version} if version else {}
+    pq.write_table(table.replace_schema_metadata(described), good)
     assert refusal(good) == (
         "results file results/local/smoke/toy/one/blocks/000.trials.parquet has schema "
         f"version {shown}, but "
-        "this program reads 1; "
+        "this program reads 1 to 3; "
         "measure again, or use the version of benchpaper that wrote it"
     )
 
 
-@pytest.mark.parametrize("about", [None, b"not json", b"{}"])
-def test_a_file_without_its_description_is_refused(good, about):
+@pytest.mark.parametrize("described", [None, b"not json", b"{}"])
+def test_a_file_without_its_description_is_refused(good, described):
     table = pq.read_table(good)
-    metadata = {**table.schema.metadata, b"benchpaper.experiment": about}
-    if about is None:
+    metadata = {**table.schema.metadata, b"benchpaper.experiment": described}
+    if described is None:
         del metadata[b"benchpaper.experiment"]
     pq.write_table(table.replace_schema_metadata(metadata), good)
     assert "cannot be read (" in refusal(good)

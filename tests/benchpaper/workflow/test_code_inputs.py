@@ -59,7 +59,7 @@ def imports(path):
 
 
 def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(run):
-    found = set(run.code("benchpaper.paper.notebook", *NOTEBOOKS)) | set(
+    files = set(run.code("benchpaper.paper.notebook", *NOTEBOOKS)) | set(
         run.code("benchpaper.analysis.claims", *CLAIMS)
     )
     for name in (
@@ -74,9 +74,9 @@ def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(r
         "analysis/style",
         "analysis/verdicts",
     ):
-        assert f"src/benchpaper/{name}.py" in found
+        assert f"src/benchpaper/{name}.py" in files
     assert not [
-        path for path in found if "/hosts/" in path or "/measure/" in path or "/workflow/" in path
+        path for path in files if "/hosts/" in path or "/measure/" in path or "/workflow/" in path
     ]
 
 

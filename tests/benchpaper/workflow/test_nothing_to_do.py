@@ -127,9 +127,9 @@ def test_a_damaged_results_file_is_refused_by_readers_and_mended_by_the_next_run
 
 def test_exhibits_of_other_results_are_made_again_whatever_the_times_say(built, run):
     manifest = built.build("local", "smoke") / "exhibits/toy_pipe_cost/exhibits.json"
-    about = manifest.stat()
+    status = manifest.stat()
     manifest.write_text(manifest.read_text().replace('"sha256": "', '"sha256": "0'))
-    os.utime(manifest, ns=(about.st_atime_ns, about.st_mtime_ns))
+    os.utime(manifest, ns=(status.st_atime_ns, status.st_mtime_ns))
     packed = run("bundle", "--scale", "smoke")
     assert packed.returncode == 2 and "was made from another" in packed.stderr
     done = run("run", *AT, "figures")
@@ -146,16 +146,16 @@ def test_why_is_said_before_anything_is_measured_again(built, run):
     assert "measured again" not in run("plan", *AT).stdout
     experiment.write_text(sound + "CHANGED = 1\n")
     try:
-        told = (
+        line = (
             "blocks that were measured before are measured again: "
             f"experiments/{small_project.NAME}/experiment.py changed"
         )
         for words in (("plan", *AT), ("run", *AT, "results", "-n")):
-            assert told in run(*words).stdout
+            assert line in run(*words).stdout
     finally:
         experiment.write_text(sound)
-    one = run("run", *AT, "results", "-n", "--seed", "7")
-    assert "seed 1 -> 7" in one.stdout, one.stdout
+    reseeded = run("run", *AT, "results", "-n", "--seed", "7")
+    assert "seed 1 -> 7" in reseeded.stdout, reseeded.stdout
 
 
 # --- one run at a time -------------------------------------------------------------------------

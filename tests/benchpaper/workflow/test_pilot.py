@@ -37,7 +37,7 @@ def piloted(known):
 
 
 @pytest.mark.parametrize(
-    "scale, blocks, told",
+    "scale, blocks, text",
     [
         (
             dict(blocks=99, pilot=9, half_width=0.05),
@@ -66,26 +66,26 @@ def piloted(known):
         ),
     ],
 )
-def test_spread_and_time_fix_the_number(piloted, scale, blocks, told):
+def test_spread_and_time_fix_the_number(piloted, scale, blocks, text):
     folder, experiment = piloted(**scale)
-    found = pilot.fix(folder, experiment, "quick")
-    assert found["blocks"] == blocks and pilot.describe(found).startswith(told)
-    assert found["needed"] == stats.blocks_needed(SPREAD, experiment.scale("quick").half_width)
-    assert (found["cell"], found["metric"], found["block_seconds"]) == (
+    fixed = pilot.fix(folder, experiment, "quick")
+    assert fixed["blocks"] == blocks and pilot.describe(fixed).startswith(text)
+    assert fixed["needed"] == stats.blocks_needed(SPREAD, experiment.scale("quick").half_width)
+    assert (fixed["cell"], fixed["metric"], fixed["block_seconds"]) == (
         "way=a size=1",
         "latency_us",
         1.0,
     )
-    assert pilot.fixed(folder, experiment, "quick") == found
+    assert pilot.fixed(folder, experiment, "quick") == fixed
 
 
 def test_the_number_is_noted_in_the_results_and_kept(piloted, known):
     folder, experiment = piloted()
     assert pilot.fixed(folder, experiment, "quick") is None
     pilot.check(folder, experiment, "quick")
-    found = pilot.fix(folder, experiment, "quick")
+    fixed = pilot.fix(folder, experiment, "quick")
     for kind in (OBSERVATIONS, TRIALS):
-        assert results.read(folder / kind)[1]["blocks_fixed"] == found
+        assert results.read(folder / kind)[1]["blocks_fixed"] == fixed
     assert known.load("quick").described["blocks_fixed"]["blocks"] == 54
     with pytest.raises(
         UserError,

@@ -40,9 +40,9 @@ CHANGES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change, told", CHANGES, ids=[told for _, told in CHANGES])
-def test_each_difference_is_named(change, told):
-    assert "; ".join(reasons.reasons(THEN, copy.deepcopy(THEN) | change)) == told
+@pytest.mark.parametrize("change, text", CHANGES, ids=[text for _, text in CHANGES])
+def test_each_difference_is_named(change, text):
+    assert "; ".join(reasons.reasons(THEN, copy.deepcopy(THEN) | change)) == text
 
 
 def test_what_was_noted_last_under_another_key_is_what_is_compared(tmp_path):

@@ -44,7 +44,7 @@ def step(op, state):
     if op["completed_ns"] is None:
         return matches, json.dumps(
             op["new"]
-        )  # one that fails changes nothing, and need not have happened
+        )  # a failed one changes nothing, and need not have happened
     return matches == op["result"], json.dumps(op["new"]) if op["result"] else state
 
 

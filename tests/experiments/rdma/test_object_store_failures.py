@@ -131,7 +131,7 @@ def test_garbage_ends_a_connection_and_not_the_server(host, sanitized, garbage):
             peer.sendall(garbage)
             with contextlib.suppress(OSError):  # a server that has closed it already
                 peer.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionResetError):  # one that has not read it all
+            with contextlib.suppress(ConnectionResetError):  # not all was read
                 assert peer.recv(1) == b""
         assert shell(host, sanitized, server, "get", "object-000000001")[0]["outcome"] == "got"
 

@@ -12,12 +12,8 @@ import pytest
 
 from experiments.training_io.clients import stores
 from experiments.training_io.data import dataset, formats, samples
-from experiments.training_io.data.formats import (
-    WrongFile,
-    mds_format,
-    npy_format,
-    tfrecord_format,
-)
+from experiments.training_io.data.formats import mds_format, npy_format, tfrecord_format
+from experiments.training_io.data.formats.shards import WrongFile
 
 WORKLOAD = samples.Workload("small", 5000, 1500, 4, 0.001, 0.9)
 COUNT, PER_SHARD = 21, 8

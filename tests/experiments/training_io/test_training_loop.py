@@ -5,7 +5,8 @@ from busy_machine import tried_again
 
 from experiments.training_io.clients import stores
 from experiments.training_io.data import dataset, samples
-from experiments.training_io.loops.training_loop import Loop, Schedule, closed_form_stall_s, run
+from experiments.training_io.loops.schedule import Schedule
+from experiments.training_io.loops.training_loop import Loop, closed_form_stall_s, run
 
 WORKLOAD = samples.Workload("small", 20_000, 0, 4, 0.001, 0.9)
 COUNT = 64

@@ -37,19 +37,3 @@ def load(name: str) -> ModuleType:
     from experiments.training_io.data.formats import mds_format
 
     return mds_format
-
-
-class WrongFile(RuntimeError):
-    """A file violates its format."""
-
-
-def shards(samples, per_shard):
-    """Yield lists of up to `per_shard` samples."""
-    group = []
-    for sample in samples:
-        group.append(sample)
-        if len(group) == per_shard:
-            yield group
-            group = []
-    if group:
-        yield group

@@ -11,7 +11,7 @@ import json
 
 import numpy as np
 
-from experiments.training_io.data.formats import WrongFile, shards
+from experiments.training_io.data.formats.shards import WrongFile, shards
 
 COLUMN, VERSION = "sample", 2
 SIZE_LIMIT = 1 << 26

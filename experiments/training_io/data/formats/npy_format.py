@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 
-from experiments.training_io.data.formats import WrongFile
+from experiments.training_io.data.formats.shards import WrongFile
 
 # NumPy parses a file's header with `ast`, and CPython 3.11 keeps the depth of that parser per
 # interpreter: in two threads at once it may raise "AST constructor recursion depth mismatch".

@@ -6,7 +6,7 @@ import threading
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from experiments.training_io.data.formats import shards
+from experiments.training_io.data.formats.shards import shards
 
 ROWS_PER_GROUP = 8
 SCHEMA = pa.schema([("sample", pa.binary())])

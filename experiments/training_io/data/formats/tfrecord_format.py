@@ -8,7 +8,7 @@ import struct
 
 import google_crc32c
 
-from experiments.training_io.data.formats import WrongFile, shards
+from experiments.training_io.data.formats.shards import WrongFile, shards
 
 LENGTH, CRC = struct.Struct("<Q"), struct.Struct("<I")
 MASK_DELTA = 0xA282EAD8

@@ -2,7 +2,7 @@
 
 import io
 
-from experiments.training_io.data.formats import shards
+from experiments.training_io.data.formats.shards import shards
 
 
 def write(folder, samples, per_shard):

@@ -151,10 +151,10 @@ def compare(
 
 def cells(pair: Pair, metric: Description) -> list[CellComparison]:
     """Return a row per common cell."""
-    levels = {row.pop("cell"): row for row in pair.here.cells().to_dict("records")}
+    levels = {row.pop("cell"): row for row in pair.here.rows(metric["name"]).to_dict("records")}
     floors, names = noise(pair, metric["name"]), names_of(metric)
     rows = []
-    for cell in pair.cells:
+    for cell in pair.rows(metric["name"]):
         here, reference = (_values(side, metric["name"], cell) for side in pair.sides.values())
         rows.append(CellComparison(cell, levels[cell], ratio_row(here, reference, floors, names)))
     return rows
@@ -196,7 +196,7 @@ def _claim_ratio(
         if isinstance(comparison, Comparison):
             estimate = comparison.estimate
             floors = noise(pair, estimate.metric, estimate.q)
-            return ratio_row(*sides, floors, names, estimate.paired)
+            return ratio_row(*sides, floors, names, pair.in_time and not estimate.paired)
     return ratio_row(*sides, UnknownFloors("no side has values"), names)
 
 

@@ -13,6 +13,7 @@ from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import InsufficientDataError
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
+from benchpaper.design.replication import OVER_TIME
 
 HERE, IN_REFERENCE = "here", "in the reference"
 
@@ -68,6 +69,16 @@ class Pair:
         others = set(self.reference.cells()["cell"])
         return [cell for cell in self.here.cells()["cell"] if cell in others]
 
+    def rows(self, metric: str) -> list[str]:
+        """Return the ids under which both sides planned values of a metric (see `Results.rows`)."""
+        others = set(self.reference.rows(metric)["cell"])
+        return [row for row in self.here.rows(metric)["cell"] if row in others]
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the blocks follow one another in time, so that their order may matter."""
+        return self.here.block_over == OVER_TIME
+
     def only(self) -> dict[str, int]:
         """Return how many cells only one side planned, by side."""
         return {
@@ -105,8 +116,13 @@ def directed(pair: Pair) -> list[Description]:
 
 
 def check_alike(pair: Pair, metric: str) -> None:
-    """Raise `UserError`, naming both sides, if they declare other factors or another metric."""
-    for what, shown in (("factors", _shown_factors), (f"metric {metric}", _shown_metric)):
+    """Raise `UserError`, naming both sides, if they declare other factors, metrics or blocks."""
+    aspects = (
+        ("factors", _shown_factors),
+        (f"metric {metric}", _shown_metric),
+        ("blocks", lambda results, _: f"over {results.block_over}"),
+    )
+    for what, shown in aspects:
         here, reference = (shown(results, metric) for results in pair.sides.values())
         if here != reference:
             raise UserError(

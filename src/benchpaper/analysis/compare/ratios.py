@@ -70,12 +70,12 @@ def ratio_row(
     reference: Sequence[float] | str,
     floors: NoiseFloors,
     names: tuple[str, str],
-    paired: bool = False,
+    ordered: bool = True,
 ) -> RatioRow:
     """Compare two sets of blocks; each side is its values, or why it has none.
 
-    `names` are the words for (a larger, a smaller) value. `paired` values are ratios within blocks,
-    whose order in time does not matter.
+    `names` are the words for (a larger, a smaller) value. `ordered` values are tested for drift;
+    the order of ratios within blocks, and of blocks over seeds or inputs, does not matter.
     """
     if isinstance(here, str) or min(here) <= 0:
         return _not_compared("here", here)
@@ -83,7 +83,7 @@ def ratio_row(
         return _not_compared("in the reference", reference)
     ratio = stats.independent_ratio(here, reference)
     word, text = describe_ratio(
-        ratio, floors, names, lambda: None if paired else _flaw(here, reference)
+        ratio, floors, names, lambda: _flaw(here, reference) if ordered else None
     )
     return Compared(
         here=stats.level(here).estimate,

@@ -53,7 +53,7 @@ def shape(pair: Pair, metric: Description) -> Shape:
     levels = np.array(
         [
             [stats.median_interval(side.to_numpy()).estimate for side in both]
-            for cell in pair.cells
+            for cell in pair.rows(metric["name"])
             if (both := series(pair, metric["name"], cell))
         ]
     )
@@ -82,7 +82,7 @@ def crossovers(pair: Pair, metric: str) -> list[Crossover]:
         return []
     values = {
         cell: both
-        for cell in pair.cells
+        for cell in pair.rows(metric)
         if (both := series(pair, metric, cell)) and min(side.min() for side in both) > 0
     }
     crossed: list[Crossover] = []

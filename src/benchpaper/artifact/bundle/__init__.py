@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
-from benchpaper.artifact.bundle import archive, authors, crate, generated, metadata
+from benchpaper.artifact import importing
+from benchpaper.artifact.bundle import archive, authors, crate, generated, inputs, metadata
 from benchpaper.artifact.bundle.strict import as_json as as_json
 from benchpaper.core import checksums
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
 from benchpaper.paper.gather import manifests
+from benchpaper.results import accepted
 
 SCHEMA_VERSION = 2
 NAME = "bundle.zip"
@@ -78,6 +80,12 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
             project.results(site, source) / manifest.experiment / kind
             for kind in (results.OBSERVATIONS, results.TRIALS)
         }
+        if manifest.imported:  # `verify` makes the results again from table and record
+            paths |= set(importing.sources(project, site, manifest.experiment))
+        noted = project.results(site, source) / manifest.experiment / accepted.FILE
+        paths |= {noted} if noted.exists() else set()
+    listed = _inputs(project, site, source)
+    paths |= inputs.to_add(project, listed)
     named = {
         path.relative_to(project.root).as_posix(): path
         for path in paths
@@ -87,7 +95,14 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
         if path.is_symlink():
             raise BundleError(f"{name} is a symbolic link; a bundle holds only plain files")
     executable = {name for name, path in named.items() if os.access(path, os.X_OK)}
-    return {name: path.read_bytes() for name, path in named.items()}, executable
+    files = {name: path.read_bytes() for name, path in named.items()}
+    inputs.check(files, listed)  # what `verify` would refuse is not written
+    return files, executable
+
+
+def _inputs(project: Project, site: str, source: str) -> list[inputs.Used]:
+    experiments = [m.experiment for m in manifests(project.build(site, source)).values()]
+    return inputs.of_bundle(project, project.results(site, source), experiments)
 
 
 def make(project: Project, site: str, source: str, output: Path | None = None) -> Made:
@@ -99,6 +114,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
     authors.check(files, f"build/{site}-{source}/paper.pdf")
+    shown = manifests(project.root / build).values()
     description = {
         "benchpaper_bundle": SCHEMA_VERSION,
         "benchpaper": version("benchpaper"),
@@ -109,7 +125,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
         "commit": state.commit,
         "commit_seconds": state.seconds,
         "clean": state.clean,
-        "experiments": sorted(m.experiment for m in manifests(project.root / build).values()),
+        "experiments": sorted(manifest.experiment for manifest in shown),
     }
     files[archive.ABOUT] = as_json(description)
     files |= generated.make(files, description)

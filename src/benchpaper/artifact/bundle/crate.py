@@ -124,6 +124,32 @@ def _add_run(
         dest_path=WORKFLOW, main=True, lang="snakemake", properties=_file(WORKFLOW, files[WORKFLOW])
     )
     workflow["name"] = "The pipeline: build, measure, collect, analyse, judge, gather, typeset"
+    workflow["input"], arguments = _add_parameters(crate, description)
+    build = description["build"]
+    made = sorted(name for name in files if name.startswith(f"{build}/"))
+    notebooks = {f"analysis/{slug(name)}.ipynb" for name in description["experiments"]}
+    tables = sorted(name for name in files if name.endswith(".parquet"))
+    used = [*sorted(notebooks & set(files)), *tables]
+    action = {
+        "@type": "CreateAction",
+        "name": f"The paper from the {description['source']} results of site {description['site']}",
+        "instrument": {"@id": WORKFLOW},
+        "endTime": day.isoformat(),
+        "agent": authors,
+        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
+        "object": [*arguments, *({"@id": name} for name in used)],
+        "result": [{"@id": name} for name in made],
+    }
+    run = crate.add(ContextEntity(crate, f"#run-{description['commit'][:12]}", action))
+    crate.root_dataset["mentions"] = [run]
+
+
+def _add_parameters(
+    crate: "ROCrate", description: Mapping[str, Any]
+) -> tuple[list["ContextEntity"], list["ContextEntity"]]:
+    """Add the workflow's parameters. Return them, and the values that they had."""
+    from rocrate.model.contextentity import ContextEntity
+
     formal, actual = [], []
     for name, meaning in (
         ("site", "target hosts"),
@@ -145,21 +171,4 @@ def _add_run(
             "exampleOfWork": {"@id": f"#parameter-{name}"},
         }
         actual.append(crate.add(ContextEntity(crate, f"#value-{name}", argument)))
-    workflow["input"] = formal
-    build = description["build"]
-    made = sorted(name for name in files if name.startswith(f"{build}/"))
-    notebooks = {f"analysis/{slug(name)}.ipynb" for name in description["experiments"]}
-    tables = sorted(name for name in files if name.endswith(".parquet"))
-    used = [*sorted(notebooks & set(files)), *tables]
-    action = {
-        "@type": "CreateAction",
-        "name": f"The paper from the {description['source']} results of site {description['site']}",
-        "instrument": {"@id": WORKFLOW},
-        "endTime": day.isoformat(),
-        "agent": authors,
-        "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
-        "object": [*actual, *({"@id": name} for name in used)],
-        "result": [{"@id": name} for name in made],
-    }
-    run = crate.add(ContextEntity(crate, f"#run-{description['commit'][:12]}", action))
-    crate.root_dataset["mentions"] = [run]
+    return formal, actual

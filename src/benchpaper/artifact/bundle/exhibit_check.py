@@ -16,6 +16,7 @@ from benchpaper.analysis.exhibits import (
     manifest_of,
     number_of,
     tex,
+    warnings_of,
 )
 from benchpaper.analysis.manifests import MANIFEST
 from benchpaper.analysis.recipes import Recipe
@@ -24,56 +25,80 @@ from benchpaper.artifact.bundle import confined, notebook_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.generated import difference
 from benchpaper.core.errors import UserError
-from benchpaper.core.project import Project, slug
+from benchpaper.core.project import REFERENCE, Project, slug
+from benchpaper.design.replication import OVER_TIME
 from benchpaper.paper import gather
 
 FACTORS = {1.0, 60.0, 3600.0, 8.0, 1 / 8} | {1024.0**power for power in (-3, -2, -1, 1, 2, 3)}
 PLAIN_UNITS = {"1", "count", ""}  # units of plain numbers, which may replace each other
 NOT_MEASURED = re.compile(r"needs |all \d+ trials failed")  # reasons that trials give
-TRAIL = {"kind", "metrics", "cells", "warnings"}  # of a number's entry, checked elsewhere
+TRAIL = {
+    "kind",
+    "metrics",
+    "cells",
+    "warnings",
+    "elsewhere",
+}  # of a number's entry, checked elsewhere
 ROUNDING = 1e-9  # relative; a product of factors may round otherwise than one after the other
 
 Entry = Mapping[str, Any]
 
 
-def check(project: Project, build: Path, measured: Mapping[str, Results]) -> str:
+def check(
+    project: Project, build: Path, measured: Mapping[str, Results], read: Mapping[Path, Results]
+) -> str:
     """Check all manifests against the results `measured`, {experiment: results}.
 
-    Returns a line on success. Raises `NotVerified` at the first difference.
+    `read` are all results inside, by folder: those of other sites are among them. Returns a line on
+    success. Raises `NotVerified` at the first difference.
     """
     manifests = {name: saved.to_json() for name, saved in gather.manifests(build).items()}
     if unlike := sorted(set(manifests) ^ {slug(name) for name in measured}):
         raise NotVerified(f'"{unlike[0]}" has exhibits or results, but not both')
-    numbers, others = 0, list[str]()
+    numbers, alone = 0, list[str]()
     for name, results in measured.items():
         manifest = manifests[slug(name)]
         confined.reading(f"the exhibits of {name}")
         folder = build / "exhibits" / slug(name)
-        _check_origin(manifest, results)
+        others = _others(project, name, manifest, read)
+        _check_origin(manifest, results, others)
         _check_files(folder, manifest)
         shown = {
-            key: _checked(key, entry, folder, results)
+            key: _checked(key, entry, folder, results, others)
             for key, entry in manifest["exhibits"].items()
         }
-        _check_warnings(manifest, results)
+        _check_warnings(manifest, results, others)
         notebook_check.check(project, build, name, manifest, {k: e for k, (e, _) in shown.items()})
         numbers += sum(count for _, count in shown.values())
-        others += [
+        alone += [
             key
             for key, entry in manifest["exhibits"].items()
             if entry["kind"] == "number" and not entry["how"] and not entry["missing"]
         ]
     return f"{numbers} numbers follow from the data inside; " + (
-        f"{len(others)} more were computed by their notebooks alone (--figures runs these)"
-        if others
+        f"{len(alone)} more were computed by their notebooks alone (--figures runs these)"
+        if alone
         else "no other number is shown"
     )
 
 
-def _check_origin(manifest: Entry, results: Results) -> None:
+def _others(
+    project: Project, experiment: str, manifest: Entry, read: Mapping[Path, Results]
+) -> dict[str, Results]:
+    """Return {site: its stored results} of the other sites that a manifest names."""
+    folders = {
+        site: project.results(site, REFERENCE) / experiment for site in manifest.get("sites", {})
+    }
+    for site, folder in folders.items():
+        if folder not in read:
+            raise NotVerified(f'{experiment} shows site "{site}", whose results are not inside')
+    return {site: read[folder] for site, folder in folders.items()}
+
+
+def _check_origin(manifest: Entry, results: Results, others: Mapping[str, Results]) -> None:
     """Check what a manifest says of results, hosts, tools, dates, and files."""
     given = {key: value for key, value in manifest.items() if key != "exhibits"}
-    expected = json.loads(json.dumps(manifest_of(results, {}).to_json()))
+    expected = json.loads(json.dumps(manifest_of(results, {}, others).to_json()))
     del expected["exhibits"]
     if where := difference(given, expected):
         raise NotVerified(f"{MANIFEST} of {results.experiment}: {where}")
@@ -98,22 +123,37 @@ def _check_files(folder: Path, manifest: Entry) -> None:
         raise NotVerified(f"{empty[0]} of {folder.name} is empty")
 
 
-def _check_warnings(manifest: Entry, results: Results) -> None:
+def _check_warnings(manifest: Entry, results: Results, others: Mapping[str, Results]) -> None:
     """Check the warnings of each exhibit; many exhibits share their cells."""
-    of_cells: dict[tuple[str, ...], list[str]] = {(): []}
+    of_cells: dict[str, list[str]] = {}
     for name, entry in manifest["exhibits"].items():
-        cells = tuple(entry["cells"])
-        if cells not in of_cells:
-            of_cells[cells] = [str(warning) for warning in results.warnings(cells)]
-        if entry["warnings"] != of_cells[cells]:
+        by_site = {"": entry["cells"], **entry.get("elsewhere", {})}
+        if unknown := sorted(set(by_site) - {"", *others}):
+            raise NotVerified(f'exhibit "{name}" has cells of the unknown site "{unknown[0]}"')
+        key = json.dumps(by_site)
+        if key not in of_cells:
+            of_cells[key] = warnings_of(
+                {site: (others.get(site, results), cells) for site, cells in by_site.items()}
+            )
+        if entry["warnings"] != of_cells[key]:
             raise NotVerified(f'exhibit "{name}" has other warnings than its trials give')
 
 
 def _checked(
-    name: str, entry: Entry, folder: Path, results: Results
+    name: str, entry: Entry, folder: Path, results: Results, others: Mapping[str, Results]
 ) -> tuple[Estimate | None, int]:
     """Check an exhibit; return its estimate if it is a recomputed number, and how many numbers."""
-    if not NAME.fullmatch(name):
+    site, _, plain = name.rpartition("/")
+    if site in others and entry["kind"] == "number":
+        if list(entry.get("elsewhere", {})) not in ([], [site]):
+            raise NotVerified(f'number "{name}" has cells of another site')
+        results = others[site]
+        entry = {**entry, "cells": entry.get("elsewhere", {}).get(site, [])}
+    elif site and (site != results.site or entry["kind"] != "number"):
+        raise NotVerified(f'exhibit "{name}" is of a site without results')
+    elif entry["kind"] == "number" and entry.get("elsewhere"):
+        raise NotVerified(f'number "{name}" has cells of another site')
+    if not NAME.fullmatch(plain):
         raise NotVerified(f'exhibit "{name}" has no valid name')
     if entry["missing"]:
         if any(entry.get(key) for key in ("value", "low", "high", "text", "interval", "how")):
@@ -147,7 +187,8 @@ def _number(name: str, entry: Entry, results: Results) -> tuple[Estimate | None,
     if entry["how"]:
         estimate = compute(f'number "{name}"', Recipe.from_json(entry["how"]), results)
         expected = _entry(estimate)
-        trail = entry["how"]["metric"], entry["how"]["cells"]
+        rows = entry["how"]["cells"]
+        trail = entry["how"]["metric"], list(dict.fromkeys(map(results.cell_of, rows)))
         if ([trail[0]], trail[1]) != (entry["metrics"], entry["cells"]):
             raise NotVerified(f'number "{name}" has another metric or other cells than its recipe')
         if entry["how"]["unit"] != entry["unit"]:
@@ -165,15 +206,19 @@ def _number(name: str, entry: Entry, results: Results) -> tuple[Estimate | None,
 def _as_stated(entry: Entry, results: Results) -> dict[str, Any]:
     """Return the texts that follow from the values of a number that a notebook computed."""
     low, high = entry["low"], entry["high"]
+    all_equal = low == high
+    shown = not all_equal or results.block_over != OVER_TIME  # else there is nothing to show
     stated = Estimate(
         entry["value"],
-        None if low == high else low,
-        None if low == high else high,
+        low if shown else None,
+        high if shown else None,
         min(entry["n"], results.blocks) if entry["metrics"] else results.blocks,
         entry["unit"],
         "",
         (),
         failed=sum(results.state(cell)[0] for cell in entry["cells"]),
+        values=(low,) if all_equal and low is not None else (),
+        over=results.block_over,
     )
     return {**_entry(stated), "low": low, "high": high}
 

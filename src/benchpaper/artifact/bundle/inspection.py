@@ -2,9 +2,9 @@
 
 Every statement that stands twice in an archive is compared, and what can be recomputed is. The
 checks come in this order, and the first problem ends them: the archive's form, bundle.json, the
-generated metadata, the results, the exhibits, the verdicts, what the paper inputs, the authors, the
-text of the PDF. Some numbers (the best of several cells, a fit) are computed by a notebook in its
-own way; only `regenerate`, which runs the notebook, can check these.
+generated metadata, the results, what they read, the exhibits, the verdicts, what the paper inputs,
+the authors, the text of the PDF. Some numbers (the best of several cells, a fit) are computed by a
+notebook in its own way; only `regenerate`, which runs the notebook, can check these.
 """
 
 import re
@@ -73,14 +73,16 @@ def describe(files: Mapping[str, bytes]) -> dict[str, Any]:
     if not isinstance(description, dict):
         raise NotVerified(f"{archive.ABOUT} is no JSON object")
     versions = {
-        "benchpaper_bundle": ("bundles", SCHEMA_VERSION),
-        "results_schema": ("results", results.SCHEMA_VERSION),
+        "benchpaper_bundle": ("bundles", SCHEMA_VERSION, SCHEMA_VERSION),
+        "results_schema": ("results", 1, results.SCHEMA_VERSION),
     }
-    for key, (kind, version) in versions.items():
-        if description.get(key) != version:
+    for key, (kind, oldest, newest) in versions.items():
+        version = description.get(key)
+        if type(version) is not int or not oldest <= version <= newest:
+            readable = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
             raise NotVerified(
-                f"its {kind} have schema version {description.get(key)!r}, "
-                f"this program reads {version}; use the benchpaper that wrote it"
+                f"its {kind} have schema version {version!r}, "
+                f"this program reads {readable}; use the benchpaper that wrote it"
             )
     for name, form in FORMS.items():
         value = description.get(name)
@@ -107,6 +109,8 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
+        import_check,
+        inputs,
         pdf_check,
         printed_check,
         result_check,
@@ -130,9 +134,15 @@ def check(
     measured = {name: read[folder / name] for name in description["experiments"]}
     exhibits = _exhibits(build)
     rows = verdict_check.rows(build)
+    listed = [
+        item for held in read.values() for item in inputs.used(held.experiment, held.described)
+    ]
+    of_inputs = inputs.check(files, listed)
     lines += [
         line,
-        exhibit_check.check(project, build, measured),
+        *import_check.check(project, read),
+        *([of_inputs] if of_inputs else []),
+        exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),
     ]

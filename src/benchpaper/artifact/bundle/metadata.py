@@ -96,8 +96,14 @@ def zenodo(files: Mapping[str, bytes], state: Revision) -> dict[str, Any]:
 def locked(files: Mapping[str, bytes]) -> list[Pin]:
     """Return the packages of requirements.lock.
 
-    A package may have several versions, for several versions of Python.
+    A package may have several versions, for several versions of Python. Raises `UserError` without
+    that file.
     """
+    if "requirements.lock" not in files:
+        raise UserError(
+            "there is no requirements.lock, which says with which versions this was measured; "
+            "./reproduce writes it: run that once, and commit the file"
+        )
     pins: list[Pin] = []
     for line in files["requirements.lock"].decode().splitlines():
         if match := PINNED.match(line):

@@ -28,11 +28,14 @@ def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Exhibit]) ->
     """
     if not shutil.which("pdftotext"):
         return "the PDF's text was not read: there is no pdftotext (package poppler-utils)"
-    printed = _normal(pdf_text(build / "paper.pdf"))
+    pdf = build / "paper.pdf"
+    printed = _normal(pdf_text(pdf))
     named = _named_texts(project.paper, exhibits)
-    squeezed = _squeezed(printed)
+    # Where the lines of two columns are level, pdftotext may join them in the middle of an
+    # interval. In the order in which LaTeX wrote it (-raw), the text is whole.
+    orders = [_squeezed(printed), _squeezed(_normal(pdf_text(pdf, "-raw")))]
     for text, names in named.items():
-        if (times := squeezed.count(text)) < len(names):
+        if (times := max(order.count(text) for order in orders)) < len(names):
             raise NotVerified(
                 f'number "{names[0]}" ({text}) is in the text of the PDF {times} times, '
                 f"and named {len(names)} times by the paper; "
@@ -57,10 +60,13 @@ def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Exhibit]) ->
     )
 
 
-def pdf_text(path: Path) -> str:
-    """Return the text of a PDF; raise `NotVerified` if it cannot be read."""
+def pdf_text(path: Path, *options: str) -> str:
+    """Return the text of a PDF; raise `NotVerified` if it cannot be read.
+
+    `options` are those of pdftotext.
+    """
     done = subprocess.run(
-        ["pdftotext", "-q", path, "-"], capture_output=True, text=True, timeout=60
+        ["pdftotext", "-q", *options, path, "-"], capture_output=True, text=True, timeout=60
     )
     if done.returncode:
         raise NotVerified(f"{path.name} is no readable PDF")

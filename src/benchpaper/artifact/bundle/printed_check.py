@@ -27,6 +27,7 @@ LEAST_PIECE = 10  # characters of a text before the end of its column
 VERDICTS = (
     *claim_rows.ON_REFERENCE,
     *claim_rows.ON_REFERENCE.values(),
+    *claim_rows.ON_IMPORTED.values(),
     verdicts.INCONCLUSIVE,
     claim_rows.NOT_TESTABLE,
     claim_rows.NOT_RUN,

@@ -158,14 +158,19 @@ def run(
         except subprocess.TimeoutExpired:
             raise UserError(f"{problem}: it did not end within {TIMEOUT_S} s") from None
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            kill_marked(f"BENCHPAPER_PROJECT={project.root}")  # processes in other sessions
-            process.wait()
+            _kill(process, project)
             reader.join(LAST_OUTPUT_S)
         text = _last_line(errors)
     if status:
         raise UserError(f"{problem}: {text or 'it said nothing'}")
+
+
+def _kill(process: subprocess.Popen[str], project: Project) -> None:
+    """Kill all that a process has started for a project, in its session or another."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    kill_marked(f"BENCHPAPER_PROJECT={project.root}")
+    process.wait()
 
 
 def _command(

@@ -4,7 +4,7 @@ A table of trials states much twice: a cell and its levels, the order of the tri
 of the plan, a state and its attempts. The table of observations repeats cells and blocks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design.declarations import make_cell
 from benchpaper.design.plan import digest
+from benchpaper.results import accepted
+from benchpaper.results.accepted import AcceptedChange
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +43,14 @@ def check(project: Project, names: list[str]) -> tuple[str, dict[Path, Results]]
     for place in sorted(places):
         read[project.root / place] = _checked(project.root / place, place)
     line = f"{len(tables)} Parquet files have the schema and agree with each other, {rows:,} rows"
+    for folder, measured in read.items():
+        for change in accepted.read(folder):
+            line += f"; accepted for {measured.experiment}: {change}"
     return line, read
 
 
 def _rows(path: Path, name: str) -> int:
-    """Return the number of rows of a Parquet file; refuse one that would unpack to too much."""
+    """Return the number of rows of a Parquet file; refuse a file that would unpack to too much."""
     import pyarrow.parquet as pq
 
     confined.reading(name)
@@ -86,10 +91,20 @@ def _checked(folder: Path, name: PurePosixPath) -> Results:
     if PurePosixPath(*name.parts[-depth:]).as_posix() != experiment:
         raise NotVerified(f'{name} holds results of "{experiment}"')
     measured = load(experiment, folder.parents[depth - 1])
-    problems = [*_trials(measured, name.parts[:-depth]), *_observations(measured)]
+    changes = _accepted(folder, name)
+    problems = [*_trials(measured, name.parts[:-depth], changes), *_observations(measured)]
     for problem in problems:
         raise NotVerified(f"{name}: {problem}")
     return measured
+
+
+def _accepted(folder: Path, name: PurePosixPath) -> list[AcceptedChange]:
+    """Return the changes of the code that somebody accepted, if their JSON is plain."""
+    path = folder / accepted.FILE
+    if path.exists():
+        confined.reading(f"{name}/{accepted.FILE}")
+        strict.from_json(path.read_bytes(), f"{name}/{accepted.FILE}")
+    return accepted.read(folder)
 
 
 def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str) -> str:
@@ -97,9 +112,8 @@ def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str)
 
     The framework's own columns have the meaning of the version that wrote them.
     """
-    declared = {
-        item["name"] for key in ("factors", "metrics", "evidence") for item in described[key]
-    }
+    kinds = ("factors", "metrics", "evidence", "within")
+    declared = {item["name"] for key in kinds for item in described.get(key, [])}
     expected = {field.name: field for field in results.schema(described, kind)}
     optional = {column.name for column in results.columns(described, kind) if column.optional}
     if unlike := set(schema.names) ^ (set(expected) - (optional - set(schema.names))):
@@ -117,19 +131,32 @@ def _unlike_schema(schema: "pa.Schema", described: Mapping[str, Any], kind: str)
     return ""
 
 
-def _trials(measured: Results, place: tuple[str, ...]) -> Iterator[str]:
-    """Yield what contradicts itself in the trials; `place` is the path of site and source."""
+def _trials(
+    measured: Results, place: tuple[str, ...], changes: Sequence[AcceptedChange]
+) -> Iterator[str]:
+    """Yield what contradicts itself in the trials; `place` is the path of site and source.
+
+    `changes` of the code were accepted.
+    """
     frame = measured.trial_df.sort_values(["block", "position"])
+    same = accepted.same_as(changes, frame["code_digest"].iloc[0])
+    if not {change.old for change in changes} <= same:
+        yield "a change was accepted of code that no trial ran"
     for column in SUMMED:
+        if column == "code_digest" and same.issuperset(frame[column]):
+            continue
         if len(values := sorted(set(frame[column]))) > 1:
             yield f'{column} is both "{values[0]}" and "{values[1]}"'
     first = frame.iloc[0]
     site, scale = (place[-1], first["scale"]) if REFERENCE in place[-2:-1] else place[-2:]
+    if measured.imported:  # the same at every scale; `import_check` looks closer
+        scale = results.IMPORTED
     for column, value in (("experiment", measured.experiment), ("site", site), ("scale", scale)):
         if first[column] != value:
             yield f'its trials are of {column} "{first[column]}", but it lies at "{value}"'
     yield from _plan(measured, frame)
     yield from _cells(measured, frame)
+    yield from _block_levels(measured)
     yield from _states(frame)
 
 
@@ -142,10 +169,14 @@ def _plan(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
     if fixed and fixed["blocks"] < measured.blocks:
         yield f"{measured.blocks} blocks were measured, but {fixed['blocks']} planned"
     planned = frame[frame["block"] < fixed["pilot"]] if fixed else frame
-    order = planned[["block", "position", "seed", "cell"]].itertuples(index=False, name=None)
+    columns = ["block", "position", "seed", "cell", *measured.block_columns]
+    order = planned[columns].itertuples(index=False, name=None)
     if digest(order) != frame["plan_digest"].iloc[0]:
         yield "its trials are not those of the plan that they name: one is missing, new, or moved"
-    if not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all():
+    if (
+        not measured.imported
+        and not (frame.groupby("block")["started"].is_monotonic_increasing | _untimed(frame)).all()
+    ):
         yield "the trials of a block did not start in the order of their positions"
 
 
@@ -167,19 +198,40 @@ def _cells(measured: Results, frame: "pd.DataFrame") -> Iterator[str]:
                 yield f'the cell "{row["cell"]}" has a level of {name} that is not declared'
 
 
+def _block_levels(measured: Results) -> Iterator[str]:
+    """Yield blocks whose level is not the one that their number has in the declaration."""
+    if not measured.block_columns:
+        return
+    declared = measured.described["block"]["levels"]
+    for table in (measured.trial_df, measured.observation_df):
+        rows = table[["block", *measured.block_columns]].drop_duplicates()
+        for block, level in rows.itertuples(index=False, name=None):
+            if not 0 <= block < len(declared) or declared[block] != level:
+                yield f"block {block} has the level {level!r}, which its declaration does not give"
+
+
 def _states(frame: "pd.DataFrame") -> Iterator[str]:
     """Yield trials whose state contradicts their reason or their attempts."""
     columns = ["block", "cell", "state", "reason", "attempts", "started", "seconds"]
+    ran = frame["attempts"].map(len) > 0
+    tried = set(frame["cell"][ran & (frame["state"] == results.FAILED)])
     for block, cell, state, reason, attempts, started, seconds in frame[columns].itertuples(
         index=False, name=None
     ):
         where = f'the trial of "{cell}" in block {block}'
+        if state == results.IMPORTED:
+            if len(attempts) or reason:
+                yield f"{where} is imported, and has attempts or a reason"
+            continue
         if state not in (results.MEASURED, results.FAILED, results.NOT_TESTABLE):
             yield f'{where} has the state "{state}"'
         if (state == results.MEASURED) != (reason == ""):
             yield f'{where} is {state}, and gives the reason "{reason}"'
         last = attempts[-1] if len(attempts) else None
-        if state != results.NOT_TESTABLE and not last:
+        shown = results.shown_state(state, reason)
+        if shown == results.NOT_TRIED and (last or cell not in tried):
+            yield f"{where} is {shown}, but {'it has' if last else 'no block holds'} an attempt"
+        elif shown not in (results.NOT_TESTABLE, results.NOT_TRIED) and not last:
             yield f"{where} is {state} without an attempt"
         if not last:
             continue
@@ -191,8 +243,8 @@ def _states(frame: "pd.DataFrame") -> Iterator[str]:
 
 def _observations(measured: Results) -> Iterator[str]:
     """Yield observations without their measured trial, trials without theirs, and bad values."""
-    names = ["block", "position", "cell", "twin", *measured.factors]
-    trials = measured.trial_df[measured.trial_df["state"] == results.MEASURED]
+    names = ["block", "position", "cell", "twin", *measured.block_columns, *measured.factors]
+    trials = measured.trial_df[measured.trial_df["state"].isin(results.WITH_VALUES)]
     observed = measured.observation_df
     left = set(trials[names].itertuples(index=False, name=None))
     right = set(observed[names].itertuples(index=False, name=None))
@@ -202,8 +254,29 @@ def _observations(measured: Results) -> Iterator[str]:
     numbers = observed.groupby(["block", "cell"])["row"]
     if not (numbers.apply(lambda rows: sorted(rows) == list(range(len(rows))))).all():
         yield "the observations of a trial are not numbered from 0"
+    yield from _rows_within(measured)
     for metric in measured.described["metrics"]:
         yield from _values(metric, observed[metric["name"]])
+
+
+def _rows_within(measured: Results) -> Iterator[str]:
+    """Yield observations of a trial that the levels within it do not tell apart."""
+    inner = measured.described.get("within", [])
+    kinds = {factor["name"]: type(factor["levels"][0]) for factor in inner}
+    if not kinds:
+        return
+    columns = [*kinds, *(metric["name"] for metric in measured.described["metrics"])]
+    for (block, cell), observed in measured.observation_df.groupby(["block", "cell"]):
+        rows = results.Rows(measured.described)
+        try:
+            for values in observed[columns].itertuples(index=False, name=None):
+                row = {n: v for n, v in zip(columns, values, strict=True) if v == v}  # not NaN
+                # A column of whole numbers with gaps comes as one of fractions.
+                rows.add(
+                    {n: kinds[n](v) if n in kinds and v is not None else v for n, v in row.items()}
+                )
+        except results.InvalidObservation as error:
+            yield f'the cell "{cell}" in block {block}: {error}'
 
 
 def _values(metric: Mapping[str, Any], column: "pd.Series[Any]") -> Iterator[str]:

@@ -37,7 +37,7 @@ LIMITS = {  # of each process inside
 }
 PROBE_S = 60
 REMEDY = (
-    "install bubblewrap (packages.apt) on a system that lets you make namespaces, "
+    "install bubblewrap on a system that lets you make namespaces, "
     "or add --trust-code to give the archive's code all of your rights"
 )
 SPACES = ("net", "pid", "ipc", "mnt", "uts")

@@ -54,10 +54,10 @@ def check(archive: Path, keys: Path) -> str:
         allowed = Path(folder) / "allowed"
         allowed.write_text(_allowed(keys))
         files = ["-f", str(allowed), "-s", str(signature.resolve())]
-        found = _ssh_keygen(["find-principals", *files], subprocess.DEVNULL, TIMEOUT_S)
-        if found.returncode or not found.stdout.strip():
-            raise NotVerified(f"no key of {keys} made {signature.name}: {_complaint(found)}")
-        who = found.stdout.decode(errors="replace").splitlines()[0].split(",")[0]
+        principals = _ssh_keygen(["find-principals", *files], subprocess.DEVNULL, TIMEOUT_S)
+        if principals.returncode or not principals.stdout.strip():
+            raise NotVerified(f"no key of {keys} made {signature.name}: {_complaint(principals)}")
+        who = principals.stdout.decode(errors="replace").splitlines()[0].split(",")[0]
         with open(archive, "rb") as file:
             done = _ssh_keygen(["verify", *files, "-I", who], file.fileno(), TIMEOUT_S)
     good = GOOD.search(done.stdout.decode(errors="replace"))

@@ -84,7 +84,7 @@ def _constant(comparison: Comparison) -> Any:
 
 
 def _comparison(row: ClaimRow, results: Results | None) -> Comparison:
-    """Return the comparison of a row; for a claim that was not run, one that says why."""
+    """Return the comparison of a row; that of a claim that was not run says why."""
     basis = row.basis
     if basis is None or results is None:
         if basis is None and results is not None:

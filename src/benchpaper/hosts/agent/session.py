@@ -1,60 +1,36 @@
 """One conversation of the controller with the agent, served on a target host in its own process.
 
-A trial's session is a `LocalHost` behind a socket, so that a remote host behaves like the local
-one. The session ends when the trial is over, its worker has died, or the connection is cut. Then it
-kills all processes that it started, runs the undo notes, and keeps the output for the controller.
+A session serves the machine until the request `open` makes it a trial's. It ends when the trial is
+over, its worker has died, or the connection is cut.
 """
 
-import contextlib
 import os
 import select
 import shutil
 import signal
 import socket
-import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from benchpaper.core import temporary
-from benchpaper.core.atomic_write import flush, flush_tree
-from benchpaper.core.capabilities import find_capability
-from benchpaper.core.processes import adopt_orphans, brand, kill_descendants
-from benchpaper.core.redact import Redactor
-from benchpaper.hosts import CommandFailed, HostError, cleanup, facts, probe
-from benchpaper.hosts.agent import disturbances, kept, wire
-from benchpaper.hosts.agent.standstill import EVERY_S, Watch
-from benchpaper.hosts.local import LocalHost, LocalProcess
+from benchpaper.core.processes import adopt_orphans
+from benchpaper.hosts import CommandFailed, HostError
+from benchpaper.hosts.agent import wire
+from benchpaper.hosts.agent.machine import Machine
+from benchpaper.hosts.agent.trial import Trial
 
 POLLRDHUP = 0x2000
 
 
-@dataclass(frozen=True)
-class Trial:
-    """The trial that a session has opened. Its open lock file shows that the session lives."""
-
-    name: str
-    folder: Path
-    lock: int
-    host: LocalHost
-    watch: Watch
-
-
 class Session:
-    """One connection of the controller. The message `open` makes it a trial's host."""
+    """One connection of the controller, with the machine or the trial that it serves."""
 
     def __init__(self, trials: Path, store: Path, connection: socket.socket):
-        self._trials, self._store, self._channel = trials, store, wire.Channel(connection)
+        self._channel = wire.Channel(connection)
         self._request = 0  # the number of the request that the next answer is to
-        self._opened: Trial | None = None
-        self._processes: list[tuple[LocalProcess, int]] = []  # each with its command's number
-        self._statuses: dict[int, int] = {}  # exit status by command number, until it is sent
-        self._command = 0  # the number of the command that the next answer is about
-        self._redactor = Redactor(trials)
+        self._served = Machine(trials, store, self._channel)
         self._finishing = threading.Lock()
         adopt_orphans()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
@@ -90,25 +66,19 @@ class Session:
         self._finish()
 
     def _finish(self) -> NoReturn:
-        """End all processes that this session started, keep their output, and tidy up."""
+        """End what the session serves, then this process."""
         if not self._finishing.acquire(blocking=False):
             while True:
                 time.sleep(60)  # the other thread finishes, and ends this process
         try:
-            trial = self._opened
-            stood_still_s = trial.watch.seconds if trial else 0.0
-            kill_descendants()
-            if trial:
-                kept.conclude_trial(
-                    self._trials, trial.name, trial.folder, self._redactor, stood_still_s
-                )
+            self._served.end()
         finally:
             os._exit(0)
 
     def _answer(self, message: dict[str, Any]) -> dict[str, Any]:
         operation = message.pop("do")
         try:
-            return {"value": getattr(self, f"_do_{operation}")(**message)} | self._status()
+            return {"value": self._perform(operation, message)} | self._status()
         except CommandFailed as error:
             return {"error": "CommandFailed", "text": str(error)} | self._status()
         except HostError as error:
@@ -123,140 +93,17 @@ class Session:
             text = f"the agent failed: {traceback.format_exc(limit=-3)}"
             return {"error": "HostError", "text": text}
 
+    def _perform(self, operation: str, options: dict[str, Any]) -> Any:
+        if operation != "open":
+            return self._served.perform(operation, options)
+        if isinstance(self._served, Trial):
+            raise HostError("this session has opened a trial already")
+        self._served = Trial(self._served, self._reply, **options)
+        return None
+
+    def _reply(self, value: Any) -> None:
+        self._send({"value": value})
+
     def _status(self) -> dict[str, int]:
-        if self._command not in self._statuses:
-            return {}
-        return {"status": self._statuses.pop(self._command)}
-
-    # ---- a trial's host ----
-
-    def _do_open(self, trial: str, name: str, address: str, cpus: list[int], seconds: float):
-        lock = kept.claim(self._trials, trial)
-        if lock is None:
-            raise HostError(f"the trial {trial} is open already")
-        folder = self._trials / trial
-        folder.mkdir(mode=0o700)
-        host = LocalHost(name, address, cpus, folder, self._on_command)
-        self._opened = Trial(trial, folder, lock, host, Watch())
-        os.environ[cleanup.TRIAL_MARK] = trial
-        brand(kept.mark(trial))
-        os.chdir(folder)
-        cleanup.note_shared_memory(folder, seconds)
-        threading.Thread(target=self._look, args=(self._opened.watch,), daemon=True).start()
-
-    def _look(self, watch: Watch) -> NoReturn:
-        """Notice when the trial's processes stand still."""
-        while True:
-            watch.wait(time.sleep, EVERY_S)
-
-    @property
-    def _host(self) -> LocalHost:
-        if self._opened is None:
-            raise HostError("no trial is open in this session")
-        return self._opened.host
-
-    def _on_command(self, name: str, argv: list[str]) -> Callable[[int], None]:
-        # The run that fetches the output may be a later one, which does not know the commands.
-        self._redactor.learn(argv)
-        number = self._command = self._command + 1
-        return lambda status: self._statuses.__setitem__(number, status)
-
-    def _do_run(self, argv: list[str], env: dict[str, str], timeout: float, check: bool):
-        done = self._host.run(argv, env=env, timeout=timeout, check=check)
-        return [done.returncode, done.stdout, done.stderr]
-
-    def _do_start(self, argv: list[str], env: dict[str, str]):
-        self._processes.append((self._host.start(argv, env=env), self._command))
-        return [len(self._processes) - 1, self._processes[-1][0].pid]
-
-    def _do_process(self, number: int, method: str, options: dict[str, Any]):
-        process, self._command = self._processes[number]
-        return getattr(process, method)(**options)
-
-    def _do_scratch(self):
-        return str(self._host.scratch())
-
-    def _do_undo(self, what: str, argv: list[str]):
-        self._host.undo(what, argv)
-
-    def _do_free_port(self):
-        return self._host.free_port()
-
-    # ---- files ----
-
-    def _do_put(self, path: str):
-        """Replace the file once it is whole: on a shared file system it may be its own source."""
-        incoming, target = wire.Receiver(self._channel), Path(path)
-        part = None
-        try:
-            descriptor, part = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
-            with open(descriptor, "wb") as file:
-                while data := incoming.read(wire.CHUNK):
-                    file.write(data)
-            if target.exists():
-                shutil.copymode(target, part)
-            os.replace(part, target)
-        except EOFError:
-            raise HostError("the file shrank while it was copied") from None
-        finally:
-            if part is not None:
-                Path(part).unlink(missing_ok=True)
-            incoming.drain()
-
-    def _do_get(self, path: str):
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            self._send({"value": size})
-            wire.send_file(self._channel, file, size)
-
-    def _do_lacks(self, digests: list[str]):
-        return [digest for digest in digests if not (self._store / digest).is_dir()]
-
-    def _do_store(self, digest: str):
-        """Unpack a tar stream as the content with that digest."""
-        self._store.mkdir(parents=True, exist_ok=True)
-        incoming = wire.Receiver(self._channel)
-        with temporary.folder(temporary.OF_STORE, self._store) as part:
-            self._unpack(incoming, part, self._store / digest)
-
-    def _unpack(self, incoming: wire.Receiver, part: Path, target: Path) -> None:
-        import tarfile
-
-        # Early releases of Python 3.11 know no filter; what arrives is our own.
-        safely: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        try:
-            # tarfile needs no more than `read` of a stream, but its type hints do.
-            with tarfile.open(fileobj=incoming, mode="r|") as archive:  # type: ignore[call-overload]
-                archive.extractall(part, **safely)
-            incoming.drain()
-            flush_tree(part)  # later sessions trust whatever has its name
-            with contextlib.suppress(OSError):  # another session was quicker
-                part.rename(target)
-            flush(self._store)
-        except (tarfile.TarError, EOFError) as error:
-            raise HostError(f"what was sent did not arrive whole: {error}") from None
-        finally:
-            incoming.drain()
-
-    # ---- the machine ----
-
-    def _do_facts(self):
-        return facts.facts()
-
-    def _do_probe(self):
-        return probe.probe()
-
-    def _do_has(self, names: list[str]):
-        return {name: list(find_capability(name).check()) for name in names}
-
-    def _do_disturbances(self):
-        return disturbances.so_far()
-
-    def _do_clock(self):
-        return time.time()
-
-    def _do_addresses(self):
-        return facts.addresses()
-
-    def _do_conclude(self, prefix: str, seconds: float):
-        return kept.conclude(self._trials, prefix, seconds)
+        status = self._served.status()
+        return {} if status is None else {"status": status}

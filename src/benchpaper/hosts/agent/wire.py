@@ -47,6 +47,10 @@ class Channel:
     def fileno(self) -> int:
         return self._socket.fileno()
 
+    @property
+    def closed(self) -> bool:
+        return self.fileno() < 0
+
     def close(self) -> None:
         self._socket.close()
 

@@ -49,7 +49,7 @@ def need_root_and_programs() -> None:
         missing.add("openssh-server")
     if missing:
         names = ", ".join(sorted(missing))
-        raise UserError(f"the lab needs the packages {names}; packages.apt lists them")
+        raise UserError(f"the lab needs the packages {names}; install them")
 
 
 def processes(namespace: str) -> list[int]:

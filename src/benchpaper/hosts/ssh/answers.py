@@ -157,7 +157,14 @@ def fact(value: Any) -> str | float:
 
 PORT = whole(1, 65535)
 STATUS = whole(-255, 255)
-FACTS = record(**dict.fromkeys(facts.NAMES, fact))
+
+
+def host_facts(value: Any) -> dict[str, Any]:
+    """The facts of every host, and those that only some hosts have."""
+    more = [name for name in facts.WHERE_PRESENT if isinstance(value, dict) and name in value]
+    return record(**dict.fromkeys((*facts.NAMES, *more), fact))(value)
+
+
 NAME = matching(PLAIN_NAME, "a plain name")
 DISTURBANCES = record(**dict.fromkeys(disturbances.COLUMNS, optional(number)))
 KEPT = record(output=text, shortage=line, stood_still_s=number, found=items(line))
@@ -172,8 +179,8 @@ ANSWERS: Mapping[str, Form] = {
     "get": whole(0, 1 << 62),
     "lacks": items(NAME),
     "store": nothing,
-    "facts": FACTS,
-    "probe": record(facts=FACTS, capabilities=table(line, record(present=truth, detail=line))),
+    "facts": host_facts,
+    "probe": record(facts=host_facts, capabilities=table(line, record(present=truth, detail=line))),
     "has": table(line, row(truth, line)),
     "disturbances": DISTURBANCES,
     "clock": number,

@@ -1,22 +1,21 @@
-"""A host over SSH in a trial: conversations with its agent, and `SshHost` on top of them."""
+"""A host over SSH in a trial: `SshHost`, on top of conversations with its agent."""
 
 import os
 import shutil
 import socket
-import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from benchpaper.core.atomic_write import replacing
+from benchpaper.core.private import private_file
 from benchpaper.hosts import (
     Argument,
-    CommandFailed,
     Completed,
     HostError,
-    HostLost,
-    HostUnreliable,
     OnCommand,
     OnEnd,
 )
@@ -24,22 +23,20 @@ from benchpaper.hosts.agent import wire
 from benchpaper.hosts.agent.wire import Channel
 from benchpaper.hosts.local import with_environment
 from benchpaper.hosts.site import HostEntry
-from benchpaper.hosts.ssh import answers, deploy
+from benchpaper.hosts.ssh import deploy
+from benchpaper.hosts.ssh.conversation import Conversation
 
-ANSWER_S = 15.0  # for an answer, beyond the time that the request itself may take
 COPY_S = 3600.0  # for the largest file over a slow link
 
 
 class Connection(Protocol):
-    """What a host in a trial needs of the connection to its machine (`connection.SshLink`)."""
+    """What a host in a trial needs of the connection to its machine (`link.SshLink`)."""
 
     name: str
     python: str
-    agent: dict[str, Any]
 
     @property
-    def last_words(self) -> str:
-        """What the machine said as it went down, if it can be known; otherwise empty."""
+    def cpus(self) -> Sequence[int]: ...
 
     @property
     def store(self) -> Path: ...
@@ -49,89 +46,8 @@ class Connection(Protocol):
 
     def connect(self, name: str) -> socket.socket: ...
 
-
-class Conversation:
-    """One conversation with the agent. Everything that it started ends with it.
-
-    With `opening`, it becomes the host `name` of a trial. `status` is the exit status of the
-    command that the last answer was about, if it has one.
-    """
-
-    def __init__(self, connection: Connection, name: str | None = None, **opening: Any):
-        self._name, self._connection = name or connection.name, connection
-        self._channel: Channel | None = Channel(connection.connect(self._name))
-        self._requests = 0
-        self.lock = threading.Lock()
-        self.status: int | None = None
-        if opening:
-            self.call("open", name=name, **opening)
-
-    def call(
-        self,
-        operation: str,
-        patience: float = 0.0,
-        sending: Callable[[Channel], object] | None = None,
-        receiving: Callable[[Channel, int], object] | None = None,
-        **options: Any,
-    ) -> Any:
-        """Send a request, which may take `patience` seconds, and return the answer.
-
-        `sending(channel)` sends a stream of bytes after the request. `receiving(channel, size)`
-        receives one of `size` bytes, with its own answer after it. Raises what the agent's
-        `LocalHost` raised, `HostLost` when no whole answer comes in time, and `HostUnreliable` when
-        the answer breaks the protocol.
-        """
-        if self._channel is None:
-            raise HostLost(f"the connection to {self._name} is lost")
-        try:
-            self._channel.allow(patience + ANSWER_S)
-            self._requests += 1
-            request = {"do": operation, "request": self._requests, **options}
-            wire.send(self._channel, request)
-            if sending:
-                sending(self._channel)
-            answer = self._receive()
-            if receiving and "error" not in answer:
-                receiving(self._channel, answers.value(answer, operation, options))
-                answer, operation = self._receive(), "put"  # which returns nothing either
-            self.status = answer["status"]
-            if "error" not in answer:
-                return answers.value(answer, operation, options)
-        except TimeoutError:
-            self.close()
-            late = f"did not answer within {patience + ANSWER_S:g} s"
-            raise HostLost(f"{self._name} {late}; the connection is given up") from None
-        except (wire.Closed, ConnectionError):
-            self.close()
-            said = self._connection.last_words
-            quoted = f"; it said: {said}" if said else ""
-            raise HostLost(f"the connection to {self._name} is lost{quoted}") from None
-        except wire.Malformed as error:
-            self.close()
-            raise HostUnreliable(
-                f'{self._name} sent {error}, to "{operation}"; the connection is given up: '
-                "see what runs there instead of the agent"
-            ) from None
-        except BaseException:  # perhaps within a message, so the conversation cannot go on
-            self.close()
-            raise
-        raise self._error(answer)
-
-    def _receive(self) -> dict[str, Any]:
-        assert self._channel is not None
-        return answers.envelope(wire.receive(self._channel), self._requests)
-
-    def _error(self, answer: dict[str, Any]) -> HostError:
-        if answer["error"] == "OSError":
-            file = f" ({answer['name']})" if answer["name"] else ""
-            return HostError(f"{answer['text']} on {self._name}{file}")
-        kind = CommandFailed if answer["error"] == "CommandFailed" else HostError
-        return kind(answer["text"])
-
-    def close(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+    def last_words(self) -> str:
+        """Return what the machine said as it went down, or "" if that cannot be known."""
 
 
 class SshHost:
@@ -147,7 +63,7 @@ class SshHost:
         on_command: OnCommand,
     ):
         self.name, self.address = role, entry.address
-        self.cpus: list[int] = list(entry.cpus or connection.agent["cpus"])
+        self.cpus: list[int] = list(entry.cpus or connection.cpus)
         self.python = connection.python
         self._link, self._on_command = connection, on_command
         self._opening: dict[str, Any] = dict(
@@ -164,7 +80,12 @@ class SshHost:
                 if session.lock.acquire(blocking=False):
                     return session
             trial = f"{self._trial}-{len(self._sessions)}"
-            session = Conversation(self._link, trial=trial, **self._opening)
+            session = Conversation(self._link.connect(self.name), self.name, self._link.last_words)
+            try:
+                session.call("open", trial=trial, **self._opening)
+            except BaseException:
+                session.close()
+                raise
             session.lock.acquire()
             self._sessions.append(session)
             return session
@@ -219,23 +140,19 @@ class SshHost:
 
     def get(self, remote: Path | str, local: Path | str) -> None:
         """Copy a file of the host to here; it appears once it is whole."""
-        target = Path(local)
-        descriptor, name = tempfile.mkstemp(".part", f".{target.name}.", target.parent)
-        part = Path(name)
-        try:
+        with (
+            replacing(Path(local), durable=False) as part,
+            open(part, "xb", buffering=0, opener=private_file) as file,
+        ):
 
             def save(channel: Channel, size: int) -> None:
-                self._save(channel, size, descriptor)
+                self._save(channel, size, file)
 
             self._call("get", COPY_S, path=str(remote), receiving=save)
-            os.replace(part, target)
-        finally:
-            os.close(descriptor)
-            part.unlink(missing_ok=True)
 
-    def _save(self, channel: Channel, size: int, descriptor: int) -> None:
-        """Write the stream of a file of `size` bytes, and not one byte more, to a descriptor."""
-        free_bytes = shutil.disk_usage(descriptor).free
+    def _save(self, channel: Channel, size: int, file: FileIO) -> None:
+        """Write the stream of a file of `size` bytes, and not one byte more."""
+        free_bytes = shutil.disk_usage(file.fileno()).free
         if size > free_bytes:
             raise HostError(
                 f"a file of {size} bytes on {self.name} has no room here: {free_bytes} are free"
@@ -248,7 +165,7 @@ class SshHost:
                     raise wire.Malformed(f"more than the {size} bytes of the file")
                 view = memoryview(part)
                 while view:
-                    view = view[os.write(descriptor, view) :]
+                    view = view[file.write(view) :]
         except EOFError:
             raise HostError(f"the file shrank on {self.name} while it was copied") from None
         if received < size:

@@ -19,11 +19,12 @@ from benchpaper import results
 from benchpaper.analysis import claim_rows, compare, estimates
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.manifests import Manifest
-from benchpaper.core import checksums
+from benchpaper.core import checksums, extras
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.paper import gather, provenance
 from benchpaper.paper.html import pages, plots, trail_pages
+from benchpaper.results import accepted
 
 TIMEOUT_S = 600
 LOCAL_SITE = "local"
@@ -39,6 +40,7 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
 
     Raises `ReportError`.
     """
+    extras.require("report", "the report")
     folder = project.build(site, source)
     manifests = gather.manifests(folder)
     lacking = [
@@ -108,8 +110,13 @@ def _write_experiment(
         figures,
     )
     nbformat.write(page, sources / f"{key}.ipynb")
-    table, _ = results.read(project.results(site, source) / name / results.TRIALS)
-    trails = trail_pages.trails(manifest, provenance.by_cell(table))
+    table, described = results.read(project.results(site, source) / name / results.TRIALS)
+    trails = trail_pages.trails(
+        manifest,
+        provenance.by_cell(table),
+        provenance.inputs_of(described),
+        accepted.read(project.results(site, source) / name),
+    )
     (sources / f"{key}-trail.md").write_text(trails)
 
 

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper import gather
 from benchpaper.paper.html import plots
+from benchpaper.results import shown_state
+from benchpaper.results.import_record import ImportRecord
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -21,6 +24,8 @@ MARKS = {
     "contradicted": "bad",
     "holds in the reference": "good",
     "does not hold in the reference": "bad",
+    "holds in imported results": "good",
+    "does not hold in imported results": "bad",
 }
 
 
@@ -39,7 +44,7 @@ def overview(
         [
             "# Results and verdicts",
             "",
-            f"From {where}, measured on {days}.{pdf}",
+            f"From {where}{'' if days == gather.UNKNOWN else f', measured on {days}'}.{pdf}",
             "",
             "## Claims",
             "",
@@ -61,7 +66,8 @@ def _listed(name: str, manifest: Manifest) -> str:
     gaps = f", {missing} of them not measured there" if missing else ""
     trail_page = f"[where each comes from]({slug(name)}-trail.md)"
     count = counted(len(manifest.exhibits), "exhibit")
-    return f"- [{name}]({slug(name)}.ipynb): {count}{gaps}; {trail_page}"
+    imported = ", imported and not measured here" if manifest.imported else ""
+    return f"- [{name}]({slug(name)}.ipynb): {count}{imported}{gaps}; {trail_page}"
 
 
 def _pages_below(listed: Sequence[str]) -> list[str]:
@@ -184,7 +190,8 @@ def _numbers(manifest: Manifest, key: str) -> str:
 
 def _know(name: str, key: str) -> str:
     label = f"How do you know {name}?"
-    return f'<a href="{key}-trail.html#{name}" aria-label="{label}">how do you know?</a>'
+    anchor = name.replace("/", "-").lower()  # as Sphinx makes it from the label
+    return f'<a href="{key}-trail.html#{anchor}" aria-label="{label}">how do you know?</a>'
 
 
 def _figures(
@@ -196,7 +203,8 @@ def _figures(
         if exhibit.missing:
             yield f"## Figure {name}\n\n*Not measured here: {exhibit.missing}*\n"
             continue
-        metrics, cells = _enumerated(exhibit.metrics), counted(len(exhibit.cells), "cell")
+        count = len(exhibit.cells) + sum(map(len, exhibit.elsewhere.values()))
+        metrics, cells = _enumerated(exhibit.metrics), counted(count, "cell")
         described = html.escape(f"Figure {name}: {metrics} of {cells}")
         drawn = figures[name]
         values = "; its values are in the table below" if drawn else ""
@@ -245,14 +253,32 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
     )
 
 
+def _imported(record: ImportRecord, manifest: Manifest) -> str:
+    """Return where imported results come from."""
+    rows = [[html.escape(key), html.escape(text)] for key, text in record.trail.items()]
+    files = [
+        [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
+    ]
+    return "\n".join(
+        [
+            "<p>Imported: others measured these results, and nothing was measured here.</p>",
+            _table("Import", ["fact", "value"], rows),
+            _table("Data", ["file", "SHA-256"], files),
+        ]
+    )
+
+
 def _provenance(results: Results, manifest: Manifest) -> str:
+    if results.imported:
+        return _imported(results.imported, manifest)
     hosts = [[html.escape(name), html.escape(str(value))] for name, value in manifest.hosts.items()]
     tools = [[html.escape(name), html.escape(str(value))] for name, value in manifest.tools.items()]
     files = [
         [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
     ]
-    states = results.trial_df["state"].value_counts()
-    counts = ", ".join(f"{count} {state}" for state, count in states.items())
+    trials = results.trial_df[["state", "reason"]].itertuples(index=False, name=None)
+    states = Counter(shown_state(*trial) for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
     commits = ", ".join(
         f"<code>{html.escape(commit[:12])}</code>"
         for commit in results.trial_df["git_commit"].unique()

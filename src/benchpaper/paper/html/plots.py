@@ -52,8 +52,8 @@ def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
     """
     if exhibit.missing:
         return None
-    known = results.cells().set_index("cell")
-    cells = [cell for cell in exhibit.cells if cell in known.index]
+    known = _known(results, exhibit.metrics)
+    cells = [row for row in known.index if results.cell_of(row) in exhibit.cells]
     measured = {metric: _measured(results, metric, cells) for metric in exhibit.metrics}
     measured = {metric: estimates for metric, estimates in measured.items() if estimates}
     if not measured:
@@ -61,7 +61,7 @@ def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
     frame = known.loc[
         [cell for cell in cells if any(cell in estimates for estimates in measured.values())]
     ]
-    varying = [factor for factor in results.factors if frame[factor].nunique() > 1]
+    varying = [factor for factor in known.columns if frame[factor].nunique() > 1]
     x = _along(varying, frame)
     axis = f"{x} ({_unit(results, x)})" if x and _unit(results, x) else x or ""
     figures: dict[str, dict[str, Any]] = {}
@@ -79,6 +79,14 @@ def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
             for place, estimate in points
         ]
     return Drawn(figures, rows, axis)
+
+
+def _known(results: Results, metrics: Sequence[str]) -> "pd.DataFrame":
+    """Return the rows of all metrics (see `Results.rows`) by id, with a column per factor."""
+    import pandas as pd
+
+    frames = [results.rows(metric) for metric in metrics] or [results.cells()]
+    return pd.concat(frames).drop_duplicates("cell").set_index("cell")
 
 
 def _measured(results: Results, metric: str, cells: Sequence[str]) -> dict[str, Estimate]:
@@ -110,9 +118,8 @@ def _along(varying: Sequence[str], frame: "pd.DataFrame") -> str | None:
 
 
 def _unit(results: Results, name: str) -> str:
-    return next(
-        (factor["unit"] for factor in results.described["factors"] if factor["name"] == name), ""
-    )
+    factors = [*results.described["factors"], *results.described.get("within", [])]
+    return next((factor["unit"] for factor in factors if factor["name"] == name), "")
 
 
 def _plain(place: Any) -> Any:

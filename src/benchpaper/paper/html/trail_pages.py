@@ -2,18 +2,26 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
-from benchpaper.paper.provenance import CellTrail
+from benchpaper.paper.provenance import CellTrail, InputOfResults
+from benchpaper.results.accepted import AcceptedChange
+from benchpaper.results.import_record import record_of
 
 
-def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
+def trails(
+    manifest: Manifest,
+    of_cells: Mapping[str, CellTrail],
+    inputs: Sequence[InputOfResults] = (),
+    changes: Sequence[AcceptedChange] = (),
+) -> str:
     """Return the page with the trail of each exhibit of an experiment, and of each of its cells.
 
-    `of_cells` are {cell: its trail}.
+    `of_cells` are {cell: its trail}; `inputs` are what the trials read; `changes`
+    of their code were accepted.
     """
     name = manifest.experiment
     exhibits = manifest.exhibits
@@ -26,11 +34,19 @@ def trails(manifest: Manifest, of_cells: Mapping[str, CellTrail]) -> str:
         f"Back to [the experiment]({slug(name)}.ipynb).",
         "",
     ]
+    if record := record_of({"imported": manifest.imported} if manifest.imported else {}):
+        lines += ["Others measured this, and nothing of it was measured here.", ""]
+        lines += [f"- {key}: {_plain(text)}" for key, text in record.trail.items()]
+        lines.append("")
     for exhibit_name, exhibit in exhibits.items():
         lines += _exhibit(exhibit_name, exhibit, anchors)
+    if inputs:
+        lines += ["## Inputs", "", *(f"- {_plain(str(item))}" for item in inputs), ""]
+    if changes:
+        lines += ["## Accepted changes", "", *(f"- {_plain(str(item))}" for item in changes), ""]
     lines += ["## Cells", ""]
     for cell, anchor in anchors.items():
-        lines += _cell(anchor, of_cells[cell])
+        lines += (_imported_cell if manifest.imported else _cell)(anchor, of_cells[cell])
     return "\n".join(lines)
 
 
@@ -38,8 +54,15 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
     cells = "".join(
         f'<li><a href="#{anchors[cell]}">{html.escape(cell)}</a></li>' for cell in exhibit.cells
     )
-    is_open = " open" if len(exhibit.cells) < 4 else ""
-    summary = counted(len(exhibit.cells), "cell")
+    stored = [
+        html.escape(f"{cell}, site {site}")
+        for site, of_site in exhibit.elsewhere.items()
+        for cell in of_site
+    ]
+    cells += "".join(f"<li>{cell} (benchpaper explain {name})</li>" for cell in stored)
+    count = len(exhibit.cells) + len(stored)
+    is_open = " open" if count < 4 else ""
+    summary = counted(count, "cell")
     return [
         f"({name})=",
         f"## {exhibit.kind} {name}",
@@ -56,6 +79,12 @@ def _exhibit(name: str, exhibit: Exhibit, anchors: Mapping[str, str]) -> list[st
 def _plain(text: str) -> str:
     """Return text with everything escaped that is special to Markdown."""
     return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", text)
+
+
+def _imported_cell(anchor: str, trail: CellTrail) -> list[str]:
+    """Return the lines on a cell that others measured: nothing is known but its trials' number."""
+    name = html.escape(trail.cell)
+    return [f'<h3 id="{anchor}">{name}</h3>', "", f"<p>{trail.states}.</p>", ""]
 
 
 def _cell(anchor: str, trail: CellTrail) -> list[str]:

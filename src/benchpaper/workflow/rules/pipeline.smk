@@ -8,14 +8,15 @@ from pathlib import Path
 from benchpaper.analysis import claims
 from benchpaper.artifact import bundle
 from benchpaper.workflow import pipeline
+from benchpaper.core import settings
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.core.revision import revision
 
 pipeline.announce()
 SITE = config.get("site", "local")
-SOURCE = config.get("source", "quick")
 PROJECT = Project(Path(str(workflow.basedir)))
+SOURCE = config.get("source", settings.scales(PROJECT.root).default)
 PROJECT.check_code()
 RUN = pipeline.Pipeline(PROJECT, SITE, SOURCE, int(config.get("seed", 1)))
 EXPERIMENTS = RUN.choose(config.get("experiments", ""))
@@ -29,6 +30,7 @@ CLAIMS = [f"analysis/{path.name}" for path in claims.files(PROJECT)]  # a projec
 TABLES = ["observations.parquet", "trials.parquet"]
 PAPER_DATA = [name for name in ("CITATION.cff", "LICENSE", "README.md", "requirements.lock") if (PROJECT.root / name).exists()]
 SETTINGS = ["benchpaper.toml"] if (PROJECT.root / "benchpaper.toml").exists() else []
+CAPABILITIES = [name for name in ("experiments/capabilities.py",) if (PROJECT.root / name).exists()]
 NOTEBOOKS = [slug(name) for name in EXPERIMENTS]
 
 # The targets name every output, because Snakemake rebuilds a missing intermediate file only if it is itself a target.
@@ -149,6 +151,7 @@ rule analyse:
         notebook="analysis/{notebook}.ipynb",
         code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
+        elsewhere=lambda w: RUN.stored_elsewhere(RUN.named(w.notebook)),
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
         f"{BUILD}/exhibits/{{notebook}}/exhibits.json",
@@ -200,7 +203,10 @@ rule appendix:
         f"{BUILD}/verdicts.json",
         MEASURED,
         lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
+        lambda w: RUN.accepted(EXPERIMENTS),
         PAPER_DATA,
+        SETTINGS,
+        CAPABILITIES,
         code=RUN.code("benchpaper.artifact.appendix"),
     output:
         APPENDIX,
@@ -235,6 +241,7 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
+        lambda w: RUN.accepted(EXPERIMENTS),
         f"{BUILD}/paper.pdf" if LATEX else [],
         code=RUN.code("benchpaper.paper.html"),
     output:

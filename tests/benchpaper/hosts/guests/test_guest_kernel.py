@@ -29,7 +29,7 @@ def without(monkeypatch, tmp_path):
 def test_a_missing_program_is_named_by_its_package(without, program):
     without(program)
     why = guest_kernel.lacking()
-    assert why == f"install the packages {guest_kernel.PACKAGES[program]} (packages.apt lists them)"
+    assert why == f"install the packages {guest_kernel.PACKAGES[program]}"
     assert find_capability("guests").check() == (False, why)
 
 

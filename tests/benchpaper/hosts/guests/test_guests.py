@@ -169,12 +169,15 @@ def test_guests_share_this_machine_and_its_lock(guests):
 
 def test_a_panic_ends_the_trial_with_the_end_of_the_console_and_the_guest_boots_again(boot):
     guests = boot()
-    host = guests.host()
-    with pytest.raises(HostLost, match=r"it said: .*Kernel panic.*sysrq|Kernel panic"):
-        host.run(["sh", "-c", "echo c > /proc/sysrq-trigger"])
-    assert guests.fleet.restore() == ["guest1"]
-    guests.fleet.deploy([])
-    assert guests.host().run(["echo", "again"]).stdout == "again\n"
+    host, fleet = guests.host(), guests.fleet
+    with fleet.measuring("a test"):
+        with pytest.raises(HostLost, match=r"it said: .*Kernel panic.*sysrq|Kernel panic"):
+            host.run(["sh", "-c", "echo c > /proc/sysrq-trigger"])
+        assert fleet.restore() == ["guest1"]
+        again = guests.host()
+        assert again.run([again.python, "-c", "import experiments"]).returncode == 0
+        assert "a test" in fleet.links["guest1"].lock("another")
+    assert fleet.links["guest1"].lock("another") is None
 
 
 def test_a_guest_that_cannot_boot_shows_the_end_of_its_console(boot):

@@ -12,9 +12,11 @@ import pytest
 from lab_faults import measure
 
 from benchpaper import results
+from benchpaper.hosts import HostError, HostLost
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import Site
 from benchpaper.hosts.ssh.connection import Unreachable
+from benchpaper.hosts.ssh.conversation import Conversation
 
 pytestmark = [
     pytest.mark.root,
@@ -51,6 +53,34 @@ def test_a_trial_runs_on_two_hosts_with_the_project_and_its_packages(make, lab):
     assert "numpy" in sent and "snakemake" not in sent and "pandas" not in sent
 
 
+LAMP = """
+import subprocess
+from benchpaper import capability
+
+@capability("lamp", "light", "light the lamp")
+def _lamp():
+    where = subprocess.run(["ip", "netns", "identify"], capture_output=True, text=True).stdout
+    return where.endswith("1\\n"), where.strip()[-1:] or "the controller"
+"""
+
+
+@pytest.mark.slow
+def test_the_projects_own_capabilities_are_probed_on_the_hosts(make, lab):
+    """Their code is sent there, and a host without a capability is named."""
+    run = make(
+        "yield dict(latency_us=1.0)", levels=("a",), more="experiment.needs(lambda cell: ['lamp'])",
+        files={"experiments/capabilities.py": LAMP},
+    )  # fmt: skip
+    there = {name: host.capabilities["lamp"].present for name, host in run.probed.hosts.items()}
+    assert there == {"lab1": True, "lab2": False}
+    assert run.probed.here.capabilities["lamp"].detail == "the controller"
+    entries, _ = measure(run)
+    assert entries["a"]["reason"] == "needs lamp"
+    assert run.capabilities("toy/one")["lamp"].detail == "lab2: 2"
+    with run.connected() as fleet:
+        assert fleet.has(["lamp"])["lamp"][0] is False
+
+
 def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
     folder = tmp_path / "programs"
     folder.mkdir()
@@ -76,7 +106,7 @@ def test_what_is_provided_is_sent_once_and_a_changed_file_again(lab, tmp_path):
 def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
     site = Site("lab", (lab.described(1),))
     with Fleet(lab.lab.project, site) as first, Fleet(lab.lab.project, site) as second:
-        told = []
+        waits = []
         with first.measuring("measuring toy/one"):
             held = second.links["lab1"].lock("measuring toy/two")
         assert re.fullmatch(
@@ -84,14 +114,15 @@ def test_one_controller_at_a_time_and_the_other_is_told_who_since_when(lab):
             r"\d\d:\d\d:\d\d \(process \d+\); "
             "wait for it, or stop it", held,
         )  # fmt: skip
-        with second.measuring("measuring toy/two", told.append):
-            assert not told
+        with second.measuring("measuring toy/two", waits.append):
+            assert not waits
 
 
 HOLDER = """
 import sys, time, yaml
 from pathlib import Path
 from benchpaper.hosts.ssh import connection
+from benchpaper.hosts import HostError, HostLost
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import HostEntry, Site
 from benchpaper.core.processes import PR_SET_CHILD_SUBREAPER
@@ -115,12 +146,12 @@ def test_the_lock_of_a_controller_that_was_killed_is_free_at_once(lab):
     try:
         assert holder.stdout.readline() == "held\n"
         with Fleet(lab.lab.project, site) as fleet:
-            told = []
+            waits = []
             assert "measuring toy/one, controlled from" in fleet.links["lab1"].lock("x")
             holder.kill()
             holder.wait()
             begin = time.monotonic()
-            with fleet.measuring("measuring toy/two", told.append):
+            with fleet.measuring("measuring toy/two", waits.append):
                 assert time.monotonic() - begin < 60
     finally:
         holder.kill()
@@ -201,3 +232,22 @@ def test_a_host_behind_a_jump_host_with_a_key_of_the_agents(lab, tmp_path, agent
         fleet(),
     ):
         pass
+
+
+def test_a_session_opens_one_trial_and_a_closed_connection_is_a_lost_one(lab):
+    opening = dict(name="client", address="192.0.2.1", cpus=[0], seconds=60)
+    with Fleet(lab.lab.project, Site("lab", (lab.described(1),))) as fleet:
+        link = fleet.links["lab1"]
+        session = Conversation(link.connect("client"), "client")
+        session.call("open", trial=f"{link.prefix}first", **opening)
+        with pytest.raises(HostError, match="has opened a trial already"):
+            session.call("open", trial=f"{link.prefix}second", **opening)
+        session.close()
+        assert [*link.conclude("first")] == [f"{link.prefix}first"]
+    link.close()  # once more
+    assert not link.alive and link.processes == []
+    for use in (lambda: link.connect("client"), lambda: session.call("clock"), link.clock_offset):
+        with pytest.raises(HostLost, match="is lost$"):
+            use()
+    with pytest.raises(Unreachable, match="does not answer any more$"):
+        link.lock("measuring")

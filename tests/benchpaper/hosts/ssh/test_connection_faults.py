@@ -17,7 +17,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.hosts.agent import standstill
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.site import Site
-from benchpaper.hosts.ssh import connection, remote
+from benchpaper.hosts.ssh import connection, conversation
 from benchpaper.hosts.ssh.connection import Unreachable
 
 pytestmark = [
@@ -68,11 +68,11 @@ def test_a_connection_cut_in_mid_trial_kills_there_and_the_trial_is_tried_again(
         yield dict(latency_us=1.0)
         """.replace("\n        ", "\n"), attempts=2,
     )  # fmt: skip
-    entries, told = measure(run)
+    entries, messages = measure(run)
     assert all_measured(entries)
     first, second = entries["b"]["attempts"]
     assert first["message"] == "the connection to server is lost" and second["outcome"] == "ok"
-    assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in told
+    assert ("reconnected", 'the connection to host "lab1" was lost and is made again') in messages
     (log,) = (run.folder / "toy/one/failed").iterdir()
     assert "said before the cut" in log.read_text()
     gone(lab)
@@ -103,10 +103,10 @@ def test_a_killed_ssh_server_ends_the_block_in_one_line_and_the_next_run_goes_on
     )
     kept = dict(run.journalled)
     assert "b" not in kept and all(entry["state"] == results.MEASURED for entry in kept.values())
-    entries, told = measure(run)
+    entries, messages = measure(run)
     assert all_measured(entries)
     assert {way: entries[way] for way in kept} == kept
-    fetched = [message for event, message in told if event == "fetched"]
+    fetched = [message for event, message in messages if event == "fetched"]
     assert len(fetched) == 2 and fetched[0].startswith("an earlier trial lost host lab")
     texts = [path.read_text() for path in (run.project.state / "fetched").iterdir()]
     assert any("said before the cut" in text for text in texts) and not any(
@@ -118,7 +118,7 @@ def test_a_host_that_hangs_is_given_up_in_bounded_time(make, lab, tmp_path, monk
     monkeypatch.setitem(connection.OPTIONS, "ServerAliveInterval", 1)
     monkeypatch.setitem(connection.OPTIONS, "ConnectTimeout", 8)
     monkeypatch.setattr(connection, "GREETING_S", 10.0)
-    monkeypatch.setattr(remote, "ANSWER_S", 10.0)
+    monkeypatch.setattr(conversation, "ANSWER_S", 10.0)
     monkeypatch.setattr(connection, "SILENCE_S", 10.0)
     run = make(
         ONCE.format(flag=str(tmp_path)) + SERVING + f"""
@@ -258,9 +258,9 @@ def test_a_clock_that_is_off_by_an_hour_is_told_and_changes_nothing(make, lab, t
             yield dict(latency_us=now - time.time())
         """.replace("SHIM", repr(str(shim)))
         )
-        offset, error = run.probed["hosts"]["lab1"]["clock"]
+        offset, error = run.probed.host("lab1").clock
         assert abs(offset - 3600) <= error + 1e-3 and error < 60
-        offset, error = run.probed["hosts"]["lab2"]["clock"]
+        offset, error = run.probed.host("lab2").clock
         assert abs(offset) <= error + 1e-3 and error < 60
         entries, _ = measure(run)
         assert all_measured(entries)
@@ -298,7 +298,7 @@ def test_a_killed_agent_leaves_no_process(make, lab, tmp_path, whom):
     assert [attempt["outcome"] for attempt in entries["b"]["attempts"]] == ["failed", "ok"]
     gone(lab)
     with Fleet(lab.lab.project, Site("lab", (lab.described(1),))):
-        pass  # its agent removes the socket of the one that was killed
+        pass  # its agent removes the socket of the killed agent
 
 
 def test_a_controller_killed_in_mid_trial_leaves_nothing_and_the_next_run_goes_on(

@@ -130,9 +130,11 @@ def test_an_interpreter_of_the_site_file_that_is_not_there_is_told(lab):
 
 
 def test_packages_that_do_not_run_on_the_hosts_python_are_named():
-    (numpy,) = [one for one in wheels.closure(["numpy"]) if one.name == "numpy"]
-    about = {"version": list(sys.version_info[:2]), "machine": "x86_64", "libc": "2.36"}
-    wheels.check_fits(numpy, about, "big")
+    (numpy,) = [
+        distribution for distribution in wheels.closure(["numpy"]) if distribution.name == "numpy"
+    ]
+    agent = {"version": list(sys.version_info[:2]), "machine": "x86_64", "libc": "2.36"}
+    wheels.check_fits(numpy, agent, "big")
     for changed in ({"version": [3, 9]}, {"machine": "aarch64"}, {"libc": "2.5"}, {"libc": ""}):
         with pytest.raises(
             UserError,
@@ -141,9 +143,9 @@ def test_packages_that_do_not_run_on_the_hosts_python_are_named():
                 "one in"
             ),
         ):
-            wheels.check_fits(numpy, {**about, **changed}, "big")
+            wheels.check_fits(numpy, {**agent, **changed}, "big")
     (pure,) = wheels.closure(["click"])
-    wheels.check_fits(pure, {**about, "version": [3, 99], "libc": ""}, "big")
+    wheels.check_fits(pure, {**agent, "version": [3, 99], "libc": ""}, "big")
 
 
 def test_a_package_that_is_not_the_locked_one_is_refused(tmp_path):

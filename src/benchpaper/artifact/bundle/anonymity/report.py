@@ -19,7 +19,7 @@ WARNING = (
 
 @dataclass
 class Report:
-    """The whole account of an anonymous bundle, also of one that was refused."""
+    """The whole account of an anonymous bundle, also if it was refused."""
 
     needles: Sequence[Needle] = ()
     without_needle: Sequence[Identity] = ()

@@ -88,7 +88,8 @@ def _add_texts(column: Any, texts: set[str | bytes]) -> None:
 def rewrite(data: bytes, replace: Callable[[str], str], fixed: dict[str, str]) -> bytes:
     """Return a Parquet file with its texts replaced and only the metadata that it needs.
 
-    `fixed` maps the names of columns to a text that takes the place of all their values.
+    `fixed` maps the names of columns to a text that takes the place of all their values
+    that are not empty: imported results have no commit.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -98,7 +99,8 @@ def rewrite(data: bytes, replace: Callable[[str], str], fixed: dict[str, str]) -
     for field in table.schema:
         column = table.column(field.name)
         if field.name in fixed:
-            column = pa.chunked_array([[fixed[field.name]] * len(column)], field.type)
+            values = [value and fixed[field.name] for value in column.to_pylist()]
+            column = pa.chunked_array([pa.array(values, field.type)])
         elif holds_text(field.type):
             values = [_replaced(value, replace) for value in column.to_pylist()]
             column = pa.chunked_array([pa.array(values, field.type)])

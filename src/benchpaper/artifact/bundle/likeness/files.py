@@ -56,8 +56,8 @@ def _pdfs(given: Path, made: Path, leeway: Leeway) -> str:
         return f"cannot be read: {error}"
     if len(drawn) != len(expected):
         return f"has {len(drawn) - 1} pages instead of {len(expected) - 1}"
-    for number, (one, other) in enumerate(zip(drawn, expected, strict=True)):
-        if reason := marks.difference(one, other, leeway.marks):
+    for number, (page, other) in enumerate(zip(drawn, expected, strict=True)):
+        if reason := marks.difference(page, other, leeway.marks):
             return f"page {number}: {reason}"
     if not all(map(marks.same_content, drawn, expected)):
         return _rendered(given, made, leeway)
@@ -69,8 +69,8 @@ def _rendered(given: Path, made: Path, leeway: Leeway) -> str:
         sides = [_render(path, Path(folder) / name) for path, name in ((given, "a"), (made, "b"))]
         if len(sides[0]) != len(sides[1]):
             return f"has {len(sides[0])} pages instead of {len(sides[1])}"
-        for number, (one, other) in enumerate(zip(*sides, strict=True), 1):
-            if reason := _pictures(one, other, leeway):
+        for number, (page, other) in enumerate(zip(*sides, strict=True), 1):
+            if reason := _pictures(page, other, leeway):
                 return f"page {number}: {reason}"
     return ""
 
@@ -90,12 +90,12 @@ def _render(path: Path, folder: Path) -> list[Path]:
 
 def _pictures(given: Any, made: Any, leeway: Leeway) -> str:
     try:
-        one, other = pixels.read(given), pixels.read(made)
+        picture, other = pixels.read(given), pixels.read(made)
     except (OSError, ValueError, SyntaxError) as error:
         return f"is no readable picture: {error}"
-    if any(abs(a - b) > 1 for a, b in zip(one.shape, other.shape, strict=True)):
+    if any(abs(a - b) > 1 for a, b in zip(picture.shape, other.shape, strict=True)):
         return "has another size"
-    return pixels.difference(one, other, leeway.shift, leeway.worst, leeway.share)
+    return pixels.difference(picture, other, leeway.shift, leeway.worst, leeway.share)
 
 
 def _notebooks(given: Path, made: Path, leeway: Leeway) -> str:
@@ -111,8 +111,10 @@ def _notebooks(given: Path, made: Path, leeway: Leeway) -> str:
     (text, pictures), (other_text, others) = sides
     if text != other_text or len(pictures) != len(others):
         return "has other text"
-    for number, (one, other) in enumerate(zip(pictures, others, strict=True), 1):
-        if one != other and (reason := _pictures(io.BytesIO(one), io.BytesIO(other), leeway)):
+    for number, (picture, other) in enumerate(zip(pictures, others, strict=True), 1):
+        if picture != other and (
+            reason := _pictures(io.BytesIO(picture), io.BytesIO(other), leeway)
+        ):
             return f"picture {number}: {reason}"
     return ""
 
@@ -133,9 +135,9 @@ def _without_pictures(item: Any, pictures: list[bytes]) -> Any:
 
 
 def _texts(given: Path, made: Path, leeway: Leeway) -> str:
-    one, other = (path.read_bytes().splitlines() for path in (given, made))
-    pairs = enumerate(zip(one, other, strict=False), 1)
-    line = next((number for number, (a, b) in pairs if a != b), min(len(one), len(other)) + 1)
+    lines, others = (path.read_bytes().splitlines() for path in (given, made))
+    pairs = enumerate(zip(lines, others, strict=False), 1)
+    line = next((number for number, (a, b) in pairs if a != b), min(len(lines), len(others)) + 1)
     return f"line {line} differs"
 
 

@@ -24,9 +24,9 @@ class Leeway:
 
 def difference(given: Sequence[Mark], made: Sequence[Mark], leeway: Leeway) -> str:
     """Return what differs first between the marks of a page, or ""."""
-    for one, other in zip(given, made, strict=False):
-        if reason := _reason(one, other, leeway):
-            return f"{one} {reason}"
+    for mark, other in zip(given, made, strict=False):
+        if reason := _reason(mark, other, leeway):
+            return f"{mark} {reason}"
     if len(given) != len(made):
         more, whose = (given, "only here") if len(given) > len(made) else (made, "missing")
         return f"{more[min(len(given), len(made))]} is {whose}"
@@ -35,22 +35,24 @@ def difference(given: Sequence[Mark], made: Sequence[Mark], leeway: Leeway) -> s
 
 def same_content(given: Sequence[Mark], made: Sequence[Mark]) -> bool:
     """Return whether pictures, patterns, and ligatures are the same; `difference` passes them."""
-    return all(one.content == other.content for one, other in zip(given, made, strict=True))
+    return all(mark.content == other.content for mark, other in zip(given, made, strict=True))
 
 
-def _reason(one: Mark, other: Mark, leeway: Leeway) -> str:
-    if one.look != other.look:
-        return f"should be {other}" if str(one) != str(other) else "looks different"
-    if _apart(one.colours, other.colours) > COLOUR:
+def _reason(mark: Mark, other: Mark, leeway: Leeway) -> str:
+    if mark.look != other.look:
+        return f"should be {other}" if str(mark) != str(other) else "looks different"
+    if _apart(mark.colours, other.colours) > COLOUR:
         return "has another colour"
-    if _apart(one.lengths, other.lengths) > leeway.page:
+    if _apart(mark.lengths, other.lengths) > leeway.page:
         return "has another line width"
-    if _apart(one.clip, other.clip) > leeway.page:
+    if _apart(mark.clip, other.clip) > leeway.page:
         return "is cut off elsewhere"
-    if one.shape != other.shape and not (one.content != other.content and _are_letters(one, other)):
+    if mark.shape != other.shape and not (
+        mark.content != other.content and _are_letters(mark, other)
+    ):
         return "has another shape"
-    framed = one.look[0] in FRAMED and _is_wide(one.frame) and _is_wide(other.frame)
-    points = _moved(one.points, one.frame, other.frame) if framed else one.points
+    framed = mark.look[0] in FRAMED and _is_wide(mark.frame) and _is_wide(other.frame)
+    points = _moved(mark.points, mark.frame, other.frame) if framed else mark.points
     distance = _apart(points, other.points)
     if distance > (leeway.frame if framed else leeway.page):
         return f"is {distance:.2g} pt from its place"
@@ -61,9 +63,9 @@ def _array(points: Points) -> NDArray[np.float64]:
     return np.asarray(points, dtype=float).reshape(-1, 2)
 
 
-def _apart(one: ArrayLike, other: ArrayLike) -> float:
+def _apart(values: ArrayLike, others: ArrayLike) -> float:
     """Return the largest difference; infinity if there are others, or a place is no number."""
-    first, second = np.asarray(one, dtype=float), np.asarray(other, dtype=float)
+    first, second = np.asarray(values, dtype=float), np.asarray(others, dtype=float)
     if first.shape != second.shape:
         return np.inf
     distance = np.abs(first - second).max(initial=0)
@@ -83,6 +85,6 @@ def _moved(
     return (_array(points) - start.min(axis=0)) * factor + target.min(axis=0)
 
 
-def _are_letters(one: Mark, other: Mark) -> bool:
+def _are_letters(mark: Mark, other: Mark) -> bool:
     """Return whether these are letters of which one is part of a ligature."""
-    return one.look[0] == "glyph" and not (one.shape and other.shape)
+    return mark.look[0] == "glyph" and not (mark.shape and other.shape)

@@ -34,13 +34,13 @@ def difference(given: Pixels, made: Pixels, shift: int, worst: int, share: float
     """
     height, width = (min(a, b) for a, b in zip(given.shape[:2], made.shape[:2], strict=True))
     edges = ((shift, shift + TILE), (shift, shift + TILE), (0, 0))
-    one, other = (
+    shown, other = (
         _Picture(np.pad(picture[:height, :width], edges, mode="edge")) for picture in (given, made)
     )
-    tiles = _changed_tiles(one.differs(other), shift, height, width)
+    tiles = _changed_tiles(shown.differs(other), shift, height, width)
     total = 0
     for _, top, left in sorted(tiles, reverse=True):
-        count = _least(one, other, top, left, shift)
+        count = _least(shown, other, top, left, shift)
         if count > worst:
             return f"{count} of {TILE**2} pixels differ at ({left - shift}, {top - shift})"
         total += count

@@ -14,6 +14,7 @@ html_theme_options = {
     "fixed_sidebar": False,
 }
 html_sidebars = {"**": ["navigation.html"]}
+html_context = {"first_page": "Results and verdicts"}
 html_static_path = ["_static"]
 html_extra_path = ["extra", "as-is"]
 templates_path = ["_templates"]

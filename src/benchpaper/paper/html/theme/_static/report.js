@@ -11,6 +11,6 @@ document.querySelectorAll("script.plot-data").forEach(function (data) {
 });
 
 // Whatever scrolls sideways must be reachable by keyboard.
-document.querySelectorAll("pre, div.output").forEach(function (element) {
+document.querySelectorAll("pre, div.output, table.docutils").forEach(function (element) {
   if (element.scrollWidth > element.clientWidth + 1) element.tabIndex = 0;
 });

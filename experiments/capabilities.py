@@ -1,0 +1,98 @@
+"""The capabilities that this project's experiments need, each with its remedy.
+
+Those of a single system stand in its module below systems/ instead. Target hosts import this module
+with their own Python, so it uses only the standard library. No experiment imports it: a new probe
+makes no result stale. No detail names a host, a user, or a user's path.
+"""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+from ctypes.util import find_library
+from pathlib import Path
+
+from benchpaper import capability
+
+
+@capability(
+    "rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter"
+)
+def _rdma() -> tuple[bool, str]:
+    folder = Path("/sys/class/infiniband")
+    devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+    if not devices:
+        return False, "no device in /sys/class/infiniband"
+    if not list(Path("/dev/infiniband").glob("uverbs*")):
+        return False, "no /dev/infiniband/uverbs*"
+    return True, f"{len(devices)} device(s)"
+
+
+@capability(
+    "cma",
+    "cross-memory attach: reading another process's memory by system call (process_vm_readv)",
+    "allow it: run as root, or set kernel.yama.ptrace_scope to 0, "
+    "or give the container CAP_SYS_PTRACE",
+)
+def _cma() -> tuple[bool, str]:
+    """Let a child read its parent's memory: ptrace rules restrict this direction."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_ptracer, any_process = 0x59616D61, ctypes.c_ulong(-1)
+    libc.prctl(pr_set_ptracer, any_process, 0, 0, 0)  # as UCX does for itself
+    source = ctypes.create_string_buffer(b"cma")
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        target = ctypes.create_string_buffer(4)
+        pair = [(ctypes.c_void_p * 2)(ctypes.addressof(b), 4) for b in (target, source)]
+        read = libc.process_vm_readv(parent, pair[0], 1, pair[1], 1, 0)
+        os._exit(0 if read == 4 and target.value == b"cma" else min(ctypes.get_errno() or 1, 255))
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    libc.prctl(pr_set_ptracer, 0, 0, 0, 0)
+    if status:
+        return False, f"process_vm_readv: {os.strerror(abs(status))}"
+    return True, "process_vm_readv works"
+
+
+@capability("fuse", "mounting FUSE file systems", "load the fuse module and install fuse3")
+def _fuse() -> tuple[bool, str]:
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        return False, "/dev/fuse is not accessible"
+    helper = os.geteuid() == 0 or shutil.which("fusermount3")
+    return bool(helper), "/dev/fuse" if helper else "no fusermount3 on PATH"
+
+
+@capability("jdk", "a Java compiler", "install default-jdk-headless", on_controller=True)
+def _jdk() -> tuple[bool, str]:
+    present = shutil.which("javac") is not None
+    return present, "javac" if present else "no javac on PATH"
+
+
+@capability(
+    "ganesha",
+    "the NFS server NFS-Ganesha",
+    "install nfs-ganesha and nfs-ganesha-vfs, and run as root",
+)
+def _ganesha() -> tuple[bool, str]:
+    present = shutil.which("ganesha.nfsd") is not None
+    if not present or os.geteuid():
+        return False, "not root" if present else "no ganesha.nfsd on PATH"
+    return True, "ganesha.nfsd"
+
+
+@capability("libnfs", "the NFS client library libnfs, 4 or 5", "install libnfs-utils")
+def _libnfs() -> tuple[bool, str]:
+    library = find_library("nfs")
+    return library in ("libnfs.so.13", "libnfs.so.14"), library or "no libnfs"
+
+
+@capability("memcached", "the cache server memcached", "install memcached")
+def _memcached() -> tuple[bool, str]:
+    present = shutil.which("memcached") is not None
+    return present, "memcached" if present else "no memcached on PATH"
+
+
+@capability("torch", "PyTorch for Python", "install it into the environment: pip install torch")
+def _torch() -> tuple[bool, str]:
+    present = importlib.util.find_spec("torch") is not None
+    return present, "installed" if present else "no module torch"
