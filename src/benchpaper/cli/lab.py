@@ -63,7 +63,7 @@ def down() -> None:
 
 @lab.command()
 def status() -> None:
-    """The hosts of the lab, how many processes run on each, and its guests.
+    """The hosts of the lab, with the processes on each, and its guests.
 
     \b
     Example:  benchpaper lab status
