@@ -23,7 +23,8 @@ DATA = "but the data inside give"
 
 def check(files, folder):
     project = project_of(files, folder / "project")
-    return exhibit_check.check(project, project.build("local", "smoke"), measured(project))
+    build = project.build("local", "smoke")
+    return exhibit_check.check(project, build, measured(project), {})
 
 
 def test_exhibits_as_they_were_made_follow_from_the_data(small_files, tmp_path):
