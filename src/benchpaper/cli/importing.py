@@ -125,7 +125,8 @@ def import_(
             f"{table.name} has the SHA-256 {digest}, not that of --sha256: it is another file, or "
             "cut off; get it again"
         )
-    _check_private(project, record.to_json() | machine)
+    for texts in (record.to_json(), machine):  # a fact may have the name of a field
+        _check_private(project, texts)
     for path in importing.save(project, site, record, data):
         click.echo(path.relative_to(project.root))
     click.echo(f"{record.rows} rows imported from {record.origin}; {record.replication}")

@@ -62,6 +62,11 @@ MISTAKES = {
     "another digest": ({}, ("--sha256", "ab" * 32), "it is another file, or cut off"),
     "a zero digest": ({}, ("--sha256", "0" * 64), "not all zeros"),
     "a folder in a note": ({}, ("--note", "from /home/ada/t.csv"), "note would publish a folder"),
+    "a folder in a note, and a fact with that name": (
+        {},
+        ("--note", "from /home/ada/t.csv", "--host", "note=a laptop"),
+        "note would publish a folder",
+    ),
     "a secret in an address": (
         dict(origin="https://example.org/t.csv?token=ghp_0123456789abcdefghijABCDEFGHIJ012345"),
         (),
