@@ -7,6 +7,7 @@ or in the reference, the machine or its tools are to blame, and the trial counts
 
 import inspect
 import json
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +25,8 @@ from benchpaper.design.spec import Experiment
 NOTE = "mistake.json"  # next to the journals
 KINDS = (NameError, TypeError, AttributeError, KeyError)
 FOLDER = "/experiments/"
+# A whole project may lie in a folder with that name, and its environment with it.
+LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
 class TrialMistake(UserError):
@@ -92,7 +95,7 @@ def _wrong_form(experiment: Experiment, observation: Any) -> str:
 def place(error: BaseException) -> str:
     """Return `file:line: ` of the deepest frame in an experiment; empty without one."""
     frames = _frames(error)
-    inside = [number for number, (file, _) in enumerate(frames) if FOLDER in file]
+    inside = [number for number, (file, _) in enumerate(frames) if _is_experiments(file)]
     if not inside:
         return ""
     file, line = frames[inside[-1]]
@@ -111,11 +114,16 @@ def is_mistake(error: BaseException) -> bool:
     frames = [file for file, _ in _frames(error)]
     while frames and Path(frames[-1]).is_relative_to(CODE):
         frames.pop()
-    return isinstance(error, KINDS) and bool(frames) and FOLDER in frames[-1]
+    return isinstance(error, KINDS) and bool(frames) and _is_experiments(frames[-1])
 
 
 def _frames(error: BaseException) -> list[tuple[str, int | None]]:
     return [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def _is_experiments(path: str) -> bool:
+    """Return whether a file belongs to an experiment, and not to a library."""
+    return FOLDER in path and not any(map(Path(path).is_relative_to, LIBRARIES))
 
 
 def _below_experiments(path: str) -> str:
