@@ -7,7 +7,7 @@ from published_tables import EXPERIMENT, NAME, csv, files, imported, rows
 
 from benchpaper.analysis import estimates
 from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.workflow import damage, plans
+from benchpaper.workflow import damage, dependencies, plans
 from benchpaper.workflow.pipeline import Pipeline
 
 OPTIONS = {
@@ -119,7 +119,7 @@ def test_a_run_never_measures_what_is_imported(fresh):
     assert not run.measures(NAME) and list(run.blocks(NAME)) == []
     assert run.finished(NAME).trials == 0
     assert run.again(NAME) is None and run.starved(NAME) == {} and damage.find(run, [NAME]) == {}
-    inputs = {path.name for path in run.block_files(NAME)}
+    inputs = {path.name for path in dependencies.block_files(run, NAME)}
     assert inputs == {"import.json", "table.csv", "experiment.py"}
     assert plans.plan(run, NAME)["imported"]["licence"] == "CC-BY-4.0"
 

@@ -17,6 +17,7 @@ from benchpaper.core.project import REFERENCE
 from benchpaper.hosts import site as hosts
 from benchpaper.paper import gather, latex, provenance
 from benchpaper.paper.gather import PaperError
+from benchpaper.workflow import dependencies
 from benchpaper.workflow.pipeline import Pipeline
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
@@ -183,7 +184,8 @@ def test_a_change_of_the_stored_results_makes_the_exhibits_stale(project, saved)
     store(project, project.results("local", "quick"), factor=3.0)
     with pytest.raises(PaperError, match="are stale: toy/pipe/observations.parquet has changed"):
         gather.gather(project, "local", "quick", ["toy/pipe"])
-    elsewhere = Pipeline(project, "local", "quick", 1).stored_elsewhere("toy/pipe")
+    run = Pipeline(project, "local", "quick", 1)
+    elsewhere = dependencies.stored_elsewhere(run, "toy/pipe")
     assert [path.as_posix() for path in elsewhere] == [
         f"artifacts/reference/cloudlab/toy/pipe/{kind}"
         for kind in (results.OBSERVATIONS, results.TRIALS)
