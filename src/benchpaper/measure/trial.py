@@ -23,6 +23,7 @@ from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.provisions import Provisions, undeclared
+from benchpaper.measure.worker import Task
 from benchpaper.results.records import Disturbances, Observation, TrialRecord
 
 DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
@@ -204,19 +205,17 @@ class TrialRunner:
 
     def _attempt(self, planned: PlannedTrial) -> Attempt:
         roles = self._provenance.assigned
-        return attempt(
+        task = Task(
             self._experiment,
             planned.cell,
             planned.seed,
             self._setting.scale,
             {role: self._fleet.links[host.name] for role, host in roles.items()},
             self._setting.project.programs(self._experiment.name),
-            self._scratch_root,
-            self._keeper.kill,
             planned.of_block,
             Provisions.of(self._setting.project, self._provenance.places),
-            self._alarm(planned.cell.id),
         )
+        return attempt(task, self._scratch_root, self._keeper.kill, self._alarm(planned.cell.id))
 
     def _alarm(self, cell: str) -> Alarm | None:
         """Return what says while a trial runs that it takes far longer than planned.
