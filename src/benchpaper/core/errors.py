@@ -23,7 +23,7 @@ def one_of(kind: str, value: T, options: Iterable[object], hint: str = "") -> T:
     if value in options:
         return value
     choices = ", ".join(str(option) for option in options) or "none"
-    hint = f" {hint}" if hint else ""
+    hint = f"; {hint}" if hint else ""
     raise UserError(
         f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}'
     )

@@ -175,7 +175,7 @@ def test_a_site_without_stored_results_is_refused(project):
         load("toy/pipe", "results/local/quick", sites=["clodlab"])
     assert str(refused.value) == (
         'toy/pipe: stored site "clodlab" not found; did you mean "cloudlab"? '
-        "(there are: local, cloudlab) store its results in artifacts/reference/SITE/toy/pipe"
+        "(there are: local, cloudlab); store its results in artifacts/reference/SITE/toy/pipe"
     )
 
 
