@@ -59,7 +59,7 @@ OBSERVATION = (Column("row", "int32", "", "number of the observation within its 
 TRIAL = (
     Column("experiment", "string", "", "name of the experiment"),
     Column("site", "string", "", "named set of target hosts"),
-    Column("scale", "string", "", "smoke, quick or full"),
+    Column("scale", "string", "", f"how much was measured, such as smoke or full; or {IMPORTED}"),
     Column("seed", "int64", "", "seed of the trial's own random choices"),
     Column(
         "block_seed",
