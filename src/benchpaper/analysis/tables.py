@@ -198,14 +198,14 @@ class Measured(Cells, ABC):
         failed = [reason for state, reason in states if state == FAILED]
         tried = [reason for reason in failed if not reason.startswith(NOT_TRIED)]
         if any(state in WITH_VALUES for state, _ in states):
-            return len(failed), ""
+            return len(tried), ""
         untestable = [reason for state, reason in states if state == NOT_TESTABLE]
         if untestable:
-            return len(failed), untestable[0]
+            return len(tried), untestable[0]
         if tried and len(tried) < len(failed):
             skipped = f"the other {len(failed) - len(tried)} were not tried again"
-            return len(failed), f"{len(tried)} trials failed ({tried[0]}), and {skipped}"
-        return len(failed), f"all {len(failed)} trials failed ({failed[0]})"
+            return len(tried), f"{len(tried)} trials failed ({tried[0]}), and {skipped}"
+        return len(tried), f"all {len(failed)} trials failed ({failed[0]})"
 
 
 def _is_absent(value: object) -> bool:
