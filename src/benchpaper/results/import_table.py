@@ -54,6 +54,10 @@ def read_table(name: str, data: bytes) -> Table:
     for column in table.columns:
         if not column.strip():
             raise ImportRefused(f"{name} has a column without a name; name it in the first line")
+        if not column.isprintable():
+            raise ImportRefused(
+                f"{name} has the column {column!r}, and names are one line; rename it"
+            )
         if list(table.columns).count(column) > 1:
             raise ImportRefused(f'{name} has the column "{column}" twice; rename one')
     return table
