@@ -86,6 +86,11 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
                     f"{option} {name}: {described['name']} declares no such name"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
+    for name in record.times:
+        if name not in record.columns:
+            raise ImportRefused(
+                f"--times {name}: no column is mapped to {name}; give --map {name}=COLUMN too"
+            )
     for name, column in [
         *record.columns.items(),
         *([("--block", record.block)] * bool(record.block)),

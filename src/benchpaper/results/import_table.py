@@ -148,6 +148,8 @@ def _parquet(name: str, data: bytes) -> Table:
 def level_of(text: Any, kind: type) -> Any:
     """Return a cell as a level of type str, int, float, or bool; raises `ValueError`."""
     if isinstance(text, str) and kind is not str:
+        if "_" in text:  # Python reads 1_000 as a number
+            raise ValueError("no number")
         text = {"true": True, "false": False}.get(text.lower()) if kind is bool else kind(text)
     elif type(text) is int and kind is float:
         text = float(text)

@@ -73,6 +73,11 @@ TABLES = {  # {mistake: (table, changes of the record, what the message names)}
         ["--map miss_ration", "declares no such name", 'did you mean "miss_ratio"?'],
     ),
     "undeclared factor": (csv(), {"fixed": {"policy": "x"}}, ["--set policy", "declares no"]),
+    "a level with an underscore": (line(3, "w1,FIFO,6_4,0.4"), {}, ["'6_4' is no int"]),
+    "a factor without a column": (
+        csv(), {"times": {"latency_us": 2.0}},
+        ["--times latency_us: no column", "--map latency_us=COLUMN"],
+    ),
     "undeclared metric": (csv(), {"times": {"x": 2.0}}, ["--times x", "declares no such name"]),
     "factor without column": (
         csv(), {"columns": {"size_mb": "size_mb", "miss_ratio": "mr"}},
