@@ -240,7 +240,8 @@ def show(trail: Trail) -> None:
     if record := record_of({"imported": trail.imported} if trail.imported else {}):
         _show_import(record)
     for cell in trail.cells:
-        _show_imported_cell(cell) if trail.imported else _show_cell(cell)
+        others = all(trial.state == results.IMPORTED for trial in cell.trials)  # at that site
+        _show_imported_cell(cell) if others else _show_cell(cell)
 
 
 def _show_import(record: ImportRecord) -> None:

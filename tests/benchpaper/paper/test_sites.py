@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -203,6 +204,16 @@ def test_the_trail_leads_to_the_other_site(project, saved):
     assert both.source.startswith("results of site local, ")
     assert ", next to reference results of site cloudlab, " in both.source
     assert {cell.cell.partition(", ")[2] for cell in cells} == {"", "site cloudlab"}
+
+
+def test_only_cells_that_others_measured_are_shown_as_imported(project, saved, capsys):
+    trail = provenance.explain(project, "both", "local", "quick")
+    own, *_ = trail.cells
+    imported = tuple(replace(trial, state="imported") for trial in own.trials)
+    provenance.show(replace(trail, cells=(own, replace(own, cell="other", trials=imported))))
+    text = capsys.readouterr().out
+    assert f"  cell      other: {len(imported)} imported\n" in text
+    assert text.count("    code     commit ") == 1
 
 
 def verified(project, change=lambda entries: None):
