@@ -12,7 +12,7 @@ from rich.console import Console
 
 from benchpaper.core import extras, lock, output
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.errors import UserError, first_few, one_of
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
 from benchpaper.hosts import cleanup
@@ -24,8 +24,6 @@ from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
 from benchpaper.workflow.records import Failure
-
-NAMED = 3  # so many damaged files are named
 
 
 def run(
@@ -204,8 +202,7 @@ def _say_mended(restored: list[str], removed: list[str], console: Console) -> No
     for line in restored:
         _say(console, line)
     if removed:
-        more = f"; and {len(removed) - NAMED} more" if len(removed) > NAMED else ""
-        _say(console, f"not to be trusted, so made again: {'; '.join(removed[:NAMED])}{more}")
+        _say(console, f"not to be trusted, so made again: {first_few(removed, separator='; ')}")
 
 
 def _has_latex(pipeline: Pipeline) -> bool:
