@@ -17,9 +17,9 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.core.atomic_write import atomic_write
-from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import CODE
-from benchpaper.design.declarations import Cell, Evidence, Metric
+from benchpaper.design.declarations import Cell
 from benchpaper.design.spec import Experiment
 
 NOTE = "mistake.json"  # next to the journals
@@ -52,9 +52,10 @@ def observations(experiment: Experiment, cell: Cell, site: Any) -> Iterator[dict
             f"{_start(trial)}a trial yields its observations, but this one returns {what}; "
             f"write `yield dict({experiment.metrics[0].name}=...)`"
         )
-    rows = results.Rows(experiment.describe())
+    described = experiment.describe()
+    rows = results.Rows(described)
     for observation in yielded:
-        if wrong := _wrong_form(experiment, observation):
+        if wrong := results.wrong_form(described, observation):
             raise WrongForm(f"{_line(yielded) or _start(trial)}{wrong}")
         try:
             rows.add(observation)
@@ -75,21 +76,6 @@ def _line(running: Iterable[Any]) -> str:
     if not isinstance(running, GeneratorType) or running.gi_frame is None:
         return ""
     return f"{_below_experiments(running.gi_code.co_filename)}:{running.gi_frame.f_lineno}: "
-
-
-def _wrong_form(experiment: Experiment, observation: Any) -> str:
-    """Return why something can be no observation; empty if it can."""
-    if not isinstance(observation, dict):
-        return f"a trial yields dicts of metrics, not {type(observation).__name__}"
-    within = [factor.name for factor in experiment.within]
-    parts: tuple[Metric | Evidence, ...] = (*experiment.metrics, *experiment.evidence)
-    declared = [*within, *(part.name for part in parts)]
-    for name in observation:
-        if name not in declared:
-            return f'column "{name}" is not declared{did_you_mean(name, declared)}' + (
-                f" (there are: {', '.join(declared)}); declare it or drop it"
-            )
-    return ""
 
 
 def place(error: BaseException) -> str:
