@@ -221,9 +221,14 @@ def accept_change(experiment: str, why: str, request: Request, as_json: bool) ->
     project = Project.find()
     catalog.known(project, experiment)
     chosen = request.measured(project)
+    if chosen.note:  # nobody accepts a change of the reference unawares
+        raise UserError(
+            f'no run of yours on site "{chosen.site}" yet; '
+            "choose --from reference to accept the change for the authors' results"
+        )
     run = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED)
     changes = acceptance.accept(run, experiment, why)
-    print_result(changes, as_json, acceptance.show, chosen.note)
+    print_result(changes, as_json, acceptance.show)
 
 
 COMMANDS = (explain, claims, compare, store, adopt, accept_change)
