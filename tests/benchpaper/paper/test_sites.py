@@ -275,7 +275,7 @@ def test_without_other_sites_a_manifest_is_as_before(project):
 def test_stored_results_need_no_site_file(project):
     stored = Pipeline(project, "cloudlab", REFERENCE, 1)
     assert stored.choose("") == ["toy/pipe"]
-    assert "hosts" not in stored.probed  # and none was asked
+    assert not stored.probed.hosts  # none was asked
     with pytest.raises(UserError) as refused:
         hosts.load(project, "cloudlab")
     assert str(refused.value) == (
