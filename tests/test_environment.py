@@ -22,6 +22,7 @@ from benchpaper.design import catalog
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.hosts.site import LOCAL
 from benchpaper.measure.attempt import attempt
+from benchpaper.measure.worker import Task
 
 HOME_FILES = {
     ".config/matplotlib/matplotlibrc": (
@@ -222,7 +223,8 @@ def try_as_asked():
     adopt_orphans()
     links = {role: LocalLink(LOCAL[0]) for role in experiment.roles}
     with changed(hostile):
-        ended = attempt(experiment, cell, 1, experiment.scale("smoke"), links, programs, scratch)
+        task = Task(experiment, cell, 1, experiment.scale("smoke"), links, programs)
+        ended = attempt(task, scratch)
     tried = [ended.outcome, f"{ended.message}\n{ended.output}", ended.observations]
     print(json.dumps(tried, default=str))
 

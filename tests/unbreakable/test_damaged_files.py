@@ -167,6 +167,7 @@ NOT_TRUSTED = (
     ".benchpaper/logs/**/*",
     ".benchpaper/home/**/*",
     ".benchpaper/cache/**/*",
+    ".benchpaper/inputs/*",  # digests; one that cannot be read is computed again
     ".snakemake/log/*",
     ".snakemake/incomplete/**/*",
     "build/*/report-source/**/*",

@@ -28,8 +28,8 @@ class _Traced:
     """The trail of an exhibit within its results, and the warnings about the trials of its cells.
 
     All are empty for an exhibit that the notebook computed by itself. `elsewhere` are cells of
-    stored results of other sites, by site. `missing` says why nothing
-    was measured, and is empty otherwise.
+    stored results of other sites, by site. `missing` says why nothing was measured, and is empty
+    otherwise.
     """
 
     missing: str

@@ -28,50 +28,18 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
 
     The content of "items" is (term, text) pairs; all other content is text. Text may have `code`.
     """
-    scales, machine = appendix["scales"], appendix["machine"]
+    scales = appendix["scales"]
     yield "section", "Artifact appendix"
     yield (
         "text",
-        (
-            "Generated from the experiments' declarations, the claims and the measured trials. "
-            "One command sets up and reproduces: `./reproduce`. "
-            f"It measures at scale {scales.default}; "
-            "`./reproduce --from reference` rebuilds figures and PDF from the authors' results."
-        ),
+        "Generated from the experiments' declarations, the claims and the measured trials. "
+        "One command sets up and reproduces: `./reproduce`. "
+        f"It measures at scale {scales.default}; "
+        "`./reproduce --from reference` rebuilds figures and PDF from the authors' results.",
     )
     yield "subsection", "Badges sought"
     yield "items", [(badge["name"], _badge(badge)) for badge in appendix["badges"]]
-    yield "subsection", "Requirements"
-    yield (
-        "text",
-        (
-            f"Hardware: {machine.hardware}. Software: {machine.software}. {_data(appendix)} "
-            "What else single cells need is below; without it they are recorded as not testable, "
-            "and printed as gaps."
-        ),
-    )
-    if appendix["needs"]:
-        yield (
-            "items",
-            [
-                (
-                    n["name"],
-                    f"{n['meaning']} ({', '.join(n['experiments'])}). {_sentence(n['remedy'])}",
-                )
-                for n in appendix["needs"]
-            ],
-        )
-    yield "subsection", "Set-up and basic test"
-    yield (
-        "text",
-        (
-            f"Run `./reproduce --scale {scales.quickest}`: it sets up (some minutes, "
-            f"{machine.disk}), measures every experiment in small "
-            f"({_time(appendix['minutes'][scales.quickest])} of measuring) and builds the paper. "
-            "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "
-            "`benchpaper check` goes through the committee's checklist."
-        ),
-    )
+    yield from _requirements(appendix)
     yield "subsection", "Major claims"
     yield (
         "items",
@@ -80,27 +48,55 @@ def sections(appendix: Appendix) -> Iterator[tuple[str, Any]]:
             for claim in appendix["claims"]
         ],
     )
-    yield "subsection", "Experiments"
-    yield (
-        "text",
-        (
-            f"All together, measuring takes {_times(appendix['minutes'])}. "
-            "A claim is reproduced when its whole interval lies on the right side of the bound "
-            "and the estimate clears it by the noise floor; the bound is the allowed variation. "
-            "Absolute values may differ between machines as far as the bounds let them."
-        ),
-    )
-    for item in appendix["experiments"]:
-        yield (
-            "subsubsection",
-            f"{item['id']}: {item['title']}"
-            + (f" [{', '.join(item['claims'])}]" if item["claims"] else ""),
-        )
-        yield "items", _items(item, scales.default)
+    yield from _experiments(appendix)
     measured = [item for item in appendix["experiments"] if not item["imported"]]
     if len(scales.names) > 1 and measured:
         yield "subsection", "Why less is measured at the smaller scales"
         yield "text", _smaller_scales(appendix, measured)
+
+
+def _requirements(appendix: Appendix) -> Iterator[tuple[str, Any]]:
+    """Yield what a machine needs, and how to set it up."""
+    scales, machine = appendix["scales"], appendix["machine"]
+    yield "subsection", "Requirements"
+    yield (
+        "text",
+        f"Hardware: {machine.hardware}. Software: {machine.software}. {_data(appendix)} "
+        "What else single cells need is below; without it they are recorded as not testable, "
+        "and printed as gaps.",
+    )
+    if appendix["needs"]:
+        yield "items", [(need["name"], _need(need)) for need in appendix["needs"]]
+    yield "subsection", "Set-up and basic test"
+    yield (
+        "text",
+        f"Run `./reproduce --scale {scales.quickest}`: it sets up (some minutes, "
+        f"{machine.disk}), measures every experiment in small "
+        f"({_time(appendix['minutes'][scales.quickest])} of measuring) and builds the paper. "
+        "`.venv/bin/benchpaper doctor` tells what this machine cannot measure. "
+        "`benchpaper check` goes through the committee's checklist.",
+    )
+
+
+def _need(need: Mapping[str, Any]) -> str:
+    users = ", ".join(need["experiments"])
+    return f"{need['meaning']} ({users}). {_sentence(need['remedy'])}"
+
+
+def _experiments(appendix: Appendix) -> Iterator[tuple[str, Any]]:
+    """Yield what each experiment takes, and its results."""
+    yield "subsection", "Experiments"
+    yield (
+        "text",
+        f"All together, measuring takes {_times(appendix['minutes'])}. "
+        "A claim is reproduced when its whole interval lies on the right side of the bound "
+        "and the estimate clears it by the noise floor; the bound is the allowed variation. "
+        "Absolute values may differ between machines as far as the bounds let them.",
+    )
+    for item in appendix["experiments"]:
+        claims = f" [{', '.join(item['claims'])}]" if item["claims"] else ""
+        yield "subsubsection", f"{item['id']}: {item['title']}{claims}"
+        yield "items", _items(item, appendix["scales"].default)
 
 
 def _smaller_scales(appendix: Appendix, measured: Sequence[Item]) -> str:

@@ -214,7 +214,7 @@ def measures(project: Project, name: str) -> Iterator[str]:
     failed = [
         row
         for row in table.select(["cell", "state", "reason"]).to_pylist()
-        if row["state"] == results.FAILED
+        if results.shown_state(row["state"], row["reason"]) == results.FAILED
     ]
     if failed:
         yield (

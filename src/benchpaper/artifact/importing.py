@@ -60,7 +60,6 @@ def save(project: Project, site: str, record: ImportRecord, data: bytes) -> list
     made = make(experiment.describe(), record, data, site)
     _check_valid(experiment, made[results.TRIALS])
     described = description(experiment.describe(), record)
-    earlier = read_record(folder / RECORD).table if (folder / RECORD).exists() else record.table
     with ExitStack() as all_at_once:  # each is replaced as a whole, when all are on disk
         texts = {record.table: data, RECORD: as_text(record)}
         for name, content in texts.items():
@@ -71,8 +70,9 @@ def save(project: Project, site: str, record: ImportRecord, data: bytes) -> list
             part = all_at_once.enter_context(replacing(folder / kind))
             results.write(part, rows, described, kind.split(".")[0])
             flush(part)
-    if earlier != record.table:
-        (folder / Path(earlier).name).unlink(missing_ok=True)
+    for name in (f"{TABLE}{ending}" for ending in FORMATS):
+        if name != record.table:  # that of an earlier import
+            (folder / name).unlink(missing_ok=True)
     return [folder / name for name in (*texts, *made)]
 
 

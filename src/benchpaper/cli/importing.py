@@ -1,20 +1,23 @@
 """The command `import`: published results of others, with where they come from."""
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from benchpaper.cli.common import Function
 from benchpaper.cli.sources import site_option
-from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
 from benchpaper.design import catalog
-from benchpaper.design.plan import DEFAULT_SEED
+from benchpaper.hosts import site as sites
+
+if TYPE_CHECKING:
+    from benchpaper.results.import_record import ImportRecord
 
 
 def pairs_option(option: str, name: str, metavar: str, help: str) -> Function:
@@ -57,18 +60,12 @@ def pairs_option(option: str, name: str, metavar: str, help: str) -> Function:
 def import_(
     table: Path,
     experiment: str,
-    source: str,
-    licence: str,
-    machine: dict[str, str],
     columns: dict[str, str],
     fixed: dict[str, str],
     times: dict[str, str],
-    block: str,
-    commit: str,
     sha256: str | None,
-    note: str,
-    imported_by: str,
     site: str,
+    **origin: Any,
 ) -> None:
     """Import published results that others measured.
 
@@ -88,53 +85,53 @@ def import_(
     from benchpaper.artifact import importing
     from benchpaper.results.import_record import ImportRecord
     from benchpaper.results.import_table import read_table
-    from benchpaper.workflow.pipeline import Pipeline
 
     project = Project.find()
     project.check_writable()
-    scale = settings.scales(project.root).paper
-    _ = Pipeline(project, site, scale, DEFAULT_SEED).site  # raises for an unknown one
+    sites.load(project, site)  # raises for an unknown one
     if not experiment:
         raise UserError("--experiment is missing; name the experiment that declares the results")
-    loaded = catalog.load(project, experiment)
-    data = importing.read(table)
-    digest = hashlib.sha256(data).hexdigest()
-    read = read_table(table.name, data)
-    factors, metrics, evidence = loaded.factors, loaded.metrics, loaded.evidence
-    declared = [*(f.name for f in factors), *(m.name for m in metrics), *(e.name for e in evidence)]
-    same = {name: name for name in declared if name in read.columns and name not in fixed}
+    declared, data = catalog.load(project, experiment).describe(), importing.read(table)
+    digest, read = hashlib.sha256(data).hexdigest(), read_table(table.name, data)
+    same = {name: name for name in _parts(declared) if name in {*read.columns} - {*fixed}}
     record = ImportRecord(
         experiment=experiment,
         table=f"{importing.TABLE}{table.suffix.lower()}",
         sha256=sha256 or digest,
         rows=len(read.rows),
-        source=source,
-        commit=commit,
-        licence=licence,
-        machine=machine,
         columns={**same, **columns},
         fixed=fixed,
         times={name: _factor(name, text) for name, text in times.items()},
-        block=block,
-        note=note,
         imported_on=datetime.now(UTC).date().isoformat(),
-        imported_by=imported_by,
+        **origin,
     )
-    if record.sha256 != digest:
-        raise UserError(
-            f"{table.name} has the SHA-256 {digest}, not that of --sha256: it is another file, or "
-            "cut off; get it again"
-        )
-    _check_private(project, record.to_json() | machine)
+    _check_file(table.name, digest, record.sha256)
+    _check_private(project, record)
     for path in importing.save(project, site, record, data):
         click.echo(path.relative_to(project.root))
     click.echo(f"{record.rows} rows imported from {record.origin}; {record.replication}")
 
 
-def _check_private(project: Project, texts: dict[str, Any]) -> None:
+def _parts(declared: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of all parts of an experiment that a column can fill."""
+    for kind in ("factors", "metrics", "evidence"):
+        yield from (part["name"] for part in declared[kind])
+
+
+def _check_file(name: str, digest: str, published: str) -> None:
+    """Refuse a table that is not the published one."""
+    if digest != published:
+        raise UserError(
+            f"{name} has the SHA-256 {digest}, not that of --sha256: it is another file, or "
+            "cut off; get it again"
+        )
+
+
+def _check_private(project: Project, record: "ImportRecord") -> None:
     """Refuse a text that names a folder, a host, or a secret: the record is published."""
     redactor = Redactor(project.root)
-    for name, text in texts.items():
+    # A fact may have the name of a field, so the two are not joined.
+    for name, text in (*record.to_json().items(), *record.machine.items()):
         if isinstance(text, str) and (shown := redactor.text(text)) != text:
             raise UserError(
                 f"{name} would publish a folder, a host, or a secret of this machine "

@@ -184,16 +184,15 @@ def adopt(experiments: tuple[str, ...], site: str) -> None:
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        kinds = [results.OBSERVATIONS, results.TRIALS]
-        if (run.folder / name / accepted.FILE).exists():
-            kinds.append(accepted.FILE)
-        else:  # those of the old reference say nothing about the new one
-            (target / accepted.FILE).unlink(missing_ok=True)
+        kinds, changes = [results.OBSERVATIONS, results.TRIALS], run.folder / name / accepted.FILE
+        kinds += [accepted.FILE] if changes.exists() else []
         with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
             for kind in kinds:
                 part = both.enter_context(replacing(target / kind))
                 shutil.copyfile(run.folder / name / kind, part)
                 flush(part)
+        if not changes.exists():  # those of the old reference say nothing about the new one
+            (target / accepted.FILE).unlink(missing_ok=True)
         for kind in (results.OBSERVATIONS, results.TRIALS):
             megabytes = (target / kind).stat().st_size / 1e6
             click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
@@ -222,9 +221,14 @@ def accept_change(experiment: str, why: str, request: Request, as_json: bool) ->
     project = Project.find()
     catalog.known(project, experiment)
     chosen = request.measured(project)
+    if chosen.note:  # nobody accepts a change of the reference unawares
+        raise UserError(
+            f'no run of yours on site "{chosen.site}" yet; '
+            "choose --from reference to accept the change for the authors' results"
+        )
     run = pipeline.Pipeline(project, chosen.site, chosen.source, DEFAULT_SEED)
     changes = acceptance.accept(run, experiment, why)
-    print_result(changes, as_json, acceptance.show, chosen.note)
+    print_result(changes, as_json, acceptance.show)
 
 
 COMMANDS = (explain, claims, compare, store, adopt, accept_change)

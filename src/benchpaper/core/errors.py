@@ -17,13 +17,20 @@ def did_you_mean(value: object, options: Iterable[object]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
+def first_few(items: Iterable[object], most: int = 3, separator: str = ", ") -> str:
+    """Return the first items as text, and how many more there are: `a, b, c and 2 more`."""
+    items = list(items)
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return separator.join(map(str, items[:most])) + more
+
+
 def one_of(kind: str, value: T, options: Iterable[object], hint: str = "") -> T:
     """Return `value` if it is among `options`; else raise a `UserError` that names the choices."""
     options = list(options)
     if value in options:
         return value
     choices = ", ".join(str(option) for option in options) or "none"
-    hint = f" {hint}" if hint else ""
+    hint = f"; {hint}" if hint else ""
     raise UserError(
         f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}'
     )

@@ -66,6 +66,20 @@ def factors_within(within: Any) -> tuple[Factor, ...]:
     raise SpecError('within must be a list of factors: within=[Factor("second", [0, 1, 2])]')
 
 
+def check_levels(where: str, factors: Iterable[Factor], levels: Mapping[str, Level]) -> None:
+    """Raise `SpecError`, which begins with `where`, unless {factor: level} are declared."""
+    by_name = {factor.name: factor for factor in factors}
+    for name, level in levels.items():
+        if name not in by_name:
+            raise SpecError(f'{where}: no factor "{name}"{did_you_mean(name, by_name)}')
+        factor = by_name[name]
+        if factor.check(level) not in factor.levels:
+            raise SpecError(
+                f"{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} "
+                f"(there are: {', '.join(map(str, factor.levels))})"
+            )
+
+
 @dataclass(frozen=True)
 class Metric:
     """Something measured in each trial.
@@ -115,6 +129,16 @@ class Evidence:
     def __post_init__(self) -> None:
         check_name("evidence", self.name)
         check_text(f'evidence "{self.name}": meaning', self.meaning)
+
+
+def check_distinct(parts: Iterable[Factor | Metric | Evidence]) -> None:
+    """Raise `SpecError` if two parts of an experiment have one name."""
+    names = [part.name for part in parts]
+    for name in names:
+        if names.count(name) > 1:
+            raise SpecError(
+                f'"{name}" is declared twice; factors, metrics and evidence share one table'
+            )
 
 
 class Scale:

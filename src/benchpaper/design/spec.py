@@ -18,6 +18,8 @@ from benchpaper.design.declarations import (
     Factor,
     Metric,
     Scale,
+    check_distinct,
+    check_levels,
     described,
     factors_within,
     make_cell,
@@ -95,9 +97,8 @@ class Experiment:
         self.is_imported = scales is None  # nothing is measured: all results are imported
         self.roles, self.packages, self.scales = tuple(roles), tuple(packages), dict(scales or {})
         self.twin = dict(twin) if twin else None
-        self.null = (
-            dict(null) if null else null_of({factor.name: factor.levels for factor in self.factors})
-        )
+        levels = {factor.name: factor.levels for factor in self.factors}
+        self.null = dict(null) if null else null_of(levels)
         self.inputs = check_inputs(inputs)
         self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
@@ -121,14 +122,7 @@ class Experiment:
         if type(self.attempts) is not int or self.attempts < 1:
             raise SpecError(f"attempts={self.attempts!r} must be a whole number of at least 1")
         check_number("timeout_s", self.timeout_s, above=0)
-        factors = [*self.factors, *self.within]
-        parts: list[Factor | Metric | Evidence] = [*factors, *self.metrics, *self.evidence]
-        names = [part.name for part in parts]
-        for name in names:
-            if names.count(name) > 1:
-                raise SpecError(
-                    f'"{name}" is declared twice; factors, metrics and evidence share one table'
-                )
+        check_distinct((*self.factors, *self.within, *self.metrics, *self.evidence))
         if not self.scales and not self.is_imported:
             raise SpecError("an experiment needs at least one scale")
         if not isinstance(self.block, Block):
@@ -137,11 +131,11 @@ class Experiment:
             self._check_scale(name, scale)
             self.scales[name] = self._counted(name, scale)
         if self.twin is not None:
-            self._check_levels("twin", self.twin)
+            check_levels("twin", self.factors, self.twin)
             if missing := [f.name for f in self.factors if f.name not in self.twin]:
                 raise SpecError(f"twin gives no level for {', '.join(missing)}")
         if self.null is not None:
-            self._check_levels("null", self.null)
+            check_levels("null", self.factors, self.null)
             if len(self.null) != 1:
                 raise SpecError(
                     f'null={self.null} must be one level of one factor, as null=dict(path="null")'
@@ -168,7 +162,7 @@ class Experiment:
             )
         for factor_name, levels in scale.levels.items():
             for level in levels:
-                self._check_levels(f'scale "{name}"', {factor_name: level})
+                check_levels(f'scale "{name}"', self.factors, {factor_name: level})
             if len(set(levels)) != len(levels):
                 raise SpecError(f'scale "{name}": {factor_name} has a level twice: {list(levels)}')
 
@@ -177,18 +171,6 @@ class Experiment:
         counted = copy.copy(scale)
         counted.blocks = self.block.count(name, scale.blocks)
         return counted
-
-    def _check_levels(self, where: str, levels: Mapping[str, Level]) -> None:
-        factors = {factor.name: factor for factor in self.factors}
-        for name, level in levels.items():
-            if name not in factors:
-                raise SpecError(f'{where}: no factor "{name}"{did_you_mean(name, factors)}')
-            factor = factors[name]
-            if factor.check(level) not in factor.levels:
-                raise SpecError(
-                    f"{where}: {name}={level!r} is not a level{did_you_mean(level, factor.levels)} "
-                    f"(there are: {', '.join(map(str, factor.levels))})"
-                )
 
     def trial(self, function: Trial) -> Trial:
         """Decorator: `function(cell, site)` runs one cell and yields its observations."""

@@ -11,24 +11,21 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core import disk_space
 from benchpaper.core.processes import brand, die_with_parent, kill_descendants, outputs
-from benchpaper.design.declarations import Cell, Scale
-from benchpaper.design.replication import PlannedBlock
-from benchpaper.design.spec import Experiment
-from benchpaper.hosts import Link, cleanup
+from benchpaper.hosts import cleanup
 from benchpaper.hosts.agent.standstill import Watch
 from benchpaper.hosts.local import signal_name
-from benchpaper.measure.provisions import Provisions
 from benchpaper.measure.worker import (
     HEADER,
     KILLED,
     STOP_GRACE_S,
+    Task,
     interrupts_held_back,
     work,
 )
@@ -61,9 +58,6 @@ class Attempt:
     stood_still_s: float
     is_mistake: bool = False
     provided: tuple[str, ...] = ()
-
-
-NOTHING = Provisions()
 
 
 @dataclass(frozen=True)
@@ -145,30 +139,23 @@ class _Reports:
 
 
 def attempt(
-    experiment: Experiment,
-    cell: Cell,
-    seed: int,
-    scale: Scale,
-    links: Mapping[str, Link],
-    programs: Path,
+    task: Task,
     scratch_root: Path,
     kill: Callable[[Collection[int]], None] = kill_descendants,
-    block: PlannedBlock = PlannedBlock(0, 0),  # noqa: B008  (it cannot change)
-    provisions: Provisions = NOTHING,
     alarm: Alarm | None = None,
 ) -> Attempt:
-    """Run `experiment`'s trial of `cell` once and return the result.
+    """Run a task once and return the result.
 
-    `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
-    that of the trial. `kill(spared)` ends all that this process has started except `spared`
-    (`Keeper.kill`). `provisions` holds the inputs. Errors of the trial never raise here.
-    `KeyboardInterrupt` and the like pass through, after the worker has been killed. Fetch what the
-    trial has left on remote hosts afterwards (`Fleet.conclude` with the attempt's `name`).
+    `kill(spared)` ends all that this process has started except `spared` (`Keeper.kill`). Errors of
+    the trial never raise here. `KeyboardInterrupt` and the like pass through, after the worker has
+    been killed. Fetch what the trial has left on remote hosts afterwards (`Fleet.conclude` with the
+    attempt's `name`).
     """
+    timeout_s = task.experiment.timeout_s
     scratch = Path(tempfile.mkdtemp(prefix="trial-", dir=scratch_root))
-    cleanup.note_shared_memory(scratch, experiment.timeout_s + STOP_GRACE_S)
+    cleanup.note_shared_memory(scratch, timeout_s + STOP_GRACE_S)
     read_end, write_end = os.pipe()
-    reports, spared = _Reports(), [pid for link in links.values() for pid in link.processes]
+    reports, spared = _Reports(), [pid for link in task.links.values() for pid in link.processes]
     watch = Watch(spared)
     started, begin = time.time(), time.monotonic()
     parent = os.getpid()
@@ -180,20 +167,16 @@ def attempt(
                 die_with_parent(parent)
                 os.close(read_end)
                 brand(cleanup.trial_mark(scratch_root.parent))
-                work(
-                    experiment, cell, seed, block, scale, links, programs, scratch, write_end,
-                    provisions,
-                )  # fmt: skip
+                work(task, scratch, write_end)
             os.close(write_end)
-        timed_out = _receive(
-            read_end, child, reports, (begin, begin + experiment.timeout_s), watch, alarm
-        )
+        limits = (begin, begin + timeout_s)
+        timed_out = _receive(read_end, child, reports, limits, watch, alarm)
         seconds = time.monotonic() - begin
         if timed_out:
             os.kill(child, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         child = None
-        late = _late(experiment.timeout_s, watch.seconds) if timed_out else ""
+        late = _late(timeout_s, watch.seconds) if timed_out else ""
         return reports.attempt(scratch, status, late, (started, seconds, watch.seconds))
     finally:
         os.close(read_end)

@@ -7,6 +7,7 @@ or in the reference, the machine or its tools are to blame, and the trial counts
 
 import inspect
 import json
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,14 +17,16 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.core.atomic_write import atomic_write
-from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.core.errors import UserError
 from benchpaper.core.project import CODE
-from benchpaper.design.declarations import Cell, Evidence, Metric
+from benchpaper.design.declarations import Cell
 from benchpaper.design.spec import Experiment
 
 NOTE = "mistake.json"  # next to the journals
 KINDS = (NameError, TypeError, AttributeError, KeyError)
 FOLDER = "/experiments/"
+# A whole project may lie in a folder with that name, and its environment with it.
+LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 
 
 class TrialMistake(UserError):
@@ -49,9 +52,10 @@ def observations(experiment: Experiment, cell: Cell, site: Any) -> Iterator[dict
             f"{_start(trial)}a trial yields its observations, but this one returns {what}; "
             f"write `yield dict({experiment.metrics[0].name}=...)`"
         )
-    rows = results.Rows(experiment.describe())
+    described = experiment.describe()
+    rows = results.Rows(described)
     for observation in yielded:
-        if wrong := _wrong_form(experiment, observation):
+        if wrong := results.wrong_form(described, observation):
             raise WrongForm(f"{_line(yielded) or _start(trial)}{wrong}")
         try:
             rows.add(observation)
@@ -74,25 +78,10 @@ def _line(running: Iterable[Any]) -> str:
     return f"{_below_experiments(running.gi_code.co_filename)}:{running.gi_frame.f_lineno}: "
 
 
-def _wrong_form(experiment: Experiment, observation: Any) -> str:
-    """Return why something can be no observation; empty if it can."""
-    if not isinstance(observation, dict):
-        return f"a trial yields dicts of metrics, not {type(observation).__name__}"
-    within = [factor.name for factor in experiment.within]
-    parts: tuple[Metric | Evidence, ...] = (*experiment.metrics, *experiment.evidence)
-    declared = [*within, *(part.name for part in parts)]
-    for name in observation:
-        if name not in declared:
-            return f'column "{name}" is not declared{did_you_mean(name, declared)}' + (
-                f" (there are: {', '.join(declared)}); declare it or drop it"
-            )
-    return ""
-
-
 def place(error: BaseException) -> str:
     """Return `file:line: ` of the deepest frame in an experiment; empty without one."""
     frames = _frames(error)
-    inside = [number for number, (file, _) in enumerate(frames) if FOLDER in file]
+    inside = [number for number, (file, _) in enumerate(frames) if _is_experiments(file)]
     if not inside:
         return ""
     file, line = frames[inside[-1]]
@@ -111,11 +100,16 @@ def is_mistake(error: BaseException) -> bool:
     frames = [file for file, _ in _frames(error)]
     while frames and Path(frames[-1]).is_relative_to(CODE):
         frames.pop()
-    return isinstance(error, KINDS) and bool(frames) and FOLDER in frames[-1]
+    return isinstance(error, KINDS) and bool(frames) and _is_experiments(frames[-1])
 
 
 def _frames(error: BaseException) -> list[tuple[str, int | None]]:
     return [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def _is_experiments(path: str) -> bool:
+    """Return whether a file belongs to an experiment, and not to a library."""
+    return FOLDER in path and not any(map(Path(path).is_relative_to, LIBRARIES))
 
 
 def _below_experiments(path: str) -> str:

@@ -23,7 +23,8 @@ from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.provisions import Provisions, undeclared
-from benchpaper.results.records import Disturbances, Observation, TrialRecord
+from benchpaper.measure.worker import Task
+from benchpaper.results.records import Disturbances, Observation, Origin, TrialRecord
 
 DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
@@ -95,25 +96,10 @@ class TrialRunner:
         if self._lost:
             self._restore()
         before = self._fleet.disturbances()
-        missing = self._provenance.missing(planned.cell)
         self._setting.report("start", block=self._block, cell=planned.cell.id)
-        attempts: list[Attempt] = []
-        observations: tuple[Observation, ...] = ()
-        cause = ""
-        if missing:
-            state, reason = results.NOT_TESTABLE, f"needs {', '.join(missing)}"
-        elif given_up:
-            state, reason = results.FAILED, given_up
-            self._setting.report("given up", cell=planned.cell.id, message=given_up)
-        else:
-            attempts, observations = self._attempts(planned)
-            state, reason = self._conclusion(planned, attempts[-1])
-            cause = attempts[-1].cause if state == results.FAILED else ""
+        state, reason, attempts, observations = self._ended(planned, given_up)
         after = self._fleet.disturbances()
         last = attempts[-1] if attempts else None
-        origin = replace(self._origin, capabilities=tuple(self._provenance.present))
-        if provided := {path for tried in attempts for path in tried.provided}:
-            origin = replace(origin, tools={**origin.tools, **self._undeclared(provided)})
         disturbed = disturbances.between(before, after, last.stood_still_s if last else 0.0)
         return TrialRecord(
             block=planned.block,
@@ -121,10 +107,10 @@ class TrialRunner:
             cell=planned.cell.id,
             twin=planned.cell.twin,
             levels=dict(planned.cell.levels),
-            origin=origin,
+            origin=self._origin_of(attempts),
             state=state,
             reason=reason,
-            cause=cause,
+            cause=last.cause if last and state == results.FAILED else "",
             seed=planned.seed,
             block_seed=planned.of_block.seed,
             block_level=planned.of_block.level,
@@ -137,6 +123,25 @@ class TrialRunner:
             disturbances=Disturbances(**disturbed),
             overhead_s=time.monotonic() - begin - sum(tried.seconds for tried in attempts),
         )
+
+    def _ended(
+        self, planned: PlannedTrial, given_up: str
+    ) -> tuple[str, str, list[Attempt], tuple[Observation, ...]]:
+        """Run a trial if it can run. Return its (state, reason, attempts, observations)."""
+        if missing := self._provenance.missing(planned.cell):
+            return results.NOT_TESTABLE, f"needs {', '.join(missing)}", [], ()
+        if given_up:
+            self._setting.report("given up", cell=planned.cell.id, message=given_up)
+            return results.FAILED, given_up, [], ()
+        attempts, observations = self._attempts(planned)
+        return *self._conclusion(planned, attempts[-1]), attempts, observations
+
+    def _origin_of(self, attempts: list[Attempt]) -> Origin:
+        """Return the origin of a trial, with the undeclared inputs that its attempts sent."""
+        origin = replace(self._origin, capabilities=tuple(self._provenance.present))
+        if provided := {path for tried in attempts for path in tried.provided}:
+            return replace(origin, tools={**origin.tools, **self._undeclared(provided)})
+        return origin
 
     def _undeclared(self, paths: Collection[str]) -> dict[str, str]:
         """Return the undeclared inputs that a trial sent, with digests; say the new ones."""
@@ -204,19 +209,17 @@ class TrialRunner:
 
     def _attempt(self, planned: PlannedTrial) -> Attempt:
         roles = self._provenance.assigned
-        return attempt(
+        task = Task(
             self._experiment,
             planned.cell,
             planned.seed,
             self._setting.scale,
             {role: self._fleet.links[host.name] for role, host in roles.items()},
             self._setting.project.programs(self._experiment.name),
-            self._scratch_root,
-            self._keeper.kill,
             planned.of_block,
             Provisions.of(self._setting.project, self._provenance.places),
-            self._alarm(planned.cell.id),
         )
+        return attempt(task, self._scratch_root, self._keeper.kill, self._alarm(planned.cell.id))
 
     def _alarm(self, cell: str) -> Alarm | None:
         """Return what says while a trial runs that it takes far longer than planned.

@@ -14,6 +14,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -39,18 +40,25 @@ OUT_OF_MEMORY = re.compile(re.escape(os.strerror(errno.ENOMEM)), re.I)  # progra
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
-def work(
-    experiment: Experiment,
-    cell: Cell,
-    seed: int,
-    block: PlannedBlock,
-    scale: Scale,
-    links: Mapping[str, Link],
-    programs: Path,
-    scratch: Path,
-    pipe: int,
-    provisions: Provisions,
-) -> NoReturn:
+@dataclass(frozen=True)
+class Task:
+    """What one attempt runs: a cell of an experiment, and what its trial gets as `site`.
+
+    `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
+    that of the trial; `provisions` holds the inputs.
+    """
+
+    experiment: Experiment
+    cell: Cell
+    seed: int
+    scale: Scale
+    links: Mapping[str, Link]
+    programs: Path
+    block: PlannedBlock = field(default_factory=lambda: PlannedBlock(0, 0))
+    provisions: Provisions = field(default_factory=Provisions)
+
+
+def work(task: Task, scratch: Path, pipe: int) -> NoReturn:
     """Run the trial in the worker, and end it."""
     try:
         _enter(scratch)
@@ -58,8 +66,8 @@ def work(
         def report(*event: Any) -> None:
             _send(pipe, event)
 
-        site = _site(experiment, seed, block, scale, links, programs, scratch, report, provisions)
-        for observation in mistakes.observations(experiment, cell, site):
+        site = _site(task, scratch, report)
+        for observation in mistakes.observations(task.experiment, task.cell, site):
             report("observation", observation)
         report("done")
         os._exit(0)
@@ -113,17 +121,7 @@ def _enter(scratch: Path) -> None:
     tempfile.tempdir = str(scratch)  # the trial's temporary files disappear with its scratch folder
 
 
-def _site(
-    experiment: Experiment,
-    seed: int,
-    block: PlannedBlock,
-    scale: Scale,
-    links: Mapping[str, Link],
-    programs: Path,
-    scratch: Path,
-    report: Callable[..., None],
-    provisions: Provisions,
-) -> "TrialSite":
+def _site(task: Task, scratch: Path, report: Callable[..., None]) -> "TrialSite":
     """Connect the roles to their hosts, and return what a trial gets as `site`."""
     commands = 0
 
@@ -134,18 +132,18 @@ def _site(
         return lambda status: report("status", number, status)
 
     # Log roles, not host names, for privacy.
-    seconds = experiment.timeout_s + STOP_GRACE_S
+    seconds = task.experiment.timeout_s + STOP_GRACE_S
     hosts = {
-        role: Provider(link.host(role, scratch, seconds, on_command), provisions, report)
-        for role, link in links.items()
+        role: Provider(link.host(role, scratch, seconds, on_command), task.provisions, report)
+        for role, link in task.links.items()
     }
     return TrialSite(
         **hosts,
-        counts=Counts(**scale.counts),
-        seed=seed,
-        block=block,
-        programs=Path(programs),
-        inputs=Places(provisions.inputs),
+        counts=Counts(**task.scale.counts),
+        seed=task.seed,
+        block=task.block,
+        programs=Path(task.programs),
+        inputs=Places(task.provisions.inputs),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchpaper.analysis import claim_rows
 from benchpaper.core import checksums, environment, settings
 from benchpaper.core.atomic_write import atomic_write
-from benchpaper.core.errors import did_you_mean
+from benchpaper.core.errors import did_you_mean, first_few
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
 from benchpaper.paper import gather
@@ -150,7 +150,7 @@ def _check_use(
 
 
 def _not_run(names: list[str]) -> str:
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    shown = first_few(names)
     return (
         f"; or run the notebooks of {shown} first: the paper takes all experiments "
         "(benchpaper run paper)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since
 from benchpaper.analysis.manifests import Exhibit, Manifest, ResultsFile
-from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.errors import UserError, first_few, one_of
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import UNKNOWN
 from benchpaper.design.inputs import Input
@@ -22,7 +22,6 @@ from benchpaper.results.records import Command
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAMED = 3  # so many changed files are named
 REMEDY = "measure again, or see benchpaper accept-change --help"
 
 
@@ -225,9 +224,7 @@ def show(trail: Trail) -> None:
     if trail.stale:
         print("  STALE     the results have changed since; run ./reproduce figures")
     if trail.changed:
-        more = f" and {len(trail.changed) - NAMED} more" if len(trail.changed) > NAMED else ""
-        named = ", ".join(trail.changed[:NAMED])
-        print(f"  STALE     {named}{more} changed since it was measured; {REMEDY}")
+        print(f"  STALE     {first_few(trail.changed)} changed since it was measured; {REMEDY}")
     print(f"  notebook  {trail.notebook}{metrics}")
     for warning in trail.warnings:
         print(f"  beware    of {warning}")
@@ -240,7 +237,8 @@ def show(trail: Trail) -> None:
     if record := record_of({"imported": trail.imported} if trail.imported else {}):
         _show_import(record)
     for cell in trail.cells:
-        _show_imported_cell(cell) if trail.imported else _show_cell(cell)
+        others = all(trial.state == results.IMPORTED for trial in cell.trials)  # at that site
+        _show_imported_cell(cell) if others else _show_cell(cell)
 
 
 def _show_import(record: ImportRecord) -> None:

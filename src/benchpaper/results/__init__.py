@@ -47,6 +47,7 @@ from benchpaper.results.schema import (
     schema,
     schema_version,
     shown_state,
+    wrong_form,
 )
 
 __all__ = [
@@ -90,4 +91,5 @@ __all__ = [
     "stored_sites",
     "write",
     "write_block",
+    "wrong_form",
 ]

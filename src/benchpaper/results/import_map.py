@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchpaper.core.errors import did_you_mean
+from benchpaper.core.errors import did_you_mean, first_few
 from benchpaper.results.distribution import InvalidObservation
 from benchpaper.results.import_record import ImportRecord, ImportRefused
 from benchpaper.results.import_table import Table, level_of, number_of_cell
@@ -16,6 +16,7 @@ NOT_KNOWN = "not known (imported)"  # evidence that the table does not have
 UNIT_AT_END = re.compile(
     r"[_\s(\[](ns|us|µs|ms|s|sec|min|h|b|bytes?|kb|mb|gb|percent|pct|%)[)\]]?$"
 )
+NAMED = 8  # so many columns or levels are named
 SPELLINGS = {"µs": "us", "sec": "s", "byte": "b", "bytes": "b", "percent": "%", "pct": "%"}
 
 
@@ -86,6 +87,11 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
                     f"{option} {name}: {described['name']} declares no such name"
                     f"{did_you_mean(name, known)}; it has {', '.join(known)}"
                 )
+    for name in record.times:
+        if name not in record.columns:
+            raise ImportRefused(
+                f"--times {name}: no column is mapped to {name}; give --map {name}=COLUMN too"
+            )
     for name, column in [
         *record.columns.items(),
         *([("--block", record.block)] * bool(record.block)),
@@ -94,7 +100,7 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
             raise ImportRefused(
                 f'{table.name} has no column "{column}", which {name} needs'
                 f"{did_you_mean(column, table.columns)}; its columns are "
-                f"{_listed(table.columns)}"
+                f"{first_few(table.columns, NAMED)}"
             )
     for name in factors:
         if (name in record.columns) == (name in record.fixed):
@@ -108,11 +114,6 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
                 f'metric "{name}" has no column in {table.name}; give --map {name}=COLUMN, '
                 "or declare it optional"
             )
-
-
-def _listed(names: Any) -> str:
-    shown = [str(name) for name in names][:8]
-    return ", ".join(shown) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _check_units(described: Described, record: ImportRecord, table: Table) -> None:
@@ -163,7 +164,7 @@ def _levels(
         if level not in declared:
             raise ImportRefused(
                 f'{place}: {_quoted(text)} is no level of "{name}"{did_you_mean(level, declared)} '
-                f"(there are: {_listed(declared)}); declare it, or leave those rows out"
+                f"(there are: {first_few(declared, NAMED)}); declare it, or leave those rows out"
             )
         levels[name] = level
     return levels

@@ -67,7 +67,10 @@ class ImportRecord:
         check_source(self.source)
         _check_words("--licence", self.licence, 'its SPDX name, as CC-BY-4.0, or "facts only"')
         _check_machine(self.machine)
-        for option, text in (("--note", self.note), ("--by", self.imported_by)):
+        texts = {"--note": self.note, "--by": self.imported_by, "--block": self.block}
+        texts |= {f"--map {name}": column for name, column in self.columns.items()}
+        texts |= {f"--set {name}": level for name, level in self.fixed.items()}
+        for option, text in texts.items():
             _check_line(option, text)
         for name, factor in self.times.items():
             if not (isinstance(factor, (int, float)) and math.isfinite(factor) and factor > 0):

@@ -54,6 +54,10 @@ def read_table(name: str, data: bytes) -> Table:
     for column in table.columns:
         if not column.strip():
             raise ImportRefused(f"{name} has a column without a name; name it in the first line")
+        if not column.isprintable():
+            raise ImportRefused(
+                f"{name} has the column {column!r}, and names are one line; rename it"
+            )
         if list(table.columns).count(column) > 1:
             raise ImportRefused(f'{name} has the column "{column}" twice; rename one')
     return table
@@ -144,6 +148,8 @@ def _parquet(name: str, data: bytes) -> Table:
 def level_of(text: Any, kind: type) -> Any:
     """Return a cell as a level of type str, int, float, or bool; raises `ValueError`."""
     if isinstance(text, str) and kind is not str:
+        if "_" in text:  # Python reads 1_000 as a number
+            raise ValueError("no number")
         text = {"true": True, "false": False}.get(text.lower()) if kind is bool else kind(text)
     elif type(text) is int and kind is float:
         text = float(text)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchpaper.core.errors import did_you_mean
+from benchpaper.core.errors import did_you_mean, first_few
 from benchpaper.results.distribution import InvalidObservation
 
 Levels = dict[str, Any]
@@ -32,8 +32,8 @@ def _level(name: str, level: Any, declared: list[Any]) -> Any:
         if type(level) is type(known) and level == known:
             return known
     raise InvalidObservation(
-        f"{name}={level!r} is not a level of within{did_you_mean(level, declared)}; "
-        f"declare it: Factor({name!r}, [...])"
+        f"{name}={level!r} is not a level of within{did_you_mean(level, declared)} (there are: "
+        f"{first_few(declared, 8)}); declare it: Factor({name!r}, [...])"
     )
 
 

@@ -59,7 +59,7 @@ OBSERVATION = (Column("row", "int32", "", "number of the observation within its 
 TRIAL = (
     Column("experiment", "string", "", "name of the experiment"),
     Column("site", "string", "", "named set of target hosts"),
-    Column("scale", "string", "", "smoke, quick or full"),
+    Column("scale", "string", "", f"how much was measured, such as smoke or full; or {IMPORTED}"),
     Column("seed", "int64", "", "seed of the trial's own random choices"),
     Column(
         "block_seed",
@@ -230,20 +230,11 @@ def check_observation(described: Described, observation: Any) -> Observation:
     Raises `InvalidObservation` for a missing or undeclared column, a wrong type, NaN, a value below
     the metric's minimum, or an undeclared level.
     """
-    if not isinstance(observation, dict):
-        raise InvalidObservation(
-            f"a trial yields dicts of metrics, not {type(observation).__name__}"
-        )
+    if wrong := wrong_form(described, observation):
+        raise InvalidObservation(wrong)
     within = level_of_row(described, observation)
     metrics = {m["name"]: m for m in described["metrics"]}
     evidence = [e["name"] for e in described["evidence"]]
-    inner = [factor["name"] for factor in described.get("within", [])]
-    for name in observation:
-        if name not in metrics and name not in evidence and name not in inner:
-            known = [*inner, *metrics, *evidence]
-            raise InvalidObservation(
-                f'column "{name}" is not declared{did_you_mean(name, known)}; declare it or drop it'
-            )
     values = {
         name: _checked_metric(metric, observation.get(name)) for name, metric in metrics.items()
     }
@@ -253,6 +244,20 @@ def check_observation(described: Described, observation: Any) -> Observation:
                 f'evidence "{name}" must be text, not {observation.get(name)!r}'
             )
     return Observation(values, {name: observation[name] for name in evidence}, within)
+
+
+def wrong_form(described: Described, observation: Any) -> str:
+    """Return why something can be no observation of an experiment; empty if it can."""
+    if not isinstance(observation, dict):
+        return f"a trial yields dicts of metrics, not {type(observation).__name__}"
+    kinds = ("within", "metrics", "evidence")
+    declared = [part["name"] for kind in kinds for part in described.get(kind, [])]
+    for name in observation:
+        if name not in declared:
+            return f'column "{name}" is not declared{did_you_mean(name, declared)}' + (
+                f" (there are: {', '.join(declared)}); declare it or drop it"
+            )
+    return ""
 
 
 def _checked_metric(metric: Mapping[str, Any], value: Any) -> Value:

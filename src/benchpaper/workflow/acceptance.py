@@ -4,13 +4,13 @@ Only code may have changed. Everything else that results record and trials depen
 and the first difference refuses the change.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_inputs, changed_since
+from benchpaper.artifact.importing import plain
 from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
@@ -79,7 +79,7 @@ def _stale_blocks(run: Pipeline, name: str) -> dict[str, dict[str, str]]:
     for block in run.blocks(name):
         if then := block.before():
             others = {**then, "sources": block.depends["sources"]}
-            if others != _plain(block.depends):
+            if others != plain(block.depends):
                 _refuse(name, reasons.reasons(others, block.depends))
             stale[catalog.combined(then["sources"])] = then["sources"]
     if not stale:
@@ -105,7 +105,7 @@ def _differences(
 ) -> Iterator[str]:
     """Yield what differs between a reference and its experiment now, apart from the code."""
     experiment, scale = run.experiment(name), table.column("scale")[0].as_py()
-    now = _plain(experiment.describe())
+    now = plain(experiment.describe())
     for part, fields in DECLARED.items():
         then = _chosen(described[part], fields)
         if then != _chosen(now[part], fields):
@@ -138,16 +138,11 @@ def _counted(scale: Any, table: Any, described: Mapping[str, Any]) -> Iterator[s
     if "blocks_fixed" not in described and blocks != (expected := scale.pilot or scale.blocks):
         yield f"blocks {blocks} -> {expected}"
     if "counts" in described:
-        yield from reasons.changed(described["counts"], _plain(scale.counts))
+        yield from reasons.changed(described["counts"], plain(scale.counts))
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> list[dict[str, Any]]:
     return [{field: row[field] for field in fields if field in row} for row in rows]
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON gives it back: tuples become lists."""
-    return json.loads(json.dumps(value))
 
 
 def show(changes: Sequence[AcceptedChange]) -> None:

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 import yaml
 
@@ -28,6 +30,23 @@ def snakemake(
         config.append(f"kept={' '.join(pipeline.kept)}")
     profile = ["--profile", str(profiles(pipeline.project)[pipeline.profile])]
     return [sys.executable, "-m", "snakemake", *targets, *profile, *extra, "--config", *config]
+
+
+def forced(
+    pipeline: Pipeline, targets: list[str], experiments: list[str], flaws: Mapping[Path, str]
+) -> list[str]:
+    """Return the options that make Snakemake rebuild files that exist but are flawed.
+
+    Those are `flaws`, and the incomplete outputs of notebooks.
+    """
+    flawed = dict(flaws)
+    if targets != ["results"]:
+        from benchpaper.workflow import completeness  # it loads pandas
+
+        place = pipeline.project, pipeline.site_name, pipeline.source
+        flawed |= completeness.flaws(*place, experiments)
+    again = [str(path.relative_to(pipeline.project.root)) for path in flawed if path.exists()]
+    return ["--forcerun", *again] if again else []
 
 
 def check_profile(pipeline: Pipeline) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.artifact import importing
-from benchpaper.core import settings, syntax
+from benchpaper.core import settings
 from benchpaper.core.capabilities import CAPABILITIES
 from benchpaper.core.errors import UserError, one_of
 from benchpaper.core.project import REFERENCE, Project, slug
@@ -22,12 +22,12 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.measure.block import Block
-from benchpaper.results import accepted, journal
+from benchpaper.results import journal
 from benchpaper.workflow import pilot, reasons, times
 from benchpaper.workflow.ownership import announce, hold_lock
 from benchpaper.workflow.records import Remeasured, TrialCount
 
-# The Snakefile imports this module alone.
+# The Snakefile takes these from here.
 __all__ = ["TARGETS", "Pipeline", "announce", "hold_lock", "profiles"]
 
 TARGETS = ("all", "results", "figures", "paper", "report", "bundle")
@@ -243,67 +243,9 @@ class Pipeline:
         for number in range(len(self.plan(name).blocks) if self.measures(name) else 0):
             yield self.block(name, number)
 
-    def block_files(self, name: str) -> list[Path]:
-        """Return the files from which an experiment's results are collected.
-
-        These are the Parquet files of all blocks; of an import, its record, table, and declaration.
-        The paths are relative to the project.
-        """
-        if not self.measures(name):
-            imported = importing.sources(self.project, self.site_name, name)
-            return [path.relative_to(self.project.root) for path in imported] + self.sources(name)
-        folder = (self.folder / name).relative_to(self.project.root)
-        kinds = (results.OBSERVATIONS, results.TRIALS)
-        return [
-            results.block_file(folder, block, kind)
-            for block in range(len(self.plan(name).blocks))
-            for kind in kinds
-        ]
-
-    def accepted(self, names: list[str]) -> list[Path]:
-        """Return the existing files of accepted changes, relative to the project."""
-        paths = [self.folder / name / accepted.FILE for name in names]
-        return [path.relative_to(self.project.root) for path in paths if path.exists()]
-
-    def stored_elsewhere(self, name: str) -> list[Path]:
-        """Return the reference results of other sites, which an experiment's notebook may show."""
-        stored = results.stored_sites(self.project, name)
-        return [
-            (folder / name / table).relative_to(self.project.root)
-            for site, folder in stored.items()
-            if site != self.site_name
-            for table in (results.OBSERVATIONS, results.TRIALS)
-        ]
-
-    def sources(self, name: str) -> list[Path]:
-        """Return the files that an experiment runs, relative to the project."""
-        return [path.relative_to(self.project.root) for path in catalog.sources(self.project, name)]
-
-    @cache  # noqa: B019  (pipelines live as long as their process)
-    def code(self, module: str, *users: str) -> list[str]:
-        """Return the framework's files that `module` runs, or that the project's files `users` run.
-
-        The paths are relative to the project.
-        """
-        source = self.project.root / "src"
-        if not (source / "benchpaper").is_dir():
-            return []  # the framework is an installed package, whose files do not change
-        start = [*syntax.files(source, module), *(self.project.root / user for user in users)]
-        return sorted(
-            path.relative_to(self.project.root).as_posix()
-            for path in syntax.reached(start, source, "benchpaper")
-            if path.is_relative_to(source)
-        )
-
     def tools(self, name: str) -> str:
         """Return the versions of an experiment's tools, as JSON."""
         return json.dumps(self.experiment(name).tools(), sort_keys=True)
-
-    def paper_sources(self) -> list[Path]:
-        """Return the project's files that LaTeX reads, relative to the project."""
-        kinds = (".tex", ".sty", ".bib")
-        paths = [path for path in self.project.paper.rglob("*") if path.suffix in kinds]
-        return sorted(path.relative_to(self.project.root) for path in paths)
 
 
 def _moved(then: dict[str, Any], now: dict[str, Any]) -> str:

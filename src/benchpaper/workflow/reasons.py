@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from benchpaper.core.errors import first_few
 from benchpaper.design.catalog import differing
 from benchpaper.design.inputs import MISSING
-
-NAMED = 3  # of the files or levels that changed alike; the others are counted
 
 Depends = dict[str, Any]  # see `Block.depends`
 
@@ -87,24 +86,19 @@ def _files(what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str
         kinds["missing" if now.get(path) == MISSING else kind].append(path)
     for kind, paths in kinds.items():
         if paths:
-            yield f"{what}{_some(paths)} {kind}"
+            yield f"{what}{first_few(paths)} {kind}"
 
 
 def _levels(then: dict[str, list[Any]], now: dict[str, list[Any]]) -> Iterator[str]:
     for factor in {**then, **now}:
         old, new = then.get(factor, []), now.get(factor, [])
         if added := [level for level in new if level not in old]:
-            yield f"level {_some(added)} of {factor} added"
+            yield f"level {first_few(added)} of {factor} added"
         if removed := [level for level in old if level not in new]:
-            yield f"level {_some(removed)} of {factor} removed"
+            yield f"level {first_few(removed)} of {factor} removed"
 
 
 def _capabilities(then: set[str], now: set[str]) -> Iterator[str]:
     for kind, names in (("is there now", sorted(now - then)), ("is gone", sorted(then - now))):
         if names:
-            yield f"{_some(names)} {kind}"
-
-
-def _some(items: list[Any]) -> str:
-    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
-    return ", ".join(map(str, items[:NAMED])) + more
+            yield f"{first_few(names)} {kind}"

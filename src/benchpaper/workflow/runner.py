@@ -2,33 +2,28 @@
 
 import contextlib
 import json
-import re
 import shutil
 import signal
-import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
-from benchpaper.core import environment, extras, lock, output
+from benchpaper.core import extras, lock, output
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.errors import UserError, first_few, one_of
 from benchpaper.core.project import REFERENCE
 from benchpaper.core.revision import UNKNOWN, is_checkout, known_revision, revision
 from benchpaper.hosts import cleanup
 from benchpaper.paper import notebook
 from benchpaper.results import OBSERVATIONS, TRIALS, read
 from benchpaper.results.import_record import record_of
-from benchpaper.workflow import command_line, damage, input_files, plans, summary
+from benchpaper.workflow import command_line, damage, input_files, plans, preview, summary
 from benchpaper.workflow.execution import Execution
 from benchpaper.workflow.pipeline import TARGETS, Pipeline
 from benchpaper.workflow.progress import ProgressDisplay
 from benchpaper.workflow.records import Failure
-
-NAMED = 3  # so many damaged files are named
 
 
 def run(
@@ -57,25 +52,10 @@ def run(
     if not measure_again:
         _keep_results_of_other_machines(pipeline, words, experiments, console)
     if dry_run:
-        return _dry_run(pipeline, targets, experiments, console, as_json)
+        return preview.show(pipeline, targets, experiments, console, as_json)
     what = f"benchpaper run ({pipeline.site_name}, {pipeline.source})"
     with _terminable(), lock.held(pipeline.project.state / "run.lock", what):
-        _sweep(pipeline, console)
-        restored: list[str] = []
-        if measure_again:  # before it removes anything
-            input_files.provide(pipeline, experiments, partial(_say, console), always=True)
-        for name in experiments:
-            if measure_again:
-                _remove_results(pipeline, name, console)
-            restored += damage.restore(pipeline, name)
-            pipeline.reopen(name, retry_failed)
-        input_files.provide(pipeline, experiments, partial(_say, console))
-        for name in experiments:
-            if name not in pipeline.kept and (again := pipeline.again(name)):
-                _say(console, f"{name}: {plans.describe_again(again)}")
-        removed = damage.remove(pipeline, experiments)
-        damage.refresh_caches(pipeline.project, bool(restored or removed))
-        _say_mended(restored, removed, console)
+        _prepare(pipeline, experiments, retry_failed, measure_again, console)
         begin = time.monotonic()
         status, failures = _execute(pipeline, targets, experiments, console)
         seconds = time.monotonic() - begin
@@ -87,11 +67,37 @@ def run(
     return status
 
 
+def _prepare(
+    pipeline: Pipeline,
+    experiments: list[str],
+    retry_failed: bool,
+    measure_again: bool,
+    console: Console,
+) -> None:
+    """Sweep up and mend what earlier runs left, get the inputs, and say what is measured again."""
+    _sweep(pipeline, console)
+    say, restored = partial(_say, console), list[str]()
+    if measure_again:  # before it removes anything
+        input_files.provide(pipeline, experiments, say, always=True)
+    for name in experiments:
+        if measure_again:
+            _remove_results(pipeline, name, console)
+        restored += damage.restore(pipeline, name)
+        pipeline.reopen(name, retry_failed)
+    input_files.provide(pipeline, experiments, say)
+    for name in experiments:
+        if name not in pipeline.kept and (again := pipeline.again(name)):
+            say(f"{name}: {plans.describe_again(again)}")
+    removed = damage.remove(pipeline, experiments)
+    damage.refresh_caches(pipeline.project, bool(restored or removed))
+    _say_mended(restored, removed, console)
+
+
 def _execute(
     pipeline: Pipeline, targets: list[str], experiments: list[str], console: Console
 ) -> tuple[int, list[Failure]]:
     """Run Snakemake. Return the exit status of the run, and its failures."""
-    forced = _forced(pipeline, targets, experiments, {})
+    forced = command_line.forced(pipeline, targets, experiments, {})
     command = command_line.snakemake(pipeline, targets, experiments, "--nocolor", *forced)
     finished = {name: pipeline.finished(name) for name in experiments}
     display = ProgressDisplay(console, finished)
@@ -196,29 +202,11 @@ def _say_mended(restored: list[str], removed: list[str], console: Console) -> No
     for line in restored:
         _say(console, line)
     if removed:
-        more = f"; and {len(removed) - NAMED} more" if len(removed) > NAMED else ""
-        _say(console, f"not to be trusted, so made again: {'; '.join(removed[:NAMED])}{more}")
+        _say(console, f"not to be trusted, so made again: {first_few(removed, separator='; ')}")
 
 
 def _has_latex(pipeline: Pipeline) -> bool:
     return pipeline.probed.here.capabilities["latex"].present
-
-
-def _forced(
-    pipeline: Pipeline, targets: list[str], experiments: list[str], flaws: Mapping[Path, str]
-) -> list[str]:
-    """Return the options that make Snakemake rebuild files that exist but are flawed.
-
-    Those are `flaws`, and the incomplete outputs of notebooks.
-    """
-    flawed = dict(flaws)
-    if targets != ["results"]:
-        from benchpaper.workflow import completeness  # it loads pandas
-
-        place = pipeline.project, pipeline.site_name, pipeline.source
-        flawed |= completeness.flaws(*place, experiments)
-    again = [str(path.relative_to(pipeline.project.root)) for path in flawed if path.exists()]
-    return ["--forcerun", *again] if again else []
 
 
 def _lacking(pipeline: Pipeline, targets: list[str], experiments: list[str]) -> list[Failure]:
@@ -235,45 +223,6 @@ def _lacking(pipeline: Pipeline, targets: list[str], experiments: list[str]) -> 
             flaws[path] = "is missing"
     root = pipeline.project.root
     return [Failure(str(path.relative_to(root)), why) for path, why in flaws.items()]
-
-
-def _dry_run(
-    pipeline: Pipeline,
-    targets: list[str],
-    experiments: list[str],
-    console: Console,
-    as_json: bool,
-) -> int:
-    """Show the plans and the steps that would run. Return Snakemake's exit status."""
-    planned = (
-        [plans.plan(pipeline, name) for name in experiments] if pipeline.source != REFERENCE else []
-    )
-    if not as_json:
-        plans.show_plans(planned)
-    forced = _forced(pipeline, targets, experiments, damage.find(pipeline, experiments))
-    command = command_line.snakemake(
-        pipeline, targets, experiments, "--dry-run", "--quiet", "rules", *forced
-    )
-    done = subprocess.run(
-        command,
-        cwd=pipeline.project.root,
-        env=environment.of_snakemake(),
-        capture_output=True,
-        text=True,
-    )
-    text = (done.stdout + done.stderr).strip()
-    jobs = re.search(r"^job\s+count.*?(?=\n\n|\Z)", text, re.M | re.S)
-    if as_json:
-        counts = re.findall(r"^(\w+)\s+(\d+)$", jobs.group(), re.M) if jobs else []
-        steps = {name: int(count) for name, count in counts if name != "total"}
-        print(json.dumps({"plans": planned, "steps": steps}))
-    elif done.returncode:
-        console.print(text, highlight=False, markup=False)
-    elif jobs:
-        console.print("steps that would run:\n" + jobs.group(), highlight=False)
-    else:
-        console.print("nothing would run: everything is up to date")
-    return done.returncode
 
 
 @contextlib.contextmanager

@@ -11,12 +11,11 @@ from benchpaper.analysis import claim_rows
 from benchpaper.analysis.changes import changed_since_reference
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.duration import duration
+from benchpaper.core.errors import first_few
 from benchpaper.core.project import GATHERED, REFERENCE
 from benchpaper.results.import_record import record_of
 from benchpaper.workflow.pipeline import Pipeline
 from benchpaper.workflow.records import Failure, Summary, TrialCount, TrialStates
-
-MAX_SOURCES = 3  # so many changed files are named
 
 
 def make(
@@ -191,8 +190,7 @@ def _trials(ended: TrialStates | None, source: str, finished: TrialCount) -> str
 
 def describe_change(changed: list[str]) -> str:
     """Return the warning that these sources of an experiment differ from the reference's."""
-    more = f" and {len(changed) - MAX_SOURCES} more" if len(changed) > MAX_SOURCES else ""
     return (
-        f"changed since the reference was measured: {', '.join(changed[:MAX_SOURCES])}{more}; "
+        f"changed since the reference was measured: {first_few(changed)}; "
         "the reference shows the code as it was"
     )

@@ -19,6 +19,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
 from benchpaper.paper import gather, kernel_server, latex, number_diff
+from benchpaper.workflow import dependencies
 
 POLL_S = 0.2
 SETTLE_S = 0.1  # some editors write in two steps
@@ -50,11 +51,7 @@ class Watcher:
             *self.project.analysis.glob("*.ipynb"),
             *claims.files(self.project),
         ]
-        paths += [
-            path
-            for path in self.project.paper.rglob("*")
-            if path.suffix in (".tex", ".sty", ".bib")
-        ]
+        paths += [self.project.root / path for path in dependencies.paper_sources(self.project)]
         stamps = {}
         for path in paths:
             try:

@@ -213,8 +213,9 @@ def test_a_trial_that_was_not_tried_again_is_no_failed_trial(known):
     warning = kinds(results)["failed trials"]
     assert warning.trials == 1 and str(warning).startswith("failed trials: 1 of ")
     assert "1 of them so: it broke; 7 more were not tried again (" in str(warning)
-    missing = results.estimate("latency_us", way="a", size=1).missing
-    assert missing == "1 trials failed (it broke), and the other 7 were not tried again"
+    estimate = results.estimate("latency_us", way="a", size=1)
+    assert estimate.missing == "1 trials failed (it broke), and the other 7 were not tried again"
+    assert estimate.failed == 1
 
 
 def test_results_that_were_measured_warn_of_their_failures(measured):

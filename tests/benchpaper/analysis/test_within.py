@@ -7,7 +7,7 @@ from benchpaper.analysis import claims, exhibits, recomputing
 from benchpaper.analysis.compare.comparison import cells
 from benchpaper.analysis.compare.pairs import Pair
 from benchpaper.analysis.values import InsufficientDataError
-from benchpaper.artifact.bundle import result_check
+from benchpaper.artifact.bundle import observation_check
 from benchpaper.core.errors import UserError
 
 SERIES = """
@@ -150,9 +150,9 @@ def test_the_interactive_plot_runs_along_the_level(series, tmp_path):
 
 
 def test_verify_finds_rows_that_nothing_tells_apart(series):
-    assert not [*result_check._rows_within(series)]
+    assert not [*observation_check._rows_within(series)]
     observed = series.observation_df.copy()
     observed.loc[observed["second"] == 2, "second"] = 1
     broken = type(series)(series.described, series.trial_df, observed, series.source)
-    [first, *_] = result_check._rows_within(broken)
+    [first, *_] = observation_check._rows_within(broken)
     assert 'yields "hits" twice at second=1' in first

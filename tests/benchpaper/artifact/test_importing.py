@@ -68,6 +68,16 @@ def test_another_import_replaces_it_whole(project):
     assert "table.csv" not in content(project) and content(project)["table.tsv"] == data
 
 
+@pytest.mark.parametrize("broken", ["{", '{"benchpaper_import": 99}'])
+def test_importing_again_mends_a_broken_record(project, broken):
+    before = content(project)
+    (project.root / PLACE / RECORD).write_text(broken)
+    with pytest.raises(UserError, match="import again"):
+        importing.recorded(project, "local", NAME)
+    imported(project)
+    assert content(project) == before
+
+
 def test_a_mistake_leaves_everything_as_it_was(project):
     before = content(project)
     with pytest.raises(UserError, match="is no level"):

@@ -23,7 +23,7 @@ DATA = "but the data inside give"
 
 def check(files, folder):
     project = project_of(files, folder / "project")
-    return exhibit_check.check(project, project.build("local", "smoke"), measured(project))
+    return exhibit_check.check(project, project.build("local", "smoke"), measured(project), {})
 
 
 def test_exhibits_as_they_were_made_follow_from_the_data(small_files, tmp_path):
@@ -77,6 +77,15 @@ FORGERIES = {
     "metrics": (number(metrics=["other"]), "another metric"),
     "warnings": (number(warnings=[]), "other warnings than its trials give"),
     "gap": (number(missing="needs rdma", value=None, text=None, how=None), "cells were measured"),
+    "gap of some trials": (
+        number(
+            missing="1 trials failed (x), and the other 1 were not tried again",
+            value=None,
+            text=None,
+            how=None,
+        ),
+        "cells were measured",
+    ),
     "gap with value": (number(missing="needs rdma"), "is missing and has a value"),
     "kind": (number(kind="picture"), "exhibits.json of toy_pipe_cost has another form"),
     "factor": (recipe(factor=0.5), "a factor of 0.5 does not turn µs into µs"),

@@ -7,7 +7,7 @@ from published_tables import EXPERIMENT, NAME, csv, files, imported, rows
 
 from benchpaper.analysis import estimates
 from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.workflow import damage, plans
+from benchpaper.workflow import damage, dependencies, plans
 from benchpaper.workflow.pipeline import Pipeline
 
 OPTIONS = {
@@ -62,6 +62,11 @@ MISTAKES = {
     "another digest": ({}, ("--sha256", "ab" * 32), "it is another file, or cut off"),
     "a zero digest": ({}, ("--sha256", "0" * 64), "not all zeros"),
     "a folder in a note": ({}, ("--note", "from /home/ada/t.csv"), "note would publish a folder"),
+    "a folder in a note, and a fact with that name": (
+        {},
+        ("--note", "from /home/ada/t.csv", "--host", "note=a laptop"),
+        "note would publish a folder",
+    ),
     "a secret in an address": (
         dict(origin="https://example.org/t.csv?token=ghp_0123456789abcdefghijABCDEFGHIJ012345"),
         (),
@@ -114,7 +119,7 @@ def test_a_run_never_measures_what_is_imported(fresh):
     assert not run.measures(NAME) and list(run.blocks(NAME)) == []
     assert run.finished(NAME).trials == 0
     assert run.again(NAME) is None and run.starved(NAME) == {} and damage.find(run, [NAME]) == {}
-    inputs = {path.name for path in run.block_files(NAME)}
+    inputs = {path.name for path in dependencies.block_files(run, NAME)}
     assert inputs == {"import.json", "table.csv", "experiment.py"}
     assert plans.plan(run, NAME)["imported"]["licence"] == "CC-BY-4.0"
 

@@ -65,6 +65,8 @@ def test_without_a_run_of_yours_the_reference_is_shown_and_said_so(call, small, 
     )
     refused = call(fresh.root, "compare")
     assert refused.returncode == 2 and "measure first (./reproduce)" in refused.stderr
+    refused = call(fresh.root, "accept-change", NAME, "--why", "x")  # it would change the reference
+    assert refused.returncode == 2 and "choose --from reference to accept" in refused.stderr
 
 
 @pytest.mark.parametrize("words", ["claims", "compare", f"explain {EXHIBIT}", "bundle", "watch"])

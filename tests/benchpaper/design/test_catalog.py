@@ -28,7 +28,7 @@ def test_experiments_are_the_folders_with_an_experiment_file(make_project):
 
 def test_an_unknown_name_names_the_nearest_and_the_command_that_lists_all(pipe_project):
     assert refusal(pipe_project, "toy/pip") == (
-        'experiment "toy/pip" not found; did you mean "toy/pipe"? (there are: toy/pipe) run '
+        'experiment "toy/pip" not found; did you mean "toy/pipe"? (there are: toy/pipe); run '
         '"benchpaper list" to see all'
     )
 

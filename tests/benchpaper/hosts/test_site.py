@@ -146,7 +146,7 @@ def test_an_unknown_site_names_the_nearest_and_where_sites_are(make_project):
     with pytest.raises(UserError) as refused:
         sites.load(make_project({"sites/lab.yaml": GOOD}), "lap")
     assert str(refused.value) == (
-        'site "lap" not found; did you mean "lab"? (there are: lab, local) a site is a file '
+        'site "lap" not found; did you mean "lab"? (there are: lab, local); a site is a file '
         "sites/NAME.yaml"
     )
 

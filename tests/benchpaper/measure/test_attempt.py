@@ -14,7 +14,7 @@ from benchpaper.design.spec import Evidence
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.measure.attempt import Alarm, attempt
-from benchpaper.measure.worker import interrupts_held_back
+from benchpaper.measure.worker import Task, interrupts_held_back
 from benchpaper.results.records import Command
 
 HERE = LocalLink(sites.LOCAL[0])
@@ -35,10 +35,11 @@ def attempt_at(make_toy, tmp_path):
             experiment = catalog.load(make_toy(body, timeout_s=timeout_s), "toy/one")
             experiment.evidence = tuple(map(Evidence, ("said_seed", "said_programs")))
         adopt_orphans()
-        tried = attempt(
+        task = Task(
             experiment, experiment.cells("smoke")[0], seed, SimpleNamespace(counts=counts or {}),
-            dict.fromkeys(roles, HERE), tmp_path / "programs", scratch, alarm=alarm,
+            dict.fromkeys(roles, HERE), tmp_path / "programs",
         )  # fmt: skip
+        tried = attempt(task, scratch, alarm=alarm)
         assert list(scratch.iterdir()) == []
         return tried
 

@@ -61,6 +61,17 @@ def test_any_other_error_is_a_failed_trial(make_toy, block_of, body):
     assert trial["state"] == results.FAILED and len(trial["attempts"]) == 2
 
 
+def test_a_library_in_a_project_below_a_folder_called_experiments_is_no_experiment(monkeypatch):
+    place = "/home/ada/experiments/paper"
+    monkeypatch.setattr(mistakes, "LIBRARIES", {f"{place}/.venv/lib"})
+    for path, ours in ((".venv/lib/x.py", False), ("experiments/toy/one/experiment.py", True)):
+        code = compile("dict(a=1)['b']", f"{place}/{path}", "exec")
+        with pytest.raises(KeyError) as caught:
+            exec(code)
+        assert mistakes.is_mistake(caught.value) is ours
+        assert mistakes.place(caught.value) == (f"{path}:1: " if ours else "")
+
+
 SOMETIMES = """
     if {when}:
         dict(a=1)["b"]

@@ -19,7 +19,7 @@ MISTAKES = {
     "a level that is not declared": (
         'within=[Factor("second", [0, 1])],',
         ["dict(second=2, latency_us=2.0)"],
-        "second=2 is not a level of within; declare it: Factor('second', [...])",
+        "second=2 is not a level of within (there are: 0, 1); declare it: Factor('second', [...])",
     ),
 }
 

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,7 @@ from benchpaper.core.project import REFERENCE
 from benchpaper.hosts import site as hosts
 from benchpaper.paper import gather, latex, provenance
 from benchpaper.paper.gather import PaperError
+from benchpaper.workflow import dependencies
 from benchpaper.workflow.pipeline import Pipeline
 
 PIPE_1 = dict(way="pipe", size_bytes=1)
@@ -174,7 +176,7 @@ def test_a_site_without_stored_results_is_refused(project):
         load("toy/pipe", "results/local/quick", sites=["clodlab"])
     assert str(refused.value) == (
         'toy/pipe: stored site "clodlab" not found; did you mean "cloudlab"? '
-        "(there are: local, cloudlab) store its results in artifacts/reference/SITE/toy/pipe"
+        "(there are: local, cloudlab); store its results in artifacts/reference/SITE/toy/pipe"
     )
 
 
@@ -183,7 +185,8 @@ def test_a_change_of_the_stored_results_makes_the_exhibits_stale(project, saved)
     store(project, project.results("local", "quick"), factor=3.0)
     with pytest.raises(PaperError, match="are stale: toy/pipe/observations.parquet has changed"):
         gather.gather(project, "local", "quick", ["toy/pipe"])
-    elsewhere = Pipeline(project, "local", "quick", 1).stored_elsewhere("toy/pipe")
+    run = Pipeline(project, "local", "quick", 1)
+    elsewhere = dependencies.stored_elsewhere(run, "toy/pipe")
     assert [path.as_posix() for path in elsewhere] == [
         f"artifacts/reference/cloudlab/toy/pipe/{kind}"
         for kind in (results.OBSERVATIONS, results.TRIALS)
@@ -201,6 +204,16 @@ def test_the_trail_leads_to_the_other_site(project, saved):
     assert both.source.startswith("results of site local, ")
     assert ", next to reference results of site cloudlab, " in both.source
     assert {cell.cell.partition(", ")[2] for cell in cells} == {"", "site cloudlab"}
+
+
+def test_only_cells_that_others_measured_are_shown_as_imported(project, saved, capsys):
+    trail = provenance.explain(project, "both", "local", "quick")
+    own, *_ = trail.cells
+    imported = tuple(replace(trial, state="imported") for trial in own.trials)
+    provenance.show(replace(trail, cells=(own, replace(own, cell="other", trials=imported))))
+    text = capsys.readouterr().out
+    assert f"  cell      other: {len(imported)} imported\n" in text
+    assert text.count("    code     commit ") == 1
 
 
 def verified(project, change=lambda entries: None):
@@ -262,7 +275,7 @@ def test_without_other_sites_a_manifest_is_as_before(project):
 def test_stored_results_need_no_site_file(project):
     stored = Pipeline(project, "cloudlab", REFERENCE, 1)
     assert stored.choose("") == ["toy/pipe"]
-    assert "hosts" not in stored.probed  # and none was asked
+    assert not stored.probed.hosts  # none was asked
     with pytest.raises(UserError) as refused:
         hosts.load(project, "cloudlab")
     assert str(refused.value) == (

@@ -54,6 +54,7 @@ def with_column(name, value):
 COLUMNS = record().columns
 TABLES = {  # {mistake: (table, changes of the record, what the message names)}
     "empty file": (b"\n", {}, ["table.csv has no rows", "give the whole table"]),
+    "a name of two lines": (with_column('"a\nb"', "1"), {}, [r"the column 'a\nb'", "rename it"]),
     "only a header": (csv(rows()[:1]), {}, ["has no rows"]),
     "cut off": (csv()[:-9], {}, ["line 25 has 3 cells", "cut off", "get the whole file again"]),
     "cut off in quotes": (line(3, 'w1,"FIFO,1,0.4'), {}, ["is no CSV", "cut off or broken"]),
@@ -72,6 +73,11 @@ TABLES = {  # {mistake: (table, changes of the record, what the message names)}
         ["--map miss_ration", "declares no such name", 'did you mean "miss_ratio"?'],
     ),
     "undeclared factor": (csv(), {"fixed": {"policy": "x"}}, ["--set policy", "declares no"]),
+    "a level with an underscore": (line(3, "w1,FIFO,6_4,0.4"), {}, ["'6_4' is no int"]),
+    "a factor without a column": (
+        csv(), {"times": {"latency_us": 2.0}},
+        ["--times latency_us: no column", "--map latency_us=COLUMN"],
+    ),
     "undeclared metric": (csv(), {"times": {"x": 2.0}}, ["--times x", "declares no such name"]),
     "factor without column": (
         csv(), {"columns": {"size_mb": "size_mb", "miss_ratio": "mr"}},
@@ -271,6 +277,8 @@ def test_a_source_is_a_url_or_a_doi(source, short):
         lambda plain: plain.update(more=1),
         lambda plain: plain.update(rows="24"),
         lambda plain: plain.update(columns=[]),
+        lambda plain: plain.update(columns={**plain["columns"], "miss_ratio": "\x1b[2J"}),
+        lambda plain: plain.update(fixed={"size_mb": "1\n2"}),
         lambda plain: plain.update(machine="Xeon"),
         lambda plain: plain.update(sha256="0" * 64),
         lambda plain: plain.update(times={"latency_us": "2"}),

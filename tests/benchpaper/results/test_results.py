@@ -76,9 +76,10 @@ def test_samples_that_are_no_numbers_are_refused(samples, message):
     (dict(rate=float("inf")), 'metric "rate" must be a finite number, not inf'),
     (dict(rate=[1.0]), 'metric "rate" must be a finite number, not [1.0]'),
     (dict(used=5), 'evidence "used" must be text, not 5'),
-    (dict(latency=[1]), ('column "latency" is not declared; did you mean "latency_us"?; declare it '
-                        'or drop it')),
-    (dict(block=1), 'column "block" is not declared; declare it or drop it'),
+    (dict(latency=[1]), ('column "latency" is not declared; did you mean "latency_us"? (there are: '
+                        'latency_us, rate, used); declare it or drop it')),
+    (dict(block=1), ('column "block" is not declared (there are: latency_us, rate, used); '
+                     'declare it or drop it')),
 ])  # fmt: skip
 def test_an_observation_that_breaks_the_schema_names_column_and_rule(changes, message):
     with pytest.raises(InvalidObservation) as refused:

@@ -82,23 +82,25 @@ def test_observations_that_differ_are_taken(described, observations):
         (
             WITHIN,
             [dict(second=7, op="get", rate=1.0)],
-            "second=7 is not a level of within; declare it: Factor('second', [...])",
+            "second=7 is not a level of within (there are: 0, 1, 2); "
+            "declare it: Factor('second', [...])",
         ),
         (
             WITHIN,
             [dict(second=True, op="get", rate=1.0)],
-            "second=True is not a level of within; declare it: Factor('second', [...])",
+            "second=True is not a level of within (there are: 0, 1, 2); "
+            "declare it: Factor('second', [...])",
         ),
         (
             WITHIN,
             [dict(second=1, op="gte", rate=1.0)],
-            "op='gte' is not a level of within; did you mean \"get\"?; declare it: "
-            "Factor('op', [...])",
+            "op='gte' is not a level of within; did you mean \"get\"? (there are: get, put); "
+            "declare it: Factor('op', [...])",
         ),
         (
             PLAIN,
             [dict(second=1, rate=1.0)],
-            'column "second" is not declared; declare it or drop it',
+            'column "second" is not declared (there are: rate, total); declare it or drop it',
         ),
         (PLAIN, [[1.0]], "a trial yields dicts of metrics, not list"),
     ],

@@ -105,7 +105,7 @@ def refused(project, words, why=WHY, source="full"):
 def test_an_accepted_change_keeps_every_block(project):
     keys = [block.key for block in pipeline(project).blocks("toy/one")]
     change(project)
-    assert pipeline(project).again("toy/one")["blocks"] == 2
+    assert pipeline(project).again("toy/one").blocks == 2
     assert changed_since(project, "toy/one", trials(project))
     [done] = acceptance.accept(pipeline(project), "toy/one", WHY)
     assert (done.why, list(done.files)) == (WHY, ["experiments/toy/one/experiment.py"])
@@ -141,7 +141,7 @@ def test_the_next_change_is_stale_again_and_can_be_accepted_too(project):
     acceptance.accept(pipeline(project), "toy/one", WHY)
     edit(project, "('true',)", "('true', 'x')")
     assert changed_since(project, "toy/one", trials(project))
-    assert pipeline(project).again("toy/one")["blocks"] == 2
+    assert pipeline(project).again("toy/one").blocks == 2
     acceptance.accept(pipeline(project), "toy/one", "another name")
     assert measure(project) == 0
     assert len(accepted.read(trials(project).parent)) == 2

@@ -9,6 +9,7 @@ import pytest
 from checkout import ROOT
 
 from benchpaper.core.project import Project
+from benchpaper.workflow import dependencies
 from benchpaper.workflow.pipeline import Pipeline
 
 NOTEBOOKS = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("analysis/*.ipynb"))
@@ -44,7 +45,7 @@ def test_a_step_depends_on_every_module_that_it_loads(run, step):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     loaded = {Path(file).relative_to(ROOT).as_posix() for file in json.loads(done.stdout)}
-    assert len(loaded) > 5 and loaded <= set(run.code(module, *users))
+    assert len(loaded) > 5 and loaded <= set(dependencies.code(run, module, *users))
 
 
 def imports(path):
@@ -59,8 +60,8 @@ def imports(path):
 
 
 def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(run):
-    files = set(run.code("benchpaper.paper.notebook", *NOTEBOOKS)) | set(
-        run.code("benchpaper.analysis.claims", *CLAIMS)
+    files = set(dependencies.code(run, "benchpaper.paper.notebook", *NOTEBOOKS)) | set(
+        dependencies.code(run, "benchpaper.analysis.claims", *CLAIMS)
     )
     for name in (
         "analysis/tables",
@@ -81,9 +82,11 @@ def test_notebooks_depend_on_how_results_are_read_and_on_nothing_that_measures(r
 
 
 def test_what_is_no_python_belongs_to_the_package_that_uses_it(run):
-    assert "src/benchpaper/paper/html/theme/_static/report.css" in run.code("benchpaper.paper.html")
+    assert "src/benchpaper/paper/html/theme/_static/report.css" in dependencies.code(
+        run, "benchpaper.paper.html"
+    )
     assert not [
         path
-        for path in run.code("benchpaper.paper.notebook", *NOTEBOOKS)
+        for path in dependencies.code(run, "benchpaper.paper.notebook", *NOTEBOOKS)
         if not path.endswith(".py")
     ]

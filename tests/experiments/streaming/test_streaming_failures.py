@@ -23,6 +23,7 @@ from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import LocalLink
 from benchpaper.hosts.local import LocalHost
 from benchpaper.measure.attempt import attempt
+from benchpaper.measure.worker import Task
 from experiments.streaming import answers, pipelines, windows_to_parquet
 from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.billion import experiment as billion
@@ -118,9 +119,8 @@ def test_a_failure_is_recorded_with_one_clear_line_and_leaves_nothing(
     adopt_orphans()
     counts = {**COUNTS, "warmup": 2.0}
     links = dict.fromkeys(module.experiment.roles, LocalLink(sites.LOCAL[0]))
-    result = attempt(
-        module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs, tmp_path
-    )
+    task = Task(module.experiment, cell, 7, SimpleNamespace(counts=counts), links, programs)
+    result = attempt(task, tmp_path)
     assert result.outcome == "failed" and result.observations == ()
     assert (
         re.search(reason, result.message)

@@ -31,7 +31,7 @@ from benchpaper.paper import gather
 
 FACTORS = {1.0, 60.0, 3600.0, 8.0, 1 / 8} | {1024.0**power for power in (-3, -2, -1, 1, 2, 3)}
 PLAIN_UNITS = {"1", "count", ""}  # units of plain numbers, which may replace each other
-NOT_MEASURED = re.compile(r"needs |all \d+ trials failed")  # reasons that trials give
+NOT_MEASURED = re.compile(r"needs |(all )?\d+ trials failed")  # reasons that trials give
 TRAIL = {
     "kind",
     "metrics",

@@ -10,7 +10,7 @@ notebook in its own way; only `regenerate`, which runs the notebook, can check t
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchpaper import results
 from benchpaper.artifact.bundle import (
@@ -26,6 +26,9 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, Project
 from benchpaper.paper import gather, latex
 from benchpaper.paper.gather import Gathered
+
+if TYPE_CHECKING:
+    from benchpaper.analysis.estimates import Results
 
 FORMS = {  # of the fields of bundle.json that name something
     "site": r"\w[\w.-]*",
@@ -109,39 +112,26 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
-        import_check,
-        inputs,
         pdf_check,
         printed_check,
-        result_check,
         verdict_check,
     )
 
     site, source = description["site"], description["source"]
-    build, folder = project.build(site, source), project.results(site, source)
+    build = project.build(site, source)
     for name in files:
         if name.startswith("build/") and name.endswith((".json", ".ipynb")):
             confined.reading(name)
             strict.from_json(files[name], name)
     confined.reading("the generated metadata")
     lines = [generated.check(files, description)]
-    line, read = result_check.check(project, list(files))
-    if lacking := [name for name in description["experiments"] if folder / name not in read]:
-        raise NotVerified(
-            f"it has results at {folder.relative_to(project.root)}, "
-            f"but no Parquet files of {lacking[0]}"
-        )
+    of_results, read = _check_results(project, files, description)
+    folder = project.results(site, source)
     measured = {name: read[folder / name] for name in description["experiments"]}
     exhibits = _exhibits(build)
     rows = verdict_check.rows(build)
-    listed = [
-        item for held in read.values() for item in inputs.used(held.experiment, held.described)
-    ]
-    of_inputs = inputs.check(files, listed)
     lines += [
-        line,
-        *import_check.check(project, read),
-        *([of_inputs] if of_inputs else []),
+        *of_results,
         exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),
         _check_gathered(project, build, exhibits, description["experiments"]),
@@ -156,6 +146,27 @@ def check(
         printed_check.check(project, build, exhibits, rows),
     ]
     return lines
+
+
+def _check_results(
+    project: Project, files: Mapping[str, bytes], description: Mapping[str, Any]
+) -> tuple[list[str], dict[Path, "Results"]]:
+    """Check the results, their imports, and their inputs.
+
+    Return a line for each check, and {folder: results} of all results inside.
+    """
+    from benchpaper.artifact.bundle import import_check, inputs, result_check  # these load pandas
+
+    folder = project.results(description["site"], description["source"])
+    line, read = result_check.check(project, list(files))
+    if lacking := [name for name in description["experiments"] if folder / name not in read]:
+        raise NotVerified(
+            f"it has results at {folder.relative_to(project.root)}, "
+            f"but no Parquet files of {lacking[0]}"
+        )
+    used = [item for held in read.values() for item in inputs.used(held.experiment, held.described)]
+    lines = [line, *import_check.check(project, read), inputs.check(files, used)]
+    return [line for line in lines if line], read
 
 
 def _exhibits(build: Path) -> dict[str, Gathered]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchpaper.analysis import claims
 from benchpaper.artifact import bundle
-from benchpaper.workflow import pipeline
+from benchpaper.workflow import dependencies, pipeline
 from benchpaper.core import settings
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import REFERENCE, Project, slug
@@ -96,7 +96,7 @@ rule bundle:
 # as not testable here.
 rule build:
     input:
-        lambda w: RUN.sources(w.experiment),
+        lambda w: dependencies.sources(RUN, w.experiment),
     output:
         "build/programs/{experiment}/built.json",
     log:
@@ -130,7 +130,7 @@ rule measure:
 
 rule collect:
     input:
-        lambda w: RUN.block_files(w.experiment),
+        lambda w: dependencies.block_files(RUN, w.experiment),
     output:
         f"results/{SITE}/{SOURCE}/{{experiment}}/observations.parquet",
         f"results/{SITE}/{SOURCE}/{{experiment}}/trials.parquet",
@@ -149,9 +149,9 @@ rule analyse:
     input:
         SETTINGS,
         notebook="analysis/{notebook}.ipynb",
-        code=lambda w: RUN.code("benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
+        code=lambda w: dependencies.code(RUN, "benchpaper.paper.notebook", f"analysis/{w.notebook}.ipynb"),
         results=lambda w: [f"{RESULTS}/{RUN.named(w.notebook)}/{table}" for table in TABLES],
-        elsewhere=lambda w: RUN.stored_elsewhere(RUN.named(w.notebook)),
+        elsewhere=lambda w: dependencies.stored_elsewhere(RUN, RUN.named(w.notebook)),
     output:
         f"{BUILD}/notebooks/{{notebook}}.ipynb",
         f"{BUILD}/exhibits/{{notebook}}/exhibits.json",
@@ -168,7 +168,7 @@ rule analyse:
 rule judge:
     input:
         CLAIMS,
-        code=RUN.code("benchpaper.analysis.claims", *CLAIMS),
+        code=dependencies.code(RUN, "benchpaper.analysis.claims", *CLAIMS),
         results=MEASURED,
     output:
         f"{BUILD}/verdicts.json",
@@ -184,7 +184,7 @@ rule gather:
     input:
         MANIFESTS,
         f"{BUILD}/verdicts.json",
-        code=RUN.code("benchpaper.paper.gather"),
+        code=dependencies.code(RUN, "benchpaper.paper.gather"),
     output:
         f"{BUILD}/claims.tex",
         f"{BUILD}/exhibits.tex",
@@ -202,12 +202,12 @@ rule appendix:
     input:
         f"{BUILD}/verdicts.json",
         MEASURED,
-        lambda w: sorted({path for name in EXPERIMENTS for path in RUN.sources(name)}),
-        lambda w: RUN.accepted(EXPERIMENTS),
+        lambda w: sorted({path for name in EXPERIMENTS for path in dependencies.sources(RUN, name)}),
+        lambda w: dependencies.accepted_changes(RUN, EXPERIMENTS),
         PAPER_DATA,
         SETTINGS,
         CAPABILITIES,
-        code=RUN.code("benchpaper.artifact.appendix"),
+        code=dependencies.code(RUN, "benchpaper.artifact.appendix"),
     output:
         APPENDIX,
     log:
@@ -224,8 +224,8 @@ rule typeset:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.tex",
         SETTINGS,
-        lambda w: RUN.paper_sources(),
-        code=RUN.code("benchpaper.paper.latex"),
+        lambda w: dependencies.paper_sources(PROJECT),
+        code=dependencies.code(RUN, "benchpaper.paper.latex"),
     output:
         f"{BUILD}/paper.pdf",
     log:
@@ -241,9 +241,9 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
-        lambda w: RUN.accepted(EXPERIMENTS),
+        lambda w: dependencies.accepted_changes(RUN, EXPERIMENTS),
         f"{BUILD}/paper.pdf" if LATEX else [],
-        code=RUN.code("benchpaper.paper.html"),
+        code=dependencies.code(RUN, "benchpaper.paper.html"),
     output:
         f"{BUILD}/report/index.html",
     log:
