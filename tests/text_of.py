@@ -16,9 +16,10 @@ def steps(text):
     """Return the steps of a tutorial, in order.
 
     Each is ("file", name, content) for the code after `<!-- file: NAME -->`, or ("run",
-    command) for each line of any other indented code.
+    command) for each line of any other indented code. Fenced code is a sketch.
     """
     result = []
+    text = re.sub(r"(?ms)^```.*?^```$", "", text)
     for part in re.split(r"(?m)^(?=<!-- file: )", text):
         named = re.match(r"<!-- file: (\S+) -->\n", part)
         lines = part.splitlines()[1 if named else 0 :]

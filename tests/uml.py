@@ -10,14 +10,15 @@ import signal
 import subprocess
 import sys
 
+from benchpaper.hosts.guest_kernel import KERNEL, PACKAGES
+
 MEMORY = "900M"
-KERNEL = "linux.uml"
 
 
 def lacking():
     """Return what this machine lacks to boot a guest; empty if nothing."""
     if not shutil.which(KERNEL):
-        return "no User-Mode Linux (Debian's package user-mode-linux)"
+        return f"no User-Mode Linux (Debian's package {PACKAGES[KERNEL]})"
     missing = [name for name in ("dmsetup", "mkfs.ext4") if not _which(name)]
     return f"no {' and no '.join(missing)}" if missing else ""
 

@@ -1,5 +1,7 @@
 """The commands of the lab: `benchpaper lab up`, `down` and `status`."""
 
+import os
+
 import click
 
 from benchpaper.cli.common import Group
@@ -9,27 +11,38 @@ from benchpaper.hosts.lab.namespaces import SITE, Lab, need_root_and_programs, s
 
 @click.group(cls=Group)
 def lab() -> None:
-    """Several target hosts on this machine (needs root).
+    """Several target hosts on this machine.
 
-    They are network namespaces, each with an SSH server.
+    Hosts are network namespaces, each with an SSH server, and need root. Guests have kernels of
+    their own (User-Mode Linux). Each command that uses them boots them, in a few seconds.
 
     \b
     Example:  benchpaper lab up --hosts 2
+              benchpaper lab up --guests 2
     """
 
 
 @lab.command()
-@click.option("--hosts", default=2, show_default=True, help="How many.")
-@click.option("--rate", metavar="RATE", help='Limit each link, as "1gbit" (by tbf).')
-def up(hosts: int, rate: str | None) -> None:
+@click.option("--hosts", type=int, help="How many namespaces.  [default: 2 without --guests]")
+@click.option("--guests", default=0, help="How many guests with a kernel of their own.")
+@click.option(
+    "--rate",
+    metavar="RATE",
+    help='Limit each link, as "1gbit" (by tbf): of guests, what they receive.',
+)
+def up(hosts: int | None, guests: int, rate: str | None) -> None:
     """Make the lab and write sites/lab.yaml; then use --site lab.
+
+    An ordinary user may have guests only. They reach each other, and not this machine.
 
     \b
     Example:  benchpaper lab up --hosts 3 --rate 1gbit
+              benchpaper lab up --guests 2
     """
-    made = Lab(Project.find())
-    made.up(hosts, rate)
-    click.echo(f"{hosts} hosts, {made.address(1)} and on; try: benchpaper doctor --site {SITE}")
+    wanted = (0 if guests else 2) if hosts is None else hosts
+    Lab(Project.find()).up(wanted, rate, guests=guests)
+    made = [f"{count} {name}" for count, name in ((wanted, "hosts"), (guests, "guests")) if count]
+    click.echo(f"{' and '.join(made)}; try: benchpaper doctor --site {SITE}")
 
 
 @lab.command()
@@ -41,23 +54,28 @@ def down() -> None:
     \b
     Example:  benchpaper lab down
     """
-    need_root_and_programs()
-    removed = Lab(Project.find()).down() + sweep()
+    made = Lab(Project.find())
+    if os.geteuid() == 0 or made.needs_root():
+        need_root_and_programs()
+    removed = made.down() + (sweep() if os.geteuid() == 0 else [])
     click.echo(f"removed {', '.join(removed)}" if removed else "there was no lab")
 
 
 @lab.command()
 def status() -> None:
-    """The hosts of the lab, and how many processes run on each.
+    """The hosts of the lab, with the processes on each, and its guests.
 
     \b
     Example:  benchpaper lab status
     """
-    hosts = Lab(Project.find()).status()
+    made = Lab(Project.find())
+    hosts, guests = made.status(), made.guests()
     for host in hosts:
         click.echo(
             f"{host['host']}  {host['address']}  namespace {host['namespace']}  "
             f"{host['processes']} processes"
         )
-    if not hosts:
+    for name, address in guests.items():
+        click.echo(f"{name}  {address}  boots when a command uses it")
+    if not hosts and not guests:
         click.echo('there is no lab; "benchpaper lab up" makes one')

@@ -213,8 +213,8 @@ def accept_change(experiment: str, why: str, request: Request, as_json: bool) ->
     inputs, the machine), the results stay stale.
 
     \b
-    Example:  benchpaper accept-change rdma/fabric --from reference --why "renamed a helper"
-              benchpaper accept-change rdma/fabric --scale full --why "reworded an error message"
+    Example:  benchpaper accept-change net/latency --from reference --why "renamed a helper"
+              benchpaper accept-change net/latency --scale full --why "reworded an error message"
     """
     from benchpaper.workflow import acceptance
 

@@ -48,7 +48,7 @@ def facts() -> dict[str, Any]:
         "disk": _scratch_file_system(),
         "governor": read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
         or "not exposed",
-        "virtualised": "yes" if " hypervisor" in (read_text("/proc/cpuinfo") or "") else "no",
+        "virtualised": _virtualised(),
         "environment": environment.describe(),
         **({"gpu": gpus} if (gpus := _gpus()) else {}),
     }
@@ -93,6 +93,13 @@ def _os_name() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "unknown")
     except OSError:
         return "unknown"
+
+
+def _virtualised() -> str:
+    cpus = read_text("/proc/cpuinfo") or ""
+    if "User Mode Linux" in cpus:
+        return "User-Mode Linux"
+    return "yes" if " hypervisor" in cpus else "no"
 
 
 def _memory_bytes() -> int:

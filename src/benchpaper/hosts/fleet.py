@@ -11,6 +11,8 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.project import Project
 from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
+from benchpaper.hosts.guests.connection import GuestConnecting
+from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import ProbedHost
 from benchpaper.hosts.site import HostEntry, Site
@@ -82,10 +84,16 @@ class Fleet:
         self._project, self._site = project, site.name
         self._hosts = [host for host in site.hosts if names is None or host.name in names]
         self._packages: Sequence[str] = ()
+        joined = [host.name for host in self._hosts if host.kind == "uml" and not host.tap]
+        self._network = Network(joined)
         self.links: dict[str, Link] = {}
 
     def __enter__(self) -> Self:
-        self.links = self._connect(self._hosts)
+        try:
+            self.links = self._connect(self._hosts)
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -96,7 +104,7 @@ class Fleet:
         with ExitStack() as begun:
             connecting: dict[str, Connecting] = {}
             for host in hosts:
-                connecting[host.name] = _begin(self._project, self._site, host)
+                connecting[host.name] = self._begin(host)
                 begun.callback(connecting[host.name].close)
             links: dict[str, Link] = {}
             for name, begun_link in connecting.items():
@@ -105,9 +113,18 @@ class Fleet:
             begun.pop_all()
         return links
 
+    def _begin(self, host: HostEntry) -> Connecting:
+        """Begin to connect to a host."""
+        if host.kind == "uml":
+            return GuestConnecting(self._project, self._site, host, self._network)
+        if host.kind == "ssh":
+            return SshConnecting(self._project, self._site, host)
+        return LocalLink(host)
+
     def close(self) -> None:
         for link in self.links.values():
             link.close()
+        self._network.close()
 
     @property
     def spared(self) -> list[int]:
@@ -231,8 +248,3 @@ def _disturbances(link: Link) -> dict[str, Any]:
         return link.ask("disturbances")
     except HostLost:
         return {**dict.fromkeys(disturbances.so_far()), "load_1m": float("nan")}
-
-
-def _begin(project: Project, site_name: str, entry: HostEntry) -> Connecting:
-    """Begin to connect to a host."""
-    return SshConnecting(project, site_name, entry) if entry.kind == "ssh" else LocalLink(entry)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,8 @@ class LocalHost:
     """
 
     python = sys.executable
+    # Asking for that needs a fork, which is slow where page tables are slow to copy: in guests.
+    commands_die_with_us = True
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class LocalHost:
                 stdout=stdout,
                 stderr=stderr,
                 process_group=0,
-                preexec_fn=partial(die_with_parent, os.getpid()),
+                preexec_fn=self._before_exec(),
             )
         except FileNotFoundError:
             raise HostError(f'program "{argv[0]}" not found on {self.name}') from None
@@ -129,6 +131,9 @@ class LocalHost:
             raise HostError(
                 f"{_program(argv)} on {self.name} could not start: {error.strerror}"
             ) from None
+
+    def _before_exec(self) -> Callable[[], None] | None:
+        return partial(die_with_parent, os.getpid()) if self.commands_die_with_us else None
 
     def put(self, local: Path | str, remote: Path | str) -> None:
         self.get(local, remote)

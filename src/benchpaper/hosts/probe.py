@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.core.capabilities import CAPABILITIES, capability
+from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.facts import addresses, facts, identity, read_text
 
 __all__ = [
@@ -141,6 +142,33 @@ def _netns() -> tuple[bool, str]:
     if not shutil.which("ip"):
         return False, "no ip on PATH"
     return os.geteuid() == 0, "root with ip" if os.geteuid() == 0 else "not root"
+
+
+@capability(
+    "guests",
+    "guests with kernels of their own (User-Mode Linux)",
+    "install user-mode-linux, bubblewrap and iproute2; then: benchpaper lab up --guests 2",
+    on_controller=True,
+)
+def _guests() -> tuple[bool, str]:
+    if _own_kernel()[0]:
+        return False, "this is a guest"
+    if why := guest_kernel.lacking():
+        return False, why
+    missing = [feature for feature, present in guest_kernel.features().items() if not present]
+    without = f", without {', '.join(missing)}" if missing else ""
+    return True, f"Linux {guest_kernel.version()}{without}"
+
+
+@capability(
+    "own_kernel",
+    "a kernel of the host's own, whose links and power an experiment may cut",
+    "use guests: benchpaper lab up --guests 2",
+)
+def _own_kernel() -> tuple[bool, str]:
+    if "User Mode Linux" in (read_text("/proc/cpuinfo") or ""):
+        return True, f"User-Mode Linux {os.uname().release}"
+    return False, "it is no guest"
 
 
 @capability(

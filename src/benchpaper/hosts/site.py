@@ -20,6 +20,16 @@ A site file lists hosts, and which roles each can play:
         python: /usr/bin/python3.11
         scratch: /data/tmp      # the folder for trials' files (default: the temporary folder)
         roles: [server]
+      - name: guest-1
+        kind: uml               # a guest on this machine, with a kernel of its own
+        address: 198.18.0.11    # on the guests' network, of which the last number is its own
+        tap: bpl-g1             # optional: the network interface here that leads to it, which needs
+                                # root (default: guests reach each other only)
+        memory: 512             # optional: MiB (default: 256)
+        disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
+        roles: [client]
+
+`benchpaper lab up --guests N` makes a network for guests, and writes their site file.
 
 To reach a host behind another one, configure ssh (ProxyJump); the keys in files and in your SSH
 agent work. The keys of the hosts themselves are always checked. Your configuration decides about
@@ -57,6 +67,9 @@ class HostEntry:
     ssh_config: str | None = None
     python: str | None = None
     scratch: str | None = None
+    tap: str | None = None
+    memory: int | None = None  # MiB
+    disk: int | None = None  # MiB
 
 
 @dataclass(frozen=True)
@@ -83,7 +96,10 @@ SSH_KEYS: dict[str, type] = {
     "python": str,
     "scratch": str,
 }
-KINDS = ("local", "ssh")
+UML_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
+KEYS_OF: dict[str, dict[str, type]] = {"local": {}, "ssh": SSH_KEYS, "uml": UML_KEYS}
+KINDS = tuple(KEYS_OF)
+LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
 WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # neither an option of ssh nor USER@HOST
 PATH = re.compile(r"/[^\0\n'\"\\$`]*")
@@ -136,10 +152,11 @@ def _checked(where: str, data: Any) -> tuple[HostEntry, ...]:
 def _checked_host(where: str, host: Any) -> HostEntry:
     if not isinstance(host, dict):
         raise UserError(f"{where}: must be a mapping with the keys {', '.join(KEYS)}")
-    keys = {**KEYS, **SSH_KEYS} if host.get("kind") == "ssh" else KEYS
+    keys = {**KEYS, **KEYS_OF.get(str(host.get("kind")), {})}
     for key, value in host.items():
-        if key in SSH_KEYS and key not in keys:
-            raise UserError(f'{where}: the key "{key}" is for hosts of kind ssh')
+        kinds = [kind for kind, own in KEYS_OF.items() if key in own]
+        if kinds and key not in keys:
+            raise UserError(f'{where}: the key "{key}" is for hosts of kind {kinds[0]}')
         if key not in keys:
             hint = f"{did_you_mean(key, keys)} (there are: {', '.join(keys)})"
             raise UserError(f'{where}: unknown key "{key}"{hint}')
@@ -156,7 +173,7 @@ def _checked_host(where: str, host: Any) -> HostEntry:
         raise UserError(f"{where}: roles must be names, not {host['roles']}")
     host = {
         "kind": "local",
-        **({"address": "127.0.0.1"} if host.get("kind") != "ssh" else {}),
+        **({"address": "127.0.0.1"} if host.get("kind", "local") == "local" else {}),
         **host,
     }
     one_of(f"{where}: kind", host["kind"], KINDS)
@@ -173,11 +190,17 @@ def _check_values(where: str, host: Any) -> None:
     if not _is_address(host["address"]):
         shown = Redactor(Path.cwd()).without_secrets(host["address"])
         raise UserError(f'{where}: address "{shown}" is not an IP address')
+    if host["kind"] == "uml" and ":" in host["address"]:
+        raise UserError(f'{where}: address "{host["address"]}" must be IPv4 for a guest')
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
     if not 0 < host.get("port", 22) < 65536:
         raise UserError(f"{where}: port {host['port']} is not in 1 to 65535")
-    for key in ("ssh", "user", "interface"):
+    if host.get("memory", LEAST_MEMORY_MIB) < LEAST_MEMORY_MIB:
+        raise UserError(f"{where}: memory {host['memory']} is below {LEAST_MEMORY_MIB} (MiB)")
+    if host.get("disk", 1) < 1:
+        raise UserError(f"{where}: disk {host['disk']} is below 1 (MiB)")
+    for key in ("ssh", "user", "interface", "tap"):
         # Do not show the value: a password may have slipped in.
         if not WORD.fullmatch(host.get(key, "x")) and not (key == "ssh" and _is_address(host[key])):
             advice = "keys and passwords belong to ssh, not into a site file"

@@ -151,6 +151,7 @@ DOCUMENTS = [
     "docs/slurm.md",
     "docs/how-to/author.md",
     "docs/how-to/co-author.md",
+    "docs/how-to/guests.md",
     "docs/how-to/importing.md",
     "docs/how-to/reviewer.md",
 ]

@@ -60,6 +60,22 @@ BAD_SITES = {
     (
         "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]"
     ): 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute path on the host, without quotes',
+    "hosts: [{name: x, tap: bpl-g1, roles: [client]}]": (
+        'sites/lab.yaml: host 1: the key "tap" is for hosts of kind uml'
+    ),
+    "hosts: [{name: x, kind: uml, roles: [client]}]": (
+        'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to'
+    ),
+    "hosts: [{name: x, kind: uml, address: 198.18.0.9, memory: 64, roles: [client]}]": (
+        "sites/lab.yaml: host 1: memory 64 is below 128 (MiB)"
+    ),
+    "hosts: [{name: x, kind: uml, address: 198.18.0.9, tap: -x, roles: [client]}]": (
+        "sites/lab.yaml: host 1: tap must be one name; "
+        "keys and passwords belong to ssh, not into a site file"
+    ),
+    "hosts: [{name: x, kind: uml, address: '::1', roles: [client]}]": (
+        'sites/lab.yaml: host 1: address "::1" must be IPv4 for a guest'
+    ),
     "hosts: [{name: 5, roles: [client]}]": "sites/lab.yaml: host 1: name must be a str, not 5",
     "hosts: [{name: x, roles: client}]": "sites/lab.yaml: host 1: roles must be a list, not str",
     "hosts: [{name: x, roles: [1]}]": "sites/lab.yaml: host 1: roles must be names, not [1]",
@@ -73,7 +89,7 @@ BAD_SITES = {
         'sites/lab.yaml: host 1: kind "locl" '
         "not found; did you "
         'mean "local"? (there are: local, '
-        "ssh)"
+        "ssh, uml)"
     ),
     "hosts: [{name: x, address: localhost, roles: [client]}]": (
         'sites/lab.yaml: host 1: address "localhost" is not an IP address'

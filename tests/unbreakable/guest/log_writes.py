@@ -12,7 +12,8 @@ import subprocess
 from contextlib import contextmanager
 from pathlib import Path
 
-MODULES = Path("/usr/lib/uml/modules") / os.uname().release
+from benchpaper.hosts.guests import modules
+
 DISK, LOG, COPY = (Path(f"/dev/ram{number}") for number in range(3))
 DISK_KIB = 24 << 10
 MAGIC = 0x6A736677736872
@@ -30,22 +31,8 @@ def start():
             mount(kind, place, kind)
     os.environ["TMPDIR"] = "/run"
     POINT.mkdir()
-    _load("dm-log-writes")
-    _load("brd", f"rd_nr=3 rd_size={4 * DISK_KIB}")
-
-
-def _load(name, options=""):
-    """Load a module of the kernel after those that it needs."""
-    for line in (MODULES / "modules.dep").read_text().splitlines():
-        path, _, needed = line.partition(":")
-        if Path(path).name == f"{name}.ko":
-            for other in [*reversed(needed.split()), path]:
-                with open(MODULES / other, "rb") as file:
-                    given = options.encode() if other == path else b""
-                    finit_module = 313  # on x86-64
-                    LIBC.syscall(finit_module, file.fileno(), given, 0)
-            return
-    raise FileNotFoundError(f"the kernel has no module {name}")
+    modules.load("dm-log-writes")
+    modules.load("brd", f"rd_nr=3 rd_size={4 * DISK_KIB}")
 
 
 def _run(*command):

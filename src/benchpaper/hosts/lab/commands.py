@@ -18,6 +18,10 @@ PACKAGES = {
     "ssh-keygen": "openssh-client",
 }
 
+# With a limit: how much passes at once beyond the rate, and how long a packet waits until it is
+# dropped.
+BURST, LATENCY = "256kb", "50ms"
+
 
 def call(argv: Sequence[Path | str], check: bool = True) -> str:
     """Run a command and return its output. With `check`, raise `UserError` when it fails."""
@@ -29,6 +33,11 @@ def call(argv: Sequence[Path | str], check: bool = True) -> str:
             f"{done.stderr.strip()}"
         )
     return done.stdout
+
+
+def limit(rate: str) -> list[str]:
+    """Return the words for `tc qdisc add dev LINK` that limit a link to a rate ("1gbit")."""
+    return ["root", "tbf", "rate", rate, "burst", BURST, "latency", LATENCY]
 
 
 def need_root_and_programs() -> None:

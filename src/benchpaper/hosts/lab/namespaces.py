@@ -17,23 +17,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
-from benchpaper.hosts import facts
-from benchpaper.hosts.lab import owners
-from benchpaper.hosts.lab.commands import call, end_processes, need_root_and_programs, processes
+from benchpaper.hosts import guest_kernel
+from benchpaper.hosts.lab import guests as of_guests
+from benchpaper.hosts.lab import owners, site_file, subnets
+from benchpaper.hosts.lab.commands import (
+    call,
+    end_processes,
+    limit,
+    need_root_and_programs,
+    processes,
+)
 
 __all__ = ["SITE", "Lab", "need_root_and_programs", "processes", "sweep"]
 
 SITE = "lab"
 MOST_HOSTS = 50
 READY_S = 60.0
-# With a limit: how much passes at once beyond the rate, and how long a packet waits until it is
-# dropped.
-BURST, LATENCY = "256kb", "50ms"
 # The hosts inherit where temporary files, deployed files, and the lock on measuring go.
 PASSED_ON = ("TMPDIR", "XDG_CACHE_HOME", lock.FOLDER)
 SERVER = """
@@ -81,20 +83,11 @@ class Lab:
         return f"{self.bridge}-{number}"
 
     def address(self, number: int) -> str:
-        return f"{(self.folder / 'subnet').read_text()}.{10 + number}"
+        return f"{self.subnet}.{10 + number}"
 
-    def _choose_subnet(self) -> str:
-        """Take a subnet of 198.18.0.0/15 that no interface of this machine has.
-
-        RFC 2544 sets these addresses aside for benchmarks of networks.
-        """
-        taken = {address.rpartition(".")[0] for address in facts.addresses().values()}
-        order = [(self._first_subnet + step) % 512 for step in range(512)]
-        free = [subnet for n in order if (subnet := f"198.{18 + n // 256}.{n % 256}") not in taken]
-        if not free:
-            raise UserError("198.18.0.0/15 is in use on this machine; remove other labs")
-        (self.folder / "subnet").write_text(free[0])
-        return free[0]
+    @property
+    def subnet(self) -> str:
+        return (self.folder / "subnet").read_text()
 
     # ---- up ----
 
@@ -104,28 +97,44 @@ class Lab:
         rate: str | None = None,
         environment: Mapping[str, str] | None = None,
         kept: bool = True,
+        guests: int = 0,
     ) -> None:
-        """Make that many hosts; when this fails, leave nothing.
+        """Make that many hosts and guests; when this fails, leave nothing.
 
         `rate` ("1gbit") limits each direction of each link. `environment` is set in all sessions.
-        Unless it is `kept`, the lab counts as abandoned once this process has ended.
+        Unless it is `kept`, the lab counts as abandoned once this process has ended. An ordinary
+        user may have guests only: their network needs nothing of this machine.
         """
-        need_root_and_programs()
-        sweep()
-        if not 1 <= hosts <= MOST_HOSTS:
-            raise UserError(f"--hosts {hosts} is not in 1 to {MOST_HOSTS}")
+        of_root = os.geteuid() == 0
+        if hosts or of_root:
+            need_root_and_programs()
+            sweep()
+        if guests and (why := guest_kernel.lacking()):
+            raise UserError(f"this machine cannot boot guests: {why}")
+        for name, count in (("hosts", hosts), ("guests", guests)):
+            if not 0 <= count <= MOST_HOSTS or hosts + guests == 0:
+                raise UserError(f"--{name} {count} is not in 1 to {MOST_HOSTS}")
         if self.exists():
             raise UserError(
                 'there is a lab of this checkout already; "benchpaper lab down" removes it'
             )
-        owners.note(self.mark, self.project.root, of_process=True)
+        if rate and not of_root:
+            raise UserError("--rate limits interfaces of this machine, which needs root")
+        if of_root:
+            owners.note(self.mark, self.project.root, of_process=True)
         try:
+            self._make_folder()
+            if not of_root:
+                self._write_site(0, guests, None)
+                return
             self._make_keys()
             self._make_bridge()
             for number in range(1, hosts + 1):
                 self._make_host(number, rate, environment or {})
+            for number in range(1, guests + 1):
+                of_guests.make_tap(self.bridge, number, rate)
             self._wait_until_ready(hosts)
-            self._write_site(hosts)
+            self._write_site(hosts, guests, self.bridge)
             if kept:
                 owners.note(self.mark, self.project.root, of_process=False)
         except UserError as error:
@@ -142,9 +151,13 @@ class Lab:
         except UserError as another:
             raise UserError(f"{error}; {another}") from error
 
-    def _make_keys(self) -> None:
+    def _make_folder(self) -> None:
+        """Make the lab's folder, and take a subnet that this machine does not reach yet."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700)  # so nobody else reads a file in it, whatever its mode
+        (self.folder / "subnet").write_text(subnets.free(self._first_subnet))
+
+    def _make_keys(self) -> None:
         for name in ("host_key", "user_key"):
             options = ["-q", "-t", "ed25519", "-N", "", "-C", "benchpaper-lab"]
             call(["ssh-keygen", *options, "-f", self.folder / name])
@@ -153,7 +166,7 @@ class Lab:
 
     def _make_bridge(self) -> None:
         call(["ip", "link", "add", self.bridge, "type", "bridge"])
-        call(["ip", "addr", "add", f"{self._choose_subnet()}.1/24", "dev", self.bridge])
+        call(["ip", "addr", "add", f"{self.subnet}.1/24", "dev", self.bridge])
         call(["ip", "link", "set", self.bridge, "up"])
 
     def _make_host(self, number: int, rate: str | None, environment: Mapping[str, str]) -> None:
@@ -168,9 +181,8 @@ class Lab:
         for device in ("lo", "eth0"):
             call([*inside, "link", "set", device, "up"])
         if rate:
-            shape = ["root", "tbf", "rate", rate, "burst", BURST, "latency", LATENCY]
-            call(["tc", "qdisc", "add", "dev", link, *shape])
-            call(["tc", "-n", namespace, "qdisc", "add", "dev", "eth0", *shape])
+            call(["tc", "qdisc", "add", "dev", link, *limit(rate)])
+            call(["tc", "-n", namespace, "qdisc", "add", "dev", "eth0", *limit(rate)])
         self.serve(number, environment)
         with open(self.folder / "known_hosts", "a") as known:
             known.write(f"{self.address(number)} {(self.folder / 'host_key.pub').read_text()}")
@@ -207,24 +219,12 @@ class Lab:
                     raise UserError(f"the SSH server of lab host {number} does not answer")
                 time.sleep(0.05)
 
-    def _write_site(self, hosts: int) -> None:
-        config = (self.folder / "ssh_config").relative_to(self.project.root)
-        entries = [
-            {
-                "name": f"lab{number}",
-                "kind": "ssh",
-                "address": self.address(number),
-                "interface": "eth0",
-                "ssh_config": str(config),
-                "roles": ["server", "client"],
-            }
-            for number in range(1, hosts + 1)
-        ]
-        text = yaml.safe_dump({"hosts": entries}, sort_keys=False)
-        self.site_file.parent.mkdir(exist_ok=True)
-        self.site_file.write_text(
-            '# Written by "benchpaper lab up", removed by "benchpaper lab down".\n' + text
-        )
+    def _write_site(self, hosts: int, guests: int, bridge: str | None) -> None:
+        config = str((self.folder / "ssh_config").relative_to(self.project.root))
+        addresses = [self.address(number) for number in range(1, hosts + 1)]
+        entries = site_file.hosts(addresses, config)
+        entries += of_guests.entries(self.subnet, bridge, guests)
+        site_file.write(self.site_file, entries)
 
     # ---- down ----
 
@@ -244,13 +244,14 @@ class Lab:
             removed.append(f"sites/{SITE}.yaml")
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
-            removed.append("the keys")
+            removed.append("the lab's folder")
         if remaining := self.namespaces() + self._links():
             raise UserError(
                 f"{', '.join(remaining)} of the lab could not be removed; "
                 "see what uses it (ip netns pids NAME)"
             )
-        owners.forget(self.mark)
+        if os.geteuid() == 0:
+            owners.forget(self.mark)
         return removed
 
     def namespaces(self) -> list[str]:
@@ -264,10 +265,21 @@ class Lab:
         return sorted((path.name for path in paths), reverse=True)
 
     def exists(self) -> bool:
-        return bool(self.namespaces() or self._links() or self.folder.exists())
+        return self.needs_root() or self.folder.exists()
+
+    def needs_root(self) -> bool:
+        """True if there is something of the lab that only root can remove."""
+        return bool(self.namespaces() or self._links())
+
+    def guests(self) -> dict[str, str]:
+        """Return {guest: its address}."""
+        return of_guests.addresses(self.site_file) if self.exists() else {}
 
     def status(self) -> list[dict[str, Any]]:
-        """Return [{host, address, namespace, processes}], with the number of processes."""
+        """Return [{host, address, namespace, processes}], with the number of processes.
+
+        Guests are not among them: they run only while a command uses them.
+        """
         hosts = []
         for namespace in self.namespaces():
             number = int(namespace.rpartition("-")[2])

@@ -45,7 +45,11 @@ def abandoned() -> list[Path]:
 
 
 def _records() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(FOLDER.glob("[!.]*.json")):
+    try:
+        paths = sorted(FOLDER.glob("[!.]*.json"))
+    except PermissionError:  # root's; an ordinary user can make none that need a record
+        return
+    for path in paths:
         try:
             yield path.stem, json.loads(path.read_text())
         except FileNotFoundError:

@@ -1,9 +1,11 @@
 """Makes the connection to a target host over SSH, by the system's `ssh`.
 
-The agent (`hosts.agent`) runs at its other end.
+The agent (`hosts.agent`) runs at its other end, as it does behind other tunnels
+(`AgentConnecting`).
 """
 
 import shutil
+from collections.abc import Mapping
 from typing import Any
 
 from benchpaper.core.errors import UserError
@@ -14,26 +16,26 @@ from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh import boot, link
 from benchpaper.hosts.ssh.conversation import Conversation
 from benchpaper.hosts.ssh.link import SshLink, Unreachable
-from benchpaper.hosts.ssh.tunnel import OPTIONS, Tunnel
+from benchpaper.hosts.ssh.ssh_tunnel import OPTIONS, SshTunnel
+from benchpaper.hosts.ssh.tunnel import Tunnel
 
-__all__ = ["OPTIONS", "SILENCE_S", "SshConnecting", "Unreachable"]
+__all__ = ["OPTIONS", "SILENCE_S", "AgentConnecting", "SshConnecting", "Unreachable"]
 
 GREETING_S = 20.0  # for the agent to answer
 SILENCE_S = 15.0  # after so long without a heartbeat, the agent ends everything
 
 
-class SshConnecting:
-    """A host of a site to which `ssh` connects; making the object starts to connect.
+class AgentConnecting:
+    """A host of a site whose agent is about to answer through `tunnel`.
 
     `entry` is the host in the site file.
     """
 
-    def __init__(self, project: Project, site_name: str, entry: HostEntry):
-        if not shutil.which("ssh"):
-            raise UserError("no ssh on PATH; install the package openssh-client")
+    greeting_s = GREETING_S  # for the agent to greet
+
+    def __init__(self, project: Project, site_name: str, entry: HostEntry, tunnel: Tunnel):
         self._project, self._site, self._entry = project, site_name, entry
-        state = project.state / "connections"
-        self._tunnel = Tunnel(project.root, state, entry, SILENCE_S)
+        self._tunnel = tunnel
 
     def complete(self) -> SshLink:
         """Wait until the agent answers, and return the connection.
@@ -57,22 +59,26 @@ class SshConnecting:
         if why := self._tunnel.forward(greeting["socket"], GREETING_S):
             raise HostError(why)
         name = self._entry.name
-        control = Conversation(link.connect(self._tunnel, name), name)
+        connection = link.connect(self._tunnel, name)
+        control = Conversation(connection, name, self._tunnel.last_words)
         try:
             self._check_address(control)
         except BaseException:
             control.close()
             raise
+        return self._link(control, greeting)
+
+    def _link(self, control: Conversation, greeting: Mapping[str, Any]) -> SshLink:
         return SshLink(self._project, self._site, self._entry, self._tunnel, control, greeting)
 
     def _greeting(self) -> dict[str, Any]:
         """Return the agent's description of its host. Raises `HostError` when none comes."""
         try:
-            greeting = self._tunnel.read_answer(GREETING_S)
+            greeting = self._tunnel.read_answer(self.greeting_s)
         except wire.Malformed as error:
             raise HostError(f"it sent {error}; see what it runs instead of the agent") from None
         if greeting is None:
-            raise HostError(self._tunnel.why_no_answer(GREETING_S))
+            raise HostError(self._tunnel.why_no_answer(self.greeting_s))
         if why := boot.complaint(greeting):
             raise HostError(why)
         if "socket" not in greeting:
@@ -88,3 +94,14 @@ class SshConnecting:
                 f"its interface {wanted} does not have the address {address} of the site file "
                 f"(there are: {shown})"
             )
+
+
+class SshConnecting(AgentConnecting):
+    """A host of a site to which `ssh` connects; making the object starts to connect."""
+
+    def __init__(self, project: Project, site_name: str, entry: HostEntry):
+        if not shutil.which("ssh"):
+            raise UserError("no ssh on PATH; install the package openssh-client")
+        state = project.state / "connections"
+        tunnel = SshTunnel(project.root, state, entry, SILENCE_S)
+        super().__init__(project, site_name, entry, tunnel)

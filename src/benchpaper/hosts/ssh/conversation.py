@@ -13,15 +13,23 @@ from benchpaper.hosts.ssh import answers
 ANSWER_S = 15.0  # for an answer, beyond the time that the request itself may take
 
 
+def no_words() -> str:
+    """Return the last words of a host that leaves none."""
+    return ""
+
+
 class Conversation:
     """One conversation with the agent. Everything that it started ends with it.
 
-    `connection` is a socket to the agent, and `name` is the host in error texts. `status` is the
-    exit status of the command that the last answer was about, if it has one.
+    `connection` is a socket to the agent, and `name` is the host in error texts. `last_words()`
+    returns what the machine said as it went down, if that can be known. `status` is the exit status
+    of the command that the last answer was about, if it has one.
     """
 
-    def __init__(self, connection: socket.socket, name: str):
-        self._name = name
+    def __init__(
+        self, connection: socket.socket, name: str, last_words: Callable[[], str] = no_words
+    ):
+        self._name, self._last_words = name, last_words
         self._channel = Channel(connection)
         self._requests = 0
         self.lock = threading.Lock()
@@ -64,7 +72,9 @@ class Conversation:
             raise HostLost(f"{self._name} {late}; the connection is given up") from None
         except (wire.Closed, ConnectionError):
             self.close()
-            raise HostLost(f"the connection to {self._name} is lost") from None
+            said = self._last_words()
+            quoted = f"; it said: {said}" if said else ""
+            raise HostLost(f"the connection to {self._name} is lost{quoted}") from None
         except wire.Malformed as error:
             self.close()
             raise HostUnreliable(

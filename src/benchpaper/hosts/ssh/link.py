@@ -74,6 +74,10 @@ class SshLink:
         """Return a new socket to the agent; an error calls the host `name`."""
         return connect(self._tunnel, name)
 
+    def last_words(self) -> str:
+        """Return what the machine said as it went down, or "" if that cannot be known."""
+        return self._tunnel.last_words()
+
     # ---- the machine ----
 
     @property

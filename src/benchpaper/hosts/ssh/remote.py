@@ -46,6 +46,9 @@ class Connection(Protocol):
 
     def connect(self, name: str) -> socket.socket: ...
 
+    def last_words(self) -> str:
+        """Return what the machine said as it went down, or "" if that cannot be known."""
+
 
 class SshHost:
     """A remote machine in one trial. A `LocalHost` serves it there, so both behave alike."""
@@ -77,7 +80,7 @@ class SshHost:
                 if session.lock.acquire(blocking=False):
                     return session
             trial = f"{self._trial}-{len(self._sessions)}"
-            session = Conversation(self._link.connect(self.name), self.name)
+            session = Conversation(self._link.connect(self.name), self.name, self._link.last_words)
             try:
                 session.call("open", trial=trial, **self._opening)
             except BaseException:

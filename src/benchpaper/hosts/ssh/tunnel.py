@@ -1,7 +1,4 @@
-"""The `ssh` process to a host, with the agent's main process at its other end.
-
-The user's configuration, SSH agent, jump hosts, and known hosts apply. ssh always checks host keys.
-"""
+"""A process of this machine with the agent's main process at its other end."""
 
 import json
 import os
@@ -12,6 +9,8 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,83 +20,55 @@ from benchpaper.core.printable import printable_line
 from benchpaper.core.processes import die_with_parent
 from benchpaper.hosts.agent import wire
 from benchpaper.hosts.agent.main import GREETING
-from benchpaper.hosts.site import HostEntry
-from benchpaper.hosts.ssh import answers, boot
+from benchpaper.hosts.ssh import answers
 
-CONNECT_S = 10  # to reach the SSH server
 BEAT_S = 2.0
 CLOSING_S = 1.0
 MAX_LINE_BYTES = 1 << 20  # of a message of the agent's main process
 KEPT_ERROR_BYTES, LONGEST_QUOTE = 8192, 500
-OPTIONS = {
-    "BatchMode": "yes",
-    "StrictHostKeyChecking": "yes",
-    "ConnectTimeout": CONNECT_S,
-    "ServerAliveInterval": 5,
-    "ServerAliveCountMax": 3,
-    "ControlMaster": "yes",
-    "ControlPath": "master",
-    "ControlPersist": "no",
-    "ForwardX11": "no",
-    "ForwardAgent": "no",
-    "RequestTTY": "no",
-    "LogLevel": "ERROR",
-    "ExitOnForwardFailure": "no",
-    "StreamLocalBindUnlink": "yes",
-    "Compression": "no",
-}
 
 
-class Tunnel:
-    """A running `ssh` process; making the object starts to connect.
+class Tunnel(ABC):
+    """A running process behind which the agent runs; making the object starts it.
 
-    `entry` is the host in the site file. `root` is the project's folder, and `state` the folder for
-    sockets and logs. The agent ends everything after `silence` seconds without a heartbeat.
+    It runs in a new folder below `state`, for sockets and logs. `command(folder)` returns its
+    command line. It inherits `descriptors`, and receives `data` before any order.
     """
 
-    def __init__(self, root: Path, state: Path, entry: HostEntry, silence: float):
-        self._root, self._entry = root, entry
+    def __init__(
+        self,
+        state: Path,
+        command: Callable[[Path], list[str]],
+        data: bytes,
+        descriptors: Sequence[int] = (),
+    ):
         state.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=state))
         self._answers, self.closed = b"", False
-        self._ssh = subprocess.Popen(
-            [*self._command(), boot.command(entry.python)],
+        self._process = subprocess.Popen(
+            command(self._folder),
             cwd=self._folder,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
+            pass_fds=descriptors,
             preexec_fn=partial(die_with_parent, os.getpid()),
             start_new_session=True,
         )
-        assert self._ssh.stdin and self._ssh.stdout and self._ssh.stderr
-        self._stdin, self._stdout = self._ssh.stdin, self._ssh.stdout
-        self._errors = _Errors(self._ssh.stderr)
+        assert self._process.stdin and self._process.stdout and self._process.stderr
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._errors = _Errors(self._process.stderr)
         self._directory = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        data = boot.agent(scratch=entry.scratch, silence=silence)
         threading.Thread(target=_feed, args=(self._stdin, data), daemon=True).start()
-
-    def _command(self) -> list[str]:
-        options = [f"-o{name}={value}" for name, value in OPTIONS.items()]
-        if config := self._entry.ssh_config:
-            options += ["-F", str(self._root / config)]
-        if user := self._entry.user:
-            options += ["-l", user]
-        if port := self._entry.port:
-            options += ["-p", str(port)]
-        return ["ssh", *options, "-T", self._destination]
-
-    @property
-    def _destination(self) -> str:
-        return self._entry.ssh or self._entry.address
 
     @property
     def pid(self) -> int:
-        return self._ssh.pid
+        return self._process.pid
 
     @property
     def running(self) -> bool:
-        return self._ssh.poll() is None
+        return self._process.poll() is None
 
     def order(self, order: dict[str, Any]) -> None:
         """Send an order to the agent's main process. Raises `OSError` when it is gone."""
@@ -128,24 +99,17 @@ class Tunnel:
             self._answers += data
         return None
 
+    @abstractmethod
     def forward(self, remote_socket: str, timeout: float) -> str:
         """Forward to the agent's socket. Return why that fails, or an empty string."""
-        options = [f"-o{name}={OPTIONS[name]}" for name in ("ControlPath", "StreamLocalBindUnlink")]
-        command = ["ssh", *options, "-O", "forward", "-L", f"./agent:{remote_socket}"]
-        try:
-            done = subprocess.run(
-                [*command, self._destination],
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired:
-            return f"ssh did not forward to the agent within {timeout:g} s"
-        said = printable_line(done.stderr, LONGEST_QUOTE)
-        return f"ssh could not forward to the agent: {said}" * bool(done.returncode)
+
+    @abstractmethod
+    def why_no_answer(self, waited_s: float) -> str:
+        """Return the reason for the missing answer, with the next step."""
+
+    def last_words(self) -> str:
+        """Return what the machine said as it went down, or "" if that cannot be known."""
+        return ""
 
     def connect(self, timeout: float) -> socket.socket:
         """Return a new socket to the agent. Raises `OSError` when the connection is lost."""
@@ -172,51 +136,17 @@ class Tunnel:
         with suppress(OSError):
             self._stdin.close()
         try:
-            self._ssh.wait(CLOSING_S)
+            self._process.wait(CLOSING_S)
         except subprocess.TimeoutExpired:
-            self._ssh.kill()
-            self._ssh.wait()
+            self._process.kill()
+            self._process.wait()
         self._stdout.close()
         os.close(self._directory)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    # ---- what to tell the user when the host does not answer ----
-
-    def why_no_answer(self, waited_s: float) -> str:
-        """Return the reason that ssh gives for the missing answer, with the next step."""
-        with suppress(subprocess.TimeoutExpired):
-            self._ssh.wait(0.5)
-        said = self._errors.text()
-        by_hand = " ".join(["ssh", *self._by_hand()])
-        if "IDENTIFICATION HAS CHANGED" in said:
-            return (
-                "its host key is not the known one: find out why, and only then correct "
-                f"your known_hosts ({by_hand})"
-            )
-        if "Host key verification failed" in said or "host key is known" in said:
-            return (
-                f'its host key is not known: connect once by hand ("{by_hand}"), '
-                "compare the fingerprint, and accept it"
-            )
-        if "Permission denied" in said:
-            who = f'user "{self._entry.user}"' if self._entry.user else "you"
-            return f'it did not let {who} in: see that "{by_hand}" works without a password'
-        if said:
-            return f'ssh said: {said}; see that "{by_hand}" works'
-        if self.running:
-            return f'it did not answer within {waited_s:g} s; see that "{by_hand}" works'
-        return f'the connection ended without a word; see that "{by_hand}" works'
-
-    def _by_hand(self) -> list[str]:
-        """Return the words that a user types after `ssh` to reach the host."""
-        entry, destination = self._entry, self._destination
-        words = ["-F", entry.ssh_config] if entry.ssh_config else []
-        words += ["-p", str(entry.port)] if entry.port else []
-        return [*words, f"{entry.user}@{destination}" if entry.user else destination]
-
 
 class _Errors:
-    """What ssh and the host say on standard error: its first bytes, however much they say."""
+    """The first bytes of what the process and the host say on standard error."""
 
     def __init__(self, stream: IO[bytes]):
         self._stream, self._kept = stream, b""
@@ -230,12 +160,12 @@ class _Errors:
 
     def text(self) -> str:
         """Return it as one line, with control characters shown."""
-        self._thread.join(0.5)  # ssh has ended, unless it hangs
+        self._thread.join(0.5)  # the process has ended, unless it hangs
         return printable_line(" ".join(self._kept.decode(errors="replace").split()), LONGEST_QUOTE)
 
 
 def _feed(stdin: IO[bytes], data: bytes) -> None:
-    """Send the agent, then a heartbeat for as long as this process lives and is not stopped."""
+    """Send `data`, then a heartbeat for as long as this process lives and is not stopped."""
     with suppress(OSError, ValueError):
         while True:
             view = memoryview(data)

@@ -1,0 +1,49 @@
+"""Boots a guest when a site's hosts are connected."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchpaper.core.project import Project
+from benchpaper.hosts import guest_kernel
+from benchpaper.hosts.guests.link import GuestLink
+from benchpaper.hosts.guests.network import Network
+from benchpaper.hosts.guests.tunnel import GuestTunnel
+from benchpaper.hosts.site import HostEntry
+from benchpaper.hosts.ssh.connection import AgentConnecting
+from benchpaper.hosts.ssh.conversation import Conversation
+from benchpaper.hosts.ssh.link import Unreachable
+
+BOOT_S = 120.0  # a guest boots in 3 s; a busy machine may need many
+
+
+class GuestConnecting(AgentConnecting):
+    """A guest of a site; making the object starts to boot it.
+
+    `entry` is the guest in the site file. `network` joins the guests that have no interface here.
+    Raises `Unreachable` if this machine cannot boot it.
+    """
+
+    greeting_s = BOOT_S
+
+    def __init__(self, project: Project, site_name: str, entry: HostEntry, network: Network):
+        if why := _hindrance(entry):
+            raise Unreachable(f'host "{entry.name}" of site "{site_name}": {why}')
+        port = None if entry.tap else network.port(entry.name)
+        self._guest, self._network = GuestTunnel(project, entry, port), network
+        super().__init__(project, site_name, entry, self._guest)
+
+    def _link(self, control: Conversation, greeting: Mapping[str, Any]) -> GuestLink:
+        return GuestLink(
+            self._project, self._site, self._entry, self._guest, control, greeting, self._network
+        )
+
+
+def _hindrance(entry: HostEntry) -> str:
+    """Return why this machine cannot boot a guest, with the next step, or ""."""
+    if why := guest_kernel.lacking():
+        return f"this machine cannot boot guests: {why}"
+    if entry.tap and not Path("/sys/class/net", entry.tap).exists():
+        advice = 'run "benchpaper lab up --guests N" again, or leave the key out'
+        return f"its network interface {entry.tap} (tap) does not exist; {advice}"
+    return ""

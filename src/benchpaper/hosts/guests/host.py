@@ -1,0 +1,116 @@
+"""A guest in one trial: a host with faults that need a kernel of its own."""
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchpaper.hosts import HostError, HostLost, OnCommand
+from benchpaper.hosts.site import HostEntry
+from benchpaper.hosts.ssh.remote import Connection, SshHost
+
+INTERFACE, DISK = "vec0", "/dev/ubda"
+CONTROL_S = 120.0  # for a guest to boot again
+DROP_ALL = ("matchall", "action", "drop")
+
+
+class GuestHost(SshHost):
+    """A guest in one trial. Whatever a fault leaves is undone at the trial's end."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        control: Callable[[], socket.socket],
+        role: str,
+        trial: str,
+        entry: HostEntry,
+        seconds: float,
+        on_command: OnCommand,
+    ):
+        super().__init__(connection, role, trial, entry, seconds, on_command)
+        self._control = control
+        self._has_disk = bool(entry.disk)
+
+    def provide(self, path: Path | str) -> Path:
+        """Return where `path` lies in the guest: in place if it is of the Python environment.
+
+        Anything else goes to the guest's store: while a file is open in a guest, the guest may see
+        an old state of it, and a copy under its content's name has only one.
+        """
+        resolved = Path(path).resolve()
+        if any(resolved.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
+            return resolved
+        return super().provide(path)
+
+    # ---- the link ----
+
+    def netem(self, *words: str) -> None:
+        """Set what the link does to frames that the guest sends, as tc-netem(8) writes it.
+
+        Examples are `netem("delay", "10ms", "2ms")`, `netem("loss", "1%")`, and `netem("rate",
+        "100mbit")`. Without words the link is as before.
+        """
+        remove = ["tc", "qdisc", "del", "dev", INTERFACE, "root"]
+        if not words:
+            self.run(remove, check=False)
+            return
+        self.undo("a link's delay or loss", remove)
+        self.run(["tc", "qdisc", "replace", "dev", INTERFACE, "root", "netem", *words])
+
+    def partition(self) -> None:
+        """Cut the guest off its network, both ways, until `heal` or the trial's end."""
+        self.undo("a partition", self._heal)
+        self.run(["tc", "qdisc", "replace", "dev", INTERFACE, "clsact"])
+        for way in ("ingress", "egress"):
+            self.run(["tc", "filter", "add", "dev", INTERFACE, way, *DROP_ALL])
+
+    def heal(self) -> None:
+        """End a partition."""
+        self.run(self._heal)
+
+    @property
+    def _heal(self) -> list[str]:
+        return ["tc", "qdisc", "del", "dev", INTERFACE, "clsact"]
+
+    # ---- the machine ----
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stop the whole guest, kernel included, within the `with` block. Time goes on meanwhile.
+
+        Do not use the guest within the block: it does not answer.
+        """
+        with self._ask("freeze"):
+            yield
+
+    def power_cut(self) -> None:
+        """Switch the guest off without warning, and boot it again on its disk, `/dev/ubda`.
+
+        What its kernel had not written to the disk is lost, and so is everything outside the disk.
+        Raises `HostError` if the site file gives the guest no disk.
+        """
+        if not self._has_disk:
+            advice = 'give it one in the site file ("disk: 200", in MiB)'
+            raise HostError(f"{self.name} has no disk that a power cut could spare; {advice}")
+        self.close()
+        self._sessions.clear()
+        with self._ask("power cut"):
+            pass
+
+    @contextmanager
+    def _ask(self, words: str) -> Iterator[None]:
+        try:
+            with self._control() as connection:
+                connection.settimeout(CONTROL_S)
+                connection.sendall(words.encode())
+                answer: dict[str, Any] = json.loads(connection.makefile().readline() or "null")
+                if answer is None:
+                    raise HostLost(f"{self.name} did not survive a {words}")
+                if answer["error"]:
+                    raise HostError(f"{words} of {self.name}: {answer['error']}")
+                yield
+        except (ConnectionError, TimeoutError):
+            raise HostLost(f"{self.name} does not answer after a {words}") from None

@@ -1,0 +1,206 @@
+"""The first process of a guest: makes its root, starts the agent, and carries its connections.
+
+The guest has booted from this machine's files, which it cannot change. Over them it lays an overlay
+in its memory. The project and its Python are mounted directly on top of that, because an overlay
+would not notice that they change. Standard library only, besides the agent.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import traceback
+import tty
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from benchpaper.core import temporary
+from benchpaper.hosts.guests import channel, modules
+
+EXCHANGE = Path("/run/exchange")  # the folder that this machine shares with the guest
+OWN = Path("/run/benchpaper")  # programs of this module, in the guest
+LINE, NETWORK = "/dev/ttyS0", "vec0"
+SAID = "benchpaper: "  # begins the line of the console that says why a guest cannot be used
+MS_RDONLY, MS_NOSUID, MNT_DETACH, PIVOT_ROOT = 1, 2, 2, 155
+POWER_OFF = 0x4321FEDC
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Folders of the system that programs write to, and that this machine does not show.
+FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/tmp": 0o1777}
+FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
+SILENCE_S = 1e9  # this process lives exactly as long as the controller's
+LAYERS = "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work"
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Failed(Exception):
+    """The guest cannot be used; the text says why."""
+
+
+def mount(source: str, place: Path | str, kind: str, options: str = "", flags: int = 0) -> None:
+    words = [os.fsencode(word) for word in (source, place, kind)]
+    if _libc.mount(*words, flags, options.encode()):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{os.strerror(number)}: {kind} at {place}")
+
+
+def main() -> NoReturn:
+    try:
+        options = json.loads((EXCHANGE / "options.json").read_text())
+        make_root(options)
+        join_network(options)
+        serve()
+    except Failed as error:
+        print(f"{SAID}{error}", file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()  # on the console
+    finally:
+        sys.stderr.flush()
+        os.sync()
+        _libc.reboot(POWER_OFF)
+    raise SystemExit
+
+
+# ---- the root ----
+
+
+def make_root(options: dict[str, Any]) -> None:
+    """Put an overlay in memory over the files of this machine, and make it the root.
+
+    Without set-user-id programs: if an ordinary user boots the guest, root's files belong to nobody
+    there, so `mount` would stop being root.
+    """
+    mount("proc", "/proc", "proc")
+    mount("tmpfs", "/mnt", "tmpfs", f"mode=755,size={options['memory_mib']}m")
+    for name in ("upper", "work", "root"):
+        Path("/mnt", name).mkdir()
+    modules.load("overlay")
+    root = Path("/mnt/root")
+    mount("overlay", root, "overlay", LAYERS, MS_NOSUID)
+    for place in ("proc", "sys", "dev"):
+        (root / place).mkdir(exist_ok=True)
+    mount("proc", root / "proc", "proc")
+    mount("sysfs", root / "sys", "sysfs")
+    mount("devtmpfs", root / "dev", "devtmpfs")
+    for place, mode in FOLDERS.items():
+        (root / place[1:]).mkdir(exist_ok=True, parents=True)
+        mount("tmpfs", root / place[1:], "tmpfs", f"mode={mode:o}")
+    for folder in options["shown"]:
+        _show(root, folder, MS_RDONLY | MS_NOSUID)
+    _show(root, str(EXCHANGE), MS_NOSUID)
+    _change_root(root)
+    _furnish(options)
+
+
+def _show(root: Path, folder: str, flags: int) -> None:
+    place = root / folder[1:]
+    place.mkdir(parents=True, exist_ok=True)
+    mount("none", place, "hostfs", folder, flags)
+
+
+def _change_root(root: Path) -> None:
+    os.chdir(root)
+    if _libc.syscall(PIVOT_ROOT, b".", b"."):
+        raise OSError(ctypes.get_errno(), "pivot_root")
+    _libc.umount2(b".", MNT_DETACH)
+    os.chdir("/")
+
+
+def _furnish(options: dict[str, Any]) -> None:
+    """Make what programs expect, and let the kernel load modules by itself."""
+    for place, kind in {"/dev/pts": "devpts", "/dev/shm": "tmpfs"}.items():
+        Path(place).mkdir(exist_ok=True)
+        mount(kind, place, kind)
+    for link, target in FRESH_LINKS.items():
+        if not os.path.lexists(link):
+            os.symlink(target, link)
+    socket.sethostname(options["name"])
+    os.environ.clear()
+    os.environ.update(PATH=PATH, HOME="/root", LANG="C.UTF-8")
+    OWN.mkdir()
+    _write_program(OWN / "modprobe", f'exec {sys.executable} -I -S {modules.__file__} "$@"')
+    Path("/proc/sys/kernel/modprobe").write_text(str(OWN / "modprobe"))
+    search = ":".join(options["python_path"])
+    _write_program(OWN / "python", f'PYTHONPATH="{search}" exec {options["python"]} "$@"')
+
+
+def _write_program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+
+
+def join_network(options: dict[str, Any]) -> None:
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
+    address = f"{options['address']}/{options['prefix']}"
+    for words in (["addr", "add", address, "dev", NETWORK], ["link", "set", NETWORK, "up"]):
+        done = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode:
+            said = " ".join(done.stderr.decode(errors="replace").split())
+            raise Failed(f"no network: another guest holds its interface, or it is gone ({said})")
+
+
+# ---- the agent ----
+
+
+def serve() -> None:
+    """Carry connections to the agent until this machine or the agent is gone."""
+    number = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
+    tty.setraw(number)
+    reads, writes = _start_agent()
+    line = channel.Line(number, EXCHANGE, into_guest=False, connect=_connect)
+    line.add(channel.AGENT, reads, writes)
+    while line.has(channel.AGENT) and not line.ended:
+        line.wait(1.0)
+        _reap()
+
+
+def _start_agent() -> tuple[int, int]:
+    """Start the agent. Return the descriptors of its standard output and input."""
+    stdin, writes = os.pipe()
+    reads, stdout = os.pipe()
+    if os.fork():
+        os.close(stdin)
+        os.close(stdout)
+        return reads, writes
+    for mine, place in ((stdin, 0), (stdout, 1)):
+        os.dup2(mine, place)
+    os.closerange(3, 64)
+    os.setsid()
+    from benchpaper.hosts.agent import main as agent
+    from benchpaper.hosts.local import LocalHost
+
+    # The session kills what it started; if it is itself killed, concluding its trial does.
+    LocalHost.commands_die_with_us = False
+    try:
+        agent.main({"scratch": None, "silence": SILENCE_S})
+    finally:
+        os._exit(0)
+
+
+def _connect() -> int:
+    """Return a connection to the agent, whose socket lies in its temporary folder."""
+    paths = list(Path("/tmp").glob(f"{temporary.OF_AGENT}*/socket"))
+    if not paths:
+        raise FileNotFoundError("the agent has no socket")
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(str(paths[0]))
+    except OSError:
+        connection.close()
+        raise
+    return connection.detach()
+
+
+def _reap() -> None:
+    """Reap every process that has lost its parent."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main()

@@ -1,0 +1,205 @@
+"""The process that holds a guest: starts its kernel, carries its connections, keeps its console.
+
+The controller starts it in place of `ssh`: its standard input and output are those of the agent in
+the guest, and it listens on a socket in its folder for connections to the agent. The guest dies
+with it, because the kernel kills the sandbox that the guest runs in.
+"""
+
+import ipaddress
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchpaper.core.printable import printable_line
+from benchpaper.hosts import guest_kernel
+from benchpaper.hosts.guests import channel, init, mconsole, view
+
+CONSOLE, EXCHANGE, AGENT, CONTROL = "console", "exchange", "agent", "control"  # in its folder
+DISK, LONGEST_REQUEST = "disk", 64
+KEPT_BYTES, TAIL_LINES = 1 << 16, 6
+UMID = "guest"
+LOCAL_MAC = b"\x02\x00"  # begins an Ethernet address that no manufacturer gave; IPv4's follows
+# What a kernel says while it boots well; it is no reason for anything.
+USUAL = re.compile(r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a keeper needs to know to start a guest.
+
+    `sandbox` are the words before the kernel's name. `tap` is the interface here that leads to the
+    guest; without one, the descriptor `port` does. `options` are those of `init`.
+    """
+
+    sandbox: Sequence[str]
+    tap: str | None
+    port: int | None
+    memory_mib: int
+    disk_mib: int
+    source: str
+    options: dict[str, Any]
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def tail(folder: Path) -> str:
+    """Return the end of what a guest's console said, as one line; empty if it said nothing."""
+    try:
+        with open(folder / CONSOLE, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - KEPT_BYTES))
+            text = file.read(KEPT_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines()]
+    telling = [line for line in lines if line and not USUAL.search(line)]
+    said = [line.removeprefix(init.SAID) for line in telling if line.startswith(init.SAID)]
+    if said:
+        return printable_line(said[-1])
+    panic = next((n for n, line in enumerate(telling) if "Kernel panic" in line), None)
+    chosen = telling[-TAIL_LINES:] if panic is None else telling[panic : panic + 2]
+    return printable_line(" | ".join(chosen))
+
+
+def _listen(name: str) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(name)
+    listener.listen(64)
+    return listener
+
+
+class Keeper:
+    """Holds one guest; the current folder is the keeper's.
+
+    A connection to the socket `control` may ask for two things. "freeze" stops the guest until that
+    connection ends. "power cut" kills the guest, and boots it again on its disk.
+    """
+
+    def __init__(self, plan: Plan):
+        self._plan = plan
+        Path(EXCHANGE).mkdir(mode=0o700)
+        Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
+        if plan.disk_mib:
+            with open(Path(EXCHANGE, DISK), "wb") as disk:
+                disk.truncate(plan.disk_mib << 20)
+        self._agent, self._control = _listen(AGENT), _listen(CONTROL)
+        self._asking: dict[int, socket.socket] = {}  # connections to `control`, by descriptor
+        self._freezing: int | None = None  # the one that keeps the guest frozen
+        self._rebooting: socket.socket | None = None  # the one that waits for the guest
+        self._boot()
+
+    def _boot(self) -> None:
+        mine, theirs = socket.socketpair()
+        with open(CONSOLE, "ab", buffering=0) as console, theirs:
+            self._guest = subprocess.Popen(
+                self._command(theirs.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                pass_fds=[theirs.fileno(), *([] if self._plan.port is None else [self._plan.port])],
+                env={"PATH": os.environ["PATH"], "HOME": "/run", "TMPDIR": "/dev/shm"},
+            )
+        self._line = channel.Line(mine.detach(), Path(EXCHANGE), into_guest=True)
+        self._line.add(channel.AGENT, 0, 1)
+        for listener in (self._agent, self._control, *self._asking.values()):
+            self._line.watch(listener.fileno())
+
+    def serve(self) -> None:
+        """Serve until the controller or the guest is gone."""
+        try:
+            while self._line.has(channel.AGENT) and not self._line.ended:
+                for descriptor in self._line.wait():
+                    self._attend(descriptor)
+                if self._rebooting and self._line.speaks:
+                    self._answer(self._rebooting, "")
+                    self._rebooting = None
+        finally:
+            self._end_guest()
+
+    def _end_guest(self) -> None:
+        self._guest.kill()
+        self._guest.wait()
+
+    def _attend(self, descriptor: int) -> None:
+        if descriptor == self._agent.fileno():
+            self._line.open(self._agent.accept()[0].detach())
+        elif descriptor == self._control.fileno():
+            connection = self._control.accept()[0]
+            self._asking[connection.fileno()] = connection
+            self._line.watch(connection.fileno())
+        elif descriptor in self._asking:
+            self._obey(self._asking[descriptor])
+
+    def _obey(self, connection: socket.socket) -> None:
+        try:
+            words = connection.recv(LONGEST_REQUEST).decode()
+        except ConnectionError:
+            words = ""
+        try:
+            if words == "freeze":
+                mconsole.command(Path(EXCHANGE), UMID, "stop")
+                self._freezing = connection.fileno()
+                self._answer(connection, "")
+            elif words == "power cut":
+                self._end_guest()
+                self._line.abandon()
+                self._rebooting = connection
+                self._boot()
+            else:
+                self._release(connection)
+        except OSError as error:
+            self._answer(connection, str(error) or type(error).__name__)
+
+    def _release(self, connection: socket.socket) -> None:
+        """Forget a connection that has ended; the guest that it froze goes on."""
+        self._line.forget(connection.fileno())
+        del self._asking[connection.fileno()]
+        if self._freezing == connection.fileno():
+            self._freezing = None
+            mconsole.command(Path(EXCHANGE), UMID, "go")
+        connection.close()
+
+    @staticmethod
+    def _answer(connection: socket.socket, error: str) -> None:
+        with suppress(OSError):
+            connection.sendall(json.dumps({"error": error}).encode() + b"\n")
+
+    def _command(self, line: int) -> list[str]:
+        plan = self._plan
+        return [
+            *plan.sandbox,
+            guest_kernel.KERNEL,
+            f"mem={plan.memory_mib}M",
+            *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
+            *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
+            *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}", self._network()),
+            *([f"ubd0={view.EXCHANGE}/{DISK}"] if plan.disk_mib else []),
+            *(f"init={sys.executable}", f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"),
+            *("--", "-P", "-m", "benchpaper.hosts.guests.init"),
+        ]
+
+    def _network(self) -> str:
+        plan = self._plan
+        address = ipaddress.IPv4Address(plan.options["address"]).packed
+        mac = ":".join(f"{byte:02x}" for byte in LOCAL_MAC + address)
+        leads = f"tap,ifname={plan.tap},gro=1" if plan.tap else f"fd,fd={plan.port}"
+        return f"vec0:transport={leads},depth=128,mac={mac}"
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the controller decides
+    plan = Plan(**json.loads(sys.argv[1]))
+    Keeper(plan).serve()
+
+
+if __name__ == "__main__":
+    main()

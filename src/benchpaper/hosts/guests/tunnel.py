@@ -1,0 +1,82 @@
+"""The way to the agent in a guest: a running keeper (`guests.keeper`) in place of `ssh`."""
+
+import socket
+import sys
+from pathlib import Path
+
+from benchpaper.core.project import Project
+from benchpaper.hosts.guests import keeper, view
+from benchpaper.hosts.site import HostEntry
+from benchpaper.hosts.ssh.tunnel import Tunnel
+
+MEMORY_MIB, PREFIX = 256, 24
+
+
+class GuestTunnel(Tunnel):
+    """A running keeper; making the object starts to boot its guest.
+
+    `entry` is the guest in the site file, and `port` the descriptor that leads to its network, if
+    no interface does.
+    """
+
+    def __init__(self, project: Project, entry: HostEntry, port: int | None):
+        super().__init__(
+            project.state / "connections",
+            lambda folder: _command(project, entry, folder, port),
+            data=b"",
+            descriptors=() if port is None else (port,),
+        )
+
+    def forward(self, remote_socket: str, timeout: float) -> str:
+        """Do nothing: the keeper carries connections from the start."""
+        return ""
+
+    def control(self) -> socket.socket:
+        """Return a connection to the keeper's socket `control`.
+
+        Raises `OSError` when the keeper is gone.
+        """
+        self._check_open()
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            # By descriptor, because the path may be too long for the address of a socket.
+            connection.connect(f"/proc/self/fd/{self._directory}/{keeper.CONTROL}")
+        except OSError:
+            connection.close()
+            raise
+        return connection
+
+    def last_words(self) -> str:
+        """Return the end of the guest's console."""
+        return keeper.tail(self._folder)
+
+    def why_no_answer(self, waited_s: float) -> str:
+        """Return why the guest does not answer, with the end of its console."""
+        console = self.last_words()
+        said = console if self.running else console or self._errors.text()
+        quoted = f"its console ends: {said}" if said else "its console is empty"
+        if self.running:
+            return f"it did not boot within {waited_s:g} s; {quoted}"
+        return f"it did not boot; {quoted}"
+
+
+def _command(project: Project, entry: HostEntry, folder: Path, port: int | None) -> list[str]:
+    memory = entry.memory or MEMORY_MIB
+    plan = keeper.Plan(
+        sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap)),
+        tap=entry.tap,
+        port=port,
+        memory_mib=memory,
+        disk_mib=entry.disk or 0,
+        source=str(view.SOURCE),
+        options={
+            "name": entry.name,
+            "address": entry.address,
+            "prefix": PREFIX,
+            "memory_mib": memory,
+            "shown": view.shown(project),
+            "python": sys.executable,
+            "python_path": [str(project.root), str(view.SOURCE)],
+        },
+    )
+    return [sys.executable, "-P", "-m", keeper.__name__, plan.to_json()]

@@ -1,0 +1,57 @@
+"""The guests of a lab: their network interfaces here, and their entries in the site file.
+
+The lab does not boot them. That is done by each command that connects to the site, so that a guest
+is fresh for each block, and so that none outlives what uses it.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchpaper.hosts.lab.commands import call, limit
+
+FIRST_ADDRESS = 100  # of a guest, in the subnet; hosts in namespaces come before
+
+
+def tap(bridge: str, number: int) -> str:
+    return f"{bridge}-g{number}"
+
+
+def address(subnet: str, number: int) -> str:
+    return f"{subnet}.{FIRST_ADDRESS + number}"
+
+
+def make_tap(bridge: str, number: int, rate: str | None) -> None:
+    """Make the interface that leads to a guest, and join it to the lab's bridge.
+
+    `rate` limits what it sends to the guest; what a guest sends, it limits itself (tc in it).
+    """
+    link = tap(bridge, number)
+    call(["ip", "tuntap", "add", link, "mode", "tap", "user", str(os.geteuid())])
+    call(["ip", "link", "set", link, "master", bridge, "up"])
+    if rate:
+        call(["tc", "qdisc", "add", "dev", link, *limit(rate)])
+
+
+def entries(subnet: str, bridge: str | None, guests: int) -> list[Any]:
+    """Return the guests' entries in the site file. Without a bridge, they join by sockets."""
+    return [
+        {
+            "name": f"guest{number}",
+            "kind": "uml",
+            "address": address(subnet, number),
+            **({"tap": tap(bridge, number)} if bridge else {}),
+            "roles": ["server", "client"],
+        }
+        for number in range(1, guests + 1)
+    ]
+
+
+def addresses(site_file: Path) -> dict[str, str]:
+    """Return {guest: its address} of the guests in a lab's site file; none if it is gone."""
+    if not site_file.exists():
+        return {}
+    listed = yaml.safe_load(site_file.read_text())["hosts"]
+    return {host["name"]: host["address"] for host in listed if host["kind"] == "uml"}

@@ -1,0 +1,95 @@
+"""`benchpaper lab up --guests`: an experiment runs on guests, and nothing is left of them."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchpaper import results
+from benchpaper.hosts import guest_kernel
+from benchpaper.hosts.lab.namespaces import Lab
+from benchpaper.workflow.pipeline import Pipeline
+
+NOT_HERE = guest_kernel.lacking()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(NOT_HERE), reason=f"no guests here: {NOT_HERE}"),
+]
+IS_ROOT = os.geteuid() == 0
+
+BODY = """
+import os
+server, client = site.server, site.client
+assert server.run(["uname", "-r"]).stdout.strip() != os.uname().release
+with server.start(["sh", "-c", "echo ready; exec sleep 1000"]) as process:
+    assert process.read_line(60) == "ready"
+    if cell.way == "b":
+        client.run(["sh", "-c", "echo c > /proc/sysrq-trigger"])  # a kernel panic
+    yield dict(latency_us=float(client.facts()["cpus"]))
+"""
+
+
+@pytest.fixture
+def project(make_toy):
+    made = make_toy(BODY, levels=("a", "b", "c"), timeout_s=120.0)
+    path = made.root / "experiments/toy/one/experiment.py"
+    roles = 'roles=("server", "client"), '
+    path.write_text(path.read_text().replace("    attempts=", f"    {roles}attempts=", 1))
+    return made
+
+
+def links():
+    return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+def test_a_block_boots_guests_once_measures_on_them_and_a_panic_fails_one_trial(
+    project, run_benchpaper
+):
+    before, lab = links(), Lab(project)
+    done = run_benchpaper(project, "lab", "up", "--guests", 2)
+    try:
+        assert done.returncode == 0, done.stderr
+        again = run_benchpaper(project, "lab", "up", "--guests", 1)
+        assert (again.returncode, again.stderr.count("\n")) == (2, 1)
+        entries = yaml.safe_load(lab.site_file.read_text())["hosts"]
+        assert [entry["kind"] for entry in entries] == ["uml", "uml"]
+        assert all(("tap" in entry) == IS_ROOT for entry in entries)
+        status = run_benchpaper(project, "lab", "status").stdout
+        assert all(f"{entry['name']}  {entry['address']}" in status for entry in entries)
+        pipeline = Pipeline(project, "lab", "smoke", 1)
+        assert pipeline.block("toy/one", 0).measure() == 3
+        table, _ = results.read(pipeline.block("toy/one", 0).files[1])
+        rows = {row["way"]: row for row in table.to_pylist()}
+        assert [rows[way]["state"] for way in "abc"] == ["measured", "failed", "measured"]
+        assert "Kernel panic" in rows["b"]["reason"], rows["b"]
+        assert dict(rows["a"]["hosts"])["server.virtualised"] == "User-Mode Linux"
+    finally:
+        run_benchpaper(project, "lab", "down")
+    assert links() == before and not lab.folder.exists() and not lab.site_file.exists()
+
+
+@pytest.mark.parametrize("count", [-1, 99])
+def test_a_number_of_guests_out_of_bounds_is_refused(project, run_benchpaper, count):
+    done = run_benchpaper(project, "lab", "up", "--guests", count)
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"benchpaper: --guests {count} is not in 1 to 50\n",
+    )
+
+
+def test_hosts_need_root_and_guests_do_not(project, run_benchpaper, monkeypatch):
+    from benchpaper.core.errors import UserError
+
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    lab = Lab(project)
+    with pytest.raises(UserError, match="needs root"):
+        lab.up(1, guests=1)
+    with pytest.raises(UserError, match="--rate limits interfaces of this machine"):
+        lab.up(0, "1gbit", guests=1)
+    assert not lab.exists()
+    lab.up(0, guests=3)
+    assert len(lab.guests()) == 3 and not lab.needs_root()
+    assert "tap" not in lab.site_file.read_text()
+    lab.down()
+    assert not lab.exists() and not lab.site_file.exists()
