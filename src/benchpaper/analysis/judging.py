@@ -177,7 +177,7 @@ def decide(
     if results.imported:
         return _decide_imported(comparison, interval, results.imported, confidence)
     if estimate.shown_deterministic and interval.decidable:
-        return biased or _decide_exactly(comparison, interval)
+        return biased or _too_few(interval, confidence) or _decide_exactly(comparison, interval)
     floor, unknown = _floor(results, estimate.metric, estimate.q, estimate.cells)
     if floor and floor.known and not biased:
         floor = replace(floor, biased=False)  # `bias` looks at the metrics of all claims together

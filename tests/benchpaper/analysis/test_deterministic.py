@@ -3,7 +3,7 @@
 import pytest
 
 from benchpaper import Block
-from benchpaper.analysis import claims, exhibits
+from benchpaper.analysis import claims, exhibits, judging, stats
 from benchpaper.core.errors import UserError
 
 RISING = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]  # a clear trend
@@ -90,6 +90,14 @@ def test_a_claim_on_deterministic_values_needs_no_twin(over, known, condition, v
         assert row.verdict == verdict, row.why
     over(None, values, described={"twin": None})
     assert judged(known, condition).verdict == "inconclusive"  # in time, a twin is needed
+
+
+@pytest.mark.parametrize("confidence, verdict", [(0.95, "reproduced"), (0.999, "inconclusive")])
+def test_few_equal_values_do_not_attain_the_confidence_of_many_claims(over, confidence, verdict):
+    results = over(SEEDS, {("a", 1): [7.0] * 6}, described={"twin": None})
+    comparison = results.estimate("latency_us", way="a", size=1).below(8)
+    interval = stats.level(comparison.estimate.values, confidence)
+    assert judging.decide(comparison, interval, results, None, confidence).word == verdict
 
 
 def test_values_that_differ_over_seeds_need_a_twin(over, known):
