@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.rdma import _common
 from experiments.rdma.fabric import program, ucx_perftest
 from experiments.systems import ucx
 
@@ -109,16 +110,6 @@ experiment = Experiment(
     ),
 )
 
-NEEDS = {
-    "null": [],
-    "posix": ["shm", "shared_host"],
-    "sysv": ["shm", "shared_host"],
-    "cma": ["cma", "shared_host"],
-    "tcp": ["loopback"],
-    "rc": ["rdma", "verbs"],
-    "dc": ["rdma", "verbs"],
-}
-
 
 @experiment.valid
 def valid(cell):
@@ -138,15 +129,13 @@ def valid(cell):
 
 @experiment.needs
 def needs(cell):
-    return ["cc", "ucx", *NEEDS[cell.transport]]
+    return _common.needs(cell.transport)
 
 
-@experiment.uses
-def tools():
-    return {"ucx": ucx.version(), "cc": probe.compiler_version()}
+experiment.uses(_common.tools)
 
 
-@experiment.build(needs=["cc", "ucx"])
+@experiment.build(needs=_common.BUILD_NEEDS)
 def build(folder):
     ucx.build(Path(__file__).parent, folder / "fabric")
     ucx_perftest.build_bind_to(folder / "bind_to.so")

@@ -1,10 +1,9 @@
 """Where do the microseconds of an object GET go?"""
 
-from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.rdma import _common, store
 from experiments.rdma import get_paths as others
-from experiments.rdma import store
 from experiments.rdma.object_get import own_store
-from experiments.systems import ucx
 
 KIB, MIB = 1024, 1 << 20
 # Numbers of objects for which the reads of the index are counted.
@@ -192,14 +191,6 @@ experiment = Experiment(
     ),
 )
 
-NEEDS = {
-    "posix": ["shm", "shared_host"],
-    "cma": ["cma", "shared_host"],
-    "tcp": ["loopback"],
-    "rc": ["rdma", "verbs"],
-    "dc": ["rdma", "verbs"],
-}
-
 
 @experiment.valid
 def valid(cell):
@@ -265,19 +256,15 @@ def pipelined(cell):
 
 @experiment.needs
 def needs(cell):
-    return (
-        others.needs(cell.path)
-        if cell.path in others.SYSTEMS
-        else ["cc", "ucx", *NEEDS[cell.fabric]]
-    )
+    return others.needs(cell.path) if cell.path in others.SYSTEMS else _common.needs(cell.fabric)
 
 
 @experiment.uses
 def tools():
-    return {"ucx": ucx.version(), "cc": probe.compiler_version(), **others.versions()}
+    return {**_common.tools(), **others.versions()}
 
 
-@experiment.build(needs=["cc", "ucx"])
+@experiment.build(needs=_common.BUILD_NEEDS)
 def build(folder):
     store.build(folder / "store")
 

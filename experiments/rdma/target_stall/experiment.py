@@ -2,9 +2,8 @@
 
 import time
 
-from benchpaper import Evidence, Experiment, Factor, Metric, Scale, probe
-from experiments.rdma import store
-from experiments.systems import ucx
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.rdma import _common, store
 
 KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
@@ -83,13 +82,6 @@ experiment = Experiment(
     ),
 )
 
-NEEDS = {
-    "posix": ["shm", "shared_host"],
-    "cma": ["cma", "shared_host"],
-    "tcp": ["loopback"],
-    "rc": ["rdma", "verbs"],
-}
-
 
 @experiment.valid
 def valid(cell):
@@ -100,19 +92,7 @@ def valid(cell):
     return cell.fabric != "cma" or cell.path == "cached"
 
 
-@experiment.needs
-def needs(cell):
-    return ["cc", "ucx", *NEEDS[cell.fabric]]
-
-
-@experiment.uses
-def tools():
-    return {"ucx": ucx.version(), "cc": probe.compiler_version()}
-
-
-@experiment.build(needs=["cc", "ucx"])
-def build(folder):
-    store.build(folder / "store")
+_common.declare(experiment)
 
 
 @experiment.trial

@@ -3,7 +3,7 @@
 import json
 
 from benchpaper import CommandFailed, Evidence, Experiment, Factor, Metric, Scale
-from experiments.streaming import pipelines
+from experiments.streaming import _common, pipelines
 
 BOUNDED = ["none", "backpressure", "drop_head", "drop_tail", "drop_new", "fail"]
 UNBOUNDED = "unbounded"
@@ -124,19 +124,7 @@ def valid(cell):
     ]
 
 
-@experiment.needs
-def needs(cell):
-    return pipelines.NEEDS
-
-
-@experiment.uses
-def tools():
-    return pipelines.tools()
-
-
-@experiment.build(needs=pipelines.NEEDS)
-def build(folder):
-    pipelines.build(folder)
+_common.declare(experiment)
 
 
 @experiment.trial

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from benchpaper import CommandFailed, Experiment, Factor, Metric, Scale
-from experiments.streaming import answers, pipelines
+from experiments.streaming import _common, answers, pipelines
 
 SMALL, BILLION = 20_000_000, 1_000_000_000
 WHOLE, KILLED = "whole", "killed"
@@ -155,19 +155,7 @@ experiment = Experiment(
 )
 
 
-@experiment.needs
-def needs(cell):
-    return pipelines.NEEDS
-
-
-@experiment.uses
-def tools():
-    return pipelines.tools()
-
-
-@experiment.build(needs=pipelines.NEEDS)
-def build(folder):
-    pipelines.build(folder)
+_common.declare(experiment)
 
 
 @experiment.trial

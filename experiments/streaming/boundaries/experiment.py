@@ -1,7 +1,7 @@
 """What does an asynchronous boundary cost, and where does it pay?"""
 
 from benchpaper import Experiment, Factor, Metric, Scale
-from experiments.streaming import answers, pipelines
+from experiments.streaming import _common, answers, pipelines
 
 DEFAULT, TUNED, BARE = "default", "tuned", "bare"
 SETTINGS = {  # dispatcher threads and input buffer; None keeps the library's defaults (8 and 16)
@@ -119,19 +119,7 @@ def valid(cell):
     return shape in [(4, 0), (6, 0)] and cell.settings == TUNED and cell.work in (1, 1000)
 
 
-@experiment.needs
-def needs(cell):
-    return pipelines.NEEDS
-
-
-@experiment.uses
-def tools():
-    return pipelines.tools()
-
-
-@experiment.build(needs=pipelines.NEEDS)
-def build(folder):
-    pipelines.build(folder)
+_common.declare(experiment)
 
 
 @experiment.trial

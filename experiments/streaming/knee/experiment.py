@@ -3,7 +3,7 @@
 import numpy as np
 
 from benchpaper import Experiment, Factor, Metric, Scale
-from experiments.streaming import pipelines
+from experiments.streaming import _common, pipelines
 
 OPEN, CLOSED, SEARCH, CEILING = "open", "closed", "search", "ceiling"
 SERVICE_NS = 20_000
@@ -138,19 +138,7 @@ def valid(cell):
     return cell.load == 0 and (cell.arrival != NONE) == (cell.procedure == SEARCH)
 
 
-@experiment.needs
-def needs(cell):
-    return pipelines.NEEDS
-
-
-@experiment.uses
-def tools():
-    return pipelines.tools()
-
-
-@experiment.build(needs=pipelines.NEEDS)
-def build(folder):
-    pipelines.build(folder)
+_common.declare(experiment)
 
 
 @experiment.trial
