@@ -32,7 +32,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/tmp": 0o1777}
 FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
-LAYERS = "lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work"
+OVERLAY = "/mnt"  # in memory
+LAYERS = f"lowerdir=/,upperdir={OVERLAY}/upper,workdir={OVERLAY}/work"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -74,11 +75,11 @@ def make_root(options: dict[str, Any]) -> None:
     there, so `mount` would stop being root.
     """
     mount("proc", "/proc", "proc")
-    mount("tmpfs", "/mnt", "tmpfs", f"mode=755,size={options['memory_mib']}m")
+    mount("tmpfs", OVERLAY, "tmpfs", f"mode=755,size={options['memory_mib']}m")
     for name in ("upper", "work", "root"):
-        Path("/mnt", name).mkdir()
+        Path(OVERLAY, name).mkdir()
     modules.load("overlay")
-    root = Path("/mnt/root")
+    root = Path(OVERLAY, "root")
     mount("overlay", root, "overlay", LAYERS, MS_NOSUID)
     for place in ("proc", "sys", "dev"):
         (root / place).mkdir(exist_ok=True)

@@ -23,7 +23,7 @@ def _name(text: str) -> str:
 def files(name: str, folder: Path) -> list[Path]:
     """Return the files of a module in load order: first those that it needs.
 
-    `name` may also be an alias of the kernel's ("fs-nfs4"). Raises `FileNotFoundError`.
+    `name` may also be an alias of the kernel's ("fs-ext4"). Raises `FileNotFoundError`.
     """
     wanted = {_name(name)}
     for line in (folder / "modules.alias").read_text().splitlines():
