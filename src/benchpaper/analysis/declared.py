@@ -26,7 +26,7 @@ class Declared:
 
     @property
     def experiment(self) -> str:
-        """The experiment's name, as `rdma/fabric`."""
+        """The experiment's name, as `net/latency`."""
         return str(self.described["name"])
 
     @property
