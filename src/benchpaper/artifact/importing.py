@@ -39,7 +39,9 @@ def read(path: Path) -> bytes:
     if path.suffix.lower() not in FORMATS:
         raise ImportRefused(f"{path.name} must be one of {', '.join(FORMATS)}; convert it")
     if not path.is_file():
-        raise ImportRefused(f"{path.name} does not exist, or is no file; name the table to import")
+        raise ImportRefused(
+            f"{path.name} does not exist, or is not a file; name the table to import"
+        )
     if (size := path.stat().st_size) > MAX_TABLE_BYTES:
         raise ImportRefused(
             f"{path.name} has {size:,} bytes, and {MAX_TABLE_BYTES:,} are the most; "

@@ -34,7 +34,7 @@ class TrialMistake(UserError):
 
 
 class WrongForm(Exception):
-    """A trial yields something that can be no observation of its experiment."""
+    """A trial yields something that cannot be an observation of its experiment."""
 
 
 def observations(experiment: Experiment, cell: Cell, site: Any) -> Iterator[dict[str, Any]]:
@@ -91,7 +91,7 @@ def place(error: BaseException) -> str:
 def is_mistake(error: BaseException) -> bool:
     """Return whether an error shows that the trial's own code is wrong.
 
-    It does if the code names something that does not exist, or uses it as what it is not, and the
+    It is wrong if it names something that does not exist, or misuses what exists, and the
     experiment itself raised the error, or the framework did for the experiment. An error that a
     library raised may have come from its data.
     """

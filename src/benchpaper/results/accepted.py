@@ -93,7 +93,7 @@ def add(folder: Path, changes: Iterable[AcceptedChange]) -> Path:
 
 
 def same_as(changes: Iterable[AcceptedChange], digest: str) -> set[str]:
-    """Return the digests of the codes that count as that with `digest`, itself among them."""
+    """Return the digests of all codes that count as the one with `digest`, which is one of them."""
     changes, same, before = list(changes), {digest}, 0
     while len(same) > before:
         before = len(same)

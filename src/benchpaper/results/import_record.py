@@ -79,7 +79,7 @@ class ImportRecord:
                 )
         if not DAY.fullmatch(self.imported_on):
             raise ImportRefused(
-                f'{RECORD}: imported_on "{self.imported_on}" is no day; import again'
+                f'{RECORD}: imported_on "{self.imported_on}" is not a day; import again'
             )
 
     @property

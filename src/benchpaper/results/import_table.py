@@ -83,7 +83,7 @@ def _text(name: str, data: bytes, kind: str) -> Table:
         line = data[: error.start].count(b"\n") + 1
         raise ImportRefused(f"{name}, line {line} is not UTF-8; convert the file") from None
     if "\0" in text:
-        raise ImportRefused(f"{name} holds zero bytes, so it is no text; give a CSV file")
+        raise ImportRefused(f"{name} holds zero bytes, so it is not text; give a CSV file")
     reader = csv.reader(
         io.StringIO(text, newline=""), strict=True, delimiter="\t" if kind == ".tsv" else ","
     )

@@ -247,7 +247,7 @@ def check_observation(described: Described, observation: Any) -> Observation:
 
 
 def wrong_form(described: Described, observation: Any) -> str:
-    """Return why something can be no observation of an experiment; empty if it can."""
+    """Return why something cannot be an observation of an experiment; empty if it can."""
     if not isinstance(observation, dict):
         return f"a trial yields dicts of metrics, not {type(observation).__name__}"
     kinds = ("within", "metrics", "evidence")

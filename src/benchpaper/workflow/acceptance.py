@@ -115,7 +115,7 @@ def _differences(
             yield f"its {part} differ"
     cells = {cell.id for cell in experiment.cells(scale)}
     if measured := cells ^ set(table.column("cell").to_pylist()):
-        yield f'the cell "{min(measured)}" is new, or is there no more'
+        yield f'the cell "{min(measured)}" is new, or no longer exists'
     yield from _counted(experiment.scale(scale), table, described)
     tools = dict(table.column("tools")[0].as_py())
     known = {tool: version for tool, version in tools.items() if not tool.startswith(UNDECLARED)}

@@ -61,7 +61,7 @@ def provide(pipeline: Pipeline, names: Sequence[str], say: Say, always: bool = F
         for state in states(pipeline, name):
             if finished:
                 if state.problem:
-                    say(f"{name}: {state.problem}; its trials are finished, and need it no more")
+                    say(f"{name}: {state.problem}; its trials are finished, and no longer need it")
             elif problem := _fetched(pipeline, name, state, say).problem:
                 problems.append(f"{name}: {problem}")
     if problems:

@@ -244,7 +244,7 @@ RECORDS = {
     "NaN factor": (dict(times={"latency_us": float("nan")}), ["--times", "positive number"]),
     "note of two lines": (dict(note="a\nb"), ["--note", "one line"]),
     "long note": (dict(note="a" * 501), ["--note", "at most 500"]),
-    "no day": (dict(imported_on="yesterday"), ["import.json", "is no day"]),
+    "no day": (dict(imported_on="yesterday"), ["import.json", "is not a day"]),
 }
 
 

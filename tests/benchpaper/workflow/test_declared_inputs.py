@@ -115,7 +115,7 @@ def test_finished_trials_need_their_input_no_more(toy):
     run.block("toy/one", 0).measure()
     (project.root / "data/x").unlink()
     input_files.provide(run, ["toy/one"], said.append)
-    assert len(said) == 1 and "is missing" in said[0] and "need it no more" in said[0]
+    assert len(said) == 1 and "is missing" in said[0] and "no longer need it" in said[0]
     with pytest.raises(UserError, match="is missing"):
         input_files.provide(run, ["toy/one"], said.append, always=True)
 

@@ -35,7 +35,7 @@ class GuestHost(SshHost):
         self._has_disk = bool(entry.disk)
 
     def provide(self, path: Path | str) -> Path:
-        """Return where `path` lies in the guest: in place if it is of the Python environment.
+        """Return where `path` lies in the guest: in place if it belongs to the Python environment.
 
         Anything else goes to the guest's store: while a file is open in a guest, the guest may see
         an old state of it, and a copy under its content's name has only one.
