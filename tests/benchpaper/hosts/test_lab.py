@@ -56,9 +56,8 @@ def test_a_lab_whose_making_failed_leaves_no_trace(make_project, monkeypatch):
 @pytest.mark.skipif(not shutil.which("cc"), reason="its program is compiled")
 def test_fabric_runs_between_two_hosts(lab, make_project, run_benchpaper):
     project = make_project({})
-    for name in ("rdma/fabric", "systems"):
-        shutil.copytree(ROOT / "experiments" / name, project.experiments / name)
-    shutil.copy(ROOT / "experiments/capabilities.py", project.experiments)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "experiments", project.experiments, dirs_exist_ok=True, ignore=ignored)
     lab.site(project)
     done = run_benchpaper(
         project, "run", "rdma/fabric", "results", "--site", "lab", "--scale", "smoke"

@@ -47,13 +47,13 @@ class GuestTunnel(Tunnel):
         return connection
 
     def last_words(self) -> str:
-        """Return the end of the guest's console."""
-        return keeper.tail(self._folder)
+        """Return why the keeper failed, or else the end of the guest's console."""
+        failure = "" if self.running else self._errors.text()
+        return failure or keeper.tail(self._folder)
 
     def why_no_answer(self, waited_s: float) -> str:
         """Return why the guest does not answer, with the end of its console."""
-        console = self.last_words()
-        said = console if self.running else console or self._errors.text()
+        said = self.last_words()
         quoted = f"its console ends: {said}" if said else "its console is empty"
         if self.running:
             return f"it did not boot within {waited_s:g} s; {quoted}"

@@ -195,5 +195,7 @@ def connect(tunnel: Tunnel, name: str) -> socket.socket:
     """
     try:
         return tunnel.connect(conversation.ANSWER_S)
-    except OSError:
-        raise HostLost(f"the connection to {name} is lost") from None
+    except OSError as error:
+        said = tunnel.last_words()
+        quoted = f"; it said: {said}" if said else f" ({error.strerror or error})"
+        raise HostLost(f"the connection to {name} is lost{quoted}") from None

@@ -70,6 +70,7 @@ def booted(project, tmp_path_factory):
 
 @pytest.fixture
 def guests(booted):
+    booted.fleet.restore()  # as before every trial: a guest may have died with its test
     yield booted
     booted.close()
 
