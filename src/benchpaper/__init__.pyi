@@ -15,6 +15,9 @@ from benchpaper.design.declarations import Evidence as Evidence
 from benchpaper.design.declarations import Factor as Factor
 from benchpaper.design.declarations import Metric as Metric
 from benchpaper.design.declarations import Scale as Scale
+from benchpaper.design.environments import Conda as Conda
+from benchpaper.design.environments import Container as Container
+from benchpaper.design.environments import Module as Module
 from benchpaper.design.inputs import Input as Input
 from benchpaper.design.replication import Block as Block
 from benchpaper.design.spec import Experiment as Experiment

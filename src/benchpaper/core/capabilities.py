@@ -19,9 +19,14 @@ OWN = "experiments.capabilities"
 
 
 class _Register(dict[str, "Capability"]):
-    """{name: capability}. Asked for one that it lacks, it looks among the project's own."""
+    """{name: capability}. Asked for one that it lacks, it makes it from its name, or looks among
+    the project's own.
+    """
 
     def __missing__(self, name: str) -> "Capability":
+        if made := KINDS.get(name.partition(":")[0]):
+            self[name] = made(name)
+            return self[name]
         load_own()
         if name not in self:
             raise KeyError(name)
@@ -29,6 +34,7 @@ class _Register(dict[str, "Capability"]):
 
 
 CAPABILITIES: dict[str, "Capability"] = _Register()
+KINDS: dict[str, Callable[[str], "Capability"]] = {}  # {kind: makes the capability KIND:TEXT}
 
 
 def load_own() -> None:
@@ -61,12 +67,24 @@ def capability(
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check: Check) -> Check:
-        CAPABILITIES[name] = Capability(
-            name, meaning, remedy, _never_raising(check), check.__module__, on_controller
-        )
+        CAPABILITIES[name] = made(name, meaning, remedy, check, check.__module__, on_controller)
         return check
 
     return register
+
+
+def made(
+    name: str, meaning: str, remedy: str, check: Check, module: str, on_controller: bool = False
+) -> Capability:
+    """Return a capability whose probe never raises, without registering it."""
+    return Capability(name, meaning, remedy, _never_raising(check), module, on_controller)
+
+
+def register_kinds(*names: str) -> None:
+    """Register those capabilities among `names` whose kind makes them from their name."""
+    for name in names:
+        if name.partition(":")[0] in KINDS:
+            _ = CAPABILITIES[name]
 
 
 def _never_raising(check: Check) -> Check:
@@ -90,6 +108,7 @@ def modules() -> dict[str, str]:
 
 def find_capability(name: str) -> Capability:
     """Return the capability of that name; raises `UserError` with the nearest name otherwise."""
+    register_kinds(name)
     if name not in CAPABILITIES:
         load_own()
     one_of("capability", name, CAPABILITIES)

@@ -46,7 +46,8 @@ PASSED_ON_OURS = re.compile(
     r"HOME|USER|LOGNAME|SHELL|XDG_CACHE_HOME|XDG_RUNTIME_DIR"  # the user
     r"|SSH_\w+|DISPLAY|WAYLAND_DISPLAY|XAUTHORITY|KRB5CCNAME|GPG_TTY"  # SSH, and its passphrases
     rf"|{PROXIES}|PIP_\w+|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE|NETRC"  # packages
-    r"|(SLURM|SBATCH|SALLOC|SRUN)_\w+"  # a cluster
+    r"|(SLURM|SBATCH|SALLOC|SRUN|PBS)_\w+"  # a cluster
+    r"|DOCKER_(HOST|CONTEXT)|CONDA_ENVS_(PATH|DIRS)|MAMBA_ROOT_PREFIX|MODULE(PATH|SHOME)"  # trials'
     r"|TERM|COLORTERM|COLUMNS|LINES|NO_COLOR|FORCE_COLOR"  # the terminal
     r"|COMP_\w+|_BENCHPAPER_\w+"  # completion
     r"|TZ"  # the user's time

@@ -75,6 +75,10 @@ def load(project: Project, name: str) -> Experiment:
         experiment.check_scales(names)
     except UserError as error:
         raise UserError(f"{where}: {error} ([scales] in {settings.FILE} can name others)") from None
+    try:
+        experiment.environments = experiment.environments.found_below(project.root)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
     experiment.name = name
     return experiment
 

@@ -24,21 +24,15 @@ from benchpaper.design.declarations import (
     factors_within,
     make_cell,
 )
+from benchpaper.design.environments import Environment, Environments
 from benchpaper.design.inputs import Input, check_inputs
 from benchpaper.design.levels import Level, null_of
 from benchpaper.design.replication import Block
 
 __all__ = [
-    "Cell",
-    "Evidence",
-    "Experiment",
-    "Factor",
-    "Metric",
-    "Scale",
-    "SpecError",
-    "make_cell",
+    "Cell", "Evidence", "Experiment", "Factor", "Metric", "Scale", "SpecError", "make_cell",
     "null_of",
-]
+]  # fmt: skip
 
 Trial = TypeVar("Trial", bound=Callable[..., Iterable[dict[str, Any]]])
 Valid = TypeVar("Valid", bound=Callable[[Cell], bool])
@@ -61,7 +55,8 @@ class Experiment:
     nothing; by default the level called "null", if a factor has it. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
-    `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
+    `Input`). `environment` is what the trial's commands run in: `Container`, `Conda`, or `Module`,
+    or {role: one of these}. A trial has at most `attempts` tries, each of at most `timeout_s` s.
 
     Without `scales` and without a trial, nothing is measured: all results are imported.
 
@@ -84,6 +79,7 @@ class Experiment:
         within: Iterable[Factor] = (),
         block: Block = Block(),  # noqa: B008  (it cannot change)
         inputs: Iterable[Input] = (),
+        environment: Environment | Mapping[str, Environment] | None = None,
         attempts: int = 2,
         timeout_s: float = 60.0,
     ):
@@ -100,6 +96,7 @@ class Experiment:
         levels = {factor.name: factor.levels for factor in self.factors}
         self.null = dict(null) if null else null_of(levels)
         self.inputs = check_inputs(inputs)
+        self.environments = Environments.of(environment, self.roles)
         self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
         self._valid: Callable[[Cell], bool] | None = None
@@ -219,8 +216,9 @@ class Experiment:
         return self._tools_found
 
     def capabilities(self, cell: Cell) -> list[str]:
-        """Return the names of the capabilities that `cell` needs."""
-        return list(self._needs(cell)) if self._needs else []
+        """Return the names of the capabilities that `cell` needs, environments included."""
+        needs = self._needs(cell) if self._needs else ()
+        return list(dict.fromkeys([*needs, *self.environments.names.values()]))
 
     def is_valid(self, cell: Cell) -> bool:
         """Return whether the cell's combination of levels makes sense."""

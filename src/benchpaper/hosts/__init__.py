@@ -177,7 +177,10 @@ class Link(Protocol):
     def unlock(self) -> None: ...
 
     def ask(self, what: str, *, names: Sequence[str] = ...) -> Any:
-        """Answer a question about the machine: "probe", "has" (with `names`), "disturbances"."""
+        """Answer a question about the machine.
+
+        It is "probe", "has" or "environments" (both with `names`), or "disturbances".
+        """
 
     def clock_offset(self) -> tuple[float, float] | None:
         """Return (seconds that the host's clock is ahead of ours, half the round trip).

@@ -27,6 +27,7 @@ UNDO_PREFIX, SHARED_MEMORY = "undo-", "shared-memory.json"
 GROUPS = "groups"  # a file per control group, named like it, with its path
 TRIAL_MARK = "BENCHPAPER_TRIAL"  # of every process of a trial, on this machine and on hosts
 UNDO_TIMEOUT_S = 20
+CONTAINER = "a container"  # of a daemon, perhaps: no kill of the trial's processes ends it
 # CLOCK_REALTIME_COARSE (clock_gettime(2)): like file times, up to a tick behind the time of day.
 CLOCK_OF_FILES = 5
 IPC_RMID = 0
@@ -93,8 +94,17 @@ def clear(scratch: Path | str) -> list[str]:
     return removed
 
 
-def _undo_notes(scratch: Path) -> list[str]:
-    """Run the undo notes of a trial, the last one first. Return what they removed, in words."""
+def end_containers(state: Path) -> None:
+    """End the containers of killed trials at once; `sweep` removes all else in the next run."""
+    for scratch in (state / "scratch").glob("trial-*"):
+        _undo_notes(scratch, only=CONTAINER)
+
+
+def _undo_notes(scratch: Path, only: str = "") -> list[str]:
+    """Run the undo notes of a trial, the last one first. Return what they removed, in words.
+
+    With `only`, run those that remove such a thing.
+    """
     # Its own notes and those of each role; deeper files are the trial's data.
     notes = [*scratch.glob(f"{UNDO_PREFIX}*.json"), *scratch.glob(f"*/{UNDO_PREFIX}*.json")]
     removed = []
@@ -103,7 +113,7 @@ def _undo_notes(scratch: Path) -> list[str]:
             note = json.loads(path.read_text())
         except ValueError:
             continue  # the kill cut the note short, so the thing was not made yet
-        if _succeeds(note["argv"]):
+        if only in ("", note["what"]) and _succeeds(note["argv"]):
             removed.append(note["what"])
     return removed
 

@@ -6,8 +6,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from benchpaper.core import lock
+from benchpaper.core import deployment, lock
 from benchpaper.core.capabilities import find_capability
+from benchpaper.core.deployment import Found
 from benchpaper.core.project import Project
 from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
@@ -68,6 +69,9 @@ class LocalLink:
             return probe.probe()
         if what == "has":
             return {name: list(find_capability(name).check()) for name in names}
+        if what == "environments":
+            found = deployment.found(names)
+            return {name: item.to_json() if item else None for name, item in found.items()}
         return disturbances.so_far()
 
     def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> LocalHost:
@@ -142,15 +146,33 @@ class Fleet:
             for name, link in self.links.items()
         }
 
-    def has(self, names: Collection[str]) -> dict[str, Sequence[Any]]:
-        """Look again: return {capability: (present on every host, detail)}.
+    def has(
+        self, names: Collection[str], where: Mapping[str, Collection[str]]
+    ) -> dict[str, Sequence[Any]]:
+        """Look again: return {capability: (present on every host that needs it, detail)}.
 
-        The detail is that of the first host without the capability.
+        `where` is {capability: hosts} of those that some hosts need only. The detail is that of the
+        first host without the capability.
         """
-        answers = [link.ask("has", names=list(names)) for link in self.links.values()]
+        asked = {
+            host: [name for name in names if host in where.get(name, self.links)]
+            for host in self.links
+        }
+        answers = [link.ask("has", names=asked[host]) for host, link in self.links.items()]
         return {
-            name: min((answer[name] for answer in answers), key=lambda answer: answer[0])
+            name: min((a[name] for a in answers if name in a), key=lambda answer: answer[0])
             for name in names
+        }
+
+    def environments(self, names: Mapping[str, Collection[str]]) -> dict[str, dict[str, Found]]:
+        """Return {host: {environment: what it has}} of the environments `names`, by host."""
+        answers = {
+            host: self.links[host].ask("environments", names=sorted(wanted))
+            for host, wanted in names.items()
+        }
+        return {
+            host: {name: Found.from_json(plain) for name, plain in answer.items() if plain}
+            for host, answer in answers.items()
         }
 
     def disturbances(self) -> dict[str, float | None]:

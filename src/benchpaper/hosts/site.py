@@ -38,8 +38,8 @@ the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHo
 
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -241,18 +241,22 @@ def capabilities(
     probed: ProbedSite,
     assigned: Mapping[str, HostEntry],
     known: Mapping[str, _Capability],
+    only: Mapping[str, Collection[str]] | None = None,
 ) -> dict[str, Presence]:
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, or on every host that plays a role. The first host without a capability decides.
+    controller, or on every host that plays a role: one of the roles in `only[capability]`, if that
+    is given. A host without a capability decides.
     """
-    hosts = {host.name: probed.host(host.name) for host in assigned.values()}
+    everywhere = {host.name: probed.host(host.name) for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
         here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
-        if name == "shared_host" and len(hosts) > 1:
+        if name == "shared_host" and len(everywhere) > 1:
             here = Presence(False, "the roles are on different hosts")
+        roles = (only or {}).get(name, assigned)
+        hosts = {assigned[role].name: probed.host(assigned[role].name) for role in roles}
         answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
     return answers
 
@@ -263,12 +267,13 @@ def _on_hosts(
     hosts: Mapping[str, ProbedHost],
     probed: ProbedSite,
 ) -> Presence:
-    """Return the answer of the first host without the capability `name`, or of the first host."""
+    """Return the answer of the hosts without the capability `name`, or of the first host."""
     by_host = {
         host: answers.capabilities.get(name, here if answers is probed.here else NOT_PROBED)
         for host, answers in hosts.items()
     }
-    host, answer = min(by_host.items(), key=lambda item: item[1].present)
-    if answer.present or len(hosts) == 1:
-        return answer
-    return replace(answer, detail=f"{host}: {answer.detail}")
+    lacking = {host: answer for host, answer in by_host.items() if not answer.present}
+    if not lacking or len(hosts) == 1:
+        return next(iter(by_host.values()))
+    texts = [f"{host}: {answer.detail}" for host, answer in lacking.items()]
+    return Presence(False, "; ".join(texts))

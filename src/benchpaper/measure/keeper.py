@@ -2,7 +2,8 @@
 
 At the end of a trial, the block kills its descendants. If the block itself is killed, a second
 process, the keeper, kills them: in the block's control group where the machine allows one, and by
-their brand everywhere. If the keeper is killed too, the next run sweeps up (`hosts.cleanup`).
+their brand everywhere. It ends containers too, which may be a daemon's descendants. If the keeper
+is killed as well, the next run sweeps up (`hosts.cleanup`).
 """
 
 import os
@@ -83,5 +84,6 @@ def _keep(block: int, state: Path, note: Path | None) -> NoReturn:
         if note:
             cleanup.remove_group(note)
         kill_marked(cleanup.trial_mark(state))
+        cleanup.end_containers(state)
     finally:
         os._exit(0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
+from benchpaper.core.deployment import Found
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
@@ -13,10 +14,13 @@ from benchpaper.design import catalog, inputs
 from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.plan import Plan, PlannedTrial
 from benchpaper.design.spec import Experiment
+from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import ProbedSite
 from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
 from benchpaper.results import journal
 from benchpaper.results.records import Origin
+
+ENVIRONMENT = "environment"
 
 
 class Provenance:
@@ -36,14 +40,59 @@ class Provenance:
         self._project, self._experiment = project, experiment
         self._plan, self._site = plan, site.name
         self.assigned: dict[str, HostEntry] = assign(site, experiment.roles)
-        answers = capabilities(probed, self.assigned, CAPABILITIES)
+        self.environments = experiment.environments
+        answers = capabilities(probed, self.assigned, CAPABILITIES, self.environments.roles_of())
         self.present = sorted(name for name, answer in answers.items() if answer.present)
         self._probed_by_role = {
             role: probed.host(host.name) for role, host in self.assigned.items()
         }
         self.sources = catalog.source_digests(project, experiment.name)
-        self._tools = experiment.tools()
+        self._tools = {**experiment.tools(), **self._environment_tools()}
         self.inputs = inputs.states(project, site.name, experiment.name, experiment.inputs)
+
+    def _environment_tools(self) -> dict[str, str]:
+        """Return {tool: version} of the environments: what each is on the hosts that have it."""
+        texts = {
+            role: f"{name} = {self._probed_by_role[role].capabilities[name].detail}"
+            for role, name in self.environments.names.items()
+            if name in self.present
+        }
+        if len(texts) == len(self.assigned) and len(set(texts.values())) == 1:
+            return {ENVIRONMENT: next(iter(texts.values()))}
+        return {f"{ENVIRONMENT} of {role}": text for role, text in texts.items()}
+
+    @property
+    def hosts_of_environments(self) -> dict[str, set[str]]:
+        """{environment: the hosts whose roles run in it}."""
+        return {
+            name: {self.assigned[role].name for role in roles}
+            for name, roles in self.environments.roles_of().items()
+        }
+
+    def environments_on(self, fleet: Fleet) -> dict[str, Found]:
+        """Return {role: its environment}, as far as the hosts have them.
+
+        Raises `UserError` if one is another than it was when the hosts were probed.
+        """
+        named = {
+            role: name for role, name in self.environments.names.items() if name in self.present
+        }
+        wanted: dict[str, set[str]] = {}
+        for role, name in named.items():
+            wanted.setdefault(self.assigned[role].name, set()).add(name)
+        there = fleet.environments(wanted)
+        found = {}
+        for role, name in named.items():
+            probed = self._probed_by_role[role].capabilities[name].detail
+            here = there[self.assigned[role].name].get(name)
+            if here is None or here.identity != probed:
+                now = here.identity if here else "gone"
+                raise UserError(
+                    f"{self._experiment.name}: {name} was {probed} a moment ago, and is {now} now; "
+                    "leave it alone, and run the same command again"
+                )
+            found[role] = here
+        return found
 
     @property
     def places(self) -> dict[str, Path]:

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from benchpaper import results
 from benchpaper.core import environment, excerpt
+from benchpaper.core.deployment import Found
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.printable import printable_line
 from benchpaper.design.declarations import Cell, Scale
@@ -29,6 +30,7 @@ from benchpaper.design.replication import PlannedBlock
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostError, HostLost, Link, OnEnd
 from benchpaper.measure import mistakes
+from benchpaper.measure.inside import Recorder, enter
 from benchpaper.measure.provisions import Provider, Provisions
 
 STOP_GRACE_S = 5.0  # until a trial that timed out is dead, it may still make shared memory
@@ -45,7 +47,7 @@ class Task:
     """What one attempt runs: a cell of an experiment, and what its trial gets as `site`.
 
     `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
-    that of the trial; `provisions` holds the inputs.
+    that of the trial; `provisions` holds the inputs, and `found` the environments of roles.
     """
 
     experiment: Experiment
@@ -56,6 +58,7 @@ class Task:
     programs: Path
     block: PlannedBlock = field(default_factory=lambda: PlannedBlock(0, 0))
     provisions: Provisions = field(default_factory=Provisions)
+    found: Mapping[str, Found] = field(default_factory=dict)
 
 
 def work(task: Task, scratch: Path, pipe: int) -> NoReturn:
@@ -133,10 +136,13 @@ def _site(task: Task, scratch: Path, report: Callable[..., None]) -> "TrialSite"
 
     # Log roles, not host names, for privacy.
     seconds = task.experiment.timeout_s + STOP_GRACE_S
-    hosts = {
-        role: Provider(link.host(role, scratch, seconds, on_command), task.provisions, report)
-        for role, link in task.links.items()
-    }
+    hosts, recorder = {}, Recorder(on_command)
+    for role, link in task.links.items():
+        host = link.host(role, scratch, seconds, recorder)
+        if role in task.found:
+            options = task.experiment.environments.options(role)
+            host = enter(host, task.found[role], recorder, options)
+        hosts[role] = Provider(host, task.provisions, report)
     return TrialSite(
         **hosts,
         counts=Counts(**task.scale.counts),

@@ -12,6 +12,7 @@ from benchpaper.results.distribution import (
     distribution,
 )
 from benchpaper.results.parquet import (
+    ENVIRONMENTS,
     INPUTS,
     JOURNALS,
     OBSERVATIONS,
@@ -52,6 +53,7 @@ from benchpaper.results.schema import (
 
 __all__ = [
     "BLOCK_LEVEL",
+    "ENVIRONMENTS",
     "FAILED",
     "IDENTITY",
     "IMPORTED",

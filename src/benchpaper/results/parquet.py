@@ -24,6 +24,7 @@ from benchpaper.results.schema import (
 OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"
 JOURNALS = "journals"  # in a description: {number of a block: the key of its journal}
+ENVIRONMENTS = "environments"  # in a description: [{role, name, identity, contents}]
 INPUTS = "inputs"  # in a description: [{path, sha256, bytes, files, url, doi, licence}]
 
 

@@ -153,8 +153,12 @@ class Pipeline:
     @cache  # noqa: B019  (pipelines live as long as their process)
     def capabilities(self, name: str) -> dict[str, Presence]:
         """Return {capability: presence} on the hosts that play an experiment's roles."""
+        experiment = self.experiment(name)
         return sites.capabilities(
-            self.probed, sites.assign(self.site, self.experiment(name).roles), CAPABILITIES
+            self.probed,
+            sites.assign(self.site, experiment.roles),
+            CAPABILITIES,
+            experiment.environments.roles_of(),
         )
 
     def present(self, name: str) -> set[str]:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core import temporary
+from benchpaper.core import deployment, temporary
 from benchpaper.core.atomic_write import flush, flush_tree
 from benchpaper.core.processes import kill_descendants
 from benchpaper.hosts import HostError, facts
@@ -80,6 +80,10 @@ class Machine:
         self, python: str, names: list[str], modules: dict[str, str]
     ) -> dict[str, tuple[bool, str]]:
         return probing.ask(python, {name: modules[name] for name in names})
+
+    def do_environments(self, names: list[str]) -> dict[str, Any]:
+        found = deployment.found(names)
+        return {name: item.to_json() if item else None for name, item in found.items()}
 
     def do_disturbances(self) -> dict[str, Any]:
         return disturbances.so_far()

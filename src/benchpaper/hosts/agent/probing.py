@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 
-from benchpaper.core.capabilities import CAPABILITIES
+from benchpaper.core.capabilities import CAPABILITIES, register_kinds
 from benchpaper.core.printable import printable_line
 from benchpaper.hosts import HostError
 
@@ -43,6 +43,7 @@ def ask(python: str, modules: Mapping[str, str]) -> Answers:
 def answers(modules: Mapping[str, str]) -> Answers:
     """Return the answers of this host; a capability that nothing registers here is absent."""
     reasons = {module: _import(module) for module in sorted(set(modules.values()))}
+    register_kinds(*modules)
     return {
         name: CAPABILITIES[name].check()
         if name in CAPABILITIES

@@ -166,6 +166,15 @@ def host_facts(value: Any) -> dict[str, Any]:
 
 
 NAME = matching(PLAIN_NAME, "a plain name")
+FOUND = record(
+    identity=line,
+    contents=items(line),
+    variables=table(exact, exact),
+    engine=items(exact),
+    options=items(exact),
+    kind=line,
+    image=exact,
+)
 DISTURBANCES = record(**dict.fromkeys(disturbances.COLUMNS, optional(number)))
 KEPT = record(output=text, shortage=line, stood_still_s=number, found=items(line))
 ANSWERS: Mapping[str, Form] = {
@@ -182,6 +191,7 @@ ANSWERS: Mapping[str, Form] = {
     "facts": host_facts,
     "probe": record(facts=host_facts, capabilities=table(line, record(present=truth, detail=line))),
     "has": table(line, row(truth, line)),
+    "environments": table(line, optional(FOUND)),
     "disturbances": DISTURBANCES,
     "clock": number,
     "addresses": table(line, address),
@@ -230,7 +240,7 @@ def value(answer: Mapping[str, Any], operation: str, options: Mapping[str, Any])
         _all(checked, lambda name: name.startswith(options["prefix"]), "a trial of this checkout")
     if operation == "lacks":
         _all(checked, options["digests"].__contains__, "a digest of the request")
-    if operation == "has" and set(checked) != set(options["names"]):
+    if operation in ("has", "environments") and set(checked) != set(options["names"]):
         raise broken("about the capabilities of the request")
     return checked
 
