@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchpaper.core.deployment.found import Found, Lacking
@@ -30,7 +30,18 @@ NO_SUCH_PROGRAM = (127, 255)  # the status of an engine that works, but finds no
 PASSED_ON = ("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT")
 # Both kill at once what still runs; podman would wait for 10 s before.
 REMOVE = {"podman": ("rm", "--force", "--time=0"), "docker": ("rm", "--force")}
+# Where a container's processes were killed, podman's first try fails, and notes that they are gone.
+REMOVE_ALL = """
+for try in 1 2 3 4 5; do
+    ids=$("$@" ps --all --quiet --filter label={label}) || exit
+    [ -n "$ids" ] || break
+    there=yes
+    "$@" {remove} $ids
+done
+[ -n "$there" ] && [ -z "$ids" ]
+"""
 # Without an init, a program has process id 1, and SIGTERM ends it only if it has a handler.
+INIT = "--init"
 INITS = {
     "podman": ("/usr/libexec/podman/catatonit", "/usr/bin/catatonit"),
     "docker": ("/usr/bin/docker-init", "/usr/libexec/docker/docker-init"),
@@ -133,7 +144,9 @@ def _of_file(image: str) -> tuple[str, ...]:
 def _try(found: Found) -> None:
     """Run the image without a program: that shows whether the engine can run it at all."""
     name = f"benchpaper-try-{os.getpid()}-{time.monotonic_ns()}"
-    tried = _asked(command(found, Command([NO_PROGRAM], {}, {}, "/"), name))
+    # An init would find no program either, and end with a status of its own.
+    bare = replace(found, options=tuple(o for o in found.options if o != INIT))
+    tried = _asked(command(bare, Command([NO_PROGRAM], {}, {}, "/"), name))
     if tried.returncode not in NO_SUCH_PROGRAM:
         raise Lacking(f"it cannot run the image: {_said(tried)}")
 
@@ -205,7 +218,7 @@ def _options(kind: str) -> tuple[str, ...]:
         "--log-driver=none",
         "--volume=/dev/shm:/dev/shm",
         f"--user={os.geteuid()}:{os.getegid()}",
-        *(["--init"] if any(map(os.path.exists, INITS[kind])) else []),
+        *([INIT] if any(map(os.path.exists, INITS[kind])) else []),
     ]
     if kind == "docker":
         return tuple(both)
@@ -222,10 +235,7 @@ def removal(found: Found, trial: str) -> list[str]:
     """Return the command that removes the containers of a trial; it fails if there are none."""
     if found.kind in SIF:
         return []  # its containers are processes of the trial, and end with them
-    script = (
-        f'ids=$("$@" ps --all --quiet --filter label={LABEL}={trial}); '
-        f'[ -n "$ids" ] && "$@" {" ".join(REMOVE[found.kind])} $ids'
-    )
+    script = REMOVE_ALL.format(label=f"{LABEL}={trial}", remove=" ".join(REMOVE[found.kind]))
     return ["sh", "-c", script, "sh", *found.engine]
 
 

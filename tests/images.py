@@ -1,0 +1,52 @@
+"""A container image of a few programs of this machine, and the engines that can run it."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+PROGRAMS = ("sh", "sleep", "cat", "env", "id", "ls", "touch", "echo")
+NAME = f"localhost/benchpaper-test-{os.getpid()}:1"
+
+
+def engines():
+    """Return the engines that answer here: podman, and docker if its daemon runs."""
+    return [engine for engine in ("podman", "docker") if shutil.which(engine) and _answers(engine)]
+
+
+def _answers(engine):
+    return subprocess.run([engine, "info"], capture_output=True).returncode == 0
+
+
+def make(engine, folder, name=NAME):
+    """Import the image `name`; `remove` takes it away again."""
+    root = Path(folder) / "root"
+    (root / "bin").mkdir(parents=True)
+    (root / "tmp").mkdir()
+    for program in PROGRAMS:
+        path = Path(shutil.which(program)).resolve()
+        shutil.copy(path, root / "bin" / program)
+        linked = subprocess.run(["ldd", path], capture_output=True, text=True).stdout
+        for library in [word for word in linked.split() if word.startswith("/")]:
+            target = root / library[1:]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(library, target)
+    (root / "etc").mkdir()
+    (root / "etc/inside").write_text("in the image\n")
+    with tarfile.open(Path(folder) / "image.tar", "w") as archive:
+        archive.add(root, "/")
+    subprocess.run(
+        [engine, "import", Path(folder) / "image.tar", name], check=True, capture_output=True
+    )
+    return name
+
+
+def remove(engine, name=NAME):
+    subprocess.run([engine, "rmi", "--force", name], capture_output=True)
+
+
+def containers(engine, *options):
+    """Return the ids of the containers that our trials have made and that are there."""
+    command = [engine, "ps", "--quiet", "--filter", "label=benchpaper.trial", *options]
+    return subprocess.run(command, capture_output=True, text=True).stdout.split()
