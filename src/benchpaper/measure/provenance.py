@@ -184,12 +184,15 @@ class Provenance:
                 for role, probed in self._probed_by_role.items()
             },
             "tools": self._tools,
-            "capabilities": sorted(needed.intersection(self.present)),
+            "capabilities": sorted(
+                needed.intersection(self.present).difference(self.environments.names.values())
+            ),
             "facts": {
                 role: _of_machine(probed.facts) for role, probed in self._probed_by_role.items()
             },
             "counts": scale.counts,
             "schema": results.schema_version(self._experiment.describe()),
+            **({"environments": dict(names)} if (names := self.environments.names) else {}),
             # Without inputs there is no such part: earlier trials stay valid.
             **({"inputs": {s.input.path: s.digest for s in self.inputs}} if self.inputs else {}),
         }

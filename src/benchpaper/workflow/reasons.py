@@ -20,6 +20,7 @@ def reasons(then: Depends, now: Depends) -> list[str]:
         *_levels(then["levels"], now["levels"]),
         *changed(then["plan"], now["plan"], but="digest"),
         *changed(then["counts"], now["counts"]),
+        *changed(_environments(then), _environments(now)),
         *changed(then["tools"], now["tools"]),
         *_capabilities(set(then["capabilities"]), set(now["capabilities"])),
         *changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
@@ -76,6 +77,12 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any], but: str = "") -> l
     """Return "name old -> new" of the changed values, `but` for one name."""
     names = [name for name in {**then, **now} if name != but and then.get(name) != now.get(name)]
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
+
+
+def _environments(depends: Depends) -> dict[str, str]:
+    return {
+        f"environment of {role}": name for role, name in depends.get("environments", {}).items()
+    }
 
 
 def _files(what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:

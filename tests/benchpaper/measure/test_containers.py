@@ -12,6 +12,7 @@ import pytest
 from benchpaper import results
 from benchpaper.core import deployment
 from benchpaper.core.deployment import containers
+from benchpaper.core.processes import descendants
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import make_plan
@@ -72,7 +73,8 @@ def measure(probed_once):
         block.measure()
         return block
 
-    return measure
+    yield measure
+    within(60, lambda: not descendants(os.getpid()))  # podman cleans up after looking at an image
 
 
 def trials(block):

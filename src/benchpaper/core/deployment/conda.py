@@ -17,7 +17,7 @@ from benchpaper.core.deployment.found import Found, Lacking
 
 TIMEOUT_S = 40
 ROOTS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", ".conda")
-SECRET = re.compile(r"(?<=/t/)[^/]+(?=/)|(?<=://)[^/@]*@")  # a token or a login in a channel's URL
+SECRET = re.compile(r"/t/[^/]+(?=/)|(?<=://)[^/@]*@")  # a token or a login in a channel's URL
 SCRIPTS = "etc/conda/activate.d/*.sh"
 ACTIVATE = f'for script in "$CONDA_PREFIX"/{SCRIPTS}; do . "$script" >&2; done; env -0'
 

@@ -1,0 +1,244 @@
+"""A trial's commands run in a Conda environment or with modules, which its results name."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchpaper import results
+from benchpaper.core import deployment
+from benchpaper.core.errors import UserError
+from benchpaper.design import catalog
+from benchpaper.workflow import reasons
+from benchpaper.workflow.pipeline import Pipeline
+
+DECLARE = """
+from benchpaper.design.environments import Conda, Environments, Module
+experiment.environments = Environments.of({}, ["client"])
+"""
+TELLS = """
+    told = site.client.run(["tells"], env=dict(MORE="2")).stdout.split()
+    with site.client.start(["sh", "-c", "tells; exec sleep 300"]) as process:
+        assert process.read_line().split()[0] == told[0]
+    assert "CONDA_PREFIX" not in os.environ and "TELLS" not in os.environ
+    outside = site.client.outside.run(["sh", "-c", "type tells"], check=False)
+    assert outside.returncode != 0
+    yield dict(latency_us=float(told[0]))
+"""
+
+
+def program(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder of one's own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX", "CONDA_ROOT"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "home"
+
+
+def make_conda(home, name, number="1", token=""):
+    """Make what conda makes: a prefix with programs, metadata, variables, and scripts."""
+    prefix = home / "elsewhere" / name
+    shutil.rmtree(prefix, ignore_errors=True)
+    (prefix / "conda-meta").mkdir(parents=True)
+    (prefix / "conda-meta/history").touch()
+    for package in ("tells", "zlib"):
+        url = f"https://conda.anaconda.org{token}/conda-forge/linux-64/{package}-{number}-0.conda"
+        about = {"name": package, "version": number, "url": url, "md5": "0" * 32}
+        (prefix / f"conda-meta/{package}-{number}-0.json").write_text(json.dumps(about))
+    (prefix / "conda-meta/state").write_text(json.dumps({"env_vars": {"OF_STATE": "yes"}}))
+    program(prefix / "bin/tells", f"echo {number} $CONDA_DEFAULT_ENV $OF_STATE $OF_SCRIPT $MORE")
+    scripts = prefix / "etc/conda/activate.d"
+    scripts.mkdir(parents=True)
+    (scripts / "tells.sh").write_text("echo noise; export OF_SCRIPT=$CONDA_PREFIX/x\n")
+    pip = prefix / "lib/python3.11/site-packages/pure-1.0.dist-info"
+    pip.mkdir(parents=True)
+    (pip / "INSTALLER").write_text("pip\n")
+    known = home / ".conda/environments.txt"
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.write_text(f"/gone\n{prefix}\n")
+    return prefix
+
+
+def block(project):
+    return Pipeline(project, "local", "smoke", 1).block("toy/one", 0)
+
+
+def read(made):
+    table, described = results.read(made.files[1])
+    return table.to_pylist(maps_as_pydicts="strict"), described
+
+
+def test_a_trial_runs_in_a_conda_environment(make_toy, home):
+    make_conda(home, "tools", token="/t/ab-cdef-0123456789")
+    project = make_toy(TELLS, more=DECLARE.format("Conda('tools')"))
+    made = block(project)
+    made.measure()
+    (trial,), described = read(made)
+    assert trial["state"] == "measured", trial["reason"]
+    (environment,) = described[results.ENVIRONMENTS]
+    assert environment["contents"] == [
+        f"https://conda.anaconda.org/conda-forge/linux-64/{name}-1-0.conda#{'0' * 32}"
+        for name in ("tells", "zlib")
+    ] + ["pip: pure==1.0"]  # as conda lists it, without the token
+    assert trial["tools"]["environment"].startswith("conda:tools = 3 packages, digest ")
+    assert trial["commands"][0]["argv"] == ["env", "MORE=2", "tells"]
+
+
+def test_the_variables_of_a_conda_environment(home):
+    prefix = make_conda(home, "tools")
+    variables = deployment.find("conda:tools").variables
+    assert variables["PATH"].split(":")[0] == f"{prefix}/bin"
+    assert variables["OF_STATE"] == "yes" and variables["OF_SCRIPT"] == f"{prefix}/x"
+    assert not {"HOME", "LANG", "PWD", "_"} & set(variables)
+
+
+def test_another_package_makes_trials_stale(make_toy, home):
+    make_conda(home, "tools")
+    project = make_toy(TELLS, more=DECLARE.format("Conda('tools')"))
+    before = block(project)
+    before.measure()
+    make_conda(home, "tools", number="2")
+    after = block(project)
+    assert after.key != before.key
+    (why,) = reasons.reasons(after.before(), after.depends)
+    assert why.startswith("environment conda:tools = 3 packages, digest ")
+    assert after.measure() == 1
+    make_conda(home, "tools")
+    assert block(project).measure() == 0  # its trials were never lost
+
+
+def test_a_missing_environment_is_a_gap_until_it_is_there(make_toy, home):
+    files = {"envs/tools.yaml": "dependencies: [tells]\n"}
+    declared = DECLARE.format("Conda('envs/tools.yaml')")
+    project = make_toy(TELLS, more=declared, files=files)
+    made = block(project)
+    made.measure()
+    (trial,), described = read(made)
+    (name,) = catalog.load(project, "toy/one").environments.names.values()
+    assert trial["state"] == "not testable here" and trial["reason"] == f"needs {name}"
+    assert results.ENVIRONMENTS not in described
+    called = "tools-" + name.partition("#")[2]
+    capability = catalog.capabilities.find_capability(name)
+    assert capability.remedy.startswith(f"conda env create --name {called} --file envs/tools.yaml ")
+    assert capability.check() == (False, f'no Conda environment is named "{called}"')
+    make_conda(home, called)
+    again = block(project)
+    assert again.measure() == 1
+    assert read(again)[0][0]["state"] == "measured"
+    (project.root / "envs/tools.yaml").write_text("dependencies: [tells, zlib]\n")
+    other = block(project)  # another file, another environment
+    assert other.key not in (made.key, again.key)
+    why, *_ = reasons.reasons(again.depends, other.depends)
+    assert why.startswith(f"environment of client {name} -> conda:envs/tools.yaml#")
+
+
+@pytest.mark.parametrize("declared, problem", [
+    ("Container('gcc:13')", "must begin with its registry"),
+    ("Container('docker.io/a/b@sha256:12')", "must begin with its registry"),
+    ("Container('localhost/x:1', options='-t')", "must be a list of texts"),
+    ("Conda('/opt/envs/x.yaml')", "must be a path below the project"),
+    ("Conda('../x.yaml')", "must be a path below the project"),
+    ("Conda('a b')", "must be a name, or a file"),
+    ("Conda('envs/none.yaml')", "envs/none.yaml: No such file"),
+    ("Module()", "must be a name such as gcc/13"),
+    ("Module('--help')", "must be a name such as gcc/13"),
+    ("'gcc'", "must be Container"),
+    ("{'server': Conda('x')}", 'environment is for "server", which is no role'),
+    ("{'client': 'x'}", "environment of client 'x' must be Container"),
+])  # fmt: skip
+def test_a_mistake_in_an_environment_is_named_in_one_line(make_toy, declared, problem):
+    more = DECLARE.replace("import Conda", "import Container, Conda").format(declared)
+    project = make_toy("yield dict(latency_us=1.0)", more=more)
+    with pytest.raises(UserError) as refused:
+        catalog.load(project, "toy/one")
+    text = str(refused.value)
+    assert problem in text and "\n" not in text and "experiments/toy/one/experiment.py" in text
+
+
+def test_a_role_may_have_an_environment_of_its_own(make_toy, home):
+    make_conda(home, "tools")
+    body = """
+        site.server.run(["tells"])
+        assert site.client.run(["sh", "-c", "type tells"], check=False).returncode != 0
+        yield dict(latency_us=1.0)
+    """
+    more = DECLARE.replace('["client"]', "['client', 'server']").format(
+        "{'server': Conda('tools')}"
+    )
+    project = make_toy(body, more=more + "experiment.roles = ('client', 'server')")
+    made = block(project)
+    made.measure()
+    (trial,), _ = read(made)
+    assert trial["state"] == "measured", trial["reason"]
+    assert "environment of server" in trial["tools"]
+
+
+# ---- modules ----
+
+NEEDS_MODULES = pytest.mark.skipif(
+    not (Path("/usr/share/modules/init/bash").exists() or Path("/usr/share/lmod").exists()),
+    reason="needs environment-modules or lmod",
+)
+
+
+@pytest.fixture
+def modulefiles(tmp_path, monkeypatch):
+    """A folder of modulefiles with tells/1 and tells/2, on MODULEPATH."""
+    for number in "12":
+        program(tmp_path / f"tells-{number}/bin/tells", f"echo {number} $TELLS $MORE")
+        file = tmp_path / "modules/tells" / number
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(
+            f"#%Module1.0\nprepend-path PATH {tmp_path}/tells-{number}/bin\nsetenv TELLS yes\n"
+        )
+    monkeypatch.setenv("MODULEPATH", str(tmp_path / "modules"))
+    return tmp_path / "modules"
+
+
+@NEEDS_MODULES
+def test_a_trial_runs_with_modules(make_toy, modulefiles):
+    project = make_toy(TELLS, more=DECLARE.format("Module('tells/2')"))
+    made = block(project)
+    made.measure()
+    (trial,), described = read(made)
+    assert trial["state"] == "measured", trial["reason"]
+    (environment,) = described[results.ENVIRONMENTS]
+    (line,) = environment["contents"]
+    assert line.startswith("tells/2 sha256:") and len(line) == len("tells/2 sha256:") + 64
+    assert trial["tools"]["environment"].startswith("module:tells/2 = tells/2, digest ")
+    (modulefiles / "tells/2").write_text((modulefiles / "tells/2").read_text() + "setenv A b\n")
+    assert block(project).key != made.key
+
+
+@NEEDS_MODULES
+def test_a_module_without_a_version_is_recorded_with_it(modulefiles):
+    found = deployment.find("module:tells")
+    assert found.identity.startswith("tells/2, digest ") and found.variables["TELLS"] == "yes"
+    names = set(found.variables)
+    assert "PATH" in names and not [name for name in names if name.startswith(("BASH_", "__"))]
+
+
+@NEEDS_MODULES
+def test_a_missing_module_is_named_with_its_remedy(modulefiles):
+    capability = catalog.capabilities.find_capability("module:none/3+tells")
+    present, detail = capability.check()
+    assert not present and "none/3" in detail and "\n" not in detail
+    assert "module avail none" in capability.remedy
+
+
+def test_without_a_module_command_that_is_said(monkeypatch, tmp_path):
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    os.symlink(shutil.which("env"), bare / "env")
+    monkeypatch.setattr(deployment.KINDS["module"], "LOAD", f"exit {90}")
+    present, detail = catalog.capabilities.find_capability("module:gcc/13").check()
+    assert (present, detail.split(":")[0]) == (False, "no command `module`")
