@@ -30,7 +30,7 @@ def show_diagnosis(diagnosis: dict[str, Any]) -> None:
         console.print(note, highlight=False, markup=False)
     for name, item in diagnosis["experiments"].items():
         remedies = {
-            need: (f" ({item['missing'][need]})" if remote else "")
+            need: (f" ({item['missing'][need]})" if remote or ":" in need else "")
             + f": {diagnosis['capabilities'][need]['remedy']}"
             for need in item["waiting_for"]
         }

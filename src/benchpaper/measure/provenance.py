@@ -20,7 +20,12 @@ from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
 from benchpaper.results import journal
 from benchpaper.results.records import Origin
 
-ENVIRONMENT = "environment"
+ENVIRONMENT = "environment"  # begins the names of environments among the tools
+
+
+def is_environment(tool: str) -> bool:
+    """Return whether a tool of a trial's record is an environment."""
+    return tool == ENVIRONMENT or tool.startswith(f"{ENVIRONMENT} of ")
 
 
 class Provenance:

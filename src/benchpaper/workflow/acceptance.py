@@ -17,6 +17,7 @@ from benchpaper.core.project import REFERENCE
 from benchpaper.design import catalog
 from benchpaper.design.checks import check_text
 from benchpaper.design.inputs import UNDECLARED
+from benchpaper.measure.provenance import is_environment
 from benchpaper.results import accepted
 from benchpaper.results.accepted import AcceptedChange
 from benchpaper.workflow import reasons
@@ -119,7 +120,10 @@ def _differences(
     yield from _counted(experiment.scale(scale), table, described)
     tools = dict(table.column("tools")[0].as_py())
     known = {tool: version for tool, version in tools.items() if not tool.startswith(UNDECLARED)}
-    yield from reasons.changed(known, experiment.tools())
+    named = {tool: version for tool, version in known.items() if not is_environment(tool)}
+    yield from reasons.changed(named, experiment.tools())
+    ran_in = {item["role"]: item["name"] for item in described.get(results.ENVIRONMENTS, ())}
+    yield from reasons.environments(ran_in, experiment.environments.names)
     declared = {item.path: item.sha256 for item in experiment.inputs}
     used = {item["path"]: item["sha256"] for item in described.get(results.INPUTS, ())}
     other = [path for path in {**declared, **used} if not _same_input(path, declared, used)]

@@ -1,10 +1,12 @@
 """An experiment's plan as plain data and as text, with the reasons to measure blocks again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from benchpaper.artifact import importing
+from benchpaper.core.capabilities import find_capability
 from benchpaper.core.duration import duration
 from benchpaper.results.import_record import record_of
 from benchpaper.workflow import input_files, pilot, times
@@ -42,6 +44,7 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
         "pilot": made.pilot,
         "blocks_fixed": run.blocks_fixed(name),
         "again": asdict(again) if (again := run.again(name)) else None,
+        "missing": _missing(run, name),
         "inputs": [input_files.described(state) for state in input_files.states(run, name)],
     }
     if with_trials:
@@ -50,6 +53,25 @@ def plan(run: Pipeline, name: str, with_trials: bool = False) -> dict[str, Any]:
             for t in made.trials
         ]
     return data
+
+
+def _missing(run: Pipeline, name: str) -> dict[str, dict[str, Any]]:
+    """Return {capability: {cells, detail, remedy}} of what cells need and hosts lack."""
+    experiment, answers = run.experiment(name), run.capabilities(name)
+    counts = Counter(
+        need
+        for cell in experiment.cells(run.source)
+        for need in experiment.capabilities(cell)
+        if need not in answers or not answers[need].present
+    )
+    return {
+        need: {
+            "cells": count,
+            "detail": answers[need].detail if need in answers else "was not probed",
+            "remedy": find_capability(need).remedy,
+        }
+        for need, count in counts.items()
+    }
 
 
 def describe_again(again: Remeasured) -> str:
@@ -100,6 +122,8 @@ def show_plans(plans: Sequence[dict[str, Any]]) -> None:
             print(f"  {item['seconds_remark']}")
         if item["again"]:
             print(f"  {describe_again(Remeasured(**item['again']))}")
+        for need, gap in item["missing"].items():
+            print(f"  {gap['cells']} cells need {need} ({gap['detail']}): {gap['remedy']}")
         for declared in item["inputs"]:
             if declared["problem"]:
                 print(f"  {declared['problem']}")

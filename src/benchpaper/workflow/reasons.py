@@ -20,7 +20,7 @@ def reasons(then: Depends, now: Depends) -> list[str]:
         *_levels(then["levels"], now["levels"]),
         *changed(then["plan"], now["plan"], but="digest"),
         *changed(then["counts"], now["counts"]),
-        *changed(_environments(then), _environments(now)),
+        *environments(then.get("environments", {}), now.get("environments", {})),
         *changed(then["tools"], now["tools"]),
         *_capabilities(set(then["capabilities"]), set(now["capabilities"])),
         *changed({"results schema": then["schema"]}, {"results schema": now["schema"]}),
@@ -79,10 +79,10 @@ def changed(then: Mapping[str, Any], now: Mapping[str, Any], but: str = "") -> l
     return [f"{name} {then.get(name, 'none')} -> {now.get(name, 'none')}" for name in names]
 
 
-def _environments(depends: Depends) -> dict[str, str]:
-    return {
-        f"environment of {role}": name for role, name in depends.get("environments", {}).items()
-    }
+def environments(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return texts for the changed environments, {role: name}."""
+    old, new = ({f"environment of {role}": e for role, e in names.items()} for names in (then, now))
+    return changed(old, new)
 
 
 def _files(what: str, then: dict[str, str], now: dict[str, str]) -> Iterator[str]:

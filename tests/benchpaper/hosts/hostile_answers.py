@@ -40,6 +40,7 @@ def good_answers():
         "clock": time.time(),
         "conclude": {},
         "disturbances": disturbances.so_far(),
+        "environments": {"module:gcc/13": None},
         "facts": facts.facts(),
         "free_port": 5000,
         "get": 4,

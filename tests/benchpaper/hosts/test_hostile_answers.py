@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hostile_answers import ESCAPES, KEPT, framed, one_line
 
+from benchpaper.core.deployment import Found
 from benchpaper.hosts import HostError, HostLost, HostUnreliable, facts
 from benchpaper.hosts.agent import disturbances, wire
 from benchpaper.hosts.ssh import conversation
@@ -69,17 +70,29 @@ def test_an_answer_that_drips_has_one_deadline(far, monkeypatch, announced):
     assert time.monotonic() - begin < 15  # and not 500
 
 
+FOUND = Found("gcc/13").to_json()
 WRONG = {
     "clock": [None, "now", [1.0], False],
     "disturbances": [{}, {"load_1m": 1.0}, {**disturbances.so_far(), "load_1m": "high"}],
     "has": [{}, {"cc": [1, "cc"]}, {"cc": [True]}, {"cc": [True, "x"], "gpu": [True, "x"]}],
+    "environments": [
+        {},
+        {"conda:x": None},
+        {"module:a": {}},
+        {"module:a": {**FOUND, "kind": "sh"}},
+        {"module:a": {**FOUND, "variables": {"A": 1}}},
+        {"module:a": {**FOUND, "engine": "x"}},
+    ],
     "probe": [{"facts": {}, "capabilities": {}}, {"facts": facts.facts()}],
     "conclude": [[], {"PREFIX-x": {}}, {"PREFIX-x": {**KEPT, "output": 1}}, {"other-x": KEPT}],
 }
 NAMES = ["../x", "/etc/x", "..", ".", "", "a/b", "a\0b", "PREFIX-../x", "PREFIX-/etc/x",
          "PREFIX-\x1b[2J", "PREFIX-x\n", "PREFIX-" + "x" * 300, "PREFIX-\u202ex"]  # fmt: skip
 WRONG["conclude"] += [{name: KEPT} for name in NAMES]
-ASKED = {"has": {"names": ["cc"]}, "conclude": {"prefix": "PREFIX-", "seconds": 0}}
+ASKED = {
+    "has": {"names": ["cc"]}, "conclude": {"prefix": "PREFIX-", "seconds": 0},
+    "environments": {"names": ["module:a"]},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("operation", WRONG)

@@ -88,6 +88,8 @@ def _packages(prefix: Path) -> Iterator[str]:
         except (OSError, ValueError):
             raise Lacking(f"its conda-meta/{path.name} is damaged; make it anew") from None
         url = SECRET.sub("", package.get("url") or f"{package.get('channel')}/{path.stem}")
+        if url.startswith(("file:", "/")):  # a channel of this machine, whose path says nothing
+            url = f"file:{PurePosixPath(url).name}"
         yield f"{url}#{package['md5']}" if package.get("md5") else url
 
 

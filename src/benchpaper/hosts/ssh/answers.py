@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from benchpaper.core.deployment import containers
 from benchpaper.core.printable import printable, printable_line
 from benchpaper.hosts import facts
 from benchpaper.hosts.agent import disturbances
@@ -23,6 +24,7 @@ LONGEST_PATH = 4096
 PLAIN_NAME = re.compile(r"\w[\w.-]{0,254}", re.ASCII)
 VERSION = re.compile(r"[0-9.]{0,20}")
 HEX = re.compile(r"[0-9a-f]{16}")
+ENGINE = re.compile("|".join(("", *containers.ENGINES)))
 WORD = re.compile(r"[\w.+-]{0,64}", re.ASCII)
 
 
@@ -172,7 +174,7 @@ FOUND = record(
     variables=table(exact, exact),
     engine=items(exact),
     options=items(exact),
-    kind=line,
+    kind=matching(ENGINE, "an engine of containers"),
     image=exact,
 )
 DISTURBANCES = record(**dict.fromkeys(disturbances.COLUMNS, optional(number)))
