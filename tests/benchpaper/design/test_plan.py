@@ -126,7 +126,7 @@ def test_plans_of_several_experiments_end_with_what_they_take_together(capsys):
     quick = dict(experiment="toy/one", scale="quick", site="local", cells=2, blocks=5, trials=10,
         seconds=50.0, seconds_from={"declared": 2}, seconds_remark="", disk_mb=1,
         seed=1, digest="0" * 64, blocks_fixed=None, pilot=None, again=None,
-        block=None, inputs=[])  # fmt: skip
+        block=None, inputs=[], missing={})  # fmt: skip
     plans.show_plans([quick])
     assert "in all" not in capsys.readouterr().out
     plans.show_plans([quick, {**quick, "experiment": "toy/other", "seconds": 100.0}])

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
+from benchpaper.cli import views
+from benchpaper.cli.diagnosis_text import show_diagnosis
 from benchpaper.core import deployment
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
-from benchpaper.workflow import reasons
+from benchpaper.hosts import site as sites
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
+from benchpaper.workflow import plans, reasons
 from benchpaper.workflow.pipeline import Pipeline
 
 DECLARE = """
@@ -139,6 +143,34 @@ def test_a_missing_environment_is_a_gap_until_it_is_there(make_toy, home):
     assert other.key not in (made.key, again.key)
     why, *_ = reasons.reasons(again.depends, other.depends)
     assert why.startswith(f"environment of client {name} -> conda:envs/tools.yaml#")
+
+
+def test_plan_and_doctor_name_what_is_missing_with_the_remedy(make_toy, home, capsys):
+    project = make_toy(TELLS, more=DECLARE.format("Conda('tools')"), levels=("a", "b"))
+    run = Pipeline(project, "local", "smoke", 1)
+    plans.show_plans([plans.plan(run, "toy/one")])
+    remedy = 'no Conda environment is named "tools"): make an environment of that name'
+    assert f"  2 cells need conda:tools ({remedy}" in capsys.readouterr().out
+    show_diagnosis(views.diagnosis(run)[0])
+    shown = capsys.readouterr().out
+    assert "toy/one: 0 of 2 cells can run here" in shown
+    assert f"  2 cells wait for conda:tools ({remedy}" in shown
+
+
+def test_each_host_that_lacks_an_environment_is_named():
+    """And no other: a role's environment is looked for on that role's host."""
+    entries = {role: sites.HostEntry(name=f"h-{role}", roles=(role,)) for role in "abc"}
+    known = {"conda:x": catalog.capabilities.find_capability("conda:x")}
+
+    def host(present):
+        return ProbedHost({}, {"conda:x": Presence(present, "here" if present else "none")}, "")
+
+    there = {"h-a": host(False), "h-b": host(True), "h-c": host(False)}
+    probed = ProbedSite(host(True), there)
+    answer = sites.capabilities(probed, entries, known)["conda:x"]
+    assert answer == Presence(False, "h-a: none; h-c: none")
+    only = sites.capabilities(probed, entries, known, {"conda:x": {"b"}})["conda:x"]
+    assert only == Presence(True, "here")
 
 
 @pytest.mark.parametrize("declared, problem", [
