@@ -15,6 +15,12 @@ from benchpaper.core import environment
 from benchpaper.core.errors import UserError
 
 PYTHON = "python3"
+INSTALLING = {  # {begin of a kernel's name: how to install it into this environment}
+    "ir": "install r-cran-irkernel (Debian, Ubuntu), which brings it; elsewhere, with {bin} first "
+    "on PATH: Rscript -e 'IRkernel::installspec(sys_prefix = TRUE)'",
+    "julia": 'in Julia: using Pkg; Pkg.add("IJulia"); using IJulia; then move the kernelspec that '
+    "it makes in ~/.local/share/jupyter/kernels to {kernels}",
+}
 METADATA: dict[str, Any] = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": PYTHON},
     "language_info": {"name": "python"},
@@ -58,9 +64,16 @@ def check(shown: Path, name: str, home: Path) -> None:
     with environment.replaced(environment.clean(home)):
         known = KernelSpecManager().find_kernel_specs()
     if name not in known:
-        folder = Path(sys.prefix).name
         raise UserError(
             f'{shown} needs the kernel "{name}", which is not installed (there are: '
-            f"{', '.join(sorted(known))}); install its kernelspec for all users, or into "
-            f"{folder}/share/jupyter/kernels"
+            f"{', '.join(sorted(known))}); {_remedy(name)}"
         )
+
+
+def _remedy(name: str) -> str:
+    folder = Path(sys.prefix).name
+    kernels = f"{folder}/share/jupyter/kernels"
+    for begin, how in INSTALLING.items():
+        if name.lower().startswith(begin):
+            return how.format(bin=f"{folder}/bin", kernels=kernels)
+    return f"install its kernelspec for all users, or into {kernels}"

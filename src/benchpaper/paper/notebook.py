@@ -114,7 +114,7 @@ def _execute(
             part.replace(failed)
             raise NotebookError(
                 f"{_named(project, notebook)}, cell {error.cell_index}: {error.ename}: "
-                f"{error.evalue}; the traceback is in {_named(project, failed)}"
+                f"{' '.join(error.evalue.split())}; the traceback is in {_named(project, failed)}"
             ) from None
         clean(part, Redactor(project.root))
     failed.unlink(missing_ok=True)
@@ -185,7 +185,8 @@ def store(project: Project, experiment: str) -> Path:
             client.execute()
     except nbclient.exceptions.CellExecutionError as error:
         raise NotebookError(
-            f"{_named(project, path)}: {error.ename}: {error.evalue}; nothing was stored"
+            f"{_named(project, path)}: {error.ename}: {' '.join(error.evalue.split())}; "
+            "nothing was stored"
         ) from None
     strip(notebook)
     atomic_write(path, nbformat.writes(notebook) + "\n")

@@ -15,7 +15,7 @@ if exhibits_dir:
     pathlib.Path(exhibits_dir).mkdir(parents=True)
     (pathlib.Path(exhibits_dir) / "exhibits.json").write_text("{}")
 """
-R = {"display_name": "R", "language": "R", "name": "ir"}
+NOWHERE = {"display_name": "Julia", "language": "julia", "name": "julia-0.0"}
 
 
 def write(project, spec, *cells):
@@ -74,13 +74,15 @@ def test_stored_outputs_come_from_the_notebooks_own_kernel(project):
     lambda project: notebook.store(project, "toy/one"),
 ])  # fmt: skip
 def test_a_kernel_that_is_not_installed_is_named_before_anything_runs(project, call):
-    path = write(project, R, "1")
+    path = write(project, NOWHERE, "1")
     before = path.read_bytes()
     with pytest.raises(UserError) as refused:
         call(project)
     text = str(refused.value)
-    assert text.startswith('analysis/toy_one.ipynb needs the kernel "ir", which is not installed')
-    assert "(there are: another, python3); " in text and "\n" not in text
+    assert text.startswith(
+        'analysis/toy_one.ipynb needs the kernel "julia-0.0", which is not installed'
+    )
+    assert "(there are: another, " in text and "python3); " in text and "\n" not in text
     assert text.endswith("/share/jupyter/kernels") and path.read_bytes() == before
 
 
