@@ -18,8 +18,8 @@ PYTHON = "python3"
 INSTALLING = {  # {begin of a kernel's name: how to install it into this environment}
     "ir": "install r-cran-irkernel (Debian, Ubuntu), which brings it; elsewhere, with {bin} first "
     "on PATH: Rscript -e 'IRkernel::installspec(sys_prefix = TRUE)'",
-    "julia": 'in Julia: using Pkg; Pkg.add("IJulia"); using IJulia; then move the kernelspec that '
-    "it makes in ~/.local/share/jupyter/kernels to {kernels}",
+    "julia": 'in Julia: using Pkg; Pkg.add("IJulia"); using IJulia; then move the kernelspec '
+    "that it makes in ~/.local/share/jupyter/kernels to {kernels}",
 }
 METADATA: dict[str, Any] = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": PYTHON},
