@@ -86,6 +86,19 @@ class InputOfResults:
 
 
 @dataclass(frozen=True)
+class EnvironmentOfResults:
+    """What a role's commands ran in: its declared name, what it was there, and its packages."""
+
+    role: str
+    name: str
+    identity: str
+    contents: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.role} in {self.name}  {self.identity}"
+
+
+@dataclass(frozen=True)
 class Trail:
     """Where an exhibit comes from: its notebook, data files, cells, trials, and commands.
 
@@ -105,6 +118,7 @@ class Trail:
     warnings: tuple[str, ...]
     files: tuple[ResultsFile, ...]
     inputs: tuple[InputOfResults, ...]
+    environments: tuple[EnvironmentOfResults, ...]
     accepted: tuple[AcceptedChange, ...]
     cells: tuple[CellTrail, ...]
     imported: Mapping[str, Any] | None = None  # the record of the import, if others measured
@@ -160,6 +174,7 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
             ResultsFile(str(path.relative_to(project.root)), file.sha256) for path, file in files
         ),
         inputs=inputs_of(described),
+        environments=environments_of(described),
         accepted=tuple(accepted.read(trials.parent)),
         cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
         imported=manifest.imported,
@@ -169,6 +184,15 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
 def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
     """Return the inputs that a description of results names."""
     return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
+
+
+def environments_of(described: Mapping[str, Any]) -> tuple[EnvironmentOfResults, ...]:
+    """Return the environments that a description of results names."""
+    rows = described.get(results.ENVIRONMENTS, ())
+    return tuple(
+        EnvironmentOfResults(row["role"], row["name"], row["identity"], tuple(row["contents"]))
+        for row in rows
+    )
 
 
 def _source(manifest: Manifest, exhibit: Exhibit) -> str:
@@ -232,6 +256,8 @@ def show(trail: Trail) -> None:
         print(f"  data      {file.path}  sha256 {file.sha256[:16]}…")
     for item in trail.inputs:
         print(f"  input     {item}")
+    for environment in trail.environments:
+        print(f"  runs      {environment}")
     for change in trail.accepted:
         print(f"  accepted  {change}")
     if record := record_of({"imported": trail.imported} if trail.imported else {}):

@@ -115,6 +115,7 @@ def _write_experiment(
         manifest,
         provenance.by_cell(table),
         provenance.inputs_of(described),
+        provenance.environments_of(described),
         accepted.read(project.results(site, source) / name),
     )
     (sources / f"{key}-trail.md").write_text(trails)

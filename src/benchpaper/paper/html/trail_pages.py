@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html.pages import counted
-from benchpaper.paper.provenance import CellTrail, InputOfResults
+from benchpaper.paper.provenance import CellTrail, EnvironmentOfResults, InputOfResults
 from benchpaper.results.accepted import AcceptedChange
 from benchpaper.results.import_record import record_of
 
@@ -16,12 +16,13 @@ def trails(
     manifest: Manifest,
     of_cells: Mapping[str, CellTrail],
     inputs: Sequence[InputOfResults] = (),
+    environments: Sequence[EnvironmentOfResults] = (),
     changes: Sequence[AcceptedChange] = (),
 ) -> str:
     """Return the page with the trail of each exhibit of an experiment, and of each of its cells.
 
-    `of_cells` are {cell: its trail}; `inputs` are what the trials read; `changes`
-    of their code were accepted.
+    `of_cells` are {cell: its trail}; `inputs` are what the trials read, and
+    `environments` what their commands ran in; `changes` of their code were accepted.
     """
     name = manifest.experiment
     exhibits = manifest.exhibits
@@ -42,6 +43,10 @@ def trails(
         lines += _exhibit(exhibit_name, exhibit, anchors)
     if inputs:
         lines += ["## Inputs", "", *(f"- {_plain(str(item))}" for item in inputs), ""]
+    if environments:
+        lines += ["## Environments", ""]
+    for item in environments:
+        lines += [f"- {_plain(str(item))}", *(f"  - {_plain(text)}" for text in item.contents), ""]
     if changes:
         lines += ["## Accepted changes", "", *(f"- {_plain(str(item))}" for item in changes), ""]
     lines += ["## Cells", ""]
