@@ -6,17 +6,23 @@ import subprocess
 import tarfile
 from pathlib import Path
 
+import psutil
+
+from benchpaper.core.deployment.containers import sif
+
 PROGRAMS = ("sh", "sleep", "cat", "env", "id", "ls", "touch", "echo")
 NAME = f"localhost/benchpaper-test-{os.getpid()}:1"
 
 
 def engines():
     """Return the engines that answer here: podman, and docker if its daemon runs."""
-    return [engine for engine in ("podman", "docker") if shutil.which(engine) and _answers(engine)]
+    known = ("podman", "docker", "apptainer")
+    return [engine for engine in known if shutil.which(engine) and _answers(engine)]
 
 
 def _answers(engine):
-    return subprocess.run([engine, "info"], capture_output=True).returncode == 0
+    asked = "version" if engine == "apptainer" else "info"
+    return subprocess.run([engine, asked], capture_output=True).returncode == 0
 
 
 def make(engine, folder, name=NAME):
@@ -34,6 +40,11 @@ def make(engine, folder, name=NAME):
             shutil.copy(library, target)
     (root / "etc").mkdir()
     (root / "etc/inside").write_text("in the image\n")
+    if engine == "apptainer":
+        sif(name).parent.mkdir(parents=True, exist_ok=True)
+        build = [engine, "build", "--force", sif(name), root]
+        subprocess.run(build, check=True, capture_output=True)
+        return name
     with tarfile.open(Path(folder) / "image.tar", "w") as archive:
         archive.add(root, "/")
     subprocess.run(
@@ -43,10 +54,16 @@ def make(engine, folder, name=NAME):
 
 
 def remove(engine, name=NAME):
+    if engine == "apptainer":
+        sif(name).unlink(missing_ok=True)
+        return
     subprocess.run([engine, "rmi", "--force", name], capture_output=True)
 
 
 def containers(engine, *options):
     """Return the ids of the containers that our trials have made and that are there."""
+    if engine == "apptainer":
+        names = [process.info["name"] or "" for process in psutil.process_iter(["name"])]
+        return [name for name in names if name.startswith(("apptainer", "starter"))]
     command = [engine, "ps", "--quiet", "--filter", "label=benchpaper.trial", *options]
     return subprocess.run(command, capture_output=True, text=True).stdout.split()

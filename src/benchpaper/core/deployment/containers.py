@@ -26,7 +26,7 @@ TIMEOUT_S = 40
 UNKNOWN = re.compile(r"no such image|image not known", re.I)
 LABEL = "benchpaper.trial"
 NO_PROGRAM = "/no/such/program"
-NO_SUCH_PROGRAM = (127, 255)  # the status of an engine that works, but finds no such program
+NO_SUCH_PROGRAM = 127  # the status of podman and docker if they work, but find no such program
 PASSED_ON = ("HOME", "XDG_RUNTIME_DIR", "DOCKER_HOST", "DOCKER_CONTEXT")
 # Both kill at once what still runs; podman would wait for 10 s before.
 REMOVE = {"podman": ("rm", "--force", "--time=0"), "docker": ("rm", "--force")}
@@ -147,7 +147,9 @@ def _try(found: Found) -> None:
     # An init would find no program either, and end with a status of its own.
     bare = replace(found, options=tuple(o for o in found.options if o != INIT))
     tried = _asked(command(bare, Command([NO_PROGRAM], {}, {}, "/"), name))
-    if tried.returncode not in NO_SUCH_PROGRAM:
+    # Apptainer has one status for all that fails.
+    works = NO_PROGRAM in tried.stderr if found.kind in SIF else tried.returncode == NO_SUCH_PROGRAM
+    if not works:
         raise Lacking(f"it cannot run the image: {_said(tried)}")
 
 
@@ -210,7 +212,7 @@ def _of_docker(found: Found, inner: Command, name: str, trial: str) -> list[str]
 def _options(kind: str) -> tuple[str, ...]:
     """Return the options with which an engine runs every container on this machine."""
     if kind in SIF:
-        return ("--cleanenv", "--no-home")
+        return ("--cleanenv", "--no-home", "--no-mount=tmp,cwd,bind-paths")
     both = [
         "--rm",
         "--pull=never",
