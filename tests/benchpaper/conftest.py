@@ -292,6 +292,7 @@ class LabOfTests:
         self.environment = {
             "TMPDIR": str(folder / "temporary"),
             "XDG_CACHE_HOME": str(folder / "cache"),
+            "MAMBA_ROOT_PREFIX": str(folder / "mamba"),
         }
         self.lab = Lab(Project(folder / "project"))
         self.lab.up(2, environment=self.environment, kept=False)

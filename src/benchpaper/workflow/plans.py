@@ -93,6 +93,8 @@ def _over(item: dict[str, Any]) -> str:
 def _priced(item: dict[str, Any]) -> str:
     """Return where the seconds of a plan come from."""
     sources: dict[str, int] = item["seconds_from"]
+    if not sources:
+        return "no cell can run here"
     if len(sources) == 1:
         return ORIGINS[next(iter(sources))]
     return ", ".join(f"{count} cells {ORIGINS[kind]}" for kind, count in sources.items())

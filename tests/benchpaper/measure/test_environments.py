@@ -145,6 +145,17 @@ def test_a_missing_environment_is_a_gap_until_it_is_there(make_toy, home):
     assert why.startswith(f"environment of client {name} -> conda:envs/tools.yaml#")
 
 
+def test_an_environment_that_vanishes_during_a_trial_makes_it_no_failure(make_toy, home):
+    prefix = make_conda(home, "tools")
+    body = f"import shutil; shutil.rmtree({str(prefix)!r})\nsite.client.run(['tells'])\nyield {{}}"
+    made = block(make_toy(body, more=DECLARE.format("Conda('tools')")))
+    made.measure()
+    (trial,), _ = read(made)
+    assert trial["state"] == "not testable here"
+    reason = 'needs conda:tools (no Conda environment is named "tools"), which vanished'
+    assert trial["reason"].startswith(reason)
+
+
 def test_plan_and_doctor_name_what_is_missing_with_the_remedy(make_toy, home, capsys):
     project = make_toy(TELLS, more=DECLARE.format("Conda('tools')"), levels=("a", "b"))
     run = Pipeline(project, "local", "smoke", 1)
