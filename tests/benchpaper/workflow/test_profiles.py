@@ -1,5 +1,7 @@
 """A profile that Snakemake could not run with is refused before anything runs."""
 
+import importlib.util
+
 import pytest
 
 from benchpaper.core.errors import UserError
@@ -18,6 +20,14 @@ def check(project, name, text=None):
 @pytest.mark.parametrize("name", ["default", "slurm"])
 def test_the_profiles_that_come_with_the_package_are_sound(make_toy, name):
     check(make_toy("yield"), name)
+
+
+def test_the_profile_for_pbs_names_the_plugin_that_it_needs(make_toy):
+    if importlib.util.find_spec("snakemake_executor_plugin_cluster_generic"):
+        check(make_toy("yield"), "pbs")
+        return
+    with pytest.raises(UserError, match=r"install snakemake-executor-plugin-cluster-generic into"):
+        check(make_toy("yield"), "pbs")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing", "cores: 2", "executor: local"])
