@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from benchpaper.core import deployment, lock
 from benchpaper.core.capabilities import find_capability
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.core.project import Project
 from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
@@ -70,8 +70,8 @@ class LocalLink:
         if what == "has":
             return {name: list(find_capability(name).check()) for name in names}
         if what == "environments":
-            found = deployment.found(names)
-            return {name: item.to_json() if item else None for name, item in found.items()}
+            software = deployment.look(names)
+            return {name: item.to_json() if item else None for name, item in software.items()}
         return disturbances.so_far()
 
     def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> LocalHost:
@@ -154,24 +154,24 @@ class Fleet:
         `where` is {capability: hosts} of those that some hosts need only. The detail is that of the
         first host without the capability.
         """
-        asked = {
+        wanted = {
             host: [name for name in names if host in where.get(name, self.links)]
             for host in self.links
         }
-        answers = [link.ask("has", names=asked[host]) for host, link in self.links.items()]
+        answers = [link.ask("has", names=wanted[host]) for host, link in self.links.items()]
         return {
             name: min((a[name] for a in answers if name in a), key=lambda answer: answer[0])
             for name in names
         }
 
-    def environments(self, names: Mapping[str, Collection[str]]) -> dict[str, dict[str, Found]]:
+    def environments(self, names: Mapping[str, Collection[str]]) -> dict[str, dict[str, Software]]:
         """Return {host: {environment: what it has}} of the environments `names`, by host."""
         answers = {
             host: self.links[host].ask("environments", names=sorted(wanted))
             for host, wanted in names.items()
         }
         return {
-            host: {name: Found.from_json(plain) for name, plain in answer.items() if plain}
+            host: {name: Software.from_json(plain) for name, plain in answer.items() if plain}
             for host, answer in answers.items()
         }
 

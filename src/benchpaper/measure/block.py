@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper import results
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
 from benchpaper.design.plan import Plan
@@ -146,7 +146,7 @@ class Block:
                 measured_now += 1
                 state = results.shown_state(record.state, record.reason)
                 self._report("trial", block=self._block, cell=planned.cell.id, state=state)
-            self._write(done.entries, runner.found)
+            self._write(done.entries, runner.software)
         return measured_now
 
     def _repair(self, done: journal.Journal) -> None:
@@ -227,18 +227,18 @@ class Block:
         cells = (planned.cell for planned in self._planned if planned.cell.id == record.cell)
         return not self._provenance.missing(next(cells))
 
-    def _write(self, entries: list[TrialRecord], found: Mapping[str, Found]) -> None:
+    def _write(self, entries: list[TrialRecord], software: Mapping[str, Software]) -> None:
         described = self._experiment.describe()
         described["sources"] = self.depends["sources"]
         described["counts"] = dict(self._setting.scale.counts)
         described[results.JOURNALS] = {str(self._block): self.key}
         if self._provenance.inputs:
             described[results.INPUTS] = [s.to_json() for s in self._provenance.inputs]
-        if found:
+        if software:
             names = self._experiment.environments.names
             described[results.ENVIRONMENTS] = [
                 {"role": role, "name": names[role], "identity": item.identity}
                 | {"contents": list(item.contents)}
-                for role, item in found.items()
+                for role, item in software.items()
             ]
         results.write_block(self._folder, self._block, entries, described)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
-from benchpaper.core.deployment import Found, containers
+from benchpaper.core.deployment import Software, containers
 from benchpaper.core.environment import FIXED
 from benchpaper.core.printable import printable_line
 from benchpaper.hosts import Argument, CommandFailed, Completed, Host, HostError, OnCommand, OnEnd
@@ -51,8 +51,8 @@ class Inside:
     `outside` is the host itself, for commands that must not run in the environment.
     """
 
-    def __init__(self, host: Host, found: Found, recorder: Recorder):
-        self.outside, self._found, self._recorder = host, found, recorder
+    def __init__(self, host: Host, software: Software, recorder: Recorder):
+        self.outside, self._software, self._recorder = host, software, recorder
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.outside, name)
@@ -75,7 +75,7 @@ class Inside:
             return self.outside.start(words, env=self._variables(env))
 
     def _variables(self, env: Mapping[str, str] | None) -> dict[str, str]:
-        return {**self._found.variables, **(env or {})}
+        return {**self._software.variables, **(env or {})}
 
 
 class InsideContainer(Inside):
@@ -84,8 +84,10 @@ class InsideContainer(Inside):
     They see the trial's scratch folders and what was provided, at the same paths.
     """
 
-    def __init__(self, host: Host, found: Found, recorder: Recorder, options: Sequence[str] = ()):
-        super().__init__(host, found, recorder)
+    def __init__(
+        self, host: Host, software: Software, recorder: Recorder, options: Sequence[str] = ()
+    ):
+        super().__init__(host, software, recorder)
         self._options, self._trial = options, f"benchpaper-{uuid.uuid4().hex[:16]}"
         self._numbers = itertools.count()
         self._folders: dict[str, bool] = {}  # {folder or file: whether commands may write}
@@ -141,23 +143,23 @@ class InsideContainer(Inside):
         """Return the name of a new container, and the command line that runs `words` in it."""
         with self._preparing:
             if not self._home:
-                if removal := containers.removal(self._found, self._trial):
+                if removal := containers.removal(self._software, self._trial):
                     self.outside.undo(CONTAINER, removal)
                 self._home = str(self.scratch())
         own = {**FIXED, "HOME": self._home, "TMPDIR": self._home, **(env or {})}
         inner = containers.Command(words, own, dict(self._folders), self._home, self._options)
         name = f"{self._trial}-{next(self._numbers)}"
         try:
-            return name, containers.command(self._found, inner, name, self._trial)
+            return name, containers.command(self._software, inner, name, self._trial)
         except ValueError as error:
             raise HostError(str(error)) from None
 
     def _end(self, name: str) -> None:
         """End a container whose client is gone; without a daemon there is nothing to do."""
-        if self._found.kind in containers.SIF:
+        if self._software.kind in containers.SIF:
             return
         with suppress(HostError), self._recorder.writing([]):
-            self.outside.run(containers.end(self._found, name), check=False)
+            self.outside.run(containers.end(self._software, name), check=False)
 
 
 class ContainerProcess:
@@ -208,8 +210,8 @@ def _renamed(error: HostError, words: list[str]) -> HostError:
     return type(error)(text)
 
 
-def enter(host: Host, found: Found, recorder: Recorder, options: Sequence[str]) -> Inside:
-    """Return a host of a trial whose commands run in the environment `found` there."""
-    if found.engine:
-        return InsideContainer(host, found, recorder, options)
-    return Inside(host, found, recorder)
+def enter(host: Host, software: Software, recorder: Recorder, options: Sequence[str]) -> Inside:
+    """Return a host of a trial whose commands run in the environment `software` there."""
+    if software.engine:
+        return InsideContainer(host, software, recorder, options)
+    return Inside(host, software, recorder)

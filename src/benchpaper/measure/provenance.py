@@ -6,7 +6,7 @@ from typing import Any
 
 from benchpaper import results
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
@@ -74,7 +74,7 @@ class Provenance:
             for name, roles in self.environments.roles_of().items()
         }
 
-    def environments_on(self, fleet: Fleet) -> dict[str, Found]:
+    def environments_on(self, fleet: Fleet) -> dict[str, Software]:
         """Return {role: its environment}, as far as the hosts have them.
 
         Raises `UserError` if one is another than it was when the hosts were probed.
@@ -86,7 +86,7 @@ class Provenance:
         for role, name in named.items():
             wanted.setdefault(self.assigned[role].name, set()).add(name)
         there = fleet.environments(wanted)
-        found = {}
+        software = {}
         for role, name in named.items():
             probed = self._probed_by_role[role].capabilities[name].detail
             here = there[self.assigned[role].name].get(name)
@@ -96,8 +96,8 @@ class Provenance:
                     f"{self._experiment.name}: {name} was {probed} a moment ago, and is {now} now; "
                     "leave it alone, and run the same command again"
                 )
-            found[role] = here
-        return found
+            software[role] = here
+        return software
 
     @property
     def places(self) -> dict[str, Path]:

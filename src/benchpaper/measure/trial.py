@@ -9,7 +9,7 @@ from typing import Any
 from benchpaper import results
 from benchpaper.core import disk_space
 from benchpaper.core.capabilities import CAPABILITIES, find_capability
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
 from benchpaper.design import inputs
@@ -63,7 +63,7 @@ class TrialRunner:
         self._provenance, self._redactor = setting.provenance, setting.redactor
         self._origin = setting.provenance.origin()
         self._said: set[str] = set()
-        self.found: dict[str, Found] = {}  # by role
+        self.software: dict[str, Software] = {}  # by role
         self._lost = False  # a connection is lost, and the next trial has to restore it
         self._scratch_root = setting.project.state / "scratch"
         self._scratch_root.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ class TrialRunner:
         # If this machine lacks a package, the cells that need it are not testable.
         packages = self._experiment.packages
         self._fleet.deploy([p for p in packages if p in present or p not in CAPABILITIES])
-        self.found = self._provenance.environments_on(self._fleet)
+        self.software = self._provenance.environments_on(self._fleet)
         for link in self._fleet.links.values():
             self._redactor.hide_folders(link.folders)
         self._redactor.hide_folders(self._provenance.hidden_places)
@@ -221,7 +221,7 @@ class TrialRunner:
             self._setting.project.programs(self._experiment.name),
             planned.of_block,
             Provisions.of(self._setting.project, self._provenance.places),
-            self.found,
+            self.software,
         )
         return attempt(task, self._scratch_root, self._keeper.kill, self._alarm(planned.cell.id))
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 
 from benchpaper import results
 from benchpaper.core import environment, excerpt
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.printable import printable_line
 from benchpaper.design.declarations import Cell, Scale
@@ -47,7 +47,7 @@ class Task:
     """What one attempt runs: a cell of an experiment, and what its trial gets as `site`.
 
     `links` maps roles to connected hosts; `programs` is the folder of compiled programs; `block` is
-    that of the trial; `provisions` holds the inputs, and `found` the environments of roles.
+    that of the trial; `provisions` holds the inputs, and `software` the environments of roles.
     """
 
     experiment: Experiment
@@ -58,7 +58,7 @@ class Task:
     programs: Path
     block: PlannedBlock = field(default_factory=lambda: PlannedBlock(0, 0))
     provisions: Provisions = field(default_factory=Provisions)
-    found: Mapping[str, Found] = field(default_factory=dict)
+    software: Mapping[str, Software] = field(default_factory=dict)
 
 
 def work(task: Task, scratch: Path, pipe: int) -> NoReturn:
@@ -139,9 +139,9 @@ def _site(task: Task, scratch: Path, report: Callable[..., None]) -> "TrialSite"
     hosts, recorder = {}, Recorder(on_command)
     for role, link in task.links.items():
         host = link.host(role, scratch, seconds, recorder)
-        if role in task.found:
+        if role in task.software:
             options = task.experiment.environments.options(role)
-            host = enter(host, task.found[role], recorder, options)
+            host = enter(host, task.software[role], recorder, options)
         hosts[role] = Provider(host, task.provisions, report)
     return TrialSite(
         **hosts,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hostile_answers import ESCAPES, KEPT, framed, one_line
 
-from benchpaper.core.deployment import Found
+from benchpaper.core.deployment import Software
 from benchpaper.hosts import HostError, HostLost, HostUnreliable, facts
 from benchpaper.hosts.agent import disturbances, wire
 from benchpaper.hosts.ssh import conversation
@@ -70,7 +70,7 @@ def test_an_answer_that_drips_has_one_deadline(far, monkeypatch, announced):
     assert time.monotonic() - begin < 15  # and not 500
 
 
-FOUND = Found("gcc/13").to_json()
+SOFTWARE = Software("gcc/13").to_json()
 WRONG = {
     "clock": [None, "now", [1.0], False],
     "disturbances": [{}, {"load_1m": 1.0}, {**disturbances.so_far(), "load_1m": "high"}],
@@ -79,9 +79,9 @@ WRONG = {
         {},
         {"conda:x": None},
         {"module:a": {}},
-        {"module:a": {**FOUND, "kind": "sh"}},
-        {"module:a": {**FOUND, "variables": {"A": 1}}},
-        {"module:a": {**FOUND, "engine": "x"}},
+        {"module:a": {**SOFTWARE, "kind": "sh"}},
+        {"module:a": {**SOFTWARE, "variables": {"A": 1}}},
+        {"module:a": {**SOFTWARE, "engine": "x"}},
     ],
     "probe": [{"facts": {}, "capabilities": {}}, {"facts": facts.facts()}],
     "conclude": [[], {"PREFIX-x": {}}, {"PREFIX-x": {**KEPT, "output": 1}}, {"other-x": KEPT}],

@@ -63,7 +63,7 @@ def toy(make_toy):
 
 
 @pytest.fixture
-def measure(probed_once):
+def measure(probed_once, is_running):
     """Return `measure(project)`: the block of toy/one, measured where the image is looked for."""
 
     def measure(project, detail=None):
@@ -79,7 +79,8 @@ def measure(probed_once):
         return block
 
     yield measure
-    within(60, lambda: not descendants(os.getpid()))  # podman cleans up after looking at an image
+    # podman cleans up after looking at an image.
+    within(60, lambda: not any(map(is_running, descendants(os.getpid()))))
 
 
 def trials(block):

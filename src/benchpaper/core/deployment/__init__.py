@@ -13,23 +13,23 @@ from collections.abc import Iterable
 from benchpaper.core import capabilities
 from benchpaper.core.capabilities import Capability
 from benchpaper.core.deployment import conda, containers, modules
-from benchpaper.core.deployment.found import Found, Lacking
+from benchpaper.core.deployment.software import Lacking, Software
 
-__all__ = ["KINDS", "Found", "Lacking", "containers", "find", "found"]
+__all__ = ["KINDS", "Lacking", "Software", "containers", "find", "look"]
 
 KINDS = {"container": containers, "conda": conda, "module": modules}
 
 
-def find(name: str) -> Found:
+def find(name: str) -> Software:
     """Look for an environment on this machine. Raises `Lacking`."""
     kind, _, text = name.partition(":")
-    found: Found = KINDS[kind].find(text)
-    return found
+    software: Software = KINDS[kind].find(text)
+    return software
 
 
-def found(names: Iterable[str]) -> dict[str, Found | None]:
+def look(names: Iterable[str]) -> dict[str, Software | None]:
     """Return {environment: what this machine has}; None for one that it lacks."""
-    answers: dict[str, Found | None] = {}
+    answers: dict[str, Software | None] = {}
     for name in names:
         try:
             answers[name] = find(name)

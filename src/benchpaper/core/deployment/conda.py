@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from benchpaper.core.deployment.found import Found, Lacking
+from benchpaper.core.deployment.software import Lacking, Software
 
 TIMEOUT_S = 40
 ROOTS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", ".conda")
@@ -44,7 +44,7 @@ def _name(text: str) -> str:
     return f"{PurePosixPath(file).stem}-{digest}" if file else text
 
 
-def find(text: str) -> Found:
+def find(text: str) -> Software:
     """Look for the environment. Raises `Lacking`."""
     name = _name(text)
     prefix = next((path for path in _prefixes() if path.name == name), None)
@@ -55,7 +55,7 @@ def find(text: str) -> Found:
         raise Lacking(f'the Conda environment "{name}" is empty')
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()
     identity = f"{len(contents)} packages, digest {digest[:16]}"
-    return Found(identity, tuple(contents), _variables(prefix))
+    return Software(identity, tuple(contents), _variables(prefix))
 
 
 def _prefixes() -> Iterator[Path]:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchpaper.core.deployment.found import Found, Lacking
+from benchpaper.core.deployment.software import Lacking, Software
 from benchpaper.core.printable import printable_line
 
 ENGINES = ("podman", "docker", "apptainer", "singularity")
@@ -81,25 +81,25 @@ def sif(image: str) -> Path:
     return Path.home() / ".local/share/benchpaper/images" / f"{name}-{digest}.sif"
 
 
-def find(image: str) -> Found:
+def find(image: str) -> Software:
     """Look for an image, and try to run it. Raises `Lacking`."""
     why = []
     for kind in ENGINES:
         if program := shutil.which(kind):
             try:
-                return _found(kind, program, image)
+                return _software(kind, program, image)
             except Lacking as lacking:
                 why.append(f"{kind}: {lacking}")
     raise Lacking("; ".join(why) or f"none of {', '.join(ENGINES)} on PATH")
 
 
-def _found(kind: str, program: str, image: str) -> Found:
+def _software(kind: str, program: str, image: str) -> Software:
     remote = os.environ.get("DOCKER_HOST", "")
     if kind == "docker" and remote and not remote.startswith("unix:"):
         raise Lacking("DOCKER_HOST names another machine, and a trial must run on this one")
     settings = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
     engine = ("env", *settings, program)
-    version = _said(_asked([*engine, "--version"])).split()
+    version = _said(_answer([*engine, "--version"])).split()
     number = next((word.strip(",") for word in version if word[:1].isdigit()), "unknown")
     if kind in SIF:
         known, digests = str(sif(image)), _of_file(image)
@@ -107,9 +107,9 @@ def _found(kind: str, program: str, image: str) -> Found:
         known, digests = _of_store(engine, image)
     short = digests[0].partition("sha256:")[2][:16]
     identity = f"image {short} ({kind} {number})"
-    found = Found(identity, digests, {}, engine, _options(kind), kind, known)
-    _try(found)
-    return found
+    software = Software(identity, digests, {}, engine, _options(kind), kind, known)
+    _try(software)
+    return software
 
 
 def _of_store(engine: Sequence[str], image: str) -> tuple[str, tuple[str, ...]]:
@@ -121,12 +121,12 @@ def _of_store(engine: Sequence[str], image: str) -> tuple[str, tuple[str, ...]]:
     if digest:  # podman takes no tag next to it
         last = name.rpartition("/")[2].partition(":")[0]
         name = f"{name.rpartition('/')[0]}/{last}@{digest}"
-    asked = _asked([*engine, "image", "inspect", name])
-    if asked.returncode:
-        said = _said(asked)
+    answer = _answer([*engine, "image", "inspect", name])
+    if answer.returncode:
+        said = _said(answer)
         # A daemon that does not run is another fault than an image that is not there.
         raise Lacking("no such image" if UNKNOWN.search(said) else said or "it says nothing")
-    described = json.loads(asked.stdout)[0]
+    described = json.loads(answer.stdout)[0]
     known = described["Id"].removeprefix("sha256:")
     return known, (f"image sha256:{known}", *sorted(described.get("RepoDigests") or ()))
 
@@ -141,19 +141,21 @@ def _of_file(image: str) -> tuple[str, ...]:
         return (f"file sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}",)
 
 
-def _try(found: Found) -> None:
+def _try(software: Software) -> None:
     """Run the image without a program: that shows whether the engine can run it at all."""
     name = f"benchpaper-try-{os.getpid()}-{time.monotonic_ns()}"
     # An init would find no program either, and end with a status of its own.
-    bare = replace(found, options=tuple(o for o in found.options if o != INIT))
-    tried = _asked(command(bare, Command([NO_PROGRAM], {}, {}, "/"), name))
+    bare = replace(software, options=tuple(o for o in software.options if o != INIT))
+    tried = _answer(command(bare, Command([NO_PROGRAM], {}, {}, "/"), name))
     # Apptainer has one status for all that fails.
-    works = NO_PROGRAM in tried.stderr if found.kind in SIF else tried.returncode == NO_SUCH_PROGRAM
+    works = (
+        NO_PROGRAM in tried.stderr if software.kind in SIF else tried.returncode == NO_SUCH_PROGRAM
+    )
     if not works:
         raise Lacking(f"it cannot run the image: {_said(tried)}")
 
 
-def _asked(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+def _answer(argv: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(
             argv,
@@ -175,25 +177,25 @@ def _said(done: "subprocess.CompletedProcess[str]") -> str:
 # ---- running in it ----
 
 
-def command(found: Found, inner: Command, name: str, trial: str = "") -> list[str]:
+def command(software: Software, inner: Command, name: str, trial: str = "") -> list[str]:
     """Return the command line that runs `inner` in a container called `name`, of a trial."""
     for folder in inner.folders:
         if ":" in folder or "," in folder:
             raise ValueError(f"{folder} holds a colon or a comma, so no container can have it")
-    return (_of_apptainer if found.kind in SIF else _of_docker)(found, inner, name, trial)
+    return (_of_apptainer if software.kind in SIF else _of_docker)(software, inner, name, trial)
 
 
-def _of_apptainer(found: Found, inner: Command, name: str, trial: str) -> list[str]:
+def _of_apptainer(software: Software, inner: Command, name: str, trial: str) -> list[str]:
     seen = [
         f"--bind={folder}:{folder}:{'rw' if writable else 'ro'}"
         for folder, writable in inner.folders.items()
     ]
     settings = [f"--env={key}={value}" for key, value in inner.env.items()]
-    options = [*found.options, f"--pwd={inner.folder}", *seen, *settings, *inner.options]
-    return [*found.engine, "--silent", "exec", *options, found.image, *inner.argv]
+    options = [*software.options, f"--pwd={inner.folder}", *seen, *settings, *inner.options]
+    return [*software.engine, "--silent", "exec", *options, software.image, *inner.argv]
 
 
-def _of_docker(found: Found, inner: Command, name: str, trial: str) -> list[str]:
+def _of_docker(software: Software, inner: Command, name: str, trial: str) -> list[str]:
     folders = inner.folders.items()
     options = [
         f"--name={name}",
@@ -205,8 +207,8 @@ def _of_docker(found: Found, inner: Command, name: str, trial: str) -> list[str]
     ]
     # An entry point of the image would take the command for its arguments.
     program, *arguments = inner.argv
-    started = [*found.engine, "run", *found.options, *options, f"--entrypoint={program}"]
-    return [*started, found.image, *arguments]
+    started = [*software.engine, "run", *software.options, *options, f"--entrypoint={program}"]
+    return [*started, software.image, *arguments]
 
 
 def _options(kind: str) -> tuple[str, ...]:
@@ -233,14 +235,14 @@ def _options(kind: str) -> tuple[str, ...]:
     return (*both, *limits, *(["--userns=keep-id"] if os.geteuid() else []))
 
 
-def removal(found: Found, trial: str) -> list[str]:
+def removal(software: Software, trial: str) -> list[str]:
     """Return the command that removes the containers of a trial; it fails if there are none."""
-    if found.kind in SIF:
+    if software.kind in SIF:
         return []  # its containers are processes of the trial, and end with them
-    script = REMOVE_ALL.format(label=f"{LABEL}={trial}", remove=" ".join(REMOVE[found.kind]))
-    return ["sh", "-c", script, "sh", *found.engine]
+    script = REMOVE_ALL.format(label=f"{LABEL}={trial}", remove=" ".join(REMOVE[software.kind]))
+    return ["sh", "-c", script, "sh", *software.engine]
 
 
-def end(found: Found, name: str) -> list[str]:
+def end(software: Software, name: str) -> list[str]:
     """Return the command that ends a container, and removes it."""
-    return [*found.engine, *REMOVE[found.kind], name]
+    return [*software.engine, *REMOVE[software.kind], name]

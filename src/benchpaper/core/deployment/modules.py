@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from benchpaper.core.deployment.found import Found, Lacking
+from benchpaper.core.deployment.software import Lacking, Software
 from benchpaper.core.printable import printable_line
 
 TIMEOUT_S = 40
@@ -43,7 +43,7 @@ def remedy(text: str) -> str:
     )
 
 
-def find(text: str) -> Found:
+def find(text: str) -> Software:
     """Load the modules of `text`, which "+" separates. Raises `Lacking`."""
     names = text.split("+")
     with tempfile.TemporaryDirectory() as folder:
@@ -59,7 +59,7 @@ def find(text: str) -> Found:
     files = [Path(path) for path in after.get("_LMFILES_", "").split(":") if path]
     contents = _described(loaded, files)
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()
-    return Found(f"{', '.join(loaded)}, digest {digest[:16]}", tuple(contents), changed)
+    return Software(f"{', '.join(loaded)}, digest {digest[:16]}", tuple(contents), changed)
 
 
 def _load(names: list[str], folder: Path) -> tuple[dict[str, str], dict[str, str]]:

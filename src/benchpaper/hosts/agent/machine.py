@@ -82,8 +82,8 @@ class Machine:
         return probing.ask(python, {name: modules[name] for name in names})
 
     def do_environments(self, names: list[str]) -> dict[str, Any]:
-        found = deployment.found(names)
-        return {name: item.to_json() if item else None for name, item in found.items()}
+        software = deployment.look(names)
+        return {name: item.to_json() if item else None for name, item in software.items()}
 
     def do_disturbances(self) -> dict[str, Any]:
         return disturbances.so_far()

@@ -168,7 +168,7 @@ def host_facts(value: Any) -> dict[str, Any]:
 
 
 NAME = matching(PLAIN_NAME, "a plain name")
-FOUND = record(
+SOFTWARE = record(
     identity=line,
     contents=items(line),
     variables=table(exact, exact),
@@ -193,7 +193,7 @@ ANSWERS: Mapping[str, Form] = {
     "facts": host_facts,
     "probe": record(facts=host_facts, capabilities=table(line, record(present=truth, detail=line))),
     "has": table(line, row(truth, line)),
-    "environments": table(line, optional(FOUND)),
+    "environments": table(line, optional(SOFTWARE)),
     "disturbances": DISTURBANCES,
     "clock": number,
     "addresses": table(line, address),

@@ -15,7 +15,7 @@ class Lacking(Exception):
 
 
 @dataclass(frozen=True)
-class Found:
+class Software:
     """An environment as a host has it.
 
     `identity` says in one line which one it is: results depend on it. `contents` lists its packages
@@ -37,7 +37,7 @@ class Found:
         return {**asdict(self), **{name: list(getattr(self, name)) for name in LISTS}}
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "Found":
+    def from_json(cls, plain: Mapping[str, Any]) -> "Software":
         """Return what `to_json` made plain."""
         lists: dict[str, Any] = {key: tuple(plain[key]) for key in LISTS}
         return cls(**{**plain, **lists})
