@@ -66,10 +66,10 @@ GANESHA: dict[str, dict] = {
 
 
 NEEDS = {
-    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS],
-    "juicefs": ["fuse", juicefs.PACKAGE, s3.PACKAGE],
-    "seaweedfs": ["fuse", *seaweedfs.NEEDS],
-    "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE],
+    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS, s3.BOTO],
+    "juicefs": ["fuse", juicefs.PACKAGE, s3.PACKAGE, s3.BOTO],
+    "seaweedfs": ["fuse", *seaweedfs.NEEDS, s3.BOTO],
+    "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE, s3.BOTO],
 }
 
 
