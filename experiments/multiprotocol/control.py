@@ -111,8 +111,8 @@ class Broken(Store):
     alone. Large contents arrive in pieces after the old ones are gone. Renames go name by name.
     Names are folded. Parts of uploads show, and names that nobody made. Tags belong to other
     contents. Appends and writes in place lose what was there. A file write drops what S3 says of
-    the object. A folder goes with its last object, and HEAD answers for it. Listings are in no
-    order.
+    the object; a PUT sets its time back. A folder goes with its last object, and HEAD answers for
+    it. Listings are in no order.
     """
 
     def __init__(self):
@@ -152,6 +152,8 @@ class Broken(Store):
         new = self.entry(data)
         if side == "file" and old:
             new.tag = old.tag
+        if side == "s3":
+            new.mtime -= 60
         self.entries[name] = new
         return new.tag
 
@@ -300,6 +302,9 @@ class S3:
 
     def delete_if(self, key, tag):
         return self._store.delete_if(key, tag)
+
+    def copy(self, key, new):
+        return self.put(new, self.get(key)[0]) is not None
 
     def put_described(self, key, data, content_type, metadata):
         self._store.describe(key, data, (content_type, metadata))

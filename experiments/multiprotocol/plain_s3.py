@@ -55,6 +55,11 @@ class PlainS3:
         """Delete the object if it has this ETag (If-Match); return whether the server did."""
         return self._ask("delete_object", Key=key, IfMatch=tag) is not None
 
+    def copy(self, key, new):
+        """Copy an object on the server; return whether the server did."""
+        source = {"Bucket": self._endpoint.bucket, "Key": key}
+        return self._ask("copy_object", Key=new, CopySource=source) is not None
+
     def put_described(self, key, data, content_type, metadata):
         """Create or replace an object with a content type and metadata of the user's."""
         answer = self._ask(

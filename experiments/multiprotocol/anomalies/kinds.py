@@ -10,7 +10,7 @@ The views record everything that a try does, so the record of a try with the ano
 import hashlib
 import time
 
-from experiments.multiprotocol.anomalies import conformance  # noqa: F401  (registers its kinds)
+from experiments.multiprotocol.anomalies import conformance, everyday  # noqa: F401  (they register)
 from experiments.multiprotocol.anomalies.registry import CONFORMANCE, KINDS, kind
 from experiments.multiprotocol.anomalies.tries import (
     answered,

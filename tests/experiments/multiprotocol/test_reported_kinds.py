@@ -16,11 +16,11 @@ from experiments.multiprotocol.anomalies.tries import Try
 
 SEEN_ON = {
     "rclone": ["several_winners", "get_ignores_if_match", "delete_ignores_if_match",
-        "complete_ignores_if_none_match", "collide_slash"],
+        "complete_ignores_if_none_match", "collide_slash", "copy_stale"],
     "juicefs": ["etag_missing", "names_invented", "directory_listed_otherwise",
         "complete_ignores_if_none_match", "collide_slash"],
     "seaweedfs": ["listing_out_of_order", "metadata_lost", "names_invented", "collide_slash",
-        "directory_listed_otherwise"],
+        "directory_listed_otherwise", "time_goes_back"],
     "ganesha": ["directory_gone"],
 }  # fmt: skip
 NOT_JUDGED_ON = {"juicefs": ["etag_unchanged", "attributes_disagree"]}  # its GET gives no ETag
