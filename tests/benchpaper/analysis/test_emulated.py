@@ -120,7 +120,7 @@ def test_a_claim_on_an_emulated_time_is_not_testable(measured):
     ''')
     measured(EMULATED)
     row = claims.judge_all(measured.known.project, "local", "quick", False)[0]
-    assert row.verdict == "not testable here" and WHOLLY in row.reason
+    assert row.verdict == "not testable here" and WHOLLY in row.why
 
 
 @pytest.mark.parametrize("unit", ["µs", "s", "GB/s", "s/GB", "1/s", "h", "ns"])

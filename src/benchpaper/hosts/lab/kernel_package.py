@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.printable import printable_line
 from benchpaper.hosts import emulated_kernel
@@ -34,6 +35,7 @@ LEFT_OUT = ("sound", *(f"drivers/{name}" for name in (
 SECTOR, SETUP_SECTORS, PAYLOAD = 512, 0x1F1, 0x248  # in a bzImage (Documentation/arch/x86/boot.rst)
 XZ = b"\xfd7zXZ\0"
 DOWNLOAD_S = 600.0
+PART = "part-"  # begins the name of a folder that is not complete
 
 
 def unpack() -> str:
@@ -47,11 +49,14 @@ def unpack() -> str:
         raise UserError(f"a kernel for guests needs the packages {', '.join(missing)}")
     version = _newest()
     target = emulated_kernel.folder() / version
-    if not target.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix="part-") as part:
-            _fetch(version, Path(part))
-            (Path(part) / "kernel").rename(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with lock.held(target.parent / "lock", f"unpacking Linux {version}", wait=True):
+        for part in target.parent.glob(f"{PART}*"):  # of a process that was killed
+            shutil.rmtree(part)
+        if not target.exists():
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=PART) as part:
+                _fetch(version, Path(part))
+                (Path(part) / "kernel").rename(target)
     return version
 
 
