@@ -1,7 +1,7 @@
 """Whether this machine can boot emulated guests: programs, and a distribution's kernel.
 
-QEMU computes what their CPU would do (TCG), so it needs no virtualisation. The kernel is the stock
-one of this machine's distribution; `lab.kernel_package` unpacks it, and nothing installs it.
+QEMU computes what their CPU would do (TCG), so it needs no virtualisation. The kernel is that of
+this machine's distribution; `lab.kernel_package` unpacks it, and nothing installs it.
 Standard library only, because probing is part of the agent, which is sent to target hosts.
 """
 

@@ -89,7 +89,7 @@ BAD_SITES = {
         'sites/lab.yaml: host 1: kind "locl" '
         "not found; did you "
         'mean "local"? (there are: local, '
-        "ssh, uml)"
+        "ssh, uml, qemu)"
     ),
     "hosts: [{name: x, address: localhost, roles: [client]}]": (
         'sites/lab.yaml: host 1: address "localhost" is not an IP address'

@@ -51,8 +51,8 @@ def unpack() -> str:
     target = emulated_kernel.folder() / version
     target.parent.mkdir(parents=True, exist_ok=True)
     with lock.held(target.parent / "lock", f"unpacking Linux {version}", wait=True):
-        for part in target.parent.glob(f"{PART}*"):  # of a process that was killed
-            shutil.rmtree(part)
+        for left in target.parent.glob(f"{PART}*"):  # by a process that was killed
+            shutil.rmtree(left)
         if not target.exists():
             with tempfile.TemporaryDirectory(dir=target.parent, prefix=PART) as part:
                 _fetch(version, Path(part))
