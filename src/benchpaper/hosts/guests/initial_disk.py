@@ -30,12 +30,10 @@ def make(kernel: Kernel, path: Path) -> None:
         _entry("init", PROGRAM, program.read_bytes()),
         _entry("modules", FOLDER),
     ]
-    names = [name.partition(".ko")[0] for name in files]
-    for name, file in zip(names, files.values(), strict=True):
-        parts.append(_entry(f"modules/{name}", FILE, modules.content(file)))
-    order = "".join(f"/modules/{name}\n" for name in names)
-    parts += [_entry("modules/order", FILE, order.encode()), _entry("TRAILER!!!", 0)]
-    path.write_bytes(b"".join(parts))
+    for place, (name, file) in enumerate(files.items()):
+        named = f"modules/{place:03}-{name.partition('.')[0]}"
+        parts.append(_entry(named, FILE, modules.content(file)))
+    path.write_bytes(b"".join([*parts, _entry("TRAILER!!!", 0)]))
 
 
 def _files(name: str, kernel: Kernel) -> list[Path]:

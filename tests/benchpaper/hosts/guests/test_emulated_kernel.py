@@ -156,8 +156,9 @@ def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache,
     initial_disk.make(emulated_kernel.kernel(), disk)
     data = disk.read_bytes()
     assert data.startswith(b"070701") and data.rstrip(b"\0").endswith(b"TRAILER!!!")
-    order = [f"/modules/{name}" for name in emulated_kernel.BOOT]
-    assert "\n".join(order).encode() in data and b"\x7fELF" in data
+    order = [f"modules/{place:03}-{name}" for place, name in enumerate(emulated_kernel.BOOT)]
+    places = [data.index(name.encode()) for name in order]
+    assert places == sorted(places) and b"\x7fELF" in data
     assert data.count(CONTENT) == len(order)  # whole, and not compressed
 
 
