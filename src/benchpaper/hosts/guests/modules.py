@@ -10,6 +10,7 @@ import fnmatch
 import lzma
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,8 @@ def content(path: Path) -> bytes:
     if path.suffix == ".xz":
         return lzma.decompress(data)
     if path.suffix == ".zst":
+        if not shutil.which("zstd"):
+            raise OSError(f"{path.name} is compressed; install the package zstd")
         return subprocess.run(["zstd", "-dc"], input=data, capture_output=True, check=True).stdout
     return data
 

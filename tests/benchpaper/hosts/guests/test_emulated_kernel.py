@@ -178,6 +178,14 @@ def test_a_module_is_found_by_its_name_or_the_kernels_alias(cache):
         assert modules.files(name, folder) == [folder / "rdma_rxe.ko"]
 
 
+def test_a_module_that_cannot_be_unpacked_is_named_with_the_package(programs, tmp_path):
+    programs()
+    packed = tmp_path / "rdma_rxe.ko.zst"
+    packed.touch()
+    with pytest.raises(OSError, match="rdma_rxe.ko.zst is compressed; install the package zstd"):
+        modules.content(packed)
+
+
 @pytest.mark.parametrize("kind", GUESTS)
 @pytest.mark.parametrize("tap, port", [("bpl-g1", None), (None, 7)])
 @pytest.mark.parametrize("disk", ["", "/run/exchange/disk"])
