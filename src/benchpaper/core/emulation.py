@@ -10,6 +10,7 @@ from typing import Any
 
 FACT, EMULATED = "virtualised", "emulated"  # the fact of a host, and how its text then begins
 TIMES = frozenset(["h", "min", "s", "ms", "us", "µs", "ns", "ps", "fs"])
+SLOWER = 10  # how many times longer than a real machine it may take to answer
 REMEDY = "measure it on a real machine, or declare emulation=True if it is a count"
 
 

@@ -11,7 +11,8 @@ from benchpaper.hosts.guests.hardware import Hardware
 class Machine(Protocol):
     """A kind of guest. `INTERFACE`, `DISK`, and `LINE` are names of its devices in the guest.
 
-    `MEMORY_MIB` is what a guest gets by default, and `BOOT_S` what its boot may take.
+    `MEMORY_MIB` is what a guest gets by default, and `BOOT_S` what its boot may take. It may be
+    `SLOWER` than a real machine by that factor when it answers.
     """
 
     INTERFACE: str
@@ -20,6 +21,7 @@ class Machine(Protocol):
     EXCHANGE: Sequence[str]  # (type, source, options) of the mount of the shared folder
     MEMORY_MIB: int
     BOOT_S: float
+    SLOWER: int
 
     def command(self, hardware: Hardware, line: int, program: Sequence[str]) -> list[str]:
         """Return the command line that runs a guest.
