@@ -10,6 +10,8 @@ enum { UNKNOWN = SEARCH };
 #define PASSES 4 /* with a beam, wider ones, and none */
 #define WIDER 16
 #define MEMORY (1ll << 29) /* bytes of configurations */
+#define LARGE 100000       /* operations that take a while to sort */
+#define PREPARE_S 5e-7     /* at least so many seconds for each of them, before anything is searched */
 
 typedef struct {
     const operation *ops;
@@ -208,6 +210,8 @@ static int check_values(const history *h, const operation *ops, int32_t values, 
     return found;
 }
 
+static int too_late(int64_t count, double deadline) { return count > LARGE && seconds_now() > deadline; }
+
 /* Goes through the history of `ops` with ever more configurations, at first with `beam`. */
 static int passes(search *s, operation *ops, int32_t n, int32_t values, int32_t alike, int32_t first, int64_t beam, int32_t *failed)
 {
@@ -220,6 +224,7 @@ static int passes(search *s, operation *ops, int32_t n, int32_t values, int32_t 
     uint64_t *sets = NULL;
     s->helps = malloc((size_t)alike + 1);
     if (!events || !numbers || !counts || !s->helps || !leave_out_pending(ops, n, first, values, counts, &failing)) goto done;
+    if (too_late(n, s->now.deadline)) goto done;
     int32_t slots = schedule(ops, n, events, &events_count, numbers);
     s->ops = ops;
     s->words = s->now.set_words = slots / 64 + 1;
@@ -265,9 +270,10 @@ int32_t history_search(const history *h, double seconds, int64_t most, int64_t b
     operation *ops = malloc(((size_t)n + 1) * sizeof *ops);
     for (int i = 0; i < MAX_PROOF; i++) proof[i] = NONE;
     *certain = 0;
-    if (!ops || (values = number_values(h, ops, &first)) < 0) goto done;
-    if ((result = check_values(h, ops, values, first, proof)) != SEARCH) goto done;
-    if ((alike = number_alike(ops, n)) < 0) goto done;
+    if (!ops || (n > LARGE && PREPARE_S * n > seconds)) goto done;
+    if ((values = number_values(h, ops, &first)) < 0 || too_late(n, s.now.deadline)) goto done;
+    if ((result = check_values(h, ops, values, first, proof)) != SEARCH || too_late(n, s.now.deadline)) goto done;
+    if ((alike = number_alike(ops, n)) < 0 || too_late(n, s.now.deadline)) goto done;
     failed = refute(ops, n, first, &hider);
     result = failed >= 0 ? VIOLATION : passes(&s, ops, n, values, alike, first, beam, &failed);
     if (result == VIOLATION) proof[0] = failed, proof[1] = (int32_t)hider, *certain = 1;
