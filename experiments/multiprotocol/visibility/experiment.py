@@ -55,7 +55,7 @@ experiment = Experiment(
             trial_seconds=3,
             disk_mb=5,
             counts=dict(writes=2, patience_ms=1200),
-            system=scales.SECOND_CLIENT,
+            system=scales.KERNEL_CLIENT,
         ),
     ),
 )
