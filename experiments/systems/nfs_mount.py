@@ -47,7 +47,14 @@ class NfsMount:
 
     def options(self) -> dict[str, str]:
         """Return the options in force: {option: value}, with "" for those without a value."""
-        words = ["findmnt", "--noheadings", "--output", "OPTIONS", "--mountpoint", self.path]
+        words: list[Any] = [
+            "findmnt",
+            "--noheadings",
+            "--output",
+            "OPTIONS",
+            "--mountpoint",
+            self.path,
+        ]
         pairs = (word.partition("=") for word in self._host.run(words).stdout.strip().split(","))
         return {name: value for name, _, value in pairs}
 

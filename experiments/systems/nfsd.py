@@ -101,7 +101,7 @@ class Nfsd(server.Started):
         """Return the words of rpc.nfsd that switch a version on or off."""
         return ["--nfs-version" if version in self._versions else "--no-nfs-version", version]
 
-    def _set(self, path: Path, value: object) -> None:
+    def _set(self, path: Path, value: str | int) -> None:
         self._host.run(["sh", "-c", 'echo "$1" > "$0"', path, value])
 
     def delegations(self) -> int:
