@@ -14,20 +14,51 @@ import tempfile
 from ctypes.util import find_library
 from pathlib import Path
 
-from benchpaper import capability
+from benchpaper import capability, probe
+
+DEVICES = Path("/sys/class/infiniband")
 
 
 @capability(
     "rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter"
 )
 def _rdma() -> tuple[bool, str]:
-    folder = Path("/sys/class/infiniband")
-    devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    if not devices:
-        return False, "no device in /sys/class/infiniband"
+    adapters = [path for path in DEVICES.glob("*") if not _is_soft(path)]
+    if not adapters:
+        soft = ", except soft-RoCE" if list(DEVICES.glob("*")) else ""
+        return False, f"no device in {DEVICES}{soft}"
     if not list(Path("/dev/infiniband").glob("uverbs*")):
         return False, "no /dev/infiniband/uverbs*"
-    return True, f"{len(devices)} device(s)"
+    return True, f"{len(adapters)} device(s)"
+
+
+def _is_soft(device: Path) -> bool:
+    """Return whether an RDMA device is made of an ordinary interface, its `parent`."""
+    return (device / "parent").exists()
+
+
+@capability(
+    "soft_roce",
+    "RDMA verbs without an adapter (soft-RoCE), for counts and never for times",
+    "use emulated guests, with ibverbs-providers installed here: benchpaper lab kernel; "
+    "benchpaper lab up --guests 2 --kind qemu",
+)
+def _soft_roce() -> tuple[bool, str]:
+    missing = [] if shutil.which("rdma") else ["iproute2"]
+    missing += [] if list(Path("/etc/libibverbs.d").glob("rxe*")) else ["ibverbs-providers"]
+    if missing:
+        return False, f"no {' and no '.join(missing)}"
+    if any(map(_is_soft, DEVICES.glob("*"))):
+        return True, "a soft-RoCE device"
+    if probe.CAPABILITIES["own_kernel"].check()[0] and "/rdma_rxe." in _modules():
+        return True, "rdma_rxe"
+    return False, f"no soft-RoCE device in {DEVICES}, and no guest that may make one"
+
+
+def _modules() -> str:
+    """Return the list of modules of an emulated guest's kernel; "" elsewhere."""
+    path = Path("/run/modules/modules.dep")
+    return path.read_text() if path.exists() else ""
 
 
 @capability(

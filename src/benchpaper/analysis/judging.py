@@ -65,7 +65,10 @@ def without_results(claim: Claim, source: str) -> ClaimRow:
 def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> ClaimRow:
     """Return the row of a claim whose cells have no value."""
     estimate = comparison.estimate
-    testable = all(results.testable(cell) for cell in estimate.cells)
+    testable = all(
+        results.testable(cell) and not results.why_no_result(estimate.metric, cell)
+        for cell in estimate.cells
+    )
     return replace(
         not_run(claim, estimate.missing),
         asked=str(comparison),

@@ -291,7 +291,7 @@ class Experiment:
             "question": self.question,
             "roles": list(self.roles),
             "factors": described(self.factors),
-            "metrics": [vars(metric).copy() for metric in self.metrics],
+            "metrics": [metric.describe() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
             "null": self.null,

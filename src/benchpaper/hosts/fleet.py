@@ -15,7 +15,7 @@ from benchpaper.hosts.guests.connection import GuestConnecting
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import ProbedHost
-from benchpaper.hosts.site import HostEntry, Site
+from benchpaper.hosts.site import GUESTS, HostEntry, Site
 from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.hosts.ssh.link import SshLink, Unreachable
@@ -84,7 +84,7 @@ class Fleet:
         self._project, self._site = project, site.name
         self._hosts = [host for host in site.hosts if names is None or host.name in names]
         self._packages: Sequence[str] = ()
-        joined = [host.name for host in self._hosts if host.kind == "uml" and not host.tap]
+        joined = [host.name for host in self._hosts if host.kind in GUESTS and not host.tap]
         self._network = Network(joined)
         self.links: dict[str, Link] = {}
 
@@ -115,7 +115,7 @@ class Fleet:
 
     def _begin(self, host: HostEntry) -> Connecting:
         """Begin to connect to a host."""
-        if host.kind == "uml":
+        if host.kind in GUESTS:
             return GuestConnecting(self._project, self._site, host, self._network)
         if host.kind == "ssh":
             return SshConnecting(self._project, self._site, host)

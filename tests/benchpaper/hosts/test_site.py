@@ -63,7 +63,7 @@ BAD_SITES = {
         "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]"
     ): 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute path on the host, without quotes',
     "hosts: [{name: x, tap: bpl-g1, roles: [client]}]": (
-        'sites/lab.yaml: host 1: the key "tap" is for hosts of kind uml'
+        'sites/lab.yaml: host 1: the key "tap" is for hosts of kind uml or qemu'
     ),
     "hosts: [{name: x, kind: uml, roles: [client]}]": (
         'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to'
@@ -91,7 +91,7 @@ BAD_SITES = {
         'sites/lab.yaml: host 1: kind "locl" '
         "not found; did you "
         'mean "local"? (there are: local, '
-        "ssh, uml)"
+        "ssh, uml, qemu)"
     ),
     "hosts: [{name: x, address: localhost, roles: [client]}]": (
         'sites/lab.yaml: host 1: address "localhost" is not an IP address'
