@@ -65,12 +65,13 @@ def load(project: Project, name: str) -> Experiment:
             f"{where} has no function under @experiment.trial; nothing could be measured "
             "(if all its results are imported, leave out the scales)"
         )
+    names = settings.scales(project.root).names
     if experiment._trial is not None and experiment.is_imported:
+        others = "".join(f", {name}=..." for name in names[1:])
         raise UserError(
             f"{where} has a trial, but no scales say how much it measures; "
-            "give scales=dict(smoke=Scale(blocks=2), quick=..., full=...)"
+            f"give scales=dict({names[0]}=Scale(blocks=2){others})"
         )
-    names = settings.scales(project.root).names
     try:
         experiment.check_scales(names)
     except UserError as error:
