@@ -158,9 +158,7 @@ def new(name: str) -> None:
     project = Project.find()
     for path in scaffold.new(project, name):
         click.echo(path.relative_to(project.root))
-    click.echo(
-        f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)"
-    )
+    click.echo(f"next: benchpaper check {name} measures it at the quickest scale; then change it")
 
 
 @click.command()

@@ -58,7 +58,10 @@ def load(project: Project, name: str) -> Experiment:
         module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
-        raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
+        raise UserError(
+            f"{where} has no `experiment = Experiment(...)`; benchpaper new FAMILY/NAME writes one "
+            "that runs, to compare with"
+        )
     if experiment._trial is None and not experiment.is_imported:
         raise UserError(
             f"{where} has no function under @experiment.trial; nothing could be measured "
