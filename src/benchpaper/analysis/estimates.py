@@ -26,8 +26,8 @@ __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "lo
 class Results(Floors):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
-    A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
-    every scale. At full it is an error.
+    A cell that a smaller scale leaves out gives a gap, since the paper has the same exhibits at
+    every scale. At the paper's own scale it is an error.
     """
 
     def estimate(

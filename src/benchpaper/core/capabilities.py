@@ -10,8 +10,10 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 
 from benchpaper.core.errors import one_of
+from benchpaper.core.own_modules import mistakes_of
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -32,9 +34,16 @@ CAPABILITIES: dict[str, "Capability"] = _Register()
 
 
 def load_own() -> None:
-    """Import experiments/capabilities.py, if the project on Python's path has one."""
+    """Import experiments/capabilities.py, if the project on Python's path has one.
+
+    Raises `UserError` if it does not import.
+    """
     package, _, _ = OWN.partition(".")
-    if importlib.util.find_spec(package) and importlib.util.find_spec(OWN):
+    spec = importlib.util.find_spec(OWN) if importlib.util.find_spec(package) else None
+    if spec is None or spec.origin is None:
+        return
+    path = Path(spec.origin)
+    with mistakes_of(path.parents[1], path):
         importlib.import_module(OWN)
 
 

@@ -135,7 +135,7 @@ def _refuse_unknown(table: dict[str, Any], known: list[str], what: str) -> None:
 
 def _check_scales(made: Scales) -> None:
     if not made.names:
-        raise UserError(f'{FILE}: names must name a scale at least: ["quick", "full"]')
+        raise UserError(f'{FILE}: names must name a scale at least: ["full"]')
     for name in made.names:
         bad = not SCALE.fullmatch(name) or name == REFERENCE or keyword.iskeyword(name)
         if bad or made.names.count(name) > 1:

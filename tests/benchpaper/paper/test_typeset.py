@@ -160,7 +160,7 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
 @pytest.mark.parametrize("text, message", [
     ("\n\nabout \\result{pipe-2} long",
      ('paper/sections/one.tex:3: number "pipe-2" is not declared by any notebook; did you '
-     'mean "pipe-1"?; save it in a notebook under this name, or take it out')),
+     'mean "pipe-1"? save it in a notebook under this name, or take it out')),
     (r"\exhibitfigure{latency}",
      ('paper/sections/one.tex:1: figure "latency" is not declared by any notebook; save it in '
      'a notebook under this name, or take it out')),
