@@ -7,7 +7,6 @@ It is a file of the host with a layer of the device mapper over it. A cell that 
 import os
 import shutil
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -144,9 +143,15 @@ def _has_module(name: str) -> bool:
     return False
 
 
+def _register(kind: str, package: str) -> None:
+    @capability(
+        needs(kind)[-1],
+        f"{kind} on a disk whose faults and power an experiment controls (device mapper)",
+        f"use guests (benchpaper lab up --guests 2), with the packages dmsetup and {package}",
+    )
+    def _probe() -> tuple[bool, str]:
+        return probe(kind)
+
+
 for _kind, _package in PACKAGES.items():
-    capability(
-        needs(_kind)[-1],
-        f"{_kind} on a disk whose faults and power an experiment controls (device mapper)",
-        f"use guests (benchpaper lab up --guests 2), with the packages dmsetup and {_package}",
-    )(partial(probe, _kind))
+    _register(_kind, _package)

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from benchpaper import CommandFailed
+from benchpaper.core.capabilities import find_capability
 from experiments.systems.environment import faulty_disk, write_log
-from experiments.systems.environment.faulty_disk import FaultyDisk
+from experiments.systems.environment.faulty_disk import FaultyDisk, needs
 from experiments.systems.environment.memory_limit import LEAST_MB
 
 KINDS = sorted(LEAST_MB)
@@ -86,15 +87,15 @@ def test_a_trial_that_ends_with_a_fault_leaves_nothing(new_trial, tmp_path):
 def test_a_guest_has_what_disks_with_faults_need_and_a_host_without_it_says_what_it_lacks(
     guest_host, monkeypatch
 ):
+    wanted = {name: find_capability(name).module for kind in KINDS for name in needs(kind)}
     code = f"""
 import json
-from benchpaper import CAPABILITIES
-from experiments.systems.environment.faulty_disk import needs
-print(json.dumps([CAPABILITIES[name].check() for kind in {KINDS} for name in needs(kind)]))
+from benchpaper.hosts.agent.probing import answers
+print(json.dumps(answers({wanted})))
 """
     answers = json.loads(guest_host.run([guest_host.python, "-c", code]).stdout)
-    assert all(present for present, _ in answers)
-    assert answers[1] == [True, "btrfs over dm-flakey, dm-delay, dm-log-writes"]
+    assert all(present for present, _ in answers.values()), answers
+    assert answers["disk_faults_xfs"] == [True, "xfs over dm-flakey, dm-delay, dm-log-writes"]
 
     monkeypatch.setattr(faulty_disk.os, "geteuid", lambda: 0)
     monkeypatch.setattr(faulty_disk.shutil, "which", lambda name: name != "mkfs.xfs")
