@@ -13,7 +13,7 @@ from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import make_cell
 from benchpaper.results import check_observation
-from experiments.training_io.clients import power_loss
+from experiments.training_io.clients import checkpoint_power, power_loss
 from experiments.training_io.clients.power_loss import OUTCOMES, outcome, save
 from experiments.training_io.data.checkpoint_files import INDEX, LAYOUTS, TENSORS, files
 
@@ -164,3 +164,26 @@ def test_a_long_save_in_place_is_torn_and_shards_are_mixed(experiment, guest_hos
     rows = observed(experiment, guest_host, file_system="xfs", **levels)
     seen = {row["outcome"] for row in rows[:-1] if row["certain_cuts"] + row["possible_cuts"]}
     assert {"old", "new", "torn", "mixed"} <= seen and rows[-1]["durable_at_return"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method, is_lost", [("overwrite-fsync", True), ("rename-fsync", False)])
+def test_power_cuts_lose_a_checkpoint_that_is_overwritten_in_place(method, is_lost, guest_host):
+    """If every power cut left a state that loads, the test could not fail."""
+    checkpoint = catalog.load(Project(ROOT), "training_io/checkpoint")
+    levels = dict(method=f"{method}-power-xfs", size_mib=16, shards=4)
+    (row,) = checkpoint._trial(make_cell(levels), SimpleNamespace(client=guest_host))
+    check_observation(checkpoint.describe(), row)
+    assert row["power_cuts"] >= 10 and row["blocking_ms"] is None
+    assert (row["power_lost_share"] > 0) == is_lost
+
+
+def test_a_state_that_was_never_saved_is_told_from_a_lost_one(tmp_path):
+    states = {step: checkpoint_power.state(step, 1 << 10, 2) for step in (1, 2)}
+    assert checkpoint_power.loaded(tmp_path, "rename", states) == checkpoint_power.LOST
+    for step, expected in ((1, "old"), (2, "new")):
+        checkpoint_power.Files(tmp_path, "rename").save(step, states[step])
+        assert checkpoint_power.loaded(tmp_path, "rename", states) == expected
+    checkpoint_power.Files(tmp_path, "rename").save(3, states[2])
+    with pytest.raises(SystemExit, match="never saved"):
+        checkpoint_power.loaded(tmp_path, "rename", states)
