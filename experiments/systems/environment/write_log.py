@@ -30,6 +30,15 @@ FLUSH, FUA, DISCARD, MARK = 1, 2, 4, 8
 KEEP_SIZE, PUNCH_HOLE = 1, 2  # fallocate(2)
 BTRFS_FORGET, BTRFS_CONTROL, BTRFS_ARGUMENTS = 0x50009405, "/dev/btrfs-control", 4096
 CHUNK, LOG_TIMES = 1 << 16, 4  # the log may grow to so many times the disk
+UNDO = """
+export DM_DISABLE_UDEV=1
+umount "$0/mounted"
+dmsetup ls | cut -f 1 | grep ^benchpaper- | xargs --no-run-if-empty dmsetup remove
+for image in disk log copy; do
+    losetup --noheadings --output NAME --associated "$0/$image" | xargs -r losetup --detach
+done
+true
+"""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Work = Callable[[Path], None]
@@ -66,6 +75,11 @@ class Cut:
 
 class BrokenLog(OSError):
     """A log of writes that does not have the kernel's format."""
+
+
+def undo(folder: Path) -> list[str]:
+    """Return the command that removes what a killed program leaves of its disk, for `Host.undo`."""
+    return ["sh", "-c", UNDO, str(folder)]
 
 
 def entries(log: Path) -> Iterator[Entry]:
@@ -157,6 +171,7 @@ class RecordedDisk:
                     yield Cut(mark, bool(entry.mark) or entry.is_barrier, self._point)
                 if mark == last:
                     return
+        raise BrokenLog(f"the log ends before the mark {last}; its disk may have been full")
 
     @contextmanager
     def _mounted(self, device: Path) -> Iterator[None]:
@@ -173,9 +188,15 @@ class RecordedDisk:
 def _apply(disk: BinaryIO, entry: Entry) -> None:
     if entry.flags & DISCARD:
         _discard(disk, entry.place, entry.size)
-    elif entry.data:
-        disk.seek(entry.place)
-        disk.write(entry.data)
+    else:
+        _write(disk, entry.place, entry.data)
+
+
+def _write(file: BinaryIO, place: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:  # a full disk takes a part, and refuses the next one
+        written = os.pwrite(file.fileno(), rest, place)
+        rest, place = rest[written:], place + written
 
 
 def _discard(disk: BinaryIO, place: int, size: int) -> None:
@@ -192,8 +213,7 @@ def _copy(source: Path, target: Path) -> None:
             for place in range(begin, end, CHUNK):
                 data = os.pread(reads.fileno(), min(CHUNK, end - place), place)
                 if data.strip(b"\0"):  # XFS's own log is mostly zeros
-                    writes.seek(place)
-                    writes.write(data)
+                    _write(writes, place, data)
 
 
 def _extents(descriptor: int, size: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ import json
 
 from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, s3, seaweedfs
-from experiments.systems.environment import faulty_disk
+from experiments.systems.environment import faulty_disk, write_log
 from experiments.training_io import backends
 from experiments.training_io.clients import checkpoint, checkpoint_power, checkpoint_s3
 
@@ -125,7 +125,7 @@ experiment = Experiment(
                 "overwrite-fsync",
                 "rename",
                 "rename-fsync",
-                "rename-power-xfs",
+                "overwrite-fsync-power-xfs",
                 "rename-fsync-power-xfs",
                 "multipart",
                 "null",
@@ -191,8 +191,10 @@ def save(cell, host):
 
 
 def cut_power(cell, host):
-    plan = dict(POWER_CUTS[cell.method], kib=CRASH_KIB, shards=cell.shards)
-    return run(host, checkpoint_power, plan | dict(folder=str(host.scratch())))
+    folder = host.scratch()
+    host.undo("a disk whose writes are logged", write_log.undo(folder))
+    plan = dict(folder=str(folder), kib=CRASH_KIB, shards=cell.shards)
+    return run(host, checkpoint_power, plan | POWER_CUTS[cell.method])
 
 
 def run(host, program, plan):

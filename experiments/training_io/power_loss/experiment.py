@@ -3,7 +3,7 @@
 import json
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
-from experiments.systems.environment import faulty_disk
+from experiments.systems.environment import faulty_disk, write_log
 from experiments.training_io.clients import power_loss
 from experiments.training_io.data import checkpoint_files
 
@@ -129,9 +129,10 @@ def needs(cell):
 
 @experiment.trial
 def trial(cell, site):
-    host = site.client
+    host, folder = site.client, site.client.scratch()
+    host.undo("a disk whose writes are logged", write_log.undo(folder))
     plan = dict(
-        folder=str(host.scratch()),
+        folder=str(folder),
         file_system=cell.file_system,
         layout=cell.layout,
         protocol=cell.protocol,

@@ -68,19 +68,59 @@ def test_a_disk_that_fails_answers_no_read(guest_host):
         assert len(guest_host.run(["base64", disk.path / "data"]).stdout) > 100_000
 
 
+# A program in the middle of its work on a recorded disk.
+STUCK = """
+import sys, time
+from pathlib import Path
+from experiments.systems.environment.write_log import RecordedDisk
+with RecordedDisk(Path(sys.argv[1]), "ext4", 16) as disk:
+    disk.prepare(lambda root: None)
+    disk.record(lambda root, mark: [print("stuck", flush=True), time.sleep(1000)])
+"""
+# Work that forgets its last mark.
+UNMARKED = """
+import sys
+from pathlib import Path
+from experiments.systems.environment.write_log import RecordedDisk
+with RecordedDisk(Path(sys.argv[1]), "ext4", 16) as disk:
+    disk.prepare(lambda root: None)
+    disk.record(lambda root, mark: mark("first"))
+    print(sum(1 for cut in disk.cuts("last")))
+"""
+
+
+def have_a_fault(host):
+    FaultyDisk(host, "ext4", 16).__enter__().delay(0, 10)
+
+
+def record_writes(host):
+    folder = host.scratch()
+    host.undo("a disk", write_log.undo(folder))
+    process = host.start([host.python, "-c", STUCK, folder])
+    assert process.read_line(100) == "stuck" and "benchpaper-" in devices(host)
+
+
 @pytest.mark.slow
-def test_a_trial_that_ends_with_a_fault_leaves_nothing(new_trial, tmp_path):
+@pytest.mark.parametrize("begin", [have_a_fault, record_writes])
+def test_a_trial_that_ends_in_the_middle_leaves_nothing(begin, new_trial, tmp_path):
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
     host = new_trial(folders[0])
-    FaultyDisk(host, "ext4", 16).__enter__().delay(0, 10)
+    begin(host)
     host.close()
     other = new_trial(folders[1])
     end = time.monotonic() + 60
     while devices(other) != "control\n":
         assert time.monotonic() < end, devices(other)
     other.close()
+
+
+@pytest.mark.slow
+def test_a_log_without_its_last_mark_is_refused(guest_host):
+    with pytest.raises(CommandFailed, match="the log ends before the mark last"):
+        guest_host.run([guest_host.python, "-c", UNMARKED, guest_host.scratch()])
+    assert devices(guest_host) == "control\n"
 
 
 @pytest.mark.slow
