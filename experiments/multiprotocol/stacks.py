@@ -71,11 +71,11 @@ VERSION_OF = {"rclone": "3", "ganesha": "4.1", "nfsd": "4.1"}  # of NFS, to clie
 
 
 NEEDS = {
-    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS],
-    "juicefs": ["fuse", "shared_host", juicefs.PACKAGE, s3.PACKAGE],  # its metadata is a file
-    "seaweedfs": ["fuse", *seaweedfs.NEEDS],
-    "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE],
-    "nfsd": ["nfsd", *rclone.NEEDS_S3, nfs.PACKAGE],
+    "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS, s3.BOTO],
+    "juicefs": ["fuse", "shared_host", juicefs.PACKAGE, s3.PACKAGE, s3.BOTO],  # a metadata file
+    "seaweedfs": ["fuse", *seaweedfs.NEEDS, s3.BOTO],
+    "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE, s3.BOTO],
+    "nfsd": ["nfsd", *rclone.NEEDS_S3, nfs.PACKAGE, s3.BOTO],
 }
 
 

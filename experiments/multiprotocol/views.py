@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from experiments.multiprotocol import control
+from experiments.multiprotocol.plain_s3 import PlainS3
 from experiments.systems import libnfs, nfs, s3
 
 TIMEOUT_S = 10
@@ -93,6 +94,10 @@ class Folder:
         except FileNotFoundError:
             return set()
 
+    def top(self):
+        """Return the names at the top of what is shared."""
+        return set(os.listdir(self._root))
+
     def stat(self, name):
         """Return (size, time of change in seconds), or None."""
         try:
@@ -145,7 +150,7 @@ class Nfs:
         self._client = nfs.client(address, port, version, export=export, timeout=TIMEOUT_S)
         self._missing = (nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError)
         self._later = (nfs_rs.NfsRetryableError, nfs_rs.NfsStateLostError)
-        self._close_failed = nfs_rs.NfsFileCloseError
+        self._close_failed, self._refused = nfs_rs.NfsFileCloseError, nfs_rs.NfsProtocolError
 
     def _retrying(self, act, *arguments):
         return _retrying(lambda error: isinstance(error, self._later), act, *arguments)
@@ -197,6 +202,14 @@ class Nfs:
         except self._missing:
             return set()
         return {f"{folder}/{name}" for name in entries if name not in (".", "..")}
+
+    def top(self):
+        """Return the names at the top, or None: nfs-rs cannot list Ganesha's over NFS 4."""
+        try:
+            entries = self._retrying(self._client.listdir, "/")
+        except self._refused:
+            return None
+        return {name for name in entries if name not in (".", "..")}
 
     def stat(self, name):
         try:
@@ -261,6 +274,9 @@ class Libnfs:
     def names(self, folder):
         return {f"{folder}/{name}" for name in self._or((), self._client.listdir, folder)}
 
+    def top(self):
+        return set(self._retrying(self._client.listdir, "/"))
+
     def stat(self, name):
         return self._or(None, self._client.stat, name)
 
@@ -275,10 +291,11 @@ class Libnfs:
         self._client.close()
 
 
-class S3:
-    """Objects of a bucket."""
+class S3(PlainS3):
+    """Objects of a bucket, through a fast client where it can do it."""
 
     def __init__(self, endpoint):
+        super().__init__(endpoint)
         self._store = s3.Endpoint.from_dict(endpoint).obstore(timeout=f"{TIMEOUT_S}s")
 
     def get(self, key):
