@@ -15,6 +15,7 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
@@ -283,4 +284,5 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     source = f"{kind} of site {first['site']}, scale {first['scale']}, {blocks} blocks"
     if record := record_of(described):
         source = f"results imported on {record.when} from {record.origin}, {blocks} blocks"
-    return Results(described, trial_df, tables[OBSERVATIONS], source, files)
+    known = described.get("controls") or settings.controls(folder.resolve(), experiment)
+    return Results(described, trial_df, tables[OBSERVATIONS], source, files, known)
