@@ -20,7 +20,7 @@ Of levels, also with drift of 7 % or 25 %, steps, and AR(1) with a lag-1 correla
 - The truth is the bound itself: at most 5 % are reproduced, and as many contradicted. Where a drift
   of 7 % just reaches the bound, although the claim is true of the median, 7 % are reproduced, and
   12 % with outliers. A correlation of 0.8, in something three times as large as the noise of a
-  trial, is beyond the rule: 10 % at the bound.
+  trial, is beyond the rule: up to 13 % at the bound.
 - The claim is false by twice the noise floor: at most 1 % are reproduced.
 - The level lies beyond the bound by twice the noise floor, at each end of a drift by 7 %: from 6
   blocks on 90-95 % are reproduced. At a drift of twelve times the noise it can be 17 %.
