@@ -16,7 +16,8 @@ FACTORS = [
         "setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"
     ),
 ]
-TWIN = dict(system=stacks.LOCKED, setting="default")
+CONTROLS = dict(system=list(stacks.CONTROLS))
+TWIN = dict(system="juicefs", setting="default")  # the noisiest system that every scale measures
 ONLY_DEFAULT: dict[str, Any] = dict(setting=["default"])
 ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]

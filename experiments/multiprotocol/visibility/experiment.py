@@ -34,6 +34,7 @@ experiment = Experiment(
     roles=scales.ROLES,
     packages=running.PACKAGES,
     twin=scales.TWIN,
+    controls=scales.CONTROLS,
     timeout_s=90,
     scales=dict(
         smoke=Scale(
