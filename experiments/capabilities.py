@@ -6,9 +6,11 @@ makes no result stale. No detail names a host, a user, or a user's path.
 """
 
 import ctypes
+import errno
 import importlib.util
 import os
 import shutil
+import tempfile
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -115,6 +117,51 @@ def _ganesha() -> tuple[bool, str]:
 def _libnfs() -> tuple[bool, str]:
     library = find_library("nfs")
     return library in ("libnfs.so.13", "libnfs.so.14"), library or "no libnfs"
+
+
+GUESTS = "run on guests: benchpaper lab up --guests 2"
+
+
+def _kernel_has(file_system: str) -> tuple[bool, str]:
+    """Ask the kernel for a type of file system, by mounting it without an option.
+
+    On a machine that is no guest, ask only if the type is loaded: a probe changes no kernel.
+    """
+    known = file_system in Path("/proc/filesystems").read_text().split()
+    if not known and "User Mode Linux" not in Path("/proc/cpuinfo").read_text():
+        return False, f"the kernel has not loaded {file_system}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if libc.mount(b"none", folder.encode(), file_system.encode(), 0, None) == 0:
+            libc.umount2(folder.encode(), 0)
+            return True, f"mounts {file_system}"
+    number = ctypes.get_errno()
+    return number == errno.EINVAL, f"mounting {file_system}: {os.strerror(number)}"
+
+
+@capability(
+    "nfs_client",
+    "mounting NFS by the kernel of the host with the role client",
+    f"{GUESTS}; install nfs-common",
+    role="client",
+)
+def _nfs_client() -> tuple[bool, str]:
+    if os.geteuid() or not shutil.which("mount.nfs"):
+        return False, "not root" if os.geteuid() else "no mount.nfs on PATH"
+    return _kernel_has("nfs4")
+
+
+@capability(
+    "nfsd",
+    "the kernel's own NFS server, on a guest with the role server",
+    f"{GUESTS}; install nfs-kernel-server",
+    role="server",
+)
+def _nfsd() -> tuple[bool, str]:
+    if "User Mode Linux" not in Path("/proc/cpuinfo").read_text():
+        return False, "its kernel's server is not ours to change: it is no guest"
+    missing = [name for name in ("rpcbind", "rpc.nfsd") if not shutil.which(name)]
+    return (False, f"no {missing[0]} on PATH") if missing else _kernel_has("nfsd")
 
 
 @capability("memcached", "the cache server memcached", "install memcached")

@@ -18,7 +18,7 @@ def run(site, cell, at_most_s, **plan):
 
     Returns (what the probe printed, "ran" or what went wrong).
     """
-    with stacks.Stack(site.server, cell.system, cell.setting) as views:
+    with stacks.Stack(site.server, cell.system, cell.setting, client=site.client) as views:
         argv = [
             site.client.python,
             "-m",

@@ -15,6 +15,7 @@ from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
@@ -26,8 +27,8 @@ __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "lo
 class Results(Floors):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
-    A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
-    every scale. At full it is an error.
+    A cell that a smaller scale leaves out gives a gap, since the paper has the same exhibits at
+    every scale. At the paper's own scale it is an error.
     """
 
     def estimate(
@@ -292,4 +293,5 @@ def load(experiment: str, results_dir: str | Path | None = None, whole: bool = F
     observation_df = tables[OBSERVATIONS]
     if not whole:
         observation_df = emulated.without_times(described["metrics"], trial_df, observation_df)
-    return Results(described, trial_df, observation_df, source, files)
+    known = described.get("controls") or settings.controls(folder.resolve(), experiment)
+    return Results(described, trial_df, observation_df, source, files, known)

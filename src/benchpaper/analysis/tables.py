@@ -5,7 +5,7 @@ cell and block.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -34,7 +34,7 @@ class Measured(Cells, ABC):
     """The tables of one experiment as data frames, and its declaration (`described`).
 
     `source` says in a phrase which results these are; `files` has the path and digest of each, as
-    plain data, because the notebooks print it.
+    plain data, because the notebooks print it. `controls` are {factor: levels} of no real system.
     """
 
     described: Description
@@ -42,6 +42,7 @@ class Measured(Cells, ABC):
     observation_df: pd.DataFrame
     source: str
     files: dict[str, FileJson] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[Level]] = field(default_factory=dict)
     # The cache of `block_df`, by its arguments.
     _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False

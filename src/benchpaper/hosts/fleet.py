@@ -142,12 +142,15 @@ class Fleet:
             for name, link in self.links.items()
         }
 
-    def has(self, names: Collection[str]) -> dict[str, Sequence[Any]]:
-        """Look again: return {capability: (present on every host, detail)}.
+    def has(
+        self, names: Collection[str], hosts: Collection[str] | None = None
+    ) -> dict[str, Sequence[Any]]:
+        """Look again: return {capability: (present on every host, detail)}, or on these `hosts`.
 
         The detail is that of the first host without the capability.
         """
-        answers = [link.ask("has", names=list(names)) for link in self.links.values()]
+        asked = [link for name, link in self.links.items() if hosts is None or name in hosts]
+        answers = [link.ask("has", names=list(names)) for link in asked]
         return {
             name: min((answer[name] for answer in answers), key=lambda answer: answer[0])
             for name in names

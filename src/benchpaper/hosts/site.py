@@ -87,6 +87,9 @@ class _Capability(Protocol):
     @property
     def on_controller(self) -> bool: ...
 
+    @property
+    def role(self) -> str: ...
+
 
 LOCAL = (HostEntry(name="local", roles=("server", "client")),)
 KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
@@ -253,16 +256,24 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, or on every host that plays a role. The first host without a capability decides.
+    controller, on the host that plays the capability's role, or on every host that plays a role.
+    The first host without a capability decides.
     """
-    hosts = {host.name: probed.host(host.name) for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
+        needing = needed_on(capability, assigned)
+        hosts = {host.name: probed.host(host.name) for host in needing}
         here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
         if name == "shared_host" and len(hosts) > 1:
             here = Presence(False, "the roles are on different hosts")
         answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
     return answers
+
+
+def needed_on(capability: _Capability, assigned: Mapping[str, HostEntry]) -> tuple[HostEntry, ...]:
+    """Return the hosts that need a capability: the one of its role, or all that play a role."""
+    of_role = assigned.get(capability.role)
+    return (of_role,) if of_role else tuple(assigned.values())
 
 
 def _on_hosts(

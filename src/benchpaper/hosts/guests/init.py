@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import traceback
@@ -31,6 +32,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Folders of the system that programs write to, and that this machine does not show.
 FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/tmp": 0o1777}
 FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
+FUSE, FUSE_NUMBERS = "/dev/fuse", (10, 229)  # the first use of the device loads the module
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
 OVERLAY = "/mnt"  # in memory
 LAYERS = f"lowerdir=/,upperdir={OVERLAY}/upper,workdir={OVERLAY}/work"
@@ -118,6 +120,8 @@ def _furnish(options: dict[str, Any]) -> None:
     for link, target in FRESH_LINKS.items():
         if not os.path.lexists(link):
             os.symlink(target, link)
+    if not os.path.exists(FUSE):  # some kernels have it built in
+        os.mknod(FUSE, stat.S_IFCHR | 0o666, os.makedev(*FUSE_NUMBERS))
     socket.sethostname(options["name"])
     os.environ.clear()
     os.environ.update(PATH=PATH, HOME="/root", LANG="C.UTF-8")
