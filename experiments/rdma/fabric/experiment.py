@@ -118,7 +118,7 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     twin=dict(transport="tcp", operation="message", size_bytes=4 * KIB, outstanding=1, tool=LOOP),
-    timeout_s=60,
+    timeout_s=120,  # an emulated machine is slow
     scales=dict(
         smoke=Scale(
             blocks=2,

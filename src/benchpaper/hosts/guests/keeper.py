@@ -29,7 +29,10 @@ DISK, LONGEST_REQUEST = "disk", 64
 KEPT_BYTES, TAIL_LINES = 1 << 16, 6
 INITIAL_DISK = "initial-disk"  # in its folder, of an emulated guest
 # What a kernel says while it boots well; it is no reason for anything.
-USUAL = re.compile(r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight")
+USUAL = re.compile(
+    r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight"
+    r"|TCG doesn't support requested feature|MP-BIOS bug"
+)
 
 
 @dataclass(frozen=True)

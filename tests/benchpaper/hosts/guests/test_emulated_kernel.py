@@ -9,7 +9,8 @@ import pytest
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
-from benchpaper.hosts import emulated_kernel, guest_kernel
+from benchpaper.hosts import HostError, emulated_kernel, facts, guest_kernel
+from benchpaper.hosts.agent import probing
 from benchpaper.hosts.guests import initial_disk, modules, qemu, uml
 from benchpaper.hosts.guests.hardware import Hardware
 from benchpaper.hosts.guests.machine import KINDS
@@ -215,3 +216,14 @@ def test_the_emulator_takes_its_command_line():
     argv[argv.index("socket,id=line,fd=0")] = "null,id=line"
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "could not open kernel file" in done.stderr.lower()
+
+
+@pytest.mark.parametrize("kind, seconds", [("yes", 50), ("emulated (QEMU)", 500)])
+def test_an_emulated_machine_may_take_longer_to_probe(monkeypatch, kind, seconds):
+    def run(*_, timeout, **__):
+        raise subprocess.TimeoutExpired("python", timeout)
+
+    monkeypatch.setattr(facts, "virtualised", lambda: kind)
+    monkeypatch.setattr(probing.subprocess, "run", run)
+    with pytest.raises(HostError, match=f"took more than {seconds} s to probe"):
+        probing.ask("python", {})
