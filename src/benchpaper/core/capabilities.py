@@ -52,8 +52,8 @@ class Capability:
     """Something a host can do.
 
     `check()` returns (present, detail); `remedy` says how to get it. If `on_controller`, this
-    machine needs it (a compiler, say), not the target hosts. Importing `module` registers it, on a
-    target host too.
+    machine needs it (a compiler, say), not the target hosts. If `role` is not empty, only the host
+    that plays it needs it. Importing `module` registers it, on a target host too.
     """
 
     name: str
@@ -62,16 +62,17 @@ class Capability:
     check: Check
     module: str
     on_controller: bool = False
+    role: str = ""
 
 
 def capability(
-    name: str, meaning: str, remedy: str, on_controller: bool = False
+    name: str, meaning: str, remedy: str, on_controller: bool = False, role: str = ""
 ) -> Callable[[Check], Check]:
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check: Check) -> Check:
         CAPABILITIES[name] = Capability(
-            name, meaning, remedy, _never_raising(check), check.__module__, on_controller
+            name, meaning, remedy, _never_raising(check), check.__module__, on_controller, role
         )
         return check
 
