@@ -15,7 +15,6 @@ from packaging.utils import canonicalize_name
 from benchpaper.artifact import bundle
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core import settings
-from benchpaper.core.errors import first_few
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
 
@@ -85,7 +84,8 @@ def lock(project: Project) -> Iterator[str]:
         )
     pins = [pin for pin in re.split(r"\n(?=[A-Za-z0-9])", text) if re.match(r"[A-Za-z0-9]", pin)]
     if bare := [pin.split()[0] for pin in pins if "--hash=sha256:" not in pin]:
-        yield f"requirements.lock has no hash of {first_few(bare)}; run benchpaper lock"
+        others = " and others" if len(bare) > 1 else ""  # no count: the appendix prints this
+        yield f"requirements.lock has no hash of {bare[0]}{others}; run benchpaper lock"
     locked = {canonicalize_name(re.split(r"[^\w.\-]", pin, maxsplit=1)[0]) for pin in pins}
     for text in _dependencies(metadata.pyproject(project)):
         try:
