@@ -29,6 +29,9 @@ A site file lists hosts, and which roles each can play:
         disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
 
+A guest of `kind: qemu` takes the same keys (512 MiB, /dev/vda). Its machine is emulated, so what it
+counts is a result, and its times are not.
+
 `benchpaper lab up --guests N` makes a network for guests, and writes their site file.
 
 To reach a host behind another one, configure ssh (ProxyJump); the keys in files and in your SSH
@@ -84,6 +87,9 @@ class _Capability(Protocol):
     @property
     def on_controller(self) -> bool: ...
 
+    @property
+    def role(self) -> str: ...
+
 
 LOCAL = (HostEntry(name="local", roles=("server", "client")),)
 KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
@@ -96,8 +102,13 @@ SSH_KEYS: dict[str, type] = {
     "python": str,
     "scratch": str,
 }
-UML_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
-KEYS_OF: dict[str, dict[str, type]] = {"local": {}, "ssh": SSH_KEYS, "uml": UML_KEYS}
+GUEST_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
+GUESTS = ("uml", "qemu")
+KEYS_OF: dict[str, dict[str, type]] = {
+    "local": {},
+    "ssh": SSH_KEYS,
+    **dict.fromkeys(GUESTS, GUEST_KEYS),
+}
 KINDS = tuple(KEYS_OF)
 LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
@@ -156,7 +167,7 @@ def _checked_host(where: str, host: Any) -> HostEntry:
     for key, value in host.items():
         kinds = [kind for kind, own in KEYS_OF.items() if key in own]
         if kinds and key not in keys:
-            raise UserError(f'{where}: the key "{key}" is for hosts of kind {kinds[0]}')
+            raise UserError(f'{where}: the key "{key}" is for hosts of kind {" or ".join(kinds)}')
         if key not in keys:
             hint = f"{did_you_mean(key, keys)} (there are: {', '.join(keys)})"
             raise UserError(f'{where}: unknown key "{key}"{hint}')
@@ -190,7 +201,7 @@ def _check_values(where: str, host: Any) -> None:
     if not _is_address(host["address"]):
         shown = Redactor(Path.cwd()).without_secrets(host["address"])
         raise UserError(f'{where}: address "{shown}" is not an IP address')
-    if host["kind"] == "uml" and ":" in host["address"]:
+    if host["kind"] in GUESTS and ":" in host["address"]:
         raise UserError(f'{where}: address "{host["address"]}" must be IPv4 for a guest')
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
@@ -246,19 +257,26 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, or on every host that plays a role: one of the roles in `only[capability]`, if that
-    is given. A host without a capability decides.
+    controller, on the host that plays the capability's role, or on every host that plays a role: one
+    of the roles in `only[capability]`, if that is given. A host without a capability decides.
     """
-    everywhere = {host.name: probed.host(host.name) for host in assigned.values()}
+    everywhere = {host.name for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
+        roles = (only or {}).get(name)
+        needing = [assigned[r] for r in roles] if roles else needed_on(capability, assigned)
+        hosts = {host.name: probed.host(host.name) for host in needing}
         here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
         if name == "shared_host" and len(everywhere) > 1:
             here = Presence(False, "the roles are on different hosts")
-        roles = (only or {}).get(name, assigned)
-        hosts = {assigned[role].name: probed.host(assigned[role].name) for role in roles}
         answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
     return answers
+
+
+def needed_on(capability: _Capability, assigned: Mapping[str, HostEntry]) -> tuple[HostEntry, ...]:
+    """Return the hosts that need a capability: the one of its role, or all that play a role."""
+    of_role = assigned.get(capability.role)
+    return (of_role,) if of_role else tuple(assigned.values())
 
 
 def _on_hosts(

@@ -105,7 +105,10 @@ def _known_numbers(project: Project, build: Path) -> tuple[set[str], set[str]]:
         path for path in sorted(project.paper.rglob("*")) if path.suffix in (".tex", ".bib", ".sty")
     ]
     texts = [path.read_text(errors="replace") for path in [*sources, *sorted(build.rglob("*.tex"))]]
-    texts += [pdf_text(path) for path in sorted((build / "exhibits").rglob("*.pdf"))]
+    # How pdftotext joins a 10 and its exponent depends on the size at which the paper shows a
+    # figure, so each order of the figure's own text counts.
+    figures = sorted((build / "exhibits").rglob("*.pdf"))
+    texts += [pdf_text(path, *order) for path in figures for order in ((), ("-raw",))]
     texts = [_normal(text) for text in texts]
     whole = {
         number

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.hosts import HostError, HostLost, OnCommand
+from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.remote import Connection, SshHost
 
-INTERFACE, DISK = "vec0", "/dev/ubda"
-CONTROL_S = 120.0  # for a guest to boot again
 DROP_ALL = ("matchall", "action", "drop")
 
 
@@ -32,7 +31,8 @@ class GuestHost(SshHost):
     ):
         super().__init__(connection, role, trial, entry, seconds, on_command)
         self._control = control
-        self._has_disk = bool(entry.disk)
+        self._machine, self._has_disk = KINDS[entry.kind], bool(entry.disk)
+        self._interface = self._machine.INTERFACE
 
     def provide(self, path: Path | str) -> Path:
         """Return where `path` lies in the guest: in place if it belongs to the Python environment.
@@ -45,6 +45,11 @@ class GuestHost(SshHost):
             return resolved
         return super().provide(path)
 
+    @property
+    def disk(self) -> str:
+        """The device of its disk, if the site file gives it one."""
+        return self._machine.DISK
+
     # ---- the link ----
 
     def netem(self, *words: str) -> None:
@@ -53,19 +58,19 @@ class GuestHost(SshHost):
         Examples are `netem("delay", "10ms", "2ms")`, `netem("loss", "1%")`, and `netem("rate",
         "100mbit")`. Without words the link is as before.
         """
-        remove = ["tc", "qdisc", "del", "dev", INTERFACE, "root"]
+        remove = ["tc", "qdisc", "del", "dev", self._interface, "root"]
         if not words:
             self.run(remove, check=False)
             return
         self.undo("a link's delay or loss", remove)
-        self.run(["tc", "qdisc", "replace", "dev", INTERFACE, "root", "netem", *words])
+        self.run(["tc", "qdisc", "replace", "dev", self._interface, "root", "netem", *words])
 
     def partition(self) -> None:
         """Cut the guest off its network, both ways, until `heal` or the trial's end."""
         self.undo("a partition", self._heal)
-        self.run(["tc", "qdisc", "replace", "dev", INTERFACE, "clsact"])
+        self.run(["tc", "qdisc", "replace", "dev", self._interface, "clsact"])
         for way in ("ingress", "egress"):
-            self.run(["tc", "filter", "add", "dev", INTERFACE, way, *DROP_ALL])
+            self.run(["tc", "filter", "add", "dev", self._interface, way, *DROP_ALL])
 
     def heal(self) -> None:
         """End a partition."""
@@ -73,7 +78,7 @@ class GuestHost(SshHost):
 
     @property
     def _heal(self) -> list[str]:
-        return ["tc", "qdisc", "del", "dev", INTERFACE, "clsact"]
+        return ["tc", "qdisc", "del", "dev", self._interface, "clsact"]
 
     # ---- the machine ----
 
@@ -87,7 +92,7 @@ class GuestHost(SshHost):
             yield
 
     def power_cut(self) -> None:
-        """Switch the guest off without warning, and boot it again on its disk, `/dev/ubda`.
+        """Switch the guest off without warning, and boot it again on its disk, `disk`.
 
         What its kernel had not written to the disk is lost, and so is everything outside the disk.
         Raises `HostError` if the site file gives the guest no disk.
@@ -104,7 +109,7 @@ class GuestHost(SshHost):
     def _ask(self, words: str) -> Iterator[None]:
         try:
             with self._control() as connection:
-                connection.settimeout(CONTROL_S)
+                connection.settimeout(self._machine.BOOT_S)
                 connection.sendall(words.encode())
                 answer: dict[str, Any] = json.loads(connection.makefile().readline() or "null")
                 if answer is None:

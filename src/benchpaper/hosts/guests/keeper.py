@@ -5,7 +5,6 @@ the guest, and it listens on a socket in its folder for connections to the agent
 with it, because the kernel kills the sandbox that the guest runs in.
 """
 
-import ipaddress
 import json
 import os
 import re
@@ -20,27 +19,34 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.core.printable import printable_line
-from benchpaper.hosts import guest_kernel
-from benchpaper.hosts.guests import channel, init, mconsole, view
+from benchpaper.hosts.emulated_kernel import Kernel
+from benchpaper.hosts.guests import channel, init, initial_disk, view
+from benchpaper.hosts.guests.hardware import Hardware
+from benchpaper.hosts.guests.machine import KINDS
 
 CONSOLE, EXCHANGE, AGENT, CONTROL = "console", "exchange", "agent", "control"  # in its folder
 DISK, LONGEST_REQUEST = "disk", 64
 KEPT_BYTES, TAIL_LINES = 1 << 16, 6
-UMID = "guest"
-LOCAL_MAC = b"\x02\x00"  # begins an Ethernet address that no manufacturer gave; IPv4's follows
+INITIAL_DISK = "initial-disk"  # in its folder, of an emulated guest
 # What a kernel says while it boots well; it is no reason for anything.
-USUAL = re.compile(r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight")
+USUAL = re.compile(
+    r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight"
+    r"|TCG doesn't support requested feature|MP-BIOS bug"
+)
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a keeper needs to know to start a guest.
 
-    `sandbox` are the words before the kernel's name. `tap` is the interface here that leads to the
-    guest; without one, the descriptor `port` does. `options` are those of `init`.
+    `kind` is that of the site file. `sandbox` are the words before the kernel's name. `tap` is the
+    interface here that leads to the guest; without one, the descriptor `port` does. `kernel` has
+    the version, image, and modules of an emulated guest's. `options` are those of `init`.
     """
 
+    kind: str
     sandbox: Sequence[str]
+    kernel: Sequence[str]
     tap: str | None
     port: int | None
     memory_mib: int
@@ -88,6 +94,9 @@ class Keeper:
         self._plan = plan
         Path(EXCHANGE).mkdir(mode=0o700)
         Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
+        if plan.kernel:
+            version, image, modules = plan.kernel
+            initial_disk.make(Kernel(version, Path(image), Path(modules)), Path(INITIAL_DISK))
         if plan.disk_mib:
             with open(Path(EXCHANGE, DISK), "wb") as disk:
                 disk.truncate(plan.disk_mib << 20)
@@ -146,7 +155,7 @@ class Keeper:
             words = ""
         try:
             if words == "freeze":
-                mconsole.command(Path(EXCHANGE), UMID, "stop")
+                KINDS[self._plan.kind].freeze(Path(EXCHANGE), self._guest.pid)
                 self._freezing = connection.fileno()
                 self._answer(connection, "")
             elif words == "power cut":
@@ -165,7 +174,7 @@ class Keeper:
         del self._asking[connection.fileno()]
         if self._freezing == connection.fileno():
             self._freezing = None
-            mconsole.command(Path(EXCHANGE), UMID, "go")
+            KINDS[self._plan.kind].thaw(Path(EXCHANGE), self._guest.pid)
         connection.close()
 
     @staticmethod
@@ -175,30 +184,21 @@ class Keeper:
 
     def _command(self, line: int) -> list[str]:
         plan = self._plan
-        return [
-            *plan.sandbox,
-            guest_kernel.KERNEL,
-            f"mem={plan.memory_mib}M",
-            *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
-            *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
-            *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}", self._network()),
-            *([f"ubd0={view.EXCHANGE}/{DISK}"] if plan.disk_mib else []),
-            *(f"init={sys.executable}", f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"),
-            *("--", "-P", "-m", "benchpaper.hosts.guests.init"),
-        ]
-
-    def _network(self) -> str:
-        plan = self._plan
-        address = ipaddress.IPv4Address(plan.options["address"]).packed
-        mac = ":".join(f"{byte:02x}" for byte in LOCAL_MAC + address)
-        leads = f"tap,ifname={plan.tap},gro=1" if plan.tap else f"fd,fd={plan.port}"
-        return f"vec0:transport={leads},depth=128,mac={mac}"
+        disk = f"{view.EXCHANGE}/{DISK}" if plan.disk_mib else ""
+        address = plan.options["address"]
+        hardware = Hardware(plan.memory_mib, disk, plan.tap, plan.port, address)
+        settings = [f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"]
+        program = [sys.executable, *settings, "--", "-P", "-m", init.__name__]
+        return [*plan.sandbox, *KINDS[plan.kind].command(hardware, line, program)]
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the controller decides
     plan = Plan(**json.loads(sys.argv[1]))
-    Keeper(plan).serve()
+    try:
+        Keeper(plan).serve()
+    except OSError as error:
+        sys.exit(f"this machine could not serve the guest: {error}")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ import sys
 from pathlib import Path
 
 from benchpaper.core.project import Project
+from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts.emulated_kernel import Kernel
 from benchpaper.hosts.guests import keeper, view
+from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
-MEMORY_MIB, PREFIX = 256, 24
+PREFIX = 24
 
 
 class GuestTunnel(Tunnel):
@@ -61,9 +64,16 @@ class GuestTunnel(Tunnel):
 
 
 def _command(project: Project, entry: HostEntry, folder: Path, port: int | None) -> list[str]:
-    memory = entry.memory or MEMORY_MIB
+    machine, kernel = KINDS[entry.kind], kernel_of(entry)
+    memory = entry.memory or machine.MEMORY_MIB
+    places: dict[str, Path | str] = {}
+    if kernel:
+        places = {view.KERNEL: kernel.image, view.MODULES: kernel.modules}
+        places[view.INITIAL_DISK] = folder / keeper.INITIAL_DISK
     plan = keeper.Plan(
-        sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap)),
+        kind=entry.kind,
+        sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap), places),
+        kernel=[kernel.version, str(kernel.image), str(kernel.modules)] if kernel else [],
         tap=entry.tap,
         port=port,
         memory_mib=memory,
@@ -74,9 +84,17 @@ def _command(project: Project, entry: HostEntry, folder: Path, port: int | None)
             "address": entry.address,
             "prefix": PREFIX,
             "memory_mib": memory,
-            "shown": view.shown(project),
+            "shown": [*view.shown(project), *([view.MODULES] if kernel else [])],
+            "exchange": machine.EXCHANGE,
+            "interface": machine.INTERFACE,
+            "line": machine.LINE,
             "python": sys.executable,
             "python_path": [str(project.root), str(view.SOURCE)],
         },
     )
     return [sys.executable, "-P", "-m", keeper.__name__, plan.to_json()]
+
+
+def kernel_of(entry: HostEntry) -> Kernel | None:
+    """Return the kernel that a guest boots if it is emulated; others come with their own."""
+    return emulated_kernel.kernel() if entry.kind == "qemu" else None

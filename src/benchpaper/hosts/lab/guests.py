@@ -10,7 +10,10 @@ from typing import Any
 
 import yaml
 
+from benchpaper.core.errors import UserError
+from benchpaper.hosts import emulated_kernel
 from benchpaper.hosts.lab.commands import call, limit
+from benchpaper.hosts.site import GUESTS
 
 FIRST_ADDRESS = 100  # of a guest, in the subnet; hosts in namespaces come before
 
@@ -35,12 +38,18 @@ def make_tap(bridge: str, number: int, rate: str | None) -> None:
         call(["tc", "qdisc", "add", "dev", link, *limit(rate)])
 
 
-def entries(subnet: str, bridge: str | None, guests: int) -> list[Any]:
+def check(kind: str) -> None:
+    """Raise `UserError`, with the next step, unless this machine can boot such guests."""
+    if why := emulated_kernel.lacking_for(kind):
+        raise UserError(f"this machine cannot boot guests: {why}")
+
+
+def entries(subnet: str, bridge: str | None, guests: int, kind: str) -> list[Any]:
     """Return the guests' entries in the site file. Without a bridge, they join by sockets."""
     return [
         {
             "name": f"guest{number}",
-            "kind": "uml",
+            "kind": kind,
             "address": address(subnet, number),
             **({"tap": tap(bridge, number)} if bridge else {}),
             "roles": ["server", "client"],
@@ -54,4 +63,4 @@ def addresses(site_file: Path) -> dict[str, str]:
     if not site_file.exists():
         return {}
     listed = yaml.safe_load(site_file.read_text())["hosts"]
-    return {host["name"]: host["address"] for host in listed if host["kind"] == "uml"}
+    return {host["name"]: host["address"] for host in listed if host["kind"] in GUESTS}
