@@ -20,7 +20,7 @@ SHELL = [
     *("reproduce", ".ci/run", "tests/**/*.sh"),
     *(f"{TEMPLATES}/reproduce.txt", f"{TEMPLATES}/ci.txt"),
 ]
-C = ["experiments/**/*.c", "experiments/**/*.h"]
+C = ["experiments/**/*.c", "experiments/**/*.h", "src/**/*.c"]
 
 
 def files(patterns: list[str]) -> list[str]:
@@ -30,7 +30,7 @@ def files(patterns: list[str]) -> list[str]:
     )
 
 
-PROGRAMS = ["experiments/**/*.c"]
+PROGRAMS = ["experiments/**/*.c", "src/**/*.c"]
 # As `experiments/systems/ucx.py` compiles them.
 COMPILER_FLAGS = [
     *("-std=c11", "-Wall", "-Wextra", "-Iexperiments/rdma/fabric"),

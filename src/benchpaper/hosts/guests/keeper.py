@@ -8,7 +8,7 @@ with it, because the kernel kills the sandbox that the guest runs in.
 import ipaddress
 import json
 import os
-import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,17 +19,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core.printable import printable_line
 from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.guests import channel, init, mconsole, view
+from benchpaper.hosts.guests.console import Console
 
-CONSOLE, EXCHANGE, AGENT, CONTROL = "console", "exchange", "agent", "control"  # in its folder
+EXCHANGE, AGENT, CONTROL = "exchange", "agent", "control"  # in its folder
 DISK, LONGEST_REQUEST = "disk", 64
-KEPT_BYTES, TAIL_LINES = 1 << 16, 6
+ENDING_S = 5.0  # for a guest to say its last words
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # as the sandbox passes it on
 UMID = "guest"
 LOCAL_MAC = b"\x02\x00"  # begins an Ethernet address that no manufacturer gave; IPv4's follows
-# What a kernel says while it boots well; it is no reason for anything.
-USUAL = re.compile(r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight")
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,8 @@ class Plan:
     """What a keeper needs to know to start a guest.
 
     `sandbox` are the words before the kernel's name. `tap` is the interface here that leads to the
-    guest; without one, the descriptor `port` does. `options` are those of `init`.
+    guest; without one, the descriptor `port` does. `starter` is the compiled `starter.c`, if there
+    is one. `options` are those of `init`.
     """
 
     sandbox: Sequence[str]
@@ -46,28 +46,11 @@ class Plan:
     memory_mib: int
     disk_mib: int
     source: str
+    starter: str | None
     options: dict[str, Any]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
-
-
-def tail(folder: Path) -> str:
-    """Return the end of what a guest's console said, as one line; empty if it said nothing."""
-    try:
-        with open(folder / CONSOLE, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - KEPT_BYTES))
-            text = file.read(KEPT_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines()]
-    telling = [line for line in lines if line and not USUAL.search(line)]
-    said = [line.removeprefix(init.SAID) for line in telling if line.startswith(init.SAID)]
-    if said:
-        return printable_line(said[-1])
-    panic = next((n for n, line in enumerate(telling) if "Kernel panic" in line), None)
-    chosen = telling[-TAIL_LINES:] if panic is None else telling[panic : panic + 2]
-    return printable_line(" | ".join(chosen))
 
 
 def _listen(name: str) -> socket.socket:
@@ -88,10 +71,13 @@ class Keeper:
         self._plan = plan
         Path(EXCHANGE).mkdir(mode=0o700)
         Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
+        if plan.starter:
+            shutil.copy(plan.starter, Path(EXCHANGE, init.STARTER.name))
         if plan.disk_mib:
             with open(Path(EXCHANGE, DISK), "wb") as disk:
                 disk.truncate(plan.disk_mib << 20)
         self._agent, self._control = _listen(AGENT), _listen(CONTROL)
+        self._console = Console(Path())
         self._asking: dict[int, socket.socket] = {}  # connections to `control`, by descriptor
         self._freezing: int | None = None  # the one that keeps the guest frozen
         self._rebooting: socket.socket | None = None  # the one that waits for the guest
@@ -99,12 +85,12 @@ class Keeper:
 
     def _boot(self) -> None:
         mine, theirs = socket.socketpair()
-        with open(CONSOLE, "ab", buffering=0) as console, theirs:
+        with theirs:
             self._guest = subprocess.Popen(
                 self._command(theirs.fileno()),
                 stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
+                stdout=self._console.writes,
+                stderr=self._console.writes,
                 pass_fds=[theirs.fileno(), *([] if self._plan.port is None else [self._plan.port])],
                 env={"PATH": os.environ["PATH"], "HOME": "/run", "TMPDIR": "/dev/shm"},
             )
@@ -112,6 +98,7 @@ class Keeper:
         self._line.add(channel.AGENT, 0, 1)
         for listener in (self._agent, self._control, *self._asking.values()):
             self._line.watch(listener.fileno())
+        self._line.watch(self._console.reads)
 
     def serve(self) -> None:
         """Serve until the controller or the guest is gone."""
@@ -122,15 +109,28 @@ class Keeper:
                 if self._rebooting and self._line.speaks:
                     self._answer(self._rebooting, "")
                     self._rebooting = None
+            self._hear_out()
         finally:
             self._end_guest()
+
+    def _hear_out(self) -> None:
+        """Keep the last words of a guest that has ended by itself."""
+        if self._line.left:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            if self._guest.wait(ENDING_S) in KILLED:
+                self._console.say("its kernel was killed: this machine may be out of memory")
+        while self._console.take():
+            pass
 
     def _end_guest(self) -> None:
         self._guest.kill()
         self._guest.wait()
 
     def _attend(self, descriptor: int) -> None:
-        if descriptor == self._agent.fileno():
+        if descriptor == self._console.reads:
+            self._console.take()
+        elif descriptor == self._agent.fileno():
             self._line.open(self._agent.accept()[0].detach())
         elif descriptor == self._control.fileno():
             connection = self._control.accept()[0]
@@ -198,7 +198,12 @@ class Keeper:
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the controller decides
     plan = Plan(**json.loads(sys.argv[1]))
-    Keeper(plan).serve()
+    try:
+        Keeper(plan).serve()
+    except channel.Broken as error:
+        sys.exit(f"the guest broke the protocol of its line: {error}")
+    except OSError as error:
+        sys.exit(f"this machine could not serve the guest: {error}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,18 @@
 """The way to the agent in a guest: a running keeper (`guests.keeper`) in place of `ssh`."""
 
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.core.project import Project
-from benchpaper.hosts.guests import keeper, view
+from benchpaper.hosts.guests import console, keeper, native, view
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
 MEMORY_MIB, PREFIX = 256, 24
+LAST_WORDS_S = 1.0
 
 
 class GuestTunnel(Tunnel):
@@ -47,9 +50,14 @@ class GuestTunnel(Tunnel):
         return connection
 
     def last_words(self) -> str:
-        """Return why the keeper failed, or else the end of the guest's console."""
+        """Return why the keeper failed, or else the end of the guest's console.
+
+        Give a guest that goes down the time to say why.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_WORDS_S)
         failure = "" if self.running else self._errors.text()
-        return failure or keeper.tail(self._folder)
+        return failure or console.tail(self._folder)
 
     def why_no_answer(self, waited_s: float) -> str:
         """Return why the guest does not answer, with the end of its console."""
@@ -61,7 +69,7 @@ class GuestTunnel(Tunnel):
 
 
 def _command(project: Project, entry: HostEntry, folder: Path, port: int | None) -> list[str]:
-    memory = entry.memory or MEMORY_MIB
+    memory, starter = entry.memory or MEMORY_MIB, native.starter(project.state / "guests")
     plan = keeper.Plan(
         sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap)),
         tap=entry.tap,
@@ -69,6 +77,7 @@ def _command(project: Project, entry: HostEntry, folder: Path, port: int | None)
         memory_mib=memory,
         disk_mib=entry.disk or 0,
         source=str(view.SOURCE),
+        starter=str(starter) if starter else None,
         options={
             "name": entry.name,
             "address": entry.address,

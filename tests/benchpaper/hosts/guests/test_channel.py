@@ -155,10 +155,10 @@ def test_a_link_that_a_guest_laid_leads_no_piece_elsewhere(tmp_path):
     folder, target = tmp_path / "exchange", tmp_path / "target"
     folder.mkdir()
     target.write_text("untouched")
-    (folder / "piece-1").symlink_to(target)
     local = socket.socketpair()
     with theirs, local[1]:
         line = Line(mine.detach(), folder, into_guest=True)
+        (folder / f"{channel.PIECE}1").symlink_to(target)
         line.open(local[0].detach())
         local[1].sendall(bytes(2 * channel.DIRECT))
         with pytest.raises(OSError, match="File exists"):
@@ -171,6 +171,8 @@ FORGED = {
     "an unknown kind": HEAD.pack(77, 1, 0),
     "a length beyond all bounds": HEAD.pack(channel.DATA, 1, 1 << 31),
     "a stream that the guest opens": HEAD.pack(channel.OPEN, 1, 0),
+    "a count of the wrong size": HEAD.pack(channel.CREDIT, 0, 1) + b"x",
+    "credit beyond the window": HEAD.pack(channel.CREDIT, 0, 4) + b"\xff" * 4,
     "a file that the guest names": HEAD.pack(channel.FILE, 1, 11) + b"/etc/shadow",
 }
 
@@ -178,8 +180,10 @@ FORGED = {
 @pytest.mark.parametrize("name", FORGED)
 def test_a_guest_that_breaks_the_protocol_is_given_up(tmp_path, name):
     mine, theirs = socket.socketpair()
-    with theirs:
+    agent = socket.socketpair()
+    with theirs, agent[0], agent[1]:
         line = Line(mine.detach(), tmp_path, into_guest=True)
+        line.add(channel.AGENT, agent[0].fileno(), agent[0].fileno())
         theirs.sendall(FORGED[name])
         with pytest.raises(channel.Broken):
             line.wait(5)
