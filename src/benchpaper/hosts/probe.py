@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 SHARED_HOST = "shared_host"
+FRESH_KERNEL = "fresh_kernel"
 SHM_BYTES = 64 << 20
 
 
@@ -169,6 +170,16 @@ def _own_kernel() -> tuple[bool, str]:
     if "User Mode Linux" in (read_text("/proc/cpuinfo") or ""):
         return True, f"User-Mode Linux {os.uname().release}"
     return False, "it is no guest"
+
+
+@capability(
+    FRESH_KERNEL,
+    "a kernel that has served no trial before",
+    "use guests: benchpaper lab up --guests 2",
+)
+def _fresh_kernel() -> tuple[bool, str]:
+    """A guest can have one: `Fleet.renew` boots it before each trial that needs this."""
+    return _own_kernel()
 
 
 @capability(
