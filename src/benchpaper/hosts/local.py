@@ -21,6 +21,7 @@ from benchpaper.hosts import (
     Argument,
     CommandFailed,
     Completed,
+    Host,
     HostError,
     OnCommand,
     OnEnd,
@@ -28,7 +29,7 @@ from benchpaper.hosts import (
     facts,
 )
 from benchpaper.hosts.captured import MAX_BYTES, Captured, TooMuchOutput
-from benchpaper.hosts.starter import Started, Starter
+from benchpaper.hosts.starter import Started, Starter, find
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
@@ -48,6 +49,7 @@ class LocalHost:
     """
 
     python = sys.executable
+    loopback: str | None = None
     # Asking for that needs a fork, which is slow where page tables are slow to copy: in guests.
     commands_die_with_us = True
     starter: ClassVar[Path | None] = None  # the program of `hosts.starter`, in guests
@@ -120,7 +122,7 @@ class LocalHost:
         stderr: int | IO[bytes],
     ) -> Running:
         variables = {**environment.clean(self._home), **(env or {})}
-        path = _path(argv[0], variables)
+        path = find(argv[0], variables)
         try:
             if self._starter and path:
                 return self._starter.start(path, argv, variables, stdout, stderr)
@@ -165,6 +167,9 @@ class LocalHost:
         with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:
             probe.bind((self.address, 0))
             return probe.getsockname()[1]
+
+    def address_of(self, other: Host) -> str:
+        return other.loopback or other.address
 
     def facts(self) -> dict[str, Any]:
         return facts.facts()
@@ -263,14 +268,6 @@ def with_environment(argv: list[str], env: Mapping[str, str] | None) -> list[str
     """Return the command as `env NAME=VALUE ... program`, which runs in any shell."""
     settings = [f"{name}={value}" for name, value in (env or {}).items()]
     return ["env", *settings, *argv] if settings else [*argv]
-
-
-def _path(program: str, variables: Mapping[str, str]) -> str | None:
-    """Return the path of a program. If PATH leads to none, exec says why.
-
-    To let exec try each folder of PATH costs a guest milliseconds.
-    """
-    return program if "/" in program else shutil.which(program, path=variables.get("PATH"))
 
 
 def signal_name(number: int) -> str:

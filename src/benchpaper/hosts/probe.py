@@ -157,6 +157,8 @@ def _guests() -> tuple[bool, str]:
     if why := guest_kernel.lacking():
         return False, why
     missing = [feature for feature, present in guest_kernel.features().items() if not present]
+    if os.geteuid() and not shutil.which(guest_kernel.FORWARDER):
+        missing.append(f"this machine's loopback (install {guest_kernel.FORWARDER})")
     without = f", without {', '.join(missing)}" if missing else ""
     return True, f"Linux {guest_kernel.version()}{without}"
 

@@ -25,6 +25,8 @@ A site file lists hosts, and which roles each can play:
         address: 198.18.0.11    # on the guests' network, of which the last number is its own
         tap: bpl-g1             # optional: the network interface here that leads to it, which needs
                                 # root (default: guests reach each other only)
+        loopback: 127.18.0.11   # optional, without tap: programs here reach the guest's ports 40000
+                                # to 40999 at this address, and it reaches theirs at 192.0.2.1
         memory: 512             # optional: MiB (default: 256)
         disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
@@ -68,6 +70,7 @@ class HostEntry:
     python: str | None = None
     scratch: str | None = None
     tap: str | None = None
+    loopback: str | None = None
     memory: int | None = None  # MiB
     disk: int | None = None  # MiB
 
@@ -96,7 +99,7 @@ SSH_KEYS: dict[str, type] = {
     "python": str,
     "scratch": str,
 }
-UML_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
+UML_KEYS: dict[str, type] = {"tap": str, "loopback": str, "memory": int, "disk": int}
 KEYS_OF: dict[str, dict[str, type]] = {"local": {}, "ssh": SSH_KEYS, "uml": UML_KEYS}
 KINDS = tuple(KEYS_OF)
 LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
@@ -192,6 +195,8 @@ def _check_values(where: str, host: Any) -> None:
         raise UserError(f'{where}: address "{shown}" is not an IP address')
     if host["kind"] == "uml" and ":" in host["address"]:
         raise UserError(f'{where}: address "{host["address"]}" must be IPv4 for a guest')
+    if not _is_loopback(host.get("loopback", "127.0.0.2")) or {"tap", "loopback"} <= host.keys():
+        raise UserError(f"{where}: loopback must be an address in 127.0.0.0/8, and excludes tap")
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
     if not 0 < host.get("port", 22) < 65536:
@@ -216,6 +221,10 @@ def _is_address(text: str) -> bool:
         return bool(ipaddress.ip_address(text))
     except ValueError:
         return False
+
+
+def _is_loopback(text: str) -> bool:
+    return _is_address(text) and text.startswith("127.")
 
 
 def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:

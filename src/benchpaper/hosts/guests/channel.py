@@ -12,41 +12,28 @@ Standard library only, because guests run this module before anything else.
 
 import os
 import selectors
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
-HEAD = struct.Struct("<BII")
-OPEN, DATA, FILE, CREDIT, CLOSE = range(1, 6)
-COUNT = struct.Struct("<I")
-AGENT = 0  # the stream of the agent's standard input and output
-WINDOW, CHUNK = 4 << 20, 1 << 20
-LONGEST_FRAME = CHUNK + HEAD.size
-CREDITED = WINDOW // 4  # bytes that are credited together: a frame per message costs a guest time
-READ = 1 << 16  # bytes that a guest reads at once: its memory for more is slow to get each time
-DIRECT = 1024  # bytes of a piece that goes over the line itself, into the guest
-PIECE = "piece-"  # begins the names of longer ones
-
-
-class Broken(Exception):
-    """The other end broke the protocol."""
-
-
-class Stream:
-    """One connection: what it is to write locally, and how far it may read ahead."""
-
-    def __init__(self, number: int, reads: int, writes: int):
-        self.number, self.reads, self.writes = number, reads, writes
-        self.outgoing = bytearray()  # to be written to `writes`
-        self.credit = WINDOW  # bytes that may still be sent to the other end
-        self.owed = 0  # bytes written here since the other end was last given credit
-        self.closing = False
-
-
-def _count(data: bytes) -> int:
-    if len(data) != COUNT.size:
-        raise Broken(f"a count of {len(data)} bytes")
-    return COUNT.unpack(data)[0]
+from benchpaper.hosts.guests.frames import (
+    AGENT,
+    CHUNK,
+    CLOSE,
+    COUNT,
+    CREDIT,
+    CREDITED,
+    DATA,
+    DIRECT,
+    FILE,
+    HEAD,
+    OPEN,
+    PIECE,
+    READ,
+    WINDOW,
+    Broken,
+    Stream,
+    read_count,
+)
 
 
 class Line:
@@ -291,7 +278,7 @@ class Line:
             self._write(stream)
             return
         if kind == CREDIT:
-            stream.credit += _count(data)
+            stream.credit += read_count(data)
             if stream.credit > WINDOW:
                 raise Broken("more credit than the window of a stream")
         elif stream.outgoing:  # CLOSE: what has arrived is still to be written

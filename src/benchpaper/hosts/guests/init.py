@@ -26,7 +26,7 @@ from benchpaper.hosts.guests import channel, modules
 EXCHANGE = Path("/run/exchange")  # the folder that this machine shares with the guest
 OWN = Path("/run/benchpaper")  # programs of this module, in the guest
 STARTER = OWN / "starter"  # starter.c, if this machine could compile it
-LINE, NETWORK = "/dev/ttyS0", "vec0"
+LINE, NETWORK, LOOPBACK = "/dev/ttyS0", "vec0", "vec1"
 SAID = "benchpaper: "  # begins the line of the console that says why a guest cannot be used
 MS_RDONLY, MS_NOSUID, MNT_DETACH, PIVOT_ROOT = 1, 2, 2, 155
 POWER_OFF = 0x4321FEDC
@@ -147,6 +147,18 @@ def join_network(options: dict[str, Any]) -> None:
         if done.returncode:
             said = " ".join(done.stderr.decode(errors="replace").split())
             raise Failed(f"no network: another guest holds its interface, or it is gone ({said})")
+    if options["loopback"]:
+        _join_loopback(options["address"], **options["loopback"])
+
+
+def _join_loopback(address: str, here: str, ports: list[int]) -> None:
+    """Lead to the loopback of this machine, which passes connections to some ports on."""
+    for words in (
+        ["link", "set", LOOPBACK, "up"],
+        ["route", "add", here, "dev", LOOPBACK, "src", address],
+    ):
+        subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(" ".join(map(str, ports)))
 
 
 # ---- the agent ----

@@ -28,7 +28,8 @@ DISK, LONGEST_REQUEST = "disk", 64
 ENDING_S = 5.0  # for a guest to say its last words
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # as the sandbox passes it on
 UMID = "guest"
-LOCAL_MAC = b"\x02\x00"  # begins an Ethernet address that no manufacturer gave; IPv4's follows
+# Begins an Ethernet address that no manufacturer gave; the interface's number and IPv4's follow.
+LOCAL_MAC = 0x02
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,15 @@ class Plan:
     """What a keeper needs to know to start a guest.
 
     `sandbox` are the words before the kernel's name. `tap` is the interface here that leads to the
-    guest; without one, the descriptor `port` does. `starter` is the compiled `starter.c`, if there
-    is one. `options` are those of `init`.
+    guest; without one, the descriptor `port` does. The descriptor `loopback` leads to the loopback
+    of this machine, if anything does. `starter` is the compiled `starter.c`, if there is one.
+    `options` are those of `init`.
     """
 
     sandbox: Sequence[str]
     tap: str | None
     port: int | None
+    loopback: int | None
     memory_mib: int
     disk_mib: int
     source: str
@@ -91,7 +94,7 @@ class Keeper:
                 stdin=subprocess.DEVNULL,
                 stdout=self._console.writes,
                 stderr=self._console.writes,
-                pass_fds=[theirs.fileno(), *([] if self._plan.port is None else [self._plan.port])],
+                pass_fds=[theirs.fileno(), *self._descriptors()],
                 env={"PATH": os.environ["PATH"], "HOME": "/run", "TMPDIR": "/dev/shm"},
             )
         self._line = channel.Line(mine.detach(), Path(EXCHANGE), into_guest=True)
@@ -173,6 +176,9 @@ class Keeper:
         with suppress(OSError):
             connection.sendall(json.dumps({"error": error}).encode() + b"\n")
 
+    def _descriptors(self) -> list[int]:
+        return [fd for fd in (self._plan.port, self._plan.loopback) if fd is not None]
+
     def _command(self, line: int) -> list[str]:
         plan = self._plan
         return [
@@ -181,18 +187,22 @@ class Keeper:
             f"mem={plan.memory_mib}M",
             *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
             *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
-            *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}", self._network()),
+            *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}", *self._interfaces()),
             *([f"ubd0={view.EXCHANGE}/{DISK}"] if plan.disk_mib else []),
             *(f"init={sys.executable}", f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"),
             *("--", "-P", "-m", "benchpaper.hosts.guests.init"),
         ]
 
-    def _network(self) -> str:
+    def _interfaces(self) -> list[str]:
         plan = self._plan
-        address = ipaddress.IPv4Address(plan.options["address"]).packed
-        mac = ":".join(f"{byte:02x}" for byte in LOCAL_MAC + address)
         leads = f"tap,ifname={plan.tap},gro=1" if plan.tap else f"fd,fd={plan.port}"
-        return f"vec0:transport={leads},depth=128,mac={mac}"
+        ways = [leads] if plan.loopback is None else [leads, f"fd,fd={plan.loopback}"]
+        address = ipaddress.IPv4Address(plan.options["address"]).packed
+        macs = [":".join(f"{byte:02x}" for byte in (LOCAL_MAC, n, *address)) for n in range(2)]
+        return [
+            f"vec{number}:transport={way},depth=128,mac={macs[number]}"
+            for number, way in enumerate(ways)
+        ]
 
 
 def main() -> None:

@@ -47,7 +47,8 @@ class GuestLink(SshLink):
 
     @property
     def processes(self) -> list[int]:
-        return [*super().processes, *self._network.processes]
+        own = [] if self._guest.closed else self._guest.processes
+        return [*own, *self._network.processes]
 
     @property
     def machine(self) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchpaper.core.project import Project
 from benchpaper.hosts.guests import console, keeper, native, view
+from benchpaper.hosts.guests.loopback import HERE, PORTS, Loopback
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
@@ -23,12 +24,28 @@ class GuestTunnel(Tunnel):
     """
 
     def __init__(self, project: Project, entry: HostEntry, port: int | None):
+        self._loopback = Loopback(entry.address, entry.loopback) if entry.loopback else None
+        here = self._loopback.end.fileno() if self._loopback else None
         super().__init__(
             project.state / "connections",
-            lambda folder: _command(project, entry, folder, port),
+            lambda folder: _command(project, entry, folder, port, here),
             data=b"",
-            descriptors=() if port is None else (port,),
+            descriptors=[number for number in (port, here) if number is not None],
         )
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes here that serve the guest."""
+        return [self.pid, *([self._loopback.pid] if self._loopback else [])]
+
+    def failure(self) -> str:
+        """Return why the guest cannot be used though its agent answers, or an empty string."""
+        return self._loopback.failure() if self._loopback else ""
+
+    def close(self) -> None:
+        if self._loopback and not self.closed:
+            self._loopback.close()
+        super().close()
 
     def forward(self, remote_socket: str, timeout: float) -> str:
         """Do nothing: the keeper carries connections from the start."""
@@ -68,12 +85,15 @@ class GuestTunnel(Tunnel):
         return f"it did not boot; {quoted}"
 
 
-def _command(project: Project, entry: HostEntry, folder: Path, port: int | None) -> list[str]:
+def _command(
+    project: Project, entry: HostEntry, folder: Path, port: int | None, loopback: int | None
+) -> list[str]:
     memory, starter = entry.memory or MEMORY_MIB, native.starter(project.state / "guests")
     plan = keeper.Plan(
         sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap)),
         tap=entry.tap,
         port=port,
+        loopback=loopback,
         memory_mib=memory,
         disk_mib=entry.disk or 0,
         source=str(view.SOURCE),
@@ -82,6 +102,7 @@ def _command(project: Project, entry: HostEntry, folder: Path, port: int | None)
             "name": entry.name,
             "address": entry.address,
             "prefix": PREFIX,
+            "loopback": {"here": HERE, "ports": PORTS} if entry.loopback else None,
             "memory_mib": memory,
             "shown": view.shown(project),
             "python": sys.executable,

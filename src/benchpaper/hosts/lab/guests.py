@@ -5,11 +5,13 @@ is fresh for each block, and so that none outlives what uses it.
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.lab.commands import call, limit
 
 FIRST_ADDRESS = 100  # of a guest, in the subnet; hosts in namespaces come before
@@ -42,11 +44,17 @@ def entries(subnet: str, bridge: str | None, guests: int) -> list[Any]:
             "name": f"guest{number}",
             "kind": "uml",
             "address": address(subnet, number),
-            **({"tap": tap(bridge, number)} if bridge else {}),
+            **({"tap": tap(bridge, number)} if bridge else _loopback(subnet, number)),
             "roles": ["server", "client"],
         }
         for number in range(1, guests + 1)
     ]
+
+
+def _loopback(subnet: str, number: int) -> dict[str, str]:
+    """Return how a guest without a tap and this machine reach each other, if passt is here."""
+    own = address(subnet, number).partition(".")[2]
+    return {"loopback": f"127.{own}"} if shutil.which(guest_kernel.FORWARDER) else {}
 
 
 def addresses(site_file: Path) -> dict[str, str]:
