@@ -26,6 +26,7 @@ from benchpaper.hosts import (
     OnCommand,
     OnEnd,
     cleanup,
+    endings,
     facts,
 )
 from benchpaper.hosts.captured import MAX_BYTES, Captured, TooMuchOutput
@@ -66,6 +67,7 @@ class LocalHost:
         self.cpus = list(cpus or ()) or sorted(os.sched_getaffinity(0))
         self._folder = Path(folder) if folder else Path(tempfile.gettempdir())
         self._home = folder or NO_HOME
+        endings.begin()
         self._starter = Starter(self.starter) if self.starter else None
         self._on_command: OnCommand = on_command or (lambda host, argv: lambda status: None)
 
@@ -100,7 +102,7 @@ class LocalHost:
             captured.close()
         out, err = captured.texts
         if check and status:
-            ending = f"ended with {_status(status)}"
+            ending = f"ended with {endings.status(status)}"
             raise CommandFailed(f"{_program(words)} on {self.name} {ending}; {_tail(err or out)}")
         return Completed(status, out, err)
 
@@ -207,7 +209,7 @@ class LocalProcess:
                 return line
             if status is not None:
                 raise HostError(
-                    f"{self._label} ended with {_status(status)} "
+                    f"{self._label} ended with {endings.status(status)} "
                     f"before it answered; {_tail(self.stderr_text())}"
                 )
             if late:
@@ -270,14 +272,6 @@ def with_environment(argv: list[str], env: Mapping[str, str] | None) -> list[str
     return ["env", *settings, *argv] if settings else [*argv]
 
 
-def signal_name(number: int) -> str:
-    """Return the name of a signal, real-time signals included."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
 def _kill_group(pid: int) -> None:
     """Kill the process group that `_popen` made; its id is that of its leader."""
     with suppress(ProcessLookupError):
@@ -286,12 +280,6 @@ def _kill_group(pid: int) -> None:
 
 def _program(argv: list[str]) -> str:
     return Path(argv[0]).name
-
-
-def _status(returncode: int) -> str:
-    if returncode < 0:
-        return f"signal {signal_name(-returncode)}"
-    return f"status {returncode}"
 
 
 def _tail(text: str, lines: int = 3) -> str:

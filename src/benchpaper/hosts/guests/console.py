@@ -55,6 +55,11 @@ class Console:
         self._file = FileIO(self._path, "a")
         self._written = KEPT_BYTES
 
+    def close(self) -> None:
+        self._file.close()
+        os.close(self.reads)
+        os.close(self.writes)
+
     def say(self, why: str) -> None:
         """Keep the reason for an end that the guest itself cannot give."""
         self.keep(f"\n{init.SAID}{why}\n".encode())
