@@ -159,6 +159,8 @@ def _guests() -> tuple[bool, str]:
     missing = [feature for feature, present in guest_kernel.features().items() if not present]
     if os.geteuid() and not shutil.which(guest_kernel.FORWARDER):
         missing.append(f"this machine's loopback (install {guest_kernel.FORWARDER})")
+    if not shutil.which("cc"):
+        missing.append("a C compiler (commands start more slowly)")
     without = f", without {', '.join(missing)}" if missing else ""
     return True, f"Linux {guest_kernel.version()}{without}"
 

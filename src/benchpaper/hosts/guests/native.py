@@ -9,7 +9,6 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("starter.c")
 COMMAND = ("cc", "-O2", "-static", "-x", "c", str(SOURCE))
-WITHOUT = "without a C compiler, so commands start more slowly"
 
 
 def starter(folder: Path) -> Path | None:
