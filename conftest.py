@@ -1,8 +1,21 @@
-"""Keeps the caches of libraries below .benchpaper, in tests and notebooks as in `benchpaper`."""
+"""For all tests and notebooks: where libraries keep their caches, and what nbval can compare."""
 
 from pathlib import Path
 
-from benchpaper.core import caches
-from benchpaper.core.project import Project
+import pytest
 
-caches.keep_below(Project(Path(__file__).parent).state)
+from benchpaper.core import caches
+from benchpaper.core.project import Project, slug
+from benchpaper.results import TRIALS
+
+ROOT = Path(__file__).parent
+caches.keep_below(Project(ROOT).state)
+
+
+def pytest_collection_modifyitems(items):
+    """Skip the notebooks of experiments that have no reference results yet."""
+    stored = (ROOT / "artifacts" / "reference").glob(f"*/*/*/{TRIALS}")
+    slugs = {slug("/".join(path.parts[-3:-1])) for path in stored}
+    for item in items:
+        if item.path.suffix == ".ipynb" and item.path.stem not in slugs:
+            item.add_marker(pytest.mark.skip(reason="there are no reference results to compare"))

@@ -8,6 +8,7 @@ from benchpaper import claim
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 OVER_NFS, BY_GETS = dict(backend="nfs41", client="nfs"), dict(backend="s3-rclone", client="s3")
+RENAMED = dict(layout="torch", protocol="rename", pace="short")
 OVER_S3 = dict(backend="s3-rclone", workload="resnet50", readers=2, loader="threads")
 
 
@@ -80,3 +81,17 @@ def waiting_for_answers_hides_the_tail(results):
     """At 95 % of what a closed loop attains against S3 by rclone, the 99th percentile of latency is
     at least 1.5 times as long from when a request was due as from when it was sent."""
     return results.estimate("hidden_at_p99", server="rclone", load=0.95).above(1.5)
+
+
+@claim("C60", experiment="training_io/power_loss")
+def a_new_name_is_safe_before_its_data(results):
+    """On XFS, a checkpoint that is renamed over the old one without fsync has no bytes after more
+    than a tenth of the power cuts from the beginning of the save until all is written out."""
+    return results.estimate("lost_share", file_system="xfs", sync="none", **RENAMED).above(0.1)
+
+
+@claim("C61", experiment="training_io/power_loss")
+def fsync_before_and_after_the_renaming_loses_nothing(results):
+    """On XFS, no power cut loses a checkpoint whose file was synced before its renaming, and its
+    folder after."""
+    return results.estimate("lost_share", file_system="xfs", sync="both", **RENAMED).below(0.01)

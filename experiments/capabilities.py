@@ -6,26 +6,59 @@ makes no result stale. No detail names a host, a user, or a user's path.
 """
 
 import ctypes
+import errno
 import importlib.util
 import os
 import shutil
+import tempfile
 from ctypes.util import find_library
 from pathlib import Path
 
-from benchpaper import capability
+from benchpaper import capability, probe
+
+DEVICES = Path("/sys/class/infiniband")
 
 
 @capability(
     "rdma", "an RDMA NIC with its verbs device", "run on a host with an InfiniBand or RoCE adapter"
 )
 def _rdma() -> tuple[bool, str]:
-    folder = Path("/sys/class/infiniband")
-    devices = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
-    if not devices:
-        return False, "no device in /sys/class/infiniband"
+    adapters = [path for path in DEVICES.glob("*") if not _is_soft(path)]
+    if not adapters:
+        soft = ", except soft-RoCE" if list(DEVICES.glob("*")) else ""
+        return False, f"no device in {DEVICES}{soft}"
     if not list(Path("/dev/infiniband").glob("uverbs*")):
         return False, "no /dev/infiniband/uverbs*"
-    return True, f"{len(devices)} device(s)"
+    return True, f"{len(adapters)} device(s)"
+
+
+def _is_soft(device: Path) -> bool:
+    """Return whether an RDMA device is made of an ordinary interface, its `parent`."""
+    return (device / "parent").exists()
+
+
+@capability(
+    "soft_roce",
+    "RDMA verbs without an adapter (soft-RoCE), for counts and never for times",
+    "use emulated guests, with ibverbs-providers installed here: benchpaper lab kernel; "
+    "benchpaper lab up --guests 2 --kind qemu",
+)
+def _soft_roce() -> tuple[bool, str]:
+    missing = [] if shutil.which("rdma") else ["iproute2"]
+    missing += [] if list(Path("/etc/libibverbs.d").glob("rxe*")) else ["ibverbs-providers"]
+    if missing:
+        return False, f"no {' and no '.join(missing)}"
+    if any(map(_is_soft, DEVICES.glob("*"))):
+        return True, "a soft-RoCE device"
+    if probe.CAPABILITIES["own_kernel"].check()[0] and "/rdma_rxe." in _modules():
+        return True, "rdma_rxe"
+    return False, f"no soft-RoCE device in {DEVICES}, and no guest that may make one"
+
+
+def _modules() -> str:
+    """Return the list of modules of an emulated guest's kernel; "" elsewhere."""
+    path = Path("/run/modules/modules.dep")
+    return path.read_text() if path.exists() else ""
 
 
 @capability(
@@ -84,6 +117,51 @@ def _ganesha() -> tuple[bool, str]:
 def _libnfs() -> tuple[bool, str]:
     library = find_library("nfs")
     return library in ("libnfs.so.13", "libnfs.so.14"), library or "no libnfs"
+
+
+GUESTS = "run on guests: benchpaper lab up --guests 2"
+
+
+def _kernel_has(file_system: str) -> tuple[bool, str]:
+    """Ask the kernel for a type of file system, by mounting it without an option.
+
+    On a machine that is no guest, ask only if the type is loaded: a probe changes no kernel.
+    """
+    known = file_system in Path("/proc/filesystems").read_text().split()
+    if not known and "User Mode Linux" not in Path("/proc/cpuinfo").read_text():
+        return False, f"the kernel has not loaded {file_system}"
+    libc = ctypes.CDLL(None, use_errno=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if libc.mount(b"none", folder.encode(), file_system.encode(), 0, None) == 0:
+            libc.umount2(folder.encode(), 0)
+            return True, f"mounts {file_system}"
+    number = ctypes.get_errno()
+    return number == errno.EINVAL, f"mounting {file_system}: {os.strerror(number)}"
+
+
+@capability(
+    "nfs_client",
+    "mounting NFS by the kernel of the host with the role client",
+    f"{GUESTS}; install nfs-common",
+    role="client",
+)
+def _nfs_client() -> tuple[bool, str]:
+    if os.geteuid() or not shutil.which("mount.nfs"):
+        return False, "not root" if os.geteuid() else "no mount.nfs on PATH"
+    return _kernel_has("nfs4")
+
+
+@capability(
+    "nfsd",
+    "the kernel's own NFS server, on a guest with the role server",
+    f"{GUESTS}; install nfs-kernel-server",
+    role="server",
+)
+def _nfsd() -> tuple[bool, str]:
+    if "User Mode Linux" not in Path("/proc/cpuinfo").read_text():
+        return False, "its kernel's server is not ours to change: it is no guest"
+    missing = [name for name in ("rpcbind", "rpc.nfsd") if not shutil.which(name)]
+    return (False, f"no {missing[0]} on PATH") if missing else _kernel_has("nfsd")
 
 
 @capability("memcached", "the cache server memcached", "install memcached")

@@ -16,10 +16,10 @@ HELD_S = 0.004  # for how long it stays in a state that must never show
 
 
 class Entry:
-    """One file or object. `id` changes when it is replaced, `tag` with every change."""
+    """One file or object; `tag` changes with every change. `about` is what S3 says of it."""
 
-    def __init__(self, data, tag, mtime=None):
-        self.data, self.tag, self.mtime = data, tag, mtime or time.time()
+    def __init__(self, data, tag, mtime=None, about=None):
+        self.data, self.tag, self.mtime, self.about = data, tag, mtime or time.time(), about
 
 
 class Store:
@@ -27,7 +27,7 @@ class Store:
 
     def __init__(self):
         self.lock = threading.RLock()
-        self.entries, self._tags = {}, 0
+        self.entries, self.folders, self._tags = {}, {}, 0
 
     def entry(self, data):
         self._tags += 1
@@ -44,7 +44,14 @@ class Store:
             if (create and old) or (tag and (not old or old.tag != tag)):
                 return None
             self.entries[name] = self.entry(data)
+            if side == "file" and old:
+                self.entries[name].about = old.about
             return self.entries[name].tag
+
+    def describe(self, name, data, about):
+        with self.lock:
+            self.put("s3", name, data)
+            self.entries[name].about = about
 
     def change(self, side, name, edit):
         """Replace the content by `edit(content)`."""
@@ -65,6 +72,30 @@ class Store:
         with self.lock:
             return {name for name in self.entries if name.startswith(prefix)}
 
+    def keys(self, prefix):
+        return sorted(self.names("s3", prefix), key=str.encode)
+
+    def top(self):
+        return {name.split("/")[0] for name in [*self.entries, *self.folders]}
+
+    def has_key(self, name):
+        return name in self.entries
+
+    def delete_if(self, name, tag):
+        with self.lock:
+            matches = name in self.entries and self.entries[name].tag == tag
+            if matches:
+                self.delete("s3", name)
+            return matches
+
+    def get_if(self, name, tag):
+        entry = self.get("s3", name)
+        return entry.data if entry and entry.tag == tag else None
+
+    def make_folder(self, name):
+        with self.lock:
+            self.folders.setdefault(name, time.time())
+
     def keep_part(self, name, data):
         """Keep a part of an upload; it stays invisible until the upload is complete."""
 
@@ -78,8 +109,10 @@ class Broken(Store):
 
     Each side sees the other's changes late. Preconditions are dropped. File writes leave the tag
     alone. Large contents arrive in pieces after the old ones are gone. Renames go name by name.
-    Names are folded. Parts of uploads show. Tags belong to other contents. Appends and writes in
-    place lose what was there.
+    Names are folded. Parts of uploads show, and names that nobody made. Tags belong to other
+    contents. Appends and writes in place lose what was there. A file write drops what S3 says of
+    the object; a PUT sets its time back. A folder goes with its last object, and HEAD answers for
+    it. Listings are in no order.
     """
 
     def __init__(self):
@@ -119,6 +152,8 @@ class Broken(Store):
         new = self.entry(data)
         if side == "file" and old:
             new.tag = old.tag
+        if side == "s3":
+            new.mtime -= 60
         self.entries[name] = new
         return new.tag
 
@@ -133,9 +168,27 @@ class Broken(Store):
             self.put(side, name, b"\0" * half + data[half:])
 
     def delete(self, side, name):
+        self.folders.pop(name.rpartition("/")[0], None)
         name = self._fold(name)
         self._hide(side, name)
         self.entries.pop(name, None)
+
+    def delete_if(self, name, tag):
+        self.delete("s3", name)
+        return True
+
+    def get_if(self, name, tag):
+        return self.entries[self._fold(name)].data
+
+    def has_key(self, name):
+        return name in self.entries or name.rstrip("/") in self.folders
+
+    def keys(self, prefix):
+        return super().keys(prefix)[::-1]
+
+    def describe(self, name, data, about):
+        self.put("s3", name, data)
+        self.entries[self._fold(name)].about = about
 
     def rename(self, old, new):
         for name in [n for n in list(self.entries) if n == old or n.startswith(f"{old}/")]:
@@ -152,6 +205,7 @@ class Broken(Store):
 
     def keep_part(self, name, data):
         self.entries[self._fold(name)] = self.entry(data)
+        self.entries[".uploads/1"] = self.entry(data)
 
     def open(self, name):
         return lambda: self.entries[name].data
@@ -189,10 +243,15 @@ class File:
 
     def stat(self, name):
         entry = self._store.get("file", name)
+        if entry is None and name in self._store.folders:
+            return 0, self._store.folders[name]
         return entry and (len(entry.data), entry.mtime)
 
+    def top(self):
+        return self._store.top()
+
     def make_folder(self, name):
-        pass
+        self._store.make_folder(name)
 
     def open(self, name):
         return self._store.open(name)
@@ -216,14 +275,47 @@ class S3:
 
     def head(self, key):
         entry = self._store.get("s3", key)
-        size = entry and len(entry.data) + isinstance(self._store, Broken)
-        return entry and (size, entry.tag, entry.mtime)
+        broken = isinstance(self._store, Broken)  # it gives no ETag here, and a wrong size
+        return entry and (len(entry.data) + broken, None if broken else entry.tag, entry.mtime)
 
     def delete(self, key):
         self._store.delete("s3", key)
 
     def names(self, prefix):
         return self._store.names("s3", prefix)
+
+    def put_key(self, key, data):
+        return self.put(key, data) is not None
+
+    def get_key(self, key):
+        entry = self._store.get("s3", key)
+        return entry and entry.data
+
+    def has_key(self, key):
+        return self._store.has_key(key)
+
+    def keys(self, prefix):
+        return self._store.keys(prefix)
+
+    def get_if(self, key, tag):
+        return self._store.get_if(key, tag)
+
+    def delete_if(self, key, tag):
+        return self._store.delete_if(key, tag)
+
+    def copy(self, key, new):
+        return self.put(new, self.get(key)[0]) is not None
+
+    def put_described(self, key, data, content_type, metadata):
+        self._store.describe(key, data, (content_type, metadata))
+        return True
+
+    def description(self, key):
+        entry = self._store.entries.get(key)
+        return entry and entry.about
+
+    def upload_if_absent(self, key, data):
+        return self._store.put("s3", key, data, create=True) is not None
 
     def upload(self, key, part, rest):
         self._store.keep_part(key, part)

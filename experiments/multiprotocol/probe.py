@@ -27,6 +27,8 @@ SLOW = {  # these write megabytes, or wait
     "rename_half_done",
     "directory_rename_half_done",
     "open_file_deleted",
+    "directory_gone",
+    "names_invented",
 }
 
 

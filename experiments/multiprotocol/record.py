@@ -6,7 +6,7 @@ import zlib
 from inspect import isgeneratorfunction
 
 SHOWN = 24  # bytes of a content, characters of a name
-NAMES = 6  # names of a listing that are shown
+NAMES = 8  # names of a listing that are shown
 ENDED = "ended"
 FIRST, LAST = 6, 14  # first and last steps of a try that are kept, after merging equal ones
 
@@ -73,8 +73,10 @@ def short(value):
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     if isinstance(value, (set, frozenset)):
+        return short(sorted(value))
+    if isinstance(value, list):  # of names, in their order
         return (
-            ", ".join("/".join(name.split("/")[-2:]) for name in sorted(value))
+            ", ".join("/".join(name.split("/")[-2:]) for name in value)
             if len(value) <= NAMES
             else f"{len(value)} names"
         )

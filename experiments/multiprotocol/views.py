@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from experiments.multiprotocol import control
+from experiments.multiprotocol.plain_s3 import PlainS3
 from experiments.systems import libnfs, nfs, s3
 
 TIMEOUT_S = 10
@@ -25,8 +26,26 @@ def open_views(described):
     if described["file"]["kind"] == "memory":
         store = control.Broken() if described["file"]["broken"] else control.Store()
         return lambda: (control.File(store), control.S3(store))
-    make = {"folder": Folder, "nfs": Nfs, "libnfs": Libnfs}[described["file"]["kind"]]
+    make = {"folder": Folder, "mounted": Mounted, "nfs": Nfs, "libnfs": Libnfs}[
+        described["file"]["kind"]
+    ]
     return lambda: (make(**described["file"]), S3(described["s3"]))
+
+
+def _retrying(is_passing, act, *arguments):
+    """Return `act(*arguments)`; try again for `TIMEOUT_S` while `is_passing` of what it raises."""
+    end = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            return act(*arguments)
+        except Exception as error:
+            if not is_passing(error) or time.monotonic() > end:
+                raise
+        time.sleep(0.002)
+
+
+def _is_stale(error):
+    return getattr(error, "errno", 0) == errno.ESTALE
 
 
 class Folder:
@@ -52,12 +71,15 @@ class Folder:
         self._write(name, "r+b", data, offset)
 
     def _write(self, name, mode, data, offset=None):
-        with open(self._root / name, mode) as file:
+        with self._open(name, mode) as file:
             if offset is not None:
                 file.seek(offset)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+
+    def _open(self, name, mode):
+        return open(self._root / name, mode)
 
     def delete(self, name):
         (self._root / name).unlink()
@@ -71,6 +93,10 @@ class Folder:
             return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
         except FileNotFoundError:
             return set()
+
+    def top(self):
+        """Return the names at the top of what is shared."""
+        return set(os.listdir(self._root))
 
     def stat(self, name):
         """Return (size, time of change in seconds), or None."""
@@ -97,6 +123,20 @@ class Folder:
         pass
 
 
+class Mounted(Folder):
+    """Files of an NFS export that the kernel has mounted.
+
+    A file that was replaced on the server may be "stale": the kernel tries once more, then tells
+    its programs, which must open the file again.
+    """
+
+    def read(self, name):
+        return _retrying(_is_stale, super().read, name)
+
+    def _open(self, name, mode):
+        return _retrying(_is_stale, super()._open, name, mode)
+
+
 class Nfs:
     """Files of an NFS export, through a client in user space without any cache.
 
@@ -104,23 +144,16 @@ class Nfs:
     are retried, as every client must.
     """
 
-    def __init__(self, kind, address, port, version):
+    def __init__(self, kind, address, port, version, export=None):
         import nfs_rs
 
-        self._client = nfs.client(address, port, version, timeout=TIMEOUT_S)
+        self._client = nfs.client(address, port, version, export=export, timeout=TIMEOUT_S)
         self._missing = (nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError)
         self._later = (nfs_rs.NfsRetryableError, nfs_rs.NfsStateLostError)
-        self._close_failed = nfs_rs.NfsFileCloseError
+        self._close_failed, self._refused = nfs_rs.NfsFileCloseError, nfs_rs.NfsProtocolError
 
     def _retrying(self, act, *arguments):
-        end = time.monotonic() + TIMEOUT_S
-        while True:
-            try:
-                return act(*arguments)
-            except self._later:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.002)
+        return _retrying(lambda error: isinstance(error, self._later), act, *arguments)
 
     def read(self, name):
         return self._retrying(self._read, name)
@@ -170,6 +203,14 @@ class Nfs:
             return set()
         return {f"{folder}/{name}" for name in entries if name not in (".", "..")}
 
+    def top(self):
+        """Return the names at the top, or None: nfs-rs cannot list Ganesha's over NFS 4."""
+        try:
+            entries = self._retrying(self._client.listdir, "/")
+        except self._refused:
+            return None
+        return {name for name in entries if name not in (".", "..")}
+
     def stat(self, name):
         try:
             status = self._retrying(self._client.stat, name)
@@ -193,18 +234,11 @@ class Libnfs:
 
     LATER = (errno.EAGAIN, errno.ESTALE)
 
-    def __init__(self, kind, address, port, version):
-        self._client = libnfs.Client(address, port, version, timeout=TIMEOUT_S)
+    def __init__(self, kind, address, port, version, export=None):
+        self._client = libnfs.Client(address, port, version, export=export, timeout=TIMEOUT_S)
 
     def _retrying(self, act, *arguments):
-        end = time.monotonic() + TIMEOUT_S
-        while True:
-            try:
-                return act(*arguments)
-            except OSError as error:
-                if error.errno not in self.LATER or time.monotonic() > end:
-                    raise
-                time.sleep(0.002)
+        return _retrying(lambda error: getattr(error, "errno", 0) in self.LATER, act, *arguments)
 
     def _or(self, missing, act, *arguments):
         try:
@@ -240,6 +274,9 @@ class Libnfs:
     def names(self, folder):
         return {f"{folder}/{name}" for name in self._or((), self._client.listdir, folder)}
 
+    def top(self):
+        return set(self._retrying(self._client.listdir, "/"))
+
     def stat(self, name):
         return self._or(None, self._client.stat, name)
 
@@ -254,10 +291,11 @@ class Libnfs:
         self._client.close()
 
 
-class S3:
-    """Objects of a bucket."""
+class S3(PlainS3):
+    """Objects of a bucket, through a fast client where it can do it."""
 
     def __init__(self, endpoint):
+        super().__init__(endpoint)
         self._store = s3.Endpoint.from_dict(endpoint).obstore(timeout=f"{TIMEOUT_S}s")
 
     def get(self, key):

@@ -13,6 +13,7 @@ NEEDS = {
     "tcp": ["loopback"],
     "rc": ["rdma", "verbs"],
     "dc": ["rdma", "verbs"],
+    ucx.SOFT: ["soft_roce", "verbs"],
 }
 
 

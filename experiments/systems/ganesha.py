@@ -1,4 +1,4 @@
-"""NFS-Ganesha as a system under test: a folder over NFS 4.1, from user space.
+"""NFS-Ganesha as a system under test: a folder over NFS 4, from user space.
 
 It comes from the packages nfs-ganesha and nfs-ganesha-vfs, and runs as root.
 """
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchpaper import Host
-from experiments.systems import nfs, server
+from experiments.systems import asking, nfs, server
 
 CONFIGURATION = """
 NFS_CORE_PARAM {{
     Protocols = 4; NFS_Port = {port}; Bind_addr = {address}; Enable_NLM = false; \
 Enable_RQUOTA = false; {core}
 }}
-NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0, 1; }}
+NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0, 1, 2; }}
 MDCACHE {{ {cache} }}
 EXPORT_DEFAULTS {{ Attr_Expiration_Time = {attribute_seconds}; }}
 EXPORT {{
@@ -25,7 +25,7 @@ Squash = None; Protocols = 4;
 {more}
 """
 
-
+VERSIONS = ("4.0", "4.1", "4.2")
 # Ganesha 6 asks the kernel for a privilege that containers lack, and exits without it unless this
 # is set. Ganesha 4 does not know the key.
 KNOWS_IO_FLUSHER, IO_FLUSHER = 6, "allow_set_io_flusher_fail = true;"
@@ -58,6 +58,7 @@ class Ganesha(server.Started):
     """
 
     port: int
+    export: nfs.Export
 
     def __init__(
         self,
@@ -98,7 +99,9 @@ class Ganesha(server.Started):
             self._host,
             "ganesha.nfsd",
             argv,
-            lambda port: nfs.check(self.address, port, "4.1"),
+            lambda port: asking.ask(self._host, nfs.check, self.address, port, "4.1"),
             log=lambda: self._host.run(["cat", log], check=False).stdout,
         )
+        paths = dict.fromkeys(VERSIONS, f"/{nfs.EXPORT}")
+        self.export = nfs.Export(self.address, self.port, paths)
         return self

@@ -116,7 +116,7 @@ class JuiceFS:
             host,
             "juicefs gateway",
             argv,
-            lambda port, _: s3.check(endpoint(port)),
+            lambda port, _: s3.ready(host, endpoint(port), create=False),
             ports=2,
             env={"MINIO_ROOT_USER": access, "MINIO_ROOT_PASSWORD": secret},
         )
@@ -176,7 +176,8 @@ class Mount(server.Mounted):
             *options,
             meta,
         ]
-        super().__init__(host, "juicefs mount", lambda path: [*command, path])
+        env = {"JFS_MOUNT_TIMEOUT": str(int(server.PATIENCE_S))}  # its own patience is 10 s
+        super().__init__(host, "juicefs mount", lambda path: [*command, path], env=env)
 
     def stats(self) -> dict[str, float]:
         """Return the mount's own counters: {name: number}.

@@ -3,12 +3,27 @@
 See https://github.com/JayTsu-sh/nfs-rs.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from experiments.systems import packages
 
 PACKAGE = packages.package("nfs-rs")  # also waits for every NFS server
 EXPORT = "data"  # name of Ganesha's export; rclone exports its root
+
+
+@dataclass(frozen=True)
+class Export:
+    """Where clients find a folder: `paths` is {version of NFS ("4.1"): its path on the server}.
+
+    `mount_port` is where version 3 asks for the folder before it speaks to `port`.
+    """
+
+    address: str
+    port: int
+    paths: Mapping[str, str]
+    mount_port: int | None = None
 
 
 def client(

@@ -82,10 +82,10 @@ class LoggedOrigin(server.Started):
             return s3.Endpoint(**{**origin.as_dict(), "url": f"http://{host.address}:{port}"})
 
         self.process, [port] = server.start(
-            host, "nginx", argv, lambda port: s3.check(endpoint(port))
+            host, "nginx", argv, lambda port: s3.ready(host, endpoint(port), create=False)
         )
         self.endpoint = endpoint(port)
-        self._own = len(self._lines())  # requests of `s3.check`
+        self._own = len(self._lines())  # requests of `s3.ready`
         return self
 
     def _lines(self) -> list[str]:

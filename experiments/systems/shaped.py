@@ -44,7 +44,10 @@ class Delayed(server.Started):
             )
 
         self.process, [port] = server.start(
-            self._host, "delay_proxy", argv, lambda port: s3.check(endpoint(port))
+            self._host,
+            "delay_proxy",
+            argv,
+            lambda port: s3.ready(self._host, endpoint(port), create=False),
         )
         self.endpoint = endpoint(port)
         return self

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchpaper import capability
-from experiments.systems import packages
+from experiments.systems import packages, soft_roce
 
 OPERATIONS = ("put", "get", "message")
 
@@ -31,12 +31,14 @@ class Transport:
     names: tuple[str, ...]
     extra: dict[str, str] = field(default_factory=dict)
     executed_by_authors: bool = True
+    patience: int = 1  # how many times longer than usual to wait for its programs
 
 
 # UCX hooks the process's memory calls, to forget registrations of unmapped memory. Only adapters
 # have registrations, and the hooks cost 0.4 s at each start (50 ms for each of eight hooks).
 _NO_HOOKS = {"UCX_MEM_EVENTS": "n"}
 
+SOFT = "rc_soft_roce"
 TRANSPORTS = {
     "posix": Transport("posix", ("posix",), _NO_HOOKS),
     "sysv": Transport("sysv", ("sysv",), _NO_HOOKS),
@@ -46,10 +48,12 @@ TRANSPORTS = {
     "cma": Transport("cma,sysv", ("cma",), {"UCX_ALLOC_PRIO": "mmap", **_NO_HOOKS}),
     "tcp": Transport("tcp", ("tcp",), _NO_HOOKS),
     # From UCX's documentation. The authors have no RDMA NIC, and their wheel is built without
-    # verbs: set BENCHPAPER_UCX to the prefix of a UCX with verbs. UCX brings up rc and dc
-    # connections over ud by itself.
+    # verbs: set BENCHPAPER_UCX to the prefix of a UCX with verbs (`ucx_with_verbs` makes one). UCX
+    # brings up rc and dc connections over ud by itself.
     "rc": Transport("rc", ("rc_mlx5", "rc_verbs"), executed_by_authors=False),
     "dc": Transport("dc", ("dc_mlx5",), executed_by_authors=False),
+    # The same code as rc, over the kernel's soft-RoCE device of an emulated guest.
+    SOFT: Transport("rc", ("rc_verbs",), _NO_HOOKS, executed_by_authors=False, patience=10),
 }
 
 # Below its own threshold (5 to 6 KiB here) UCX copies messages through sysv; above, the receiver
@@ -130,7 +134,7 @@ def build(sources, output, extra_flags=()):
 def environment(host, transport, device=None):
     """Return the environment in which UCX uses `transport` on `host`.
 
-    With `device`, UCX uses only that network device (for tcp).
+    With `device`, UCX uses only that network device.
     """
     chosen = TRANSPORTS[transport]
     variables = {
@@ -148,7 +152,7 @@ def environment(host, transport, device=None):
 
 
 def host_environment(host, transport):
-    """Return `environment` for `host`; tcp uses only the device with the host's address.
+    """Return `environment` for `host`; tcp and soft-RoCE use the device with the host's address.
 
     By default, UCX spreads large tcp transfers over all devices of the host. In one case, 48 % of a
     loopback transfer went over eth0.
@@ -157,13 +161,16 @@ def host_environment(host, transport):
     if transport == "tcp":
         lines = host.run(["ip", "-o", "addr", "show", "to", host.address]).stdout.split()
         device = lines[1].split("@")[0] if len(lines) > 1 else None
+    if transport == SOFT:
+        device = soft_roce.device(host)
     return environment(host, transport, device)
 
 
 @capability(
     "verbs",
     "a UCX that is built with verbs",
-    "set BENCHPAPER_UCX to the prefix of one; the wheel has none",
+    "set BENCHPAPER_UCX to the prefix of one; the wheel has none "
+    "(experiments/systems/ucx_with_verbs.py makes one)",
     on_controller=True,  # the hosts get the UCX of this machine
 )
 def _verbs():

@@ -73,6 +73,7 @@ experiment = Experiment(
     roles=scales.ROLES,
     packages=running.PACKAGES,
     twin=scales.TWIN,
+    controls=scales.CONTROLS,
     timeout_s=200,
     scales=dict(
         smoke=Scale(

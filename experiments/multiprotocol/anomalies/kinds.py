@@ -8,11 +8,10 @@ The views record everything that a try does, so the record of a try with the ano
 """
 
 import hashlib
-import threading
 import time
-import unicodedata
-from collections.abc import Callable
 
+from experiments.multiprotocol.anomalies import conformance, everyday  # noqa: F401  (they register)
+from experiments.multiprotocol.anomalies.registry import CONFORMANCE, KINDS, kind
 from experiments.multiprotocol.anomalies.tries import (
     answered,
     meanwhile,
@@ -22,14 +21,10 @@ from experiments.multiprotocol.anomalies.tries import (
 )
 from experiments.multiprotocol.views import PART
 
-KINDS: dict[str, Callable[..., bool | None]] = {}
-SETTLE_S = 0.15  # how long a deleted object is watched
-
-
-def kind(function):
-    """Register a kind of anomaly under its function's name."""
-    KINDS[function.__name__] = function
-    return function
+__all__ = ["CONFORMANCE", "KINDS"]
+SETTLE_S = 0.15  # how long a deleted object, or what should stay, is watched
+DOCUMENTED = (".accesslog", ".config", ".stats", ".trash")  # control files of JuiceFS
+DESCRIBED = ("image/png", {"colour": "red"})  # content type and metadata of an object
 
 
 # ---- staleness ----
@@ -103,38 +98,7 @@ def deleted_comes_back(t):
         time.sleep(0.02)
 
 
-# ---- preconditions ----
-
-
-@kind
-def ignored_if_none_match(t):
-    """PUT with If-None-Match: * replaces an existing object."""
-    t.s3.put(t.name, t.content(1))
-    return t.s3.put(t.name, t.content(2), create=True) is not None
-
-
-@kind
-def ignored_if_match(t):
-    """PUT with the ETag of an earlier version (If-Match) succeeds."""
-    old = t.s3.put(t.name, t.content(1))
-    t.s3.put(t.name, t.content(2))
-    return t.s3.put(t.name, t.content(3), tag=old) is not None
-
-
-@kind
-def two_winners(t):
-    """Of two concurrent PUTs with the same If-Match both succeed."""
-    tag = t.s3.put(t.name, t.content(1))
-    won = []
-    sides = [
-        threading.Thread(target=lambda s=s, v=v: won.append(s.put(t.name, t.content(v), tag=tag)))
-        for v, s in ((2, t.s3), (3, t.s32))
-    ]
-    for thread in sides:
-        thread.start()
-    for thread in sides:
-        thread.join()
-    return len(won) == 2 and all(tag is not None for tag in won)
+# ---- validators ----
 
 
 @kind
@@ -144,7 +108,8 @@ def etag_unchanged(t):
     t.file.write(t.name, t.content(2))
     if not tag or not settled(t, t.content(2)):
         return None
-    return t.s3.get(t.name)[1] == tag
+    now = t.s3.get(t.name)[1]
+    return now == tag if now else None  # a GET without an ETag is a kind of its own
 
 
 @kind
@@ -244,6 +209,8 @@ def attributes_disagree(t):
     t.file.write(t.name, t.content(22))
     if not settled(t, t.content(22)):
         return None
+    if not t.s3.get(t.name)[1]:
+        return None  # a kind of its own
     content, head, stat = t.file.read(t.name), t.s3.head(t.name), t.file.stat(t.name)
     if content is None or head is None or stat is None:
         return True
@@ -258,35 +225,55 @@ def attributes_disagree(t):
 
 
 @kind
-def collide_slash(t):
-    """PUTs of "a" and "a/b" both succeed, and one of the two cannot be read."""
-    return _collide(t, t.name, f"{t.name}/b")
+def metadata_lost(t):
+    """After a file write over an object, its content type or the user's metadata differ."""
+    t.s3.put_described(t.name, t.content(1), *DESCRIBED)
+    before = t.s3.description(t.name)
+    if before != DESCRIBED:
+        return None  # the server keeps neither
+    t.file.read(t.name)
+    t.file.write(t.name, t.content(2))
+    if not settled(t, t.content(2)):
+        return None
+    return t.s3.description(t.name) != before
 
 
 @kind
-def collide_case(t):
-    """PUTs of two keys that differ in case both succeed, and one of the two cannot be read."""
-    return _collide(t, f"{t.name}x", f"{t.name}X")
-
-
-@kind
-def collide_unicode(t):
-    """PUTs of two keys that are normal forms of one name both succeed, and one of the two cannot be read."""  # noqa: E501  (the paper prints this line)
-    name = f"{t.name}\u00e9"
-    return _collide(t, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name))
-
-
-def _collide(t, first, second):
-    for key, version in ((first, 1), (second, 2)):
-        try:
-            t.s3.put(key, t.content(version))
-        except Exception:  # refusing the second is no anomaly
+def directory_gone(t):
+    """A directory that the file side made is gone after DELETE of its last object."""
+    folder = f"{t.name}-d"
+    t.file.make_folder(folder)
+    t.s3.put(f"{folder}/last", t.content(1))
+    t.s3.delete(f"{folder}/last")
+    end = time.monotonic() + SETTLE_S
+    while t.file.stat(folder) is not None:
+        if time.monotonic() > end:
             return False
-    first_got, second_got = t.s3.get(first), t.s3.get(second)
-    return any(
-        not got or got[0] != t.content(version)
-        for got, version in ((first_got, 1), (second_got, 2))
-    )
+        time.sleep(0.02)
+    return True
+
+
+@kind
+def directory_listed_otherwise(t):
+    """HEAD of "dir/" and a flat listing disagree whether an empty directory of the file side is there."""  # noqa: E501  (the paper prints this line)
+    folder = f"{t.name}-e"
+    t.file.make_folder(folder)
+    time.sleep(0.02)
+    return t.s3.has_key(f"{folder}/") != (f"{folder}/" in t.s3.keys(folder))
+
+
+@kind
+def names_invented(t):
+    """While a multipart upload is open, the file side lists a name that nobody made, and no document names."""  # noqa: E501  (the paper prints this line)
+    if t.file.top() is None:
+        return None
+    made = {t.top, t.name, *DOCUMENTED, *t.file.names(t.folder)}
+    for step, _ in enumerate(t.s3.upload(t.name, t.content(1, PART), t.content(1, 1 << 16))):
+        if step:
+            break
+        time.sleep(0.05)
+        listed = t.file.top() | t.file.names(t.folder)
+    return not listed <= made
 
 
 # ---- the file side's own promises ----

@@ -19,6 +19,7 @@ class Try:
 
     def __init__(self, views, other, folder, number, large=LARGE):
         (self.file, self.s3), (self.file2, self.s32) = views, other
+        self.top = folder.split("/")[0]  # the only name that the probe makes at the top
         self.folder, self.name, self.number, self.large = (
             folder,
             f"{folder}/n{number}",

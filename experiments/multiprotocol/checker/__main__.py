@@ -1,25 +1,36 @@
 """Check whether the history in a file is linearizable, key by key.
 
-The file holds one JSON object per line:
+The file holds one JSON object per line, or one JSON array of such objects:
 
   {"client": 1, "op": "write", "key": "k", "value": 7, "invoked_ns": 10, "completed_ns": 20}
 
 op            read | write | cas | delete
 value         what a write writes (any JSON value; 1, "1" and true differ, 1 and 1.0 are equal)
 expected, new of a cas
-result        what a read returned; true or false for a cas. A write or delete whose result is
-              false or "fail" changed nothing; "info" or "unknown" is an unknown outcome; anything
-              else is success.
+result        what a read returned. For the others, how they ended:
+                true or "ok"         success (also null, or no result, except for a cas)
+                false                of a cas: the key held another value than the expected one
+                "fail"               the operation itself failed: it changed nothing, and tells
+                                     nothing of the value (for a write or delete, false says the
+                                     same)
+                "info" or "unknown"  the outcome is unknown, as with completed_ns null
+              Other words are refused. A read that failed has the completed_ns null, or no line.
 invoked_ns, completed_ns
               whole numbers. completed_ns is null if the outcome is unknown: the operation may
               have happened at any time after its invocation, or never. One operation precedes
               another if it completed before the other was invoked; at a tie they overlap.
 
-A key that was never written, or that was deleted, reads null. Blank lines and other fields are
-ignored; a field given twice is bad input. The text is UTF-8, optionally compressed with gzip.
-Operations of one client may overlap.
+A key that was never written, or that was deleted, reads null; --initial gives another first value.
+Blank lines and other fields are ignored; a field given twice is bad input. The text is UTF-8,
+optionally compressed with gzip or zstd. Operations of one client may overlap.
 
-exit status: 0 linearizable, 1 not linearizable, 2 bad input,
+With --format edn the file is a history of Jepsen or Knossos: maps with :process, :type (:invoke,
+then :ok, :fail, or :info), :f (:read, :write, :cas, or :acquire and :release), and :value, in one
+list or one after the other. Only their order counts. [key value] names a register if every read is
+invoked with [key nil]. What ended in :fail did not happen. As for Knossos, a read that returned nil
+tells nothing.
+
+exit status: 0 linearizable, 1 not linearizable, 2 bad input (also no operation at all),
              3 unknown (the bounds did not suffice), 4 the checker itself failed
 """
 
@@ -34,8 +45,10 @@ from pathlib import Path
 
 from experiments.multiprotocol.checker import draw, native, sessions
 from experiments.multiprotocol.checker.check import check, explain, overall
-from experiments.multiprotocol.checker.history import BadInput, read
+from experiments.multiprotocol.checker.history import BadInput
+from experiments.multiprotocol.checker.reading import EDN, JSON, format_of, read
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
+from experiments.multiprotocol.checker.values import Trouble, loads
 
 STATUS = {LINEARIZABLE: 0, VIOLATION: 1, UNKNOWN: 3}
 BAD_INPUT, FAILED = 2, 4
@@ -54,12 +67,22 @@ def main(arguments=None):
         began = time.perf_counter()
         if not native.library():
             print(f"checker: {native.why_not()}", file=sys.stderr)
-        history = read("/dev/stdin" if options.history == "-" else options.history)
+        format = options.format or format_of(options.history)
+        if format == EDN and options.staleness:
+            return refuse("--staleness: an EDN history orders its entries; it has no times")
+        path = "/dev/stdin" if options.history == "-" else options.history
+        history = read(path, format, options.nil_reads)
+        history.start_with(options.initial)
         parsed = time.perf_counter()
     except BadInput as error:
         return refuse(f"{options.history}, {error}")
     except OSError as error:
         return refuse(f"{options.history}: {error.strerror}")
+    if not len(history) and not options.allow_empty:
+        return refuse(
+            f"{options.history}: no operation in it, so nothing was checked; "
+            "--allow-empty takes that for linearizable"
+        )
     verdicts = check(history, Bounds(options.seconds, max(1, int(options.configurations))))
     checked = time.perf_counter()
     violated = [verdict for verdict in verdicts if verdict.word == VIOLATION]
@@ -114,6 +137,28 @@ def parser():
     )
     made.add_argument("history", help="the file; - is standard input")
     made.add_argument(
+        "--format",
+        choices=[JSON, EDN],
+        help="what the file holds (edn if its name ends in .edn, .edn.gz or .edn.zst, else json)",
+    )
+    made.add_argument(
+        "--initial",
+        metavar="VALUE",
+        type=json_value,
+        default=None,
+        help="what each key first holds, as JSON (null); a keyword of EDN is a string, as '\":a\"'",
+    )
+    made.add_argument(
+        "--nil-reads",
+        action="store_true",
+        help="with edn: a read that returned nil saw nil, and not something unknown",
+    )
+    made.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="a history without any operation is linearizable, not bad input",
+    )
+    made.add_argument(
         "--picture",
         metavar="FILE",
         help="draw the first violation as a timeline (.svg, .png or .pdf)",
@@ -158,10 +203,20 @@ def positive(text):
     return value
 
 
+def json_value(text):
+    try:
+        return loads(text)
+    except Trouble:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not JSON; write a string with its quotes, as '\"{text}\"'"
+        ) from None
+
+
 def as_text(history, verdicts, shown, further, times):
     """Return the report as text; `shown` are the verdicts with a witness."""
     counts = {word: sum(verdict.word == word for verdict in verdicts) for word in STATUS}
     lines = [f"{len(history)} operations on {len(verdicts)} keys: {overall(verdicts)}"]
+    lines += [f"  {history.note}"] * bool(history.note)
     lines += [
         f"  {count} keys {word}"
         for word, count in counts.items()
@@ -190,6 +245,8 @@ def as_json(history, verdicts, shown, further, times):
         {
             "verdict": overall(verdicts),
             "operations": len(history),
+            "unit": history.unit,
+            **({"note": history.note} if history.note else {}),
             **times,
             "keys": {history.values[verdict.key]: verdict.word for verdict in verdicts},
             "witnesses": [

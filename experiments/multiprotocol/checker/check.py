@@ -1,5 +1,10 @@
-"""Check of a history, key by key: compiled if every value is written once, else by search."""
+"""Check of a history, key by key: compiled if every value is written once, else by search.
 
+Values that are written once are looked at first even where others repeat, because what they prove
+needs no search.
+"""
+
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -15,7 +20,6 @@ from experiments.multiprotocol.checker.search import (
     Bounds,
 )
 
-NATIVE_VERDICTS = (LINEARIZABLE, VIOLATION, UNKNOWN)
 MOMENT = 0.05  # s, given to each key's search while the total time allows it
 
 
@@ -36,47 +40,62 @@ class Verdict:
 def check(history, bounds=DEFAULT_BOUNDS, library=None):
     """Return a `Verdict` for each key with operations, without witnesses (see `explain`)."""
     library = native.library() if library is None else library
-    if library:
-        word_of, proof, start, order = native.check(library, history)
-        keys = np.flatnonzero(np.diff(start))
-    else:
+    if not library:
         keys = np.unique(history.key[history.kind != NOTHING])
-    places_of = (lambda key: order[start[key] : start[key + 1]]) if library else history.of_key
+        verdicts = [Verdict(key, UNKNOWN) for key in keys.tolist()]
+        _in_passes(verdicts, bounds, lambda *more: _search_in_python(history, bounds, *more))
+        return verdicts
+    grouped = native.check(library, history)
     verdicts = [
-        Verdict(key, NATIVE_VERDICTS[word_of[key]] if library else UNKNOWN) for key in keys.tolist()
+        Verdict(key, register.WORDS[grouped.verdict[key]], _named(grouped.proof[key]))
+        for key in np.flatnonzero(np.diff(grouped.start)).tolist()
     ]
-    for verdict in verdicts:
-        if verdict.word == VIOLATION:
-            verdict.proof = [place for place in proof[verdict.key].tolist() if place >= 0]
-    undecided = [verdict for verdict in verdicts if verdict.word == UNKNOWN]
-    _search(undecided, lambda key: register.of(history, places_of(key)), bounds, library)
+    _in_passes(verdicts, bounds, lambda *more: _search_natively(library, grouped, bounds, *more))
     return verdicts
 
 
-def _search(undecided, register_of, bounds, library):
-    """Decide these `Verdict`s by searches within `bounds.seconds`.
+def _in_passes(verdicts, bounds, search):
+    """Decide the unknown of these `Verdict`s within `bounds.seconds`.
 
-    The first pass gives each key a moment. The second gives each undecided key an equal share of
-    the remaining time. After the deadline, the first pass still decides what takes no time, and the
-    second pass stops.
+    The first pass gives each key a moment, so that many hard keys leave time for easy ones. The
+    second gives each undecided key an equal share of the remaining time.
     """
     deadline = time.monotonic() + bounds.seconds
+    most_each = MOMENT
+    for _ in range(2):
+        unknown = [verdict for verdict in verdicts if verdict.word == UNKNOWN]
+        if not unknown or time.monotonic() > deadline:
+            return
+        most_each = max(most_each, bounds.seconds / (10 * len(unknown)))
+        search(unknown, deadline, most_each)
+        most_each = math.inf
 
-    def decide(verdict, seconds):
-        part = register_of(verdict.key)
-        verdict.word, mattering = part.decide(Bounds(seconds, bounds.configurations), library)
-        verdict.proof, verdict.certain = part.place[mattering].tolist(), bool(mattering)
 
-    for number, verdict in enumerate(undecided):
-        left = max(0.0, deadline - time.monotonic())
-        share = left / (len(undecided) - number)
-        decide(verdict, max(left / (10 * len(undecided)), min(MOMENT, share)))
-    undecided = [verdict for verdict in undecided if verdict.word == UNKNOWN]
-    for number, verdict in enumerate(undecided):
+def _search_natively(library, grouped, bounds, verdicts, deadline, most_each):
+    keys = [verdict.key for verdict in verdicts]
+    left = max(0.0, deadline - time.monotonic())
+    results = native.search_keys(
+        library, grouped, keys, left, most_each, bounds.configurations, register.BEAM
+    )
+    for verdict, word, proof, certain in zip(verdicts, *results, strict=True):
+        verdict.word, verdict.certain = register.WORDS[word], bool(certain)
+        verdict.proof = _named(proof)
+
+
+def _search_in_python(history, bounds, verdicts, deadline, most_each):
+    for number, verdict in enumerate(verdicts):
         left = deadline - time.monotonic()
         if left <= 0:
-            break
-        decide(verdict, max(min(MOMENT, left), left / (len(undecided) - number)))
+            return
+        of_key = register.of(history, history.of_key(verdict.key)).possible()
+        share = Bounds(min(most_each, left / (len(verdicts) - number)), bounds.configurations)
+        decision = of_key.decide(share, library=False)
+        verdict.word, verdict.certain = decision.word, decision.certain
+        verdict.proof = of_key.place[decision.mattering].tolist()
+
+
+def _named(proof):
+    return [place for place in proof.tolist() if place >= 0]
 
 
 def overall(verdicts):

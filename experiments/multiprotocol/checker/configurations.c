@@ -1,10 +1,32 @@
 /* Sets of the configurations that a register could be in. */
+#define _POSIX_C_SOURCE 199309L
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "search.h"
 
 #define COMPARED 64 /* configurations that a new one is compared with */
+#define UNWATCHED 4096 /* words of work, some microseconds, between two looks at the clock */
+
+double seconds_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Adds to the work done, and returns whether the deadline has passed. Every loop over configurations, or over the operations
+ * in them, asks it, since one step may take long: sets grow with the number of operations that are open. */
+int overdue(configurations *c, int64_t work)
+{
+    c->work += work;
+    if (c->work >= UNWATCHED) {
+        c->work = 0;
+        c->late = c->late || seconds_now() > c->deadline;
+    }
+    return c->late;
+}
 
 static uint64_t hash(const uint64_t *words, int32_t count)
 {
@@ -48,7 +70,7 @@ int make_room(configurations *c, int64_t count)
     if (words) c->words = words;
     uint64_t *spare = realloc(c->spare, room * c->stride * sizeof *spare);
     if (spare) c->spare = spare;
-    int64_t *order = realloc(c->order, 2 * room * sizeof *order);
+    ranked *order = realloc(c->order, room * sizeof *order);
     if (order) c->order = order;
     if (!words || !spare || !order) return 0;
     c->room = room;
@@ -87,19 +109,17 @@ static int superfluous(const configurations *c, const uint64_t *other, const uin
     return 1;
 }
 
-static const configurations *sorting; /* the checker has one thread */
-static const int64_t *burdens;
-
 static int by_burden(const void *a, const void *b)
 {
-    int64_t i = *(const int64_t *)a, j = *(const int64_t *)b;
-    return burdens[i] != burdens[j] ? (burdens[i] < burdens[j] ? -1 : 1) : i < j ? -1 : i > j;
+    const ranked *x = a, *y = b;
+    if (x->burden != y->burden) return x->burden < y->burden ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
 }
 
 static int by_value(const void *a, const void *b)
 {
-    uint64_t x = at(sorting, *(const int64_t *)a)[0], y = at(sorting, *(const int64_t *)b)[0];
-    return x != y ? (x < y ? -1 : 1) : by_burden(a, b);
+    const ranked *x = a, *y = b;
+    return x->value != y->value ? (x->value < y->value ? -1 : 1) : by_burden(a, b);
 }
 
 /* Drops the configurations that another one makes superfluous, and those beyond the `beam` (0: none); sets `cut` then. */
@@ -107,21 +127,26 @@ int thin(configurations *c, int64_t beam, int *cut)
 {
     if (c->count < 2) return 1;
     if (!make_room(c, c->count)) return 0;
-    int64_t *order = c->order, *weights = order + c->count, kept = 0, run = 0; /* `run`: the first kept of this value */
-    for (int64_t i = 0; i < c->count; i++) order[i] = i, weights[i] = burden(c, at(c, i));
-    sorting = c;
-    burdens = weights;
+    ranked *order = c->order;
+    int64_t kept = 0, run = 0; /* `run`: the first kept of this value */
+    for (int64_t i = 0; i < c->count; i++) {
+        order[i] = (ranked){(int64_t)at(c, i)[0], burden(c, at(c, i)), i};
+        if (overdue(c, c->stride)) return 0;
+    }
     qsort(order, c->count, sizeof *order, by_value);
     for (int64_t n = 0; n < c->count; n++) {
-        const uint64_t *one = at(c, order[n]);
+        const uint64_t *one = at(c, order[n].index);
         int needed = 1;
-        if (kept && at(c, order[kept - 1])[0] != one[0]) run = kept;
-        for (int64_t i = run; needed && i < kept && i < run + COMPARED; i++) needed = !superfluous(c, at(c, order[i]), one);
+        if (kept && order[kept - 1].value != order[n].value) run = kept;
+        for (int64_t i = run; needed && i < kept && i < run + COMPARED; i++) {
+            needed = !superfluous(c, at(c, order[i].index), one);
+            if (overdue(c, c->stride)) return 0;
+        }
         if (needed) order[kept++] = order[n];
     }
     qsort(order, kept, sizeof *order, by_burden); /* those from which most can still come go on first */
     if (beam && kept > beam) *cut = 1, kept = beam;
-    for (int64_t i = 0; i < kept; i++) memcpy(c->spare + i * c->stride, at(c, order[i]), c->stride * sizeof *c->spare);
+    for (int64_t i = 0; i < kept; i++) memcpy(c->spare + i * c->stride, at(c, order[i].index), c->stride * sizeof *c->spare);
     uint64_t *old = c->words;
     c->words = c->spare;
     c->spare = old;

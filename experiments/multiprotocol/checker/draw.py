@@ -37,11 +37,6 @@ def _short(text):
 def text(history, verdict):
     """Return the lines that describe one violated key."""
     witness, key = verdict.witness, history.values[verdict.key]
-    if not witness.places:
-        return [
-            f"key {key} is not linearizable; "
-            "no small set of operations was found in the time for it"
-        ]
     kind = (
         "none of them can be left out"
         if witness.irreducible
@@ -59,10 +54,10 @@ def text(history, verdict):
         zip(witness.places, names, clients, _bars(history, witness.places), strict=True)
     )[:LINES]:
         end = "never" if history.completed[place] == NEVER else history.completed[place]
-        when = f"line {history.line[place]}, {history.invoked[place]} to {end}"
+        when = f"{history.unit} {history.line[place]}, {history.invoked[place]} to {end}"
         lines.append(f"  {client:>{max(map(len, clients))}}  {name:<{wide}} |{bar}|  {when}")
     if count > LINES:
-        lines.append(f"  and {count - LINES} more; --json names the lines of all")
+        lines.append(f"  and {count - LINES} more; --json names all")
     if witness.relaxed:
         lines.append(
             "  what a cas with * expected does not matter here: "
@@ -77,14 +72,15 @@ def _reason(history, places, relaxed):
         for p in places
         if history.kind[p] not in (READ, FAILED_CAS, CAS)
     }
-    written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS} | {
-        "null"
-    }
+    written |= {history.values[history.set_to[p]] for p in places if history.kind[p] == CAS}
+    written.add(history.values[history.initial])
     for place in places:
         value = history.values[history.value[place]]
         if history.kind[place] in (READ, CAS) and value not in written and place not in relaxed:
-            return f"no operation wrote {_short(value)} before it was seen"
-    return "no order of these respects both their times and what a register returns"
+            return f"no operation can have written {_short(value)} before it was seen"
+    start = history.values[history.initial]
+    first = f", which first holds {_short(start)}" * (history.initial != 0)
+    return f"no order of these respects both their times and what a register{first} returns"
 
 
 def _scale(history, places):

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -27,18 +28,19 @@ SOURCES = (
     "search.c",
     "prepare.c",
     "refute.c",
+    "pending.c",
     "configurations.c",
 )
 FLAGS = ("-std=c11", "-O3", "-march=x86-64-v2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 MAX_PROOF = 8
+FIELDS = ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
 
 
 class Described(ctypes.Structure):
     """Struct `history` of history.h."""
 
-    _fields_ = [("count", ctypes.c_int64)] + [
-        (name, ctypes.c_void_p)
-        for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
+    _fields_ = [("count", ctypes.c_int64), ("initial", ctypes.c_int32)] + [
+        (name, ctypes.c_void_p) for name in FIELDS
     ]
 
 
@@ -47,10 +49,11 @@ def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def described(columns):
+def described(columns, initial=0):
     """Return the `Described` of {name: numpy array}; the arrays must outlive it."""
     first = next(iter(columns.values()))
-    return Described(len(first), **{name: column.ctypes.data for name, column in columns.items()})
+    addresses = {name: column.ctypes.data for name, column in columns.items()}
+    return Described(len(first), initial, **addresses)
 
 
 @cache
@@ -61,17 +64,28 @@ def library():
     except OSError:
         return False
     loaded.history_parse.restype = ctypes.c_int64
-    loaded.history_parse.argtypes = [ctypes.c_char_p, ctypes.c_int64, *[ctypes.c_void_p] * 5]
+    loaded.history_parse.argtypes = [
+        ctypes.c_char_p,
+        ctypes.c_int64,
+        ctypes.c_int32,
+        *[ctypes.c_void_p] * 5,
+    ]
     loaded.history_check.restype = ctypes.c_int32
     loaded.history_check.argtypes = [ctypes.c_void_p, ctypes.c_int32, *[ctypes.c_void_p] * 4]
     loaded.history_search.restype = ctypes.c_int32
     loaded.history_search.argtypes = [
         ctypes.c_void_p,
-        ctypes.c_int32,
         ctypes.c_double,
-        ctypes.c_int64,
-        ctypes.c_int64,
+        *[ctypes.c_int64] * 2,
         *[ctypes.c_void_p] * 2,
+    ]
+    loaded.history_search_keys.restype = ctypes.c_int32
+    loaded.history_search_keys.argtypes = [
+        *[ctypes.c_void_p] * 4,
+        ctypes.c_int32,
+        *[ctypes.c_double] * 2,
+        *[ctypes.c_int64] * 2,
+        *[ctypes.c_void_p] * 3,
     ]
     return loaded
 
@@ -144,44 +158,85 @@ def _compile(path):
     return path
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """A history with its operations by key: those of key k are order[start[k]:start[k + 1]].
+
+    `verdict` and `proof` are what unique values tell of each key (`check`).
+    """
+
+    columns: dict
+    initial: int
+    start: np.ndarray
+    order: np.ndarray
+    verdict: np.ndarray  # 0 linearizable, 1 not, 2 to be searched
+    proof: np.ndarray  # places of operations that matter, -1 after the last
+
+
 def check(loaded, history):
-    """Return (verdicts, proofs, start, order), the first two by key: history_check in keys.c."""
+    """Return the `Grouped` of a history: history_check in keys.c."""
     names, count = len(history.values), len(history)
-    columns = {
-        name: np.ascontiguousarray(getattr(history, name))
-        for name in ("kind", "key", "client", "value", "set_to", "invoked", "completed", "line")
-    }
-    start, order = np.zeros(names + 1, np.int32), np.empty(max(count, 1), np.int32)
-    verdict, proof = np.zeros(names, np.uint8), np.empty((names, MAX_PROOF), np.int32)
-    done = loaded.history_check(
-        ctypes.byref(described(columns)),
-        names,
-        pointer(start),
-        pointer(order),
-        pointer(verdict),
-        pointer(proof),
+    columns = {name: np.ascontiguousarray(getattr(history, name)) for name in FIELDS}
+    grouped = Grouped(
+        columns,
+        history.initial,
+        start=np.zeros(names + 1, np.int32),
+        order=np.empty(max(count, 1), np.int32),
+        verdict=np.zeros(names, np.uint8),
+        proof=np.empty((names, MAX_PROOF), np.int32),
     )
-    if done:
-        raise MemoryError("the history does not fit into memory")
-    return verdict, proof, start, order
+    arrays = (grouped.start, grouped.order, grouped.verdict, grouped.proof)
+    _enough_memory(
+        loaded.history_check(
+            ctypes.byref(described(columns, history.initial)), names, *map(pointer, arrays)
+        )
+    )
+    return grouped
+
+
+def search_keys(loaded, grouped, keys, seconds, most_each, most, beam):
+    """Search the histories of these keys, each for at most its share of `seconds`, and `most_each`.
+
+    Return, by key: 0 linearizable, 1 not, 2 unknown; places of operations that matter; whether the
+    violation is certain once the first of those completes. See history_search_keys in keys.c.
+    """
+    keys = np.asarray(keys, np.int32)
+    word, certain = np.empty(len(keys), np.uint8), np.zeros(len(keys), np.int32)
+    proof = np.empty((len(keys), MAX_PROOF), np.int32)
+    _enough_memory(
+        loaded.history_search_keys(
+            ctypes.byref(described(grouped.columns, grouped.initial)),
+            pointer(grouped.start),
+            pointer(grouped.order),
+            pointer(keys),
+            len(keys),
+            seconds,
+            most_each,
+            most,
+            beam,
+            *map(pointer, (word, proof, certain)),
+        )
+    )
+    return word, proof, certain
 
 
 def search(loaded, columns, initial, seconds, most, beam):
-    """Return (0 linearizable | 1 not | 2 unknown, numbers of the operations that matter).
-
-    See history_search in search.c.
-    """
-    failed, hider = ctypes.c_int64(-1), ctypes.c_int64(-1)
+    """Return the same for one history on one key, given as columns: history_search in search.c."""
+    proof, certain = np.empty(MAX_PROOF, np.int32), ctypes.c_int32()
     word = loaded.history_search(
-        ctypes.byref(described(columns)),
-        initial,
+        ctypes.byref(described(columns, initial)),
         seconds,
         most,
         beam,
-        ctypes.byref(failed),
-        ctypes.byref(hider),
+        pointer(proof),
+        ctypes.byref(certain),
     )
-    return word, [number.value for number in (failed, hider) if number.value >= 0]
+    return word, proof, certain.value
+
+
+def _enough_memory(refused):
+    if refused:
+        raise MemoryError("the history does not fit into memory")
 
 
 if __name__ == "__main__":

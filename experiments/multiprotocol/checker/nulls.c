@@ -1,5 +1,5 @@
-/* Places the reads of null between deletes, where all other values are written once (unique.c): goes through time, and
- * decides as late as it can. */
+/* Places the reads of the initial value between the writes of it, where all other values are written once (unique.c): goes
+ * through time, and decides as late as it can. The initial value is called null here, and its writes deletes. */
 #include <stdlib.h>
 
 #include "unique.h"
@@ -143,7 +143,7 @@ static int32_t place(register_state *r, const event *e, int32_t count, int64_t *
             if (!r->used[i]) make_null(r, i, now);
             break;
         case BEGIN_BUSY:
-            if (b[i].on_null) { if (!need_null(r, now)) return now; }
+            if (b[i].on_initial) { if (!need_null(r, now)) return now; }
             else if (r->null) create(r, now);
             other(r, now);
             break;
@@ -171,13 +171,13 @@ static int32_t schedule(const work *w, event *e, int64_t *begins, int64_t *ends)
         int64_t from = b->last, to = b->first;
         if (b->first < b->last) continue;
         clip(begins, ends, busy, &from, &to); /* something is left: no busy block contains it, and none overlap */
-        e[count++] = (event){from, b->on_null ? OPEN_CREATE : OPEN_BLOCK, i};
-        e[count++] = (event){to, b->on_null ? DUE_CREATE : DUE_BLOCK, i};
+        e[count++] = (event){from, b->on_initial ? OPEN_CREATE : OPEN_BLOCK, i};
+        e[count++] = (event){to, b->on_initial ? DUE_CREATE : DUE_BLOCK, i};
     }
     for (int32_t i = 0; i < w->count; i++) {
         int32_t op = w->ops[i];
-        int deletes = h->kind[op] == WRITE;
-        if (h->value[op] != ABSENT || (!deletes && h->kind[op] != READ)) continue;
+        int does = role(w, op), deletes = does == RESTORES;
+        if (!deletes && (does != READS || h->value[op] != h->initial)) continue;
         int64_t from = h->invoked[op], to = h->completed[op];
         if (!clip(begins, ends, busy, &from, &to)) return -1 - op; /* it would interrupt a busy block */
         e[count++] = (event){from, deletes ? OPEN_DELETE : OPEN_READ, i};

@@ -1,4 +1,4 @@
-/* Reads a history, one JSON object a line, into columns. Accepts what it is sure of; everything else it leaves to
+/* Reads a history, one JSON object a line or an array of them, into columns. Accepts what it is sure of; everything else it leaves to
  * Python's parser, which has the last word on what is valid and what to say of it. */
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 #include "history.h"
 
 typedef struct { const char *at; int32_t length; } token;
-typedef struct { uint64_t hash; int32_t id; } entry;
+typedef struct { uint32_t hash; int32_t id; } entry; /* small, since a history may have many names */
 typedef struct {
     entry *entries;
     uint64_t mask;
@@ -22,7 +22,7 @@ static const char *const FIELD[FIELDS] = {"op", "key", "client", "value", "expec
 
 static const char *blank(const char *p, const char *end)
 {
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r')) p++;
+    while (p < end && (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')) p++;
     return p;
 }
 
@@ -123,7 +123,7 @@ static int grow(names *n)
 /* The number of a token: the same for the same text. Without memory it is 0, and noted in `n`. */
 static int32_t name(names *n, token t, int plain)
 {
-    if (2 * (uint64_t)n->count > n->mask && !grow(n)) { n->short_of_memory = 1; return ABSENT; }
+    if (3 * (uint64_t)n->count > 2 * n->mask && !grow(n)) { n->short_of_memory = 1; return ABSENT; }
     uint64_t hash = 1469598103934665603ull ^ (uint64_t)t.length;
     int32_t i = 0;
     if (is(t, "null")) return ABSENT;
@@ -137,17 +137,18 @@ static int32_t name(names *n, token t, int plain)
     hash ^= hash >> 32;
     hash *= 0x9E3779B97F4A7C15ull;
     hash ^= hash >> 29;
-    for (uint64_t place = hash & n->mask;; place = (place + 1) & n->mask) {
+    uint32_t folded = (uint32_t)(hash >> 32);
+    for (uint64_t place = folded & n->mask;; place = (place + 1) & n->mask) {
         entry *e = &n->entries[place];
         if (!e->id) {
-            e->hash = hash;
+            e->hash = folded;
             e->id = n->count;
             n->offset[n->count] = t.at - n->text;
             n->length[n->count] = t.length;
             if (!plain) n->plain = 0;
             return n->count++;
         }
-        if (e->hash == hash && n->length[e->id] == t.length && !memcmp(n->text + n->offset[e->id], t.at, t.length)) return e->id;
+        if (e->hash == folded && n->length[e->id] == t.length && !memcmp(n->text + n->offset[e->id], t.at, t.length)) return e->id;
     }
 }
 
@@ -195,6 +196,7 @@ static int enter(history *h, int64_t i, names *n, const token *t, const int *pla
     token result = t[RESULT];
     if (result.at && !pending && unknown(result)) h->completed[i] = NEVER, pending = 1;
     int without_effect = result.at && !pending && failed(result);
+    if (result.at && !pending && !without_effect && !succeeded(result) && !is(result, "null")) return 0;
     if (is(t[OP], "\"delete\"")) {
         h->kind[i] = without_effect ? NOTHING : WRITE;
         return 1;
@@ -207,65 +209,92 @@ static int enter(history *h, int64_t i, names *n, const token *t, const int *pla
     }
     if (!is(t[OP], "\"cas\"") || !t[EXPECTED].at || !t[NEW].at) return 0;
     if (!pending && !without_effect && !(result.at && succeeded(result))) return 0;
-    h->kind[i] = without_effect ? FAILED_CAS : CAS;
+    h->kind[i] = !without_effect ? CAS : is(result, "false") ? FAILED_CAS : NOTHING; /* else the operation failed */
     h->value[i] = name(n, t[EXPECTED], plain[EXPECTED]);
     h->set_to[i] = name(n, t[NEW], plain[NEW]);
     return 1;
 }
 
-static int parse_line(const char *p, const char *end, token *t, int *plain)
+/* Returns the first character after the object, or NULL when Python has to decide. */
+static const char *parse_object(const char *p, const char *end, token *t, int *plain)
 {
     memset(t, 0, FIELDS * sizeof *t);
     for (int f = 0; f < FIELDS; f++) plain[f] = 1;
-    if (*p != '{') return 0;
+    if (p >= end || *p != '{') return NULL;
     p = blank(p + 1, end);
     for (;;) {
         int simple = 1, what = FIELDS;
         const char *begin = p;
-        if (p >= end || *p != '"' || !(p = skip_string(p, end, &simple)) || !simple) return 0;
+        if (p >= end || *p != '"' || !(p = skip_string(p, end, &simple)) || !simple) return NULL;
         for (int f = 0; f < FIELDS; f++)
             if ((size_t)(p - begin - 2) == strlen(FIELD[f]) && !memcmp(begin + 1, FIELD[f], p - begin - 2)) what = f;
         p = blank(p, end);
-        if (p >= end || *p != ':') return 0;
+        if (p >= end || *p != ':') return NULL;
         begin = p = blank(p + 1, end);
-        if (!(p = skip_value(p, end, &simple, 0))) return 0;
+        if (!(p = skip_value(p, end, &simple, 0))) return NULL;
         if (what < FIELDS) {
-            if (t[what].at) return 0;
+            if (t[what].at) return NULL;
             t[what] = (token){begin, (int32_t)(p - begin)};
             plain[what] = simple;
         }
         p = blank(p, end);
-        if (p < end && *p == '}') return blank(p + 1, end) == end;
-        if (p >= end || *p != ',') return 0;
+        if (p < end && *p == '}') return p + 1;
+        if (p >= end || *p != ',') return NULL;
         p = blank(p + 1, end);
     }
 }
 
-/* Fills `h` (with room for one operation a line) and the distinct tokens' places in `text` (room for four a line).
- * Returns 0, the number of the first line that it does not take, or -1 without memory. `plain` is set to 0 when tokens
- * may be equal in value that differ in text. */
-int64_t history_parse(const char *text, int64_t size, history *h, int64_t *offset, int32_t *length, int32_t *distinct, int32_t *plain)
+/* Reads one object of the text up to `end` as the next operation. Returns what follows it, or NULL. */
+static const char *parse_operation(const char *p, const char *end, history *h, names *n, int64_t number)
 {
-    names n = {.offset = offset, .length = length, .count = 1, .plain = 1, .text = text};
-    n.mask = 65535;
-    if (!(n.entries = calloc(n.mask + 1, sizeof *n.entries))) return -1;
-    const char *p = text, *end = text + size;
-    int64_t line = 0, i = 0, bad = 0;
-    while (p < end && !bad) {
+    token t[FIELDS];
+    int simple[FIELDS];
+    if (!(p = parse_object(p, end, t, simple)) || !enter(h, h->count, n, t, simple) || n->short_of_memory) return NULL;
+    h->line[h->count++] = (int32_t)number;
+    return p;
+}
+
+/* Each returns 0, or the number of the first line, or entry, that Python has to decide on. */
+static int64_t parse_lines(const char *p, const char *end, history *h, names *n)
+{
+    for (int64_t line = 1; p < end; line++) {
         const char *stop = memchr(p, '\n', end - p);
         if (!stop) stop = end;
-        line++;
         p = blank(p, stop);
-        if (p < stop) {
-            token t[FIELDS];
-            int simple[FIELDS];
-            if (!parse_line(p, stop, t, simple) || !enter(h, i, &n, t, simple)) bad = line;
-            else h->line[i++] = (int32_t)line;
-            if (n.short_of_memory) bad = -1;
-        }
+        if (p < stop && (!(p = parse_operation(p, stop, h, n, line)) || blank(p, stop) != stop)) return line;
         p = stop + 1;
     }
-    h->count = i;
+    return 0;
+}
+
+static int64_t parse_array(const char *p, const char *end, history *h, names *n)
+{
+    p = blank(p, end);
+    if (p >= end || *p != '[') return 1;
+    p = blank(p + 1, end);
+    if (p < end && *p == ']') return blank(p + 1, end) != end;
+    for (int64_t entry = 1;; entry++) {
+        if (!(p = parse_operation(p, end, h, n, entry))) return entry;
+        p = blank(p, end);
+        if (p < end && *p == ']') return blank(p + 1, end) == end ? 0 : entry;
+        if (p >= end || *p != ',') return entry;
+        p = blank(p + 1, end);
+    }
+}
+
+/* Fills `h` (with room for one operation a line, or an opening brace) and the distinct tokens' places in `text` (room for
+ * four an operation). Returns 0, the number of the first line, or entry of the array, that it does not take, or -1 without
+ * memory. `plain` is set to 0 when tokens may be equal in value that differ in text. */
+int64_t history_parse(
+    const char *text, int64_t size, int32_t is_array, history *h, int64_t *offset, int32_t *length, int32_t *distinct,
+    int32_t *plain)
+{
+    names n = {.offset = offset, .length = length, .count = 1, .plain = 1, .text = text};
+    n.mask = (1 << 17) - 1;
+    if (!(n.entries = calloc(n.mask + 1, sizeof *n.entries))) return -1;
+    h->count = 0;
+    int64_t bad = (is_array ? parse_array : parse_lines)(text, text + size, h, &n);
+    if (n.short_of_memory) bad = -1;
     *distinct = n.count;
     *plain = n.plain;
     free(n.entries);

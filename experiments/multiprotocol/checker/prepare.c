@@ -22,13 +22,13 @@ static int32_t place_of(const int32_t *sorted, int32_t count, int32_t value)
 }
 
 /* Numbers the values that occur from 0. Returns how many there are, or -1. */
-int32_t number_values(const history *h, operation *ops, int32_t initial, int32_t *first)
+int32_t number_values(const history *h, operation *ops, int32_t *first)
 {
     int32_t *values = malloc((2 * h->count + 1) * sizeof *values), distinct = 1;
     if (!values) return -1;
     memcpy(values, h->value, h->count * sizeof *values);
     memcpy(values + h->count, h->set_to, h->count * sizeof *values);
-    values[2 * h->count] = initial;
+    values[2 * h->count] = h->initial;
     qsort(values, 2 * h->count + 1, sizeof *values, by_number);
     for (int64_t i = 1; i <= 2 * h->count; i++) if (values[i] != values[distinct - 1]) values[distinct++] = values[i];
     for (int64_t i = 0; i < h->count; i++)
@@ -36,7 +36,7 @@ int32_t number_values(const history *h, operation *ops, int32_t initial, int32_t
             .kind = h->kind[i], .value = place_of(values, distinct, h->value[i]), .set_to = place_of(values, distinct, h->set_to[i]),
             .slot = -1, .invoked = h->invoked[i], .completed = h->completed[i],
         };
-    *first = place_of(values, distinct, initial);
+    *first = place_of(values, distinct, h->initial);
     free(values);
     return distinct;
 }
@@ -72,22 +72,6 @@ static int by_time(const void *a, const void *b)
     if (x->at != y->at) return x->at < y->at ? -1 : 1;
     if (x->completes != y->completes) return x->completes - y->completes; /* at a tie they overlap */
     return x->op < y->op ? -1 : x->op > y->op;
-}
-
-/* Leaves out writes of unknown outcome that nothing can have seen (`observers` counts what may see each value). */
-void leave_out_unseen(operation *ops, int32_t count, int32_t *observers)
-{
-    for (int changed = 1; changed;) {
-        changed = 0;
-        for (int32_t i = count - 1; i >= 0; i--) {
-            operation *op = &ops[i];
-            if (op->completed != NEVER || op->kind == NOTHING) continue;
-            int32_t written = op->kind == CAS ? op->set_to : op->value;
-            if (observers[written] - (op->kind == CAS && op->value == written)) continue;
-            if (op->kind == CAS) observers[op->value]--, changed = 1;
-            op->kind = NOTHING;
-        }
-    }
 }
 
 /* Orders the events, and gives each operation a slot while it is open. Returns the number of slots. */

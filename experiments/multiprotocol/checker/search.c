@@ -1,17 +1,15 @@
 /* Decides whether one register's history is linearizable, whatever it holds: the search that search.py describes,
  * compiled. */
-#define _POSIX_C_SOURCE 199309L
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "search.h"
+#include "unique.h"
 
-enum { FINE, VIOLATION, UNKNOWN };
+enum { UNKNOWN = SEARCH };
 #define PASSES 4 /* with a beam, wider ones, and none */
 #define WIDER 16
 #define MEMORY (1ll << 29) /* bytes of configurations */
-#define LARGE 1000 /* so many configurations take a while at every event, whatever is done to them */
 
 typedef struct {
     const operation *ops;
@@ -19,22 +17,12 @@ typedef struct {
     int32_t *observers, failing_left, *at_slot;
     uint64_t *reads, *failing, *expecting; /* by value: sets of the open reads of it, failing and other cas that expect it */
     uint64_t *all_failing, *writes;
-    int32_t *stamp, *best, *tried, generation;
+    int32_t *stamp, *best, *tried, generation; /* by what operations do alike, for one look at what is usable */
+    uint8_t *helps;
     configurations now;
     int64_t most, beam;
-    double deadline;
     int cut, out_of_bounds;
-    uint32_t steps;
 } search;
-
-static double seconds_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static int too_late(const search *s) { return s->now.count > LARGE && seconds_now() > s->deadline; }
 
 static int meet(const uint64_t *a, const uint64_t *b, int32_t words)
 {
@@ -70,6 +58,7 @@ static void use(search *s, int64_t from, int32_t slot)
     uint64_t *made = blank(&s->now);
     if (!made) { s->out_of_bounds = 1; return; }
     memcpy(made, at(&s->now, from), s->now.stride * sizeof *made);
+    if (overdue(&s->now, 2 * (int64_t)s->now.stride)) s->out_of_bounds = 1;
     uint64_t *owed = made + 1, *usable = owed + s->words;
     drop(owed, slot);
     drop(usable, slot);
@@ -79,27 +68,38 @@ static void use(search *s, int64_t from, int32_t slot)
     keep(&s->now);
 }
 
-/* Adds the configurations one change away from number `from` that could help to linearize what is at slot `goal`. */
+/* Whether it can help at all to use an operation that does what `op` does. */
+static int may_help(const search *s, const uint64_t *c, const operation *op, const operation *wanted)
+{
+    if (op->kind == CAS) return (uint64_t)op->value == c[0] && worthwhile(s, c, op->set_to);
+    return (wanted->kind == WRITE && wanted->value == op->value) || worthwhile(s, c, op->value);
+}
+
+/* Adds the configurations one change away from number `from` that could help to linearize what is at slot `goal`. Of the
+ * operations that do the same, it uses the one that completes first. */
 static void follow(search *s, int64_t from, int32_t goal)
 {
     int32_t tried = 0;
     const operation *wanted = &s->ops[s->at_slot[goal]];
     const uint64_t *c = at(&s->now, from), *owed = c + 1, *usable = owed + s->words;
     s->generation++;
-    for (int32_t i = 0; i < s->words; i++)
+    for (int32_t i = 0; i < s->words; i++) {
         for (uint64_t left = usable[i]; left; left &= left - 1) {
             int32_t slot = 64 * i + __builtin_ctzll(left);
             const operation *op = &s->ops[s->at_slot[slot]];
-            int helps;
-            if (op->kind == CAS) helps = (uint64_t)op->value == c[0] && (has(owed, slot) || worthwhile(s, c, op->set_to));
-            else helps = slot == goal || (wanted->kind == WRITE && wanted->value == op->value) || worthwhile(s, c, op->value);
-            if (!helps) continue;
             if (s->stamp[op->alike] != s->generation) {
                 s->stamp[op->alike] = s->generation;
-                s->best[op->alike] = slot;
-                s->tried[tried++] = op->alike;
-            } else if (op->completed < s->ops[s->at_slot[s->best[op->alike]]].completed) s->best[op->alike] = slot;
+                s->best[op->alike] = -1;
+                s->helps[op->alike] = (uint8_t)may_help(s, c, op, wanted);
+                overdue(&s->now, 3 * (int64_t)s->words);
+            }
+            if (!s->helps[op->alike] && !(op->kind == CAS && (uint64_t)op->value == c[0] && has(owed, slot))) continue;
+            int32_t *best = &s->best[op->alike];
+            if (*best < 0) s->tried[tried++] = op->alike;
+            if (*best < 0 || op->completed < s->ops[s->at_slot[*best]].completed) *best = slot;
         }
+        if (overdue(&s->now, 1 + 4 * __builtin_popcountll(usable[i]))) { s->out_of_bounds = 1; return; }
+    }
     for (int32_t i = 0; i < tried && !s->out_of_bounds; i++) use(s, from, s->best[s->tried[i]]);
 }
 
@@ -115,7 +115,7 @@ static void opens(search *s, int32_t number)
     if (op->kind == CAS) add(s->expecting + row, slot);
     if (op->kind == FAILED_CAS) add(s->failing + row, slot), add(s->all_failing, slot);
     if (op->kind == WRITE) add(s->writes, slot);
-    for (int64_t i = 0; i < s->now.count; i++) {
+    for (int64_t i = 0; i < s->now.count && !overdue(&s->now, 4); i++) {
         uint64_t *c = at(&s->now, i), *owed = c + 1, *usable = owed + s->words;
         int holds = c[0] == (uint64_t)op->value;
         int done = (op->kind == READ && holds) || (op->kind == FAILED_CAS && !holds);
@@ -150,9 +150,9 @@ static void completes(search *s, int32_t number)
     int tabulated = 0;
     for (int64_t i = 0; i < c->count && !s->out_of_bounds; i++) {
         if (!must_decide(at(c, i), s->words, op->slot, last_chance)) continue;
-        if (!tabulated && !(tabulated = tabulate(c, c->count))) { s->out_of_bounds = 1; return; }
+        if (!tabulated && !(tabulated = tabulate(c, c->count) && !overdue(c, c->count * c->stride))) { s->out_of_bounds = 1; return; }
         follow(s, i, op->slot);
-        if (c->count > s->most || (++s->steps % 256 == 0 && seconds_now() > s->deadline)) s->out_of_bounds = 1;
+        if (c->count > s->most || overdue(c, c->stride)) s->out_of_bounds = 1;
         if (s->beam && c->count > 20 * s->beam) { s->cut = 1; break; }
     }
     closes(s, number);
@@ -163,16 +163,17 @@ static void completes(search *s, int32_t number)
         drop(one + 1 + s->words, op->slot);
         if (one[0] != (uint64_t)s->unseen) one[0] = seen(s, (int32_t)one[0]);
         if (kept++ != i) memcpy(at(c, kept - 1), one, s->now.stride * sizeof *one);
+        if (overdue(c, kept == i + 1 ? 4 : c->stride)) break;
     }
     c->count = kept;
-    if (s->out_of_bounds || too_late(s) || !thin(c, s->beam, &s->cut)) s->out_of_bounds = 1;
+    if (s->out_of_bounds || c->late || !thin(c, s->beam, &s->cut)) s->out_of_bounds = 1;
 }
 
 /* Goes through the events. Returns -1, or the operation at whose completion nothing is left. */
 static int32_t go_through(search *s, const event *events, int64_t count)
 {
     for (int64_t e = 0; e < count && !s->out_of_bounds; e++) {
-        if (too_late(s)) { s->out_of_bounds = 1; break; }
+        if (overdue(&s->now, 1)) { s->out_of_bounds = 1; break; }
         if (!events[e].completes) { opens(s, events[e].op); continue; }
         completes(s, events[e].op);
         if (!s->now.count && !s->out_of_bounds) return events[e].op;
@@ -193,60 +194,84 @@ static int begin(search *s, int32_t first)
 
 /* ---- the whole ---- */
 
-/* Whether the history `h`, all on one register that first holds `initial`, is linearizable: FINE, VIOLATION (then
- * `failed` is the operation at whose completion it is certain, and `hider` one that proves it, or -1), or UNKNOWN when
- * that would take more than so many seconds, or configurations at one time. A first pass keeps at most `beam`
- * configurations, later ones more. */
-int32_t history_search(
-    const history *h, int32_t initial, double seconds, int64_t most, int64_t beam, int64_t *failed, int64_t *hider)
+/* Checks what values that are written once tell (unique.c), with the values as the numbers in `ops`. */
+static int check_values(const history *h, const operation *ops, int32_t values, int32_t first, int32_t *proof)
 {
-    int32_t n = (int32_t)h->count, first = 0, failing = 0, values, alike, slots, result = UNKNOWN;
-    search s = {.most = most, .deadline = seconds_now() + seconds};
-    operation *ops = malloc((n + 1) * sizeof *ops);
-    event *events = malloc((2 * (size_t)n + 1) * sizeof *events);
-    int32_t *numbers = NULL, *counts = NULL;
-    uint64_t *sets = NULL;
+    history renamed = *h;
+    renamed.initial = first;
+    renamed.value = malloc(2 * ((size_t)h->count + 1) * sizeof *renamed.value);
+    if (!renamed.value) return SEARCH;
+    renamed.set_to = renamed.value + h->count;
+    for (int64_t i = 0; i < h->count; i++) renamed.value[i] = ops[i].value, renamed.set_to[i] = ops[i].set_to;
+    int found = check_alone(&renamed, values, proof);
+    free(renamed.value);
+    return found;
+}
+
+/* Goes through the history of `ops` with ever more configurations, at first with `beam`. */
+static int passes(search *s, operation *ops, int32_t n, int32_t values, int32_t alike, int32_t first, int64_t beam, int32_t *failed)
+{
+    int result = UNKNOWN;
+    int32_t failing;
     int64_t events_count;
-    if (!ops || !events || (values = number_values(h, ops, initial, &first)) < 0 || (alike = number_alike(ops, n)) < 0) goto done;
-    *hider = -1;
-    if ((*failed = refute(ops, n, first, hider)) >= 0) { result = VIOLATION; goto done; }
-    numbers = calloc((size_t)n + 3 * (size_t)alike + 1, sizeof *numbers);
-    counts = calloc(2 * ((size_t)values + 1), sizeof *counts);
-    if (!numbers || !counts) goto done;
-    for (int32_t i = 0; i < n; i++) {
-        if (ops[i].kind != WRITE && ops[i].kind != NOTHING) counts[ops[i].value]++;
-        failing += ops[i].kind == FAILED_CAS;
-    }
-    if (!failing) leave_out_unseen(ops, n, counts);
-    slots = schedule(ops, n, events, &events_count, numbers);
-    s.ops = ops;
-    s.words = s.now.set_words = slots / 64 + 1;
-    s.now.stride = 1 + 2 * s.words;
-    if (s.most > MEMORY / (32 * s.now.stride + 64)) s.most = MEMORY / (32 * s.now.stride + 64);
-    s.unseen = values;
-    s.at_slot = numbers;
-    s.stamp = numbers + n, s.best = s.stamp + alike, s.tried = s.best + alike;
-    s.observers = counts + values + 1;
-    size_t row = s.words, rows = (size_t)values + 1, size = (3 * rows + 2) * row;
+    event *events = malloc((2 * (size_t)n + 1) * sizeof *events);
+    int32_t *numbers = calloc((size_t)n + 3 * (size_t)alike + 1, sizeof *numbers);
+    int32_t *counts = calloc(2 * ((size_t)values + 1), sizeof *counts);
+    uint64_t *sets = NULL;
+    s->helps = malloc((size_t)alike + 1);
+    if (!events || !numbers || !counts || !s->helps || !leave_out_pending(ops, n, first, values, counts, &failing)) goto done;
+    int32_t slots = schedule(ops, n, events, &events_count, numbers);
+    s->ops = ops;
+    s->words = s->now.set_words = slots / 64 + 1;
+    s->now.stride = 1 + 2 * s->words;
+    if (s->most > MEMORY / (32 * s->now.stride + 64)) s->most = MEMORY / (32 * s->now.stride + 64);
+    s->unseen = values;
+    s->at_slot = numbers;
+    s->stamp = numbers + n, s->best = s->stamp + alike, s->tried = s->best + alike;
+    s->observers = counts + values + 1;
+    size_t row = s->words, rows = (size_t)values + 1, size = (3 * rows + 2) * row;
     if (size > (1ull << 27) || !(sets = calloc(size, sizeof *sets))) goto done; /* 1 GB */
-    s.reads = sets, s.failing = sets + rows * row, s.expecting = s.failing + rows * row;
-    s.all_failing = s.expecting + rows * row, s.writes = s.all_failing + row;
-    for (int pass = 0; pass < PASSES; pass++) {
+    s->reads = sets, s->failing = sets + rows * row, s->expecting = s->failing + rows * row;
+    s->all_failing = s->expecting + rows * row, s->writes = s->all_failing + row;
+    for (int pass = 0; pass < PASSES && !overdue(&s->now, (int64_t)size); pass++) {
         if (pass) memset(sets, 0, size * sizeof *sets);
-        memset(s.stamp, 0, alike * sizeof *s.stamp);
-        memcpy(s.observers, counts, ((size_t)values + 1) * sizeof *counts);
-        s.failing_left = failing;
-        s.beam = pass == PASSES - 1 ? 0 : beam;
+        memset(s->stamp, 0, alike * sizeof *s->stamp);
+        memcpy(s->observers, counts, ((size_t)values + 1) * sizeof *counts);
+        s->failing_left = failing;
+        s->beam = pass == PASSES - 1 ? 0 : beam;
         beam *= WIDER;
-        if (!begin(&s, first)) break;
-        *failed = go_through(&s, events, events_count);
-        if (s.out_of_bounds) break;
+        if (!begin(s, first)) break;
+        *failed = go_through(s, events, events_count);
+        if (s->out_of_bounds) break;
         result = *failed < 0 ? FINE : VIOLATION;
-        if (result == FINE || !s.cut) break;
+        if (result == FINE || !s->cut) break;
         result = UNKNOWN;
     }
 done:
-    free(ops); free(events); free(numbers); free(counts); free(sets);
-    discard(&s.now);
+    free(events); free(numbers); free(counts); free(sets); free(s->helps);
+    discard(&s->now);
+    return result;
+}
+
+/* Whether the history `h`, all on one register, is linearizable: FINE, VIOLATION, or UNKNOWN when that would take more
+ * than so many seconds, or configurations at one time. For a violation, `proof` gets up to MAX_PROOF operations that
+ * matter (NONE after the last); it is `certain` once the first of them completes. Where every value is written once,
+ * nothing is searched. A first pass keeps at most `beam` configurations, later ones more. */
+int32_t history_search(const history *h, double seconds, int64_t most, int64_t beam, int32_t *proof, int32_t *certain)
+{
+    int32_t n = (int32_t)h->count, first = 0, failed = NONE, values, alike, result = UNKNOWN;
+    int64_t hider = NONE;
+    search s = {.most = most, .now.deadline = seconds_now() + seconds};
+    operation *ops = malloc(((size_t)n + 1) * sizeof *ops);
+    for (int i = 0; i < MAX_PROOF; i++) proof[i] = NONE;
+    *certain = 0;
+    if (!ops || (values = number_values(h, ops, &first)) < 0) goto done;
+    if ((result = check_values(h, ops, values, first, proof)) != SEARCH) goto done;
+    if ((alike = number_alike(ops, n)) < 0) goto done;
+    failed = refute(ops, n, first, &hider);
+    result = failed >= 0 ? VIOLATION : passes(&s, ops, n, values, alike, first, beam, &failed);
+    if (result == VIOLATION) proof[0] = failed, proof[1] = (int32_t)hider, *certain = 1;
+done:
+    free(ops);
     return result;
 }

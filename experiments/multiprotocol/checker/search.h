@@ -12,14 +12,23 @@ typedef struct {
 
 typedef struct { int64_t at; int32_t completes, op; } event;
 
+double seconds_now(void); /* configurations.c */
+
+/* search.c */
+int32_t history_search(const history *h, double seconds, int64_t most, int64_t beam, int32_t *proof, int32_t *certain);
+
 /* prepare.c. Each returns how many there are, or -1 without memory. */
-int32_t number_values(const history *h, operation *ops, int32_t initial, int32_t *first);
+int32_t number_values(const history *h, operation *ops, int32_t *first);
 int32_t number_alike(operation *ops, int32_t count);
-void leave_out_unseen(operation *ops, int32_t count, int32_t *observers);
 int32_t schedule(operation *ops, int32_t count, event *events, int64_t *events_count, int32_t *free_slots);
+
+/* pending.c */
+int leave_out_pending(operation *ops, int32_t count, int32_t first, int32_t values, int32_t *observers, int32_t *failing);
 
 /* refute.c */
 int32_t refute(const operation *ops, int32_t count, int32_t first, int64_t *hider);
+
+typedef struct { int64_t value, burden, index; } ranked;
 
 /* configurations.c. A set of them, each of `stride` words: the value held, a set of what is owed, one of what is usable
  * (`set_words` words each). */
@@ -30,7 +39,10 @@ typedef struct {
     uint64_t mask;
     int32_t set_words, stride;
     uint64_t *spare; /* of as much room */
-    int64_t *order;
+    ranked *order;
+    double deadline; /* by the monotonic clock, in seconds */
+    int64_t work;    /* words looked at since the last look at the clock */
+    int late;
 } configurations;
 
 static inline uint64_t *at(const configurations *c, int64_t i) { return c->words + i * c->stride; }
@@ -38,7 +50,9 @@ static inline int has(const uint64_t *set, int32_t slot) { return (int)(set[slot
 static inline void add(uint64_t *set, int32_t slot) { set[slot >> 6] |= 1ull << (slot & 63); }
 static inline void drop(uint64_t *set, int32_t slot) { set[slot >> 6] &= ~(1ull << (slot & 63)); }
 
-/* Each returns 0 without memory. */
+int overdue(configurations *c, int64_t work);
+
+/* Each returns 0 without memory; `thin` also when it is overdue. */
 int make_room(configurations *c, int64_t count);
 int tabulate(configurations *c, int64_t count);
 uint64_t *blank(configurations *c);

@@ -27,7 +27,7 @@ from experiments.multiprotocol.checker.history import CAS, FAILED_CAS, NEVER, RE
 LINEARIZABLE, VIOLATION, UNKNOWN = "linearizable", "not linearizable", "unknown"
 COMPARED = 64  # configurations that a new one is compared with
 BEAM = 64  # configurations kept in the first, incomplete pass
-LARGE = 1000  # with more configurations, every step takes a while
+UNWATCHED = 1000  # steps of work, some milliseconds at most, between two looks at the clock
 UNSEEN = object()  # stands for any value that no operation will see any more
 
 
@@ -91,7 +91,7 @@ class _Search:
         self._bit, self._free, self._op_of = {}, [], {}
         self._reads, self._failing = {}, {}  # masks of open operations, by value
         self._all_failing = self._writes = 0
-        self._steps = 0
+        self._work = 0
 
     def _seen(self, value):
         return value if self._observers[value] else UNSEEN
@@ -108,7 +108,7 @@ class _Search:
                 self._open(index)
                 continue
             self._complete(index)
-            self._watch(len(self._configurations))
+            self._watch()
             if not self._configurations:
                 return index
         return None
@@ -134,6 +134,7 @@ class _Search:
                 op.kind == FAILED_CAS and value != op.value
             )
             opened.add((value, was_owed if done else was_owed | owed, was_usable | usable))
+            self._watch()
         self._configurations = opened
 
     def _complete(self, index):
@@ -150,7 +151,8 @@ class _Search:
                     seen.add(following)
                     if following[1] & bit or (last_chance and following[2] & bit):
                         todo.append(following)
-            self._watch(len(seen))
+            if len(seen) > self._most:
+                raise OutOfBounds
             if self._beam and len(seen) > 20 * self._beam:
                 self.cut = True
                 break
@@ -160,7 +162,7 @@ class _Search:
             for value, owed, usable in seen
             if not owed & bit
         }
-        self._configurations = _undominated(done)
+        self._configurations = self._undominated(done)
         if self._beam and len(self._configurations) > self._beam:
             self.cut = True
             self._configurations = set(sorted(self._configurations, key=_burden)[: self._beam])
@@ -187,6 +189,7 @@ class _Search:
             bit = left & -left
             left ^= bit
             op = self._op_of[bit]
+            self._watch()
             same = (op.kind, op.value, op.set_to)
             # Of equal operations, only the first to complete matters.
             if same not in tried or op.completed < tried[same][0]:
@@ -220,25 +223,28 @@ class _Search:
         owed &= ~(self._all_failing & ~self._failing.get(value, 0))
         return self._seen(value), owed, usable
 
-    def _watch(self, configurations):
-        self._steps += 1
-        soon = self._steps % 64 == 0 or configurations > LARGE
-        if configurations > self._most or (soon and time.monotonic() > self._deadline):
-            raise OutOfBounds
+    def _undominated(self, configurations):
+        """Return the configurations without those that another one makes superfluous."""
+        if len(configurations) < 2:
+            return configurations
+        kept: dict = {}
+        for value, owed, usable in sorted(configurations, key=_burden):
+            self._watch(COMPARED)
+            others = kept.setdefault(value, [])
+            if not any(o & owed == o and u & usable == usable for o, u in others[:COMPARED]):
+                others.append((owed, usable))
+        return {(value, *other) for value, others in kept.items() for other in others}
+
+    def _watch(self, work=1):
+        """Count the work, in numbers of any size that are handled, and look at the clock."""
+        # A set of operations is one number, with a bit for each that has ever been open at a time.
+        self._work += work * (1 + len(self._bit) // 4096)
+        if self._work >= UNWATCHED:
+            self._work = 0
+            if time.monotonic() > self._deadline:
+                raise OutOfBounds
 
 
 def _burden(configuration):
     """Sort key: the less a configuration owes and the more it can use, the better."""
     return configuration[1].bit_count() - configuration[2].bit_count()
-
-
-def _undominated(configurations):
-    """Return the configurations without those that another one makes superfluous."""
-    if len(configurations) < 2:
-        return configurations
-    kept: dict = {}
-    for value, owed, usable in sorted(configurations, key=_burden):
-        others = kept.setdefault(value, [])
-        if not any(o & owed == o and u & usable == usable for o, u in others[:COMPARED]):
-            others.append((owed, usable))
-    return {(value, *other) for value, others in kept.items() for other in others}

@@ -113,7 +113,7 @@ def report(history, with_sessions, with_staleness):
 class _Reads:
     """Judged reads of a history, and the writes whose values they returned, as columns.
 
-    Writes are numbered. The first ones are the initial nulls, one per key, before all time.
+    Writes are numbered. The first ones are the initial values, one per key, before all time.
     """
 
     place: np.ndarray  # of each read in the history
@@ -122,9 +122,9 @@ class _Reads:
     invoked: np.ndarray
     completed: np.ndarray
     of: np.ndarray  # number of the write whose value it returned
-    wrote_place: np.ndarray  # of each write in the history, -1 for an initial null
+    wrote_place: np.ndarray  # of each write in the history, -1 for an initial value
     wrote_key: np.ndarray
-    wrote_client: np.ndarray  # -1 for an initial null
+    wrote_client: np.ndarray  # -1 for an initial value
     wrote_invoked: np.ndarray
     wrote_completed: np.ndarray
     once: np.ndarray  # whether no other write wrote the same value
@@ -138,7 +138,10 @@ def _reads(history):
     names = max(1, len(history.values))
     written = np.where(history.kind[writes] == CAS, history.set_to[writes], history.value[writes])
     named = np.concatenate(
-        [keys.astype(np.int64) * names, history.key[writes].astype(np.int64) * names + written]
+        [
+            keys.astype(np.int64) * names + history.initial,
+            history.key[writes].astype(np.int64) * names + written,
+        ]
     )
     distinct, first, number, counts = np.unique(
         named, return_index=True, return_inverse=True, return_counts=True

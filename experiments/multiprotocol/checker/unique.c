@@ -1,11 +1,15 @@
 /* Decides whether each key's history is linearizable where every value is written at most once, in O(n log n), after
- * Gibbons and Korach (SIAM J. Computing 26, 1997). The writes of null (deletes) may repeat.
+ * Gibbons and Korach (SIAM J. Computing 26, 1997). The writes of the initial value (null: deletes) may repeat.
  *
  * A cluster is a value: its write and its reads. Successful compare-and-sets chain clusters into blocks, which no
  * other write may interrupt. A block must be over the register from its earliest completion `first` to its latest
  * invocation `last` when first < last (it is busy then), and else fits at one instant of [last, first]. Blocks i and j
- * exclude each other exactly when first(i) < last(j) and first(j) < last(i). Reads of null between deletes are placed
- * by a sweep over time (nulls.c). */
+ * exclude each other exactly when first(i) < last(j) and first(j) < last(i). Reads of the initial value between writes of
+ * it are placed by a sweep over time (nulls.c).
+ *
+ * Where other values repeat, or a compare-and-set failed, the same check of what is left without these still finds
+ * violations: leave all writes and reads of repeated values out of a right order, and it is a right order of the rest.
+ * What it finds nothing against is then for the search to decide. */
 #include <stdlib.h>
 
 #include "unique.h"
@@ -20,46 +24,75 @@ int violated(work *w, const int32_t *ops, int count)
 
 static int find(const work *w, int32_t value) { return w->stamp[value] == w->key ? w->slot[value] : NONE; }
 
-static int add_cluster(work *w, int32_t value, int32_t op)
+static int32_t written(const history *h, int32_t op) { return h->kind[op] == CAS ? h->set_to[op] : h->value[op]; }
+
+/* Notes that a value is written, and returns whether it was before. */
+static int mark(work *w, int32_t value)
 {
-    if (find(w, value) != NONE) return 0;
+    int again = w->stamp[value] == w->key;
+    w->stamp[value] = w->key;
+    w->slot[value] = again ? REPEATED : UNPLACED;
+    return again;
+}
+
+int role(const work *w, int32_t op)
+{
+    const history *h = w->h;
+    int pending = h->completed[op] == NEVER, cas = h->kind[op] == CAS;
+    if (h->kind[op] == READ) return READS;
+    if (h->kind[op] != WRITE && !cas) return IGNORED;
+    if (cas && h->value[op] == h->set_to[op]) return pending ? IGNORED : READS;
+    if (written(h, op) == h->initial) return RESTORES;
+    if (find(w, written(h, op)) != REPEATED) return WRITES;
+    return cas && !pending ? READS : IGNORED; /* it saw the value that it expected */
+}
+
+static void add_cluster(work *w, int32_t value, int32_t op, int32_t expects)
+{
     w->stamp[value] = w->key;
     w->slot[value] = w->clusters_count;
     cluster *c = &w->clusters[w->clusters_count++];
-    *c = (cluster){.head = op, .parent = NONE, .child = NONE, .first_op = op, .last_op = op};
+    *c = (cluster){.head = op, .expects = expects, .parent = NONE, .child = NONE, .first_op = op, .last_op = op};
     c->first = op == ALWAYS ? INT64_MIN : w->h->completed[op];
     c->last = op == ALWAYS ? INT64_MIN : w->h->invoked[op];
     c->needed = op == ALWAYS || c->first != NEVER;
-    return 1;
 }
 
-/* Makes a cluster of each written value. Returns SEARCH when one is written twice or a compare-and-set failed. */
-static int collect(work *w, int *deletes)
+/* Makes a cluster of each value that is written once. `restored` is whether the initial value is written. Returns FINE if
+ * that tells the whole history, and SEARCH if something is left out. */
+static int collect(work *w, int *restored)
 {
     const history *h = w->h;
-    *deletes = 0;
+    int result = FINE;
+    *restored = 0;
     for (int32_t i = 0; i < w->count; i++) {
         int32_t op = w->ops[i];
-        if (h->kind[op] == FAILED_CAS) return SEARCH;
-        if (h->kind[op] == WRITE && h->value[op] == ABSENT) *deletes += 1;
-        if (h->kind[op] == CAS && h->set_to[op] == ABSENT) return SEARCH;
+        int cas = h->kind[op] == CAS;
+        if (h->kind[op] == FAILED_CAS) result = SEARCH;
+        if ((h->kind[op] != WRITE && !cas) || (cas && h->value[op] == h->set_to[op])) continue;
+        if (written(h, op) == h->initial) {
+            *restored = 1;
+            if (cas) result = SEARCH; /* what it expected is left out */
+        } else if (mark(w, written(h, op))) result = SEARCH;
     }
-    if (!*deletes) add_cluster(w, ABSENT, ALWAYS);
+    if (!*restored) add_cluster(w, h->initial, ALWAYS, NONE);
     for (int32_t i = 0; i < w->count; i++) {
         int32_t op = w->ops[i];
-        if (h->kind[op] == WRITE && h->value[op] != ABSENT && !add_cluster(w, h->value[op], op)) return SEARCH;
-        if (h->kind[op] == CAS && !add_cluster(w, h->set_to[op], op)) return SEARCH;
+        if (role(w, op) != WRITES) continue;
+        int expects_known = h->kind[op] == CAS && find(w, h->value[op]) != REPEATED;
+        add_cluster(w, written(h, op), op, expects_known ? h->value[op] : NONE);
     }
-    return FINE;
+    return result;
 }
 
-static int add_reads(work *w, int deletes)
+static int add_reads(work *w, int restored)
 {
     const history *h = w->h;
     for (int32_t i = 0; i < w->count; i++) {
         int32_t op = w->ops[i];
-        if (h->kind[op] != READ || (deletes && h->value[op] == ABSENT)) continue;
+        if (role(w, op) != READS || (restored && h->value[op] == h->initial)) continue;
         int at = find(w, h->value[op]);
+        if (at == REPEATED) continue;
         if (at == NONE) return VIOLATED(w, op);
         cluster *c = &w->clusters[at];
         if (c->head >= 0 && h->completed[op] < h->invoked[c->head]) return VIOLATED(w, op, c->head);
@@ -71,17 +104,15 @@ static int add_reads(work *w, int deletes)
 }
 
 /* Links clusters whose compare-and-set must have happened to the cluster of the value that it expects. */
-static int chain(work *w, int deletes)
+static int chain(work *w, int restored)
 {
-    const history *h = w->h;
     for (int32_t start = 0; start < w->clusters_count; start++)
         for (int32_t at = start; at != NONE && w->clusters[at].needed && !w->clusters[at].visited;) {
             cluster *c = &w->clusters[at];
             c->visited = 1;
-            if (c->head < 0 || h->kind[c->head] != CAS || (deletes && h->value[c->head] == ABSENT)) break;
-            int parent = find(w, h->value[c->head]);
+            if (c->expects == NONE || (restored && c->expects == w->h->initial)) break;
+            int parent = find(w, c->expects);
             if (parent == NONE) return VIOLATED(w, c->head);
-            if (parent == at) return SEARCH;
             cluster *p = &w->clusters[parent];
             if (p->child != NONE) return VIOLATED(w, c->head, w->clusters[p->child].head, p->head);
             p->child = at;
@@ -95,14 +126,13 @@ static int chain(work *w, int deletes)
 /* Makes blocks of chains, and looks whether each is in order in itself. */
 static int make_blocks(work *w)
 {
-    const history *h = w->h;
     int32_t in_blocks = 0, needed = 0;
     for (int32_t i = 0; i < w->clusters_count; i++) {
         cluster *c = &w->clusters[i];
         needed += c->needed;
         if (!c->needed || c->parent != NONE) continue;
         block b = {c->first, c->last, c->first_op, c->last_op, i, 0};
-        b.on_null = c->head >= 0 && h->kind[c->head] == CAS;
+        b.on_initial = c->expects != NONE;
         in_blocks++;
         for (int32_t next = c->child; next != NONE; next = w->clusters[next].child, in_blocks++) {
             cluster *n = &w->clusters[next];
@@ -151,12 +181,13 @@ static int pairs(work *w)
 
 int check_unique(work *w)
 {
-    int deletes, found;
+    int restored, whole, found;
     w->clusters_count = w->blocks_count = w->proof_count = 0;
-    if ((found = collect(w, &deletes)) != FINE) return found;
-    if ((found = add_reads(w, deletes)) != FINE) return found;
-    if ((found = chain(w, deletes)) != FINE) return found;
+    whole = collect(w, &restored);
+    if ((found = add_reads(w, restored)) != FINE) return found;
+    if ((found = chain(w, restored)) != FINE) return found;
     if ((found = make_blocks(w)) != FINE) return found;
     if ((found = pairs(w)) != FINE) return found;
-    return deletes ? sweep(w) : FINE;
+    if (restored && (found = sweep(w)) != FINE) return found;
+    return whole;
 }

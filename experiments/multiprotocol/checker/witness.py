@@ -1,15 +1,8 @@
 """Search for a small set of operations that proves a violation.
 
-A smaller set proves something about the whole history only if the operations left out could not
-have repaired it (the set is *fair*):
-
-- A read, or a compare-and-set that failed, can always be left out.
-- The condition of a compare-and-set can be dropped (*relaxed*: it counts as a write).
-- A write can be left out if no operation that stays can have seen it: each such operation completed
-  before the write was invoked, or was invoked after a later write that stays. One write of each
-  value that is seen stays as well; otherwise the set would not show the reason.
-
-So every such set is a violation only if the whole history is.
+A smaller set proves something about the whole history only if it is fair (`fairness`). The search
+starts with what is known to matter, or else with the shortest prefix of the history that is a
+violation.
 """
 
 import time
@@ -17,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.multiprotocol.checker import fairness
 from experiments.multiprotocol.checker.history import CAS, NEVER, READ, WRITE
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
@@ -30,7 +24,7 @@ class Witness:
     """Operations that prove a violation.
 
     `places` are operations of the history, by time, that alone are not linearizable, even if the
-    compare-and-sets at `relaxed` count as writes. It is empty if no proof was found in time.
+    compare-and-sets at `relaxed` count as writes.
     `irreducible` is True if certainly no operation can be left out.
     """
 
@@ -62,12 +56,12 @@ def find(register, proof, certain, seconds, library=None):
     `proof` lists places that matter, if known. If `certain`, the violation is certain when the
     first of them completes.
     """
-    finder = _Finder(register, time.monotonic() + seconds, library)
+    deadline = time.monotonic() + seconds
+    register = register.possible()
+    finder = _Finder(register, deadline, library)
     start = finder.start(
         np.flatnonzero(np.isin(register.place, proof)), proof[0] if certain else None
     )
-    if start is None:
-        return Witness([], False, [])
     kept, irreducible = finder.smallest(start)
     kept = kept.only(np.lexsort((register.completed[kept.at], register.invoked[kept.at])))
     places = register.place[kept.at]
@@ -77,35 +71,44 @@ def find(register, proof, certain, seconds, library=None):
 class _Finder:
     def __init__(self, register, deadline, library):
         self._ops, self._deadline, self._library = register, deadline, library
-        self._writes = np.flatnonzero(register.writes)
-        self._written, self._sees, self._fails = register.written, register.sees, register.fails
-        self._writes = self._writes[np.argsort(self._written[self._writes], kind="stable")]
-        self._values = self._written[self._writes]  # sorted
-        wanted = np.searchsorted(self._values, register.value)
-        written = np.append(self._values, -1)[wanted] == register.value
-        self._has_writer = written & (register.value != 0)  # null needs no writer
+        self._writers = fairness.Writers(register)
+        self._written, self._sees = register.written, register.sees
+        written = np.isin(register.value, self._writers.values)
+        self._has_writer = written & (register.value != register.initial)
         self._unsure = 0  # how often `_proves` could not tell
 
     # ---- where to begin ----
 
     def start(self, named, certain):
-        """Return a `Kept` that proves the violation, or None if time ran out.
-
-        It is small if that is easy.
-        """
+        """Return a `Kept` that proves the violation. It is small if that is easy."""
         if len(named):
             for relaxing in (True, False):
                 candidate = self._with_writers(named, relaxing)
                 if self._proves(candidate):
                     return candidate
-        if certain is None:
-            word, mattering = self._ops.decide(Bounds(max(0.1, self._left())), self._library)
-            return (
-                self.start(np.array(mattering), self._ops.place[mattering[0]])
-                if word == VIOLATION
-                else None
-            )
-        return self._near(int(self._ops.completed[self._ops.place == certain][0]))
+        ops = self._ops
+        return self._near(
+            int(ops.completed[ops.place == certain][0])
+            if certain is not None
+            else self._end_of_prefix()
+        )
+
+    def _end_of_prefix(self):
+        """Return the time at which the shortest wrong prefix ends, as far as that is known.
+
+        In a prefix, what completes later has an unknown outcome. If it is wrong, so is every longer
+        one.
+        """
+        ends = np.unique(self._ops.completed[self._ops.completed != NEVER])
+        low, high = 0, len(ends) - 1
+        while low < high and self._left() > 0:
+            middle = (low + high) // 2
+            part = self._ops.until(ends[middle]).possible()
+            word = part.decide(Bounds(self._left() / 4, CONFIGURATIONS), self._library).word
+            if word == UNKNOWN:
+                break
+            low, high = (low, middle) if word == VIOLATION else (middle + 1, high)
+        return int(ends[high])
 
     def _near(self, end):
         """Return the last few operations before `end` that are wrong by themselves.
@@ -135,25 +138,13 @@ class _Finder:
         kept[chosen] = True
         blind = (ops.kind == CAS) & (ops.completed == NEVER) & relaxing
         while len(new):
-            new = self._writers(ops.value[new[self._sees[new] & ~blind[new]]])
+            new = self._writers.of(ops.value[new[self._sees[new] & ~blind[new]]])
             new = new[~kept[new]]
             kept[new] = True
             if relaxing or self._left() <= 0 or (most and kept.sum() > most):
                 break
         at = np.flatnonzero(kept)
         return Kept(at, blind[at] | (~np.isin(at, chosen) & (ops.kind[at] == CAS) & relaxing))
-
-    def _writers(self, values):
-        """Return the positions of the operations that write one of these values."""
-        values = np.unique(values)
-        begin, end = (
-            np.searchsorted(self._values, values),
-            np.searchsorted(self._values, values, side="right"),
-        )
-        return np.concatenate(
-            [self._writes[b:e] for b, e in zip(begin, end, strict=True) if b < e]
-            or [self._writes[:0]]
-        )
 
     # ---- what a set proves ----
 
@@ -163,7 +154,7 @@ class _Finder:
     def _proves(self, kept):
         """True if this set is known to prove the violation; `_unsure` counts the unknown cases."""
         word = self._word(kept)
-        if word == LINEARIZABLE or not self._fair(kept):
+        if word == LINEARIZABLE or not fairness.fair(self._ops, self._writers, kept, self._left):
             return False
         self._unsure += word == UNKNOWN
         return word == VIOLATION
@@ -175,42 +166,7 @@ class _Finder:
         part = self._ops.take(kept.at)
         part.value = np.where(kept.relaxed, part.set_to, part.value)
         part.kind = np.where(kept.relaxed, np.uint8(WRITE), part.kind)
-        return part.decide(Bounds(left, CONFIGURATIONS), self._library)[0]
-
-    def _fair(self, kept):
-        """True if nothing that is kept can have seen a write that is left out."""
-        ops, at = self._ops, kept.at
-        seers = at[self._sees[at] & ~kept.relaxed]
-        left_out = np.setdiff1d(self._writers(ops.value[seers]), at)
-        for value in np.unique(self._written[left_out]):
-            if self._seen(
-                left_out[self._written[left_out] == value], seers[ops.value[seers] == value], at
-            ):
-                return False
-        failing = at[self._fails[at]]
-        left_out = np.setdiff1d(self._writes, at) if len(failing) else failing
-        return not any(
-            self._seen(
-                left_out[self._written[left_out] != value], failing[ops.value[failing] == value], at
-            )
-            for value in np.unique(ops.value[failing])
-        )
-
-    def _seen(self, left_out, seers, kept):
-        """True if a write in `left_out` can be the last one before one of the `seers`.
-
-        Of the other writes, only those in `kept` count.
-        """
-        ops = self._ops
-        writes = kept[ops.writes[kept] & (ops.completed[kept] != NEVER)]
-        writes = writes[np.argsort(ops.invoked[writes])]
-        # A left-out write is hidden from the earliest completion of a kept write invoked after it.
-        ends = np.append(np.minimum.accumulate(ops.completed[writes][::-1])[::-1], NEVER)
-        hidden = ends[np.searchsorted(ops.invoked[writes], ops.completed[left_out], side="right")]
-        order = np.argsort(ops.invoked[left_out])
-        latest = np.append(-NEVER, np.maximum.accumulate(hidden[order]))
-        begun = np.searchsorted(ops.invoked[left_out][order], ops.completed[seers], side="right")
-        return bool((latest[begun] >= ops.invoked[seers]).any())
+        return part.decide(Bounds(left, CONFIGURATIONS), self._library).word
 
     # ---- making it smaller ----
 
@@ -241,9 +197,11 @@ class _Finder:
     def _relax(self, kept):
         """Count compare-and-sets as writes where possible, so that more can be left out."""
         for number in np.flatnonzero((self._ops.kind[kept.at] == CAS) & ~kept.relaxed):
+            if self._left() <= 0:
+                break
             relaxed = kept.relaxed.copy()
             relaxed[number] = True
-            if self._left() > 0 and self._proves(Kept(kept.at, relaxed)):
+            if self._proves(Kept(kept.at, relaxed)):
                 kept = Kept(kept.at, relaxed)
         return kept
 

@@ -66,6 +66,7 @@ experiment = Experiment(
     roles=scales.ROLES,
     packages=running.PACKAGES,
     twin=scales.TWIN,
+    controls=scales.CONTROLS,
     timeout_s=90,
     scales=dict(
         smoke=Scale(

@@ -34,6 +34,7 @@ experiment = Experiment(
     roles=scales.ROLES,
     packages=running.PACKAGES,
     twin=scales.TWIN,
+    controls=scales.CONTROLS,
     timeout_s=90,
     scales=dict(
         smoke=Scale(
@@ -55,7 +56,7 @@ experiment = Experiment(
             trial_seconds=3,
             disk_mb=5,
             counts=dict(writes=2, patience_ms=1200),
-            system=scales.SECOND_CLIENT,
+            system=scales.KERNEL_CLIENT,
         ),
     ),
 )

@@ -5,11 +5,12 @@ from pathlib import Path
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import _common
 from experiments.rdma.fabric import program, ucx_perftest
-from experiments.systems import ucx
+from experiments.systems import soft_roce, ucx
 
 KIB = 1024
 LOOP, PERFTEST = "fabric", "ucx_perftest"
 WARM_UP = 10  # one untimed operation goes first for every ten sampled
+SOFT_SAMPLES = 100  # an emulated machine is slow, and counts need no more
 BANDWIDTH_SIZES = (4 * KIB, 256 * KIB)  # with more than one operation outstanding
 
 experiment = Experiment(
@@ -18,8 +19,9 @@ experiment = Experiment(
     factors=[
         Factor(
             "transport",
-            ["null", "posix", "sysv", "cma", "tcp", "rc", "dc"],
-            meaning="how bytes move; null is the measuring loop around nothing",
+            ["null", "posix", "sysv", "cma", "tcp", "rc", "dc", ucx.SOFT],
+            meaning="how bytes move; null is the measuring loop around nothing; "
+            "rc_soft_roce is rc over soft-RoCE in an emulated machine, for counts only",
         ),
         Factor(
             "operation",
@@ -75,6 +77,39 @@ experiment = Experiment(
             optional=True,
             meaning="cost of reading the clock once",
         ),
+        Metric(
+            "operations",
+            unit="count",
+            better="neither",
+            optional=True,
+            emulation=True,
+            meaning="operations that were sampled",
+        ),
+        Metric(
+            "verified",
+            unit="count",
+            better="higher",
+            optional=True,
+            emulation=True,
+            meaning="operations whose content was checked, and was right: "
+            "each with 1 outstanding, and the last, or each message, with more",
+        ),
+        Metric(
+            "packets",
+            unit="count",
+            better="lower",
+            optional=True,
+            emulation=True,
+            meaning="packets that both soft-RoCE devices sent, from before connecting to the end",
+        ),
+        Metric(
+            "repeated_requests",
+            unit="count",
+            better="lower",
+            optional=True,
+            emulation=True,
+            meaning="requests that a soft-RoCE device received again",
+        ),
     ],
     evidence=[
         Evidence("span", "what a latency spans"),
@@ -124,7 +159,14 @@ def valid(cell):
         return False
     if cell.outstanding > 1 and cell.size_bytes not in BANDWIDTH_SIZES:
         return False
+    if cell.transport == ucx.SOFT and not _is_soft(cell):
+        return False
     return ucx.supported(cell.transport, cell.operation, cell.size_bytes, cell.outstanding)
+
+
+def _is_soft(cell):
+    """Return whether the emulated machine measures this cell: a small one, by our own loop."""
+    return cell.tool == LOOP and cell.size_bytes <= 4 * KIB and cell.outstanding in (1, 16)
 
 
 @experiment.needs
@@ -157,6 +199,8 @@ def sample_count(cell, counts):
 
     Those take a hundred to ten thousand times as long.
     """
+    if cell.transport == ucx.SOFT:
+        return SOFT_SAMPLES
     if cell.size_bytes < 64 * KIB:
         return counts.small
     return counts.large if cell.size_bytes < 1024 * KIB else counts.huge
@@ -165,6 +209,7 @@ def sample_count(cell, counts):
 def measurement(cell, site, samples):
     """Measure one cell with our own loop; return its observation."""
     binary = site.programs / "fabric"
+    before = sent(cell, site)
     with program.Responder(site.server, binary, cell.transport) as responder:
         result = program.measure(
             site.client,
@@ -178,7 +223,11 @@ def measurement(cell, site, samples):
             samples // WARM_UP,
         )
     gigabytes = result["bytes_moved"] / 1e9
+    after = sent(cell, site)
     return {
+        "operations": result["iterations_done"],
+        "verified": max(result[side]["verified"] for side in ("client", "server")),
+        **{name: after[name] - before[name] for name in after},
         "latency_us": result["samples_us"],
         "median_us": middle(result["samples_us"]),
         "bandwidth_gb_s": gigabytes / result["elapsed_s"],
@@ -187,6 +236,20 @@ def measurement(cell, site, samples):
         "span": result["span"],
         "transport_used": result["transport_used"],
         "protocol_used": result["protocol_used"],
+    }
+
+
+def sent(cell, site):
+    """Return what the soft-RoCE devices of both sides have counted so far; {} without them."""
+    if cell.transport != ucx.SOFT:
+        return {}
+    seen = []
+    for host in (site.server, site.client):
+        soft_roce.device(host)
+        seen.append(soft_roce.counters(host))
+    return {
+        "packets": sum(counters[soft_roce.SENT] for counters in seen),
+        "repeated_requests": sum(counters[soft_roce.REPEATED] for counters in seen),
     }
 
 

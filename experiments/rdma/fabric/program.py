@@ -31,7 +31,8 @@ class Responder(server.Started):
             self._cpu,
         ]
         variables = ucx.host_environment(self._host, self._transport)
-        self.process, ready = server.announced(self._host, argv, env=variables, timeout=10)
+        patience = 10 * ucx.TRANSPORTS[self._transport].patience
+        self.process, ready = server.announced(self._host, argv, env=variables, timeout=patience)
         self.address = f"{ucx.bracketed(self._host.address)}:{ready['port']}"
         return self
 
@@ -71,8 +72,9 @@ def measure(
         size_bytes,
         *_sampling(host, outstanding, iterations, warmup, max_seconds, cpu),
     ]
-    result = _sample(host, argv, ucx.host_environment(host, transport), max_seconds)
-    if responder.process.wait(10) != 0:
+    patience = ucx.TRANSPORTS[transport].patience
+    result = _sample(host, argv, ucx.host_environment(host, transport), max_seconds, patience)
+    if responder.process.wait(10 * patience) != 0:
         raise EvidenceMismatch(
             f"the responder failed: {responder.process.stderr_text().strip()[-500:]}"
         )
@@ -111,10 +113,12 @@ def _sampling(host, outstanding, iterations, warmup, max_seconds, cpu):
     ]
 
 
-def _sample(host, argv, variables, max_seconds):
+def _sample(host, argv, variables, max_seconds, patience=1):
     path = host.scratch() / "samples.f64"
     done = host.run(
-        [*map(str, argv), "--samples", str(path)], env=variables, timeout=2 * max_seconds + 30
+        [*map(str, argv), "--samples", str(path)],
+        env=variables,
+        timeout=2 * max_seconds + 30 * patience,
     )
     result = json.loads(done.stdout.strip().splitlines()[-1])
     with tempfile.NamedTemporaryFile() as local:

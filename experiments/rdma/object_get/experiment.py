@@ -153,6 +153,7 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     packages=others.PACKAGES,
+    controls=dict(path=["null-python"]),
     twin=dict(
         path="bound",
         fabric="posix",

@@ -143,9 +143,8 @@ experiment = Experiment(
         )
     ],
     packages=backends.PACKAGES,
-    # The control cell is the twin. The claim that its stall is within 5 % of the closed form needs
-    # the noise floor of that metric.
-    twin=dict(workload="resnet50", backend="known", format="npy", readers=2, loader="threads"),
+    controls=dict(backend=["known"]),
+    twin=dict(workload="resnet50", backend="s3-rclone", format="npy", readers=2, loader="threads"),
     timeout_s=90,
     scales=dict(
         smoke=Scale(

@@ -4,14 +4,21 @@ import json
 
 from benchpaper import Experiment, Factor, Metric, Scale
 from experiments.systems import packages, rclone, s3, seaweedfs
+from experiments.systems.environment import faulty_disk, write_log
 from experiments.training_io import backends
-from experiments.training_io.clients import checkpoint, checkpoint_s3
+from experiments.training_io.clients import checkpoint, checkpoint_power, checkpoint_s3
 
 CRASH_KIB = 32
 MULTIPART_CRASH = dict(kib=12 << 10, shards=2)  # two parts per shard
 NEEDS = {
     "multipart": [*rclone.NEEDS_S3, s3.BOTO],
     "multipart-seaweedfs": [*seaweedfs.NEEDS, s3.BOTO],
+}
+# In a guest whose power is cut: no times are taken there.
+POWER_CUTS = {
+    f"{method}-power-{kind}": dict(method=method, file_system=kind)
+    for method in ("overwrite-fsync", "rename", "rename-fsync")
+    for kind in ("ext4", "xfs")
 }
 SERVERS = {"multipart": rclone.S3, "multipart-seaweedfs": seaweedfs.SeaweedFS}
 
@@ -22,19 +29,31 @@ experiment = Experiment(
     factors=[
         Factor(
             "method",
-            [*checkpoint.METHODS[:-1], "multipart-seaweedfs", checkpoint.METHODS[-1]],
+            [
+                *checkpoint.METHODS[:-1],
+                "multipart-seaweedfs",
+                *POWER_CUTS,
+                checkpoint.METHODS[-1],
+            ],
             meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a "
-            "file system",
+            "file system; power is cut to a guest's ext4 or xfs",
         ),
         Factor("size_mib", [16, 64], unit="MiB"),
         Factor("shards", [1, 4]),
     ],
     metrics=[
-        Metric("blocking_ms", unit="ms", better="lower", meaning="until training may go on"),
+        Metric(
+            "blocking_ms",
+            unit="ms",
+            better="lower",
+            optional=True,
+            meaning="until training may go on",
+        ),
         Metric(
             "durable_ms",
             unit="ms",
             better="lower",
+            optional=True,
             meaning="from the beginning until all is synced; over S3 until the server's last "
             "answer, which promises it",
         ),
@@ -42,12 +61,14 @@ experiment = Experiment(
             "restore_ms",
             unit="ms",
             better="lower",
+            optional=True,
             meaning="until the state was read and checked, its pages dropped before",
         ),
         Metric(
             "blocking_mb_s",
             unit="MB/s",
             better="higher",
+            optional=True,
             meaning="bytes of the state over the blocking time",
         ),
         Metric(
@@ -74,6 +95,21 @@ experiment = Experiment(
             meaning="unfinished multipart uploads that these crashes left; each was listed and "
             "aborted",
         ),
+        Metric(
+            "power_cuts",
+            unit="1",
+            better="neither",
+            optional=True,
+            meaning="writes and barriers of a small save, after each of which the power was cut",
+        ),
+        Metric(
+            "power_lost_share",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="share of these power cuts after which neither the old nor the new state could "
+            "be loaded",
+        ),
     ],
     packages=(*backends.PACKAGES, "boto3"),
     twin=dict(method="rename-fsync", size_mib=16, shards=4),
@@ -85,7 +121,15 @@ experiment = Experiment(
             disk_mb=150,
             size_mib=[16],
             shards=[4],
-            method=["overwrite-fsync", "rename", "rename-fsync", "multipart", "null"],
+            method=[
+                "overwrite-fsync",
+                "rename",
+                "rename-fsync",
+                "overwrite-fsync-power-xfs",
+                "rename-fsync-power-xfs",
+                "multipart",
+                "null",
+            ],
         ),
         full=Scale(blocks=8, trial_seconds=0.8, disk_mb=400),
     ),
@@ -98,13 +142,15 @@ def is_base(cell):
 
 @experiment.valid
 def valid(cell):
-    if cell.method == "multipart-seaweedfs":
+    if cell.method == "multipart-seaweedfs" or cell.method in POWER_CUTS:
         return is_base(cell)
     return cell.size_mib == 16 or (cell.shards == 4 and not cell.method.startswith("overwrite"))
 
 
 @experiment.needs
 def needs(cell):
+    if cell.method in POWER_CUTS:
+        return [packages.XXHASH, *faulty_disk.needs(POWER_CUTS[cell.method]["file_system"])]
     return [packages.XXHASH, *(["loopback", *NEEDS[cell.method]] if cell.method in SERVERS else [])]
 
 
@@ -115,7 +161,23 @@ def tools():
 
 @experiment.trial
 def trial(cell, site):
-    host, method = site.client, "multipart" if cell.method in SERVERS else cell.method
+    result = (cut_power if cell.method in POWER_CUTS else save)(cell, site.client)
+    blocking_ms, points = result.get("blocking_ms"), result.get("crash_points")
+    yield {
+        "blocking_ms": blocking_ms,
+        "durable_ms": result.get("durable_ms"),
+        "restore_ms": result.get("restore_ms"),
+        "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / blocking_ms if blocking_ms else None,
+        "crash_points": points,
+        "crash_lost_share": result["crash_lost"] / points if points else None,
+        "uploads_left": result.get("uploads_left"),
+        "power_cuts": result.get("power_cuts"),
+        "power_lost_share": result.get("power_lost_share"),
+    }
+
+
+def save(cell, host):
+    method = "multipart" if cell.method in SERVERS else cell.method
     plan = dict(method=method, mib=cell.size_mib, shards=cell.shards)
     if cell.method in SERVERS:
         with SERVERS[cell.method](host) as server:
@@ -123,19 +185,16 @@ def trial(cell, site):
             result = run(host, checkpoint, plan | dict(target=target))
             if is_base(cell):
                 result |= run(host, checkpoint_s3, MULTIPART_CRASH | target)
-    else:
-        crash = {} if cell.method == "null" else dict(crash_kib=CRASH_KIB)
-        result = run(host, checkpoint, plan | crash | dict(target=dict(folder=str(host.scratch()))))
-    points = result.get("crash_points")
-    yield {
-        "blocking_ms": result["blocking_ms"],
-        "durable_ms": result["durable_ms"],
-        "restore_ms": result["restore_ms"],
-        "blocking_mb_s": cell.size_mib * 2**20 / 1e3 / result["blocking_ms"],
-        "crash_points": points,
-        "crash_lost_share": result["crash_lost"] / points if points else None,
-        "uploads_left": result.get("uploads_left"),
-    }
+            return result
+    crash = {} if cell.method == "null" else dict(crash_kib=CRASH_KIB)
+    return run(host, checkpoint, plan | crash | dict(target=dict(folder=str(host.scratch()))))
+
+
+def cut_power(cell, host):
+    folder = host.scratch()
+    host.undo("a disk whose writes are logged", write_log.undo(folder))
+    plan = dict(folder=str(folder), kib=CRASH_KIB, shards=cell.shards)
+    return run(host, checkpoint_power, plan | POWER_CUTS[cell.method])
 
 
 def run(host, program, plan):

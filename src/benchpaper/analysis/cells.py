@@ -7,6 +7,7 @@ import pandas as pd
 from benchpaper.analysis import rows
 from benchpaper.analysis.declared import ROW, Declared, Level
 from benchpaper.core.errors import UserError, did_you_mean
+from benchpaper.design.controls import is_control
 
 
 class Cells(Declared):
@@ -73,6 +74,15 @@ class Cells(Declared):
         if self.within == [ROW]:
             return bool(observed.duplicated(["block", "cell"]).any())
         return bool(observed[self.within[0]].notna().any())
+
+    def is_control(self, row: str) -> bool:
+        """Return whether a cell, or a row's, is a control or the null target, by its id."""
+        return self._are_controls[self.cell_of(row)]
+
+    @cached_property
+    def _are_controls(self) -> dict[str, bool]:
+        cells = self._distinct[["cell", *self.factors]].to_dict("records")
+        return {levels["cell"]: is_control(levels, self.controls, self.null) for levels in cells}
 
     def cell_of(self, row: str) -> str:
         """Return the cell of a row's id; a cell's id is its own."""

@@ -1,5 +1,6 @@
 """What an experiment declares, as its results describe it, and where it was measured."""
 
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
@@ -21,6 +22,7 @@ class Declared:
     """Reads a `described` experiment."""
 
     described: Description
+    controls: Mapping[str, Sequence[Level]]
     trial_df: "pd.DataFrame"
     observation_df: "pd.DataFrame"
 

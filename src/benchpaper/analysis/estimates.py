@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchpaper.analysis import quality, stats
+from benchpaper.analysis import emulated, quality, stats
 from benchpaper.analysis.arrays import FloatArray
 from benchpaper.analysis.floors import Floors
 from benchpaper.analysis.manifests import FileJson
 from benchpaper.analysis.summary import Summary
 from benchpaper.analysis.tables import Level, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, estimated, gap
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import OBSERVATIONS, TRIALS, file_digest, read
@@ -26,8 +27,8 @@ __all__ = ["Estimate", "InsufficientDataError", "Results", "Summary", "gap", "lo
 class Results(Floors):
     """The results of one experiment, as `load` returns them: estimates over its blocks.
 
-    A cell that a scale below full leaves out gives a gap, since the paper has the same exhibits at
-    every scale. At full it is an error.
+    A cell that a smaller scale leaves out gives a gap, since the paper has the same exhibits at
+    every scale. At the paper's own scale it is an error.
     """
 
     def estimate(
@@ -81,6 +82,8 @@ class Results(Floors):
         unit = self.metric(metric)["unit"]
         self.metric(tries)
         failed, missing = self.state(cell)
+        if why := self.why_no_result(metric, cell):
+            return gap(why, unit, metric, [cell], failed)
         tried = self._observed(cell)[["block", metric, tries]].dropna()
         if tried.empty:
             return gap(missing or "no try could be judged", unit, metric, [cell], failed)
@@ -162,7 +165,10 @@ class Results(Floors):
     def rank_agreement_of(self, of: str, to: str, cells: Sequence[str]) -> Estimate:
         """Return `rank_agreement` for cells given by their ids."""
         failed, _ = self._failed_and_missing(cells)
-        frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
+        try:
+            frames = {metric: self._by_block(metric, cells) for metric in (of, to)}
+        except InsufficientDataError as reason:
+            return gap(str(reason), "1", of, cells, failed)
         taus = []
         for block in self.blocks_in_order:
             pair = pd.DataFrame(
@@ -260,10 +266,11 @@ class Results(Floors):
         return Summary(cells.drop(columns="cell"), estimates)
 
 
-def load(experiment: str, results_dir: str | Path | None = None) -> Results:
+def load(experiment: str, results_dir: str | Path | None = None, whole: bool = False) -> Results:
     """Return the `Results` of an experiment from a results directory.
 
     A relative directory is below the project; the default is the reference of site "local".
+    `whole` keeps the times of emulated machines, which are no results, for checks of the files.
     Raises `ResultsError`, naming the file, if a file is missing, broken, or of another schema.
     """
     folder = Path(results_dir) if results_dir else Project.find().results("local", REFERENCE)
@@ -283,4 +290,8 @@ def load(experiment: str, results_dir: str | Path | None = None) -> Results:
     source = f"{kind} of site {first['site']}, scale {first['scale']}, {blocks} blocks"
     if record := record_of(described):
         source = f"results imported on {record.when} from {record.origin}, {blocks} blocks"
-    return Results(described, trial_df, tables[OBSERVATIONS], source, files)
+    observation_df = tables[OBSERVATIONS]
+    if not whole:
+        observation_df = emulated.without_times(described["metrics"], trial_df, observation_df)
+    known = described.get("controls") or settings.controls(folder.resolve(), experiment)
+    return Results(described, trial_df, observation_df, source, files, known)

@@ -1,8 +1,8 @@
 """Tests whether blocks are independent: for drift, and for likeness of neighbours.
 
 Both take a 1-D array with one value per block, in the order of measuring. They look at ranks only,
-so unit and scale do not matter. Correlated blocks break the interval of a level; a paired ratio is
-safe, because effects of a block on both cells cancel.
+so unit and scale do not matter. A warning follows from them, not a verdict: `drifting` says how
+verdicts on levels hold through drift. In a paired ratio, effects of a block on both cells cancel.
 
 scipy.stats takes half a second to import, so functions import it on use.
 """
@@ -29,17 +29,6 @@ class Check:
     statistic: float
     p_value: float
     method: str
-
-
-@dataclass(frozen=True)
-class Flaw:
-    """Why blocks are not independent enough: `short`, and `explained`, which continues it."""
-
-    short: str
-    explained: str
-
-    def __str__(self) -> str:
-        return self.short + self.explained
 
 
 def drift(values: ArrayLike) -> Check:
@@ -91,27 +80,17 @@ def lag1(values: ArrayLike) -> Check:
     return Check(float(-likeness(ranks) / scale), p_value, f"rank von Neumann ratio, {how}")
 
 
-def correlated(values: ArrayLike) -> Flaw | None:
-    """Return why blocks are too dependent for a verdict on a level; None without evidence of it.
+def correlated(values: ArrayLike) -> str | None:
+    """Return in what blocks depend on each other, for a warning; None without evidence of it.
 
     Drift and lag-1 correlation are each tested at 5 %, which rejects 5-9 % of independent runs.
     None proves little: of runs with a correlation of 0.5, the tests reject a third at 10 blocks,
-    and 80 % at 30.
+    and 80 % at 30. So no verdict rests on it (see `drifting`). Needs n >= 5 blocks.
     """
     n = len(np.asarray(values))
-    if n < MIN_BLOCKS:
-        return Flaw(
-            f"{n} blocks are too few to test for drift",
-            f"; at least {MIN_BLOCKS} are needed",
-        )
     for name, check in (("drift", drift(values)), ("resemble their neighbours", lag1(values))):
         if check.p_value <= SIGNIFICANCE:
-            return Flaw(
-                f"the {n} blocks {name}",
-                f" ({check.method}: {check.statistic:.2f}, p = {check.p_value:.2g}, "
-                f"at most {SIGNIFICANCE:g}); no interval for a level holds then: "
-                "compare in pairs, or measure on a quieter machine",
-            )
+            return f"the {n} blocks {name}"
     return None
 
 

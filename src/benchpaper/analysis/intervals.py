@@ -3,9 +3,9 @@
 These are Hettmansperger-Sheather intervals. In simulation they cover 93-96 % at 5 to 30 blocks,
 also with skewed values and outlier blocks; they cover the median of the blocks as measured,
 disturbed ones included. Correlated blocks break them for levels (90 % at a lag-1 correlation of
-0.2, 80 % at 0.5, at any number of blocks), not for paired ratios;
-`benchpaper.analysis.independence` tests for correlation. Drift by more than one standard deviation
-of the blocks makes intervals for levels too wide (97-100 %).
+0.2, 80 % at 0.5, at any number of blocks), not for paired ratios. Drift by more than one standard
+deviation of the blocks makes intervals too wide (97-100 %) for the level in the middle of the run,
+and too narrow for those at its ends: see `drifting` for verdicts on levels.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from math import ceil, log, log2
 
-from benchpaper.analysis import independence, recomputing, stats, verdicts
+from benchpaper.analysis import drifting, recomputing, stats, verdicts
 from benchpaper.analysis.claim_files import Claim
 from benchpaper.analysis.claim_rows import (
     NOT_RUN,
@@ -65,7 +65,10 @@ def without_results(claim: Claim, source: str) -> ClaimRow:
 def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> ClaimRow:
     """Return the row of a claim whose cells have no value."""
     estimate = comparison.estimate
-    testable = all(results.testable(cell) for cell in estimate.cells)
+    testable = all(
+        results.testable(cell) and not results.why_no_result(estimate.metric, cell)
+        for cell in estimate.cells
+    )
     return replace(
         not_run(claim, estimate.missing),
         asked=str(comparison),
@@ -170,8 +173,8 @@ def decide(
 ) -> verdicts.Verdict:
     """Return the verdict on a comparison: its interval against the bound and the noise floor.
 
-    Dependent blocks leave a level inconclusive, but not a ratio within blocks. Blocks over seeds or
-    inputs have no order, so they are not tested. A deterministic value has no noise.
+    A level must lie beyond the bound through its whole drift; in a ratio within blocks, drift
+    cancels. Blocks over seeds or inputs have no order in time. A deterministic value has no noise.
     """
     estimate = comparison.estimate
     if results.imported:
@@ -184,12 +187,14 @@ def decide(
     if undecided := biased or unknown or _too_few(interval, confidence):
         return undecided
     ordered = estimate.over == OVER_TIME and not estimate.paired
-    flaw = independence.correlated(estimate.values) if ordered else None
+    through = drifting.through_drift(interval, estimate.values) if ordered else None
     if comparison.side == "equal":
         return verdicts.decide_equal(
-            interval, comparison.bound, floor=floor, target=comparison.target, flaw=flaw
+            interval, comparison.bound, floor=floor, target=comparison.target, through=through
         )
-    return verdicts.decide(interval, comparison.bound, comparison.side, floor=floor, flaw=flaw)
+    return verdicts.decide(
+        interval, comparison.bound, comparison.side, floor=floor, through=through
+    )
 
 
 def _decide_imported(
@@ -237,10 +242,11 @@ def _floor(
 
     Within trials it is that of the rows among `cells`.
     """
+    cells = list(cells)
     levels = [results.levels_within(cell) for cell in cells]
     at = [some for number, some in enumerate(levels) if some and some not in levels[:number]]
     try:
-        return results.floor(metric, q, looks, at), None
+        return results.floor(metric, q, looks, at, cells), None
     except InsufficientDataError as reason:
         return None, verdicts.undecided(f"the noise floor of {metric} is unknown: {reason}")
 

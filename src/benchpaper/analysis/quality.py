@@ -263,7 +263,7 @@ def _drift(results: Measured, cells: Iterable[str]) -> QualityWarning | None:
     spread = max(effects) / min(effects) - 1
     return QualityWarning(
         "drift",
-        f"{flaw.short}: {metric} differs by up to {spread:.0%} between blocks",
+        f"{flaw}: {metric} differs by up to {spread:.0%} between blocks",
         f"p at most {independence.SIGNIFICANCE:g}",
         "compare in pairs within a block, or measure on a quieter machine",
         len(series) * len(effects),

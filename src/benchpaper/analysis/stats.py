@@ -39,12 +39,14 @@ class NoiseFloor:
 
     `delta` is on the log scale. `interval` is that of the ratio A/A'. `biased` means that two
     identical cells differ, so no result can be believed: the interval excludes 1, at a confidence
-    raised (Bonferroni) to the number of metrics that are compared.
+    raised (Bonferroni) to the number of metrics that are compared. `cell` is the noisiest real
+    cell, if no twin decided.
     """
 
     delta: float
     interval: Interval
     biased: bool
+    cell: str = ""
     known: ClassVar[Literal[True]] = True
 
     @property
@@ -109,6 +111,21 @@ def noise_floor(a: ArrayLike, a2: ArrayLike, looks: int = 1) -> MaybeFloor:
         interval=interval,
         biased=_differ(np.asarray(a, float) / np.asarray(a2, float), looks),
     )
+
+
+def neighbour_floor(values: ArrayLike) -> MaybeFloor:
+    """Return the noise floor of one cell, from its values in the order of measuring.
+
+    Each block is a twin of the one after it, and the last of the first, so that a cell that was
+    measured once in each block stands for two identical ones. A steady drift adds little: all
+    these ratios but one hold a single step of it. Nothing is known of a bias.
+    """
+    values = checked(values, "values", positive=True)
+    with np.errstate(over="ignore", under="ignore"):
+        interval = intervals.of_median(values / np.roll(values, -1), logs=True)
+    if not interval.decidable:
+        return UnknownNoiseFloor(interval)
+    return NoiseFloor(max(abs(log(interval.low)), abs(log(interval.high))), interval, False)
 
 
 def _differ(ratios: FloatArray, looks: int) -> bool:

@@ -5,7 +5,7 @@ cell and block.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from benchpaper.analysis import stats
+from benchpaper.analysis import emulated, stats
 from benchpaper.analysis.arrays import FloatArray
 from benchpaper.analysis.cells import Cells
 from benchpaper.analysis.declared import Description as Description
@@ -34,7 +34,7 @@ class Measured(Cells, ABC):
     """The tables of one experiment as data frames, and its declaration (`described`).
 
     `source` says in a phrase which results these are; `files` has the path and digest of each, as
-    plain data, because the notebooks print it.
+    plain data, because the notebooks print it. `controls` are {factor: levels} of no real system.
     """
 
     described: Description
@@ -42,6 +42,7 @@ class Measured(Cells, ABC):
     observation_df: pd.DataFrame
     source: str
     files: dict[str, FileJson] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[Level]] = field(default_factory=dict)
     # The cache of `block_df`, by its arguments.
     _block_dfs: dict[tuple[str, str, float], pd.DataFrame] = field(
         default_factory=dict, init=False, repr=False
@@ -51,6 +52,7 @@ class Measured(Cells, ABC):
         default_factory=dict, init=False, repr=False
     )
     _states: dict[str, tuple[int, str]] = field(default_factory=dict, init=False, repr=False)
+    _not_results: dict[tuple[str, str], str] = field(default_factory=dict, init=False, repr=False)
 
     @abstractmethod
     def of_cell(self, metric: str, cell: str, q: float = 0.5) -> Estimate:
@@ -85,16 +87,26 @@ class Measured(Cells, ABC):
             return self._observations_within.get(place, nothing)
         return self._observations_of.get(cell, nothing)
 
+    def why_no_result(self, metric: str, cell: str) -> str:
+        """Return why no estimate may use a metric of a cell, as on emulated machines; or ""."""
+        if (metric, cell) not in self._not_results:
+            trials = self._trials_of[self.cell_of(cell)]
+            self._not_results[metric, cell] = emulated.why_not(self.metric(metric), trials)
+        return self._not_results[metric, cell]
+
     def samples(self, metric: str, cell: str) -> tuple[FloatArray, NDArray[np.int64]]:
         """Return (values, counts) of all samples of a cell over all blocks, in ascending order.
 
         Draw distributions from it, but take no percentiles: a percentile belongs to one block.
+        Raises `InsufficientDataError` for times of an emulated machine.
         """
         if self.metric(metric)["kept"] != "all samples":
             raise UserError(
                 f'{self.experiment}: metric "{metric}" keeps one value per trial; '
                 'declare it with kept="all samples", and measure again'
             )
+        if why := self.why_no_result(metric, cell):
+            raise InsufficientDataError(why)
         samples = self._observed(cell)[metric].dropna()
         values = np.concatenate([np.asarray(some["values"], dtype=float) for some in samples])
         counts = np.concatenate([np.asarray(some["counts"], dtype=np.int64) for some in samples])
@@ -106,11 +118,12 @@ class Measured(Cells, ABC):
 
         The rows are in the order of measuring. For a distribution the value is its quantile `q`
         within the block. The frame is cached, so do not change it. Raises `InsufficientDataError`
-        when a block has too few samples for that quantile.
+        when a block has too few samples for that quantile, and for times of an emulated machine.
         """
         if (metric, cell, q) in self._block_dfs:
             return self._block_dfs[metric, cell, q]
-        self.metric(metric)
+        if why := self.why_no_result(metric, cell):
+            raise InsufficientDataError(why)
         # Lists, because a cell has few rows, and each step of pandas takes longer than all of them.
         observed = self._observed(cell)
         columns = (observed[name].tolist() for name in ("block", metric))

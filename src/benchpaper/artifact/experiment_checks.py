@@ -33,13 +33,12 @@ def declaration(project: Project, name: str) -> Iterator[str]:
     if experiment.is_imported:
         return
     if experiment.twin is None:
-        nothing = (
-            "only a claim on deterministic values" if experiment.block.has_levels else "no claim"
+        lacking = (
+            "no noise floor, and only a claim on deterministic values is ever decided"
+            if experiment.block.has_levels
+            else "nothing shows whether two identical cells differ"
         )
-        yield (
-            f"it has no twin, so no noise floor, and {nothing} is ever decided; "
-            "name the noisiest cell: twin=dict(...)"
-        )
+        yield f"it has no twin, so {lacking}; name the noisiest real cell: twin=dict(...)"
     for metric in experiment.metrics:
         if not metric.meaning and metric.kept == "all samples":
             yield (

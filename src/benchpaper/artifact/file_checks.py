@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from benchpaper.artifact import bundle
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core import settings
+from benchpaper.core.errors import first_few
 from benchpaper.core.project import Project
 from benchpaper.core.revision import revision
 
@@ -37,7 +38,13 @@ def readme(project: Project) -> Iterator[str]:
 def licence(project: Project) -> Iterator[str]:
     """There is a licence, and the metadata say the same one."""
     if not (project.root / "LICENSE").exists():
-        yield "there is no LICENSE; add its text"
+        named = settings.read(project.root).licence
+        yield (
+            f"there is no LICENSE; save the text of {named} there, from "
+            f"https://spdx.org/licenses/{named}.html"
+            if named
+            else "there is no LICENSE; choose one, and save its text there: https://spdx.org/licenses"
+        )
     cited = _cited(project).get("license")
     declared = metadata.pyproject(project).get("license")
     if isinstance(declared, str) and cited and declared != cited:
@@ -68,10 +75,7 @@ def lock(project: Project) -> Iterator[str]:
     """Every package is locked with hashes, from no named host."""
     path = project.root / "requirements.lock"
     if not path.exists():
-        yield (
-            "there is no requirements.lock; "
-            "make it with uv pip compile --generate-hashes --universal"
-        )
+        yield "there is no requirements.lock; benchpaper lock writes it"
         return
     text = path.read_text()
     if host := PACKAGE_INDEX.search(text):
@@ -80,12 +84,8 @@ def lock(project: Project) -> Iterator[str]:
             "leave it to the user's pip where packages come from"
         )
     pins = [pin for pin in re.split(r"\n(?=[A-Za-z0-9])", text) if re.match(r"[A-Za-z0-9]", pin)]
-    for pin in pins:
-        if "--hash=sha256:" not in pin:
-            yield (
-                f"requirements.lock: {pin.split()[0]} has no hash; "
-                "compile it with --generate-hashes"
-            )
+    if bare := [pin.split()[0] for pin in pins if "--hash=sha256:" not in pin]:
+        yield f"requirements.lock has no hash of {first_few(bare)}; run benchpaper lock"
     locked = {canonicalize_name(re.split(r"[^\w.\-]", pin, maxsplit=1)[0]) for pin in pins}
     for text in _dependencies(metadata.pyproject(project)):
         try:
@@ -95,7 +95,8 @@ def lock(project: Project) -> Iterator[str]:
             continue
         if canonicalize_name(name) not in locked:
             yield (
-                f"{name} is in pyproject.toml but not in requirements.lock; compile the lock again"
+                f"{name} is in pyproject.toml but not in requirements.lock; install it, and run "
+                "benchpaper lock"
             )
 
 

@@ -41,7 +41,7 @@ def linked_claims(project: Project) -> Iterator[str]:
         if not name.startswith("#"):
             yield (
                 f'{used[name].relative_to(project.root)} names claim "{name}", which is not '
-                f"made{did_you_mean(name, made)}; make it"
+                f"made{did_you_mean(name, made, 'make it')}"
             )
 
 

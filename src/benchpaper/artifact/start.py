@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchpaper.artifact import scaffold
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project, slug
 
@@ -94,6 +95,7 @@ def _check(paper: Description) -> None:
 
 
 def _words(folder: Path, paper: Description) -> dict[str, str]:
+    scales = settings.Scales()  # the new benchpaper.toml names no others
     project = re.sub(r"[^a-z0-9]+", "-", folder.resolve().name.lower()).strip("-") or "paper"
     return {
         "TITLE": paper.title,
@@ -104,6 +106,8 @@ def _words(folder: Path, paper: Description) -> dict[str, str]:
         "AUTHORS_CFF": "\n".join(
             f"  - name: {json.dumps(author, ensure_ascii=False)}" for author in paper.authors
         ),
+        "DEFAULT": scales.default,
+        "PAPER": scales.paper,
         "LICENCE": paper.licence,
         "LICENCE_TOML": json.dumps(paper.licence),
         "VERSION": version("benchpaper"),

@@ -1,4 +1,4 @@
-"""The commands of the artifact's authors: check, init, upgrade, new, watch, changed."""
+"""The commands of the artifact's authors: check, init, upgrade, lock, new, watch, changed."""
 
 import shlex
 import sys
@@ -17,7 +17,7 @@ from benchpaper.core.revision import known_revision
 @click.option(
     "--fast",
     is_flag=True,
-    help="Leave out the slow parts: the clean clone, or the run at scale smoke.",
+    help="Leave out the slow parts: the clean clone, or the run at the quickest scale.",
 )
 @json_option
 def check(experiment: str | None, fast: bool, as_json: bool) -> None:
@@ -110,6 +110,40 @@ def upgrade() -> None:
 
 
 @click.command()
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="What pip install --report FILE wrote.",
+)
+@click.option(
+    "--find-links",
+    "folders",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    multiple=True,
+    metavar="FOLDER",
+    help="A folder with wheels that no index has; give it once for each.",
+)
+def lock(report: Path | None, folders: tuple[Path, ...]) -> None:
+    """Write requirements.lock: what is installed for this paper, with digests.
+
+    It lists the packages that pyproject.toml names, and all that they need, in the versions of this
+    environment. The digests come from the index that pip uses. ./reproduce calls it when
+    pyproject.toml has changed.
+
+    \b
+    Example:  benchpaper lock
+              benchpaper lock --find-links ../wheels
+    """
+    from benchpaper.artifact import locking
+
+    written = locking.write(Project.find(), report, folders)
+    for note in written.notes:
+        click.echo(f"benchpaper: {note}", err=True)
+    state = f"has {len(written.pins)} packages" if written.changed else "is up to date"
+    click.echo(f"{locking.LOCK} {state}")
+
+
+@click.command()
 @click.argument("name")
 def new(name: str) -> None:
     """Write a new experiment that runs as it is.
@@ -124,9 +158,7 @@ def new(name: str) -> None:
     project = Project.find()
     for path in scaffold.new(project, name):
         click.echo(path.relative_to(project.root))
-    click.echo(
-        f"next: benchpaper check {name}; then change it (experiments/README.md is the tutorial)"
-    )
+    click.echo(f"next: benchpaper check {name} measures it at the quickest scale; then change it")
 
 
 @click.command()
@@ -171,4 +203,4 @@ def changed(site: str, against: str, as_json: bool) -> None:
     print_result(numbers, as_json, number_diff.show)
 
 
-COMMANDS = (check, init, upgrade, new, watch, changed)
+COMMANDS = (check, init, upgrade, lock, new, watch, changed)

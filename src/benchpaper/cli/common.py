@@ -23,8 +23,8 @@ class Group(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands and not args[0].startswith("-"):
-            near = did_you_mean(args[0], self.commands)
-            raise UserError(f'command "{args[0]}" not found{near}; "benchpaper --help" shows all')
+            hint = did_you_mean(args[0], self.commands, '"benchpaper --help" shows all')
+            raise UserError(f'command "{args[0]}" not found{hint}')
         return super().resolve_command(ctx, args)
 
 

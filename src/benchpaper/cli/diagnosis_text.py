@@ -46,9 +46,11 @@ def _show_capabilities(
     columns = ("capability", here, *names, "meaning", "found here, or the remedy")
     rows: list[tuple[str | Text, ...]] = []
     for name, item in capabilities.items():
-        there = [host["has"].get(name, False) for host in remote]
+        # Python packages, say, need to be on this machine only, which sends them.
+        asked = [] if item["on_controller"] else remote
+        there = [host["has"].get(name, False) for host in asked]
         last = item["detail"] if item["present"] and all(there) else item["remedy"]
-        marks = map(_mark, there)
+        marks = map(_mark, there) if asked else ["-"] * len(remote)
         rows.append((name, _mark(item["present"]), *marks, Text(item["meaning"]), Text(last)))
     show_table(console, {column: {} for column in columns}, rows, **PLAIN)
 

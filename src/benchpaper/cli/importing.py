@@ -10,6 +10,7 @@ import click
 
 from benchpaper.cli.common import Function
 from benchpaper.cli.sources import site_option
+from benchpaper.core import temporary
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 from benchpaper.core.redact import Redactor
@@ -82,17 +83,18 @@ def import_(
                   --origin https://example.org/mr.csv --licence CC-BY-4.0  \\
                   --host cpu="Xeon 6130" --block trace
     """
-    from benchpaper.artifact import importing
+    from benchpaper.artifact import importing, strange_tables
     from benchpaper.results.import_record import ImportRecord
-    from benchpaper.results.import_table import read_table
 
     project = Project.find()
     project.check_writable()
     sites.load(project, site)  # raises for an unknown one
     if not experiment:
         raise UserError("--experiment is missing; name the experiment that declares the results")
-    declared, data = catalog.load(project, experiment).describe(), importing.read(table)
-    digest, read = hashlib.sha256(data).hexdigest(), read_table(table.name, data)
+    declared = catalog.load(project, experiment).describe()
+    with temporary.folder() as folder:
+        read, data = strange_tables.table(table, folder)
+    digest = hashlib.sha256(data).hexdigest()
     same = {name: name for name in _parts(declared) if name in {*read.columns} - {*fixed}}
     record = ImportRecord(
         experiment=experiment,

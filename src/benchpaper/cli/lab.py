@@ -6,7 +6,9 @@ import click
 
 from benchpaper.cli.common import Group
 from benchpaper.core.project import Project
+from benchpaper.hosts.lab import kernel_package
 from benchpaper.hosts.lab.namespaces import SITE, Lab, need_root_and_programs, sweep
+from benchpaper.hosts.site import GUESTS
 
 
 @click.group(cls=Group)
@@ -14,23 +16,44 @@ def lab() -> None:
     """Several target hosts on this machine.
 
     Hosts are network namespaces, each with an SSH server, and need root. Guests have kernels of
-    their own (User-Mode Linux). Each command that uses them boots them, in a few seconds.
+    their own (User-Mode Linux, or an emulated machine). Each command that uses them boots them, in
+    a few seconds.
 
     \b
     Example:  benchpaper lab up --hosts 2
               benchpaper lab up --guests 2
+              benchpaper lab kernel; benchpaper lab up --guests 2 --kind qemu
     """
+
+
+@lab.command()
+def kernel() -> None:
+    """Unpack a kernel for emulated guests, from the packages of this machine's distribution.
+
+    It downloads some 70 MB by apt, and keeps 200 MB below .benchpaper. Nothing is installed.
+
+    \b
+    Example:  benchpaper lab kernel
+    """
+    click.echo(f"Linux {kernel_package.unpack()}; try: benchpaper lab up --guests 2 --kind qemu")
 
 
 @lab.command()
 @click.option("--hosts", type=int, help="How many namespaces.  [default: 2 without --guests]")
 @click.option("--guests", default=0, help="How many guests with a kernel of their own.")
 @click.option(
+    "--kind",
+    type=click.Choice(GUESTS),
+    default=GUESTS[0],
+    show_default=True,
+    help="What the guests are: User-Mode Linux, or emulated (with RDMA, and without valid times).",
+)
+@click.option(
     "--rate",
     metavar="RATE",
     help='Limit each link, as "1gbit" (by tbf): of guests, what they receive.',
 )
-def up(hosts: int | None, guests: int, rate: str | None) -> None:
+def up(hosts: int | None, guests: int, kind: str, rate: str | None) -> None:
     """Make the lab and write sites/lab.yaml; then use --site lab.
 
     An ordinary user may have guests only. They reach each other, and not this machine.
@@ -40,7 +63,7 @@ def up(hosts: int | None, guests: int, rate: str | None) -> None:
               benchpaper lab up --guests 2
     """
     wanted = (0 if guests else 2) if hosts is None else hosts
-    Lab(Project.find()).up(wanted, rate, guests=guests)
+    Lab(Project.find()).up(wanted, rate, guests=guests, kind=kind)
     made = [f"{count} {name}" for count, name in ((wanted, "hosts"), (guests, "guests")) if count]
     click.echo(f"{' and '.join(made)}; try: benchpaper doctor --site {SITE}")
 

@@ -61,6 +61,7 @@ def diagnosis(run: Pipeline) -> tuple[dict[str, Any], list[str]]:
             **asdict(presence),
             "meaning": CAPABILITIES[name].meaning,
             "remedy": CAPABILITIES[name].remedy,
+            "on_controller": CAPABILITIES[name].on_controller,
         }
         for name, presence in run.probed.here.capabilities.items()
     }
@@ -108,7 +109,11 @@ def _host(run: Pipeline, host: HostEntry) -> dict[str, Any]:
     probed = run.probed.host(host.name)
     described = {"name": host.name, "roles": list(host.roles), **probed.facts}
     if host.name in run.probed.hosts:
-        described["has"] = {name: state.present for name, state in probed.capabilities.items()}
+        described["has"] = {
+            name: state.present
+            for name, state in probed.capabilities.items()
+            if name in CAPABILITIES and not CAPABILITIES[name].on_controller
+        }
     if probed.clock:
         described |= dict(zip(CLOCK, probed.clock, strict=True))
     return described

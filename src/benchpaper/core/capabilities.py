@@ -10,8 +10,10 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from pathlib import Path
 
 from benchpaper.core.errors import one_of
+from benchpaper.core.own_modules import mistakes_of
 
 Check = Callable[[], tuple[bool, str]]
 
@@ -32,9 +34,16 @@ CAPABILITIES: dict[str, "Capability"] = _Register()
 
 
 def load_own() -> None:
-    """Import experiments/capabilities.py, if the project on Python's path has one."""
+    """Import experiments/capabilities.py, if the project on Python's path has one.
+
+    Raises `UserError` if it does not import.
+    """
     package, _, _ = OWN.partition(".")
-    if importlib.util.find_spec(package) and importlib.util.find_spec(OWN):
+    spec = importlib.util.find_spec(OWN) if importlib.util.find_spec(package) else None
+    if spec is None or spec.origin is None:
+        return
+    path = Path(spec.origin)
+    with mistakes_of(path.parents[1], path):
         importlib.import_module(OWN)
 
 
@@ -43,8 +52,8 @@ class Capability:
     """Something a host can do.
 
     `check()` returns (present, detail); `remedy` says how to get it. If `on_controller`, this
-    machine needs it (a compiler, say), not the target hosts. Importing `module` registers it, on a
-    target host too.
+    machine needs it (a compiler, say), not the target hosts. If `role` is not empty, only the host
+    that plays it needs it. Importing `module` registers it, on a target host too.
     """
 
     name: str
@@ -53,16 +62,17 @@ class Capability:
     check: Check
     module: str
     on_controller: bool = False
+    role: str = ""
 
 
 def capability(
-    name: str, meaning: str, remedy: str, on_controller: bool = False
+    name: str, meaning: str, remedy: str, on_controller: bool = False, role: str = ""
 ) -> Callable[[Check], Check]:
     """Decorator: register `check() -> (bool, detail)` as the probe of a capability."""
 
     def register(check: Check) -> Check:
         CAPABILITIES[name] = Capability(
-            name, meaning, remedy, _never_raising(check), check.__module__, on_controller
+            name, meaning, remedy, _never_raising(check), check.__module__, on_controller, role
         )
         return check
 

@@ -11,10 +11,15 @@ class UserError(Exception):
     """A mistake that the user can correct. The command line prints its text and exits with 2."""
 
 
-def did_you_mean(value: object, options: Iterable[object]) -> str:
-    """Return `; did you mean "x"?` for the nearest of `options`, or "" if none is near."""
+def did_you_mean(value: object, options: Iterable[object], then: str = "") -> str:
+    """Return `; did you mean "x"?` for the nearest of `options`, or "" if none is near.
+
+    `then` is what to do, and follows in either case: `; did you mean "x"? then`, or `; then`.
+    """
     near = difflib.get_close_matches(str(value), [str(option) for option in options], n=1)
-    return f'; did you mean "{near[0]}"?' if near else ""
+    if not near:
+        return f"; {then}" if then else ""
+    return f'; did you mean "{near[0]}"? {then}'.rstrip()
 
 
 def first_few(items: Iterable[object], most: int = 3, separator: str = ", ") -> str:

@@ -67,6 +67,7 @@ class Needs:
 
 LISTS = ("authors", "keywords", "names", "variables")
 TABLES = {"paper": Paper, "scales": Scales, "needs": Needs}
+CONTROLS = "controls"
 
 
 def read(root: Path) -> Paper:
@@ -96,6 +97,23 @@ def needs(root: Path) -> Needs:
     return _from(_content(root), "needs", Needs)
 
 
+def controls(folder: Path, experiment: str) -> dict[str, list[Any]]:
+    """Return {factor: levels} of an experiment's controls, for results in `folder`.
+
+    That is its row in the table [controls] of the nearest file upwards: results from before
+    experiments declared their controls have them from there. Raises `UserError` as `read` does.
+    """
+    root = next((at for at in [folder, *folder.parents] if (at / FILE).is_file()), folder)
+    rows = _content(root).get(CONTROLS, {})
+    named = rows.get(experiment, {}) if isinstance(rows, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(some, list) for some in named.values()):
+        raise UserError(
+            f"{FILE}: [{CONTROLS}] must give lists of levels: "
+            '"family/name" = { system = ["in memory"] }'
+        )
+    return named
+
+
 def parsed(data: bytes) -> Paper:
     """Return what the paper is, from the bytes of the file. Raises `UserError` as `read` does."""
     return _from(_parsed(data), "paper", Paper)
@@ -111,7 +129,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         content = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{FILE} cannot be read: {error}; correct it") from None
-    _refuse_unknown(content, list(TABLES), "table")
+    _refuse_unknown(content, [*TABLES, CONTROLS], "table")
     return content
 
 
@@ -135,7 +153,7 @@ def _refuse_unknown(table: dict[str, Any], known: list[str], what: str) -> None:
 
 def _check_scales(made: Scales) -> None:
     if not made.names:
-        raise UserError(f'{FILE}: names must name a scale at least: ["quick", "full"]')
+        raise UserError(f'{FILE}: names must name a scale at least: ["full"]')
     for name in made.names:
         bad = not SCALE.fullmatch(name) or name == REFERENCE or keyword.iskeyword(name)
         if bad or made.names.count(name) > 1:

@@ -4,14 +4,13 @@ import hashlib
 import importlib
 import json
 import sys
-import traceback
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core import capabilities, settings, syntax
 from benchpaper.core.errors import UserError, one_of
+from benchpaper.core.own_modules import mistakes_of
 from benchpaper.core.project import Project, slug
 from benchpaper.core.revision import committed
 from benchpaper.design.spec import Experiment
@@ -55,22 +54,26 @@ def load(project: Project, name: str) -> Experiment:
     load_capabilities(project)
     path = project.experiments / name / ENTRY
     where = path.relative_to(project.root)
-    with _mistakes_of(project, path):
+    with mistakes_of(project.root, path):
         module = importlib.import_module(".".join(["experiments", *name.split("/"), "experiment"]))
     experiment = getattr(module, "experiment", None)
     if not isinstance(experiment, Experiment):
-        raise UserError(f"{where} has no `experiment = Experiment(...)`; see experiments/README.md")
+        raise UserError(
+            f"{where} has no `experiment = Experiment(...)`; benchpaper new FAMILY/NAME writes one "
+            "that runs, to compare with"
+        )
     if experiment._trial is None and not experiment.is_imported:
         raise UserError(
             f"{where} has no function under @experiment.trial; nothing could be measured "
             "(if all its results are imported, leave out the scales)"
         )
+    names = settings.scales(project.root).names
     if experiment._trial is not None and experiment.is_imported:
+        others = "".join(f", {name}=..." for name in names[1:])
         raise UserError(
             f"{where} has a trial, but no scales say how much it measures; "
-            "give scales=dict(smoke=Scale(blocks=2), quick=..., full=...)"
+            f"give scales=dict({names[0]}=Scale(blocks=2){others})"
         )
-    names = settings.scales(project.root).names
     try:
         experiment.check_scales(names)
     except UserError as error:
@@ -83,39 +86,7 @@ def load_capabilities(project: Project) -> None:
     """Register the project's own capabilities. Raises `UserError` if their module is broken."""
     if str(project.root) not in sys.path:
         sys.path.insert(0, str(project.root))
-    with _mistakes_of(project, project.experiments / "capabilities.py"):
-        capabilities.load_own()
-
-
-@contextmanager
-def _mistakes_of(project: Project, path: Path) -> Iterator[None]:
-    """Report an error while the module at `path` is imported as the mistake that it is."""
-    where = path.relative_to(project.root)
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from error
-    except (Exception, SystemExit) as error:
-        what = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
-        raise UserError(
-            f"{where} does not import: {_at(error, project.root)}{type(error).__name__}: {what}"
-        ) from error
-
-
-def _at(error: BaseException, root: Path) -> str:
-    """Return `file:line: ` of the deepest frame inside the project, or ""."""
-    if (
-        isinstance(error, SyntaxError)
-        and error.filename
-        and Path(error.filename).is_relative_to(root)
-    ):
-        return f"{Path(error.filename).relative_to(root)}:{error.lineno}: "
-    frames = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if Path(f.filename).is_relative_to(root)
-    ]
-    return f"{Path(frames[-1].filename).relative_to(root)}:{frames[-1].lineno}: " if frames else ""
+    capabilities.load_own()
 
 
 def sources(project: Project, name: str) -> list[Path]:

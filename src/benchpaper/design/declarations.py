@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from benchpaper.core import emulation
 from benchpaper.core.errors import did_you_mean
 from benchpaper.design.checks import (
     NAME,
@@ -87,7 +88,8 @@ class Metric:
     `kept` is "value" (one number) or "all samples" (a distribution that keeps every sample, see
     `benchpaper.results`). `better` is "lower", "higher" or "neither". `minimum` is the smallest
     possible value; a smaller one fails the trial. An `optional` metric may be absent (None) in some
-    cells. Raises `SpecError` without a unit or a direction.
+    cells. With `emulation`, an emulated machine may measure it: it is a count that no clock
+    influences. Raises `SpecError` without a unit or a direction.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Metric:
     kept: str = "value"
     minimum: float | None = 0.0
     optional: bool = False
+    emulation: bool = False
 
     def __post_init__(self) -> None:
         check_name("metric", self.name)
@@ -117,6 +120,18 @@ class Metric:
             raise SpecError(
                 f'metric "{self.name}": kept={self.kept!r} must be "value" or "all samples"'
             )
+        if self.emulation and emulation.is_of_time(self.unit):
+            raise SpecError(
+                f'metric "{self.name}": an emulated machine cannot measure {self.unit}, '
+                "only counts; leave out emulation=True"
+            )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the declaration as plain data; older results know no `emulation`."""
+        described = vars(self).copy()
+        if not self.emulation:
+            del described["emulation"]
+        return described
 
 
 @dataclass(frozen=True)

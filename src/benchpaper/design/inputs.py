@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlsplit
 
 import yaml
 
+from benchpaper.core import origins
 from benchpaper.core.contents import Contents, Progress, contents
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.core.project import Project
@@ -22,7 +22,6 @@ from benchpaper.design.checks import SpecError, check_text, shown
 UNDECLARED = "undeclared input"  # begins the name under which the provenance shows one
 MISSING = "missing"  # in place of the digest of an input that is not there, and declares none
 DIGEST = re.compile(r"[0-9a-f]{64}")
-DOI = re.compile(r"10\.\d{4,9}/[^\s<>\"]+")
 MADE = ("results", "build", ".benchpaper", ".snakemake", ".venv", ".git")  # no place for inputs
 SHORT = 12  # digits of a digest in a message
 
@@ -50,7 +49,7 @@ class Input:
             check_text(f"{where}: {name}", getattr(self, name))
         _check_path(where, self.path)
         object.__setattr__(self, "sha256", self.sha256.lower())
-        object.__setattr__(self, "doi", self.doi.removeprefix("https://doi.org/"))
+        object.__setattr__(self, "doi", origins.doi(self.doi) or self.doi)
         if self.sha256 and not DIGEST.fullmatch(self.sha256):
             raise SpecError(
                 f"{where}: sha256 {shown(self.sha256)} must be 64 hex digits; "
@@ -58,7 +57,7 @@ class Input:
             )
         if self.url:
             _check_url(where, self.url)
-        if self.doi and not DOI.fullmatch(self.doi):
+        if self.doi and not origins.doi(self.doi):
             raise SpecError(f"{where}: doi {shown(self.doi)} must be like 10.5281/zenodo.1234567")
         if (self.url or self.doi) and not self.sha256:
             raise SpecError(
@@ -94,10 +93,10 @@ def _check_path(where: str, path: str) -> None:
 
 
 def _check_url(where: str, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = origins.address(url)
+    if parts is None:
         raise SpecError(f"{where}: url {shown(url)} must begin with https:// or http://")
-    if parts.username or parts.password:
+    if origins.has_login(parts):
         raise SpecError(f"{where}: its url holds a login, which would be published; remove it")
 
 

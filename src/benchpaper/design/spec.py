@@ -12,6 +12,7 @@ from typing import Any, TypeVar, overload
 
 from benchpaper.core.errors import UserError, did_you_mean
 from benchpaper.design.checks import SpecError, check_name, check_number, check_text
+from benchpaper.design.controls import check_parts, checked_controls
 from benchpaper.design.declarations import (
     Cell,
     Evidence,
@@ -57,8 +58,9 @@ class Experiment:
 
     The catalog sets `name`, from the folder. `packages` are the locked Python packages that the
     trial's programs import or run on the target hosts; only these are sent to a remote host. `twin`
-    names the levels of the noisiest cell. `null` is {factor: level} of the load generator against
-    nothing; by default the level called "null", if a factor has it. `within` are factors that vary
+    names the levels of the noisiest real cell. `null` is {factor: level} of the load generator
+    against nothing; by default the level called "null", if a factor has it. `controls` is {factor:
+    levels} of what is no real system, as a store in memory. `within` are factors that vary
     within a trial, which yields an observation for each of their levels. `block` says what blocks
     differ in: time, seeds, traces, or data sets. `inputs` are the data that trials read (see
     `Input`). A trial has at most `attempts` tries, each of at most `timeout_s` seconds.
@@ -81,6 +83,7 @@ class Experiment:
         packages: Iterable[str] = (),
         twin: Mapping[str, Level] | None = None,
         null: Mapping[str, Level] | None = None,
+        controls: Mapping[str, Iterable[Level]] | None = None,
         within: Iterable[Factor] = (),
         block: Block = Block(),  # noqa: B008  (it cannot change)
         inputs: Iterable[Input] = (),
@@ -99,6 +102,7 @@ class Experiment:
         self.twin = dict(twin) if twin else None
         levels = {factor.name: factor.levels for factor in self.factors}
         self.null = dict(null) if null else null_of(levels)
+        self.controls = checked_controls(self.factors, controls)
         self.inputs = check_inputs(inputs)
         self.block, self.attempts, self.timeout_s = block, attempts, timeout_s
         self._trial: Callable[..., Iterable[dict[str, Any]]] | None = None
@@ -130,16 +134,7 @@ class Experiment:
         for name, scale in self.scales.items():
             self._check_scale(name, scale)
             self.scales[name] = self._counted(name, scale)
-        if self.twin is not None:
-            check_levels("twin", self.factors, self.twin)
-            if missing := [f.name for f in self.factors if f.name not in self.twin]:
-                raise SpecError(f"twin gives no level for {', '.join(missing)}")
-        if self.null is not None:
-            check_levels("null", self.factors, self.null)
-            if len(self.null) != 1:
-                raise SpecError(
-                    f'null={self.null} must be one level of one factor, as null=dict(path="null")'
-                )
+        check_parts(self.factors, self.twin, self.null, self.controls)
 
     def check_scales(self, names: Sequence[str]) -> None:
         """Raise `SpecError` unless the experiment declares just the scales of its project."""
@@ -281,20 +276,22 @@ class Experiment:
     def describe(self) -> dict[str, Any]:
         """Return the declaration as plain data, for Parquet metadata and `--json`.
 
-        Blocks in time, and no inner factors, are left out: older results have no others.
+        Blocks in time, no inner factors, and no controls are left out: older results have none.
         """
         block = {"block": vars(self.block).copy()} if self.block.has_levels else {}
         within = {"within": described(self.within)} if self.within else {}
+        controls = {"controls": self.controls} if self.controls else {}
         return {
             "name": self.name,
             "title": self.title,
             "question": self.question,
             "roles": list(self.roles),
             "factors": described(self.factors),
-            "metrics": [vars(metric).copy() for metric in self.metrics],
+            "metrics": [metric.describe() for metric in self.metrics],
             "evidence": [vars(evidence).copy() for evidence in self.evidence],
             "twin": self.twin,
             "null": self.null,
             **block,
             **within,
+            **controls,
         }

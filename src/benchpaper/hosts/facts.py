@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.core import environment
+from benchpaper.core.emulation import EMULATED
 
 SIOCGIFADDR = 0x8915  # netdevice(7)
 NAMES = (
@@ -48,7 +49,7 @@ def facts() -> dict[str, Any]:
         "disk": _scratch_file_system(),
         "governor": read_text("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
         or "not exposed",
-        "virtualised": _virtualised(),
+        "virtualised": virtualised(),
         "environment": environment.describe(),
         **({"gpu": gpus} if (gpus := _gpus()) else {}),
     }
@@ -95,10 +96,13 @@ def _os_name() -> str:
         return "unknown"
 
 
-def _virtualised() -> str:
+def virtualised() -> str:
+    """Return "yes", "no", or the kind of guest that this machine is."""
     cpus = read_text("/proc/cpuinfo") or ""
     if "User Mode Linux" in cpus:
         return "User-Mode Linux"
+    if "QEMU TCG" in cpus:
+        return f"{EMULATED} (QEMU)"
     return "yes" if " hypervisor" in cpus else "no"
 
 

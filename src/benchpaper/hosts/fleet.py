@@ -16,7 +16,7 @@ from benchpaper.hosts.guests.link import GuestLink
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import ProbedHost
-from benchpaper.hosts.site import HostEntry, Site
+from benchpaper.hosts.site import GUESTS, HostEntry, Site
 from benchpaper.hosts.ssh import connection
 from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.hosts.ssh.link import SshLink, Unreachable
@@ -85,7 +85,7 @@ class Fleet:
         self._project, self._site = project, site.name
         self._hosts = [host for host in site.hosts if names is None or host.name in names]
         self._packages: Sequence[str] = ()
-        joined = [host.name for host in self._hosts if host.kind == "uml" and not host.tap]
+        joined = [host.name for host in self._hosts if host.kind in GUESTS and not host.tap]
         self._network = Network(joined)
         self.links: dict[str, Link] = {}
 
@@ -116,7 +116,7 @@ class Fleet:
 
     def _begin(self, host: HostEntry) -> Connecting:
         """Begin to connect to a host."""
-        if host.kind == "uml":
+        if host.kind in GUESTS:
             return GuestConnecting(self._project, self._site, host, self._network)
         if host.kind == "ssh":
             return SshConnecting(self._project, self._site, host)
@@ -143,12 +143,15 @@ class Fleet:
             for name, link in self.links.items()
         }
 
-    def has(self, names: Collection[str]) -> dict[str, Sequence[Any]]:
-        """Look again: return {capability: (present on every host, detail)}.
+    def has(
+        self, names: Collection[str], hosts: Collection[str] | None = None
+    ) -> dict[str, Sequence[Any]]:
+        """Look again: return {capability: (present on every host, detail)}, or on these `hosts`.
 
         The detail is that of the first host without the capability.
         """
-        answers = [link.ask("has", names=list(names)) for link in self.links.values()]
+        asked = [link for name, link in self.links.items() if hosts is None or name in hosts]
+        answers = [link.ask("has", names=list(names)) for link in asked]
         return {
             name: min((answer[name] for answer in answers), key=lambda answer: answer[0])
             for name in names

@@ -5,6 +5,7 @@ Standard library only, because probing is part of the agent, which is sent to ta
 
 import shutil
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def lacking() -> str | None:
         return f"install the packages {', '.join(missing)}"
     if not (MODULES / version()).is_dir():
         return f"no modules in {MODULES}/{version()}; install the package user-mode-linux again"
-    return _sandbox_fails()
+    return sandbox_fails()
 
 
 @cache
@@ -47,7 +48,7 @@ def version() -> str:
 
 
 @cache
-def _sandbox_fails() -> str | None:
+def sandbox_fails() -> str | None:
     """Try the sandbox that guests run in. Some systems forbid it to ordinary users."""
     words = [SANDBOX, "--unshare-pid", "--ro-bind", "/", "/", "--proc", "/proc", "true"]
     tried = subprocess.run(words, capture_output=True, text=True, timeout=BARE_S)
@@ -57,11 +58,17 @@ def _sandbox_fails() -> str | None:
     return f"the sandbox of guests does not start ({said}); run as root, or allow user namespaces"
 
 
-def features() -> dict[str, bool]:
-    """Return for each wanted feature whether the guests' kernel has it, built in or as a module."""
-    folder = MODULES / version()
-    names: set[str] = set()
-    for file in ("modules.dep", "modules.builtin"):
-        for line in (folder / file).read_text().splitlines():
-            names.add(Path(line.partition(":")[0]).name.partition(".")[0].replace("-", "_"))
-    return {feature: module.replace("-", "_") in names for feature, module in WANTED.items()}
+def features(folder: Path, wanted: Mapping[str, str]) -> dict[str, bool]:
+    """Return for each feature whether a kernel has its module, built in or loadable.
+
+    `folder` has the kernel's lists of modules; `wanted` is {feature: module}.
+    """
+    known = names(folder / "modules.dep") | names(folder / "modules.builtin")
+    return {feature: module.replace("-", "_") in known for feature, module in wanted.items()}
+
+
+def names(path: Path) -> set[str]:
+    """Return the names of the modules in one of a kernel's lists."""
+    lines = path.read_text().splitlines()
+    files = [Path(line.partition(":")[0]).name for line in lines]
+    return {file.partition(".")[0].replace("-", "_") for file in files}

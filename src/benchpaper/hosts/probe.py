@@ -7,13 +7,14 @@ import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core.capabilities import CAPABILITIES, capability
-from benchpaper.hosts import guest_kernel
-from benchpaper.hosts.facts import addresses, facts, identity, read_text
+from benchpaper.hosts import emulated_kernel, guest_kernel
+from benchpaper.hosts.facts import addresses, facts, identity, read_text, virtualised
 
 __all__ = [
     "CAPABILITIES",
@@ -156,13 +157,36 @@ def _guests() -> tuple[bool, str]:
         return False, "this is a guest"
     if why := guest_kernel.lacking():
         return False, why
-    missing = [feature for feature, present in guest_kernel.features().items() if not present]
-    if os.geteuid() and not shutil.which(guest_kernel.FORWARDER):
-        missing.append(f"this machine's loopback (install {guest_kernel.FORWARDER})")
-    if not shutil.which("cc"):
-        missing.append("a C compiler (commands start more slowly)")
-    without = f", without {', '.join(missing)}" if missing else ""
-    return True, f"Linux {guest_kernel.version()}{without}"
+    version = guest_kernel.version()
+    features = guest_kernel.features(guest_kernel.MODULES / version, guest_kernel.WANTED)
+    here = f"this machine's loopback (install {guest_kernel.FORWARDER})"
+    features |= {
+        here: not os.geteuid() or bool(shutil.which(guest_kernel.FORWARDER)),
+        "a C compiler (commands start more slowly)": bool(shutil.which("cc")),
+    }
+    return True, _kernel(version, features)
+
+
+def _kernel(version: str, features: Mapping[str, bool]) -> str:
+    missing = [feature for feature, present in features.items() if not present]
+    return f"Linux {version}" + (f", without {', '.join(missing)}" if missing else "")
+
+
+@capability(
+    "emulated_guests",
+    "guests in an emulated machine (QEMU), with the distribution's kernel",
+    "install qemu-system-x86, bubblewrap, iproute2, gcc; then: benchpaper lab kernel; "
+    "benchpaper lab up --guests 2 --kind qemu",
+    on_controller=True,
+)
+def _emulated_guests() -> tuple[bool, str]:
+    if _own_kernel()[0]:
+        return False, "this is a guest"
+    if why := emulated_kernel.lacking():
+        return False, why
+    kernel = emulated_kernel.kernel()
+    assert kernel
+    return True, _kernel(kernel.version, emulated_kernel.features(kernel))
 
 
 @capability(
@@ -171,9 +195,9 @@ def _guests() -> tuple[bool, str]:
     "use guests: benchpaper lab up --guests 2",
 )
 def _own_kernel() -> tuple[bool, str]:
-    if "User Mode Linux" in (read_text("/proc/cpuinfo") or ""):
-        return True, f"User-Mode Linux {os.uname().release}"
-    return False, "it is no guest"
+    if (kind := virtualised()) in ("yes", "no"):
+        return False, "it is no guest"
+    return True, f"{kind}, Linux {os.uname().release}"
 
 
 @capability(

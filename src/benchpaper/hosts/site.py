@@ -31,6 +31,9 @@ A site file lists hosts, and which roles each can play:
         disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
 
+A guest of `kind: qemu` takes the same keys (512 MiB, /dev/vda). Its machine is emulated, so what it
+counts is a result, and its times are not.
+
 `benchpaper lab up --guests N` makes a network for guests, and writes their site file.
 
 To reach a host behind another one, configure ssh (ProxyJump); the keys in files and in your SSH
@@ -87,6 +90,9 @@ class _Capability(Protocol):
     @property
     def on_controller(self) -> bool: ...
 
+    @property
+    def role(self) -> str: ...
+
 
 LOCAL = (HostEntry(name="local", roles=("server", "client")),)
 KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
@@ -99,8 +105,14 @@ SSH_KEYS: dict[str, type] = {
     "python": str,
     "scratch": str,
 }
-UML_KEYS: dict[str, type] = {"tap": str, "loopback": str, "memory": int, "disk": int}
-KEYS_OF: dict[str, dict[str, type]] = {"local": {}, "ssh": SSH_KEYS, "uml": UML_KEYS}
+GUEST_KEYS: dict[str, type] = {"tap": str, "memory": int, "disk": int}
+GUESTS = ("uml", "qemu")
+KEYS_OF: dict[str, dict[str, type]] = {
+    "local": {},
+    "ssh": SSH_KEYS,
+    "uml": {**GUEST_KEYS, "loopback": str},
+    "qemu": GUEST_KEYS,
+}
 KINDS = tuple(KEYS_OF)
 LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
@@ -159,7 +171,7 @@ def _checked_host(where: str, host: Any) -> HostEntry:
     for key, value in host.items():
         kinds = [kind for kind, own in KEYS_OF.items() if key in own]
         if kinds and key not in keys:
-            raise UserError(f'{where}: the key "{key}" is for hosts of kind {kinds[0]}')
+            raise UserError(f'{where}: the key "{key}" is for hosts of kind {" or ".join(kinds)}')
         if key not in keys:
             hint = f"{did_you_mean(key, keys)} (there are: {', '.join(keys)})"
             raise UserError(f'{where}: unknown key "{key}"{hint}')
@@ -193,9 +205,10 @@ def _check_values(where: str, host: Any) -> None:
     if not _is_address(host["address"]):
         shown = Redactor(Path.cwd()).without_secrets(host["address"])
         raise UserError(f'{where}: address "{shown}" is not an IP address')
-    if host["kind"] == "uml" and ":" in host["address"]:
+    if host["kind"] in GUESTS and ":" in host["address"]:
         raise UserError(f'{where}: address "{host["address"]}" must be IPv4 for a guest')
-    if not _is_loopback(host.get("loopback", "127.0.0.2")) or {"tap", "loopback"} <= host.keys():
+    loopback = host.get("loopback", "127.0.0.2")
+    if not (_is_address(loopback) and loopback[:4] == "127.") or {"tap", "loopback"} <= {*host}:
         raise UserError(f"{where}: loopback must be an address in 127.0.0.0/8, and excludes tap")
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
@@ -221,10 +234,6 @@ def _is_address(text: str) -> bool:
         return bool(ipaddress.ip_address(text))
     except ValueError:
         return False
-
-
-def _is_loopback(text: str) -> bool:
-    return _is_address(text) and text.startswith("127.")
 
 
 def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
@@ -254,16 +263,24 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, or on every host that plays a role. The first host without a capability decides.
+    controller, on the host that plays the capability's role, or on every host that plays a role.
+    The first host without a capability decides.
     """
-    hosts = {host.name: probed.host(host.name) for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
+        needing = needed_on(capability, assigned)
+        hosts = {host.name: probed.host(host.name) for host in needing}
         here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
         if name == "shared_host" and len(hosts) > 1:
             here = Presence(False, "the roles are on different hosts")
         answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
     return answers
+
+
+def needed_on(capability: _Capability, assigned: Mapping[str, HostEntry]) -> tuple[HostEntry, ...]:
+    """Return the hosts that need a capability: the one of its role, or all that play a role."""
+    of_role = assigned.get(capability.role)
+    return (of_role,) if of_role else tuple(assigned.values())
 
 
 def _on_hosts(

@@ -19,6 +19,7 @@ from benchpaper.hosts import HostLost, cleanup
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probe import FRESH_KERNEL
+from benchpaper.hosts.site import needed_on
 from benchpaper.measure import mistakes, records
 from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper
@@ -170,11 +171,15 @@ class TrialRunner:
 
     def _look_again(self, names: Collection[str]) -> dict[str, Any]:
         """Probe capabilities where they are needed; return {capability: (present, detail)}."""
-        here = {name for name in names if find_capability(name).on_controller}
-        return {
-            **{name: find_capability(name).check() for name in here},
-            **self._fleet.has(set(names) - here),
-        }
+        answers: dict[str, Any] = {}
+        for name in names:
+            capability = find_capability(name)
+            if capability.on_controller:
+                answers[name] = capability.check()
+            else:
+                hosts = needed_on(capability, self._provenance.assigned)
+                answers |= self._fleet.has([name], {host.name for host in hosts})
+        return answers
 
     # ---- attempts ----
 

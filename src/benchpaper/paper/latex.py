@@ -134,16 +134,17 @@ def _check_use(
         )
     if site and name not in kinds and plain in kinds:
         there = sorted(other.rpartition("/")[0] for other in kinds if other.endswith(f"/{plain}"))
+        remedy = f'its notebook reads it by load(..., sites=["{site}"])'
         raise PaperError(
-            f'{place}: number "{plain}" has no value of site "{site}"{did_you_mean(site, there)}; '
-            f'its notebook reads it by load(..., sites=["{site}"])'
+            f'{place}: number "{plain}" has no value of site "{site}"'
+            f"{did_you_mean(site, there, remedy)}"
         )
     if name not in kinds:
         same_kind = [other for other, its_kind in kinds.items() if its_kind == kind]
+        remedy = "save it in a notebook under this name, or take it out"
         raise PaperError(
             f'{place}: {kind} "{name}" is not declared by any notebook'
-            f"{did_you_mean(name, same_kind)}; save it in a notebook under this name, "
-            f"or take it out{_not_run(left_out) if left_out else ''}"
+            f"{did_you_mean(name, same_kind, remedy)}{_not_run(left_out) if left_out else ''}"
         )
     if kinds[name] != kind:
         raise PaperError(f'{place}: "{name}" is a {kinds[name]}, but is used as a {kind}')

@@ -67,21 +67,26 @@ class CellTrail:
 
 @dataclass(frozen=True)
 class InputOfResults:
-    """An input that trials read, by its path below the project, its digest, and its origin."""
+    """An input that trials read, by its path below the project, its digest, and its origin.
+
+    `site` is empty for the site of the run.
+    """
 
     path: str
     sha256: str
     origin: str
     licence: str
+    site: str = ""
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "InputOfResults":
-        """Return the input that a description of results names."""
+    def of(cls, row: Mapping[str, Any], site: str = "") -> "InputOfResults":
+        """Return the input that a description of a site's results names."""
         item = Input(row["path"], row["sha256"], row["url"], row["doi"], row["licence"])
-        return cls(item.path, item.sha256, item.origin, item.licence)
+        return cls(item.path, item.sha256, item.origin, item.licence, site)
 
     def __str__(self) -> str:
-        more = ", ".join(filter(None, (self.origin, self.licence)))
+        site = f"site {self.site}" if self.site else ""
+        more = ", ".join(filter(None, (self.origin, self.licence, site)))
         return f"{self.path}  sha256 {self.sha256[:16]}…" + (f"  ({more})" if more else "")
 
 
@@ -139,12 +144,13 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
     trials = folder / manifest.experiment / results.TRIALS
     table, described = results.read(trials)
     trails = by_cell(table)
+    stored = {other: _stored(project, other, manifest.experiment) for other in exhibit.elsewhere}
     trails_elsewhere = [
-        replace(here[cell], cell=f"{cell}, site {other}")
+        replace(stored[other][0][cell], cell=f"{cell}, site {other}")
         for other, cells in exhibit.elsewhere.items()
-        if (here := _stored_trails(project, other, manifest.experiment))
         for cell in cells
     ]
+    own_inputs = inputs_of(described) if exhibit.cells or not stored else ()
     files = list(read_files(project, manifest, folder))
     return Trail(
         name=name,
@@ -159,16 +165,16 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         files=tuple(
             ResultsFile(str(path.relative_to(project.root)), file.sha256) for path, file in files
         ),
-        inputs=inputs_of(described),
+        inputs=(*own_inputs, *(item for _, inputs in stored.values() for item in inputs)),
         accepted=tuple(accepted.read(trials.parent)),
         cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
         imported=manifest.imported,
     )
 
 
-def inputs_of(described: Mapping[str, Any]) -> tuple[InputOfResults, ...]:
-    """Return the inputs that a description of results names."""
-    return tuple(map(InputOfResults.of, described.get(results.INPUTS, ())))
+def inputs_of(described: Mapping[str, Any], site: str = "") -> tuple[InputOfResults, ...]:
+    """Return the inputs that a description of a site's results names."""
+    return tuple(InputOfResults.of(row, site) for row in described.get(results.INPUTS, ()))
 
 
 def _source(manifest: Manifest, exhibit: Exhibit) -> str:
@@ -177,10 +183,13 @@ def _source(manifest: Manifest, exhibit: Exhibit) -> str:
     return ", next to ".join([*own, *(manifest.sites[site].source for site in exhibit.elsewhere)])
 
 
-def _stored_trails(project: Project, site: str, experiment: str) -> dict[str, CellTrail]:
-    """Return {cell: its trail} of the stored results of a site."""
+def _stored(
+    project: Project, site: str, experiment: str
+) -> tuple[dict[str, CellTrail], tuple[InputOfResults, ...]]:
+    """Return ({cell: its trail}, inputs) of the stored results of a site."""
     path = project.results(site, REFERENCE) / experiment / results.TRIALS
-    return by_cell(results.read(path)[0])
+    table, described = results.read(path)
+    return by_cell(table), inputs_of(described, site)
 
 
 def by_cell(table: "pa.Table") -> dict[str, CellTrail]:

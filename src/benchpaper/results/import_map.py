@@ -85,7 +85,7 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
             if name not in known:
                 raise ImportRefused(
                     f"{option} {name}: {described['name']} declares no such name"
-                    f"{did_you_mean(name, known)}; it has {', '.join(known)}"
+                    f"{did_you_mean(name, known, 'it has ' + ', '.join(known))}"
                 )
     for name in record.times:
         if name not in record.columns:
@@ -97,10 +97,10 @@ def _check_map(described: Described, record: ImportRecord, table: Table) -> None
         *([("--block", record.block)] * bool(record.block)),
     ]:
         if column not in table.columns:
+            columns = f"its columns are {first_few(table.columns, NAMED)}"
             raise ImportRefused(
                 f'{table.name} has no column "{column}", which {name} needs'
-                f"{did_you_mean(column, table.columns)}; its columns are "
-                f"{first_few(table.columns, NAMED)}"
+                f"{did_you_mean(column, table.columns, columns)}"
             )
     for name in factors:
         if (name in record.columns) == (name in record.fixed):

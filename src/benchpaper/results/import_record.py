@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from benchpaper.core import origins
 from benchpaper.core.errors import UserError
 
 RECORD = "import.json"
 RECORD_VERSION = 1
 MAX_TEXT = 500  # characters of a text about the source
 MAX_FACTS = 50
-DOI = re.compile(r"(?:doi:|https://doi\.org/)?(10\.\d{4,9}/[^\s\"<>]+)")
 FACT = re.compile(r"[a-z][a-z0-9_]{0,62}")
 HEX = re.compile(r"[0-9a-f]+")
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -91,8 +91,8 @@ class ImportRecord:
     @property
     def short(self) -> str:
         """The source in a word, for captions: a DOI, or the first parts of a URL."""
-        if doi := DOI.fullmatch(self.source):
-            return f"doi:{doi[1]}"
+        if doi := origins.doi(self.source):
+            return f"doi:{doi}"
         parts = urlsplit(self.source)
         return "/".join([parts.netloc, *parts.path.strip("/").split("/")[:2]]).rstrip("/")
 
@@ -178,18 +178,15 @@ def record_of(described: Mapping[str, Any]) -> ImportRecord | None:
 def check_source(source: str) -> None:
     """Raise `ImportRefused` unless `source` is a DOI, or a public URL without a password."""
     _check_words("--origin", source, "the URL or the DOI of the table")
-    if DOI.fullmatch(source):
+    if origins.doi(source):
         return
-    try:
-        parts = urlsplit(source)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or "." not in (parts.hostname or ""):
+    parts = origins.address(source)
+    if parts is None or "." not in (parts.hostname or ""):
         raise ImportRefused(
             f'--origin "{source}" must be a public URL (https://…) or a DOI (10.…/…): '
             "others must be able to look there"
         )
-    if parts.username or parts.password:
+    if origins.has_login(parts):
         raise ImportRefused("--origin holds a user or a password; give the URL without it")
 
 

@@ -131,6 +131,8 @@ def _parquet(name: str, data: bytes) -> Table:
             raise ImportRefused(f"{name} unpacks to {size:,} bytes; {SMALLER}")
         arrow = file.read(use_threads=False)
         rows = [list(row.values()) for row in arrow.to_pylist()]
+    except MemoryError:
+        raise ImportRefused(f"{name} takes too much memory to read; {SMALLER}") from None
     except (pa.ArrowException, OSError, ValueError) as error:
         raise ImportRefused(
             f"{name} is no whole Parquet file ({' '.join(str(error).split())[:80]}); "

@@ -158,7 +158,8 @@ def _arrow(type_name: str) -> Any:
 def schema_version(described: Described) -> int:
     """Return the lowest version of the schema that can hold an experiment's results.
 
-    Version 1 has blocks in time, and one value of each metric in a trial; version 2 has others.
+    Version 1 has blocks in time, and no levels within a trial; version 2 has others. The numbered
+    observations of an optional metric are in version 1: each reader of it knows the column `row`.
     Version 3 has imported results, which must not pass for measured. An older program would
     misread anything else, so it must refuse that; it can read the rest.
     """

@@ -10,8 +10,12 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
+from urllib.request import Request
 
+from benchpaper.core import origins
 from benchpaper.core.atomic_write import flush, make_folder, replacing
 from benchpaper.core.disk_space import NEXT_STEP, NoRoom, is_full
 from benchpaper.core.errors import UserError
@@ -20,6 +24,7 @@ from benchpaper.core.private import own_folder
 TRIES = 3
 STALL_S = 30.0  # a server that sends nothing for so long is given up
 CHUNK = 1 << 20
+MAX_BYTES = 100 * 10**9  # of a file; larger ones are fetched by hand
 BROKEN = (OSError, http.client.HTTPException)  # a connection that another try may restore
 
 Progress = Callable[[int, int | None], object]  # (bytes that are here, bytes in all if known)
@@ -94,9 +99,7 @@ def _continue(url: str, part: Path, progress: Progress) -> None:
     if here:
         headers["Range"] = f"bytes={here}-"
     try:
-        answer = urllib.request.urlopen(
-            urllib.request.Request(url, headers=headers), timeout=STALL_S
-        )
+        answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=STALL_S)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and here:
             error.close()
@@ -110,6 +113,7 @@ def _continue(url: str, part: Path, progress: Progress) -> None:
             raise http.client.HTTPException("it sends another part than the requested")
         rest = answer.headers.get("Content-Length")
         total = here + int(rest) if rest and rest.isdigit() else None
+        _check_size(part, url, total or 0)
         _check_room(part.parent, url, (total or 0) - here)
         with open(part, "r+b" if here else "wb") as file:
             file.seek(here)
@@ -117,6 +121,9 @@ def _continue(url: str, part: Path, progress: Progress) -> None:
             while chunk := answer.read(CHUNK):
                 file.write(chunk)
                 here += len(chunk)
+                _check_size(part, url, here)
+                if total is None:
+                    _check_room(part.parent, url, CHUNK)
                 progress(here, total)
     if total is not None and here < total:
         raise http.client.IncompleteRead(b"", total - here)
@@ -126,6 +133,46 @@ def _first(answer: http.client.HTTPResponse) -> int:
     """Return the number of the first byte that a partial answer holds."""
     match = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range") or "")
     return int(match[1]) if match else -1
+
+
+class _WebOnly(urllib.request.HTTPRedirectHandler):
+    """Follows redirects within the web: those to ftp: and file: are another kind of source."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        if origins.address(newurl) is None:
+            raise UserError(
+                f"{req.full_url} leads to {newurl}, and inputs come by https or http only; "
+                "correct the url"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses of the web, and nothing else."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+        _WebOnly(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _check_size(part: Path, url: str, size: int) -> None:
+    """Refuse a file above the limit, and what has come of it: a server may never end."""
+    if size > MAX_BYTES:
+        part.unlink(missing_ok=True)
+        raise UserError(
+            f"{url} has more than {MAX_BYTES:,} bytes, the most that is fetched; get it by hand, "
+            "and put it where the input is declared, or name its place in sites/NAME.yaml (inputs:)"
+        )
 
 
 def _check_room(folder: Path, url: str, size: int) -> None:

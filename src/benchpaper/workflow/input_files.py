@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.filesize import decimal
+
 from benchpaper.core import lock, output
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE
@@ -33,7 +35,7 @@ def show(listed: Sequence[dict[str, Any]]) -> None:
             print(f"{item['experiment']}: {item['problem']}")
         else:
             how = "as declared" if item["declared"] else f'declare sha256="{item["sha256"]}"'
-            print(f"{item['experiment']}: input {item['path']}, {size(item['bytes'])}, {how}")
+            print(f"{item['experiment']}: input {item['path']}, {decimal(item['bytes'])}, {how}")
 
 
 def fetch(pipeline: Pipeline, names: Sequence[str], say: Say) -> list[dict[str, Any]]:
@@ -103,21 +105,12 @@ def _progress(what: str, url: str, say: Say) -> Iterator[Progress]:
     def line(here: int, total: int | None) -> None:
         nonlocal begun, last
         if not begun:
-            rest = f" of {size(total)}" if total else ""
+            rest = f" of {decimal(total)}" if total else ""
             say(
                 f"fetching input {what}{rest} from {url}"
-                + (f", from {size(here)} on" if here else "")
+                + (f", from {decimal(here)} on" if here else "")
             )
         begun, last = True, here
 
     yield line
-    say(f"fetched input {what}: {size(last)}")
-
-
-def size(count: float) -> str:
-    """Return a number of bytes as people read it: 1.23 MB."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:,.3g} GB" if count < 1000 else f"{count:,.0f} GB"
+    say(f"fetched input {what}: {decimal(last)}")

@@ -144,7 +144,7 @@ class Pipeline:
     @cache  # noqa: B019  (pipelines live as long as their process)
     def times(self, name: str) -> times.Times:
         """Return how long the trials of an experiment took, here and in the reference."""
-        return times.measured(self.project, self.folder / name, name, self.source)
+        return times.measured(self.project, self.site_name, self.folder / name, name, self.source)
 
     def blocks_fixed(self, name: str) -> dict[str, Any] | None:
         """Return the number of blocks that a pilot fixed, and its reasons; None without a pilot."""

@@ -17,6 +17,7 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design.plan import Plan
 from benchpaper.results import journal
 
+LOCAL = "local"  # the site whose reference counts for sites without one
 FAR_FACTOR, FAR_LEAST_S = 3.0, 1.0  # between declared and measured seconds, worth a remark
 
 
@@ -41,17 +42,25 @@ class Times:
         return {kind: count for kind, count in counts.items() if count}
 
 
-def measured(project: Project, folder: Path, name: str, scale: str) -> Times:
-    """Return the times of an experiment whose results at `scale` lie below `folder`."""
-    reference = project.results("local", REFERENCE) / name / results.TRIALS
+def measured(project: Project, site: str, folder: Path, name: str, scale: str) -> Times:
+    """Return the times of an experiment whose results at `scale` lie below `folder`.
+
+    The reference is that of the site; without one, that of site local.
+    """
+    stored = [project.results(where, REFERENCE) / name / results.TRIALS for where in (site, LOCAL)]
+    reference = next((path for path in stored if path.exists()), stored[-1])
     return Times(_medians(_rows(folder)), _medians(_table(reference, scale)))
 
 
 def measured_in_reference(project: Project, name: str) -> set[str]:
-    """Return the cells that the authors have measured, at any scale; none without a reference."""
-    path = project.results("local", REFERENCE) / name / results.TRIALS
-    rows = results.read_columns(path, ["cell", "state"]) if path.exists() else []
-    return {row["cell"] for row in rows if row["state"] == results.MEASURED}
+    """Return the cells that the authors have measured, at any site; none without a reference."""
+    sites = project.results(LOCAL, REFERENCE).parent
+    return {
+        row["cell"]
+        for path in sorted(sites.glob(f"*/{name}/{results.TRIALS}"))
+        for row in results.read_columns(path, ["cell", "state"])
+        if row["state"] == results.MEASURED
+    }
 
 
 def remark(plan: Plan, times: Times, declared_s: float) -> str:

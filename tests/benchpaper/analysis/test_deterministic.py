@@ -40,8 +40,8 @@ def test_order_is_asked_of_blocks_in_time_alone(over, known, block, drifts):
     measured = over(block, {("a", 1): RISING, ("b", 1): [2 * v for v in RISING]})
     kinds = [warning.kind for warning in measured.warnings()]
     assert ("drift" in kinds) == drifts
-    row = judged(known, f"{A}.below(100)")
-    assert row.verdict == ("inconclusive" if drifts else "reproduced")
+    row = judged(known, f"{A}.below({max(RISING) * 1.01})")  # less than half of the drift away
+    assert row.verdict == ("inconclusive" if drifts else "reproduced"), row.why
     assert ("drift" in row.why) == drifts
 
 
@@ -89,7 +89,7 @@ def test_a_claim_on_deterministic_values_needs_no_twin(over, known, condition, v
         row = judged(known, condition, family_wise=family_wise)
         assert row.verdict == verdict, row.why
     over(None, values, described={"twin": None})
-    assert judged(known, condition).verdict == "inconclusive"  # in time, a twin is needed
+    assert judged(known, condition).verdict == verdict  # in time, no cell shows any noise
 
 
 @pytest.mark.parametrize("confidence, verdict", [(0.95, "reproduced"), (0.999, "inconclusive")])

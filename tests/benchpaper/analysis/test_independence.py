@@ -132,13 +132,9 @@ def test_correlated_finds_what_it_promises_and_no_more(draw, n, at_least, at_mos
 
 
 def test_correlated_says_why():
-    flaw = independence.correlated(np.arange(1, 16))
-    assert str(flaw).startswith("the 15 blocks drift (Mann-Kendall, exact: 1.00, p = ")
-    assert flaw.short == "the 15 blocks drift"
+    assert independence.correlated(np.arange(1, 16)) == "the 15 blocks drift"
     there_and_back = [1, 2, 3, 4, 5, 6, 7, 8, 8.5, 7.5, 6.5, 5.5, 4.5, 3.5, 2.5, 1.5]
-    assert (
-        independence.correlated(there_and_back).short == "the 16 blocks resemble their neighbours"
-    )
+    assert independence.correlated(there_and_back) == "the 16 blocks resemble their neighbours"
 
 
 # --- rules -----------------------------------------------------------------------------------
@@ -146,8 +142,7 @@ def test_correlated_says_why():
 
 @pytest.mark.parametrize("n", [1, 4])
 def test_below_five_blocks_nothing_can_be_tested(n):
-    assert f"{n} blocks are too few to test for drift" in str(independence.correlated([2.0] * n))
-    for test in (independence.drift, independence.lag1):
+    for test in (independence.drift, independence.lag1, independence.correlated):
         with pytest.raises(ValueError, match="at least 5 values"):
             test([2.0] * n)
 

@@ -1,5 +1,6 @@
 """The rule for claims: its cases, its symmetry, and its error rates by simulation."""
 
+from dataclasses import replace
 from math import expm1, log
 
 import numpy as np
@@ -8,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchpaper.analysis import stats
-from benchpaper.analysis.independence import Flaw
 from benchpaper.analysis.stats import Interval, NoiseFloor, PointEstimate, UnknownNoiseFloor
 from benchpaper.analysis.verdicts import (
     CONTRADICTED,
@@ -70,31 +70,26 @@ def test_reasons_read():
 
 
 @pytest.mark.parametrize(
-    "given, floor, flaw, reason",
+    "given, floor, reason",
     [
         (
             PointEstimate(0.8, 4, ""),
             floor_of(0.1),
-            None,
             "4 blocks are too few for an interval",
         ),
         (
             NARROW,
             UnknownNoiseFloor(PointEstimate(1.0, 3, "")),
-            None,
             "the noise floor rests on 3 blocks",
         ),
-        (NARROW, floor_of(0.1, biased=True), None, "two identical cells differ"),
-        (NARROW, floor_of(0.1), Flaw("the 15 blocks drift", " (tau 1)"), "the 15 blocks drift"),
+        (NARROW, floor_of(0.1, biased=True), "two identical cells differ"),
     ],
 )
-def test_whatever_defeats_the_statistics_makes_every_verdict_inconclusive(
-    given, floor, flaw, reason
-):
+def test_whatever_defeats_the_statistics_makes_every_verdict_inconclusive(given, floor, reason):
     for verdict in (
-        decide(given, 1.0, "below", floor=floor, flaw=flaw),
-        decide(given, 0.1, "below", floor=floor, flaw=flaw),
-        decide_equal(given, 0.9, floor=floor, flaw=flaw),
+        decide(given, 1.0, "below", floor=floor),
+        decide(given, 0.1, "below", floor=floor),
+        decide_equal(given, 0.9, floor=floor),
     ):
         assert verdict.word == INCONCLUSIVE and reason in verdict.reason
         assert verdict.reason.startswith(verdict.short) and reason in verdict.short
@@ -202,6 +197,47 @@ def test_decide_equal(given, margin, difference, word):
 def test_wrong_input_is_rejected(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "bound, side, through, word, short",
+    [
+        (1.0, "below", interval(0.8, 0.7, 0.95), REPRODUCED, "below"),
+        (1.0, "below", interval(0.8, 0.6, 1.05), INCONCLUSIVE, "the drift of the blocks reaches"),
+        (1.0, "above", interval(0.8, 0.7, 0.95), CONTRADICTED, "below"),
+        (0.8, "below", interval(0.8, 0.6, 1.05), INCONCLUSIVE, "the interval holds the bound"),
+        (1.0, "below", PointEstimate(0.8, 4, ""), REPRODUCED, "below"),  # nothing is known of it
+    ],
+)
+def test_a_level_must_lie_beyond_the_bound_through_its_drift(bound, side, through, word, short):
+    verdict = decide(NARROW, bound, side, floor=floor_of(0.1), through=through)
+    assert verdict.word == word and verdict.short.startswith(short)
+    shown = f", through its drift [{through.low}, {through.high}]," if through.decidable else ""
+    assert verdict.reason.startswith(f"0.8 [0.75, 0.85] (n = 15){shown} against {bound:g}: ")
+
+
+@pytest.mark.parametrize(
+    "through, word",
+    [
+        (interval(0.8, 0.74, 0.86), REPRODUCED),
+        (interval(0.8, 0.6, 0.86), INCONCLUSIVE),
+        (interval(0.8, 0.74, 0.97), INCONCLUSIVE),
+    ],
+)
+def test_a_level_is_equal_only_through_its_whole_drift(through, word):
+    verdict = decide_equal(NARROW, 0.2, floor=floor_of(0.1), target=0.8, through=through)
+    assert verdict.word == word
+
+
+def test_the_reason_names_the_cell_whose_noise_decides():
+    floor = replace(floor_of(0.1), cell="system=b")
+    for bound, word in ((1.0, REPRODUCED), (0.86, INCONCLUSIVE)):
+        verdict = decide(NARROW, bound, "below", floor=floor)
+        assert verdict.word == word and "cell" not in verdict.short
+        assert verdict.reason == (
+            f"0.8 [0.75, 0.85] (n = 15) against {bound:g}: {verdict.short} "
+            "(that of the noisiest cell, system=b)"
+        )
 
 
 # --- properties ------------------------------------------------------------------------------

@@ -202,7 +202,7 @@ def broken(name, text, check, words):
         broken("CITATION.cff", "title: x\n", checklist.citation, "lacks authors"),
         broken("benchpaper.toml", "[paper]\ntitle = 'Other'", checklist.citation, 'title "Other"'),
         broken("benchpaper.toml", "[paper]\nlicence = 'MIT'", checklist.licence, "says MIT"),
-        broken("requirements.lock", "pandas==2.0\n", checklist.lock, "pandas==2.0 has no hash"),
+        broken("requirements.lock", "pandas==2.0\n", checklist.lock, "no hash of pandas==2.0"),
         broken(
             "requirements.lock", "--index-url https://example.org\n", checklist.lock, "names a host"
         ),

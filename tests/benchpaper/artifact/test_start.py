@@ -100,6 +100,17 @@ def test_it_writes_at_most_15_files_and_says_nothing_of_this_paper(tmp_path):
     assert os.access(tmp_path / "paper/reproduce", os.X_OK)
 
 
+def test_no_message_sends_an_author_to_a_page_that_the_project_lacks():
+    package = Path(start.__file__).parents[1]
+    pages = {
+        (path.name, page)
+        for path in [*package.rglob("*.py"), *package.rglob("*.txt")]
+        for page in re.findall(r"[\w./@-]+\.md\b(?!\.txt)", path.read_text())
+    }
+    ours = {page for _, page in pages if "/" in page or page.isupper() or page == "README.md"}
+    assert ours <= {"README.md"}, pages
+
+
 def test_what_the_author_said_is_in_the_settings_and_the_citation(tmp_path):
     import yaml
 

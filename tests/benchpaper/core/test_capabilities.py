@@ -134,3 +134,13 @@ def test_probes_that_end_their_process_or_hang_are_an_error_of_the_host(
     with pytest.raises(HostError, match=words) as error:
         probing.ask(far_python({"experiments/x.py": text}), {"x": "experiments.x"})
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("ask", [find_capability, CAPABILITIES.__getitem__])
+def test_whoever_asks_first_hears_of_a_broken_module(make_toy, monkeypatch, ask):
+    project = make_toy("yield {}", files={"experiments/capabilities.py": "import no_such_package"})
+    monkeypatch.syspath_prepend(str(project.root))
+    for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(UserError, match=r"^experiments/capabilities.py does not import: .*py:1: "):
+        ask("lamp")

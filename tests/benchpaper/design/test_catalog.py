@@ -80,9 +80,15 @@ def test_a_declaration_that_cannot_be_names_the_file(make_project):
     assert refusal(project).startswith('experiments/toy/one/experiment.py: metric "x" has no unit;')
 
 
+NO_EXPERIMENT = (
+    "has no `experiment = Experiment(...)`; benchpaper new FAMILY/NAME writes one that runs, to "
+    "compare with"
+)
+
+
 @pytest.mark.parametrize("text, message", [
-    ("x = 1\n", "has no `experiment = Experiment(...)`; see experiments/README.md"),
-    ("experiment = 'sure'\n", "has no `experiment = Experiment(...)`; see experiments/README.md"),
+    ("x = 1\n", NO_EXPERIMENT),
+    ("experiment = 'sure'\n", NO_EXPERIMENT),
     (sound(trial=""), "has no function under @experiment.trial; nothing could be measured "
      "(if all its results are imported, leave out the scales)"),
 ])  # fmt: skip

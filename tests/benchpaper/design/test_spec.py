@@ -125,6 +125,22 @@ REFUSED = [
         lambda: declare(twin=dict(way="pip", size_bytes=8)),
         "twin: way='pip' is not a level; did you mean \"pipe\"? (there are: pipe, socket)",
     ),
+    (
+        lambda: declare(twin=dict(way="pipe", size_bytes=8), controls=dict(way=["pipe"])),
+        "twin={'way': 'pipe', 'size_bytes': 8} is a control, which is quieter than what is "
+        "measured; name the noisiest real cell, or leave the twin out",
+    ),
+    (
+        lambda: declare(twin=dict(way="pipe", size_bytes=8), null=dict(way="pipe")),
+        "twin={'way': 'pipe', 'size_bytes': 8} is a control, which is quieter than what is "
+        "measured; name the noisiest real cell, or leave the twin out",
+    ),
+    (lambda: declare(controls=dict(wy=["pipe"])), 'controls: no factor "wy"; did you mean "way"?'),
+    (lambda: declare(controls=dict(way="pipe")), "controls: way='pipe' must be a list of levels"),
+    (
+        lambda: declare(controls=dict(way=["pip"])),
+        "controls: way='pip' is not a level; did you mean \"pipe\"? (there are: pipe, socket)",
+    ),
 ]
 
 
@@ -352,7 +368,9 @@ def test_what_is_declared_is_described_as_plain_data():
     }
     assert described["metrics"][0]["unit"] == "µs" and described["metrics"][0]["minimum"] == 0.0
     assert described["evidence"] == [{"name": "used", "meaning": "what was used"}]
-    assert described["twin"] == dict(way="pipe", size_bytes=8)
+    assert described["twin"] == dict(way="pipe", size_bytes=8) and "controls" not in described
+    controlled = declare(controls=dict(way=("socket",))).describe()
+    assert controlled["controls"] == dict(way=["socket"])
 
 
 NULLS = [Factor("path", ["null", "get"]), Factor("server", ["null-s3", "s3"])]

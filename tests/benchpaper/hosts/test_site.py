@@ -2,8 +2,10 @@
 
 import pytest
 
+from benchpaper.core.capabilities import Capability
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import site as sites
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 
 # --- sites -----------------------------------------------------------------------------------
 
@@ -61,7 +63,7 @@ BAD_SITES = {
         "hosts: [{name: x, kind: ssh, address: 10.0.0.1, scratch: tmp, roles: [client]}]"
     ): 'sites/lab.yaml: host 1: scratch "tmp" must be an absolute path on the host, without quotes',
     "hosts: [{name: x, tap: bpl-g1, roles: [client]}]": (
-        'sites/lab.yaml: host 1: the key "tap" is for hosts of kind uml'
+        'sites/lab.yaml: host 1: the key "tap" is for hosts of kind uml or qemu'
     ),
     "hosts: [{name: x, kind: uml, roles: [client]}]": (
         'sites/lab.yaml: host 1: needs "address", what servers on it bind to and clients connect to'
@@ -95,7 +97,7 @@ BAD_SITES = {
         'sites/lab.yaml: host 1: kind "locl" '
         "not found; did you "
         'mean "local"? (there are: local, '
-        "ssh, uml)"
+        "ssh, uml, qemu)"
     ),
     "hosts: [{name: x, address: localhost, roles: [client]}]": (
         'sites/lab.yaml: host 1: address "localhost" is not an IP address'
@@ -173,3 +175,28 @@ def test_a_role_that_no_host_plays_is_named(make_project):
         str(refused.value)
         == 'site "lab" has no host for the role "metadata"; add it to a host\'s roles'
     )
+
+
+# --- capabilities ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "role, roles, expected",
+    [
+        ("", ("server", "client"), Presence(False, "big: dark")),
+        ("server", ("server", "client"), Presence(False, "dark")),
+        ("client", ("server", "client"), Presence(True, "light")),
+        ("client", ("server",), Presence(False, "dark")),  # no such role: wherever it runs
+    ],
+)
+def test_a_capability_of_a_role_is_looked_for_on_the_host_that_plays_it(role, roles, expected):
+    presences = {"big": Presence(False, "dark"), "small": Presence(True, "light")}
+    hosts = {name: ProbedHost({}, {"lamp": state}, name) for name, state in presences.items()}
+    assigned = {
+        role: sites.HostEntry(name=name, roles=(role,))
+        for role, name in (("server", "big"), ("client", "small"))
+        if role in roles
+    }
+    lamp = Capability("lamp", "light", "light it", lambda: (False, ""), "m", role=role)
+    probed = ProbedSite(ProbedHost({}, {}, "here"), hosts)
+    assert sites.capabilities(probed, assigned, {"lamp": lamp})["lamp"] == expected

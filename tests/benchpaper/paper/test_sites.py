@@ -154,7 +154,7 @@ def kinds(project):
         (
             r"\result[site=cloudlba]{pipe-1}",
             'paper/main.tex:1: number "pipe-1" has no value of site "cloudlba"; did you mean '
-            '"cloudlab"?; its notebook reads it by load(..., sites=["cloudlba"])',
+            '"cloudlab"? its notebook reads it by load(..., sites=["cloudlba"])',
         ),
         (
             r"\exhibitfigure[site=cloudlab]{both}",
@@ -204,6 +204,28 @@ def test_the_trail_leads_to_the_other_site(project, saved):
     assert both.source.startswith("results of site local, ")
     assert ", next to reference results of site cloudlab, " in both.source
     assert {cell.cell.partition(", ")[2] for cell in cells} == {"", "site cloudlab"}
+
+
+def test_the_trail_names_the_inputs_of_each_site_that_it_shows(project, saved, monkeypatch):
+    item = {"path": "data/x", "url": "", "doi": "", "licence": "CC0-1.0"}
+    read = results.read
+
+    def with_inputs(path):
+        table, described = read(path)
+        digest = ("c" if "cloudlab" in path.parts else "a") * 64
+        return table, {**described, results.INPUTS: [{**item, "sha256": digest}]}
+
+    monkeypatch.setattr(provenance.results, "read", with_inputs)
+    listed = {
+        name: [(item.site, item.sha256[0]) for item in trail.inputs]
+        for name in ("pipe-1", "cloudlab/pipe-1", "both")
+        if (trail := provenance.explain(project, name, "local", "quick"))
+    }
+    assert listed["both"] == [("", "a"), ("cloudlab", "c")]
+    assert listed["cloudlab/pipe-1"] == [("cloudlab", "c")]
+    assert listed["pipe-1"][0] == ("", "a")
+    trail = provenance.explain(project, "cloudlab/pipe-1", "local", "quick")
+    assert str(trail.inputs[0]).endswith("(CC0-1.0, site cloudlab)")
 
 
 def test_only_cells_that_others_measured_are_shown_as_imported(project, saved, capsys):

@@ -7,7 +7,7 @@ import subprocess
 import pandas as pd
 import pytest
 
-from benchpaper.analysis import independence, stats, verdicts
+from benchpaper.analysis import drifting, stats, verdicts
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import Exhibits
 from benchpaper.core.project import VERDICTS
@@ -160,7 +160,7 @@ def test_declared_exhibits_used_as_what_they_are_pass(project, text):
 @pytest.mark.parametrize("text, message", [
     ("\n\nabout \\result{pipe-2} long",
      ('paper/sections/one.tex:3: number "pipe-2" is not declared by any notebook; did you '
-     'mean "pipe-1"?; save it in a notebook under this name, or take it out')),
+     'mean "pipe-1"? save it in a notebook under this name, or take it out')),
     (r"\exhibitfigure{latency}",
      ('paper/sections/one.tex:1: figure "latency" is not declared by any notebook; save it in '
      'a notebook under this name, or take it out')),
@@ -279,14 +279,15 @@ def decided(
 ):
     """The verdict on a level above a bound."""
     floor = stats.noise_floor([1.0] * len(twin), twin)
-    flaw = independence.correlated(values)
-    return verdicts.decide(stats.level(values), bound, "above", floor=floor, flaw=flaw)
+    level = stats.level(values)
+    through = drifting.through_drift(level, values)
+    return verdicts.decide(level, bound, "above", floor=floor, through=through)
 
 
 CLAIMS = [
     ("C1", "toy/pipe", decided(1)),
     ("C2", "toy/pipe", decided(1.2)),
-    ("C3", "toy/two", decided(1, values=range(1, 11))),
+    ("C3", "toy/two", decided(2, values=range(1, 11))),
     ("C4", "other/one", decided(1, twin=[0.5, 0.6, 0.5, 0.6, 0.5, 0.6])),
 ]
 
@@ -298,7 +299,7 @@ def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
     first, second, third = toy.splitlines()[1:]
     assert first == r"C1 & A pipe costs 5 \%. & 1.2 [1.1, 1.3] (n = 5) & reproduced \\"
     assert second.endswith(r"& inconclusive: the interval holds the bound \\")
-    assert third.endswith(r"& inconclusive: the 10 blocks drift \\")
+    assert third.endswith(r"& inconclusive: the drift of the blocks reaches the bound \\")
     assert other.splitlines()[1].endswith(r"& inconclusive: two identical cells differ \\")
 
 

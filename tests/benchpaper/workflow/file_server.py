@@ -23,7 +23,12 @@ class Handler(BaseHTTPRequestHandler):
         data, first = serve.data, 0
         if span and serve.how.get("ranges", True):
             first = int(re.fullmatch(r"bytes=(\d+)-", span)[1])
-        if status := serve.how.get("status"):
+        if to := serve.how.get("redirect", {}).get(self.path):
+            self.send_response(302)
+            self.send_header("Location", to)
+            self.end_headers()
+            self.close_connection = True
+        elif status := serve.how.get("status"):
             self._send(status, b"no")
         elif first >= len(data):
             self._send(416, b"")

@@ -102,7 +102,7 @@ def test_a_run_fetches_what_is_missing_and_says_so(toy):
         input_files.provide(run, ["toy/one"], said.append)
         input_files.provide(run, ["toy/one"], said.append)
     assert (run.project.root / "data/x").read_text() == "1" and behaviour.ranges == [None]
-    assert said == [f"fetching input data/x of 1 B from {url}", "fetched input data/x: 1 B"]
+    assert said == [f"fetching input data/x of 1 byte from {url}", "fetched input data/x: 1 byte"]
 
 
 def test_the_reference_needs_no_input(toy):
@@ -124,7 +124,7 @@ def test_fetch_gets_checks_and_reports(toy):
     with served(b"1") as (url, _):
         project = toy(f"sha256='{SHA}', url='{url}'")
         done = call(fetch, "toy/one")
-    assert done.exit_code == 0 and "toy/one: input data/x, 1 B, as declared" in done.stdout
+    assert done.exit_code == 0 and "toy/one: input data/x, 1 byte, as declared" in done.stdout
     (project.root / "data/x").write_text("2")
     done = call(fetch)
     assert done.exit_code == 1 and "remove it, then benchpaper fetch toy/one" in done.stdout
@@ -133,7 +133,7 @@ def test_fetch_gets_checks_and_reports(toy):
 def test_fetch_prints_the_digest_to_declare(toy):
     toy("", THERE)
     done = call(fetch)
-    assert done.exit_code == 0 and f'1 B, declare sha256="{SHA}"' in done.stdout
+    assert done.exit_code == 0 and f'1 byte, declare sha256="{SHA}"' in done.stdout
 
 
 def test_an_input_that_the_site_places_elsewhere_is_never_fetched_there(toy, tmp_path):

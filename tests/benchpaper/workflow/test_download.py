@@ -11,6 +11,7 @@ from file_server import served
 
 from benchpaper.core.disk_space import NoRoom
 from benchpaper.core.errors import UserError
+from benchpaper.workflow import download as downloading
 from benchpaper.workflow.download import download
 
 DATA = bytes(range(256)) * 8192  # 2 MiB
@@ -121,3 +122,30 @@ def test_a_file_that_has_no_room_is_not_begun(fetch, tmp_path, monkeypatch):
     with served(DATA) as (url, _), pytest.raises(NoRoom, match="are free"):
         fetch(url)
     assert kept(tmp_path) == []
+
+
+def test_a_redirect_within_the_web_is_followed(fetch):
+    with served(DATA, redirect={"/x": "/y"}) as (url, _):
+        assert fetch(url).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x", "gopher:x"])
+def test_no_redirect_leads_out_of_the_web(fetch, tmp_path, to):
+    with (
+        served(DATA, redirect={"/x": to}) as (url, behaviour),
+        pytest.raises(UserError, match="inputs come by https or http only|not allowed") as error,
+    ):
+        fetch(url)
+    assert "correct the url" in str(error.value) and len(behaviour.ranges) == 1
+    assert kept(tmp_path) == [] and not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_what_is_above_the_limit_is_given_up_and_not_kept(fetch, tmp_path, monkeypatch, length):
+    monkeypatch.setattr(downloading, "MAX_BYTES", HALF)
+    with (
+        served(DATA, length=length) as (url, behaviour),
+        pytest.raises(UserError, match=rf"has more than {HALF:,} bytes, .* get it by hand"),
+    ):
+        fetch(url)
+    assert kept(tmp_path) == [] and len(behaviour.ranges) == 1

@@ -1,11 +1,13 @@
 """A project whose scales have names of its own, from `benchpaper new` to the appendix."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from benchpaper.analysis import claims, estimates
 from benchpaper.artifact import appendix, appendix_text, experiment_checks, scaffold
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
 from benchpaper.results import parquet
@@ -88,3 +90,29 @@ def test_the_appendix_speaks_of_them_and_of_the_projects_needs(project, monkeypa
     loaded.trial_df["scale"] = "testbed"
     with pytest.raises(UserError, match="no cell has"):
         loaded.left_out(dict(target="pipe", size_bytes=3))
+
+
+def test_a_mistake_about_scales_names_the_projects_own(project):
+    path = project.experiments / "toy/pipe/experiment.py"
+    before, _, after = path.read_text().partition("    scales={")
+    path.write_text(before + after[after.index("    },\n") + len("    },\n") :])
+    with pytest.raises(UserError, match=r"tiny=Scale\(blocks=2\), laptop=\.\.\., testbed=\.\.\."):
+        catalog.load(project, "toy/pipe")
+
+
+def test_the_framework_takes_no_scale_for_granted():
+    """Outside examples, only the settings name the usual scales."""
+    package = Path(settings.__file__).parents[1]
+    usual = re.compile(r"scale (smoke|quick|full)\b|(smoke|quick)\b.*\bfull\b")
+    texts = [*package.rglob("*.py"), *package.rglob("*.txt"), *package.rglob("*.smk")]
+    lines = {
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in texts
+        for line in path.read_text().splitlines()
+        if usual.search(line) and not re.search("benchpaper [a-z-]+ net/latency", line)
+    }
+    assert lines == {
+        'core/settings.py: names: tuple[str, ...] = ("smoke", "quick", "full")',
+        'results/schema.py: Column("scale", "string", "", f"how much was measured, such as smoke '
+        'or full; or {IMPORTED}"),',
+    }

@@ -3,7 +3,7 @@
 import pytest
 
 from benchpaper import results
-from benchpaper.workflow import plans
+from benchpaper.workflow import plans, times
 from benchpaper.workflow.pipeline import Pipeline
 
 SLEEPS = """
@@ -89,3 +89,24 @@ def test_a_trial_that_never_ran_and_a_broken_file_tell_no_time(make_toy, block_o
     folder = project.results("local", "smoke") / "toy/one"
     results.block_file(folder, 0, results.TRIALS).write_bytes(b"PAR1")
     assert planned(project)["seconds"] == 0
+
+
+@pytest.mark.parametrize(
+    "stored, site, kind",
+    [
+        ("cloudlab", "cloudlab", "reference"),
+        ("local", "cloudlab", "reference"),  # better than a guess
+        ("cloudlab", "local", "declared"),
+    ],
+)
+def test_the_reference_of_a_site_counts_there(make_toy, block_of, stored, site, kind):
+    project = make_toy(SLEEPS, levels="ab")
+    block_of(project, scale="full").measure()
+    folder = project.results("local", "full") / "toy"
+    results.collect(folder / "one", 1)
+    reference = project.results(stored, "reference") / "toy"
+    reference.parent.mkdir(parents=True)
+    folder.rename(reference)
+    known = times.measured(project, site, project.results(site, "full"), "toy/one", "full")
+    assert len(known.reference) == (2 if kind == "reference" else 0)
+    assert len(times.measured_in_reference(project, "toy/one")) == 2

@@ -10,15 +10,14 @@ from history_operations import LIBRARIES, WRONG, cas, delete, read, simulated, w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.multiprotocol.checker import history as histories
-from experiments.multiprotocol.checker import native
+from experiments.multiprotocol.checker import native, reading
 from experiments.multiprotocol.checker.check import check, explain, overall
-from experiments.multiprotocol.checker.register import Register
+from experiments.multiprotocol.checker.register import Decision, Register
 from experiments.multiprotocol.checker.search import LINEARIZABLE, UNKNOWN, VIOLATION, Bounds
 
 
 def word(operations, library=None):
-    return overall(check(histories.parse(as_text(operations), library=library), library=library))
+    return overall(check(reading.parse(as_text(operations), library=library), library=library))
 
 
 RIGHT = [
@@ -55,7 +54,7 @@ def test_right_histories(library):
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_wrong_histories_and_the_size_of_their_witness(library):
     for operations, size in WRONG:
-        history = histories.parse(as_text(operations), library=library)
+        history = reading.parse(as_text(operations), library=library)
         [verdict] = [v for v in check(history, library=library) if v.word == VIOLATION]
         explain(history, verdict)
         assert len(verdict.witness.places) == size and verdict.witness.irreducible, operations
@@ -81,8 +80,8 @@ def differing(seed, count):
 
 
 def test_against_brute_force():
-    wrong = differing(seed=20261124, count=10_000)
-    assert 1000 < wrong < 9000
+    wrong = differing(seed=20261124, count=5000)
+    assert 500 < wrong < 4500
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
@@ -94,7 +93,7 @@ def test_every_witness_is_wrong_by_itself_and_irreducible(library):
         operations = random_history(
             rng, unique=rng.random() < 0.6, deletes=1, cas=1, failing=rng.random() < 0.5, size=9
         )
-        history = histories.parse(as_text(operations))
+        history = reading.parse(as_text(operations))
         for verdict in check(history, library=library):
             if verdict.word == VIOLATION:
                 witness = explain(history, verdict, library=library).witness
@@ -144,7 +143,9 @@ def test_crowded_histories_of_repeated_values_against_brute_force():
     for number in range(400):
         operations = crowded(rng, rng.randint(10, 30), rng.randint(2, 6), rng.choice([1, 2, 3, 20]))
         if number % 2:
-            rng.choice([*operations, read(0, 5, 9)])["result"] = rng.choice([0, None, False])
+            answered = [o for o in operations if o["completed_ns"] is not None]
+            changed = rng.choice([*answered, read(0, 5, 9)])
+            changed["result"] = rng.choice([0, None, False][changed["op"] != "read" :])
             operations = [
                 o
                 for o in operations
@@ -164,7 +165,7 @@ def test_large_crowded_histories_are_decided_and_their_witnesses_wrong():
         assert word(operations) == LINEARIZABLE
         late = [o for o in operations if o["op"] == "read"][-1]
         late["result"] = "never written"
-        history = histories.parse(as_text(operations))
+        history = reading.parse(as_text(operations))
         [verdict] = check(history)
         assert verdict.word == VIOLATION and [
             operations[p] for p in explain(history, verdict).witness.places
@@ -175,7 +176,7 @@ def test_what_a_compare_and_set_expected_is_left_out_where_it_does_not_matter():
     chain = [cas(n or None, n + 1, True, 10 * n, 10 * n + 1) for n in range(500)] + [
         cas(499, "other", True, 9000, 9001)
     ]
-    history = histories.parse(as_text(chain))
+    history = reading.parse(as_text(chain))
     [verdict] = check(history)
     witness = explain(history, verdict).witness
     assert len(witness.places) <= 3 and witness.irreducible and witness.relaxed
@@ -203,7 +204,7 @@ def any_history(draw):
     return operations
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(any_history())
 def test_any_small_history(operations):
     assert (
@@ -249,14 +250,14 @@ def test_unknown_is_an_answer():
     operations += [write(77, 0, 1), write(3, 2, 3)] + [
         cas(rng.randint(0, 9), rng.randint(0, 9), rng.random() < 0.9, 4, 99) for _ in range(40)
     ]
-    history = histories.parse(as_text(operations))
+    history = reading.parse(as_text(operations))
     assert overall(check(history, Bounds(seconds=0.2, configurations=50))) in (UNKNOWN, VIOLATION)
 
 
 def undecidable(key="k", width=20):
     """Return operations on one key that have so many orders that no bound here suffices."""
     rng, values = random.Random(1), range(width)
-    operations = [write(v, 0, 1000 + v, key=key) for v in values]
+    operations = [write(v, 0, 1000 + v, key=key) for v in (*values, *values)]
     for number in range(2 * width):
         expected, new = rng.sample(values, 2)
         operations.append(cas(expected, new, True, 1, 2000 + number, key=key))
@@ -265,7 +266,7 @@ def undecidable(key="k", width=20):
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_search_ends_when_its_time_is_up_however_much_it_keeps(library):
-    history = histories.parse(as_text(undecidable()))
+    history = reading.parse(as_text(undecidable()))
     began = time.process_time()  # which other programs do not lengthen
     assert overall(check(history, Bounds(seconds=1.0), library=library)) == UNKNOWN
     assert time.process_time() - began < 4
@@ -278,7 +279,7 @@ def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
         for number in range(100)
         for o in (write(1, 0, 1, key=f"easy{number}"), write(1, 0, 1, key=f"easy{number}"))
     ]
-    history = histories.parse(as_text(hard + easy))
+    history = reading.parse(as_text(hard + easy))
     began = time.process_time()
     words = Counter(verdict.word for verdict in check(history, Bounds(seconds=1.0)))
     assert words == {UNKNOWN: 100, LINEARIZABLE: 100}
@@ -286,13 +287,13 @@ def test_many_keys_that_are_hard_share_the_time_and_easy_ones_are_decided():
 
 
 def test_a_witness_is_irreducible_only_if_every_smaller_one_was_decided(monkeypatch):
-    history = histories.parse(as_text([*WRONG[3][0], read(2, 6, 7)]))
+    history = reading.parse(as_text([*WRONG[3][0], read(2, 6, 7)]))
     [verdict] = check(history)
     decide = Register.decide
     monkeypatch.setattr(
         Register,
         "decide",
-        lambda self, *more: (UNKNOWN, []) if len(self) == 2 else decide(self, *more),
+        lambda self, *more: Decision(UNKNOWN, []) if len(self) == 2 else decide(self, *more),
     )
     witness = explain(history, verdict).witness
     assert witness.places and not witness.irreducible

@@ -12,7 +12,7 @@ from histories import as_text
 from history_operations import LIBRARIES, WRONG, read, simulated, write
 
 from experiments.multiprotocol.checker import history as histories
-from experiments.multiprotocol.checker import native
+from experiments.multiprotocol.checker import native, reading
 from experiments.multiprotocol.checker.check import check, overall
 from experiments.multiprotocol.checker.search import LINEARIZABLE, VIOLATION
 
@@ -60,7 +60,7 @@ from experiments.multiprotocol.checker.search import LINEARIZABLE, VIOLATION
 def test_bad_lines_are_named(line, complaint, library):
     text = as_text([read(None, 0, 1)]) + line.encode() + b"\n"
     with pytest.raises(histories.BadInput, match="line 2") as raised:
-        histories.parse(text, library=library)
+        reading.parse(text, library=library)
     assert complaint in str(raised.value)
 
 
@@ -72,7 +72,7 @@ def test_both_parsers_read_the_same():
         for v in ['"\\\u00e9\n', 1.5, -0.0, 1e30, [1, {"a": None}], 2**70, "", True]
     ]
     text = b"\n" + as_text(operations).replace(b"\n", b" \r\n")
-    first, other = histories.parse(text), histories.parse(text, library=False)
+    first, other = reading.parse(text), reading.parse(text, library=False)
     for name in ("kind", "invoked", "completed", "line"):
         assert getattr(first, name).tolist() == getattr(other, name).tolist()
     for name in ("key", "client", "value", "set_to"):
@@ -84,15 +84,15 @@ def test_both_parsers_read_the_same():
 def test_a_backslash_before_a_nul_is_no_json(library):
     for operation in (read("?", 0, 1), read(1, 0, 1, other="?")):  # nobody looks into other fields
         with pytest.raises(histories.BadInput, match="line 1"):
-            histories.parse(as_text([operation]).replace(b"?", b"\\\0"), library=library)
+            reading.parse(as_text([operation]).replace(b"?", b"\\\0"), library=library)
 
 
 def test_names_that_do_not_fit_into_memory_are_an_error(tmp_path):
     path = tmp_path / "history.jsonl"
-    path.write_bytes(as_text([write(number, 0, 1) for number in range(70_000)]))
+    path.write_bytes(as_text([write(number, 0, 1) for number in range(100_000)]))
     code = """
 import mmap, resource, sys
-from experiments.multiprotocol.checker import history, native
+from experiments.multiprotocol.checker import native, reading
 library, text = native.library(), open(sys.argv[1], "rb").read()
 class Library:
     def history_parse(self, *arguments):
@@ -104,7 +104,7 @@ class Library:
         print(refused)
         return refused
 try:
-    history.parse(text, Library())
+    reading.parse(text, Library())
 except MemoryError:
     print("no memory")
 """
@@ -153,7 +153,7 @@ def test_values_are_compared_as_json(library):
                 b"\xef\xbb\xbf\r\n" + text.replace("\n", "\r\n").encode(),
             ):
                 assert (
-                    overall(check(histories.parse(encoded, library=library), library=library))
+                    overall(check(reading.parse(encoded, library=library), library=library))
                     == wanted
                 ), (written, got)
 

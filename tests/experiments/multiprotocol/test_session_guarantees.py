@@ -6,7 +6,7 @@ from collections import Counter
 from histories import as_text, by_definition, sessions_history
 from history_operations import read, write
 
-from experiments.multiprotocol.checker import history as histories
+from experiments.multiprotocol.checker import reading
 from experiments.multiprotocol.checker.sessions import sessions, staleness
 
 # ---- sessions ----
@@ -16,7 +16,7 @@ def test_session_guarantees_and_staleness_are_what_their_definitions_say():
     rng, broken_count = random.Random(9), Counter()
     for _ in range(1500):
         operations = sessions_history(rng)
-        history = histories.parse(as_text(operations))
+        history = reading.parse(as_text(operations))
         broken_, ages = by_definition(operations)
         judged = sessions(history)
         assert {
@@ -30,7 +30,7 @@ def test_session_guarantees_and_staleness_are_what_their_definitions_say():
 def broken(*operations_):
     return {
         name: len(pairs)
-        for name, pairs in sessions(histories.parse(as_text(operations_))).broken.items()
+        for name, pairs in sessions(reading.parse(as_text(operations_))).broken.items()
         if pairs
     }
 
@@ -62,14 +62,14 @@ def test_session_guarantees():
 
 def test_staleness_counts_from_the_overwrite():
     result = staleness(
-        histories.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)]))
+        reading.parse(as_text([write(1, 0, 1), write(2, 2, 3), read(1, 10, 11), read(2, 12, 13)]))
     )
     assert result.age_ns.tolist() == [7, 0] and result.within(7) and not result.within(6)
 
 
 def test_staleness_tells_how_many_reads_it_left_out():
     result = staleness(
-        histories.parse(
+        reading.parse(
             as_text(
                 [write(1, 0, 1), write(1, 2, 3), read(1, 4, 5), read(7, 6, 7), read(None, 8, 9)]
             )

@@ -1,12 +1,14 @@
 """The ratio of a value here to the same in the reference, in words: by how much, and the noise."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from math import expm1, log
+from math import exp, expm1, log
 from typing import Any, ClassVar, TypeAlias
 
-from benchpaper.analysis import independence, stats
+import numpy as np
+
+from benchpaper.analysis import drifting, stats
 from benchpaper.analysis.compare.pairs import NoiseFloors, UnknownFloors
 from benchpaper.analysis.tables import Description
 from benchpaper.analysis.values import digits, percent
@@ -74,17 +76,17 @@ def ratio_row(
 ) -> RatioRow:
     """Compare two sets of blocks; each side is its values, or why it has none.
 
-    `names` are the words for (a larger, a smaller) value. `ordered` values are tested for drift;
-    the order of ratios within blocks, and of blocks over seeds or inputs, does not matter.
+    `names` are the words for (a larger, a smaller) value. `ordered` values may drift, and must
+    differ all the way; the order of ratios within blocks, and of blocks over seeds or inputs, does
+    not matter.
     """
     if isinstance(here, str) or min(here) <= 0:
         return _not_compared("here", here)
     if isinstance(reference, str) or min(reference) <= 0:
         return _not_compared("in the reference", reference)
     ratio = stats.independent_ratio(here, reference)
-    word, text = describe_ratio(
-        ratio, floors, names, lambda: _flaw(here, reference) if ordered else None
-    )
+    through = _through_drifts(ratio, here, reference) if ordered else ratio
+    word, text = describe_ratio(ratio, floors, names, through)
     return Compared(
         here=stats.level(here).estimate,
         reference=stats.level(reference).estimate,
@@ -104,12 +106,12 @@ def describe_ratio(
     ratio: stats.MaybeInterval,
     floors: NoiseFloors,
     names: tuple[str, str],
-    flaw: Callable[[], str | None] = lambda: None,
+    through: stats.MaybeInterval | None = None,
 ) -> tuple[str, str]:
     """Return (word, text) of a ratio.
 
-    It is larger or smaller if the interval excludes 1 and the estimate clears the noise floor,
-    unless `flaw()` returns a reason against believing that.
+    It is larger or smaller if the interval excludes 1 and the estimate clears the noise floor.
+    `through` is its interval through the drift of both sides, which must exclude 1 too.
     """
     shown = shown_ratio(ratio)
     if not ratio.decidable:
@@ -122,8 +124,8 @@ def describe_ratio(
         return WITHIN, f"{WITHIN}: {shown}, {against}"
     if ratio.low <= 1 <= ratio.high:
         return UNDECIDED, f"{UNDECIDED}: {shown}, {against}: the interval holds 1"
-    if reason := flaw():
-        return UNDECIDED, f"{UNDECIDED}: {shown}, {against}: {reason}"
+    if through is not None and through.decidable and through.low <= 1 <= through.high:
+        return UNDECIDED, f"{UNDECIDED}: {shown}, {against}: the drift of the blocks reaches 1"
     name = names[0] if ratio.estimate > 1 else names[1]
     return (
         name,
@@ -143,11 +145,14 @@ def _inverse(ratio: stats.Interval) -> stats.Interval:
     return replace(ratio, estimate=1 / ratio.estimate, low=1 / ratio.high, high=1 / ratio.low)
 
 
-def _flaw(here: Sequence[float], reference: Sequence[float]) -> str | None:
-    for side, values in (("here", here), ("in the reference", reference)):
-        if flaw := independence.correlated(values):
-            return f"{side} {flaw.short}"
-    return None
+def _through_drifts(
+    ratio: stats.MaybeInterval, here: Sequence[float], reference: Sequence[float]
+) -> stats.MaybeInterval:
+    """Return the interval of a ratio, widened by half of the drift of each side."""
+    if not ratio.decidable:
+        return ratio
+    factor = exp(sum(abs(drifting.drift(np.log(side))) for side in (here, reference)) / 2)
+    return replace(ratio, low=ratio.low / factor, high=ratio.high * factor)
 
 
 def words(rows: Iterable[RatioRow]) -> dict[str, int]:

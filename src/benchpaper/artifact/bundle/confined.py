@@ -111,9 +111,9 @@ def _place(report: Path, limits: Limits) -> str:
 def _death(status: int, place: str, limits: Limits) -> str:
     """Return why a child without a result ended."""
     if -status in OUT_OF_TIME:
-        return f"{place} takes more than {limits.cpu_s} s of CPU time; no archive of ours does"
+        return f"{place} takes more than {limits.cpu_s} s of CPU time, which no honest file does"
     if -status == signal.SIGXFSZ:
-        return f"{place} writes a file above {limits.file_bytes:,} bytes; no archive of ours does"
+        return f"{place} writes a file above {limits.file_bytes:,} bytes, which no honest file does"
     return f"{place} ended the reader ({_signal(status)}); the file is broken, or means harm"
 
 

@@ -90,7 +90,7 @@ def _checked(folder: Path, name: PurePosixPath) -> Results:
     depth = len(PurePosixPath(experiment).parts)
     if PurePosixPath(*name.parts[-depth:]).as_posix() != experiment:
         raise NotVerified(f'{name} holds results of "{experiment}"')
-    measured = load(experiment, folder.parents[depth - 1])
+    measured = load(experiment, folder.parents[depth - 1], whole=True)
     changes = _accepted(folder, name)
     problems = [
         *_trials(measured, name.parts[:-depth], changes),

@@ -13,8 +13,9 @@ import sys
 from collections.abc import Mapping
 
 from benchpaper.core.capabilities import CAPABILITIES
+from benchpaper.core.emulation import EMULATED, SLOWER
 from benchpaper.core.printable import printable_line
-from benchpaper.hosts import HostError
+from benchpaper.hosts import HostError, facts
 
 TIMEOUT_S = 50.0  # less than the controller's patience
 
@@ -27,12 +28,13 @@ def ask(python: str, modules: Mapping[str, str]) -> Answers:
     `modules` is {capability: module that registers it}. Raises `HostError` if the process fails.
     """
     command = [python, "-P", "-m", "benchpaper.hosts.agent.probing"]
+    seconds = TIMEOUT_S * (SLOWER if facts.virtualised().startswith(EMULATED) else 1)
     try:
         done = subprocess.run(
-            command, input=json.dumps(modules), capture_output=True, text=True, timeout=TIMEOUT_S
+            command, input=json.dumps(modules), capture_output=True, text=True, timeout=seconds
         )
     except subprocess.TimeoutExpired:
-        raise HostError(f"its capabilities took more than {TIMEOUT_S:g} s to probe") from None
+        raise HostError(f"its capabilities took more than {seconds:g} s to probe") from None
     if done.returncode:
         last = printable_line(done.stderr.rstrip().rpartition("\n")[2])
         raise HostError(f"its capabilities could not be probed: {last}")

@@ -1,4 +1,4 @@
-"""Guests: target hosts with kernels of their own, on this machine (User-Mode Linux).
+"""Guests: target hosts with kernels of their own, on this machine (`uml`, `qemu`).
 
 A guest boots from this machine's files, which it can read but not change (`view`); what it writes
 stays in its memory (`init`). It speaks with the controller over a serial line that does not depend

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.core.project import Project
-from benchpaper.hosts import HostError, guest_kernel
+from benchpaper.hosts import HostError, emulated_kernel, guest_kernel
 from benchpaper.hosts.guests.link import GuestLink
+from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.guests.tunnel import GuestTunnel
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.connection import AgentConnecting
 from benchpaper.hosts.ssh.conversation import Conversation
 from benchpaper.hosts.ssh.link import Unreachable
-
-BOOT_S = 120.0  # a guest boots in 3 s; a busy machine may need many
 
 
 class GuestConnecting(AgentConnecting):
@@ -25,11 +24,10 @@ class GuestConnecting(AgentConnecting):
     Raises `Unreachable` if this machine cannot boot it.
     """
 
-    greeting_s = BOOT_S
-
     def __init__(self, project: Project, site_name: str, entry: HostEntry, network: Network):
         if why := _hindrance(entry):
             raise Unreachable(f'host "{entry.name}" of site "{site_name}": {why}')
+        self.greeting_s = KINDS[entry.kind].BOOT_S
         port = None if entry.tap else network.port(entry.name)
         self._guest, self._network = GuestTunnel(project, entry, port), network
         super().__init__(project, site_name, entry, self._guest)
@@ -44,7 +42,7 @@ class GuestConnecting(AgentConnecting):
 
 def _hindrance(entry: HostEntry) -> str:
     """Return why this machine cannot boot a guest, with the next step, or ""."""
-    if why := guest_kernel.lacking():
+    if why := emulated_kernel.lacking_for(entry.kind):
         return f"this machine cannot boot guests: {why}"
     if entry.tap and not Path("/sys/class/net", entry.tap).exists():
         advice = 'run "benchpaper lab up --guests N" again, or leave the key out'

@@ -10,12 +10,12 @@ from typing import Any
 
 from benchpaper.hosts import Host, HostError, HostLost, OnCommand
 from benchpaper.hosts.guests.loopback import HERE
+from benchpaper.hosts.guests.machine import KINDS
+from benchpaper.hosts.guests.uml import LOOPBACK
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.remote import Connection, SshHost
 
-INTERFACE, LOOPBACK, DISK = "vec0", "vec1", "/dev/ubda"
-CONTROL_S = 120.0  # for a guest to boot again
 DROP_ALL = ("matchall", "action", "drop")
 
 
@@ -34,8 +34,8 @@ class GuestHost(SshHost):
     ):
         super().__init__(connection, role, trial, entry, seconds, on_command)
         self._control, self.loopback = control, entry.loopback
-        self._interfaces = [INTERFACE, LOOPBACK] if entry.loopback else [INTERFACE]
-        self._has_disk = bool(entry.disk)
+        self._machine, self._has_disk = KINDS[entry.kind], bool(entry.disk)
+        self._interfaces = [self._machine.INTERFACE, *([LOOPBACK] if entry.loopback else [])]
 
     def provide(self, path: Path | str) -> Path:
         """Return where `path` lies in the guest: in place if it belongs to the Python environment.
@@ -47,6 +47,11 @@ class GuestHost(SshHost):
         if any(resolved.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
             return resolved
         return super().provide(path)
+
+    @property
+    def disk(self) -> str:
+        """The device of its disk, if the site file gives it one."""
+        return self._machine.DISK
 
     # ---- the link ----
 
@@ -92,7 +97,7 @@ class GuestHost(SshHost):
             yield
 
     def power_cut(self) -> None:
-        """Switch the guest off without warning, and boot it again on its disk, `/dev/ubda`.
+        """Switch the guest off without warning, and boot it again on its disk, `disk`.
 
         What its kernel had not written to the disk is lost, and so is everything outside the disk.
         Raises `HostError` if the site file gives the guest no disk.
@@ -109,7 +114,7 @@ class GuestHost(SshHost):
     def _ask(self, words: str) -> Iterator[None]:
         try:
             with self._control() as connection:
-                connection.settimeout(CONTROL_S)
+                connection.settimeout(self._machine.BOOT_S)
                 connection.sendall(words.encode())
                 answer: dict[str, Any] = json.loads(connection.makefile().readline() or "null")
                 if answer is None:

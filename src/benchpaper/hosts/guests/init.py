@@ -6,11 +6,13 @@ would not notice that they change. Standard library only, besides the agent.
 """
 
 import ctypes
+import glob
 import json
 import os
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -26,14 +28,15 @@ from benchpaper.hosts.guests import channel, modules
 EXCHANGE = Path("/run/exchange")  # the folder that this machine shares with the guest
 OWN = Path("/run/benchpaper")  # programs of this module, in the guest
 STARTER = OWN / "starter"  # starter.c, if this machine could compile it
-LINE, NETWORK, LOOPBACK = "/dev/ttyS0", "vec0", "vec1"
+LOOPBACK = "vec1"
 SAID = "benchpaper: "  # begins the line of the console that says why a guest cannot be used
-MS_RDONLY, MS_NOSUID, MNT_DETACH, PIVOT_ROOT = 1, 2, 2, 155
+MS_RDONLY, MS_NOSUID, MS_REMOUNT, MS_BIND, MNT_DETACH, PIVOT_ROOT = 1, 2, 32, 4096, 2, 155
 POWER_OFF = 0x4321FEDC
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Folders of the system that programs write to, and that this machine does not show.
 FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/tmp": 0o1777}
 FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
+FUSE, FUSE_NUMBERS = "/dev/fuse", (10, 229)  # the first use of the device loads the module
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
 ENDING_POLL_S = 1.0
 OVERLAY = "/mnt"  # in memory
@@ -57,7 +60,7 @@ def main() -> NoReturn:
         options = json.loads((EXCHANGE / "options.json").read_text())
         make_root(options)
         join_network(options)
-        serve()
+        serve(options["line"])
     except Failed as error:
         print(f"{SAID}{error}", file=sys.stderr)
     except BaseException:
@@ -94,16 +97,16 @@ def make_root(options: dict[str, Any]) -> None:
         (root / place[1:]).mkdir(exist_ok=True, parents=True)
         mount("tmpfs", root / place[1:], "tmpfs", f"mode={mode:o}")
     for folder in options["shown"]:
-        _show(root, folder, MS_RDONLY | MS_NOSUID)
-    _show(root, str(EXCHANGE), MS_NOSUID)
+        place = root / folder[1:]
+        place.mkdir(parents=True, exist_ok=True)
+        mount(folder, place, "none", flags=MS_BIND)
+        mount("none", place, "none", flags=MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID)
+    kind, source, words = options["exchange"]
+    shared = root / str(EXCHANGE)[1:]
+    shared.mkdir()
+    mount(source, shared, kind, words, MS_NOSUID)
     _change_root(root)
     _furnish(options)
-
-
-def _show(root: Path, folder: str, flags: int) -> None:
-    place = root / folder[1:]
-    place.mkdir(parents=True, exist_ok=True)
-    mount("none", place, "hostfs", folder, flags)
 
 
 def _change_root(root: Path) -> None:
@@ -122,6 +125,8 @@ def _furnish(options: dict[str, Any]) -> None:
     for link, target in FRESH_LINKS.items():
         if not os.path.lexists(link):
             os.symlink(target, link)
+    if not os.path.exists(FUSE):  # some kernels have it built in
+        os.mknod(FUSE, stat.S_IFCHR | 0o666, os.makedev(*FUSE_NUMBERS))
     socket.sethostname(options["name"])
     os.environ.clear()
     os.environ.update(PATH=PATH, HOME="/root", LANG="C.UTF-8")
@@ -141,8 +146,8 @@ def _write_program(path: Path, line: str) -> None:
 
 def join_network(options: dict[str, Any]) -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, stdin=subprocess.DEVNULL)
-    address = f"{options['address']}/{options['prefix']}"
-    for words in (["addr", "add", address, "dev", NETWORK], ["link", "set", NETWORK, "up"]):
+    address, device = f"{options['address']}/{options['prefix']}", options["interface"]
+    for words in (["addr", "add", address, "dev", device], ["link", "set", device, "up"]):
         done = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True)
         if done.returncode:
             said = " ".join(done.stderr.decode(errors="replace").split())
@@ -164,10 +169,14 @@ def _join_loopback(address: str, here: str, ports: list[int]) -> None:
 # ---- the agent ----
 
 
-def serve() -> None:
-    """Carry connections to the agent until this machine or the agent is gone."""
-    number = os.open(LINE, os.O_RDWR | os.O_NOCTTY)
-    tty.setraw(number)
+def serve(device: str) -> None:
+    """Carry connections to the agent until this machine or the agent is gone.
+
+    `device` is the serial line; its name may hold a pattern.
+    """
+    number = os.open(glob.glob(device)[0], os.O_RDWR | os.O_NOCTTY)
+    if os.isatty(number):
+        tty.setraw(number)
     agent = _Agent()
     line = channel.Line(number, EXCHANGE, into_guest=False, connect=_connect)
     line.add(channel.AGENT, agent.stdout, agent.stdin)

@@ -5,7 +5,6 @@ the guest, and it listens on a socket in its folder for connections to the agent
 with it, because the kernel kills the sandbox that the guest runs in.
 """
 
-import ipaddress
 import json
 import os
 import shutil
@@ -19,30 +18,33 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchpaper.hosts import guest_kernel
-from benchpaper.hosts.guests import channel, init, mconsole, view
+from benchpaper.hosts.emulated_kernel import Kernel
+from benchpaper.hosts.guests import channel, init, initial_disk, view
 from benchpaper.hosts.guests.console import Console
+from benchpaper.hosts.guests.hardware import Hardware
+from benchpaper.hosts.guests.machine import KINDS
 
 EXCHANGE, AGENT, CONTROL = "exchange", "agent", "control"  # in its folder
 DISK, LONGEST_REQUEST = "disk", 64
 ENDING_S = 5.0  # for a guest to say its last words
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # as the sandbox passes it on
-UMID = "guest"
-# Begins an Ethernet address that no manufacturer gave; the interface's number and IPv4's follow.
-LOCAL_MAC = 0x02
+INITIAL_DISK = "initial-disk"  # in its folder, of an emulated guest
 
 
 @dataclass(frozen=True)
 class Plan:
     """What a keeper needs to know to start a guest.
 
-    `sandbox` are the words before the kernel's name. `tap` is the interface here that leads to the
-    guest; without one, the descriptor `port` does. The descriptor `loopback` leads to the loopback
-    of this machine, if anything does. `starter` is the compiled `starter.c`, if there is one.
-    `options` are those of `init`.
+    `kind` is that of the site file. `sandbox` are the words before the kernel's name. `tap` is the
+    interface here that leads to the guest; without one, the descriptor `port` does. The descriptor
+    `loopback` leads to the loopback of this machine, if anything does. `kernel` has the version,
+    image, and modules of an emulated guest's. `starter` is the compiled `starter.c`, if there is
+    one. `options` are those of `init`.
     """
 
+    kind: str
     sandbox: Sequence[str]
+    kernel: Sequence[str]
     tap: str | None
     port: int | None
     loopback: int | None
@@ -76,6 +78,9 @@ class Keeper:
         Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
         if plan.starter:
             shutil.copy(plan.starter, Path(EXCHANGE, init.STARTER.name))
+        if plan.kernel:
+            version, image, modules = plan.kernel
+            initial_disk.make(Kernel(version, Path(image), Path(modules)), Path(INITIAL_DISK))
         if plan.disk_mib:
             with open(Path(EXCHANGE, DISK), "wb") as disk:
                 disk.truncate(plan.disk_mib << 20)
@@ -149,7 +154,7 @@ class Keeper:
             words = ""
         try:
             if words == "freeze":
-                mconsole.command(Path(EXCHANGE), UMID, "stop")
+                KINDS[self._plan.kind].freeze(Path(EXCHANGE), self._guest.pid)
                 self._freezing = connection.fileno()
                 self._answer(connection, "")
             elif words == "power cut":
@@ -168,7 +173,7 @@ class Keeper:
         del self._asking[connection.fileno()]
         if self._freezing == connection.fileno():
             self._freezing = None
-            mconsole.command(Path(EXCHANGE), UMID, "go")
+            KINDS[self._plan.kind].thaw(Path(EXCHANGE), self._guest.pid)
         connection.close()
 
     @staticmethod
@@ -181,28 +186,12 @@ class Keeper:
 
     def _command(self, line: int) -> list[str]:
         plan = self._plan
-        return [
-            *plan.sandbox,
-            guest_kernel.KERNEL,
-            f"mem={plan.memory_mib}M",
-            *("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"),
-            *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
-            *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}", *self._interfaces()),
-            *([f"ubd0={view.EXCHANGE}/{DISK}"] if plan.disk_mib else []),
-            *(f"init={sys.executable}", f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"),
-            *("--", "-P", "-m", "benchpaper.hosts.guests.init"),
-        ]
-
-    def _interfaces(self) -> list[str]:
-        plan = self._plan
-        leads = f"tap,ifname={plan.tap},gro=1" if plan.tap else f"fd,fd={plan.port}"
-        ways = [leads] if plan.loopback is None else [leads, f"fd,fd={plan.loopback}"]
-        address = ipaddress.IPv4Address(plan.options["address"]).packed
-        macs = [":".join(f"{byte:02x}" for byte in (LOCAL_MAC, n, *address)) for n in range(2)]
-        return [
-            f"vec{number}:transport={way},depth=128,mac={macs[number]}"
-            for number, way in enumerate(ways)
-        ]
+        disk = f"{view.EXCHANGE}/{DISK}" if plan.disk_mib else ""
+        address = plan.options["address"]
+        hardware = Hardware(plan.memory_mib, disk, plan.tap, plan.port, plan.loopback, address)
+        settings = [f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"]
+        program = [sys.executable, *settings, "--", "-P", "-m", init.__name__]
+        return [*plan.sandbox, *KINDS[plan.kind].command(hardware, line, program)]
 
 
 def main() -> None:

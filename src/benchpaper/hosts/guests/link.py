@@ -10,6 +10,7 @@ from benchpaper.core.project import Project
 from benchpaper.hosts import HostLost, OnCommand
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.guests.host import GuestHost
+from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.guests.tunnel import GuestTunnel
 from benchpaper.hosts.site import HostEntry
@@ -82,7 +83,8 @@ class GuestLink(SshLink):
     def ask(self, what: str, *, patience: float = 60.0, **options: Any) -> Any:
         if what == "disturbances":
             return disturbances.so_far()
-        return super().ask(what, patience=patience, **options)
+        slower = KINDS[self._entry.kind].SLOWER
+        return super().ask(what, patience=patience * slower, **options)
 
     def host(self, role: str, scratch: Path, seconds: float, on_command: OnCommand) -> GuestHost:
         trial = f"{self.prefix}{scratch.name}-{role}"

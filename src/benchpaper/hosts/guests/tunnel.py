@@ -7,12 +7,15 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.core.project import Project
+from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts.emulated_kernel import Kernel
 from benchpaper.hosts.guests import console, keeper, native, view
 from benchpaper.hosts.guests.loopback import HERE, PORTS, Loopback
+from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
-MEMORY_MIB, PREFIX = 256, 24
+PREFIX = 24
 LAST_WORDS_S = 1.0
 
 
@@ -88,9 +91,16 @@ class GuestTunnel(Tunnel):
 def _command(
     project: Project, entry: HostEntry, folder: Path, port: int | None, loopback: int | None
 ) -> list[str]:
-    memory, starter = entry.memory or MEMORY_MIB, native.starter(project.state / "guests")
+    machine, kernel = KINDS[entry.kind], kernel_of(entry)
+    memory, starter = entry.memory or machine.MEMORY_MIB, native.starter(project.state / "guests")
+    places: dict[str, Path | str] = {}
+    if kernel:
+        places = {view.KERNEL: kernel.image, view.MODULES: kernel.modules}
+        places[view.INITIAL_DISK] = folder / keeper.INITIAL_DISK
     plan = keeper.Plan(
-        sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap)),
+        kind=entry.kind,
+        sandbox=view.words(project, folder / keeper.EXCHANGE, bool(entry.tap), places),
+        kernel=[kernel.version, str(kernel.image), str(kernel.modules)] if kernel else [],
         tap=entry.tap,
         port=port,
         loopback=loopback,
@@ -104,9 +114,17 @@ def _command(
             "prefix": PREFIX,
             "loopback": {"here": HERE, "ports": PORTS} if entry.loopback else None,
             "memory_mib": memory,
-            "shown": view.shown(project),
+            "shown": [*view.shown(project), *([view.MODULES] if kernel else [])],
+            "exchange": machine.EXCHANGE,
+            "interface": machine.INTERFACE,
+            "line": machine.LINE,
             "python": sys.executable,
             "python_path": [str(project.root), str(view.SOURCE)],
         },
     )
     return [sys.executable, "-P", "-m", keeper.__name__, plan.to_json()]
+
+
+def kernel_of(entry: HostEntry) -> Kernel | None:
+    """Return the kernel that a guest boots if it is emulated; others come with their own."""
+    return emulated_kernel.kernel() if entry.kind == "qemu" else None

@@ -1,15 +1,16 @@
 """What a guest can see of this machine, as words of bubblewrap's command line.
 
-User-Mode Linux is a process of this machine, and root in a guest can open whatever this process
-can. So the process itself gets a view: the system's programs, the project, and its Python, all
-read-only, and no file of /etc that other users may not read. It can write only to the folder that
-the guest shares with its keeper. Homes, temporary files and other projects do not exist there.
+A guest's kernel, or its emulator, is a process of this machine, and root in the guest can open
+whatever this process can. So the process itself gets a view: the system's programs, the project,
+and its Python, all read-only, and no file of /etc that other users may not read. It can write only
+to the folder that the guest shares with its keeper. Homes, temporary files and other projects do
+not exist there.
 """
 
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from benchpaper.core.project import Project
@@ -19,6 +20,8 @@ SYSTEM = ("/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr"
 EMPTY = ("/home", "/mnt", "/root", "/srv", "/sys", "/var")
 SOURCE = Path(__file__).parents[3]  # the folder of the package benchpaper
 EXCHANGE = "/run/exchange"
+# What an emulated guest boots, and its modules (as in `modules`).
+KERNEL, INITIAL_DISK, MODULES = "/run/kernel", "/run/initial-disk", "/run/modules"
 
 
 def shown(project: Project) -> list[str]:
@@ -37,11 +40,13 @@ def _is_below(path: Path, folders: Iterable[Path]) -> bool:
     return any(path.is_relative_to(folder) for folder in folders)
 
 
-def words(project: Project, exchange: Path, tap: bool) -> list[str]:
+def words(
+    project: Project, exchange: Path, tap: bool, places: Mapping[str, Path | str]
+) -> list[str]:
     """Return the command line that starts a guest's kernel, up to the kernel's own name.
 
     `exchange` is the only folder that it may write to. With `tap` it may open network interfaces
-    of its user.
+    of its user. `places` are {place: what the guest sees there}.
     """
     argv = [SANDBOX, "--die-with-parent", "--new-session", "--unshare-pid", "--unshare-ipc"]
     argv += ["--unshare-uts"] if tap else ["--unshare-uts", "--unshare-net"]
@@ -60,6 +65,8 @@ def words(project: Project, exchange: Path, tap: bool) -> list[str]:
         argv += [*_parents(path), "--ro-bind", path, path]
     if project.state.is_dir():  # keys of the lab, and other trials' files
         argv += ["--tmpfs", str(project.state.resolve())]
+    for place, shown_there in places.items():
+        argv += ["--ro-bind", str(shown_there), place]
     return [*argv, "--bind", str(exchange), EXCHANGE, "--remount-ro", "/", "--chdir", EXCHANGE]
 
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import yaml
 
-from benchpaper.hosts import guest_kernel
+from benchpaper.core.errors import UserError
+from benchpaper.hosts import emulated_kernel, guest_kernel
 from benchpaper.hosts.lab.commands import call, limit
+from benchpaper.hosts.site import GUESTS
 
 FIRST_ADDRESS = 100  # of a guest, in the subnet; hosts in namespaces come before
 
@@ -37,24 +39,31 @@ def make_tap(bridge: str, number: int, rate: str | None) -> None:
         call(["tc", "qdisc", "add", "dev", link, *limit(rate)])
 
 
-def entries(subnet: str, bridge: str | None, guests: int) -> list[Any]:
+def check(kind: str) -> None:
+    """Raise `UserError`, with the next step, unless this machine can boot such guests."""
+    if why := emulated_kernel.lacking_for(kind):
+        raise UserError(f"this machine cannot boot guests: {why}")
+
+
+def entries(subnet: str, bridge: str | None, guests: int, kind: str) -> list[Any]:
     """Return the guests' entries in the site file. Without a bridge, they join by sockets."""
     return [
         {
             "name": f"guest{number}",
-            "kind": "uml",
+            "kind": kind,
             "address": address(subnet, number),
-            **({"tap": tap(bridge, number)} if bridge else _loopback(subnet, number)),
+            **({"tap": tap(bridge, number)} if bridge else _loopback(subnet, number, kind)),
             "roles": ["server", "client"],
         }
         for number in range(1, guests + 1)
     ]
 
 
-def _loopback(subnet: str, number: int) -> dict[str, str]:
+def _loopback(subnet: str, number: int, kind: str) -> dict[str, str]:
     """Return how a guest without a tap and this machine reach each other, if passt is here."""
     own = address(subnet, number).partition(".")[2]
-    return {"loopback": f"127.{own}"} if shutil.which(guest_kernel.FORWARDER) else {}
+    is_possible = kind == "uml" and shutil.which(guest_kernel.FORWARDER)
+    return {"loopback": f"127.{own}"} if is_possible else {}
 
 
 def addresses(site_file: Path) -> dict[str, str]:
@@ -62,4 +71,4 @@ def addresses(site_file: Path) -> dict[str, str]:
     if not site_file.exists():
         return {}
     listed = yaml.safe_load(site_file.read_text())["hosts"]
-    return {host["name"]: host["address"] for host in listed if host["kind"] == "uml"}
+    return {host["name"]: host["address"] for host in listed if host["kind"] in GUESTS}

@@ -20,7 +20,6 @@ from typing import Any
 from benchpaper.core import lock
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
-from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.lab import guests as of_guests
 from benchpaper.hosts.lab import owners, site_file, subnets
 from benchpaper.hosts.lab.commands import (
@@ -98,19 +97,20 @@ class Lab:
         environment: Mapping[str, str] | None = None,
         kept: bool = True,
         guests: int = 0,
+        kind: str = "uml",
     ) -> None:
         """Make that many hosts and guests; when this fails, leave nothing.
 
         `rate` ("1gbit") limits each direction of each link. `environment` is set in all sessions.
         Unless it is `kept`, the lab counts as abandoned once this process has ended. An ordinary
-        user may have guests only: their network needs nothing of this machine.
+        user may have guests only, of a `kind`: their network needs nothing of this machine.
         """
         of_root = os.geteuid() == 0
         if hosts or of_root:
             need_root_and_programs()
             sweep()
-        if guests and (why := guest_kernel.lacking()):
-            raise UserError(f"this machine cannot boot guests: {why}")
+        if guests:
+            of_guests.check(kind)
         for name, count in (("hosts", hosts), ("guests", guests)):
             if not 0 <= count <= MOST_HOSTS or hosts + guests == 0:
                 raise UserError(f"--{name} {count} is not in 1 to {MOST_HOSTS}")
@@ -125,7 +125,7 @@ class Lab:
         try:
             self._make_folder()
             if not of_root:
-                self._write_site(0, guests, None)
+                self._write_site(0, guests, kind, None)
                 return
             self._make_keys()
             self._make_bridge()
@@ -134,7 +134,7 @@ class Lab:
             for number in range(1, guests + 1):
                 of_guests.make_tap(self.bridge, number, rate)
             self._wait_until_ready(hosts)
-            self._write_site(hosts, guests, self.bridge)
+            self._write_site(hosts, guests, kind, self.bridge)
             if kept:
                 owners.note(self.mark, self.project.root, of_process=False)
         except UserError as error:
@@ -219,11 +219,11 @@ class Lab:
                     raise UserError(f"the SSH server of lab host {number} does not answer")
                 time.sleep(0.05)
 
-    def _write_site(self, hosts: int, guests: int, bridge: str | None) -> None:
+    def _write_site(self, hosts: int, guests: int, kind: str, bridge: str | None) -> None:
         config = str((self.folder / "ssh_config").relative_to(self.project.root))
         addresses = [self.address(number) for number in range(1, hosts + 1)]
         entries = site_file.hosts(addresses, config)
-        entries += of_guests.entries(self.subnet, bridge, guests)
+        entries += of_guests.entries(self.subnet, bridge, guests, kind)
         site_file.write(self.site_file, entries)
 
     # ---- down ----

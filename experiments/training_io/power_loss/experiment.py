@@ -1,0 +1,175 @@
+"""What does a power cut leave of a checkpoint that is being saved?"""
+
+import json
+
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems.environment import faulty_disk, write_log
+from experiments.training_io.clients import power_loss
+from experiments.training_io.data import checkpoint_files
+
+KIB = 1024
+LONG_LAYOUTS = ("torch", "sharded")  # of one file, and of several
+
+experiment = Experiment(
+    title="Power loss",
+    question="What does a power cut leave of a checkpoint that is being saved?",
+    factors=[
+        Factor(
+            "file_system",
+            list(power_loss.FILE_SYSTEMS),
+            meaning="with its own defaults; noauto_da_alloc is a mount option",
+        ),
+        Factor(
+            "layout",
+            list(checkpoint_files.LAYOUTS),
+            meaning="one zip file, one file with a header, or four shards and an index; "
+            "sharded-by-step gives shards new names at every step",
+        ),
+        Factor(
+            "protocol",
+            list(power_loss.PROTOCOLS),
+            meaning="each file in place, or under a temporary name that is then renamed",
+        ),
+        Factor(
+            "sync",
+            list(power_loss.SYNCS),
+            meaning="what the save calls fsync on: each file before its name changes, the folder "
+            "after it, or both",
+        ),
+        Factor(
+            "pace",
+            list(power_loss.PACES),
+            meaning="a long save is one during which the kernel writes back what is dirty",
+        ),
+    ],
+    within=[
+        Factor(
+            "phase",
+            list(power_loss.PHASES),
+            meaning="when the power goes: while the save runs; after it has returned; after "
+            "another file was synced too",
+        ),
+        Factor(
+            "outcome",
+            list(power_loss.OUTCOMES),
+            meaning="what is left: a whole step, or the worst that is wrong with a file; mixed is "
+            "whole shards of both steps",
+        ),
+    ],
+    evidence=[
+        Evidence("mounted", meaning="the type and options of the file system, from the kernel")
+    ],
+    metrics=[
+        Metric(
+            "certain_cuts",
+            unit="1",
+            better="neither",
+            optional=True,
+            meaning="power cuts right after a barrier (flush, FUA) or a mark, which leave this "
+            "outcome: all that was flushed survives, and nothing else",
+        ),
+        Metric(
+            "possible_cuts",
+            unit="1",
+            better="neither",
+            optional=True,
+            meaning="power cuts between barriers, which can leave this outcome: some of what "
+            "was not flushed survives, in the order of its completion",
+        ),
+        Metric("cuts", unit="1", better="neither", optional=True, meaning="all power cuts"),
+        Metric(
+            "lost_share",
+            unit="1",
+            better="lower",
+            optional=True,
+            meaning="share of the power cuts that leave neither the old nor the new state",
+        ),
+        Metric(
+            "durable_at_return",
+            unit="1",
+            better="higher",
+            optional=True,
+            meaning="1 if every power cut after the save has returned leaves the new state, else 0",
+        ),
+    ],
+    twin=dict(file_system="ext4", layout="torch", protocol="rename", sync="both", pace="short"),
+    scales=dict(
+        smoke=Scale(
+            blocks=2,
+            trial_seconds=5.0,
+            file_system=["ext4", "xfs"],
+            layout=["torch"],
+            protocol=["rename"],
+            sync=["none", "both"],
+            pace=["short"],
+        ),
+        quick=Scale(
+            blocks=5,
+            trial_seconds=5.0,
+            file_system=["ext4", "xfs"],
+            layout=["torch"],
+            sync=["none", "both"],
+        ),
+        full=Scale(blocks=5, trial_seconds=5.0),
+    ),
+    timeout_s=120.0,
+)
+
+
+@experiment.valid
+def valid(cell):
+    return cell.pace == "short" or cell.layout in LONG_LAYOUTS
+
+
+@experiment.needs
+def needs(cell):
+    kind, _ = power_loss.FILE_SYSTEMS[cell.file_system]
+    return faulty_disk.needs(kind)
+
+
+@experiment.trial
+def trial(cell, site):
+    host, folder = site.client, site.client.scratch()
+    host.undo("a disk whose writes are logged", write_log.undo(folder))
+    plan = dict(
+        folder=str(folder),
+        file_system=cell.file_system,
+        layout=cell.layout,
+        protocol=cell.protocol,
+        sync=cell.sync,
+        pace=cell.pace,
+        kib=KIB,
+    )
+    argv = [host.python, "-m", power_loss.__name__, json.dumps(plan)]
+    result = json.loads(host.run(argv, timeout=experiment.timeout_s).stdout)
+    kind, option = power_loss.FILE_SYSTEMS[cell.file_system]
+    mounted, options = result["mounted"].split()
+    if mounted != kind or (option and option not in options.split(",")):
+        raise AssertionError(f"{kind} {option} was wanted, and {mounted} {options} was mounted")
+    for row in (*by_phase(result["seen"]), totals(result["seen"])):
+        yield {**row, "mounted": result["mounted"]}
+
+
+def by_phase(seen):
+    """Yield a row for each phase and outcome of [[phase, outcome, is certain, number], ...]."""
+    counts = {(phase, outcome, certain): number for phase, outcome, certain, number in seen}
+    for phase in power_loss.PHASES:
+        for outcome in power_loss.OUTCOMES:
+            yield {
+                "phase": phase,
+                "outcome": outcome,
+                "certain_cuts": counts.get((phase, outcome, True), 0),
+                "possible_cuts": counts.get((phase, outcome, False), 0),
+            }
+
+
+def totals(seen):
+    """Return the metrics of a trial as a whole."""
+    cuts = sum(number for *_, number in seen)
+    whole = sum(number for _, outcome, _, number in seen if outcome in ("old", "new"))
+    at_return = {outcome for phase, outcome, *_ in seen if phase != power_loss.PHASES[0]}
+    return {
+        "cuts": cuts,
+        "lost_share": 1 - whole / cuts,
+        "durable_at_return": int(at_return == {"new"}),
+    }
