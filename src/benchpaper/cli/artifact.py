@@ -124,7 +124,7 @@ def upgrade() -> None:
     help="A folder with wheels that no index has; give it once for each.",
 )
 def lock(report: Path | None, folders: tuple[Path, ...]) -> None:
-    """Write requirements.lock: what is installed for this paper, with digests.
+    """Write requirements.lock: the packages here, with digests.
 
     It lists the packages that pyproject.toml names, and all that they need, in the versions of this
     environment. The digests come from the index that pip uses. ./reproduce calls it when
