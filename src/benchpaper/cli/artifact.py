@@ -112,13 +112,13 @@ def upgrade() -> None:
 @click.command()
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="What pip install --report FILE wrote.",
 )
 @click.option(
     "--find-links",
     "folders",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     multiple=True,
     metavar="FOLDER",
     help="A folder with wheels that no index has; give it once for each.",
