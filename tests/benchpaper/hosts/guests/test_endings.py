@@ -9,8 +9,7 @@ import pytest
 from benchpaper.core.errors import UserError
 from benchpaper.core.processes import descendants
 from benchpaper.hosts import CommandFailed, HostLost
-from benchpaper.hosts.guests import console, view
-from benchpaper.hosts.guests.connection import GuestConnecting
+from benchpaper.hosts.guests import console, uml, view
 from benchpaper.hosts.guests.console import Console, tail
 
 KERNEL = b"linux.uml"
@@ -45,7 +44,7 @@ def test_the_console_of_a_guest_that_never_was_is_empty(tmp_path):
 
 @pytest.mark.slow
 def test_a_boot_that_hangs_is_given_up_with_the_end_of_its_console(boot, monkeypatch):
-    monkeypatch.setattr(GuestConnecting, "greeting_s", 1.5)
+    monkeypatch.setattr(uml, "BOOT_S", 1.5)
     hang = ["sh", "-c", "echo Waiting for a disk >&2; exec sleep 1000"]
     monkeypatch.setattr(view, "words", lambda *_: hang)
     with pytest.raises(
