@@ -257,8 +257,8 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, on the host that plays the capability's role, or on every host that plays a role: one
-    of the roles in `only[capability]`, if that is given. A host without a capability decides.
+    controller, on the host that plays the capability's role, or on every host that plays a role;
+    with `only[capability]`, on those of these roles. A host without a capability decides.
     """
     everywhere = {host.name for host in assigned.values()}
     answers = {}
