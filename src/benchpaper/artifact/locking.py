@@ -246,6 +246,10 @@ def _reported(path: Path) -> dict[tuple[str, str], set[str]]:
 
 def _in_folders(folders: Iterable[Path]) -> dict[tuple[str, str], set[str]]:
     """Return {(package, version): digests} of the wheels in folders."""
+    folders = list(folders)
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f"--find-links {folder} is no folder; name one with wheels")
     hashes: dict[tuple[str, str], set[str]] = {}
     for path in (path for folder in folders for path in sorted(folder.glob("*.whl"))):
         if parsed := _parsed(path.name):

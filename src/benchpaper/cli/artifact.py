@@ -112,19 +112,19 @@ def upgrade() -> None:
 @click.command()
 @click.option(
     "--report",
-    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    type=click.Path(path_type=Path, dir_okay=False),
     help="What pip install --report FILE wrote.",
 )
 @click.option(
     "--find-links",
     "folders",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     multiple=True,
     metavar="FOLDER",
     help="A folder with wheels that no index has; give it once for each.",
 )
 def lock(report: Path | None, folders: tuple[Path, ...]) -> None:
-    """Write requirements.lock: what is installed for this paper, with digests.
+    """Write requirements.lock: the packages here, with digests.
 
     It lists the packages that pyproject.toml names, and all that they need, in the versions of this
     environment. The digests come from the index that pip uses. ./reproduce calls it when

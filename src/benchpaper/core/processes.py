@@ -11,16 +11,20 @@ import ctypes
 import hashlib
 import os
 import resource
+import select
 import signal
+import subprocess
 import time
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, Protocol
 
 from benchpaper.core import excerpt
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 ENDING_S = 20  # how long killed processes may take to be gone on a busy machine
+LOOK_S = 0.001
 OUTPUT_BOUND = 20_000  # bytes kept of each process's output, counted from its end
 # Its unit is µs of a real-time process without a system call. A brand is more than 100,000 years,
 # so the kernel never enforces it, and nothing that is measured changes.
@@ -75,6 +79,42 @@ def _children(pid: int) -> list[int]:
             with suppress(OSError):
                 pids += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
     return pids
+
+
+class Child(Protocol):
+    """A process of ours, such as `subprocess.Popen`."""
+
+    @property
+    def args(self) -> Any: ...
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+
+def wait(process: Child, seconds: float) -> int:
+    """Return the exit status of a process, as `Popen.wait` does.
+
+    `Popen.wait` looks every few milliseconds; here the kernel tells (pidfd_open(2)). Raises
+    `subprocess.TimeoutExpired`.
+    """
+    if (status := process.poll()) is not None:
+        return status
+    end = time.monotonic() + seconds
+    with suppress(OSError):  # an old kernel has none, or another thread has reaped the process
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            ending = select.poll()
+            ending.register(descriptor, select.POLLIN)
+            ending.poll(1e3 * seconds)
+        finally:
+            os.close(descriptor)
+    while (status := process.poll()) is None:
+        if time.monotonic() >= end:
+            raise subprocess.TimeoutExpired(process.args, seconds)
+        time.sleep(LOOK_S)
+    return status
 
 
 def outputs(folder: Path | str) -> str:

@@ -79,16 +79,24 @@ class Host(Protocol):
     """A machine in a trial.
 
     `name` is the role that the host plays. Servers bind to `address`, and clients connect to it.
-    `cpus` are the CPUs that the experiment may pin to; the list is never empty. `python` is an
-    interpreter on the host that can import this project
+    `loopback` is the address of the controller's loopback that leads to the host, if only that
+    does. `cpus` are the CPUs that the experiment may pin to; the list is never empty. `python` is
+    an interpreter on the host that can import this project
     (`[host.python, "-m", "experiments.FAMILY.NAME"]`) and the packages that the experiment
     declares.
     """
 
     name: str
     address: str
+    loopback: str | None
     cpus: list[int]
     python: str
+
+    def address_of(self, other: "Host") -> str:
+        """Return the address at which programs on this host reach servers on `other`.
+
+        It is `other.address`, unless only the controller's loopback leads there.
+        """
 
     def run(
         self,

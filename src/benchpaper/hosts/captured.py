@@ -5,9 +5,12 @@ fills the memory of the machine that measures. Standard library only: target hos
 """
 
 import os
-import selectors
+import select
 import subprocess
 import time
+
+from benchpaper.core.processes import wait
+from benchpaper.hosts.starter import Started
 
 MAX_BYTES = 48 << 20  # of stdout and stderr together, so that an agent's answer can hold them
 CHUNK = 1 << 16
@@ -20,36 +23,39 @@ class TooMuchOutput(Exception):
 class Captured:
     """The output of a process whose stdout and stderr are pipes."""
 
-    def __init__(self, process: subprocess.Popen[bytes]):
+    def __init__(self, process: subprocess.Popen[bytes] | Started):
         assert process.stdout and process.stderr
         self._process = process
-        self._parts = {process.stdout: bytearray(), process.stderr: bytearray()}
-        self._open = selectors.DefaultSelector()
-        for stream in self._parts:
-            self._open.register(stream, selectors.EVENT_READ)
+        self._streams = (process.stdout, process.stderr)
+        self._parts = {stream.fileno(): bytearray() for stream in self._streams}
+        self._open = set(self._parts)
+        # Not epoll, which needs more system calls: in guests each takes tens of microseconds.
+        self._poll = select.poll()
+        for descriptor in self._parts:
+            self._poll.register(descriptor, select.POLLIN)
 
-    def read(self, timeout: float) -> None:
-        """Read until both pipes and the process have ended.
+    def read(self, timeout: float) -> int:
+        """Read until both pipes and the process have ended, and return its exit status.
 
         Raises `subprocess.TimeoutExpired` when `timeout` seconds pass, and `TooMuchOutput`.
         """
         end = time.monotonic() + timeout
-        while self._open.get_map():
-            ready = self._open.select(max(0.0, end - time.monotonic()))
-            for key, _ in ready:
-                self._take(key)
+        while self._open:
+            ready = self._poll.poll(1e3 * max(0.0, end - time.monotonic()))
+            for descriptor, _ in ready:
+                self._take(descriptor)
             if sum(map(len, self._parts.values())) > MAX_BYTES:
                 raise TooMuchOutput
             if not ready and time.monotonic() >= end:
                 raise subprocess.TimeoutExpired(self._process.args, timeout)
-        self._process.wait(max(0.0, end - time.monotonic()))
+        return wait(self._process, max(0.0, end - time.monotonic()))
 
-    def _take(self, key: selectors.SelectorKey) -> None:
-        stream = key.fileobj
-        if chunk := os.read(key.fd, CHUNK):
-            self._parts[stream] += chunk  # type: ignore[index]
+    def _take(self, descriptor: int) -> None:
+        if chunk := os.read(descriptor, CHUNK):
+            self._parts[descriptor] += chunk
         else:
-            self._open.unregister(stream)
+            self._open.discard(descriptor)
+            self._poll.unregister(descriptor)
 
     @property
     def texts(self) -> tuple[str, str]:
@@ -58,8 +64,7 @@ class Captured:
         return out, err
 
     def close(self) -> None:
-        self._open.close()
-        for stream in self._parts:
+        for stream in self._streams:
             stream.close()
 
 

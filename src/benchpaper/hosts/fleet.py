@@ -13,6 +13,7 @@ from benchpaper.core.project import Project
 from benchpaper.hosts import Connecting, HostError, HostLost, Link, OnCommand, facts, probe
 from benchpaper.hosts.agent import disturbances, main
 from benchpaper.hosts.guests.connection import GuestConnecting
+from benchpaper.hosts.guests.link import GuestLink
 from benchpaper.hosts.guests.network import Network
 from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import ProbedHost
@@ -228,15 +229,32 @@ class Fleet:
 
         Raises `Unreachable` when that fails.
         """
-        lost = {name: link for name, link in self.links.items() if not link.alive}
-        locked = {name: link.locked_for for name, link in lost.items()}
-        for link in lost.values():
-            link.close()
-        made = self._connect(host for host in self._hosts if host.name in lost)
-        self.links |= made
+        return self._connect_again([link for link in self.links.values() if not link.alive])
+
+    def renew(self) -> list[str]:
+        """Boot guests again that have served a trial, and return their names.
+
+        Raises `Unreachable` when that fails.
+        """
+        guests = [link for link in self.links.values() if isinstance(link, GuestLink)]
+        return self._connect_again([link for link in guests if link.used])
+
+    def _connect_again(self, old: Sequence[Link]) -> list[str]:
+        locked = {link.name: link.locked_for for link in old}
+        with ExitStack() as kept:  # this machine's lock, which is the guests'
+            locks = {link.name: link.give_lock() for link in old if isinstance(link, GuestLink)}
+            for held in locks.values():
+                kept.push(held)
+            for link in old:
+                link.close()
+            made = self._connect(host for host in self._hosts if host.name in locked)
+            self.links |= made
+            kept.pop_all()
         for name, link in made.items():
+            if isinstance(link, GuestLink):
+                link.take_lock(locks[name], locked[name])
             # The agent of the lost connection holds the lock until it notices the loss.
-            if what := locked[name]:
+            elif what := locked[name]:
                 self._lock(link, what, lambda holder: None, RELOCK_S)
             self._deploy_again(link)
         return list(made)

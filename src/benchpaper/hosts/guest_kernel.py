@@ -11,6 +11,7 @@ from pathlib import Path
 
 KERNEL, SANDBOX = "linux.uml", "bwrap"
 PACKAGES = {KERNEL: "user-mode-linux", SANDBOX: "bubblewrap", "ip": "iproute2"}
+FORWARDER = "passt"  # joins guests of an ordinary user with this machine's loopback; the package
 MODULES = Path("/usr/lib/uml/modules")
 # What experiments want of a guest's kernel, each with the module that has it.
 WANTED = {

@@ -12,25 +12,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, ClassVar, Self
 
 from benchpaper.core import environment
 from benchpaper.core.printable import printable_line
-from benchpaper.core.processes import die_with_parent
+from benchpaper.core.processes import die_with_parent, wait
 from benchpaper.hosts import (
     Argument,
     CommandFailed,
     Completed,
+    Host,
     HostError,
     OnCommand,
     OnEnd,
     cleanup,
+    endings,
     facts,
 )
 from benchpaper.hosts.captured import MAX_BYTES, Captured, TooMuchOutput
+from benchpaper.hosts.starter import Started, Starter, find
 
 STOP_GRACE_S = 2.0
 POLL_S = 0.001
+Running = subprocess.Popen[bytes] | Started
 NO_HOME = "/nonexistent"  # Debian's convention
 TOO_MUCH = (
     f"printed more than the {MAX_BYTES >> 20} MiB that a host takes in; let it print less, or "
@@ -46,8 +50,10 @@ class LocalHost:
     """
 
     python = sys.executable
+    loopback: str | None = None
     # Asking for that needs a fork, which is slow where page tables are slow to copy: in guests.
     commands_die_with_us = True
+    starter: ClassVar[Path | None] = None  # the program of `hosts.starter`, in guests
 
     def __init__(
         self,
@@ -61,6 +67,8 @@ class LocalHost:
         self.cpus = list(cpus or ()) or sorted(os.sched_getaffinity(0))
         self._folder = Path(folder) if folder else Path(tempfile.gettempdir())
         self._home = folder or NO_HOME
+        endings.begin()
+        self._starter = Starter(self.starter) if self.starter else None
         self._on_command: OnCommand = on_command or (lambda host, argv: lambda status: None)
 
     def run(
@@ -76,8 +84,8 @@ class LocalHost:
         process = self._popen(words, env, subprocess.PIPE, subprocess.PIPE)
         captured = Captured(process)
         try:
-            captured.read(timeout)
-            on_end(process.returncode)
+            status = captured.read(timeout)
+            on_end(status)
         except (subprocess.TimeoutExpired, TooMuchOutput) as error:
             _kill_group(process.pid)
             with suppress(subprocess.TimeoutExpired, TooMuchOutput):
@@ -93,10 +101,10 @@ class LocalHost:
         finally:
             captured.close()
         out, err = captured.texts
-        if check and process.returncode:
-            ending = f"ended with {_status(process.returncode)}"
+        if check and status:
+            ending = f"ended with {endings.status(status)}"
             raise CommandFailed(f"{_program(words)} on {self.name} {ending}; {_tail(err or out)}")
-        return Completed(process.returncode, out, err)
+        return Completed(status, out, err)
 
     def start(
         self, argv: Sequence[Argument], *, env: Mapping[str, str] | None = None
@@ -114,11 +122,17 @@ class LocalHost:
         env: Mapping[str, str] | None,
         stdout: int | IO[bytes],
         stderr: int | IO[bytes],
-    ) -> subprocess.Popen[bytes]:
+    ) -> Running:
+        variables = {**environment.clean(self._home), **(env or {})}
+        path = find(argv[0], variables)
         try:
+            if self._starter and path:
+                return self._starter.start(path, argv, variables, stdout, stderr)
             return subprocess.Popen(
                 argv,
-                env={**environment.clean(self._home), **(env or {})},
+                executable=path,
+                env=variables,
+                bufsize=0,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -156,6 +170,9 @@ class LocalHost:
             probe.bind((self.address, 0))
             return probe.getsockname()[1]
 
+    def address_of(self, other: Host) -> str:
+        return other.loopback or other.address
+
     def facts(self) -> dict[str, Any]:
         return facts.facts()
 
@@ -170,7 +187,7 @@ class LocalProcess:
         self,
         host_name: str,
         argv: list[str],
-        process: subprocess.Popen[bytes],
+        process: Running,
         folder: Path,
         on_end: OnEnd,
     ):
@@ -186,13 +203,13 @@ class LocalProcess:
         end = time.monotonic() + timeout
         while True:
             # Check both before reading: the last line counts, even if we were kept from looking.
-            ended, late = self._process.poll() is not None, time.monotonic() > end
+            status, late = self._process.poll(), time.monotonic() > end
             line = self._next_line()
             if line is not None:
                 return line
-            if ended:
+            if status is not None:
                 raise HostError(
-                    f"{self._label} ended with {_status(self._process.returncode)} "
+                    f"{self._label} ended with {endings.status(status)} "
                     f"before it answered; {_tail(self.stderr_text())}"
                 )
             if late:
@@ -212,7 +229,7 @@ class LocalProcess:
 
     def wait(self, timeout: float = 60.0) -> int:
         try:
-            status = self._process.wait(timeout)
+            status = wait(self._process, timeout)
             self._on_end(status)
             return status
         except subprocess.TimeoutExpired:
@@ -226,7 +243,7 @@ class LocalProcess:
         if self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_GRACE_S)
+                wait(self._process, STOP_GRACE_S)
         _kill_group(self._process.pid)
         self._on_end(self._process.wait())
 
@@ -255,14 +272,6 @@ def with_environment(argv: list[str], env: Mapping[str, str] | None) -> list[str
     return ["env", *settings, *argv] if settings else [*argv]
 
 
-def signal_name(number: int) -> str:
-    """Return the name of a signal, real-time signals included."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
 def _kill_group(pid: int) -> None:
     """Kill the process group that `_popen` made; its id is that of its leader."""
     with suppress(ProcessLookupError):
@@ -271,12 +280,6 @@ def _kill_group(pid: int) -> None:
 
 def _program(argv: list[str]) -> str:
     return Path(argv[0]).name
-
-
-def _status(returncode: int) -> str:
-    if returncode < 0:
-        return f"signal {signal_name(-returncode)}"
-    return f"status {returncode}"
 
 
 def _tail(text: str, lines: int = 3) -> str:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 SHARED_HOST = "shared_host"
+FRESH_KERNEL = "fresh_kernel"
 SHM_BYTES = 64 << 20
 
 
@@ -158,6 +159,11 @@ def _guests() -> tuple[bool, str]:
         return False, why
     version = guest_kernel.version()
     features = guest_kernel.features(guest_kernel.MODULES / version, guest_kernel.WANTED)
+    here = f"this machine's loopback (install {guest_kernel.FORWARDER})"
+    features |= {
+        here: not os.geteuid() or bool(shutil.which(guest_kernel.FORWARDER)),
+        "a C compiler (commands start more slowly)": bool(shutil.which("cc")),
+    }
     return True, _kernel(version, features)
 
 
@@ -192,6 +198,16 @@ def _own_kernel() -> tuple[bool, str]:
     if (kind := virtualised()) in ("yes", "no"):
         return False, "it is no guest"
     return True, f"{kind}, Linux {os.uname().release}"
+
+
+@capability(
+    FRESH_KERNEL,
+    "a kernel that has served no trial before",
+    "use guests: benchpaper lab up --guests 2",
+)
+def _fresh_kernel() -> tuple[bool, str]:
+    """A guest can have one: `Fleet.renew` boots it before each trial that needs this."""
+    return _own_kernel()
 
 
 @capability(

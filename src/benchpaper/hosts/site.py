@@ -25,6 +25,8 @@ A site file lists hosts, and which roles each can play:
         address: 198.18.0.11    # on the guests' network, of which the last number is its own
         tap: bpl-g1             # optional: the network interface here that leads to it, which needs
                                 # root (default: guests reach each other only)
+        loopback: 127.18.0.11   # optional, without tap: programs here reach the guest's ports 40000
+                                # to 40999 at this address, and it reaches theirs at 192.0.2.1
         memory: 512             # optional: MiB (default: 256)
         disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
@@ -71,6 +73,7 @@ class HostEntry:
     python: str | None = None
     scratch: str | None = None
     tap: str | None = None
+    loopback: str | None = None
     memory: int | None = None  # MiB
     disk: int | None = None  # MiB
 
@@ -107,7 +110,8 @@ GUESTS = ("uml", "qemu")
 KEYS_OF: dict[str, dict[str, type]] = {
     "local": {},
     "ssh": SSH_KEYS,
-    **dict.fromkeys(GUESTS, GUEST_KEYS),
+    "uml": {**GUEST_KEYS, "loopback": str},
+    "qemu": GUEST_KEYS,
 }
 KINDS = tuple(KEYS_OF)
 LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
@@ -203,6 +207,9 @@ def _check_values(where: str, host: Any) -> None:
         raise UserError(f'{where}: address "{shown}" is not an IP address')
     if host["kind"] in GUESTS and ":" in host["address"]:
         raise UserError(f'{where}: address "{host["address"]}" must be IPv4 for a guest')
+    loopback = host.get("loopback", "127.0.0.2")
+    if not (_is_address(loopback) and loopback[:4] == "127.") or {"tap", "loopback"} <= {*host}:
+        raise UserError(f"{where}: loopback must be an address in 127.0.0.0/8, and excludes tap")
     if any(type(cpu) is not int or cpu < 0 for cpu in host.get("cpus", [])):
         raise UserError(f"{where}: cpus must be whole numbers of at least 0, not {host['cpus']}")
     if not 0 < host.get("port", 22) < 65536:
@@ -257,8 +264,8 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, on the host that plays the capability's role, or on every host that plays a role;
-    with `only[capability]`, on those of these roles. A host without a capability decides.
+    controller, on the host that plays the capability's role, or on every host that plays a role:
+    one of the roles in `only[capability]`, if that is given. A host without a capability decides.
     """
     everywhere = {host.name for host in assigned.values()}
     answers = {}

@@ -20,7 +20,7 @@ from benchpaper.core import disk_space
 from benchpaper.core.processes import brand, die_with_parent, kill_descendants, outputs
 from benchpaper.hosts import cleanup
 from benchpaper.hosts.agent.standstill import Watch
-from benchpaper.hosts.local import signal_name
+from benchpaper.hosts.endings import signal_name
 from benchpaper.measure.worker import (
     HEADER,
     KILLED,

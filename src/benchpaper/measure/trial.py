@@ -19,6 +19,7 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostLost, cleanup
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.probe import FRESH_KERNEL
 from benchpaper.hosts.site import needed_on
 from benchpaper.measure import mistakes, records
 from benchpaper.measure.attempt import Alarm, Attempt, attempt
@@ -194,6 +195,8 @@ class TrialRunner:
         attempts: list[Attempt] = []
         described = self._experiment.describe()
         for number in range(1, self._experiment.attempts + 1):
+            if FRESH_KERNEL in self._experiment.capabilities(planned.cell):
+                self._fleet.renew()
             tried = records.redacted(self._fetched(self._attempt(planned)), self._redactor)
             observations: tuple[Observation, ...] = ()
             if tried.outcome == "ok":

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sysconfig
+from pathlib import Path
 
 import little_wheels
 import pytest
@@ -157,6 +158,11 @@ def test_what_is_no_report_of_pip_is_refused(here, text):
     path.write_text(text)
     with pytest.raises(UserError, match="is no report of pip"):
         locking.write(here, path, [])
+
+
+def test_a_folder_of_wheels_that_is_not_there_is_refused(here):
+    with pytest.raises(UserError, match="--find-links /absent is no folder; name one"):
+        locking.write(here, None, [Path("/absent")])
 
 
 def test_pip_says_where_packages_come_from(tmp_path):

@@ -71,6 +71,12 @@ BAD_SITES = {
     "hosts: [{name: x, kind: uml, address: 198.18.0.9, memory: 64, roles: [client]}]": (
         "sites/lab.yaml: host 1: memory 64 is below 128 (MiB)"
     ),
+    "hosts: [{name: x, kind: uml, address: 198.18.0.9, loopback: 10.0.0.1, roles: [client]}]": (
+        "sites/lab.yaml: host 1: loopback must be an address in 127.0.0.0/8, and excludes tap"
+    ),
+    "hosts: [{name: x, kind: uml, address: 198.18.0.9, loopback: 127.1.1.1, tap: t, roles: [x]}]": (
+        "sites/lab.yaml: host 1: loopback must be an address in 127.0.0.0/8, and excludes tap"
+    ),
     "hosts: [{name: x, kind: uml, address: 198.18.0.9, tap: -x, roles: [client]}]": (
         "sites/lab.yaml: host 1: tap must be one name; "
         "keys and passwords belong to ssh, not into a site file"

@@ -8,6 +8,7 @@ the lock.
 """
 
 import contextlib
+import gc
 import json
 import os
 import platform
@@ -24,6 +25,7 @@ from typing import Any, NoReturn
 from benchpaper.core import environment, lock, temporary
 from benchpaper.core.private import own_folder
 from benchpaper.core.processes import adopt_orphans, descendants, die_with_parent, kill_descendants
+from benchpaper.core.redact import Redactor
 from benchpaper.hosts import facts
 from benchpaper.hosts.agent.session import Session
 
@@ -83,6 +85,7 @@ class Agent:
 
     def serve(self) -> None:
         """Greet the controller, then take its orders and connections."""
+        self._prepare_sessions()
         folders = {"store": str(self.store), "trials": str(self.trials)}
         _report({"socket": str(self._folder / "socket"), **folders, **describe_host()})
         ready = select.poll()
@@ -96,6 +99,12 @@ class Agent:
                 else:
                     self._accept()
             self._reap()
+
+    def _prepare_sessions(self) -> None:
+        """Do once what each session would do after its fork, and keep what they share in place."""
+        Redactor(self.trials)  # compiles its patterns, which takes a tenth of a second
+        gc.collect()
+        gc.freeze()  # else a session's garbage collection copies every page that it shares
 
     def _read_orders(self) -> bool:
         """Carry out the controller's orders from standard input. Return False if it is gone."""

@@ -54,10 +54,10 @@ class Trial(Machine):
             raise HostError(f"the trial {trial} is open already")
         self._lock, self._folder = lock, self.trials / trial
         self._folder.mkdir(mode=0o700)
-        self._host = LocalHost(name, address, cpus, self._folder, self._on_command)
         os.environ[cleanup.TRIAL_MARK] = trial
         brand(kept.mark(trial))
         os.chdir(self._folder)
+        self._host = LocalHost(name, address, cpus, self._folder, self._on_command)
         cleanup.note_shared_memory(self._folder, seconds)
         self._watch = Watch()
         threading.Thread(target=self._look, daemon=True).start()

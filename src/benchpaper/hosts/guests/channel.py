@@ -12,32 +12,28 @@ Standard library only, because guests run this module before anything else.
 
 import os
 import selectors
-import struct
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-HEAD = struct.Struct("<BII")
-OPEN, DATA, FILE, CREDIT, CLOSE = range(1, 6)
-COUNT = struct.Struct("<I")
-AGENT = 0  # the stream of the agent's standard input and output
-WINDOW, CHUNK = 4 << 20, 1 << 20
-LONGEST_FRAME = CHUNK + HEAD.size
-DIRECT = 1024  # bytes of a piece that goes over the line itself, into the guest
-
-
-class Broken(Exception):
-    """The other end broke the protocol."""
-
-
-class Stream:
-    """One connection: what it is to write locally, and how far it may read ahead."""
-
-    def __init__(self, number: int, reads: int, writes: int):
-        self.number, self.reads, self.writes = number, reads, writes
-        self.outgoing = bytearray()  # to be written to `writes`
-        self.credit = WINDOW  # bytes that may still be sent to the other end
-        self.read_at_all = self.closing = False
+from benchpaper.hosts.guests.frames import (
+    AGENT,
+    CHUNK,
+    CLOSE,
+    COUNT,
+    CREDIT,
+    CREDITED,
+    DATA,
+    DIRECT,
+    FILE,
+    HEAD,
+    OPEN,
+    PIECE,
+    READ,
+    WINDOW,
+    Broken,
+    Stream,
+    read_count,
+)
 
 
 class Line:
@@ -57,11 +53,16 @@ class Line:
     ):
         self._line, self._folder, self._into_guest = descriptor, folder, into_guest
         self._connect = connect
+        self._at_once = CHUNK if into_guest else READ
         self._select = selectors.DefaultSelector()
         self._streams: dict[int, Stream] = {}
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._files = self._numbers = 0
-        self.ended = False
+        self.ended = self._unread = False
+        self.left = False  # whether this end has ended the agent's stream
+        if into_guest:  # the guest before a power cut may have left some unread
+            for path in folder.glob(f"{PIECE}*"):
+                path.unlink()
         # A terminal echoes what it receives until the guest has set it up, and then speaks first.
         self._may_write = not into_guest
         os.set_blocking(descriptor, False)
@@ -106,6 +107,12 @@ class Line:
         """True once something has arrived from the other end."""
         return self._may_write
 
+    def _hang_up(self, stream: Stream) -> None:
+        """End a stream whose local connection is gone."""
+        self.left = self.left or stream.number == AGENT
+        self._send(CLOSE, stream.number)
+        self._end(stream)
+
     def _end(self, stream: Stream) -> None:
         self._streams.pop(stream.number, None)
         for descriptor in {stream.reads, stream.writes}:
@@ -116,37 +123,47 @@ class Line:
 
     def wait(self, seconds: float | None = None) -> list[int]:
         """Move bytes once something is ready. Return the foreign descriptors to read from."""
+        self._flush()
         foreign = []
         for key, events in self._select.select(seconds):
             if key.fd == self._line:
                 self._serve_line(events)
             elif not self._serve_streams(key.fd, events):
                 foreign.append(key.fd)
-        self._watch_line()
         return foreign
 
-    def _serve_line(self, events: int) -> None:
-        if events & selectors.EVENT_WRITE and self._outgoing:
-            with suppress(BlockingIOError):
-                del self._outgoing[: os.write(self._line, self._outgoing[:CHUNK])]
-        if events & selectors.EVENT_READ:
+    def _flush(self) -> None:
+        """Write what the line takes now; a system call costs a guest too much to ask before."""
+        if self._outgoing and self._may_write:
             try:
-                data = os.read(self._line, CHUNK)
+                del self._outgoing[: os.write(self._line, self._outgoing[:CHUNK])]
             except BlockingIOError:
-                return
-            except OSError:  # what a terminal says when its other end is closed
-                data = b""
-            self.ended = not data
-            self._may_write = True
-            self._incoming += data
-            while self._take_frame():
                 pass
+            except OSError:  # the other end is gone; what it has sent before is still to be read
+                self._unread = True
+                self._outgoing.clear()
+        self._watch(self._line, not self.ended, bool(self._outgoing) and self._may_write)
+
+    def _serve_line(self, events: int) -> None:
+        if not events & selectors.EVENT_READ:
+            return
+        try:
+            data = os.read(self._line, self._at_once)
+        except BlockingIOError:
+            return
+        except OSError:  # what a terminal says when its other end is closed
+            data = b""
+        self.ended = not data
+        self._may_write = True
+        self._incoming += data
+        while self._take_frame():
+            pass
 
     def _serve_streams(self, descriptor: int, events: int) -> bool:
         """Serve the streams of a local descriptor. Return False if there are none."""
         streams = [s for s in self._streams.values() if descriptor in (s.reads, s.writes)]
         for stream in streams:
-            if events & selectors.EVENT_WRITE and descriptor == stream.writes:
+            if events & selectors.EVENT_WRITE and descriptor == stream.writes and stream.outgoing:
                 self._write(stream)
             if (
                 events & selectors.EVENT_READ
@@ -158,14 +175,13 @@ class Line:
 
     def _read(self, stream: Stream) -> None:
         try:
-            data = os.read(stream.reads, min(CHUNK, stream.credit))
+            data = os.read(stream.reads, min(self._at_once, stream.credit))
         except BlockingIOError:
             return
         except OSError:
             data = b""
         if not data:
-            self._send(CLOSE, stream.number)
-            self._end(stream)
+            self._hang_up(stream)
             return
         stream.credit -= len(data)
         if self._into_guest and len(data) > DIRECT:
@@ -176,7 +192,7 @@ class Line:
 
     def _put_down(self, data: bytes) -> bytes:
         self._files += 1
-        name = f"piece-{self._files}"
+        name = f"{PIECE}{self._files}"
         # Never through a link: the guest can write to this folder.
         descriptor = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as file:
@@ -187,16 +203,18 @@ class Line:
         try:
             count = os.write(stream.writes, stream.outgoing)
         except BlockingIOError:
-            return
+            count = 0
         except OSError:  # its reader is gone
-            self._send(CLOSE, stream.number)
-            self._end(stream)
+            self._hang_up(stream)
             return
         del stream.outgoing[:count]
         if stream.closing and not stream.outgoing:
             self._end(stream)
             return
-        self._send(CREDIT, stream.number, COUNT.pack(count))
+        stream.owed += count
+        if stream.owed >= CREDITED:
+            self._send(CREDIT, stream.number, COUNT.pack(stream.owed))
+            stream.owed = 0
         self._update(stream)
 
     def _update(self, stream: Stream) -> None:
@@ -207,9 +225,6 @@ class Line:
         else:
             self._watch(stream.reads, reads, False)
             self._watch(stream.writes, False, writes)
-
-    def _watch_line(self) -> None:
-        self._watch(self._line, not self.ended, bool(self._outgoing) and self._may_write)
 
     def _watch(self, descriptor: int, reads: bool, writes: bool) -> None:
         events = selectors.EVENT_READ * reads | selectors.EVENT_WRITE * writes
@@ -225,8 +240,8 @@ class Line:
     # ---- frames ----
 
     def _send(self, kind: int, number: int, data: bytes = b"") -> None:
-        self._outgoing += HEAD.pack(kind, number, len(data)) + data
-        self._watch_line()
+        if not self._unread:
+            self._outgoing += HEAD.pack(kind, number, len(data)) + data
 
     def _take_frame(self) -> bool:
         """Carry out the next whole frame. Return False if there is none yet."""
@@ -260,8 +275,12 @@ class Line:
             if len(stream.outgoing) + len(data) > WINDOW:
                 raise Broken("more than the window of a stream")
             stream.outgoing += data
-        elif kind == CREDIT:
-            stream.credit += COUNT.unpack(data)[0]
+            self._write(stream)
+            return
+        if kind == CREDIT:
+            stream.credit += read_count(data)
+            if stream.credit > WINDOW:
+                raise Broken("more credit than the window of a stream")
         elif stream.outgoing:  # CLOSE: what has arrived is still to be written
             stream.closing = True
         else:

@@ -1,11 +1,12 @@
 """Boots a guest when a site's hosts are connected."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchpaper.core.project import Project
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import HostError, emulated_kernel, guest_kernel
 from benchpaper.hosts.guests.link import GuestLink
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.guests.network import Network
@@ -32,6 +33,8 @@ class GuestConnecting(AgentConnecting):
         super().__init__(project, site_name, entry, self._guest)
 
     def _link(self, control: Conversation, greeting: Mapping[str, Any]) -> GuestLink:
+        if why := self._guest.failure():
+            raise HostError(f"it does not reach this machine's loopback: {why}")
         return GuestLink(
             self._project, self._site, self._entry, self._guest, control, greeting, self._network
         )
@@ -44,4 +47,7 @@ def _hindrance(entry: HostEntry) -> str:
     if entry.tap and not Path("/sys/class/net", entry.tap).exists():
         advice = 'run "benchpaper lab up --guests N" again, or leave the key out'
         return f"its network interface {entry.tap} (tap) does not exist; {advice}"
+    if entry.loopback and not shutil.which(guest_kernel.FORWARDER):
+        advice = f"install the package {guest_kernel.FORWARDER}, or leave the key out"
+        return f"its key loopback needs {guest_kernel.FORWARDER}; {advice}"
     return ""

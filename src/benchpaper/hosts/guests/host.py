@@ -8,8 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchpaper.hosts import HostError, HostLost, OnCommand
+from benchpaper.hosts import Host, HostError, HostLost, OnCommand
+from benchpaper.hosts.guests.loopback import HERE
 from benchpaper.hosts.guests.machine import KINDS
+from benchpaper.hosts.guests.uml import LOOPBACK
+from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.remote import Connection, SshHost
 
@@ -30,9 +33,9 @@ class GuestHost(SshHost):
         on_command: OnCommand,
     ):
         super().__init__(connection, role, trial, entry, seconds, on_command)
-        self._control = control
+        self._control, self.loopback = control, entry.loopback
         self._machine, self._has_disk = KINDS[entry.kind], bool(entry.disk)
-        self._interface = self._machine.INTERFACE
+        self._interfaces = [self._machine.INTERFACE, *([LOOPBACK] if entry.loopback else [])]
 
     def provide(self, path: Path | str) -> Path:
         """Return where `path` lies in the guest: in place if it belongs to the Python environment.
@@ -58,27 +61,29 @@ class GuestHost(SshHost):
         Examples are `netem("delay", "10ms", "2ms")`, `netem("loss", "1%")`, and `netem("rate",
         "100mbit")`. Without words the link is as before.
         """
-        remove = ["tc", "qdisc", "del", "dev", self._interface, "root"]
-        if not words:
-            self.run(remove, check=False)
-            return
-        self.undo("a link's delay or loss", remove)
-        self.run(["tc", "qdisc", "replace", "dev", self._interface, "root", "netem", *words])
+        for interface in self._interfaces:
+            remove = ["tc", "qdisc", "del", "dev", interface, "root"]
+            if not words:
+                self.run(remove, check=False)
+                continue
+            self.undo("a link's delay or loss", remove)
+            self.run(["tc", "qdisc", "replace", "dev", interface, "root", "netem", *words])
 
     def partition(self) -> None:
         """Cut the guest off its network, both ways, until `heal` or the trial's end."""
-        self.undo("a partition", self._heal)
-        self.run(["tc", "qdisc", "replace", "dev", self._interface, "clsact"])
-        for way in ("ingress", "egress"):
-            self.run(["tc", "filter", "add", "dev", self._interface, way, *DROP_ALL])
+        for interface in self._interfaces:
+            self.undo("a partition", _heal(interface))
+            self.run(["tc", "qdisc", "replace", "dev", interface, "clsact"])
+            for way in ("ingress", "egress"):
+                self.run(["tc", "filter", "add", "dev", interface, way, *DROP_ALL])
 
     def heal(self) -> None:
         """End a partition."""
-        self.run(self._heal)
+        for interface in self._interfaces:
+            self.run(_heal(interface))
 
-    @property
-    def _heal(self) -> list[str]:
-        return ["tc", "qdisc", "del", "dev", self._interface, "clsact"]
+    def address_of(self, other: Host) -> str:
+        return HERE if self.loopback and isinstance(other, LocalHost) else other.address
 
     # ---- the machine ----
 
@@ -119,3 +124,7 @@ class GuestHost(SshHost):
                 yield
         except (ConnectionError, TimeoutError):
             raise HostLost(f"{self.name} does not answer after a {words}") from None
+
+
+def _heal(interface: str) -> list[str]:
+    return ["tc", "qdisc", "del", "dev", interface, "clsact"]

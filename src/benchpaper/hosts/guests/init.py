@@ -9,11 +9,13 @@ import ctypes
 import glob
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 import traceback
 import tty
 from contextlib import suppress
@@ -25,6 +27,8 @@ from benchpaper.hosts.guests import channel, modules
 
 EXCHANGE = Path("/run/exchange")  # the folder that this machine shares with the guest
 OWN = Path("/run/benchpaper")  # programs of this module, in the guest
+STARTER = OWN / "starter"  # starter.c, if this machine could compile it
+LOOPBACK = "vec1"
 SAID = "benchpaper: "  # begins the line of the console that says why a guest cannot be used
 MS_RDONLY, MS_NOSUID, MS_REMOUNT, MS_BIND, MNT_DETACH, PIVOT_ROOT = 1, 2, 32, 4096, 2, 155
 POWER_OFF = 0x4321FEDC
@@ -34,6 +38,7 @@ FOLDERS = {"/tmp": 0o1777, "/run": 0o755, "/root": 0o700, "/mnt": 0o755, "/var/t
 FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
 FUSE, FUSE_NUMBERS = "/dev/fuse", (10, 229)  # the first use of the device loads the module
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
+ENDING_POLL_S = 1.0
 OVERLAY = "/mnt"  # in memory
 LAYERS = f"lowerdir=/,upperdir={OVERLAY}/upper,workdir={OVERLAY}/work"
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -128,6 +133,8 @@ def _furnish(options: dict[str, Any]) -> None:
     OWN.mkdir()
     _write_program(OWN / "modprobe", f'exec {sys.executable} -I -S {modules.__file__} "$@"')
     Path("/proc/sys/kernel/modprobe").write_text(str(OWN / "modprobe"))
+    with suppress(FileNotFoundError):
+        shutil.copy(EXCHANGE / STARTER.name, STARTER)
     search = ":".join(options["python_path"])
     _write_program(OWN / "python", f'PYTHONPATH="{search}" exec {options["python"]} "$@"')
 
@@ -145,6 +152,18 @@ def join_network(options: dict[str, Any]) -> None:
         if done.returncode:
             said = " ".join(done.stderr.decode(errors="replace").split())
             raise Failed(f"no network: another guest holds its interface, or it is gone ({said})")
+    if options["loopback"]:
+        _join_loopback(options["address"], **options["loopback"])
+
+
+def _join_loopback(address: str, here: str, ports: list[int]) -> None:
+    """Lead to the loopback of this machine, which passes connections to some ports on."""
+    for words in (
+        ["link", "set", LOOPBACK, "up"],
+        ["route", "add", here, "dev", LOOPBACK, "src", address],
+    ):
+        subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
+    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(" ".join(map(str, ports)))
 
 
 # ---- the agent ----
@@ -158,35 +177,78 @@ def serve(device: str) -> None:
     number = os.open(glob.glob(device)[0], os.O_RDWR | os.O_NOCTTY)
     if os.isatty(number):
         tty.setraw(number)
-    reads, writes = _start_agent()
+    agent = _Agent()
     line = channel.Line(number, EXCHANGE, into_guest=False, connect=_connect)
-    line.add(channel.AGENT, reads, writes)
+    line.add(channel.AGENT, agent.stdout, agent.stdin)
     while line.has(channel.AGENT) and not line.ended:
-        line.wait(1.0)
-        _reap()
+        line.wait()
+    if line.has(channel.AGENT):
+        return  # this machine is gone
+    raise Failed(f"the agent in the guest ended with {agent.ending()}")
 
 
-def _start_agent() -> tuple[int, int]:
-    """Start the agent. Return the descriptors of its standard output and input."""
-    stdin, writes = os.pipe()
-    reads, stdout = os.pipe()
-    if os.fork():
+class _Agent:
+    """The agent, running: its process, and our ends of its standard input and output.
+
+    Reaps every process that has lost its parent, as the first process must.
+    """
+
+    def __init__(self) -> None:
+        stdin, self.stdin = os.pipe()
+        self.stdout, stdout = os.pipe()
+        self._status: int | None = None
+        self._pid = os.fork()
+        if not self._pid:
+            _become_agent(stdin, stdout)
         os.close(stdin)
         os.close(stdout)
-        return reads, writes
+        signal.signal(signal.SIGCHLD, self._reap)
+        self._reap()
+
+    def _reap(self, *_: object) -> None:
+        with suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] == self._pid:
+                    self._status = os.waitstatus_to_exitcode(ended[1])
+
+    def ending(self) -> str:
+        """Wait until the agent has ended, and return how it did."""
+        while self._status is None:
+            time.sleep(ENDING_POLL_S)  # a signal ends it
+        if self._status == -signal.SIGKILL:
+            return "signal SIGKILL: the guest may be out of memory; give it more in the site file"
+        return f"signal {-self._status}" if self._status < 0 else f"status {self._status}"
+
+
+def _become_agent(stdin: int, stdout: int) -> NoReturn:
     for mine, place in ((stdin, 0), (stdout, 1)):
         os.dup2(mine, place)
     os.closerange(3, 64)
     os.setsid()
-    from benchpaper.hosts.agent import main as agent
-    from benchpaper.hosts.local import LocalHost
-
-    # The session kills what it started; if it is itself killed, concluding its trial does.
-    LocalHost.commands_die_with_us = False
+    _spare(True)
+    os.register_at_fork(after_in_child=lambda: _spare(False))
     try:
+        from benchpaper.hosts.agent import main as agent
+        from benchpaper.hosts.local import LocalHost
+
+        # The session kills what it started; if it is itself killed, concluding its trial does.
+        LocalHost.commands_die_with_us = False
+        LocalHost.starter = STARTER if STARTER.exists() else None
         agent.main({"scratch": None, "silence": SILENCE_S})
-    finally:
-        os._exit(0)
+    except SystemExit:
+        pass
+    except BaseException:
+        traceback.print_exc()  # on the console
+        os._exit(1)
+    os._exit(0)
+
+
+def _spare(spared: bool) -> None:
+    """Decide whether the kernel kills this process when the guest runs out of memory.
+
+    The agent itself is spared, so that what an experiment has started goes first.
+    """
+    Path("/proc/self/oom_score_adj").write_text("-1000" if spared else "0")
 
 
 def _connect() -> int:
@@ -201,13 +263,6 @@ def _connect() -> int:
         connection.close()
         raise
     return connection.detach()
-
-
-def _reap() -> None:
-    """Reap every process that has lost its parent."""
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ with it, because the kernel kills the sandbox that the guest runs in.
 
 import json
 import os
-import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,21 +18,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchpaper.core.printable import printable_line
 from benchpaper.hosts.emulated_kernel import Kernel
 from benchpaper.hosts.guests import channel, init, initial_disk, view
+from benchpaper.hosts.guests.console import Console
 from benchpaper.hosts.guests.hardware import Hardware
 from benchpaper.hosts.guests.machine import KINDS
 
-CONSOLE, EXCHANGE, AGENT, CONTROL = "console", "exchange", "agent", "control"  # in its folder
+EXCHANGE, AGENT, CONTROL = "exchange", "agent", "control"  # in its folder
 DISK, LONGEST_REQUEST = "disk", 64
-KEPT_BYTES, TAIL_LINES = 1 << 16, 6
+ENDING_S = 5.0  # for a guest to say its last words
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # as the sandbox passes it on
 INITIAL_DISK = "initial-disk"  # in its folder, of an emulated guest
-# What a kernel says while it boots well; it is no reason for anything.
-USUAL = re.compile(
-    r"SELinux:|mmapper_init|Failed to initialize ubd device 0|netif_napi_add_weight"
-    r"|TCG doesn't support requested feature|MP-BIOS bug"
-)
 
 
 @dataclass(frozen=True)
@@ -40,8 +36,10 @@ class Plan:
     """What a keeper needs to know to start a guest.
 
     `kind` is that of the site file. `sandbox` are the words before the kernel's name. `tap` is the
-    interface here that leads to the guest; without one, the descriptor `port` does. `kernel` has
-    the version, image, and modules of an emulated guest's. `options` are those of `init`.
+    interface here that leads to the guest; without one, the descriptor `port` does. The descriptor
+    `loopback` leads to the loopback of this machine, if anything does. `kernel` has the version,
+    image, and modules of an emulated guest's. `starter` is the compiled `starter.c`, if there is
+    one. `options` are those of `init`.
     """
 
     kind: str
@@ -49,31 +47,15 @@ class Plan:
     kernel: Sequence[str]
     tap: str | None
     port: int | None
+    loopback: int | None
     memory_mib: int
     disk_mib: int
     source: str
+    starter: str | None
     options: dict[str, Any]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
-
-
-def tail(folder: Path) -> str:
-    """Return the end of what a guest's console said, as one line; empty if it said nothing."""
-    try:
-        with open(folder / CONSOLE, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - KEPT_BYTES))
-            text = file.read(KEPT_BYTES).decode(errors="replace")
-    except OSError:
-        return ""
-    lines = [line.strip() for line in text.splitlines()]
-    telling = [line for line in lines if line and not USUAL.search(line)]
-    said = [line.removeprefix(init.SAID) for line in telling if line.startswith(init.SAID)]
-    if said:
-        return printable_line(said[-1])
-    panic = next((n for n, line in enumerate(telling) if "Kernel panic" in line), None)
-    chosen = telling[-TAIL_LINES:] if panic is None else telling[panic : panic + 2]
-    return printable_line(" | ".join(chosen))
 
 
 def _listen(name: str) -> socket.socket:
@@ -94,6 +76,8 @@ class Keeper:
         self._plan = plan
         Path(EXCHANGE).mkdir(mode=0o700)
         Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
+        if plan.starter:
+            shutil.copy(plan.starter, Path(EXCHANGE, init.STARTER.name))
         if plan.kernel:
             version, image, modules = plan.kernel
             initial_disk.make(Kernel(version, Path(image), Path(modules)), Path(INITIAL_DISK))
@@ -101,6 +85,7 @@ class Keeper:
             with open(Path(EXCHANGE, DISK), "wb") as disk:
                 disk.truncate(plan.disk_mib << 20)
         self._agent, self._control = _listen(AGENT), _listen(CONTROL)
+        self._console = Console(Path())
         self._asking: dict[int, socket.socket] = {}  # connections to `control`, by descriptor
         self._freezing: int | None = None  # the one that keeps the guest frozen
         self._rebooting: socket.socket | None = None  # the one that waits for the guest
@@ -108,19 +93,20 @@ class Keeper:
 
     def _boot(self) -> None:
         mine, theirs = socket.socketpair()
-        with open(CONSOLE, "ab", buffering=0) as console, theirs:
+        with theirs:
             self._guest = subprocess.Popen(
                 self._command(theirs.fileno()),
                 stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                pass_fds=[theirs.fileno(), *([] if self._plan.port is None else [self._plan.port])],
+                stdout=self._console.writes,
+                stderr=self._console.writes,
+                pass_fds=[theirs.fileno(), *self._descriptors()],
                 env={"PATH": os.environ["PATH"], "HOME": "/run", "TMPDIR": "/dev/shm"},
             )
         self._line = channel.Line(mine.detach(), Path(EXCHANGE), into_guest=True)
         self._line.add(channel.AGENT, 0, 1)
         for listener in (self._agent, self._control, *self._asking.values()):
             self._line.watch(listener.fileno())
+        self._line.watch(self._console.reads)
 
     def serve(self) -> None:
         """Serve until the controller or the guest is gone."""
@@ -131,15 +117,28 @@ class Keeper:
                 if self._rebooting and self._line.speaks:
                     self._answer(self._rebooting, "")
                     self._rebooting = None
+            self._hear_out()
         finally:
             self._end_guest()
+
+    def _hear_out(self) -> None:
+        """Keep the last words of a guest that has ended by itself."""
+        if self._line.left:
+            return
+        with suppress(subprocess.TimeoutExpired):
+            if self._guest.wait(ENDING_S) in KILLED:
+                self._console.say("its kernel was killed: this machine may be out of memory")
+        while self._console.take():
+            pass
 
     def _end_guest(self) -> None:
         self._guest.kill()
         self._guest.wait()
 
     def _attend(self, descriptor: int) -> None:
-        if descriptor == self._agent.fileno():
+        if descriptor == self._console.reads:
+            self._console.take()
+        elif descriptor == self._agent.fileno():
             self._line.open(self._agent.accept()[0].detach())
         elif descriptor == self._control.fileno():
             connection = self._control.accept()[0]
@@ -182,11 +181,14 @@ class Keeper:
         with suppress(OSError):
             connection.sendall(json.dumps({"error": error}).encode() + b"\n")
 
+    def _descriptors(self) -> list[int]:
+        return [fd for fd in (self._plan.port, self._plan.loopback) if fd is not None]
+
     def _command(self, line: int) -> list[str]:
         plan = self._plan
         disk = f"{view.EXCHANGE}/{DISK}" if plan.disk_mib else ""
         address = plan.options["address"]
-        hardware = Hardware(plan.memory_mib, disk, plan.tap, plan.port, address)
+        hardware = Hardware(plan.memory_mib, disk, plan.tap, plan.port, plan.loopback, address)
         settings = [f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"]
         program = [sys.executable, *settings, "--", "-P", "-m", init.__name__]
         return [*plan.sandbox, *KINDS[plan.kind].command(hardware, line, program)]
@@ -197,6 +199,8 @@ def main() -> None:
     plan = Plan(**json.loads(sys.argv[1]))
     try:
         Keeper(plan).serve()
+    except channel.Broken as error:
+        sys.exit(f"the guest broke the protocol of its line: {error}")
     except OSError as error:
         sys.exit(f"this machine could not serve the guest: {error}")
 

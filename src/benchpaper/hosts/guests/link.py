@@ -39,6 +39,7 @@ class GuestLink(SshLink):
     ):
         super().__init__(project, site_name, entry, tunnel, control, agent)
         self._guest, self._network, self._locks = tunnel, network, ExitStack()
+        self.used = False  # whether the guest has served a trial
 
     def close(self) -> None:
         """End the guest, and the lock."""
@@ -47,7 +48,8 @@ class GuestLink(SshLink):
 
     @property
     def processes(self) -> list[int]:
-        return [*super().processes, *self._network.processes]
+        own = [] if self._guest.closed else self._guest.processes
+        return [*own, *self._network.processes]
 
     @property
     def machine(self) -> str:
@@ -70,6 +72,14 @@ class GuestLink(SshLink):
         self.locked_for = None
         self._locks.close()
 
+    def give_lock(self) -> ExitStack:
+        """Return the hold on this machine's lock, so that it outlives the guest."""
+        return self._locks.pop_all()
+
+    def take_lock(self, locks: ExitStack, what: str | None) -> None:
+        """Take over what another guest's `give_lock` returned."""
+        self._locks, self.locked_for = locks, what
+
     def ask(self, what: str, *, patience: float = 60.0, **options: Any) -> Any:
         if what == "disturbances":
             return disturbances.so_far()
@@ -82,6 +92,7 @@ class GuestLink(SshLink):
 
     def conclude(self, trial: str = "") -> dict[str, dict[str, Any]]:
         """Return what the agent has kept of a trial: nothing after a power cut in it."""
+        self.used = self.used or bool(trial)  # the trial's own process called `host`
         try:
             return super().conclude(trial)
         except HostLost:

@@ -1,18 +1,22 @@
 """The way to the agent in a guest: a running keeper (`guests.keeper`) in place of `ssh`."""
 
 import socket
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.core.project import Project
 from benchpaper.hosts import emulated_kernel
 from benchpaper.hosts.emulated_kernel import Kernel
-from benchpaper.hosts.guests import keeper, view
+from benchpaper.hosts.guests import console, keeper, native, view
+from benchpaper.hosts.guests.loopback import HERE, PORTS, Loopback
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
 PREFIX = 24
+LAST_WORDS_S = 1.0
 
 
 class GuestTunnel(Tunnel):
@@ -23,12 +27,28 @@ class GuestTunnel(Tunnel):
     """
 
     def __init__(self, project: Project, entry: HostEntry, port: int | None):
+        self._loopback = Loopback(entry.address, entry.loopback) if entry.loopback else None
+        here = self._loopback.end.fileno() if self._loopback else None
         super().__init__(
             project.state / "connections",
-            lambda folder: _command(project, entry, folder, port),
+            lambda folder: _command(project, entry, folder, port, here),
             data=b"",
-            descriptors=() if port is None else (port,),
+            descriptors=[number for number in (port, here) if number is not None],
         )
+
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes here that serve the guest."""
+        return [self.pid, *([self._loopback.pid] if self._loopback else [])]
+
+    def failure(self) -> str:
+        """Return why the guest cannot be used though its agent answers, or an empty string."""
+        return self._loopback.failure() if self._loopback else ""
+
+    def close(self) -> None:
+        if self._loopback and not self.closed:
+            self._loopback.close()
+        super().close()
 
     def forward(self, remote_socket: str, timeout: float) -> str:
         """Do nothing: the keeper carries connections from the start."""
@@ -50,9 +70,14 @@ class GuestTunnel(Tunnel):
         return connection
 
     def last_words(self) -> str:
-        """Return why the keeper failed, or else the end of the guest's console."""
+        """Return why the keeper failed, or else the end of the guest's console.
+
+        Give a guest that goes down the time to say why.
+        """
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(LAST_WORDS_S)
         failure = "" if self.running else self._errors.text()
-        return failure or keeper.tail(self._folder)
+        return failure or console.tail(self._folder)
 
     def why_no_answer(self, waited_s: float) -> str:
         """Return why the guest does not answer, with the end of its console."""
@@ -63,9 +88,11 @@ class GuestTunnel(Tunnel):
         return f"it did not boot; {quoted}"
 
 
-def _command(project: Project, entry: HostEntry, folder: Path, port: int | None) -> list[str]:
+def _command(
+    project: Project, entry: HostEntry, folder: Path, port: int | None, loopback: int | None
+) -> list[str]:
     machine, kernel = KINDS[entry.kind], kernel_of(entry)
-    memory = entry.memory or machine.MEMORY_MIB
+    memory, starter = entry.memory or machine.MEMORY_MIB, native.starter(project.state / "guests")
     places: dict[str, Path | str] = {}
     if kernel:
         places = {view.KERNEL: kernel.image, view.MODULES: kernel.modules}
@@ -76,13 +103,16 @@ def _command(project: Project, entry: HostEntry, folder: Path, port: int | None)
         kernel=[kernel.version, str(kernel.image), str(kernel.modules)] if kernel else [],
         tap=entry.tap,
         port=port,
+        loopback=loopback,
         memory_mib=memory,
         disk_mib=entry.disk or 0,
         source=str(view.SOURCE),
+        starter=str(starter) if starter else None,
         options={
             "name": entry.name,
             "address": entry.address,
             "prefix": PREFIX,
+            "loopback": {"here": HERE, "ports": PORTS} if entry.loopback else None,
             "memory_mib": memory,
             "shown": [*view.shown(project), *([view.MODULES] if kernel else [])],
             "exchange": machine.EXCHANGE,

@@ -7,7 +7,7 @@ from benchpaper.hosts import guest_kernel
 from benchpaper.hosts.guests import mconsole, view
 from benchpaper.hosts.guests.hardware import Hardware
 
-INTERFACE, DISK, LINE = "vec0", "/dev/ubda", "/dev/ttyS0"
+INTERFACE, LOOPBACK, DISK, LINE = "vec0", "vec1", "/dev/ubda", "/dev/ttyS0"
 EXCHANGE: Sequence[str] = ("hostfs", "none", view.EXCHANGE)
 MEMORY_MIB, BOOT_S = 256, 120.0  # it boots in 3 s; a busy machine may need many
 SLOWER = 1
@@ -25,10 +25,19 @@ def command(hardware: Hardware, line: int, program: Sequence[str]) -> list[str]:
         *("con=null", "con0=null,fd:1", "ssl=null", f"ssl0=fd:{line}"),
         *(f"uml_dir={view.EXCHANGE}/uml", f"umid={UMID}"),
         f"vec0:transport={leads},depth=128,mac={hardware.mac}",
+        *_loopback(hardware),
         *([f"ubd0={hardware.disk}"] if hardware.disk else []),
         f"init={python}",
         *words,
     ]
+
+
+def _loopback(hardware: Hardware) -> list[str]:
+    """Return the word for the interface that leads to the loopback of this machine, if any."""
+    if hardware.loopback is None:
+        return []
+    mac = hardware.mac_of(1)
+    return [f"{LOOPBACK}:transport=fd,fd={hardware.loopback},depth=128,mac={mac}"]
 
 
 def freeze(folder: Path, pid: int) -> None:

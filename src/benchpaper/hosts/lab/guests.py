@@ -5,13 +5,14 @@ is fresh for each block, and so that none outlives what uses it.
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from benchpaper.core.errors import UserError
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import emulated_kernel, guest_kernel
 from benchpaper.hosts.lab.commands import call, limit
 from benchpaper.hosts.site import GUESTS
 
@@ -51,11 +52,18 @@ def entries(subnet: str, bridge: str | None, guests: int, kind: str) -> list[Any
             "name": f"guest{number}",
             "kind": kind,
             "address": address(subnet, number),
-            **({"tap": tap(bridge, number)} if bridge else {}),
+            **({"tap": tap(bridge, number)} if bridge else _loopback(subnet, number, kind)),
             "roles": ["server", "client"],
         }
         for number in range(1, guests + 1)
     ]
+
+
+def _loopback(subnet: str, number: int, kind: str) -> dict[str, str]:
+    """Return how a guest without a tap and this machine reach each other, if passt is here."""
+    own = address(subnet, number).partition(".")[2]
+    is_possible = kind == "uml" and shutil.which(guest_kernel.FORWARDER)
+    return {"loopback": f"127.{own}"} if is_possible else {}
 
 
 def addresses(site_file: Path) -> dict[str, str]:

@@ -63,10 +63,10 @@ class AgentConnecting:
         control = Conversation(connection, name, self._tunnel.last_words)
         try:
             self._check_address(control)
+            return self._link(control, greeting)
         except BaseException:
             control.close()
             raise
-        return self._link(control, greeting)
 
     def _link(self, control: Conversation, greeting: Mapping[str, Any]) -> SshLink:
         return SshLink(self._project, self._site, self._entry, self._tunnel, control, greeting)

@@ -15,6 +15,7 @@ from benchpaper.core.private import private_file
 from benchpaper.hosts import (
     Argument,
     Completed,
+    Host,
     HostError,
     OnCommand,
     OnEnd,
@@ -52,6 +53,8 @@ class Connection(Protocol):
 
 class SshHost:
     """A remote machine in one trial. A `LocalHost` serves it there, so both behave alike."""
+
+    loopback: str | None = None
 
     def __init__(
         self,
@@ -183,6 +186,9 @@ class SshHost:
 
     def free_port(self) -> int:
         return self._call("free_port")
+
+    def address_of(self, other: Host) -> str:
+        return other.address
 
     def facts(self) -> dict[str, Any]:
         return self._call("facts")

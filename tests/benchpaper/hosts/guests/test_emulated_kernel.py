@@ -192,7 +192,7 @@ def test_a_module_that_cannot_be_unpacked_is_named_with_the_package(programs, tm
 @pytest.mark.parametrize("disk", ["", "/run/exchange/disk"])
 def test_each_kind_gets_its_network_its_disk_and_its_first_program(kind, tap, port, disk):
     machine = KINDS[kind]
-    hardware = Hardware(300, disk, tap, port, "198.18.0.101")
+    hardware = Hardware(300, disk, tap, port, None, "198.18.0.101")
     program = ["/usr/bin/python", "PYTHONPATH=/src", "--", "-m", "init"]
     words = " ".join(machine.command(hardware, 9, program))
     assert hardware.mac in words and "300M" in words and "PYTHONPATH=/src" in words
@@ -209,7 +209,7 @@ def test_the_emulator_takes_its_command_line():
     """It checks names of machine, CPU, and devices before it looks for a kernel."""
     if (why := emulated_kernel.lacking()) and "kernel" not in why:
         pytest.skip(f"no emulated guests here: {why}")
-    hardware = Hardware(128, "", None, None, "198.18.0.101")
+    hardware = Hardware(128, "", None, None, None, "198.18.0.101")
     argv = qemu.command(hardware, 0, ["/bin/true", "--"])
     argv = [word.replace(",path=/run/exchange", f",path={os.getcwd()}") for word in argv]
     argv[argv.index("-netdev") + 1] = "hubport,hubid=0,id=net"

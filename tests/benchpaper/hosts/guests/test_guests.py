@@ -164,6 +164,22 @@ def test_guests_share_this_machine_and_its_lock(guests):
     assert abs(offset) < 60 and error > 0
 
 
+def test_guests_that_served_a_trial_boot_again_for_one_that_wants_a_fresh_kernel(boot):
+    guests = boot()
+    fleet, host = guests.fleet, guests.host()
+    with fleet.measuring("a test"):
+        host.run(["touch", "/srv/used"])
+        before = host.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout
+        host.close()
+        fleet.conclude("trial-1")
+        assert fleet.renew() == ["guest1"] and fleet.renew() == []
+        again = guests.host()
+        assert again.run(["ls", "/srv"]).stdout == ""
+        assert again.run(["cat", "/proc/sys/kernel/random/boot_id"]).stdout != before
+        assert "a test" in fleet.links["guest1"].lock("another")
+    assert fleet.links["guest1"].lock("another") is None
+
+
 # ---- faults ----
 
 

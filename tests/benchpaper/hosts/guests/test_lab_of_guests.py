@@ -18,12 +18,22 @@ pytestmark = [
 ]
 IS_ROOT = os.geteuid() == 0
 
+NEEDS = """
+@experiment.needs
+def needs(cell):
+    return ["fresh_kernel"] if cell.way in ("c", "d") else ["own_kernel"]
+"""
 BODY = """
 import os
+FRESH = ("c", "d")  # the second of them finds used guests
 server, client = site.server, site.client
 assert server.run(["uname", "-r"]).stdout.strip() != os.uname().release
 with server.start(["sh", "-c", "echo ready; exec sleep 1000"]) as process:
     assert process.read_line(60) == "ready"
+    if cell.way in FRESH:
+        assert server.run(["ls", "/srv"]).stdout == client.run(["ls", "/srv"]).stdout == ""
+    for host in (server, client):
+        host.run(["touch", "/srv/used"])
     if cell.way == "b":
         client.run(["sh", "-c", "echo c > /proc/sysrq-trigger"])  # a kernel panic
     yield dict(latency_us=float(client.facts()["cpus"]))
@@ -32,10 +42,11 @@ with server.start(["sh", "-c", "echo ready; exec sleep 1000"]) as process:
 
 @pytest.fixture
 def project(make_toy):
-    made = make_toy(BODY, levels=("a", "b", "c"), timeout_s=120.0)
+    made = make_toy(BODY, levels=("a", "b", "c", "d"), timeout_s=120.0)
     path = made.root / "experiments/toy/one/experiment.py"
     roles = 'roles=("server", "client"), '
-    path.write_text(path.read_text().replace("    attempts=", f"    {roles}attempts=", 1))
+    text = path.read_text().replace("    attempts=", f"    {roles}attempts=", 1)
+    path.write_text(text + NEEDS)
     return made
 
 
@@ -58,10 +69,13 @@ def test_a_block_boots_guests_once_measures_on_them_and_a_panic_fails_one_trial(
         status = run_benchpaper(project, "lab", "status").stdout
         assert all(f"{entry['name']}  {entry['address']}" in status for entry in entries)
         pipeline = Pipeline(project, "lab", "smoke", 1)
-        assert pipeline.block("toy/one", 0).measure() == 3
+        assert pipeline.block("toy/one", 0).measure() == 4
         table, _ = results.read(pipeline.block("toy/one", 0).files[1])
         rows = {row["way"]: row for row in table.to_pylist()}
-        assert [rows[way]["state"] for way in "abc"] == ["measured", "failed", "measured"]
+        assert [rows[way]["state"] for way in "acd"] == ["measured"] * 3, [
+            row["reason"] for row in rows.values()
+        ]
+        assert rows["b"]["state"] == "failed"
         assert "Kernel panic" in rows["b"]["reason"], rows["b"]
         assert dict(rows["a"]["hosts"])["server.virtualised"] == "User-Mode Linux"
     finally:

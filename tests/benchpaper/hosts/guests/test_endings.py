@@ -1,0 +1,98 @@
+"""A guest that ends, hangs, or has no room says why, in one line; its console fills no disk."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from benchpaper.core.errors import UserError
+from benchpaper.core.processes import descendants
+from benchpaper.hosts import CommandFailed, HostLost
+from benchpaper.hosts.guests import console, view
+from benchpaper.hosts.guests.connection import GuestConnecting
+from benchpaper.hosts.guests.console import Console, tail
+
+KERNEL = b"linux.uml"
+EAT = "x = bytearray()\nwhile True: x += bytes(1 << 20)"
+PRINT = "import sys\nwhile True: sys.stdout.write('without end ' * 5000)"
+
+
+def folder_of(project):
+    (folder,) = Path(project.state, "connections").iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("size", [0, 10, console.KEPT_BYTES, 5 * console.KEPT_BYTES + 7])
+def test_the_end_of_a_console_is_kept_and_no_more(tmp_path, size):
+    kept = Console(tmp_path)
+    data = os.urandom(size)
+    for start in range(0, size, 1 << 15):
+        os.write(kept.writes, data[start : start + (1 << 15)])
+        assert kept.take()
+    assert not kept.take()
+    text = (tmp_path / console.FILE).read_bytes()
+    assert len(text) <= 2 * console.KEPT_BYTES and data.endswith(text)
+    assert len(text) >= min(size, console.KEPT_BYTES)
+    kept.say("a reason")
+    assert tail(tmp_path) == "a reason" and [p.name for p in tmp_path.iterdir()] == [console.FILE]
+    kept.close()
+
+
+def test_the_console_of_a_guest_that_never_was_is_empty(tmp_path):
+    assert tail(tmp_path) == ""
+
+
+@pytest.mark.slow
+def test_a_boot_that_hangs_is_given_up_with_the_end_of_its_console(boot, monkeypatch):
+    monkeypatch.setattr(GuestConnecting, "greeting_s", 1.5)
+    hang = ["sh", "-c", "echo Waiting for a disk >&2; exec sleep 1000"]
+    monkeypatch.setattr(view, "words", lambda *_: hang)
+    with pytest.raises(
+        UserError, match=r"did not boot within 1.5 s; its console ends: .*disk"
+    ) as bad:
+        boot()
+    assert "\n" not in str(bad.value)
+
+
+@pytest.mark.slow
+def test_each_end_of_a_guest_is_said_and_what_it_prints_fills_no_disk(boot):
+    """One guest, so that this takes one boot after each end."""
+    guests = boot(memory=128)  # the less, the sooner it is full
+    host, project = guests.host(), guests.project
+    with host.start(["sh", "-c", f'exec {host.python} -c "{PRINT}" > /dev/console']):
+        end, sizes = time.monotonic() + 60, []
+        while len(sizes) < 30 or sizes[-1] < console.KEPT_BYTES:
+            sizes.append((folder_of(project) / console.FILE).stat().st_size)
+            assert time.monotonic() < end and sizes[-1] <= 3 * console.KEPT_BYTES
+            time.sleep(0.05)
+    out_of_memory = r"SIGKILL \(the machine ran out of memory: its kernel killed 1 in this trial"
+    with pytest.raises(CommandFailed, match=out_of_memory):
+        host.run([host.python, "-c", EAT])
+    assert host.run(["echo", "on"]).stdout == "on\n"  # the agent was spared
+    with pytest.raises(CommandFailed, match=r"signal SIGKILL; it said"):
+        guests.host(role="another").run(["sh", "-c", "kill -9 $$"])
+    ends = {
+        "agent in the guest ended with signal SIGKILL: .* memory": lambda: host.run(
+            ["sh", "-c", "kill -9 $(cat /proc/$PPID/stat | cut -d' ' -f4); sleep 100"]
+        ),
+        "kernel was killed: this machine may be out of memory": lambda: kill_kernel(host, guests),
+    }
+    for reason, act in ends.items():
+        with pytest.raises(HostLost, match=reason) as lost:
+            act()
+        assert "\n" not in str(lost.value)
+        assert guests.fleet.restore() == ["guest1"]
+        host = guests.host()
+
+
+def kill_kernel(host, guests):
+    """Kill the guest's kernel, as this machine does when it runs out of memory."""
+    mark = f"uml_dir={view.EXCHANGE}".encode()
+    keeper = guests.fleet.links["guest1"].processes[0]
+    for pid in descendants(keeper):
+        line = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if line.startswith(KERNEL) and mark in line:
+            os.kill(pid, 9)
+            break
+    host.run(["sleep", "100"])
