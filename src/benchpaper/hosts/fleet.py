@@ -154,8 +154,8 @@ class Fleet:
 
         The detail is that of the first host without the capability.
         """
-        asked = [link for name, link in self.links.items() if hosts is None or name in hosts]
-        answers = [link.ask("has", names=list(names)) for link in asked]
+        chosen = [link for name, link in self.links.items() if hosts is None or name in hosts]
+        answers = [link.ask("has", names=list(names)) for link in chosen]
         return {
             name: min((answer[name] for answer in answers), key=lambda answer: answer[0])
             for name in names
