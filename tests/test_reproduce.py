@@ -292,6 +292,12 @@ def test_an_ordinary_user_gets_one_line_to_paste_and_goes_on(ready):
     assert line.endswith("sudo apt-get install --no-install-recommends texlive")
 
 
+def test_packages_for_tests_are_asked_of_nobody_else(ready):
+    ready.write("packages.apt", CURL + "texlive [test]  # a remark\n")
+    assert (ready.run("figures").stderr, ready.called("apt-get")) == ("", [])
+    assert ready.run("test").stderr.rstrip().endswith("--no-install-recommends texlive")
+
+
 def test_no_system_leaves_the_system_alone(ready):
     ready.write("packages.apt", CURL + TEX)
     done = ready.run("--no-system")

@@ -16,10 +16,10 @@ HELD_S = 0.004  # for how long it stays in a state that must never show
 
 
 class Entry:
-    """One file or object; `tag` changes with every change. `about` is what S3 says of it."""
+    """One file or object; `tag` changes with every change. `metadata` is what S3 says of it."""
 
-    def __init__(self, data, tag, mtime=None, about=None):
-        self.data, self.tag, self.mtime, self.about = data, tag, mtime or time.time(), about
+    def __init__(self, data, tag, mtime=None, metadata=None):
+        self.data, self.tag, self.mtime, self.metadata = data, tag, mtime or time.time(), metadata
 
 
 class Store:
@@ -45,13 +45,13 @@ class Store:
                 return None
             self.entries[name] = self.entry(data)
             if side == "file" and old:
-                self.entries[name].about = old.about
+                self.entries[name].metadata = old.metadata
             return self.entries[name].tag
 
-    def describe(self, name, data, about):
+    def describe(self, name, data, metadata):
         with self.lock:
             self.put("s3", name, data)
-            self.entries[name].about = about
+            self.entries[name].metadata = metadata
 
     def change(self, side, name, edit):
         """Replace the content by `edit(content)`."""
@@ -186,9 +186,9 @@ class Broken(Store):
     def keys(self, prefix):
         return super().keys(prefix)[::-1]
 
-    def describe(self, name, data, about):
+    def describe(self, name, data, metadata):
         self.put("s3", name, data)
-        self.entries[self._fold(name)].about = about
+        self.entries[self._fold(name)].metadata = metadata
 
     def rename(self, old, new):
         for name in [n for n in list(self.entries) if n == old or n.startswith(f"{old}/")]:
@@ -312,7 +312,7 @@ class S3:
 
     def description(self, key):
         entry = self._store.entries.get(key)
-        return entry and entry.about
+        return entry and entry.metadata
 
     def upload_if_absent(self, key, data):
         return self._store.put("s3", key, data, create=True) is not None

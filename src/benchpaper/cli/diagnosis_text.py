@@ -47,10 +47,10 @@ def _show_capabilities(
     rows: list[tuple[str | Text, ...]] = []
     for name, item in capabilities.items():
         # Python packages, say, need to be on this machine only, which sends them.
-        asked = [] if item["on_controller"] else remote
-        there = [host["has"].get(name, False) for host in asked]
+        hosts = [] if item["on_controller"] else remote
+        there = [host["has"].get(name, False) for host in hosts]
         last = item["detail"] if item["present"] and all(there) else item["remedy"]
-        marks = map(_mark, there) if asked else ["-"] * len(remote)
+        marks = map(_mark, there) if hosts else ["-"] * len(remote)
         rows.append((name, _mark(item["present"]), *marks, Text(item["meaning"]), Text(last)))
     show_table(console, {column: {} for column in columns}, rows, **PLAIN)
 

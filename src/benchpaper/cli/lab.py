@@ -22,15 +22,17 @@ def lab() -> None:
     \b
     Example:  benchpaper lab up --hosts 2
               benchpaper lab up --guests 2
-              benchpaper lab kernel; benchpaper lab up --guests 2 --kind qemu
+              benchpaper lab kernel
+              benchpaper lab up --guests 2 --kind qemu
     """
 
 
 @lab.command()
 def kernel() -> None:
-    """Unpack a kernel for emulated guests, from the packages of this machine's distribution.
+    """Unpack a kernel for emulated guests.
 
-    It downloads some 70 MB by apt, and keeps 200 MB below .benchpaper. Nothing is installed.
+    It is that of this machine's distribution. The command downloads some 70 MB by apt, and keeps
+    200 MB below .benchpaper. Nothing is installed.
 
     \b
     Example:  benchpaper lab kernel

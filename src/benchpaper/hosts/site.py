@@ -43,17 +43,16 @@ the key of a jump host: ssh refuses an unknown one unless you allow it (StrictHo
 
 import ipaddress
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from benchpaper.core.errors import UserError, did_you_mean, one_of
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.redact import Redactor
-from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,14 +85,6 @@ class Site:
     hosts: tuple[HostEntry, ...]
 
 
-class _Capability(Protocol):
-    @property
-    def on_controller(self) -> bool: ...
-
-    @property
-    def role(self) -> str: ...
-
-
 LOCAL = (HostEntry(name="local", roles=("server", "client")),)
 KEYS: dict[str, type] = {"name": str, "kind": str, "address": str, "cpus": list, "roles": list}
 SSH_KEYS: dict[str, type] = {
@@ -118,7 +109,6 @@ LEAST_MEMORY_MIB = 128  # with less, a guest's kernel kills the agent
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")  # it becomes a folder's name
 WORD = re.compile(r"[A-Za-z0-9_][\w.%-]*")  # neither an option of ssh nor USER@HOST
 PATH = re.compile(r"/[^\0\n'\"\\$`]*")
-NOT_PROBED = Presence(False, "its probe did not run there")
 
 
 def names(project: Project) -> list[str]:
@@ -253,52 +243,3 @@ def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
         taken.add(host.name)
         assigned[role] = host
     return assigned
-
-
-def capabilities(
-    probed: ProbedSite,
-    assigned: Mapping[str, HostEntry],
-    known: Mapping[str, _Capability],
-    only: Mapping[str, Collection[str]] | None = None,
-) -> dict[str, Presence]:
-    """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
-
-    `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, on the host that plays the capability's role, or on every host that plays a role:
-    one of the roles in `only[capability]`, if that is given. A host without a capability decides.
-    """
-    everywhere = {host.name for host in assigned.values()}
-    answers = {}
-    for name, capability in known.items():
-        roles = (only or {}).get(name)
-        needing = [assigned[r] for r in roles] if roles else needed_on(capability, assigned)
-        hosts = {host.name: probed.host(host.name) for host in needing}
-        here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
-        if name == "shared_host" and len(everywhere) > 1:
-            here = Presence(False, "the roles are on different hosts")
-        answers[name] = here if capability.on_controller else _on_hosts(name, here, hosts, probed)
-    return answers
-
-
-def needed_on(capability: _Capability, assigned: Mapping[str, HostEntry]) -> tuple[HostEntry, ...]:
-    """Return the hosts that need a capability: the one of its role, or all that play a role."""
-    of_role = assigned.get(capability.role)
-    return (of_role,) if of_role else tuple(assigned.values())
-
-
-def _on_hosts(
-    name: str,
-    here: Presence,
-    hosts: Mapping[str, ProbedHost],
-    probed: ProbedSite,
-) -> Presence:
-    """Return the answer of the hosts without the capability `name`, or of the first host."""
-    by_host = {
-        host: answers.capabilities.get(name, here if answers is probed.here else NOT_PROBED)
-        for host, answers in hosts.items()
-    }
-    lacking = {host: answer for host, answer in by_host.items() if not answer.present}
-    if not lacking or len(hosts) == 1:
-        return next(iter(by_host.values()))
-    texts = [f"{host}: {answer.detail}" for host, answer in lacking.items()]
-    return Presence(False, "; ".join(texts))

@@ -15,8 +15,9 @@ from benchpaper.design.declarations import Cell, Scale
 from benchpaper.design.plan import Plan, PlannedTrial
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.presence import capabilities
 from benchpaper.hosts.probed import ProbedSite
-from benchpaper.hosts.site import HostEntry, Site, assign, capabilities
+from benchpaper.hosts.site import HostEntry, Site, assign
 from benchpaper.results import journal
 from benchpaper.results.records import Origin
 

@@ -19,8 +19,8 @@ from benchpaper.design.spec import Experiment
 from benchpaper.hosts import HostLost, cleanup
 from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
+from benchpaper.hosts.presence import needed_on
 from benchpaper.hosts.probe import FRESH_KERNEL
-from benchpaper.hosts.site import needed_on
 from benchpaper.measure import mistakes, records
 from benchpaper.measure.attempt import Alarm, Attempt, attempt
 from benchpaper.measure.keeper import Keeper

@@ -17,7 +17,7 @@ from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.design import catalog
 from benchpaper.design.plan import Plan, make_plan
 from benchpaper.design.spec import Experiment
-from benchpaper.hosts import facts, probe
+from benchpaper.hosts import facts, presence, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
@@ -154,7 +154,7 @@ class Pipeline:
     def capabilities(self, name: str) -> dict[str, Presence]:
         """Return {capability: presence} on the hosts that play an experiment's roles."""
         experiment = self.experiment(name)
-        return sites.capabilities(
+        return presence.capabilities(
             self.probed,
             sites.assign(self.site, experiment.roles),
             CAPABILITIES,

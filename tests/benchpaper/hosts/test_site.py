@@ -4,6 +4,7 @@ import pytest
 
 from benchpaper.core.capabilities import Capability
 from benchpaper.core.errors import UserError
+from benchpaper.hosts import presence
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 
@@ -199,4 +200,4 @@ def test_a_capability_of_a_role_is_looked_for_on_the_host_that_plays_it(role, ro
     }
     lamp = Capability("lamp", "light", "light it", lambda: (False, ""), "m", role=role)
     probed = ProbedSite(ProbedHost({}, {}, "here"), hosts)
-    assert sites.capabilities(probed, assigned, {"lamp": lamp})["lamp"] == expected
+    assert presence.capabilities(probed, assigned, {"lamp": lamp})["lamp"] == expected

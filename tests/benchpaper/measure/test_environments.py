@@ -13,6 +13,7 @@ from benchpaper.cli.diagnosis_text import show_diagnosis
 from benchpaper.core import deployment
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
+from benchpaper.hosts import presence
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.workflow import plans, reasons
@@ -178,9 +179,9 @@ def test_each_host_that_lacks_an_environment_is_named():
 
     there = {"h-a": host(False), "h-b": host(True), "h-c": host(False)}
     probed = ProbedSite(host(True), there)
-    answer = sites.capabilities(probed, entries, known)["conda:x"]
+    answer = presence.capabilities(probed, entries, known)["conda:x"]
     assert answer == Presence(False, "h-a: none; h-c: none")
-    only = sites.capabilities(probed, entries, known, {"conda:x": {"b"}})["conda:x"]
+    only = presence.capabilities(probed, entries, known, {"conda:x": {"b"}})["conda:x"]
     assert only == Presence(True, "here")
 
 

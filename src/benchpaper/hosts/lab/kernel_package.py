@@ -77,9 +77,9 @@ def _fetch(version: str, part: Path) -> None:
     tree.mkdir()
     for package in part.glob("*.deb"):
         _extract(package, version, tree)
-    found = [tree / above / "lib/modules" / version for above in (".", "usr")]
-    modules = next((path for path in found if path.is_dir()), None)
-    images = [*tree.glob(f"boot/vmlinuz-{version}"), *found[-1].glob("vmlinuz")]
+    folders = [tree / above / "lib/modules" / version for above in (".", "usr")]
+    modules = next((path for path in folders if path.is_dir()), None)
+    images = [*tree.glob(f"boot/vmlinuz-{version}"), *folders[-1].glob("vmlinuz")]
     if modules is None or not images:
         raise UserError(f"the packages {', '.join(known)} hold no kernel with modules")
     if not (tree / "lib").exists():
