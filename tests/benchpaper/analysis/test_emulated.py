@@ -67,7 +67,7 @@ def test_no_estimate_is_made_of_a_time_of_an_emulated_machine(measured, way, hos
     assert why in estimate.missing and REMEDY in estimate.missing and "\n" not in estimate.missing
 
 
-@pytest.mark.parametrize("way", set(WAYS) - {"a share", "an order", "a quantile"})
+@pytest.mark.parametrize("way", sorted(WAYS.keys() - {"a share", "an order", "a quantile"}))
 def test_the_same_estimates_exist_on_real_machines(measured, way):
     assert WAYS[way](measured(REAL)).value is not None
 
