@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchpaper.hosts import Host, HostError, HostLost, OnCommand
-from benchpaper.hosts.guests.loopback import HERE
+from benchpaper.hosts.guests.loopback import HERE, LEADS_TO
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.guests.uml import LOOPBACK
-from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.remote import Connection, SshHost
 
@@ -83,7 +82,7 @@ class GuestHost(SshHost):
             self.run(_heal(interface))
 
     def address_of(self, other: Host) -> str:
-        return HERE if self.loopback and isinstance(other, LocalHost) else other.address
+        return HERE if self.loopback and other.address == LEADS_TO else other.address
 
     # ---- the machine ----
 
