@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,7 +10,7 @@ import pytest
 from busy_machine import tried_again
 
 from benchpaper.core.capabilities import find_capability
-from benchpaper.hosts import HostError
+from benchpaper.hosts import HostError, probe
 from experiments.multiprotocol import running
 from experiments.systems import ganesha, juicefs, rclone, seaweedfs
 from experiments.systems.nfs_mount import NfsMount
@@ -156,6 +157,13 @@ def test_what_is_written_by_s3_shows_through_the_kernels_client_and_back(guests,
     said, outcome = running.run(site, cell, 300, what="visibility", writes=2, patience_s=60)
     assert outcome == "ran" and [way["way"] for way in said] == ["s3 to file", "file to s3"]
     assert [way["unseen"] for way in said] == [0, 0], said
+
+
+@pytest.mark.parametrize("kind", ["User-Mode Linux", "emulated (QEMU)"])
+def test_the_kernel_of_every_kind_of_guest_may_serve(monkeypatch, kind):
+    monkeypatch.setattr(probe, "virtualised", lambda: kind)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert find_capability("nfsd").check() == (False, "no rpcbind on PATH")
 
 
 def test_a_machine_without_guests_names_what_it_lacks_and_the_remedy():
