@@ -17,6 +17,9 @@ from experiments.systems.nfs_mount import NfsMount
 from experiments.systems.nfsd import VERSIONS, Nfsd
 
 pytestmark = pytest.mark.slow
+needs_ganesha = pytest.mark.skipif(
+    not shutil.which("ganesha.nfsd"), reason="needs nfs-ganesha and nfs-ganesha-vfs"
+)
 LEASE_S = 15
 CONTENT = random.Random(1).randbytes(300_001)
 COPY = """
@@ -109,7 +112,12 @@ def test_a_delegation_is_given_if_allowed_and_recalled_for_a_local_write(
 
 
 @pytest.mark.parametrize(
-    "system, where", [("ganesha", "here"), ("ganesha", "in a guest"), ("rclone", "here")]
+    "system, where",
+    [
+        pytest.param("ganesha", "here", marks=needs_ganesha),
+        pytest.param("ganesha", "in a guest", marks=needs_ganesha),
+        ("rclone", "here"),
+    ],
 )
 def test_the_kernel_mounts_servers_in_user_space(guests, put, got, system, where, request):
     server = request.getfixturevalue("here") if where == "here" else guests.host(1)
@@ -126,6 +134,7 @@ def test_the_kernel_mounts_servers_in_user_space(guests, put, got, system, where
 # ---- gateways in guests ----
 
 
+@needs_ganesha
 @tried_again(3)  # seven servers on one CPU
 def test_several_gateways_run_in_one_guest_at_once_and_serve_the_other(guests, shell):
     server, client = guests.host(1), guests.host(2, "client")

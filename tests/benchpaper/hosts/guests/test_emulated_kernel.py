@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import shutil
 import struct
 import subprocess
 
@@ -20,6 +21,7 @@ from benchpaper.hosts.site import GUESTS
 
 MODULES = [*emulated_kernel.BOOT, "rdma_rxe", "nfsd"]
 CONTENT = b"<the content of a module>"
+with_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
 
 
 @pytest.fixture
@@ -147,6 +149,7 @@ def test_its_missing_tools_are_named(cache, monkeypatch):
 # ---- what boots ----
 
 
+@with_compiler
 @pytest.mark.parametrize("suffix", ["", ".xz"])
 def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache, tmp_path, suffix):
     folder = cache("6.1.0-1-amd64", suffix)
@@ -163,6 +166,7 @@ def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache,
     assert data.count(CONTENT) == len(order)  # whole, and not compressed
 
 
+@with_compiler
 def test_a_program_that_does_not_compile_is_an_error_of_one_line(cache, tmp_path, monkeypatch):
     cache("6.1.0-1-amd64")
     broken = tmp_path / "broken.c"
