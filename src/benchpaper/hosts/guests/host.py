@@ -4,7 +4,7 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,18 +111,19 @@ class GuestHost(SshHost):
 
     @contextmanager
     def _ask(self, words: str) -> Iterator[None]:
-        try:
-            with self._control() as connection:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._control())
                 connection.settimeout(self._machine.BOOT_S)
                 connection.sendall(words.encode())
                 answer: dict[str, Any] = json.loads(connection.makefile().readline() or "null")
-                if answer is None:
-                    raise HostLost(f"{self.name} did not survive a {words}")
-                if answer["error"]:
-                    raise HostError(f"{words} of {self.name}: {answer['error']}")
-                yield
-        except (ConnectionError, TimeoutError):
-            raise HostLost(f"{self.name} does not answer after a {words}") from None
+            except (ConnectionError, TimeoutError):
+                raise HostLost(f"{self.name} does not answer after a {words}") from None
+            if answer is None:
+                raise HostLost(f"{self.name} did not survive a {words}")
+            if answer["error"]:
+                raise HostError(f"{words} of {self.name}: {answer['error']}")
+            yield
 
 
 def _heal(interface: str) -> list[str]:
