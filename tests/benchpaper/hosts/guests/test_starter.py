@@ -72,6 +72,15 @@ def test_failures_read_the_same(hosts, name):
     assert hosts[0].run(["echo", "on"]).stdout == "on\n"
 
 
+def test_a_starter_that_is_gone_is_said_in_one_line(hosts):
+    host, _ = hosts
+    host._starter._process.kill()
+    host._starter._process.wait()
+    for _ in range(2):
+        with pytest.raises(HostError, match="true on .* could not start: the process that starts"):
+            host.run(["true"])
+
+
 def children():
     """Return the processes that this one has started: the starter, and other tests' guests."""
     lists = Path("/proc/self/task").glob("*/children")
