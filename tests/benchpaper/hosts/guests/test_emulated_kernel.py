@@ -140,6 +140,13 @@ def test_a_kernel_that_cannot_be_had_leaves_nothing(cache, monkeypatch, failing,
     assert left <= {"lock"}
 
 
+def test_its_tools_use_the_proxy_of_the_user_and_nothing_else(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy:1")
+    monkeypatch.setenv("ANYTHING", "else")
+    names = {line.partition("=")[0] for line in kernel_package._run(["env"]).splitlines()}
+    assert "http_proxy" in names and "ANYTHING" not in names
+
+
 def test_its_missing_tools_are_named(cache, monkeypatch):
     monkeypatch.setattr(kernel_package.shutil, "which", lambda tool, path: None)
     with pytest.raises(UserError, match="needs the packages apt, dpkg, tar, kmod"):
