@@ -175,7 +175,7 @@ class TrialRunner:
     def _look_again(self, names: Collection[str]) -> dict[str, Any]:
         """Probe capabilities where they are needed; return {capability: (present, detail)}."""
         answers: dict[str, Any] = {}
-        asked: dict[frozenset[str], list[str]] = {}  # by hosts, which take a while to answer each
+        by_hosts: dict[frozenset[str], list[str]] = {}  # each answer takes hosts a while
         only = self._provenance.environments.roles_of()
         for name in names:
             capability = find_capability(name)
@@ -183,9 +183,9 @@ class TrialRunner:
                 answers[name] = capability.check()
             else:
                 hosts = needed_on(capability, self._provenance.assigned, only.get(name, ()))
-                asked.setdefault(frozenset(host.name for host in hosts), []).append(name)
-        for hosts_asked, together in asked.items():
-            answers |= self._fleet.has(together, hosts_asked)
+                by_hosts.setdefault(frozenset(host.name for host in hosts), []).append(name)
+        for chosen, together in by_hosts.items():
+            answers |= self._fleet.has(together, chosen)
         return answers
 
     # ---- attempts ----

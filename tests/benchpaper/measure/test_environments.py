@@ -279,6 +279,6 @@ def test_a_missing_module_is_named_with_its_remedy(modulefiles):
 
 
 def test_without_a_module_command_that_is_said(monkeypatch):
-    monkeypatch.setattr(deployment.KINDS["module"], "LOAD", f"exit {90}")
+    monkeypatch.setattr(deployment.KINDS["module"], "LOAD", "exit 90")
     present, detail = catalog.capabilities.find_capability("module:gcc/13").check()
     assert (present, detail.split(":")[0]) == (False, "no command `module`")
