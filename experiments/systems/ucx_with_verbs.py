@@ -6,8 +6,8 @@ of libibverbs finds no providers, so the system's takes its place (packages libi
 ibverbs-providers).
 
     pip install --no-deps --target /tmp/nixl nixl-cu12
-    python -m experiments.systems.ucx_with_verbs /tmp/nixl .benchpaper/ucx
-    export BENCHPAPER_UCX=$PWD/.benchpaper/ucx
+    python -m experiments.systems.ucx_with_verbs /tmp/nixl .venv/ucx
+    export BENCHPAPER_UCX=$PWD/.venv/ucx
 """
 
 import ctypes.util

@@ -107,7 +107,8 @@ class FaultyDisk:
 
 TARGETS = ("dm-flakey", "dm-delay", "dm-log-writes")
 PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs", "btrfs": "btrfs-progs"}
-MODULES = ("/lib/modules", "/usr/lib/uml/modules")
+# Folders with the lists of modules of a machine's kernel, and of each kind of guest's.
+MODULES = ("/lib/modules/{}", "/usr/lib/uml/modules/{}", "/run/modules")
 
 
 def needs(kind: str) -> list[str]:
@@ -137,7 +138,7 @@ def _has_module(name: str) -> bool:
         return True
     for folder in MODULES:
         for listed in ("modules.dep", "modules.builtin"):
-            path = Path(folder, os.uname().release, listed)
+            path = Path(folder.format(os.uname().release), listed)
             if path.exists() and file in path.read_text():
                 return True
     return False

@@ -58,7 +58,7 @@ def kernel() -> None:
 def up(hosts: int | None, guests: int, kind: str, rate: str | None) -> None:
     """Make the lab and write sites/lab.yaml; then use --site lab.
 
-    An ordinary user may have guests only. They reach each other, and not this machine.
+    An ordinary user may have guests only. They reach each other, and by passt this machine.
 
     \b
     Example:  benchpaper lab up --hosts 3 --rate 1gbit

@@ -26,14 +26,13 @@ def capabilities(
     """Return {capability: presence} of an experiment, whose roles are `assigned` to hosts.
 
     `known` are the registered capabilities. Look for each capability where it is needed: on the
-    controller, on the host that plays the capability's role, or on every host that plays a role:
-    one of the roles in `only[capability]`, if that is given. A host without a capability decides.
+    controller, or on the hosts that `needed_on` names. `only` is {capability: the roles that need
+    it in this experiment}. A host without a capability decides.
     """
     everywhere = {host.name for host in assigned.values()}
     answers = {}
     for name, capability in known.items():
-        roles = (only or {}).get(name)
-        needing = [assigned[r] for r in roles] if roles else needed_on(capability, assigned)
+        needing = needed_on(capability, assigned, (only or {}).get(name, ()))
         hosts = {host.name: probed.host(host.name) for host in needing}
         here = probed.here.capabilities.get(name, Presence(False, "was not probed"))
         if name == "shared_host" and len(everywhere) > 1:
@@ -42,10 +41,15 @@ def capabilities(
     return answers
 
 
-def needed_on(capability: _Capability, assigned: Mapping[str, HostEntry]) -> tuple[HostEntry, ...]:
-    """Return the hosts that need a capability: the one of its role, or all that play a role."""
-    of_role = assigned.get(capability.role)
-    return (of_role,) if of_role else tuple(assigned.values())
+def needed_on(
+    capability: _Capability, assigned: Mapping[str, HostEntry], only: Collection[str] = ()
+) -> tuple[HostEntry, ...]:
+    """Return the hosts that need a capability.
+
+    They play one of the roles in `only`, or else the capability's own role, or else any role.
+    """
+    roles = only or [capability.role]
+    return tuple(assigned[role] for role in roles if role in assigned) or tuple(assigned.values())
 
 
 def _on_hosts(

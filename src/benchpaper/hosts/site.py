@@ -31,8 +31,8 @@ A site file lists hosts, and which roles each can play:
         disk: 400               # optional: MiB of an empty disk, /dev/ubda (default: no disk)
         roles: [client]
 
-A guest of `kind: qemu` takes the same keys (512 MiB, /dev/vda). Its machine is emulated, so what it
-counts is a result, and its times are not.
+A guest of `kind: qemu` takes the same keys, except loopback (512 MiB, /dev/vda). Its machine is
+emulated, so what it counts is a result, and its times are not.
 
 `benchpaper lab up --guests N` makes a network for guests, and writes their site file.
 

@@ -4,6 +4,7 @@ The small process (`guests/starter.c`) makes them children of this one, so that 
 as with `subprocess`. Standard library only, because it is part of the agent.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -116,9 +117,15 @@ class Starter:
             raise ValueError("embedded null byte")
         data = b"".join(word + b"\0" for word in words)
         head = REQUEST.pack(len(data), len(argv), len(variables))
-        socket.send_fds(self._socket, [head], [self._null, out, err])
-        self._socket.sendall(data)
-        pid, error = ANSWER.unpack(self._socket.recv(ANSWER.size, socket.MSG_WAITALL))
+        try:
+            socket.send_fds(self._socket, [head], [self._null, out, err])
+            self._socket.sendall(data)
+            answer = self._socket.recv(ANSWER.size, socket.MSG_WAITALL)
+        except ConnectionError:
+            answer = b""
+        if len(answer) < ANSWER.size:
+            raise OSError(errno.ESRCH, "the process that starts programs has ended")
+        pid, error = ANSWER.unpack(answer)
         if error:
             if pid > 0:
                 os.waitpid(pid, 0)

@@ -67,14 +67,6 @@ class Provenance:
             return {ENVIRONMENT: next(iter(texts.values()))}
         return {f"{ENVIRONMENT} of {role}": text for role, text in texts.items()}
 
-    @property
-    def hosts_of_environments(self) -> dict[str, set[str]]:
-        """{environment: the hosts whose roles run in it}."""
-        return {
-            name: {self.assigned[role].name for role in roles}
-            for name, roles in self.environments.roles_of().items()
-        }
-
     def environments_on(self, fleet: Fleet) -> dict[str, Software]:
         """Return {role: its environment}, as far as the hosts have them.
 

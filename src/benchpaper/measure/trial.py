@@ -175,14 +175,17 @@ class TrialRunner:
     def _look_again(self, names: Collection[str]) -> dict[str, Any]:
         """Probe capabilities where they are needed; return {capability: (present, detail)}."""
         answers: dict[str, Any] = {}
+        by_hosts: dict[frozenset[str], list[str]] = {}  # each answer takes hosts a while
+        only = self._provenance.environments.roles_of()
         for name in names:
             capability = find_capability(name)
             if capability.on_controller:
                 answers[name] = capability.check()
             else:
-                hosts = needed_on(capability, self._provenance.assigned)
-                own = self._provenance.hosts_of_environments.get(name)
-                answers |= self._fleet.has([name], own or {host.name for host in hosts})
+                hosts = needed_on(capability, self._provenance.assigned, only.get(name, ()))
+                by_hosts.setdefault(frozenset(host.name for host in hosts), []).append(name)
+        for chosen, together in by_hosts.items():
+            answers |= self._fleet.has(together, chosen)
         return answers
 
     # ---- attempts ----

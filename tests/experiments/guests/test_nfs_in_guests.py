@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,13 +10,16 @@ import pytest
 from busy_machine import tried_again
 
 from benchpaper.core.capabilities import find_capability
-from benchpaper.hosts import HostError
+from benchpaper.hosts import HostError, probe
 from experiments.multiprotocol import running
 from experiments.systems import ganesha, juicefs, rclone, seaweedfs
 from experiments.systems.nfs_mount import NfsMount
 from experiments.systems.nfsd import VERSIONS, Nfsd
 
 pytestmark = pytest.mark.slow
+needs_ganesha = pytest.mark.skipif(
+    not shutil.which("ganesha.nfsd"), reason="needs nfs-ganesha and nfs-ganesha-vfs"
+)
 LEASE_S = 15
 CONTENT = random.Random(1).randbytes(300_001)
 COPY = """
@@ -108,7 +112,12 @@ def test_a_delegation_is_given_if_allowed_and_recalled_for_a_local_write(
 
 
 @pytest.mark.parametrize(
-    "system, where", [("ganesha", "here"), ("ganesha", "in a guest"), ("rclone", "here")]
+    "system, where",
+    [
+        pytest.param("ganesha", "here", marks=needs_ganesha),
+        pytest.param("ganesha", "in a guest", marks=needs_ganesha),
+        ("rclone", "here"),
+    ],
 )
 def test_the_kernel_mounts_servers_in_user_space(guests, put, got, system, where, request):
     server = request.getfixturevalue("here") if where == "here" else guests.host(1)
@@ -125,6 +134,7 @@ def test_the_kernel_mounts_servers_in_user_space(guests, put, got, system, where
 # ---- gateways in guests ----
 
 
+@needs_ganesha
 @tried_again(3)  # seven servers on one CPU
 def test_several_gateways_run_in_one_guest_at_once_and_serve_the_other(guests, shell):
     server, client = guests.host(1), guests.host(2, "client")
@@ -156,6 +166,13 @@ def test_what_is_written_by_s3_shows_through_the_kernels_client_and_back(guests,
     said, outcome = running.run(site, cell, 300, what="visibility", writes=2, patience_s=60)
     assert outcome == "ran" and [way["way"] for way in said] == ["s3 to file", "file to s3"]
     assert [way["unseen"] for way in said] == [0, 0], said
+
+
+@pytest.mark.parametrize("kind", ["User-Mode Linux", "emulated (QEMU)"])
+def test_the_kernel_of_every_kind_of_guest_may_serve(monkeypatch, kind):
+    monkeypatch.setattr(probe, "virtualised", lambda: kind)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert find_capability("nfsd").check() == (False, "no rpcbind on PATH")
 
 
 def test_a_machine_without_guests_names_what_it_lacks_and_the_remedy():

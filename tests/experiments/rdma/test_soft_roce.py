@@ -15,9 +15,10 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.emulation import is_emulated
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import emulated_kernel, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.fleet import Fleet
+from experiments import capabilities
 from experiments.rdma.fabric import experiment as fabric
 from experiments.systems import soft_roce, ucx
 
@@ -31,8 +32,9 @@ def booted(tmp_path_factory):
     """Two emulated guests, by role, as a trial gets them."""
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_CACHE_HOME", str(ROOT / ".benchpaper" / "cache"))
-    if why := emulated_kernel.lacking():
-        pytest.skip(f"no emulated guests here: {why}")
+    if why := emulated_kernel.lacking() or capabilities.lacking_for_soft_roce():
+        patch.undo()
+        pytest.skip(f"no emulated guests with soft-RoCE here: {why}")
     roles = {"server": "198.18.0.101", "client": "198.18.0.102"}
     entries = [
         sites.HostEntry(name=role, kind="qemu", address=address, roles=(role,), disk=64)
@@ -59,6 +61,23 @@ def guests(booted):
     yield SimpleNamespace(**hosts, fleet=fleet)
     for host in hosts.values():
         host.close()
+
+
+def test_a_real_machine_offers_no_soft_roce(monkeypatch, tmp_path):
+    """Its times would be results: the framework refuses those of emulated machines only."""
+    find_capability("soft_roce")  # loads the project's own
+    devices, drivers = tmp_path / "devices", tmp_path / "drivers"
+    (devices / "rxe0" / "parent").mkdir(parents=True)
+    (drivers / "rxe.driver").mkdir(parents=True)
+    monkeypatch.setattr(capabilities, "DEVICES", devices)
+    monkeypatch.setattr(capabilities, "DRIVERS", drivers)
+    monkeypatch.setattr(capabilities.shutil, "which", lambda name: name)
+    monkeypatch.setattr(probe, "virtualised", lambda: "no")
+    assert find_capability("soft_roce").check() == (
+        False,
+        "it is no emulated guest, which may make such a device",
+    )
+    assert find_capability("rdma").check() == (False, f"no device in {devices}, except soft-RoCE")
 
 
 def test_a_guest_is_an_emulated_machine_that_tells_soft_roce_from_an_adapter(guests):

@@ -4,15 +4,14 @@ import json
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchpaper.hosts import Host, HostError, HostLost, OnCommand
-from benchpaper.hosts.guests.loopback import HERE
+from benchpaper.hosts.guests.loopback import HERE, LEADS_TO
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.guests.uml import LOOPBACK
-from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.remote import Connection, SshHost
 
@@ -83,7 +82,7 @@ class GuestHost(SshHost):
             self.run(_heal(interface))
 
     def address_of(self, other: Host) -> str:
-        return HERE if self.loopback and isinstance(other, LocalHost) else other.address
+        return HERE if self.loopback and other.address == LEADS_TO else other.address
 
     # ---- the machine ----
 
@@ -112,18 +111,19 @@ class GuestHost(SshHost):
 
     @contextmanager
     def _ask(self, words: str) -> Iterator[None]:
-        try:
-            with self._control() as connection:
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._control())
                 connection.settimeout(self._machine.BOOT_S)
                 connection.sendall(words.encode())
                 answer: dict[str, Any] = json.loads(connection.makefile().readline() or "null")
-                if answer is None:
-                    raise HostLost(f"{self.name} did not survive a {words}")
-                if answer["error"]:
-                    raise HostError(f"{words} of {self.name}: {answer['error']}")
-                yield
-        except (ConnectionError, TimeoutError):
-            raise HostLost(f"{self.name} does not answer after a {words}") from None
+            except (ConnectionError, TimeoutError):
+                raise HostLost(f"{self.name} does not answer after a {words}") from None
+            if answer is None:
+                raise HostLost(f"{self.name} did not survive a {words}")
+            if answer["error"]:
+                raise HostError(f"{words} of {self.name}: {answer['error']}")
+            yield
 
 
 def _heal(interface: str) -> list[str]:

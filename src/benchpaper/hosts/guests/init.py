@@ -214,7 +214,7 @@ class _Agent:
     def ending(self) -> str:
         """Wait until the agent has ended, and return how it did."""
         while self._status is None:
-            time.sleep(ENDING_POLL_S)  # a signal ends it
+            time.sleep(ENDING_POLL_S)  # `_reap` notes it meanwhile
         if self._status == -signal.SIGKILL:
             return "signal SIGKILL: the guest may be out of memory; give it more in the site file"
         return f"signal {-self._status}" if self._status < 0 else f"status {self._status}"

@@ -20,7 +20,10 @@ def make(kernel: Kernel, path: Path) -> None:
     """Write the memory disk for a kernel to `path`. Raises `OSError` if it cannot be made."""
     program = path.with_name("boot")
     command = ["cc", "-std=c11", "-Os", "-static", "-o", str(program), str(SOURCE)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"cc did not compile {SOURCE.name} within {COMPILE_S:g} s") from None
     if done.returncode:
         raise OSError(f"cc could not compile {SOURCE.name}: {' '.join(done.stderr.split())[:500]}")
     files = {file.name: file for name in emulated_kernel.BOOT for file in _files(name, kernel)}

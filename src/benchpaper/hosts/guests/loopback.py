@@ -1,6 +1,6 @@
 """The way between a guest and this machine's loopback that an ordinary user can have: `passt`.
 
-passt takes the guest's TCP connections to `HERE` and makes them to 127.0.0.1 on this machine. It
+passt takes the guest's TCP connections to `HERE` and makes them to `LEADS_TO` on this machine. It
 listens at the guest's own address of this machine's loopback, and passes connections to the ports
 `PORTS` on to the guest. User-Mode Linux speaks datagrams and passt a stream of frames; the process
 of this module joins them.
@@ -21,6 +21,7 @@ from benchpaper.hosts.guest_kernel import FORWARDER
 from benchpaper.hosts.guests.network import BUFFER_BYTES, LONGEST_FRAME
 
 HERE = "192.0.2.1"  # of RFC 5737, which no network has
+LEADS_TO = "127.0.0.1"  # the address of this machine's loopback that passt makes of it
 PORTS = (40000, 40999)  # a guest's free ports
 LENGTH = struct.Struct(">I")
 

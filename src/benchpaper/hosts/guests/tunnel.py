@@ -29,12 +29,17 @@ class GuestTunnel(Tunnel):
     def __init__(self, project: Project, entry: HostEntry, port: int | None):
         self._loopback = Loopback(entry.address, entry.loopback) if entry.loopback else None
         here = self._loopback.end.fileno() if self._loopback else None
-        super().__init__(
-            project.state / "connections",
-            lambda folder: _command(project, entry, folder, port, here),
-            data=b"",
-            descriptors=[number for number in (port, here) if number is not None],
-        )
+        try:
+            super().__init__(
+                project.state / "connections",
+                lambda folder: _command(project, entry, folder, port, here),
+                data=b"",
+                descriptors=[number for number in (port, here) if number is not None],
+            )
+        except BaseException:
+            if self._loopback:
+                self._loopback.close()
+            raise
 
     @property
     def processes(self) -> list[int]:

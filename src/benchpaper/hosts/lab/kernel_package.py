@@ -5,6 +5,7 @@ the drivers of hardware that no emulated machine has.
 """
 
 import lzma
+import os
 import re
 import shutil
 import struct
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchpaper.core import lock
+from benchpaper.core.environment import PROXIES
 from benchpaper.core.errors import UserError
 from benchpaper.core.printable import printable_line
 from benchpaper.hosts import emulated_kernel
@@ -115,6 +117,7 @@ def _path() -> str:
 
 def _run(argv: Sequence[str], folder: Path | None = None, check: bool = True) -> str:
     """Run a tool and return its output; "" if it fails without `check`. Raises `UserError`."""
+    proxies = {name: text for name, text in os.environ.items() if re.fullmatch(PROXIES, name)}
     try:
         done = subprocess.run(
             argv,
@@ -123,7 +126,7 @@ def _run(argv: Sequence[str], folder: Path | None = None, check: bool = True) ->
             capture_output=True,
             text=True,
             timeout=DOWNLOAD_S,
-            env={"PATH": _path(), "LC_ALL": "C"},
+            env={"PATH": _path(), "LC_ALL": "C", **proxies},
         )
     except subprocess.TimeoutExpired:
         raise UserError(f"{argv[0]} took longer than {DOWNLOAD_S:g} s; run it again") from None

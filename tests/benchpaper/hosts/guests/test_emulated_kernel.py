@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import shutil
 import struct
 import subprocess
 
@@ -20,6 +21,7 @@ from benchpaper.hosts.site import GUESTS
 
 MODULES = [*emulated_kernel.BOOT, "rdma_rxe", "nfsd"]
 CONTENT = b"<the content of a module>"
+with_compiler = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
 
 
 @pytest.fixture
@@ -138,6 +140,13 @@ def test_a_kernel_that_cannot_be_had_leaves_nothing(cache, monkeypatch, failing,
     assert left <= {"lock"}
 
 
+def test_its_tools_use_the_proxy_of_the_user_and_nothing_else(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy:1")
+    monkeypatch.setenv("ANYTHING", "else")
+    names = {line.partition("=")[0] for line in kernel_package._run(["env"]).splitlines()}
+    assert "http_proxy" in names and "ANYTHING" not in names
+
+
 def test_its_missing_tools_are_named(cache, monkeypatch):
     monkeypatch.setattr(kernel_package.shutil, "which", lambda tool, path: None)
     with pytest.raises(UserError, match="needs the packages apt, dpkg, tar, kmod"):
@@ -147,6 +156,7 @@ def test_its_missing_tools_are_named(cache, monkeypatch):
 # ---- what boots ----
 
 
+@with_compiler
 @pytest.mark.parametrize("suffix", ["", ".xz"])
 def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache, tmp_path, suffix):
     folder = cache("6.1.0-1-amd64", suffix)
@@ -163,6 +173,7 @@ def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache,
     assert data.count(CONTENT) == len(order)  # whole, and not compressed
 
 
+@with_compiler
 def test_a_program_that_does_not_compile_is_an_error_of_one_line(cache, tmp_path, monkeypatch):
     cache("6.1.0-1-amd64")
     broken = tmp_path / "broken.c"

@@ -1,6 +1,7 @@
 """A guest that ends, hangs, or has no room says why, in one line; its console fills no disk."""
 
 import os
+import re
 import time
 from pathlib import Path
 
@@ -44,14 +45,15 @@ def test_the_console_of_a_guest_that_never_was_is_empty(tmp_path):
 
 @pytest.mark.slow
 def test_a_boot_that_hangs_is_given_up_with_the_end_of_its_console(boot, monkeypatch):
-    monkeypatch.setattr(uml, "BOOT_S", 1.5)
     hang = ["sh", "-c", "echo Waiting for a disk >&2; exec sleep 1000"]
     monkeypatch.setattr(view, "words", lambda *_: hang)
-    with pytest.raises(
-        UserError, match=r"did not boot within 1.5 s; its console ends: .*disk"
-    ) as bad:
-        boot()
-    assert "\n" not in str(bad.value)
+    for seconds in (1.5, 30):  # a busy machine may not even have begun in the first
+        monkeypatch.setattr(uml, "BOOT_S", seconds)
+        with pytest.raises(UserError, match=rf"did not boot within {seconds} s") as bad:
+            boot()
+        if said := re.search(r"; its console ends: .*disk", str(bad.value)):
+            break
+    assert said and "\n" not in str(bad.value)
 
 
 @pytest.mark.slow

@@ -1,12 +1,16 @@
 """Faults of a guest: a slow or cut link, a frozen kernel, a power cut."""
 
+import socket
 import time
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 from test_guests import CLIENT, SERVER
 
 from benchpaper.hosts import CommandFailed, HostError
+from benchpaper.hosts.guests.host import GuestHost
+from benchpaper.hosts.site import HostEntry
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +73,20 @@ def test_a_partition_cuts_both_ways_until_it_is_healed_and_the_controller_is_not
         ask(timeout=8.0)
     client.heal()
     assert ask() < 60
+
+
+@pytest.mark.parametrize("error", [ConnectionRefusedError, TimeoutError])
+def test_an_error_while_a_guest_is_frozen_stays_the_trials_own(error):
+    """Such as that of a client whose frozen server does not answer it."""
+    keeper, theirs = socket.socketpair()
+    link = SimpleNamespace(cpus=[0], python="python")
+    entry = HostEntry(name="g", kind="uml", address="198.18.0.1", roles=("server",))
+    host = GuestHost(link, lambda: theirs, "server", "t", entry, 60.0, lambda host, argv: None)
+    with keeper:
+        keeper.sendall(b'{"error": ""}\n')
+        with pytest.raises(error), host.frozen():
+            raise error
+        assert keeper.recv(9) == b"freeze" and keeper.recv(9) == b""
 
 
 def test_a_frozen_guest_stands_still_and_goes_on(boot):

@@ -1,18 +1,40 @@
 """Guests without taps and programs on this machine reach each other through passt."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from test_guests import CLIENT, SERVER
 
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import CommandFailed, guest_kernel
+from benchpaper.hosts.guests.host import GuestHost
 from benchpaper.hosts.guests.loopback import HERE, PORTS
 from benchpaper.hosts.local import LocalHost
+from benchpaper.hosts.site import HostEntry
+from benchpaper.measure.provisions import Provider, Provisions
 
 HAS_PASST = shutil.which(guest_kernel.FORWARDER)
 with_passt = pytest.mark.skipif(not HAS_PASST, reason="passt is not installed")
 ADDRESS = "127.18.0.101"
+
+
+def test_a_trials_hosts_find_each_other(tmp_path):
+    """A trial has its hosts in wrappers, which check what it sends."""
+
+    def guest(number, **more):
+        entry = HostEntry(
+            name="g", kind="uml", address=f"198.18.0.{number}", roles=("server",), **more
+        )
+        link = SimpleNamespace(cpus=[0], python="python")
+        host = GuestHost(link, None, "server", "t", entry, 60.0, lambda host, argv: None)
+        return Provider(host, Provisions(), lambda *_: None)
+
+    here = Provider(LocalHost(folder=tmp_path), Provisions(), lambda *_: None)
+    joined, apart = guest(101, loopback=ADDRESS), guest(102)
+    assert (joined.address_of(here), here.address_of(joined)) == (HERE, ADDRESS)
+    assert (joined.address_of(apart), apart.address_of(joined)) == ("198.18.0.102", "198.18.0.101")
+    assert (apart.address_of(here), here.address_of(apart)) == ("127.0.0.1", "198.18.0.102")
 
 
 @with_passt

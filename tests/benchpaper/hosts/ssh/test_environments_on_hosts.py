@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 
 import pytest
@@ -59,5 +60,6 @@ def test_each_host_that_lacks_an_environment_is_named(make, capsys):
     plans.show_plans([plans.plan(run, "toy/one")])
     shown = capsys.readouterr().out
     assert "3 cells need module:none/3 (lab" in shown
-    assert "lab1: module load failed" in shown and "lab2: module load failed" in shown
+    for host in ("lab1", "lab2"):  # with environment-modules, and without
+        assert re.search(f"{host}: (module load failed|no command `module`)", shown), shown
     assert "module avail none" in shown
