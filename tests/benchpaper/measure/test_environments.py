@@ -1,7 +1,6 @@
 """A trial's commands run in a Conda environment or with modules, which its results name."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def program(path, text):
 def home(tmp_path, monkeypatch):
     """A home folder of one's own."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX", "CONDA_ROOT"):
+    for name in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
@@ -104,6 +103,21 @@ def test_the_variables_of_a_conda_environment(home):
     assert variables["PATH"].split(":")[0] == f"{prefix}/bin"
     assert variables["OF_STATE"] == "yes" and variables["OF_SCRIPT"] == f"{prefix}/x"
     assert not {"HOME", "LANG", "PWD", "_"} & set(variables)
+
+
+@pytest.mark.parametrize("text", ["exit 0", "echo no licence >&2; exit 3"])
+def test_a_conda_environment_that_cannot_be_activated_counts_as_absent(home, text):
+    prefix = make_conda(home, "tools")
+    (prefix / "etc/conda/activate.d/tells.sh").write_text(text)
+    present, detail = catalog.capabilities.find_capability("conda:tools").check()
+    said = "no licence" if "licence" in text else "nothing"
+    assert (present, detail) == (False, f"its scripts for activation fail; they said: {said}")
+
+
+def test_a_package_of_pip_is_listed_once(home):
+    prefix = make_conda(home, "tools")
+    (prefix / "lib/python3.1").symlink_to("python3.11")  # as conda-forge makes it
+    assert deployment.find("conda:tools").contents[-2:].count("pip: pure==1.0") == 1
 
 
 def test_another_package_makes_trials_stale(make_toy, home):
@@ -279,10 +293,8 @@ def test_a_missing_module_is_named_with_its_remedy(modulefiles):
     assert "module avail none" in capability.remedy
 
 
-def test_without_a_module_command_that_is_said(monkeypatch, tmp_path):
-    bare = tmp_path / "bin"
-    bare.mkdir()
-    os.symlink(shutil.which("env"), bare / "env")
-    monkeypatch.setattr(deployment.KINDS["module"], "LOAD", f"exit {90}")
+def test_without_a_module_command_that_is_said(monkeypatch):
+    modules = deployment.KINDS["module"]
+    monkeypatch.setattr(modules, "LOAD", f"exit {modules.NO_COMMAND}")
     present, detail = catalog.capabilities.find_capability("module:gcc/13").check()
     assert (present, detail.split(":")[0]) == (False, "no command `module`")
