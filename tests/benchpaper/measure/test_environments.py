@@ -240,6 +240,23 @@ def test_a_role_may_have_an_environment_of_its_own(make_toy, home):
     assert "environment of server" in trial["tools"]
 
 
+@pytest.mark.parametrize("host, context, elsewhere", [
+    ("", "unix:///run/docker.sock", False),
+    ("", "ssh://far.example", True),
+    ("tcp://far.example:2375", "", True),
+    ("unix:///run/user/1/docker.sock", "unix:///run/docker.sock", False),
+    ("", "", False),  # podman's imitation of docker knows no contexts
+])  # fmt: skip
+def test_a_daemon_on_another_machine_runs_no_trial(tmp_path, monkeypatch, host, context, elsewhere):
+    asked = f'[ "$1" != context ] || {{ echo {context}; exit {int(not context)}; }}; exit 1'
+    program(tmp_path / "bin/docker", asked)
+    (tmp_path / "bin/env").symlink_to(shutil.which("env"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no other engine
+    monkeypatch.setenv("DOCKER_HOST", host)
+    _, detail = catalog.capabilities.find_capability("container:localhost/none:1").check()
+    assert ("docker: its daemon is on another machine" in detail) == elsewhere
+
+
 # ---- modules ----
 
 NEEDS_MODULES = pytest.mark.skipif(
