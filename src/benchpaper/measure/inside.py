@@ -127,7 +127,7 @@ class InsideContainer(Inside):
             except HostError as error:
                 self._end(name)
                 raise _renamed(error, words) from None
-        if done.returncode == ENGINE_FAILED:
+        if done.returncode == ENGINE_FAILED and self._software.kind not in containers.SIF:
             said = printable_line(done.stderr.strip().rpartition("\n")[2])
             raise CommandFailed(f"no container for {words[0]} on {self.outside.name}: {said}")
         return done
