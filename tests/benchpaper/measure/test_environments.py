@@ -295,8 +295,10 @@ def test_a_trial_runs_with_modules(make_toy, modulefiles):
 
 
 @NEEDS_MODULES
-def test_a_module_without_a_version_is_recorded_with_it(modulefiles):
-    found = deployment.find("module:tells")
+@pytest.mark.parametrize("name", ["tells", "tells/latest"])
+def test_a_module_without_a_version_is_recorded_with_it(modulefiles, name):
+    (modulefiles / "tells/.modulerc").write_text("#%Module1.0\nmodule-version tells/2 latest\n")
+    found = deployment.find(f"module:{name}")
     assert found.identity.startswith("tells/2, digest ") and found.variables["TELLS"] == "yes"
     names = set(found.variables)
     assert "PATH" in names and not [name for name in names if name.startswith(("BASH_", "__"))]
