@@ -63,9 +63,7 @@ def write(project: Project, report: Path | None, folders: Iterable[Path]) -> Loc
     something that pyproject.toml names is not installed, or a file cannot be read.
     """
     versions, left_out = installed(project)
-    notes = [
-        f"left out {name}: it is installed from a folder, which has no digest" for name in left_out
-    ]
+    notes = [f"left out {name}: it is from a folder or git; install a wheel" for name in left_out]
     path = project.root / LOCK
     text = path.read_text() if path.exists() else ""
     before = {
@@ -138,7 +136,7 @@ def installed(project: Project) -> tuple[dict[str, str], list[str]]:
                 ) from None
             continue
         name = canonicalize_name(requirement.name)
-        if _is_folder(distribution):
+        if _is_no_file(distribution):
             left_out.add(name)
         else:
             versions[name] = distribution.version
@@ -182,9 +180,10 @@ def _applies(requirement: Requirement, extras: Iterable[str] = ()) -> bool:
     return not marker or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
 
 
-def _is_folder(distribution: installed_metadata.Distribution) -> bool:
-    """Return whether a package was installed from a folder, such as an editable one."""
-    return "dir_info" in json.loads(distribution.read_text("direct_url.json") or "{}")
+def _is_no_file(distribution: installed_metadata.Distribution) -> bool:
+    """Return whether a package came from a folder or git, so that its pin would mean another."""
+    source = json.loads(distribution.read_text("direct_url.json") or "{}")
+    return bool({"dir_info", "vcs_info"} & source.keys())
 
 
 # ---- digests ----

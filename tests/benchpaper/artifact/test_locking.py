@@ -134,6 +134,16 @@ def test_what_another_system_needs_is_left_out(here):
     assert list(pins(here)) == ["anvil", "bellows"]
 
 
+@pytest.mark.parametrize("kind", ["dir_info", "vcs_info"])
+def test_what_is_from_no_file_is_left_out(here, kind):
+    """An index may have another package of that name and version."""
+    [info] = (here.root.parent / "installed").glob("bellows-*.dist-info")
+    (info / "direct_url.json").write_text(json.dumps({"url": "https://a.example/b", kind: {}}))
+    done = locking.write(here, report(here, "anvil"), [])
+    assert list(pins(here)) == ["anvil"]
+    assert done.notes == ["left out bellows: it is from a folder or git; install a wheel"]
+
+
 @pytest.mark.parametrize("answers", [False, True])
 def test_without_a_digest_the_lock_has_versions_only_and_says_so(here, monkeypatch, answers):
     """One pin with a digest would make pip refuse all pins without."""
