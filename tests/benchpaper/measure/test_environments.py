@@ -10,11 +10,14 @@ from benchpaper import results
 from benchpaper.cli import views
 from benchpaper.cli.diagnosis_text import show_diagnosis
 from benchpaper.core import deployment
+from benchpaper.core.deployment import Software
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
 from benchpaper.hosts import presence
 from benchpaper.hosts import site as sites
+from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
+from benchpaper.measure.inside import InsideContainer, Recorder
 from benchpaper.workflow import plans, reasons
 from benchpaper.workflow.pipeline import Pipeline
 
@@ -255,6 +258,20 @@ def test_a_daemon_on_another_machine_runs_no_trial(tmp_path, monkeypatch, host, 
     monkeypatch.setenv("DOCKER_HOST", host)
     _, detail = catalog.capabilities.find_capability("container:localhost/none:1").check()
     assert ("docker: its daemon is on another machine" in detail) == elsewhere
+
+
+def test_a_container_cannot_write_the_notes_of_what_is_undone(tmp_path):
+    """The host runs what they say, as the user who measures."""
+    program(tmp_path / "engine", 'printf "%s\\n" "$@"')
+    (tmp_path / "role").mkdir()
+    software = Software("x", engine=(str(tmp_path / "engine"),), kind="podman", image="x")
+    recorder = Recorder(lambda host, argv: lambda status: None)
+    host = InsideContainer(LocalHost(folder=tmp_path / "role"), software, recorder)
+    data = host.scratch()
+    words = host.run(["id"]).stdout.splitlines()
+    seen = [word.split("=")[1].split(":")[0] for word in words if word.startswith("--volume=")]
+    (note,) = (tmp_path / "role").glob("*.json")
+    assert str(data) in seen and not any(note.is_relative_to(folder) for folder in seen)
 
 
 # ---- modules ----
