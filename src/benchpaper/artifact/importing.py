@@ -27,11 +27,7 @@ from benchpaper.results.import_record import (
     read_record,
     record_of,
 )
-from benchpaper.results.import_table import (
-    FORMATS,
-    MAX_TABLE_BYTES,
-    read_table,
-)
+from benchpaper.results.import_table import FORMATS, MAX_TABLE_BYTES, read_table
 
 ROLE = "original"  # of the host that measured
 TABLE = "table"  # the stem of the copy's name

@@ -63,9 +63,7 @@ def write(project: Project, report: Path | None, folders: Iterable[Path]) -> Loc
     something that pyproject.toml names is not installed, or a file cannot be read.
     """
     versions, left_out = installed(project)
-    notes = [
-        f"left out {name}: it is installed from a folder, which has no digest" for name in left_out
-    ]
+    notes = [f"left out {name}: it is from a folder or git; install a wheel" for name in left_out]
     path = project.root / LOCK
     text = path.read_text() if path.exists() else ""
     before = {
@@ -121,13 +119,13 @@ def installed(project: Project) -> tuple[dict[str, str], list[str]]:
     queue = [(requirement, True) for requirement in declared.get("dependencies", ())]
     for extra in declared.get("optional-dependencies", {}).values():
         queue += [(requirement, False) for requirement in extra]
-    seen: set[str] = set()
+    seen: set[tuple[str, bool]] = set()
     while queue:
-        text, needed = queue.pop()
-        if text in seen:
-            continue
-        seen.add(text)
+        text, needed = item = queue.pop()
         requirement = _requirement(text)
+        if item in seen or not _applies(requirement):
+            continue
+        seen.add(item)
         try:
             distribution = installed_metadata.distribution(requirement.name)
         except installed_metadata.PackageNotFoundError:
@@ -138,7 +136,7 @@ def installed(project: Project) -> tuple[dict[str, str], list[str]]:
                 ) from None
             continue
         name = canonicalize_name(requirement.name)
-        if _is_folder(distribution):
+        if _is_no_file(distribution):
             left_out.add(name)
         else:
             versions[name] = distribution.version
@@ -170,19 +168,22 @@ def _needs(distribution: installed_metadata.Distribution, extras: Iterable[str])
     needs = []
     for text in distribution.requires or ():
         requirement = Requirement(text)
-        chosen = ["", *extras]
-        if requirement.marker and not any(
-            requirement.marker.evaluate({"extra": extra}) for extra in chosen
-        ):
-            continue
-        requirement.marker = None
-        needs.append(str(requirement))
+        if _applies(requirement, extras):
+            requirement.marker = None
+            needs.append(str(requirement))
     return needs
 
 
-def _is_folder(distribution: installed_metadata.Distribution) -> bool:
-    """Return whether a package was installed from a folder, such as an editable one."""
-    return "dir_info" in json.loads(distribution.read_text("direct_url.json") or "{}")
+def _applies(requirement: Requirement, extras: Iterable[str] = ()) -> bool:
+    """Return whether the marker of a requirement, if it has one, holds here."""
+    marker = requirement.marker
+    return not marker or any(marker.evaluate({"extra": extra}) for extra in ("", *extras))
+
+
+def _is_no_file(distribution: installed_metadata.Distribution) -> bool:
+    """Return whether a package came from a folder or git, so that its pin would mean another."""
+    source = json.loads(distribution.read_text("direct_url.json") or "{}")
+    return bool({"dir_info", "vcs_info"} & source.keys())
 
 
 # ---- digests ----
@@ -207,22 +208,21 @@ def _hashes(
         return known, []
     return known, [
         f"pip's index did not give all digests ({problem}); the lock may fit only "
-        f"Python {sys.version_info.major}.{sys.version_info.minor}"
+        f"Python {sys.version_info.major}.{sys.version_info.minor}; to try again, "
+        f"remove {LOCK}, and run benchpaper lock"
     ]
 
 
 def _pages(index: str, names: Sequence[str]) -> Iterator[tuple[str, list[Any], str]]:
-    """Yield (package, its files, error) of an index. It is given up if the first has no answer."""
-    first, rest = names[:1], names[1:]
-    for name in first:
+    """Yield (package, its files, error) of an index, which is given up if it does not answer."""
+    for name in names[:1]:
         files, error = _page(index, name)
         yield name, files, error
-        if error:
+        if error not in ("", "HTTPError"):  # an index that answers may lack the first package
             return
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, (files, error) in zip(
-            rest, pool.map(lambda name: _page(index, name), rest), strict=True
-        ):
+        answers = pool.map(lambda name: _page(index, name), names[1:])
+        for name, (files, error) in zip(names[1:], answers, strict=True):
             yield name, files, error
 
 

@@ -45,12 +45,13 @@ def load_own() -> None:
     Raises `UserError` if it does not import.
     """
     package, _, _ = OWN.partition(".")
-    spec = importlib.util.find_spec(OWN) if importlib.util.find_spec(package) else None
-    if spec is None or spec.origin is None:
-        return
-    path = Path(spec.origin)
-    with mistakes_of(path.parents[1], path):
-        importlib.import_module(OWN)
+    for name in (package, OWN):  # to look for a module imports its package
+        if (spec := importlib.util.find_spec(name)) is None:
+            return
+        if spec.origin is not None:
+            path = Path(spec.origin)
+            with mistakes_of(path.parents[1], path):
+                importlib.import_module(name)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ class Inside:
 class InsideContainer(Inside):
     """A host whose commands each run in a container of their own.
 
-    They see the trial's scratch folders and what was provided, at the same paths.
+    They see the scratch folders that were made, and what was provided, before they start, at the
+    same paths.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class InsideContainer(Inside):
 
     def scratch(self) -> Path:
         path = self.outside.scratch()
-        self._folders[str(path.parent)] = True
+        self._folders[str(path)] = True  # not its parent, whose undo notes run on the host
         return path
 
     def provide(self, path: Path | str) -> Path:
@@ -127,7 +128,7 @@ class InsideContainer(Inside):
             except HostError as error:
                 self._end(name)
                 raise _renamed(error, words) from None
-        if done.returncode == ENGINE_FAILED:
+        if done.returncode == ENGINE_FAILED and self._software.kind not in containers.SIF:
             said = printable_line(done.stderr.strip().rpartition("\n")[2])
             raise CommandFailed(f"no container for {words[0]} on {self.outside.name}: {said}")
         return done

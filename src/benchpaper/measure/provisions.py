@@ -55,6 +55,11 @@ class Provider:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._host, name)
 
+    @property
+    def outside(self) -> "Provider":
+        """The host itself, where commands run in an environment; it gets no more than they do."""
+        return Provider(self.__getattr__("outside"), self._provisions, self._report)
+
     def provide(self, path: Path | str) -> Path:
         """Return where `path` lies on the host. Raises `HostError` for an undeclared input."""
         if not self._provisions.cover(Path(path)):

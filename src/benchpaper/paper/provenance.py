@@ -92,15 +92,17 @@ class InputOfResults:
 
 @dataclass(frozen=True)
 class EnvironmentOfResults:
-    """What a role's commands ran in: its declared name, what it was there, and its packages."""
+    """What a role's commands ran in: its name, what it was there, its packages; `site` as above."""
 
     role: str
     name: str
     identity: str
     contents: tuple[str, ...]
+    site: str = ""
 
     def __str__(self) -> str:
-        return f"{self.role} in {self.name}  {self.identity}"
+        site = f"  (site {self.site})" if self.site else ""
+        return f"{self.role} in {self.name}  {self.identity}{site}"
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,8 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         for other, cells in exhibit.elsewhere.items()
         for cell in cells
     ]
-    own_inputs = inputs_of(described) if exhibit.cells or not stored else ()
+    shown = {"": described} if exhibit.cells or not stored else {}
+    shown |= {other: its for other, (_, its) in stored.items()}
     files = list(read_files(project, manifest, folder))
     return Trail(
         name=name,
@@ -179,8 +182,8 @@ def explain(project: Project, name: str, site: str, source: str) -> Trail:
         files=tuple(
             ResultsFile(str(path.relative_to(project.root)), file.sha256) for path, file in files
         ),
-        inputs=(*own_inputs, *(item for _, inputs in stored.values() for item in inputs)),
-        environments=environments_of(described),
+        inputs=tuple(item for at, its in shown.items() for item in inputs_of(its, at)),
+        environments=tuple(item for at, its in shown.items() for item in environments_of(its, at)),
         accepted=tuple(accepted.read(trials.parent)),
         cells=(*(trails[cell] for cell in exhibit.cells), *trails_elsewhere),
         imported=manifest.imported,
@@ -192,12 +195,13 @@ def inputs_of(described: Mapping[str, Any], site: str = "") -> tuple[InputOfResu
     return tuple(InputOfResults.of(row, site) for row in described.get(results.INPUTS, ()))
 
 
-def environments_of(described: Mapping[str, Any]) -> tuple[EnvironmentOfResults, ...]:
-    """Return the environments that a description of results names."""
-    rows = described.get(results.ENVIRONMENTS, ())
+def environments_of(
+    described: Mapping[str, Any], site: str = ""
+) -> tuple[EnvironmentOfResults, ...]:
+    """Return the environments that a description of a site's results names."""
     return tuple(
-        EnvironmentOfResults(row["role"], row["name"], row["identity"], tuple(row["contents"]))
-        for row in rows
+        EnvironmentOfResults(e["role"], e["name"], e["identity"], tuple(e["contents"]), site)
+        for e in described.get(results.ENVIRONMENTS, ())
     )
 
 
@@ -209,11 +213,11 @@ def _source(manifest: Manifest, exhibit: Exhibit) -> str:
 
 def _stored(
     project: Project, site: str, experiment: str
-) -> tuple[dict[str, CellTrail], tuple[InputOfResults, ...]]:
-    """Return ({cell: its trail}, inputs) of the stored results of a site."""
+) -> tuple[dict[str, CellTrail], dict[str, Any]]:
+    """Return ({cell: its trail}, description) of the stored results of a site."""
     path = project.results(site, REFERENCE) / experiment / results.TRIALS
     table, described = results.read(path)
-    return by_cell(table), inputs_of(described, site)
+    return by_cell(table), described
 
 
 def by_cell(table: "pa.Table") -> dict[str, CellTrail]:
@@ -273,17 +277,13 @@ def show(trail: Trail) -> None:
         _show_import(record)
     for cell in trail.cells:
         others = all(trial.state == results.IMPORTED for trial in cell.trials)  # at that site
-        _show_imported_cell(cell) if others else _show_cell(cell)
+        print(f"  cell      {cell.cell}: {cell.states}") if others else _show_cell(cell)
 
 
 def _show_import(record: ImportRecord) -> None:
     print("  IMPORTED  others measured this; nothing of it was measured here")
     for name, text in record.trail.items():
         print(f"    {name.ljust(8)} {text}")
-
-
-def _show_imported_cell(trail: CellTrail) -> None:
-    print(f"  cell      {trail.cell}: {trail.states}")
 
 
 def _show_cell(trail: CellTrail) -> None:

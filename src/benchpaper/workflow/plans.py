@@ -125,7 +125,8 @@ def show_plans(plans: Sequence[dict[str, Any]]) -> None:
         if item["again"]:
             print(f"  {describe_again(Remeasured(**item['again']))}")
         for need, gap in item["missing"].items():
-            print(f"  {gap['cells']} cells need {need} ({gap['detail']}): {gap['remedy']}")
+            cells = "1 cell needs" if gap["cells"] == 1 else f"{gap['cells']} cells need"
+            print(f"  {cells} {need} ({gap['detail']}): {gap['remedy']}")
         for declared in item["inputs"]:
             if declared["problem"]:
                 print(f"  {declared['problem']}")

@@ -40,6 +40,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(installed))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)  # nor the tester's own settings
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     root = tmp_path / "project"
     root.mkdir()
     declare(root, "anvil>=1")
@@ -116,6 +118,32 @@ def test_a_new_dependency_is_added_and_others_keep_their_digests(here):
     assert pins(here) == {**before, "anvil": ("1.0", {digest(here, "anvil")})}
 
 
+def test_an_index_without_the_first_package_is_asked_for_the_others(here, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    with little_wheels.index({"bellows": {"bellows-0.5.tar.gz": "6" * 64}}) as (address, _):
+        monkeypatch.setenv("PIP_INDEX_URL", address)
+        done = locking.write(here, report(here, "anvil"), [])
+    assert pins(here) == {"anvil": ("1.0", {digest(here, "anvil")}), "bellows": ("0.5", {"6" * 64})}
+    [note] = done.notes
+    assert "anvil: HTTPError" in note and note.endswith("and run benchpaper lock")
+
+
+def test_what_another_system_needs_is_left_out(here):
+    declare(here.root, "anvil", 'absent_thing; sys_platform == "win32"')
+    locking.write(here, report(here, "anvil", "bellows"), [])
+    assert list(pins(here)) == ["anvil", "bellows"]
+
+
+@pytest.mark.parametrize("kind", ["dir_info", "vcs_info"])
+def test_what_is_from_no_file_is_left_out(here, kind):
+    """An index may have another package of that name and version."""
+    [info] = (here.root.parent / "installed").glob("bellows-*.dist-info")
+    (info / "direct_url.json").write_text(json.dumps({"url": "https://a.example/b", kind: {}}))
+    done = locking.write(here, report(here, "anvil"), [])
+    assert list(pins(here)) == ["anvil"]
+    assert done.notes == ["left out bellows: it is from a folder or git; install a wheel"]
+
+
 @pytest.mark.parametrize("answers", [False, True])
 def test_without_a_digest_the_lock_has_versions_only_and_says_so(here, monkeypatch, answers):
     """One pin with a digest would make pip refuse all pins without."""
@@ -137,6 +165,8 @@ def test_without_a_digest_the_lock_has_versions_only_and_says_so(here, monkeypat
     "change, words",
     [
         (lambda p: declare(p.root, "absent_thing"), "absent_thing is in pyproject.toml, or needed"),
+        (lambda p: (p.root / "pyproject.toml").write_text('[project]\ndependencies = ["absent"]\n'
+            '[project.optional-dependencies]\nmore = ["absent"]\n'), "absent is in pyproject.toml"),
         (lambda p: declare(p.root, "not a name!"), "not a valid dependency"),
         (lambda p: (p.root / "pyproject.toml").unlink(), "there is no pyproject.toml"),
         (lambda p: (p.root / "pyproject.toml").write_text("["), "not valid TOML"),

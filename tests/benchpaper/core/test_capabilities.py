@@ -49,14 +49,15 @@ def test_they_are_no_source_of_an_experiment(make_toy):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("import no_such_package", "capabilities.py:1: ModuleNotFoundError"),
+        ("import no_such_package", ".py:1: ModuleNotFoundError"),
         ("x = (", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
-def test_a_module_that_does_not_import_is_the_projects_mistake(make_toy, text, words):
-    project = make_toy("yield {}", files={"experiments/capabilities.py": text})
-    with pytest.raises(UserError, match="^experiments/capabilities.py does not import: ") as error:
+@pytest.mark.parametrize("file", ["experiments/capabilities.py", "experiments/__init__.py"])
+def test_a_module_that_does_not_import_is_the_projects_mistake(make_toy, file, text, words):
+    project = make_toy("yield {}", files={file: text})
+    with pytest.raises(UserError, match=f"^{file} does not import: ") as error:
         catalog.load(project, "toy/one")
     assert words in str(error.value) and "\n" not in str(error.value)
 

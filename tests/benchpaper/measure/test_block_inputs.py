@@ -4,8 +4,13 @@ import pytest
 
 from benchpaper import results
 from benchpaper.analysis.changes import changed_since
+from benchpaper.core.deployment import Software
 from benchpaper.core.errors import UserError
+from benchpaper.hosts import HostError
+from benchpaper.hosts.local import LocalHost
+from benchpaper.measure.inside import Inside, Recorder
 from benchpaper.measure.mistakes import TrialMistake
+from benchpaper.measure.provisions import Provider, Provisions
 from benchpaper.results import journal
 from benchpaper.workflow import reasons
 
@@ -141,6 +146,14 @@ def test_anything_else_is_refused(toy, block_of, path):
     table, _ = measured(project, block_of(project))
     [reason] = table.column("reason").to_pylist()
     assert "is no declared input, so a change of it would go unnoticed" in reason
+
+
+def test_a_host_outside_an_environment_gets_no_more(tmp_path):
+    here, provisions = LocalHost(folder=tmp_path), Provisions({"data/x": tmp_path / "x"})
+    inside = Inside(here, Software("gcc/13"), Recorder(lambda host, argv: lambda status: None))
+    with pytest.raises(HostError, match="is no declared input"):
+        Provider(inside, provisions, print).outside.provide("/etc/hostname")
+    assert not hasattr(Provider(here, provisions, print), "outside")
 
 
 def test_a_link_to_something_else_does_not_help(toy, block_of):

@@ -10,11 +10,14 @@ from benchpaper import results
 from benchpaper.cli import views
 from benchpaper.cli.diagnosis_text import show_diagnosis
 from benchpaper.core import deployment
+from benchpaper.core.deployment import Software
 from benchpaper.core.errors import UserError
 from benchpaper.design import catalog
 from benchpaper.hosts import presence
 from benchpaper.hosts import site as sites
+from benchpaper.hosts.local import LocalHost
 from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
+from benchpaper.measure.inside import InsideContainer, Recorder
 from benchpaper.workflow import plans, reasons
 from benchpaper.workflow.pipeline import Pipeline
 
@@ -43,7 +46,7 @@ def program(path, text):
 def home(tmp_path, monkeypatch):
     """A home folder of one's own."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    for name in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX", "CONDA_ROOT"):
+    for name in ("CONDA_ENVS_PATH", "CONDA_ENVS_DIRS", "MAMBA_ROOT_PREFIX"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
@@ -103,6 +106,21 @@ def test_the_variables_of_a_conda_environment(home):
     assert variables["PATH"].split(":")[0] == f"{prefix}/bin"
     assert variables["OF_STATE"] == "yes" and variables["OF_SCRIPT"] == f"{prefix}/x"
     assert not {"HOME", "LANG", "PWD", "_"} & set(variables)
+
+
+@pytest.mark.parametrize("text", ["exit 0", "echo no licence >&2; exit 3"])
+def test_a_conda_environment_that_cannot_be_activated_counts_as_absent(home, text):
+    prefix = make_conda(home, "tools")
+    (prefix / "etc/conda/activate.d/tells.sh").write_text(text)
+    present, detail = catalog.capabilities.find_capability("conda:tools").check()
+    said = "no licence" if "licence" in text else "nothing"
+    assert (present, detail) == (False, f"its scripts for activation fail; they said: {said}")
+
+
+def test_a_package_of_pip_is_listed_once(home):
+    prefix = make_conda(home, "tools")
+    (prefix / "lib/python3.1").symlink_to("python3.11")  # as conda-forge makes it
+    assert deployment.find("conda:tools").contents[-2:].count("pip: pure==1.0") == 1
 
 
 def test_another_package_makes_trials_stale(make_toy, home):
@@ -225,6 +243,37 @@ def test_a_role_may_have_an_environment_of_its_own(make_toy, home):
     assert "environment of server" in trial["tools"]
 
 
+@pytest.mark.parametrize("host, context, elsewhere", [
+    ("", "unix:///run/docker.sock", False),
+    ("", "ssh://far.example", True),
+    ("tcp://far.example:2375", "", True),
+    ("unix:///run/user/1/docker.sock", "unix:///run/docker.sock", False),
+    ("", "", False),  # podman's imitation of docker knows no contexts
+])  # fmt: skip
+def test_a_daemon_on_another_machine_runs_no_trial(tmp_path, monkeypatch, host, context, elsewhere):
+    asked = f'[ "$1" != context ] || {{ echo {context}; exit {int(not context)}; }}; exit 1'
+    program(tmp_path / "bin/docker", asked)
+    (tmp_path / "bin/env").symlink_to(shutil.which("env"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # no other engine
+    monkeypatch.setenv("DOCKER_HOST", host)
+    _, detail = catalog.capabilities.find_capability("container:localhost/none:1").check()
+    assert ("docker: its daemon is on another machine" in detail) == elsewhere
+
+
+def test_a_container_cannot_write_the_notes_of_what_is_undone(tmp_path):
+    """The host runs what they say, as the user who measures."""
+    program(tmp_path / "engine", 'printf "%s\\n" "$@"')
+    (tmp_path / "role").mkdir()
+    software = Software("x", engine=(str(tmp_path / "engine"),), kind="podman", image="x")
+    recorder = Recorder(lambda host, argv: lambda status: None)
+    host = InsideContainer(LocalHost(folder=tmp_path / "role"), software, recorder)
+    data = host.scratch()
+    words = host.run(["id"]).stdout.splitlines()
+    seen = [word.split("=")[1].split(":")[0] for word in words if word.startswith("--volume=")]
+    (note,) = (tmp_path / "role").glob("*.json")
+    assert str(data) in seen and not any(note.is_relative_to(folder) for folder in seen)
+
+
 # ---- modules ----
 
 NEEDS_MODULES = pytest.mark.skipif(
@@ -263,8 +312,10 @@ def test_a_trial_runs_with_modules(make_toy, modulefiles):
 
 
 @NEEDS_MODULES
-def test_a_module_without_a_version_is_recorded_with_it(modulefiles):
-    found = deployment.find("module:tells")
+@pytest.mark.parametrize("name", ["tells", "tells/latest"])
+def test_a_module_without_a_version_is_recorded_with_it(modulefiles, name):
+    (modulefiles / "tells/.modulerc").write_text("#%Module1.0\nmodule-version tells/2 latest\n")
+    found = deployment.find(f"module:{name}")
     assert found.identity.startswith("tells/2, digest ") and found.variables["TELLS"] == "yes"
     names = set(found.variables)
     assert "PATH" in names and not [name for name in names if name.startswith(("BASH_", "__"))]
@@ -279,6 +330,7 @@ def test_a_missing_module_is_named_with_its_remedy(modulefiles):
 
 
 def test_without_a_module_command_that_is_said(monkeypatch):
-    monkeypatch.setattr(deployment.KINDS["module"], "LOAD", "exit 90")
+    modules = deployment.KINDS["module"]
+    monkeypatch.setattr(modules, "LOAD", f"exit {modules.NO_COMMAND}")
     present, detail = catalog.capabilities.find_capability("module:gcc/13").check()
     assert (present, detail.split(":")[0]) == (False, "no command `module`")

@@ -206,26 +206,32 @@ def test_the_trail_leads_to_the_other_site(project, saved):
     assert {cell.cell.partition(", ")[2] for cell in cells} == {"", "site cloudlab"}
 
 
-def test_the_trail_names_the_inputs_of_each_site_that_it_shows(project, saved, monkeypatch):
+def test_the_trail_names_what_each_site_that_it_shows_used(project, saved, monkeypatch):
     item = {"path": "data/x", "url": "", "doi": "", "licence": "CC0-1.0"}
+    ran_in = {"role": "client", "name": "conda:x", "contents": ["y==1"]}
     read = results.read
 
-    def with_inputs(path):
+    def with_more(path):
         table, described = read(path)
         digest = ("c" if "cloudlab" in path.parts else "a") * 64
-        return table, {**described, results.INPUTS: [{**item, "sha256": digest}]}
+        more = {
+            results.INPUTS: [{**item, "sha256": digest}],
+            results.ENVIRONMENTS: [{**ran_in, "identity": digest}],
+        }
+        return table, {**described, **more}
 
-    monkeypatch.setattr(provenance.results, "read", with_inputs)
-    listed = {
-        name: [(item.site, item.sha256[0]) for item in trail.inputs]
-        for name in ("pipe-1", "cloudlab/pipe-1", "both")
-        if (trail := provenance.explain(project, name, "local", "quick"))
-    }
+    monkeypatch.setattr(provenance.results, "read", with_more)
+    listed = {}
+    for name in ("pipe-1", "cloudlab/pipe-1", "both"):
+        trail = provenance.explain(project, name, "local", "quick")
+        listed[name] = [(item.site, item.sha256[0]) for item in trail.inputs]
+        assert [(item.site, item.identity[0]) for item in trail.environments] == listed[name]
     assert listed["both"] == [("", "a"), ("cloudlab", "c")]
     assert listed["cloudlab/pipe-1"] == [("cloudlab", "c")]
     assert listed["pipe-1"][0] == ("", "a")
     trail = provenance.explain(project, "cloudlab/pipe-1", "local", "quick")
     assert str(trail.inputs[0]).endswith("(CC0-1.0, site cloudlab)")
+    assert str(trail.environments[0]).endswith("(site cloudlab)")
 
 
 def test_only_cells_that_others_measured_are_shown_as_imported(project, saved, capsys):

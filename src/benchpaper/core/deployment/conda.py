@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchpaper.core.deployment.software import Lacking, Software
+from benchpaper.core.printable import printable_line
 
 TIMEOUT_S = 40
 ROOTS = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", ".conda")
@@ -50,7 +51,7 @@ def find(text: str) -> Software:
     prefix = next((path for path in _prefixes() if path.name == name), None)
     if prefix is None:
         raise Lacking(f'no Conda environment is named "{name}"')
-    contents = [*sorted(_packages(prefix)), *sorted(_from_pip(prefix))]
+    contents = [*sorted(_packages(prefix)), *sorted(set(_from_pip(prefix)))]
     if not contents:
         raise Lacking(f'the Conda environment "{name}" is empty')
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()
@@ -68,8 +69,8 @@ def _prefixes() -> Iterator[Path]:
     if listed.is_file():
         yield from _environments(map(Path, listed.read_text().splitlines()))
     variables = os.environ.get("CONDA_ENVS_PATH", "") or os.environ.get("CONDA_ENVS_DIRS", "")
-    named = [os.environ.get("MAMBA_ROOT_PREFIX"), os.environ.get("CONDA_ROOT")]
-    roots = [*map(Path, filter(None, named)), *(home / root for root in ROOTS), Path("/opt/conda")]
+    named = [path for path in [os.environ.get("MAMBA_ROOT_PREFIX")] if path]
+    roots = [*map(Path, named), *(home / root for root in ROOTS), Path("/opt/conda")]
     folders = [*map(Path, filter(None, variables.split(":"))), *(root / "envs" for root in roots)]
     for folder in folders:
         if folder.is_dir():
@@ -94,7 +95,10 @@ def _packages(prefix: Path) -> Iterator[str]:
 
 
 def _from_pip(prefix: Path) -> Iterator[str]:
-    """Yield the packages that pip has installed there, which Conda does not list."""
+    """Yield the packages that pip has installed there, which Conda does not list.
+
+    One may come twice: conda-forge's `lib/python3.1` is a link to `lib/python3.11`.
+    """
     for path in prefix.glob("lib/python*/site-packages/*.dist-info"):
         installer = path / "INSTALLER"
         if installer.is_file() and installer.read_text().strip() != "conda":
@@ -126,8 +130,11 @@ def _variables(prefix: Path) -> dict[str, str]:
         raise Lacking(f"its scripts for activation do not run: {error}") from None
     items = done.stdout.decode(errors="replace").split("\0")
     made = dict(item.split("=", 1) for item in items if "=" in item)
+    if done.returncode or not made:
+        said = printable_line(" ".join(done.stderr.decode(errors="replace").split()))[-200:]
+        raise Lacking(f"its scripts for activation fail; they said: {said or 'nothing'}")
     ours = ("HOME", "LANG", "PWD", "OLDPWD", "SHLVL", "_")
-    return {name: value for name, value in made.items() if name not in ours} or basic
+    return {name: value for name, value in made.items() if name not in ours}
 
 
 def _of_state(path: Path) -> dict[str, str]:

@@ -94,11 +94,10 @@ def find(image: str) -> Software:
 
 
 def _software(kind: str, program: str, image: str) -> Software:
-    remote = os.environ.get("DOCKER_HOST", "")
-    if kind == "docker" and remote and not remote.startswith("unix:"):
-        raise Lacking("DOCKER_HOST names another machine, and a trial must run on this one")
     settings = [f"{name}={os.environ[name]}" for name in PASSED_ON if name in os.environ]
     engine = ("env", *settings, program)
+    if kind == "docker" and _is_elsewhere(engine):
+        raise Lacking("its daemon is on another machine (DOCKER_HOST, or docker context), not here")
     version = _said(_answer([*engine, "--version"])).split()
     number = next((word.strip(",") for word in version if word[:1].isdigit()), "unknown")
     if kind in SIF:
@@ -110,6 +109,14 @@ def _software(kind: str, program: str, image: str) -> Software:
     software = Software(identity, digests, {}, engine, _options(kind), kind, known)
     _try(software)
     return software
+
+
+def _is_elsewhere(engine: Sequence[str]) -> bool:
+    """Return whether docker's client speaks to another machine: a trial must run on this one."""
+    asked = _answer([*engine, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    context = "" if asked.returncode else asked.stdout.strip()  # podman's `docker` has none
+    host = os.environ.get("DOCKER_HOST") or context
+    return bool(host) and not host.startswith("unix:")
 
 
 def _of_store(engine: Sequence[str], image: str) -> tuple[str, tuple[str, ...]]:

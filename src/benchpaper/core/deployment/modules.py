@@ -55,7 +55,8 @@ def find(text: str) -> Software:
     }
     loaded = [name for name in after.get("LOADEDMODULES", "").split(":") if name]
     if missing := [name for name in names if not _is_among(name, loaded)]:
-        raise Lacking(f"module load {missing[0]} loads nothing of that name")
+        others = ", ".join(loaded) or "nothing"
+        raise Lacking(f"module load {missing[0]} loads no module of that name, but {others}")
     files = [Path(path) for path in after.get("_LMFILES_", "").split(":") if path]
     contents = _described(loaded, files)
     digest = hashlib.sha256("\n".join(contents).encode()).hexdigest()
@@ -100,8 +101,8 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _is_among(name: str, loaded: list[str]) -> bool:
-    """Return whether a module is loaded, perhaps with the version that its name leaves open."""
-    return any(other == name or other.startswith(f"{name}/") for other in loaded)
+    """Return whether a module is loaded, whatever version its name stands for: "gcc/latest"."""
+    return name.partition("/")[0] in {other.partition("/")[0] for other in loaded}
 
 
 def _described(loaded: list[str], files: list[Path]) -> list[str]:
