@@ -10,8 +10,8 @@ from benchpaper import Host
 
 DEVICE, PORT = "rxe0", 1
 COUNTERS = f"/sys/class/infiniband/{DEVICE}/ports/{PORT}/hw_counters"
-# Counters of the device: packets, and requests that it had sent before or saw before.
-SENT, RECEIVED, REPEATED = "sent_pkts", "rcvd_pkts", "duplicate_request"
+# Counters of the device: packets that it sent, and requests that it saw before.
+SENT, REPEATED = "sent_pkts", "duplicate_request"
 
 
 def interface(host: Host) -> str:
