@@ -5,8 +5,8 @@ an A/A pair of the same noise for the noise floor. Each rule widens the interval
 own way; `verdicts.decide` of the framework then decides, for all of them. Printed in percent, as
 the worst of all sizes and noises and of both directions:
 
-- at: verdicts although the truth is the bound itself; end: although the level drifts from one side
-  to the bound itself; off: wrong ones where the bound is off by twice the noise floor
+- at: verdicts of one kind although the truth is the bound itself; end: although the level drifts
+  from one side to the bound itself; off: wrong ones where the bound is off by twice the noise floor
 - power: right ones where the level lies beyond the bound by twice the noise floor, counted from the
   nearest level that it drifts through; mid: the same, counted from its median
 
@@ -144,7 +144,7 @@ def through_drift(interval, logs):
 
 RULES: dict[str, Rule] = {
     "interval alone": plain,
-    "tests (until now)": tested,
+    "tests (earlier versions)": tested,
     "tests, then one side": one_side,
     "all on one side": all_on_one_side,
     "block bootstrap": bootstrap,

@@ -10,7 +10,7 @@ from benchpaper import Host
 
 DEVICE, PORT = "rxe0", 1
 COUNTERS = f"/sys/class/infiniband/{DEVICE}/ports/{PORT}/hw_counters"
-# Counters of the device: packets that it sent, and requests that it received again.
+# Counters of the device: packets that it sent, and requests that it saw before.
 SENT, REPEATED = "sent_pkts", "duplicate_request"
 
 

@@ -50,9 +50,9 @@ def parse(text, nil_reads=False):
     with counted_in(ENTRY):
         operations = _operations(entries, nil_reads)
     history = from_operations(operations, ENTRY)
-    left_out = sum(operation.get("result", 0) is None for _, operation in operations)
-    if left_out:
-        history.note = f"{left_out} reads that returned nil are left out; --nil-reads judges them"
+    unanswered = sum(operation.get("result", 0) is None for _, operation in operations)
+    if unanswered and not nil_reads:
+        history.note = f"{unanswered} reads that returned nil are left out; --nil-reads judges them"
     return history
 
 

@@ -60,7 +60,7 @@ static void leave_out_impossible(operation *ops, int32_t count, int32_t first, e
 /* Every pending write that matters is seen by an operation of its own, right after it. So of those that do the same, no
  * more matter than operations can see it, and these may be the ones that were invoked first. `observers` counts the
  * operations that may see each value; `failing` more see any value but one. */
-static void leave_out_surplus(operation *ops, int32_t count, int32_t *observers, int32_t failing, entry *entries, int32_t *begin, int32_t *queue, uint8_t *queued, int32_t values)
+static void leave_out_surplus(operation *ops, int32_t count, int32_t *observers, int32_t failing, entry *entries, int32_t *begin, int32_t *queue, uint8_t *queued, int32_t values, configurations *clock)
 {
     int32_t waiting = 0;
     collect(ops, count, 0, entries, begin, values);
@@ -70,6 +70,7 @@ static void leave_out_surplus(operation *ops, int32_t count, int32_t *observers,
         int32_t v = queue[--waiting];
         int64_t most = (int64_t)observers[v] + failing, alike = 0;
         queued[v] = 0;
+        if (overdue(clock, begin[v + 1] - begin[v])) return; /* a value may come again for each that expects it */
         for (int32_t i = begin[v]; i < begin[v + 1]; i++) {
             operation *op = &ops[entries[i].op];
             alike = i > begin[v] && entries[i].alike == entries[i - 1].alike ? alike + 1 : 1;
@@ -83,8 +84,9 @@ static void leave_out_surplus(operation *ops, int32_t count, int32_t *observers,
     }
 }
 
-/* Counts in `observers` what may see each of the `values`, but for what is left out. Returns 0 without memory. */
-int leave_out_pending(operation *ops, int32_t count, int32_t first, int32_t values, int32_t *observers, int32_t *failing)
+/* Counts in `observers` what may see each of the `values`, but for what is left out: less when `clock` is overdue. Returns 0
+ * without memory. */
+int leave_out_pending(operation *ops, int32_t count, int32_t first, int32_t values, int32_t *observers, int32_t *failing, configurations *clock)
 {
     entry *entries = malloc(((size_t)count + 1) * sizeof *entries);
     int32_t *begin = malloc(2 * ((size_t)values + 1) * sizeof *begin), *queue = begin + values + 1;
@@ -96,7 +98,7 @@ int leave_out_pending(operation *ops, int32_t count, int32_t first, int32_t valu
         if (ops[i].kind != WRITE && ops[i].kind != NOTHING) observers[ops[i].value]++;
         *failing += ops[i].kind == FAILED_CAS;
     }
-    if (enough) leave_out_surplus(ops, count, observers, *failing, entries, begin, queue, flags, values);
+    if (enough) leave_out_surplus(ops, count, observers, *failing, entries, begin, queue, flags, values, clock);
     free(entries); free(begin); free(flags);
     return enough;
 }

@@ -223,8 +223,8 @@ static int passes(search *s, operation *ops, int32_t n, int32_t values, int32_t 
     int32_t *counts = calloc(2 * ((size_t)values + 1), sizeof *counts);
     uint64_t *sets = NULL;
     s->helps = malloc((size_t)alike + 1);
-    if (!events || !numbers || !counts || !s->helps || !leave_out_pending(ops, n, first, values, counts, &failing)) goto done;
-    if (too_late(n, s->now.deadline)) goto done;
+    if (!events || !numbers || !counts || !s->helps) goto done;
+    if (!leave_out_pending(ops, n, first, values, counts, &failing, &s->now) || s->now.late || too_late(n, s->now.deadline)) goto done;
     int32_t slots = schedule(ops, n, events, &events_count, numbers);
     s->ops = ops;
     s->words = s->now.set_words = slots / 64 + 1;

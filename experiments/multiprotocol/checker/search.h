@@ -22,9 +22,6 @@ int32_t number_values(const history *h, operation *ops, int32_t *first);
 int32_t number_alike(operation *ops, int32_t count);
 int32_t schedule(operation *ops, int32_t count, event *events, int64_t *events_count, int32_t *free_slots);
 
-/* pending.c */
-int leave_out_pending(operation *ops, int32_t count, int32_t first, int32_t values, int32_t *observers, int32_t *failing);
-
 /* refute.c */
 int32_t refute(const operation *ops, int32_t count, int32_t first, int64_t *hider);
 
@@ -51,6 +48,10 @@ static inline void add(uint64_t *set, int32_t slot) { set[slot >> 6] |= 1ull << 
 static inline void drop(uint64_t *set, int32_t slot) { set[slot >> 6] &= ~(1ull << (slot & 63)); }
 
 int overdue(configurations *c, int64_t work);
+
+/* pending.c */
+int leave_out_pending(
+    operation *ops, int32_t count, int32_t first, int32_t values, int32_t *observers, int32_t *failing, configurations *clock);
 
 /* Each returns 0 without memory; `thin` also when it is overdue. */
 int make_room(configurations *c, int64_t count);

@@ -1,10 +1,11 @@
-"""Every state in which a power cut can leave a disk. For a program that runs on the host.
+"""States in which a power cut can leave a disk: one after each write. For a program on the host.
 
 dm-log-writes is a layer of the kernel over a disk. It copies every write to a second disk, in the
 order in which they are safe: a write enters the log when it has completed and a flush has followed,
 or at once if it forces itself to the medium (FUA). Replayed up to a flush, the log yields the disk
 that survives a power cut then, whatever the disk's own cache does. Replayed up to a write between
-two flushes, it yields one of the disks that may survive. No write is torn in itself.
+two flushes, it yields one of the disks that may survive: others lack an earlier write, and have a
+later one. No write is torn in itself.
 
 The format is that of drivers/md/dm-log-writes.c, all numbers little-endian: a sector with magic,
 version, number of entries and sector size; then for each entry a sector with place, length (both in

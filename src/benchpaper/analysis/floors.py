@@ -2,8 +2,8 @@
 
 The twin gives it: a real cell that each block measures twice. Where no twin shows the noise of a
 metric, the noisiest real cell does, by the difference between each of its blocks and the next. That
-is so without a twin, if the twin is a control (see `design.controls`) or has no such metric, and if
-its values are all the same although those of a claim are not.
+is so without a twin; if the twin is a control (see `design.controls`), has no such metric, or has
+values of 0 or below; and if its values are all the same although those of a claim are not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -122,9 +122,10 @@ class Floors(Measured):
         ids = self._ids(metric, at)
         floors = {row: floor for row in ids if (floor := self._neighbours(metric, row, q))}
         alike = {row: f for row, f in floors.items() if self.is_control(row) == on_controls}
-        known = {row: f for row, f in (alike or floors).items() if f.known}
+        chosen = alike or floors
+        known = {row: floor for row, floor in chosen.items() if floor.known}
         if not known:
-            return next(iter(floors.values()), None)
+            return next(iter(chosen.values()), None)
         row = max(known, key=lambda row: known[row].delta)
         return replace(known[row], cell=row)
 

@@ -104,6 +104,11 @@ def test_few_blocks_give_no_floor_with_or_without_a_twin(known):
     assert missing == "a noise floor needs 5 blocks, and there are 4"
 
 
+def test_a_control_does_not_stand_in_for_real_cells_with_few_blocks(known):
+    values = dict(a=QUIET, b=LOUD[:4] + [None] * 4)
+    assert not results(known, values, twin=None, controls=CONTROL).floor("latency_us").known
+
+
 def test_a_control_whose_copies_differ_discredits_no_claim_on_real_systems(known):
     """An effect of a factor of four is decided by the noise of what was compared."""
     known.claims(

@@ -70,6 +70,19 @@ def test_the_seconds_are_kept_whatever_the_history(kind, library):
     assert words <= {LINEARIZABLE, UNKNOWN, VIOLATION}
 
 
+def test_the_seconds_are_kept_while_pending_swaps_are_left_out():
+    count = 60_000
+    history = history_of(
+        [write(number, 0, None) for number in range(1, count)]
+        + [cas(None, "many", None, 1, None) for _ in range(count)]
+        + [cas("many", number, None, 2, None) for number in range(1, count)]
+    )
+    native.library()
+    began = time.process_time()
+    check(history, Bounds(seconds=0.3))
+    assert time.process_time() - began < 1.5
+
+
 def test_pending_writes_that_do_the_same_are_no_burden():
     rng = random.Random(2)
     history = history_of(pending_writes(50_000, 5, 100, rng))

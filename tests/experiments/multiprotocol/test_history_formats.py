@@ -247,5 +247,6 @@ def test_the_command_takes_edn_by_its_name_or_by_option(tmp_path, capsys):
     assert command(tmp_path, nil, name="h.edn") == 0
     assert "1 reads that returned nil are left out" in capsys.readouterr().out
     assert command(tmp_path, nil, "--nil-reads", name="h.edn") == 1
+    assert "returned nil" not in capsys.readouterr().out
     assert command(tmp_path, nil, "--staleness", name="h.edn") == 2
     assert "it has no times" in capsys.readouterr().err
