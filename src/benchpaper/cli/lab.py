@@ -37,6 +37,7 @@ def kernel() -> None:
     \b
     Example:  benchpaper lab kernel
     """
+    Project.find()
     click.echo(f"Linux {kernel_package.unpack()}; try: benchpaper lab up --guests 2 --kind qemu")
 
 

@@ -46,7 +46,8 @@ def test_a_folder_that_is_no_project_is_refused(call, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name not in ("lab up", "lab down", "lab status")]
+    "name",
+    [name for name in COMMANDS if name not in ("lab up", "lab down", "lab kernel", "lab status")],
 )
 def test_a_project_with_nothing_in_it(call, tmp_path, name):
     """It has neither experiments, claims, notebooks nor a paper."""

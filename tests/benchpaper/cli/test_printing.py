@@ -25,10 +25,10 @@ CALLS = {
     "store": "toy/no",
     "adopt": "", "accept-change": f"{NAME} --scale smoke --why x", "fetch": "",
     "import": "README.md",
-    "lab up": "--hosts 99", "lab down": "--help", "lab status": "",
+    "lab up": "--hosts 99", "lab down": "--help", "lab kernel": "--help", "lab status": "",
     "bundle": "--scale smoke",
     "verify": "README.md", "check": "--fast", "init": "", "upgrade": "",
-    "new": NAME, "watch": "", "changed": "",
+    "new": NAME, "watch": "", "changed": "", "lock": "--report README.md",
 }  # fmt: skip
 ESCAPE = "\x1b"
 
