@@ -2,11 +2,13 @@
 
 The twin gives it: a real cell that each block measures twice. Where no twin shows the noise of a
 metric, the noisiest real cell does, by the difference between each of its blocks and the next. That
-is so without a twin; if the twin is a control (see `design.controls`), has no such metric, or has
-values of 0 or below; and if its values are all the same although those of a claim are not.
+is so without a twin; if the twin is a control (see `design.controls`), is not planned at a scale,
+has no such metric, or has values of 0 or below; and if its values are all the same although those
+of a claim are not.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +16,7 @@ import pandas as pd
 
 from benchpaper.analysis import rows, stats
 from benchpaper.analysis.arrays import FloatArray
-from benchpaper.analysis.tables import Level, Measured
+from benchpaper.analysis.tables import Level, Measured, NotPlanned
 from benchpaper.analysis.values import Estimate, InsufficientDataError, gap
 from benchpaper.design.replication import OVER_TIME
 
@@ -161,7 +163,9 @@ class Floors(Measured):
         `at` gives a level of each factor of `within`; without it, the largest of all counts.
         """
         has_twin = self.described["twin"] and not self.imported
-        cells = tuple(self._twins(at)) if has_twin else ()
+        cells: tuple[str, ...] = ()
+        with suppress(NotPlanned):  # then the noisiest cell of this scale gives the floor
+            cells = tuple(self._twins(at)) if has_twin else ()
         try:
             floor = self.floor(metric, q, at=[at] if at else ())
         except InsufficientDataError as reason:

@@ -104,6 +104,12 @@ def test_few_blocks_give_no_floor_with_or_without_a_twin(known):
     assert missing == "a noise floor needs 5 blocks, and there are 4"
 
 
+def test_a_twin_that_a_small_scale_leaves_out_stops_no_notebook(known):
+    measured = results(known, dict(a=QUIET, b=LOUD), twin={"way": "c", "size": 1})
+    number = measured.noise_floor("latency_us")
+    assert number.value == pytest.approx(100 * expm1(neighbours(LOUD))) and number.cells == (B,)
+
+
 def test_a_control_does_not_stand_in_for_real_cells_with_few_blocks(known):
     values = dict(a=QUIET, b=LOUD[:4] + [None] * 4)
     assert not results(known, values, twin=None, controls=CONTROL).floor("latency_us").known

@@ -187,10 +187,11 @@ def test_prose_names_no_program(make_project):
 
 
 def test_each_file_below_experiments_belongs_to_an_experiment_or_to_a_program_for_people():
-    """What no experiment runs is run by hand (the README says how), or by tests alone."""
+    """What no experiment runs is run by hand (the documents say how), or by tests alone."""
     project = Project(ROOT)
     run = {path for name in catalog.names(project) for path in catalog.sources(project, name)}
-    by_hand = (ROOT / "README.md").read_text()
+    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    by_hand = "\n".join(path.read_text() for path in documents)
     prose = "\n".join(path.read_text() for path in ROOT.glob("tests/**/*.py"))
     for path in project.experiments.rglob("*"):
         if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".md" or path in run:
