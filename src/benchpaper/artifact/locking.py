@@ -11,6 +11,7 @@ import http.client
 import json
 import sys
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -267,7 +268,9 @@ def _page(index: str, name: str) -> tuple[list[Any], str]:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             return list(json.loads(answer.read(MAX_PAGE_BYTES))["files"]), ""
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
-        return [], f"{type(error).__name__}"
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
+        return [], type(error).__name__
 
 
 def _for_linux(files: Iterable[Mapping[str, Any]], version: str) -> set[str]:

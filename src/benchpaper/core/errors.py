@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
+LONGEST_LIST = 500  # characters of choices that an error names
 
 
 class UserError(Exception):
@@ -30,12 +31,17 @@ def first_few(items: Iterable[object], most: int = 3, separator: str = ", ") -> 
 
 
 def one_of(kind: str, value: T, options: Iterable[object], hint: str = "") -> T:
-    """Return `value` if it is among `options`; else raise a `UserError` that names the choices."""
+    """Return `value` if it is among `options`; else raise a `UserError` that names the choices.
+
+    Of many it names only the number, next to the nearest.
+    """
     options = list(options)
     if value in options:
         return value
-    choices = ", ".join(str(option) for option in options) or "none"
+    choices = f": {', '.join(map(str, options)) or 'none'}"
+    if len(choices) > LONGEST_LIST:
+        choices = f" {len(options)}"
     hint = f"; {hint}" if hint else ""
     raise UserError(
-        f'{kind} "{value}" not found{did_you_mean(value, options)} (there are: {choices}){hint}'
+        f'{kind} "{value}" not found{did_you_mean(value, options)} (there are{choices}){hint}'
     )

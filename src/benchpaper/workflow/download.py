@@ -142,6 +142,7 @@ class _WebOnly(urllib.request.HTTPRedirectHandler):
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
         if origins.address(newurl) is None:
+            fp.close()
             raise UserError(
                 f"{req.full_url} leads to {newurl}, and inputs come by https or http only; "
                 "correct the url"

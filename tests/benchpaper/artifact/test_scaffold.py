@@ -102,7 +102,7 @@ BROKEN = [
         'twin=dict(target="pipe", size_bytes=4096),',
         "",
         "declaration",
-        "name the noisiest cell",
+        "name the noisiest real cell",
     ),
     ("experiment.py", "quick=5", "quick=4", "declaration", "give it 5"),
     ("experiment.py", "quick=5", "quick=50", "declaration", "do not grow"),

@@ -31,6 +31,7 @@ ALLOWED = {
     "artifact/bundle/anonymity/homes.py": {"nfs"},
     "artifact/bundle/anonymity/tables.py": {"storage"},
     "hosts/guest_kernel.py": {"nfs"},  # modules of Linux
+    "hosts/emulated_kernel.py": {"nfs", "rdma"},
 }
 
 

@@ -181,14 +181,14 @@ def test_a_log_is_read_entry_by_entry(tmp_path):
     mark = entry(0, 0, write_log.MARK, text=b"saved")
     (tmp_path / "log").write_bytes(logged(WRITTEN, flushed, forced, discarded, mark))
     read = list(write_log.entries(tmp_path / "log"))
-    assert [(one.place, one.size, one.data[:1], one.mark) for one in read] == [
+    assert [(seen.place, seen.size, seen.data[:1], seen.mark) for seen in read] == [
         (8 * SECTOR, 2 * SECTOR, b"w", ""),
         (0, 0, b"", ""),
         (3 * SECTOR, SECTOR, b"f", ""),
         (16 * SECTOR, 64 * SECTOR, b"", ""),
         (0, 0, b"", "saved"),
     ]
-    assert [one.is_barrier for one in read] == [False, True, True, False, False]
+    assert [seen.is_barrier for seen in read] == [False, True, True, False, False]
 
 
 @pytest.mark.parametrize(
