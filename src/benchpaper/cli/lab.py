@@ -49,7 +49,7 @@ def kernel() -> None:
     type=click.Choice(GUESTS),
     default=GUESTS[0],
     show_default=True,
-    help="What the guests are: User-Mode Linux, or emulated (with more devices, and without valid times).",
+    help="What the guests are: User-Mode Linux, or emulated (more devices, no valid times).",
 )
 @click.option(
     "--rate",
