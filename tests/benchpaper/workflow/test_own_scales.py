@@ -1,7 +1,9 @@
 """A project whose scales have names of its own, from `benchpaper new` to the appendix."""
 
+import os
 import re
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -61,12 +63,13 @@ def test_the_options_help_and_refuse_by_them(project, monkeypatch):
     from benchpaper.cli.commands import cli
 
     monkeypatch.chdir(project.root)
-    monkeypatch.delenv("BENCHPAPER_PROJECT", raising=False)
-    help_text = CliRunner().invoke(cli, ["plan", "--help"]).output
+    with mock.patch.dict(os.environ):  # which the program makes its own
+        os.environ.pop("BENCHPAPER_PROJECT", None)
+        help_text = CliRunner().invoke(cli, ["plan", "--help"]).output
+        refused = CliRunner().invoke(cli, ["plan", "--scale", "quick"]).exception
+        plan = CliRunner().invoke(cli, ["plan"]).output
     assert "tiny|laptop|testbed" in help_text and "default: laptop" in " ".join(help_text.split())
-    refused = CliRunner().invoke(cli, ["plan", "--scale", "quick"]).exception
     assert isinstance(refused, UserError) and "tiny, laptop, testbed" in str(refused)
-    plan = CliRunner().invoke(cli, ["plan"]).output
     assert "at scale laptop" in plan
 
 
