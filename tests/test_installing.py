@@ -212,10 +212,10 @@ def test_cells_whose_package_is_missing_are_recorded_as_not_testable(without):
     } <= set(recorded)
     for package, machine in without.items():
         for name, trials in machine["recorded"].items():
+            lacking = "ucx" if package == UCX else package
             for state, reason in trials:
-                assert state == NOT_TESTABLE and ("ucx" if package == UCX else package) in reason, (
-                    name
-                )
+                # Without guests, the cells that cut the power lack a kernel anyway.
+                assert state == NOT_TESTABLE and (lacking in reason or "own_kernel" in reason), name
 
 
 def test_the_remedy_names_a_python_that_the_package_is_locked_for():
