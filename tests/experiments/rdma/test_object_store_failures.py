@@ -77,7 +77,7 @@ def test_a_restarted_server_is_another_one(host, binary):
 
 @pytest.mark.parametrize("transport", ["posix", "tcp"])
 def test_a_client_that_is_killed_leaves_the_server_working(host, sanitized, transport):
-    """Shared memory may fail once: a client that dies within UCX's queue leaves a hole there."""
+    """Over shared memory it failed once; a hole in UCX's queue is the suspected cause."""
     tries = 3 if transport == "posix" else 1
     assert any(_serves_after_a_kill(host, sanitized, transport) for _ in range(tries))
 
