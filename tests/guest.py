@@ -3,6 +3,7 @@
 import os
 import shutil
 from contextlib import contextmanager
+from random import SystemRandom
 
 import pytest
 from checkout import ROOT
@@ -69,6 +70,11 @@ class Guests:
         for host in self._hosts:
             host.close()
         self._hosts.clear()
+
+
+def own_loopback():
+    """Return an address of this machine's loopback that no other test uses."""
+    return f"127.{'.'.join(str(SystemRandom().randint(64, 127)) for _ in range(3))}"
 
 
 @contextmanager

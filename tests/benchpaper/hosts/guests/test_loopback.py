@@ -4,6 +4,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from guest import own_loopback
 from test_guests import CLIENT, SERVER
 
 from benchpaper.core.errors import UserError
@@ -16,7 +17,7 @@ from benchpaper.measure.provisions import Provider, Provisions
 
 HAS_PASST = shutil.which(guest_kernel.FORWARDER)
 with_passt = pytest.mark.skipif(not HAS_PASST, reason="passt is not installed")
-ADDRESS = "127.18.0.101"
+ADDRESS = own_loopback()
 ROOM = "read first last < /proc/sys/net/ipv4/ip_local_port_range; test $((last - first)) -gt 20000"
 
 
