@@ -40,7 +40,7 @@ def _compile(source: Path, target: str) -> None:
     command = [*COMMAND, "-o", target, str(source)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # a folder of PATH may be closed to this user
         raise OSError("no cc on PATH; install the packages gcc and libc6-dev") from None
     except subprocess.TimeoutExpired:
         raise OSError(f"cc did not compile {source.name} within {COMPILE_S:g} s") from None

@@ -201,7 +201,7 @@ def test_a_panic_ends_the_trial_with_the_end_of_the_console_and_the_guest_boots_
 
 def test_a_guest_that_cannot_boot_shows_the_end_of_its_console(boot):
     with pytest.raises(UserError, match=r'^host "guest1" .* did not boot.*console ends: .+') as bad:
-        boot(memory=24)
+        boot(memory=16)  # with a little more, it may neither boot nor panic
     assert "\n" not in str(bad.value)
 
 

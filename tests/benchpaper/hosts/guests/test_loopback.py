@@ -18,7 +18,7 @@ from benchpaper.measure.provisions import Provider, Provisions
 HAS_PASST = shutil.which(guest_kernel.FORWARDER)
 with_passt = pytest.mark.skipif(not HAS_PASST, reason="passt is not installed")
 ADDRESS = own_loopback()
-ROOM = "read first last < /proc/sys/net/ipv4/ip_local_port_range; test $((last - first)) -gt 20000"
+ROOM = "set -- $(cat /proc/sys/net/ipv4/ip_local_port_range); test $(($2 - $1)) -gt 20000"
 
 
 def test_a_trials_hosts_find_each_other(tmp_path):
