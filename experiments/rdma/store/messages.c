@@ -64,7 +64,7 @@ static void finish_put(struct server *s, ucp_ep_h client, const struct request *
 static void finish_discard(struct server *s, ucp_ep_h client, const struct request *request, const char *key)
 {
     enum status status = NOT_DURABLE;
-    if (keep_durably(s->durable, ASK_DISCARD, key, request->key_length, NULL, 0))
+    if (keep_durably(s->durable, ASK_DISCARD, key, request->key_length, "", 0))
         status = discard(s->table, key, request->key_length);
     answer(s, client, (struct reply){.ticket = request->ticket, .status = status}, NULL);
 }
