@@ -86,8 +86,8 @@ def waiting_for_answers_hides_the_tail(results):
 @claim("C60", experiment="training_io/power_loss")
 def a_new_name_is_safe_before_its_data(results):
     """On XFS, a checkpoint that is renamed over the old one without fsync is neither the old nor
-    the new one after more than a tenth of the power cuts, of which there is one after each write to
-    the disk until all is written out."""
+    the new one if the power goes during more than a tenth of what the disk writes, counted in
+    bytes, from the begin of the save until all is written out."""
     return results.estimate("lost_share", file_system="xfs", sync="none", **RENAMED).above(0.1)
 
 

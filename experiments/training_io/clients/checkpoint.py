@@ -10,6 +10,7 @@ loads only if all its shards exist, belong to one step, and have the right diges
     overwrite-fsync    write in place, and sync each shard
     rename             write into a new folder, then rename it
     rename-fsync       the same, synced before and after the renaming
+    async              rename-fsync in a thread, from a copy of the state, while training goes on
     multipart          to S3: one multipart upload per shard, under keys of the step, and then a
                        small object that names the step
     null               pack and check the shards in memory: the cost without storage
@@ -34,7 +35,8 @@ xxhash = optional.module("xxhash")
 HEAD = struct.Struct("<8sQIIQ")
 MAGIC = b"bpckpt01"
 CHUNK = 1 << 20
-METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart", "null")
+FILE_METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync")
+METHODS = (*FILE_METHODS, "async", "multipart", "null")
 PART = 5 << 20  # the smallest part that S3 allows
 CURRENT = "current"
 
@@ -313,12 +315,19 @@ def crashes(folder, method, size, shards):
         points += 1
 
 
+def _target(method, target):
+    if method == "async":
+        from experiments.training_io.clients.checkpoint_async import Async
+
+        return Async(target["folder"])
+    return Memory() if method == "null" else Bucket(target["endpoint"])
+
+
 def main(text):
     plan = json.loads(text)
     target, method, size = plan["target"], plan["method"], plan["mib"] << 20
-    if method in ("multipart", "null"):
-        chosen = Memory() if method == "null" else Bucket(target["endpoint"])
-        print(json.dumps(measure(chosen, size, plan["shards"])))
+    if method not in FILE_METHODS:
+        print(json.dumps(measure(_target(method, target), size, plan["shards"])))
         return
     result = measure(Files(target["folder"], method), size, plan["shards"])
     if plan.get("crash_kib"):

@@ -58,10 +58,10 @@ def test_what_is_saved_is_there(protocol, sync, pace, layout, tmp_path, monkeypa
     monkeypatch.setattr(power_loss.os, "sync", lambda: None)  # of this whole machine
     synced = []
     monkeypatch.setattr(power_loss.os, "fsync", synced.append)
-    save(tmp_path, OLD[layout], protocol, sync)
+    save(tmp_path, OLD[layout], "overwrite", sync)
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == "old"
     synced.clear()
-    save(tmp_path, NEW[layout], protocol, sync, pace)
+    power_loss.begin(tmp_path, NEW[layout], protocol, sync, pace)()
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == "new"
     folders = 2 if layout.startswith("sharded") else 1
     assert len(synced) == {
@@ -103,6 +103,29 @@ def test_each_kind_of_damage_is_told_apart(layout, name, damage, expected, tmp_p
     else:
         (tmp_path / name).write_bytes(data)
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == expected
+
+
+def cuts(sizes, outcomes):
+    """What would be seen if writes of these sizes came, and the disk were in these states then."""
+    return power_loss.counted(
+        ((("saving", outcome, False), size) for size, outcome in zip(sizes, outcomes, strict=True))
+    )
+
+
+def test_the_lost_share_does_not_depend_on_how_writes_are_split():
+    """The number of power cuts does: more of them fall into a state with many small writes."""
+    whole = cuts([4096, 1 << 20, 8192], ["old", "empty", "new"])
+    split = cuts([4096, *[1 << 16] * 16, 4096, 4096], ["old", *["empty"] * 16, "new", "new"])
+    assert power_loss.share(whole, "empty") == power_loss.share(split, "empty") > 0.9
+    assert power_loss.share(whole, "torn") == 0
+    with pytest.raises(SystemExit, match="wrote nothing"):
+        power_loss.share(cuts([0, 0], ["old", "new"]), "empty")
+
+
+def test_an_asynchronous_save_raises_its_error_where_it_is_awaited(tmp_path):
+    finish = power_loss.begin(tmp_path / "missing", NEW["torch"], "async", "none")
+    with pytest.raises(FileNotFoundError):
+        finish()
 
 
 # ---- in a guest ----
@@ -164,6 +187,14 @@ def test_a_long_save_in_place_is_torn_and_shards_are_mixed(experiment, guest_hos
     rows = observed(experiment, guest_host, file_system="xfs", **levels)
     seen = {row["outcome"] for row in rows[:-1] if row["certain_cuts"] + row["possible_cuts"]}
     assert {"old", "new", "torn", "mixed"} <= seen and rows[-1]["durable_at_return"] == 1
+
+
+@pytest.mark.slow
+def test_an_asynchronous_save_loses_nothing_if_all_is_synced(experiment, guest_host):
+    rows = observed(experiment, guest_host, file_system="xfs", protocol="async", sync="both")
+    seen = {row["outcome"] for row in rows[:-1] if row["certain_cuts"] + row["possible_cuts"]}
+    assert seen == {"old", "new"}
+    assert rows[-1]["lost_share"] == 0
 
 
 @pytest.mark.slow
