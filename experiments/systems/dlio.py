@@ -1,10 +1,12 @@
 """DLIO, the benchmark below MLPerf Storage, as a peer: another loop over the same files.
 
-It brings PyTorch and MPI, so it lives in an environment of its own, apart from the lock:
+It brings PyTorch, TensorFlow, and MPI (6 GB), so it lives in an environment of its own, apart from
+the lock:
 
     python3 -m venv .venv/dlio
-    .venv/dlio/bin/pip install --no-deps dlio-benchmark==2.0.0
-    .venv/dlio/bin/pip install hydra-core "numpy<2" psutil mpi4py h5py pandas pillow torch
+    .venv/dlio/bin/pip install --no-deps dlio-benchmark==2.0.0 pydftracer==1.0.2
+    .venv/dlio/bin/pip install hydra-core "numpy<2" psutil mpi4py mpich h5py pandas pillow torch \\
+        tensorflow-cpu
     export BENCHPAPER_DLIO=$PWD/.venv/dlio
 
 It reads NumPy's files with PyTorch's DataLoader, and sleeps for the computation, as our loop does.
@@ -61,6 +63,7 @@ def train(
 ) -> dict[str, float]:
     """Read the `files` .npy files in `folder`/train once, each a sample; return AU and samples/s.
 
+    There must be a folder `folder`/valid too, which may be empty.
     AU is DLIO's: computation over running time, in 0 to 1, without the first step. Raises
     `HostError` with the end of DLIO's output if it fails or reports nothing.
     """
