@@ -123,14 +123,14 @@ experiment = Experiment(
             blocks=2,
             trial_seconds=1.5,
             disk_mb=250,
-            counts=dict(steps=50, seconds=0.1, depth_seconds=0.1),
+            counts=dict(steps=20, seconds=0.1, depth_seconds=0.1),
             backend=["tmpfs", "ext4", "nfs41", "s3-rclone", "null"],
         ),
         quick=Scale(
             blocks=5,
             trial_seconds=1.0,
             disk_mb=250,
-            counts=dict(steps=80, seconds=0.05, depth_seconds=0.1),
+            counts=dict(steps=40, seconds=0.05, depth_seconds=0.1),
             backend=["tmpfs", "ext4", "xfs", "juicefs", "nfs41", "s3-rclone", "null"],
         ),
         full=Scale(
