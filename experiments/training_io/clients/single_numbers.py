@@ -51,6 +51,13 @@ def below(target, folder):
     return {**target, "folder": f"{target['folder']}/{folder}"}
 
 
+def of_job(target, job):
+    """Return the description of the store of a job's data set, read as its loader reads it."""
+    where = below(target, job["name"])
+    keeps = where["kind"] == "file" and job["format"] == formats.TOKENS
+    return {**where, "keep": True} if keeps else where
+
+
 def rate(store, readers, seconds, work):
     """Return what `readers` threads get done in a second, where `work()` returns how much it did.
 
@@ -139,7 +146,7 @@ def whole_objects(target, seconds):
 
 def supply(target, job, seconds, seed):
     """Return samples a second that a job's readers fetch, in its own units and order."""
-    store, form = stores.open_store(below(target, job["name"])), formats.load(job["format"])
+    store, form = stores.open_store(of_job(target, job)), formats.load(job["format"])
     with closing(store):
         schedule = Schedule(form.units(store), seed)
     return rate(store, job["readers"], seconds, lambda: len(form.read(store, schedule.next())))

@@ -201,7 +201,7 @@ def train(host, served, workload, counts, seed):
         seed,
         counts.loop_seconds,
     )
-    store = single_numbers.below(served.store, workload.name)
+    store = single_numbers.of_job(served.store, dict(name=workload.name, format=workload.format))
     return run(host, served, training_loop, dict(store=store, loop=asdict(loop)))
 
 

@@ -122,6 +122,13 @@ def test_a_subfolder_of_every_store(target, expected):
     assert single_numbers.below(target, "x") == expected
 
 
+def test_tokens_lie_in_one_file_that_stays_open():
+    target = dict(kind="file", folder="/f")
+    kept = single_numbers.of_job(target, dict(name="tokens", format="tokens"))
+    assert kept == dict(kind="file", folder="/f/tokens", keep=True)
+    assert single_numbers.of_job(target, dict(name="unet3d", format="npy"))["folder"] == "/f/unet3d"
+
+
 # ---- predictions without fitting ----
 
 OURS = workloads.ALL["tokens"].ours  # 64 reads of 4 KiB a step
