@@ -161,6 +161,8 @@ class Simulation:
         self._window_sum += self._strategy.window
         if self._step == self._warm:
             self._warm_up_is_over()
+        if self._step == self._steps:
+            return
         every = self._set.checkpoint_every
         if every and self._step % every == 0:
             self._left_to_write, self._write_begun = self._set.checkpoint_bytes, self._now

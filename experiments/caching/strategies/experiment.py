@@ -87,7 +87,7 @@ experiment = Experiment(
     ],
     evidence=[Evidence("simulated", "steps that count, after how many of warm-up")],
     packages=("numpy",),
-    twin=dict(regime="jitter", strategy="fixed_64", load=1.0),
+    twin=dict(regime="jitter", strategy="batch", load=1.0),
     block=Block(over="seed", levels=range(1, 6), meaning="seed of shuffles and latencies"),
     timeout_s=60,
     scales=dict(
