@@ -20,6 +20,7 @@ from experiments.caching import (  # fmt: skip
     theory,
     trace_files,
 )
+from experiments.caching.deviations import libcachesim_random
 
 PLAIN = {"belady": plain_caches.belady_min, "lru": plain_caches.lru, "fifo": plain_caches.fifo}
 GENERATED = [name for name in access_traces.GENERATORS if name != "kv"]
@@ -339,3 +340,9 @@ def test_the_long_sweep_goes_on_where_it_was_interrupted(tmp_path, monkeypatch, 
     assert sweep.done(tmp_path) == set(sweep.jobs(4_000)) and [
         file.name for file in tmp_path.iterdir()
     ] == ["done.jsonl"]
+
+
+def test_the_simulators_random_deviates_whatever_its_table():
+    ratios = libcachesim_random.hit_ratios(powers=(11, 24), items=2_000, epochs=40)
+    uniform = theory.uniform_random(0.5)
+    assert all(ratio > uniform + 0.004 for ratio in ratios.values()), ratios
