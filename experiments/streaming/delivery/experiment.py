@@ -5,6 +5,7 @@ import json
 import socket
 import time
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import pipelines, topic, workload
@@ -15,7 +16,7 @@ NONE, CONSUMER, BROKER, REBALANCE = "none", "consumer killed", "broker killed", 
 REFUSES, SLOW = "sink refuses", "sink slow"
 TWICE, POISON, SKEW = "sent twice", "poison message", "clock skew"
 PROMISES = {"most": "at most once", "least": "at least once", "exactly": "exactly once"}
-HARMFUL = {
+HARMFUL: dict[str, dict[str, Any]] = {
     TWICE: dict(twice_every=100),
     POISON: dict(poison_every=100),
     SKEW: dict(ahead_every=2000),
