@@ -46,8 +46,8 @@ def version() -> str:
     "set BENCHPAPER_DLIO to that environment (experiments/systems/dlio.py says how to make it)",
 )
 def _dlio() -> tuple[bool, str]:
-    found = version()
-    return found != NONE, found if found != NONE else "BENCHPAPER_DLIO names no such environment"
+    present = version() != NONE
+    return present, version() if present else "BENCHPAPER_DLIO names no such environment"
 
 
 def train(

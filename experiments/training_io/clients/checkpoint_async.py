@@ -7,11 +7,11 @@ as in the frameworks that save so. What is written is a folder that is synced an
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from experiments.training_io.clients.checkpoint import Files
+from experiments.training_io.clients.checkpoint_store import Files
 
 
 class Async:
-    """Checkpoints in a folder, with the methods of `checkpoint.Files`."""
+    """Checkpoints in a folder, with the methods of `checkpoint_store.Files`."""
 
     def __init__(self, folder: str):
         self._files = Files(folder, "rename-fsync")

@@ -1,11 +1,17 @@
 """Checkpoints that no file system holds: in an S3 bucket, and in memory.
 
-Both have the methods of `checkpoint.Files`.
+Both have the methods of `checkpoint_store.Files`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 
-from experiments.training_io.clients.checkpoint import CURRENT, PART, NoCheckpoint, joined, pack
+from experiments.training_io.clients.checkpoint_store import (
+    CURRENT,
+    PART,
+    NoCheckpoint,
+    joined,
+    pack,
+)
 
 
 class Bucket:

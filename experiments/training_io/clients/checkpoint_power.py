@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from experiments.training_io.clients import power_loss
-from experiments.training_io.clients.checkpoint import Files, NoCheckpoint, state
+from experiments.training_io.clients.checkpoint_store import Files, NoCheckpoint, state
 
 LOST = "lost"
 

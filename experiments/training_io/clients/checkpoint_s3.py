@@ -16,7 +16,7 @@ import sys
 import traceback
 
 from experiments.systems.s3 import Endpoint
-from experiments.training_io.clients.checkpoint import (
+from experiments.training_io.clients.checkpoint_store import (
     CURRENT,
     PART,
     NoCheckpoint,

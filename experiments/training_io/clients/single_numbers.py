@@ -100,17 +100,17 @@ def open_blocks(target):
 
 def random_4k(target, seconds, seed):
     """Return IOPS at each depth, and percentiles in µs: p50 and p99 at depth 1, p99.9 at 32."""
-    found = {}
+    numbers = {}
     for depth in DEPTHS:
         store = open_blocks(target)
         result = random_reads.random_blocks(store, NAME, depth, seconds, seed)
-        found[f"iops_4k_qd{depth}"] = result["iops"]
+        numbers[f"iops_4k_qd{depth}"] = result["iops"]
         if depth == 1:
-            found |= {"p50_us": result["p50_us"], "p99_us": result["p99_us"]}
+            numbers |= {"p50_us": result["p50_us"], "p99_us": result["p99_us"]}
         else:
             enough = result["ops"] >= LEAST_FOR_P999
-            found["p999_us"] = result["p999_us"] if enough else None
-    return found
+            numbers["p999_us"] = result["p999_us"] if enough else None
+    return numbers
 
 
 def sequential(target, seconds):

@@ -80,8 +80,8 @@ class HeldOut:
         """The median factor, with its interval over the cells."""
         if self.missing:
             return gap(self.missing, "1", self.metric, self.cells)
-        found = self.results.estimated(self.factors.tolist(), "1", self.metric, self.cells)
-        return replace(found, over="cell")
+        median = self.results.estimated(self.factors.tolist(), "1", self.metric, self.cells)
+        return replace(median, over="cell")
 
     @property
     def worst(self) -> float | None:

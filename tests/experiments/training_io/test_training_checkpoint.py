@@ -7,10 +7,10 @@ import pytest
 
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone, seaweedfs
-from experiments.training_io.clients import checkpoint, checkpoint_s3
-from experiments.training_io.clients.checkpoint import Files, NoCheckpoint, state
+from experiments.training_io.clients import checkpoint, checkpoint_s3, checkpoint_store
 from experiments.training_io.clients.checkpoint_async import Async
 from experiments.training_io.clients.checkpoint_elsewhere import Bucket, Memory
+from experiments.training_io.clients.checkpoint_store import Files, NoCheckpoint, state
 
 SIZE, SHARDS = 64 << 10, 3
 
@@ -125,7 +125,7 @@ def test_a_bucket_changes_at_once(tmp_path):
 
 # ---- over S3: the writer is killed between its requests ----
 
-TWO_PARTS = (2 * (checkpoint.PART + 1000), 2)  # bytes, shards of two parts each
+TWO_PARTS = (2 * (checkpoint_store.PART + 1000), 2)  # bytes, shards of two parts each
 REQUESTS = 2 * 4 + 1
 
 
@@ -151,10 +151,11 @@ def test_a_kill_between_any_two_requests_leaves_objects_whole_or_absent(bucket):
 
 def test_a_writer_that_names_the_step_first_is_found_out(bucket, monkeypatch):
     def save(writer, step, shards):
-        writer._ask("put_object", Key=checkpoint.CURRENT, Body=str(step).encode())
+        writer._ask("put_object", Key=checkpoint_store.CURRENT, Body=str(step).encode())
         for number, data in enumerate(shards):
             writer._upload(
-                f"{step}/{number:03d}", b"".join(checkpoint.pack(step, number, len(shards), data))
+                f"{step}/{number:03d}",
+                b"".join(checkpoint_store.pack(step, number, len(shards), data)),
             )
 
     monkeypatch.setattr(checkpoint_s3.Writer, "save", save)
