@@ -47,10 +47,10 @@ class Folder:
         os.rename(self._root / old, self._root / new)
 
     def names(self, folder):
-        """Return the names in a folder, with the folder's; an empty set if it does not exist."""
+        """Return the names in a folder, with the folder's; an empty set without such a folder."""
         try:
             return {f"{folder}/{name}" for name in os.listdir(self._root / folder)}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return set()
 
     def top(self):
