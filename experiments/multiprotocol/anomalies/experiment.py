@@ -91,7 +91,7 @@ experiment = Experiment(
     packages=running.PACKAGES,
     twin=scales.TWIN,
     controls=scales.CONTROLS,
-    timeout_s=200,
+    timeout_s=300,
     scales=dict(
         smoke=Scale(
             blocks=2,
@@ -126,7 +126,7 @@ def trial(cell, site):
     said, outcome = running.run(
         site,
         cell,
-        120,
+        150,
         what="anomalies",
         tries=counts.tries,
         slow_tries=counts.slow_tries,
