@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from benchpaper import Host
 from experiments.multiprotocol import kernel, settings
+from experiments.multiprotocol.way import Way
 from experiments.systems import (
     ceph,
     ganesha,
@@ -105,6 +106,7 @@ class Stack:
     def __init__(self, host: Host, system: str, setting: str, *, client: Host | None = None):
         self._host, self._system, self._setting = host, system, setting
         self._client = client or host
+        self._way = Way(self._client, host)
         self._running = ExitStack()
 
     def __enter__(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class Stack:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
             start = getattr(self, f"_{server_of(self._system).replace(' ', '_')}")
             files, endpoint = start()
-            return {"file": self._view(files), "s3": endpoint.as_dict()}
+            return {"file": self._view(files), "s3": self._way.endpoint(endpoint).as_dict()}
         except BaseException:
             self._running.close()
             raise
@@ -127,7 +129,7 @@ class Stack:
     def _view(self, files: Path | nfs.Server | s3.Endpoint) -> dict[str, Any]:
         """Return the description of the file side, mounted first if the kernel is the client."""
         if isinstance(files, s3.Endpoint):
-            return dict(kind="gateway", endpoint=files.as_dict())
+            return dict(kind="gateway", endpoint=self._way.endpoint(files).as_dict())
         if isinstance(files, Path):
             return dict(kind="folder", path=str(files))
         self.export = files.export
@@ -138,14 +140,15 @@ class Stack:
         version = VERSION_OF[server_of(self._system)]
         return dict(
             kind="libnfs" if self._system in BY_LIBNFS else "nfs",
-            address=files.address,
+            address=self._way.address,
             port=files.port,
             version=version,
             export=files.export.paths[version].strip("/"),
         )
 
     def _mount(self, files: nfs.Server, mounted: kernel.Client) -> str:
-        mount = NfsMount(self._client, files.export, mounted.version, options=mounted.options)
+        export = self._way.export(files.export)
+        mount = NfsMount(self._client, export, mounted.version, options=mounted.options)
         return str(self._started(mount).path)
 
     # ---- how each system is started ----
@@ -213,10 +216,11 @@ class Stack:
     def _rclone_mount(self) -> Sides:
         servers = self._started(seaweedfs.SeaweedFS(self._host))
         options = settings.RCLONE_MOUNT[self._setting]
-        mount = rclone.Mount(self._client, servers.endpoint, **options)
+        mount = rclone.Mount(self._client, self._way.endpoint(servers.endpoint), **options)
         return self._started(mount).path, servers.endpoint
 
     def _s3fs(self) -> Sides:
         servers = self._started(seaweedfs.SeaweedFS(self._host))
-        mount = s3fs.S3fs(self._client, servers.endpoint, options=settings.S3FS[self._setting])
+        endpoint = self._way.endpoint(servers.endpoint)
+        mount = s3fs.S3fs(self._client, endpoint, options=settings.S3FS[self._setting])
         return self._started(mount).path, servers.endpoint

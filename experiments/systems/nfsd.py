@@ -81,7 +81,7 @@ class Nfsd(nfs.Server):
                 self._host,
                 "rpcbind",
                 lambda: ["rpcbind", "-f", "-h", self.address],
-                lambda: run(["rpcinfo", "-p"]),
+                lambda: run(["rpcinfo", "-p", self.address]),
                 ports=0,
             )
             self._processes.append(register)

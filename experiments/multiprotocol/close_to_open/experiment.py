@@ -108,11 +108,12 @@ def trial(cell, site):
         watch = ["watch", f"{path}/{FOLDER}", watched_s, site.client.address]
         with site.client.start(_program(site.client, *watch)) as process:
             port = json.loads(process.read_line(60))["port"]
-            where = [site.client.address, port]
             if cell.changed_by == ANOTHER:
-                _run(site.server, "change", there.path / FOLDER, *where)
+                watcher = site.server.address_of(site.client)
+                _run(site.server, "change", there.path / FOLDER, watcher, port)
             else:
-                _run(site.server, "put", json.dumps(views["s3"]), FOLDER, *where)
+                endpoint = json.dumps(views["s3"])
+                _run(site.client, "put", endpoint, FOLDER, site.client.address, port)
             delays = json.loads(process.read_line(watched_s + 60))
         mounted = options_of(site.client, path)
     yield from rows(delays, mounted, watched_s)
