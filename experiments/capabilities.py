@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchpaper import capability, probe
 
+LIBRARIES = ("lib/*-linux-gnu", "lib64", "lib")
 DEVICES, DRIVERS = Path("/sys/class/infiniband"), Path("/etc/libibverbs.d")
 
 
@@ -117,6 +118,32 @@ def _ganesha() -> tuple[bool, str]:
     return True, "ganesha.nfsd"
 
 
+@capability(
+    "rgw",
+    "Ceph's object gateway, and NFS-Ganesha over it",
+    "install ceph-mon, ceph-osd, radosgw, and nfs-ganesha-rgw, and run as root",
+    role="server",
+)
+def _rgw() -> tuple[bool, str]:
+    programs = ("ceph-mon", "ceph-osd", "radosgw", "ganesha.nfsd")
+    missing = [name for name in programs if not shutil.which(name)]
+    if missing:
+        return False, f"no {missing[0]} on PATH"
+    modules = [
+        *Path("/usr").glob("lib*/ganesha/libfsalrgw.so"),
+        *Path("/usr").glob("lib/*/ganesha/libfsalrgw.so"),
+    ]
+    if not modules:
+        return False, "no libfsalrgw.so, Ganesha's module for it"
+    return not os.geteuid(), "not root" if os.geteuid() else "radosgw and libfsalrgw.so"
+
+
+@capability("s3fs", "the FUSE file system s3fs over S3", "install s3fs")
+def _s3fs() -> tuple[bool, str]:
+    present = shutil.which("s3fs") is not None
+    return present, "s3fs" if present else "no s3fs on PATH"
+
+
 @capability("libnfs", "the NFS client library libnfs, 4 or 5", "install libnfs-utils")
 def _libnfs() -> tuple[bool, str]:
     library = find_library("nfs")
@@ -157,6 +184,16 @@ def _nfs_client() -> tuple[bool, str]:
     if os.geteuid() or not shutil.which("mount.nfs"):
         return False, "not root" if os.geteuid() else "no mount.nfs on PATH"
     return _kernel_has("nfs4")
+
+
+@capability(
+    "second_nfs_client",
+    "mounting NFS by the kernel of the host with the role server, too",
+    f"{GUESTS}; install nfs-common",
+    role="server",
+)
+def _second_nfs_client() -> tuple[bool, str]:
+    return _nfs_client()
 
 
 @capability(

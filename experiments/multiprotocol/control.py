@@ -212,7 +212,7 @@ class Broken(Store):
 
 
 class File:
-    """The file side of a `Store`; see `views.File`."""
+    """The file side of a `Store`; see `folder_views.Folder`."""
 
     def __init__(self, store):
         self._store = store
@@ -261,7 +261,7 @@ class File:
 
 
 class S3:
-    """The object side of a `Store`; see `views.S3`."""
+    """The object side of a `Store`; see `s3_view.S3`."""
 
     def __init__(self, store):
         self._store = store

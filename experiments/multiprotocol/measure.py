@@ -2,6 +2,8 @@
 
 import time
 
+from experiments.multiprotocol.views import prepare
+
 POLL_S = 0.0005
 
 
@@ -13,7 +15,7 @@ def visibility(plan, new):
     counts as unseen.
     """
     file, objects = new()
-    file.make_folder("v")
+    prepare(file, "v")
     for way in ("s3 to file", "file to s3"):
         delays, unseen = [], 0
         for number in range(plan["writes"]):
@@ -52,7 +54,7 @@ def tradeoff(plan, new):
     PUTs that the file side does not return at once.
     """
     file, objects = new()
-    file.make_folder("t")
+    prepare(file, "t")
     small, large = b"x" * 4096, b"y" * (4 << 20)
     names = [f"t/{number}" for number in range(16)]
     for name in names:

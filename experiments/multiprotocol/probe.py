@@ -12,10 +12,12 @@ import threading
 import time
 
 from experiments.multiprotocol import measure
-from experiments.multiprotocol.anomalies.kinds import KINDS
+from experiments.multiprotocol.anomalies.attribution import Solos
+from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, KINDS
 from experiments.multiprotocol.anomalies.tries import Try
 from experiments.multiprotocol.record import Recorded, summary
-from experiments.multiprotocol.views import open_views
+from experiments.multiprotocol.single_door import InexpressibleError
+from experiments.multiprotocol.views import open_views, prepare
 
 TROUBLE = 1  # tries of a kind that may raise before it is given up
 SLOW = {  # these write megabytes, or wait
@@ -48,10 +50,11 @@ def anomalies(plan, new):
 
     A line is {"kind", "tries", "seen", "witness", "error"}. A kind that takes longer than `limit_s`
     hangs; the next kind gets new connections. `numbers` gives the number of a kind's first try;
-    otherwise the seed does. With `once`, a kind stops at its first occurrence.
+    otherwise the seed does. With `once`, a kind stops at its first occurrence. With `attribute`, a
+    kind that was seen also has its "solos" (`attribution.Solos.tried`).
     """
-    views = [new(), new()]
-    views[0][0].make_folder("a")
+    views, alone = [new(), new()], Solos(new, try_kind, plan["limit_s"])
+    prepare(views[0][0], "a")
     for kind in plan.get("kinds") or KINDS:
         result = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
         tries = plan["slow_tries"] if kind in SLOW else plan["tries"]
@@ -71,22 +74,28 @@ def anomalies(plan, new):
                 say(**result)
                 say(gone=_named(error))
                 return
+        if plan.get("attribute") and result["seen"]:
+            numbers = range(first, first + tries)
+            result["solos"] = {} if kind in CONFORMANCE else alone.tried(kind, numbers)
         say(**result)
 
 
-def try_kind(result, first, second, numbers, once=False):
-    """Try one kind under these numbers, and fill in `found`."""
-    folder = f"a/{result['kind']}"
+def try_kind(result, first, second, numbers, once=False, place=""):
+    """Try one kind under these numbers, in a folder of `place`, and fill in `result`."""
+    folder = f"a/{result['kind']}{place}"
     errors = 0
     for number in numbers:
         steps: list[list] = []
         try:
             if number == numbers[0]:
-                first[0].make_folder(folder)
+                prepare(first[0], folder)
                 # rclone's S3 server removes a folder with its last object.
                 first[1].put(f"{folder}/stays", b"")
             t = Try(recorded(first, steps), recorded(second, steps), folder, number)
             occurred = KINDS[result["kind"]](t)
+        except InexpressibleError:
+            result["expressible"] = False
+            return
         except Exception as error:
             result["error"] = result["error"] or _named(error)
             errors += 1
@@ -111,7 +120,7 @@ def history(plan, new):
     """Run random operations of several clients through both sides, and print the history."""
     began, lock = time.monotonic_ns(), threading.Lock()
     rows: list[dict] = []
-    new()[0].make_folder("h")
+    prepare(new()[0], "h")
     clients = [
         threading.Thread(target=_client, args=(plan, new(), n, began, rows, lock))
         for n in range(plan["clients"])

@@ -70,7 +70,7 @@ def _arguments(arguments):
         epilog=f"kinds:\n{kinds}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    systems = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
+    systems = list(stacks.LEVELS)
     made.add_argument(
         "system", nargs="?", metavar="SYSTEM", choices=systems, help=f"one of: {', '.join(systems)}"
     )
@@ -111,11 +111,12 @@ def stored(observation_df):
     for row in observation_df.sort_values("block").itertuples():
         for kind, steps in json.loads(row.witnesses).items():
             first.setdefault((row.system, row.setting, kind), steps)
-    order = [*stacks.SYSTEMS, *stacks.SECOND, *stacks.CONTROLS]
+    order = list(stacks.LEVELS)
 
     def place(key):
         system, setting, kind = key
-        return order.index(system), setting != "default", setting, list(KINDS).index(kind)
+        real = system not in stacks.CONTROLS
+        return not real, order.index(system), setting != "default", setting, list(KINDS).index(kind)
 
     return {key: first[key] for key in sorted(first, key=place)}
 

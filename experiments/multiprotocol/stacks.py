@@ -1,81 +1,57 @@
-"""Systems with their two sides, at three cache settings.
+"""Systems with their two sides, and how each is started.
 
-strict switches caching off, or down as far as the system allows. default is what its makers ship.
-relaxed trusts remembered data for longer, as one does for speed. A setting exists only where the
-system has a knob for it. nfs-rs speaks NFS. The systems of `SECOND` are the same servers with
-another client, libnfs, and those of `kernel.CLIENTS` with the kernel's client: what all clients see
-comes from the server.
+nfs-rs speaks NFS, and libnfs to `rgw`. The systems of `SECOND` are servers that both reach, here by
+libnfs, and those of `kernel.CLIENTS` by the kernel's client: what all clients see comes from the
+server. In the systems of `SIDE_BY_SIDE`, two gateways of one system serve the same data. Where the
+file side of such a system is a gateway too, it is an S3 client that uses whole objects as files.
 """
 
-from contextlib import ExitStack
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any, TypeVar
 
 from benchpaper import Host
-from experiments.multiprotocol import kernel
+from experiments.multiprotocol import kernel, settings
 from experiments.multiprotocol.way import Way
-from experiments.systems import ganesha, juicefs, libnfs, nfs, nfsd, rclone, s3, seaweedfs
+from experiments.systems import (
+    ceph,
+    ganesha,
+    juicefs,
+    libnfs,
+    nfs,
+    nfsd,
+    rclone,
+    s3,
+    s3fs,
+    seaweedfs,
+)
 from experiments.systems.nfs_mount import NfsMount
-from experiments.systems.server import FolderSystem, ListeningSystem
 
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
 SYSTEMS = ("rclone", "juicefs", "seaweedfs", "ganesha")
-SECOND = {"rclone libnfs": "rclone", "ganesha libnfs": "ganesha"}  # the same server, with libnfs
+LATER = ("rgw", "rclone mount", "s3fs")  # they are in no reference results yet
+SIDE_BY_SIDE = ("juicefs gateways", "seaweedfs filers", "rclone gateways")
+ALL = (*SYSTEMS, *LATER, *SIDE_BY_SIDE)  # that need no guest
+SECOND = {f"{server} libnfs": server for server in ("rclone", "ganesha")}
+# nfs-rs reads beyond the end of files, which NFS-Ganesha over RGW answers with an error.
+BY_LIBNFS = (*SECOND, "rgw")
 IN_GUESTS = ("nfsd",)  # systems that only a guest can run
-SETTINGS = ("strict", "default", "relaxed")
-
-RCLONE_S3 = {
-    # With 0s, the S3 server of rclone 1.75.2 takes seconds to overwrite an object, or hangs.
-    "strict": ["--dir-cache-time", "1ms"],
-    "default": [],
-    "relaxed": ["--vfs-cache-mode", "full", "--dir-cache-time", "1h"],
-}
-RCLONE_NFS = {
-    "strict": ["--vfs-write-back", "0s", "--dir-cache-time", "1ms"],
-    "default": [],
-    "relaxed": ["--vfs-write-back", "10s", "--dir-cache-time", "1h"],
-}
-JUICEFS = {
-    "strict": [
-        "--attr-cache",
-        "0s",
-        "--entry-cache",
-        "0s",
-        "--dir-entry-cache",
-        "0s",
-        "--open-cache",
-        "0s",
-    ],
-    "default": [],
-    "relaxed": [
-        "--attr-cache",
-        "10s",
-        "--entry-cache",
-        "10s",
-        "--dir-entry-cache",
-        "10s",
-        "--open-cache",
-        "10s",
-    ],
-}
-SEAWEEDFS = {
-    "strict": ["-cacheMetaTtlSec", "0", "-cacheCapacityMB", "0"],
-    "default": [],
-    "relaxed": ["-cacheMetaTtlSec", "600", "-writebackCache"],
-}
-GANESHA: dict[str, dict] = {
-    "strict": dict(attribute_seconds=0, cache="Dir_Chunk = 0;"),
-    "default": dict(attribute_seconds=60),
-    "relaxed": dict(attribute_seconds=600),
-}
-VERSION_OF = {"rclone": "3", "ganesha": "4.1", "nfsd": "4.1"}  # of NFS, to clients in user space
-
+LEVELS = (*CONTROLS, *ALL, *SECOND, *IN_GUESTS, *kernel.CLIENTS)
+SETTINGS = settings.SETTINGS
+VERSION_OF = {"rclone": "3", "ganesha": "4.1", "rgw": "4.0", "nfsd": "4.1"}  # of NFS, in user space
 
 NEEDS = {
     "rclone": [*rclone.NEEDS_S3, *rclone.NEEDS_NFS, s3.BOTO],
     "juicefs": ["fuse", "shared_host", juicefs.PACKAGE, s3.PACKAGE, s3.BOTO],  # a metadata file
     "seaweedfs": ["fuse", *seaweedfs.NEEDS, s3.BOTO],
     "ganesha": ["ganesha", "root", *rclone.NEEDS_S3, nfs.PACKAGE, s3.BOTO],
+    "rgw": ["rgw", "root", *ceph.NEEDS, s3.BOTO],
+    "rclone mount": ["fuse", rclone.PACKAGE, *seaweedfs.NEEDS, s3.BOTO],
+    "s3fs": ["fuse", "s3fs", *seaweedfs.NEEDS, s3.BOTO],
+    "juicefs gateways": ["shared_host", juicefs.PACKAGE, s3.PACKAGE, s3.BOTO],
+    "seaweedfs filers": ["fuse", *seaweedfs.NEEDS, s3.BOTO],
+    "rclone gateways": [*rclone.NEEDS_S3, s3.BOTO],
     "nfsd": ["nfsd", *rclone.NEEDS_S3, nfs.PACKAGE, s3.BOTO],
 }
 
@@ -89,14 +65,13 @@ def server_of(system):
 
 def valid(system, setting):
     """True if the system has this setting: the controls have one, other clients at most two."""
-    if system in CONTROLS or server_of(system) in IN_GUESTS:
-        return setting == "default"
-    return setting in (SETTINGS if system in SYSTEMS else ("strict", "default"))
+    those = settings.OF.get(server_of(system), settings.ONLY_DEFAULT)
+    return setting in those and (system in ALL or setting != "relaxed")
 
 
 def needs(system):
     """Return the capabilities that starting a system needs."""
-    client = ["libnfs"] if system in SECOND else []
+    client = ["libnfs"] if system in BY_LIBNFS else []
     client += ["nfs_client"] if system in kernel.CLIENTS else []
     return [*NEEDS.get(server_of(system), []), *client, "loopback"]
 
@@ -109,18 +84,24 @@ def versions():
         "seaweedfs": seaweedfs.version(),
         "ganesha": ganesha.version(),
         "libnfs": libnfs.version(),
+        "ceph": ceph.version(),
+        "s3fs": s3fs.version(),
     }
 
 
-Sides = tuple[FolderSystem | ListeningSystem, s3.Endpoint]  # of files, and of objects
+Started = TypeVar("Started")
+Sides = tuple[Path | nfs.Server | s3.Endpoint, s3.Endpoint]  # of files, and of objects
 
 
 class Stack:
     """Running system as a context manager that yields a description for `views.open_views`.
 
     The system runs on `host`. What shows its files as a folder runs on `client`: the kernel that
-    mounts NFS, and SeaweedFS's mount.
+    mounts NFS, and the mounts that reach their server by a network. If the file side is an NFS
+    server, `export` is for more mounts.
     """
+
+    export: nfs.Export
 
     def __init__(self, host: Host, system: str, setting: str, *, client: Host | None = None):
         self._host, self._system, self._setting = host, system, setting
@@ -132,58 +113,114 @@ class Stack:
         try:
             if self._system in CONTROLS:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
-            files, endpoint = getattr(self, f"_{server_of(self._system)}")()
+            start = getattr(self, f"_{server_of(self._system).replace(' ', '_')}")
+            files, endpoint = start()
             return {"file": self._view(files), "s3": self._way.endpoint(endpoint).as_dict()}
         except BaseException:
             self._running.close()
             raise
 
-    def _view(self, files: Any) -> dict[str, Any]:
-        """Return the description of the file side, mounted first if the kernel is the client."""
-        server = server_of(self._system)
-        if mounted := kernel.CLIENTS.get(self._system):
-            export = self._way.export(files.export)
-            mount = NfsMount(self._client, export, mounted.version, options=mounted.options)
-            files = self._running.enter_context(mount)
-        if server not in VERSION_OF or mounted:
-            return dict(kind="mounted" if mounted else "folder", path=str(files.path))
-        kind, version = "libnfs" if self._system in SECOND else "nfs", VERSION_OF[server]
-        export = files.export.paths[version].strip("/")
-        address = dict(address=self._way.address, port=files.port)
-        return dict(kind=kind, **address, version=version, export=export)
-
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
+    def _started(self, system: AbstractContextManager[Started]) -> Started:
+        return self._running.enter_context(system)
+
+    def _view(self, files: Path | nfs.Server | s3.Endpoint) -> dict[str, Any]:
+        """Return the description of the file side, mounted first if the kernel is the client."""
+        if isinstance(files, s3.Endpoint):
+            return dict(kind="gateway", endpoint=self._way.endpoint(files).as_dict())
+        if isinstance(files, Path):
+            return dict(kind="folder", path=str(files))
+        self.export = files.export
+        if mounted := kernel.CLIENTS.get(self._system):
+            return dict(
+                kind="mounted", paths=[self._mount(files, mounted) for _ in range(mounted.mounts)]
+            )
+        version = VERSION_OF[server_of(self._system)]
+        return dict(
+            kind="libnfs" if self._system in BY_LIBNFS else "nfs",
+            address=self._way.address,
+            port=files.port,
+            version=version,
+            export=files.export.paths[version].strip("/"),
+        )
+
+    def _mount(self, files: nfs.Server, mounted: kernel.Client) -> str:
+        export = self._way.export(files.export)
+        mount = NfsMount(self._client, export, mounted.version, options=mounted.options)
+        return str(self._started(mount).path)
+
+    # ---- how each system is started ----
+
     def _rclone(self) -> Sides:
-        objects = self._running.enter_context(
-            rclone.S3(self._host, options=RCLONE_S3[self._setting])
-        )
-        files = self._running.enter_context(
-            rclone.NFS(self._host, objects.files, options=RCLONE_NFS[self._setting])
-        )
+        objects = self._started(rclone.S3(self._host, options=settings.RCLONE_S3[self._setting]))
+        options = settings.RCLONE_NFS[self._setting]
+        files = self._started(rclone.NFS(self._host, objects.files, options=options))
         return files, objects.endpoint
 
+    def _served_folder(self) -> rclone.S3:
+        """Start the S3 server over a folder that another server exports."""
+        return self._started(rclone.S3(self._host, options=settings.RCLONE_S3["strict"]))
+
     def _ganesha(self) -> Sides:
-        objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3["strict"]))
-        files = self._running.enter_context(
-            ganesha.Ganesha(self._host, objects.files, **GANESHA[self._setting])
-        )
+        objects, options = self._served_folder(), settings.GANESHA[self._setting]
+        files = self._started(ganesha.Ganesha(self._host, objects.files, **options))
         return files, objects.endpoint
 
     def _nfsd(self) -> Sides:
-        objects = self._running.enter_context(rclone.S3(self._host, options=RCLONE_S3["strict"]))
-        return self._running.enter_context(nfsd.Nfsd(self._host, objects.files)), objects.endpoint
+        objects, client = self._served_folder(), kernel.CLIENTS.get(self._system)
+        delegations = client is None or client.delegations
+        files = self._started(nfsd.Nfsd(self._host, objects.files, delegations=delegations))
+        return files, objects.endpoint
+
+    def _rgw(self) -> Sides:
+        objects = self._started(ceph.Rgw(self._host))
+        files = self._started(objects.files(**settings.GANESHA[self._setting]))
+        return files, objects.endpoint
 
     def _juicefs(self) -> Sides:
-        volume = self._running.enter_context(juicefs.JuiceFS(self._host))
-        options = JUICEFS[self._setting]
-        endpoint = self._running.enter_context(volume.gateway(options=options))
-        mount = self._running.enter_context(volume.mount(options=options))
-        return mount, endpoint
+        volume, options = (
+            self._started(juicefs.JuiceFS(self._host)),
+            settings.JUICEFS[self._setting],
+        )
+        endpoint = self._started(volume.gateway(options=options))
+        return self._started(volume.mount(options=options)).path, endpoint
+
+    def _juicefs_gateways(self) -> Sides:
+        volume, options = (
+            self._started(juicefs.JuiceFS(self._host)),
+            settings.JUICEFS[self._setting],
+        )
+        first, second = (self._started(volume.gateway(options=options)) for _ in range(2))
+        return second, first
+
+    def _rclone_gateways(self) -> Sides:
+        options = settings.RCLONE_S3[self._setting]
+        first = self._started(rclone.S3(self._host, options=options))
+        second = self._started(rclone.S3(self._host, first.folder, options=options))
+        return second.endpoint, first.endpoint
 
     def _seaweedfs(self) -> Sides:
-        servers = self._running.enter_context(seaweedfs.SeaweedFS(self._host))
-        mount = servers.mount(SEAWEEDFS[self._setting], host=self._client)
-        self._running.enter_context(mount)
-        return mount, servers.endpoint
+        servers = self._started(seaweedfs.SeaweedFS(self._host))
+        options = settings.SEAWEEDFS[self._setting]
+        return self._started(servers.mount(options, host=self._client)).path, servers.endpoint
+
+    def _seaweedfs_filers(self) -> Sides:
+        servers = self._started(seaweedfs.SeaweedFS(self._host))
+        filer = self._started(servers.another_filer())
+        options = settings.SEAWEEDFS[self._setting]
+        mount = servers.mount(options, host=self._client, filer=filer)
+        return self._started(mount).path, servers.endpoint
+
+    def _rclone_mount(self) -> Sides:
+        servers = self._started(seaweedfs.SeaweedFS(self._host))
+        options = settings.RCLONE_MOUNT[self._setting]
+        mount = rclone.Mount(self._client, self._way.endpoint(servers.endpoint), **options)
+        return self._started(mount).path, servers.endpoint
+
+    def _s3fs(self) -> Sides:
+        servers = self._started(seaweedfs.SeaweedFS(self._host))
+        endpoint = self._way.endpoint(servers.endpoint)
+        mount = s3fs.S3fs(self._client, endpoint, options=settings.S3FS[self._setting])
+        return self._started(mount).path, servers.endpoint

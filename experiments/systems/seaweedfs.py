@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import urlopen
 
 from benchpaper import Host
 from experiments.systems import asking, packages, s3, server
@@ -38,7 +39,33 @@ def version() -> str:
     return packages.version(PACKAGE)
 
 
-class SeaweedFS(server.Started):
+class _Weed(server.Started):
+    """Base of what is killed at its end: on SIGTERM it waits minutes for its own clients.
+
+    All that it keeps is a scratch folder, and sockets below /tmp.
+    """
+
+    def __init__(self, host: Host):
+        self._host, self._sockets = host, list[str]()
+
+    def _weed(self, what: str) -> list[Any]:
+        """Return the beginning of a command line: a shell that writes its process id."""
+        self._pid = self._host.scratch() / "pid"
+        shell = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', self._pid]
+        return [*shell, self._host.provide(binary()), "-logtostderr=true", what]
+
+    def _will_leave_socket(self, service: str, grpc: int) -> None:
+        socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
+        self._host.undo("a socket", ["rm", socket])
+        self._sockets.append(socket)
+
+    def __exit__(self, *_: object) -> None:
+        self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
+        super().__exit__()
+        self._host.run(["rm", "-f", *self._sockets])
+
+
+class SeaweedFS(_Weed):
     """All servers of SeaweedFS on one host.
 
     `endpoint` is a bucket. `filer` is the filer's "address:port": the mount talks to it, and it
@@ -48,11 +75,10 @@ class SeaweedFS(server.Started):
     endpoint: s3.Endpoint
     filer: str
     _filer_ports: list[int]
-    _pid: Path
 
     def __init__(self, host: Host, *, options: Sequence[str] = (), bucket: str = s3.BUCKET):
-        self._host, self._options, self._bucket = host, options, bucket
-        self._sockets: list[str] = []
+        super().__init__(host)
+        self._options, self._bucket = options, bucket
 
     def __enter__(self) -> Self:
         host, folder = self._host, self._host.scratch()
@@ -64,15 +90,11 @@ class SeaweedFS(server.Started):
         }
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
         host.run(["mkdir", folder / "data"])
-        self._pid = folder / "pid"
         command = self._command(folder)
 
         def argv(*ports: int) -> list[Any]:
-            # A killed server leaves its sockets behind.
             for service, grpc in zip(SERVICES, ports[1::2], strict=True):
-                socket = f"/tmp/seaweedfs-{service}-grpc-{grpc}.sock"
-                host.undo("a socket", ["rm", socket])
-                self._sockets.append(socket)
+                self._will_leave_socket(service, grpc)
             return [*command, *(word for pair in zip(PORTS, ports, strict=True) for word in pair)]
 
         def endpoint(ports: Sequence[int]) -> s3.Endpoint:
@@ -88,22 +110,14 @@ class SeaweedFS(server.Started):
             ports=len(PORTS),
         )
         self.endpoint, self._filer_ports = endpoint(ports), ports[FILER : FILER + 2]
+        self._master = f"{host.address}:{ports[0]}.{ports[1]}"
         self.filer = f"{host.address}:{ports[FILER]}"
         return self
 
     def _command(self, folder: Path) -> list[Any]:
-        """Return the command line, without ports, of all servers that keep data in `folder`.
-
-        It starts with a shell that writes its process id, then becomes the server.
-        """
+        """Return the command line, without ports, of all servers that keep data in `folder`."""
         return [
-            "sh",
-            "-c",
-            'echo $$ > "$0"; exec "$@"',
-            self._pid,
-            self._host.provide(binary()),
-            "-logtostderr=true",
-            "server",
+            *self._weed("server"),
             "-dir",
             folder / "data",
             "-ip",
@@ -132,17 +146,24 @@ class SeaweedFS(server.Started):
             *self._options,
         ]
 
-    def __exit__(self, *_: object) -> None:
-        # On SIGTERM it waits minutes for its own clients; all that it keeps is a scratch folder.
-        self._host.run(["sh", "-c", 'kill -KILL "$(cat "$0")"', self._pid], check=False)
-        super().__exit__()
-        self._host.run(["rm", "-f", *self._sockets])
+    def another_filer(self) -> "Filer":
+        """Return a context manager that runs a second filer of these servers.
 
-    def mount(self, options: Sequence[str] = (), *, host: Host | None = None) -> server.Mounted:
-        """Return a context manager that mounts the bucket by FUSE at `path`."""
+        It has a store of its own; filers tell each other what changes.
+        """
+        return Filer(self._host, self._master, self._bucket)
+
+    def mount(
+        self,
+        options: Sequence[str] = (),
+        *,
+        host: Host | None = None,
+        filer: "Filer | None" = None,
+    ) -> server.Mounted:
+        """Return a context manager that mounts the bucket by FUSE at `path`, from either filer."""
         host = host or self._host
         folder = host.scratch()
-        http, grpc = self._filer_ports
+        http, grpc = filer.ports if filer else self._filer_ports
         command = [
             host.provide(binary()),
             "-logtostderr=true",
@@ -159,6 +180,43 @@ class SeaweedFS(server.Started):
             folder / "m.sock",
         ]
         return server.Mounted(host, "weed mount", lambda path: [*command, "-dir", path, *options])
+
+
+class Filer(_Weed):
+    """Second filer of a master, with a store of its own, at `ports` (HTTP, gRPC)."""
+
+    ports: list[int]
+
+    def __init__(self, host: Host, master: str, bucket: str):
+        super().__init__(host)
+        self._master, self._bucket = master, bucket
+
+    def __enter__(self) -> Self:
+        host, folder = self._host, self._host.scratch()
+        where: dict[str, Any] = {
+            "-master": self._master,
+            "-ip": host.address,
+            "-ip.bind": host.address,
+            "-defaultStoreDir": folder,
+            "-localSocket": folder / "f.sock",
+        }
+        command = [*self._weed("filer"), *(word for pair in where.items() for word in pair)]
+
+        def argv(http: int, grpc: int) -> list[Any]:
+            self._will_leave_socket("filer", grpc)
+            return [*command, "-port", http, "-port.grpc", grpc]
+
+        def ready(http: int, grpc: int) -> None:
+            url = f"http://{host.address}:{http}/buckets/{self._bucket}/"
+            asking.ask(host, _knows_bucket, url)
+
+        self.process, self.ports = server.start(host, "weed filer", argv, ready, ports=2)
+        return self
+
+
+def _knows_bucket(url: str) -> None:
+    """Raise unless a filer has heard of the bucket from the other one."""
+    urlopen(url, timeout=5).close()
 
 
 def _answers(described: dict[str, str]) -> None:

@@ -4,7 +4,8 @@ import json
 
 from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import replay, running, scales, stacks
-from experiments.multiprotocol.anomalies.kinds import KINDS
+from experiments.multiprotocol.anomalies import attribution
+from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, KINDS
 
 REPLAY_TRIES = 12  # per witness; a race does not occur each time
 
@@ -39,6 +40,17 @@ experiment = Experiment(
             better="lower",
             meaning="kinds of anomaly that occurred at least once",
         ),
+        *[
+            Metric(
+                f"kinds_of_{side}",
+                unit="count",
+                better="lower",
+                optional=True,
+                meaning=f"kinds seen that {meaning}, "
+                "in one of `attribute_every` trials as their seeds have it",
+            )
+            for side, meaning in attribution.DUE_TO.items()
+        ],
         Metric(
             "witnesses_tried",
             unit="count",
@@ -68,34 +80,39 @@ experiment = Experiment(
         Evidence(
             "troubles", "for each kind with a try that could not be made, the first error (JSON)"
         ),
+        Evidence(
+            "attribution",
+            "for each kind seen, to which side it is due, and its tries over one protocol (JSON); "
+            "empty in a trial that attributes nothing",
+        ),
         Evidence("outcome", "ran, or how the server ended"),
     ],
     roles=scales.ROLES,
     packages=running.PACKAGES,
     twin=scales.TWIN,
     controls=scales.CONTROLS,
-    timeout_s=200,
+    timeout_s=300,
     scales=dict(
         smoke=Scale(
             blocks=2,
-            trial_seconds=2,
+            trial_seconds=4,
             disk_mb=60,
-            counts=dict(tries=1, slow_tries=1, replay_every=4),
-            **scales.SMOKE,
+            counts=dict(tries=1, slow_tries=1, replay_every=4, attribute_every=1),
+            **scales.SMOKE_ALL,
         ),
         quick=Scale(
             blocks=5,
             trial_seconds=1.5,
             disk_mb=60,
-            counts=dict(tries=1, slow_tries=1, replay_every=10),
+            counts=dict(tries=1, slow_tries=1, replay_every=10, attribute_every=5),
             setting=["default"],
             system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
         ),
         full=Scale(
             blocks=5,
-            trial_seconds=3,
+            trial_seconds=6,
             disk_mb=100,
-            counts=dict(tries=2, slow_tries=1, replay_every=3),
+            counts=dict(tries=2, slow_tries=1, replay_every=3, attribute_every=1),
         ),
     ),
 )
@@ -105,15 +122,17 @@ scales.declare(experiment)
 @experiment.trial
 def trial(cell, site):
     counts = site.counts
+    attributed = site.seed % counts.attribute_every == 0
     said, outcome = running.run(
         site,
         cell,
-        120,
+        150,
         what="anomalies",
         tries=counts.tries,
         slow_tries=counts.slow_tries,
         seed=site.seed % 1000,
         limit_s=12,
+        attribute=attributed,
     )
     if not said:
         raise RuntimeError(f"the probe found nothing: {outcome}")
@@ -125,12 +144,19 @@ def trial(cell, site):
         if witnesses and site.seed % counts.replay_every == 0
         else {}
     )
+    due = {
+        kind: attribution.described(kind in CONFORMANCE, result)
+        for kind, result in judged.items()
+        if "solos" in result
+    }
     # A kind without tries did not get its turn.
     replayed = {kind: result for kind, result in again.items() if result["tries"]}
     yield {
         **{kind: result["seen"] / result["tries"] for kind, result in judged.items()},
         **{f"tries_{kind}": result["tries"] for kind, result in judged.items()},
         "kinds_seen": sum(result["seen"] > 0 for result in judged.values()),
+        **(attribution.totals(due) if attributed else {}),
+        "attribution": json.dumps(due),
         "witnesses": json.dumps(witnesses),
         "replays": json.dumps(
             {kind: result["tries"] if result["seen"] else 0 for kind, result in replayed.items()}

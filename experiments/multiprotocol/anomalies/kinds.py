@@ -19,7 +19,7 @@ from experiments.multiprotocol.anomalies.tries import (
     settled,
     there_and_back,
 )
-from experiments.multiprotocol.views import PART
+from experiments.multiprotocol.s3_view import PART
 
 __all__ = ["CONFORMANCE", "KINDS"]
 SETTLE_S = 0.15  # how long a deleted object, or what should stay, is watched

@@ -59,7 +59,7 @@ experiment = Experiment(
             trial_seconds=1.5,
             disk_mb=20,
             counts=dict(writes=2, patience_ms=300, slice_ms=40),
-            system=scales.ONE_CLIENT,
+            system=scales.FAST,
             **scales.ONLY_DEFAULT,
         ),
         quick=Scale(
