@@ -4,10 +4,11 @@ import errno
 import os
 from pathlib import Path
 
+from experiments.multiprotocol.file_operations import FolderOperations, MountedOperations
 from experiments.multiprotocol.retrying import retrying
 
 
-class Folder:
+class Folder(FolderOperations):
     """Files below a mounted folder."""
 
     def __init__(self, kind, path):
@@ -86,7 +87,7 @@ def _is_stale(error):
     return getattr(error, "errno", 0) == errno.ESTALE
 
 
-class Mounted(Folder):
+class Mounted(MountedOperations, Folder):
     """Files of an NFS export that the kernel has mounted.
 
     A file that was replaced on the server may be "stale": the kernel tries once more, then tells

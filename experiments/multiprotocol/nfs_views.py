@@ -3,11 +3,12 @@
 import contextlib
 import errno
 
+from experiments.multiprotocol.file_operations import LibnfsOperations, NfsOperations
 from experiments.multiprotocol.retrying import TIMEOUT_S, retrying
 from experiments.systems import libnfs, nfs
 
 
-class Nfs:
+class Nfs(NfsOperations):
     """Files of an NFS export, through a client in user space without any cache.
 
     "Try again later" (NFS4ERR_DELAY) and "stale file handle" (the name now stands for another file)
@@ -17,7 +18,8 @@ class Nfs:
     def __init__(self, kind, address, port, version, export=None):
         import nfs_rs
 
-        self._client = nfs.client(address, port, version, export=export, timeout=TIMEOUT_S)
+        self._connect = lambda: nfs.client(address, port, version, export=export, timeout=TIMEOUT_S)
+        self._client = self._connect()
         self._missing = (nfs_rs.NfsNotFoundError, nfs_rs.NfsNotADirectoryError, FileNotFoundError)
         self._later = (nfs_rs.NfsRetryableError, nfs_rs.NfsStateLostError)
         self._close_failed, self._refused = nfs_rs.NfsFileCloseError, nfs_rs.NfsProtocolError
@@ -99,13 +101,16 @@ class Nfs:
         self._client.close()
 
 
-class Libnfs:
+class Libnfs(LibnfsOperations):
     """Files of an NFS export through another client, libnfs, also without any cache."""
 
     LATER = (errno.EAGAIN, errno.ESTALE)
 
     def __init__(self, kind, address, port, version, export=None):
-        self._client = libnfs.Client(address, port, version, export=export, timeout=TIMEOUT_S)
+        self._connect = lambda: libnfs.Client(
+            address, port, version, export=export, timeout=TIMEOUT_S
+        )
+        self._client = self._connect()
 
     def _retrying(self, act, *arguments):
         return retrying(lambda error: getattr(error, "errno", 0) in self.LATER, act, *arguments)

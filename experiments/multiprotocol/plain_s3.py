@@ -1,7 +1,12 @@
 """Requests to an S3 server that the fast client cannot make: any key, any condition, any order."""
 
+import http.client
+from datetime import timedelta
+from urllib.parse import urlsplit
+
 from experiments.systems import s3
 
+TIMEOUT_S = 10.0
 DECLINED = (400, 403, 404, 405, 409, 412, 501)  # statuses by which a server declines a request
 
 
@@ -87,3 +92,29 @@ class PlainS3:
         if done is None:
             self._ask("abort_multipart_upload", Key=key, UploadId=upload)
         return done is not None
+
+    def put_in_halves(self, key, data):
+        """Create or replace an object by a PUT whose content arrives in two halves.
+
+        At the first yield half of it is sent; at the second, the server has answered. Who stops in
+        between breaks the connection.
+        """
+        import obstore
+
+        signed = obstore.sign(self._endpoint.obstore(), "PUT", key, timedelta(minutes=5))
+        url, half = urlsplit(signed), len(data) // 2
+        connection = http.client.HTTPConnection(url.hostname, url.port, timeout=TIMEOUT_S)
+        try:
+            connection.putrequest("PUT", f"{url.path}?{url.query}")
+            connection.putheader("Content-Length", str(len(data)))
+            connection.endheaders()
+            connection.send(data[:half])
+            yield
+            connection.send(data[half:])
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status >= 300:
+                raise OSError(f"PUT was answered with {answer.status} {answer.reason}")
+            yield
+        finally:
+            connection.close()

@@ -6,32 +6,22 @@ so that the results so far survive when a server hangs, and `{"done": true}` las
 """
 
 import json
-import random
 import sys
 import threading
 import time
 
-from experiments.multiprotocol import measure
+from experiments.multiprotocol import measure, random_history, restarts
 from experiments.multiprotocol.anomalies.attribution import Solos
-from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, KINDS
-from experiments.multiprotocol.anomalies.tries import Try
+from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, KINDS, LOSES
+from experiments.multiprotocol.anomalies.tries import PATIENCE_S, Try
+from experiments.multiprotocol.anomalies.watching import Watches
+from experiments.multiprotocol.file_operations import Declined
 from experiments.multiprotocol.record import Recorded, summary
 from experiments.multiprotocol.single_door import InexpressibleError
 from experiments.multiprotocol.views import open_views, prepare
 
+SOLO_S = 1.0  # for how long one door alone is tried
 TROUBLE = 1  # tries of a kind that may raise before it is given up
-SLOW = {  # these write megabytes, or wait
-    "missing_while_overwritten",
-    "half_written",
-    "torn_s3_read",
-    "multipart_seen_partly",
-    "deleted_comes_back",
-    "rename_half_done",
-    "directory_rename_half_done",
-    "open_file_deleted",
-    "directory_gone",
-    "names_invented",
-}
 
 
 def say(**result):
@@ -48,26 +38,45 @@ def recorded(views, steps):
 def anomalies(plan, new):
     """Try each kind several times, and print one line for each.
 
-    A line is {"kind", "tries", "seen", "witness", "error"}. A kind that takes longer than `limit_s`
-    hangs; the next kind gets new connections. `numbers` gives the number of a kind's first try;
-    otherwise the seed does. With `once`, a kind stops at its first occurrence. With `attribute`, a
-    kind that was seen also has its "solos" (`attribution.Solos.tried`).
+    A line is {"kind", "tries", "seen", "witness", "severity", "error"}; `severity` is that of the
+    witness. A kind is tried `tries` times, or as often as fits in `kind_s`, but at least once. A
+    kind that takes longer than `limit_s` hangs; the next kind gets new connections. `numbers` gives
+    the number of a kind's first try; otherwise the seed does. With `once`, a kind stops at its
+    first occurrence. With `attribute`, a kind that was seen also has its "solos"
+    (`attribution.Solos.tried`).
+
+    Occurrences are watched for at most `watch_s`. Those that last longer than a moment are watched
+    on at the end, and a line {"kind", "severity"} follows for each.
     """
     views, alone = [new(), new()], Solos(new, try_kind, plan["limit_s"])
     prepare(views[0][0], "a")
+    watches, ask = Watches(plan.get("watch_s", 0)), restarts.asking(plan.get("answers"), say)
+
+    def restart():
+        ask()
+        alone.reconnect()
+
     for kind in plan.get("kinds") or KINDS:
-        result = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
-        tries = plan["slow_tries"] if kind in SLOW else plan["tries"]
+        result = dict(kind=kind, tries=0, seen=0, witness=None, severity=None, error=None)
         first = plan.get("numbers", {}).get(kind, 1000 * plan["seed"])
+        numbers = range(first, first + plan["tries"])
         worker = threading.Thread(
             target=try_kind,
-            args=(result, *views, range(first, first + tries), plan.get("once")),
+            args=(result, *views, numbers, plan.get("once")),
+            kwargs=dict(
+                kind_s=plan["kind_s"],
+                patience_s=plan.get("patience_s", PATIENCE_S),
+                watches=watches,
+                restart=restart,
+            ),
             daemon=True,
         )
         worker.start()
         worker.join(plan["limit_s"])
         if worker.is_alive():
             result = {**result, "error": f"hung: did not end within {plan['limit_s']:g} s"}
+        # An error may leave a connection unusable: libnfs 4.0 loses count of its opens.
+        if result["error"] and result.get("expressible", True):
             try:
                 views = [new(), new()]
             except Exception as error:
@@ -75,26 +84,51 @@ def anomalies(plan, new):
                 say(gone=_named(error))
                 return
         if plan.get("attribute") and result["seen"]:
-            numbers = range(first, first + tries)
             result["solos"] = {} if kind in CONFORMANCE else alone.tried(kind, numbers)
         say(**result)
+    for occurrence in watches.rest():
+        say(kind=occurrence.kind, severity=occurrence.as_dict())
 
 
-def try_kind(result, first, second, numbers, once=False, place=""):
-    """Try one kind under these numbers, in a folder of `place`, and fill in `result`."""
+def try_kind(
+    result,
+    first,
+    second,
+    numbers,
+    once=False,
+    place="",
+    *,
+    kind_s=SOLO_S,
+    patience_s=SOLO_S,
+    watches=None,
+    restart=None,
+):
+    """Try one kind under these numbers, in a folder of `place`, and fill in `result`.
+
+    It ends after `kind_s`, but tries at least once; a try waits for at most `patience_s`. `watches`
+    watches its first occurrence.
+    """
     folder = f"a/{result['kind']}{place}"
-    errors = 0
+    errors, end = 0, time.monotonic() + kind_s
     for number in numbers:
+        if number > numbers[0] and time.monotonic() > end:
+            return
         steps: list[list] = []
         try:
             if number == numbers[0]:
                 prepare(first[0], folder)
                 # rclone's S3 server removes a folder with its last object.
                 first[1].put(f"{folder}/stays", b"")
-            t = Try(recorded(first, steps), recorded(second, steps), folder, number)
+            pairs = recorded(first, steps), recorded(second, steps)
+            t = Try(*pairs, folder, number, restart=restart, patience_s=patience_s)
             occurred = KINDS[result["kind"]](t)
-        except InexpressibleError:
+        except InexpressibleError as error:
             result["expressible"] = False
+            result["error"] = f"one door alone has no {error}"
+            return
+        except Declined as error:
+            result["expressible"] = False
+            result["error"] = str(error)
             return
         except Exception as error:
             result["error"] = result["error"] or _named(error)
@@ -108,6 +142,11 @@ def try_kind(result, first, second, numbers, once=False, place=""):
         result["seen"] += bool(occurred)
         if occurred and not result["witness"]:
             result["witness"] = summary(steps)
+            if watches:
+                began = time.monotonic()
+                occurrence = watches.occurred(result["kind"], occurred, result["kind"] in LOSES)
+                result["severity"] = occurrence.as_dict()
+                end += time.monotonic() - began
         if occurred and once:
             return
 
@@ -116,56 +155,9 @@ def _named(error):
     return f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
 
 
-def history(plan, new):
-    """Run random operations of several clients through both sides, and print the history."""
-    began, lock = time.monotonic_ns(), threading.Lock()
-    rows: list[dict] = []
-    prepare(new()[0], "h")
-    clients = [
-        threading.Thread(target=_client, args=(plan, new(), n, began, rows, lock))
-        for n in range(plan["clients"])
-    ]
-    for thread in clients:
-        thread.start()
-    for thread in clients:
-        thread.join()
-    for row in rows:
-        say(**row)
-
-
-def _client(plan, views, number, began, rows, lock):
-    rng, side = random.Random(f"{plan['seed']} {number}"), "file" if number % 2 else "s3"
-    file, objects = views
-    for count in range(plan["operations"]):
-        key, value = f"h/k{rng.randrange(plan['keys'])}", f"{number}-{count}"
-        op = rng.choices(["read", "write", "delete"], [6, 4, plan.get("deletes", 0)])[0]
-        row = dict(client=number, side=side, op=op, key=key, invoked_ns=time.monotonic_ns() - began)
-        if op == "write":
-            row["value"] = value
-        try:
-            row["result"] = _do(file if side == "file" else objects, side, op, key, value)
-            row["completed_ns"] = time.monotonic_ns() - began
-        except Exception:  # it may or may not have taken effect
-            row["completed_ns"] = None
-        with lock:
-            rows.append(row)
-
-
-def _do(view, side, op, key, value):
-    if op == "read":
-        got = view.read(key) if side == "file" else view.get(key)
-        content = got[0] if got and side == "s3" else got
-        return content if content is None else content.decode(errors="replace")
-    if op == "write":
-        (view.write if side == "file" else view.put)(key, value.encode())
-    else:
-        view.delete(key)
-    return "ok"
-
-
 DO = {
     "anomalies": anomalies,
-    "history": history,
+    "history": random_history.history,
     "visibility": measure.visibility,
     "tradeoff": measure.tradeoff,
 }

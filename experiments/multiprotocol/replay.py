@@ -1,21 +1,23 @@
-"""Replay of stored witnesses: each anomaly again, on a server started for it.
+"""Replay of anomalies: each again, on a server started for it.
 
     python -m experiments.multiprotocol.replay                 all of the reference: some minutes
     python -m experiments.multiprotocol.replay seaweedfs       those of one system
-    python -m experiments.multiprotocol.replay seaweedfs default lost_update --steps
+    python -m experiments.multiprotocol.replay lost_update seaweedfs --steps
     python -m experiments.multiprotocol.replay --once          each kind on one system only
     python -m experiments.multiprotocol.replay --list          what is stored
 
 A witness lists, step by step, what was done in a try in which a kind of anomaly occurred. A replay
 does the same steps with the same names and contents until the anomaly occurs again or the tries are
-used up. Most anomalies occur each time; races do not. The output ends with a table of kinds and
-systems: in how many of the settings with a witness the kind was replayed.
+used up. Most anomalies occur each time; races do not. System, setting and kind come in any order.
+If no witness is stored for a system and a kind, the kind is tried afresh. The output ends with a
+table of kinds and systems: in how many of the settings with a witness the kind was replayed.
 
 exit status: 0 all were replayed, 1 some were not, or none could be tried here, 2 a mistake in the
              arguments
 """
 
 import argparse
+import difflib
 import json
 import re
 import shutil
@@ -26,9 +28,12 @@ from types import SimpleNamespace
 
 from benchpaper import CAPABILITIES, LocalHost, UserError, load
 from experiments.multiprotocol import running, stacks
+from experiments.multiprotocol.anomalies import severity
 from experiments.multiprotocol.anomalies.kinds import KINDS
 
 TRIES = 100
+SYSTEMS = list(stacks.LEVELS)
+WORDS = {"system": SYSTEMS, "setting": stacks.SETTINGS, "kind": list(KINDS)}
 
 
 def main(arguments=None):
@@ -41,6 +46,12 @@ def main(arguments=None):
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
+    if not wanted and options.system and options.kind:
+        key = options.system, options.setting or "default", options.kind
+        if not stacks.valid(*key[:2]):
+            print(f"{key[0]} has no setting {key[1]}", file=sys.stderr)
+            return 2
+        wanted = {key: None}
     if not wanted:
         print("no such witness is stored; --list shows all that are", file=sys.stderr)
         return 2
@@ -55,7 +66,7 @@ def main(arguments=None):
             done[key] = replayed(key, steps, options.tries)
             print(said(done[key]), flush=True)
         if options.steps:
-            show(steps)
+            show(steps or done.get(key, {}).get("witness") or [])
     if options.list:
         return 0
     print(f"\n{table(done)}\n")
@@ -70,19 +81,12 @@ def _arguments(arguments):
         epilog=f"kinds:\n{kinds}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    systems = list(stacks.LEVELS)
     made.add_argument(
-        "system", nargs="?", metavar="SYSTEM", choices=systems, help=f"one of: {', '.join(systems)}"
-    )
-    made.add_argument(
-        "setting",
-        nargs="?",
-        metavar="SETTING",
-        choices=stacks.SETTINGS,
-        help=f"one of: {', '.join(stacks.SETTINGS)}",
-    )
-    made.add_argument(
-        "kind", nargs="?", metavar="KIND", choices=list(KINDS), help="one of those below"
+        "words",
+        nargs="*",
+        metavar="SYSTEM, SETTING, KIND",
+        help=f"one of the systems {', '.join(SYSTEMS)}; one of the settings "
+        f"{', '.join(stacks.SETTINGS)}; one of the kinds below",
     )
     made.add_argument(
         "--results",
@@ -102,7 +106,19 @@ def _arguments(arguments):
     )
     made.add_argument("--steps", action="store_true", help="show the stored steps")
     made.add_argument("--list", action="store_true", help="list what is stored, replay nothing")
-    return made.parse_args(arguments)
+    options = made.parse_args(arguments)
+    vars(options).update(system=None, setting=None, kind=None)
+    for word in options.words:
+        what = next((what for what, words in WORDS.items() if word in words), None)
+        if what is None:
+            every = [known for words in WORDS.values() for known in words]
+            close = difflib.get_close_matches(word, every, 1)
+            hint = f'; did you mean "{close[0]}"?' if close else ""
+            made.error(f'"{word}" is no system, setting, or kind{hint}')
+        if getattr(options, what):
+            made.error(f'"{word}" is a second {what}')
+        setattr(options, what, word)
+    return options
 
 
 def stored(observation_df):
@@ -111,12 +127,10 @@ def stored(observation_df):
     for row in observation_df.sort_values("block").itertuples():
         for kind, steps in json.loads(row.witnesses).items():
             first.setdefault((row.system, row.setting, kind), steps)
-    order = list(stacks.LEVELS)
 
     def place(key):
         system, setting, kind = key
-        real = system not in stacks.CONTROLS
-        return not real, order.index(system), setting != "default", setting, list(KINDS).index(kind)
+        return SYSTEMS.index(system), setting != "default", setting, list(KINDS).index(kind)
 
     return {key: first[key] for key in sorted(first, key=place)}
 
@@ -153,18 +167,18 @@ def replayed(key, steps, tries):
             SimpleNamespace(server=host, client=host),
             SimpleNamespace(system=system, setting=setting),
         )
-        return again(site, cell, {kind: steps}, tries)[kind]
+        return again(site, cell, {kind: steps}, tries, watch_s=severity.MOMENT_S)[kind]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def again(site, cell, witnesses, tries, at_most_s=60):
-    """Start the cell's system afresh and replay {kind: steps}.
+def again(site, cell, witnesses, tries, at_most_s=60, watch_s=0):
+    """Start the cell's system afresh and replay {kind: steps}; try those without steps.
 
-    Returns {kind: {"seen", "tries", "error", "alike"}}; `alike` is True if the steps were the
-    stored ones.
+    Returns {kind: {"seen", "tries", "error", "witness", "severity", "alike"}}; `alike` is True if
+    the steps were the stored ones.
     """
-    numbers = {kind: number_of(steps) for kind, steps in witnesses.items()}
+    numbers = {kind: number_of(steps) for kind, steps in witnesses.items() if steps}
     said, outcome = running.run(
         site,
         cell,
@@ -173,23 +187,19 @@ def again(site, cell, witnesses, tries, at_most_s=60):
         kinds=list(witnesses),
         numbers=numbers,
         tries=tries,
-        slow_tries=tries,
+        kind_s=at_most_s / 2,
+        watch_s=watch_s,
         once=True,
         seed=0,
         limit_s=at_most_s / 2,
     )
     result_of = {result["kind"]: result for result in said}
-    unheard = dict(seen=0, tries=0, error=outcome, witness=None)
+    unheard = dict(seen=0, tries=0, error=outcome, witness=None, severity=None)
     return {kind: _judged(result_of.get(kind, unheard), steps) for kind, steps in witnesses.items()}
 
 
 def _judged(result, steps):
-    return dict(
-        seen=result["seen"],
-        tries=result["tries"],
-        error=result["error"],
-        alike=shape(result["witness"]) == shape(steps),
-    )
+    return result | dict(alike=not steps or shape(result["witness"]) == shape(steps))
 
 
 def number_of(steps):
@@ -208,10 +218,12 @@ def said(result):
     if "needs" in result:
         return f"not testable here: needs {result['needs']}"
     trouble = f"; {result['error']}" if result["error"] else ""
+    if not result["tries"] and trouble:
+        return f"NOT JUDGED{trouble}"
     if not result["seen"]:
         return f"NOT REPLAYED in {result['tries']} tries{trouble}"
     return (
-        f"replayed, try {result['tries']}"
+        f"replayed, try {result['tries']}, severity {severity.LEVELS[result['severity']['level']]}"
         + ("" if result["alike"] else ", its steps in another order")
         + trouble
     )

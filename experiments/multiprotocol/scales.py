@@ -20,11 +20,11 @@ FACTORS = [
 CONTROLS = dict(system=list(stacks.CONTROLS))
 TWIN = dict(system="juicefs", setting="default")  # the noisiest system that every scale measures
 ONLY_DEFAULT: dict[str, Any] = dict(setting=["default"])
-ONE_CLIENT = [*stacks.CONTROLS, *stacks.ALL]
+ONE_CLIENT = [*stacks.CONTROLS, stacks.LOCAL, *stacks.ALL]
 SECOND_CLIENT = [*ONE_CLIENT, "ganesha libnfs"]
 KERNEL_CLIENT = [*SECOND_CLIENT, *stacks.IN_GUESTS, *kernel.CLIENTS]
 # What starts within seconds; `multiprotocol/anomalies` alone starts the others at scale smoke too.
-FAST = [*stacks.CONTROLS, *stacks.SYSTEMS]
+FAST = [*stacks.CONTROLS, stacks.LOCAL, *stacks.SYSTEMS]
 SMOKE: dict[str, Any] = dict(system=[*FAST, "ganesha libnfs"], **ONLY_DEFAULT)
 SMOKE_ALL: dict[str, Any] = dict(system=SECOND_CLIENT, **ONLY_DEFAULT)
 # SeaweedFS takes three seconds to start; a quick run cannot afford that in each experiment.

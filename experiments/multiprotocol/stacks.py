@@ -21,6 +21,7 @@ from experiments.systems import (
     nfs,
     nfsd,
     rclone,
+    restarting,
     s3,
     s3fs,
     seaweedfs,
@@ -30,6 +31,7 @@ from experiments.systems.nfs_mount import NfsMount
 LOCKED, BROKEN = "locked store", "broken store"
 CONTROLS = (LOCKED, BROKEN)
 SYSTEMS = ("rclone", "juicefs", "seaweedfs", "ganesha")
+LOCAL = "local files"  # one folder, and no server: what programs that share files do to each other
 LATER = ("rgw", "rclone mount", "s3fs")  # they are in no reference results yet
 SIDE_BY_SIDE = ("juicefs gateways", "seaweedfs filers", "rclone gateways")
 ALL = (*SYSTEMS, *LATER, *SIDE_BY_SIDE)  # that need no guest
@@ -37,7 +39,7 @@ SECOND = {f"{server} libnfs": server for server in ("rclone", "ganesha")}
 # nfs-rs reads beyond the end of files, which NFS-Ganesha over RGW answers with an error.
 BY_LIBNFS = (*SECOND, "rgw")
 IN_GUESTS = ("nfsd",)  # systems that only a guest can run
-LEVELS = (*CONTROLS, *ALL, *SECOND, *IN_GUESTS, *kernel.CLIENTS)
+LEVELS = (*CONTROLS, LOCAL, *ALL, *SECOND, *IN_GUESTS, *kernel.CLIENTS)
 SETTINGS = settings.SETTINGS
 VERSION_OF = {"rclone": "3", "ganesha": "4.1", "rgw": "4.0", "nfsd": "4.1"}  # of NFS, in user space
 
@@ -108,13 +110,20 @@ class Stack:
         self._client = client or host
         self._way = Way(self._client, host)
         self._running = ExitStack()
+        self._latest: Any = None  # of what was started
+        self._file_server: Any = None
 
     def __enter__(self) -> dict[str, Any]:
         try:
             if self._system in CONTROLS:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
+            if self._system == LOCAL:
+                folder = str(self._client.scratch())
+                return {"file": {"kind": "folder", "path": folder}, "s3": None}
             start = getattr(self, f"_{server_of(self._system).replace(' ', '_')}")
             files, endpoint = start()
+            if not isinstance(files, s3.Endpoint):
+                self._file_server = self._latest
             return {"file": self._view(files), "s3": self._way.endpoint(endpoint).as_dict()}
         except BaseException:
             self._running.close()
@@ -123,8 +132,19 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._running.close()
 
+    @property
+    def restartable(self) -> bool:
+        """Whether the file side has a server of its own, which is no part of a kernel."""
+        return self._system in CONTROLS or hasattr(self._file_server, "process")
+
+    def restart(self) -> None:
+        """Kill the server of the file side, and start it again; return once it answers."""
+        if self._system not in CONTROLS:  # those live in the probe
+            restarting.restart(self._file_server)
+
     def _started(self, system: AbstractContextManager[Started]) -> Started:
-        return self._running.enter_context(system)
+        self._latest = self._running.enter_context(system)
+        return self._latest
 
     def _view(self, files: Path | nfs.Server | s3.Endpoint) -> dict[str, Any]:
         """Return the description of the file side, mounted first if the kernel is the client."""
@@ -132,7 +152,7 @@ class Stack:
             return dict(kind="gateway", endpoint=self._way.endpoint(files).as_dict())
         if isinstance(files, Path):
             return dict(kind="folder", path=str(files))
-        self.export = files.export
+        self.export = self._way.export(files.export)
         if mounted := kernel.CLIENTS.get(self._system):
             return dict(
                 kind="mounted", paths=[self._mount(files, mounted) for _ in range(mounted.mounts)]

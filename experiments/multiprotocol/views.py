@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from experiments.multiprotocol import control
+from experiments.multiprotocol import broken_store, control, control_views
 from experiments.multiprotocol.folder_views import Folder, Mounted
 from experiments.multiprotocol.nfs_views import Libnfs, Nfs
 from experiments.multiprotocol.s3_view import S3
@@ -39,8 +39,11 @@ def open_views(described):
     If the file side has several mounts, the views take turns.
     """
     if described["file"]["kind"] == "memory":
-        store = control.Broken() if described["file"]["broken"] else control.Store()
-        return lambda: (control.File(store), control.S3(store))
+        store = broken_store.Broken() if described["file"]["broken"] else control.Store()
+        return lambda: (control_views.File(store), control_views.S3(store))
+    if described["s3"] is None:  # one door, and no server
+        folder = Folder(**described["file"])
+        return lambda: (folder, FilesAsObjects(folder))
     make, files = FILE_VIEWS[described["file"]["kind"]], dict(described["file"])
     paths = itertools.cycle(files.pop("paths", [None]))
 

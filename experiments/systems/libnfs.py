@@ -80,6 +80,10 @@ SIGNATURES = {
     "nfs_unlink": (c_int, c_void_p, c_char_p),
     "nfs_rename": (c_int, c_void_p, c_char_p, c_char_p),
     "nfs_mkdir": (c_int, c_void_p, c_char_p),
+    "nfs_truncate": (c_int, c_void_p, c_char_p, c_uint64),
+    "nfs_link": (c_int, c_void_p, c_char_p, c_char_p),
+    "nfs_symlink": (c_int, c_void_p, c_char_p, c_char_p),
+    "nfs_chmod": (c_int, c_void_p, c_char_p, c_int),
     "nfs_opendir": (c_int, c_void_p, c_char_p, POINTER(c_void_p)),
     "nfs_readdir": (POINTER(Entry), c_void_p, c_void_p),
     "nfs_closedir": (None, c_void_p, c_void_p),
@@ -175,7 +179,13 @@ class Client:
 
         With `create`, write into an empty file.
         """
-        handle = self._emptied(path) if create else self.open(path, os.O_WRONLY)
+        self._fill(self._emptied(path) if create else self.open(path, os.O_WRONLY), data, offset)
+
+    def create(self, path, data):
+        """Create a file with this content; raise `FileExistsError` if there is one."""
+        self._fill(self.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), data, 0)
+
+    def _fill(self, handle, data, offset):
         try:
             most = self._nfs.nfs_get_writemax(self._context) or WRITE_4_BYTES
             done = 0
@@ -203,6 +213,25 @@ class Client:
         status = Stat()
         self._call("nfs_stat64", _path(path), byref(status))
         return status.size, status.mtime + status.mtime_ns / 1e9
+
+    def mode(self, path):
+        """Return the permissions and the type, as in `os.stat_result.st_mode`."""
+        status = Stat()
+        self._call("nfs_stat64", _path(path), byref(status))
+        return status.mode
+
+    def set_mode(self, path, mode):
+        self._call("nfs_chmod", _path(path), mode)
+
+    def truncate(self, path, size):
+        self._call("nfs_truncate", _path(path), size)
+
+    def link(self, path, new):
+        self._call("nfs_link", _path(path), _path(new))
+
+    def symlink(self, target, path):
+        """Make a symbolic link at `path`; `target` is its text."""
+        self._call("nfs_symlink", target.encode(), _path(path))
 
     def listdir(self, path):
         folder, names = c_void_p(), []

@@ -50,6 +50,7 @@ class Server(server.Started):
 
         `mounts` is whether clients of version 3 ask for the folder at the same port.
         """
+        self._argv = argv
         version, path = next(iter(paths.items()))
         self.process, [self.port] = server.start(
             self._host,

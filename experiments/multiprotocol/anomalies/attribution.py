@@ -62,6 +62,10 @@ class Solos:
             return {}
         return tried
 
+    def reconnect(self) -> None:
+        """Let the next tries open new connections, as after a restart of a server."""
+        self._pairs = {}
+
     def _tried(self, kind: str, protocol: str, numbers: range) -> dict[str, Any]:
         if NO_COUNTERPART.get(kind) == protocol:
             return dict(tries=0, seen=0, expressible=False)

@@ -1,25 +1,27 @@
 """Kinds of anomaly that the S3 side shows by itself: the S3 server's conformance.
 
 They matter to a pair of sides, because what one side does not promise alone the pair cannot promise
-either. But they are no fault of the pair.
+either: the invariant of each is the one that no pair with this server can keep. But they are no
+fault of the pair.
 """
 
 import threading
 import unicodedata
 
 from experiments.multiprotocol.anomalies.registry import conformance
+from experiments.multiprotocol.anomalies.severity import lasting
 
 # ---- preconditions ----
 
 
-@conformance
+@conformance("I5", loses=True)
 def ignored_if_none_match(t):
     """PUT with If-None-Match: * replaces an existing object."""
     t.s3.put(t.name, t.content(1))
     return t.s3.put(t.name, t.content(2), create=True) is not None
 
 
-@conformance
+@conformance("I5", loses=True)
 def ignored_if_match(t):
     """PUT with the ETag of an earlier version (If-Match) succeeds."""
     old = t.s3.put(t.name, t.content(1))
@@ -27,14 +29,14 @@ def ignored_if_match(t):
     return t.s3.put(t.name, t.content(3), tag=old) is not None if old else None
 
 
-@conformance
+@conformance("I5", loses=True)
 def two_winners(t):
     """Of two concurrent PUTs with the same If-Match both succeed."""
     tag = t.s3.put(t.name, t.content(1))
     return _winners(t, 2, tag=tag) == 2 if tag else None
 
 
-@conformance
+@conformance("I5", loses=True)
 def several_winners(t):
     """Of four concurrent PUTs with If-None-Match: * more than one succeeds."""
     return _winners(t, 4, create=True) > 1
@@ -59,7 +61,7 @@ def _winners(t, count, **condition):
     return sum(tag is not None for tag in won)
 
 
-@conformance
+@conformance("I1")
 def get_ignores_if_match(t):
     """GET with the ETag of an earlier version (If-Match) returns the object."""
     old = t.s3.put(t.name, t.content(1))
@@ -67,7 +69,7 @@ def get_ignores_if_match(t):
     return t.s3.get_if(t.name, old) is not None if old else None
 
 
-@conformance
+@conformance("I5", loses=True)
 def delete_ignores_if_match(t):
     """DELETE with the ETag of an earlier version (If-Match) deletes the object."""
     old = t.s3.put(t.name, t.content(1))
@@ -78,34 +80,41 @@ def delete_ignores_if_match(t):
     return t.s3.get(t.name) is None
 
 
-@conformance
+@conformance("I5", loses=True)
 def complete_ignores_if_none_match(t):
     """CompleteMultipartUpload with If-None-Match: * replaces an existing object."""
     t.s3.put(t.name, t.content(1))
     return t.s3.upload_if_absent(t.name, t.content(2))
 
 
-@conformance
+@conformance("I1")
 def etag_missing(t):
     """GET or HEAD gives no ETag of an object whose PUT answered with one."""
     tag = t.s3.put(t.name, t.content(1))
-    return not t.s3.get(t.name)[1] or not t.s3.head(t.name)[1] if tag else None
+    if not tag:
+        return None
+    return lasting(lambda: not t.s3.get(t.name)[1] or not t.s3.head(t.name)[1])
 
 
 # ---- names ----
 
 
-@conformance
+@conformance("I2")
 def listing_out_of_order(t):
     """A listing is not in the order of its keys' bytes."""
     names = [f"{t.name}/{name}" for name in ("b-", "b/x", "b0", "Z", "a", "\u00e9", "z")]
     for name in names:
         t.s3.put_key(name, t.content(1))
-    listed = t.s3.keys(f"{t.name}/")
-    return listed != sorted(listed, key=str.encode) if len(listed) > 1 else None
+    if len(t.s3.keys(f"{t.name}/")) < 2:
+        return None
+    return lasting(lambda: not _in_order(t.s3.keys(f"{t.name}/")))
 
 
-@conformance
+def _in_order(names):
+    return names == sorted(names, key=str.encode)
+
+
+@conformance("I3", loses=True)
 def collide_slash(t):
     """PUTs of two keys that differ in a slash, a backslash or a newline both succeed, and one of the two cannot be read."""  # noqa: E501  (the paper prints this line)
     pairs = [
@@ -119,13 +128,13 @@ def collide_slash(t):
     return any(_collide(t, *(t.name + end for end in pair)) for pair in pairs)
 
 
-@conformance
+@conformance("I3", loses=True)
 def collide_case(t):
     """PUTs of two keys that differ in case both succeed, and one of the two cannot be read."""
     return _collide(t, f"{t.name}x", f"{t.name}X")
 
 
-@conformance
+@conformance("I3", loses=True)
 def collide_unicode(t):
     """PUTs of two keys that are normal forms of one name both succeed, and one of the two cannot be read."""  # noqa: E501  (the paper prints this line)
     name = f"{t.name}\u00e9"

@@ -5,9 +5,16 @@ import json
 from benchpaper import Evidence, Experiment, Metric, Scale
 from experiments.multiprotocol import replay, running, scales, stacks
 from experiments.multiprotocol.anomalies import attribution
-from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, KINDS
+from experiments.multiprotocol.anomalies.kinds import CONFORMANCE, INVARIANT, KINDS
+from experiments.multiprotocol.anomalies.severity import LEVELS, MOMENT_S
 
 REPLAY_TRIES = 12  # per witness; a race does not occur each time
+LIMIT_S = 30  # for one kind; a server that is killed takes some seconds to return
+AT_MOST_S = 300  # for one system, with the watch at the end
+ONCE = dict(tries=1, kind_s=0, patience_ms=200, watch_s=0)
+# What takes milliseconds is tried 1,000 times over five blocks, what waits as often as fits.
+OFTEN = dict(tries=200, kind_s=2, patience_ms=8000, watch_s=64)
+SILENT_LOSS = LEVELS.index("silent loss")
 
 experiment = Experiment(
     title="Anomalies between a file view and an S3 view",
@@ -20,7 +27,7 @@ experiment = Experiment(
                 unit="1",
                 better="lower",
                 optional=True,
-                meaning=f"share of tries: {function.__doc__}",
+                meaning=f"share of tries, {INVARIANT[name]}: {function.__doc__}",
             )
             for name, function in KINDS.items()
         ],
@@ -52,6 +59,18 @@ experiment = Experiment(
             for side, meaning in attribution.DUE_TO.items()
         ],
         Metric(
+            "silent_losses",
+            unit="count",
+            better="lower",
+            meaning="kinds seen that lose something acknowledged while all operations succeed",
+        ),
+        Metric(
+            "worst_severity",
+            unit="1",
+            better="lower",
+            meaning=f"the highest severity seen, 0 to 6: {', '.join(LEVELS)}",
+        ),
+        Metric(
             "witnesses_tried",
             unit="count",
             better="neither",
@@ -73,6 +92,11 @@ experiment = Experiment(
             "for each kind seen, what was done in the first try in which it occurred (JSON)",
         ),
         Evidence(
+            "severities",
+            "for each kind seen, the severity of the first try in which it occurred: its level, "
+            "how long it was seen, whether it ended, whether anybody was told (JSON)",
+        ),
+        Evidence(
             "replays",
             "for each witness that was replayed: "
             "in which try the kind occurred again, 0 for none (JSON)",
@@ -91,28 +115,28 @@ experiment = Experiment(
     packages=running.PACKAGES,
     twin=scales.TWIN,
     controls=scales.CONTROLS,
-    timeout_s=300,
+    timeout_s=480,
     scales=dict(
         smoke=Scale(
             blocks=2,
-            trial_seconds=4,
+            trial_seconds=6,
             disk_mb=60,
-            counts=dict(tries=1, slow_tries=1, replay_every=4, attribute_every=1),
+            counts=dict(**ONCE, replay_every=4, attribute_every=1),
             **scales.SMOKE_ALL,
         ),
         quick=Scale(
             blocks=5,
-            trial_seconds=1.5,
+            trial_seconds=3,
             disk_mb=60,
-            counts=dict(tries=1, slow_tries=1, replay_every=10, attribute_every=5),
+            counts=dict(**ONCE, replay_every=10, attribute_every=5),
             setting=["default"],
             system=[*stacks.CONTROLS, "rclone", "juicefs", "seaweedfs"],
         ),
         full=Scale(
             blocks=5,
-            trial_seconds=6,
-            disk_mb=100,
-            counts=dict(tries=2, slow_tries=1, replay_every=3, attribute_every=1),
+            trial_seconds=70,
+            disk_mb=1000,
+            counts=dict(**OFTEN, replay_every=3, attribute_every=1),
         ),
     ),
 )
@@ -126,17 +150,20 @@ def trial(cell, site):
     said, outcome = running.run(
         site,
         cell,
-        150,
+        AT_MOST_S,
         what="anomalies",
         tries=counts.tries,
-        slow_tries=counts.slow_tries,
+        kind_s=counts.kind_s,
+        patience_s=counts.patience_ms / 1e3,
+        # Occurrences are alike over the blocks; one block waits until the last of them is over.
+        watch_s=counts.watch_s if site.block.number == 0 else min(counts.watch_s, MOMENT_S),
         seed=site.seed % 1000,
-        limit_s=12,
+        limit_s=LIMIT_S,
         attribute=attributed,
     )
     if not said:
         raise RuntimeError(f"the probe found nothing: {outcome}")
-    by_kind = {result["kind"]: result for result in said}
+    by_kind = of_kinds(said)
     judged = {kind: result for kind, result in by_kind.items() if result["tries"]}
     witnesses = {kind: result["witness"] for kind, result in judged.items() if result["witness"]}
     again = (
@@ -144,38 +171,51 @@ def trial(cell, site):
         if witnesses and site.seed % counts.replay_every == 0
         else {}
     )
+    yield {**_of_kinds_seen(judged, attributed), **_of_replays(again)} | {
+        "witnesses": json.dumps(witnesses),
+        "troubles": json.dumps(_troubles(by_kind) | _troubles(again, "replay of ")),
+        "outcome": outcome,
+    }
+
+
+def of_kinds(said):
+    """Return {kind: its line}, with the severity that a later line told."""
+    by_kind: dict[str, dict] = {}
+    for line in said:
+        by_kind[line["kind"]] = by_kind.get(line["kind"], {}) | line
+    return by_kind
+
+
+def _of_kinds_seen(judged, attributed):
+    severities = {kind: r["severity"] for kind, r in judged.items() if r["severity"]}
+    levels = [severity["level"] for severity in severities.values()]
     due = {
         kind: attribution.described(kind in CONFORMANCE, result)
         for kind, result in judged.items()
         if "solos" in result
     }
-    # A kind without tries did not get its turn.
-    replayed = {kind: result for kind, result in again.items() if result["tries"]}
-    yield {
+    return {
         **{kind: result["seen"] / result["tries"] for kind, result in judged.items()},
         **{f"tries_{kind}": result["tries"] for kind, result in judged.items()},
         "kinds_seen": sum(result["seen"] > 0 for result in judged.values()),
+        "silent_losses": sum(level == SILENT_LOSS for level in levels),
+        "worst_severity": max(levels, default=0),
+        "severities": json.dumps(severities),
         **(attribution.totals(due) if attributed else {}),
         "attribution": json.dumps(due),
-        "witnesses": json.dumps(witnesses),
-        "replays": json.dumps(
-            {kind: result["tries"] if result["seen"] else 0 for kind, result in replayed.items()}
-        ),
-        "troubles": json.dumps(
-            {kind: result["error"] for kind, result in by_kind.items() if result["error"]}
-            | {
-                f"replay of {kind}": result["error"]
-                for kind, result in again.items()
-                if result["error"]
-            }
-        ),
-        "outcome": outcome,
-        **(
-            {
-                "witnesses_tried": len(replayed),
-                "witnesses_replayed": sum(result["seen"] > 0 for result in replayed.values()),
-            }
-            if replayed
-            else {}
-        ),
     }
+
+
+def _of_replays(again):
+    # A kind without tries did not get its turn.
+    replayed = {kind: result for kind, result in again.items() if result["tries"]}
+    tries = {kind: result["tries"] if result["seen"] else 0 for kind, result in replayed.items()}
+    counted = {
+        "witnesses_tried": len(replayed),
+        "witnesses_replayed": sum(result["seen"] > 0 for result in replayed.values()),
+    }
+    return {"replays": json.dumps(tries), **(counted if replayed else {})}
+
+
+def _troubles(results, prefix=""):
+    return {prefix + kind: result["error"] for kind, result in results.items() if result["error"]}

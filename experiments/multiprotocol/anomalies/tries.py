@@ -6,7 +6,12 @@ One side acts while the other looks, or until both agree.
 import threading
 import time
 
+from experiments.multiprotocol.restarts import asking
+
 LARGE = 2 << 20
+SETTLE_S = 0.15  # how long a deleted object, or what should stay, is watched
+PATIENCE_S = 8.0  # longer than rclone's write-back, 5 s after a file's last use
+SETTLED_S = 1.5  # longer than the kernel's cache of JuiceFS, 1 s
 RENAMES = 5  # renames in one try, there and back; a listing meets a single one only by chance
 
 
@@ -14,11 +19,16 @@ class Try:
     """Views and a fresh name for one try.
 
     A second pair of views serves a thread that acts at the same time. The folder exists. `large` is
-    the size of contents that take a while to write.
+    the size of contents that take a while to write. `restart` has the file side's server restarted.
+    `patience_s` is for how long a kind may wait until both sides agree.
     """
 
-    def __init__(self, views, other, folder, number, large=LARGE):
+    def __init__(
+        self, views, other, folder, number, large=LARGE, restart=None, patience_s=PATIENCE_S
+    ):
         (self.file, self.s3), (self.file2, self.s32) = views, other
+        self.patience_s = patience_s
+        self._restart = restart or asking(None, print)
         self.top = folder.split("/")[0]  # the only name that the probe makes at the top
         self.folder, self.name, self.number, self.large = (
             folder,
@@ -26,6 +36,12 @@ class Try:
             number,
             large,
         )
+
+    def restart(self):
+        """Have the server of the file side killed and started again, and connect to it anew."""
+        self._restart()
+        for file in (self.file, self.file2):
+            file.restarted()
 
     def content(self, version, size=None):
         """Return contents that differ by version in every byte, and by try."""
@@ -85,7 +101,7 @@ def settled(t, content):
 
     If they do not, some kinds cannot be judged.
     """
-    end = time.monotonic() + 0.2
+    end = time.monotonic() + min(SETTLED_S, t.patience_s)
     while True:
         got = t.s3.get(t.name)
         if got and got[0] == content and t.file.read(t.name) == content:
@@ -93,3 +109,25 @@ def settled(t, content):
         if time.monotonic() > end:
             return False
         time.sleep(0.01)
+
+
+def agreed(t):
+    """Wait until both sides read the same content; return it, or None if they do not agree."""
+    end = time.monotonic() + min(SETTLED_S, t.patience_s)
+    while True:
+        got, read = t.s3.get(t.name), t.file.read(t.name)
+        if got and got[0] == read:
+            return read
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.01)
+
+
+def within(seconds, holds, wanted=True):
+    """Look for so long whether `holds()` becomes what is wanted; return its last answer."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = bool(holds())
+        if answer == wanted or time.monotonic() > end:
+            return answer
+        time.sleep(0.02)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchpaper.hosts.local import LocalHost
-from experiments.multiprotocol import control, running, stacks, views
+from experiments.multiprotocol import control, control_views, running, stacks, views
 from experiments.multiprotocol.anomalies import attribution
 from experiments.multiprotocol.anomalies.attribution import (
     EACH_ALONE,
@@ -64,7 +64,7 @@ def test_what_a_put_means_is_not_blamed_on_s3():
 
     store = control.Store()
     solos = attribution.Solos(
-        lambda: (control.File(store), control.S3(store)), try_kind, limit_s=60
+        lambda: (control_views.File(store), control_views.S3(store)), try_kind, limit_s=60
     )
     tried = solos.tried("metadata_lost", range(2))
     assert [tried[protocol]["expressible"] for protocol in ("s3", "file")] == [False, True]
@@ -77,7 +77,7 @@ def test_solo_tries_that_hang_are_not_told_apart_and_the_next_get_new_connection
 
     def new():
         opened.append(1)
-        return control.File(store), control.S3(store)
+        return control_views.File(store), control_views.S3(store)
 
     def try_kind(result, *_):
         release.wait()
@@ -102,7 +102,7 @@ def test_a_kind_that_each_side_shows_counts_for_both():
 
 
 def pairs_of(store):
-    return views.solos(lambda: (control.File(store), control.S3(store)))
+    return views.solos(lambda: (control_views.File(store), control_views.S3(store)))
 
 
 @pytest.mark.parametrize("protocol", ["s3", "file"])
@@ -123,7 +123,7 @@ def test_both_views_of_solo_tries_speak_one_protocol(protocol):
 
 def test_a_folder_of_objects_shows_what_is_deeper_by_its_first_part():
     store = control.Store()
-    objects = control.S3(store)
+    objects = control_views.S3(store)
     for key in ("a/b/1", "a/b/2", "a/c", "d"):
         objects.put(key, b"")
     assert ObjectsAsFiles(objects).names("a") == {"a/b", "a/c"}
@@ -163,13 +163,13 @@ def test_what_files_have_no_words_for_is_refused(ask):
 @pytest.mark.parametrize("name", ["rename", "append", "write_at", "open", "make_folder"])
 def test_what_objects_have_no_words_for_is_refused(name):
     with pytest.raises(InexpressibleError):
-        getattr(ObjectsAsFiles(control.S3(control.Store())), name)
+        getattr(ObjectsAsFiles(control_views.S3(control.Store())), name)
 
 
 def attributed(folder, kinds, **more):
     """Return {kind: word} of the broken store."""
     host = LocalHost(folder=folder)
-    plan = dict(tries=20, slow_tries=20, once=True, seed=7, limit_s=60, attribute=True) | more
+    plan = dict(tries=20, kind_s=60, once=True, seed=7, limit_s=60, attribute=True) | more
     said, outcome = running.run(
         SimpleNamespace(server=host, client=host),
         SimpleNamespace(system=stacks.BROKEN, setting="default"),

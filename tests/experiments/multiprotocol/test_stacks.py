@@ -146,7 +146,7 @@ def test_an_anomaly_is_told_from_a_fault_of_the_s3_server(host, system):
         300,
         what="anomalies",
         tries=2,
-        slow_tries=1,
+        kind_s=0,
         seed=7,
         limit_s=60,
         attribute=True,
