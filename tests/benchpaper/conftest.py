@@ -20,7 +20,7 @@ from benchpaper.design.plan import make_plan
 from benchpaper.hosts import facts, probe
 from benchpaper.hosts import site as sites
 from benchpaper.hosts.lab.namespaces import Lab, processes
-from benchpaper.hosts.probed import ProbedHost, ProbedSite
+from benchpaper.hosts.probed import Presence, ProbedHost, ProbedSite
 from benchpaper.hosts.ssh.connection import SshConnecting
 from benchpaper.measure.block import Block
 from benchpaper.results.records import TrialRecord
@@ -93,7 +93,7 @@ def block_of(probed_once):
         **options,
     ):
         here = probed_once.here
-        there = {name: replace(here.capabilities[name], present=True) for name in present}
+        there = {name: Presence(True, "it is here") for name in present}
         probed = ProbedSite(replace(here, capabilities={**here.capabilities, **there}))
         experiment = catalog.load(project, name)
         plan = make_plan(experiment, scale, seed)
