@@ -253,7 +253,7 @@ def test_the_death_of_the_server_is_an_error(guests, programs, path):
 
 
 def test_a_cut_link_puts_the_queue_pair_in_error(guests, programs):
-    """The device gives up after its retries, and UCX tells why."""
+    """The device gives up after its retries, and UCX cancels what was under way."""
     with (
         served(guests, programs) as server,
         reader(guests, server, programs, lease_s=30.0) as reading,
@@ -263,7 +263,7 @@ def test_a_cut_link_puts_the_queue_pair_in_error(guests, programs):
         assert reading.process.wait(180) == 1
         said = reading.process.stderr_text()
         guests.server.heal()
-    assert "could not read" in said and "timeout" in said.lower(), said
+    assert "the transport could not read the server's memory (" in said, said
 
 
 @every
