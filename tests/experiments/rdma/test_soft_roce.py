@@ -12,14 +12,14 @@ from types import SimpleNamespace
 
 import pytest
 from checkout import ROOT
+from guest import booted_guests, need
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.emulation import is_emulated
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts import emulated_kernel, probe
+from benchpaper.hosts import emulated_kernel
 from benchpaper.hosts import site as sites
-from benchpaper.hosts.fleet import Fleet
 from experiments import capabilities
 from experiments.rdma import counting, store
 from experiments.rdma.fabric import experiment as fabric
@@ -27,6 +27,7 @@ from experiments.systems import soft_roce, ucx
 
 pytestmark = pytest.mark.slow
 SAMPLES = 40
+ROLES = {"server": "198.18.0.101", "client": "198.18.0.102"}
 SIZE, OBJECTS = 4096, 64
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 MTU = 1024  # of the path: what remains of an Ethernet frame, to a power of two
@@ -34,38 +35,30 @@ MTU = 1024  # of the path: what remains of an Ethernet frame, to a power of two
 
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory):
-    """Two emulated guests, by role, as a trial gets them."""
+    """Two emulated guests."""
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_CACHE_HOME", str(ROOT / ".benchpaper" / "cache"))
     if why := emulated_kernel.lacking() or capabilities.lacking_for_soft_roce():
         patch.undo()
-        pytest.skip(f"no emulated guests with soft-RoCE here: {why}")
-    roles = {"server": "198.18.0.101", "client": "198.18.0.102"}
+        need(why, "emulated guests with soft-RoCE")
     entries = [
         sites.HostEntry(name=role, kind="qemu", address=address, roles=(role,), disk=64)
-        for role, address in roles.items()
+        for role, address in ROLES.items()
     ]
-    folder = tmp_path_factory.mktemp("guests")
-    with Fleet(Project(ROOT), sites.Site("emulated", tuple(entries))) as fleet:
-        fleet.deploy([])
-        yield fleet, folder
-    patch.undo()
+    folder, site = tmp_path_factory.mktemp("trials"), sites.Site("emulated", tuple(entries))
+    try:
+        with booted_guests(Project(ROOT), site, folder) as guests:
+            yield guests
+    finally:
+        patch.undo()
 
 
 @pytest.fixture
 def guests(booted):
     """The two hosts of a fresh trial."""
-    fleet, folder = booted
-    fleet.restore()
-    scratch = folder / f"trial-{len(list(folder.iterdir()))}"
-    scratch.mkdir()
-    hosts = {
-        name: link.host(name, scratch, 300.0, lambda host, argv: lambda status: None)
-        for name, link in fleet.links.items()
-    }
-    yield SimpleNamespace(**hosts, fleet=fleet)
-    for host in hosts.values():
-        host.close()
+    with booted.for_one_test():
+        hosts = {role: booted.host(number, role) for number, role in enumerate(ROLES, 1)}
+        yield SimpleNamespace(**hosts, fleet=booted.fleet)
 
 
 def test_a_real_machine_offers_no_soft_roce(monkeypatch, tmp_path):
@@ -76,13 +69,11 @@ def test_a_real_machine_offers_no_soft_roce(monkeypatch, tmp_path):
     monkeypatch.setattr(capabilities, "DEVICES", devices)
     monkeypatch.setattr(capabilities, "DRIVERS", drivers)
     monkeypatch.setattr(capabilities.shutil, "which", lambda name: name)
-    monkeypatch.setattr(probe, "virtualised", lambda: "no")
-    # Not by their names: another test's project may have registered those.
-    assert capabilities._soft_roce() == (
+    assert find_capability("soft_roce").check() == (
         False,
         "it is no emulated guest, which may make such a device",
     )
-    assert capabilities._rdma() == (False, f"no device in {devices}, except soft-RoCE")
+    assert find_capability("rdma").check() == (False, f"no device in {devices}, except soft-RoCE")
 
 
 def test_a_guest_is_an_emulated_machine_that_tells_soft_roce_from_an_adapter(guests):
@@ -91,15 +82,13 @@ def test_a_guest_is_an_emulated_machine_that_tells_soft_roce_from_an_adapter(gue
         {f"client.{name}": text for name, text in facts.items()}
     )
     assert facts["kernel"] == emulated_kernel.kernel().version != os.uname().release
-    find_capability("soft_roce")  # loads the project's own
     has = guests.fleet.has(["soft_roce", "rdma", "own_kernel", "emulated_guests"])
     present = {name: answer[0] for name, answer in has.items()}
     assert present == dict(soft_roce=True, own_kernel=True, rdma=False, emulated_guests=False)
 
 
-def test_a_guest_sees_no_secret_and_can_write_to_no_file_of_this_machine(guests, booted):
-    _, folder = booted
-    mark = folder / "mark"
+def test_a_guest_sees_no_secret_and_can_write_to_no_file_of_this_machine(guests, tmp_path):
+    mark = tmp_path / "mark"
     mark.write_text("of this machine")
     seen = guests.server.run(["cat", mark, "/etc/shadow"], check=False)
     assert seen.returncode and "of this machine" not in seen.stdout and "root:" not in seen.stdout
