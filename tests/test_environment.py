@@ -181,7 +181,7 @@ MEASURED = {
     "S3": ("training_io/tail", dict(server="rclone", load=0.5),
         lambda observed: observed["attained"] > 0),
     "fabric": (
-        "rdma/fabric", dict(transport="posix", operation="get", size_bytes=8),
+        "rdma/fabric", dict(transport="posix", operation="get-emulated", size_bytes=8),
         lambda observed: "posix" in observed["transport_used"],
     ),
 }  # fmt: skip
