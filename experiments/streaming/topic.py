@@ -61,15 +61,20 @@ class Topic:
         asking.ask(site.server, _create, broker.endpoint, name, load.partitions)
         return cls(site, broker, name, load)
 
-    def sending(self, base: int = -1, *, pace: bool = False) -> Process:
-        """Start the producer; its first line has the base (-1: now), and its last line its rate."""
+    def sending(
+        self, base: int = -1, *, pace: bool = False, first: int = 0, events: int | None = None
+    ) -> Process:
+        """Start the producer; its first line has the base (-1: now), and its last line its rate.
+
+        It sends `events` events from number `first` on, by default all that remain.
+        """
         words = dict(
             servers=self.broker.endpoint,
             topic=self.name,
             base=base,
-            first=0,
+            first=first,
             pace=str(pace).lower(),
-            **self.load.words(),
+            **{**self.load.words(), "events": events or self.load.events - first},
         )
         command = pipelines.command(
             self.site.client, self.site.programs, "Produce", words, heap_mb=128

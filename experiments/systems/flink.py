@@ -114,6 +114,11 @@ class Cluster(server.Started):
             "io.tmp.dirs": self._folder / "tmp",
             "blob.storage.directory": self._folder / "tmp",
             "metrics.fetcher.update-interval": 0,
+            # Hadoop is there for Parquet only; its logins do not work on this Java.
+            "security.delegation.tokens.enabled": "false",
+            "security.module.factory.classes": (
+                "org.apache.flink.runtime.security.modules.JaasModuleFactory"
+            ),
         }
         text = "".join(f"{key}: {value}\n" for key, value in settings.items())
         server.write(self._host, self._folder / "config.yaml", text)

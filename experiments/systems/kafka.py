@@ -3,7 +3,6 @@
 Its jars come from the build of experiments/streaming/pipelines.
 """
 
-import signal
 import uuid
 from collections.abc import Sequence
 from typing import Any, Self
@@ -44,7 +43,7 @@ class Broker(server.Started):
 
     def kill(self) -> None:
         """End the broker at once, by SIGKILL; its log stays."""
-        self.process.signal(signal.SIGKILL)
+        self._host.run(["kill", "-9", self.process.pid])
         self.process.wait(20)
 
     def restart(self) -> None:
