@@ -101,9 +101,6 @@ class Run:
     prefix: str
     parallelism: int = 2
     restarts: str = "none"
-    master: str = ""  # REST endpoint of a Flink cluster; without it Flink runs in the process
-    steps: int = 0  # of a generator for each event, in Flink
-    lookup: str = ""  # S3 URL that each event asks, in Flink
 
     @classmethod
     def new(
@@ -135,9 +132,9 @@ class Run:
             parallelism=self.parallelism,
             restarts=self.restarts,
             restore=self._last_checkpoint(),
-            master=self.master,
-            steps=self.steps,
-            lookup=self.lookup,
+            master="",
+            steps=0,
+            lookup="",
         )
         command = pipelines.command(
             site.client,
