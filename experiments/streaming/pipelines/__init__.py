@@ -1,8 +1,8 @@
 """The pipelines on the Java virtual machine, compiled once for all experiments of the family.
 
-The sources are Scala; Maven compiles them (../maven.py). `stream/` is compiled twice:
-against Pekko, and against Akka, with the name of the package replaced, because Pekko is a fork of
-Akka. Every jar includes `common/`.
+The sources are Scala; Maven compiles them (../maven.py). `stream/` is compiled twice: against
+Pekko, and against Akka, with the name of the package replaced, because Pekko is a fork of Akka.
+Every jar includes `common/`.
 """
 
 import hashlib
