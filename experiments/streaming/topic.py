@@ -132,9 +132,6 @@ class Run:
             parallelism=self.parallelism,
             restarts=self.restarts,
             restore=self._last_checkpoint(),
-            master="",
-            steps=0,
-            lookup="",
         )
         command = pipelines.command(
             site.client,
