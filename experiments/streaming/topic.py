@@ -61,15 +61,20 @@ class Topic:
         asking.ask(site.server, _create, broker.endpoint, name, load.partitions)
         return cls(site, broker, name, load)
 
-    def sending(self, base: int = -1, *, pace: bool = False) -> Process:
-        """Start the producer; its first line has the base (-1: now), and its last line its rate."""
+    def sending(
+        self, base: int = -1, *, pace: bool = False, first: int = 0, events: int | None = None
+    ) -> Process:
+        """Start the producer; its first line has the base (-1: now), and its last line its rate.
+
+        It sends `events` events from number `first` on, by default all that remain.
+        """
         words = dict(
             servers=self.broker.endpoint,
             topic=self.name,
             base=base,
-            first=0,
+            first=first,
             pace=str(pace).lower(),
-            **self.load.words(),
+            **{**self.load.words(), "events": events or self.load.events - first},
         )
         command = pipelines.command(
             self.site.client, self.site.programs, "Produce", words, heap_mb=128
@@ -96,9 +101,6 @@ class Run:
     prefix: str
     parallelism: int = 2
     restarts: str = "none"
-    master: str = ""  # REST endpoint of a Flink cluster; without it Flink runs in the process
-    steps: int = 0  # of a generator for each event, in Flink
-    lookup: str = ""  # S3 URL that each event asks, in Flink
 
     @classmethod
     def new(
@@ -130,9 +132,6 @@ class Run:
             parallelism=self.parallelism,
             restarts=self.restarts,
             restore=self._last_checkpoint(),
-            master=self.master,
-            steps=self.steps,
-            lookup=self.lookup,
         )
         command = pipelines.command(
             site.client,

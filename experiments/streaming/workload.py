@@ -97,7 +97,7 @@ def outcome(events: pd.DataFrame, rows: pd.DataFrame) -> Outcome:
     place = ["window", "key"]
     due = events[~events["again"]].groupby(place)["value"].agg(["size", "sum"])
     got = rows.groupby(place)[["count", "sum"]].sum()
-    both = due.join(got, how="outer", lsuffix="_due").fillna(0).astype(np.int64)
+    both = due.join(got.rename(columns={"sum": "got"}), how="outer").fillna(0).astype(np.int64)
     more = both["count"] - both["size"]
     may_be_late = set(events.loc[events["late"], "value"])
     late = rows[rows["late"]]
@@ -106,5 +106,5 @@ def outcome(events: pd.DataFrame, rows: pd.DataFrame) -> Outcome:
         duplicated=int(more[more > 0].sum()),
         late=len(late),
         wrong_late=int((~late["sum"].isin(may_be_late)).sum()),
-        altered=int(((more == 0) & (both["sum"] != both["sum_due"])).sum()),
+        altered=int(((more == 0) & (both["sum"] != both["got"])).sum()),
     )

@@ -43,7 +43,7 @@ class Broker(server.Started):
 
     def kill(self) -> None:
         """End the broker at once, by SIGKILL; its log stays."""
-        self._host.run(["kill", "-KILL", str(self.process.pid)])
+        self._host.run(["kill", "-9", self.process.pid])
         self.process.wait(20)
 
     def restart(self) -> None:

@@ -7,7 +7,7 @@ import time
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, HostError, Metric, Scale
 from experiments.streaming import pipelines, topic, workload
 from experiments.streaming.pipeline import experiment as healthy
 from experiments.systems import server
@@ -129,11 +129,15 @@ def measured(cell, site, broker, store):
             endpoint = proxy.endpoint
         run = topic.Run.new(filled, endpoint, cell.engine, cell.delivery, restarts="fixed-delay")
         pipeline = stack.enter_context(Supervised(run))
-        producer = stack.enter_context(filled.sending(pace=True))
-        base = json.loads(producer.read_line(60))["base"]
-        time.sleep(max(0, base / 1e3 + counts.seconds / 2 - time.time()))
-        harm(cell.fault, broker, pipeline, proxy, stack)
-        topic.finished(producer, "Produce", 120)
+        # The fault comes when a window was written and others are open: the rest is sent after it.
+        half = load.events // 2
+        with filled.sending(pace=True, events=half) as producer:
+            base = json.loads(producer.read_line(60))["base"]
+            topic.finished(producer, "Produce", 120)
+        pipeline.wait_for_output()
+        with filled.sending(base, pace=True, first=half) as producer:
+            harm(cell.fault, broker, pipeline, proxy, stack)
+            topic.finished(producer, "Produce", 120)
         pipeline.finish(120)
         rows = dataclasses.replace(run, endpoint=store.endpoint).rows()
     found = workload.outcome(load.frame(base), rows)
@@ -178,6 +182,16 @@ class Supervised:
     def _start(self):
         self.starts += 1
         self._process = self.run.start()
+
+    def wait_for_output(self, patience_s=100.0):
+        """Return once the process has written a window. Raises `CommandFailed` if it ended."""
+        end = time.monotonic() + patience_s
+        while not any("written" in line for line in topic.lines(self._process)):
+            if self._process.poll() is not None:
+                topic.finished(self._process, self.run.engine, 1)
+            if time.monotonic() > end:
+                raise HostError(f"{self.run.engine} wrote no window within {patience_s:g} s")
+            time.sleep(0.1)
 
     def kill(self):
         """End the process at once, and start it again."""

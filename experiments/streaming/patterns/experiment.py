@@ -4,7 +4,7 @@ from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import _common, maven, pipelines
 
 FUSED = "fused"
-LOSSY = ("conflate", "drop head", "restart")
+LOSSY = ("conflate", "drop head")
 FREE = ("mapAsyncUnordered", "groupBy", "groupBy again", "hubs")  # they promise no order
 PATTERNS = [
     FUSED,
@@ -20,7 +20,6 @@ PATTERNS = [
     "drop head",
     "hubs",
     "throttle",
-    "restart",
 ]
 SINK_NS = 2_000
 HEAP_MB = 512
@@ -35,7 +34,7 @@ experiment = Experiment(
             meaning="one operator between a source and a sink that takes 2 µs. mapAsync: 8 at a "
             "time, each seventh 20 µs longer; groupBy: a substream for ten elements, which ends; "
             "again: closed substreams may come back; hubs: two sources merged, two consumers; "
-            "throttle: 20,000 a second; restart: fails at each thousandth element",
+            "throttle: 20,000 a second",
         )
     ],
     metrics=[

@@ -12,7 +12,7 @@ from experiments.streaming import topic, workload
 from experiments.streaming.delivery import experiment as delivery
 from experiments.streaming.pipeline import experiment as pipeline
 
-COUNTS = dict(events=4_000, rate=1_000, seconds=2, stall_s=1)
+COUNTS = dict(events=4_000, rate=500, seconds=4, stall_s=1)
 
 
 @pytest.fixture(scope="module")
@@ -84,42 +84,22 @@ def test_events_are_late_by_the_watermark_of_their_partition():
 # ---- pipelines ----
 
 
-@pytest.mark.parametrize("engine, form", [
-    ("loop", "json"), ("rxjava", "binary"), ("pekko", "binary"), ("akka", "json"),
-    ("flink", "binary"),
-])  # fmt: skip
-def test_every_engine_counts_every_event_once(place, engine, form):
+@pytest.mark.parametrize(
+    "engine, form", [("rxjava", "json"), ("pekko", "binary"), ("flink", "binary")]
+)
+def test_every_event_counts_once(place, engine, form):
     cell = make_cell(dict(engine=engine, format=form, course="drain"))
     result = pipeline.measured(cell, *place)  # checks itself
     assert result["events_k_s"] > 0 and (result["late_events"] > 0 or engine == "flink")
 
 
-def test_a_stall_is_caught_up(place):
-    result = pipeline.measured(
-        make_cell(dict(engine="loop", format="binary", course="stall")), *place
-    )
-    assert result["waiting_events"] > 0 and len(result["latency_ms"]) and result["recovered_s"] >= 0
-
-
 @pytest.mark.parametrize("engine, setting, fault", [
-    ("loop", "exactly", "consumer killed"), ("pekko", "exactly", "rebalance"),
-    ("flink", "exactly", "consumer killed"), ("rxjava", "exactly", "sink refuses"),
-    ("loop", "exactly", "broker killed"),
+    ("loop", "exactly", "consumer killed"), ("loop", "least", "broker killed"),
+    ("pekko", "exactly", "rebalance"), ("flink", "exactly", "consumer killed"),
 ])  # fmt: skip
-def test_exactly_once_is_what_faults_leave(place, engine, setting, fault):
-    result = delivery.measured(
-        make_cell(dict(engine=engine, delivery=setting, fault=fault)), *place
-    )
-    assert result["off"] == 0 and result["starts"] >= 1 + (fault == "consumer killed")
-
-
-@pytest.mark.parametrize("setting, lost, doubled", [("most", True, False), ("least", False, True)])
-def test_weaker_settings_lose_or_double_when_killed(place, setting, lost, doubled):
-    cell = make_cell(dict(engine="loop", delivery=setting, fault="consumer killed"))
+def test_a_fault_leaves_what_the_setting_promises(place, engine, setting, fault):
+    cell = make_cell(dict(engine=engine, delivery=setting, fault=fault))
     result = delivery.measured(cell, *place)
-    assert (result["lost"] > 0) == lost and (result["duplicated"] > 0 or not doubled)
-
-
-def test_events_sent_twice_count_twice_and_poison_counts_never(place):
-    cell = make_cell(dict(engine="loop", delivery="exactly", fault="sent twice"))
-    assert delivery.measured(cell, *place)["duplicated"] > 0
+    assert result["lost"] == result["wrong"] == 0
+    assert result["duplicated"] == 0 or setting == "least"
+    assert result["starts"] >= 1 + (fault == "consumer killed")

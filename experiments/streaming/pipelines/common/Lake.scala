@@ -101,11 +101,7 @@ final class Lake(url: String, bucket: String, access: String, secret: String, va
     }
   }
 
-  /** The same folder by another way to the server. */
-  def at(other: String): Lake = new Lake(other, bucket, access, secret, prefix)
-
-  /** True if the bucket has that object. */
-  def exists(key: String): Boolean =
+  private def exists(key: String): Boolean =
     try { s3.headObject(request => request.bucket(bucket).key(key)); true }
     catch { case _: software.amazon.awssdk.services.s3.model.NoSuchKeyException => false }
 

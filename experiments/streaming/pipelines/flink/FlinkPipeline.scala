@@ -22,10 +22,8 @@ import org.apache.flink.util.{Collector => Out, OutputTag}
 import org.apache.kafka.clients.consumer.{ConsumerRecord, OffsetResetStrategy}
 import org.apache.kafka.common.TopicPartition
 
-/** The pipeline in Flink's own operators: its source, watermarks, windows, side output for late events, and checkpoints.
-  *
-  * With `master=` it is a job of a standalone cluster, which has these classes; otherwise it runs in this process. Before the
-  * windows, each event costs `steps=` of a generator, and a request to the S3 server `lookup=`, if there is one. */
+/** The pipeline in Flink's own operators, in this process: its source, watermarks, windows, side output for late events, and
+  * checkpoints. */
 object FlinkPipeline extends App {
   type Event = Tuple3[JInt, JLong, JLong]
   type Result = Tuple6[JLong, JInt, JLong, JLong, JLong, JBoolean]
@@ -44,14 +42,13 @@ object FlinkPipeline extends App {
   private val results = env
     .fromSource(source(), WatermarkStrategy.forBoundedOutOfOrderness[Event](Duration.ofMillis(job.delay))
       .withTimestampAssigner((event: Event, _: Long) => event.f1.longValue), job.topic)
-    .map(new Stage(job, words.int("steps"), words.text("lookup")), EventType)
     .keyBy(new Key, Types.INT)
     .window(TumblingEventTimeWindows.of(Duration.ofMillis(job.window)))
     .sideOutputLateData(late)
     .aggregate(new Sums, new Emit, TotalType, TotalType, ResultType)
-  results.union(results.getSideOutput(late).map(new Lates(job.window), ResultType))
+  results.union(results.getSideOutput(late).map(new LateRows(job.window), ResultType))
     .sinkTo(if (job.delivery == "exactly") new StagedSink(job) else new LakeSink(job))
-  Report.line("net_s" -> env.execute("pipeline").getNetRuntime / 1e3)
+  env.execute("pipeline")
   job.end()
 
   private def environment(): StreamExecutionEnvironment = {
@@ -60,6 +57,9 @@ object FlinkPipeline extends App {
     settings.setString("taskmanager.numberOfTaskSlots", words.text("parallelism"))
     settings.setString("pipeline.object-reuse", "true")
     settings.setString("pipeline.auto-watermark-interval", "20 ms")
+    // Hadoop is here for Parquet only; its logins do not work on this Java.
+    settings.setString("security.delegation.tokens.enabled", "false")
+    settings.setString("security.module.factory.classes", "org.apache.flink.runtime.security.modules.JaasModuleFactory")
     settings.setString("restart-strategy.type", words.text("restarts"))
     settings.setString("restart-strategy.fixed-delay.attempts", "20")
     settings.setString("restart-strategy.fixed-delay.delay", "1 s")
@@ -70,12 +70,7 @@ object FlinkPipeline extends App {
       settings.setString("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
     }
     if (words.text("restore").nonEmpty) settings.setString("execution.state-recovery.path", words.text("restore"))
-    words.text("master") match {
-      case "" => StreamExecutionEnvironment.createLocalEnvironment(words.int("parallelism"), settings)
-      case master =>
-        val Array(host, port) = master.split(":")
-        StreamExecutionEnvironment.createRemoteEnvironment(host, port.toInt, settings)
-    }
+    StreamExecutionEnvironment.createLocalEnvironment(words.int("parallelism"), settings)
   }
 
   private def source(): KafkaSource[Event] = {
@@ -92,17 +87,6 @@ object FlinkPipeline extends App {
       if (message != null) out.collect(Tuple3.of(message.key, message.time, message.value))
     }
     def getProducedType: TypeInformation[Event] = EventType
-  }
-
-  /** What each event costs before the windows. */
-  final class Stage(job: Job, steps: Int, lookup: String) extends MapFunction[Event, Event] {
-    @transient private lazy val far = job.lake.at(lookup)
-
-    def map(event: Event): Event = {
-      if (steps > 0 && Work(event.f2, steps) == 42) Counters.skipped.increment() // so that the work is not optimised away
-      if (lookup.nonEmpty) far.exists("lookup")
-      event
-    }
   }
 
   final class Key extends KeySelector[Event, JInt] { def getKey(event: Event): JInt = event.f0 }
@@ -124,7 +108,7 @@ object FlinkPipeline extends App {
     }
   }
 
-  final class Lates(window: Long) extends MapFunction[Event, Result] {
+  final class LateRows(window: Long) extends MapFunction[Event, Result] {
     def map(event: Event): Result =
       Tuple6.of(Math.floorDiv(event.f1.longValue, window) * window, event.f0, 1L, event.f2, event.f1, true)
   }

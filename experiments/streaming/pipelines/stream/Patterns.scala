@@ -1,14 +1,14 @@
 package benchpaper
 
-import java.util.concurrent.atomic.{AtomicInteger, AtomicLong}
+import java.util.concurrent.atomic.AtomicLong
 
 import scala.concurrent.{Await, ExecutionContext, Future}
 import scala.concurrent.duration._
 
 import org.apache.pekko.{Done, NotUsed}
 import org.apache.pekko.actor.ActorSystem
-import org.apache.pekko.stream.{ActorAttributes, Attributes, OverflowStrategy, RestartSettings}
-import org.apache.pekko.stream.scaladsl.{BroadcastHub, Flow, Keep, MergeHub, RestartFlow, Sink, Source}
+import org.apache.pekko.stream.OverflowStrategy
+import org.apache.pekko.stream.scaladsl.{BroadcastHub, Flow, Keep, MergeHub, Sink, Source}
 
 /** A number on its way, and when it entered the stream. */
 final class Numbered(val number: Int, val entered: Long)
@@ -88,7 +88,6 @@ object Patterns {
       case "buffer" => same.buffer(64, OverflowStrategy.backpressure).async
       case "drop head" => same.async.buffer(64, OverflowStrategy.dropHead).async
       case "throttle" => same.throttle(20000, 1.second)
-      case "restart" => restarting
     }
   }
 
@@ -96,17 +95,6 @@ object Patterns {
   private def uneven(each: Numbered): Numbered = {
     if (each.number % 7 == 0) Work.spinUntil(System.nanoTime() + 20000)
     each
-  }
-
-  /** Fails at each thousandth element, and starts again. */
-  private def restarting: Flow[Numbered, Numbered, NotUsed] = {
-    val failed = new AtomicInteger
-    RestartFlow.withBackoff(RestartSettings(1.milli, 2.millis, 0)) { () =>
-      Flow[Numbered].map { each =>
-        if (each.number % 1000 == 999 && failed.getAndSet(each.number) != each.number) throw new RuntimeException("failed")
-        each
-      }.withAttributes(ActorAttributes.logLevels(onFailure = Attributes.LogLevels.Off))
-    }
   }
 
   /** Two sources into a MergeHub, whose numbers go to two consumers of a BroadcastHub; one of them is `seen`. */
