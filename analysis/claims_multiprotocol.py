@@ -98,7 +98,7 @@ def share(results, kind, **levels):
     return gap(why, metric=known[0], planned=False)
 
 
-@claim("C91", experiment="multiprotocol/anomalies")
+@claim("C97", experiment="multiprotocol/anomalies")
 def renaming_protects_where_writing_in_place_does_not(results):
     """On SeaweedFS, a conditional PUT with the ETag from before is refused in most tries after the
     file side has renamed a new file over the old one, unlike after a write in place."""
