@@ -49,6 +49,8 @@ def not_run(claim: Claim, why: str) -> ClaimRow:
     """Return the row of a claim without a comparison."""
     return ClaimRow(
         id=claim.id,
+        kind=claim.kind,
+        matters_to=claim.matters_to,
         sentence=claim.sentence,
         experiment=claim.experiment,
         verdict=NOT_RUN,
@@ -97,6 +99,8 @@ def _measured(
     word = words.get(verdict.word, verdict.word)
     return ClaimRow(
         id=claim.id,
+        kind=claim.kind,
+        matters_to=claim.matters_to,
         sentence=claim.sentence,
         experiment=claim.experiment,
         asked=str(comparison),
@@ -192,6 +196,10 @@ def decide(
         return verdicts.decide_equal(
             interval, comparison.bound, floor=floor, target=comparison.target, through=through
         )
+    if comparison.side == "within":
+        return verdicts.decide_within(
+            interval, comparison.bound, comparison.target, floor=floor, through=through
+        )
     return verdicts.decide(
         interval, comparison.bound, comparison.side, floor=floor, through=through
     )
@@ -213,7 +221,7 @@ def _decide_imported(
         return verdicts.decide_equal(
             interval, comparison.bound, floor=None, target=comparison.target
         )
-    decided = verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
+    decided = _decide_quiet(comparison, interval)
     return replace(decided, reason=f"{decided.reason} (imported: no noise floor is known)")
 
 
@@ -227,6 +235,14 @@ def _decide_exactly(comparison: Comparison, interval: stats.Interval) -> verdict
             floor=stats.noise_floor(equal, equal),
             target=comparison.target,
         )
+    return _decide_quiet(comparison, interval)
+
+
+def _decide_quiet(comparison: Comparison, interval: stats.MaybeInterval) -> verdicts.Verdict:
+    """Return the verdict on a comparison with a bound or a range, without any noise floor."""
+    if comparison.side == "within":
+        return verdicts.decide_within(interval, comparison.bound, comparison.target, floor=None)
+    assert comparison.side != "equal"  # it needs a noise floor
     return verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
 
 

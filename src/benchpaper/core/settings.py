@@ -28,7 +28,13 @@ class Paper:
     keywords: tuple[str, ...] = ()
     licence: str = ""
     main: str = "main.tex"  # below paper/
+    supplement: str = ""  # below paper/, too: a second document, with what the first leaves out
     column_width_in: float = 3.3  # inches; figures are drawn at this width
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The main files of the PDFs: the paper's, and the supplement's if there is one."""
+        return tuple(name for name in (self.main, self.supplement) if name)
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,6 @@ def _checked(name: str, value: Any) -> Any:
         raise UserError(f"{FILE}: {name} must be a number of inches from 1 to 20, not {value!r}")
     if not isinstance(value, str):
         raise UserError(f"{FILE}: {name} must be a text, not {value!r}")
-    if name == "main" and (not value.endswith(".tex") or Path(value).name != value):
-        raise UserError(f'{FILE}: main must be a .tex file of paper/, such as "main.tex"')
+    if name in ("main", "supplement") and (not value.endswith(".tex") or Path(value).name != value):
+        raise UserError(f'{FILE}: {name} must be a .tex file of paper/, such as "{name}.tex"')
     return value
