@@ -112,6 +112,7 @@ def waiting_for_answers_hides_the_tail(results):
     "C60",
     experiment="training_io/power_loss",
     matters_to="whoever saves checkpoints by renaming, without fsync",
+    after_trial_runs=True,
 )
 def a_new_name_is_safe_before_its_data(results):
     """On XFS, a checkpoint that is renamed over the old one without fsync is neither the old nor
@@ -121,7 +122,10 @@ def a_new_name_is_safe_before_its_data(results):
 
 
 @claim(
-    "C61", experiment="training_io/power_loss", matters_to="whoever saves checkpoints by renaming"
+    "C61",
+    experiment="training_io/power_loss",
+    matters_to="whoever saves checkpoints by renaming",
+    after_trial_runs=True,
 )
 def fsync_before_and_after_the_renaming_loses_nothing(results):
     """On XFS, no power cut loses a checkpoint whose file was synced before its renaming, and its

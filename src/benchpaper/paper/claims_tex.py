@@ -94,7 +94,8 @@ def table(rows: Iterable[ClaimRow], past: History) -> str:
 
 def cells_of(row: ClaimRow, past: History) -> tuple[str, ...]:
     """Return the cells of a claim's row: id, sentence, what was found, verdict and history."""
-    return row.id, row.sentence, row.text, f"{shown(row)}; {written(row, past)}"
+    when = "" if past.why else f"; {written(row, past)}"
+    return row.id, row.sentence, row.text, f"{shown(row)}{when}"
 
 
 def shown(row: ClaimRow) -> str:
