@@ -16,7 +16,7 @@ from benchpaper.core.project import REFERENCE, Project
 FILE = "benchpaper.toml"
 SCALE = re.compile(r"[a-z][a-z0-9_]{0,30}")  # it names folders
 
-Table = TypeVar("Table", "Paper", "Scales", "Needs")
+Table = TypeVar("Table", "Paper", "Scales", "Needs", "Card")
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,22 @@ class Needs:
     variables: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Card:
+    """What the report's first page shows of a family, as a row of the table [families].
+
+    `answer` is the id of a claim, so that it follows the data, and `figure` the name of an exhibit.
+    Without a row the page takes the first question, finding, and figure of the family.
+    """
+
+    question: str = ""
+    answer: str = ""
+    figure: str = ""
+
+
 LISTS = ("authors", "keywords", "names", "variables")
 TABLES = {"paper": Paper, "scales": Scales, "needs": Needs}
-CONTROLS = "controls"
+CONTROLS, FAMILIES = "controls", "families"
 
 
 def read(root: Path) -> Paper:
@@ -101,6 +114,14 @@ def scales_here() -> Scales:
 def needs(root: Path) -> Needs:
     """Return the needs of the project in `root`. Raises `UserError` as `read` does."""
     return _from(_content(root), "needs", Needs)
+
+
+def cards(root: Path) -> dict[str, Card]:
+    """Return {family: its card} of the project in `root`. Raises `UserError` as `read` does."""
+    rows = _content(root).get(FAMILIES, {})
+    if not isinstance(rows, dict):
+        raise UserError(f"{FILE}: {FAMILIES} must be a table: [{FAMILIES}]")
+    return {family: _from(rows, family, Card) for family in rows}
 
 
 def controls(folder: Path, experiment: str) -> dict[str, list[Any]]:
@@ -135,7 +156,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         content = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{FILE} cannot be read: {error}; correct it") from None
-    _refuse_unknown(content, [*TABLES, CONTROLS], "table")
+    _refuse_unknown(content, [*TABLES, CONTROLS, FAMILIES], "table")
     return content
 
 

@@ -245,6 +245,7 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
+        SETTINGS,
         lambda w: dependencies.accepted_changes(RUN, EXPERIMENTS),
         PDFS if LATEX else [],
         code=dependencies.code(RUN, "benchpaper.paper.html"),
