@@ -126,8 +126,9 @@ def compare(
 ) -> None:
     """A run next to the reference: what differs, and by how much.
 
-    It begins with the differences between the two sites; then each claim and cell, and a figure.
-    Without EXPERIMENTS it compares those that both sides have.
+    It begins with the differences between the two sites; then each claim and cell, and a figure; at
+    the end a picture of each family's claims. Without EXPERIMENTS it compares those that both sides
+    have.
 
     \b
     Example:  benchpaper compare net/latency
@@ -159,6 +160,10 @@ def compare(
             for comparison in comparisons
         ]
     print_result(comparisons, as_json, comparing.show_all)
+    if not (no_figure or as_json):
+        families = comparing.drawn_families(project, comparisons, chosen.site, chosen.source)
+        for family, path in families.items():
+            click.echo(f"the claims of {family}: {path}")
     if no_figure:
         click.echo(f"note: no figures were drawn: {no_figure}", err=True)
 

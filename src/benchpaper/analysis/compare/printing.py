@@ -67,6 +67,15 @@ def _show_cells(comparison: ExperimentComparison) -> None:
     print(f"  of {judged} such words at most {wrong:.1f} are wrong by chance, on average")
 
 
+def drawn_families(
+    project: Project, comparisons: Iterable[ExperimentComparison], site: str, source: str
+) -> dict[str, str]:
+    """Draw one picture for each family; return {family: path of its PNG in the project}."""
+    from benchpaper.analysis.compare import families  # it loads matplotlib
+
+    return families.drawn(project, comparisons, site, source)
+
+
 def drawn(
     project: Project, comparison: ExperimentComparison, site: str, source: str
 ) -> ExperimentComparison:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import TypeAlias
 
 from benchpaper import results
 from benchpaper.analysis import claim_rows, compare, estimates, history
@@ -27,6 +28,10 @@ from benchpaper.results import accepted
 
 TIMEOUT_S = 600
 LOCAL_SITE = "local"
+NOTHING = (
+    "These are the reference results; `./reproduce` measures here, "
+    "and `./reproduce report` then compares."
+)
 SPHINX = ("sphinx", "-b", "html", "-q", "-W", "--keep-going", "-j", "auto")
 
 
@@ -70,9 +75,23 @@ def build(project: Project, site: str, source: str, experiments: Sequence[str]) 
         pdfs=pdfs,
         has_appendix=has_appendix,
     )
-    _write_texts(project, sources, site_pages)
+    compared, why = _compare_all(project, site, source, experiments)
+    families = compare.drawn_families(project, compared.values(), site, source)
+    for family, path in families.items():
+        shutil.copyfile(
+            project.root / path, sources / "as-is" / "pictures" / f"{family}-claims.png"
+        )
+    _write_texts(project, sources, site_pages, list(families))
     for name in experiments:
-        _write_experiment(project, site, source, name, sources, site_pages)
+        _write_experiment(
+            project,
+            site,
+            source,
+            name,
+            sources,
+            site_pages,
+            compared.get(name) or why.get(name, NOTHING),
+        )
     _run_sphinx(sources, target)
     checksums.note(folder, "pages", target.rglob("*"))
     return target / "index.html"
@@ -94,12 +113,15 @@ def _question(project: Project, site: str, source: str, name: str) -> str:
     return str(results.read_description(path)["question"])
 
 
-def _write_texts(project: Project, sources: Path, shown: overview.Site) -> None:
-    """Write the pages that are about all experiments."""
-    below = [*map(slug, shown.manifests), "gallery", "reproduce"]
+def _write_texts(
+    project: Project, sources: Path, shown: overview.Site, compared: Sequence[str]
+) -> None:
+    """Write the pages that are about all experiments; `compared` are families with a picture."""
+    below = [*map(slug, shown.manifests), "compared", "gallery", "reproduce"]
     below += ["appendix"] if shown.has_appendix else []
     texts = {
         "index.md": overview.page(shown, below),
+        "compared.md": gallery.compared(compared),
         "gallery.md": gallery.page(shown.manifests),
         "reproduce.md": gallery.reproduce(shown.manifests, settings.scales(project.root).default),
     }
@@ -108,7 +130,13 @@ def _write_texts(project: Project, sources: Path, shown: overview.Site) -> None:
 
 
 def _write_experiment(
-    project: Project, site: str, source: str, name: str, sources: Path, shown: overview.Site
+    project: Project,
+    site: str,
+    source: str,
+    name: str,
+    sources: Path,
+    shown: overview.Site,
+    compared: compare.ExperimentComparison | str,
 ) -> None:
     import nbformat
 
@@ -130,7 +158,7 @@ def _write_experiment(
         overview.verdicts(
             [row for row in shown.rows if row.experiment == name], shown.past, link=False
         ),
-        _compared(project, name, site, source),
+        _compared(compared),
         figures,
     )
     nbformat.write(page, sources / f"{key}.ipynb")
@@ -145,17 +173,26 @@ def _write_experiment(
     (sources / f"{key}-trail.md").write_text(trails)
 
 
-def _compared(project: Project, name: str, site: str, source: str) -> str:
+Comparisons: TypeAlias = dict[str, compare.ExperimentComparison]
+
+
+def _compare_all(
+    project: Project, site: str, source: str, experiments: Sequence[str]
+) -> tuple[Comparisons, dict[str, str]]:
+    """Return {experiment: its comparison with the reference}, and {experiment: why it has none}."""
+    compared, why = Comparisons(), dict[str, str]()
+    for name in experiments if source != REFERENCE else ():
+        try:
+            compared[name] = compare.compare(project, name, site, source, LOCAL_SITE)
+        except UserError as error:
+            why[name] = f"Not compared: {error}"
+    return compared, why
+
+
+def _compared(comparison: compare.ExperimentComparison | str) -> str:
     """Return the output of `benchpaper compare`, or why there is nothing to compare."""
-    if source == REFERENCE:
-        return (
-            "These are the reference results; `./reproduce` measures here, "
-            "and `./reproduce report` then compares."
-        )
-    try:
-        comparison = compare.compare(project, name, site, source, LOCAL_SITE)
-    except UserError as error:
-        return f"Not compared: {error}"
+    if isinstance(comparison, str):
+        return comparison
     text = io.StringIO()
     os.environ["COLUMNS"] = "100"
     with redirect_stdout(text):

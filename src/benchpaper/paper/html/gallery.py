@@ -1,7 +1,7 @@
 """The report's gallery of all exhibits by name, and its page of how to make each figure again."""
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from benchpaper.analysis.manifests import Exhibit, Manifest
 from benchpaper.core.project import REFERENCE, slug
@@ -52,6 +52,29 @@ def _item(name: str, exhibit: Exhibit, key: str) -> str:
         f'<a href="{key}-trail.html#{anchor}" aria-label="trail of {html.escape(name)}">trail</a>'
         "</li>"
     )
+
+
+def compared(families: Sequence[str]) -> str:
+    """Return the page that compares this run with the reference: one picture for each family."""
+    lines = ["# Compared with the reference", ""]
+    if not families:
+        lines += [
+            "There is nothing to compare: these are the reference results, or no claim has a value "
+            "on both sides.",
+            "",
+        ]
+    for family in families:
+        described = f"The claims of {family}: value here over value in the reference"
+        lines += [
+            f"## {family}",
+            "",
+            f'<p><img src="pictures/{family}-claims.png" class="exhibit" loading="lazy" '
+            f'alt="{html.escape(described)}"></p>',
+            "",
+            "The pages of the experiments have every cell.",
+            "",
+        ]
+    return "\n".join(lines)
 
 
 def reproduce(manifests: Mapping[str, Manifest], scale: str) -> str:
