@@ -15,6 +15,7 @@ from benchpaper.paper.latex import WORK
 MIN_POINTS = 7.0
 ROUNDING = 0.05  # points
 EXPONENT = 0.7  # an exponent's size over that of its base, in formulas
+EXACTLY = 0.005
 MAX_OVERLAP = 0.25  # of the smaller text's area
 SCALED = re.compile(r"^benchpaper: (\S+) shrunk from ([\d.]+)pt to ([\d.]+)pt$", re.M)
 WORD = re.compile(
@@ -51,7 +52,7 @@ def problems(path: Path, scale: float) -> Iterator[str]:
         size
         for size in printed
         if size < MIN_POINTS - ROUNDING
-        and not any(abs(size / base - EXPONENT) < 0.02 for base in bases)
+        and not any(abs(size / base - EXPONENT) < EXACTLY for base in bases)
     ]
     if small:
         yield f"text of {small[0]:.1f} pt in print; draw it larger, at least {MIN_POINTS:g} pt"
