@@ -17,6 +17,7 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
 MARKERS = "osD^vP*X"
+GAP_IN = 0.3  # between two columns
 RC: dict[Any, Any] = {
     "font.size": 7,
     "axes.labelsize": 7,
@@ -51,13 +52,16 @@ def use() -> None:
     plt.style.use(["default", RC])
 
 
-def panels(count: int = 1, height: float = 1.9, **options: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int = 1, height: float = 1.9, wide: bool = False, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """Return (figure, list of axes): `count` panels side by side in one column of the paper.
 
     `height` is in inches; `options` go to `matplotlib.pyplot.subplots`. The width is the project's
-    `column_width_in` (benchpaper.toml).
+    `column_width_in` (benchpaper.toml); if `wide`, that of two columns, for a `figure*`.
     """
-    size = column_width(), height
+    width = column_width()
+    size = 2 * width + GAP_IN if wide else width, height
     figure, axes = plt.subplots(
         1, count, figsize=size, layout="constrained", squeeze=False, **options
     )
