@@ -31,6 +31,14 @@ WRITTEN = {  # keys of \writtencount
     "uncommitted": history.UNCOMMITTED,
     "nodata": history.NO_DATA,
 }
+PHRASES = {  # in `summary`
+    history.BEFORE: "were written before their first data",
+    history.EARLIER: "after earlier results, but before those that judge them",
+    history.TRIAL_RUNS: "after trial runs that their authors had seen",
+    history.AFTER: "after their data",
+    history.UNCOMMITTED: "are not committed yet",
+    history.NO_DATA: "have no data yet",
+}
 
 
 def mark(row: ClaimRow) -> str:
@@ -126,16 +134,19 @@ def summary(rows: Sequence[ClaimRow], past: History) -> str:
     if past.why:
         return f"{past.why[0].upper()}{past.why[1:]}."
     findings = claim_rows.of_kind(rows, FINDING)
-    known = Counter(written(row, past) for row in findings)
-    listed = ", ".join(f"{count} {word}" for word, count in known.items())
+    known = Counter(past.claims[row.id].word for row in findings if row.id in past.claims)
+    listed = [f"{count} {PHRASES[word]}" for word, count in known.items()]
+    texts = [f"Of {len(findings)} findings, {'; '.join(listed)}."] if listed else []
+    by_dates = sum(past.claims[row.id].by_dates for row in findings if row.id in past.claims)
+    if by_dates:
+        texts.append(
+            f"Of {by_dates} of these, dates tell, because the repository lacks a measured commit."
+        )
     judged = {row.experiment for row in rows}
     measured = sorted(len(some) for name, some in past.measured.items() if name in judged)
-    first = f"Of {len(findings)} findings, {listed}." if findings else ""
-    if not measured:
-        return f"{first} No reference was measured.".strip()
-    span = dict.fromkeys((measured[0], measured[-1]))
-    often = " to ".join(map(times, span))
-    return f"{first} Each reference was measured {often}.".strip()
+    often = " to ".join(map(times, dict.fromkeys((measured[0], measured[-1])))) if measured else ""
+    texts.append(f"Each reference was measured {often or 'never'}.")
+    return " ".join(texts)
 
 
 def of_kind_and_family(
