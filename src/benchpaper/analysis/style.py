@@ -3,7 +3,7 @@
 Each series also has its own marker, so a figure survives a black-and-white printer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -18,6 +18,7 @@ from benchpaper.core.project import Project
 
 MARKERS = "osD^vP*X"
 GAP_IN = 0.3  # between two columns
+LABEL_PT = 8.0  # the height of a label
 RC: dict[Any, Any] = {
     "font.size": 7,
     "axes.labelsize": 7,
@@ -114,7 +115,7 @@ def bytes_label(size: float) -> str:
 
 
 def legend_above(figure: Figure, axis: Axes, **options: Any) -> None:
-    """Put one legend for all panels above them, with a column per entry."""
+    """Put one legend for all panels above them: in as few rows as the figure's width allows."""
     handles, labels = axis.get_legend_handles_labels()
     options = {
         "ncols": len(labels),
@@ -123,4 +124,37 @@ def legend_above(figure: Figure, axis: Axes, **options: Any) -> None:
         "columnspacing": 1.0,
         **options,
     }
-    figure.legend(handles, labels, loc="outside upper center", **options)
+    for columns in range(options["ncols"], 0, -1):
+        options["ncols"] = columns
+        legend = figure.legend(handles, labels, loc="outside upper center", **options)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def label_right(axis: Axes, values: Mapping[str, float], looks: Mapping[str, Any]) -> None:
+    """Name each series to the right of a panel, about at its value, instead of in a legend.
+
+    `values` are {name: y}, and `looks` those of `looks`. Names that would lie on each other move
+    apart. Call it last: it lays out the figure.
+    """
+    figure = axis.figure
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    points = 72 / axis.figure.dpi
+    at = {name: axis.transData.transform((1.0, y))[1] * points for name, y in values.items()}
+    names = sorted(at, key=lambda name: at[name])
+    bottom, top = (end * points for end in axis.get_window_extent().intervaly)
+    shown: dict[str, float] = {}
+    least = bottom + LABEL_PT / 2
+    for name in names:
+        shown[name] = max(at[name], least)
+        least = shown[name] + LABEL_PT
+    most = top - LABEL_PT / 2
+    for name in reversed(names):
+        shown[name] = min(shown[name], most)
+        most = shown[name] - LABEL_PT
+    beyond: dict[str, Any] = {"clip_on": False, "transform": axis.transAxes, "linestyle": "none"}
+    for name in names:
+        place = (shown[name] - bottom) / (top - bottom)
+        axis.plot([1.06], [place], markersize=4, **beyond, **looks[name])
+        axis.text(1.1, place, name, va="center", transform=axis.transAxes)

@@ -16,8 +16,10 @@ MIN_POINTS = 7.0
 ROUNDING = 0.05  # points
 EXPONENT = 0.7  # an exponent's size over that of its base, in formulas
 EXACTLY = 0.005
+SLACK = 0.5  # points that a word may reach beyond the edge: its box is larger than its ink
 MAX_OVERLAP = 0.25  # of the smaller text's area
 SCALED = re.compile(r"^benchpaper: (\S+) shrunk from ([\d.]+)pt to ([\d.]+)pt$", re.M)
+PAGE = re.compile(r'<page width="([\d.]+)"')
 WORD = re.compile(
     r'<word xMin="([\d.-]+)" yMin="([\d.-]+)" xMax="([\d.-]+)" yMax="([\d.-]+)">(.*?)</word>'
 )
@@ -56,8 +58,10 @@ def problems(path: Path, scale: float) -> Iterator[str]:
     ]
     if small:
         yield f"text of {small[0]:.1f} pt in print; draw it larger, at least {MIN_POINTS:g} pt"
-    for one_word, other in overlaps(path):
-        yield f'"{one_word.text}" and "{other.text}" lie on each other; move one'
+    for word in cut_off(path):
+        yield f'"{word.text}" is cut off at the edge; make room for it'
+    for word, other in overlaps(path):
+        yield f'"{word.text}" and "{other.text}" lie on each other; move one'
 
 
 def sizes(path: Path) -> set[float]:
@@ -112,15 +116,23 @@ def _times(inner: Matrix, outer: Matrix) -> Matrix:
 
 def overlaps(path: Path) -> list[tuple[Word, Word]]:
     """Return the pairs of words that lie on each other; empty without pdftotext."""
-    words = _words(path)
+    words = _words(path)[1]
     return [pair for pair in combinations(words, 2) if _shared(*pair) > MAX_OVERLAP]
 
 
-def _words(path: Path) -> list[Word]:
+def cut_off(path: Path) -> list[Word]:
+    """Return the words that reach beyond the page at a side; empty without pdftotext."""
+    width, words = _words(path)
+    return [word for word in words if word.left < -SLACK or word.right > width + SLACK]
+
+
+def _words(path: Path) -> tuple[float, list[Word]]:
+    """Return the width of a page, and its words."""
     if not shutil.which("pdftotext"):
-        return []
+        return 0.0, []
     done = subprocess.run(["pdftotext", "-bbox", path, "-"], capture_output=True, text=True)
-    return [
+    width = PAGE.search(done.stdout)
+    return float(width[1]) if width else 0.0, [
         Word(float(left), float(top), float(right), float(bottom), text)
         for left, top, right, bottom, text in WORD.findall(done.stdout)
     ]

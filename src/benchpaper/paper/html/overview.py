@@ -39,7 +39,9 @@ class Site:
 
     @property
     def families(self) -> list[str]:
-        return list(dict.fromkeys(name.split("/")[0] for name in self.manifests))
+        """The families: first those that have cards, in the order of these."""
+        there = dict.fromkeys(name.split("/")[0] for name in self.manifests)
+        return list(dict.fromkeys([*(name for name in self.cards if name in there), *there]))
 
 
 def page(site: Site, below: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ html_theme = "alabaster"
 html_theme_options = {
     "show_powered_by": False,
     "font_size": "16px",
-    "page_width": "64rem",
+    "page_width": "76rem",
     "sidebar_width": "15rem",
     "fixed_sidebar": False,
 }
