@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KERNEL_TIMEOUT_S = 600
 OUTPUT_TIMEOUT_S = 60  # a cell's last output may come late: on a busy machine 4 s are too few
+FONT_CACHE = "Matplotlib is building the font cache; this may take a moment.\n"
 ADDRESS = re.compile(r"(?<=\bat )0x[0-9a-f]{6,}")  # in the default `repr` of an object
 
 
@@ -126,6 +127,7 @@ def clean(path: Path, redactor: Redactor) -> None:
 
     notebook = nbformat.read(path, as_version=4)
     _forget_run(notebook)
+    _forget_font_cache(notebook)
     for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
         _redact(output, redactor)
     nbformat.write(notebook, path)
@@ -143,6 +145,16 @@ def _forget_run(notebook: "NotebookNode") -> None:
             cell.metadata.pop(name, None)
         if "id" in cell:
             cell.id = f"cell-{number:02d}"
+
+
+def _forget_font_cache(notebook: "NotebookNode") -> None:
+    """Remove what matplotlib says once on a slow machine that is new to it."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.get("name") == "stderr":
+                output.text = output.text.replace(FONT_CACHE, "")
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if output.get("text") != ""]
 
 
 def _redact(output: "NotebookNode", redactor: Redactor) -> None:
@@ -196,12 +208,13 @@ def store(project: Project, experiment: str) -> Path:
 def strip(notebook: "NotebookNode") -> None:
     """Remove from a notebook what is large or differs between runs.
 
-    That is images, times, and the kernel's version. The execution counts stay: nbval assumes that
-    a cell without a count never ran.
+    That is images, times, warnings, and the kernel's version. The execution counts stay: nbval
+    assumes that a cell without a count never ran.
     """
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
             for output in cell.outputs:
                 if "data" in output:
                     output.data = {

@@ -1,6 +1,5 @@
 """`benchpaper explain`: from an exhibit back to the commands that measured it."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -56,7 +55,7 @@ class CellTrail:
     @property
     def states(self) -> str:
         """How many trials ended in which state, as text."""
-        counts = Counter(trial.state for trial in self.trials)
+        counts = results.count_states(trial.state for trial in self.trials)
         return ", ".join(f"{count} {state}" for state, count in counts.items())
 
     @property

@@ -32,23 +32,26 @@ from benchpaper.results.parquet import (
 from benchpaper.results.row_levels import Rows, level_of_row
 from benchpaper.results.schema import (
     BLOCK_LEVEL,
-    FAILED,
     IDENTITY,
-    IMPORTED,
-    MEASURED,
-    NOT_TESTABLE,
-    NOT_TRIED,
     OBSERVATION,
     SCHEMA_VERSION,
     TRIAL,
-    WITH_VALUES,
     Column,
     check_observation,
     columns,
     schema,
     schema_version,
-    shown_state,
     wrong_form,
+)
+from benchpaper.results.states import (
+    FAILED,
+    IMPORTED,
+    MEASURED,
+    NOT_TESTABLE,
+    NOT_TRIED,
+    WITH_VALUES,
+    count_states,
+    shown_state,
 )
 
 __all__ = [
@@ -80,6 +83,7 @@ __all__ = [
     "check_observation",
     "collect",
     "columns",
+    "count_states",
     "distribution",
     "file_digest",
     "level_of_row",

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from benchpaper.core.atomic_write import atomic_write, flush, make_folder
 from benchpaper.results.records import TrialRecord
-from benchpaper.results.schema import FAILED
+from benchpaper.results.states import FAILED
 
 _FAILED = f'"state": {json.dumps(FAILED)}'.encode()  # as `_line` writes it
 

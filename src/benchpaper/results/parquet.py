@@ -12,7 +12,6 @@ from benchpaper.core.project import REFERENCE, Project
 from benchpaper.results import accepted
 from benchpaper.results.records import TrialRecord
 from benchpaper.results.schema import (
-    IMPORTED,
     SCHEMA_VERSION,
     TRIAL,
     Described,
@@ -20,6 +19,7 @@ from benchpaper.results.schema import (
     schema,
     schema_version,
 )
+from benchpaper.results.states import IMPORTED
 
 OWN_OF_TRIAL = frozenset(column.name for column in TRIAL)
 OBSERVATIONS, TRIALS = "observations.parquet", "trials.parquet"

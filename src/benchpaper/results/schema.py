@@ -18,18 +18,12 @@ from benchpaper.core.errors import did_you_mean
 from benchpaper.results.distribution import Distribution, InvalidObservation, distribution
 from benchpaper.results.records import Observation, Value
 from benchpaper.results.row_levels import level_of_row
+from benchpaper.results.states import FAILED, IMPORTED, MEASURED, NOT_TESTABLE
 
 SCHEMA_VERSION = 3
-MEASURED, FAILED, NOT_TESTABLE = "measured", "failed", "not testable here"
-IMPORTED = "imported"  # the state of a trial that others ran; the scale of its results too
-WITH_VALUES = (MEASURED, IMPORTED)
-# How the reason of a failed trial begins that did not run, because its cell failed identically
-# in every attempt before.
-NOT_TRIED = "not tried again"
 
-Described = Mapping[
-    str, Any
-]  # an experiment's description: `Experiment.describe()`, or read from a file
+# An experiment's description: `Experiment.describe()`, or read from a file.
+Described = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -125,11 +119,6 @@ TRIAL = (
     Column("hosts", "map", "", "facts of the host in each role: `role.fact`"),
     Column("capabilities", "list<string>", "", "what the hosts could do"),
 )
-
-
-def shown_state(state: str, reason: str) -> str:
-    """Return a trial's state as readers see it: a trial that did not run is not a failed one."""
-    return NOT_TRIED if state == FAILED and reason.startswith(NOT_TRIED) else state
 
 
 def _arrow(type_name: str) -> Any:

@@ -102,7 +102,7 @@ def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
         if reason
     )
     return TrialStates(
-        states=dict(Counter(states)),
+        states=results.count_states(states),
         reasons=dict(reasons),
         blocks=int(frame["block"].nunique()),
         imported=record.origin if record else "",

@@ -1,6 +1,7 @@
 """A host that speaks the agent's protocol badly harms nothing here, and is refused in one line."""
 
 import json
+import secrets
 from dataclasses import asdict
 from pathlib import Path
 
@@ -115,14 +116,16 @@ def block(hostile):
     return make
 
 
-@pytest.mark.parametrize("name", ["../../../../escaped", "/tmp/escaped", "x/../../escaped"])
-def test_no_name_that_a_host_chose_leads_outside(hostile, block, tmp_path, name):
+@pytest.mark.parametrize("folder", ["../../../../", "/tmp/", "x/../../"])
+def test_no_name_that_a_host_chose_leads_outside(hostile, block, tmp_path, folder):
+    escape = f"escaped-{secrets.token_hex(8)}"  # what an earlier run left in /tmp has other names
+    name = f"{folder}{escape}"
     prefix = f"{deploy.checkout(hostile.project)}-far-"
     with hostile(conclude={"value": {f"{prefix}{name}": KEPT}}):
         with pytest.raises(HostUnreliable) as failed:
             block().measure()
         one_line(failed)
-    escaped = [*tmp_path.rglob("*escaped*"), *Path("/tmp").glob("escaped*")]
+    escaped = [*tmp_path.rglob(f"*{escape}*"), *Path("/tmp").glob(f"*{escape}*")]
     assert not escaped and not (hostile.project.state / "fetched").exists()
 
 

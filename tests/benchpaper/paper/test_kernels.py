@@ -68,6 +68,21 @@ def test_stored_outputs_come_from_the_notebooks_own_kernel(project):
     assert stored.cells[-1].outputs[0].text == "another\n"
 
 
+def test_stored_outputs_have_no_warnings(project):
+    path = write(project, ANOTHER, SAVE, "import sys; print('beware', file=sys.stderr); print(1)")
+    notebook.store(project, "toy/one")
+    stored = nbformat.read(path, as_version=4)
+    assert [output.text for output in stored.cells[-1].outputs] == ["1\n"]
+
+
+def test_an_executed_notebook_tells_all_warnings_but_that_of_a_new_machines_font_cache(project):
+    said = "import sys; print('beware', file=sys.stderr)"
+    cached = f"import sys; print({notebook.FONT_CACHE!r}, end='', file=sys.stderr)"
+    write(project, ANOTHER, SAVE, f"{said}\n{cached}", cached)
+    made = nbformat.read(notebook.analyse(project, "local", "smoke", "toy/one"), as_version=4)
+    assert [output.text for cell in made.cells[-2:] for output in cell.outputs] == ["beware\n"]
+
+
 @pytest.mark.parametrize("call", [
     lambda project: notebook.existing(project, "toy/one"),
     lambda project: notebook.analyse(project, "local", "smoke", "toy/one"),

@@ -113,8 +113,8 @@ def _software(kind: str, program: str, image: str) -> Software:
 
 def _is_elsewhere(engine: Sequence[str]) -> bool:
     """Return whether docker's client speaks to another machine: a trial must run on this one."""
-    asked = _answer([*engine, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
-    context = "" if asked.returncode else asked.stdout.strip()  # podman's `docker` has none
+    answer = _answer([*engine, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+    context = "" if answer.returncode else answer.stdout.strip()  # podman's `docker` has none
     host = os.environ.get("DOCKER_HOST") or context
     return bool(host) and not host.startswith("unix:")
 

@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.project import slug
 from benchpaper.paper.html import plots
-from benchpaper.results import shown_state
+from benchpaper.results import count_states, shown_state
 from benchpaper.results.import_record import ImportRecord
 
 if TYPE_CHECKING:
@@ -216,8 +215,8 @@ def _provenance(results: Results, manifest: Manifest) -> str:
         [html.escape(file.path), f"<code>{file.sha256}</code>"] for file in manifest.files.values()
     ]
     trials = results.trial_df[["state", "reason"]].itertuples(index=False, name=None)
-    states = Counter(shown_state(*trial) for trial in trials)
-    counts = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    states = count_states(shown_state(*trial) for trial in trials)
+    counts = ", ".join(f"{count} {state}" for state, count in states.items())
     commits = ", ".join(
         f"<code>{html.escape(commit[:12])}</code>"
         for commit in results.trial_df["git_commit"].unique()
