@@ -329,6 +329,9 @@ def test_a_figure_of_several_metrics_lets_one_choose():
         assert {metric.split()[0] for metric, *_ in drawn.rows} == set(metrics)
         lines = drawn.plots[f"{metrics[0]} (1)"]["data"]
         assert {line["mode"] for line in lines} == {"markers"}  # x is a name
+        beside = plots.figure(results, some, results).plots[f"{metrics[0]} (1)"]["data"]
+        assert len(beside) == 2 * len(lines) and beside[-1]["name"].endswith(", reference")
+        assert beside[-1]["marker"]["symbol"].endswith("-open")
         page = texts._interactive("some", drawn, "Figure some")
         assert (
             page.count("<option>") == (2 if len(metrics) == 2 else 0)

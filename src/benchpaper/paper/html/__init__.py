@@ -143,11 +143,14 @@ def _write_experiment(
     manifest = shown.manifests[name]
     folder, key = project.build(site, source), slug(name)
     measured = estimates.load(name, project.results(site, source))
+    there = project.results(LOCAL_SITE, REFERENCE)
+    is_run = source != REFERENCE and (there / name / results.TRIALS).exists()
+    beside = estimates.load(name, there) if is_run else None
     pictures = sources / "as-is" / "pictures"
     for path in (folder / "exhibits" / key).glob("*.png"):
         shutil.copyfile(path, pictures / path.name)
     figures = {
-        exhibit: plots.figure(measured, entry)
+        exhibit: plots.figure(measured, entry, beside)
         for exhibit, entry in manifest.exhibits.items()
         if entry.kind == "figure"
     }
