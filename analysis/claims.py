@@ -1,4 +1,7 @@
-"""Claims on transports between processes. `benchpaper claims --history` says when each was written."""
+"""Claims on transports between processes.
+
+`benchpaper claims --history` says when each was written.
+"""
 
 from benchpaper import claim
 

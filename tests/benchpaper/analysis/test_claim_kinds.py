@@ -34,8 +34,8 @@ def test_a_claim_is_a_finding_unless_it_says_otherwise(known):
 
 
 def test_another_kind_is_refused_with_the_known_ones(known):
-    known.claims(KINDS.format(kind="chek"))
-    with pytest.raises(UserError, match='^claim C2: kind "chek" .*did you mean "check"'):
+    known.claims(KINDS.format(kind="checks"))
+    with pytest.raises(UserError, match='^claim C2: kind "checks" .*did you mean "check"'):
         claims.load_claims(known.project)
 
 

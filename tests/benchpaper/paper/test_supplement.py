@@ -99,8 +99,8 @@ def test_paper_and_supplement_refer_to_each_other_and_leave_nothing_out(project,
 
 
 def test_a_class_that_is_not_there_or_not_asked_for_is_refused_in_one_line(project, monkeypatch):
-    with pytest.raises(UserError, match='^class "acn" not found; did you mean "acm"'):
-        venues.typeset(project, "local", "quick", "acn")
+    with pytest.raises(UserError, match='^class "acmm" not found; did you mean "acm"'):
+        venues.typeset(project, "local", "quick", "acmm")
     monkeypatch.setitem(venues.NEEDS, "acm", ("no-such.cls", "nobody has it"))
     with pytest.raises(PaperError, match='^the class "acm" needs no-such.cls, which this TeX'):
         venues.typeset(project, "local", "quick", "acm")
