@@ -79,6 +79,8 @@ FORGERIES = {
     ),
     "dropped": (lambda rows: rows.clear(), "has not the claims of analysis/claims*.py"),
     "twice": (lambda rows: rows.append(rows[0]), "has a claim twice"),
+    "a verdict of its own": (row(verdict="proven"), 'row 0 has the unknown verdict "proven"'),
+    "a kind of its own": (row(kind="law"), 'row 0 has the unknown kind "law"'),
     "a field more": (lambda rows: rows[0].update(prize="best"), "row 0 has not the fields"),
     "a field less": (lambda rows: rows[0].pop("n"), "row 0 has not the fields"),
 }
@@ -99,7 +101,8 @@ def test_each_part_of_a_verdict_is_looked_up_in_the_pdf(small, field):
     [row] = verdict_check.rows(build)
     exhibits = gather.all_exhibits(build)
     assert printed_check.check(small, build, exhibits, [row]).startswith("2 claims")
-    changed = replace(row, **{field: f"{getattr(row, field)} indeed"})
+    words = "contradicted" if field == "verdict" else f"{getattr(row, field)} indeed"
+    changed = replace(row, **{field: words})
     with pytest.raises(archive.NotVerified, match="the PDF does not print"):
         printed_check.check(small, build, exhibits, [changed])
 

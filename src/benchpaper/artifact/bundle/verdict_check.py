@@ -19,6 +19,7 @@ from benchpaper.artifact.bundle import confined, exhibit_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.generated import difference
 from benchpaper.core.project import VERDICTS, Project, derived
+from benchpaper.paper import claims_tex
 
 
 class Declared(NamedTuple):
@@ -40,6 +41,11 @@ def rows(build: Path) -> list[ClaimRow]:
     for number, row in enumerate(derived(build / VERDICTS, list)):
         if not isinstance(row, dict) or set(row) != fields:
             raise NotVerified(f"{VERDICTS}: row {number} has not the fields of a verdict")
+        for field, known in (("verdict", claims_tex.MARKS), ("kind", claim_rows.KINDS)):
+            if row[field] not in known:
+                raise NotVerified(
+                    f'{VERDICTS}: row {number} has the unknown {field} "{row[field]}"'
+                )
     return claim_rows.read(build)
 
 
