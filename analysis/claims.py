@@ -8,15 +8,20 @@ from benchpaper import claim
 LATENCY_4K = dict(tool="fabric", outstanding=1, size_bytes=4096)
 
 
+def emulated_get(results):
+    """Return the level of reads that UCX emulates; older results call them `get`, like all."""
+    level = "get-emulated"
+    return level if results.declares(operation=level) else "get"
+
+
 @claim(
     "C1", experiment="rdma/fabric", matters_to="designers of stores that readers share memory with"
 )
 def reads_within_a_host_take_less_than_a_microsecond(results):
-    """Within a host, a one-sided read of 4 KiB over shared memory takes less than a microsecond at
-    the median."""
-    return results.estimate("latency_us", transport="posix", operation="get", **LATENCY_4K).below(
-        1.0
-    )
+    """Within a host, UCX's get of 4 KiB over shared memory, which UCX carries out by messages,
+    takes less than a microsecond at the median."""
+    get = emulated_get(results)
+    return results.estimate("latency_us", transport="posix", operation=get, **LATENCY_4K).below(1.0)
 
 
 @claim("C2", experiment="rdma/fabric", matters_to="whoever puts client and server on one host")
@@ -35,10 +40,11 @@ def the_network_stack_costs_a_factor_of_ten(results):
     matters_to="whoever cannot share memory, and reads another process through the kernel",
 )
 def the_kernels_copy_is_slower_than_shared_memory(results):
-    """A one-sided read of 4 KiB takes longer through the kernel's copy (cma) than through shared
-    memory."""
-    cma, posix = dict(transport="cma"), dict(transport="posix")
-    return results.ratio("latency_us", of=cma, to=posix, operation="get", **LATENCY_4K).above(1.0)
+    """A one-sided read of 4 KiB through the kernel's copy (cma) takes longer than UCX's emulation
+    of one over shared memory."""
+    cma = dict(transport="cma", operation="get")
+    posix = dict(transport="posix", operation=emulated_get(results))
+    return results.ratio("latency_us", of=cma, to=posix, **LATENCY_4K).above(1.0)
 
 
 @claim("C4", experiment="rdma/fabric", matters_to="whoever chooses between the two interfaces")

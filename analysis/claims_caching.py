@@ -93,3 +93,84 @@ def a_prefetch_that_takes_the_cache_hurts(results):
     return results.ratio(
         "utilisation", of=deep, to=shallow, delay_ms=2, mbit=100, compute_ms=20, share=0.5
     ).below(0.9)
+
+
+SHARED = dict(jobs=4, lag=1 / 8)
+
+
+@claim("C81", experiment="caching/shared_jobs")
+def with_jobs_close_together_fifo_beats_never_replacing(results):
+    """Four jobs that share a data set, each an eighth of an epoch behind the one before it, hit at
+    least 1.3 times as often with FIFO as with a cache that never replaces, at c = 0.5."""
+    return results.estimate("fifo_over_never", share=0.5, **SHARED).above(1.3)
+
+
+@claim("C82", experiment="caching/shared_jobs")
+def with_jobs_far_apart_fifo_loses(results):
+    """When the cache holds half as much, the order is the other way round: the same jobs hit less
+    than half as often with FIFO as with a cache that never replaces, at c = 0.25."""
+    return results.estimate("fifo_over_never", share=0.25, **SHARED).below(0.5)
+
+
+@claim("C83", experiment="caching/shared_jobs")
+def keeping_and_passing_comes_close_to_min(results):
+    """A cache that keeps some items for good and passes the others from the first job to the last
+    hits at least 0.9 times as often as MIN, for four jobs a sixteenth of an epoch apart, at c =
+    0.25."""
+    return results.estimate("kept_over_min", jobs=4, lag=1 / 16, share=0.25).above(0.9)
+
+
+@claim("C84", experiment="caching/strategies")
+def a_heavy_tail_starves_a_window_made_for_the_mean(results):
+    """Where 64 samples ahead hide a constant latency, they leave the loop less than 0.7 of the time
+    when the latency has the same mean and a heavy tail, in simulation."""
+    return results.estimate("utilisation", regime="jitter", strategy="fixed_64", load=1.0).below(
+        0.7
+    )
+
+
+@claim("C85", experiment="caching/strategies")
+def a_rule_of_three_numbers_finds_the_window(results):
+    """Demand, supply, and jitter are enough to choose a window that loses less than a twentieth in
+    front of that heavy tail, in simulation."""
+    return results.estimate("utilisation", regime="jitter", strategy="by_rule", load=1.0).above(
+        0.95
+    )
+
+
+@claim("C86", experiment="caching/strategies")
+def tf_datas_rule_stops_too_early(results):
+    """The rule by which tf.data sizes its prefetch buffer gives less than half of that utilisation,
+    in simulation."""
+    rule, chosen = dict(strategy="autotune"), dict(strategy="by_rule")
+    return results.ratio("utilisation", of=rule, to=chosen, regime="jitter", load=1.0).below(0.5)
+
+
+@claim("C87", experiment="caching/strategies")
+def following_the_slowest_fetch_empties_the_cache(results):
+    """A window that follows the slowest fetch takes the room of what a small cache keeps where
+    bandwidth is short: utilisation falls below 0.85 times what the rule of three numbers gives, in
+    simulation."""
+    follower, chosen = dict(strategy="to_jitter"), dict(strategy="by_rule")
+    return results.ratio("utilisation", of=follower, to=chosen, regime="cache", load=1.0).below(
+        0.85
+    )
+
+
+@claim("C88", experiment="caching/strategies")
+def a_deep_window_delays_checkpoints(results):
+    """Where training and checkpoints share a link that is short, 512 samples ahead lengthen the
+    writing of a checkpoint by at least a fifth over two batches ahead, in simulation."""
+    deep, shallow = dict(strategy="fixed_512"), dict(strategy="double_buffer")
+    return results.ratio("checkpoint_s", of=deep, to=shallow, regime="checkpoint", load=1.0).above(
+        1.2
+    )
+
+
+@claim("C89", experiment="caching/strategies")
+def the_model_holds_in_the_regime_that_is_hardest_for_it(results):
+    """The model is at most 10 percentage points of utilisation off in front of the heavy tail, at
+    twice the load and 64 samples ahead."""
+    return results.estimate("off_points", regime="jitter", strategy="fixed_64", load=2.0).equal(
+        margin=10.0, target=0.0
+    )

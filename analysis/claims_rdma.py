@@ -3,7 +3,7 @@
 `benchpaper claims --history` says when each was written.
 """
 
-from benchpaper import claim
+from benchpaper import claim, gap
 
 PLAIN_4K = dict(size_bytes=4096, outstanding=1, readers=1, writer="none", objects=0)
 SHARED_MEMORY = dict(fabric="posix", **PLAIN_4K)
@@ -22,9 +22,12 @@ def an_object_is_read_within_a_microsecond(results):
     matters_to="whoever thinks that validation is too dear for one-sided reads",
 )
 def validation_costs_no_more_than_its_checksum(results):
-    """Such a read takes no longer than a raw one-sided read of as many bytes, its checksum by
-    itself, and a tenth of a microsecond."""
-    return results.estimate("share_of_bound", path="bound", **SHARED_MEMORY).below(1.0)
+    """Such a read takes no longer than copying as many bytes from shared memory, their checksum by
+    itself, and a twentieth of a microsecond."""
+    share = "share_of_native_bound"
+    if not results.declares(share):
+        return gap("the results are older than this bound", planned=False).below(1.0)
+    return results.estimate(share, path="bound", **SHARED_MEMORY).below(1.0)
 
 
 @claim("C13", experiment="rdma/object_get", kind="check")
@@ -92,3 +95,72 @@ def one_system_has_many_latencies(results):
     """What tools report as the latency of one system, a GET by messages over tcp, differs more than
     threefold between half of the median and the 99.9th percentile."""
     return results.estimate("spread", path="message", fabric="tcp").above(3.0)
+
+
+@claim("C70", experiment="rdma/latency_budget")
+def a_training_loop_hides_the_latency_of_object_storage(results):
+    """At the rate of ResNet-50, a real loop with four GETs in flight over S3 takes less than 5 %
+    longer for a step than over memory, so a store that answers in a microsecond gains no more."""
+    s3, memory = dict(way="s3-rclone"), dict(way="null")
+    levels = dict(workload="resnet50", latency_us=0.0, depth=4)
+    return results.ratio("step_ms", of=s3, to=memory, **levels).below(1.05)
+
+
+@claim("C71", experiment="rdma/latency_budget")
+def the_simulation_tells_what_a_real_loop_loses(results):
+    """Over S3 with one GET in flight, the share of its time that such a loop loses is within 5
+    percentage points of what the simulation makes of its GETs."""
+    levels = dict(workload="resnet50", way="s3-rclone", latency_us=0.0, depth=1)
+    return results.estimate("off_by", **levels).below(0.05)
+
+
+@claim("C72", experiment="rdma/latency_budget")
+def half_a_millisecond_is_hidden(results):
+    """Over a store whose GETs take half a millisecond, such a loop with four GETs in flight waits
+    for less than 3 % of its time."""
+    levels = dict(workload="resnet50", way="known", latency_us=500.0, depth=4)
+    return results.estimate("stall_share", **levels).below(0.03)
+
+
+@claim("C73", experiment="rdma/record_layout")
+def two_versions_do_not_find_torn_records(results):
+    """A version before and one after a record of 4 KiB, whose lines are read in any order, miss
+    more than one in a hundred torn reads."""
+    levels = dict(size_bytes=4096, order="shuffled", writer="full speed")
+    return results.estimate("missed_share", layout="two-versions", **levels).above(0.01)
+
+
+@claim("C74", experiment="rdma/record_layout")
+def sums_are_cheaper_than_versions_in_lines(results):
+    """To check and copy 4 KiB takes no longer with our store's sums than with a version in each
+    line."""
+    sums, lines = dict(layout="sums"), dict(layout="per-line")
+    levels = dict(size_bytes=4096, order="in-order", writer="none")
+    return results.ratio("check_us", of=sums, to=lines, **levels).below(1.0)
+
+
+@claim("C75", experiment="rdma/durable_put")
+def a_second_memory_is_cheaper_than_a_disk(results):
+    """A PUT of 4 KiB that is acknowledged once two more processes hold it takes less than a tenth
+    of the time of one that is synced to a log."""
+    replicas, log = dict(kept="two replicas"), dict(kept="synced log")
+    levels = dict(fabric="posix", size_bytes=4096)
+    return results.ratio("latency_us", of=replicas, to=log, **levels).below(0.1)
+
+
+@claim("C76", experiment="rdma/multi_get")
+def asking_for_many_is_cheaper_for_each(results):
+    """Over shared memory, a key costs less than half as much in a batch of 16 messages as in a
+    message by itself."""
+    sixteen, one = dict(keys=16), dict(keys=1)
+    levels = dict(path="message", fabric="posix", readers=1)
+    return results.ratio("us_per_key", of=sixteen, to=one, **levels).below(0.5)
+
+
+@claim("C77", experiment="rdma/multi_get")
+def a_batch_of_messages_does_not_reach_a_read(results):
+    """Even so, such a key takes longer than one that is read at a known address, in a batch of as
+    many."""
+    message, cached = dict(path="message"), dict(path="cached")
+    levels = dict(fabric="posix", keys=16, readers=1)
+    return results.ratio("us_per_key", of=message, to=cached, **levels).above(1.0)

@@ -4,7 +4,7 @@
 others are round numbers, chosen after trial runs of the programs.
 """
 
-from benchpaper import claim
+from benchpaper import claim, prediction
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 OVER_NFS, BY_GETS = dict(backend="nfs41", client="nfs"), dict(backend="s3-rclone", client="s3")
@@ -116,8 +116,8 @@ def waiting_for_answers_hides_the_tail(results):
 )
 def a_new_name_is_safe_before_its_data(results):
     """On XFS, a checkpoint that is renamed over the old one without fsync is neither the old nor
-    the new one after more than a tenth of the power cuts, of which there is one after each write to
-    the disk until all is written out."""
+    the new one if the power goes during more than a tenth of what the disk writes, counted in
+    bytes, from the begin of the save until all is written out."""
     return results.estimate("lost_share", file_system="xfs", sync="none", **RENAMED).above(0.1)
 
 
@@ -131,3 +131,50 @@ def fsync_before_and_after_the_renaming_loses_nothing(results):
     """On XFS, no power cut loses a checkpoint whose file was synced before its renaming, and its
     folder after."""
     return results.estimate("lost_share", file_system="xfs", sync="both", **RENAMED).below(0.01)
+
+
+def off_by(results, number, workload, direct=False):
+    """Return by which factor a number misses the slowdown of shaped stores that were held out."""
+    on = dict(face="s3")
+    return prediction.held_out(
+        results, number, "slowdown", on=on, direct=direct, workload=workload
+    ).error
+
+
+@claim("C70", experiment="training_io/predictors")
+def random_reads_predict_token_reads(results):
+    """For a job that reads sequences of tokens at random, 4 KiB random reads at depth 32 predict
+    the time of a step on a store that was held out to within a factor of 1.5, in the median over
+    stores."""
+    return off_by(results, "iops_4k_qd32", "tokens").below(1.5)
+
+
+@claim("C71", experiment="training_io/predictors")
+def random_reads_do_not_predict_large_samples(results):
+    """For a job that reads samples of megabytes, each a file, 4 KiB random reads at depth 1 miss
+    the time of a step on a store that was held out by more than a factor of 1.15."""
+    return off_by(results, "iops_4k_qd1", "unet3d").above(1.15)
+
+
+@claim("C72", experiment="training_io/predictors")
+def the_job_s_own_reads_predict_it(results):
+    """The rate at which that job's readers fetch its own samples without computing predicts the
+    time of a step to within a factor of 1.15, without any fitting."""
+    return off_by(results, "replayed", "unet3d", direct=True).below(1.15)
+
+
+@claim("C73", experiment="training_io/predictors")
+def two_parameters_predict_it_roughly(results):
+    """A model of a latency and a bandwidth predicts the time of a step of that job to within a
+    factor of 1.3, without any fitting."""
+    return off_by(results, "modelled", "unet3d", direct=True).below(1.3)
+
+
+@claim("C74", experiment="training_io/peer")
+def two_harnesses_see_the_same_stall(results):
+    """On ext4, DLIO sees the same slowdown of a job with one sample a file as our loop, to within
+    10 %."""
+    of, to = dict(harness="dlio"), dict(harness="ours")
+    return results.ratio("slowdown", of=of, to=to, storage="ext4", workload="retinanet").equal(
+        margin=0.10
+    )

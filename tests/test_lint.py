@@ -33,6 +33,22 @@ def test_no_name_is_vague(folder):
     assert not vague
 
 
+def test_no_fixture_has_the_scope_of_a_package():
+    """Without an __init__.py, which no folder of tests has, pytest takes the whole session for it.
+
+    What such a fixture starts then meets the tests of other folders, which kill it as a leftover.
+    """
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+    fixtures = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.keyword) and node.arg == "scope"
+        if isinstance(node.value, ast.Constant) and node.value.value == "package"
+    ]
+    assert not fixtures, fixtures
+
+
 def test_a_warning_is_an_error_except_for_those_that_are_named():
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]
     error, *exceptions = settings["ini_options"]["filterwarnings"]

@@ -328,6 +328,28 @@ def test_whoever_may_installs_what_is_missing_and_says_how_large_it_is(ready, us
     assert bool(ready.called("sudo")) == (user == "sudoer")
 
 
+UNITS = """
+echo 'cron.service enabled enabled'
+[ ! -e "$HOME/installed" ] || printf '%s enabled enabled\\n' nfs-server.service rpcbind.socket
+"""
+
+
+def test_what_is_installed_does_not_start_with_the_machine(ready):
+    for tool in ("comm", "xargs", "touch"):
+        (ready.bin / tool).symlink_to(shutil.which(tool))
+    for stand_in in ("install", "rm"):  # of the policy that forbids starts during installation
+        ready.program(stand_in, "exit 0")
+    ready.write("packages.apt", CURL + TEX)
+    ready.program("id", "echo 0")
+    ready.program("systemctl", UNITS)
+    ready.program("apt-get", 'case "$*" in *"-q -y "*" install "*) touch "$HOME/installed" ;; esac')
+    assert ready.run().stdout == "run\n"
+    asked = [line for line in ready.called("systemctl") if "list-unit-files" in line]
+    assert asked and all("--type=service,socket" in line for line in asked)
+    disabled = [line for line in ready.called("systemctl") if " disable " in line]
+    assert disabled == ["systemctl disable nfs-server.service rpcbind.socket"]
+
+
 def test_a_failing_apt_is_no_end_and_is_not_tried_on_every_run(ready):
     ready.write("packages.apt", CURL + TEX)
     ready.program("id", "echo 0")

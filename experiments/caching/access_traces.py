@@ -4,7 +4,7 @@ Every generator returns a `Trace`. All but `distributed` are vectorised: 10^7 re
 second, and 80 MB per array. `distributed` repeats PyTorch's own shuffle step by step.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,8 +17,8 @@ class Trace:
 
     `ids` (int64, starting at 1) lists the items in the order of reading. `items` is the number of
     different items, which is also the capacity of a cache of share 1. The hit ratio leaves out the
-    first `warm` requests. `epoch` is the number of requests in an epoch if each epoch reads every
-    item exactly once, else 0.
+    first `warm` requests; a generator returns one epoch here, or 0. `epoch` is the number of
+    requests in an epoch if each epoch reads every item exactly once, else 0.
     """
 
     ids: np.ndarray
@@ -27,24 +27,37 @@ class Trace:
     epoch: int = 0
 
 
-def make(name, items, requests, seed, path=None):
-    """Return the trace called `name`, with `items` different items and about `requests` requests.
+def make(name, items, requests, seed, path=None, warm=0, **options):
+    """Return the trace called `name`, with `items` different items and its generator's `options`.
 
-    A trace that has epochs has at least two. `path` names the user's file, for the trace `kv` only.
+    About `requests` requests follow a warm-up of at least `warm`, which is whole epochs, and at
+    least one. `path` names the user's file, for the trace `kv` only, whose warm-up is at most half.
     Raises `ValueError` for fewer than 64 items.
     """
     if items < 64:
         raise ValueError(
             f"items={items}: a trace needs at least 64 items, else its shards and blocks are empty"
         )
-    return GENERATORS[name](
+    trace = GENERATORS[name](
         items,
-        max(2, requests // items),
+        max(2, (warm + requests) // items),
         np.random.default_rng(seed),
         seed=seed,
         path=path,
-        requests=requests,
+        requests=warm + requests,
+        warm=warm,
+        **options,
     )
+    if trace.warm:  # one epoch
+        trace = replace(trace, warm=trace.warm * max(1, -(-warm // trace.warm)))
+    else:
+        trace = replace(trace, warm=max(1, min(warm, len(trace.ids) // 2)))
+    if trace.warm >= len(trace.ids):
+        raise ValueError(
+            f"{name}: {len(trace.ids)} requests are no more than the warm-up of {trace.warm}; ask "
+            f"for at least {items} more requests"
+        )
+    return trace
 
 
 def uniform(items, epochs, rng, **_):
@@ -92,24 +105,30 @@ def mixture(items, epochs, rng, shares=(0.7, 0.25, 0.05), weights=(0.3, 0.3, 0.4
     )
 
 
-def curriculum(items, epochs, rng, start=0.2, **_):
-    """Easy items first: each pass shuffles a growing share of the items, from `start` up to 1."""
+def curriculum(items, epochs, rng, warm=0, start=0.2, **_):
+    """Easy items first: each pass shuffles a growing share of the items, from `start` up to 1.
+
+    The share grows from the end of a warm-up of `warm` requests on.
+    """
     orders, length, done = [], items * epochs, 0
     while done < length:
-        share = start + (1 - start) * done / length
+        share = start + (1 - start) * max(0, done - warm) / (length - warm)
         orders.append(rng.permutation(int(items * share)))
         done += len(orders[-1])
     return Trace(np.concatenate(orders)[:length] + 1, items, items)
 
 
-def jobs(items, epochs, rng, count=4, **_):
-    """Jobs that read the same shuffles, each an eighth of an epoch behind the previous job."""
-    alone = np.concatenate([rng.permutation(items) for _ in range(max(2, epochs // count + 1))])
-    lag, length = items // 8, len(alone)
-    ids = np.stack(
-        [alone[(count - 1 - j) * lag : length - j * lag] for j in range(count)], axis=1
-    ).ravel()
-    return Trace(ids[: items * epochs] + 1, items, items)
+def jobs(items, epochs, rng, count=4, lag=1 / 8, **_):
+    """`count` jobs that read the same shuffles, each a share `lag` of an epoch behind the previous.
+
+    They read in turn, one item each, and each a whole number of epochs.
+    """
+    between, whole = round(lag * items), max(2, -(-epochs // count))
+    ahead = (count - 1) * between
+    alone = np.concatenate([rng.permutation(items) for _ in range(whole + -(-ahead // items))])
+    begins = [ahead - job * between for job in range(count)]
+    ids = np.stack([alone[begin : begin + whole * items] for begin in begins], axis=1).ravel()
+    return Trace(ids + 1, items, items * count)
 
 
 def checkpoint(items, epochs, rng, burst=0.1, **_):

@@ -109,6 +109,30 @@ def never_replace(ids, size):
     return hits
 
 
+def keep_and_pass(ids, size, kept, jobs):
+    """Keep the first `kept` objects for good, and pass all others through a FIFO of the rest.
+
+    For `jobs` that follow one another through a data set and read in turn, the leader first. The
+    FIFO holds what the leader fetched until the last job has read it. Only the leader's misses
+    enter: a job that missed once would otherwise push out what the others are about to read.
+    """
+    held, queue, hits = set[int](), deque[int](), []
+    for place, item in enumerate(ids):
+        hits.append(item in held)
+        if item in held or place % jobs:
+            continue
+        if len(held) - len(queue) < kept:
+            held.add(item)
+            continue
+        if len(queue) == size - kept:
+            if not queue:
+                continue
+            held.remove(queue.popleft())
+        queue.append(item)
+        held.add(item)
+    return hits
+
+
 def two_lists(ids, size):
     """Evict from the older end of the inactive list, as Linux's classic page cache does.
 

@@ -2,8 +2,8 @@
 
 This program runs on the host. It writes the trace to a file and runs libCacheSim's own loop over
 it, two policies at a time. Each simulation has its own process, so that memory does not grow with
-the number of simulations. Policies with fewer requests read a shorter file. The program prints one
-JSON object.
+the number of simulations. Hits count after the warm-up alone. A policy that needs more requests to
+learn than its warm-up has is left out. The program prints one JSON object.
 """
 
 import json
@@ -12,68 +12,80 @@ import multiprocessing
 import resource
 import sys
 import time
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from experiments.caching import access_traces, plain_caches, trace_files
+import numpy as np
 
-# Our name to libCacheSim 0.3.5's name: everything that it offers, except Python plug-ins.
-POLICIES = {
-    "belady": "Belady",
-    "belady_size": "BeladySize",
-    "fifo": "FIFO",
-    "lru": "LRU",
-    "lfu": "LFU",
-    "lfu_da": "LFUDA",
-    "lru_k": "LRUK",
-    "two_q": "TwoQ",
-    "slru": "SLRU",
-    "mq": "MQ",
-    "clock": "Clock",
-    "clock_pro": "ClockPro",
-    "clock_2q_plus": "Clock2QPlus",
-    "sieve": "Sieve",
-    "s3_fifo": "S3FIFO",
-    "arc": "ARC",
-    "lirs": "LIRS",
-    "w_tinylfu": "WTinyLFU",
-    "random": "Random",
-    "lru_prob": "LRUProb",
-    "flash_prob": "FlashProb",
-    "size": "Size",
-    "gdsf": "GDSF",
-    "hyperbolic": "Hyperbolic",
-    "lhd": "LHD",
-    "lecar": "LeCaR",
-    "cacheus": "Cacheus",
-    "gl_cache": "GLCache",
-    "lrb": "LRB",
-    "three_l_cache": "ThreeLCache",
-}
-OURS = "uniform_random"
-NAMES = (*POLICIES, OURS)
+from experiments.caching import access_traces, eviction, trace_files
+
 PROCESSES = 2
+
+
+@dataclass(frozen=True)
+class TraceFile:
+    """A trace on disk: `count` requests, of which the first `warm` do not count.
+
+    `seen` is the number of different objects in the warm-up, and `items` in the trace; `epoch` as
+    in `access_traces.Trace`.
+    """
+
+    path: str
+    count: int
+    warm: int
+    epoch: int
+    seen: int
+    items: int
 
 
 def main(argument):
     plan = json.loads(argument)
-    folder, jobs, lengths = Path(plan["folder"]), [], {}
-    for policy, requests in sorted(plan["requests"].items(), key=lambda pair: pair[1]):
-        if requests not in lengths:
-            trace = access_traces.make(
-                plan["trace"], plan["items"], requests, plan["seed"], plan.get("path")
-            )
-            path = folder / f"{requests}.oracleGeneral"
-            trace_files.write(path, trace.ids)
-            size = max(1, round(plan["share"] * trace.items))
-            lengths[requests] = (str(path), len(trace.ids), trace.warm, trace.epoch, size)
-            del trace
-        jobs.append((policy, *lengths[requests], plan["seed"]))
-    print(json.dumps(simulate_all(jobs)))
+    print(json.dumps(simulate_all(jobs(plan))))
+
+
+def jobs(plan):
+    """Write the traces of a plan, and return the simulations as (policy, trace, size, seed).
+
+    A plan is {"trace", "items", "requests", "warm": {policy: requests}, "share", "seed", "folder"},
+    and optionally the "path" of the user's trace, and "options" of the generator. Policies with the
+    same warm-up share a trace file.
+    """
+    groups: dict[int, list[str]] = {}
+    for policy, warm in plan["warm"].items():
+        groups.setdefault(warm, []).append(policy)
+    listed = []
+    for warm, policies in groups.items():
+        trace = access_traces.make(
+            plan["trace"],
+            plan["items"],
+            plan["requests"],
+            plan["seed"],
+            path=plan.get("path"),
+            warm=warm,
+            **plan.get("options", {}),
+        )
+        file = write(trace, Path(plan["folder"]) / f"{warm}.oracleGeneral")
+        size = max(1, round(plan["share"] * trace.items))
+        listed += [
+            (policy, file, size, plan["seed"])
+            for policy in policies
+            if eviction.learns_after(policy) <= trace.warm
+        ]
+    return listed
+
+
+def write(trace, path):
+    """Write a trace to `path`, and return its `TraceFile`."""
+    trace_files.write(path, trace.ids)
+    seen = len(np.unique(trace.ids[: trace.warm]))
+    items = len(np.unique(trace.ids))
+    return TraceFile(str(path), len(trace.ids), trace.warm, trace.epoch, seen, items)
 
 
 def simulate_all(jobs):
     """Run all jobs, the longest first, two at a time. Return {policy: result of `simulate`}."""
-    jobs = sorted(jobs, key=lambda job: -job[2])
+    jobs = sorted(jobs, key=lambda job: (job[0] != "lrb", -job[1].count))
     context = multiprocessing.get_context("fork")
     with context.Pool(PROCESSES, maxtasksperchild=1) as pool:
         return {
@@ -85,24 +97,28 @@ def _simulate(job):
     return simulate(*job)
 
 
-def simulate(policy, path, count, warm, epoch, size, seed):
-    """Run one policy over the trace file and return its measurements.
+def simulate(policy, trace, size, seed):
+    """Run one policy over a `TraceFile` and return its measurements.
 
-    Requests and hits leave out the first `warm` requests. `per_epoch` lists the hits of each epoch,
-    for MIN only. `ns` is the time per request.
+    `requests` and `hits` leave out the warm-up, `all_hits` does not. `per_epoch` lists the hits of
+    each epoch, for MIN only. `ns` is the time per request, `held` the number of objects at the end.
+    Raises `ValueError` if the policy holds far fewer objects than fit.
     """
-    if policy == OURS:
-        hits, seconds = _ours(path, size, seed, warm)
-        per_epoch = []
+    held, per_epoch = None, []
+    if policy in eviction.OURS:
+        hits_from, seconds = _ours(policy, trace, size, seed)
     else:
-        hits, seconds, per_epoch = _native(policy, path, count, warm, epoch, size)
+        hits_from, seconds, per_epoch, held = _native(policy, trace, size)
     return {
         "policy": policy,
-        "requests": count - warm,
-        "hits": hits,
-        "ns": 1e9 * seconds / count,
+        "requests": trace.count - trace.warm,
+        "warm": trace.warm,
+        "hits": hits_from[trace.warm],
+        "all_hits": hits_from[0],
+        "ns": 1e9 * seconds / trace.count,
         "per_epoch": per_epoch,
         "size": size,
+        "held": held,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
@@ -110,17 +126,13 @@ def simulate(policy, path, count, warm, epoch, size, seed):
 def cache(policy, size):
     """Return libCacheSim's cache, with a hash table sized for `size` objects.
 
-    The default table has room for 16 million objects, and then each request waits for memory. Two
-    policies keep the default, because their hit ratio depends on the table's size.
+    The default table has room for 16 million objects, and then each request waits for memory.
     """
     import libcachesim
 
-    power = (
-        {}
-        if policy in ("random", "cacheus")
-        else {"hashpower": max(12, math.ceil(math.log2(size)) + 2)}
-    )
-    return getattr(libcachesim, POLICIES[policy])(size, **power)
+    chosen = eviction.POLICIES[policy]
+    table = {} if chosen.own_table else {"hashpower": max(12, math.ceil(math.log2(size)) + 2)}
+    return getattr(libcachesim, chosen.cls)(size, **table, **chosen.options)
 
 
 def reader(path):
@@ -131,29 +143,31 @@ def reader(path):
     return libcachesim.TraceReader(str(path), libcachesim.TraceType.ORACLE_GENERAL_TRACE, options)
 
 
-def _native(policy, path, count, warm, epoch, size):
-    held, requests = cache(policy, size), reader(path)
-    slices = [(0, count)]
-    if policy == "belady" and epoch:
-        slices = [(begin, epoch) for begin in range(0, count, epoch)]
-    elif warm:
-        slices = [(0, warm), (warm, count - warm)]
-    seconds, hits = 0.0, []
-    for begin, length in slices:
+def _native(policy, trace, size):
+    """Return ({begin: hits from there on}, seconds, hits of each epoch for MIN, objects held)."""
+    run, requests = cache(policy, size), reader(trace.path)
+    by_epoch = policy == "belady" and trace.epoch
+    bounds = range(0, trace.count + 1, trace.epoch) if by_epoch else [0, trace.warm, trace.count]
+    seconds, hits, held = 0.0, {}, {}
+    for begin, end in pairwise(dict.fromkeys(bounds)):
         started = time.perf_counter()
-        missed, _ = held.process_trace(requests, start_req=begin, max_req=length)
+        missed, _ = run.process_trace(requests, start_req=begin, max_req=end - begin)
         seconds += time.perf_counter() - started
-        hits.append(round((1 - missed) * length))
-    if policy == "belady" and epoch:
-        return sum(hits[1:]), seconds, hits
-    return hits[-1], seconds, []
+        hits[begin], held[end] = round((1 - missed) * (end - begin)), run.get_n_obj()
+    now, objects = trace.count, trace.items
+    if eviction.POLICIES[policy].sees_future:  # at the end it lets go of what nobody reads again
+        now, objects = trace.warm, trace.seen
+    eviction.check_held(policy, held[now], min(size, objects))
+    hits_from = {first: sum(n for begin, n in hits.items() if begin >= first) for first in hits}
+    return hits_from, seconds, list(hits.values()) if by_epoch else [], held[now]
 
 
-def _ours(path, size, seed, warm):
-    ids = trace_files.read(path)["id"].tolist()
+def _ours(policy, trace, size, seed):
+    ids = trace_files.read(trace.path)["id"].tolist()
     started = time.perf_counter()
-    hits = plain_caches.uniform_random(ids, size, seed)
-    return sum(hits[warm:]), time.perf_counter() - started
+    hits = eviction.OURS[policy](ids, size, seed)
+    seconds = time.perf_counter() - started
+    return {begin: sum(hits[begin:]) for begin in (0, trace.warm)}, seconds
 
 
 if __name__ == "__main__":

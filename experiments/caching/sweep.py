@@ -13,15 +13,21 @@ import os
 import time
 from pathlib import Path
 
-from experiments.caching import access_traces, simulation, trace_files
+from experiments.caching import access_traces, eviction, simulation, trace_files
 
 REQUESTS, ITEMS, SHARES, SEED = 10**8, 100_000, (0.1, 0.5), 1
-PRICED_REQUESTS, PRICED_ITEMS = 200_000, 20_000
+WARM_SHARE = 0.2  # of the requests; a policy that needs more to learn is left out
+PRICED_REQUESTS, PRICED_ITEMS = 400_000, 20_000
 BYTES_PER_REQUEST_IN_MEMORY = 40  # ids, their order, and next accesses while a trace is written
 TRACES = [name for name in access_traces.GENERATORS if name != "kv"]
-# Policies in pure Python and policies that learn take 0.3 to 35 µs per request, so they get a
+# Policies in pure Python and policies that learn take 0.3 to 80 µs per request, so they get a
 # hundredth of the requests.
-FEW = ("lrb", "belady_size", "hyperbolic", "cacheus", "three_l_cache", simulation.OURS)
+FEW = ("lrb", "belady_size", "hyperbolic", "cacheus", "three_l_cache", *eviction.OURS)
+
+
+def warm_up(requests):
+    """Return how many of the requests do not count."""
+    return max(ITEMS, round(WARM_SHARE * requests))
 
 
 def jobs(requests):
@@ -31,10 +37,11 @@ def jobs(requests):
         for trace in TRACES
         for count, policies in (
             (requests // 100, FEW),
-            (requests, set(simulation.NAMES) - set(FEW)),
+            (requests, set(eviction.NAMES) - set(FEW)),
         )
         for share in SHARES
         for policy in sorted(policies)
+        if policy in eviction.NAMES and eviction.learns_after(policy) <= warm_up(count)
     ]
 
 
@@ -54,16 +61,12 @@ def prices(folder):
     """Return {policy: seconds per request} from a short run of each on this machine."""
     trace = access_traces.make("uniform", PRICED_ITEMS, PRICED_REQUESTS, SEED)
     path = folder / "priced.oracleGeneral"
-    trace_files.write(path, trace.ids)
-    seconds_of = {}
-    for policy in simulation.NAMES:
-        count = PRICED_REQUESTS if policy != "lrb" else PRICED_ITEMS + 10_000
-        short = folder / "priced-short.oracleGeneral"
-        trace_files.write(short, trace.ids[:count])
-        job = (policy, str(short), count, PRICED_ITEMS, 0, PRICED_ITEMS // 2, SEED)
-        seconds_of[policy] = simulation.simulate_all([job])[policy]["ns"] / 1e9
-    for path in folder.glob("priced*"):
-        path.unlink()
+    file, size = simulation.write(trace, path), PRICED_ITEMS // 2
+    seconds_of = {
+        policy: simulation.simulate_all([(policy, file, size, SEED)])[policy]["ns"] / 1e9
+        for policy in eviction.NAMES
+    }
+    path.unlink()
     return seconds_of
 
 
@@ -94,15 +97,15 @@ def run(folder, requests):
         if job not in finished:
             groups.setdefault(job[:2], []).append(job)
     for (trace_name, count), group in groups.items():
-        trace = access_traces.make(trace_name, ITEMS, count, SEED)
-        trace_files.write(path, trace.ids)
-        length, warm, epoch, items = len(trace.ids), trace.warm, trace.epoch, trace.items
+        warm = warm_up(count)
+        trace = access_traces.make(trace_name, ITEMS, count - warm, SEED, warm=warm)
+        written, items = simulation.write(trace, path), trace.items
         del trace
         for begin in range(0, len(group), simulation.PROCESSES):
             pair = group[begin : begin + simulation.PROCESSES]
             result_of = simulation.simulate_all(
                 [
-                    (policy, str(path), length, warm, epoch, max(1, round(share * items)), SEED)
+                    (policy, written, max(1, round(share * items)), SEED)
                     for _, _, share, policy in pair
                 ]
             )

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchpaper import Host
 from experiments.multiprotocol import kernel
+from experiments.multiprotocol.way import Way
 from experiments.systems import ganesha, juicefs, libnfs, nfs, nfsd, rclone, s3, seaweedfs
 from experiments.systems.nfs_mount import NfsMount
 from experiments.systems.server import FolderSystem, ListeningSystem
@@ -124,6 +125,7 @@ class Stack:
     def __init__(self, host: Host, system: str, setting: str, *, client: Host | None = None):
         self._host, self._system, self._setting = host, system, setting
         self._client = client or host
+        self._way = Way(self._client, host)
         self._running = ExitStack()
 
     def __enter__(self) -> dict[str, Any]:
@@ -131,7 +133,7 @@ class Stack:
             if self._system in CONTROLS:
                 return {"file": {"kind": "memory", "broken": self._system == BROKEN}, "s3": None}
             files, endpoint = getattr(self, f"_{server_of(self._system)}")()
-            return {"file": self._view(files), "s3": endpoint.as_dict()}
+            return {"file": self._view(files), "s3": self._way.endpoint(endpoint).as_dict()}
         except BaseException:
             self._running.close()
             raise
@@ -140,13 +142,14 @@ class Stack:
         """Return the description of the file side, mounted first if the kernel is the client."""
         server = server_of(self._system)
         if mounted := kernel.CLIENTS.get(self._system):
-            mount = NfsMount(self._client, files.export, mounted.version, options=mounted.options)
+            export = self._way.export(files.export)
+            mount = NfsMount(self._client, export, mounted.version, options=mounted.options)
             files = self._running.enter_context(mount)
         if server not in VERSION_OF or mounted:
             return dict(kind="mounted" if mounted else "folder", path=str(files.path))
         kind, version = "libnfs" if self._system in SECOND else "nfs", VERSION_OF[server]
         export = files.export.paths[version].strip("/")
-        address = dict(address=files.address, port=files.port)
+        address = dict(address=self._way.address, port=files.port)
         return dict(kind=kind, **address, version=version, export=export)
 
     def __exit__(self, *_: object) -> None:

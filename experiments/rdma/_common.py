@@ -13,7 +13,7 @@ NEEDS = {
     "tcp": ["loopback"],
     "rc": ["rdma", "verbs"],
     "dc": ["rdma", "verbs"],
-    ucx.SOFT: ["soft_roce", "verbs"],
+    **{name: ["soft_roce", "verbs"] for name in ucx.SOFT_ROCE},
 }
 
 

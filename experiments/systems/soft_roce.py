@@ -10,8 +10,10 @@ from benchpaper import Host
 
 DEVICE, PORT = "rxe0", 1
 COUNTERS = f"/sys/class/infiniband/{DEVICE}/ports/{PORT}/hw_counters"
-# Counters of the device: packets that it sent, and requests that it saw before.
-SENT, REPEATED = "sent_pkts", "duplicate_request"
+# Counters of the device: packets, and requests that it saw before.
+SENT, RECEIVED, REPEATED = "sent_pkts", "rcvd_pkts", "duplicate_request"
+# Counters of the interface below it: bytes on the wire, headers included.
+BYTES_SENT, BYTES_RECEIVED = "tx_bytes", "rx_bytes"
 
 
 def interface(host: Host) -> str:
@@ -28,6 +30,11 @@ def device(host: Host) -> str:
     script = f'rdma link show {DEVICE}/{PORT} 2>&- || rdma link add {DEVICE} type rxe netdev "$0"'
     host.run(["sh", "-c", script, interface(host)], timeout=60)
     return f"{DEVICE}:{PORT}"
+
+
+def counter_folders(host: Host) -> str:
+    """Return the folders whose files count packets and bytes, separated by colons."""
+    return f"{COUNTERS}:/sys/class/net/{interface(host)}/statistics"
 
 
 def counters(host: Host) -> Mapping[str, int]:

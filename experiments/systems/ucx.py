@@ -32,13 +32,15 @@ class Transport:
     extra: dict[str, str] = field(default_factory=dict)
     executed_by_authors: bool = True
     patience: int = 1  # how many times longer than usual to wait for its programs
+    handles_errors: bool = False  # whether UCX is asked to tell of a failed peer (adapters do)
 
 
 # UCX hooks the process's memory calls, to forget registrations of unmapped memory. Only adapters
 # have registrations, and the hooks cost 0.4 s at each start (50 ms for each of eight hooks).
 _NO_HOOKS = {"UCX_MEM_EVENTS": "n"}
 
-SOFT = "rc_soft_roce"
+SOFT, LOSSY = "rc_soft_roce", "rc_soft_roce_lossy"
+SOFT_ROCE = (SOFT, LOSSY)
 TRANSPORTS = {
     "posix": Transport("posix", ("posix",), _NO_HOOKS),
     "sysv": Transport("sysv", ("sysv",), _NO_HOOKS),
@@ -50,11 +52,25 @@ TRANSPORTS = {
     # From UCX's documentation. The authors have no RDMA NIC, and their wheel is built without
     # verbs: set BENCHPAPER_UCX to the prefix of a UCX with verbs (`ucx_with_verbs` makes one). UCX
     # brings up rc and dc connections over ud by itself.
-    "rc": Transport("rc", ("rc_mlx5", "rc_verbs"), executed_by_authors=False),
-    "dc": Transport("dc", ("dc_mlx5",), executed_by_authors=False),
+    "rc": Transport("rc", ("rc_mlx5", "rc_verbs"), executed_by_authors=False, handles_errors=True),
+    "dc": Transport("dc", ("dc_mlx5",), executed_by_authors=False, handles_errors=True),
     # The same code as rc, over the kernel's soft-RoCE device of an emulated guest.
-    SOFT: Transport("rc", ("rc_verbs",), _NO_HOOKS, executed_by_authors=False, patience=10),
+    **dict.fromkeys(
+        SOFT_ROCE,
+        Transport(
+            "rc",
+            ("rc_verbs",),
+            _NO_HOOKS,
+            executed_by_authors=False,
+            patience=10,
+            handles_errors=True,
+        ),
+    ),
 }
+# Where UCX carries out one-sided reads by messages and the other side's CPU. Levels say so in their
+# names, and trials compare them with UCX's own words.
+EMULATING = ("posix", "sysv", "tcp")
+EMULATED = "-emulated"
 
 # Below its own threshold (5 to 6 KiB here) UCX copies messages through sysv; above, the receiver
 # reads by cma.
@@ -73,6 +89,15 @@ def supported(transport, operation, size_bytes, outstanding):
         # (80 GB/s and more).
         return outstanding == 1
     return True
+
+
+def read_level(name, transport):
+    """Return the name of a level that reads by `ucp_get` over a transport.
+
+    >>> read_level("get", "posix"), read_level("get", "cma")
+    ('get-emulated', 'get')
+    """
+    return name + EMULATED if transport in EMULATING else name
 
 
 # ---- the library and the program ----
@@ -161,7 +186,7 @@ def host_environment(host, transport):
     if transport == "tcp":
         lines = host.run(["ip", "-o", "addr", "show", "to", host.address]).stdout.split()
         device = lines[1].split("@")[0] if len(lines) > 1 else None
-    if transport == SOFT:
+    if transport in SOFT_ROCE:
         device = soft_roce.device(host)
     return environment(host, transport, device)
 
@@ -209,6 +234,14 @@ def check_transport(result):
             f"of {result['size_bytes']} B over "
             f'{result["transport_used"]} ("{result["protocol_used"]}"); '
             "declare such cells in ucx.supported"
+        )
+
+
+def check_emulation(level, protocol_used):
+    """Raise `TransportMismatch` unless a level's name says whether UCX emulates its reads."""
+    if level.endswith(EMULATED) != ("emulation" in protocol_used):
+        raise TransportMismatch(
+            f'the level {level}, but UCX says "{protocol_used}"; correct ucx.EMULATING'
         )
 
 

@@ -29,6 +29,7 @@ _HOMES = {
     "LocalHost": "hosts.local",
     "Metric": "design.declarations",
     "Module": "design.environments",
+    "prediction": "analysis.prediction",
     "probe": "hosts.probe",
     "Process": "hosts",
     "quality": "analysis.quality",

@@ -1,5 +1,6 @@
 """The public face for type checkers and editors: the names of `_HOMES`, with their types."""
 
+from benchpaper.analysis import prediction as prediction
 from benchpaper.analysis import quality as quality
 from benchpaper.analysis import stats as stats
 from benchpaper.analysis import style as style

@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from guest import BOOTED
 
 from benchpaper import results as parquet
 from benchpaper.analysis import estimates
@@ -254,6 +255,7 @@ def nothing_left_running():
     before = descendants(os.getpid())
     yield
     kept = [pid for lab in LABS for link in lab.kept.values() for pid in link.processes] + before
+    kept += [pid for guests in BOOTED for pid in guests.fleet.spared]  # some may be new
     left = [
         line for pid in descendants(os.getpid(), kept) if (line := _command_line(pid))
     ]  # empty once it has ended

@@ -11,7 +11,7 @@ from benchpaper.analysis import claims
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.design.replication import Block
-from benchpaper.measure import trial as trials
+from benchpaper.measure import lateness
 from benchpaper.paper import claims_tex, gather, latex
 from benchpaper.workflow import plans
 from benchpaper.workflow.pipeline import Pipeline
@@ -156,7 +156,7 @@ def level_added(bench):
 
 def slow_trial(bench):
     """The trial waits until somebody says that it is slow."""
-    bench.monkeypatch.setattr(trials, "LATE_LEAST_S", 0.2)
+    bench.monkeypatch.setattr(lateness, "LATE_LEAST_S", 0.2)
     said = Path(bench.tmp_path / "said")
     project = bench.make_toy(f"""
         while not os.path.exists({str(said)!r}):

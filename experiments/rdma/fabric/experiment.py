@@ -4,14 +4,13 @@ from pathlib import Path
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.rdma import _common
-from experiments.rdma.fabric import program, ucx_perftest
+from experiments.rdma.fabric import cells, program, ucx_perftest
+from experiments.rdma.fabric.cells import LOOP, PERFTEST, plain
 from experiments.systems import soft_roce, ucx
 
 KIB = 1024
-LOOP, PERFTEST = "fabric", "ucx_perftest"
 WARM_UP = 10  # one untimed operation goes first for every ten sampled
 SOFT_SAMPLES = 100  # an emulated machine is slow, and counts need no more
-BANDWIDTH_SIZES = (4 * KIB, 256 * KIB)  # with more than one operation outstanding
 
 experiment = Experiment(
     title="Fabric latency and bandwidth",
@@ -22,11 +21,13 @@ experiment = Experiment(
             ["null", "posix", "sysv", "cma", "tcp", "rc", "dc", ucx.SOFT],
             meaning="how bytes move; null is the measuring loop around nothing; "
             "rc_soft_roce is rc over soft-RoCE in an emulated machine, for counts only",
+            same_code={ucx.SOFT: "rc"},
         ),
         Factor(
             "operation",
-            ["put", "get", "message"],
-            meaning="one-sided write, one-sided read, active message",
+            ["put", "get", "get-emulated", "message"],
+            meaning="one-sided write, one-sided read, a read that UCX carries out by messages, "
+            "active message",
         ),
         Factor("size_bytes", [8, 512, 4 * KIB, 32 * KIB, 256 * KIB, 4096 * KIB], unit="B"),
         Factor(
@@ -146,27 +147,7 @@ experiment = Experiment(
 )
 
 
-@experiment.valid
-def valid(cell):
-    if cell.transport == "null":  # the loop around nothing has the same floor in every cell
-        return (cell.operation, cell.size_bytes, cell.outstanding, cell.tool) == (
-            "get",
-            4 * KIB,
-            1,
-            LOOP,
-        )
-    if cell.tool == PERFTEST and (cell.size_bytes != 4 * KIB or cell.outstanding > 1):
-        return False
-    if cell.outstanding > 1 and cell.size_bytes not in BANDWIDTH_SIZES:
-        return False
-    if cell.transport == ucx.SOFT and not _is_soft(cell):
-        return False
-    return ucx.supported(cell.transport, cell.operation, cell.size_bytes, cell.outstanding)
-
-
-def _is_soft(cell):
-    """Return whether the emulated machine measures this cell: a small one, by our own loop."""
-    return cell.tool == LOOP and cell.size_bytes <= 4 * KIB and cell.outstanding in (1, 16)
+experiment.valid(cells.valid)
 
 
 @experiment.needs
@@ -216,12 +197,14 @@ def measurement(cell, site, samples):
             responder,
             binary,
             cell.transport,
-            cell.operation,
+            plain(cell.operation),
             cell.size_bytes,
             cell.outstanding,
             samples,
             samples // WARM_UP,
         )
+    if plain(cell.operation) == "get":
+        ucx.check_emulation(cell.operation, result["protocol_used"])
     gigabytes = result["bytes_moved"] / 1e9
     after = sent(cell, site)
     return {
@@ -275,7 +258,7 @@ def control(cell, site, samples):
         site.client,
         site.programs / "bind_to.so",
         cell.transport,
-        cell.operation,
+        plain(cell.operation),
         cell.size_bytes,
         cell.outstanding,
         samples,

@@ -1,13 +1,11 @@
 """The program `fabric`: its far side, and one measurement against it."""
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Self
 
-import numpy as np
-
 from benchpaper import Host
+from experiments.rdma.samples import fetch
 from experiments.systems import server, ucx
 from experiments.systems.ucx import EvidenceMismatch
 
@@ -121,9 +119,7 @@ def _sample(host, argv, variables, max_seconds, patience=1):
         timeout=2 * max_seconds + 30 * patience,
     )
     result = json.loads(done.stdout.strip().splitlines()[-1])
-    with tempfile.NamedTemporaryFile() as local:
-        host.get(path, local.name)
-        result["samples_us"] = np.fromfile(local.name, dtype="<f8") / 1e3
+    result["samples_us"] = fetch(host, path) / 1e3
     return result
 
 

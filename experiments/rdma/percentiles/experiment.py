@@ -3,7 +3,8 @@
 import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
-from experiments.rdma import _common, store
+from experiments.rdma import _common, counting, store
+from experiments.systems import ucx
 
 KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
@@ -30,9 +31,16 @@ experiment = Experiment(
     question='How far apart can the "latency" of one system be, as tools report it?',
     factors=[
         Factor(
-            "path", ["cached", "message"], meaning="as in rdma/object_get, 4 KiB, one GET in flight"
+            "path",
+            ["cached", "cached-emulated", "message"],
+            meaning="as in rdma/object_get, 4 KiB, one GET in flight",
         ),
-        Factor("fabric", ["posix", "tcp", "rc"]),
+        Factor(
+            "fabric",
+            ["posix", "tcp", "rc", ucx.SOFT],
+            meaning="as in rdma/object_get",
+            same_code={ucx.SOFT: "rc"},
+        ),
     ],
     metrics=[
         Metric(
@@ -84,6 +92,7 @@ experiment = Experiment(
             better="neither",
             meaning="99th percentile, last 2,048 samples over all",
         ),
+        *counting.METRICS,
     ],
     evidence=[
         Evidence("transport_used", "what carried the reads"),
@@ -91,7 +100,7 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     twin=dict(path="cached", fabric="posix"),
-    timeout_s=60,
+    timeout_s=180,  # an emulated machine is slow
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=0.4, disk_mb=80, counts=dict(fast=20_000, slow=4_000)),
         quick=Scale(blocks=5, trial_seconds=0.5, disk_mb=80, counts=dict(fast=50_000, slow=10_000)),
@@ -106,28 +115,43 @@ METRICS = dict(
 )
 
 
+@experiment.valid
+def valid(cell):
+    return cell.path == "message" or (cell.fabric == "tcp") == (cell.path == "cached-emulated")
+
+
 _common.declare(experiment)
 
 
 @experiment.trial
 def trial(cell, site):
-    program = site.programs / "store"
+    program, soft = site.programs / "store", cell.fabric in ucx.SOFT_ROCE
     iterations = site.counts.fast if cell.fabric == "posix" else site.counts.slow
-    with store.Server(site.server, program, cell.fabric, 4 * KIB, preload=OBJECTS) as server:
+    iterations, objects = (counting.GETS, counting.OBJECTS) if soft else (iterations, OBJECTS)
+    with (
+        counting.Counted(site, cell.fabric) as counted,
+        store.Server(site.server, program, cell.fabric, 4 * KIB, preload=objects) as server,
+    ):
         result = store.measure(
             site.client,
             server,
             program,
-            cell.path,
+            cell.path.removesuffix(ucx.EMULATED),
             4 * KIB,
-            OBJECTS,
+            objects,
             iterations,
             warmup=iterations // 10,
             seed=site.seed % 2**32,
+            counters=counted.folders,
+            max_seconds=60 if soft else 10,
         )
+        seen = counted.metrics([result])
+    if cell.path != "message":
+        ucx.check_emulation(cell.path, result["protocol_used"])
     yield {
         "latency_us": result["samples_us"],
         **reports(result["samples_us"]),
+        **seen,
         "transport_used": result["transport_used"],
         "protocol_used": result["protocol_used"],
     }

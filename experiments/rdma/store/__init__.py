@@ -6,13 +6,13 @@ expected contents.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from benchpaper import Host
 from experiments.rdma import fabric
+from experiments.rdma.samples import fetch
 from experiments.systems import ucx
 from experiments.systems.server import Started, announced
 
@@ -21,7 +21,12 @@ FOLDER = Path(__file__).parent
 BOUND_SERIES = ("cached", "get", "checksum", "memcpy")
 # Objects that a reader draws, and has to find one by one before it measures; fewer where that is
 # slow.
-TARGETS = {"posix": 1 << 18, "sysv": 1 << 18, "cma": 1 << 14}
+TARGETS = {
+    "posix": 1 << 18,
+    "sysv": 1 << 18,
+    "cma": 1 << 14,
+    **dict.fromkeys(ucx.SOFT_ROCE, 1 << 7),
+}
 FEW_TARGETS = 1 << 11
 # What a reader may take beyond its measuring time, to start and to learn where the objects are.
 HEADROOM_S = 40
@@ -42,6 +47,8 @@ class Server(Started):
 
     It holds `preload` objects of `size_bytes`. It has an index for `capacity` objects, and a heap
     of `heap_mib` (by default enough for the objects that it holds). `waiting` is "poll" or "sleep".
+    It acknowledges puts once they are in the file `log` of its host, synced or not, and on all
+    servers of `replicas`; it begins with what is in the log.
 
     Readers connect to `address`. `ready` is what the server reported: objects, index_bytes,
     heap_bytes, pid.
@@ -62,11 +69,17 @@ class Server(Started):
         waiting: str = "poll",
         fault: str = "none",
         cpu: int | None = None,
+        log: Path | None = None,
+        sync: bool = True,
+        replicas: Sequence["Server"] = (),
     ):
         self._host, self.transport = host, transport
+        self._patience = ucx.TRANSPORTS[transport].patience
         self._argv = [
             host.provide(binary),
             "serve",
+            "--patience",
+            self._patience,
             "--listen",
             host.address,
             "--cpu",
@@ -83,11 +96,15 @@ class Server(Started):
             waiting,
             "--fault",
             fault,
+            *(["--log", log, "--sync", "yes" if sync else "no"] if log else []),
+            *(["--replicas", ",".join(each.address for each in replicas)] if replicas else []),
         ]
 
     def __enter__(self) -> Self:
         variables = ucx.host_environment(self._host, self.transport)
-        self.process, self.ready = announced(self._host, self._argv, env=variables, timeout=60)
+        self.process, self.ready = announced(
+            self._host, self._argv, env=variables, timeout=60 * self._patience
+        )
         self.address = f"{ucx.bracketed(self._host.address)}:{self.ready['port']}"
         return self
 
@@ -100,7 +117,10 @@ class Reader(Started):
     """Measurement of GETs from `host`: a context manager around a process that begins on entry.
 
     `path` is one of the program's. `writer` is "none", "same-size", or "resize": whether the server
-    writes at full speed to the objects that are read. With `keep` false, no sample is kept.
+    writes at full speed to the objects that are read. With `keep` false, no sample is kept. The
+    result says how much the numbers in the folders `counters` of the host grew while measuring.
+    With a `batch`, so many GETs are begun at once, and a sample is all of them. A transport's
+    `patience` makes `lease_s` longer.
     """
 
     def __init__(
@@ -121,7 +141,11 @@ class Reader(Started):
         seed: int = 1,
         cpu: int | None = None,
         keep: bool = True,
+        counters: str = "",
+        batch: int = 1,
     ):
+        transport = ucx.TRANSPORTS[server.transport]
+        self._patience = transport.patience
         self._host, self._server, self._limit = host, server, max_seconds
         self._validate, self._path, self._keep = validate, path, keep
         self._samples = host.scratch() / "samples.f64"
@@ -142,6 +166,8 @@ class Reader(Started):
             warmup,
             "--outstanding",
             outstanding,
+            "--batch",
+            batch,
             "--max-seconds",
             max_seconds,
             "--validate",
@@ -149,11 +175,17 @@ class Reader(Started):
             "--writer",
             writer,
             "--lease",
-            lease_s,
+            lease_s * self._patience,
             "--seed",
             seed,
             "--targets",
             TARGETS.get(server.transport, FEW_TARGETS),
+            "--handle-errors",
+            "yes" if transport.handles_errors else "no",
+            "--patience",
+            self._patience,
+            "--counters",
+            counters,
             "--cpu",
             host.cpus[-1] if cpu is None else cpu,
             *(["--samples", self._samples] if keep else []),
@@ -167,7 +199,7 @@ class Reader(Started):
 
     def wait_until_measuring(self):
         """Return once the reader says that it measures."""
-        self.process.read_line(HEADROOM_S)
+        self.process.read_line(HEADROOM_S * self._patience)
 
     def result(self):
         """Wait for the end; return what the program printed, plus samples and transport.
@@ -176,7 +208,7 @@ class Reader(Started):
         and `protocol_used` say what carried the reads. Raises `WrongObjects`,
         `ucx.TransportMismatch`, or `ucx.EvidenceMismatch` if the trial is not what it should be.
         """
-        status = self.process.wait(2 * self._limit + HEADROOM_S)
+        status = self.process.wait(2 * self._limit + HEADROOM_S * self._patience)
         if status != 0:
             raise RuntimeError(f"a reader failed: {self.process.stderr_text().strip()[-500:]}")
         result = json.loads(self.process.stdout_text().splitlines()[-1])
@@ -191,8 +223,7 @@ class Reader(Started):
         series = {}
         for suffix in suffixes:
             path = Path(f"{self._samples}{suffix}")
-            self._host.get(path, path)
-            series[suffix[1:]] = np.fromfile(path, dtype="<f8") / 1e3
+            series[suffix[1:]] = fetch(self._host, path) / 1e3
         return series if self._path == "bound" else series[""]
 
 
@@ -225,7 +256,7 @@ def name_transport(result, transport):
 
 def check(result, validated=True):
     """Raise unless every read is accounted for: it was right or, if unvalidated, seen as torn."""
-    done = result["iterations_done"] * (3 if result["path"] == "bound" else 1)
+    done = result["iterations_done"] * (3 if result["path"] == "bound" else result.get("batch", 1))
     if result["right"] + result["torn"] + result["stale"] != done or done == 0:
         counted = f"{result['right']} right, {result['torn']} torn and {result['stale']} stale"
         raise ucx.EvidenceMismatch(f"{done} GETs, but {counted}")

@@ -20,6 +20,15 @@ const char *const outcome_texts[] = {
     "the server refused",
 };
 
+const char *outcome_text(const struct client *c, enum outcome outcome)
+{
+    static char text[256];
+    if (c->failed == UCS_OK || (outcome != READ_FAILED && outcome != SERVER_DEAD))
+        return outcome_texts[outcome];
+    (void)snprintf(text, sizeof text, "%s (%s)", outcome_texts[outcome], ucs_status_string(c->failed));
+    return text;
+}
+
 static void check(ucs_status_t status, const char *what)
 {
     if (status != UCS_OK)
@@ -57,12 +66,25 @@ static void ask(struct client *c, enum frame type, const void *payload, size_t l
         fail("the server closed the connection, or does not speak the store's protocol");
 }
 
-static void connect_endpoint(struct client *c, const struct welcome *w)
+static void on_failure(void *user, ucp_ep_h endpoint, ucs_status_t status)
+{
+    struct client *c = user;
+    (void)endpoint;
+    c->failed = status;
+}
+
+/* An adapter tells when a peer is gone or refuses, and UCX hands that on if it is asked to, which changes what it does
+ * for an operation. Shared memory and tcp are not asked: there the beat and the socket tell. */
+static void connect_endpoint(struct client *c, const struct welcome *w, bool handle_errors)
 {
     ucp_ep_params_t endpoint = {
         .field_mask = UCP_EP_PARAM_FIELD_REMOTE_ADDRESS,
         .address = (const ucp_address_t *)w->blobs,
+        .err_mode = UCP_ERR_HANDLING_MODE_PEER,
+        .err_handler = {.cb = on_failure, .arg = c},
     };
+    if (handle_errors)
+        endpoint.field_mask |= UCP_EP_PARAM_FIELD_ERR_HANDLING_MODE | UCP_EP_PARAM_FIELD_ERR_HANDLER;
     void *mapped;
     check(ucp_ep_create(c->worker, &endpoint, &c->endpoint), "connecting (is the server within UCX_TLS's reach?)");
     check(ucp_ep_rkey_unpack(c->endpoint, w->blobs + w->address_length, &c->key), "unpacking the remote key");
@@ -70,22 +92,22 @@ static void connect_endpoint(struct client *c, const struct welcome *w)
         c->mapped = mapped;
 }
 
-void open_client(struct client *c, const char *host, const char *port, double lease_s)
+void open_client(struct client *c, const struct options *options)
 {
     struct welcome *welcome = calloc(1, sizeof *welcome);
     if (!welcome)
         fail("no memory");
-    c->socket = connect_to(host, port);
+    c->socket = connect_to(options->host, options->port);
     open_ucx(c);
     ask(c, HELLO, NULL, 0, WELCOME, welcome, sizeof *welcome);
     c->geometry = welcome->geometry;
     if (!geometry_in_bounds(&c->geometry) || welcome->address_length > MAX_BLOB ||
         welcome->key_length > MAX_BLOB - welcome->address_length)
         fail("the server tells of memory that cannot be");
-    connect_endpoint(c, welcome);
+    connect_endpoint(c, welcome, options->handle_errors);
     free(welcome);
     struct instant start = start_clock();
-    c->lease_s = lease_s;
+    c->lease_s = options->lease_s;
     c->changed_at = seconds();
     while (seconds() - c->changed_at < 0.002) /* long enough to know the length of a tick to 1 % */
         ;
@@ -136,6 +158,8 @@ static bool read_header(struct client *c, struct header *header)
         ucp_request_free(request);
     }
     *header = arriving;
+    if (status != UCS_OK)
+        c->failed = status;
     return status == UCS_OK;
 }
 
@@ -143,14 +167,19 @@ enum outcome look_at_server(struct client *c)
 {
     struct header header;
     if (!read_header(c, &header))
-        return SERVER_DEAD;
+        return c->failed == UCS_OK ? SERVER_DEAD : READ_FAILED;
     double now = seconds();
     if (header.epoch != c->geometry.epoch)
         return SERVER_RESTARTED;
-    if (header.heartbeat != c->beat)
+    if (header.heartbeat != c->beat) {
         c->changed_at = now;
-    else if (now - c->changed_at > c->lease_s)
+        c->counts.read_at_beat = c->counts.entry_reads;
+    } else if (now - c->changed_at > c->lease_s) {
         return SERVER_DEAD;
+    }
+    uint64_t without_beat = c->counts.entry_reads - c->counts.read_at_beat;
+    if (without_beat > c->counts.most_without_beat)
+        c->counts.most_without_beat = without_beat;
     c->beat = header.heartbeat;
     c->next_look = ticks() + c->look_ticks;
     return GOT;

@@ -11,6 +11,8 @@
 
 #define FRAME_MAGIC 0x62707374u
 
+double patience = 1;
+
 struct frame_header {
     uint32_t magic, type, length;
 };

@@ -15,10 +15,12 @@ static void on_read(void *request, ucs_status_t status, void *user)
 {
     struct get *g = user;
     ucp_request_free(request);
-    if (status != UCS_OK)
+    if (status != UCS_OK) {
+        g->client->failed = status;
         end_get(g, READ_FAILED);
-    else
+    } else {
         step(g);
+    }
 }
 
 /* Read lines of the server's memory; false: they are still to arrive, or the GET is over. */
@@ -30,6 +32,8 @@ static bool read_by_ucx(struct get *g, uint64_t line, uint64_t length, void *int
         .user_data = g,
     };
     struct client *c = g->client;
+    if (c->many)
+        param.op_attr_mask |= UCP_OP_ATTR_FLAG_MULTI_SEND;
     ucs_status_ptr_t request = ucp_get_nbx(c->endpoint, into, length, c->geometry.base + line * LINE, c->key, &param);
     if (request == NULL)
         return true;
@@ -222,6 +226,10 @@ static void ask(struct get *g)
     g->ticket = c->next_ticket++;
     g->phase = AWAIT;
     c->asked[g->ticket % MAX_GETS] = g;
+    if (c->gathering) {
+        gather(c, g);
+        return;
+    }
     c->counts.messages++;
     struct request request = {ASK_GET, g->ticket, (uint32_t)g->key_length, 0};
     if (!request_message(c, request, g->key, NULL, 0)) {

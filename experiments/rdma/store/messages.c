@@ -41,7 +41,8 @@ static void answer_get(struct server *s, ucp_ep_h client, const struct request *
 
 /* A put whose value is still to be fetched. */
 struct arriving {
-    struct server *server;
+    struct arriving *next;
+    struct peer *peer;
     ucp_ep_h client;
     struct request request;
     char key[MAX_KEY];
@@ -52,37 +53,88 @@ struct arriving {
 static void finish_put(struct server *s, ucp_ep_h client, const struct request *request, const char *key,
                        const void *value, size_t length)
 {
-    enum status status = put(s->table, key, request->key_length, length, copy_value, value);
+    enum status status = room_for(s->table, key, request->key_length, length);
+    if (status == STORED && !keep_durably(s->durable, ASK_PUT, key, request->key_length, value, length))
+        status = NOT_DURABLE;
+    if (status == STORED)
+        status = put(s->table, key, request->key_length, length, copy_value, value);
     answer(s, client, (struct reply){.ticket = request->ticket, .status = status}, NULL);
+}
+
+static void finish_discard(struct server *s, ucp_ep_h client, const struct request *request, const char *key)
+{
+    enum status status = NOT_DURABLE;
+    if (keep_durably(s->durable, ASK_DISCARD, key, request->key_length, "", 0))
+        status = discard(s->table, key, request->key_length);
+    answer(s, client, (struct reply){.ticket = request->ticket, .status = status}, NULL);
+}
+
+/* Nothing after a key that cannot be is looked at. */
+static void answer_many(struct server *s, ucp_ep_h client, const char *data, size_t length)
+{
+    struct wanted wanted;
+    while (length >= sizeof wanted) {
+        memcpy(&wanted, data, sizeof wanted);
+        data += sizeof wanted;
+        length -= sizeof wanted;
+        if (wanted.key_length == 0 || wanted.key_length > MAX_KEY || wanted.key_length > length)
+            return;
+        struct request request = {ASK_GET, wanted.ticket, wanted.key_length, 0};
+        answer_get(s, client, &request, data);
+        data += wanted.key_length;
+        length -= wanted.key_length;
+    }
+}
+
+static void expect(struct arriving *a)
+{
+    a->next = a->peer->arriving;
+    a->peer->arriving = a;
+}
+
+static void forget(struct arriving *a)
+{
+    struct arriving **link = &a->peer->arriving;
+    while (*link != a)
+        link = &(*link)->next;
+    *link = a->next;
+    free(a);
+}
+
+void forget_messages(struct peer *peer)
+{
+    while (peer->arriving)
+        forget(peer->arriving);
 }
 
 static void on_fetched(void *request, ucs_status_t status, size_t length, void *user)
 {
     struct arriving *a = user;
     if (status == UCS_OK && length == a->length)
-        finish_put(a->server, a->client, &a->request, a->key, a->value, length);
-    free(a);
+        finish_put(a->peer->server, a->client, &a->request, a->key, a->value, length);
+    forget(a);
     ucp_request_free(request);
 }
 
-static ucs_status_t fetch_put(struct server *s, ucp_ep_h client, const struct request *request, const char *key,
+static ucs_status_t fetch_put(struct peer *peer, ucp_ep_h client, const struct request *request, const char *key,
                               void *data, size_t length)
 {
     struct arriving *a = length <= (size_t)MAX_LINES * LINE ? malloc(sizeof *a + length) : NULL;
     if (!a) {
-        answer(s, client, (struct reply){.ticket = request->ticket, .status = VALUE_TOO_LARGE}, NULL);
+        answer(peer->server, client, (struct reply){.ticket = request->ticket, .status = VALUE_TOO_LARGE}, NULL);
         return UCS_OK;
     }
-    *a = (struct arriving){.server = s, .client = client, .request = *request, .length = length};
+    *a = (struct arriving){.peer = peer, .client = client, .request = *request, .length = length};
+    expect(a);
     memcpy(a->key, key, request->key_length);
     ucp_request_param_t fetch = {
         .op_attr_mask = UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA | UCP_OP_ATTR_FLAG_NO_IMM_CMPL,
         .cb.recv_am = on_fetched,
         .user_data = a,
     };
-    ucs_status_ptr_t fetching = ucp_am_recv_data_nbx(s->worker, data, a->value, length, &fetch);
+    ucs_status_ptr_t fetching = ucp_am_recv_data_nbx(peer->worker, data, a->value, length, &fetch);
     if (!UCS_PTR_IS_PTR(fetching)) {
-        free(a);
+        forget(a);
         return UCS_PTR_STATUS(fetching);
     }
     return UCS_INPROGRESS;
@@ -91,7 +143,8 @@ static ucs_status_t fetch_put(struct server *s, ucp_ep_h client, const struct re
 static ucs_status_t on_request(void *user, const void *header, size_t header_length, void *data, size_t length,
                                const ucp_am_recv_param_t *param)
 {
-    struct server *s = user;
+    struct peer *peer = user;
+    struct server *s = peer->server;
     struct request request;
     const char *key = (const char *)header + sizeof request;
     if (!(param->recv_attr & UCP_AM_RECV_ATTR_FIELD_REPLY_EP) || header_length < sizeof request)
@@ -99,6 +152,11 @@ static ucs_status_t on_request(void *user, const void *header, size_t header_len
     memcpy(&request, header, sizeof request);
     if (request.key_length != header_length - sizeof request || request.kind >= REQUEST_KINDS)
         return UCS_OK;
+    if (request.kind == ASK_MANY) {
+        if (!(param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV)) /* which no client of ours sends */
+            answer_many(s, param->reply_ep, data, length);
+        return UCS_OK;
+    }
     if (request.key_length == 0 || request.key_length > MAX_KEY) {
         answer(s, param->reply_ep, (struct reply){.ticket = request.ticket, .status = KEY_TOO_LONG}, NULL);
         return UCS_OK;
@@ -106,26 +164,25 @@ static ucs_status_t on_request(void *user, const void *header, size_t header_len
     if (request.kind == ASK_GET)
         answer_get(s, param->reply_ep, &request, key);
     else if (request.kind == ASK_DISCARD)
-        answer(s, param->reply_ep,
-               (struct reply){request.ticket, discard(s->table, key, request.key_length), 0}, NULL);
+        finish_discard(s, param->reply_ep, &request, key);
     else if (param->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV)
-        return fetch_put(s, param->reply_ep, &request, key, data, length);
+        return fetch_put(peer, param->reply_ep, &request, key, data, length);
     else
         finish_put(s, param->reply_ep, &request, key, data, length);
     return UCS_OK;
 }
 
-void open_messages(struct server *s)
+void open_messages(struct peer *peer)
 {
     ucp_am_handler_param_t handler = {
-        .field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
-                      UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG,
+        .field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS | UCP_AM_HANDLER_PARAM_FIELD_CB |
+                      UCP_AM_HANDLER_PARAM_FIELD_ARG,
         .id = REQUEST_ID,
         .flags = UCP_AM_FLAG_WHOLE_MSG,
         .cb = on_request,
-        .arg = s,
+        .arg = peer,
     };
-    ucs_status_t status = ucp_worker_set_am_recv_handler(s->worker, &handler);
+    ucs_status_t status = ucp_worker_set_am_recv_handler(peer->worker, &handler);
     if (status != UCS_OK)
         fail("setting the message handler: %s", ucs_status_string(status));
 }

@@ -7,13 +7,41 @@
 
 #define BIT(option) (1u << (option))
 
-const char *const path_names[] = {"memcpy", "get", "cached", "lookup", "message", "null", "bound"};
-const char *const fault_names[] = {"none", "truncate", "geometry"};
+const char *const path_names[] = {"memcpy", "get", "cached", "lookup", "message", "null", "bound", "together"};
+const char *const fault_names[] = {"none", "truncate", "geometry", "deregister"};
 
 /* The options with their bounds and defaults; a default of NULL: to be given. */
 enum {
-    LISTEN, CONNECT, PATH, SIZE, OUTSTANDING, ITERATIONS, WARMUP, LIMIT, CPU, SAMPLES, OBJECTS, PRELOAD, CAPACITY, HEAP,
-    LEASE, SEED, WAITING, FAULT, VALIDATE, WRITER, TARGETS, PORT, OPTIONS = PORT
+    LISTEN,
+    CONNECT,
+    PATH,
+    SIZE,
+    OUTSTANDING,
+    ITERATIONS,
+    WARMUP,
+    LIMIT,
+    CPU,
+    SAMPLES,
+    OBJECTS,
+    PRELOAD,
+    CAPACITY,
+    HEAP,
+    LEASE,
+    SEED,
+    WAITING,
+    FAULT,
+    VALIDATE,
+    WRITER,
+    TARGETS,
+    COUNTERS,
+    ERRORS,
+    PATIENCE,
+    LOG,
+    SYNC,
+    REPLICAS,
+    BATCH,
+    PORT,
+    OPTIONS = PORT
 };
 static const struct {
     const char *name, *otherwise;
@@ -40,6 +68,13 @@ static const struct {
     [VALIDATE] = {.name = "validate", .otherwise = "yes"},
     [WRITER] = {.name = "writer", .otherwise = "none"},
     [TARGETS] = {"targets", "262144", 1, 1 << 22},
+    [COUNTERS] = {.name = "counters", .otherwise = ""},
+    [ERRORS] = {.name = "handle-errors", .otherwise = "no"},
+    [PATIENCE] = {"patience", "1", 1, 100},
+    [LOG] = {.name = "log", .otherwise = ""},
+    [SYNC] = {.name = "sync", .otherwise = "yes"},
+    [REPLICAS] = {.name = "replicas", .otherwise = ""},
+    [BATCH] = {"batch", "1", 1, 256},
     [PORT] = {"connect: port", NULL, 1, 65535}, /* a part of --connect */
 };
 
@@ -48,16 +83,19 @@ static const struct {
     unsigned takes;
 } commands[] = {
     [SERVE] = {"serve", BIT(LISTEN) | BIT(CPU) | BIT(SIZE) | BIT(PRELOAD) | BIT(CAPACITY) | BIT(HEAP) | BIT(WAITING) |
-                            BIT(FAULT)},
+                            BIT(FAULT) | BIT(PATIENCE) | BIT(LOG) | BIT(SYNC) | BIT(REPLICAS)},
     [MEASURE] = {"measure", BIT(CONNECT) | BIT(PATH) | BIT(SIZE) | BIT(OUTSTANDING) | BIT(ITERATIONS) | BIT(WARMUP) |
                                 BIT(LIMIT) | BIT(CPU) | BIT(SAMPLES) | BIT(OBJECTS) | BIT(LEASE) | BIT(SEED) |
-                                BIT(VALIDATE) | BIT(WRITER) | BIT(TARGETS)},
+                                BIT(VALIDATE) | BIT(WRITER) | BIT(TARGETS) | BIT(COUNTERS) | BIT(ERRORS) | BIT(PATIENCE) |
+                                BIT(BATCH)},
     [SPIN] = {"spin", BIT(CPU) | BIT(LIMIT)},
-    [SHELL] = {"shell", BIT(CONNECT) | BIT(PATH) | BIT(CPU) | BIT(LEASE)},
+    [SHELL] = {"shell", BIT(CONNECT) | BIT(PATH) | BIT(CPU) | BIT(LEASE) | BIT(ERRORS) | BIT(PATIENCE)},
+    [PUT] = {"put", BIT(CONNECT) | BIT(SIZE) | BIT(OBJECTS) | BIT(ITERATIONS) | BIT(WARMUP) | BIT(LIMIT) | BIT(CPU) |
+                        BIT(SAMPLES) | BIT(SEED) | BIT(LEASE) | BIT(ERRORS) | BIT(PATIENCE)},
 };
 
 static const char *const waiting_names[] = {"poll", "sleep"}, *const writer_names[] = {"none", "same-size", "resize"},
-                         *const validate_names[] = {"yes", "no"};
+                         *const validate_names[] = {"yes", "no"}, *const errors_names[] = {"no", "yes"};
 
 static void collect(int argc, char **argv, unsigned takes, char *text[OPTIONS])
 {
@@ -84,11 +122,11 @@ static double number(int option, const char *text)
     char *end;
     errno = 0;
     double value = strtod(text, &end);
-    bool whole = option != LIMIT && option != LEASE;
+    bool whole = option != LIMIT && option != LEASE && option != PATIENCE;
     bool within = value >= options_known[option].least && value <= options_known[option].most;
     if (errno || end == text || *end || !within || (whole && value != (double)(uint64_t)value))
-        usage("--%s %s: expected a %snumber from %.15g to %.15g", options_known[option].name, text,
-              whole ? "whole " : "", options_known[option].least, options_known[option].most);
+        usage("--%s %s: expected a %snumber from %.15g to %.15g", options_known[option].name, text, whole ? "whole " : "",
+              options_known[option].least, options_known[option].most);
     return value;
 }
 
@@ -124,6 +162,10 @@ static void parse_texts(struct options *o, char *text[OPTIONS])
 {
     o->host = text[LISTEN];
     o->samples = text[SAMPLES];
+    o->counters = text[COUNTERS];
+    o->log = text[LOG];
+    o->replicas = text[REPLICAS];
+    o->sync = text[SYNC] && chosen(SYNC, text[SYNC], errors_names, 2);
     if (text[CONNECT])
         parse_address(text[CONNECT], o);
     if (text[PATH])
@@ -134,6 +176,8 @@ static void parse_texts(struct options *o, char *text[OPTIONS])
         o->fault = chosen(FAULT, text[FAULT], fault_names, FAULTS);
     if (text[VALIDATE])
         o->unvalidated = chosen(VALIDATE, text[VALIDATE], validate_names, 2);
+    if (text[ERRORS])
+        o->handle_errors = chosen(ERRORS, text[ERRORS], errors_names, 2);
     unsigned writer = text[WRITER] ? chosen(WRITER, text[WRITER], writer_names, 3) : 0;
     o->write = writer > 0;
     o->resize = writer == 2;
@@ -146,7 +190,7 @@ struct options parse_options(int argc, char **argv)
     while (o.command < COMMANDS && (argc < 2 || strcmp(argv[1], commands[o.command].name) != 0))
         o.command++;
     if (o.command == COMMANDS)
-        usage("expected one of: serve, measure, spin, shell");
+        usage("expected one of: serve, measure, put, spin, shell");
     collect(argc - 1, argv + 1, commands[o.command].takes, text);
     o.rest = argv + 1 + optind;
     if (*o.rest && o.command != SHELL)
@@ -156,8 +200,11 @@ struct options parse_options(int argc, char **argv)
         int option;
         uint64_t *into;
     } wholes[] = {
-        {SIZE, &o.size}, {OUTSTANDING, &o.outstanding}, {ITERATIONS, &o.iterations}, {WARMUP, &o.warmup},
-        {OBJECTS, &o.objects}, {PRELOAD, &o.preload}, {CAPACITY, &o.capacity}, {HEAP, &o.heap_mib}, {SEED, &o.seed},
+        {SIZE, &o.size},       {OUTSTANDING, &o.outstanding},
+        {BATCH, &o.batch},     {ITERATIONS, &o.iterations},
+        {WARMUP, &o.warmup},   {OBJECTS, &o.objects},
+        {PRELOAD, &o.preload}, {CAPACITY, &o.capacity},
+        {HEAP, &o.heap_mib},   {SEED, &o.seed},
         {TARGETS, &o.targets},
     };
     for (size_t i = 0; i < sizeof wholes / sizeof *wholes; i++)
@@ -165,7 +212,10 @@ struct options parse_options(int argc, char **argv)
             *wholes[i].into = (uint64_t)number(wholes[i].option, text[wholes[i].option]);
     o.cpu = (int)number(CPU, text[CPU]);
     o.max_seconds = text[LIMIT] ? number(LIMIT, text[LIMIT]) : 0;
-    o.lease_s = text[LEASE] ? number(LEASE, text[LEASE]) : 0;
+    o.lease_s = text[LEASE] ? number(LEASE, text[LEASE]) : 2;
+    o.patience = text[PATIENCE] ? number(PATIENCE, text[PATIENCE]) : 1;
+    if (o.outstanding > 1 && o.batch > 1)
+        usage("--outstanding and --batch: give one of them");
     if (o.size % 8)
         usage("--size %llu: expected a multiple of 8", (unsigned long long)o.size);
     return o;

@@ -10,7 +10,7 @@
 
 static bool server_gone(struct client *c, double began)
 {
-    return (readable(c->socket) && at_end(c->socket)) || seconds() - began > ANSWER_S;
+    return c->failed != UCS_OK || (readable(c->socket) && at_end(c->socket)) || seconds() - began > ANSWER_S;
 }
 
 bool wait_until(struct client *c, const bool *over)
@@ -28,18 +28,18 @@ bool wait_until(struct client *c, const bool *over)
     return true;
 }
 
-/* Wait until a GET is over. When the server is gone, all are that still wait for a reply. */
-void wait_for_any(struct client *c)
+/* When the server is gone, all GETs are over that still wait for a reply. */
+void wait_for(struct client *c, unsigned count)
 {
     double began = 0;
-    for (uint64_t turns = 1; !c->over_count; turns++) {
+    for (uint64_t turns = 1; c->over_count < count; turns++) {
         ucp_worker_progress(c->worker);
         if (turns % TURNS_PER_LOOK)
             continue;
         if (began == 0)
             began = seconds();
         if (server_gone(c, began))
-            fail("%s", outcome_texts[SERVER_DEAD]);
+            fail("%s", outcome_text(c, SERVER_DEAD));
     }
 }
 
@@ -48,7 +48,7 @@ enum outcome finish_get(struct get *g)
     struct client *c = g->client;
     begin_get(g);
     if (g->outcome == PENDING)
-        wait_for_any(c);
+        wait_for(c, 1);
     c->over_count = 0;
     return g->outcome;
 }
@@ -64,8 +64,8 @@ static void on_sent(void *request, ucs_status_t status, void *unused)
 bool request_message(struct client *c, struct request request, const char *key, const void *value, size_t length)
 {
     char header[sizeof request + MAX_KEY + 64];
-    size_t key_length = request.key_length < sizeof header - sizeof request ? request.key_length
-                                                                            : sizeof header - sizeof request;
+    size_t key_length =
+        request.key_length < sizeof header - sizeof request ? request.key_length : sizeof header - sizeof request;
     ucp_request_param_t param = {
         .op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK,
         .flags = UCP_AM_SEND_FLAG_COPY_HEADER | UCP_AM_SEND_FLAG_REPLY,
@@ -76,6 +76,47 @@ bool request_message(struct client *c, struct request request, const char *key, 
     memcpy(header + sizeof request, key, key_length);
     return !UCS_PTR_IS_ERR(
         ucp_am_send_nbx(c->endpoint, REQUEST_ID, header, sizeof request + key_length, value, length, &param));
+}
+
+/* ---- many objects asked for by one message ---- */
+
+void begin_together(struct client *c)
+{
+    c->gathering = true;
+    c->gathered_length = 0;
+}
+
+void gather(struct client *c, const struct get *g)
+{
+    struct wanted wanted = {g->ticket, (uint32_t)g->key_length};
+    memcpy(c->gathered + c->gathered_length, &wanted, sizeof wanted);
+    memcpy(c->gathered + c->gathered_length + sizeof wanted, g->key, g->key_length);
+    c->gathered_length += sizeof wanted + g->key_length;
+}
+
+static void on_asked(void *request, ucs_status_t status, void *user)
+{
+    struct client *c = user;
+    if (status != UCS_OK)
+        c->failed = status;
+    ucp_request_free(request);
+}
+
+bool ask_together(struct client *c)
+{
+    struct request request = {.kind = ASK_MANY};
+    ucp_request_param_t param = {
+        .op_attr_mask = UCP_OP_ATTR_FIELD_FLAGS | UCP_OP_ATTR_FIELD_CALLBACK | UCP_OP_ATTR_FIELD_USER_DATA,
+        .flags = UCP_AM_SEND_FLAG_COPY_HEADER | UCP_AM_SEND_FLAG_REPLY | UCP_AM_SEND_FLAG_EAGER,
+        .cb.send = on_asked,
+        .user_data = c,
+    };
+    c->gathering = false;
+    if (!c->gathered_length)
+        return true;
+    c->counts.messages++;
+    return !UCS_PTR_IS_ERR(
+        ucp_am_send_nbx(c->endpoint, REQUEST_ID, &request, sizeof request, c->gathered, c->gathered_length, &param));
 }
 
 enum outcome send_put(struct client *c, const char *key, size_t key_length, const char *value, size_t value_length,
@@ -178,8 +219,8 @@ static ucs_status_t on_reply(void *user, const void *header, size_t header_lengt
 void open_replies(struct client *c)
 {
     ucp_am_handler_param_t handler = {
-        .field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS |
-                      UCP_AM_HANDLER_PARAM_FIELD_CB | UCP_AM_HANDLER_PARAM_FIELD_ARG,
+        .field_mask = UCP_AM_HANDLER_PARAM_FIELD_ID | UCP_AM_HANDLER_PARAM_FIELD_FLAGS | UCP_AM_HANDLER_PARAM_FIELD_CB |
+                      UCP_AM_HANDLER_PARAM_FIELD_ARG,
         .id = REPLY_ID,
         .flags = UCP_AM_FLAG_WHOLE_MSG,
         .cb = on_reply,
@@ -204,7 +245,7 @@ static void describe(struct client *c, ucs_status_ptr_t request)
     for (double began = seconds(); ucp_request_check_status(request) == UCS_INPROGRESS;) {
         ucp_worker_progress(c->worker);
         if (server_gone(c, began))
-            fail("%s", outcome_texts[SERVER_DEAD]);
+            fail("%s", outcome_text(c, SERVER_DEAD));
     }
     ucp_request_free(request);
 }

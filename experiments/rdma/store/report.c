@@ -23,7 +23,7 @@ struct series new_series(uint64_t room)
 }
 
 /* Write next to the file and rename, so that it is whole or absent. */
-static void write_samples(const struct series *s, const char *path, const char *suffix, double ns_per_tick)
+void write_samples(const struct series *s, const char *path, const char *suffix, double ns_per_tick)
 {
     char whole[4096], partial[4200];
     if (snprintf(whole, sizeof whole, "%s%s", path, suffix) >= (int)sizeof whole)
@@ -68,7 +68,7 @@ void print_string(const char *text, size_t length)
 
 static const char *way_of(const struct options *o, const struct client *c)
 {
-    if (o->path == PATH_MESSAGE)
+    if (o->path == PATH_MESSAGE || o->path == PATH_TOGETHER)
         return "messages";
     if (o->path == PATH_NULL)
         return "nothing";
@@ -78,24 +78,28 @@ static const char *way_of(const struct options *o, const struct client *c)
 }
 
 void report(const struct options *o, const struct client *c, const struct series *series, const struct tally *tally,
-            const struct mark *before, const struct mark *after, double ns_per_tick)
+            const struct session *before, const struct session *after, double ns_per_tick)
 {
     const struct counts *n = &c->counts;
+    const struct mark *first = &before->mark, *last = &after->mark;
     write_all_samples(o, series, ns_per_tick);
-    printf("{\"path\":\"%s\",\"size_bytes\":%" PRIu64 ",\"outstanding\":%" PRIu64 ",\"iterations_done\":%" PRIu64,
-           path_names[o->path], o->size, o->outstanding, series[0].done);
+    printf("{\"path\":\"%s\",\"size_bytes\":%" PRIu64 ",\"outstanding\":%" PRIu64 ",\"batch\":%" PRIu64
+           ",\"iterations_done\":%" PRIu64,
+           path_names[o->path], o->size, o->outstanding, o->batch, series[0].done);
     printf(",\"elapsed_s\":%.9f,\"bytes\":%" PRIu64 ",\"right\":%" PRIu64 ",\"torn\":%" PRIu64 ",\"stale\":%" PRIu64,
            (double)(tally->ended - tally->began) * ns_per_tick * 1e-9, tally->bytes, tally->right, tally->torn,
            tally->stale);
     printf(",\"index_reads\":%" PRIu64 ",\"entry_reads\":%" PRIu64 ",\"messages\":%" PRIu64 ",\"changed\":%" PRIu64
-           ",\"moved\":%" PRIu64,
-           n->index_reads, n->entry_reads, n->messages, n->changed, n->moved);
+           ",\"moved\":%" PRIu64 ",\"most_without_beat\":%" PRIu64,
+           n->index_reads, n->entry_reads, n->messages, n->changed, n->moved, n->most_without_beat);
     printf(",\"cpu_client_s\":%.6f,\"cpu_server_s\":%.6f,\"server_requests\":%" PRIu64 ",\"server_bytes\":%" PRIu64
            ",\"server_writes\":%" PRIu64 ",\"server_failed_writes\":%" PRIu64,
-           tally->cpu_s, after->cpu_s - before->cpu_s, after->requests - before->requests, after->bytes - before->bytes,
-           after->writes - before->writes, after->failed_writes - before->failed_writes);
+           tally->cpu_s, last->cpu_s - first->cpu_s, last->requests - first->requests, last->bytes - first->bytes,
+           last->writes - first->writes, last->failed_writes - first->failed_writes);
     printf(",\"way\":\"%s\",\"protocol\":", way_of(o, c));
     print_string(c->protocol, strlen(c->protocol));
+    printf(",\"device\":");
+    print_counted(&before->counters, &after->counters);
     printf(",\"ns_per_tick\":%.9f,\"timer_overhead_ns\":%.3f,\"cpu_pinned\":%d,\"ucx_version\":\"%s\"}\n", ns_per_tick,
            (double)timer_overhead() * ns_per_tick, sched_getcpu(), ucp_get_version_string());
 }

@@ -1,6 +1,7 @@
 /* The result: samples, counts, and the JSON. */
 #pragma once
 #include "client.h"
+#include "counters.h"
 #include "options.h"
 
 /* A loop of one kind of GET has one series; the one of `bound` these. */
@@ -17,6 +18,12 @@ struct tally {
     double cpu_s;
 };
 
+/* What server and device had counted at one time. */
+struct session {
+    struct mark mark;
+    struct counters counters;
+};
+
 struct series new_series(uint64_t room);
 
 static inline void keep(struct series *s, uint64_t sample)
@@ -26,5 +33,7 @@ static inline void keep(struct series *s, uint64_t sample)
 }
 
 void report(const struct options *o, const struct client *c, const struct series *series, const struct tally *tally,
-            const struct mark *before, const struct mark *after, double ns_per_tick);
+            const struct session *before, const struct session *after, double ns_per_tick);
+void write_samples(const struct series *s, const char *path, const char *suffix,
+                   double ns_per_tick); /* to path + suffix */
 void print_string(const char *text, size_t length);

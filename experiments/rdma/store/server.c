@@ -27,15 +27,20 @@ static void open_ucx(struct server *s)
         .field_mask = UCP_PARAM_FIELD_FEATURES,
         .features = UCP_FEATURE_AM | UCP_FEATURE_RMA | (sleeping ? UCP_FEATURE_WAKEUP : 0),
     };
+    check(ucp_init(&context, NULL, &s->context), "starting UCX (does UCX_TLS name a transport of this host?)");
+}
+
+static void open_worker(struct server *s, struct peer *peer)
+{
     ucp_worker_params_t worker = {
         .field_mask = UCP_WORKER_PARAM_FIELD_THREAD_MODE,
         .thread_mode = UCS_THREAD_MODE_SINGLE,
     };
-    check(ucp_init(&context, NULL, &s->context), "starting UCX (does UCX_TLS name a transport of this host?)");
-    check(ucp_worker_create(s->context, &worker, &s->worker), "creating a UCX worker");
-    if (sleeping)
-        check(ucp_worker_get_efd(s->worker, &s->events), "asking UCX for something to wait on");
-    open_messages(s);
+    check(ucp_worker_create(s->context, &worker, &peer->worker), "creating a UCX worker");
+    if (s->options->sleeping)
+        check(ucp_worker_get_efd(peer->worker, &peer->events), "asking UCX for something to wait on");
+    peer->server = s;
+    open_messages(peer);
 }
 
 /* The memory that clients read; UCX allocates it, for only then do posix and sysv map it in the other process. */
@@ -70,6 +75,7 @@ static void open_table(struct server *s)
     if (!s->table)
         fail("no memory for the table");
     populate(s);
+    replay(s->durable, s->table);
 }
 
 static void announce(const struct server *s, int port)
@@ -87,6 +93,9 @@ static void announce(const struct server *s, int port)
 static void drop(struct peer *peer)
 {
     close(peer->socket);
+    if (peer->worker)
+        ucp_worker_destroy(peer->worker);
+    forget_messages(peer);
     *peer = (struct peer){0};
 }
 
@@ -102,13 +111,16 @@ static void admit(struct server *s)
         close(client);
 }
 
-static bool welcome(struct server *s, int socket)
+static bool welcome(struct server *s, struct peer *peer)
 {
     struct welcome welcome = {.geometry = s->table->geometry};
     ucp_address_t *address;
     size_t address_length, key_length;
     void *key;
-    check(ucp_worker_get_address(s->worker, &address, &address_length), "asking for the worker's address");
+    if (peer->worker) /* it has been welcomed */
+        return false;
+    open_worker(s, peer);
+    check(ucp_worker_get_address(peer->worker, &address, &address_length), "asking for the worker's address");
     check(ucp_rkey_pack(s->context, s->memory, &key, &key_length), "packing the remote key");
     if (address_length + key_length > MAX_BLOB)
         fail("UCX's address is larger than %u bytes", MAX_BLOB);
@@ -116,16 +128,24 @@ static bool welcome(struct server *s, int socket)
     welcome.key_length = (uint32_t)key_length;
     memcpy(welcome.blobs, address, address_length);
     memcpy(welcome.blobs + address_length, key, key_length);
-    ucp_worker_release_address(s->worker, address);
+    ucp_worker_release_address(peer->worker, address);
     ucp_rkey_buffer_release(key);
     if (s->options->fault == FAULT_GEOMETRY)
         welcome.geometry.buckets = welcome.geometry.lines + 1;
-    return send_frame(socket, WELCOME, &welcome, sizeof welcome);
+    return send_frame(peer->socket, WELCOME, &welcome, sizeof welcome);
 }
 
 static bool writing_in_bounds(const struct server *s, const struct writing *w)
 {
     return w->objects <= s->options->preload && w->size <= s->options->size;
+}
+
+/* Take the memory, and with it the key, from the clients that read it; then stand still, connected. */
+static _Noreturn void deregister(struct server *s)
+{
+    check(ucp_mem_unmap(s->context, s->memory), "deregistering the memory");
+    for (;;)
+        pause();
 }
 
 static bool answer_frame(struct server *s, struct peer *peer)
@@ -139,9 +159,13 @@ static bool answer_frame(struct server *s, struct peer *peer)
         return false;
     s->mark.cpu_s = cpu_seconds();
     if (type == HELLO && length == 0)
-        return welcome(s, peer->socket);
-    if (type == MARK && length == 0)
-        return send_frame(peer->socket, MARKED, &s->mark, sizeof s->mark);
+        return welcome(s, peer);
+    if (type == MARK && length == 0) {
+        bool sent = send_frame(peer->socket, MARKED, &s->mark, sizeof s->mark);
+        if (s->options->fault == FAULT_DEREGISTER)
+            deregister(s);
+        return sent;
+    }
     if (type != WRITE || length != sizeof payload.writing || !writing_in_bounds(s, &payload.writing))
         return false;
     peer->writing = payload.writing;
@@ -162,18 +186,32 @@ static void look_at_connections(struct server *s)
 /* Wait in the kernel until UCX or a connection has something, or it is time to beat. */
 static void rest(struct server *s)
 {
-    struct pollfd watched[MAX_CLIENTS + 2] = {{.fd = s->events, .events = POLLIN}, {.fd = s->listener, .events = POLLIN}};
-    nfds_t count = 2;
-    ucs_status_t status = ucp_worker_arm(s->worker);
-    if (status == UCS_ERR_BUSY) /* something came meanwhile */
-        return;
-    check(status, "arming the worker");
-    for (int i = 0; i < MAX_CLIENTS; i++)
-        if (s->peers[i].socket)
-            watched[count++] = (struct pollfd){.fd = s->peers[i].socket, .events = POLLIN};
+    struct pollfd watched[2 * MAX_CLIENTS + 1] = {{.fd = s->listener, .events = POLLIN}};
+    nfds_t count = 1;
+    for (struct peer *peer = s->peers; peer < s->peers + MAX_CLIENTS; peer++) {
+        if (!peer->socket)
+            continue;
+        watched[count++] = (struct pollfd){.fd = peer->socket, .events = POLLIN};
+        if (!peer->worker)
+            continue;
+        ucs_status_t status = ucp_worker_arm(peer->worker);
+        if (status == UCS_ERR_BUSY) /* something came meanwhile */
+            return;
+        check(status, "arming a worker");
+        watched[count++] = (struct pollfd){.fd = peer->events, .events = POLLIN};
+    }
     poll(watched, count, SLEEP_MS);
     look_at_connections(s);
     beat(s->table);
+}
+
+static bool progress(struct server *s)
+{
+    unsigned done = 0;
+    for (int i = 0; i < MAX_CLIENTS; i++)
+        if (s->peers[i].worker)
+            done += ucp_worker_progress(s->peers[i].worker);
+    return done > 0;
 }
 
 void serve(const struct options *options)
@@ -182,13 +220,14 @@ void serve(const struct options *options)
     struct server *s = &server;
     int port;
     s->options = options;
+    s->durable = open_durable(options);
     s->listener = listen_at(options->host, &port);
     open_ucx(s);
     open_table(s);
     announce(s, port);
     double looked = seconds();
     for (uint64_t turns = 0;; turns++) {
-        bool busy = ucp_worker_progress(s->worker) > 0;
+        bool busy = progress(s);
         busy |= write_something(s);
         if (options->sleeping && !busy)
             rest(s);

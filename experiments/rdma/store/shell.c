@@ -13,10 +13,10 @@
 #include <stdlib.h>
 
 struct shell {
-    struct client client;
     struct get get;
-    struct place held;
+    struct client client;
     enum design design;
+    struct place held;
     char key[65536]; /* also for keys that are too long */
 };
 
@@ -105,7 +105,7 @@ void shell(const struct options *options)
     if (!designs[options->path])
         usage("--path %s: expected one of: cached lookup message", path_names[options->path]);
     s->design = designs[options->path];
-    open_client(&s->client, options->host, options->port, options->lease_s);
+    open_client(&s->client, options);
     s->get = (struct get){.client = &s->client, .buffer = buffer, .buffer_lines = MAX_LINES, .known = &s->held};
     for (char **words = options->rest; *words;)
         words += run(s, words);

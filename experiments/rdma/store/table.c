@@ -3,7 +3,8 @@
 #include <stdlib.h>
 
 const char *const status_names[] = {
-    "stored", "found", "absent", "index full", "heap full", "key too long", "value too large",
+    "stored",    "found",        "absent",          "index full",
+    "heap full", "key too long", "value too large", "a replica did not keep it",
 };
 
 /* At two objects in three slots: then a key is on average within 1.06 buckets of its home, at any capacity. */
@@ -94,6 +95,11 @@ static struct place allocate(struct table *t, uint64_t lines)
     return (struct place){line, (uint32_t)lines};
 }
 
+static bool allocates(const struct table *t, uint64_t lines)
+{
+    return t->free_lists[lines] || lines <= t->geometry.lines - t->next_line;
+}
+
 static void retire(struct table *t, struct place place)
 {
     struct head *head = at_line(t, place.line);
@@ -158,12 +164,33 @@ static enum status insert(struct table *t, uint64_t hash, const char *key, size_
     return STORED;
 }
 
-enum status put(struct table *t, const char *key, size_t key_length, size_t length, fill_value *fill, const void *source)
+static enum status fits(size_t key_length, size_t length)
 {
     if (key_length == 0 || key_length > MAX_KEY)
         return KEY_TOO_LONG;
     if (length > (uint64_t)MAX_LINES * LINE || entry_lines(key_length, length) > MAX_LINES)
         return VALUE_TOO_LARGE;
+    return STORED;
+}
+
+enum status room_for(const struct table *t, const char *key, size_t key_length, size_t length)
+{
+    unsigned probes;
+    if (fits(key_length, length) != STORED)
+        return fits(key_length, length);
+    uint64_t hash = hash_key(key, key_length), lines = entry_lines(key_length, length);
+    struct found found = look(t, hash, key, key_length);
+    if (found.slot && slot_place(*found.slot).lines == lines)
+        return STORED;
+    if (!found.slot && (t->objects >= t->capacity || !free_slot(t, hash, &probes)))
+        return INDEX_FULL;
+    return allocates(t, lines) ? STORED : HEAP_FULL;
+}
+
+enum status put(struct table *t, const char *key, size_t key_length, size_t length, fill_value *fill, const void *source)
+{
+    if (fits(key_length, length) != STORED)
+        return fits(key_length, length);
     uint64_t hash = hash_key(key, key_length);
     struct found found = look(t, hash, key, key_length);
     if (!found.slot)

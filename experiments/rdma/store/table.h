@@ -2,7 +2,7 @@
 #pragma once
 #include "layout.h"
 
-enum status { STORED, FOUND, ABSENT, INDEX_FULL, HEAP_FULL, KEY_TOO_LONG, VALUE_TOO_LARGE, STATUSES };
+enum status { STORED, FOUND, ABSENT, INDEX_FULL, HEAP_FULL, KEY_TOO_LONG, VALUE_TOO_LARGE, NOT_DURABLE, STATUSES };
 extern const char *const status_names[];
 
 struct table {
@@ -19,6 +19,8 @@ struct table *create_table(void *memory, uint64_t lines, uint64_t capacity, uint
 typedef void fill_value(void *value, size_t length, uint64_t hash, uint64_t version, const void *source);
 enum status put(struct table *t, const char *key, size_t key_length, size_t length, fill_value *fill, const void *source);
 enum status find(struct table *t, const char *key, size_t key_length, struct place *place);
+enum status room_for(const struct table *t, const char *key, size_t key_length,
+                     size_t length); /* what `put` would return */
 enum status discard(struct table *t, const char *key, size_t key_length);
 
 static inline void *at_line(const struct table *t, uint64_t line)

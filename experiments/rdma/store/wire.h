@@ -3,7 +3,8 @@
 #pragma once
 #include "layout.h"
 
-#define CONTROL_S 5.0 /* no call on the TCP connection waits longer */
+extern double patience; /* how many times longer than usual to wait for the other side: an emulated machine is slow */
+#define CONTROL_S (5.0 * patience) /* no call on the TCP connection waits longer */
 #define MAX_BLOB 16384u
 
 /* ---- the TCP connection: frames of {magic, type, length}, then the payload ---- */
@@ -39,10 +40,15 @@ bool at_end(int socket); /* of one that is readable */
 #define REQUEST_ID 0
 #define REPLY_ID 1
 
-enum request_kind { ASK_GET, ASK_PUT, ASK_DISCARD, REQUEST_KINDS };
+/* ASK_MANY has no key of its own; its data is for each object a `struct wanted`, then its key. */
+enum request_kind { ASK_GET, ASK_PUT, ASK_DISCARD, ASK_MANY, REQUEST_KINDS };
 
 struct request {
     uint32_t kind, ticket, key_length, zero;
+};
+
+struct wanted {
+    uint32_t ticket, key_length;
 };
 
 struct reply {

@@ -3,19 +3,34 @@
 import time
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
-from experiments.rdma import _common, store
+from experiments.rdma import _common, counting, store
+from experiments.systems import ucx
 
 KIB = 1024
 OBJECTS = 16384  # of 4 KiB: 64 MiB
 LEAD_S = 0.05  # from the reader's first GET to the stop
-PATHS = {"cached": "cached", "ucp_get": "get", "message": "message", "message-sleeping": "message"}
+PATHS = {
+    "cached": "cached",
+    "cached-emulated": "cached",
+    "ucp_get": "get",
+    "ucp_get-emulated": "get",
+    "message": "message",
+    "message-sleeping": "message",
+}
+EMULATED_MS = (6000, 2000)  # of measuring, and of a stop, in an emulated machine
+MOST_GETS, MOST_EMULATED = 5_000_000, 100_000
 
 experiment = Experiment(
     title="GETs from a server that stalls",
     question="What does one-sidedness buy when the server's CPU is busy, or stopped?",
     factors=[
         Factor("path", list(PATHS), meaning="as in rdma/object_get"),
-        Factor("fabric", ["posix", "cma", "tcp", "rc"]),
+        Factor(
+            "fabric",
+            ["posix", "cma", "tcp", "rc", ucx.SOFT],
+            meaning="as in rdma/object_get",
+            same_code={ucx.SOFT: "rc"},
+        ),
         Factor(
             "server",
             ["free", "busy", "stopped"],
@@ -53,6 +68,16 @@ experiment = Experiment(
             meaning="the longest GET over the time that the server stood still; "
             "1: reading stood still as well",
         ),
+        *counting.METRICS,
+        Metric(
+            "reads_without_beat",
+            unit="count",
+            better="higher",
+            optional=True,
+            emulation=True,
+            meaning="the most one-sided reads that ended between two beats of the server: "
+            "while it is stopped, it does not beat",
+        ),
     ],
     evidence=[
         Evidence("transport_used", "what carried the reads"),
@@ -60,7 +85,7 @@ experiment = Experiment(
     ],
     roles=("server", "client"),
     twin=dict(path="message", fabric="posix", server="stopped"),
-    timeout_s=60,
+    timeout_s=180,  # an emulated machine is slow
     scales=dict(
         smoke=Scale(
             blocks=2,
@@ -88,8 +113,12 @@ def valid(cell):
     if cell.path == "message-sleeping":
         return cell.fabric == "posix"
     if cell.fabric == "tcp":
-        return cell.path in ("cached", "message")
-    return cell.fabric != "cma" or cell.path == "cached"
+        return cell.path in ("cached-emulated", "message")
+    if cell.fabric == "posix":
+        return cell.path in ("cached", "ucp_get-emulated", "message")
+    if cell.fabric == "cma":
+        return cell.path == "cached"
+    return not cell.path.endswith(ucx.EMULATED)
 
 
 _common.declare(experiment)
@@ -97,28 +126,33 @@ _common.declare(experiment)
 
 @experiment.trial
 def trial(cell, site):
-    program, seconds = site.programs / "store", site.counts.milliseconds / 1e3
-    needed = cell.path not in ("cached", "message-sleeping") or cell.fabric == "tcp"
-    with store.Server(
-        site.server,
-        program,
-        cell.fabric,
-        4 * KIB,
-        preload=OBJECTS,
-        waiting="poll" if needed else "sleep",
-    ) as server:
+    program, soft = site.programs / "store", cell.fabric in ucx.SOFT_ROCE
+    objects = counting.OBJECTS if soft else OBJECTS
+    measure_ms, stop_ms = EMULATED_MS if soft else (site.counts.milliseconds, site.counts.stop_ms)
+    with (
+        counting.Counted(site, cell.fabric) as counted,
+        store.Server(
+            site.server,
+            program,
+            cell.fabric,
+            4 * KIB,
+            preload=objects,
+            waiting="sleep" if cell.path in ("cached", "message-sleeping") else "poll",
+        ) as server,
+    ):
         reader = store.Reader(
             site.client,
             server,
             program,
             PATHS[cell.path],
             4 * KIB,
-            OBJECTS,
-            iterations=5_000_000,
-            warmup=100,
-            max_seconds=seconds,
+            objects,
+            iterations=MOST_EMULATED if soft else MOST_GETS,
+            warmup=10 if soft else 100,
+            max_seconds=measure_ms / 1e3,
             lease_s=10,
             seed=site.seed % 2**32,
+            counters=counted.folders,
         )
         if cell.server == "busy":
             spin = [
@@ -133,12 +167,16 @@ def trial(cell, site):
                 result, stopped = reader.result(), None
         elif cell.server == "stopped":
             with reader:
-                stopped = stop_meanwhile(server, reader, site.counts.stop_ms / 1e3)
+                stopped = stop_meanwhile(server, reader, stop_ms / 1e3)
                 result = reader.result()
         else:
             with reader:
                 result, stopped = reader.result(), None
-    yield observation(result, stopped)
+        seen = counted.metrics([result])
+    if not cell.path.startswith("message"):
+        ucx.check_emulation(cell.path, result["protocol_used"])
+        seen["reads_without_beat"] = result["most_without_beat"]
+    yield {**observation(result, stopped), **seen}
 
 
 def stop_meanwhile(server, reader, seconds):

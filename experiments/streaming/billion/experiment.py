@@ -150,7 +150,7 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(blocks=2, trial_seconds=2.0, events=[SMALL]),
         quick=Scale(blocks=5, trial_seconds=2.5, events=[SMALL]),
-        full=Scale(blocks=2, trial_seconds=22, events=[SMALL, BILLION]),
+        full=Scale(blocks=5, trial_seconds=22, events=[SMALL, BILLION]),
     ),
 )
 

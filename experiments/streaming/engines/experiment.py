@@ -9,14 +9,14 @@ import numpy as np
 
 from benchpaper import Evidence, Experiment, Factor, Host, Metric, Scale
 from experiments.streaming import answers, pipelines
-from experiments.systems import nats, packages, rxjava, server, tansu
+from experiments.systems import nats, packages, server, tansu
 
 SOURCES = Path(__file__).parents[2]
 JVM = {  # level: (program, class path, source file)
     "loop": ("LoopAggregate", "pekko", "common/LoopAggregate.scala"),
     "pekko": ("StreamAggregate", "pekko", "stream/StreamAggregate.scala"),
     "akka": ("StreamAggregate", "akka", "stream/StreamAggregate.scala"),
-    "rxjava": ("RxAggregate", "rx", "rx/RxAggregate.scala"),
+    "rxjava": ("RxAggregate", "pekko", "rx/RxAggregate.scala"),
     "flink": ("FlinkAggregate", "flink", "flink/FlinkAggregate.scala"),
 }
 PYTHON = {  # level: the capabilities that it needs
@@ -132,7 +132,7 @@ experiment = Experiment(
 @experiment.needs
 def needs(cell):
     if cell.engine in JVM:
-        return [*pipelines.NEEDS, *(["rxjava"] if cell.engine == "rxjava" else [])]
+        return pipelines.NEEDS
     return PYTHON[cell.engine]
 
 
@@ -144,7 +144,6 @@ def tools():
     }
     return {
         **pipelines.tools(),
-        "rxjava": rxjava.version(),
         "tansu": tansu.version(),
         "nats": nats.version(),
         **python,

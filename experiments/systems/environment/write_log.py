@@ -19,6 +19,7 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -66,12 +67,15 @@ class Entry:
 class Cut:
     """A power cut: after which mark, and whether all that survives was flushed (`is_certain`).
 
-    `folder` is the file system after its recovery, mounted.
+    `folder` is the file system after its recovery, mounted. `bytes_ahead` are those of the write
+    that comes next: the disk is in this state while it takes them. As a weight of the state they
+    do not depend on how the kernel splits its writes, where the number of states does.
     """
 
     mark: str
     is_certain: bool
     folder: Path
+    bytes_ahead: int
 
 
 class BrokenLog(OSError):
@@ -161,7 +165,8 @@ class RecordedDisk:
         """
         device, mark = self._loop(self._copy), ""
         with open(self._replayed, "r+b", buffering=0) as disk:
-            for entry in entries(self._log):
+            log = chain(entries(self._log), [Entry(0, 0, MARK)])
+            for entry, ahead in pairwise(log):
                 _apply(disk, entry)
                 mark = entry.mark or mark
                 if not mark:
@@ -169,7 +174,8 @@ class RecordedDisk:
                 # Recovery writes to the disk, so it gets a copy each time.
                 _copy(self._replayed, self._copy)
                 with self._mounted(device):
-                    yield Cut(mark, bool(entry.mark) or entry.is_barrier, self._point)
+                    is_certain = bool(entry.mark) or entry.is_barrier
+                    yield Cut(mark, is_certain, self._point, len(ahead.data))
                 if mark == last:
                     return
         raise BrokenLog(f"the log ends before the mark {last}; its disk may have been full")

@@ -13,7 +13,7 @@ from experiments.training_io.loops import training_loop
 from experiments.training_io.loops.training_loop import Loop, closed_form_stall_s
 
 DATA_SET_BYTES, LARGE_BYTES = 30e6, 90e6
-CEILING_STEPS = 200
+CEILING_STEPS = 20
 CLIENT_BOUND = 0.8  # share of the harness's own ceiling against memory
 # The device must have read this share of the fetched bytes. Under the memory limit, some pages stay
 # in the cache until they are read again.
@@ -140,7 +140,8 @@ experiment = Experiment(
         Evidence(
             "bound_by",
             "the client itself, where samples/s come within 80 % of its ceiling; else the loop",
-        )
+        ),
+        Evidence("scaling", "the workload as it was run, as JSON"),
     ],
     packages=backends.PACKAGES,
     controls=dict(backend=["known"]),
@@ -149,9 +150,9 @@ experiment = Experiment(
     scales=dict(
         smoke=Scale(
             blocks=2,
-            trial_seconds=0.9,
+            trial_seconds=2.0,
             disk_mb=600,
-            counts=dict(base_steps=100, steps=100),
+            counts=dict(base_steps=40, steps=40),
             workload=["resnet50"],
             backend=["null", "known", "disk", "s3-rclone"],
             format=["npy", "tfrecord"],
@@ -160,9 +161,9 @@ experiment = Experiment(
         ),
         quick=Scale(
             blocks=5,
-            trial_seconds=0.9,
+            trial_seconds=3.0,
             disk_mb=600,
-            counts=dict(base_steps=200, steps=200),
+            counts=dict(base_steps=100, steps=60),
             workload=["resnet50"],
             backend=["null", "known", "disk", "nfs41", "s3-rclone"],
             format=["npy", "tfrecord"],
@@ -170,7 +171,7 @@ experiment = Experiment(
             loader=["threads"],
         ),
         full=Scale(
-            blocks=8, trial_seconds=1.1, disk_mb=600, counts=dict(base_steps=1001, steps=250)
+            blocks=8, trial_seconds=15.0, disk_mb=600, counts=dict(base_steps=1001, steps=150)
         ),
     ),
 )
@@ -283,6 +284,7 @@ def observation(cell, loop, workload, result):
         "stall_max_ms": max(stalls),
         "of_ceiling": share,
         "bound_by": "the client itself" if share >= CLIENT_BOUND else "the loop",
+        "scaling": json.dumps(asdict(workload)),
         "stall_over_closed_form": against_closed_form(loop, workload, result)
         if cell.backend == "known"
         else None,

@@ -36,7 +36,7 @@ experiment = Experiment(
                 checkpoint.METHODS[-1],
             ],
             meaning="multipart goes to S3 (by rclone, or SeaweedFS), null nowhere, the others to a "
-            "file system; power is cut to a guest's ext4 or xfs",
+            "file system, async from a copy; power is cut to a guest's ext4 or xfs",
         ),
         Factor("size_mib", [16, 64], unit="MiB"),
         Factor("shards", [1, 4]),
@@ -107,8 +107,8 @@ experiment = Experiment(
             unit="1",
             better="lower",
             optional=True,
-            meaning="share of these power cuts after which neither the old nor the new state could "
-            "be loaded",
+            meaning="share of the bytes written during whose writing a power cut leaves neither "
+            "the old nor the new state to load",
         ),
     ],
     packages=(*backends.PACKAGES, "boto3"),
@@ -186,7 +186,8 @@ def save(cell, host):
             if is_base(cell):
                 result |= run(host, checkpoint_s3, MULTIPART_CRASH | target)
             return result
-    crash = {} if cell.method == "null" else dict(crash_kib=CRASH_KIB)
+    # In the background, async does what rename-fsync does.
+    crash = dict(crash_kib=CRASH_KIB) if cell.method in checkpoint.FILE_METHODS else {}
     return run(host, checkpoint, plan | crash | dict(target=dict(folder=str(host.scratch()))))
 
 

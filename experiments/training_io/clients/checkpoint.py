@@ -10,6 +10,7 @@ loads only if all its shards exist, belong to one step, and have the right diges
     overwrite-fsync    write in place, and sync each shard
     rename             write into a new folder, then rename it
     rename-fsync       the same, synced before and after the renaming
+    async              rename-fsync in a thread, from a copy of the state, while training goes on
     multipart          to S3: one multipart upload per shard, under keys of the step, and then a
                        small object that names the step
     null               pack and check the shards in memory: the cost without storage
@@ -34,7 +35,8 @@ xxhash = optional.module("xxhash")
 HEAD = struct.Struct("<8sQIIQ")
 MAGIC = b"bpckpt01"
 CHUNK = 1 << 20
-METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync", "multipart", "null")
+FILE_METHODS = ("overwrite", "overwrite-fsync", "rename", "rename-fsync")
+METHODS = (*FILE_METHODS, "async", "multipart", "null")
 PART = 5 << 20  # the smallest part that S3 allows
 CURRENT = "current"
 
@@ -189,68 +191,6 @@ class Files:
         return function(*arguments)
 
 
-class Bucket:
-    """Checkpoints in an S3 bucket. The object `current` names the step; `save` puts it last."""
-
-    def __init__(self, endpoint):
-        from experiments.systems.s3 import Endpoint
-
-        self._store = Endpoint.from_dict(endpoint).obstore()
-
-    def save(self, step, shards):
-        import obstore
-
-        def put(item):
-            number, data = item
-            stored = b"".join(pack(step, number, len(shards), data))
-            obstore.put(
-                self._store, f"{step}/{number:03d}", stored, use_multipart=True, chunk_size=PART
-            )
-
-        with ThreadPoolExecutor(len(shards)) as pool:
-            list(pool.map(put, enumerate(shards)))
-        obstore.put(self._store, CURRENT, str(step).encode(), use_multipart=False)
-
-    def make_durable(self):
-        """Do nothing: the server's answer is all that an S3 client learns about durability."""
-
-    def forget(self):
-        """Do nothing: an S3 client has no cache to drop."""
-
-    def load(self):
-        import obstore
-
-        try:
-            step = int(bytes(obstore.get(self._store, CURRENT).bytes()))
-            return joined(
-                lambda number: bytes(obstore.get(self._store, f"{step}/{number:03d}").bytes())
-            )
-        except FileNotFoundError as error:
-            raise NoCheckpoint(str(error)) from None
-
-
-class Memory:
-    """The null target: checkpoints in the memory of this process."""
-
-    def __init__(self):
-        self._stored: list[list] = []
-
-    def save(self, step, shards):
-        with ThreadPoolExecutor(len(shards)) as pool:
-            self._stored = list(
-                pool.map(lambda item: pack(step, item[0], len(shards), item[1]), enumerate(shards))
-            )
-
-    def make_durable(self):
-        """Do nothing: memory is never durable."""
-
-    def forget(self):
-        """Do nothing: there is no second copy to drop."""
-
-    def load(self):
-        return joined(lambda number: b"".join(self._stored[number]))
-
-
 def measure(target, size, shards):
     """Save twice, restore, and return the times in ms.
 
@@ -313,12 +253,21 @@ def crashes(folder, method, size, shards):
         points += 1
 
 
+def _target(method, target):
+    # These import this module.
+    from experiments.training_io.clients.checkpoint_async import Async
+    from experiments.training_io.clients.checkpoint_elsewhere import Bucket, Memory
+
+    if method == "async":
+        return Async(target["folder"])
+    return Memory() if method == "null" else Bucket(target["endpoint"])
+
+
 def main(text):
     plan = json.loads(text)
     target, method, size = plan["target"], plan["method"], plan["mib"] << 20
-    if method in ("multipart", "null"):
-        chosen = Memory() if method == "null" else Bucket(target["endpoint"])
-        print(json.dumps(measure(chosen, size, plan["shards"])))
+    if method not in FILE_METHODS:
+        print(json.dumps(measure(_target(method, target), size, plan["shards"])))
         return
     result = measure(Files(target["folder"], method), size, plan["shards"])
     if plan.get("crash_kib"):

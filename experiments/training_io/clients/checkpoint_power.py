@@ -41,9 +41,8 @@ def main(text):
         lambda root: Files(root, method).save(2, states[2]),
         lambda root: loaded(root, method, states),
     )["seen"]
-    cuts = sum(number for *_, number in seen)
-    lost = sum(number for _, outcome, _, number in seen if outcome == LOST)
-    print(json.dumps({"power_cuts": cuts, "power_lost_share": lost / cuts}))
+    cuts = sum(number for *_, number, _ in seen)
+    print(json.dumps({"power_cuts": cuts, "power_lost_share": power_loss.share(seen, LOST)}))
 
 
 if __name__ == "__main__":

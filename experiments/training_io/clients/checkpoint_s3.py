@@ -3,10 +3,10 @@
     python -m experiments.training_io.clients.checkpoint_s3 \\
         '{"endpoint": {...}, "kib": 12288, "shards": 2}'
 
-The protocol is that of `checkpoint.Bucket`: one multipart upload per shard, under keys of the step,
-and then a small object that names the step. This program sends each request separately through
-boto3, so that a crash can fall between any two of them: between parts, before the completion of an
-upload, and before the naming of the step. It times nothing.
+The protocol is that of `checkpoint_elsewhere.Bucket`: one multipart upload per shard, under keys of
+the step, and then a small object that names the step. This program sends each request separately
+through boto3, so that a crash can fall between any two of them: between parts, before the
+completion of an upload, and before the naming of the step. It times nothing.
 """
 
 import json

@@ -18,8 +18,8 @@ import time
 
 import numpy as np
 
+from experiments.systems.environment.on_time import wake_up_on_time
 from experiments.training_io.clients import stores
-from experiments.training_io.loops.training_loop import wake_up_on_time
 
 
 def due_times(rate, seconds, seed):

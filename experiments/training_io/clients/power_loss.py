@@ -9,17 +9,21 @@ own log file, which it syncs.
 
     overwrite   open each file, which empties it, and write it
     rename      write each file under a temporary name, then rename it over the old one
+    async       do that in a thread, from a copy of the state, while training goes on
+    multipart   upload each file to an S3 server (rclone's) that keeps its objects on this disk
 
-Either syncs each `file` written, or the `folder` after the file or after the shards and after the
-index, or `both`, or `none`. A `short` save ends before the kernel writes back anything itself. In
-a `long` one, the kernel writes back all that is dirty once half of each file is written; it would
-do so by itself after 5 to 35 s, and sync(2) stands for that.
+The server syncs what it wants. The others sync each `file` written, or the `folder` after the file
+or after the shards and after the index, or `both`, or `none`. A `short` save ends before the kernel
+writes back anything itself. In a `long` one, the kernel writes back all that is dirty once half of
+each file is written; it would do so by itself after 5 to 35 s, and sync(2) stands for that.
 """
 
 import json
 import os
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 from experiments.systems.environment.memory_limit import LEAST_MB
@@ -34,7 +38,8 @@ FILE_SYSTEMS = {
     "btrfs": ("btrfs", ""),
 }
 PACES = ("short", "long")
-PROTOCOLS, SYNCS = ("overwrite", "rename"), ("none", "file", "folder", "both")
+PROTOCOLS = ("overwrite", "rename", "async", "multipart")
+SYNCS = ("none", "file", "folder", "both")
 PHASES = ("saving", "returned", "logged")
 SYNCED = "synced"  # ends the last phase
 OUTCOMES = ("old", "new", "empty", "torn", "missing", "mixed")
@@ -43,6 +48,21 @@ WORST_FIRST = ("missing", "empty", "torn")
 CHUNK = 1 << 20
 DISK_MB = 64  # at least
 LOG = "training.log"
+
+
+def begin(folder, files, protocol, sync, pace="short"):
+    """Save as `save` does; return a function that waits for what still runs, and raises its error.
+
+    `async` returns once it has a copy of the state.
+    """
+    if protocol != "async":
+        save(folder, files, protocol, sync, pace)
+        return lambda: None
+    copies = {name: bytes(bytearray(data)) for name, data in files.items()}
+    pool = ThreadPoolExecutor(1)
+    saving = pool.submit(save, folder, copies, "rename", sync, pace)
+    pool.shutdown(wait=False)
+    return saving.result
 
 
 def save(folder, files, protocol, sync, pace="short"):
@@ -125,16 +145,18 @@ def file_state(path, old, new):
 def explore(folder, file_system, prepare, save, judge):
     """Return how the file system was mounted, and what all power cuts leave.
 
-    That is {"mounted": type and options, "seen": [[phase, outcome, is certain, number], ...]}.
+    That is {"mounted": type and options, "seen": [[phase, outcome, is certain, number, bytes],
+    ...]}: the number of power cuts, and the bytes that the disk took while it was in such states.
 
     `prepare(root)` saves the old state on a new file system, mounted at `root`, and `save(root)`
-    the new one; `judge(root)` returns an outcome. Raises `SystemExit` if the first power cut leaves
+    the new one; the function that it may return waits until nothing runs in the background.
+    `judge(root)` returns an outcome. Raises `SystemExit` if the first power cut leaves
     another state than the old one, or the last one, after everything was synced, another than the
     new one: then it was not the disk that was seen.
     """
     kind, options = FILE_SYSTEMS[file_system]
 
-    def begin(root):
+    def write_first(root):
         prepare(root)
         write(root / LOG, [b"step 1\n"], False)
 
@@ -143,24 +165,50 @@ def explore(folder, file_system, prepare, save, judge):
     def work(root, mark):
         mounted.append(mount_of(root))
         mark("saving")
-        save(root)
+        finish = save(root) or (lambda: None)
         mark("returned")
         write(root / LOG, [b"step 2\n"], True, "ab")
         mark("logged")
+        finish()
         os.sync()
         mark(SYNCED)
 
     with RecordedDisk(folder, kind, max(DISK_MB, LEAST_MB[kind]), options) as disk:
-        disk.prepare(begin)
+        disk.prepare(write_first)
         disk.record(work)
-        seen = [(cut.mark, judge(cut.folder), cut.is_certain) for cut in disk.cuts(SYNCED)]
-    if seen[0][1] != "old" or seen[-1][1] != "new":
+        seen = [
+            ((cut.mark, judge(cut.folder), cut.is_certain), cut.bytes_ahead)
+            for cut in disk.cuts(SYNCED)
+        ]
+    (_, first, _), (_, last, _) = seen[0][0], seen[-1][0]
+    if first != "old" or last != "new":
         raise SystemExit(
-            f"power cuts must lead from the old state to the new one; they led from {seen[0][1]} "
-            f"to {seen[-1][1]}"
+            f"power cuts must lead from the old state to the new one; they led from {first} "
+            f"to {last}"
         )
-    counts = [[*what, count] for what, count in Counter(seen[:-1]).items()]
-    return {"mounted": mounted[0], "seen": counts}
+    return {"mounted": mounted[0], "seen": counted(seen[:-1])}
+
+
+def counted(seen):
+    """Return [[*state, number, bytes], ...] of [(state, bytes), ...]."""
+    numbers: Counter = Counter()
+    sizes: Counter = Counter()
+    for state, size in seen:
+        numbers[state] += 1
+        sizes[state] += size
+    return [[*state, number, sizes[state]] for state, number in numbers.items()]
+
+
+def share(seen, *outcomes):
+    """Return the share of the bytes during whose writing a power cut leaves one of `outcomes`.
+
+    Unlike the share of the power cuts, it does not depend on how the kernel splits its writes.
+    Raises `SystemExit` if nothing was written.
+    """
+    total = sum(size for *_, size in seen)
+    if not total:
+        raise SystemExit("the save wrote nothing to the disk, so no power cut can be judged")
+    return sum(size for _, outcome, _, _, size in seen if outcome in outcomes) / total
 
 
 def mount_of(root):
@@ -172,14 +220,37 @@ def mount_of(root):
 def main(text):
     plan = json.loads(text)
     old, new = (checkpoint_files.files(plan["layout"], step, plan["kib"] << 10) for step in (1, 2))
-    seen = explore(
-        Path(plan["folder"]),
-        plan["file_system"],
-        lambda root: save(root, old, "overwrite", "none"),
-        lambda root: save(root, new, plan["protocol"], plan["sync"], plan["pace"]),
-        lambda root: outcome(root, old, new),
-    )
+    folder = Path(plan["folder"])
+    with ExitStack() as stack:
+        place, write_new = _writer(plan, new, stack)
+
+        def prepare(root):
+            place(root).mkdir(exist_ok=True)
+            save(place(root), old, "overwrite", "none")
+
+        seen = explore(
+            folder,
+            plan["file_system"],
+            prepare,
+            write_new,
+            lambda root: outcome(place(root), old, new),
+        )
     print(json.dumps(seen))
+
+
+def _writer(plan, new, stack):
+    """Return where a file system holds the checkpoint, and the function that saves the new one."""
+    if plan["protocol"] != "multipart":
+        options = plan["protocol"], plan["sync"], plan["pace"]
+        return lambda root: root, lambda root: begin(root, new, *options)
+    from experiments.systems.s3 import BUCKET
+    from experiments.training_io.clients import power_loss_s3
+
+    def upload(root):
+        power_loss_s3.save(stack.enter_context(power_loss_s3.served(root)), new)
+        return stack.close
+
+    return lambda root: root / BUCKET, upload
 
 
 if __name__ == "__main__":

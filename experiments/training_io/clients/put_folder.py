@@ -1,4 +1,4 @@
-"""Put the files of a folder into an S3 bucket, under their names.
+"""Put the files of a folder and its subfolders into an S3 bucket, under their names below it.
 
 python -m experiments.training_io.clients.put_folder '{"folder": ..., "endpoint": {...}}'
 """
@@ -16,11 +16,12 @@ AT_ONCE = 8
 def main(text):
     plan = json.loads(text)
     store = Endpoint.from_dict(plan["endpoint"]).obstore()
+    folder = Path(plan["folder"])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(
             pool.map(
-                lambda path: store.put(path.name, path.read_bytes()),
-                sorted(Path(plan["folder"]).iterdir()),
+                lambda path: store.put(str(path.relative_to(folder)), path.read_bytes()),
+                sorted(path for path in folder.rglob("*") if path.is_file()),
             )
         )
 

@@ -22,6 +22,7 @@ import numpy as np
 from experiments.training_io.clients import blocks, stores
 
 CHUNK = 1 << 20
+PERCENTILES = {"p50_us": 0.5, "p99_us": 0.99, "p999_us": 0.999}
 
 
 class DirectFile:
@@ -98,8 +99,10 @@ def random_blocks(store, name, threads, seconds, seed=0, unchecked_mib=None):
         "iops": len(samples) / elapsed,
         "cpu_s": _cpu_s() - cpu,
         "ops_per_cpu_s": len(samples) / max(_cpu_s() - cpu, 1e-9),
-        "p50_us": float(np.quantile(samples, 0.5, method="inverted_cdf")),
-        "p99_us": float(np.quantile(samples, 0.99, method="inverted_cdf")),
+        **{
+            name: float(np.quantile(samples, share, method="inverted_cdf"))
+            for name, share in PERCENTILES.items()
+        },
     }
 
 

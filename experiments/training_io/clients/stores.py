@@ -99,11 +99,12 @@ class FileStore(Store):
 
     With `cold`, the store first drops all files from the page cache (POSIX_FADV_DONTNEED). With
     `drop`, it also drops each file after reading, so that the next read reaches the device again.
+    With `keep`, each thread opens a file once, as a loader does that reads one large file.
     """
 
-    def __init__(self, folder, cold=False, drop=False):
+    def __init__(self, folder, cold=False, drop=False, keep=False):
         super().__init__()
-        self._folder, self._drop = str(folder), drop
+        self._folder, self._drop, self._keep = str(folder), drop, keep
         if cold or drop:
             for name in self.list():
                 file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
@@ -123,7 +124,7 @@ class FileStore(Store):
         return self._read(name, start, length)
 
     def _read(self, name, start, length):
-        file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
+        file = self._opened(name)
         try:
             length = os.fstat(file).st_size - start if length is None else length
             data = os.pread(file, length, start)
@@ -132,8 +133,22 @@ class FileStore(Store):
             if self._drop:
                 os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
-            os.close(file)
+            if not self._keep:
+                os.close(file)
         return self._count(data)
+
+    def _opened(self, name):
+        kept = self._mine.__dict__.setdefault("files", {})
+        if name in kept:
+            return kept[name]
+        file = os.open(f"{self._folder}/{name}", os.O_RDONLY)
+        if self._keep:
+            kept[name] = file
+        return file
+
+    def close(self):
+        for file in self._mine.__dict__.pop("files", {}).values():
+            os.close(file)
 
 
 class S3Store(Store):

@@ -70,14 +70,13 @@ PUBLISHED = {
     "cosmoflow": Workload("cosmoflow", 2_828_486, 71_311, 1, 0.00350, 0.70),
 }
 
-# Scaled to steps of less than a millisecond, so that a second has the thousand steps that a 99th
-# percentile needs. Each workload demands about 400 MB/s, because two cores can serve and read that
-# much at once. This is two of the published accelerators for resnet50, half of one for cosmoflow,
-# and an eighth of one for unet3d.
+# Each workload demands about 400 MB/s, because two cores can serve and read that much at once. This
+# is two of the published accelerators for resnet50, half of one for cosmoflow, and an eighth of one
+# for unet3d. A step computes for more than 20 ms, against which the lateness of a sleep is small.
 SCALED = {
-    "unet3d": PUBLISHED["unet3d"].scaled(sample=512, batch=1, demand=1 / 8),
-    "resnet50": PUBLISHED["resnet50"].scaled(batch=2, demand=2),
-    "cosmoflow": PUBLISHED["cosmoflow"].scaled(sample=8, demand=1 / 2),
+    "unet3d": PUBLISHED["unet3d"].scaled(sample=64, batch=4, demand=1 / 8),
+    "resnet50": PUBLISHED["resnet50"].scaled(batch=80, demand=2),
+    "cosmoflow": PUBLISHED["cosmoflow"].scaled(batch=3, demand=1 / 2),
 }
 
 

@@ -5,7 +5,7 @@ import os
 import shutil
 from dataclasses import asdict
 
-from benchpaper import Experiment, Factor, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.systems import nfs, packages
 from experiments.training_io import backends
 from experiments.training_io.clients import blocks, fio, random_reads
@@ -16,6 +16,7 @@ from experiments.training_io.null import targets
 
 WORKLOAD = samples.SCALED["resnet50"]
 LARGE, FILE_MIB = "blocks", 16
+DEPTHS = (1, 32)
 READERS = 2
 DATA_SET_BYTES = 40e6
 CLIENTS = {"nfs41": "nfs", "nfs3": "nfs", "s3-rclone": "s3"}  # fio reads all other backends
@@ -54,6 +55,20 @@ experiment = Experiment(
             unit="1/s",
             better="higher",
             meaning="4 KiB random reads by two readers, one outstanding each",
+        ),
+        Metric(
+            "iops_4k_qd1",
+            unit="1/s",
+            better="higher",
+            optional=True,
+            meaning="4 KiB random reads, one outstanding, for 30 s at full",
+        ),
+        Metric(
+            "iops_4k_qd32",
+            unit="1/s",
+            better="higher",
+            optional=True,
+            meaning="the same with 32 outstanding: by one process of fio, or 32 threads of ours",
         ),
         Metric(
             "p99_us", unit="µs", better="lower", meaning="99th percentile latency of these reads"
@@ -95,25 +110,35 @@ experiment = Experiment(
             meaning="training samples a second",
         ),
     ],
+    evidence=[
+        Evidence(
+            "conditions", "how the random reads were measured: direct or not, depths, time, file"
+        )
+    ],
     packages=backends.PACKAGES,
     twin=dict(backend="s3-rclone", client="s3"),
-    timeout_s=120,
+    timeout_s=300,
     scales=dict(
         smoke=Scale(
             blocks=2,
             trial_seconds=1.5,
             disk_mb=250,
-            counts=dict(steps=50, seconds=0.1),
+            counts=dict(steps=20, seconds=0.1, depth_seconds=0.1),
             backend=["tmpfs", "ext4", "nfs41", "s3-rclone", "null"],
         ),
         quick=Scale(
             blocks=5,
             trial_seconds=1.0,
             disk_mb=250,
-            counts=dict(steps=80, seconds=0.05),
+            counts=dict(steps=40, seconds=0.05, depth_seconds=0.1),
             backend=["tmpfs", "ext4", "xfs", "juicefs", "nfs41", "s3-rclone", "null"],
         ),
-        full=Scale(blocks=8, trial_seconds=1.7, disk_mb=250, counts=dict(steps=300, seconds=0.15)),
+        full=Scale(
+            blocks=8,
+            trial_seconds=75.0,
+            disk_mb=250,
+            counts=dict(steps=300, seconds=3.0, depth_seconds=30.0),
+        ),
     ),
 )
 
@@ -161,12 +186,14 @@ def trial(cell, site):
             host.run(["sh", "-c", 'cat "$0" > /dev/null', f"{opened.folder}/{LARGE}"])
         mine = by_client(host, opened, site)
         if opened.folder:
-            numbers = by_fio(host, opened, site.counts.seconds)
+            numbers = by_fio(host, opened, site.counts)
         else:
             numbers = {name: mine[name] for name in ("iops_4k", "p99_us", "sequential_mb_s")}
+            numbers |= by_depth(host, opened, site)
         trained = train(host, opened, site)
     yield {
         **numbers,
+        "conditions": conditions(opened, site.counts),
         "client_iops_4k": mine["iops_4k"],
         "client_ops_per_cpu_s": mine["ops_per_cpu_s"],
         "stall_mean_ms": sum(trained["stall_ms"]) / len(trained["stall_ms"]),
@@ -174,24 +201,43 @@ def trial(cell, site):
     }
 
 
-def by_fio(host, opened, seconds):
+def conditions(opened, counts):
+    """Return in words how the random reads were measured."""
+    seconds = f"depths {DEPTHS[0]} and {DEPTHS[1]} for {counts.depth_seconds:g} s each"
+    if not opened.folder:
+        return f"own client, {seconds}, file of {FILE_MIB} MiB, which the server's memory holds"
+    how = "direct" if opened.direct else "through the page cache"
+    return f"fio {fio.version()}, {how}, {seconds}, file of {FILE_MIB} MiB"
+
+
+def by_fio(host, opened, counts):
     path = f"{opened.folder}/{LARGE}"
-    at_random = fio.read(
-        host,
-        path,
-        pattern="randread",
-        block="4k",
-        jobs=READERS,
-        seconds=seconds,
-        direct=opened.direct,
-    )
+    at_random = dict(pattern="randread", block="4k", direct=opened.direct)
+    two = fio.read(host, path, **at_random, jobs=READERS, seconds=counts.seconds)
+    deep = {
+        f"iops_4k_qd{depth}": fio.read(
+            host, path, **at_random, depth=depth, seconds=counts.depth_seconds
+        )["iops"]
+        for depth in DEPTHS
+    }
     in_order = fio.read(
-        host, path, pattern="read", block="1M", jobs=1, seconds=seconds, direct=opened.direct
+        host, path, pattern="read", block="1M", seconds=counts.seconds, direct=opened.direct
     )
     return {
-        "iops_4k": at_random["iops"],
-        "p99_us": at_random["p99_us"],
+        "iops_4k": two["iops"],
+        "p99_us": two["p99_us"],
         "sequential_mb_s": in_order["mb_s"],
+        **deep,
+    }
+
+
+def by_depth(host, opened, site):
+    """Return IOPS at each depth by our own client, a thread for each outstanding read."""
+    plan = dict(store=opened.store, name=LARGE, seconds=site.counts.depth_seconds)
+    plan |= dict(seed=site.seed % 2**32)
+    return {
+        f"iops_4k_qd{depth}": _run(host, opened, random_reads, plan | dict(threads=depth))["iops"]
+        for depth in DEPTHS
     }
 
 
@@ -235,15 +281,8 @@ def ceiling(client, site):
 
     The null server of an NFS or S3 client shares the two cores with it.
     """
-    nothing = dict.fromkeys(
-        (
-            "sequential_mb_s",
-            "stall_mean_ms",
-            "samples_per_s",
-            "client_iops_4k",
-            "client_ops_per_cpu_s",
-        )
-    )
+    nothing = dict.fromkeys(metric.name for metric in experiment.metrics)
+    nothing["conditions"] = "against nothing"
     host, seconds = site.client, site.counts.seconds
     if client == "fio":
         result = fio.read(host, None, pattern="randread", block="4k", jobs=READERS, seconds=seconds)

@@ -14,7 +14,7 @@ class Batches(IterableDataset):
     """One worker's endless stream of batches from its share of the units.
 
     Each item is (sizes of the batch's samples, cost of fetching them). The cost is [requests,
-    bytes, payload bytes, units] since the previous batch.
+    bytes, payload bytes, samples, units] since the previous batch.
     """
 
     def __init__(self, loop, store, units):
@@ -28,14 +28,14 @@ class Batches(IterableDataset):
             formats.load(self._loop.format).read,
         )
         held: list[int] = []
-        payload, reported = 0, (0, 0, 0, 0)
+        payload, count, reported = 0, 0, (0, 0, 0, 0, 0)
         while True:
             while len(held) < self._loop.batch:
                 for data in read(self._store, schedule.next()):
                     samples.check(data)
                     held.append(len(data))
-                    payload += len(data)
-            now = (self._store.requests, self._store.bytes, payload, schedule.handed_out)
+                    payload, count = payload + len(data), count + 1
+            now = (self._store.requests, self._store.bytes, payload, count, schedule.handed_out)
             yield held[: self._loop.batch], [a - b for a, b in zip(now, reported, strict=True)]
             held, reported = held[self._loop.batch :], now
 
@@ -54,7 +54,7 @@ class TorchReaders:
             prefetch_factor=max(1, loop.prefetch // loop.readers),
         )
         self._iterator = iter(self._loader)
-        self._total = [0, 0, 0, 0]
+        self._total = [0, 0, 0, 0, 0]
 
     def next(self):
         sizes, cost = next(self._iterator)
@@ -63,5 +63,5 @@ class TorchReaders:
 
     def stop(self):
         self._iterator._shutdown_workers()
-        names = ("requests", "bytes_read", "payload_read", "units_read")
+        names = ("requests", "bytes_read", "payload_read", "samples_read", "units_read")
         return dict(zip(names, self._total, strict=True))

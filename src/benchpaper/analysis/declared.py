@@ -94,6 +94,19 @@ class Declared:
         one_of(f"{self.experiment}: metric", name, metrics)
         return metrics[name]
 
+    def declares(self, metric: str = "", **levels: Level) -> bool:
+        """Return whether these results know a metric, and a level of each of these factors.
+
+        Results that were measured before the code declared them do not; a notebook or a claim
+        then shows a `gap`. Raises `UserError` for an unknown factor.
+        """
+        known = {factor["name"]: factor["levels"] for factor in self.described["factors"]}
+        for name, level in levels.items():
+            one_of(f"{self.experiment}: factor", name, known)
+            if level not in known[name]:
+                return False
+        return not metric or any(each["name"] == metric for each in self.described["metrics"])
+
     def _checked_levels(self, name: str, wanted: Level) -> list[Level]:
         """Return a level, or a list of levels, of a factor as a list. Raises `UserError`."""
         factors = [*self.described["factors"], *self._inner]

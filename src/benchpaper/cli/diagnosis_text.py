@@ -74,6 +74,15 @@ def _show_runnable(
             f"executed by the authors (for one: {unexecuted[0]})",
             highlight=False,
         )
+    if emulated := item["executed_in_emulation"]:
+        cell, run = max(emulated.items(), key=lambda pair: pair[1]["when"])
+        versions = ", ".join(f"{tool} {version}" for tool, version in run["versions"].items())
+        text = (
+            f"  {len(emulated)} cells are not in the reference, but others ran their code in "
+            f"emulated machines, last on {run['when']} ({versions}): it moves the right bytes, and "
+            f"its times are unknown (for one: {cell}, by {run['as']})"
+        )
+        console.print(text, highlight=False, markup=False)
 
 
 def _mark(present: bool) -> str:

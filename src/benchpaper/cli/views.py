@@ -18,7 +18,7 @@ from benchpaper.core.capabilities import CAPABILITIES, find_capability
 from benchpaper.core.project import REFERENCE
 from benchpaper.design.spec import Experiment
 from benchpaper.hosts.site import HostEntry, assign
-from benchpaper.workflow import times
+from benchpaper.workflow import executed
 from benchpaper.workflow.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -133,16 +133,23 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
             if need not in present:
                 waiting[need] += 1
     roles = {role: host.name for role, host in assign(run.site, experiment.roles).items()}
-    # Cells without a trial in the reference have code that the authors never ran. Without a
-    # reference, these are all cells.
-    measured = times.measured_in_reference(run.project, name)
+    # Cells without a trial in the reference have code that the authors never ran, unless an
+    # emulated machine ran it. Without a reference, these are all cells.
+    runs = executed.in_reference(run.project, name)
+    emulated = executed.elsewhere(experiment, cells, runs)
     return {
         "cells": len(cells),
         "runnable": sum(present.issuperset(experiment.capabilities(cell)) for cell in cells),
         "waiting_for": dict(waiting),
         "roles": roles,
         "missing": {need: capabilities[need].detail for need in waiting},
-        "never_executed_by_the_authors": [cell.id for cell in cells if cell.id not in measured],
+        "never_executed_by_the_authors": [
+            cell.id for cell in cells if cell.id not in runs and cell.id not in emulated
+        ],
+        "executed_in_emulation": {
+            cell: {"as": stand_in, "when": execution.date, "versions": dict(execution.versions)}
+            for cell, (stand_in, execution) in emulated.items()
+        },
         "changed_since_reference": changed_since_reference(run.project, name, run.site_name),
     }
 

@@ -7,7 +7,9 @@ experiment: changing it makes no result stale.
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+import inspect
+import sys
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -20,22 +22,49 @@ Check = Callable[[], tuple[bool, str]]
 OWN = "experiments.capabilities"
 
 
-class _Register(dict[str, "Capability"]):
+class _Register(MutableMapping[str, "Capability"]):
     """{name: capability}. Asked for one that it lacks, it makes it from its name, or looks among
     the project's own.
+
+    A capability counts while the module with its probe is the imported one. So in a process that
+    turns to another project, whose modules have the same names, that project's count.
     """
 
-    def __missing__(self, name: str) -> "Capability":
-        if made := KINDS.get(name.partition(":")[0]):
-            self[name] = made(name)
-            return self[name]
-        load_own()
-        if name not in self:
+    def __init__(self) -> None:
+        self._registered: dict[str, list[Capability]] = {}
+
+    def _find(self, name: str) -> "Capability | None":
+        items = reversed(self._registered.get(name, []))
+        return next((item for item in items if item.is_imported), None)
+
+    def __getitem__(self, name: str) -> "Capability":
+        if (item := self._find(name)) is None and (made := KINDS.get(name.partition(":")[0])):
+            item = self[name] = made(name)
+        if item is None:
+            load_own()
+            item = self._find(name)
+        if item is None:
             raise KeyError(name)
-        return self[name]
+        return item
+
+    def __contains__(self, name: object) -> bool:
+        return self._find(str(name)) is not None
+
+    def __setitem__(self, name: str, item: "Capability") -> None:
+        others = [other for other in self._registered.get(name, []) if not other.is_imported]
+        self._registered[name] = [*others, item]
+
+    def __delitem__(self, name: str) -> None:
+        del self._registered[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name in self._registered if name in self])
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
 
 
-CAPABILITIES: dict[str, "Capability"] = _Register()
+CAPABILITIES: MutableMapping[str, "Capability"] = _Register()
 KINDS: dict[str, Callable[[str], "Capability"]] = {}  # {kind: makes the capability KIND:TEXT}
 
 
@@ -70,6 +99,15 @@ class Capability:
     module: str
     on_controller: bool = False
     role: str = ""
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the module with the probe is the one that its name means now."""
+        space = getattr(inspect.unwrap(self.check), "__globals__", None)
+        if space is None:
+            return True  # it is no function of a module
+        module = sys.modules.get(space["__name__"])
+        return module is not None and vars(module) is space
 
 
 def capability(

@@ -28,19 +28,24 @@ MAX_BLOCKS = 100_000
 class Factor:
     """A dimension that an experiment varies. Its levels are all str, int, float, or bool.
 
-    Raises `SpecError` for levels that are missing, repeated, or of several types.
+    `same_code` is {level: level whose code it runs}, for levels that stand in for hardware which
+    the authors lack: `doctor` then says where that code was executed. Raises `SpecError` for levels
+    that are missing, repeated, or of several types.
     """
 
     name: str
     levels: Sequence[Level]
     unit: str = ""
     meaning: str = ""
+    same_code: Mapping[Level, Level] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_name("factor", self.name)
         object.__setattr__(self, "levels", checked_levels(self._what, self.levels))
         for what, text in (("unit", self.unit), ("meaning", self.meaning)):
             check_text(f"{self._what}: {what}", text)
+        for level in (*self.same_code, *self.same_code.values()):
+            check_levels(f"{self._what}: same_code", [self], {self.name: level})
 
     @property
     def _what(self) -> str:

@@ -23,11 +23,14 @@ def begin() -> None:
 
 def status(returncode: int) -> str:
     """Return "status 1", or the signal and what may be behind it."""
-    if returncode >= 0:
-        return f"status {returncode}"
     killed = killed_for_memory() - _killed_before if returncode == -signal.SIGKILL else 0
     why = f" (the machine ran out of memory: its kernel killed {killed} in this trial)"
-    return f"signal {signal_name(-returncode)}{why if killed > 0 else ''}"
+    return f"{plain(returncode)}{why if killed > 0 else ''}"
+
+
+def plain(returncode: int) -> str:
+    """Return "status 1" or "signal SIGKILL"."""
+    return f"status {returncode}" if returncode >= 0 else f"signal {signal_name(-returncode)}"
 
 
 def signal_name(number: int) -> str:

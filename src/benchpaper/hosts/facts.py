@@ -97,7 +97,7 @@ def _os_name() -> str:
 
 
 def virtualised() -> str:
-    """Return "yes", "no", or the kind of guest that this machine is."""
+    """Return "yes", "no", or what computes this machine: the user's own one or a guest's."""
     cpus = read_text("/proc/cpuinfo") or ""
     if "User Mode Linux" in cpus:
         return "User-Mode Linux"

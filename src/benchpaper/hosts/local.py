@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from benchpaper.hosts import (
     cleanup,
     endings,
     facts,
+    ports,
 )
 from benchpaper.hosts.captured import MAX_BYTES, Captured, TooMuchOutput
 from benchpaper.hosts.starter import Started, Starter, find
@@ -54,6 +54,7 @@ class LocalHost:
     # Asking for that needs a fork, which is slow where page tables are slow to copy: in guests.
     commands_die_with_us = True
     starter: ClassVar[Path | None] = None  # the program of `hosts.starter`, in guests
+    for_servers: ClassVar[Sequence[int]] = ports.ANY  # the ports that `free_port` chooses from
 
     def __init__(
         self,
@@ -166,9 +167,7 @@ class LocalHost:
         cleanup.note_undo(self._folder, what, argv)
 
     def free_port(self) -> int:
-        with socket.socket(socket.AF_INET6 if ":" in self.address else socket.AF_INET) as probe:
-            probe.bind((self.address, 0))
-            return probe.getsockname()[1]
+        return ports.free(self.address, self.for_servers)
 
     def address_of(self, other: Host) -> str:
         return other.loopback or other.address

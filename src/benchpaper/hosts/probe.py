@@ -195,9 +195,9 @@ def _emulated_guests() -> tuple[bool, str]:
     "use guests: benchpaper lab up --guests 2",
 )
 def _own_kernel() -> tuple[bool, str]:
-    if (kind := virtualised()) in ("yes", "no"):
-        return False, "it is no guest"
-    return True, f"{kind}, Linux {os.uname().release}"
+    if not guest_kernel.is_guest():
+        return False, "it is no guest of benchpaper's"
+    return True, f"{virtualised()}, Linux {os.uname().release}"
 
 
 @capability(

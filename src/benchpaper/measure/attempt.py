@@ -11,7 +11,7 @@ import select
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Attempt:
     a failed attempt was removed. `stood_still_s` says for how long a process of the attempt, or the
     process that watched it, was stopped or frozen. `is_mistake` says that the trial's own code is
     wrong (`mistakes.is_mistake`). `provided` are the undeclared files that it sent to hosts.
+    `disturbed` is what disturbed the machines meanwhile (`disturbances.between`).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Attempt:
     stood_still_s: float
     is_mistake: bool = False
     provided: tuple[str, ...] = ()
+    disturbed: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from benchpaper.hosts.agent import disturbances
 from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.presence import needed_on
 from benchpaper.hosts.probe import FRESH_KERNEL
-from benchpaper.measure import mistakes, records
-from benchpaper.measure.attempt import Alarm, Attempt, attempt
+from benchpaper.measure import lateness, mistakes, records
+from benchpaper.measure.attempt import Attempt, attempt
 from benchpaper.measure.keeper import Keeper
 from benchpaper.measure.provenance import Provenance
 from benchpaper.measure.provisions import Provisions, undeclared
@@ -31,8 +31,6 @@ from benchpaper.results.records import Disturbances, Observation, Origin, TrialR
 
 DECLARE = "a change of it makes no result stale; declare it: inputs=[Input(...)]"
 PAUSE_S = 5.0  # a longer gap within a block is worth showing
-# A trial is late when it takes several times the planned seconds, and some seconds more.
-LATE_FACTOR, LATE_LEAST_S = 3.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -100,12 +98,9 @@ class TrialRunner:
         gap = time.time() - last_end if last_end else 0.0
         if self._lost:
             self._restore()
-        before = self._fleet.disturbances()
         self._setting.report("start", block=self._block, cell=planned.cell.id)
         state, reason, attempts, observations = self._ended(planned, given_up)
-        after = self._fleet.disturbances()
         last = attempts[-1] if attempts else None
-        disturbed = disturbances.between(before, after, last.stood_still_s if last else 0.0)
         return TrialRecord(
             block=planned.block,
             position=planned.position,
@@ -125,7 +120,7 @@ class TrialRunner:
             commands=last.commands if last else (),
             observations=observations,
             paused_s=gap if gap > PAUSE_S else 0.0,
-            disturbances=Disturbances(**disturbed),
+            disturbances=self._disturbed(last),
             overhead_s=time.monotonic() - begin - sum(tried.seconds for tried in attempts),
         )
 
@@ -198,9 +193,7 @@ class TrialRunner:
         attempts: list[Attempt] = []
         described = self._experiment.describe()
         for number in range(1, self._experiment.attempts + 1):
-            if FRESH_KERNEL in self._experiment.capabilities(planned.cell):
-                self._fleet.renew()
-            tried = records.redacted(self._fetched(self._attempt(planned)), self._redactor)
+            tried = records.redacted(self._fetched(self._watched(planned)), self._redactor)
             observations: tuple[Observation, ...] = ()
             if tried.outcome == "ok":
                 tried, observations = records.checked(tried, described, self._redactor)
@@ -222,6 +215,25 @@ class TrialRunner:
             )
         return attempts, ()
 
+    def _watched(self, planned: PlannedTrial) -> Attempt:
+        """Make an attempt, and note what disturbed the machines meanwhile.
+
+        The boot of guests comes before, and does not count: neither its load nor its other effects.
+        """
+        before = self._fleet.disturbances()
+        if FRESH_KERNEL in self._experiment.capabilities(planned.cell):
+            self._fleet.renew()
+            before = {**self._fleet.disturbances(), "load_1m": before["load_1m"]}
+        tried = self._attempt(planned)
+        return replace(tried, disturbed=disturbances.between(before, self._fleet.disturbances()))
+
+    def _disturbed(self, last: Attempt | None) -> Disturbances:
+        """Return what disturbed the attempt that decides; without one, the load of now."""
+        if last:
+            return Disturbances(**disturbances.with_standstill(last.disturbed, last.stood_still_s))
+        now = self._fleet.disturbances()
+        return Disturbances(**disturbances.between(now, now))
+
     def _attempt(self, planned: PlannedTrial) -> Attempt:
         roles = self._provenance.assigned
         task = Task(
@@ -235,27 +247,10 @@ class TrialRunner:
             Provisions.of(self._setting.project, self._provenance.places),
             self.software,
         )
-        return attempt(task, self._scratch_root, self._keeper.kill, self._alarm(planned.cell.id))
-
-    def _alarm(self, cell: str) -> Alarm | None:
-        """Return what says while a trial runs that it takes far longer than planned.
-
-        None if the trial times out before.
-        """
-        limit, declared = self._experiment.timeout_s, self._setting.scale.trial_seconds
-        planned = max(declared, self._setting.expected_seconds.get(cell, 0.0))
-        late = max(LATE_FACTOR * planned, planned + LATE_LEAST_S)
-
-        def ring(seconds: float) -> None:
-            self._setting.report(
-                "late",
-                cell=cell,
-                message=f"has run for {seconds:.0f} s, but {planned:g} s were planned; it ends at "
-                f"timeout_s={limit:g} at the latest; if it is right, declare a larger "
-                f"trial_seconds in experiments/{self._experiment.name}/experiment.py",
-            )
-
-        return Alarm(late, ring) if late < limit else None
+        declared = self._setting.scale.trial_seconds
+        planned_s = max(declared, self._setting.expected_seconds.get(planned.cell.id, 0.0))
+        alarm = lateness.alarm(self._experiment, planned.cell.id, planned_s, self._setting.report)
+        return attempt(task, self._scratch_root, self._keeper.kill, alarm)
 
     def _fetched(self, tried: Attempt) -> Attempt:
         """Add what the attempt has left on remote hosts; restore a lost connection before.

@@ -52,17 +52,6 @@ def measured(project: Project, site: str, folder: Path, name: str, scale: str) -
     return Times(_medians(_rows(folder)), _medians(_table(reference, scale)))
 
 
-def measured_in_reference(project: Project, name: str) -> set[str]:
-    """Return the cells that the authors have measured, at any site; none without a reference."""
-    sites = project.results(LOCAL, REFERENCE).parent
-    return {
-        row["cell"]
-        for path in sorted(sites.glob(f"*/{name}/{results.TRIALS}"))
-        for row in results.read_columns(path, ["cell", "state"])
-        if row["state"] == results.MEASURED
-    }
-
-
 def remark(plan: Plan, times: Times, declared_s: float) -> str:
     """Return a line if trials take far more or less than declared; empty if not, or if unknown."""
     cells = list(filter(plan.cell_seconds.get, plan.cell_seconds))

@@ -258,7 +258,8 @@ def test_a_trial_that_stood_still_was_suspended_whatever_the_machine_did(
     before = dict.fromkeys(disturbances.so_far())
     before |= dict(suspended_s=None if machine is None else 1.0, load_1m=0.5)
     after = before | dict(suspended_s=None if machine is None else 1.0 + machine)
-    assert disturbances.between(before, after, stood_still)["suspended_s"] == suspended_s
+    passed = disturbances.with_standstill(disturbances.between(before, after), stood_still)
+    assert passed["suspended_s"] == suspended_s
 
 
 def test_counters_are_read_by_name_and_missing_ones_are_unknown(tmp_path):

@@ -25,19 +25,41 @@ def _lamp():
 BROKEN = "import no_such_package\n" + OWN.replace("lamp", "torch_light")
 
 
-@pytest.fixture(autouse=True)
-def as_registered_before():
-    before = dict(CAPABILITIES)
-    yield
-    CAPABILITIES.clear()
-    CAPABILITIES.update(before)
-
-
 def test_loading_any_experiment_registers_the_projects_own(make_toy):
     project = make_toy("yield {}", files={"experiments/capabilities.py": OWN})
     catalog.load(project, "toy/one")
     assert find_capability("lamp").check() == (True, "it is lit")
     assert find_capability("lamp").module == "experiments.capabilities"
+
+
+def test_a_process_that_turns_to_another_project_sees_that_ones(tmp_path, monkeypatch):
+    """Their modules have the same names."""
+    lamps = {}
+    for color in ("red", "green"):
+        folder = tmp_path / color / "experiments"
+        folder.mkdir(parents=True)
+        own = OWN.replace("lamp", f"{color}_lamp") + OWN.replace("it is lit", color)
+        (folder / "capabilities.py").write_text(own)
+        forget_experiments(monkeypatch)
+        monkeypatch.syspath_prepend(str(folder.parent))
+        assert find_capability("lamp").check() == (True, color)
+        lamps[color] = {name: sys.modules[name] for name in OF_OWN}
+    names = {name for name in CAPABILITIES if "lamp" in name}
+    assert names == {"lamp", "green_lamp"} and len(CAPABILITIES) == len(list(CAPABILITIES))
+    with pytest.raises(UserError, match='capability "red_lamp" not found'):
+        find_capability("red_lamp")
+    for name, module in lamps["red"].items():  # back to the first
+        monkeypatch.setitem(sys.modules, name, module)
+    assert CAPABILITIES["lamp"].check() == (True, "red") and "green_lamp" not in CAPABILITIES
+    assert find_capability("root").module == "benchpaper.hosts.probe"
+
+
+OF_OWN = ("experiments", "experiments.capabilities")
+
+
+def forget_experiments(monkeypatch):
+    for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 def test_they_are_no_source_of_an_experiment(make_toy):
@@ -141,7 +163,6 @@ def test_probes_that_end_their_process_or_hang_are_an_error_of_the_host(
 def test_whoever_asks_first_hears_of_a_broken_module(make_toy, monkeypatch, ask):
     project = make_toy("yield {}", files={"experiments/capabilities.py": "import no_such_package"})
     monkeypatch.syspath_prepend(str(project.root))
-    for name in [name for name in sys.modules if name.partition(".")[0] == "experiments"]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_experiments(monkeypatch)
     with pytest.raises(UserError, match=r"^experiments/capabilities.py does not import: .*py:1: "):
         ask("lamp")

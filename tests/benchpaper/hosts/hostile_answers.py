@@ -62,7 +62,7 @@ class Far:
     """An agent that gives these answers, and the connection to it."""
 
     name, python, store = "far", "/usr/bin/python3", Path("/s")
-    cpus = (0,)
+    cpus, answer_s = (0,), None
 
     def __init__(self, memo, answers):
         self.memo, self._answers = memo, {**good_answers(), **answers}

@@ -11,6 +11,7 @@ from benchpaper.core.deployment import Software
 from benchpaper.hosts import HostError, HostLost, HostUnreliable, facts
 from benchpaper.hosts.agent import disturbances, wire
 from benchpaper.hosts.ssh import conversation
+from benchpaper.hosts.ssh.conversation import Conversation
 
 FORGED = {
     "4 GiB": {"bytes": "\xff\xff\xff\xff"},
@@ -68,6 +69,35 @@ def test_an_answer_that_drips_has_one_deadline(far, monkeypatch, announced):
         far(clock={"bytes": announced + "x" * 1000, "drip": 0.5}).ask("clock")
     assert one_line(failed) == "far did not answer within 1.5 s; the connection is given up"
     assert time.monotonic() - begin < 15  # and not 500
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+ENDED = {
+    "its end": ({"bytes": "", "close": True}, {}, "the connection to far is lost; it said: oom"),
+    "no answer": ({"bytes": "\x10\x00"}, {}, "far did not answer within 0.5 s"),
+    "a bad answer": ({"value": "now"}, {}, "far sent an answer "),
+    "an interrupt": (
+        {"value": 1.0},
+        {"sending": interrupted},
+        'the connection to far was given up in "clock": KeyboardInterrupt',
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENDED)
+def test_each_later_call_repeats_why_a_conversation_ended(far, kind):
+    answer, options, why = ENDED[kind]
+    talk = Conversation(far(clock=answer).connect("far"), "far", lambda: "oom", answer_s=0.5)
+    with pytest.raises((HostLost, KeyboardInterrupt)):
+        talk.call("clock", **options)
+    talk.close()  # as a trial's end does
+    for _ in range(2):
+        with pytest.raises(HostLost) as lost:
+            talk.call("addresses")
+        assert one_line(lost).startswith(why)
 
 
 SOFTWARE = Software("gcc/13").to_json()

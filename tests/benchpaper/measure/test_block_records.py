@@ -8,6 +8,9 @@ import pytest
 from block_results import records, trials
 
 from benchpaper import results
+from benchpaper.hosts.agent.disturbances import COLUMNS
+from benchpaper.hosts.fleet import Fleet
+from benchpaper.measure import trial
 
 
 def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_of):
@@ -39,6 +42,40 @@ def test_a_record_says_where_when_and_with_what_it_was_measured(make_toy, block_
         trial["hosts"]
     )
     assert (trial["git_commit"], trial["git_clean"]) == ("unknown", False)
+
+
+def test_neither_a_guests_boot_nor_a_failed_attempt_counts_as_a_disturbance(
+    make_toy, block_of, monkeypatch, tmp_path
+):
+    """Each step disturbs the machines by another amount: the boot, the attempt, the restoring."""
+    stolen_s, flag = [0], tmp_path / "flag"
+
+    def steps(amount, then=lambda *_: []):
+        def step(*words):
+            stolen_s[0] += amount
+            return then(*words)
+
+        return step
+
+    def so_far(fleet):
+        return {**dict.fromkeys(COLUMNS, 0.0), "steal_s": stolen_s[0], "load_1m": stolen_s[0]}
+
+    monkeypatch.setattr(Fleet, "disturbances", so_far)
+    monkeypatch.setattr(Fleet, "renew", steps(1000))
+    monkeypatch.setattr(Fleet, "restore", steps(100))
+    monkeypatch.setattr(trial, "attempt", steps(1, trial.attempt))
+    body = f"""
+        first = not os.path.exists({str(flag)!r})
+        open({str(flag)!r}, "w").close()
+        assert not first
+        yield dict(latency_us=1.0)
+    """
+    fresh = "@experiment.needs\ndef needs(cell):\n    return ['fresh_kernel']"
+    project = make_toy(body, attempts=2, more=fresh)
+    block_of(project, present=["fresh_kernel"]).measure()
+    (row,) = trials(project)
+    assert row["state"] == results.MEASURED and len(row["attempts"]) == 2
+    assert (row["steal_s"], row["load_1m"]) == (1, 1101)
 
 
 def test_commit_and_whether_the_checkout_is_clean_are_recorded(make_toy, block_of):

@@ -109,4 +109,3 @@ def test_the_reference_of_a_site_counts_there(make_toy, block_of, stored, site, 
     folder.rename(reference)
     known = times.measured(project, site, project.results(site, "full"), "toy/one", "full")
     assert len(known.reference) == (2 if kind == "reference" else 0)
-    assert len(times.measured_in_reference(project, "toy/one")) == 2

@@ -75,10 +75,11 @@ def test_prefetch_respects_its_bound(tmp_path):
 
 
 def test_policies_are_simulated_as_asked(tmp_path):
-    counts = dict(items=500, usual=4_000, others=2_000, slow=1_000, slowest=1_000)
+    counts = dict(items=500, requests=2_000, warm=2_000, theory=4_000)
     [row] = run(policies.experiment, dict(trace="uniform", share=0.5), counts, tmp_path)
-    assert row["hits_belady"] == 0.5 and row["min_epochs_off"] == 0
-    assert row["simulated"] == "3500 / 1500 / 500"
+    assert row["hits_belady"] == row["hits_never_replace"] == 0.5 and row["min_epochs_off"] == 0
+    assert row["simulated"] == row["warmed_up"] == "2000" and row["least_held"] > 0.95
+    assert row["untrained"] == "gl_cache, lhd, lrb, three_l_cache" and "hits_lhd" not in row
     [row] = run(policies.experiment, dict(trace="uniform", share=0.9), counts, tmp_path)
     assert "hits_arc" not in row and row["hits_lru"] == pytest.approx(0.67, abs=0.03)
 
@@ -98,11 +99,14 @@ def test_wrong_evidence_is_refused():
         tier0.observation(
             cell, {**report, "epochs": [epoch, {**epoch, "bytes": 600}]}, data, log, 5, 5
         )
-    better = {"belady": {"hits": 5, "requests": 10}, "lru": {"hits": 6, "requests": 10}}
-    with pytest.raises(ValueError, match="more than MIN's 5"):
+    result = {"hits": 5, "all_hits": 5, "requests": 10, "warm": 10}
+    better = {"belady": result, "lru": {**result, "all_hits": 6}}
+    with pytest.raises(ValueError, match="6 hits in all, more than MIN's 5"):
         policies.check(cell, better, {"belady": 10, "lru": 10})
-    with pytest.raises(ValueError, match="asked for"):
-        policies.check(cell, better, {"belady": 10})
+    policies.check(cell, {**better, "lru": {**better["lru"], "warm": 20}}, {"belady": 10})
+    policies.check(cell, {"belady": result, "never_replace": better["lru"]}, {})
+    with pytest.raises(ValueError, match="fifo is missing"):
+        policies.check(cell, {"belady": result}, {"belady": 10, "fifo": 10, "lhd": 10})
 
 
 def test_the_bound_on_utilisation():

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 from checkout import ROOT
+from guest import booted_guests, need
+from guest import guests as guests
 
 from benchpaper.core.project import Project
 from benchpaper.hosts import guest_kernel
 from benchpaper.hosts import site as sites
-from benchpaper.hosts.fleet import Fleet
 from benchpaper.hosts.lab.namespaces import Lab
 from benchpaper.hosts.local import LocalHost
 
@@ -21,63 +22,34 @@ NOT_HERE = guest_kernel.lacking() or (
 COUNT, MEMORY_MIB = 3, 512
 
 
-class Guests:
-    """A site of guests; `here` is this machine, as they reach it."""
-
-    def __init__(self, folder, fleet, here):
-        self._folder, self._fleet, self.here = folder, fleet, here
-        self._hosts, self._trials = [], 0
-
-    def host(self, number, role="server"):
-        """Return a guest as a trial gets it."""
-        self._trials += 1
-        scratch = self._folder / f"trial-{self._trials}"
-        scratch.mkdir()
-        link = self._fleet.links[f"guest{number}"]
-        self._hosts.append(link.host(role, scratch, 300.0, lambda host, argv: lambda status: None))
-        return self._hosts[-1]
-
-    def end_trials(self):
-        for host in self._hosts:
-            host.close()
-        self._hosts.clear()
-        self._fleet.conclude("trial")  # wait until what they left to undo is undone
-
-
-@pytest.fixture(scope="package")
-def booted(tmp_path_factory):
-    if NOT_HERE:
-        pytest.skip(f"no NFS in guests here: {NOT_HERE}")
-    folder = tmp_path_factory.mktemp("nfs")
-    project = Project(folder / "project")
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A lab of guests, in a project with this checkout's experiments."""
+    need(NOT_HERE, "NFS in guests")
+    project = Project(tmp_path_factory.mktemp("nfs") / "project")
     copied = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "experiments", project.root / "experiments", ignore=copied)
     (project.root / "Snakefile").touch()
-    lab = Lab(project)
-    lab.up(0, guests=COUNT, kept=False)
-    try:
-        entries = sites.load(project, "lab").hosts
-        site = sites.Site("lab", tuple(replace(entry, memory=MEMORY_MIB) for entry in entries))
-        here = LocalHost(address=f"{lab.subnet}.1", folder=folder)
-        with Fleet(project, site) as fleet:
-            fleet.deploy([])
-            yield Guests(folder, fleet, here)
-    finally:
-        lab.down()
+    made = Lab(project)
+    made.up(0, guests=COUNT, kept=False)
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="module")
+def booted(lab, tmp_path_factory):
+    entries = sites.load(lab.project, "lab").hosts
+    site = sites.Site("lab", tuple(replace(entry, memory=MEMORY_MIB) for entry in entries))
+    with booted_guests(lab.project, site, tmp_path_factory.mktemp("trials")) as guests:
+        yield guests
 
 
 @pytest.fixture
-def guests(booted):
-    yield booted
-    booted.end_trials()
-
-
-@pytest.fixture
-def here(guests):
+def here(lab, tmp_path):
     """This machine as a host that guests reach."""
     if os.geteuid():
         pytest.skip("guests reach this machine only as root")
-    return guests.here
+    return LocalHost(address=f"{lab.subnet}.1", folder=tmp_path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from busy_machine import tried_again
 
 from benchpaper.core.capabilities import find_capability
-from benchpaper.hosts import HostError, probe
+from benchpaper.hosts import HostError, guest_kernel, probe
 from experiments.multiprotocol import running
 from experiments.systems import ganesha, juicefs, rclone, seaweedfs
 from experiments.systems.nfs_mount import NfsMount
@@ -169,10 +169,16 @@ def test_what_is_written_by_s3_shows_through_the_kernels_client_and_back(guests,
 
 
 @pytest.mark.parametrize("kind", ["User-Mode Linux", "emulated (QEMU)"])
-def test_the_kernel_of_every_kind_of_guest_may_serve(monkeypatch, kind):
+@pytest.mark.parametrize("is_guest", [True, False])
+def test_the_kernel_of_every_guest_may_serve_and_a_users_own_machine_is_none(
+    monkeypatch, kind, is_guest
+):
     monkeypatch.setattr(probe, "virtualised", lambda: kind)
+    monkeypatch.setattr(guest_kernel, "is_guest", lambda: is_guest)
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert find_capability("nfsd").check() == (False, "no rpcbind on PATH")
+    present, detail = find_capability("nfsd").check()
+    assert not present and (detail == "no rpcbind on PATH") == is_guest
+    assert find_capability("own_kernel").check()[0] == is_guest
 
 
 def test_a_machine_without_guests_names_what_it_lacks_and_the_remedy():

@@ -67,6 +67,18 @@ def test_a_server_that_sleeps_answers(host, sanitized, transport):
     )
 
 
+@pytest.mark.parametrize("path", ["cached", "lookup", "message", "together"])
+@pytest.mark.parametrize("transport", ["posix", "tcp"])
+def test_batches_get_every_key(host, sanitized, transport, path):
+    """A whole batch is a sample, and one message may ask for all of it."""
+    batches, keys = 5, 256
+    result = measured(host, sanitized, transport, path, batches, batch=keys)
+    assert result["right"] == batches * keys and len(result["samples_us"]) == batches
+    asked = {"message": batches * keys, "together": batches}.get(path, 0)
+    assert result["messages"] == asked
+    assert result["server_requests"] >= (batches * keys if asked else 0)
+
+
 def test_four_megabytes(host, sanitized):
     with store.Server(host, sanitized, "posix", 4 << 20, preload=4) as server:
         for path in ("cached", "message", "get"):

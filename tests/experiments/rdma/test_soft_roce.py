@@ -1,8 +1,10 @@
 """Verbs code runs in emulated guests over soft-RoCE: right bytes, and the device's own counts.
 
-Two guests boot once for all of it. Times are never looked at.
+Two guests boot once for all of it. Times are never looked at. `EVERY_CELL=1` runs each cell of
+each experiment, not just one of each kind.
 """
 
+import importlib
 import os
 import time
 from pathlib import Path
@@ -10,57 +12,53 @@ from types import SimpleNamespace
 
 import pytest
 from checkout import ROOT
+from guest import booted_guests, need
 
 from benchpaper.core.capabilities import find_capability
 from benchpaper.core.emulation import is_emulated
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts import emulated_kernel, probe
+from benchpaper.hosts import emulated_kernel
 from benchpaper.hosts import site as sites
-from benchpaper.hosts.fleet import Fleet
 from experiments import capabilities
+from experiments.rdma import counting, store
 from experiments.rdma.fabric import experiment as fabric
 from experiments.systems import soft_roce, ucx
 
 pytestmark = pytest.mark.slow
 SAMPLES = 40
+ROLES = {"server": "198.18.0.101", "client": "198.18.0.102"}
+SIZE, OBJECTS = 4096, 64
+SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 MTU = 1024  # of the path: what remains of an Ethernet frame, to a power of two
 
 
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory):
-    """Two emulated guests, by role, as a trial gets them."""
+    """Two emulated guests."""
     patch = pytest.MonkeyPatch()
     patch.setenv("XDG_CACHE_HOME", str(ROOT / ".benchpaper" / "cache"))
     if why := emulated_kernel.lacking() or capabilities.lacking_for_soft_roce():
         patch.undo()
-        pytest.skip(f"no emulated guests with soft-RoCE here: {why}")
-    roles = {"server": "198.18.0.101", "client": "198.18.0.102"}
+        need(why, "emulated guests with soft-RoCE")
     entries = [
         sites.HostEntry(name=role, kind="qemu", address=address, roles=(role,), disk=64)
-        for role, address in roles.items()
+        for role, address in ROLES.items()
     ]
-    folder = tmp_path_factory.mktemp("guests")
-    with Fleet(Project(ROOT), sites.Site("emulated", tuple(entries))) as fleet:
-        fleet.deploy([])
-        yield fleet, folder
-    patch.undo()
+    folder, site = tmp_path_factory.mktemp("trials"), sites.Site("emulated", tuple(entries))
+    try:
+        with booted_guests(Project(ROOT), site, folder) as guests:
+            yield guests
+    finally:
+        patch.undo()
 
 
 @pytest.fixture
 def guests(booted):
     """The two hosts of a fresh trial."""
-    fleet, folder = booted
-    fleet.restore()
-    scratch = folder / f"trial-{len(list(folder.iterdir()))}"
-    scratch.mkdir()
-    hosts = {
-        name: link.host(name, scratch, 300.0, lambda host, argv: lambda status: None)
-        for name, link in fleet.links.items()
-    }
-    yield SimpleNamespace(**hosts, fleet=fleet)
-    for host in hosts.values():
-        host.close()
+    with booted.for_one_test():
+        hosts = {role: booted.host(number, role) for number, role in enumerate(ROLES, 1)}
+        yield SimpleNamespace(**hosts, fleet=booted.fleet)
 
 
 def test_a_real_machine_offers_no_soft_roce(monkeypatch, tmp_path):
@@ -71,13 +69,11 @@ def test_a_real_machine_offers_no_soft_roce(monkeypatch, tmp_path):
     monkeypatch.setattr(capabilities, "DEVICES", devices)
     monkeypatch.setattr(capabilities, "DRIVERS", drivers)
     monkeypatch.setattr(capabilities.shutil, "which", lambda name: name)
-    monkeypatch.setattr(probe, "virtualised", lambda: "no")
-    # Not by their names: another test's project may have registered those.
-    assert capabilities._soft_roce() == (
+    assert find_capability("soft_roce").check() == (
         False,
         "it is no emulated guest, which may make such a device",
     )
-    assert capabilities._rdma() == (False, f"no device in {devices}, except soft-RoCE")
+    assert find_capability("rdma").check() == (False, f"no device in {devices}, except soft-RoCE")
 
 
 def test_a_guest_is_an_emulated_machine_that_tells_soft_roce_from_an_adapter(guests):
@@ -86,15 +82,13 @@ def test_a_guest_is_an_emulated_machine_that_tells_soft_roce_from_an_adapter(gue
         {f"client.{name}": text for name, text in facts.items()}
     )
     assert facts["kernel"] == emulated_kernel.kernel().version != os.uname().release
-    find_capability("soft_roce")  # loads the project's own
     has = guests.fleet.has(["soft_roce", "rdma", "own_kernel", "emulated_guests"])
     present = {name: answer[0] for name, answer in has.items()}
     assert present == dict(soft_roce=True, own_kernel=True, rdma=False, emulated_guests=False)
 
 
-def test_a_guest_sees_no_secret_and_can_write_to_no_file_of_this_machine(guests, booted):
-    _, folder = booted
-    mark = folder / "mark"
+def test_a_guest_sees_no_secret_and_can_write_to_no_file_of_this_machine(guests, tmp_path):
+    mark = tmp_path / "mark"
     mark.write_text("of this machine")
     seen = guests.server.run(["cat", mark, "/etc/shadow"], check=False)
     assert seen.returncode and "of this machine" not in seen.stdout and "root:" not in seen.stdout
@@ -120,13 +114,14 @@ def uptime(host):
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """The folder with the program `fabric`, built with a UCX that has verbs."""
+    """The folder with the programs, built with a UCX that has verbs; the store with sanitizers."""
     for name in ("verbs", "cc"):
         present, detail = find_capability(name).check()
         if not present:
             pytest.skip(f"{name}: {detail}")
     folder = tmp_path_factory.mktemp("programs")
     ucx.build(ROOT / "experiments/rdma/fabric", folder / "fabric")
+    store.build(folder / "store", SANITIZE)
     return folder
 
 
@@ -134,7 +129,7 @@ def measured(guests, programs, operation, size_bytes):
     levels = dict(transport=ucx.SOFT, operation=operation, size_bytes=size_bytes,
                   outstanding=1, tool=fabric.LOOP)  # fmt: skip
     cell = make_cell(levels)
-    assert fabric.valid(cell)
+    assert fabric.experiment.is_valid(cell)
     site = SimpleNamespace(server=guests.server, client=guests.client, programs=programs)
     return fabric.measurement(cell, site, SAMPLES)
 
@@ -156,3 +151,120 @@ def test_a_lost_packet_is_sent_again_and_no_byte_is_wrong(guests, programs):
     seen = measured(guests, programs, "get", 4096)
     assert seen["verified"] == seen["operations"] > 0
     assert seen["repeated_requests"] > 0
+
+
+# ---- the object store ----
+
+STORE = ("object_get", "target_stall", "percentiles")
+SOME = {
+    "object_get": (
+        "path=cached fabric=rc_soft_roce size_bytes=4096 outstanding=1 readers=1 writer=none",
+        "path=lookup fabric=rc_soft_roce size_bytes=4096 outstanding=16 readers=1 writer=none",
+        "path=cached fabric=rc_soft_roce_lossy",
+    ),
+    "target_stall": ("path=cached fabric=rc_soft_roce server=stopped",),
+    "percentiles": ("path=message fabric=rc_soft_roce",),
+}
+
+
+def cells_over_soft_roce():
+    for name in STORE:
+        experiment = importlib.import_module(f"experiments.rdma.{name}.experiment").experiment
+        for cell in experiment.cells("full"):
+            chosen = os.environ.get("EVERY_CELL") or cell.id.startswith(SOME[name])
+            if cell.levels["fabric"] in ucx.SOFT_ROCE and chosen:
+                yield pytest.param(experiment, cell, id=f"{name} {cell.id}")
+
+
+@pytest.mark.parametrize("experiment, cell", list(cells_over_soft_roce()))
+def test_cells_of_the_store_count_what_verbs_do(guests, programs, experiment, cell, monkeypatch):
+    monkeypatch.setattr(counting, "LOSS", "3%")  # so that some answer is lost, whatever happens
+    site = SimpleNamespace(
+        server=guests.server, client=guests.client, programs=programs, seed=7,
+        counts=SimpleNamespace(**experiment.scale("smoke").counts),
+    )  # fmt: skip
+    [seen] = experiment._trial(cell, site)
+    path, writer = cell.path, cell.levels.get("writer", "none")
+    assert seen["transport_used"] == "rc_verbs" and seen["right_reads"] > 0
+    if writer == "none":
+        assert seen["right_reads"] == counting.GETS or "server" in cell.levels
+        assert (seen["requests_to_server"] == 0) == (path != "message")
+        # A request, and the packets of the answer; also the acknowledgements, where there are any.
+        assert seen["packets_per_get"] >= 1 + SIZE / MTU
+        assert seen["wire_bytes_per_get"] > SIZE
+    if path == "lookup":
+        assert seen["index_reads_per_get"] >= 1 == seen["reads_per_get"]
+    if cell.levels["fabric"] == ucx.LOSSY:
+        assert seen["repeated_requests"] > 0
+    if cell.levels.get("server") == "stopped" and path != "message":
+        assert seen["reads_without_beat"] > 3
+
+
+def served(guests, programs, **more):
+    """A server that leaves its guest's only CPU to others, as far as it can."""
+    chosen = dict(preload=OBJECTS, waiting="sleep", **more)
+    return store.Server(guests.server, programs / "store", ucx.SOFT, SIZE, **chosen)
+
+
+def reader(guests, server, programs, path="cached", gets=10**6, seconds=120.0):
+    return store.Reader(
+        guests.client, server, programs / "store", path, SIZE, OBJECTS, gets,
+        max_seconds=seconds, keep=False,
+    )  # fmt: skip
+
+
+def test_memory_that_was_deregistered_is_refused_by_the_device(guests, programs):
+    """Its key goes with it: the reader gets an error, and not what lies there by now."""
+    with (
+        served(guests, programs, fault="deregister") as server,
+        reader(guests, server, programs) as reading,
+    ):
+        assert reading.process.wait(120) == 1
+        said = reading.process.stderr_text()
+        assert server.process.poll() is None
+    assert "the transport could not read the server's memory (" in said, said
+
+
+@pytest.mark.parametrize("path", ["cached", "message"])
+def test_the_death_of_the_server_is_an_error(guests, programs, path):
+    with (
+        served(guests, programs) as server,
+        reader(guests, server, programs, path) as reading,
+    ):
+        reading.wait_until_measuring()
+        server.signal("KILL")
+        assert reading.process.wait(120) == 1
+        said = reading.process.stderr_text()
+    assert "could not read" in said or "the server does not live" in said, said
+
+
+def test_a_cut_link_puts_the_queue_pair_in_error(guests, programs):
+    """The device gives up after its retries, and UCX tells why."""
+    with (
+        served(guests, programs) as server,
+        reader(guests, server, programs) as reading,
+    ):
+        reading.wait_until_measuring()
+        guests.server.partition()
+        assert reading.process.wait(180) == 1
+        said = reading.process.stderr_text()
+        guests.server.heal()
+    assert "could not read" in said and "timeout" in said.lower(), said
+
+
+def test_a_smaller_path_mtu_takes_more_packets_for_the_same_bytes(guests, programs):
+    small = {"mtu": 600, "path": 512}
+    for host in (guests.server, guests.client):
+        soft_roce.device(host)
+        interface = soft_roce.interface(host)
+        host.undo("an MTU", ["ip", "link", "set", interface, "mtu", 1500])
+        host.run(["ip", "link", "set", interface, "mtu", small["mtu"]])
+    with served(guests, programs) as server:
+        folders = soft_roce.counter_folders(guests.client)
+        result = store.measure(
+            guests.client, server, programs / "store", "cached", SIZE, OBJECTS, SAMPLES,
+            counters=folders,
+        )  # fmt: skip
+    packets = result["device"][soft_roce.SENT] + result["device"][soft_roce.RECEIVED]
+    assert result["right"] == result["iterations_done"] > 0
+    assert packets >= result["iterations_done"] * (1 + SIZE / small["path"])

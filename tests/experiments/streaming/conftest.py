@@ -7,17 +7,16 @@ from checkout import ROOT
 from pipeline_runs import COUNTS
 
 from benchpaper.hosts.local import LocalHost
-from experiments.streaming import pipelines
-from experiments.systems import jars
+from experiments.streaming import maven, pipelines
 
 
 @pytest.fixture(scope="session")
 def programs():
-    """The compiled pipelines, shared with this checkout's experiments; fetches missing jars."""
+    """The compiled pipelines, shared with this checkout's experiments."""
     folder = ROOT / "build" / "programs" / "streaming" / "boundaries"
     folder.mkdir(parents=True, exist_ok=True)
     pipelines.build(folder)
-    if reason := jars.refused():
+    if reason := maven.refused():
         pytest.skip(f"needs the jars: {reason}")
     return folder
 

@@ -13,7 +13,6 @@ from experiments.streaming import aggregation, answers, pipelines
 from experiments.streaming.backpressure import experiment as backpressure
 from experiments.streaming.boundaries import experiment as boundaries
 from experiments.streaming.engines import experiment as engines
-from experiments.systems import rxjava
 
 # ---- answers ----
 
@@ -112,9 +111,7 @@ def test_other_elements_than_the_strategy_keeps_are_an_error(change):
         backpressure.check(cell, {**result, **change})
 
 
-@pytest.mark.parametrize(
-    "engine", [e for e in [*engines.JVM, *engines.PYTHON] if e != "rxjava" or rxjava.JAR.exists()]
-)
+@pytest.mark.parametrize("engine", [*engines.JVM, *engines.PYTHON])
 def test_every_engine_gives_the_known_answer(site, engine, left_behind):
     (result,) = engines.trial(make_cell(dict(engine=engine)), site)
     assert result["events_per_s"] > 0 and result["lines_of_code"] > 5 and len(result["latency_us"])

@@ -1,4 +1,5 @@
 """A guest for the tests of environments that need a kernel of their own."""
 
+from guest import booted as booted
 from guest import guest_host as guest_host
-from guest import new_trial as new_trial
+from guest import guests as guests

@@ -13,7 +13,8 @@ from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import make_cell
 from benchpaper.results import check_observation
-from experiments.training_io.clients import checkpoint_power, power_loss
+from experiments.systems import s3
+from experiments.training_io.clients import checkpoint_power, power_loss, power_loss_s3
 from experiments.training_io.clients.power_loss import OUTCOMES, outcome, save
 from experiments.training_io.data.checkpoint_files import INDEX, LAYOUTS, TENSORS, files
 
@@ -53,15 +54,15 @@ def test_a_checkpoint_holds_every_tensor_and_steps_differ(layout):
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("pace", power_loss.PACES)
 @pytest.mark.parametrize("sync", power_loss.SYNCS)
-@pytest.mark.parametrize("protocol", power_loss.PROTOCOLS)
+@pytest.mark.parametrize("protocol", ["overwrite", "rename", "async"])
 def test_what_is_saved_is_there(protocol, sync, pace, layout, tmp_path, monkeypatch):
     monkeypatch.setattr(power_loss.os, "sync", lambda: None)  # of this whole machine
     synced = []
     monkeypatch.setattr(power_loss.os, "fsync", synced.append)
-    save(tmp_path, OLD[layout], protocol, sync)
+    save(tmp_path, OLD[layout], "overwrite", sync)
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == "old"
     synced.clear()
-    save(tmp_path, NEW[layout], protocol, sync, pace)
+    power_loss.begin(tmp_path, NEW[layout], protocol, sync, pace)()
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == "new"
     folders = 2 if layout.startswith("sharded") else 1
     assert len(synced) == {
@@ -103,6 +104,46 @@ def test_each_kind_of_damage_is_told_apart(layout, name, damage, expected, tmp_p
     else:
         (tmp_path / name).write_bytes(data)
     assert outcome(tmp_path, OLD[layout], NEW[layout]) == expected
+
+
+def cuts(sizes, outcomes):
+    """What would be seen if writes of these sizes came, and the disk were in these states then."""
+    return power_loss.counted(
+        ((("saving", outcome, False), size) for size, outcome in zip(sizes, outcomes, strict=True))
+    )
+
+
+def test_the_lost_share_does_not_depend_on_how_writes_are_split():
+    """The number of power cuts does: more of them fall into a state with many small writes."""
+    whole = cuts([4096, 1 << 20, 8192], ["old", "empty", "new"])
+    split = cuts([4096, *[1 << 16] * 16, 4096, 4096], ["old", *["empty"] * 16, "new", "new"])
+    assert power_loss.share(whole, "empty") == power_loss.share(split, "empty") > 0.9
+    assert power_loss.share(whole, "torn") == 0
+    with pytest.raises(SystemExit, match="wrote nothing"):
+        power_loss.share(cuts([0, 0], ["old", "new"]), "empty")
+
+
+def test_what_is_uploaded_is_there_and_the_index_comes_last(tmp_path):
+    (tmp_path / s3.BUCKET).mkdir()
+    save(tmp_path / s3.BUCKET, OLD["sharded"], "overwrite", "none")
+    before = (tmp_path / s3.BUCKET / INDEX).stat().st_mtime_ns
+    with power_loss_s3.served(tmp_path) as endpoint:
+        power_loss_s3.save(endpoint, NEW["sharded"])
+    assert outcome(tmp_path / s3.BUCKET, OLD["sharded"], NEW["sharded"]) == "new"
+    times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / s3.BUCKET).iterdir()}
+    assert max(times, key=times.get) == INDEX and times[INDEX] > before
+
+
+def test_a_server_that_does_not_start_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(power_loss_s3.rclone, "binary", lambda: "/bin/false")
+    with pytest.raises(SystemExit, match="did not answer"), power_loss_s3.served(tmp_path):
+        pass
+
+
+def test_an_asynchronous_save_raises_its_error_where_it_is_awaited(tmp_path):
+    finish = power_loss.begin(tmp_path / "missing", NEW["torch"], "async", "none")
+    with pytest.raises(FileNotFoundError):
+        finish()
 
 
 # ---- in a guest ----
@@ -164,6 +205,26 @@ def test_a_long_save_in_place_is_torn_and_shards_are_mixed(experiment, guest_hos
     rows = observed(experiment, guest_host, file_system="xfs", **levels)
     seen = {row["outcome"] for row in rows[:-1] if row["certain_cuts"] + row["possible_cuts"]}
     assert {"old", "new", "torn", "mixed"} <= seen and rows[-1]["durable_at_return"] == 1
+
+
+@pytest.mark.slow
+def test_an_asynchronous_save_loses_nothing_if_all_is_synced(experiment, guest_host):
+    rows = observed(experiment, guest_host, file_system="xfs", protocol="async", sync="both")
+    seen = {row["outcome"] for row in rows[:-1] if row["certain_cuts"] + row["possible_cuts"]}
+    assert seen == {"old", "new"}
+    assert rows[-1]["lost_share"] == 0
+
+
+@pytest.mark.slow
+def test_an_object_that_a_server_has_promised_may_be_lost(experiment, guest_host):
+    """rclone's server syncs nothing: on xfs, what it calls complete may have no bytes."""
+    rows = observed(experiment, guest_host, file_system="xfs", protocol="multipart", sync="none")
+    after = {
+        row["outcome"]
+        for row in rows[:-1]
+        if row["phase"] == "returned" and row["certain_cuts"] + row["possible_cuts"]
+    }
+    assert after - {"new"} and rows[-1]["durable_at_return"] == 0
 
 
 @pytest.mark.slow

@@ -1,19 +1,21 @@
 """Checkpoints: after a crash at any point, the right state loads, or none."""
 
 import shutil
+from threading import Event, Thread
 
 import pytest
 
 from benchpaper.hosts.local import LocalHost
 from experiments.systems import rclone, seaweedfs
 from experiments.training_io.clients import checkpoint, checkpoint_s3
-from experiments.training_io.clients.checkpoint import Bucket, Files, NoCheckpoint, state
+from experiments.training_io.clients.checkpoint import Files, NoCheckpoint, state
+from experiments.training_io.clients.checkpoint_async import Async
+from experiments.training_io.clients.checkpoint_elsewhere import Bucket, Memory
 
-FILE_METHODS = [method for method in checkpoint.METHODS if method not in ("multipart", "null")]
 SIZE, SHARDS = 64 << 10, 3
 
 
-@pytest.mark.parametrize("method", FILE_METHODS)
+@pytest.mark.parametrize("method", checkpoint.FILE_METHODS)
 def test_what_is_saved_is_restored(tmp_path, method):
     target = Files(tmp_path, method)
     with pytest.raises(NoCheckpoint):
@@ -27,7 +29,7 @@ def test_what_is_saved_is_restored(tmp_path, method):
         )
 
 
-@pytest.mark.parametrize("method", FILE_METHODS)
+@pytest.mark.parametrize("method", checkpoint.FILE_METHODS)
 def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tmp_path, method):
     """A renamed checkpoint always survives; in place, most crashes lose it.
 
@@ -36,6 +38,43 @@ def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tm
     result = checkpoint.crashes(tmp_path / "crashes", method, SIZE, SHARDS)
     assert result["crash_points"] >= 3 * SHARDS
     assert (result["crash_lost"] == 0) == method.startswith("rename")
+
+
+def test_an_asynchronous_save_stalls_for_the_copy_and_for_the_save_before(tmp_path):
+    """The state may change at once: what is restored is the copy."""
+    target, finish = Async(tmp_path), Event()
+    write = target._files.save
+
+    def slow(step, shards):
+        assert finish.wait(60)
+        write(step, shards)
+
+    target._files.save = slow
+    live = [bytearray(shard) for shard in state(1, SIZE, SHARDS)]
+    target.save(1, live)
+    for shard in live:
+        shard[:] = bytes(len(shard))
+    with pytest.raises(NoCheckpoint):
+        target.load()
+    second = Thread(target=target.save, args=(2, state(2, SIZE, SHARDS)))
+    second.start()
+    second.join(0.1)
+    assert second.is_alive()
+    finish.set()
+    second.join()
+    target.make_durable()
+    step, shards = target.load()
+    assert step == 2 and [bytes(shard) for shard in shards] == state(2, SIZE, SHARDS)
+    previous = tmp_path / "previous"
+    shutil.rmtree(tmp_path / "current")
+    assert previous.exists() and [bytes(s) for s in target.load()[1]] == state(1, SIZE, SHARDS)
+
+
+def test_an_asynchronous_save_that_fails_says_so_at_the_next_one(tmp_path):
+    target = Async(tmp_path / "missing")
+    target.save(1, state(1, SIZE, SHARDS))
+    with pytest.raises(FileNotFoundError):
+        target.save(2, state(2, SIZE, SHARDS))
 
 
 def test_torn_mixed_and_foreign_shards_do_not_load(tmp_path):
@@ -134,7 +173,7 @@ def test_an_object_that_is_torn_is_found_out(bucket):
 
 
 def test_the_null_target_gives_back_what_was_saved():
-    target = checkpoint.Memory()
+    target = Memory()
     target.save(1, state(1, SIZE, SHARDS))
     step, shards = target.load()
     assert step == 1 and [bytes(shard) for shard in shards] == state(1, SIZE, SHARDS)

@@ -1,6 +1,7 @@
 """The clients that load storage: signatures, contents, rates, known pauses, their own ceiling."""
 
 import json
+import os
 import time
 from contextlib import closing
 
@@ -153,6 +154,29 @@ def test_random_reads_over_every_view_of_one_file(host, tmp_path):
         file.write(b"wrong")
     with pytest.raises(blocks.WrongBlock):
         random_reads.in_order(stores.FileStore(folder), "blocks", 60)
+
+
+@pytest.mark.parametrize("keep, opened", [(True, 1), (False, 3)])
+def test_a_store_may_keep_its_files_open(keep, opened, tmp_path, monkeypatch):
+    path = tmp_path / "x"
+    path.write_bytes(b"abcdef")
+    names, closed, real_open, real_close = [], [], os.open, os.close
+
+    def noted_open(name, flags):
+        file = real_open(name, flags)
+        if str(name) == str(path):
+            names.append(file)
+        return file
+
+    monkeypatch.setattr(stores.os, "open", noted_open)
+    monkeypatch.setattr(stores.os, "close", lambda file: (closed.append(file), real_close(file)))
+    store = stores.FileStore(tmp_path, keep=keep)
+    assert [store.get_range("x", 1, 2), store.get("x")] == [b"bc", b"abcdef"]
+    with pytest.raises(OSError, match="could be read"):
+        store.get_range("x", 4, 9)
+    assert len(names) == opened
+    store.close()
+    assert sorted(file for file in closed if file in names) == sorted(names)
 
 
 @pytest.mark.skipif(fio.version() == "none", reason="needs fio")

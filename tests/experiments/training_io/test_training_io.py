@@ -12,12 +12,14 @@ from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.design.spec import make_cell
 from benchpaper.hosts.local import LocalHost
+from benchpaper.results import check_observation
 from experiments.systems.environment.memory_limit import LoopFileSystem, device_bytes_read
 from experiments.training_io import backends
 from experiments.training_io.accelerator import experiment as accelerator
 from experiments.training_io.clients import stores
 from experiments.training_io.data import dataset, samples
 from experiments.training_io.loops import training_loop
+from experiments.training_io.peer import experiment as peer
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 
@@ -109,7 +111,10 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
         ("training_io/checkpoint", dict(method="rename-fsync", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="multipart", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="multipart-seaweedfs", size_mib=16, shards=4)),
+        ("training_io/checkpoint", dict(method="async", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="null", size_mib=16, shards=4)),
+        ("training_io/resume", dict(backend="null", shuffle="full", method="replay")),
+        ("training_io/resume", dict(backend="s3-rclone", shuffle="buffer", method="skip")),
         ("training_io/tail", dict(server="rclone", load=0.5)),
         ("training_io/iops_rank", dict(backend="null", client="fio")),
         ("training_io/iops_rank", dict(backend="null", client="nfs")),
@@ -145,6 +150,20 @@ def test_a_trial_yields_what_is_declared(name, levels, tmp_path):
     assert set(observation) == declared
     optional = {metric.name for metric in experiment.metrics if metric.optional}
     assert all(value is not None for column, value in observation.items() if column not in optional)
+
+
+def test_our_side_of_the_peer_reads_every_file_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(peer, "STEPS", {"retinanet": 3})
+    experiment = catalog.load(Project.find(), "training_io/peer")
+    programs = tmp_path / "programs"
+    peer.build(programs)
+    assert (programs / "data" / "retinanet" / "valid").is_dir()
+    assert len(list((programs / "data" / "retinanet" / "train").glob("*.npy"))) == 36
+    cell = make_cell(dict(storage="tmpfs", workload="retinanet", harness="ours"))
+    site = SimpleNamespace(client=LocalHost(folder=tmp_path), seed=1, programs=programs)
+    (row,) = peer.trial(cell, site)
+    check_observation(experiment.describe(), row)
+    assert row["slowdown"] >= 1
 
 
 @pytest.mark.parametrize(

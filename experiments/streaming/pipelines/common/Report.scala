@@ -5,7 +5,7 @@ import java.nio.{ByteBuffer, ByteOrder}
 import java.nio.channels.FileChannel
 import java.nio.file.{Paths, StandardOpenOption}
 
-import scala.collection.JavaConverters._
+import scala.jdk.CollectionConverters._
 
 /** The arguments of a program, given as key=value. Each program begins with them, so here it is also said how one ends
   * that fails: with status 1, whatever threads of an actor system still run. */
@@ -39,7 +39,10 @@ object Report {
   def threadCpu(): Double = threads.getCurrentThreadCpuTime / 1e9
 
   /** Bytes that all threads have allocated so far, those that have ended as well. */
-  def allocated(): Long = threads.getTotalThreadAllocatedBytes
+  def allocated(): Long = totalAllocated.invoke(threads).asInstanceOf[Long]
+
+  // The pipelines run on a newer Java than Maven may, whose interface lacks it.
+  private lazy val totalAllocated = classOf[com.sun.management.ThreadMXBean].getMethod("getTotalThreadAllocatedBytes")
 
   /** Most of the heap that was in use at once, in MiB: summed over pools, each at its own peak. */
   def heapPeak(): Double = ManagementFactory.getMemoryPoolMXBeans.asScala

@@ -10,13 +10,14 @@ read every byte through it, so that it counts requests and bytes alike for all o
 
 from types import ModuleType
 
-NAMES = ("npy", "tfrecord", "parquet", "webdataset", "mds")
+NAMES = ("npy", "tfrecord", "parquet", "webdataset", "mds")  # of samples of any kind
+TOKENS = "tokens"  # of sequences only
 
 
 def load(name: str) -> ModuleType:
     """Return the module of a format. Raises `ValueError` for an unknown one."""
-    if name not in NAMES:
-        raise ValueError(f'format "{name}" not found (there are: {", ".join(NAMES)})')
+    if name not in (*NAMES, TOKENS):
+        raise ValueError(f'format "{name}" not found (there are: {", ".join((*NAMES, TOKENS))})')
     # Import only the requested format, because their libraries take long to import.
     if name == "npy":
         from experiments.training_io.data.formats import npy_format
@@ -34,6 +35,10 @@ def load(name: str) -> ModuleType:
         from experiments.training_io.data.formats import webdataset_format
 
         return webdataset_format
+    if name == TOKENS:
+        from experiments.training_io.data.formats import tokens_format
+
+        return tokens_format
     from experiments.training_io.data.formats import mds_format
 
     return mds_format

@@ -35,28 +35,28 @@ def so_far() -> dict[str, float | None]:
 
 
 def between(
-    before: Mapping[str, float | None],
-    after: Mapping[str, float | None],
-    stood_still_s: float = 0.0,
+    before: Mapping[str, float | None], after: Mapping[str, float | None]
 ) -> dict[str, float | None]:
-    """Return what happened between two calls of `so_far`; the load is that of the start.
-
-    Seconds in which the trial's processes stood still count as suspended, whatever the machine did.
-    """
+    """Return what happened between two calls of `so_far`; the load is that of the start."""
     passed: dict[str, float] = {}
     for name, start in before.items():
         end = after[name]
         if start is not None and end is not None:
             passed[name] = max(0, end - start)
-    suspended = passed.get("suspended_s")
+    return {**dict.fromkeys(before), **passed, "load_1m": before["load_1m"]}
+
+
+def with_standstill(
+    passed: Mapping[str, float | None], stood_still_s: float
+) -> dict[str, float | None]:
+    """Count seconds in which the trial's processes stood still as suspended ones.
+
+    That holds whatever the machine did.
+    """
+    suspended = passed["suspended_s"]
     if stood_still_s:
         suspended = stood_still_s + (suspended or 0.0)
-    return {
-        **dict.fromkeys(before),
-        **passed,
-        "load_1m": before["load_1m"],
-        "suspended_s": suspended,
-    }
+    return {**passed, "suspended_s": suspended}
 
 
 def _sum(counts: list[int | None]) -> int | None:

@@ -27,7 +27,7 @@ class GuestConnecting(AgentConnecting):
     def __init__(self, project: Project, site_name: str, entry: HostEntry, network: Network):
         if why := _hindrance(entry):
             raise Unreachable(f'host "{entry.name}" of site "{site_name}": {why}')
-        self.greeting_s = KINDS[entry.kind].BOOT_S
+        self.greeting_s, self.answer_s = KINDS[entry.kind].BOOT_S, KINDS[entry.kind].ANSWER_S
         port = None if entry.tap else network.port(entry.name)
         self._guest, self._network = GuestTunnel(project, entry, port), network
         super().__init__(project, site_name, entry, self._guest)

@@ -39,6 +39,7 @@ FRESH_LINKS = {"/dev/fd": "/proc/self/fd", "/var/run": "/run"}
 FUSE, FUSE_NUMBERS = "/dev/fuse", (10, 229)  # the first use of the device loads the module
 SILENCE_S = 1e9  # this process lives exactly as long as the controller's
 ENDING_POLL_S = 1.0
+DEVICE_S = 60.0  # for the serial line of a slow machine
 OVERLAY = "/mnt"  # in memory
 LAYERS = f"lowerdir=/,upperdir={OVERLAY}/upper,workdir={OVERLAY}/work"
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -60,7 +61,7 @@ def main() -> NoReturn:
         options = json.loads((EXCHANGE / "options.json").read_text())
         make_root(options)
         join_network(options)
-        serve(options["line"])
+        serve(options["line"], options["loopback"])
     except Failed as error:
         print(f"{SAID}{error}", file=sys.stderr)
     except BaseException:
@@ -163,21 +164,23 @@ def _join_loopback(address: str, here: str, ports: list[int]) -> None:
         ["route", "add", here, "dev", LOOPBACK, "src", address],
     ):
         subprocess.run(["ip", *words], check=True, stdin=subprocess.DEVNULL)
-    Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(" ".join(map(str, ports)))
+    # They are for servers, so no connection from here may take one.
+    Path("/proc/sys/net/ipv4/ip_local_reserved_ports").write_text(f"{ports[0]}-{ports[1]}")
 
 
 # ---- the agent ----
 
 
-def serve(device: str) -> None:
+def serve(device: str, loopback: dict[str, Any] | None) -> None:
     """Carry connections to the agent until this machine or the agent is gone.
 
-    `device` is the serial line; its name may hold a pattern.
+    `device` is the serial line; its name may hold a pattern. Servers listen on the ports of
+    `loopback`, if something leads to this machine's.
     """
-    number = os.open(glob.glob(device)[0], os.O_RDWR | os.O_NOCTTY)
+    number = os.open(_present(device), os.O_RDWR | os.O_NOCTTY)
     if os.isatty(number):
         tty.setraw(number)
-    agent = _Agent()
+    agent = _Agent(loopback["ports"] if loopback else None)
     line = channel.Line(number, EXCHANGE, into_guest=False, connect=_connect)
     line.add(channel.AGENT, agent.stdout, agent.stdin)
     while line.has(channel.AGENT) and not line.ended:
@@ -187,19 +190,29 @@ def serve(device: str) -> None:
     raise Failed(f"the agent in the guest ended with {agent.ending()}")
 
 
+def _present(pattern: str) -> str:
+    """Return the device; the kernel may still be making it."""
+    end = time.monotonic() + DEVICE_S
+    while not (devices := glob.glob(pattern)):
+        if time.monotonic() > end:
+            raise Failed(f"its kernel has made no device {pattern}")
+        time.sleep(0.02)
+    return devices[0]
+
+
 class _Agent:
     """The agent, running: its process, and our ends of its standard input and output.
 
     Reaps every process that has lost its parent, as the first process must.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ports: list[int] | None) -> None:
         stdin, self.stdin = os.pipe()
         self.stdout, stdout = os.pipe()
         self._status: int | None = None
         self._pid = os.fork()
         if not self._pid:
-            _become_agent(stdin, stdout)
+            _become_agent(stdin, stdout, ports)
         os.close(stdin)
         os.close(stdout)
         signal.signal(signal.SIGCHLD, self._reap)
@@ -220,7 +233,7 @@ class _Agent:
         return f"signal {-self._status}" if self._status < 0 else f"status {self._status}"
 
 
-def _become_agent(stdin: int, stdout: int) -> NoReturn:
+def _become_agent(stdin: int, stdout: int, ports: list[int] | None) -> NoReturn:
     for mine, place in ((stdin, 0), (stdout, 1)):
         os.dup2(mine, place)
     os.closerange(3, 64)
@@ -234,6 +247,8 @@ def _become_agent(stdin: int, stdout: int) -> NoReturn:
         # The session kills what it started; if it is itself killed, concluding its trial does.
         LocalHost.commands_die_with_us = False
         LocalHost.starter = STARTER if STARTER.exists() else None
+        if ports:
+            LocalHost.for_servers = range(ports[0], ports[1] + 1)
         agent.main({"scratch": None, "silence": SILENCE_S})
     except SystemExit:
         pass

@@ -3,29 +3,18 @@
 The format is the kernel's (Documentation/driver-api/early-userspace/buffer-format.rst).
 """
 
-import subprocess
 from pathlib import Path
 
 from benchpaper.hosts import emulated_kernel
 from benchpaper.hosts.emulated_kernel import Kernel
 from benchpaper.hosts.guests import modules
 
-SOURCE = Path(__file__).with_name("boot.c")
 FOLDER, DEVICE, PROGRAM, FILE = 0o40755, 0o20600, 0o100755, 0o100644
 CONSOLE = (5, 1)  # the device /dev/console
-COMPILE_S = 60.0
 
 
-def make(kernel: Kernel, path: Path) -> None:
-    """Write the memory disk for a kernel to `path`. Raises `OSError` if it cannot be made."""
-    program = path.with_name("boot")
-    command = ["cc", "-std=c11", "-Os", "-static", "-o", str(program), str(SOURCE)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
-    except subprocess.TimeoutExpired:
-        raise OSError(f"cc did not compile {SOURCE.name} within {COMPILE_S:g} s") from None
-    if done.returncode:
-        raise OSError(f"cc could not compile {SOURCE.name}: {' '.join(done.stderr.split())[:500]}")
+def make(kernel: Kernel, program: Path, path: Path) -> None:
+    """Write the memory disk for a kernel to `path`, with its first program (`boot.c`)."""
     files = {file.name: file for name in emulated_kernel.BOOT for file in _files(name, kernel)}
     parts = [
         _entry("dev", FOLDER),

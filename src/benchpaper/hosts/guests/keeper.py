@@ -7,6 +7,7 @@ with it, because the kernel kills the sandbox that the guest runs in.
 
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -18,8 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchpaper.hosts import endings, guest_kernel
 from benchpaper.hosts.emulated_kernel import Kernel
-from benchpaper.hosts.guests import channel, init, initial_disk, view
+from benchpaper.hosts.guests import channel, init, initial_disk, native, view
 from benchpaper.hosts.guests.console import Console
 from benchpaper.hosts.guests.hardware import Hardware
 from benchpaper.hosts.guests.machine import KINDS
@@ -38,8 +40,8 @@ class Plan:
     `kind` is that of the site file. `sandbox` are the words before the kernel's name. `tap` is the
     interface here that leads to the guest; without one, the descriptor `port` does. The descriptor
     `loopback` leads to the loopback of this machine, if anything does. `kernel` has the version,
-    image, and modules of an emulated guest's. `starter` is the compiled `starter.c`, if there is
-    one. `options` are those of `init`.
+    image, and modules of an emulated guest's. `programs` is the folder of the compiled programs.
+    `options` are those of `init`.
     """
 
     kind: str
@@ -51,11 +53,16 @@ class Plan:
     memory_mib: int
     disk_mib: int
     source: str
-    starter: str | None
+    programs: str
     options: dict[str, Any]
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
+
+
+def _own(status: int) -> int:
+    """Return a program's status: the sandbox passes a signal on as a shell does."""
+    return 128 - status if status > 128 else status
 
 
 def _listen(name: str) -> socket.socket:
@@ -76,11 +83,13 @@ class Keeper:
         self._plan = plan
         Path(EXCHANGE).mkdir(mode=0o700)
         Path(EXCHANGE, "options.json").write_text(json.dumps(plan.options))
-        if plan.starter:
-            shutil.copy(plan.starter, Path(EXCHANGE, init.STARTER.name))
+        programs = Path(plan.programs)
+        if starter := native.starter(programs):
+            shutil.copy(starter, Path(EXCHANGE, init.STARTER.name))
         if plan.kernel:
             version, image, modules = plan.kernel
-            initial_disk.make(Kernel(version, Path(image), Path(modules)), Path(INITIAL_DISK))
+            kernel, boot = Kernel(version, Path(image), Path(modules)), native.BOOT
+            initial_disk.make(kernel, native.program(boot, programs), Path(INITIAL_DISK))
         if plan.disk_mib:
             with open(Path(EXCHANGE, DISK), "wb") as disk:
                 disk.truncate(plan.disk_mib << 20)
@@ -93,13 +102,14 @@ class Keeper:
 
     def _boot(self) -> None:
         mine, theirs = socket.socketpair()
-        with theirs:
+        self._life, held = os.pipe()
+        with theirs, open(held, "wb"):
             self._guest = subprocess.Popen(
                 self._command(theirs.fileno()),
                 stdin=subprocess.DEVNULL,
                 stdout=self._console.writes,
                 stderr=self._console.writes,
-                pass_fds=[theirs.fileno(), *self._descriptors()],
+                pass_fds=[theirs.fileno(), held, *self._descriptors()],
                 env={"PATH": os.environ["PATH"], "HOME": "/run", "TMPDIR": "/dev/shm"},
             )
         self._line = channel.Line(mine.detach(), Path(EXCHANGE), into_guest=True)
@@ -122,18 +132,28 @@ class Keeper:
             self._end_guest()
 
     def _hear_out(self) -> None:
-        """Keep the last words of a guest that has ended by itself."""
+        """Keep the last words of a guest that has ended by itself, and how it ended."""
         if self._line.left:
             return
+        how = f"has closed its line, and runs {ENDING_S:g} s later"
         with suppress(subprocess.TimeoutExpired):
-            if self._guest.wait(ENDING_S) in KILLED:
+            status = self._guest.wait(ENDING_S)
+            how = f"ended with {endings.plain(_own(status))}"
+            if status in KILLED:
                 self._console.say("its kernel was killed: this machine may be out of memory")
         while self._console.take():
             pass
+        self._console.keep(f"\nthe process of its kernel {how}\n".encode())
 
     def _end_guest(self) -> None:
+        """End the guest, and wait until its kernel is gone: then its interface and disk are free.
+
+        The sandbox that is waited for ends before what runs in it, which holds a pipe open.
+        """
         self._guest.kill()
         self._guest.wait()
+        select.select([self._life], [], [], ENDING_S)
+        os.close(self._life)
 
     def _attend(self, descriptor: int) -> None:
         if descriptor == self._console.reads:
@@ -190,7 +210,7 @@ class Keeper:
         address = plan.options["address"]
         hardware = Hardware(plan.memory_mib, disk, plan.tap, plan.port, plan.loopback, address)
         settings = [f"PYTHONPATH={plan.source}", "PYTHONDONTWRITEBYTECODE=1"]
-        program = [sys.executable, *settings, "--", "-P", "-m", init.__name__]
+        program = [sys.executable, *settings, "--", "-P", "-m", guest_kernel.FIRST_PROGRAM]
         return [*plan.sandbox, *KINDS[plan.kind].command(hardware, line, program)]
 
 

@@ -39,12 +39,19 @@ class GuestLink(SshLink):
     ):
         super().__init__(project, site_name, entry, tunnel, control, agent)
         self._guest, self._network, self._locks = tunnel, network, ExitStack()
+        self.answer_s = KINDS[entry.kind].ANSWER_S
         self.used = False  # whether the guest has served a trial
 
     def close(self) -> None:
         """End the guest, and the lock."""
         super().close()
         self.unlock()
+
+    @property
+    def alive(self) -> bool:
+        """True if the guest answers, and what joins it to others runs."""
+        joined = bool(self._entry.tap) or self._network.running
+        return super().alive and joined and not self._guest.failure()
 
     @property
     def processes(self) -> list[int]:
@@ -99,5 +106,5 @@ class GuestLink(SshLink):
             if not self._guest.running:
                 raise
             connection = self.connect(self.name)
-            self._control = Conversation(connection, self.name, self.last_words)
+            self._control = Conversation(connection, self.name, self.last_words, self.answer_s)
             return super().conclude(trial)

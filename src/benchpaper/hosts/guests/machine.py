@@ -11,8 +11,9 @@ from benchpaper.hosts.guests.hardware import Hardware
 class Machine(Protocol):
     """A kind of guest. `INTERFACE`, `DISK`, and `LINE` are names of its devices in the guest.
 
-    `MEMORY_MIB` is what a guest gets by default, and `BOOT_S` what its boot may take. It may be
-    `SLOWER` than a real machine by that factor when it answers.
+    `MEMORY_MIB` is what a guest gets by default, and `BOOT_S` what its boot may take. An answer may
+    take `ANSWER_S` beyond what the request takes, because guests share this machine with everything
+    else that runs. A guest may be `SLOWER` than a real machine by that factor.
     """
 
     INTERFACE: str
@@ -21,6 +22,7 @@ class Machine(Protocol):
     EXCHANGE: Sequence[str]  # (type, source, options) of the mount of the shared folder
     MEMORY_MIB: int
     BOOT_S: float
+    ANSWER_S: float
     SLOWER: int
 
     def command(self, hardware: Hardware, line: int, program: Sequence[str]) -> list[str]:

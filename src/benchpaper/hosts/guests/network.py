@@ -31,8 +31,12 @@ class Network:
         self._process: subprocess.Popen[bytes] | None = None
 
     def port(self, guest: str) -> int:
-        """Return the descriptor of a guest's end. The guest may end and boot again with it."""
-        if self._process is None:
+        """Return the descriptor of a guest's end. The guest may end and boot again with it.
+
+        If the process has died, there is a new one: all guests have to boot again then.
+        """
+        if not self.running:
+            self.close()
             self._start()
         return self._ends[guest].fileno()
 
@@ -54,6 +58,10 @@ class Network:
         )
         for pair in pairs.values():
             pair[1].close()
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def processes(self) -> list[int]:

@@ -7,16 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchpaper.core.project import Project
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import emulated_kernel, endings
 from benchpaper.hosts.emulated_kernel import Kernel
-from benchpaper.hosts.guests import console, keeper, native, view
+from benchpaper.hosts.guests import console, keeper, view
 from benchpaper.hosts.guests.loopback import HERE, PORTS, Loopback
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.site import HostEntry
 from benchpaper.hosts.ssh.tunnel import Tunnel
 
 PREFIX = 24
-LAST_WORDS_S = 1.0
+LAST_WORDS_S = keeper.ENDING_S + 1.0
 
 
 class GuestTunnel(Tunnel):
@@ -25,6 +25,8 @@ class GuestTunnel(Tunnel):
     `entry` is the guest in the site file, and `port` the descriptor that leads to its network, if
     no interface does.
     """
+
+    closing_s = 4 * keeper.ENDING_S  # the next guest needs what this one holds
 
     def __init__(self, project: Project, entry: HostEntry, port: int | None):
         self._loopback = Loopback(entry.address, entry.loopback) if entry.loopback else None
@@ -81,7 +83,10 @@ class GuestTunnel(Tunnel):
         """
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(LAST_WORDS_S)
-        failure = "" if self.running else self._errors.text()
+        status = self._process.poll()
+        if status is not None and status < 0:
+            return f"the process that held it ended with {endings.plain(status)}"
+        failure = "" if status is None else self._errors.text()
         return failure or console.tail(self._folder)
 
     def why_no_answer(self, waited_s: float) -> str:
@@ -97,7 +102,7 @@ def _command(
     project: Project, entry: HostEntry, folder: Path, port: int | None, loopback: int | None
 ) -> list[str]:
     machine, kernel = KINDS[entry.kind], kernel_of(entry)
-    memory, starter = entry.memory or machine.MEMORY_MIB, native.starter(project.state / "guests")
+    memory = entry.memory or machine.MEMORY_MIB
     places: dict[str, Path | str] = {}
     if kernel:
         places = {view.KERNEL: kernel.image, view.MODULES: kernel.modules}
@@ -112,7 +117,7 @@ def _command(
         memory_mib=memory,
         disk_mib=entry.disk or 0,
         source=str(view.SOURCE),
-        starter=str(starter) if starter else None,
+        programs=str(project.state / "guests"),
         options={
             "name": entry.name,
             "address": entry.address,

@@ -32,6 +32,7 @@ class AgentConnecting:
     """
 
     greeting_s = GREETING_S  # for the agent to greet
+    answer_s: float | None = None  # as a conversation's
 
     def __init__(self, project: Project, site_name: str, entry: HostEntry, tunnel: Tunnel):
         self._project, self._site, self._entry = project, site_name, entry
@@ -60,7 +61,7 @@ class AgentConnecting:
             raise HostError(why)
         name = self._entry.name
         connection = link.connect(self._tunnel, name)
-        control = Conversation(connection, name, self._tunnel.last_words)
+        control = Conversation(connection, name, self._tunnel.last_words, self.answer_s)
         try:
             self._check_address(control)
             return self._link(control, greeting)

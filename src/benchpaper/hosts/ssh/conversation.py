@@ -5,12 +5,14 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from benchpaper.core.printable import printable_line
 from benchpaper.hosts import CommandFailed, HostError, HostLost, HostUnreliable
 from benchpaper.hosts.agent import wire
 from benchpaper.hosts.agent.wire import Channel
 from benchpaper.hosts.ssh import answers
 
 ANSWER_S = 15.0  # for an answer, beyond the time that the request itself may take
+LONGEST_QUOTE = 300
 
 
 def no_words() -> str:
@@ -22,15 +24,22 @@ class Conversation:
     """One conversation with the agent. Everything that it started ends with it.
 
     `connection` is a socket to the agent, and `name` is the host in error texts. `last_words()`
-    returns what the machine said as it went down, if that can be known. `status` is the exit status
-    of the command that the last answer was about, if it has one.
+    returns what the machine said as it went down, if that can be known. An answer may take
+    `answer_s` beyond the time that the request itself may take. `status` is the exit status of the
+    command that the last answer was about, if it has one.
     """
 
     def __init__(
-        self, connection: socket.socket, name: str, last_words: Callable[[], str] = no_words
+        self,
+        connection: socket.socket,
+        name: str,
+        last_words: Callable[[], str] = no_words,
+        answer_s: float | None = None,
     ):
         self._name, self._last_words = name, last_words
+        self._answer_s = ANSWER_S if answer_s is None else answer_s
         self._channel = Channel(connection)
+        self._ending = f"the connection to {name} is lost (the connection is closed)"
         self._requests = 0
         self.lock = threading.Lock()
         self.status: int | None = None
@@ -48,12 +57,13 @@ class Conversation:
         `sending(channel)` sends a stream of bytes after the request. `receiving(channel, size)`
         receives one of `size` bytes, with its own answer after it. Raises what the agent's
         `LocalHost` raised, `HostLost` when no whole answer comes in time, and `HostUnreliable` when
-        the answer breaks the protocol.
+        the answer breaks the protocol. After that, each call raises `HostLost` with the reason that
+        ended the conversation.
         """
         if self.closed:
-            raise HostLost(f"the connection to {self._name} is lost")
+            raise HostLost(self._ending)
         try:
-            self._channel.allow(patience + ANSWER_S)
+            self._channel.allow(patience + self._answer_s)
             self._requests += 1
             request = {"do": operation, "request": self._requests, **options}
             wire.send(self._channel, request)
@@ -67,22 +77,22 @@ class Conversation:
             if "error" not in answer:
                 return answers.value(answer, operation, options)
         except TimeoutError:
-            self.close()
-            late = f"did not answer within {patience + ANSWER_S:g} s"
-            raise HostLost(f"{self._name} {late}; the connection is given up") from None
+            late = f"did not answer within {patience + self._answer_s:g} s"
+            raise HostLost(self._end(f"{self._name} {late}; the connection is given up")) from None
         except (wire.Closed, ConnectionError):
-            self.close()
             said = self._last_words()
             quoted = f"; it said: {said}" if said else ""
-            raise HostLost(f"the connection to {self._name} is lost{quoted}") from None
+            why = f"the connection to {self._name} is lost{quoted}"
+            raise HostLost(self._end(why)) from None
         except wire.Malformed as error:
-            self.close()
-            raise HostUnreliable(
+            why = (
                 f'{self._name} sent {error}, to "{operation}"; the connection is given up: '
                 "see what runs there instead of the agent"
-            ) from None
-        except BaseException:  # perhaps within a message, so the conversation cannot go on
-            self.close()
+            )
+            raise HostUnreliable(self._end(why)) from None
+        except BaseException as error:  # perhaps within a message, so it cannot go on
+            why = printable_line(str(error) or type(error).__name__, LONGEST_QUOTE)
+            self._end(f'the connection to {self._name} was given up in "{operation}": {why}')
             raise
         raise self._error(answer)
 
@@ -95,6 +105,12 @@ class Conversation:
             return HostError(f"{answer['text']} on {self._name}{file}")
         kind = CommandFailed if answer["error"] == "CommandFailed" else HostError
         return kind(answer["text"])
+
+    def _end(self, why: str) -> str:
+        """Close the conversation, and return the reason, which later calls repeat."""
+        self.close()
+        self._ending = why
+        return why
 
     @property
     def closed(self) -> bool:

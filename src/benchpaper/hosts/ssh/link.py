@@ -33,6 +33,8 @@ class SshLink:
     that can import the project. `close` ends `tunnel` and `control` too.
     """
 
+    answer_s: float | None = None
+
     def __init__(
         self,
         project: Project,

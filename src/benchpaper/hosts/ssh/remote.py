@@ -37,6 +37,10 @@ class Connection(Protocol):
     python: str
 
     @property
+    def answer_s(self) -> float | None:
+        """How long an answer may take, if not as long as usual (`Conversation`)."""
+
+    @property
     def cpus(self) -> Sequence[int]: ...
 
     @property
@@ -83,7 +87,8 @@ class SshHost:
                 if session.lock.acquire(blocking=False):
                     return session
             trial = f"{self._trial}-{len(self._sessions)}"
-            session = Conversation(self._link.connect(self.name), self.name, self._link.last_words)
+            link, name = self._link, self.name
+            session = Conversation(link.connect(name), name, link.last_words, link.answer_s)
             try:
                 session.call("open", trial=trial, **self._opening)
             except BaseException:

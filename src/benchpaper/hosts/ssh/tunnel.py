@@ -35,6 +35,8 @@ class Tunnel(ABC):
     command line. It inherits `descriptors`, and receives `data` before any order.
     """
 
+    closing_s = CLOSING_S  # for the process to end by itself
+
     def __init__(
         self,
         state: Path,
@@ -136,7 +138,7 @@ class Tunnel(ABC):
         with suppress(OSError):
             self._stdin.close()
         try:
-            self._process.wait(CLOSING_S)
+            self._process.wait(self.closing_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -12,7 +12,7 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.hosts import HostError, emulated_kernel, facts, guest_kernel
 from benchpaper.hosts.agent import probing
-from benchpaper.hosts.guests import initial_disk, modules, qemu, uml
+from benchpaper.hosts.guests import initial_disk, modules, native, qemu, uml
 from benchpaper.hosts.guests.hardware import Hardware
 from benchpaper.hosts.guests.machine import KINDS
 from benchpaper.hosts.lab import kernel_package
@@ -164,8 +164,10 @@ def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache,
         for path in folder.glob("modules/*.xz"):
             path.write_bytes(lzma.compress(path.read_bytes()))
     disk = tmp_path / "disk"
-    initial_disk.make(emulated_kernel.kernel(), disk)
+    program = native.program(native.BOOT, tmp_path / "programs")
+    initial_disk.make(emulated_kernel.kernel(), program, disk)
     data = disk.read_bytes()
+    assert program.read_bytes() in data
     assert data.startswith(b"070701") and data.rstrip(b"\0").endswith(b"TRAILER!!!")
     order = [f"modules/{place:03}-{name}" for place, name in enumerate(emulated_kernel.BOOT)]
     places = [data.index(name.encode()) for name in order]
@@ -174,14 +176,15 @@ def test_the_initial_disk_holds_the_program_and_its_modules_in_load_order(cache,
 
 
 @with_compiler
-def test_a_program_that_does_not_compile_is_an_error_of_one_line(cache, tmp_path, monkeypatch):
-    cache("6.1.0-1-amd64")
-    broken = tmp_path / "broken.c"
-    broken.write_text("int main(void) { return none; }\n")
-    monkeypatch.setattr(initial_disk, "SOURCE", broken)
-    with pytest.raises(OSError, match="cc could not compile broken.c: .*none") as error:
-        initial_disk.make(emulated_kernel.kernel(), tmp_path / "disk")
-    assert "\n" not in str(error.value)
+def test_a_program_that_does_not_compile_is_an_error_of_one_line(tmp_path, monkeypatch):
+    (tmp_path / native.BOOT).write_text("int main(void) { return none; }\n")
+    monkeypatch.setattr(native, "SOURCES", tmp_path)
+    with pytest.raises(OSError, match="cc could not compile boot.c: .*none") as error:
+        native.program(native.BOOT, tmp_path / "programs")
+    assert "\n" not in str(error.value) and not list((tmp_path / "programs").iterdir())
+    monkeypatch.setattr(native, "COMMAND", ("no-such-compiler",))
+    with pytest.raises(OSError, match="no cc on PATH; install the packages gcc and libc6-dev"):
+        native.program(native.BOOT, tmp_path / "programs")
 
 
 def test_a_module_is_found_by_its_name_or_the_kernels_alias(cache):

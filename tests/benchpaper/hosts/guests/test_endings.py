@@ -2,7 +2,9 @@
 
 import os
 import re
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,20 @@ def test_a_boot_that_hangs_is_given_up_with_the_end_of_its_console(boot, monkeyp
     assert said and "\n" not in str(bad.value)
 
 
+@pytest.mark.parametrize(
+    "command, how",
+    {
+        "exit 7": "status 7",
+        "kill -ABRT $$": "signal SIGABRT",
+        "exit 139": "signal SIGSEGV",  # as the sandbox passes it on
+    }.items(),
+)
+def test_a_kernel_that_ends_at_once_is_said_with_how_it_ended(boot, monkeypatch, command, how):
+    monkeypatch.setattr(view, "words", lambda *_: ["sh", "-c", command])
+    with pytest.raises(UserError, match=rf"did not boot; .*the process of its kernel .* {how}$"):
+        boot()
+
+
 @pytest.mark.slow
 def test_each_end_of_a_guest_is_said_and_what_it_prints_fills_no_disk(boot):
     """One guest, so that this takes one boot after each end."""
@@ -73,27 +89,51 @@ def test_each_end_of_a_guest_is_said_and_what_it_prints_fills_no_disk(boot):
     assert host.run(["echo", "on"]).stdout == "on\n"  # the agent was spared
     with pytest.raises(CommandFailed, match=r"signal SIGKILL; it said"):
         guests.host(role="another").run(["sh", "-c", "kill -9 $$"])
-    ends = {
-        "agent in the guest ended with signal SIGKILL: .* memory": lambda: host.run(
-            ["sh", "-c", "kill -9 $(cat /proc/$PPID/stat | cut -d' ' -f4); sleep 100"]
-        ),
-        "kernel was killed: this machine may be out of memory": lambda: kill_kernel(host, guests),
-    }
-    for reason, act in ends.items():
-        with pytest.raises(HostLost, match=reason) as lost:
-            act()
-        assert "\n" not in str(lost.value)
-        assert guests.fleet.restore() == ["guest1"]
-        host = guests.host()
+    guests.end_trials()
+    for reason, kill in ENDS.items():
+        with guests.for_one_test():
+            host = guests.host()
+            host.run(["true"])
+            kill(host, guests.fleet.links["guest1"].processes[0])
+            for _ in range(2):
+                with pytest.raises(HostLost, match=reason) as lost:
+                    host.run(["sleep", "100"])
+                assert "\n" not in str(lost.value)
 
 
-def kill_kernel(host, guests):
+@pytest.mark.slow
+def test_a_guest_whose_network_has_ended_boots_again_with_a_new_one(boot):
+    guests = boot()
+    keeper, switch = guests.fleet.spared
+    os.kill(switch, signal.SIGKILL)
+    os.waitid(os.P_PID, switch, os.WEXITED | os.WNOWAIT)
+    with guests.for_one_test():
+        guests.host().run(["true"])
+    assert not {keeper, switch} & set(guests.fleet.spared)
+
+
+def kill_agent(host, keeper):
+    command = "kill -9 $(cat /proc/$PPID/stat | cut -d' ' -f4); sleep 100"
+    with suppress(HostLost):
+        host.run(["sh", "-c", command])
+
+
+def kill_kernel(host, keeper):
     """Kill the guest's kernel, as this machine does when it runs out of memory."""
     mark = f"uml_dir={view.EXCHANGE}".encode()
-    keeper = guests.fleet.links["guest1"].processes[0]
     for pid in descendants(keeper):
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
         if line.startswith(KERNEL) and mark in line:
-            os.kill(pid, 9)
+            os.kill(pid, signal.SIGKILL)
             break
-    host.run(["sleep", "100"])
+
+
+def kill_keeper(host, keeper):
+    os.kill(keeper, signal.SIGKILL)
+
+
+ENDS = {
+    "agent in the guest ended with signal SIGKILL: .* memory": kill_agent,
+    "kernel was killed: this machine may be out of memory": kill_kernel,
+    "the process that held it ended with signal SIGKILL": kill_keeper,
+}

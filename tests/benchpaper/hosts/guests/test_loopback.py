@@ -4,6 +4,7 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from guest import own_loopback
 from test_guests import CLIENT, SERVER
 
 from benchpaper.core.errors import UserError
@@ -16,7 +17,8 @@ from benchpaper.measure.provisions import Provider, Provisions
 
 HAS_PASST = shutil.which(guest_kernel.FORWARDER)
 with_passt = pytest.mark.skipif(not HAS_PASST, reason="passt is not installed")
-ADDRESS = "127.18.0.101"
+ADDRESS = own_loopback()
+ROOM = "set -- $(cat /proc/sys/net/ipv4/ip_local_port_range); test $(($2 - $1)) -gt 20000"
 
 
 def test_a_trials_hosts_find_each_other(tmp_path):
@@ -50,6 +52,7 @@ def test_a_guest_and_this_machines_loopback_reach_each_other(boot, tmp_path):
             words = [client.python, "-c", CLIENT, client.address_of(server), port]
             client.run(words)
             if client is guest:
+                client.run(["sh", "-c", ROOM])  # its connections need more ports than a server's
                 client.partition()
                 with pytest.raises(CommandFailed):
                     client.run(words, timeout=3.0)

@@ -1,0 +1,187 @@
+"""Runs a pipeline from a topic of Apache Kafka to Parquet on S3, and reads what it wrote.
+
+streaming/pipeline measures it, and streaming/delivery breaks it.
+"""
+
+import io
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from benchpaper import Process
+from experiments.streaming import pipelines
+from experiments.streaming.workload import Workload
+from experiments.systems import asking, kafka, s3, seaweedfs
+
+ENGINES = {  # level: (program, class path)
+    "loop": ("LoopPipeline", "pekko"),
+    "rxjava": ("RxPipeline", "pekko"),
+    "pekko": ("StreamPipeline", "pekko"),
+    "akka": ("StreamPipeline", "akka"),
+    "flink": ("FlinkPipeline", "flink"),
+}
+STRICT = tuple(engine for engine in ENGINES if engine != "flink")  # a watermark per partition
+NEEDS = ["loopback", *pipelines.NEEDS, *kafka.NEEDS, *seaweedfs.NEEDS]
+CHECKPOINT_MS = 500
+HEAP_MB = 512
+COLUMNS = ["window", "key", "count", "sum", "newest", "late"]
+
+
+@contextmanager
+def servers(site) -> Iterator[tuple[kafka.Broker, seaweedfs.SeaweedFS]]:
+    """Run a broker and an S3 server on the host with the role server."""
+    java, classpath = pipelines.runtime(site.server, site.programs, "kafka")
+    with (
+        kafka.Broker(site.server, java, classpath) as broker,
+        seaweedfs.SeaweedFS(site.server) as store,
+    ):
+        yield broker, store
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic with a workload, sent or to be sent; `base` is the time of its first event in ms."""
+
+    site: Any
+    broker: kafka.Broker
+    name: str
+    load: Workload
+
+    @classmethod
+    def create(cls, site, broker: kafka.Broker, load: Workload) -> "Topic":
+        """Make an empty topic with a name of its own."""
+        name = f"events-{uuid.uuid4().hex}"
+        asking.ask(site.server, _create, broker.endpoint, name, load.partitions)
+        return cls(site, broker, name, load)
+
+    def sending(self, base: int = -1, *, pace: bool = False) -> Process:
+        """Start the producer; its first line has the base (-1: now), and its last line its rate."""
+        words = dict(
+            servers=self.broker.endpoint,
+            topic=self.name,
+            base=base,
+            first=0,
+            pace=str(pace).lower(),
+            **self.load.words(),
+        )
+        command = pipelines.command(
+            self.site.client, self.site.programs, "Produce", words, heap_mb=128
+        )
+        return self.site.client.start(command)
+
+    def send(self, base: int, timeout: float = 120) -> float:
+        """Send all events as fast as the broker takes them; return events per second."""
+        with self.sending(base) as producer:
+            finished(producer, "Produce", timeout)
+            last = json.loads(producer.stdout_text().splitlines()[-1])
+        return last["sent"] / last["seconds"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a pipeline reads and where it writes; each process of one run has the same group."""
+
+    topic: Topic
+    endpoint: s3.Endpoint
+    engine: str
+    delivery: str
+    folder: Path  # of checkpoints, on the client
+    prefix: str
+    parallelism: int = 2
+    restarts: str = "none"
+    master: str = ""  # REST endpoint of a Flink cluster; without it Flink runs in the process
+    steps: int = 0  # of a generator for each event, in Flink
+    lookup: str = ""  # S3 URL that each event asks, in Flink
+
+    @classmethod
+    def new(
+        cls, topic: Topic, endpoint: s3.Endpoint, engine: str, delivery: str = "exactly", **settings
+    ) -> "Run":
+        folder = topic.site.client.scratch()
+        return cls(topic, endpoint, engine, delivery, folder, f"run-{uuid.uuid4().hex}", **settings)
+
+    def start(self, options: Sequence[str] = ()) -> Process:
+        """Start the pipeline, from where an earlier process of the run has left it."""
+        program, engine = ENGINES[self.engine]
+        topic, load, site = self.topic, self.topic.load, self.topic.site
+        words = dict(
+            servers=topic.broker.endpoint,
+            topic=topic.name,
+            group=self.prefix,
+            stop=",".join(map(str, load.stops())),
+            format=load.format,
+            window_ms=load.window_ms,
+            delay_ms=load.delay_ms,
+            delivery=self.delivery,
+            url=self.endpoint.url,
+            bucket=self.endpoint.bucket,
+            access=self.endpoint.access_key,
+            secret=self.endpoint.secret_key,
+            prefix=self.prefix,
+            checkpoints=self.folder,
+            checkpoint_ms=CHECKPOINT_MS,
+            parallelism=self.parallelism,
+            restarts=self.restarts,
+            restore=self._last_checkpoint(),
+            master=self.master,
+            steps=self.steps,
+            lookup=self.lookup,
+        )
+        command = pipelines.command(
+            site.client,
+            site.programs,
+            program,
+            words,
+            engine=engine,
+            heap_mb=HEAP_MB,
+            threads=2,
+            options=[f"-Djava.io.tmpdir={self.folder}", *options],
+        )
+        return site.client.start(command)
+
+    def _last_checkpoint(self) -> str:
+        """Return the newest whole checkpoint of Flink, or an empty string."""
+        script = 'ls -1t "$0"/*/chk-*/_metadata 2>/dev/null | head -1'
+        path = self.topic.site.client.run(["sh", "-c", script, self.folder]).stdout.strip()
+        return str(Path(path).parent) if path else ""
+
+    def rows(self) -> pd.DataFrame:
+        """Return all rows that were written, with the columns `COLUMNS`."""
+        store = self.endpoint.obstore(retries=3)
+        names = [entry["path"] for page in store.list(f"{self.prefix}/") for entry in page]
+        tables = [
+            pq.read_table(io.BytesIO(bytes(store.get(name).bytes()))).to_pandas()
+            for name in sorted(names)
+        ]
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def lines(process: Process) -> list[Mapping[str, Any]]:
+    """Return what a program has said so far; a line that is not whole yet does not count."""
+    said = []
+    for line in process.stdout_text().splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            said.append(json.loads(line))
+    return said
+
+
+def finished(process: Process, program: str, timeout: float) -> list[Mapping[str, Any]]:
+    """Wait for a program's end, and return what it said. Raises `CommandFailed` if it failed."""
+    status = process.wait(timeout)
+    pipelines.check_status(program, status, process.stdout_text(), process.stderr_text())
+    return lines(process)
+
+
+def _create(endpoint: str, name: str, partitions: int) -> None:
+    from confluent_kafka.admin import AdminClient, NewTopic
+
+    admin = AdminClient({"bootstrap.servers": endpoint, "log_level": 0})
+    if name not in admin.list_topics(timeout=10).topics:
+        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(20)

@@ -1,0 +1,125 @@
+"""The pipeline from a topic to Parquet, with a real broker and a real store: small, and exact."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from benchpaper.design.spec import make_cell
+from benchpaper.hosts.local import LocalHost
+from experiments.streaming import topic, workload
+from experiments.streaming.delivery import experiment as delivery
+from experiments.streaming.pipeline import experiment as pipeline
+
+COUNTS = dict(events=4_000, rate=1_000, seconds=2, stall_s=1)
+
+
+@pytest.fixture(scope="module")
+def place(programs, tmp_path_factory):
+    """A site with a broker and a store that run as long as this module's tests."""
+    host = LocalHost(folder=tmp_path_factory.mktemp("topic"))
+    site = SimpleNamespace(
+        client=host, server=host, programs=programs, counts=SimpleNamespace(**COUNTS), seed=7
+    )
+    with topic.servers(site) as (broker, store):
+        yield site, broker, store
+
+
+# ---- what is right ----
+
+LOAD = workload.Workload(3_000, 300, late_every=100, twice_every=50, poison_every=70)
+
+
+def rows_of(events, late):
+    """The rows of an engine that has counted all events once, and `late` ones apart."""
+    counted = events[~late]
+    rows = counted.groupby(["window", "key"])["value"].agg(["size", "sum"]).reset_index()
+    rows = rows.rename(columns={"size": "count"}).assign(late=False)
+    apart = events[late][["window", "key", "value"]].rename(columns={"value": "sum"})
+    return pd.concat([rows, apart.assign(count=1, late=True)], ignore_index=True)
+
+
+@pytest.fixture
+def once():
+    events = dataclasses.replace(LOAD, twice_every=0).frame(10**12)
+    return events, rows_of(events, events["late"])
+
+
+def test_an_engine_that_counts_each_event_once_is_exact(once):
+    events, rows = once
+    found = workload.outcome(events, rows)
+    assert found.exact and found.late == events["late"].sum() > 20
+    in_windows = rows_of(events, events["late"] & (events["value"] % 2 == 0))
+    assert workload.outcome(events, in_windows).exact  # a watermark behind takes late ones in
+
+
+@pytest.mark.parametrize("harm, wrong", [
+    (lambda rows: rows.iloc[1:], dict(lost=True)),
+    (lambda rows: pd.concat([rows, rows.iloc[:1]]), dict(duplicated=True)),
+    (lambda rows: rows.assign(sum=rows["sum"] + (rows.index == 0)), dict(altered=True)),
+    (lambda rows: rows.assign(late=True), dict(wrong_late=True)),
+    (lambda rows: rows.iloc[:0], dict(lost=True)),
+])  # fmt: skip
+def test_a_lost_doubled_or_changed_event_is_seen(once, harm, wrong):
+    events, rows = once
+    found = workload.outcome(events, harm(rows))
+    assert not found.exact
+    assert {
+        name for name in ("lost", "duplicated", "altered", "wrong_late") if getattr(found, name)
+    } == set(wrong)
+
+
+def test_events_are_late_by_the_watermark_of_their_partition():
+    """Read one by one, in a way that shares nothing with the frame."""
+    events = LOAD.frame(10**12)
+    newest = {}
+    for event in events.itertuples():
+        before = newest.get(event.partition, 0)
+        assert event.late == (event.window + LOAD.window_ms <= before - LOAD.delay_ms)
+        newest[event.partition] = max(before, event.time)
+    assert sum(LOAD.stops()) == 3_000 + 3_000 // 50 and events["again"].sum() > 0
+
+
+# ---- pipelines ----
+
+
+@pytest.mark.parametrize("engine, form", [
+    ("loop", "json"), ("rxjava", "binary"), ("pekko", "binary"), ("akka", "json"),
+    ("flink", "binary"),
+])  # fmt: skip
+def test_every_engine_counts_every_event_once(place, engine, form):
+    cell = make_cell(dict(engine=engine, format=form, course="drain"))
+    result = pipeline.measured(cell, *place)  # checks itself
+    assert result["events_k_s"] > 0 and (result["late_events"] > 0 or engine == "flink")
+
+
+def test_a_stall_is_caught_up(place):
+    result = pipeline.measured(
+        make_cell(dict(engine="loop", format="binary", course="stall")), *place
+    )
+    assert result["waiting_events"] > 0 and len(result["latency_ms"]) and result["recovered_s"] >= 0
+
+
+@pytest.mark.parametrize("engine, setting, fault", [
+    ("loop", "exactly", "consumer killed"), ("pekko", "exactly", "rebalance"),
+    ("flink", "exactly", "consumer killed"), ("rxjava", "exactly", "sink refuses"),
+    ("loop", "exactly", "broker killed"),
+])  # fmt: skip
+def test_exactly_once_is_what_faults_leave(place, engine, setting, fault):
+    result = delivery.measured(
+        make_cell(dict(engine=engine, delivery=setting, fault=fault)), *place
+    )
+    assert result["off"] == 0 and result["starts"] >= 1 + (fault == "consumer killed")
+
+
+@pytest.mark.parametrize("setting, lost, doubled", [("most", True, False), ("least", False, True)])
+def test_weaker_settings_lose_or_double_when_killed(place, setting, lost, doubled):
+    cell = make_cell(dict(engine="loop", delivery=setting, fault="consumer killed"))
+    result = delivery.measured(cell, *place)
+    assert (result["lost"] > 0) == lost and (result["duplicated"] > 0 or not doubled)
+
+
+def test_events_sent_twice_count_twice_and_poison_counts_never(place):
+    cell = make_cell(dict(engine="loop", delivery="exactly", fault="sent twice"))
+    assert delivery.measured(cell, *place)["duplicated"] > 0
