@@ -224,7 +224,8 @@ def test_keyboard_and_screen_reader(report, browser):
         nameless = (
             "return [...document.querySelectorAll('a[href], button, "
             "input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || "
-            "e.querySelector('img[alt]') || e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || "
+            "e.querySelector('img[alt]') || e.getAttribute('aria-labelledby') || "
+            "(e.type === 'submit' && e.value) || "
             "e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
         )
         assert ask(nameless) == [], path.name
