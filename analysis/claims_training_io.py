@@ -141,7 +141,7 @@ def off_by(results, number, workload, direct=False):
     ).error
 
 
-@claim("C70", experiment="training_io/predictors")
+@claim("C90", experiment="training_io/predictors")
 def random_reads_predict_token_reads(results):
     """For a job that reads sequences of tokens at random, 4 KiB random reads at depth 32 predict
     the time of a step on a store that was held out to within a factor of 1.5, in the median over
@@ -149,28 +149,28 @@ def random_reads_predict_token_reads(results):
     return off_by(results, "iops_4k_qd32", "tokens").below(1.5)
 
 
-@claim("C71", experiment="training_io/predictors")
+@claim("C91", experiment="training_io/predictors")
 def random_reads_do_not_predict_large_samples(results):
     """For a job that reads samples of megabytes, each a file, 4 KiB random reads at depth 1 miss
     the time of a step on a store that was held out by more than a factor of 1.15."""
     return off_by(results, "iops_4k_qd1", "unet3d").above(1.15)
 
 
-@claim("C72", experiment="training_io/predictors")
+@claim("C92", experiment="training_io/predictors")
 def the_job_s_own_reads_predict_it(results):
     """The rate at which that job's readers fetch its own samples without computing predicts the
     time of a step to within a factor of 1.15, without any fitting."""
     return off_by(results, "replayed", "unet3d", direct=True).below(1.15)
 
 
-@claim("C73", experiment="training_io/predictors")
+@claim("C93", experiment="training_io/predictors")
 def two_parameters_predict_it_roughly(results):
     """A model of a latency and a bandwidth predicts the time of a step of that job to within a
     factor of 1.3, without any fitting."""
     return off_by(results, "modelled", "unet3d", direct=True).below(1.3)
 
 
-@claim("C74", experiment="training_io/peer")
+@claim("C94", experiment="training_io/peer")
 def two_harnesses_see_the_same_stall(results):
     """On ext4, DLIO sees the same slowdown of a job with one sample a file as our loop, to within
     10 %."""
