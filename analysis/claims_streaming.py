@@ -108,7 +108,7 @@ def memory_does_not_grow(results):
     return results.estimate("resident_growth", events=20_000_000, course="whole").below(1.2)
 
 
-@claim("C62", experiment="streaming/knee")
+@claim("C62", experiment="streaming/knee", kind="check")
 def no_rate_beyond_the_capacity_is_sustainable(results):
     """The search finds no rate beyond what one service in 20 µs allows (a control, with one
     hundredth of tolerance)."""

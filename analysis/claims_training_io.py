@@ -170,7 +170,7 @@ def two_parameters_predict_it_roughly(results):
     return off_by(results, "modelled", "unet3d", direct=True).below(1.3)
 
 
-@claim("C94", experiment="training_io/peer")
+@claim("C94", experiment="training_io/peer", kind="check")
 def two_harnesses_see_the_same_stall(results):
     """On ext4, DLIO sees the same slowdown of a job with one sample a file as our loop, to within
     10 %."""
