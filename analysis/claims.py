@@ -1,6 +1,6 @@
 """Claims on transports between processes.
 
-Each bound was committed before the reference results that it judges.
+`benchpaper claims --history` says when each was written.
 """
 
 from benchpaper import claim
@@ -14,7 +14,9 @@ def emulated_get(results):
     return level if results.declares(operation=level) else "get"
 
 
-@claim("C1", experiment="rdma/fabric")
+@claim(
+    "C1", experiment="rdma/fabric", matters_to="designers of stores that readers share memory with"
+)
 def reads_within_a_host_take_less_than_a_microsecond(results):
     """Within a host, UCX's get of 4 KiB over shared memory, which UCX carries out by messages,
     takes less than a microsecond at the median."""
@@ -22,7 +24,7 @@ def reads_within_a_host_take_less_than_a_microsecond(results):
     return results.estimate("latency_us", transport="posix", operation=get, **LATENCY_4K).below(1.0)
 
 
-@claim("C2", experiment="rdma/fabric")
+@claim("C2", experiment="rdma/fabric", matters_to="whoever puts client and server on one host")
 def the_network_stack_costs_a_factor_of_ten(results):
     """Between two processes of one host, a 4 KiB message over tcp takes more than ten times as long
     as over shared memory."""
@@ -32,7 +34,11 @@ def the_network_stack_costs_a_factor_of_ten(results):
     )
 
 
-@claim("C3", experiment="rdma/fabric")
+@claim(
+    "C3",
+    experiment="rdma/fabric",
+    matters_to="whoever cannot share memory, and reads another process through the kernel",
+)
 def the_kernels_copy_is_slower_than_shared_memory(results):
     """A one-sided read of 4 KiB through the kernel's copy (cma) takes longer than UCX's emulation
     of one over shared memory."""
@@ -41,7 +47,7 @@ def the_kernels_copy_is_slower_than_shared_memory(results):
     return results.ratio("latency_us", of=cma, to=posix, **LATENCY_4K).above(1.0)
 
 
-@claim("C4", experiment="rdma/fabric")
+@claim("C4", experiment="rdma/fabric", matters_to="whoever chooses between the two interfaces")
 def both_kinds_of_shared_memory_are_the_same(results):
     """POSIX and System V shared memory do not differ in the latency of a 4 KiB message by more than
     a quarter."""
@@ -51,14 +57,14 @@ def both_kinds_of_shared_memory_are_the_same(results):
     )
 
 
-@claim("C5", experiment="rdma/fabric")
+@claim("C5", experiment="rdma/fabric", matters_to="designers of stores over RDMA")
 def reads_through_an_adapter_take_less_than_five_microseconds(results):
     """Through an RDMA adapter, a one-sided read of 4 KiB takes less than five microseconds at the
     median."""
     return results.estimate("latency_us", transport="rc", operation="get", **LATENCY_4K).below(5.0)
 
 
-@claim("C6", experiment="rdma/fabric")
+@claim("C6", experiment="rdma/fabric", kind="check")
 def an_independent_tool_agrees(results):
     """For a 4 KiB message over tcp, our loop and ucx_perftest agree to within a tenth at the
     median."""
@@ -67,7 +73,9 @@ def an_independent_tool_agrees(results):
     return results.ratio("median_us", of=ours, to=theirs, **levels).equal(margin=0.10)
 
 
-@claim("C7", experiment="rdma/fabric")
+@claim(
+    "C7", experiment="rdma/fabric", matters_to="whoever promises a latency over loopback sockets"
+)
 def tcp_has_a_tail(results):
     """The 99th percentile of a 4 KiB message over tcp stays below ten microseconds."""
     return results.estimate(

@@ -1,4 +1,4 @@
-"""Claims on caching. Each bound was committed before the reference results that it judges."""
+"""Claims on caching. `benchpaper claims --history` says when each was written."""
 
 from math import log
 
@@ -10,54 +10,72 @@ FIFO_AT_HALF = -log(0.5) - 0.5
 RANDOM_AT_HALF = 0.28311  # 1 - c ln(c + (1 - c) exp(1/c))
 
 
-@claim("C21", experiment="caching/policies")
+@claim("C21", experiment="caching/policies", kind="check")
 def min_has_c_hits_in_every_epoch(results):
     """Belady's MIN hits exactly as many items as the cache holds in every epoch after the first,
     half of them at c = 0.5."""
     return results.estimate("hits_belady", **HALF).equal(margin=1e-6, target=0.5)
 
 
-@claim("C22", experiment="caching/policies")
+@claim(
+    "C22",
+    experiment="caching/policies",
+    matters_to="whoever sizes an LRU cache for shuffled epochs",
+)
 def lru_is_its_closed_form(results):
     """Under independent shuffles LRU's hit ratio at c = 0.5 is c + (1 - c) ln(1 - c) to within 2
     %."""
     return results.estimate("hits_lru", **HALF).equal(margin=0.02, target=LRU_AT_HALF)
 
 
-@claim("C23", experiment="caching/policies")
+@claim(
+    "C23",
+    experiment="caching/policies",
+    matters_to="whoever sizes a FIFO cache for shuffled epochs",
+)
 def fifo_is_its_closed_form(results):
     """Under independent shuffles FIFO's hit ratio at c = 0.5 is -ln(1 - c) - c to within 2 %."""
     return results.estimate("hits_fifo", **HALF).equal(margin=0.02, target=FIFO_AT_HALF)
 
 
-@claim("C24", experiment="caching/policies")
+@claim(
+    "C24",
+    experiment="caching/policies",
+    matters_to="papers that take this simulator's Random as their baseline",
+)
 def the_simulators_random_is_not_uniform(results):
     """The simulator's Random hits more at c = 0.5 than uniform eviction does."""
     return results.estimate("hits_random", **HALF).above(1.02 * RANDOM_AT_HALF)
 
 
-@claim("C25", experiment="caching/policies")
+@claim(
+    "C25", experiment="caching/policies", matters_to="whoever chooses a cache policy for training"
+)
 def on_shuffles_w_tinylfu_beats_arc(results):
     """On independently shuffled epochs ARC hits less than half of what W-TinyLFU hits, at c =
     0.5."""
     return results.estimate("arc_over_w_tinylfu", **HALF).below(0.5)
 
 
-@claim("C26", experiment="caching/policies")
+@claim(
+    "C26",
+    experiment="caching/policies",
+    matters_to="whoever chooses one cache for training and inference",
+)
 def on_kv_blocks_arc_beats_w_tinylfu(results):
     """On the reuse of KV-cache blocks the order is the other way round: ARC hits more than
     W-TinyLFU, at c = 0.1."""
     return results.estimate("arc_over_w_tinylfu", trace="kv", share=0.1).above(1.0)
 
 
-@claim("C27", experiment="caching/tier0")
+@claim("C27", experiment="caching/tier0", kind="check")
 def the_reference_tier_attains_the_optimum(results):
     """The reference tier hits a share c of all reads after the first epoch by the origin's log, at
     c = 0.5."""
     return results.estimate("hit_ratio", cache="tier0", share=0.5).equal(margin=0.01, target=0.5)
 
 
-@claim("C28", experiment="caching/prefetch")
+@claim("C28", experiment="caching/prefetch", kind="check")
 def a_deep_prefetch_cannot_make_bandwidth(results):
     """In front of an origin that supplies less than half of the demand, fetching 64 samples ahead
     gives no more than 1.1 times the utilisation of fetching 16."""
@@ -67,7 +85,7 @@ def a_deep_prefetch_cannot_make_bandwidth(results):
     ).below(1.1)
 
 
-@claim("C29", experiment="caching/prefetch")
+@claim("C29", experiment="caching/prefetch", kind="check")
 def a_prefetch_that_takes_the_cache_hurts(results):
     """When what is fetched ahead takes the whole cache, utilisation falls below 0.9 times what a
     quarter of that depth gives."""

@@ -1,7 +1,7 @@
 """Claims on files and objects over the same data.
 
-Each bound was committed before the reference results that it judges. The paper claims a kind of
-anomaly only if it occurs in most tries and a known mechanism causes it.
+`benchpaper claims --history` says when each was written. The paper claims a kind of anomaly only if
+it occurs in most tries and a known mechanism causes it.
 """
 
 from benchpaper import claim, gap
@@ -14,7 +14,11 @@ def kinds(results):
     return sum(metric["name"].startswith("tries_") for metric in results.described["metrics"])
 
 
-@claim("C30", experiment="multiprotocol/anomalies")
+@claim(
+    "C30",
+    experiment="multiprotocol/anomalies",
+    matters_to="users of NFS-Ganesha over a folder that S3 writes",
+)
 def a_server_trusts_its_folder_for_a_minute(results):
     """With Ganesha's default of a minute for which it trusts attributes, the listing that libnfs
     gets lacks a name that was just created through S3 in most tries."""
@@ -23,14 +27,14 @@ def a_server_trusts_its_folder_for_a_minute(results):
     )
 
 
-@claim("C31", experiment="multiprotocol/anomalies")
+@claim("C31", experiment="multiprotocol/anomalies", kind="check")
 def a_right_store_shows_no_anomaly(results):
     """On a store in memory whose operations each happen at one instant, no kind of anomaly is ever
     seen."""
     return results.estimate("kinds_seen", system="locked store", setting="default").below(MOST)
 
 
-@claim("C32", experiment="multiprotocol/anomalies")
+@claim("C32", experiment="multiprotocol/anomalies", kind="check")
 def every_injected_kind_is_caught(results):
     """On a store that is wrong on purpose in every way that we look for, every kind of anomaly is
     seen."""
@@ -39,28 +43,40 @@ def every_injected_kind_is_caught(results):
     )
 
 
-@claim("C33", experiment="multiprotocol/anomalies")
+@claim(
+    "C33",
+    experiment="multiprotocol/anomalies",
+    matters_to="programs that guard S3 writes with ETags while others write files",
+)
 def an_etag_does_not_protect_what_files_wrote(results):
     """On SeaweedFS, which honours preconditions among S3 clients, a conditional PUT with the ETag
     from before a file write succeeds in most tries, and the file's content is lost."""
     return results.estimate("lost_update", system="seaweedfs", setting="default").above(MOST)
 
 
-@claim("C34", experiment="multiprotocol/anomalies")
+@claim(
+    "C34",
+    experiment="multiprotocol/anomalies",
+    matters_to="programs that lock or publish with If-None-Match",
+)
 def a_precondition_is_answered_and_ignored(results):
     """rclone's S3 server answers a PUT with If-None-Match: * over an existing object with success
     in most tries."""
     return results.estimate("ignored_if_none_match", system="rclone", setting="default").above(MOST)
 
 
-@claim("C35", experiment="multiprotocol/anomalies")
+@claim(
+    "C35",
+    experiment="multiprotocol/anomalies",
+    matters_to="readers of a JuiceFS mount whose data S3 clients replace",
+)
 def the_mount_reads_what_was_overwritten(results):
     """With JuiceFS's default of one second of kernel metadata cache, the mount reads the old
     content right after an S3 overwrite in most tries."""
     return results.estimate("stale_file_read", system="juicefs", setting="default").above(MOST)
 
 
-@claim("C36", experiment="multiprotocol/linearizability")
+@claim("C36", experiment="multiprotocol/linearizability", kind="check")
 def the_locked_store_is_linearizable(results):
     """The checker accepts every history of the locked store."""
     return results.estimate("violated_share", system="locked store", setting="default").below(
@@ -68,20 +84,24 @@ def the_locked_store_is_linearizable(results):
     )
 
 
-@claim("C37", experiment="multiprotocol/linearizability")
+@claim("C37", experiment="multiprotocol/linearizability", kind="check")
 def the_broken_store_is_not(results):
     """The checker rejects most histories of the store with injected delay."""
     return results.estimate("violated_share", system="broken store", setting="default").above(MOST)
 
 
-@claim("C38", experiment="multiprotocol/visibility")
+@claim("C38", experiment="multiprotocol/visibility", kind="check")
 def written_files_wait_for_the_write_back(results):
     """With rclone's default write-back of five seconds, at the median a file write is not visible
     through S3 for more than a quarter of a second."""
     return results.estimate("file_to_s3_ms", system="rclone", setting="default").above(250.0)
 
 
-@claim("C39", experiment="multiprotocol/tradeoff")
+@claim(
+    "C39",
+    experiment="multiprotocol/tradeoff",
+    matters_to="whoever thinks of switching that cache off",
+)
 def the_metadata_cache_pays(results):
     """On JuiceFS's mount, the default metadata cache makes stat at least twice as fast as no cache
     does."""

@@ -1,6 +1,6 @@
 """Claims on the store with one-sided reads.
 
-Each bound was committed before the reference results that it judges.
+`benchpaper claims --history` says when each was written.
 """
 
 from benchpaper import claim, gap
@@ -9,14 +9,18 @@ PLAIN_4K = dict(size_bytes=4096, outstanding=1, readers=1, writer="none", object
 SHARED_MEMORY = dict(fabric="posix", **PLAIN_4K)
 
 
-@claim("C11", experiment="rdma/object_get")
+@claim("C11", experiment="rdma/object_get", matters_to="designers of object stores for training")
 def an_object_is_read_within_a_microsecond(results):
     """Within a host, a validated read of a 4 KiB object at a known address takes less than a
     microsecond at the median."""
     return results.estimate("latency_us", path="cached", **SHARED_MEMORY).below(1.0)
 
 
-@claim("C12", experiment="rdma/object_get")
+@claim(
+    "C12",
+    experiment="rdma/object_get",
+    matters_to="whoever thinks that validation is too dear for one-sided reads",
+)
 def validation_costs_no_more_than_its_checksum(results):
     """Such a read takes no longer than copying as many bytes from shared memory, their checksum by
     itself, and a twentieth of a microsecond."""
@@ -26,14 +30,16 @@ def validation_costs_no_more_than_its_checksum(results):
     return results.estimate(share, path="bound", **SHARED_MEMORY).below(1.0)
 
 
-@claim("C13", experiment="rdma/object_get")
+@claim("C13", experiment="rdma/object_get", kind="check")
 def a_lookup_reads_the_index_about_once(results):
     """Among ten million objects, a lookup reads fewer than 1.1 buckets of the index on average."""
     levels = {**SHARED_MEMORY, "size_bytes": 64, "objects": 10**7}
     return results.estimate("index_reads_per_get", path="lookup", **levels).below(1.1)
 
 
-@claim("C14", experiment="rdma/object_get")
+@claim(
+    "C14", experiment="rdma/object_get", matters_to="whoever reads remote memory without validation"
+)
 def without_validation_objects_are_torn(results):
     """Without validation, a reader under a writer at full speed gets torn objects: more than one in
     a hundred thousand."""
@@ -41,7 +47,7 @@ def without_validation_objects_are_torn(results):
     return results.estimate("torn_share", path="cached-unvalidated", **levels).above(1e-5)
 
 
-@claim("C15", experiment="rdma/target_stall")
+@claim("C15", experiment="rdma/target_stall", kind="check")
 def reading_goes_on_while_the_server_stands_still(results):
     """While the server is stopped, no one-sided read over shared memory waits for half as long as
     the stop takes."""
@@ -50,7 +56,7 @@ def reading_goes_on_while_the_server_stands_still(results):
     )
 
 
-@claim("C16", experiment="rdma/target_stall")
+@claim("C16", experiment="rdma/target_stall", kind="check")
 def messages_stand_still_with_the_server(results):
     """While the server is stopped, a read by messages waits for at least nine tenths of it."""
     return results.estimate("stall_share", path="message", fabric="posix", server="stopped").above(
@@ -58,7 +64,11 @@ def messages_stand_still_with_the_server(results):
     )
 
 
-@claim("C17", experiment="rdma/object_get")
+@claim(
+    "C17",
+    experiment="rdma/object_get",
+    matters_to="whoever chooses between one-sided reads and requests",
+)
 def asking_takes_longer_than_reading(results):
     """Over shared memory, asking the polling server for a 4 KiB object takes longer than reading it
     one-sidedly."""
@@ -66,7 +76,9 @@ def asking_takes_longer_than_reading(results):
     return results.ratio("latency_us", of=message, to=cached, **SHARED_MEMORY).above(1.0)
 
 
-@claim("C18", experiment="rdma/object_get")
+@claim(
+    "C18", experiment="rdma/object_get", matters_to="users of S3 on the host that holds the data"
+)
 def object_protocols_cost_two_orders_of_magnitude(results):
     """A 4 KiB GET over S3 from a server on the same host takes more than a hundred times as long as
     a one-sided read, with a fast client."""
@@ -74,7 +86,11 @@ def object_protocols_cost_two_orders_of_magnitude(results):
     return results.ratio("latency_us", of=s3, to=cached, **PLAIN_4K).above(100.0)
 
 
-@claim("C19", experiment="rdma/percentiles")
+@claim(
+    "C19",
+    experiment="rdma/percentiles",
+    matters_to="readers of latencies in papers and data sheets",
+)
 def one_system_has_many_latencies(results):
     """What tools report as the latency of one system, a GET by messages over tcp, differs more than
     threefold between half of the median and the 99.9th percentile."""

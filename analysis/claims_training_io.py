@@ -1,7 +1,7 @@
 """Claims on storage for training.
 
-Each bound was committed before the reference results that it judges. C41's bound comes from a
-closed form. The others are round numbers, chosen after trial runs of the programs.
+`benchpaper claims --history` says when each was written. C41's bound comes from a closed form. Most
+others are round numbers, chosen after trial runs of the programs.
 """
 
 from benchpaper import claim, prediction
@@ -12,14 +12,19 @@ RENAMED = dict(layout="torch", protocol="rename", pace="short")
 OVER_S3 = dict(backend="s3-rclone", workload="resnet50", readers=2, loader="threads")
 
 
-@claim("C41", experiment="training_io/accelerator")
+@claim("C41", experiment="training_io/accelerator", kind="check")
 def the_stall_is_that_of_the_closed_form(results):
     """On storage whose latency and bandwidth were set, the mean stall of a step agrees with its
     closed form to within 5 %."""
     return results.estimate("stall_over_closed_form", backend="known", **BASE).equal(margin=0.05)
 
 
-@claim("C42", experiment="training_io/accelerator")
+@claim(
+    "C42",
+    experiment="training_io/accelerator",
+    matters_to="whoever chooses a format for training over S3",
+    after_trial_runs=True,
+)
 def records_in_shards_wait_less_than_files(results):
     """Over S3, an accelerator waits a smaller share of its time when samples are records of shards
     (TFRecord) than when each is an object (NumPy)."""
@@ -28,27 +33,42 @@ def records_in_shards_wait_less_than_files(results):
     ).below(1.0)
 
 
-@claim("C43", experiment="training_io/iops_rank")
+@claim(
+    "C43",
+    experiment="training_io/iops_rank",
+    matters_to="whoever buys storage for training by its IOPS",
+    after_trial_runs=True,
+)
 def random_read_iops_do_not_rank_backends(results):
     """4 KiB random-read IOPS put storage backends into another order than training does: Kendall's
     tau is below 0.8, so that more than one pair in ten is the wrong way round."""
     return results.rank_agreement("iops_4k", "stall_mean_ms").below(0.8)
 
 
-@claim("C44", experiment="training_io/iops_rank")
+@claim(
+    "C44",
+    experiment="training_io/iops_rank",
+    matters_to="whoever buys storage for training by its IOPS",
+    after_trial_runs=True,
+)
 def more_iops_and_longer_stalls(results):
     """NFS 4.1 from user space delivers more 4 KiB random reads a second than S3 by rclone delivers
     ranged GETs."""
     return results.ratio("iops_4k", of=OVER_NFS, to=BY_GETS).above(1.0)
 
 
-@claim("C45", experiment="training_io/iops_rank")
+@claim(
+    "C45",
+    experiment="training_io/iops_rank",
+    matters_to="whoever buys storage for training by its IOPS",
+    after_trial_runs=True,
+)
 def yet_the_stall_is_longer(results):
     """Yet training waits longer for that NFS than for that S3."""
     return results.ratio("stall_mean_ms", of=OVER_NFS, to=BY_GETS).above(1.0)
 
 
-@claim("C46", experiment="training_io/first_batch")
+@claim("C46", experiment="training_io/first_batch", kind="check", after_trial_runs=True)
 def listing_decides_the_first_batch(results):
     """Over S3, the first batch of ten thousand samples comes at least twice as late from one object
     a sample as through an index."""
@@ -58,7 +78,7 @@ def listing_decides_the_first_batch(results):
     )
 
 
-@claim("C47", experiment="training_io/checkpoint")
+@claim("C47", experiment="training_io/checkpoint", kind="check", after_trial_runs=True)
 def a_renamed_checkpoint_is_never_lost(results):
     """No crash of the saving process, before any of its operations, leaves a checkpoint that was to
     be renamed without a state that loads."""
@@ -67,7 +87,7 @@ def a_renamed_checkpoint_is_never_lost(results):
     )
 
 
-@claim("C48", experiment="training_io/checkpoint")
+@claim("C48", experiment="training_io/checkpoint", kind="check", after_trial_runs=True)
 def overwriting_loses_the_checkpoint(results):
     """A crash while a checkpoint of four shards is overwritten in place leaves no state that loads
     in more than half of the cases."""
@@ -76,14 +96,24 @@ def overwriting_loses_the_checkpoint(results):
     ).above(0.5)
 
 
-@claim("C49", experiment="training_io/tail")
+@claim(
+    "C49",
+    experiment="training_io/tail",
+    matters_to="whoever sizes a service by a closed-loop benchmark",
+    after_trial_runs=True,
+)
 def waiting_for_answers_hides_the_tail(results):
     """At 95 % of what a closed loop attains against S3 by rclone, the 99th percentile of latency is
     at least 1.5 times as long from when a request was due as from when it was sent."""
     return results.estimate("hidden_at_p99", server="rclone", load=0.95).above(1.5)
 
 
-@claim("C60", experiment="training_io/power_loss")
+@claim(
+    "C60",
+    experiment="training_io/power_loss",
+    matters_to="whoever saves checkpoints by renaming, without fsync",
+    after_trial_runs=True,
+)
 def a_new_name_is_safe_before_its_data(results):
     """On XFS, a checkpoint that is renamed over the old one without fsync is neither the old nor
     the new one if the power goes during more than a tenth of what the disk writes, counted in
@@ -91,7 +121,12 @@ def a_new_name_is_safe_before_its_data(results):
     return results.estimate("lost_share", file_system="xfs", sync="none", **RENAMED).above(0.1)
 
 
-@claim("C61", experiment="training_io/power_loss")
+@claim(
+    "C61",
+    experiment="training_io/power_loss",
+    matters_to="whoever saves checkpoints by renaming",
+    after_trial_runs=True,
+)
 def fsync_before_and_after_the_renaming_loses_nothing(results):
     """On XFS, no power cut loses a checkpoint whose file was synced before its renaming, and its
     folder after."""
@@ -135,7 +170,7 @@ def two_parameters_predict_it_roughly(results):
     return off_by(results, "modelled", "unet3d", direct=True).below(1.3)
 
 
-@claim("C78", experiment="training_io/peer")
+@claim("C78", experiment="training_io/peer", kind="check")
 def two_harnesses_see_the_same_stall(results):
     """On ext4, DLIO sees the same slowdown of a job with one sample a file as our loop, to within
     10 %."""

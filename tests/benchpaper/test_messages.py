@@ -12,7 +12,7 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.errors import UserError
 from benchpaper.design.replication import Block
 from benchpaper.measure import lateness
-from benchpaper.paper import gather, latex
+from benchpaper.paper import claims_tex, gather, latex
 from benchpaper.workflow import plans
 from benchpaper.workflow.pipeline import Pipeline
 
@@ -113,7 +113,7 @@ def tau_in_a_claim(bench):
     bench.claim('results.estimate("latency_us", way="a", size=1).below(99)', "The τ of both.")
     project = bench.known.project
     build = project.build("local", "quick")
-    (build / gather.CLAIMS_TABLE).write_text(gather.claims_table(build))
+    (build / claims_tex.TABLE).write_text(gather.claims_table(build))
     (build / "exhibits.tex").write_text(gather.gathered(build, []))
     (project.paper / "main.tex").write_text(
         "\\documentclass{article}\n\\usepackage{benchpaper}\n\\input{exhibits.tex}\n"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
+from benchpaper.analysis.claim_rows import FINDING, KINDS, Kind
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.values import Comparison
 from benchpaper.core.errors import UserError, one_of
@@ -20,23 +21,38 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Claim:
     """One claim: the `id` that the paper cites, and its `sentence`.
 
-    The results of `experiment` decide it, by `compare(results)`.
+    The results of `experiment` decide it, by `compare(results)`. A finding could have come out
+    otherwise, and `matters_to` says to whom it matters. A check is a theorem, a control, or a
+    self-test of the harness. `after_trial_runs` admits that the authors saw data before they chose
+    the bound, though no such data were committed.
     """
 
     id: str
     experiment: str
     sentence: str
     compare: Compare
+    kind: Kind = FINDING
+    matters_to: str = ""
+    after_trial_runs: bool = False
 
 
 _registered: list[Claim] = []
 
 
-def claim(id: str, *, experiment: str) -> Callable[[F], F]:
+def claim(
+    id: str,
+    *,
+    experiment: str,
+    kind: Kind = FINDING,
+    matters_to: str = "",
+    after_trial_runs: bool = False,
+) -> Callable[[F], F]:
     """Decorator: make a function of an experiment's `Results` the claim `id`.
 
-    It returns a `Comparison`; its docstring is the sentence that the paper prints. Raises
-    `UserError` without a docstring, and for an id that another claim has.
+    It returns a `Comparison`; its docstring is the sentence that the paper prints. `kind` is
+    "finding", or "check" for what cannot come out otherwise unless something is broken. The other
+    arguments are those of `Claim`. Raises `UserError` without a docstring, for an id that another
+    claim has, and for an unknown kind.
     """
 
     def register(function: F) -> F:
@@ -45,7 +61,10 @@ def claim(id: str, *, experiment: str) -> Callable[[F], F]:
             raise UserError(f"claim {id}: needs a docstring, the sentence as the paper prints it")
         if any(other.id == id for other in _registered):
             raise UserError(f"claim {id} is made twice; each id belongs to one sentence")
-        _registered.append(Claim(id, experiment, sentence, function))
+        one_of(f"claim {id}: kind", kind, KINDS)
+        _registered.append(
+            Claim(id, experiment, sentence, function, kind, matters_to, after_trial_runs)
+        )
         return function
 
     return register

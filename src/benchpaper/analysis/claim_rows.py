@@ -6,7 +6,7 @@ Commands that only show verdicts read this module; it loads neither NumPy nor pa
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, Literal, TypeAlias, TypedDict, cast, get_args
 
 from benchpaper.analysis.recipes import Basis, BasisJson
 from benchpaper.core.errors import UserError
@@ -25,11 +25,17 @@ ON_IMPORTED = {
     CONTRADICTED: "does not hold in imported results",
 }
 
+Kind: TypeAlias = Literal["finding", "check"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+FINDING, CHECK = KINDS
+
 
 class ClaimRowJson(TypedDict):
     """A `ClaimRow` in verdicts.json."""
 
     id: str
+    kind: Kind
+    matters_to: str
     sentence: str
     experiment: str
     asked: str
@@ -52,12 +58,14 @@ class ClaimRowJson(TypedDict):
 class ClaimRow:
     """A judged claim.
 
-    `asked` is the comparison as text, and `basis` the same as data; `value`, `low`, and `high` are
-    in `unit`, and None without a value. `short` is `why` in few words. The defaults are those of a
-    claim that was not compared.
+    `kind` and `matters_to` are those of the claim. `asked` is the comparison as text, and `basis`
+    the same as data; `value`, `low`, and `high` are in `unit`, and None without a value.
+    `short` is `why` in few words. The defaults are those of a claim that was not compared.
     """
 
     id: str
+    kind: Kind = FINDING
+    matters_to: str = ""
     sentence: str
     experiment: str
     asked: str = ""
@@ -103,6 +111,11 @@ def read(build: Path) -> list[ClaimRow]:
         return [ClaimRow.from_json(row) for row in derived(path, list)]
     except (KeyError, TypeError):
         raise UserError(f"{path.name} of {build.name} holds other rows; {REMEDY}") from None
+
+
+def of_kind(rows: Iterable[ClaimRow], kind: str) -> list[ClaimRow]:
+    """Return the rows of one kind of claim, in their order."""
+    return [row for row in rows if row.kind == kind]
 
 
 def failing(rows: Iterable[ClaimRow]) -> list[str]:

@@ -15,6 +15,7 @@ from benchpaper.analysis.claim_files import load_claims as load_claims
 from benchpaper.analysis.claim_rows import ClaimRow as ClaimRow
 from benchpaper.analysis.claim_rows import by_chance as by_chance
 from benchpaper.analysis.claim_rows import failing as failing
+from benchpaper.analysis.claim_rows import of_kind as of_kind
 from benchpaper.analysis.claim_rows import on_imported as on_imported
 from benchpaper.analysis.estimates import Results, load
 from benchpaper.analysis.judging import judge, without_results

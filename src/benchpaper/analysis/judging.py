@@ -49,6 +49,8 @@ def not_run(claim: Claim, why: str) -> ClaimRow:
     """Return the row of a claim without a comparison."""
     return ClaimRow(
         id=claim.id,
+        kind=claim.kind,
+        matters_to=claim.matters_to,
         sentence=claim.sentence,
         experiment=claim.experiment,
         verdict=NOT_RUN,
@@ -97,6 +99,8 @@ def _measured(
     word = words.get(verdict.word, verdict.word)
     return ClaimRow(
         id=claim.id,
+        kind=claim.kind,
+        matters_to=claim.matters_to,
         sentence=claim.sentence,
         experiment=claim.experiment,
         asked=str(comparison),
@@ -188,13 +192,22 @@ def decide(
         return undecided
     ordered = estimate.over == OVER_TIME and not estimate.paired
     through = drifting.through_drift(interval, estimate.values) if ordered else None
+    return _decided(comparison, interval, floor, through)
+
+
+def _decided(
+    comparison: Comparison,
+    interval: stats.MaybeInterval,
+    floor: stats.MaybeFloor | None = None,
+    through: stats.MaybeInterval | None = None,
+) -> verdicts.Verdict:
+    """Return the verdict of the rule for a comparison's side."""
+    bound, target = comparison.bound, comparison.target
     if comparison.side == "equal":
-        return verdicts.decide_equal(
-            interval, comparison.bound, floor=floor, target=comparison.target, through=through
-        )
-    return verdicts.decide(
-        interval, comparison.bound, comparison.side, floor=floor, through=through
-    )
+        return verdicts.decide_equal(interval, bound, floor=floor, target=target, through=through)
+    if comparison.side == "within":
+        return verdicts.decide_within(interval, bound, target, floor=floor, through=through)
+    return verdicts.decide(interval, bound, comparison.side, floor=floor, through=through)
 
 
 def _decide_imported(
@@ -209,25 +222,16 @@ def _decide_imported(
         return verdicts.undecided(NO_BLOCK)
     if undecided := _too_few(interval, confidence):
         return undecided
+    decided = _decided(comparison, interval)
     if comparison.side == "equal":
-        return verdicts.decide_equal(
-            interval, comparison.bound, floor=None, target=comparison.target
-        )
-    decided = verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
+        return decided
     return replace(decided, reason=f"{decided.reason} (imported: no noise floor is known)")
 
 
 def _decide_exactly(comparison: Comparison, interval: stats.Interval) -> verdicts.Verdict:
     """Return the verdict on a value that is the same in all blocks: it needs no noise floor."""
-    if comparison.side == "equal":
-        equal = [1.0] * interval.n
-        return verdicts.decide_equal(
-            interval,
-            comparison.bound,
-            floor=stats.noise_floor(equal, equal),
-            target=comparison.target,
-        )
-    return verdicts.decide(interval, comparison.bound, comparison.side, floor=None)
+    quiet = [1.0] * interval.n if comparison.side == "equal" else None
+    return _decided(comparison, interval, stats.noise_floor(quiet, quiet) if quiet else None)
 
 
 def _interval(values: Sequence[float], confidence: float) -> stats.MaybeInterval:

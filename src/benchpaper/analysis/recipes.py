@@ -7,7 +7,7 @@ notebook or a claim; `recomputing` does so. This module loads neither NumPy nor 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias, TypedDict, cast
 
-Side: TypeAlias = Literal["below", "above", "equal"]
+Side: TypeAlias = Literal["below", "above", "equal", "within"]
 
 
 class RecipeJson(TypedDict):

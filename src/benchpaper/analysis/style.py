@@ -3,7 +3,7 @@
 Each series also has its own marker, so a figure survives a black-and-white printer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,13 +17,15 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
 MARKERS = "osD^vP*X"
+GAP_IN = 0.3  # between two columns
+LABEL_PT = 8.0  # the height of a label
 RC: dict[Any, Any] = {
     "font.size": 7,
     "axes.labelsize": 7,
     "axes.titlesize": 7,
-    "xtick.labelsize": 6.5,
-    "ytick.labelsize": 6.5,
-    "legend.fontsize": 6.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
     "lines.linewidth": 1.1,
     "lines.markersize": 3.2,
     "axes.linewidth": 0.6,
@@ -51,13 +53,16 @@ def use() -> None:
     plt.style.use(["default", RC])
 
 
-def panels(count: int = 1, height: float = 1.9, **options: Any) -> tuple[Figure, list[Axes]]:
+def panels(
+    count: int = 1, height: float = 1.9, wide: bool = False, **options: Any
+) -> tuple[Figure, list[Axes]]:
     """Return (figure, list of axes): `count` panels side by side in one column of the paper.
 
     `height` is in inches; `options` go to `matplotlib.pyplot.subplots`. The width is the project's
-    `column_width_in` (benchpaper.toml).
+    `column_width_in` (benchpaper.toml); if `wide`, that of two columns, for a `figure*`.
     """
-    size = column_width(), height
+    width = column_width()
+    size = 2 * width + GAP_IN if wide else width, height
     figure, axes = plt.subplots(
         1, count, figsize=size, layout="constrained", squeeze=False, **options
     )
@@ -110,7 +115,7 @@ def bytes_label(size: float) -> str:
 
 
 def legend_above(figure: Figure, axis: Axes, **options: Any) -> None:
-    """Put one legend for all panels above them, with a column per entry."""
+    """Put one legend for all panels above them: in as few rows as the figure's width allows."""
     handles, labels = axis.get_legend_handles_labels()
     options = {
         "ncols": len(labels),
@@ -119,4 +124,37 @@ def legend_above(figure: Figure, axis: Axes, **options: Any) -> None:
         "columnspacing": 1.0,
         **options,
     }
-    figure.legend(handles, labels, loc="outside upper center", **options)
+    for columns in range(options["ncols"], 0, -1):
+        options["ncols"] = columns
+        legend = figure.legend(handles, labels, loc="outside upper center", **options)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()
+
+
+def label_right(axis: Axes, values: Mapping[str, float], looks: Mapping[str, Any]) -> None:
+    """Name each series to the right of a panel, about at its value, instead of in a legend.
+
+    `values` are {name: y}, and `looks` those of `looks`. Names that would lie on each other move
+    apart. Call it last: it lays out the figure.
+    """
+    figure = axis.figure
+    figure.draw_without_rendering()  # type: ignore[union-attr]
+    points = 72 / axis.figure.dpi
+    at = {name: axis.transData.transform((1.0, y))[1] * points for name, y in values.items()}
+    names = sorted(at, key=lambda name: at[name])
+    bottom, top = (end * points for end in axis.get_window_extent().intervaly)
+    shown: dict[str, float] = {}
+    least = bottom + LABEL_PT / 2
+    for name in names:
+        shown[name] = max(at[name], least)
+        least = shown[name] + LABEL_PT
+    most = top - LABEL_PT / 2
+    for name in reversed(names):
+        shown[name] = min(shown[name], most)
+        most = shown[name] - LABEL_PT
+    beyond: dict[str, Any] = {"clip_on": False, "transform": axis.transAxes, "linestyle": "none"}
+    for name in names:
+        place = (shown[name] - bottom) / (top - bottom)
+        axis.plot([1.06], [place], markersize=4, **beyond, **looks[name])
+        axis.text(1.1, place, name, va="center", transform=axis.transAxes)

@@ -80,6 +80,10 @@ class Estimate:
         """Claim that this differs from `target` by less than a factor of 1 + `margin`."""
         return Comparison(self, "equal", float(margin), float(target))
 
+    def within(self, low: float, high: float) -> "Comparison":
+        """Claim that this lies between `low` and `high`, in this estimate's unit."""
+        return Comparison(self, "within", float(low), float(high))
+
     def __str__(self) -> str:
         if self.value is None:
             return f"not measured here: {self.missing}"
@@ -178,9 +182,10 @@ def estimated(
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a claim states of an `Estimate`: "below" or "above" a bound, or "equal" to a target.
+    """What a claim states of an `Estimate`: "below" or "above" a bound, "equal", or "within".
 
-    `bound` is in the estimate's unit; for "equal" it is the relative margin around `target`.
+    `bound` is in the estimate's unit; for "equal" it is the relative margin around `target`. A
+    value "within" a range lies between `bound` and `target`.
     """
 
     estimate: Estimate
@@ -192,6 +197,8 @@ class Comparison:
         unit = "" if self.estimate.unit == "1" else f" {self.estimate.unit}"
         if self.side == "equal":
             return f"{self.target:g}{unit} within {100 * self.bound:g}%"
+        if self.side == "within":
+            return f"from {self.bound:g} to {self.target:g}{unit}"
         return f"{self.side} {self.bound:g}{unit}"
 
 

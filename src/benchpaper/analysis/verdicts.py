@@ -32,7 +32,7 @@ above 90 %.
 """
 
 from dataclasses import dataclass
-from math import exp, expm1, isfinite, log1p
+from math import exp, expm1, isfinite, log, log1p
 from typing import Literal
 
 from benchpaper.analysis.claim_rows import CONTRADICTED as CONTRADICTED
@@ -136,17 +136,57 @@ def decide_equal(
         noise = percent(expm1(_delta(floor)))
         return undecided(f"the margin of {percent(margin)} is below the noise floor of {noise}")
     lower, upper = target / (1 + margin), target * (1 + margin)
+    against = f"{target:.4g} with a margin of {percent(margin)}"
+    return _between(interval, lower, upper, floor, through, against, "margin")
+
+
+def decide_within(
+    interval: MaybeInterval,
+    low: float,
+    high: float,
+    *,
+    floor: MaybeFloor | None,
+    through: MaybeInterval | None = None,
+) -> Verdict:
+    """Decide whether a quantity lies between `low` and `high`, which are in the quantity's unit.
+
+    Reproduced: the interval lies between them. Contradicted: it lies outside, and the estimate
+    clears that end by the noise floor. A range that is narrower than the noise floor on either side
+    of its middle is undecidable.
+    """
+    if not (isfinite(low) and isfinite(high) and low < high):
+        raise ValueError(f"a range from {low} to {high} holds nothing; pass a smaller number first")
+    _check_bound(low, floor)
+    if not interval.decidable:
+        return _too_few(interval)
+    if isinstance(floor, UnknownNoiseFloor):
+        return _no_floor(floor)
+    if verdict := _unbelievable(floor):
+        return verdict
+    if floor and log(high / low) / 2 < _delta(floor) - 1e-12:
+        noise = percent(expm1(_delta(floor)))
+        return undecided(f"the range is narrower than the noise floor of {noise}")
+    return _between(interval, low, high, floor, through, f"{low:.4g} to {high:.4g}", "range")
+
+
+def _between(
+    interval: Interval,
+    lower: float,
+    upper: float,
+    floor: NoiseFloor | None,
+    through: MaybeInterval | None,
+    against: str,
+    what: str,
+) -> Verdict:
+    """Return the verdict on an interval that should lie between two ends."""
     whole = _whole(interval, through)
-    shown = (
-        f"{_shown_through(interval, whole)} against {target:.4g} "
-        f"with a margin of {percent(margin)}: "
-    )
+    shown = f"{_shown_through(interval, whole)} against {against}: "
     if _beyond(whole, lower, "above") and _beyond(whole, upper, "below"):
         return Verdict(REPRODUCED, f"{shown}within", "within")
     for edge, where in ((lower, "below"), (upper, "above")):
         if _beyond(whole, edge, where) and _clears(interval.estimate, edge, where, floor):
             return _decided(CONTRADICTED, shown, where, floor)
-    return undecided("the interval reaches beyond the margin, but not clearly", before=shown)
+    return undecided(f"the interval reaches beyond the {what}, but not clearly", before=shown)
 
 
 def _too_few(interval: MaybeInterval) -> Verdict:

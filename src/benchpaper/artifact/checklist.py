@@ -24,6 +24,13 @@ from benchpaper.artifact.paper_checks import (
     trails,
     whole_experiments,
 )
+from benchpaper.artifact.paper_lint import (
+    cited_floats,
+    discussed_failures,
+    few_numbers,
+    legible_figures,
+    small_tables,
+)
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
 
@@ -41,7 +48,14 @@ FILES: tuple[Check, ...] = (
     absolute_paths,
     small_files,
 )
-ALL: tuple[Check, ...] = (*FILES, committed, trails)
+PRINT: tuple[Check, ...] = (
+    legible_figures,
+    cited_floats,
+    small_tables,
+    few_numbers,
+    discussed_failures,
+)
+ALL: tuple[Check, ...] = (*FILES, committed, trails, *PRINT)
 SLOW: tuple[Check, ...] = (clean_clone,)
 BADGES: dict[str, tuple[Check, ...]] = {
     "Available": (licence, citation),

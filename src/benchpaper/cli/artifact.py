@@ -182,6 +182,34 @@ def watch(request: Request) -> None:
 
 
 @click.command()
+@source_options
+@click.option(
+    "--class",
+    "venue",
+    required=True,
+    metavar="acm|usenix",
+    help="The class of the venue; TeX must have it.",
+)
+def typeset(request: Request, venue: str) -> None:
+    """Typeset the paper in the class of a venue, from what is built.
+
+    The PDF is build/SITE-SOURCE/paper-CLASS.pdf. `benchpaper run paper` makes the paper itself, in
+    the class that its main file asks for.
+
+    \b
+    Example:  benchpaper typeset --class acm --from reference
+    """
+    from benchpaper.paper import venues
+
+    project = Project.find()
+    chosen = request.built(project)
+    if chosen.note:
+        click.echo(chosen.note)
+    path = venues.typeset(project, chosen.site, chosen.source, venue)
+    click.echo(path.relative_to(project.root))
+
+
+@click.command()
 @site_option
 @click.option("--against", default="HEAD", show_default=True, help="The commit to compare with.")
 @json_option
@@ -203,4 +231,4 @@ def changed(site: str, against: str, as_json: bool) -> None:
     print_result(numbers, as_json, number_diff.show)
 
 
-COMMANDS = (check, init, upgrade, lock, new, watch, changed)
+COMMANDS = (check, init, upgrade, lock, new, watch, typeset, changed)

@@ -55,16 +55,34 @@ def explain(name: str, request: Request, as_json: bool) -> None:
     help="Widen the intervals: 5 % for any wrong verdict, not for each.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 1 when a claim is contradicted.")
+@click.option(
+    "--history",
+    "of_git",
+    is_flag=True,
+    help="By git: when each sentence and bound was written, and its reference measured.",
+)
 @json_option
 def claims(
-    request: Request, reference_site: str, family_wise: bool, strict: bool, as_json: bool
+    request: Request,
+    reference_site: str,
+    family_wise: bool,
+    strict: bool,
+    of_git: bool,
+    as_json: bool,
 ) -> None:
     """The paper's claims: the value there, the value here, the verdict.
+
+    Findings come first, since they could have come out otherwise; checks of theory and of the
+    harness follow.
 
     \b
     Example:  benchpaper claims
               benchpaper claims --from reference --strict
+              benchpaper claims --history
     """
+    if of_git:
+        _show_history(as_json)
+        return
     from benchpaper.analysis import claims as judging
     from benchpaper.cli import views
 
@@ -78,6 +96,17 @@ def claims(
     verdicts = {**place, **views.verdicts(here, paper)}
     print_result(verdicts, as_json, views.show_verdicts, chosen.note)
     sys.exit(1 if strict and judging.failing(here) else 0)
+
+
+def _show_history(as_json: bool) -> None:
+    """Print when the claims were written, and when the results that judge them were measured."""
+    from benchpaper.analysis import history
+    from benchpaper.analysis.claims import load_claims
+    from benchpaper.cli import history_view
+
+    project = Project.find()
+    described = history_view.described(load_claims(project), history.of(project))
+    print_result(described, as_json, history_view.show)
 
 
 @click.command()
@@ -97,8 +126,9 @@ def compare(
 ) -> None:
     """A run next to the reference: what differs, and by how much.
 
-    It begins with the differences between the two sites; then each claim and cell, and a figure.
-    Without EXPERIMENTS it compares those that both sides have.
+    It begins with the differences between the two sites; then each claim and cell, and a figure; at
+    the end a picture of each family's claims. Without EXPERIMENTS it compares those that both sides
+    have.
 
     \b
     Example:  benchpaper compare net/latency
@@ -130,6 +160,10 @@ def compare(
             for comparison in comparisons
         ]
     print_result(comparisons, as_json, comparing.show_all)
+    if not (no_figure or as_json):
+        families = comparing.drawn_families(project, comparisons, chosen.site, chosen.source)
+        for family, path in families.items():
+            click.echo(f"the claims of {family}: {path}")
     if no_figure:
         click.echo(f"note: no figures were drawn: {no_figure}", err=True)
 

@@ -24,6 +24,8 @@ from benchpaper.workflow.pipeline import Pipeline
 if TYPE_CHECKING:
     from benchpaper.analysis.claims import ClaimRow  # loads pandas
 
+COLOURS = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
+
 
 def experiment(loaded: Experiment, scale: str) -> dict[str, Any]:
     """Return {name, title, question, roles, needs at a scale, imported} of an experiment."""
@@ -153,11 +155,12 @@ def _runnable(run: Pipeline, name: str) -> dict[str, Any]:
 
 
 def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
-    """Return {claims, decided, on_imported, wrong_by_chance_at_most} of one site's verdicts.
+    """Return {claims, findings, checks, decided, on_imported, wrong_by_chance_at_most} of verdicts.
 
-    Each claim is its row of `here`, with the value and verdict from its row of `paper`.
+    Each claim is its row of `here`, with the value and verdict from its row of `paper`; `findings`
+    and `checks` are {verdict: how many}.
     """
-    from benchpaper.analysis.claims import by_chance, on_imported
+    from benchpaper.analysis.claims import by_chance, of_kind, on_imported
 
     papers = {row.id: row for row in paper}
     rows = [
@@ -171,6 +174,8 @@ def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
     decided, wrong = by_chance(here)
     return {
         "claims": rows,
+        "findings": dict(Counter(row.verdict for row in of_kind(here, "finding"))),
+        "checks": dict(Counter(row.verdict for row in of_kind(here, "check"))),
         "decided": decided,
         "on_imported": on_imported(here),
         "wrong_by_chance_at_most": round(wrong, 3),
@@ -180,7 +185,6 @@ def verdicts(here: "list[ClaimRow]", paper: "list[ClaimRow]") -> dict[str, Any]:
 def show_verdicts(judged: dict[str, Any]) -> None:
     """Print what `verdicts` returned, together with {site, source, reference_site}."""
     console = output.console()
-    colours = {"reproduced": "green", "contradicted": "red", "inconclusive": "yellow"}
     words = (word for row in judged["claims"] for word in row["verdict"].split())
     columns: dict[str, dict[str, Any]] = {
         "claim": {"ratio": 8},
@@ -189,19 +193,15 @@ def show_verdicts(judged: dict[str, Any]) -> None:
         "verdict": {"width": max(max(map(len, words), default=0), 12)},
         "why": {"ratio": 7},
     }
-    rows = []
-    for row in judged["claims"]:
-        verdict = Text(row["verdict"], style=colours.get(row["verdict"], "cyan"))
-        claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
-        more = row["blocks_for_5_percent"]
-        why = row["why"] + (f"; ±5 % takes about {more} blocks" if more and more > row["n"] else "")
-        rows.append(
-            [Text(claim), Text(row["paper"] or "-"), Text(row["text"] or "-"), verdict, Text(why)]
-        )
-    if (judged["source"], judged["site"]) == (REFERENCE, judged["reference_site"]):
+    is_reference = (judged["source"], judged["site"]) == (REFERENCE, judged["reference_site"])
+    if is_reference:
         del columns["here"]  # the values here are those in the paper
-        rows = [[claim, paper, *rest] for claim, paper, _, *rest in rows]
-    show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)
+    for kind in ("finding", "check"):
+        chosen = [row for row in judged["claims"] if row["kind"] == kind]
+        if chosen:
+            console.print(f"{kind}s: {_counted(judged[f'{kind}s'])}", style="bold", highlight=False)
+            rows = _verdict_rows(chosen, is_reference)
+            show_table(console, columns, rows, box=HORIZONTALS, show_lines=True, expand=True)
     count = judged["on_imported"]
     others = f"{count} of them were decided on imported results; " if count else ""
     console.print(
@@ -210,3 +210,20 @@ def show_verdicts(judged: dict[str, Any]) -> None:
         "are wrong on average (--family-wise bounds the chance of any)",
         highlight=False,
     )
+
+
+def _counted(verdicts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+
+
+def _verdict_rows(claims: "Sequence[dict[str, Any]]", is_reference: bool) -> list[list[str | Text]]:
+    """Return the cells of claims; on the reference itself without the values here."""
+    rows: list[list[str | Text]] = []
+    for row in claims:
+        verdict = Text(row["verdict"], style=COLOURS.get(row["verdict"], "cyan"))
+        claim = f"{row['id']}  {row['sentence']}" + (f"\n({row['asked']})" if row["asked"] else "")
+        more = row["blocks_for_5_percent"]
+        why = row["why"] + (f"; ±5 % takes about {more} blocks" if more and more > row["n"] else "")
+        here = [] if is_reference else [Text(row["text"] or "-")]
+        rows.append([Text(claim), Text(row["paper"] or "-"), *here, verdict, Text(why)])
+    return rows

@@ -146,22 +146,40 @@ def git(project: Project, *arguments: str) -> str:
         return ""
 
 
+def succeeds(project: Project, *arguments: str) -> bool:
+    """Return whether a command of git exits with 0."""
+    try:
+        return not _run(project, *arguments).returncode
+    except FileNotFoundError:
+        return False
+
+
 def committed(project: Project, commit: str, paths: list[str]) -> dict[str, bytes]:
     """Return {path: content} of those `paths` that exist in `commit`; empty outside a checkout."""
+    contents = objects(project, [f"{commit}:{path}" for path in paths])
+    return {name.removeprefix(f"{commit}:"): content for name, content in contents.items()}
+
+
+def objects(project: Project, names: list[str]) -> dict[str, bytes]:
+    """Return {name: content} of those files that git has; a name is COMMIT:PATH, or a digest.
+
+    Empty outside a checkout.
+    """
     if not is_checkout(project):
         return {}
-    objects = "".join(f"{commit}:{path}\n" for path in paths).encode()
+    asked_for = "".join(f"{name}\n" for name in names).encode()
     try:
-        output = _run(project, "cat-file", "--batch", stdin=objects).stdout
+        output = _run(project, "cat-file", "--batch", stdin=asked_for).stdout
     except FileNotFoundError:
         return {}
-    contents = {}
-    for path in paths:
-        line, _, output = output.partition(b"\n")
-        head = line.split()
+    contents, place = {}, 0
+    for name in names:
+        end = output.find(b"\n", place)
+        head, place = output[place:end].split(), end + 1
         if len(head) == 3 and head[1] == b"blob":  # else "... missing"
             size = int(head[2])
-            contents[path], output = output[:size], output[size + 1 :]
+            contents[name] = output[place : place + size]
+            place += size + 1
     return contents
 
 

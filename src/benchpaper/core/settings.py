@@ -16,7 +16,7 @@ from benchpaper.core.project import REFERENCE, Project
 FILE = "benchpaper.toml"
 SCALE = re.compile(r"[a-z][a-z0-9_]{0,30}")  # it names folders
 
-Table = TypeVar("Table", "Paper", "Scales", "Needs")
+Table = TypeVar("Table", "Paper", "Scales", "Needs", "Card")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,13 @@ class Paper:
     keywords: tuple[str, ...] = ()
     licence: str = ""
     main: str = "main.tex"  # below paper/
+    supplement: str = ""  # below paper/, too: a second document, with what the first leaves out
     column_width_in: float = 3.3  # inches; figures are drawn at this width
+
+    @property
+    def documents(self) -> tuple[str, ...]:
+        """The main files of the PDFs: the paper's, and the supplement's if there is one."""
+        return tuple(name for name in (self.main, self.supplement) if name)
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,22 @@ class Needs:
     variables: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Card:
+    """What the report's first page shows of a family, as a row of the table [families].
+
+    `answer` is the id of a claim, so that it follows the data, and `figure` the name of an exhibit.
+    Without a row the page takes the first question, finding, and figure of the family.
+    """
+
+    question: str = ""
+    answer: str = ""
+    figure: str = ""
+
+
 LISTS = ("authors", "keywords", "names", "variables")
 TABLES = {"paper": Paper, "scales": Scales, "needs": Needs}
-CONTROLS = "controls"
+CONTROLS, FAMILIES = "controls", "families"
 
 
 def read(root: Path) -> Paper:
@@ -95,6 +114,14 @@ def scales_here() -> Scales:
 def needs(root: Path) -> Needs:
     """Return the needs of the project in `root`. Raises `UserError` as `read` does."""
     return _from(_content(root), "needs", Needs)
+
+
+def cards(root: Path) -> dict[str, Card]:
+    """Return {family: its card} of the project in `root`. Raises `UserError` as `read` does."""
+    rows = _content(root).get(FAMILIES, {})
+    if not isinstance(rows, dict):
+        raise UserError(f"{FILE}: {FAMILIES} must be a table: [{FAMILIES}]")
+    return {family: _from(rows, family, Card) for family in rows}
 
 
 def controls(folder: Path, experiment: str) -> dict[str, list[Any]]:
@@ -129,7 +156,7 @@ def _parsed(data: bytes) -> dict[str, Any]:
         content = tomllib.loads(data.decode())
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{FILE} cannot be read: {error}; correct it") from None
-    _refuse_unknown(content, [*TABLES, CONTROLS], "table")
+    _refuse_unknown(content, [*TABLES, CONTROLS, FAMILIES], "table")
     return content
 
 
@@ -179,6 +206,6 @@ def _checked(name: str, value: Any) -> Any:
         raise UserError(f"{FILE}: {name} must be a number of inches from 1 to 20, not {value!r}")
     if not isinstance(value, str):
         raise UserError(f"{FILE}: {name} must be a text, not {value!r}")
-    if name == "main" and (not value.endswith(".tex") or Path(value).name != value):
-        raise UserError(f'{FILE}: main must be a .tex file of paper/, such as "main.tex"')
+    if name in ("main", "supplement") and (not value.endswith(".tex") or Path(value).name != value):
+        raise UserError(f'{FILE}: {name} must be a .tex file of paper/, such as "{name}.tex"')
     return value

@@ -1,5 +1,6 @@
 """Gathers the exhibits that notebooks saved into exhibits.tex and claims.tex, which LaTeX reads."""
 
+import json
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -7,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchpaper.analysis import claim_rows
-from benchpaper.analysis.claim_rows import ON_IMPORTED, ON_REFERENCE, ClaimRow
+from benchpaper.analysis import claim_rows, history
 from benchpaper.analysis.exhibits import tex
 from benchpaper.analysis.manifests import Exhibit, Manifest, Number, ResultsFile
 from benchpaper.analysis.manifests import read_all as manifests
@@ -16,12 +16,11 @@ from benchpaper.core import checksums
 from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
+from benchpaper.paper import claims_tex
 from benchpaper.results import IMPORTED, file_digest
 from benchpaper.results.import_record import ImportRecord, record_of
 
-CLAIMS_TABLE = "claims.tex"
 UNKNOWN = "unknown"  # a fact of the machine that measured imported results
-DECISIVE_VERDICTS = {*ON_REFERENCE, *ON_REFERENCE.values(), *ON_IMPORTED.values()}
 
 
 class PaperError(UserError):
@@ -57,8 +56,9 @@ def all_exhibits(build: Path) -> dict[str, Gathered]:
 def gather(project: Project, site: str, source: str, experiments: Sequence[str]) -> Path:
     """Write exhibits.tex and claims.tex below the build folder; return the path of exhibits.tex.
 
-    Only manifests of `experiments` count. Raises `PaperError` when a manifest was made from other
-    results than those in the project now.
+    The claims' history, which both show, is written next to them. Only manifests of `experiments`
+    count. Raises `PaperError` when a manifest was made from other results than those in the project
+    now.
     """
     build = project.build(site, source)
     _delete_orphans(project, build)
@@ -71,11 +71,13 @@ def gather(project: Project, site: str, source: str, experiments: Sequence[str])
         )
     for manifest in chosen.values():
         _check_fresh(project, manifest, project.results(site, source))
-    text, table = gathered(build, experiments), claims_table(build)
-    # exhibits.tex comes last: later steps look only at its time, and need both files.
-    for name, content in ((CLAIMS_TABLE, table), (GATHERED, text)):
-        atomic_write(build / name, content)
-    checksums.note(build, "gather", (build / CLAIMS_TABLE, build / GATHERED))
+    past = json.dumps(history.of(project).to_json(), indent=1) + "\n"
+    atomic_write(build / history.FILE, past)
+    # exhibits.tex comes last: later steps look only at its time, and need all files.
+    atomic_write(build / claims_tex.TABLE, claims_table(build))
+    atomic_write(build / GATHERED, gathered(build, experiments))
+    made = (history.FILE, claims_tex.TABLE, GATHERED)
+    checksums.note(build, "gather", [build / name for name in made])
     return build / GATHERED
 
 
@@ -100,7 +102,7 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
     counts = {
         "exhibits": len(counted),
         "gaps": gaps(saved.exhibit for saved in counted),
-        "claims": len(rows),
+        **claims_tex.counts(rows),
     }
     if imported:
         counts["imported"] = sum(bool(saved.manifest.imported) for saved in counted)
@@ -115,7 +117,8 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
         for name, gathered in exhibits.items()
         if gathered.manifest.imported and not gathered.exhibit.missing
     ]
-    return "\n".join([*lines, *_claim_lines(rows), ""])
+    past = history.read(build / history.FILE)
+    return "\n".join([*lines, *claims_tex.declarations(rows, past), ""])
 
 
 def gaps(exhibits: Iterable[Exhibit]) -> int:
@@ -165,19 +168,8 @@ def _stored(manifests: Sequence[Manifest]) -> str:
 
 
 def claims_table(build: Path) -> str:
-    r"""Return the rows of the table of all claims as LaTeX; empty without claims.
-
-    Each family of experiments has a group of rows, so that the paper can print the groups
-    separately (`\claimstable[FAMILY]`).
-    """
-    groups: dict[str, list[str]] = {}
-    for row in claim_rows.read(build):
-        cells = (row.id, tex(row.sentence), tex(row.text), tex(verdict_shown(row)))
-        groups.setdefault(row.experiment.split("/")[0], []).append(" & ".join(cells) + r" \\")
-    return "".join(
-        rf"\bpclaimrows{{{family}}}{{" + "\n".join(["%", *rows, ""]) + "}\n"
-        for family, rows in groups.items()
-    )
+    """Return the text of claims.tex, from the verdicts and the claims' history."""
+    return claims_tex.table(claim_rows.read(build), history.read(build / history.FILE))
 
 
 def _of_experiments(build: Path, experiments: Collection[str]) -> dict[str, Manifest]:
@@ -260,22 +252,3 @@ def _exhibit_line(name: str, gathered: Gathered) -> str:
         value = tex(exhibit.text).replace(" ", r"\,")  # keeps a number and its unit on one line
         return rf"\bpnumber{{{name}}}{{{value}}}{{{tex(exhibit.interval)}}}{{{exhibit.n}}}"
     return rf"\bp{exhibit.kind}{{{name}}}{{{gathered.folder}/{exhibit.file}}}"
-
-
-def _claim_lines(rows: Iterable[ClaimRow]) -> list[str]:
-    """Return the lines that declare the claims with their verdicts."""
-    lines = [
-        rf"\bpclaim{{{row.id}}}{{{tex(row.sentence)}}}{{{row.verdict}}}{{{tex(row.why)}}}"
-        for row in rows
-    ]
-    return [*lines, rf"\bptable{{claims}}{{{CLAIMS_TABLE}}}"] if lines else []
-
-
-def verdict_shown(row: ClaimRow) -> str:
-    """Return the verdict; if it decides nothing, with the short reason.
-
-    The interval alone does not show that reason.
-    """
-    if row.verdict in DECISIVE_VERDICTS:
-        return row.verdict
-    return f"{row.verdict}: {row.short}"

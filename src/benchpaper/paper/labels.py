@@ -4,15 +4,18 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
-from benchpaper.paper.latex import COMMENT
+from benchpaper.paper.uses import COMMENT
 
-PRINTED = re.compile(r"(figure|fig|table|tab)\.?\s*~?(\d+)", re.I)
+PRINTED = re.compile(r"(figure|fig|table|tab)\.?\s*~?(S?\d+)", re.I)
 FLOAT = re.compile(r"\\begin\{(figure|table)\*?\}(.*?)\\end\{\1\*?\}", re.S)
 LABEL = re.compile(r"\\label\{([^}]+)\}")
 AUX = re.compile(r"\\newlabel\{([^}@]+)\}\{\{([^}]*)\}")
-EXHIBIT = re.compile(r"\\(?:exhibitfigure|exhibittable)\{([^}]*)\}|\\(claimstable)")
+EXHIBIT = re.compile(
+    r"\\(?:exhibitfigure|exhibittable)\{([^}]*)\}|\\((?:claims|findings|checks)table)"
+)
 
 
 def is_printed(name: str) -> bool:
@@ -26,13 +29,15 @@ def exhibits(project: Project, build: Path, name: str) -> list[str]:
     `name` is a label as printed ("Figure 3") or as LaTeX knows it ("fig:latency"). Raises
     `UserError`, naming the printed labels, when there is no such figure or table.
     """
-    aux = build / "latex" / "main.aux"
-    if not aux.exists():
+    paper = settings.read(project.root)
+    written = [build / "latex" / Path(main).with_suffix(".aux") for main in paper.documents]
+    if not written[0].exists():
         raise UserError(
             f"build/{build.name} has no typeset paper, so the number of {name} is unknown; "
             "run ./reproduce first"
         )
-    numbers = dict(AUX.findall(aux.read_text(errors="replace")))
+    texts = (path.read_text(errors="replace") for path in written if path.exists())
+    numbers = dict(pair for text in texts for pair in AUX.findall(text))
     match, labels = None, []
     for kind, label, names in floats(project.paper):
         printed = f"{kind} {numbers.get(label, '?')}"
@@ -64,4 +69,4 @@ def _same(name: str, printed: str) -> bool:
     if not match:
         return False
     kind = "figure" if match[1].lower().startswith("fig") else "table"
-    return f"{kind} {match[2]}" == printed.lower()
+    return f"{kind} {match[2]}".lower() == printed.lower()

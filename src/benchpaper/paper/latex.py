@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +13,12 @@ from benchpaper.core.atomic_write import atomic_write
 from benchpaper.core.errors import did_you_mean, first_few
 from benchpaper.core.project import Project, slug
 from benchpaper.design import catalog
-from benchpaper.paper import gather
+from benchpaper.paper import exhibit_list, gather
 from benchpaper.paper.gather import PaperError
 from benchpaper.paper.latex_styles import STYLES
+from benchpaper.paper.uses import COMMENT as COMMENT
+from benchpaper.paper.uses import uses as uses
 
-USES = re.compile(
-    r"\\(result|resultci|resultblocks|exhibitfigure|exhibittable)\*?"
-    r"(?:\[\s*site\s*=\s*([^]]*?)\s*\])?\{([^}]*)\}"
-)
-COMMENT = re.compile(r"(?<!\\)%")
 KIND_OF_MACRO = {
     "result": "number",
     "resultci": "number",
@@ -31,6 +28,7 @@ KIND_OF_MACRO = {
 }
 LATEX_TIMEOUT_S = 300
 WORK = "latex"  # below the build folder
+PDFS = ("paper.pdf", "supplement.pdf")
 LATEXMK = (
     "latexmk",
     "-norc",
@@ -51,59 +49,82 @@ def check_uses(paper: Path, kinds: Mapping[str, str], left_out: Collection[str] 
         _check_use(place, KIND_OF_MACRO[macro], name, kinds, list(left_out))
 
 
-def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (file and line, macro, name) of each exhibit that the paper's sources name.
-
-    A number of another site, `[site=SITE]{NAME}`, has the name SITE/NAME.
-    """
-    for path in sorted(Path(paper).rglob("*.tex")):
-        for number, line in enumerate(path.read_text().splitlines(), 1):
-            for macro, site, name in USES.findall(COMMENT.split(line)[0]):
-                place = f"{path.relative_to(paper.parent)}:{number}"
-                yield place, macro, f"{site}/{name}" if site else name
-
-
 def typeset(project: Project, site: str, source: str) -> Path:
-    """Run latexmk and return the path of the PDF.
+    """Typeset the paper, and its supplement if it has one; return the path of the paper's PDF.
 
     Raises `PaperError` with the first error of LaTeX or BibTeX.
     """
     build = project.build(site, source)
-    kinds = {name: saved.exhibit.kind for name, saved in gather.all_exhibits(build).items()}
-    if gather.claims_table(build):
-        kinds["claims"] = "table"
-    check_uses(project.paper, kinds, _left_out(project, build))
+    checked(project, build)
     work = build / WORK
     if checksums.flaw(build, WORK):  # LaTeX reads its own files again, and fails on damaged ones
         shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
-    done = _run_latexmk(project, build, work)
+    paper = settings.read(project.root)
+    exhibit_list.write(project, build, work / exhibit_list.FILE)
+    run_latex(project, build, work, paper.main)
+    made = [_published(work, paper.main, build / PDFS[0])]
+    if paper.supplement:
+        before = _references(work, paper.supplement)
+        run_latex(project, build, work, paper.supplement)
+        if before != _references(work, paper.supplement):  # the paper refers to the supplement
+            run_latex(project, build, work, paper.main, "-g")
+            _published(work, paper.main, build / PDFS[0])
+        made.append(_published(work, paper.supplement, build / PDFS[1]))
+    checksums.note(build, WORK, work.rglob("*"))
+    checksums.note(build, "typeset", made)
+    return made[0]
+
+
+def checked(project: Project, build: Path) -> None:
+    """Check that the notebooks declare each exhibit that the paper names."""
+    kinds = {name: saved.exhibit.kind for name, saved in gather.all_exhibits(build).items()}
+    if gather.claims_table(build):
+        kinds["claims"] = "table"
+    check_uses(project.paper, kinds, _left_out(project, build))
+
+
+def run_latex(project: Project, build: Path, work: Path, document: str, *options: str) -> None:
+    """Run latexmk on a document of the paper, in the folder `work`.
+
+    Raises `PaperError` with the first error of LaTeX or BibTeX.
+    """
+    done = _run_latexmk(project, build, work, document, options)
     (work / "latexmk.out").write_text(done.stdout + done.stderr)
     if done.returncode:
-        log = _made(project, work, ".log")
+        log = _made(work, document, ".log")
         where = log.relative_to(project.root)
         error = _first_error(log)
         if unknown := re.search(r"Unicode character (.) ?\(U\+([0-9A-F]+)\)", error):
             raise PaperError(_unknown_character(project, build, *unknown.groups()))
         raise PaperError(f"LaTeX failed: {error}; the whole log is {where}")
-    target = build / "paper.pdf"
-    atomic_write(target, _made(project, work, ".pdf").read_bytes())
-    checksums.note(build, WORK, work.rglob("*"))
-    checksums.note(build, "typeset", [target])
+
+
+def _published(work: Path, document: str, target: Path) -> Path:
+    """Copy the PDF that LaTeX made of a document to `target`; return `target`."""
+    atomic_write(target, _made(work, document, ".pdf").read_bytes())
     return target
 
 
-def _run_latexmk(project: Project, build: Path, work: Path) -> subprocess.CompletedProcess[str]:
+def _references(work: Path, document: str) -> bytes:
+    """Return what other documents know of a document's sections, figures, and tables."""
+    path = _made(work, document, ".aux")
+    return path.read_bytes() if path.exists() else b""
+
+
+def _run_latexmk(
+    project: Project, build: Path, work: Path, document: str, options: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
     variables = {
         **environment.clean(project.home),
-        "TEXINPUTS": f"{build}:{STYLES}:",
+        "TEXINPUTS": f"{build}:{work}:{build / WORK}:{STYLES}:",
         "max_print_line": "1000",
         "SOURCE_DATE_EPOCH": str(_last_measured(build)),
         "FORCE_SOURCE_DATE": "1",
     }
     try:
         return subprocess.run(
-            [*LATEXMK, f"-outdir={work}", settings.read(project.root).main],
+            [*LATEXMK, *options, f"-outdir={work}", document],
             cwd=project.paper,
             env=variables,
             capture_output=True,
@@ -176,9 +197,9 @@ def _last_measured(build: Path) -> int:
     return int(max(days).replace(tzinfo=UTC).timestamp()) if days else 0
 
 
-def _made(project: Project, work: Path, suffix: str) -> Path:
-    """Return the file that LaTeX makes of the paper's main file, such as main.log."""
-    return work / Path(settings.read(project.root).main).with_suffix(suffix)
+def _made(work: Path, document: str, suffix: str) -> Path:
+    """Return the file that LaTeX makes of a document, such as main.log."""
+    return work / Path(document).with_suffix(suffix)
 
 
 def _first_error(log: Path) -> str:

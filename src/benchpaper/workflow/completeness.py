@@ -8,9 +8,10 @@ import json
 from pathlib import Path
 
 from benchpaper.analysis.manifests import MANIFEST, Manifest
+from benchpaper.core import settings
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, VERDICTS, Project, slug
-from benchpaper.paper import gather
+from benchpaper.paper import gather, latex
 from benchpaper.results import file_digest
 from benchpaper.workflow import damage
 
@@ -38,15 +39,17 @@ def flaws(project: Project, site: str, source: str, experiments: list[str]) -> d
 
 
 def without_pdf(project: Project, site: str, source: str) -> dict[Path, str]:
-    """Return {path: flaw} of the PDF if it is missing, or older than its exhibits."""
+    """Return {path: flaw} of each PDF that is missing, damaged, or older than its exhibits."""
     build = project.build(site, source)
-    pdf, exhibits = build / "paper.pdf", build / GATHERED
-    if not pdf.exists():
-        return {pdf: "is missing"}
+    exhibits = build / GATHERED
+    documents = settings.read(project.root).documents
+    pdfs = [build / name for name, _ in zip(latex.PDFS, documents, strict=False)]
+    if missing := {pdf: "is missing" for pdf in pdfs if not pdf.exists()}:
+        return missing
     if damaged := damage.of_build(project, build, [damage.PAPER]):
         return damaged
-    older = exhibits.exists() and pdf.stat().st_mtime_ns < exhibits.stat().st_mtime_ns
-    return {pdf: f"is older than {GATHERED}"} if older else {}
+    made = exhibits.stat().st_mtime_ns if exhibits.exists() else 0
+    return {pdf: f"is older than {GATHERED}" for pdf in pdfs if pdf.stat().st_mtime_ns < made}
 
 
 def _flaw(manifest: Path, results: Path, digests: dict[Path, str | None]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
+from benchpaper.analysis import history
 from benchpaper.analysis.manifests import MANIFEST
 from benchpaper.core import caches, checksums
 from benchpaper.core.atomic_write import atomic_write
@@ -40,9 +41,10 @@ class Step(NamedTuple):
     only_snakemake_runs_it: bool = True
 
 
-FIGURES = (Step("judge", (VERDICTS,)), Step("gather", ("claims.tex", GATHERED)))
+GATHER = Step("gather", (history.FILE, "claims.tex", GATHERED))
+FIGURES = (Step("judge", (VERDICTS,)), GATHER)
 APPENDIX = Step("appendix", ("appendix.md", "appendix.tex"))
-PAPER = Step("typeset", ("paper.pdf",))
+PAPER = Step("typeset", ("paper.pdf", "supplement.pdf"))
 REPORT = Step("pages", ("report/index.html",))
 ARCHIVE = Step("pack", ("bundle.zip",), only_snakemake_runs_it=False)
 

@@ -69,8 +69,8 @@ class Summary:
     """What a run did.
 
     The tables have a key per experiment; an experiment is None if its results are incomplete.
-    `claims` is {verdict: claims}, `outputs` {kind: path in the project}, `missing` what was not
-    built and why, and `seconds` the duration of the run.
+    `findings` and `checks` are {verdict: claims}, `outputs` {kind: path in the project}, `missing`
+    what was not built and why, and `seconds` the duration of the run.
     """
 
     site: str
@@ -82,7 +82,8 @@ class Summary:
     warnings: Mapping[str, list[str]]
     changed_since_reference: Mapping[str, list[str]]
     failures: tuple[Failure, ...]
-    claims: Mapping[str, int]
+    findings: Mapping[str, int]
+    checks: Mapping[str, int]
     outputs: Mapping[str, str]
     missing: tuple[str, ...]
 

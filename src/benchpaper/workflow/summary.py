@@ -52,7 +52,8 @@ def make(
             if (changed := changed_since_reference(pipeline.project, name, pipeline.site_name))
         },
         failures=tuple(failures),
-        claims=_verdicts(build) if status == 0 else {},
+        findings=_verdicts(build, claim_rows.FINDING) if status == 0 else {},
+        checks=_verdicts(build, claim_rows.CHECK) if status == 0 else {},
         outputs=_outputs(pipeline, build, pdf),
         missing=()
         if latex.present
@@ -80,9 +81,9 @@ def without_a_result(pipeline: Pipeline, experiments: list[str]) -> list[Failure
     return failures
 
 
-def _verdicts(build: Path) -> dict[str, int]:
-    """Return {verdict: claims} of the build's verdicts."""
-    return dict(Counter(row.verdict for row in claim_rows.read(build)))
+def _verdicts(build: Path, kind: str) -> dict[str, int]:
+    """Return {verdict: claims} of the build's verdicts on one kind of claim."""
+    return dict(Counter(row.verdict for row in claim_rows.of_kind(claim_rows.read(build), kind)))
 
 
 def _states(pipeline: Pipeline, name: str) -> TrialStates | None:
@@ -147,12 +148,10 @@ def show(summary: Summary, console: Console) -> None:
             say(f"    beware of {warning}")
         if name in summary.changed_since_reference:
             say(f"    {describe_change(summary.changed_since_reference[name])}")
-    if summary.claims:
-        say(
-            "claims: "
-            + ", ".join(f"{count} {verdict}" for verdict, count in summary.claims.items())
-            + " (benchpaper claims)"
-        )
+    for kind, verdicts in (("findings", summary.findings), ("checks", summary.checks)):
+        if verdicts:
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
+            say(f"{kind}: {counts} (benchpaper claims)")
     for failure in summary.failures:
         say(f"FAILED  {failure.step}: {failure.error}")
     for missing in summary.missing:

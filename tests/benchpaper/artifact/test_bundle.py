@@ -106,6 +106,8 @@ def test_it_holds_what_a_committee_needs_and_each_file_with_its_digest(small_bun
         f"{build}/notebooks/toy_pipe_cost.ipynb",
         f"{build}/exhibits/toy_pipe_cost/exhibits.json",
         f"{build}/verdicts.json",
+        f"{build}/claims-history.json",
+        "claims-history.json",
         "sbom.cdx.json",
         "CITATION.cff",
         "ro-crate-metadata.json",

@@ -58,8 +58,16 @@ FORGERIES = {
     "bound": (basis(bound=0.5), "/asked is 'above 1', but the other files give 'above 0.5'"),
     "side": (basis(side="below"), "/asked is 'above 1', but the other files give 'below 1'"),
     "values of its own": (own_values, "claim C1 has more values than there are blocks"),
-    "sentence": (row(sentence="All is well."), "claim C1 has another sentence or experiment"),
-    "experiment": (row(experiment="toy/other"), "claim C1 has another sentence or experiment"),
+    "sentence": (row(sentence="All is well."), "claim C1 has another sentence, experiment or kind"),
+    "kind": (row(kind="check"), "claim C1 has another sentence, experiment or kind"),
+    "to whom it matters": (
+        row(matters_to="everybody"),
+        "claim C1 has another sentence, experiment or kind",
+    ),
+    "experiment": (
+        row(experiment="toy/other"),
+        "claim C1 has another sentence, experiment or kind",
+    ),
     "id": (row(id="C7"), "has not the claims of analysis/claims*.py"),
     "not run": (
         row(basis=None, verdict="not run", why="not planned at this scale"),
@@ -71,6 +79,8 @@ FORGERIES = {
     ),
     "dropped": (lambda rows: rows.clear(), "has not the claims of analysis/claims*.py"),
     "twice": (lambda rows: rows.append(rows[0]), "has a claim twice"),
+    "a verdict of its own": (row(verdict="proven"), 'row 0 has the unknown verdict "proven"'),
+    "a kind of its own": (row(kind="law"), 'row 0 has the unknown kind "law"'),
     "a field more": (lambda rows: rows[0].update(prize="best"), "row 0 has not the fields"),
     "a field less": (lambda rows: rows[0].pop("n"), "row 0 has not the fields"),
 }
@@ -91,7 +101,8 @@ def test_each_part_of_a_verdict_is_looked_up_in_the_pdf(small, field):
     [row] = verdict_check.rows(build)
     exhibits = gather.all_exhibits(build)
     assert printed_check.check(small, build, exhibits, [row]).startswith("2 claims")
-    changed = replace(row, **{field: f"{getattr(row, field)} indeed"})
+    words = "contradicted" if field == "verdict" else f"{getattr(row, field)} indeed"
+    changed = replace(row, **{field: words})
     with pytest.raises(archive.NotVerified, match="the PDF does not print"):
         printed_check.check(small, build, exhibits, [changed])
 
@@ -129,9 +140,13 @@ def test_a_text_may_go_on_in_the_next_column_and_nowhere_else(text, there):
     assert printed_check.Printed(COLUMNS).has(printed_check.squeezed(text)) is there
 
 
-def test_a_verdict_behind_more_claims_than_have_it_is_found():
-    """A claim's own words may go on elsewhere, so the verdicts are counted too."""
-    printed = printed_check.Printed("A is so. [reproduced]\nB is so. [reproduced]\n")
-    printed_check._check_counts(printed, ["A is so. [reproduced]", "B is so. [reproduced]"])
-    with pytest.raises(archive.NotVerified, match='the verdict "reproduced" behind 2 claims'):
-        printed_check._check_counts(printed, ["A is so. [reproduced]", "B is so. [inconclusive]"])
+def test_a_mark_behind_more_claims_than_have_it_is_found(small):
+    """A claim's own words may go on elsewhere, so the marks are counted too."""
+    [row] = verdict_check.rows(small.build("local", "smoke"))
+    one_row = replace(row, id="C1", verdict="reproduced", sentence="A is so.")
+    printed = printed_check.Printed("A is so.C1 ✓\nB is so.C2 ✓\n")
+    printed_check._check_marks(printed, [one_row], ["A is so.C1✓"])
+    for text in ("A is so.C1 ✓ and again.C1 ✓", "A is so.C1 ✓ A is so.C1 ✗"):
+        printed = printed_check.Printed(text)
+        with pytest.raises(archive.NotVerified, match="the PDF prints C1 ."):
+            printed_check._check_marks(printed, [one_row], ["A is so.C1✓"])

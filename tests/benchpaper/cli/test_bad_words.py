@@ -27,7 +27,11 @@ def arguments(command, **given):
 
 WITH = {"archive": "no.zip", "name": EXHIBIT, "other": NAME}
 STEP = ("--site", "local", "--source", "smoke")
-MORE = {"lab up": ["--hosts", "99"], "step measure": ["--block", "0", "--seed", "1"]}
+MORE = {
+    "lab up": ["--hosts", "99"],
+    "step measure": ["--block", "0", "--seed", "1"],
+    "typeset": ["--class", "acm"],
+}
 
 
 def words_of(name, *more):

@@ -20,7 +20,9 @@ GROUPS = ["", *(name for name, command in cli.commands.items() if isinstance(com
 
 # ---- options ----
 
-READERS = {"run", "explain", "claims", "compare", "bundle", "watch", "accept-change"}
+READERS = {
+    *("run", "explain", "claims", "compare", "bundle", "watch", "typeset", "accept-change"),
+}
 MEASURERS = {"plan", "pilot"}  # they have a scale alone
 SHARED = ("--site", "--scale", "--from", "--reference-site", "--seed", "--json")
 

@@ -28,7 +28,8 @@ CALLS = {
     "lab up": "--hosts 99", "lab down": "--help", "lab kernel": "--help", "lab status": "",
     "bundle": "--scale smoke",
     "verify": "README.md", "check": "--fast", "init": "", "upgrade": "",
-    "new": NAME, "watch": "", "changed": "", "lock": "--report README.md",
+    "new": NAME, "watch": "", "typeset": "--scale smoke --class acmm", "changed": "",
+    "lock": "--report README.md",
 }  # fmt: skip
 ESCAPE = "\x1b"
 

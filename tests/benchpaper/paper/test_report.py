@@ -84,6 +84,10 @@ def test_there_is_a_page_for_each_thing(report):
         "toy_pipe_cost.html",
         "toy_pipe_cost-trail.html",
         "appendix.html",
+        "compared.html",
+        "gallery.html",
+        "reproduce.html",
+        "search.html",
     } <= names
     assert (report / "paper.pdf").read_bytes()[:4] == b"%PDF" and len(
         list(report.rglob("plotly*.js"))
@@ -134,13 +138,72 @@ def test_every_link_leads_somewhere(report, browser):
 def test_the_figures_can_be_explored(report, browser):
     resize(browser, 1280, 900)
     browser.get((report / "toy_pipe_cost.html").as_uri())
+    assert shown(browser, "return typeof Plotly", "undefined") == "undefined"  # until asked for
+    browser.execute_script("document.querySelector('[data-explore]').click()")
     drawn = (
         "return [...document.querySelectorAll('.plot')].map(p => p.data?.map(t => [t.name, "
         "t.x.length]))"
     )
-    wanted = [[["null", 2], ["pipe", 2]]]
+    both = [["null", 2], ["pipe", 2], ["null, reference", 2], ["pipe, reference", 2]]
+    wanted = [both]
     assert shown(browser, drawn, wanted) == wanted
     assert shown(browser, "return document.querySelectorAll('.plot .main-svg').length > 0", True)
+
+
+def test_the_first_page_answers_before_it_lists(report, browser):
+    """A card of the family, then findings before checks, then what was not measured."""
+    browser.get((report / "index.html").as_uri())
+    ask = browser.execute_script
+    [card] = ask("return [...document.querySelectorAll('.card')].map(c => c.innerText)")
+    assert "What does" in card and "takes longer" in card and "more on toy/pipe_cost" in card
+    heads = ask("return [...document.querySelectorAll('h2')].map(h => h.innerText)")
+    places = [heads.index(head) for head in ("Verdicts", "Experiments")]
+    assert places == sorted(places) and any("what it would take" in head for head in heads)
+    picture = ask("return document.querySelector('.card img').naturalWidth")
+    assert picture > 100, "the card shows no figure"
+
+
+def test_names_can_be_copied_and_found(report, browser):
+    browser.get((report / "gallery.html").as_uri())
+    ask = browser.execute_script
+    copied = "window.copied = []; document.execCommand = c => window.copied.push(c); "
+    copied += "Object.defineProperty(navigator, 'clipboard', {value: undefined});"
+    ask(copied + "document.querySelector('[data-copy]').click()")
+    assert shown(browser, "return window.copied.length", 1) == 1
+    names = ask("return [...document.querySelectorAll('[data-copy]')].map(b => b.dataset.copy)")
+    assert any(name.startswith(r"\exhibitfigure{") for name in names)
+    assert any(name.startswith(r"\result{") for name in names)
+    typed = "const i = document.querySelector('[data-find]'); i.value = 'noise'; "
+    ask(typed + "i.dispatchEvent(new Event('input'))")
+    left = ask(
+        "return [...document.querySelectorAll('[data-exhibit]')].filter(e => !e.hidden).length"
+    )
+    assert 0 < left < len(names) and str(left) in ask(
+        "return document.querySelector('.filtered').innerText"
+    )
+
+
+def test_each_figure_has_the_commands_that_make_it_again(report):
+    text = (report / "reproduce.html").read_text()
+    for command in ("figures --from reference", "figures --scale quick", "benchpaper compare"):
+        assert command in text
+
+
+def test_it_can_be_searched_without_a_server(report, browser):
+    browser.get((report / "search.html").as_uri() + "?q=pipe")
+    found = "return document.querySelectorAll('#search-results li a').length > 0"
+    assert shown(browser, found, True)
+
+
+def test_no_page_is_heavier_than_three_megabytes(report, browser):
+    """With all that it loads by itself; plots load their library only when asked to."""
+    for path in pages(report):
+        browser.get_log("performance")
+        browser.get(path.as_uri())
+        time.sleep(0.2)
+        files = {url.partition("?")[0].partition("#")[0] for url in requested(browser)}
+        loaded = [Path(url.removeprefix("file://")) for url in files if url.startswith("file:")]
+        assert sum(file.stat().st_size for file in loaded if file.exists()) < 3e6, path.name
 
 
 def test_keyboard_and_screen_reader(report, browser):
@@ -161,7 +224,8 @@ def test_keyboard_and_screen_reader(report, browser):
         nameless = (
             "return [...document.querySelectorAll('a[href], button, "
             "input:not([type=hidden])')].filter(e => !(e.textContent.trim() || e.ariaLabel || "
-            "e.getAttribute('aria-labelledby') || (e.type === 'submit' && e.value) || "
+            "e.querySelector('img[alt]') || e.getAttribute('aria-labelledby') || "
+            "(e.type === 'submit' && e.value) || "
             "e.labels?.length || e.placeholder)).map(e => e.outerHTML)"
         )
         assert ask(nameless) == [], path.name
@@ -212,11 +276,24 @@ return faint;
 """
 
 
-def test_the_words_have_enough_contrast(report, browser):
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_the_words_have_enough_contrast(report, browser, look):
     """Every word of every page against what is behind it, at least 4.5 to 1 (WCAG 2.1, 1.4.3)."""
     for path in pages(report):
         browser.get(path.as_uri())
+        browser.execute_script(f"document.documentElement.dataset.theme = '{look}'")
         assert browser.execute_script(FAINT) == {}, path.name
+
+
+def test_the_reader_chooses_light_or_dark(report, browser):
+    browser.get((report / "index.html").as_uri())
+    ask = browser.execute_script
+    background = "return getComputedStyle(document.body).backgroundColor"
+    before = ask(background)
+    ask("document.querySelector('button.theme').click()")
+    assert ask(background) != before
+    ask("document.querySelector('button.theme').click()")
+    assert ask(background) == before
 
 
 def test_headings_are_in_order_and_every_page_leads_to_the_first(report, browser):
@@ -254,6 +331,9 @@ def test_a_figure_of_several_metrics_lets_one_choose():
         assert {metric.split()[0] for metric, *_ in drawn.rows} == set(metrics)
         lines = drawn.plots[f"{metrics[0]} (1)"]["data"]
         assert {line["mode"] for line in lines} == {"markers"}  # x is a name
+        beside = plots.figure(results, some, results).plots[f"{metrics[0]} (1)"]["data"]
+        assert len(beside) == 2 * len(lines) and beside[-1]["name"].endswith(", reference")
+        assert beside[-1]["marker"]["symbol"].endswith("-open")
         page = texts._interactive("some", drawn, "Figure some")
         assert (
             page.count("<option>") == (2 if len(metrics) == 2 else 0)

@@ -73,7 +73,7 @@ def test_exhibits_are_gathered_into_one_file_of_declarations(project, measured):
     names = sorted(
         path.name for path in project.build("local", "quick").iterdir() if path.is_file()
     )
-    assert names == ["claims.tex", "exhibits.tex"]
+    assert names == ["claims-history.json", "claims.tex", "exhibits.tex"]
 
 
 def test_only_the_chosen_experiments_are_gathered(project, measured):
@@ -295,7 +295,7 @@ CLAIMS = [
 def test_claims_are_set_by_family_and_what_is_undecided_says_why(project):
     judged(project, *CLAIMS)
     toy, other = gathering.claims_table(project.build("local", "quick")).split("}\n\\bpclaimrows")
-    assert toy.startswith(r"\bpclaimrows{toy}{") and other.startswith("{other}{")
+    assert toy.startswith(r"\bpclaimrows{toy}{finding}{") and other.startswith("{other}{finding}{")
     first, second, third = toy.splitlines()[1:]
     assert first == r"C1 & A pipe costs 5 \%. & 1.2 [1.1, 1.3] (n = 5) & reproduced \\"
     assert second.endswith(r"& inconclusive: the interval holds the bound \\")

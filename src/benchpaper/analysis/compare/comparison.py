@@ -47,6 +47,7 @@ class ClaimComparison:
     """A claim's verdicts on both sides, and the ratio of its estimates."""
 
     id: str
+    kind: str
     sentence: str
     verdict: str
     verdict_in_reference: str
@@ -56,6 +57,7 @@ class ClaimComparison:
         """Return the row as plain data."""
         return {
             "id": self.id,
+            "kind": self.kind,
             "sentence": self.sentence,
             "verdict": self.verdict,
             "verdict_in_reference": self.verdict_in_reference,
@@ -177,6 +179,7 @@ def claim_rows(
     return [
         ClaimComparison(
             id=claim.id,
+            kind=claim.kind,
             sentence=claim.sentence,
             verdict=here.verdict,
             verdict_in_reference=reference.verdict,

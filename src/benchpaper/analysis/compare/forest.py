@@ -59,14 +59,14 @@ def draw(comparison: ExperimentComparison) -> Figure | None:
         )
         axes = figure.subplots(1, len(columns), squeeze=False, sharex=True)[0]
         for axis, column in zip(axes, columns, strict=True):
-            _draw_column(axis, column, delta, tallest)
+            draw_column(axis, column, delta, tallest)
             axis.set_xlabel(f"{quantity}\n← {smaller} here        {larger} here →")
-        _limits(axes[0], [ratio for _, ratio in rows])
+        limits(axes[0], [ratio for _, ratio in rows])
         figure.suptitle(
             f"{comparison.experiment}: {comparison.here}\ncompared with {comparison.reference}",
             fontsize=8,
         )
-        handles, labels = _legend([ratio.word for _, ratio in rows], delta)
+        handles, labels = legend([ratio.word for _, ratio in rows], delta)
         figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
     return figure
 
@@ -129,7 +129,8 @@ def _height(groups: Iterable[Group]) -> int:
     return sum(len(rows) + 1 for _, rows in groups)
 
 
-def _draw_column(axis: Axes, groups: Iterable[Group], delta: float | None, tallest: int) -> None:
+def draw_column(axis: Axes, groups: Sequence[Group], delta: float | None, tallest: int) -> None:
+    """Draw a row for each ratio below the title of its group, and the noise floor as a band."""
     place = 0
     ticks: list[int] = []
     labels: list[str] = []
@@ -178,7 +179,7 @@ def _draw_ratio(axis: Axes, place: int, compared: Compared) -> None:
     )
 
 
-def _limits(axis: Axes, rows: Iterable[Compared]) -> None:
+def limits(axis: Axes, rows: Iterable[Compared]) -> None:
     """Set a logarithmic x axis that shows all ratios and intervals, and 1."""
     shown = [row.ratio for row in rows]
     ends = [end for r in shown for end in (r.estimate, r.low, r.high) if end is not None]
@@ -196,7 +197,8 @@ def _limits(axis: Axes, rows: Iterable[Compared]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(words: Sequence[str], delta: float | None) -> tuple[list[Artist], list[str]]:
+def legend(words: Sequence[str], delta: float | None) -> tuple[list[Artist], list[str]]:
+    """Return the handles and labels of a legend: each word with its count, and the noise floor."""
     handles: list[Artist] = []
     labels: list[str] = []
     for word, count in Counter(words).items():

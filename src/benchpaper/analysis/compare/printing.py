@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from benchpaper.analysis import stats
+from benchpaper.analysis.claim_rows import KINDS
 from benchpaper.analysis.compare.comparison import ExperimentComparison
 from benchpaper.analysis.compare.ratios import NotCompared
 from benchpaper.core.project import Project, slug
@@ -34,9 +35,9 @@ def show(comparison: ExperimentComparison) -> None:
     if sites.sources:
         print(f"    files of the experiment: {', '.join(sites.sources)}")
     print(f"  the same on both: {', '.join(sites.same) or 'nothing'}")
-    for claim in comparison.claims:
+    for claim in sorted(comparison.claims, key=lambda claim: KINDS.index(claim.kind)):
         words = f"here: {claim.verdict}; in the reference: {claim.verdict_in_reference}"
-        print(f"  {claim.id}: {words}; {claim.ratio.text}")
+        print(f"  {claim.kind} {claim.id}: {words}; {claim.ratio.text}")
     for shape in comparison.shapes:
         print(f"  {shape.metric}: {shape.text}")
     for crossover in comparison.crossovers:
@@ -64,6 +65,15 @@ def _show_cells(comparison: ExperimentComparison) -> None:
         print(f"    {count} cells {reason}")
     wrong = judged * (1 - stats.CONFIDENCE)
     print(f"  of {judged} such words at most {wrong:.1f} are wrong by chance, on average")
+
+
+def drawn_families(
+    project: Project, comparisons: Iterable[ExperimentComparison], site: str, source: str
+) -> dict[str, str]:
+    """Draw one picture for each family; return {family: path of its PNG in the project}."""
+    from benchpaper.analysis.compare import families  # it loads matplotlib
+
+    return families.drawn(project, comparisons, site, source)
 
 
 def drawn(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchpaper import results
+from benchpaper.analysis import history
 from benchpaper.artifact import importing
 from benchpaper.artifact.bundle import archive, authors, crate, generated, inputs, metadata
 from benchpaper.artifact.bundle.strict import as_json as as_json
@@ -14,11 +15,15 @@ from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, REFERENCE, VERDICTS, Project
 from benchpaper.core.revision import DERIVED, git, is_checkout, known_revision
 from benchpaper.paper.gather import manifests
+from benchpaper.paper.latex import PDFS
 from benchpaper.results import accepted
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: kinds and history of claims, and the supplement
 NAME = "bundle.zip"
-SINGLE = (GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, "paper.pdf")
+SINGLE = (
+    *(GATHERED, "claims.tex", "appendix.tex", "appendix.md", VERDICTS, history.FILE),
+    *PDFS,
+)
 
 
 class BundleError(UserError):
@@ -52,7 +57,9 @@ def sources(project: Project) -> list[str]:
         for line in (project.root / archive.MANIFEST).read_text().splitlines()
     )
     return sorted(
-        name for name in listed if not name.startswith(DERIVED) and name not in crate.GENERATED
+        name
+        for name in listed
+        if not name.startswith(DERIVED) and name not in (*crate.GENERATED, history.FILE)
     )
 
 
@@ -62,7 +69,11 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
     The metadata that `make` generates are not among them. Raises `UserError` if a file is missing.
     """
     build = project.build(site, source)
-    lacking = [name for name in (GATHERED, VERDICTS, "paper.pdf") if not (build / name).exists()]
+    lacking = [
+        name
+        for name in (GATHERED, VERDICTS, history.FILE, "paper.pdf")
+        if not (build / name).exists()
+    ]
     if lacking or not manifests(build):
         options = "--from reference" if source == REFERENCE else f"--scale {source}"
         raise BundleError(
@@ -96,6 +107,7 @@ def collect(project: Project, site: str, source: str) -> tuple[dict[str, bytes],
             raise BundleError(f"{name} is a symbolic link; a bundle holds only plain files")
     executable = {name for name, path in named.items() if os.access(path, os.X_OK)}
     files = {name: path.read_bytes() for name, path in named.items()}
+    files[history.FILE] = (build / history.FILE).read_bytes()  # an unpacked bundle has no git
     inputs.check(files, listed)  # what `verify` would refuse is not written
     return files, executable
 
@@ -113,7 +125,7 @@ def make(project: Project, site: str, source: str, output: Path | None = None) -
     state = known_revision(project)
     files, executable = collect(project, site, source)
     build = f"build/{site}-{source}"
-    authors.check(files, f"build/{site}-{source}/paper.pdf")
+    authors.check(files, *(f"build/{site}-{source}/{name}" for name in PDFS))
     shown = manifests(project.root / build).values()
     description = {
         "benchpaper_bundle": SCHEMA_VERSION,

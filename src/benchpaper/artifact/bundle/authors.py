@@ -20,15 +20,15 @@ CONNECTIVES = {"and", "et", "al"}  # words between names
 NOBODY = {"anonymous", "author", "authors", "s"}  # "Anonymous Author(s)" of a blind review
 
 
-def check(files: Mapping[str, bytes], pdf: str) -> str:
+def check(files: Mapping[str, bytes], *pdfs: str) -> str:
     """Compare the authors in all files that name some; return a line on success.
 
-    `files` are {name: bytes}, and `pdf` is the name of the paper's PDF. Raises `UserError` if a
+    `files` are {name: bytes}, and `pdfs` are the names of the paper's PDFs. Raises `UserError` if a
     file names somebody else than CITATION.cff, or leaves out an author.
     """
     cited = [_words(metadata.person(author)) for author in metadata.citation(files)["authors"]]
     compared = []
-    readers: dict[str, Callable[[bytes], list[str]]] = {**READERS, pdf: of_pdf}
+    readers: dict[str, Callable[[bytes], list[str]]] = {**READERS, **dict.fromkeys(pdfs, of_pdf)}
     for name, read in readers.items():
         try:
             named = read(files[name]) if name in files else []

@@ -24,7 +24,7 @@ from benchpaper.artifact.bundle import (
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import GATHERED, Project
-from benchpaper.paper import gather, latex
+from benchpaper.paper import claims_tex, gather, latex
 from benchpaper.paper.gather import Gathered
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def check(
     """
     from benchpaper.artifact.bundle import (  # these load pandas
         exhibit_check,
+        history_check,
         pdf_check,
         printed_check,
         verdict_check,
@@ -134,12 +135,13 @@ def check(
         *of_results,
         exhibit_check.check(project, build, measured, read),
         verdict_check.check(project, rows, measured, source),
+        history_check.check(project, build, rows, read),
         _check_gathered(project, build, exhibits, description["experiments"]),
     ]
-    confined.reading("paper.pdf")
-    pdf = (build / "paper.pdf").relative_to(project.root).as_posix()
+    confined.reading("the PDFs")
+    pdfs = [path.relative_to(project.root).as_posix() for path in pdf_check.pdfs(build)]
     lines += [
-        authors.check(files, pdf),
+        authors.check(files, *pdfs),
         pdf_check.check_pdf(
             project, build, {name: saved.exhibit for name, saved in exhibits.items()}
         ),
@@ -183,9 +185,9 @@ def _check_gathered(
 ) -> str:
     if (build / GATHERED).read_text() != gather.gathered(build, experiments):
         raise NotVerified(f"{GATHERED} is not what the notebooks' manifests and the verdicts give")
-    table = build / gather.CLAIMS_TABLE
+    table = build / claims_tex.TABLE
     if not table.exists() or table.read_text() != gather.claims_table(build):
-        raise NotVerified(f"{gather.CLAIMS_TABLE} is not what the verdicts give")
+        raise NotVerified(f"{claims_tex.TABLE} is not what the verdicts and their history give")
     kinds = {name: saved.exhibit.kind for name, saved in exhibits.items()}
     latex.check_uses(project.paper, {**kinds, "claims": "table"})
     return (

@@ -20,20 +20,20 @@ MAX_SECTION = 20  # a number such as 2.1 counts as that of a section up to here
 
 
 def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Exhibit]) -> str:
-    """Check the numbers in a PDF's text; return a line that says what was checked.
+    """Check the numbers in the text of the PDFs; return a line that says what was checked.
 
-    Each number that the paper names must be in the text, as often as the paper names it. Each
-    decimal number and each longer whole number in the text must be in the exhibits, the verdicts
-    or the paper's sources. Raises `NotVerified` at the first exception.
+    Each number that the paper or its supplement names must be in the text, as often as they name
+    it. Each decimal number and each longer whole number in the text must be in the exhibits, the
+    verdicts or the paper's sources. Raises `NotVerified` at the first exception.
     """
     if not shutil.which("pdftotext"):
         return "the PDF's text was not read: there is no pdftotext (package poppler-utils)"
-    pdf = build / "paper.pdf"
-    printed = _normal(pdf_text(pdf))
+    printed = _normal("\f".join(map(pdf_text, pdfs(build))))
     named = _named_texts(project.paper, exhibits)
     # Where the lines of two columns are level, pdftotext may join them in the middle of an
     # interval. In the order in which LaTeX wrote it (-raw), the text is whole.
-    orders = [_squeezed(printed), _squeezed(_normal(pdf_text(pdf, "-raw")))]
+    raw = "\f".join(pdf_text(pdf, "-raw") for pdf in pdfs(build))
+    orders = [_squeezed(printed), _squeezed(_normal(raw))]
     for text, names in named.items():
         if (times := max(order.count(text) for order in orders)) < len(names):
             raise NotVerified(
@@ -58,6 +58,11 @@ def check_pdf(project: Project, build: Path, exhibits: Mapping[str, Exhibit]) ->
         f"{count} numbers that the paper names stand in the PDF, as often as named, "
         "and what else it prints is accounted for"
     )
+
+
+def pdfs(build: Path) -> list[Path]:
+    """Return the PDF of the paper, and that of its supplement if it has one."""
+    return [build / name for name in latex.PDFS if name == latex.PDFS[0] or (build / name).exists()]
 
 
 def pdf_text(path: Path, *options: str) -> str:

@@ -11,27 +11,21 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchpaper.analysis import claim_rows, verdicts
+from benchpaper.analysis import claim_rows, history
 from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.exhibits import TEX_SPECIAL
+from benchpaper.artifact.bundle import pdf_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.exhibit_check import tex_rows
 from benchpaper.core.project import Project
-from benchpaper.paper import gather, latex
+from benchpaper.paper import claims_tex, latex
 from benchpaper.paper.gather import Gathered
 
-CLAIM = re.compile(r"\\claim(verdict|why)?\{([^}]*)\}")
-CLAIMS_TABLE = re.compile(r"\\claimstable(?:\[([^\]]*)\])?")
+CLAIM = re.compile(r"\\claim(mark|verdict|why|written)?\{([^}]*)\}")
+CLAIMS_TABLE = re.compile(r"\\(claims|findings|checks)table(?:\[([^\]]*)\])?")
+KINDS = {"claims": claim_rows.KINDS, "findings": ("finding",), "checks": ("check",)}
 TIMEOUT_S = 120
 LEAST_PIECE = 10  # characters of a text before the end of its column
-VERDICTS = (
-    *claim_rows.ON_REFERENCE,
-    *claim_rows.ON_REFERENCE.values(),
-    *claim_rows.ON_IMPORTED.values(),
-    verdicts.INCONCLUSIVE,
-    claim_rows.NOT_TESTABLE,
-    claim_rows.NOT_RUN,
-)
 PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "˜": "~", "∼": "~", "ˆ": "^"})
 
 
@@ -47,8 +41,9 @@ def check(
     """
     if not shutil.which("pdftotext"):
         return "verdicts and tables were not looked up: there is no pdftotext (poppler-utils)"
-    printed = Printed(_raw_text(build / "paper.pdf"))
-    claims = list(_claims(project.paper, rows))
+    printed = Printed("\f".join(_raw_text(path) for path in pdf_check.pdfs(build)))
+    past = history.read(build / history.FILE)
+    claims = list(_claims(project.paper, rows, past))
     tables = list(_tables(project.paper, build, exhibits))
     for what, text in [*claims, *tables]:
         if not printed.has(squeezed(text)):
@@ -56,22 +51,25 @@ def check(
                 f"the PDF does not print {what} as it is inside ({_short(text)}); "
                 "it was typeset from something else"
             )
-    _check_counts(printed, [text for _, text in claims])
+    _check_marks(printed, rows, [text for _, text in claims])
     return (
         f"{len(claims)} claims with their verdicts and {len(tables)} rows of tables are in the PDF"
     )
 
 
-def _check_counts(printed: "Printed", claims: Sequence[str]) -> None:
-    """Check that no verdict stands behind more claims than it should."""
-    for word in VERDICTS:
-        shown = squeezed(f"[{word}]")
-        expected = sum(squeezed(text).count(shown) for text in claims)
-        if (times := printed.text.count(shown)) > expected:
-            raise NotVerified(
-                f'the PDF prints the verdict "{word}" behind {times} claims, and has {expected} '
-                "such claims; it was typeset from something else"
-            )
+def _check_marks(printed: "Printed", rows: Sequence[ClaimRow], claims: Sequence[str]) -> None:
+    """Check that no claim bears another mark than its verdict's, or bears it too often."""
+    for row in rows:
+        for symbol in claims_tex.SYMBOLS.values():
+            shown = squeezed(row.id + symbol)
+            if shown == row.id:  # a dash, which does not count
+                continue
+            expected = sum(squeezed(text).count(shown) for text in claims)
+            if (times := printed.text.count(shown)) > expected:
+                raise NotVerified(
+                    f"the PDF prints {row.id} {symbol} {times} times, and its verdict "
+                    f'"{row.verdict}" gives {expected}; it was typeset from something else'
+                )
 
 
 class Printed:
@@ -126,24 +124,25 @@ def _short(text: str) -> str:
     return words if len(words) <= 100 else f"{words[:100]}…"
 
 
-def _claims(paper: Path, rows: Sequence[ClaimRow]) -> Iterator[tuple[str, str]]:
-    r"""Yield (name, text) of each claim that the paper prints, by \claim or in \claimstable."""
+def _claims(
+    paper: Path, rows: Sequence[ClaimRow], past: history.History
+) -> Iterator[tuple[str, str]]:
+    r"""Yield (name, text) of each claim that the paper prints, by \claim or in a table."""
     by_id = {row.id: row for row in rows}
     for line in _lines(paper):
         for which, name in CLAIM.findall(line):
             if row := by_id.get(name):
                 text = {
-                    "": f"{row.sentence} [{row.verdict}]",
+                    "": row.sentence + claims_tex.mark(row),
+                    "mark": claims_tex.mark(row),
                     "verdict": row.verdict,
                     "why": row.why,
+                    "written": claims_tex.written(row, past),
                 }[which]
                 yield f"claim {name}", text
-        for family in CLAIMS_TABLE.findall(line):
-            for row in rows:
-                if family in ("", row.experiment.split("/")[0]):
-                    shown = gather.verdict_shown(row)
-                    text = " ".join((row.id, row.sentence, row.text, shown))
-                    yield f"the verdict on {row.id}", text
+        for kinds, family in CLAIMS_TABLE.findall(line):
+            for row in claims_tex.of_kind_and_family(rows, KINDS[kinds], family):
+                yield f"the verdict on {row.id}", " ".join(claims_tex.cells_of(row, past))
 
 
 def _tables(

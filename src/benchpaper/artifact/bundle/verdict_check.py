@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from benchpaper.analysis import claim_rows, judging, recomputing
 from benchpaper.analysis.claim_files import Claim, files
-from benchpaper.analysis.claim_rows import ClaimRow, ClaimRowJson
+from benchpaper.analysis.claim_rows import FINDING, ClaimRow, ClaimRowJson
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.values import Comparison, gap
 from benchpaper.artifact.bundle import confined, exhibit_check
 from benchpaper.artifact.bundle.archive import NotVerified
 from benchpaper.artifact.bundle.generated import difference
 from benchpaper.core.project import VERDICTS, Project, derived
+from benchpaper.paper import claims_tex
 
 
 class Declared(NamedTuple):
@@ -27,6 +28,8 @@ class Declared(NamedTuple):
     id: str
     experiment: str
     sentence: str
+    kind: str
+    matters_to: str
 
 
 def rows(build: Path) -> list[ClaimRow]:
@@ -38,6 +41,11 @@ def rows(build: Path) -> list[ClaimRow]:
     for number, row in enumerate(derived(build / VERDICTS, list)):
         if not isinstance(row, dict) or set(row) != fields:
             raise NotVerified(f"{VERDICTS}: row {number} has not the fields of a verdict")
+        for field, known in (("verdict", claims_tex.MARKS), ("kind", claim_rows.KINDS)):
+            if row[field] not in known:
+                raise NotVerified(
+                    f'{VERDICTS}: row {number} has the unknown {field} "{row[field]}"'
+                )
     return claim_rows.read(build)
 
 
@@ -72,7 +80,15 @@ def _judged(
     """Return {id: row} of an experiment's claims, judged again."""
     comparisons = {row.id: _comparison(row, results) for row in rows}
     again = [
-        Claim(row.id, row.experiment, row.sentence, _constant(comparisons[row.id])) for row in rows
+        Claim(
+            row.id,
+            row.experiment,
+            row.sentence,
+            _constant(comparisons[row.id]),
+            row.kind,
+            row.matters_to,
+        )
+        for row in rows
     ]
     if results is None:
         return {claim.id: judging.without_results(claim, source) for claim in again}
@@ -123,10 +139,10 @@ def _check_declared(project: Project, rows: Sequence[ClaimRow]) -> None:
         raise NotVerified(f"{VERDICTS} has a claim twice")
     known = {claim.id: claim for claim in declared}
     for row in rows:
-        stated = Declared(row.id, row.experiment, row.sentence)
+        stated = Declared(row.id, row.experiment, row.sentence, row.kind, row.matters_to)
         if row.id in known and known[row.id] != stated:
             raise NotVerified(
-                f"{VERDICTS}: claim {row.id} has another sentence or experiment than "
+                f"{VERDICTS}: claim {row.id} has another sentence, experiment or kind than "
                 "analysis/claims*.py"
             )
     in_rows = [name for name in ids if name in known]
@@ -145,8 +161,20 @@ def _declared(tree: ast.Module) -> Iterator[Declared]:
                 words = {word.arg: word.value for word in call.keywords}
                 texts = [*call.args[:1], words.get("id"), words.get("experiment")]
                 literals = [t.value for t in texts if isinstance(t, ast.Constant)]
-                if len(literals) == 2:
-                    yield Declared(str(literals[0]), str(literals[1]), sentence)
+                kind, matters_to = (
+                    _literal(words.get(key), default)
+                    for key, default in (("kind", FINDING), ("matters_to", ""))
+                )
+                if len(literals) == 2 and kind is not None and matters_to is not None:
+                    name, experiment = map(str, literals)
+                    yield Declared(name, experiment, sentence, kind, matters_to)
+
+
+def _literal(node: ast.expr | None, default: str) -> str | None:
+    """Return the text of a literal, the default without one, and None for an expression."""
+    if node is None:
+        return default
+    return str(node.value) if isinstance(node, ast.Constant) else None
 
 
 def _calls(tree: ast.Module) -> int:

@@ -6,11 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from benchpaper.analysis.claim_rows import ClaimRow
 from benchpaper.analysis.estimates import Results
 from benchpaper.analysis.manifests import Manifest
 from benchpaper.core.project import slug
-from benchpaper.paper import gather
 from benchpaper.paper.html import plots
 from benchpaper.results import count_states, shown_state
 from benchpaper.results.import_record import ImportRecord
@@ -18,58 +16,11 @@ from benchpaper.results.import_record import ImportRecord
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-MARKS = {
-    "reproduced": "good",
-    "contradicted": "bad",
-    "holds in the reference": "good",
-    "does not hold in the reference": "bad",
-    "holds in imported results": "good",
-    "does not hold in imported results": "bad",
-}
+FOLD = "<details><summary>Its code and its outputs</summary>"
+UNFOLD = "</details>"
 
 
-def overview(
-    manifests: Mapping[str, Manifest],
-    rows: Sequence[ClaimRow],
-    experiments: Sequence[str],
-    has_pdf: bool,
-    has_appendix: bool,
-) -> str:
-    """Return the first page: the verdicts, and links to all other pages."""
-    where, days = gather.origin(list(manifests.values()))
-    pdf = ' <a href="paper.pdf">The paper (PDF)</a>.' if has_pdf else ""
-    listed = [slug(name) for name in experiments] + (["appendix"] if has_appendix else [])
-    return "\n".join(
-        [
-            "# Results and verdicts",
-            "",
-            f"From {where}{'' if days == gather.UNKNOWN else f', measured on {days}'}.{pdf}",
-            "",
-            "## Claims",
-            "",
-            *_claims(rows),
-            "",
-            "## Experiments",
-            "",
-            *(_listed(name, manifests[slug(name)]) for name in experiments),
-            "",
-            *_pages_below(listed),
-            "",
-        ]
-    )
-
-
-def _listed(name: str, manifest: Manifest) -> str:
-    """Return the overview's line on an experiment."""
-    missing = gather.gaps(manifest.exhibits.values())
-    gaps = f", {missing} of them not measured there" if missing else ""
-    trail_page = f"[where each comes from]({slug(name)}-trail.md)"
-    count = counted(len(manifest.exhibits), "exhibit")
-    imported = ", imported and not measured here" if manifest.imported else ""
-    return f"- [{name}]({slug(name)}.ipynb): {count}{imported}{gaps}; {trail_page}"
-
-
-def _pages_below(listed: Sequence[str]) -> list[str]:
+def pages_below(listed: Sequence[str]) -> list[str]:
     """Return the lines that tell Sphinx which pages are below this one."""
     return ["```{toctree}", ":hidden:", ":maxdepth: 1", "", *listed, "```"]
 
@@ -79,33 +30,19 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _claims(rows: Sequence[ClaimRow], link: bool = True) -> list[str]:
-    if not rows:
-        return ["No claims are made."]
-    body = []
-    for row in rows:
-        name, mark = row.experiment, MARKS.get(row.verdict, "open")
-        place = f' (<a href="{slug(name)}.html">{html.escape(name)}</a>)' if link else ""
-        sentence = f"<strong>{row.id}</strong> {html.escape(row.sentence)}{place}"
-        verdict = f'<span class="verdict {mark}">{html.escape(row.verdict)}</span>'
-        body.append([sentence, html.escape(row.text or "-"), verdict, html.escape(row.why)])
-    return [
-        _table(
-            "Each claim of the paper, its value here, and the verdict",
-            ["claim", "here", "verdict", "why"],
-            body,
-        )
-    ]
-
-
-def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """Return a table whose cells are HTML already.
+def table(
+    caption: str, head: Sequence[str], body: Sequence[Sequence[str]], marks: Sequence[str] = ()
+) -> str:
+    """Return a table whose cells are HTML already; `marks` are more attributes of each row.
 
     On a phone each row becomes a block, with the column's head before each cell. The roles keep it
     a table for screen readers. A table that is still too wide scrolls on its own.
     """
     heads = "".join(f'<th scope="col" role="columnheader">{cell}</th>' for cell in head)
-    rows = "".join(f'<tr role="row">{"".join(map(_cell_of, head, row))}</tr>' for row in body)
+    rows = "".join(
+        f'<tr role="row" {mark}>{"".join(map(_cell_of, head, row))}</tr>'
+        for row, mark in zip(body, marks or [""] * len(body), strict=True)
+    )
     caption = html.escape(caption)
     return (
         f'<div class="scrolls" tabindex="0" role="region" aria-label="{caption}"><table '
@@ -123,14 +60,14 @@ def experiment(
     notebook: "NotebookNode",
     results: Results,
     manifest: Manifest,
-    rows: Sequence[ClaimRow],
+    verdicts: Sequence[str],
     compared: str,
     figures: Mapping[str, plots.Drawn | None],
 ) -> "NotebookNode":
     """Return the page of an experiment, as a notebook.
 
-    The page shows the verdicts (`rows`), the numbers and the figures; then the executed notebook;
-    then the comparison with the reference (`compared`) and the provenance.
+    The page shows the figures, the `verdicts`, and the numbers; then the comparison with the
+    reference (`compared`) and the provenance; at the end, folded, the executed notebook.
     """
     import nbformat
 
@@ -142,25 +79,25 @@ def experiment(
     before = [
         text(
             f"# {described['title']}\n\n{described['question']}\n\n"
-            f"From {results.source}; [where each value comes from]({key}-trail.md)."
+            f"From {results.source}; [where each value comes from]({key}-trail.md); "
+            "[how to make it again](reproduce.md)."
         ),
-        text("## Verdicts\n\n" + "\n".join(_claims(rows, link=False))),
-        text("## Numbers\n\n" + _numbers(manifest, key)),
         *map(text, _figures(manifest, figures, key)),
-    ]
-    after = [
+        text("## Verdicts\n\n" + "\n".join(verdicts)),
+        text("## Numbers\n\n" + _numbers(manifest, key)),
         text("## Compared with the reference\n\n" + compared),
         text("## Hosts and provenance\n\n" + _provenance(results, manifest)),
-        text("\n".join(_pages_below([f"{key}-trail"]))),
+        text("## The notebook, as it was run\n\n" + FOLD),
     ]
+    after = [text(UNFOLD), text("\n".join(pages_below([f"{key}-trail"])))]
     notebook = nbformat.from_dict(notebook)
     for cell in notebook.cells:
         cell.metadata.pop("papermill", None)
-        if cell.cell_type == "markdown":  # the page has its own title
-            cell.source = re.sub(r"^(#+) ", r"#\1 ", cell.source, flags=re.M)
+        if cell.cell_type == "markdown":  # a heading would end what is folded
+            cell.source = re.sub(r"^#+ (.*)$", r"**\1**\n", cell.source, flags=re.M)
         else:
             cell.outputs = [output for output in cell.outputs if not _is_figure(output)]
-    notebook.cells = [*before, text("## The notebook, as it was run"), *notebook.cells, *after]
+    notebook.cells = [*before, *notebook.cells, *after]
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
     return notebook
@@ -184,7 +121,7 @@ def _numbers(manifest: Manifest, key: str) -> str:
         [f"<code>{name}</code>", html.escape(str(exhibit)), _know(name, key)]
         for name, exhibit in numbers.items()
     ]
-    return _table("Numbers that the paper shows", ["name", "value", "trail"], body)
+    return table("Numbers that the paper shows", ["name", "value", "trail"], body)
 
 
 def _know(name: str, key: str) -> str:
@@ -231,7 +168,7 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
         ]
         for metric, label, place, estimate in drawn.rows
     ]
-    table = _table(
+    values = table(
         f"Values of {name}",
         ["metric", "series", html.escape(drawn.x) or "cell", "value", "interval", "blocks"],
         rows,
@@ -244,11 +181,13 @@ def _interactive(name: str, drawn: plots.Drawn, described: str) -> str:
         else ""
     )
     return (
-        f'{chosen}<div class="plot" id="plot-{name}" role="img" '
-        f'aria-label="{described}, interactive"></div>\n'
+        f'<p><button type="button" data-explore="plot-{name}" aria-label="Explore {name}">'
+        f"Explore</button></p>\n"
+        f'<div hidden>{chosen}<div class="plot" id="plot-{name}" role="img" '
+        f'aria-label="{described}, interactive"></div></div>\n'
         f'<script type="application/json" class="plot-data" data-plot="plot-{name}">{data}'
         "</script>\n"
-        f"<details><summary>The values as a table</summary>{table}</details>\n"
+        f"<details><summary>The values as a table</summary>{values}</details>\n"
     )
 
 
@@ -261,8 +200,8 @@ def _imported(record: ImportRecord, manifest: Manifest) -> str:
     return "\n".join(
         [
             "<p>Imported: others measured these results, and nothing was measured here.</p>",
-            _table("Import", ["fact", "value"], rows),
-            _table("Data", ["file", "SHA-256"], files),
+            table("Import", ["fact", "value"], rows),
+            table("Data", ["file", "SHA-256"], files),
         ]
     )
 
@@ -289,8 +228,8 @@ def _provenance(results: Results, manifest: Manifest) -> str:
             f"<p>Beware of:</p><ul>{warnings}</ul>"
             if warnings
             else "<p>Nothing disturbed the trials.</p>",
-            _table("Hosts", ["fact", "value"], hosts),
-            _table("Tools", ["tool", "version"], tools),
-            _table("Data", ["file", "SHA-256"], files),
+            table("Hosts", ["fact", "value"], hosts),
+            table("Tools", ["tool", "version"], tools),
+            table("Data", ["file", "SHA-256"], files),
         ]
     )

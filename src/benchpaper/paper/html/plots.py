@@ -27,6 +27,7 @@ COLOURS = (
     "#1f6f99",
 )  # 4.5:1 on white
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "star")
+THERE = ", reference"  # ends the name of a line of the reference
 WIDE_RANGE = 30.0  # an axis is logarithmic if the largest value is this many times the smallest
 
 Points = list[tuple[Any, Estimate]]  # (place along x, estimate)
@@ -45,10 +46,11 @@ class Drawn:
     x: str
 
 
-def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
+def figure(results: Results, exhibit: Exhibit, beside: Results | None = None) -> Drawn | None:
     """Return the interactive version of a figure; None if nothing was measured.
 
-    A figure of several metrics has a plot for each; the page shows one at a time.
+    A figure of several metrics has a plot for each; the page shows one at a time. `beside` are the
+    reference results, drawn hollow next to those of the run.
     """
     if exhibit.missing:
         return None
@@ -69,16 +71,35 @@ def figure(results: Results, exhibit: Exhibit) -> Drawn | None:
     for metric, estimates in measured.items():
         shown_as = f"{metric} ({results.metric(metric)['unit']})"
         series = _series(frame, estimates, varying, x, metric)
-        figures[shown_as] = {
-            "data": [_trace(n, *item) for n, item in enumerate(series.items())],
-            "layout": _layout(series, axis, shown_as),
-        }
+        traces = [_trace(n, *item) for n, item in enumerate(series.items())]
+        if beside:
+            others = _measured_there(beside, metric, list(estimates))
+            reference = _series(frame, others, varying, x, metric)
+            places = {label: n for n, label in enumerate(series)}
+            traces += [_hollow(places[label], label, some) for label, some in reference.items()]
+            series |= {f"{label}{THERE}": some for label, some in reference.items()}
+        figures[shown_as] = {"data": traces, "layout": _layout(series, axis, shown_as)}
         rows += [
             (shown_as, label, _plain(place), estimate)
             for label, points in series.items()
             for place, estimate in points
         ]
     return Drawn(figures, rows, axis)
+
+
+def _measured_there(reference: Results, metric: str, cells: Sequence[str]) -> dict[str, Estimate]:
+    """Return {cell: estimate} of those cells that the reference measured, too."""
+    if metric not in {described["name"] for described in reference.described["metrics"]}:
+        return {}
+    known = set(reference.rows(metric)["cell"])
+    return _measured(reference, metric, [cell for cell in cells if cell in known])
+
+
+def _hollow(number: int, label: str, points: Points) -> dict[str, Any]:
+    """Return the trace of the reference: as that of the run, with open markers and dots."""
+    trace = _trace(number, f"{label}{THERE}", points)
+    marker = {**trace["marker"], "symbol": f"{trace['marker']['symbol']}-open"}
+    return {**trace, "line": {**trace["line"], "dash": "dot"}, "marker": marker}
 
 
 def _known(results: Results, metrics: Sequence[str]) -> "pd.DataFrame":

@@ -5,11 +5,12 @@
 import re
 from pathlib import Path
 
-from benchpaper.analysis import claims
+from benchpaper.analysis import claims, history
 from benchpaper.artifact import bundle
 from benchpaper.workflow import dependencies, pipeline
 from benchpaper.core import settings
 from benchpaper.core.capabilities import find_capability
+from benchpaper.paper import latex
 from benchpaper.core.project import REFERENCE, Project, slug
 from benchpaper.core.revision import revision
 
@@ -37,9 +38,10 @@ NOTEBOOKS = [slug(name) for name in EXPERIMENTS]
 MEASURED = expand(f"{RESULTS}/{{experiment}}/{{table}}", experiment=EXPERIMENTS, table=TABLES)
 MANIFESTS = expand(f"{BUILD}/exhibits/{{notebook}}/exhibits.json", notebook=NOTEBOOKS)
 EXECUTED = expand(f"{BUILD}/notebooks/{{notebook}}.ipynb", notebook=NOTEBOOKS)
-FIGURES = [*MEASURED, *MANIFESTS, *EXECUTED, f"{BUILD}/verdicts.json", f"{BUILD}/claims.tex", f"{BUILD}/exhibits.tex"]
+FIGURES = [*MEASURED, *MANIFESTS, *EXECUTED, f"{BUILD}/verdicts.json", f"{BUILD}/claims-history.json", f"{BUILD}/claims.tex", f"{BUILD}/exhibits.tex"]
 APPENDIX = [f"{BUILD}/appendix.tex", f"{BUILD}/appendix.md"]
-PDF = [*APPENDIX, f"{BUILD}/paper.pdf"]
+PDFS = [f"{BUILD}/{name}" for name, _ in zip(latex.PDFS, settings.read(PROJECT.root).documents)]
+PDF = [*APPENDIX, *PDFS]
 
 
 wildcard_constraints:
@@ -81,7 +83,7 @@ rule report:
     input:
         FIGURES,
         APPENDIX,
-        f"{BUILD}/paper.pdf" if LATEX else [],
+        PDFS if LATEX else [],
         f"{BUILD}/report/index.html",
 
 
@@ -186,6 +188,7 @@ rule gather:
         f"{BUILD}/verdicts.json",
         code=dependencies.code(RUN, "benchpaper.paper.gather"),
     output:
+        f"{BUILD}/claims-history.json",
         f"{BUILD}/claims.tex",
         f"{BUILD}/exhibits.tex",
     log:
@@ -193,6 +196,7 @@ rule gather:
     params:
         at=AT,
         experiments=" ".join(EXPERIMENTS),
+        history=history.key(PROJECT),
     shell:
         "exec benchpaper step gather {params.experiments} {params.at} > {log} 2>&1"
 
@@ -227,7 +231,7 @@ rule typeset:
         lambda w: dependencies.paper_sources(PROJECT),
         code=dependencies.code(RUN, "benchpaper.paper.latex"),
     output:
-        f"{BUILD}/paper.pdf",
+        PDFS,
     log:
         f"{LOGS}/typeset.log",
     params:
@@ -241,8 +245,9 @@ rule pages:
     input:
         f"{BUILD}/exhibits.tex",
         f"{BUILD}/appendix.md",
+        SETTINGS,
         lambda w: dependencies.accepted_changes(RUN, EXPERIMENTS),
-        f"{BUILD}/paper.pdf" if LATEX else [],
+        PDFS if LATEX else [],
         code=dependencies.code(RUN, "benchpaper.paper.html"),
     output:
         f"{BUILD}/report/index.html",
@@ -258,7 +263,7 @@ rule pages:
 # Packs every file that git tracks, and the outputs. Each file in the archive has the date of the commit.
 rule pack:
     input:
-        f"{BUILD}/paper.pdf",
+        PDFS,
         lambda w: bundle.sources(PROJECT),
     output:
         f"{BUILD}/bundle.zip",

@@ -10,6 +10,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import tarfile
 import zipfile
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from benchpaper.analysis import history
 from benchpaper.artifact.bundle.anonymity import pdf, pictures
 from benchpaper.artifact.bundle.anonymity.containers import DAMAGE
 from benchpaper.artifact.bundle.anonymity.limits import MAX_DEPTH, Budget, CannotSearch
@@ -31,6 +33,7 @@ CITATION_KEYS = (
     "cff-version", "message", "title", "type", "version", "license", "abstract", "keywords",
 )  # fmt: skip
 CELL_KEYS = ("cell_type", "id", "execution_count", "source", "outputs", "attachments")
+COMMIT_DIGEST = re.compile(rb"\b[0-9a-f]{40}\b")
 PAX_KEYS = {"path", "linkpath", "size", "mtime"}  # tarfile writes those again
 FIRST_DAY = (1980, 1, 1, 0, 0, 0)
 
@@ -55,6 +58,8 @@ def rewritten(name: str, data: bytes, depth: int = 0, budget: Budget | None = No
     try:
         if path.name == "CITATION.cff":
             return _citation(data)
+        if path.name == history.FILE:
+            return COMMIT_DIGEST.sub(b"0" * 40, data)
         if path.suffix == ".ipynb":
             return _notebook(data)
         if data.startswith(pictures.PNG):

@@ -9,17 +9,17 @@ html_theme = "alabaster"
 html_theme_options = {
     "show_powered_by": False,
     "font_size": "16px",
-    "page_width": "64rem",
+    "page_width": "76rem",
     "sidebar_width": "15rem",
     "fixed_sidebar": False,
 }
-html_sidebars = {"**": ["navigation.html"]}
-html_context = {"first_page": "Results and verdicts"}
+html_sidebars = {"**": ["navigation.html", "searchbox.html"]}
+html_context = {"first_page": "Answers and verdicts"}
 html_static_path = ["_static"]
 html_extra_path = ["extra", "as-is"]
 templates_path = ["_templates"]
 html_css_files = ["report.css"]
-html_js_files = [("plotly.min.js", {"defer": "defer"}), ("report.js", {"defer": "defer"})]
+html_js_files = [("report.js", {"defer": "defer"})]  # it loads plotly.min.js when asked to
 pygments_style = "default"  # the theme's own colours have too little contrast
 html_title = "benchpaper report"
 html_permalinks = html_show_copyright = html_show_sphinx = html_copy_source = html_use_index = False
