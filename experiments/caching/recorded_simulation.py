@@ -26,7 +26,7 @@ def trace_of(recording, block_bytes):
     A recording of one epoch or less warms up for its first half.
     """
     ids = recorded_traces.blocks(recording, block_bytes)
-    warm = len(ids) // max(2, recording.about["epochs"])
+    warm = len(ids) // max(2, recording.description["epochs"])
     return Trace(ids, len(np.unique(ids)), warm)
 
 

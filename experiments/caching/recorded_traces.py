@@ -32,14 +32,14 @@ class Recording:
     offsets: np.ndarray
     sizes: np.ndarray
     ms: np.ndarray
-    about: dict
+    description: dict
 
 
 def load(path):
     """Return the recording in a file. Raises `ValueError` if it is none."""
     table = pq.read_table(path)
-    about = (table.schema.metadata or {}).get(b"recording")
-    if about is None:
+    description = (table.schema.metadata or {}).get(b"recording")
+    if description is None:
         raise ValueError(f"{Path(path).name} is no recording; recorders.record makes one")
     column = table.column("file").combine_chunks()
     return Recording(
@@ -47,7 +47,7 @@ def load(path):
         table.column("offset").to_numpy(),
         table.column("size").to_numpy().astype(np.int64),
         table.column("ms").to_numpy(),
-        json.loads(about),
+        json.loads(description),
     )
 
 

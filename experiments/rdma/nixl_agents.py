@@ -55,8 +55,8 @@ class Reader:
     """Reads objects that another agent holds (`hold`)."""
 
     def __init__(self, target):
-        with socket.create_connection((target["address"], target["port"]), PATIENCE_S) as told:
-            plan = json.loads(told.makefile().readline())
+        with socket.create_connection((target["address"], target["port"]), PATIENCE_S) as peer:
+            plan = json.loads(peer.makefile().readline())
         self._size, count = plan["size"], plan["objects"]
         self._buffer = ctypes.create_string_buffer(self._size)
         self._agent = _agent("reader")

@@ -84,10 +84,10 @@ def evidence(path: str, fabric: str, system: Any, gets: int, client_said: str) -
 
 
 def _of_nixl(path: str, fabric: str, said: str) -> str:
-    found = READS.search(said)
-    if not found:
+    read = READS.search(said)
+    if not read:
         raise ucx.TransportMismatch("UCX does not tell how NIXL reads; is UCX_PROTO_INFO known?")
-    if found["name"] != fabric:
-        raise ucx.TransportMismatch(f"asked for {fabric}, but NIXL reads over {found['name']}")
-    ucx.check_emulation(path, found["how"])
-    return f"nixl, {found['how']}"
+    if read["name"] != fabric:
+        raise ucx.TransportMismatch(f"asked for {fabric}, but NIXL reads over {read['name']}")
+    ucx.check_emulation(path, read["how"])
+    return f"nixl, {read['how']}"

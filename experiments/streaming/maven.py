@@ -44,10 +44,10 @@ def sources() -> list[Path]:
 
 def version(name: str) -> str:
     """Return the pinned version of "pekko", "akka", "flink", "rxjava", "reactor", or "kafka"."""
-    found = re.search(rf"<{name}\.version>(.+)</{name}\.version>", POM.read_text())
-    if not found:
+    matched = re.search(rf"<{name}\.version>(.+)</{name}\.version>", POM.read_text())
+    if not matched:
         raise KeyError(f"pom.xml pins no version of {name}")
-    return found[1]
+    return matched[1]
 
 
 def refused() -> str:
@@ -178,13 +178,13 @@ def _build(work: Path) -> Path:
 
 def jars(folder: Path) -> dict[str, str]:
     """Return {name: SHA-256} of the jars of others in all class paths below `folder`."""
-    found: dict[str, str] = {}
+    matched: dict[str, str] = {}
     for path in sorted(folder.glob("*/*.jar")):
         if path.name != OURS:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            if found.setdefault(path.name, digest) != digest:
+            if matched.setdefault(path.name, digest) != digest:
                 raise JarsMissing(f"two different jars have the name {path.name}")
-    return found
+    return matched
 
 
 def check(folder: Path) -> None:
@@ -212,9 +212,9 @@ def whole(folder: Path) -> bool:
 def _main(words: list[str]) -> None:
     with tempfile.TemporaryDirectory() as work:
         if words == ["--lock"]:
-            found = jars(_build(Path(work)))
-            LOCK.write_text("".join(f"{digest}  {name}\n" for name, digest in found.items()))
-            print(f"{LOCK.name} has the digests of {len(found)} jars")
+            matched = jars(_build(Path(work)))
+            LOCK.write_text("".join(f"{digest}  {name}\n" for name, digest in matched.items()))
+            print(f"{LOCK.name} has the digests of {len(matched)} jars")
         else:
             build(Path(work))
             print("Maven has fetched all jars, and each has its digest")

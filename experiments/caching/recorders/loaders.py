@@ -40,10 +40,10 @@ def megatron_blend(folder, seed, epochs):
     """Read blended samples, as Megatron reads its `.bin` files without memory maps."""
     names, weights = list(corpora.BLEND), [share for _, share in corpora.BLEND.values()]
     lengths = [corpora.document_lengths(seed, name) for name in names]
-    asked = [int(np.ceil(np.ceil(BLENDED_SAMPLES * w) * 1.005)) for w in weights]
+    counts = [int(np.ceil(np.ceil(BLENDED_SAMPLES * w) * 1.005)) for w in weights]
     orders = [
         megatron.order(of, samples, SEQUENCE, seed)
-        for of, samples in zip(lengths, asked, strict=True)
+        for of, samples in zip(lengths, counts, strict=True)
     ]
     opened = [os.open(Path(folder) / f"{name}.bin", os.O_RDONLY) for name in names]
     for corpus, place in zip(*megatron.blend(weights, BLENDED_SAMPLES), strict=True):

@@ -126,7 +126,7 @@ def record(name, output, python=sys.executable, seed=1):
         rows = watch(name, python, folder, seed, loader.epochs)
     if not rows:
         raise NoReads(f"{name} read nothing of its corpus that could be seen; is it in memory?")
-    about = {
+    description = {
         "loader": name,
         "command": f"python -m experiments.caching.recorders.record {name} OUTPUT --seed {seed}",
         "watched": "printed by the loader" if loader.prints_reads else f"strace: {CALLS}",
@@ -135,10 +135,10 @@ def record(name, output, python=sys.executable, seed=1):
         "epochs": loader.epochs,
         "corpus_bytes": corpus,
     }
-    write(output, rows, about)
+    write(output, rows, description)
 
 
-def write(output, rows, about):
+def write(output, rows, description):
     """Write the rows [(seconds, file, offset, size)] as Parquet, whole or not at all."""
     first = rows[0][0]
     seconds, paths, offsets, sizes = zip(*rows, strict=True)
@@ -149,7 +149,7 @@ def write(output, rows, about):
             "offset": pa.array(offsets, pa.int64()),
             "size": pa.array(sizes, pa.int32()),
         }
-    ).replace_schema_metadata({"recording": json.dumps(about, sort_keys=True)})
+    ).replace_schema_metadata({"recording": json.dumps(description, sort_keys=True)})
     part = Path(f"{output}.part")
     pq.write_table(table, part, compression="zstd", compression_level=19)
     if (size := part.stat().st_size) > MAX_BYTES:

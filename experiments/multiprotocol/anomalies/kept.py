@@ -230,7 +230,7 @@ def open_file_deleted(t):
     try:
         return bytes(read()) != t.content(1)
     except Exception:
-        return Seen(told=True)
+        return Seen(reported=True)
 
 
 @kind("I5")

@@ -25,11 +25,11 @@ LEVELS = ("none", "told", "moment", "while", "lasting", "told loss", "silent los
 class Seen:
     """Occurrence of a kind. `still()` tells whether it is still so; without it, it is over.
 
-    `told` says that an operation failed, so that its user knows.
+    `reported` says that an operation failed, so that its user knows.
     """
 
     still: Callable[[], bool] | None = None
-    told: bool = False
+    reported: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def watch(seen: Seen, began: float, seconds: float) -> Duration:
         time.sleep(LOOK_S)
 
 
-def level(loses: bool, told: bool, duration: Duration) -> int:
+def level(loses: bool, reported: bool, duration: Duration) -> int:
     """Return the severity of an occurrence, 1 to 6; `LEVELS` names them."""
     if loses:
-        return 5 if told else 6
-    if told:
+        return 5 if reported else 6
+    if reported:
         return 1
     if duration.seconds >= LASTING_S and not duration.ended:
         return 4

@@ -34,10 +34,10 @@ class Occurrence:
     def as_dict(self) -> dict[str, object]:
         """Return what the results keep: {"level", "lasted_s", "ended", "told"}."""
         return {
-            "level": level(self.loses, self.seen.told, self.duration),
+            "level": level(self.loses, self.seen.reported, self.duration),
             "lasted_s": round(self.duration.seconds, 3),
             "ended": self.duration.ended,
-            "told": self.seen.told,
+            "told": self.seen.reported,
         }
 
 

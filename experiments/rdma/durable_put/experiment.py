@@ -112,11 +112,13 @@ def trial(cell, site):
             max_seconds=site.counts.milliseconds / 1e3,
             seed=site.seed % 2**32,
         )
-    found = site.server.run(["stat", "-f", "-c", "%T", log]).stdout.strip() if log else "no log"
+    log_on = (
+        site.server.run(["stat", "-f", "-c", "%T", log]).stdout.strip() if log else "no log"
+    )
     yield {
         "latency_us": result["samples_us"],
         "puts_per_s": result["puts"] / result["elapsed_s"],
         "server_cpu_us_per_put": 1e6 * result["cpu_server_s"] / result["puts"],
         "read_back": result["right"],
-        "log_on": found,
+        "log_on": log_on,
     }

@@ -154,14 +154,14 @@ def build(folder):
 
 @experiment.trial
 def trial(cell, site):
-    asked, seed = demand.ALL[cell.workload], site.seed % 2**32
+    demanded, seed = demand.ALL[cell.workload], site.seed % 2**32
     if cell.way == "budget":
-        budget = simulation.budget_s(asked, cell.depth, seed)
+        budget = simulation.budget_s(demanded, cell.depth, seed)
         yield {"budget_us": 1e6 * budget, "latencies": "half constant, half exponential"}
     elif cell.way == "simulated":
         drawn = simulation.drawn(cell.latency_us / 1e6, seed)
-        steps = simulation.steps_of(asked)
-        share = simulation.stall_share(asked, drawn, cell.depth, steps)
+        steps = simulation.steps_of(demanded)
+        share = simulation.stall_share(demanded, drawn, cell.depth, steps)
         yield {"stall_share": share, "latencies": "half constant, half exponential"}
     else:
         yield measured(cell, site)
@@ -169,33 +169,33 @@ def trial(cell, site):
 
 def measured(cell, site):
     """Run a real loop, and its GETs alone; return both next to the simulation."""
-    asked = replace(demand.ALL[cell.workload], batch=BATCHES[cell.workload])
+    demanded = replace(demand.ALL[cell.workload], batch=BATCHES[cell.workload])
     folder = site.client.provide(site.programs / "data") / cell.workload
-    step_s, seconds = asked.batch * asked.compute_s, site.counts.milliseconds / 1e3
+    step_s, seconds = demanded.batch * demanded.compute_s, site.counts.milliseconds / 1e3
     least_s = max(cell.latency_us / 1e6, LEAST_GET_S)
-    supply_s = asked.batch * least_s / cell.depth
+    supply_s = demanded.batch * least_s / cell.depth
     steps = 4 * simulation.AHEAD + int(seconds / max(step_s, supply_s))
-    loop = Loop("npy", asked.batch, step_s, steps, cell.depth, seed=site.seed % 2**32)
+    loop = Loop("npy", demanded.batch, step_s, steps, cell.depth, seed=site.seed % 2**32)
     # Nothing is computed, and one reader GETs: that is the time of single GETs.
-    one = replace(loop, batch=1, compute_s=0.0, readers=1, steps=10 + int(seconds / 2 / least_s))
+    single = replace(loop, batch=1, compute_s=0.0, readers=1, steps=10 + int(seconds / 2 / least_s))
     with backends.open(cell.way, site.client, folder) as opened:
         store = opened.store
         if cell.way == "known":
             store = dict(store, latency_s=cell.latency_us / 1e6, bandwidth=UNLIMITED)
-        alone = run(site.client, store, one)
+        alone = run(site.client, store, single)
         whole = run(site.client, store, loop)
-    assert whole["payload_used"] == steps * asked.batch * asked.get_bytes, "bytes are missing"
-    return observation(cell, asked, steps, alone, whole)
+    assert whole["payload_used"] == steps * demanded.batch * demanded.get_bytes, "bytes are missing"
+    return observation(cell, demanded, steps, alone, whole)
 
 
-def observation(cell, asked, steps, alone, whole):
+def observation(cell, demanded, steps, alone, whole):
     reading_s = alone["elapsed_s"] + (alone["first_batch_ms"] - alone["opened_ms"]) / 1e3
     service_s = reading_s / alone["requests"]
     # A sleep lasts longer on a busy host, and that is no stall.
-    computed_s = whole["au_measured"] * whole["elapsed_s"] / steps / asked.batch
+    computed_s = whole["au_measured"] * whole["elapsed_s"] / steps / demanded.batch
     share = sum(whole["stall_ms"]) / 1e3 / whole["elapsed_s"]
     predicted = simulation.stall_share(
-        replace(asked, compute_s=computed_s), simulation.constant(service_s), cell.depth, steps
+        replace(demanded, compute_s=computed_s), simulation.constant(service_s), cell.depth, steps
     )
     return {
         "stall_share": share,

@@ -5,12 +5,12 @@ import json
 import socket
 import time
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, Self
 
-from benchpaper import Evidence, Experiment, Factor, HostError, Metric, Scale
+from benchpaper import Evidence, Experiment, Factor, Host, HostError, Metric, Scale
 from experiments.streaming import pipelines, topic, workload
 from experiments.streaming.pipeline import experiment as healthy
-from experiments.systems import server
+from experiments.systems import s3, server
 
 NONE, CONSUMER, BROKER, REBALANCE = "none", "consumer killed", "broker killed", "rebalance"
 REFUSES, SLOW = "sink refuses", "sink slow"
@@ -140,13 +140,13 @@ def measured(cell, site, broker, store):
             topic.finished(producer, "Produce", 120)
         pipeline.finish(120)
         rows = dataclasses.replace(run, endpoint=store.endpoint).rows()
-    found = workload.outcome(load.frame(base), rows)
+    outcome = workload.outcome(load.frame(base), rows)
     return dict(
-        lost=float(found.lost),
-        duplicated=float(found.duplicated),
-        late=float(found.late),
-        wrong=float(found.wrong_late + found.altered),
-        off=float(found.lost + found.duplicated + found.wrong_late + found.altered),
+        lost=float(outcome.lost),
+        duplicated=float(outcome.duplicated),
+        late=float(outcome.late),
+        wrong=float(outcome.wrong_late + outcome.altered),
+        off=float(outcome.lost + outcome.duplicated + outcome.wrong_late + outcome.altered),
         starts=float(pipeline.starts),
         promise=PROMISES[cell.delivery],
     )
@@ -210,12 +210,12 @@ class Supervised:
 class Proxy:
     """What carries the connections between a pipeline and its S3 server; a context manager."""
 
-    def __init__(self, host, endpoint, delay_ms):
+    def __init__(self, host: Host, endpoint: s3.Endpoint, delay_ms: float):
         self._host, self._delay_ms, self._target = host, delay_ms, endpoint
         self._port = host.free_port()
         self.endpoint = dataclasses.replace(endpoint, url=f"http://{host.address}:{self._port}")
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self._start()
         return self
 

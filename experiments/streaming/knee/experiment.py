@@ -216,11 +216,11 @@ def measured(cell, result, host, words):
     capacity = dict(capacity_k_s=result["capacity"] / 1e3)
     if cell.procedure == SEARCH:
         check_limit(result)
-        found = result["sustainable"] / 1e3
+        sustainable = result["sustainable"] / 1e3
         return dict(
-            sustainable_k_s=found,
+            sustainable_k_s=sustainable,
             sustainable_share=100 * result["sustainable"] / result["capacity"],
-            sustainable_of_limit=found / LIMIT_K_S,
+            sustainable_of_limit=sustainable / LIMIT_K_S,
             try_s=result["try_s"],
             **capacity,
         )

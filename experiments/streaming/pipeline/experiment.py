@@ -260,8 +260,8 @@ def stored(said):
 def check(run, base):
     """Return the number of late events. Raises `WrongAnswer` unless each event was counted once."""
     events = run.topic.load.frame(base)
-    found = workload.outcome(events, run.rows())
+    outcome = workload.outcome(events, run.rows())
     due = int(events["late"].sum())
-    if not found.exact or (run.engine in topic.STRICT and found.late != due):
-        raise pipelines.WrongAnswer(f"{found}, and {due} events are late")
-    return float(found.late)
+    if not outcome.exact or (run.engine in topic.STRICT and outcome.late != due):
+        raise pipelines.WrongAnswer(f"{outcome}, and {due} events are late")
+    return float(outcome.late)

@@ -137,11 +137,11 @@ def test_reuse_distances_by_hand_and_by_counting():
 def test_a_committed_recording_is_small_and_says_how_it_was_made(name):
     path = RECORDED / f"{name}.parquet"
     assert path.stat().st_size < record.MAX_BYTES
-    about = recorded_traces.load(path).about
-    assert about["command"].endswith(f"{name} OUTPUT --seed {about['seed']}")
-    assert set(about["versions"]) == {*loaders.LOADERS[name].needs.values(), "numpy"}
-    assert about["epochs"] == loaders.LOADERS[name].epochs
-    text = json.dumps(about)
+    description = recorded_traces.load(path).description
+    assert description["command"].endswith(f"{name} OUTPUT --seed {description['seed']}")
+    assert set(description["versions"]) == {*loaders.LOADERS[name].needs.values(), "numpy"}
+    assert description["epochs"] == loaders.LOADERS[name].epochs
+    text = json.dumps(description)
     assert "/work" not in text and "/home" not in text and "/tmp" not in text
 
 
@@ -153,7 +153,11 @@ def reads_of(name):
 def test_the_distributed_sampler_is_our_generator():
     """The very same order: one file per sample, so a file stands for an item."""
     made = recorded_traces.load(RECORDED / "distributed_sampler.parquet")
-    items, epochs, seed = loaders.corpora.SAMPLES, made.about["epochs"], made.about["seed"]
+    items, epochs, seed = (
+        loaders.corpora.SAMPLES,
+        made.description["epochs"],
+        made.description["seed"],
+    )
     order = np.concatenate(
         [access_traces.distributed_sampler(items, 4, 0, seed, e) for e in range(epochs)]
     )

@@ -32,7 +32,7 @@ OVER, LATER, WHILE, LASTING = (
 
 
 @pytest.mark.parametrize(
-    "loses, told, duration, name",
+    "loses, reported, duration, name",
     [
         (True, False, OVER, "silent loss"),
         (True, False, LASTING, "silent loss"),
@@ -44,8 +44,8 @@ OVER, LATER, WHILE, LASTING = (
         (False, True, LASTING, "told"),
     ],
 )
-def test_loss_weighs_more_than_silence_and_silence_more_than_time(loses, told, duration, name):
-    assert LEVELS[level(loses, told, duration)] == name
+def test_loss_weighs_more_than_silence_and_silence_more_than_time(loses, reported, duration, name):
+    assert LEVELS[level(loses, reported, duration)] == name
 
 
 def wrong_for(looks):
