@@ -26,7 +26,8 @@ def validation_costs_no_more_than_its_checksum(results):
     itself, and a twentieth of a microsecond."""
     share = "share_of_native_bound"
     if not results.declares(share):
-        return gap("the results are older than this bound", planned=False).below(1.0)
+        old = gap("the results are older than this bound", metric="share_of_bound")
+        return old.below(1.0)
     return results.estimate(share, path="bound", **SHARED_MEMORY).below(1.0)
 
 
