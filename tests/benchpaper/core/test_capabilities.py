@@ -32,6 +32,7 @@ def test_loading_any_experiment_registers_the_projects_own(make_toy):
     assert find_capability("lamp").module == "experiments.capabilities"
 
 
+@pytest.mark.usefixtures("make_project")  # it also removes modules that were not there before
 def test_a_process_that_turns_to_another_project_sees_that_ones(tmp_path, monkeypatch):
     """Their modules have the same names."""
     lamps = {}

@@ -90,7 +90,8 @@ ENDED = {
 @pytest.mark.parametrize("kind", ENDED)
 def test_each_later_call_repeats_why_a_conversation_ended(far, kind):
     answer, options, why = ENDED[kind]
-    talk = Conversation(far(clock=answer).connect("far"), "far", lambda: "oom", answer_s=0.5)
+    seconds = 0.5 if kind == "no answer" else None  # the others get the usual patience
+    talk = Conversation(far(clock=answer).connect("far"), "far", lambda: "oom", answer_s=seconds)
     with pytest.raises((HostLost, KeyboardInterrupt)):
         talk.call("clock", **options)
     talk.close()  # as a trial's end does

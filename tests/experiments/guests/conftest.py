@@ -23,7 +23,7 @@ COUNT, MEMORY_MIB = 3, 512
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def guest_lab(tmp_path_factory):
     """A lab of guests, in a project with this checkout's experiments."""
     need(NOT_HERE, "NFS in guests")
     project = Project(tmp_path_factory.mktemp("nfs") / "project")
@@ -37,19 +37,19 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def booted(lab, tmp_path_factory):
-    entries = sites.load(lab.project, "lab").hosts
+def booted(guest_lab, tmp_path_factory):
+    entries = sites.load(guest_lab.project, "lab").hosts
     site = sites.Site("lab", tuple(replace(entry, memory=MEMORY_MIB) for entry in entries))
-    with booted_guests(lab.project, site, tmp_path_factory.mktemp("trials")) as guests:
+    with booted_guests(guest_lab.project, site, tmp_path_factory.mktemp("trials")) as guests:
         yield guests
 
 
 @pytest.fixture
-def here(lab, tmp_path):
+def here(guest_lab, tmp_path):
     """This machine as a host that guests reach."""
     if os.geteuid():
         pytest.skip("guests reach this machine only as root")
-    return LocalHost(address=f"{lab.subnet}.1", folder=tmp_path)
+    return LocalHost(address=f"{guest_lab.subnet}.1", folder=tmp_path)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_every_key_of_every_reader_is_right(host, binary, path, keys, readers):
         if (cell.path, cell.fabric, cell.keys, cell.readers) == (path, "posix", keys, readers)
         and not cell.twin
     ]  # fmt: skip
-    counts = SimpleNamespace(gets=1024, milliseconds=20_000)
+    counts = SimpleNamespace(gets=1024, milliseconds=60_000)
     site = SimpleNamespace(server=host, client=host, seed=7, programs=binary.parent, counts=counts)
     [seen] = experiment._trial(cell, site)
     batches = 1024 // keys

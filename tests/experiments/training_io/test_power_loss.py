@@ -131,7 +131,8 @@ def test_what_is_uploaded_is_there_and_the_index_comes_last(tmp_path):
         power_loss_s3.save(endpoint, NEW["sharded"])
     assert outcome(tmp_path / s3.BUCKET, OLD["sharded"], NEW["sharded"]) == "new"
     times = {path.name: path.stat().st_mtime_ns for path in (tmp_path / s3.BUCKET).iterdir()}
-    assert max(times, key=times.get) == INDEX and times[INDEX] > before
+    # The clock of a file system ticks every few ms, so that a shard may have the same time.
+    assert times[INDEX] == max(times.values()) > before
 
 
 def test_a_server_that_does_not_start_is_named(tmp_path, monkeypatch):

@@ -162,8 +162,8 @@ def test_a_store_may_keep_its_files_open(keep, opened, tmp_path, monkeypatch):
     path.write_bytes(b"abcdef")
     names, closed, real_open, real_close = [], [], os.open, os.close
 
-    def noted_open(name, flags):
-        file = real_open(name, flags)
+    def noted_open(name, *more, **options):  # others open files meanwhile, in other ways
+        file = real_open(name, *more, **options)
         if str(name) == str(path):
             names.append(file)
         return file
