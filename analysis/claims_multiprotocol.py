@@ -111,11 +111,10 @@ def the_metadata_cache_pays(results):
 
 def share(results, kind, **levels):
     """Return the estimate of a metric, or a gap if the results are older than that metric."""
-    known = [metric["name"] for metric in results.described["metrics"]]
-    if kind in known:
+    if results.declares(kind):
         return results.estimate(kind, **levels)
     why = f"these results are older than {kind.replace('_', ' ')}"
-    return gap(why, metric=known[0], planned=False)
+    return gap(why, metric=results.described["metrics"][0]["name"], planned=False)
 
 
 @claim(
