@@ -17,22 +17,14 @@ def min_has_c_hits_in_every_epoch(results):
     return results.estimate("hits_belady", **HALF).equal(margin=1e-6, target=0.5)
 
 
-@claim(
-    "C22",
-    experiment="caching/policies",
-    matters_to="whoever sizes an LRU cache for shuffled epochs",
-)
+@claim("C22", experiment="caching/policies", kind="check")
 def lru_is_its_closed_form(results):
     """Under independent shuffles LRU's hit ratio at c = 0.5 is c + (1 - c) ln(1 - c) to within 2
     %."""
     return results.estimate("hits_lru", **HALF).equal(margin=0.02, target=LRU_AT_HALF)
 
 
-@claim(
-    "C23",
-    experiment="caching/policies",
-    matters_to="whoever sizes a FIFO cache for shuffled epochs",
-)
+@claim("C23", experiment="caching/policies", kind="check")
 def fifo_is_its_closed_form(results):
     """Under independent shuffles FIFO's hit ratio at c = 0.5 is -ln(1 - c) - c to within 2 %."""
     return results.estimate("hits_fifo", **HALF).equal(margin=0.02, target=FIFO_AT_HALF)
@@ -98,21 +90,36 @@ def a_prefetch_that_takes_the_cache_hurts(results):
 SHARED = dict(jobs=4, lag=1 / 8)
 
 
-@claim("C81", experiment="caching/shared_jobs")
+@claim(
+    "C81",
+    experiment="caching/shared_jobs",
+    matters_to="whoever chooses a cache policy for several jobs",
+    after_trial_runs=True,
+)
 def with_jobs_close_together_fifo_beats_never_replacing(results):
     """Four jobs that share a data set, each an eighth of an epoch behind the one before it, hit at
     least 1.3 times as often with FIFO as with a cache that never replaces, at c = 0.5."""
     return results.estimate("fifo_over_never", share=0.5, **SHARED).above(1.3)
 
 
-@claim("C82", experiment="caching/shared_jobs")
+@claim(
+    "C82",
+    experiment="caching/shared_jobs",
+    matters_to="whoever chooses a cache policy for several jobs",
+    after_trial_runs=True,
+)
 def with_jobs_far_apart_fifo_loses(results):
     """When the cache holds half as much, the order is the other way round: the same jobs hit less
     than half as often with FIFO as with a cache that never replaces, at c = 0.25."""
     return results.estimate("fifo_over_never", share=0.25, **SHARED).below(0.5)
 
 
-@claim("C83", experiment="caching/shared_jobs")
+@claim(
+    "C83",
+    experiment="caching/shared_jobs",
+    matters_to="designers of caches that several jobs share",
+    after_trial_runs=True,
+)
 def keeping_and_passing_comes_close_to_min(results):
     """A cache that keeps some items for good and passes the others from the first job to the last
     hits at least 0.9 times as often as MIN, for four jobs a sixteenth of an epoch apart, at c =
@@ -120,7 +127,12 @@ def keeping_and_passing_comes_close_to_min(results):
     return results.estimate("kept_over_min", jobs=4, lag=1 / 16, share=0.25).above(0.9)
 
 
-@claim("C84", experiment="caching/strategies")
+@claim(
+    "C84",
+    experiment="caching/strategies",
+    matters_to="whoever sets how far ahead a loader fetches",
+    after_trial_runs=True,
+)
 def a_heavy_tail_starves_a_window_made_for_the_mean(results):
     """Where 64 samples ahead hide a constant latency, they leave the loop less than 0.7 of the time
     when the latency has the same mean and a heavy tail, in simulation."""
@@ -129,7 +141,12 @@ def a_heavy_tail_starves_a_window_made_for_the_mean(results):
     )
 
 
-@claim("C85", experiment="caching/strategies")
+@claim(
+    "C85",
+    experiment="caching/strategies",
+    matters_to="whoever sets how far ahead a loader fetches",
+    after_trial_runs=True,
+)
 def a_rule_of_three_numbers_finds_the_window(results):
     """Demand, supply, and jitter are enough to choose a window that loses less than a twentieth in
     front of that heavy tail, in simulation."""
@@ -138,7 +155,12 @@ def a_rule_of_three_numbers_finds_the_window(results):
     )
 
 
-@claim("C86", experiment="caching/strategies")
+@claim(
+    "C86",
+    experiment="caching/strategies",
+    matters_to="users of tf.data's prefetch buffer",
+    after_trial_runs=True,
+)
 def tf_datas_rule_stops_too_early(results):
     """The rule by which tf.data sizes its prefetch buffer gives less than half of that utilisation,
     in simulation."""
@@ -146,7 +168,12 @@ def tf_datas_rule_stops_too_early(results):
     return results.ratio("utilisation", of=rule, to=chosen, regime="jitter", load=1.0).below(0.5)
 
 
-@claim("C87", experiment="caching/strategies")
+@claim(
+    "C87",
+    experiment="caching/strategies",
+    matters_to="designers of prefetchers that adapt",
+    after_trial_runs=True,
+)
 def following_the_slowest_fetch_empties_the_cache(results):
     """A window that follows the slowest fetch takes the room of what a small cache keeps where
     bandwidth is short: utilisation falls below 0.85 times what the rule of three numbers gives, in
@@ -157,7 +184,12 @@ def following_the_slowest_fetch_empties_the_cache(results):
     )
 
 
-@claim("C88", experiment="caching/strategies")
+@claim(
+    "C88",
+    experiment="caching/strategies",
+    matters_to="whoever saves checkpoints over the link that training reads from",
+    after_trial_runs=True,
+)
 def a_deep_window_delays_checkpoints(results):
     """Where training and checkpoints share a link that is short, 512 samples ahead lengthen the
     writing of a checkpoint by at least a fifth over two batches ahead, in simulation."""
@@ -167,7 +199,7 @@ def a_deep_window_delays_checkpoints(results):
     )
 
 
-@claim("C89", experiment="caching/strategies")
+@claim("C89", experiment="caching/strategies", kind="check", after_trial_runs=True)
 def the_model_holds_in_the_regime_that_is_hardest_for_it(results):
     """The model is at most 10 percentage points of utilisation off in front of the heavy tail, at
     twice the load and 64 samples ahead."""
@@ -176,7 +208,12 @@ def the_model_holds_in_the_regime_that_is_hardest_for_it(results):
     )
 
 
-@claim("C90", experiment="caching/loader_traces")
+@claim(
+    "C90",
+    experiment="caching/loader_traces",
+    matters_to="designers of caches for training on blended corpora",
+    after_trial_runs=True,
+)
 def the_order_is_worth_something_on_blended_corpora(results):
     """On Megatron's blend of corpora, knowing the order is worth at least 10 percentage points of
     hit ratio over the best policy that does not know it, in a cache for a tenth of the blocks."""
@@ -185,7 +222,12 @@ def the_order_is_worth_something_on_blended_corpora(results):
     )
 
 
-@claim("C91", experiment="caching/loader_traces")
+@claim(
+    "C91",
+    experiment="caching/loader_traces",
+    matters_to="whoever trains on shuffled shards",
+    after_trial_runs=True,
+)
 def the_order_is_worth_nothing_on_whole_shards(results):
     """On WebDataset's shuffled shards, which each epoch reads whole, knowing the order is worth
     less than one percentage point, in the same cache."""

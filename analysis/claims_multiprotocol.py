@@ -111,49 +111,64 @@ def the_metadata_cache_pays(results):
 
 def share(results, kind, **levels):
     """Return the estimate of a metric, or a gap if the results are older than that metric."""
-    known = [metric["name"] for metric in results.described["metrics"]]
-    if kind in known:
+    if results.declares(kind):
         return results.estimate(kind, **levels)
     why = f"these results are older than {kind.replace('_', ' ')}"
-    return gap(why, metric=known[0], planned=False)
+    return gap(why, metric=results.described["metrics"][0]["name"], planned=False)
 
 
-@claim("C97", experiment="multiprotocol/anomalies")
+@claim(
+    "C97",
+    experiment="multiprotocol/anomalies",
+    matters_to="programs that write files which others guard with ETags",
+)
 def renaming_protects_where_writing_in_place_does_not(results):
     """On SeaweedFS, a conditional PUT with the ETag from before is refused in most tries after the
     file side has renamed a new file over the old one, unlike after a write in place."""
     return share(results, "saved_update_lost", system="seaweedfs", setting="default").below(MOST)
 
 
-@claim("C92", experiment="multiprotocol/anomalies")
+@claim(
+    "C92",
+    experiment="multiprotocol/anomalies",
+    matters_to="users of rclone's file server whose data S3 clients replace",
+)
 def a_put_is_undone_by_the_write_back(results):
     """With rclone's default write-back, a PUT over a file that was just written is undone in most
     tries, although it was answered with success."""
     return share(results, "put_undone", system="rclone", setting="default").above(MOST)
 
 
-@claim("C93", experiment="multiprotocol/anomalies")
+@claim("C93", experiment="multiprotocol/anomalies", kind="check")
 def without_write_back_no_put_is_undone(results):
     """With rclone's write-back switched off, a PUT over a file that was just written stays in most
     tries."""
     return share(results, "put_undone", system="rclone", setting="strict").below(MOST)
 
 
-@claim("C94", experiment="multiprotocol/anomalies")
+@claim(
+    "C94",
+    experiment="multiprotocol/anomalies",
+    matters_to="whoever keeps private files in a folder that S3 clients write",
+)
 def a_put_opens_a_private_file(results):
     """On Ganesha over a folder that rclone serves, after a PUT over a file that only its owner may
     read, others may read it in most tries."""
     return share(results, "permissions_lost", system="ganesha", setting="default").above(MOST)
 
 
-@claim("C95", experiment="multiprotocol/linearizability")
+@claim(
+    "C95",
+    experiment="multiprotocol/linearizability",
+    matters_to="whoever caches objects by their ETags",
+)
 def an_etag_names_two_contents(results):
     """In most random histories of SeaweedFS, two reads through S3 return different contents under
     one ETag."""
     return share(results, "i1_violated", system="seaweedfs", setting="default").above(MOST)
 
 
-@claim("C96", experiment="multiprotocol/linearizability")
+@claim("C96", experiment="multiprotocol/linearizability", kind="check")
 def the_locked_store_keeps_what_it_acknowledged(results):
     """In the histories of the locked store, nothing acknowledged is lost."""
     return share(results, "i5_violated", system="locked store", setting="default").below(MOST)

@@ -98,7 +98,11 @@ def one_system_has_many_latencies(results):
     return results.estimate("spread", path="message", fabric="tcp").above(3.0)
 
 
-@claim("C70", experiment="rdma/latency_budget")
+@claim(
+    "C70",
+    experiment="rdma/latency_budget",
+    matters_to="whoever pays for lower latency to train faster",
+)
 def a_training_loop_hides_the_latency_of_object_storage(results):
     """At the rate of ResNet-50, a real loop with four GETs in flight over S3 takes less than 5 %
     longer for a step than over memory, so a store that answers in a microsecond gains no more."""
@@ -107,7 +111,7 @@ def a_training_loop_hides_the_latency_of_object_storage(results):
     return results.ratio("step_ms", of=s3, to=memory, **levels).below(1.05)
 
 
-@claim("C71", experiment="rdma/latency_budget")
+@claim("C71", experiment="rdma/latency_budget", matters_to="whoever plans storage by simulation")
 def the_simulation_tells_what_a_real_loop_loses(results):
     """Over S3 with one GET in flight, the share of its time that such a loop loses is within 5
     percentage points of what the simulation makes of its GETs."""
@@ -115,7 +119,11 @@ def the_simulation_tells_what_a_real_loop_loses(results):
     return results.estimate("off_by", **levels).below(0.05)
 
 
-@claim("C72", experiment="rdma/latency_budget")
+@claim(
+    "C72",
+    experiment="rdma/latency_budget",
+    matters_to="whoever pays for lower latency to train faster",
+)
 def half_a_millisecond_is_hidden(results):
     """Over a store whose GETs take half a millisecond, such a loop with four GETs in flight waits
     for less than 3 % of its time."""
@@ -123,7 +131,9 @@ def half_a_millisecond_is_hidden(results):
     return results.estimate("stall_share", **levels).below(0.03)
 
 
-@claim("C73", experiment="rdma/record_layout")
+@claim(
+    "C73", experiment="rdma/record_layout", matters_to="designers of records that readers validate"
+)
 def two_versions_do_not_find_torn_records(results):
     """A version before and one after a record of 4 KiB, whose lines are read in any order, miss
     more than one in a hundred torn reads."""
@@ -131,7 +141,9 @@ def two_versions_do_not_find_torn_records(results):
     return results.estimate("missed_share", layout="two-versions", **levels).above(0.01)
 
 
-@claim("C74", experiment="rdma/record_layout")
+@claim(
+    "C74", experiment="rdma/record_layout", matters_to="designers of records that readers validate"
+)
 def sums_are_cheaper_than_versions_in_lines(results):
     """To check and copy 4 KiB takes no longer with our store's sums than with a version in each
     line."""
@@ -140,7 +152,11 @@ def sums_are_cheaper_than_versions_in_lines(results):
     return results.ratio("check_us", of=sums, to=lines, **levels).below(1.0)
 
 
-@claim("C75", experiment="rdma/durable_put")
+@claim(
+    "C75",
+    experiment="rdma/durable_put",
+    matters_to="whoever chooses how to keep what a PUT acknowledged",
+)
 def a_second_memory_is_cheaper_than_a_disk(results):
     """A PUT of 4 KiB that is acknowledged once two more processes hold it takes less than a tenth
     of the time of one that is synced to a log."""
@@ -149,7 +165,7 @@ def a_second_memory_is_cheaper_than_a_disk(results):
     return results.ratio("latency_us", of=replicas, to=log, **levels).below(0.1)
 
 
-@claim("C76", experiment="rdma/multi_get")
+@claim("C76", experiment="rdma/multi_get", matters_to="whoever reads many small objects at once")
 def asking_for_many_is_cheaper_for_each(results):
     """Over shared memory, a key costs less than half as much in a batch of 16 messages as in a
     message by itself."""
@@ -158,7 +174,11 @@ def asking_for_many_is_cheaper_for_each(results):
     return results.ratio("us_per_key", of=sixteen, to=one, **levels).below(0.5)
 
 
-@claim("C77", experiment="rdma/multi_get")
+@claim(
+    "C77",
+    experiment="rdma/multi_get",
+    matters_to="whoever chooses between one-sided reads and batches of requests",
+)
 def a_batch_of_messages_does_not_reach_a_read(results):
     """Even so, such a key takes longer than one that is read at a known address, in a batch of as
     many."""

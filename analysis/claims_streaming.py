@@ -115,13 +115,21 @@ def no_rate_beyond_the_capacity_is_sustainable(results):
     return results.estimate("sustainable_k_s", procedure="search", arrival="poisson").below(50.5)
 
 
-@claim("C63", experiment="streaming/engines")
+@claim(
+    "C63",
+    experiment="streaming/engines",
+    matters_to="whoever chooses a library of streams for its rate",
+)
 def a_push_based_engine_outruns_a_fused_stream(results):
     """On the same aggregation, RxJava handles more single events a second than the fused stream."""
     return results.ratio("events_per_s", of=dict(engine="rxjava"), to=dict(engine="pekko")).above(1)
 
 
-@claim("C64", experiment="streaming/pipeline")
+@claim(
+    "C64",
+    experiment="streaming/pipeline",
+    matters_to="whoever chooses an engine for a pipeline from a topic",
+)
 def the_broker_levels_the_engines(results):
     """From a topic to Parquet, the stream handles more than half of the events a second that a
     plain loop handles."""
@@ -134,7 +142,7 @@ def the_broker_levels_the_engines(results):
     ).above(0.5)
 
 
-@claim("C65", experiment="streaming/delivery")
+@claim("C65", experiment="streaming/delivery", matters_to="whoever has to count each event once")
 def exactly_once_survives_a_kill(results):
     """A loop that commits after its write, under the name of the window, neither loses nor doubles
     an event when it is killed."""

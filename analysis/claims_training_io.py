@@ -141,7 +141,12 @@ def off_by(results, number, workload, direct=False):
     ).error
 
 
-@claim("C66", experiment="training_io/predictors")
+@claim(
+    "C66",
+    experiment="training_io/predictors",
+    matters_to="whoever buys storage for training on tokens",
+    after_trial_runs=True,
+)
 def random_reads_predict_token_reads(results):
     """For a job that reads sequences of tokens at random, 4 KiB random reads at depth 32 predict
     the time of a step on a store that was held out to within a factor of 1.5, in the median over
@@ -149,21 +154,36 @@ def random_reads_predict_token_reads(results):
     return off_by(results, "iops_4k_qd32", "tokens").below(1.5)
 
 
-@claim("C67", experiment="training_io/predictors")
+@claim(
+    "C67",
+    experiment="training_io/predictors",
+    matters_to="whoever buys storage for large samples by its IOPS",
+    after_trial_runs=True,
+)
 def random_reads_do_not_predict_large_samples(results):
     """For a job that reads samples of megabytes, each a file, 4 KiB random reads at depth 1 miss
     the time of a step on a store that was held out by more than a factor of 1.15."""
     return off_by(results, "iops_4k_qd1", "unet3d").above(1.15)
 
 
-@claim("C68", experiment="training_io/predictors")
+@claim(
+    "C68",
+    experiment="training_io/predictors",
+    matters_to="whoever tests storage before buying it",
+    after_trial_runs=True,
+)
 def the_job_s_own_reads_predict_it(results):
     """The rate at which that job's readers fetch its own samples without computing predicts the
     time of a step to within a factor of 1.15, without any fitting."""
     return off_by(results, "replayed", "unet3d", direct=True).below(1.15)
 
 
-@claim("C69", experiment="training_io/predictors")
+@claim(
+    "C69",
+    experiment="training_io/predictors",
+    matters_to="whoever sizes storage by a data sheet",
+    after_trial_runs=True,
+)
 def two_parameters_predict_it_roughly(results):
     """A model of a latency and a bandwidth predicts the time of a step of that job to within a
     factor of 1.3, without any fitting."""

@@ -6,7 +6,7 @@ wrote. S3 promises strong read-after-write, and writes that take effect only if 
 A *validator* is what a door compares to find out whether a content is still the same: S3 the ETag,
 files the time of change (and, over NFS 4, the change attribute).
 
-The invariants say what a pair can promise at best. docs/multiprotocol.md states them in full.
+The invariants say what a pair can promise at best. docs/files-and-objects.md states them in full.
 """
 
 INVARIANTS = {

@@ -35,12 +35,6 @@ class System(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-class FolderSystem(System, Protocol):
-    """A system that shows a folder to the kernel of its host, at `path`."""
-
-    path: Path
-
-
 class ListeningSystem(System, Protocol):
     """A system that clients reach at `address` and `port`."""
 

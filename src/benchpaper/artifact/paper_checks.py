@@ -21,23 +21,24 @@ from benchpaper.core.revision import git, is_checkout, known_revision, revision
 from benchpaper.design import catalog
 from benchpaper.paper import gather, latex
 
-CLAIM_USE = re.compile(r"\\claim(?:verdict|why)?\{([^}]*)\}")
+CLAIM_USE = re.compile(r"\\claim(?:verdict|why|mark|written)?\{([^}]*)\}")
+CLAIM_TABLE = re.compile(r"\\(claim|finding|check)stable\b")
 TIMEOUT_S = 900
 
 
 def linked_claims(project: Project) -> Iterator[str]:
     """Each claim is in the paper and has an experiment; each claim that the paper names exists."""
-    made = {claim.id for claim in claims.load_claims(project)}
+    made = {claim.id: claim.kind for claim in claims.load_claims(project)}
     texts = {
-        path: latex.COMMENT.sub("", path.read_text())
+        path: "\n".join(latex.COMMENT.split(line)[0] for line in path.read_text().splitlines())
         for path in sorted(project.paper.rglob("*.tex"))
     }
-    has_table = any(r"\claimstable" in text for text in texts.values())
+    tables = {kind for text in texts.values() for kind in CLAIM_TABLE.findall(text)}
     used = {name: path for path, text in texts.items() for name in CLAIM_USE.findall(text)}
-    for name in sorted(made - set(used)):
-        if not has_table:
+    for name in sorted(set(made) - set(used)):
+        if not tables & {"claim", made[name]}:
             yield f"claim {name} is nowhere in the paper; add \\claim{{{name}}} or \\claimstable"
-    for name in sorted(set(used) - made):
+    for name in sorted(set(used) - set(made)):
         if not name.startswith("#"):
             yield (
                 f'{used[name].relative_to(project.root)} names claim "{name}", which is not '

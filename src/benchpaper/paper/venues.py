@@ -16,7 +16,6 @@ from benchpaper.paper import exhibit_list, latex
 from benchpaper.paper.gather import PaperError
 from benchpaper.paper.latex_styles import STYLES
 
-ARTICLE = "article"
 NEEDS = {  # {venue: (the file that its class needs, where it comes from)}
     "acm": ("acmart.cls", "Debian's texlive-publishers has it"),
     "usenix": ("usenix-2020-09.sty", "USENIX has it among its templates; put it into paper/"),

@@ -57,11 +57,22 @@ def leave_one_experiment(root):
     for path in [*(root / "analysis").glob("*.ipynb"), *(root / "analysis").glob("claims_*.py")]:
         if path.stem != "rdma_fabric":
             path.unlink()
-    main = root / "paper/main.tex"
-    for path in (root / "paper/sections").glob("*.tex"):
+    _leave_one_section(root / "paper")
+
+
+def _leave_one_section(paper):
+    """Make a paper of the section on that experiment, and the limits without others' numbers."""
+    shutil.rmtree(paper / "main")
+    for path in [paper / "supplement.tex", *(paper / "sections").glob("*.tex")]:
         if path.stem not in ("fabric", "limits"):
             path.unlink()
-            main.write_text(main.read_text().replace(f"\\input{{sections/{path.stem}}}\n", ""))
+    limits = paper / "sections/limits.tex"
+    limits.write_text(re.sub(r"\\result\{[^}]*\}", "some", limits.read_text()))
+    main = paper / "main.tex"
+    text = main.read_text().replace(r"\input{main/abstract}", "Transports.")
+    kept = "\\input{sections/fabric}\n\\input{sections/limits}"
+    text = text.replace(r"\input{main/introduction}", kept)
+    main.write_text(re.sub(r"\\input\{main/\w+\}\n", "", text))
 
 
 def pdf_text(path):

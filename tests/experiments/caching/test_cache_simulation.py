@@ -254,9 +254,9 @@ def test_the_lru_2_without_a_past_is_no_lfu(tmp_path):
         return {item for item in set(ids) if run.find(request(libcachesim, item), False)}
 
     def request(libcachesim, item):
-        asked = libcachesim.Request()
-        asked.obj_id, asked.obj_size = item, 1
-        return asked
+        wanted = libcachesim.Request()
+        wanted.obj_id, wanted.obj_size = item, 1
+        return wanted
 
     often_long_ago = [1, 1, 1, 2, 2, 3]
     assert kept("LRUK", often_long_ago) == {2, 3} and kept("LFU", often_long_ago) == {1, 3}

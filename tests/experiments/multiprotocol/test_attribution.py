@@ -56,10 +56,10 @@ def test_without_solo_tries_nothing_is_attributed():
 
 def test_what_a_put_means_is_not_blamed_on_s3():
     """A PUT replaces an object's metadata; only a file write should not."""
-    asked = []
+    kinds = []
 
     def try_kind(result, *_):
-        asked.append(result["kind"])
+        kinds.append(result["kind"])
         result["tries"] += 1
 
     store = control.Store()
@@ -68,7 +68,7 @@ def test_what_a_put_means_is_not_blamed_on_s3():
     )
     tried = solos.tried("metadata_lost", range(2))
     assert [tried[protocol]["expressible"] for protocol in ("s3", "file")] == [False, True]
-    assert asked == ["metadata_lost"]
+    assert kinds == ["metadata_lost"]
 
 
 def test_solo_tries_that_hang_are_not_told_apart_and_the_next_get_new_connections():

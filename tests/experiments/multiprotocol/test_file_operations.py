@@ -63,13 +63,13 @@ def test_each_client_does_what_programs_do(client):
 def test_what_a_client_does_not_offer_is_declined(client):
     file, declines = client
     file.write("d/a", b"1")
-    asked = {
+    operations = {
         "create": lambda: file.create("d/x", b"1"),
         "set_attribute": lambda: file.set_attribute("d/a", b"red"),
         "locked": lambda: list(file.locked("d/a")),
         "requests": lambda: file.requests("OPEN"),
     }
-    for what, ask in asked.items():
+    for what, ask in operations.items():
         if what in declines:
             with pytest.raises(Declined):
                 ask()

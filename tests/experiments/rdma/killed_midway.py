@@ -26,14 +26,14 @@ def _heads(pid):
 
     A sender takes a place by moving the head; the receiver moves another word, the tail.
     """
-    found = {}
+    heads = {}
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in maps:
             span, rights, *_, name = line.split(maxsplit=5)
             if "rw" in rights and "s" in rights and "ucx" in name:
                 begin = int(span.split("-")[0], 16)
-                found[begin] = struct.unpack("<Q", os.pread(memory.fileno(), 8, begin))[0]
-    return found
+                heads[begin] = struct.unpack("<Q", os.pread(memory.fileno(), 8, begin))[0]
+    return heads
 
 
 def growing(pid, seconds=60.0):

@@ -86,15 +86,15 @@ def test_a_log_that_does_not_fit_is_an_error(host, binary, tmp_path):
 
 def test_replicas_have_what_was_acknowledged(host, sanitized):
     with (
-        serve(host, sanitized) as one,
-        serve(host, sanitized) as two,
-        serve(host, sanitized, replicas=[one, two]) as server,
+        serve(host, sanitized) as first,
+        serve(host, sanitized) as second,
+        serve(host, sanitized, replicas=[first, second]) as server,
     ):
         shell(
             host, sanitized, server, "put", "a", "first", "fill", "b", "70000", "put", "c", "gone",
             "discard", "c", path="message",
         )  # fmt: skip
-        for replica in (one, two):
+        for replica in (first, second):
             assert values(host, sanitized, replica, "a", "b", "c") == ["first", "x" * 64, ABSENT]
 
 
@@ -126,8 +126,8 @@ def test_an_object_with_another_value_is_an_error(host, binary, monkeypatch):
     with serve(host, binary) as server:
         result = putting.put(host, server, binary, SIZE, 4, 20)
         assert result["right"] == result["written"] == 4
-        told = '{"puts": 20, "written": 4, "right": 3}'
-        monkeypatch.setattr(host, "run", lambda *_, **__: SimpleNamespace(stdout=told))
+        output = '{"puts": 20, "written": 4, "right": 3}'
+        monkeypatch.setattr(host, "run", lambda *_, **__: SimpleNamespace(stdout=output))
         monkeypatch.setattr(putting, "fetch", lambda *_: 0)
         with pytest.raises(store.WrongObjects, match="3 of 4 objects hold the last put"):
             putting.put(host, server, binary, SIZE, 4, 20)

@@ -19,8 +19,8 @@ from experiments.rdma.latency_budget.demand import Demand
 ])  # fmt: skip
 def test_the_simulated_stall_is_the_closed_form(batch, compute_ms, latency_ms, depth):
     """With constant latencies, the loop runs at the rate of its slower side."""
-    asked, steps = Demand(1, batch, compute_ms), 400
-    got = simulation.stall_share(asked, simulation.constant(latency_ms), depth, steps)
+    load, steps = Demand(1, batch, compute_ms), 400
+    got = simulation.stall_share(load, simulation.constant(latency_ms), depth, steps)
     step = max(batch * latency_ms / depth, batch * compute_ms)
     assert got == pytest.approx(1 - batch * compute_ms / step, abs=0.02)
 
@@ -29,18 +29,18 @@ def test_the_simulated_stall_is_the_closed_form(batch, compute_ms, latency_ms, d
 @pytest.mark.parametrize("workload", demand.ALL)
 def test_the_budget_is_what_is_in_flight_during_a_computation(workload, depth):
     """And less where batches are small, because a late GET then stalls at once."""
-    asked = demand.ALL[workload]
-    found, ideal = simulation.budget_s(asked, depth, seed=1), depth * asked.compute_s
-    assert 0.5 * ideal < found < 1.1 * ideal
-    if asked.batch > depth:
-        assert found > 0.9 * ideal
+    load = demand.ALL[workload]
+    budget_s, ideal = simulation.budget_s(load, depth, seed=1), depth * load.compute_s
+    assert 0.5 * ideal < budget_s < 1.1 * ideal
+    if load.batch > depth:
+        assert budget_s > 0.9 * ideal
 
 
 def test_what_is_lost_grows_with_latency_and_falls_with_depth():
-    asked = Demand(4096, 4, 0.001)
+    load = Demand(4096, 4, 0.001)
 
     def lost(latency_s, depth):
-        return simulation.stall_share(asked, simulation.drawn(latency_s, 3), depth, 200)
+        return simulation.stall_share(load, simulation.drawn(latency_s, 3), depth, 200)
 
     by_latency = [lost(latency_s, 4) for latency_s in (0.0005, 0.002, 0.004, 0.008, 0.1)]
     assert by_latency == sorted(by_latency) and by_latency[0] < 0.01 < 0.9 < by_latency[-1]

@@ -48,8 +48,8 @@ def once():
 
 def test_an_engine_that_counts_each_event_once_is_exact(once):
     events, rows = once
-    found = workload.outcome(events, rows)
-    assert found.exact and found.late == events["late"].sum() > 20
+    outcome = workload.outcome(events, rows)
+    assert outcome.exact and outcome.late == events["late"].sum() > 20
     in_windows = rows_of(events, events["late"] & (events["value"] % 2 == 0))
     assert workload.outcome(events, in_windows).exact  # a watermark behind takes late ones in
 
@@ -63,10 +63,10 @@ def test_an_engine_that_counts_each_event_once_is_exact(once):
 ])  # fmt: skip
 def test_a_lost_doubled_or_changed_event_is_seen(once, harm, wrong):
     events, rows = once
-    found = workload.outcome(events, harm(rows))
-    assert not found.exact
+    outcome = workload.outcome(events, harm(rows))
+    assert not outcome.exact
     assert {
-        name for name in ("lost", "duplicated", "altered", "wrong_late") if getattr(found, name)
+        name for name in ("lost", "duplicated", "altered", "wrong_late") if getattr(outcome, name)
     } == set(wrong)
 
 

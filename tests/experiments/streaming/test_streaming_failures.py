@@ -59,12 +59,12 @@ def test_the_search_finds_no_rate_beyond_the_capacity_by_construction(site):
 
 def test_what_short_tries_once_found_is_refused():
     """52.3 k/s, with services of 20 µs: what tries of 0.12 s took for sustainable."""
-    found = dict(sustainable=52_300, queue=256, try_s=10.0)
+    search = dict(sustainable=52_300, queue=256, try_s=10.0)
     with pytest.raises(
         pipelines.WrongAnswer, match="found 52300 events a second, .* at most 50028"
     ):
-        knee.check_limit(found)
-    knee.check_limit({**found, "sustainable": 49_900})
+        knee.check_limit(search)
+    knee.check_limit({**search, "sustainable": 49_900})
 
 
 def test_the_buffer_without_a_bound_runs_out_of_memory_as_a_result(site):

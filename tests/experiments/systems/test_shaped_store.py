@@ -116,8 +116,8 @@ def hold(shaper, size=0):
 
 
 def test_requests_beyond_the_places_queue():
-    one, four = Shaper(Shape(0.1, slots=1)), Shaper(Shape(0.1, slots=4))
-    assert at_once(4, lambda: hold(one)) >= 0.4
+    single, four = Shaper(Shape(0.1, slots=1)), Shaper(Shape(0.1, slots=4))
+    assert at_once(4, lambda: hold(single)) >= 0.4
     assert min(at_once(4, lambda: hold(four)) for _ in range(5)) < 0.4
 
 

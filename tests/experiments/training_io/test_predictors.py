@@ -96,11 +96,11 @@ def test_an_error_after_the_start_is_raised_too(numbers):
 
 def test_all_numbers_of_a_store_whose_latency_is_set(numbers):
     target = dict(kind="known", folder=str(numbers), latency_s=0.01, bandwidth=1e9)
-    found = single_numbers.measure(target, [], 0.2, 1)
-    assert set(found) == {*NUMBERS, "supply"} and found["p999_us"] is None
-    assert found["iops_4k_qd1"] < 110 and found["opens_per_s"] < 110
-    assert found["p50_us"] >= 9_000  # it sleeps less if it slept too long before
-    assert found["iops_4k_qd32"] > 2 * found["iops_4k_qd1"]
+    measured = single_numbers.measure(target, [], 0.2, 1)
+    assert set(measured) == {*NUMBERS, "supply"} and measured["p999_us"] is None
+    assert measured["iops_4k_qd1"] < 110 and measured["opens_per_s"] < 110
+    assert measured["p50_us"] >= 9_000  # it sleeps less if it slept too long before
+    assert measured["iops_4k_qd32"] > 2 * measured["iops_4k_qd1"]
 
 
 NUMBERS = (
