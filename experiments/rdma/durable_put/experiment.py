@@ -112,9 +112,7 @@ def trial(cell, site):
             max_seconds=site.counts.milliseconds / 1e3,
             seed=site.seed % 2**32,
         )
-    log_on = (
-        site.server.run(["stat", "-f", "-c", "%T", log]).stdout.strip() if log else "no log"
-    )
+    log_on = site.server.run(["stat", "-f", "-c", "%T", log]).stdout.strip() if log else "no log"
     yield {
         "latency_us": result["samples_us"],
         "puts_per_s": result["puts"] / result["elapsed_s"],

@@ -210,7 +210,9 @@ def broken(name, text, check, words):
         broken(
             "paper/main.tex", "nothing", checklist.linked_claims, "claim C1 is nowhere in the paper"
         ),
-        broken("paper/main.tex", r"% \claim{C1}", checklist.linked_claims, "claim C1 is nowhere in"),
+        broken(
+            "paper/main.tex", r"% \claim{C1}", checklist.linked_claims, "claim C1 is nowhere in"
+        ),
         broken("paper/main.tex", r"\checkstable", checklist.linked_claims, "claim C1 is nowhere"),
         broken(
             "tests/experiments/test_toy_pipe_cost.py",
