@@ -12,7 +12,7 @@ from benchpaper import results
 from benchpaper.analysis.estimates import load
 from benchpaper.artifact.bundle import archive, generated, inspection
 from benchpaper.core.project import GATHERED, Project
-from benchpaper.paper import gather
+from benchpaper.paper import claims_tex, gather
 
 BUILD = "build/local-smoke"
 EXHIBITS = f"{BUILD}/exhibits/toy_pipe_cost/exhibits.json"
@@ -50,7 +50,7 @@ def with_inputs(files, folder):
     return {
         **files,
         f"{BUILD}/{GATHERED}": gather.gathered(build, ["toy/pipe_cost"]).encode(),
-        f"{BUILD}/{gather.CLAIMS_TABLE}": gather.claims_table(build).encode(),
+        f"{BUILD}/{claims_tex.TABLE}": gather.claims_table(build).encode(),
     }
 
 

@@ -25,6 +25,9 @@ def save(path, change=None):
         axes[0].plot(sizes, values, label=name, color=colour, marker=marker)
         axes[0].fill_between(sizes, values * 0.9, values * 1.1, color=colour, alpha=0.2)
     axes[0].set(xscale="log", yscale="log", xlabel="size [B]", ylabel="latency [µs]")
+    # Chosen, since their number would change with the least change of the panel's width.
+    axes[0].set(xticks=[10, 1000], yticks=[0.1, 1, 10])
+    axes[0].minorticks_off()
     axes[1].imshow(np.arange(12).reshape(3, 4), aspect="auto")
     axes[1].set(
         xlabel="depth", ylabel="threads", title="efficient", xticks=range(4), yticks=range(3)

@@ -212,9 +212,9 @@ def bomb():
         (
             lambda f: f.__setitem__(
                 archive.ABOUT,
-                f[archive.ABOUT].replace(b'"benchpaper_bundle": 2', b'"benchpaper_bundle": 7'),
+                f[archive.ABOUT].replace(b'"benchpaper_bundle": 3', b'"benchpaper_bundle": 7'),
             ),
-            "schema version 7, this program reads 2",
+            "schema version 7, this program reads 3",
         ),
         (
             lambda f: f.__setitem__(

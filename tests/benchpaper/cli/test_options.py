@@ -81,9 +81,16 @@ def test_another_scale_than_the_one_asked_for_is_named(call, small, words):
     ) and "at scale quick; choose --scale smoke" in done.stderr
 
 
+ONE_MORE = {  # words that a command needs
+    "explain": ["x"],
+    "accept-change": ["x", "--why", "y"],
+    "typeset": ["--class", "acm"],
+}
+
+
 def test_a_scale_and_the_reference_together_are_refused(call, small):
     for name in sorted(READERS):
-        one_more = {"explain": ["x"], "accept-change": ["x", "--why", "y"]}.get(name, [])
+        one_more = ONE_MORE.get(name, [])
         done = call(small.root, name, *one_more, "--scale", "smoke", "--from", "reference")
         assert done.returncode == 2 and "give one of them" in done.stderr
 

@@ -8,6 +8,7 @@ import org.apache.flink.api.common.functions.{AggregateFunction, MapFunction}
 import org.apache.flink.api.common.typeinfo.Types
 import org.apache.flink.api.java.functions.KeySelector
 import org.apache.flink.api.java.tuple.{Tuple2 => Pair}
+import org.apache.flink.configuration.Configuration
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment
 import org.apache.flink.streaming.api.functions.windowing.ProcessWindowFunction
 import org.apache.flink.streaming.api.windowing.assigners.TumblingEventTimeWindows
@@ -20,7 +21,9 @@ object FlinkAggregate extends App {
 
   Passes(args) { (input, collector) =>
     Results.collector = collector
-    val flink = StreamExecutionEnvironment.createLocalEnvironment(1)
+    val settings = new Configuration
+    FlinkLogins.leaveOut(settings)
+    val flink = StreamExecutionEnvironment.createLocalEnvironment(1, settings)
     flink.getConfig.enableObjectReuse()
     flink.getConfig.setAutoWatermarkInterval(5)
     flink.fromSequence(0, input.size - 1)

@@ -57,9 +57,7 @@ object FlinkPipeline extends App {
     settings.setString("taskmanager.numberOfTaskSlots", words.text("parallelism"))
     settings.setString("pipeline.object-reuse", "true")
     settings.setString("pipeline.auto-watermark-interval", "20 ms")
-    // Hadoop is here for Parquet only; its logins do not work on this Java.
-    settings.setString("security.delegation.tokens.enabled", "false")
-    settings.setString("security.module.factory.classes", "org.apache.flink.runtime.security.modules.JaasModuleFactory")
+    FlinkLogins.leaveOut(settings)
     settings.setString("restart-strategy.type", words.text("restarts"))
     settings.setString("restart-strategy.fixed-delay.attempts", "20")
     settings.setString("restart-strategy.fixed-delay.delay", "1 s")
