@@ -13,7 +13,8 @@ from typing import Any
 from urllib.request import urlopen
 
 from benchpaper import Host
-from experiments.rdma import nixl_agents, object_client, peers
+from experiments.rdma import nixl_agents, peers
+from experiments.rdma.contents import content
 from experiments.rdma.samples import fetch
 from experiments.systems import (
     memcached,
@@ -137,7 +138,7 @@ def serve_files(host, size_bytes):
     folder = host.scratch()
     for number in range(OBJECTS[size_bytes]):
         with tempfile.NamedTemporaryFile() as file:
-            file.write(object_client.content(number, size_bytes))
+            file.write(content(number, size_bytes))
             file.flush()
             host.put(Path(file.name), folder / f"object-{number:09}")
 

@@ -16,6 +16,7 @@ import sys
 import time
 
 from benchpaper import capability
+from experiments.rdma.contents import content
 from experiments.systems import packages
 
 PACKAGE = "nixl-cu12"
@@ -86,9 +87,7 @@ class Reader:
 
 def hold(address, size, objects):
     """Hold objects until stopped, and tell whoever connects where they are."""
-    from experiments.rdma import object_client
-
-    agent, contents = _agent("holder"), [object_client.content(n, size) for n in range(objects)]
+    agent, contents = _agent("holder"), [content(number, size) for number in range(objects)]
     memory = ctypes.create_string_buffer(b"".join(contents), size * objects)
     _register(agent, memory)
     plan = {

