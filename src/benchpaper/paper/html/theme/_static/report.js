@@ -8,7 +8,7 @@ const drawn = {};  // {id of a plot: the function that draws it}
 document.querySelectorAll("button.theme").forEach(function (button) {
   button.addEventListener("click", function () {
     root.dataset.theme = isDark() ? "light" : "dark";
-    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* a file may have no storage */ }
+    try { localStorage.setItem("theme", root.dataset.theme); } catch { /* a page from a file may keep nothing */ }
     Object.values(drawn).forEach((draw) => draw());
   });
 });
