@@ -114,7 +114,7 @@ def share(results, kind, **levels):
     if results.declares(kind):
         return results.estimate(kind, **levels)
     why = f"these results are older than {kind.replace('_', ' ')}"
-    return gap(why, metric=results.described["metrics"][0]["name"], planned=False)
+    return gap(why, metric=results.described["metrics"][0]["name"])
 
 
 @claim(
