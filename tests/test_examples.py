@@ -10,13 +10,13 @@ import pytest
 from checkout import ROOT
 
 from benchpaper import results
-from benchpaper.analysis import claim_rows, claims
+from benchpaper.analysis import claim_rows, claims, history
 from benchpaper.artifact import appendix, importing, start
 from benchpaper.artifact.bundle import exhibit_check, import_check, result_check, verdict_check
 from benchpaper.core.project import Project
 from benchpaper.design import catalog
 from benchpaper.paper import gather, latex, notebook, provenance
-from benchpaper.paper.html import pages, trail_pages
+from benchpaper.paper.html import overview, trail_pages
 
 pytestmark = pytest.mark.slow  # it runs a notebook and LaTeX
 
@@ -114,9 +114,17 @@ def test_the_report_says_whose_results_they_are(built):
     ):
         assert words in trails
     assert "commit  " not in trails and "None" not in trails
-    overview = pages.overview(manifests, claim_rows.read(build), [NAME], False, False)
-    assert "nothing was measured" in overview and "measured on" not in overview
-    assert "imported and not measured here" in overview
+    site = overview.Site(
+        title="Title",
+        manifests={NAME: manifest},
+        questions={NAME: "How many misses?"},
+        rows=claim_rows.read(build),
+        past=history.read(build / history.FILE),
+        cards={},
+    )
+    page = overview.page(site, [])
+    assert "nothing was measured" in page and "measured on" not in page
+    assert "imported and not measured here" in page
 
 
 @pytest.mark.skipif(not shutil.which("latexmk"), reason="the PDF needs LaTeX")
