@@ -94,8 +94,9 @@ experiment = Experiment(
 def valid(cell):
     if cell.fault not in (CONSUMER, REBALANCE):
         return cell.delivery == "exactly"
-    # Flink assigns partitions by itself: no member of the group joins.
-    return cell.fault != REBALANCE or cell.engine != "flink"
+    # Flink assigns partitions by itself: no member of the group joins. Restored from a checkpoint
+    # after a kill, its bounded Kafka source read all events and never ended, in 2 tries of 2.
+    return cell.engine != "flink"
 
 
 experiment.needs(lambda cell: topic.NEEDS)

@@ -95,7 +95,7 @@ def test_every_event_counts_once(place, engine, form):
 
 @pytest.mark.parametrize("engine, setting, fault", [
     ("loop", "exactly", "consumer killed"), ("loop", "least", "broker killed"),
-    ("pekko", "exactly", "rebalance"), ("flink", "exactly", "consumer killed"),
+    ("pekko", "exactly", "rebalance"),
 ])  # fmt: skip
 def test_a_fault_leaves_what_the_setting_promises(place, engine, setting, fault):
     cell = make_cell(dict(engine=engine, delivery=setting, fault=fault))
