@@ -170,6 +170,7 @@ NOT_TRUSTED = (
     ".benchpaper/inputs/*",  # digests; one that cannot be read is computed again
     ".snakemake/log/*",
     ".snakemake/incomplete/**/*",
+    "build/*/compare/*",  # drawn anew by each report and comparison
     "build/*/report-source/**/*",
     "build/*/jupyter_execute/*",
     "build/*/latex/*",
