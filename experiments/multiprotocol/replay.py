@@ -26,7 +26,7 @@ import tempfile
 from itertools import pairwise
 from types import SimpleNamespace
 
-from benchpaper import CAPABILITIES, LocalHost, UserError, load
+from benchpaper import CAPABILITIES, LocalHost, UserError
 from experiments.multiprotocol import running, stacks
 from experiments.multiprotocol.anomalies import severity
 from experiments.multiprotocol.anomalies.kinds import KINDS
@@ -38,6 +38,8 @@ WORDS = {"system": SYSTEMS, "setting": stacks.SETTINGS, "kind": list(KINDS)}
 
 def main(arguments=None):
     """Replay the witnesses that the arguments name; return the exit status."""
+    from benchpaper import load  # it needs pandas, which no experiment does
+
     options = _arguments(arguments)
     try:
         wanted = chosen(

@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from benchpaper import Process
 from experiments.streaming import pipelines
 from experiments.streaming.workload import Workload
 from experiments.systems import asking, kafka, s3, seaweedfs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENGINES = {  # level: (program, class path)
     "loop": ("LoopPipeline", "pekko"),
@@ -151,8 +151,11 @@ class Run:
         path = self.topic.site.client.run(["sh", "-c", script, self.folder]).stdout.strip()
         return str(Path(path).parent) if path else ""
 
-    def rows(self) -> pd.DataFrame:
+    def rows(self) -> "pd.DataFrame":
         """Return all rows that were written, with the columns `COLUMNS`."""
+        import pandas as pd
+        import pyarrow.parquet as pq
+
         store = self.endpoint.obstore(retries=3)
         names = [entry["path"] for page in store.list(f"{self.prefix}/") for entry in page]
         tables = [

@@ -6,9 +6,12 @@ window is closed; every `ahead_every`-th has a clock that is ahead.
 """
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class Workload:
         names = {"window_ms", "delay_ms"}
         return {name: value for name, value in asdict(self).items() if name not in names}
 
-    def frame(self, base: int) -> pd.DataFrame:
+    def frame(self, base: int) -> "pd.DataFrame":
         """Return the events in the order of sending, without poison, and with those sent twice.
 
         Columns: key, partition, time, value, window, late, again (sent before).
         """
+        import pandas as pd
+
         number = np.arange(self.events, dtype=np.int64)
         early = np.where(
             _each(number, self.late_every, 7),
@@ -88,7 +93,7 @@ class Outcome:
         return not (self.lost or self.duplicated or self.wrong_late or self.altered)
 
 
-def outcome(events: pd.DataFrame, rows: pd.DataFrame) -> Outcome:
+def outcome(events: "pd.DataFrame", rows: "pd.DataFrame") -> Outcome:
     """Compare written rows (window, key, count, sum, late) with the events; each is due once.
 
     An engine may take a late event into its window, if its watermark is behind; it may not call an
