@@ -269,7 +269,7 @@ def test_the_next_run_sweeps_up_all_that_a_killed_trial_left(make_toy, run_bench
     before = left()
     done = run_benchpaper(project, "run", "results")
     after = left()
-    # Of another test's trials that end meanwhile each removes all abandoned shared memory too.
+    # Another test's trial may end meanwhile, and it removes all abandoned shared memory.
     shared = {"System V", "POSIX"}
     assert all(there for what, there in before.items() if what not in shared), before
     assert set(after.values()) == {False}, (after, done.stdout)
