@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # these import pandas and matplotlib, and commands import thi
     from benchpaper.analysis.sites import Sites
 
 NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+NOTHING_ASKED = "nothing was asked of the results"
 METADATA: dict[str, dict[str, None]] = {  # without the date and program that differ between runs
     ".pdf": {"CreationDate": None, "Producer": None},
     ".png": {"Software": None},
@@ -290,7 +291,4 @@ def _why_missing(estimates: list[Estimate]) -> str:
     """Return why no estimate has a value, or "" if one has."""
     if any(estimate.value is not None for estimate in estimates):
         return ""
-    return (
-        "; ".join(dict.fromkeys(estimate.missing for estimate in estimates))
-        or "nothing was asked of the results"
-    )
+    return "; ".join(dict.fromkeys(estimate.missing for estimate in estimates)) or NOTHING_ASKED

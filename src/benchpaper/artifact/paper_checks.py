@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchpaper import results
 from benchpaper.analysis import claims
+from benchpaper.analysis.exhibits import NOTHING_ASKED
 from benchpaper.core import environment, settings
 from benchpaper.core.errors import did_you_mean
 from benchpaper.core.project import GATHERED, REFERENCE, Project, slug
@@ -109,6 +110,8 @@ def _trail_problem(project: Project, folder: Path, saved: gather.Gathered) -> st
             return f"it was made from another {file.path}; run ./reproduce --from reference"
     if saved.exhibit.cells or saved.exhibit.elsewhere or saved.exhibit.kind == "number":
         return ""
+    if saved.exhibit.missing not in ("", NOTHING_ASKED):
+        return ""  # a gap that says why it is one shows nothing that a trail could explain
     return "it names no cells of the results; pass the estimates that it was made from"
 
 

@@ -6,6 +6,7 @@ import shutil
 import pytest
 import small_project
 
+from benchpaper.analysis.exhibits import NOTHING_ASKED
 from benchpaper.artifact import appendix, checklist
 from benchpaper.artifact.bundle import metadata
 from benchpaper.core.errors import UserError
@@ -240,6 +241,26 @@ def test_the_checklist_finds_what_is_wrong_and_says_what_to_do(copy, name, text,
     assert any(words in problem for problem in problems) and all(
         "; " in problem for problem in problems
     ), problems
+
+
+@pytest.mark.parametrize("cells, missing, problem", [
+    (None, "", ""),
+    ([], "", "it names no cells of the results"),
+    ([], NOTHING_ASKED, "it names no cells of the results"),
+    ([], "these results are older than the table", ""),
+])  # fmt: skip
+def test_an_exhibit_has_a_trail_or_says_why_it_is_a_gap(copy, cells, missing, problem):
+    build = copy.build("local", "reference")
+    shutil.copytree(copy.build("local", "smoke"), build)
+    small_runs = copy.results("local", "smoke")
+    shutil.copytree(small_runs, copy.results("local", "reference"), dirs_exist_ok=True)
+    if cells is not None:
+        manifest = build / "exhibits" / "toy_pipe_cost" / "exhibits.json"
+        data = json.loads(manifest.read_text())
+        data["exhibits"][EXHIBIT].update(cells=cells, missing=missing)
+        manifest.write_text(json.dumps(data))
+    problems = [each for each in checklist.problems(copy, checklist.trails) if EXHIBIT in each]
+    assert len(problems) == bool(problem) and all(problem in each for each in problems)
 
 
 @pytest.mark.parametrize("text, named", [
