@@ -84,7 +84,8 @@ def _change(change: dict[str, Any] | None, with_count: bool = True) -> str:
 
 
 def _measurement(each: dict[str, Any]) -> str:
-    return f"{_minute(each['started'])} {each['scale']}, site {each['site']}"
+    why = f": {each['why']}" if each["why"] else ""
+    return f"{_minute(each['started'])} {each['scale']}, site {each['site']}{why}"
 
 
 def _minute(time: str) -> str:

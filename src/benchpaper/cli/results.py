@@ -3,24 +3,18 @@
 They are explain, claims, compare, store, adopt, and accept-change.
 """
 
-import shutil
 import sys
-from contextlib import ExitStack
 
 import click
 
-from benchpaper import results
 from benchpaper.cli import sources
 from benchpaper.cli.common import json_option, print_result, why_not_writable
 from benchpaper.cli.sources import Request, reference_site_option, site_option, source_options
 from benchpaper.core import settings
-from benchpaper.core.atomic_write import flush, replacing
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.design import catalog
 from benchpaper.design.plan import DEFAULT_SEED
-from benchpaper.results import accepted
-from benchpaper.results.import_record import RECORD
 from benchpaper.workflow import pipeline
 
 
@@ -189,47 +183,36 @@ def store(experiments: tuple[str, ...]) -> None:
 
 @click.command()
 @click.argument("experiments", nargs=-1)
+@click.option("--why", default="", help="Why it was measured, or measured again.")
 @site_option
-def adopt(experiments: tuple[str, ...], site: str) -> None:
+def adopt(experiments: tuple[str, ...], why: str, site: str) -> None:
     """Make results measured at the paper's scale the reference.
 
-    They go to artifacts/reference/SITE.
+    They go to artifacts/reference/SITE. A reference that others replace needs a reason, which
+    artifacts/reference/CHANGES.md keeps, and claims --history shows. Commit it with them.
 
     \b
     Example:  benchpaper adopt net/latency
+              benchpaper adopt net/latency --why "the client reads with O_DIRECT"
     """
+    from benchpaper.workflow import adoption
+
     project = Project.find()
     run = pipeline.Pipeline(project, site, settings.scales(project.root).paper, DEFAULT_SEED)
     names = run.choose(" ".join(experiments))
     if not experiments:  # what is imported is in the reference already
         names = [name for name in names if run.measures(name)] or names
+    why = adoption.check(run, names, why)
     for name in names:
-        target = project.results(site, REFERENCE) / name
-        if (target / RECORD).exists():
-            raise UserError(
-                f"the reference of {name} is imported, and what was measured here never replaces "
-                f"it silently; remove {target.relative_to(project.root)} first"
-            )
-        for kind in (results.OBSERVATIONS, results.TRIALS):
-            table, _ = results.read(run.folder / name / kind)  # raises before anything is copied
-        if not all(table.column("git_clean").to_pylist()):
+        if not adoption.is_clean(run, name):
             click.echo(
                 f"note: {name} was measured with uncommitted changes; "
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        kinds, changes = [results.OBSERVATIONS, results.TRIALS], run.folder / name / accepted.FILE
-        kinds += [accepted.FILE] if changes.exists() else []
-        with ExitStack() as both:  # each is replaced as a whole, and only when both are on disk
-            for kind in kinds:
-                part = both.enter_context(replacing(target / kind))
-                shutil.copyfile(run.folder / name / kind, part)
-                flush(part)
-        if not changes.exists():  # those of the old reference say nothing about the new one
-            (target / accepted.FILE).unlink(missing_ok=True)
-        for kind in (results.OBSERVATIONS, results.TRIALS):
-            megabytes = (target / kind).stat().st_size / 1e6
-            click.echo(f"{(target / kind).relative_to(project.root)}: {megabytes:.2f} MB")
+        for path in adoption.adopt(run, name, why):
+            megabytes = path.stat().st_size / 1e6
+            click.echo(f"{path.relative_to(project.root)}: {megabytes:.2f} MB")
 
 
 @click.command("accept-change")

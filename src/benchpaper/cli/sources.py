@@ -148,7 +148,7 @@ def reference_site_option(function: Function) -> Function:
 
 def reference_site(project: Project, name: str) -> str:
     """Check the name of a site of reference results. The default one need not exist."""
-    there = sorted(path.name for path in project.results("x", REFERENCE).parent.glob("*"))
+    there = sorted(path.name for path in project.results("x", REFERENCE).parent.glob("*/"))
     return name if name == "local" else one_of("site of reference results", name, there)
 
 
@@ -169,7 +169,7 @@ def _from(_context: click.Context, _option: click.Parameter, value: str | None) 
 def _check_site(project: Project, name: str) -> None:
     """Refuse a site that is neither declared nor has results."""
     reference = project.results("x", REFERENCE).parent
-    folders = [*reference.glob("*"), *(project.root / "results").glob("*")]
+    folders = [*reference.glob("*/"), *(project.root / "results").glob("*/")]
     names = sorted({*sites.names(project), *(path.name for path in folders)})
     one_of("site", name, names, "a site is a file sites/NAME.yaml")
 

@@ -13,6 +13,7 @@ from benchpaper.analysis import history
 from benchpaper.analysis.history.stated import stated
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import Project
+from benchpaper.results import reference_log
 
 CLAIM = '''
 LEAST = {least}
@@ -190,6 +191,21 @@ def test_damaged_and_imported_references_count_as_none(repository):
     assert repository.of().word == history.NO_DATA
     repository.measure(code, started=pa.array([None], pa.timestamp("us", "UTC")))
     assert repository.of().word == history.NO_DATA
+
+
+def test_a_measurement_tells_why_it_was_made_as_the_log_of_the_reference_says(repository):
+    repository.write()
+    code = repository.commit()
+    repository.measure(code, minute=10)
+    key, started = history.key(repository.project), "2026-01-01T02:20:00+00:00"
+    reference_log.add(
+        repository.project,
+        reference_log.Adopted("local", "toy/one", started, "-", "a faster disk"),
+    )
+    repository.measure(code, minute=20)
+    measured = history.of(repository.project).measured["toy/one"]
+    assert [each.why for each in measured] == ["", "a faster disk"]
+    assert history.key(repository.project) != key
 
 
 def test_a_shallow_clone_and_a_folder_without_git_say_why_in_one_line(repository, tmp_path_factory):

@@ -1,13 +1,18 @@
-"""`benchpaper adopt` replaces the files of the reference as wholes, and both or none."""
+"""`benchpaper adopt` replaces the files of the reference as wholes, both or none, for a reason."""
 
 import shutil
+from datetime import datetime
 
 import pytest
 from click.testing import CliRunner
 
 from benchpaper import results
 from benchpaper.cli.results import adopt
+from benchpaper.core.errors import UserError
+from benchpaper.results import reference_log
 
+LATER = "2026-02-03T04:05:06+00:00"
+WHY = "the client reads with O_DIRECT"
 KINDS = (results.OBSERVATIONS, results.TRIALS)
 
 
@@ -59,3 +64,65 @@ def test_damaged_results_are_never_adopted(measured, kind):
     done = CliRunner().invoke(adopt, ["toy/known"])
     assert isinstance(done.exception, results.ResultsError)
     assert bytes_of(reference) == before
+
+
+# ---- the reason ----
+
+
+def adopted(*words):
+    done = CliRunner().invoke(adopt, ["toy/known", *words])
+    return done, str(done.exception)
+
+
+@pytest.fixture
+def again(measured, known):
+    """A reference, and results that were measured after it."""
+    known.write("full", {("a", 1): [3.0] * 5}, started=datetime.fromisoformat(LATER).timestamp())
+    return measured
+
+
+def logged(known):
+    return [(row.started, row.replaced, row.why) for row in reference_log.read(known.project)]
+
+
+def test_the_first_reference_is_logged_without_a_reason_and_the_same_trials_once(measured, known):
+    [(started, replaced, why)] = logged(known)
+    assert (replaced, why) == ("-", "first reference") and started.endswith("+00:00")
+    assert adopted("--why", WHY)[0].exit_code == 0
+    assert logged(known) == [(started, replaced, why)]
+
+
+def test_other_trials_replace_a_reference_only_for_a_reason(again, known):
+    (_, reference), [(first, _, _)] = again, logged(known)
+    before = bytes_of(reference)
+    for words in ([], ["--why", "  "]):
+        assert f"measured from {first[:16]}; say why another" in adopted(*words)[1]
+    assert 'holds "|"' in adopted("--why", "a|b")[1]
+    assert bytes_of(reference) == before and len(logged(known)) == 1
+    assert adopted("--why", WHY)[0].exit_code == 0
+    assert logged(known)[1:] == [(LATER, first, WHY)]
+    assert bytes_of(reference) == bytes_of(again[0])
+
+
+def test_an_interrupted_adoption_is_logged_once(again, known, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", lambda *_: 1 / 0)
+        assert adopted("--why", "a first try")[1] == "division by zero"
+    assert adopted("--why", WHY)[0].exit_code == 0
+    assert [why for _, _, why in logged(known)] == ["first reference", WHY]
+
+
+def test_an_authors_words_around_the_log_stay_and_a_broken_row_is_named(again, known):
+    path = reference_log.path(known.project)
+    path.write_text(path.read_text() + "\nMore words.\n")
+    assert adopted("--why", WHY)[0].exit_code == 0
+    lines = path.read_text().splitlines()
+    assert WHY in lines[-3] and lines[-1] == "More words."
+    path.write_text(path.read_text().replace(f"| {WHY} ", ""))
+    with pytest.raises(UserError, match=f"CHANGES.md:{len(lines) - 2} has 4 cells, where 5 belong"):
+        reference_log.read(known.project)
+
+
+def test_a_damaged_reference_is_replaced(again, known):
+    (again[1] / results.TRIALS).write_bytes(b"PAR1")
+    assert adopted()[0].exit_code == 0 and bytes_of(again[0]) == bytes_of(again[1])

@@ -249,7 +249,7 @@ def test_adopting_takes_the_accepted_changes_along_and_drops_older_ones(project)
     assert kept == accepted.read(trials(project).parent) != []
     shutil.rmtree(trials(project).parent)
     measure(project)
-    assert CliRunner().invoke(adopt, ["toy/one"]).exit_code == 0
+    assert CliRunner().invoke(adopt, ["toy/one", "--why", WHY]).exit_code == 0
     assert accepted.read(trials(project, REFERENCE).parent) == []
 
 

@@ -138,7 +138,7 @@ class Saving:
 
         from benchpaper.cli.results import adopt
 
-        done = CliRunner().invoke(adopt, [NAME])
+        done = CliRunner().invoke(adopt, [NAME, "--why", "measured again"])
         if done.exit_code:
             raise RuntimeError(done.output) from done.exception
 

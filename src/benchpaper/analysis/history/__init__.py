@@ -17,6 +17,7 @@ from benchpaper.analysis.history.measurements import Measurement as Measurement
 from benchpaper.core.errors import UserError
 from benchpaper.core.project import REMEDY, Project
 from benchpaper.core.revision import git, is_checkout
+from benchpaper.results import file_digest, reference_log
 
 FILE = "claims-history.json"  # in a bundle, and below the build folder
 BEFORE = "written before its first data"
@@ -82,7 +83,9 @@ def key(project: Project) -> str:
     """Return a text that changes whenever the history of claims or reference may have changed."""
     if not is_checkout(project):
         return ""
-    return git(project, "log", "-1", "--format=%H", "--", *changes.PATHS, *measurements.PATHS)
+    commit = git(project, "log", "-1", "--format=%H", "--", *changes.PATHS, *measurements.PATHS)
+    log = reference_log.path(project)
+    return commit + (file_digest(log) if log.exists() else "")
 
 
 def of(project: Project) -> History:

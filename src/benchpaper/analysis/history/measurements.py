@@ -6,12 +6,12 @@ start of its first trial.
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchpaper.core.project import REFERENCE, Project
 from benchpaper.core.revision import git, objects
-from benchpaper.results import TRIALS
+from benchpaper.results import TRIALS, reference_log
 
 PATHS = (f"artifacts/{REFERENCE}/*/{TRIALS}",)  # git's wildcard crosses folders
 COLUMNS = ("started", "git_commit", "scale")
@@ -20,13 +20,15 @@ COLUMNS = ("started", "git_commit", "scale")
 @dataclass(frozen=True)
 class Measurement:
     """One measurement of a reference: site, scale, the start of its first trial (ISO 8601, UTC),
-    the commits whose code it measured, and the commit that added it."""
+    the commits whose code it measured, the commit that added it, and why it was measured, as far
+    as the log of the reference says."""
 
     site: str
     started: str
     scale: str
     commits: tuple[str, ...]
     added: str
+    why: str = ""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Measurement":
@@ -49,12 +51,15 @@ def of(project: Project) -> dict[str, Sequence[Measurement]]:
         elif line.startswith(":"):
             facts, _, path = line.partition("\t")
             added.setdefault(facts.split()[3], (path, commit))
+    whys = {row.key: row.why for row in reference_log.read(project)}
     by_start: dict[tuple[str, str, str], Measurement] = {}
     for digest, content in objects(project, list(added)).items():
         path, commit = added[digest]
         _, _, site, *names, _ = path.split("/")
         if (measured := _measurement(content, site, commit)) is not None:
-            by_start.setdefault(("/".join(names), site, measured.started), measured)
+            name = "/".join(names)
+            why = whys.get((site, name, measured.started), "")
+            by_start.setdefault((name, site, measured.started), replace(measured, why=why))
     times: dict[str, list[Measurement]] = {}
     for (name, _, _), measured in sorted(by_start.items()):
         times.setdefault(name, []).append(measured)
@@ -79,9 +84,7 @@ def _measurement(content: bytes, site: str, added: str) -> Measurement | None:
     if len(columns) < len(COLUMNS) or not table.num_rows:
         return None
     rows = table.to_pydict()
-    starts = [each for each in rows["started"] if each is not None]
-    if not starts:  # imported results
+    if not (started := reference_log.first_start(rows["started"])):  # imported results
         return None
     commits = sorted({each for each in rows["git_commit"] if each})
-    started = min(starts).isoformat(timespec="seconds")
     return Measurement(site, started, str(rows["scale"][0]), tuple(commits), added)
