@@ -100,12 +100,6 @@ def _fuse() -> tuple[bool, str]:
     return bool(helper), "/dev/fuse" if helper else "no fusermount3 on PATH"
 
 
-@capability("jdk", "a Java compiler", "install default-jdk-headless", on_controller=True)
-def _jdk() -> tuple[bool, str]:
-    present = shutil.which("javac") is not None
-    return present, "javac" if present else "no javac on PATH"
-
-
 @capability(
     "ganesha",
     "the NFS server NFS-Ganesha",

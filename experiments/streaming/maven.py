@@ -58,7 +58,7 @@ def refused() -> str:
 
 @capability(
     "maven_jars",
-    "the jars of Pekko, Akka, Flink, RxJava and Kafka, which Maven fetches once (0.2 GB)",
+    "the jars of Pekko, Akka, Flink, RxJava and Kafka, which Maven fetches once (0.3 GB)",
     "install maven, let this machine reach Maven's repository, "
     "then: .venv/bin/python -m experiments.streaming.maven",
     on_controller=True,

@@ -13,7 +13,6 @@ import time
 from urllib.parse import quote, urlencode
 
 EMPTY = hashlib.sha256(b"").hexdigest()
-SIGNED = "host;x-amz-content-sha256;x-amz-date"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEAD_BYTES = 16384
 

@@ -189,7 +189,7 @@ class Experiment:
         """Decorator: `function(folder)` compiles the experiment's programs into `folder`.
 
         The compiling machine must have the capabilities `needs`. Write `@experiment.build`, or
-        `@experiment.build(needs=["jdk"])`.
+        `@experiment.build(needs=["maven_jars"])`.
         """
         if function is None:
             return lambda function: self._set_build(function, needs)

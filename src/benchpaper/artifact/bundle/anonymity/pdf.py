@@ -9,7 +9,6 @@ from typing import Any
 
 from benchpaper.artifact.bundle.anonymity.limits import Budget, CannotSearch
 
-PIXELS = ("/DeviceGray", "/DeviceRGB")
 KERNING = re.compile(rb"\)\s{0,9}-?[\d.]{1,9}\s{0,9}\(|>\s{0,9}-?[\d.]{1,9}\s{0,9}<")
 PICTURE_FILTERS = {"/DCTDecode", "/JPXDecode", "/JBIG2Decode", "/CCITTFaxDecode"}
 MAX_LZW_BYTES = 256 << 10  # compressed; LZW and run lengths expand up to 1400 times
