@@ -62,7 +62,7 @@ experiment = Experiment(
     packages=("libcachesim", "numpy", "pyarrow"),
     inputs=[Input(path_of(name), licence="Apache-2.0") for name in recorded_traces.NAMES],
     twin=dict(loader="megatron", block_kib=4, share=0.1),
-    block=Block(over="seed", levels=range(1, 6), meaning="seed of random eviction"),
+    block=Block(over="seed", levels=range(1, 9), meaning="seed of random eviction"),
     timeout_s=60,
     scales=dict(
         smoke=Scale(
@@ -73,7 +73,7 @@ experiment = Experiment(
             block_kib=[4],
             share=[0.1],
         ),
-        quick=Scale(trial_seconds=1.5, disk_mb=5, block_kib=[4], share=[0.1]),
+        quick=Scale(blocks=5, trial_seconds=1.5, disk_mb=5, block_kib=[4], share=[0.1]),
         full=Scale(trial_seconds=1.5, disk_mb=10),
     ),
 )

@@ -98,7 +98,7 @@ experiment = Experiment(
             mbit=[100],
             counts=dict(epochs=2),
         ),
-        full=Scale(blocks=5, trial_seconds=1.3, disk_mb=20, counts=dict(epochs=2)),
+        full=Scale(blocks=8, trial_seconds=1.3, disk_mb=20, counts=dict(epochs=2)),
     ),
 )
 

@@ -73,7 +73,7 @@ experiment = Experiment(
     evidence=[Evidence("simulated", "requests that count, after the warm-up")],
     packages=("numpy",),
     twin=dict(jobs=4, lag=1 / 8, share=0.5),
-    block=Block(over="seed", levels=range(1, 6), meaning="seed of the shuffles"),
+    block=Block(over="seed", levels=range(1, 9), meaning="seed of the shuffles"),
     timeout_s=60,
     scales=dict(
         smoke=Scale(
@@ -86,6 +86,7 @@ experiment = Experiment(
             counts=dict(items=1_000, epochs=4, warm_epochs=2),
         ),
         quick=Scale(
+            blocks=5,
             trial_seconds=0.8,
             disk_mb=1,
             jobs=[4],

@@ -88,7 +88,7 @@ experiment = Experiment(
     evidence=[Evidence("simulated", "steps that count, after how many of warm-up")],
     packages=("numpy",),
     twin=dict(regime="jitter", strategy="batch", load=1.0),
-    block=Block(over="seed", levels=range(1, 6), meaning="seed of shuffles and latencies"),
+    block=Block(over="seed", levels=range(1, 9), meaning="seed of shuffles and latencies"),
     timeout_s=60,
     scales=dict(
         smoke=Scale(
@@ -101,6 +101,7 @@ experiment = Experiment(
             counts=dict(steps=500, warm_steps=100),
         ),
         quick=Scale(
+            blocks=5,
             trial_seconds=0.5,
             disk_mb=1,
             strategy=["batch", "fixed_64", "autotune", "by_rule"],

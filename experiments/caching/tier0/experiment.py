@@ -115,7 +115,7 @@ experiment = Experiment(
             counts=dict(samples=256, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1),
         ),
         full=Scale(
-            blocks=7,
+            blocks=8,
             trial_seconds=3,
             disk_mb=200,
             counts=dict(samples=512, sample_bytes=64 << 10, epochs=3, batch=8, compute_ms=1),

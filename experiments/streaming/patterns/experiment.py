@@ -79,7 +79,7 @@ experiment = Experiment(
             counts=dict(events=20_000),
             pattern=[FUSED, "mapAsync", "conflate"],
         ),
-        full=Scale(blocks=5, trial_seconds=4, counts=dict(events=200_000)),
+        full=Scale(blocks=8, trial_seconds=4, counts=dict(events=200_000)),
     ),
 )
 
