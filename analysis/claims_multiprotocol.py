@@ -121,6 +121,7 @@ def share(results, kind, **levels):
     "C97",
     experiment="multiprotocol/anomalies",
     matters_to="programs that write files which others guard with ETags",
+    after_trial_runs=True,
 )
 def renaming_protects_where_writing_in_place_does_not(results):
     """On SeaweedFS, a conditional PUT with the ETag from before is refused in most tries after the
@@ -132,6 +133,7 @@ def renaming_protects_where_writing_in_place_does_not(results):
     "C92",
     experiment="multiprotocol/anomalies",
     matters_to="users of rclone's file server whose data S3 clients replace",
+    after_trial_runs=True,
 )
 def a_put_is_undone_by_the_write_back(results):
     """With rclone's default write-back, a PUT over a file that was just written is undone in most
@@ -139,7 +141,7 @@ def a_put_is_undone_by_the_write_back(results):
     return share(results, "put_undone", system="rclone", setting="default").above(MOST)
 
 
-@claim("C93", experiment="multiprotocol/anomalies", kind="check")
+@claim("C93", experiment="multiprotocol/anomalies", kind="check", after_trial_runs=True)
 def without_write_back_no_put_is_undone(results):
     """With rclone's write-back switched off, a PUT over a file that was just written stays in most
     tries."""
@@ -150,6 +152,7 @@ def without_write_back_no_put_is_undone(results):
     "C94",
     experiment="multiprotocol/anomalies",
     matters_to="whoever keeps private files in a folder that S3 clients write",
+    after_trial_runs=True,
 )
 def a_put_opens_a_private_file(results):
     """On Ganesha over a folder that rclone serves, after a PUT over a file that only its owner may
@@ -161,6 +164,7 @@ def a_put_opens_a_private_file(results):
     "C95",
     experiment="multiprotocol/linearizability",
     matters_to="whoever caches objects by their ETags",
+    after_trial_runs=True,
 )
 def an_etag_names_two_contents(results):
     """In most random histories of SeaweedFS, two reads through S3 return different contents under
@@ -168,7 +172,7 @@ def an_etag_names_two_contents(results):
     return share(results, "i1_violated", system="seaweedfs", setting="default").above(MOST)
 
 
-@claim("C96", experiment="multiprotocol/linearizability", kind="check")
+@claim("C96", experiment="multiprotocol/linearizability", kind="check", after_trial_runs=True)
 def the_locked_store_keeps_what_it_acknowledged(results):
     """In the histories of the locked store, nothing acknowledged is lost."""
     return share(results, "i5_violated", system="locked store", setting="default").below(MOST)

@@ -102,6 +102,7 @@ def one_system_has_many_latencies(results):
     "C70",
     experiment="rdma/latency_budget",
     matters_to="whoever pays for lower latency to train faster",
+    after_trial_runs=True,
 )
 def a_training_loop_hides_the_latency_of_object_storage(results):
     """At the rate of ResNet-50, a real loop with four GETs in flight over S3 takes less than 5 %
@@ -111,7 +112,12 @@ def a_training_loop_hides_the_latency_of_object_storage(results):
     return results.ratio("step_ms", of=s3, to=memory, **levels).below(1.05)
 
 
-@claim("C71", experiment="rdma/latency_budget", matters_to="whoever plans storage by simulation")
+@claim(
+    "C71",
+    experiment="rdma/latency_budget",
+    matters_to="whoever plans storage by simulation",
+    after_trial_runs=True,
+)
 def the_simulation_tells_what_a_real_loop_loses(results):
     """Over S3 with one GET in flight, the share of its time that such a loop loses is within 5
     percentage points of what the simulation makes of its GETs."""
@@ -123,6 +129,7 @@ def the_simulation_tells_what_a_real_loop_loses(results):
     "C72",
     experiment="rdma/latency_budget",
     matters_to="whoever pays for lower latency to train faster",
+    after_trial_runs=True,
 )
 def half_a_millisecond_is_hidden(results):
     """Over a store whose GETs take half a millisecond, such a loop with four GETs in flight waits
@@ -132,7 +139,10 @@ def half_a_millisecond_is_hidden(results):
 
 
 @claim(
-    "C73", experiment="rdma/record_layout", matters_to="designers of records that readers validate"
+    "C73",
+    experiment="rdma/record_layout",
+    matters_to="designers of records that readers validate",
+    after_trial_runs=True,
 )
 def two_versions_do_not_find_torn_records(results):
     """A version before and one after a record of 4 KiB, whose lines are read in any order, miss
@@ -142,7 +152,10 @@ def two_versions_do_not_find_torn_records(results):
 
 
 @claim(
-    "C74", experiment="rdma/record_layout", matters_to="designers of records that readers validate"
+    "C74",
+    experiment="rdma/record_layout",
+    matters_to="designers of records that readers validate",
+    after_trial_runs=True,
 )
 def sums_are_cheaper_than_versions_in_lines(results):
     """To check and copy 4 KiB takes no longer with our store's sums than with a version in each
@@ -156,6 +169,7 @@ def sums_are_cheaper_than_versions_in_lines(results):
     "C75",
     experiment="rdma/durable_put",
     matters_to="whoever chooses how to keep what a PUT acknowledged",
+    after_trial_runs=True,
 )
 def a_second_memory_is_cheaper_than_a_disk(results):
     """A PUT of 4 KiB that is acknowledged once two more processes hold it takes less than a tenth
@@ -165,7 +179,12 @@ def a_second_memory_is_cheaper_than_a_disk(results):
     return results.ratio("latency_us", of=replicas, to=log, **levels).below(0.1)
 
 
-@claim("C76", experiment="rdma/multi_get", matters_to="whoever reads many small objects at once")
+@claim(
+    "C76",
+    experiment="rdma/multi_get",
+    matters_to="whoever reads many small objects at once",
+    after_trial_runs=True,
+)
 def asking_for_many_is_cheaper_for_each(results):
     """Over shared memory, a key costs less than half as much in a batch of 16 messages as in a
     message by itself."""
@@ -178,6 +197,7 @@ def asking_for_many_is_cheaper_for_each(results):
     "C77",
     experiment="rdma/multi_get",
     matters_to="whoever chooses between one-sided reads and batches of requests",
+    after_trial_runs=True,
 )
 def a_batch_of_messages_does_not_reach_a_read(results):
     """Even so, such a key takes longer than one that is read at a known address, in a batch of as

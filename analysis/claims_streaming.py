@@ -119,6 +119,7 @@ def no_rate_beyond_the_capacity_is_sustainable(results):
     "C63",
     experiment="streaming/engines",
     matters_to="whoever chooses a library of streams for its rate",
+    after_trial_runs=True,
 )
 def a_push_based_engine_outruns_a_fused_stream(results):
     """On the same aggregation, RxJava handles more single events a second than the fused stream."""
@@ -129,6 +130,7 @@ def a_push_based_engine_outruns_a_fused_stream(results):
     "C64",
     experiment="streaming/pipeline",
     matters_to="whoever chooses an engine for a pipeline from a topic",
+    after_trial_runs=True,
 )
 def the_broker_levels_the_engines(results):
     """From a topic to Parquet, the stream handles more than half of the events a second that a
@@ -142,7 +144,12 @@ def the_broker_levels_the_engines(results):
     ).above(0.5)
 
 
-@claim("C65", experiment="streaming/delivery", matters_to="whoever has to count each event once")
+@claim(
+    "C65",
+    experiment="streaming/delivery",
+    matters_to="whoever has to count each event once",
+    after_trial_runs=True,
+)
 def exactly_once_survives_a_kill(results):
     """A loop that commits after its write, under the name of the window, neither loses nor doubles
     an event when it is killed."""
