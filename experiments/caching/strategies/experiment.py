@@ -50,10 +50,9 @@ experiment = Experiment(
         Metric(
             "off_points",
             unit="1",
-            better="neither",
+            better="lower",
             optional=True,
-            minimum=-100,
-            meaning="predicted minus simulated, in percentage points",
+            meaning="how far predicted and simulated lie apart, in percentage points",
         ),
         Metric("window", unit="count", better="neither", meaning="samples ahead, mean over steps"),
         Metric(
@@ -145,6 +144,6 @@ def observation(cell, result, counts):
     if cell.regime != "checkpoint" and cell.strategy != "readahead":
         missing = 1 - result["hit_ratio"]
         row["predicted"] = prefetch_model.utilisation(loop, result["window"], missing)
-        row["off_points"] = 100 * (row["predicted"] - result["utilisation"])
+        row["off_points"] = 100 * abs(row["predicted"] - result["utilisation"])
     measured = counts.steps - counts.warm_steps
     return {**row, "simulated": f"{measured} after {counts.warm_steps}"}
