@@ -65,8 +65,15 @@ def without_results(claim: Claim, source: str) -> ClaimRow:
 
 
 def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> ClaimRow:
-    """Return the row of a claim whose cells have no value."""
+    """Return the row of a claim whose cells have no value.
+
+    What it asks is checked even so: else a mistake would show only with the first results.
+    """
     estimate = comparison.estimate
+    try:
+        verdicts.check_asked(comparison.side, comparison.bound, comparison.target)
+    except ValueError as error:
+        raise _mistaken(claim, comparison, error) from error
     testable = all(
         results.testable(cell) and not results.why_no_result(estimate.metric, cell)
         for cell in estimate.cells
@@ -79,6 +86,10 @@ def _not_measured(claim: Claim, comparison: Comparison, results: Results) -> Cla
         verdict=verdicts.INCONCLUSIVE if testable else NOT_TESTABLE,
         basis=recomputing.basis(comparison),
     )
+
+
+def _mistaken(claim: Claim, comparison: Comparison, error: ValueError) -> UserError:
+    return UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}")
 
 
 def _measured(
@@ -94,7 +105,7 @@ def _measured(
         interval = _interval(estimate.values, confidence)
         verdict = decide(comparison, interval, results, biased, confidence)
     except ValueError as error:
-        raise UserError(f"claim {claim.id} ({claim.experiment}) {comparison}: {error}") from error
+        raise _mistaken(claim, comparison, error) from error
     words = ON_IMPORTED if results.imported else ON_REFERENCE if source == REFERENCE else {}
     word = words.get(verdict.word, verdict.word)
     return ClaimRow(

@@ -116,12 +116,7 @@ def decide_equal(
     below the noise floor is undecidable. (Two one-sided tests; Schuirmann, J. Pharmacokinet.
     Biopharm. 15 (1987) 657-680, at 2.5 % each.)
     """
-    if not (isfinite(margin) and margin > 0):
-        raise ValueError(f"a margin of {margin} is not positive; pass 0.05 for 5 %")
-    if not (isfinite(target) and target > 0):
-        raise ValueError(
-            f"a target of {target} is not positive; relative margins need a positive one"
-        )
+    check_asked("equal", margin, target)
     if not interval.decidable:
         return _too_few(interval)
     if isinstance(floor, UnknownNoiseFloor):
@@ -154,8 +149,7 @@ def decide_within(
     clears that end by the noise floor. A range that is narrower than the noise floor on either side
     of its middle is undecidable.
     """
-    if not (isfinite(low) and isfinite(high) and low < high):
-        raise ValueError(f"a range from {low} to {high} holds nothing; pass a smaller number first")
+    check_asked("within", low, high)
     _check_bound(low, floor)
     if not interval.decidable:
         return _too_few(interval)
@@ -237,9 +231,25 @@ def _delta(floor: NoiseFloor | None) -> float:
     return floor.delta if floor else 0.0
 
 
-def _check_bound(bound: float, floor: MaybeFloor | None) -> None:
-    if not isfinite(bound):
+def check_asked(side: str, bound: float, target: float) -> None:
+    """Raise `ValueError` for a question that no result can answer, as a `Comparison` asks it."""
+    if side == "equal":
+        if not (isfinite(bound) and bound > 0):
+            raise ValueError(f"a margin of {bound} is not positive; pass 0.05 for 5 %")
+        if not (isfinite(target) and target > 0):
+            raise ValueError(
+                f"a target of {target} is not positive; relative margins need a positive one"
+            )
+    elif side == "within" and not (isfinite(bound) and isfinite(target) and bound < target):
+        raise ValueError(
+            f"a range from {bound} to {target} holds nothing; pass a smaller number first"
+        )
+    elif not isfinite(bound):
         raise ValueError(f"a bound of {bound} decides nothing; pass a finite one")
+
+
+def _check_bound(bound: float, floor: MaybeFloor | None) -> None:
+    check_asked("below", bound, 1.0)
     if floor is not None and bound <= 0:
         raise ValueError(
             f"a bound of {bound} cannot be cleared by a factor; "

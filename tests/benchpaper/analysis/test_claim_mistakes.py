@@ -55,6 +55,20 @@ def test_a_mistake_in_a_claim_is_one_line_that_names_the_claim_and_what_there_is
     assert message in str(refused.value) and "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("asked, message", [
+    (".equal(1.0, target=0.0)", "a target of 0.0 is not positive"),
+    (".equal(0.0)", "a margin of 0.0 is not positive"),
+    (".within(2, 1)", "a range from 2.0 to 1.0 holds nothing"),
+    (".above(float('inf'))", "a bound of inf decides nothing"),
+])  # fmt: skip
+def test_a_question_that_no_result_can_answer_is_refused_before_there_are_results(
+    judge, asked, message
+):
+    gap = 'results.estimate("latency_us", way="b", size=1)'
+    with pytest.raises(UserError, match=message):
+        judge(f"{gap}{asked}", {("a", 1): A, ("b", 1): "needs x"})
+
+
 @pytest.mark.parametrize(
     "text, message",
     [
