@@ -71,7 +71,6 @@ def rates(lab: Lab, guest: Any, folder: Path) -> list[float]:
             with NfsMount(guest, server.export, "4.1") as mount:
                 read = ["dd", f"if={mount.path}/file", "of=/dev/null", "bs=1M"]
                 found.append((FILE_MIB << 20) / 1e6 / seconds(lambda: guest.run(read)))  # noqa: B023
-    here.close()
     return found
 
 
