@@ -220,3 +220,42 @@ def a_second_reader_gets_as_much_again(results):
         return old.above(1.5)
     levels = dict(path="cached", fabric="posix", keys=16)
     return results.ratio("gets_per_s", of=dict(readers=2), to=dict(readers=1), **levels).above(1.5)
+
+
+@claim(
+    "C121",
+    experiment="rdma/libraries",
+    matters_to="whoever chooses a library for one-sided reads within a host",
+)
+def another_library_reads_as_fast(results):
+    """Where the kernel copies between processes, libfabric reads 4 KiB in less than twice the time
+    that UCX takes."""
+    fi, ucp = dict(read="fi_read"), dict(read="ucp_get")
+    levels = dict(fabric="cma", size_bytes=4096, into="host")
+    return results.ratio("latency_us", of=fi, to=ucp, **levels).below(2.0)
+
+
+@claim(
+    "C122",
+    experiment="rdma/object_get",
+    matters_to="users of transfer libraries over tcp",
+    after_trial_runs=True,
+)
+def a_message_is_faster_than_nixl(results):
+    """Over tcp, asking our polling server for a 4 KiB object takes no longer than reading it through
+    NIXL, whose library carries out the read by messages."""
+    ours, theirs = dict(path="message"), dict(path="nixl-emulated")
+    return results.ratio("latency_us", of=ours, to=theirs, fabric="tcp", **PLAIN_4K).below(1.0)
+
+
+@claim(
+    "C123",
+    experiment="rdma/object_get",
+    matters_to="users of stores of key-value caches over tcp",
+    after_trial_runs=True,
+)
+def a_message_is_faster_than_mooncake(results):
+    """Over tcp, asking our polling server for a 4 KiB object takes no longer than a GET from
+    Mooncake's store."""
+    ours, theirs = dict(path="message"), dict(path="mooncake")
+    return results.ratio("latency_us", of=ours, to=theirs, fabric="tcp", **PLAIN_4K).below(1.0)
