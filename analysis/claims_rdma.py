@@ -242,8 +242,8 @@ def another_library_reads_as_fast(results):
     after_trial_runs=True,
 )
 def a_message_is_faster_than_nixl(results):
-    """Over tcp, asking our polling server for a 4 KiB object takes no longer than reading it through
-    NIXL, whose library carries out the read by messages."""
+    """Over tcp, asking our polling server for a 4 KiB object takes no longer than reading it
+    through NIXL, whose library carries out the read by messages."""
     ours, theirs = dict(path="message"), dict(path="nixl-emulated")
     return results.ratio("latency_us", of=ours, to=theirs, fabric="tcp", **PLAIN_4K).below(1.0)
 

@@ -89,7 +89,7 @@ experiment = Experiment(
             counts=dict(fast=5_000, large=10),
             size_bytes=[64, 4 * KIB],
         ),
-        full=Scale(blocks=10, trial_seconds=0.6, disk_mb=80, counts=dict(fast=20_000, large=50)),
+        full=Scale(blocks=8, trial_seconds=0.6, disk_mb=80, counts=dict(fast=20_000, large=50)),
     ),
 )
 

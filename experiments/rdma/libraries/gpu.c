@@ -29,28 +29,31 @@ static void check(result code, const char *what)
         fail("%s: %s (CUDA %d)", what, text ? text : "unknown", code);
 }
 
-static void find(void *library, const char *name, void *into)
+static void *find(void *library, const char *name)
 {
     void *symbol = dlsym(library, name);
     if (!symbol)
         fail("the GPU's driver has no %s: it is too old", name);
-    *(void **)into = symbol;
+    return symbol;
 }
+
+/* A function's address comes as one of data: POSIX says that they are alike. */
+#define FIND(field, name) (*(void **)(void *)&cuda.field = find(library, name))
 
 static void load(void)
 {
     void *library = dlopen("libcuda.so.1", RTLD_NOW);
     if (!library)
         fail("libcuda.so.1 cannot be loaded: run this on a host with a GPU and its driver");
-    find(library, "cuInit", &cuda.init);
-    find(library, "cuDeviceGet", &cuda.device);
-    find(library, "cuDevicePrimaryCtxRetain", &cuda.retain);
-    find(library, "cuCtxSetCurrent", &cuda.use);
-    find(library, "cuMemAlloc_v2", &cuda.allocate);
-    find(library, "cuMemHostRegister_v2", &cuda.pin);
-    find(library, "cuMemcpyHtoD_v2", &cuda.to_gpu);
-    find(library, "cuMemcpyDtoH_v2", &cuda.from_gpu);
-    find(library, "cuGetErrorString", &cuda.explain);
+    FIND(init, "cuInit");
+    FIND(device, "cuDeviceGet");
+    FIND(retain, "cuDevicePrimaryCtxRetain");
+    FIND(use, "cuCtxSetCurrent");
+    FIND(allocate, "cuMemAlloc_v2");
+    FIND(pin, "cuMemHostRegister_v2");
+    FIND(to_gpu, "cuMemcpyHtoD_v2");
+    FIND(from_gpu, "cuMemcpyDtoH_v2");
+    FIND(explain, "cuGetErrorString");
 }
 
 void open_gpu(void)

@@ -37,6 +37,7 @@ static void fill(uint64_t *value, uint64_t number)
 void hold(void)
 {
     static struct endpoint e;
+    pin();
     uint64_t *objects = pages(plan.size * plan.objects);
     for (size_t n = 0; n < plan.objects; n++)
         fill(objects + n * plan.size / 8, n);

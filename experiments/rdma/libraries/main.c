@@ -24,6 +24,15 @@
 
 struct plan plan;
 
+void pin(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(plan.cpu, &set);
+    if (sched_setaffinity(0, sizeof set, &set))
+        fail("cannot pin to CPU %d: %s", plan.cpu, strerror(errno));
+}
+
 void *pages(size_t bytes)
 {
     bytes = (bytes + 4095) & ~(size_t)4095;
@@ -53,15 +62,6 @@ static enum place place_of(const char *text)
     usage("\"%s\" is none of host, gpu-pinned, gpu-direct", text);
 }
 
-static void pin(int cpu)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
-    if (sched_setaffinity(0, sizeof set, &set))
-        fail("cannot pin to CPU %d: %s", cpu, strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
     bool holding = argc == 7 && !strcmp(argv[1], "hold");
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
     plan = (struct plan){.provider = argv[2], .address = argv[3]};
     plan.size = number(argv[4], 8, 1u << 30) & ~7ull;
     plan.objects = number(argv[5], 1, 1u << 24);
-    pin((int)number(argv[6], 0, CPU_SETSIZE - 1));
+    plan.cpu = (int)number(argv[6], 0, CPU_SETSIZE - 1);
     if (holding) {
         hold();
         return 0;

@@ -7,6 +7,7 @@
 struct plan {
     const char *provider, *address; /* the local address; "" for shared memory */
     size_t size, objects;
+    int cpu;
     enum place place;
     uint64_t reads, seed;
     double limit;
@@ -18,6 +19,7 @@ extern struct plan plan;
 void hold(void);
 void measure(const char *name, uint64_t base, uint64_t key); /* of the holder */
 
+void pin(void);            /* to the plan's CPU */
 void *pages(size_t bytes); /* zeroed */
 
 static inline uint64_t mixed(uint64_t x)

@@ -196,6 +196,7 @@ static void write_samples(const uint64_t *samples, uint64_t count, double ns)
 void measure(const char *name, uint64_t base, uint64_t key)
 {
     static struct reader r;
+    pin();
     struct instant start = start_clock();
     uint64_t *samples = pages((plan.reads + 1) * sizeof *samples);
     r = (struct reader){.base = base, .key = key, .random = plan.seed};

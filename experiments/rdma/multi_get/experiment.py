@@ -120,7 +120,7 @@ experiment = Experiment(
             fabric=["posix"],
         ),
         full=Scale(
-            blocks=10, trial_seconds=0.8, disk_mb=200, counts=dict(gets=20_000, milliseconds=400)
+            blocks=10, trial_seconds=0.8, disk_mb=200, counts=dict(gets=20_000, milliseconds=300)
         ),
     ),
 )

@@ -7,6 +7,7 @@ each experiment, and each failure.
 import importlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +19,12 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.emulation import is_emulated
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import HostError, emulated_kernel
 from benchpaper.hosts import site as sites
 from experiments import capabilities
 from experiments.rdma import counting, store
 from experiments.rdma.fabric import experiment as fabric
+from experiments.rdma.fabric import program
 from experiments.systems import soft_roce, ucx
 
 pytestmark = pytest.mark.slow
@@ -30,6 +32,9 @@ SAMPLES = 40
 ROLES = {"server": "198.18.0.101", "client": "198.18.0.102"}
 SIZE, OBJECTS = 4096, 64
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+EVERY = os.environ.get("EVERY_CELL")
+every = pytest.mark.skipif(not EVERY, reason="guests are slow; EVERY_CELL=1 runs it")
+SMALL = {"mtu": 600, "path": 512}
 MTU = 1024  # of the path: what remains of an Ethernet frame, to a power of two
 
 
@@ -109,6 +114,15 @@ def uptime(host):
     return float(host.run(["cat", "/proc/uptime"]).stdout.split()[0])
 
 
+def shrink_mtu(guests):
+    """Have both devices use a smaller path MTU, for this test."""
+    for host in (guests.server, guests.client):
+        soft_roce.device(host)
+        interface = soft_roce.interface(host)
+        host.undo("an MTU", ["ip", "link", "set", interface, "mtu", 1500])
+        host.run(["ip", "link", "set", interface, "mtu", SMALL["mtu"]])
+
+
 # ---- verbs ----
 
 
@@ -153,6 +167,46 @@ def test_a_lost_packet_is_sent_again_and_no_byte_is_wrong(guests, programs):
     assert seen["repeated_requests"] > 0
 
 
+@every
+@pytest.mark.parametrize("harm, says", [
+    ("KILL", "the server went away"),
+    # The device gives up after its retries, which puts the queue pair in error.
+    ("a cut link", "did not answer|went away|failed|error"),
+])  # fmt: skip
+def test_a_far_side_that_is_gone_is_an_error(guests, programs, harm, says):
+    binary = programs / "fabric"
+    for host in (guests.server, guests.client):
+        soft_roce.device(host)
+    before = soft_roce.counters(guests.server)[soft_roce.SENT]
+    with (
+        program.Responder(guests.server, binary, ucx.SOFT) as far,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reading = pool.submit(
+            program.measure, guests.client, far, binary, ucx.SOFT, "get", SIZE, 1, 10**6, 1, 200.0
+        )
+        while soft_roce.counters(guests.server)[soft_roce.SENT] < before + 100:
+            assert not reading.done(), reading.result()
+            time.sleep(0.5)
+        if harm == "KILL":
+            guests.server.run(["kill", "-KILL", far.process.pid])
+        else:
+            guests.server.partition()
+        try:
+            with pytest.raises(HostError, match=says):
+                reading.result()
+        finally:
+            guests.server.heal()
+
+
+@every
+def test_fabric_moves_the_same_bytes_in_more_packets_over_a_smaller_path_mtu(guests, programs):
+    shrink_mtu(guests)
+    seen = measured(guests, programs, "get", SIZE)
+    assert seen["verified"] == seen["operations"] > 0
+    assert seen["packets"] >= (1 + SIZE / SMALL["path"]) * seen["operations"]
+
+
 # ---- the object store ----
 
 SOME = {
@@ -164,8 +218,6 @@ SOME = {
     "percentiles": (),
     "multi_get": (),
 }
-EVERY = os.environ.get("EVERY_CELL")
-every = pytest.mark.skipif(not EVERY, reason="guests are slow; EVERY_CELL=1 runs it")
 
 
 def cells_over_soft_roce():
@@ -257,12 +309,7 @@ def test_a_cut_link_puts_the_queue_pair_in_error(guests, programs):
 
 @every
 def test_a_smaller_path_mtu_takes_more_packets_for_the_same_bytes(guests, programs):
-    small = {"mtu": 600, "path": 512}
-    for host in (guests.server, guests.client):
-        soft_roce.device(host)
-        interface = soft_roce.interface(host)
-        host.undo("an MTU", ["ip", "link", "set", interface, "mtu", 1500])
-        host.run(["ip", "link", "set", interface, "mtu", small["mtu"]])
+    shrink_mtu(guests)
     with served(guests, programs) as server:
         folders = soft_roce.counter_folders(guests.client)
         result = store.measure(
@@ -271,4 +318,4 @@ def test_a_smaller_path_mtu_takes_more_packets_for_the_same_bytes(guests, progra
         )  # fmt: skip
     packets = result["device"][soft_roce.SENT] + result["device"][soft_roce.RECEIVED]
     assert result["right"] == result["iterations_done"] > 0
-    assert packets >= result["iterations_done"] * (1 + SIZE / small["path"])
+    assert packets >= result["iterations_done"] * (1 + SIZE / SMALL["path"])
