@@ -55,18 +55,11 @@ class Holder(Started):
     def __enter__(self) -> Self:
         variables = libfabric.PROVIDERS[self.fabric].environment
         self.process, self.ready = announced(self._host, self._argv, env=variables, timeout=60)
-        forget_memory(self._host, self.ready["pid"])
         return self
 
     def signal(self, name):
         """Send the holder a signal, by name."""
         self._host.run(["kill", f"-{name}", self.ready["pid"]])
-
-
-def forget_memory(host, pid):
-    """Have the shared memory of a process removed after the trial, should it be killed."""
-    name = f"{int(pid)}:*"
-    host.undo("shared memory", ["find", "/dev/shm", "-maxdepth", "1", "-name", name, "-delete"])
 
 
 def measure(host, holder, binary, reads, into="host", seed=1, max_seconds=5):
@@ -86,7 +79,6 @@ def measure(host, holder, binary, reads, into="host", seed=1, max_seconds=5):
         *(reads, max_seconds, into, seed % 2**32, samples),
     ]
     with host.start(argv, env=libfabric.PROVIDERS[holder.fabric].environment) as process:
-        forget_memory(host, process.pid)
         process.read_line(2 * max_seconds + HEADROOM_S)
         holder.signal("STOP")
         try:

@@ -175,8 +175,9 @@ def test_a_lost_packet_is_sent_again_and_no_byte_is_wrong(guests, programs):
 ])  # fmt: skip
 def test_a_far_side_that_is_gone_is_an_error(guests, programs, harm, says):
     binary = programs / "fabric"
-    for host in (guests.server, guests.client):
-        soft_roce.device(host)
+    for host in (guests.server, guests.client):  # which would take longer than the far side waits
+        host.provide(binary)
+        ucx.host_environment(host, ucx.SOFT)
     before = soft_roce.counters(guests.server)[soft_roce.SENT]
     with (
         program.Responder(guests.server, binary, ucx.SOFT) as far,
