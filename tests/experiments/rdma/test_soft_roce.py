@@ -25,6 +25,7 @@ from experiments import capabilities
 from experiments.rdma import counting, store
 from experiments.rdma.fabric import experiment as fabric
 from experiments.rdma.fabric import program
+from experiments.rdma.multi_get import experiment as multi_get
 from experiments.systems import soft_roce, ucx
 
 pytestmark = pytest.mark.slow
@@ -136,6 +137,9 @@ def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
     ucx.build(ROOT / "experiments/rdma/fabric", folder / "fabric")
     store.build(folder / "store", SANITIZE)
+    if EVERY:  # multi_get has readers that wait for each other
+        (folder / "multi_get").mkdir()
+        store.build(folder / "multi_get" / "store", [*SANITIZE, *multi_get.GATED])
     return folder
 
 
@@ -233,8 +237,10 @@ def cells_over_soft_roce():
 @pytest.mark.parametrize("experiment, cell", list(cells_over_soft_roce()))
 def test_cells_of_the_store_count_what_verbs_do(guests, programs, experiment, cell, monkeypatch):
     monkeypatch.setattr(counting, "LOSS", "3%")  # so that some answer is lost, whatever happens
+    gated = experiment is multi_get.experiment
     site = SimpleNamespace(
-        server=guests.server, client=guests.client, programs=programs, seed=7,
+        server=guests.server, client=guests.client, seed=7,
+        programs=programs / "multi_get" if gated else programs,
         counts=SimpleNamespace(**experiment.scale("smoke").counts),
     )  # fmt: skip
     [seen] = experiment._trial(cell, site)
