@@ -172,12 +172,7 @@ def test_a_lost_packet_is_sent_again_and_no_byte_is_wrong(guests, programs):
 
 
 @every
-@pytest.mark.parametrize("harm, says", [
-    ("KILL", "the server went away"),
-    # The device gives up after its retries, which puts the queue pair in error.
-    ("a cut link", "did not answer|went away|failed|error"),
-])  # fmt: skip
-def test_a_far_side_that_is_gone_is_an_error(guests, programs, harm, says):
+def test_the_death_of_the_far_side_is_an_error(guests, programs):
     binary = programs / "fabric"
     for host in (guests.server, guests.client):  # which would take longer than the far side waits
         host.provide(binary)
@@ -193,15 +188,9 @@ def test_a_far_side_that_is_gone_is_an_error(guests, programs, harm, says):
         while soft_roce.counters(guests.server)[soft_roce.SENT] < before + 100:
             assert not reading.done(), reading.result()
             time.sleep(0.5)
-        if harm == "KILL":
-            guests.server.run(["kill", "-KILL", far.process.pid])
-        else:
-            guests.server.partition()
-        try:
-            with pytest.raises(HostError, match=says):
-                reading.result()
-        finally:
-            guests.server.heal()
+        guests.server.run(["kill", "-KILL", far.process.pid])
+        with pytest.raises(HostError, match="fabric: the server went away"):
+            reading.result()
 
 
 @every
