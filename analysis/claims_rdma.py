@@ -208,7 +208,7 @@ def a_batch_of_messages_does_not_reach_a_read(results):
 
 
 @claim(
-    "C120",
+    "C124",
     experiment="rdma/multi_get",
     matters_to="whoever lets several workers of a host read from one store",
 )
@@ -223,7 +223,7 @@ def a_second_reader_gets_as_much_again(results):
 
 
 @claim(
-    "C121",
+    "C125",
     experiment="rdma/libraries",
     matters_to="whoever chooses a library for one-sided reads within a host",
 )
@@ -236,7 +236,7 @@ def another_library_reads_as_fast(results):
 
 
 @claim(
-    "C122",
+    "C126",
     experiment="rdma/object_get",
     matters_to="users of transfer libraries over tcp",
     after_trial_runs=True,
@@ -249,7 +249,7 @@ def a_message_is_faster_than_nixl(results):
 
 
 @claim(
-    "C123",
+    "C127",
     experiment="rdma/object_get",
     matters_to="users of stores of key-value caches over tcp",
     after_trial_runs=True,
