@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from contextlib import ExitStack
+from typing import Any
 
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.streaming import pipelines, topic, workload
@@ -13,7 +14,7 @@ from experiments.streaming.proxy import Proxy
 NONE, CONSUMER, BROKER, REBALANCE = "none", "consumer killed", "broker killed", "rebalance"
 REFUSES, SLOW, BAD = "sink refuses", "sink slow", "bad messages"
 PROMISES = {"most": "at most once", "least": "at least once", "exactly": "exactly once"}
-BAD_MESSAGES: dict[str, int] = dict(twice_every=100, poison_every=100, ahead_every=2000)
+BAD_MESSAGES: dict[str, Any] = dict(twice_every=100, poison_every=100, ahead_every=2000)
 REFUSED_S, SLOW_MS = 2.0, 250
 RESTARTS = 5  # of a pipeline that ended by itself
 # (delivery, fault), in the order of a trial: `site.counts.cases` says how many.

@@ -15,6 +15,7 @@ WORKERS = [1, 2, 4]
 CLIENTS = ("client", "client2", "client3", "client4")  # the hosts of the workers
 DELAY_MS = 5  # to the store, each way
 WINDOWS = 20
+PATIENCE_S = 240  # of a job, on a machine that does much else
 SUBMISSIONS = 5  # of a job that was lost with its worker, at most
 
 experiment = Experiment(
@@ -73,7 +74,7 @@ experiment = Experiment(
     ],
     roles=("server", *CLIENTS),
     packages=healthy.experiment.packages,
-    timeout_s=300,
+    timeout_s=600,
     scales=dict(
         smoke=Scale(
             blocks=2,
@@ -171,7 +172,7 @@ def job(filled, proxy, cluster, steps, workers, restarts="none"):
 def whole(run):
     """Run a job to its end. Raises `WrongAnswer` unless each event was counted once."""
     with run.start() as process:
-        said = topic.finished(process, run.engine, 120)
+        said = topic.finished(process, run.engine, PATIENCE_S)
     healthy.check(run, healthy.BASE)
     staged = staged_by(said)
     rate = staged["staged"] / max(staged["stage_s"], 1e-3)
@@ -186,11 +187,11 @@ def worker_lost(run, cluster, number):
         topic.wait_for(process, run.engine, "checkpoint", run.has_checkpoint)
         cluster.lose_worker(number)
         cluster.replace_worker(number)
-        while process.wait(120) and run.restarts == "none" and submissions < SUBMISSIONS:
+        while process.wait(PATIENCE_S) and run.restarts == "none" and submissions < SUBMISSIONS:
             cluster.wait_for_workers()
             process = stack.enter_context(run.start())
             submissions += 1
-        said = topic.finished(process, run.engine, 120)
+        said = topic.finished(process, run.engine, PATIENCE_S)
     cluster.wait_for_workers()
     staged, load = staged_by(said), run.topic.load
     if (run.restarts == "none" and submissions == 1) or staged["staged"] == load.events:
