@@ -150,10 +150,6 @@ class Run:
         )
         return site.client.start(command)
 
-    def has_checkpoint(self) -> bool:
-        """Return whether Flink has completed a checkpoint."""
-        return bool(self._last_checkpoint())
-
     def _last_checkpoint(self) -> str:
         """Return the newest whole checkpoint of Flink, or an empty string."""
         script = 'ls -1t "$0"/*/chk-*/_metadata 2>/dev/null | head -1'

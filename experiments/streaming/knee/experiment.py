@@ -243,11 +243,18 @@ def measured(cell, result, host, words):
         sent_latency_us=sent,
         hidden=float(np.median(latency) / np.median(sent)),
         done_k_s=result["events"] / result["seconds"] / 1e3,
-        generator_cpu_share=100 * result["generator_cpu_s"] / result["cpu_s"],
+        **generator_share(result),
         late_us=result["late_ns"] / 1e3,
         **mean(result),
         **capacity,
     )
+
+
+def generator_share(result):
+    """Return the generator's share of the CPU time; nothing if a run is below the clock's tick."""
+    if not result["cpu_s"]:
+        return {}
+    return dict(generator_cpu_share=100 * result["generator_cpu_s"] / result["cpu_s"])
 
 
 def mean(result):

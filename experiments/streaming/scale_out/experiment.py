@@ -180,11 +180,11 @@ def whole(run):
 
 
 def worker_lost(run, cluster, number):
-    """Run a job, kill a worker of it once there is a checkpoint, and let it end."""
+    """Run a job, kill a worker of it once a checkpoint has made rows visible, and let it end."""
     submissions = 1
     with ExitStack() as stack:
         process = stack.enter_context(run.start())
-        topic.wait_for(process, run.engine, "checkpoint", run.has_checkpoint)
+        topic.wait_for(process, run.engine, "visible row", lambda: len(run.rows()), PATIENCE_S)
         cluster.lose_worker(number)
         cluster.replace_worker(number)
         while process.wait(PATIENCE_S) and run.restarts == "none" and submissions < SUBMISSIONS:

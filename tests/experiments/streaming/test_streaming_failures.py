@@ -57,6 +57,13 @@ def test_the_search_finds_no_rate_beyond_the_capacity_by_construction(site):
     assert 0 <= result["sustainable_of_limit"] < 1.06 and result["try_s"] >= 0.1
 
 
+def test_a_run_below_the_tick_of_the_clock_has_no_share_of_cpu_time():
+    assert knee.generator_share(dict(cpu_s=0.0, generator_cpu_s=0.0)) == {}
+    assert knee.generator_share(dict(cpu_s=0.2, generator_cpu_s=0.1)) == dict(
+        generator_cpu_share=50
+    )
+
+
 def test_what_short_tries_once_found_is_refused():
     """52.3 k/s, with services of 20 µs: what tries of 0.12 s took for sustainable."""
     search = dict(sustainable=52_300, queue=256, try_s=10.0)
