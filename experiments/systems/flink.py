@@ -46,7 +46,11 @@ LOGINS = {
 }
 # Two calls that fail, a heartbeat each, tell of a worker that was killed: 1 s instead of 20 s. One
 # that only answers late on a busy machine is not lost.
-HEARTBEATS = {"heartbeat.interval": "500 ms", "heartbeat.timeout": "60 s"}
+HEARTBEATS = {
+    "heartbeat.interval": "500 ms",
+    "heartbeat.timeout": "60 s",
+    "pekko.ask.timeout": "60 s",
+}
 
 
 class Cluster:

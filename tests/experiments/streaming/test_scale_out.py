@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from busy_machine import tried_again
 
 from benchpaper.design.spec import make_cell
 from benchpaper.hosts import HostError
@@ -13,6 +14,7 @@ from experiments.systems import flink
 
 
 @pytest.mark.slow
+@tried_again(3, (HostError, RuntimeError))  # a runtime may be starved; the job may end too soon
 def test_a_job_that_is_submitted_again_counts_each_event_once(site, left_behind):
     runtime = (site.client, *pipelines.runtime(site.client, site.programs, "flink"))
     with (
