@@ -158,7 +158,7 @@ def exactly_once_survives_a_kill(results):
 
 
 @claim(
-    "C130",
+    "C145",
     experiment="streaming/scale_out",
     matters_to="whoever adds workers to a job that waits for others",
 )
@@ -176,7 +176,7 @@ def a_waiting_stage_scales_past_the_cores(results):
 
 
 @claim(
-    "C131",
+    "C146",
     experiment="streaming/scale_out",
     matters_to="whoever adds workers to a job that computes",
 )
@@ -194,7 +194,7 @@ def a_computing_stage_stops_at_the_cores(results):
 
 
 @claim(
-    "C132",
+    "C147",
     experiment="streaming/scale_out",
     matters_to="whoever loses a machine in the middle of a job",
 )
@@ -206,7 +206,7 @@ def a_job_resubmitted_counts_each_event_once(results):
 
 
 @claim(
-    "C133",
+    "C148",
     experiment="streaming/delivery",
     matters_to="whoever restarts a job from a checkpoint",
     after_trial_runs=True,
