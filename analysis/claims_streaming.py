@@ -155,3 +155,64 @@ def exactly_once_survives_a_kill(results):
     an event when it is killed."""
     cell = dict(engine="loop", delivery="exactly", fault="consumer killed")
     return results.estimate("off", **cell).below(1)
+
+
+@claim(
+    "C145",
+    experiment="streaming/scale_out",
+    matters_to="whoever adds workers to a job that waits for others",
+)
+def a_waiting_stage_scales_past_the_cores(results):
+    """A job whose stage waits for a store carries more than 2.5 times the events a second in four
+    workers that it carries in one, on whatever cores there are."""
+    return results.ratio(
+        "events_per_s",
+        of=dict(workers=4),
+        to=dict(workers=1),
+        engine="flink",
+        stage="waiting",
+        course="whole",
+    ).above(2.5)
+
+
+@claim(
+    "C146",
+    experiment="streaming/scale_out",
+    matters_to="whoever adds workers to a job that computes",
+)
+def a_computing_stage_stops_at_the_cores(results):
+    """On two cores, a job whose stage computes gains less than a quarter from two more workers
+    once it has two."""
+    return results.ratio(
+        "events_per_s",
+        of=dict(workers=4),
+        to=dict(workers=2),
+        engine="flink",
+        stage="processor",
+        course="whole",
+    ).below(1.25)
+
+
+@claim(
+    "C147",
+    experiment="streaming/scale_out",
+    matters_to="whoever loses a machine in the middle of a job",
+)
+def a_job_resubmitted_counts_each_event_once(results):
+    """A job whose worker is killed, and which is submitted again from its last checkpoint, neither
+    loses nor doubles an event."""
+    lost = dict(engine="flink", stage="waiting", workers=4, course="resubmitted")
+    return results.estimate("off", **lost).below(1)
+
+
+@claim(
+    "C148",
+    experiment="streaming/delivery",
+    matters_to="whoever restarts a job from a checkpoint",
+    after_trial_runs=True,
+)
+def flink_restored_counts_each_event_once(results):
+    """A killed job of Flink that starts again from its last checkpoint neither loses nor doubles an
+    event."""
+    cell = dict(engine="flink", delivery="exactly", fault="consumer killed")
+    return results.estimate("off", **cell).below(1)

@@ -31,6 +31,7 @@ OURS = "pipelines.jar"
 PEKKO, AKKA = "org.apache.pekko", "akka"
 BUILD_S = 1500
 COMPILER = "scala-maven-plugin"
+REFUSED = re.compile(r"\.scala:\d+: ")  # the place that the compiler names; without a network, none
 
 
 class JarsMissing(RuntimeError):
@@ -169,7 +170,7 @@ def _build(work: Path) -> Path:
     if done.returncode:
         said = done.stdout + done.stderr
         words = " ".join(line for line in said.splitlines() if "ERROR" in line)
-        if f"Failed to execute goal net.alchim31.maven:{COMPILER}" in said and ": error:" in said:
+        if f"Failed to execute goal net.alchim31.maven:{COMPILER}" in said and REFUSED.search(said):
             raise RuntimeError(f"the Scala compiler refused the pipelines: {words[:3000]}")
         raise JarsMissing(f"Maven failed: {words[:300] or said.strip()[-300:]}")
     shutil.rmtree(ready / "work", ignore_errors=True)

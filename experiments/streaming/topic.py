@@ -5,14 +5,15 @@ streaming/pipeline measures it, and streaming/delivery breaks it.
 
 import io
 import json
+import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchpaper import Process
+from benchpaper import HostError, Process
 from experiments.streaming import pipelines
 from experiments.streaming.workload import Workload
 from experiments.systems import asking, kafka, s3, seaweedfs
@@ -101,6 +102,8 @@ class Run:
     prefix: str
     parallelism: int = 2
     restarts: str = "none"
+    cluster: str = ""  # host:port of a standalone cluster of Flink
+    stage: int = -1  # of Flink: steps of work for each event; 0: a request; -1: no such stage
 
     @classmethod
     def new(
@@ -127,6 +130,8 @@ class Run:
             access=self.endpoint.access_key,
             secret=self.endpoint.secret_key,
             prefix=self.prefix,
+            cluster=self.cluster,
+            stage=self.stage,
             checkpoints=self.folder,
             checkpoint_ms=CHECKPOINT_MS,
             parallelism=self.parallelism,
@@ -172,6 +177,20 @@ def lines(process: Process) -> list[Mapping[str, Any]]:
         if line.startswith("{") and line.endswith("}"):
             said.append(json.loads(line))
     return said
+
+
+def wait_for(
+    process: Process, program: str, what: str, seen: Callable[[], object], patience_s: float = 100
+) -> None:
+    """Return once `seen()` is true. Raises `CommandFailed` if the program ended before that."""
+    end = time.monotonic() + patience_s
+    while not seen():
+        if process.poll() is not None:
+            finished(process, program, 1)
+            raise HostError(f"{program} ended before it had a {what}")
+        if time.monotonic() > end:
+            raise HostError(f"{program} had no {what} within {patience_s:g} s")
+        time.sleep(0.1)
 
 
 def finished(process: Process, program: str, timeout: float) -> list[Mapping[str, Any]]:

@@ -89,8 +89,13 @@ class Outcome:
     altered: int
 
     @property
+    def off(self) -> int:
+        """What is not as it must be, together."""
+        return self.lost + self.duplicated + self.wrong_late + self.altered
+
+    @property
     def exact(self) -> bool:
-        return not (self.lost or self.duplicated or self.wrong_late or self.altered)
+        return not self.off
 
 
 def outcome(events: "pd.DataFrame", rows: "pd.DataFrame") -> Outcome:

@@ -230,12 +230,15 @@ def assign(site: Site, roles: Iterable[str]) -> dict[str, HostEntry]:
     """Return {role: host}.
 
     Each role goes to the first host that offers it and has no role yet, or else to the first host
-    that offers it. Raises `UserError` when no host offers a role.
+    that offers it; hosts that offer "client" also offer "client2", "client3", and so on. Raises
+    `UserError` when no host offers a role.
     """
     taken: set[str] = set()
     assigned = {}
     for role in roles:
-        offering = [host for host in site.hosts if role in host.roles]
+        offering = [
+            host for host in site.hosts if {role, role.rstrip("0123456789")} & {*host.roles}
+        ]
         if not offering:
             advice = "add it to a host's roles"
             raise UserError(f'site "{site.name}" has no host for the role "{role}"; {advice}')

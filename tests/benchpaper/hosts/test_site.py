@@ -168,6 +168,13 @@ def test_roles_go_to_different_hosts_where_possible(make_project):
     assert local["server"] is local["client"]
 
 
+def test_a_numbered_role_goes_to_any_host_that_plays_it(make_project):
+    site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
+    roles = ["client", "client2", "server2"]
+    chosen = {role: host.name for role, host in sites.assign(site, roles).items()}
+    assert chosen == {"client": "small", "client2": "small", "server2": "big"}
+
+
 def test_a_role_that_no_host_plays_is_named(make_project):
     site = sites.load(make_project({"sites/lab.yaml": GOOD}), "lab")
     with pytest.raises(UserError) as refused:

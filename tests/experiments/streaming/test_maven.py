@@ -92,9 +92,10 @@ def test_no_maven_is_a_missing_capability(cache, monkeypatch):
         maven.build(cache / "work")
 
 
-def test_what_the_compiler_refuses_is_an_error(cache, monkeypatch):
+@pytest.mark.parametrize("words", ["error: no.", "value First is not a member of object Stage"])
+def test_what_the_compiler_refuses_is_an_error(cache, monkeypatch, words):
     goal = f"Failed to execute goal net.alchim31.maven:{maven.COMPILER}"
-    said = f"[ERROR] a.scala:1: error: no. [ERROR] {goal}"
+    said = f"[ERROR] a.scala:1: {words} [ERROR] {goal}"
     fake_maven(cache, monkeypatch, f'echo "{said}"; exit 1')
     with pytest.raises(RuntimeError, match="the Scala compiler refused the pipelines: .*a.scala"):
         maven.build(cache / "work")

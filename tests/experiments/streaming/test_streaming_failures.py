@@ -38,7 +38,7 @@ from experiments.streaming.knee import experiment as knee
     "procedure, arrival, load", [("open", "poisson", 0.5), ("closed", "none", 0.0)]
 )
 def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, load):
-    site.counts = SimpleNamespace(seconds=0.1, try_seconds=0.1, halvings=3)
+    site.counts = SimpleNamespace(seconds=0.1, try_seconds=0.1, tries=3)
     (result,) = knee.trial(make_cell(dict(procedure=procedure, arrival=arrival, load=load)), site)
     assert len(result["latency_us"]) == len(result["sent_latency_us"]) > 100
     assert (
@@ -51,10 +51,17 @@ def test_each_event_of_the_knee_is_served_and_timed(site, procedure, arrival, lo
 
 
 def test_the_search_finds_no_rate_beyond_the_capacity_by_construction(site):
-    site.counts = SimpleNamespace(seconds=0.1, try_seconds=0.1, halvings=3)
+    site.counts = SimpleNamespace(seconds=0.1, try_seconds=0.1, tries=3)
     cell = make_cell(dict(procedure="search", arrival="bursty", load=0.0))
     (result,) = knee.trial(cell, site)  # checks itself
     assert 0 <= result["sustainable_of_limit"] < 1.06 and result["try_s"] >= 0.1
+
+
+def test_a_run_below_the_tick_of_the_clock_has_no_share_of_cpu_time():
+    assert knee.generator_share(dict(cpu_s=0.0, generator_cpu_s=0.0)) == {}
+    assert knee.generator_share(dict(cpu_s=0.2, generator_cpu_s=0.1)) == dict(
+        generator_cpu_share=50
+    )
 
 
 def test_what_short_tries_once_found_is_refused():

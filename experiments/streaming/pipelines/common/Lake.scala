@@ -101,6 +101,9 @@ final class Lake(url: String, bucket: String, access: String, secret: String, va
     }
   }
 
+  /** Asks whether the bucket exists: the smallest request, for whose answer the caller waits. */
+  def ask(): Unit = s3.headBucket(request => request.bucket(bucket))
+
   private def exists(key: String): Boolean =
     try { s3.headObject(request => request.bucket(bucket).key(key)); true }
     catch { case _: software.amazon.awssdk.services.s3.model.NoSuchKeyException => false }

@@ -22,8 +22,9 @@ import org.apache.flink.util.{Collector => Out, OutputTag}
 import org.apache.kafka.clients.consumer.{ConsumerRecord, OffsetResetStrategy}
 import org.apache.kafka.common.TopicPartition
 
-/** The pipeline in Flink's own operators, in this process: its source, watermarks, windows, side output for late events, and
-  * checkpoints. */
+/** The pipeline in Flink's own operators: its source, watermarks, windows, side output for late events, and checkpoints. It
+  * runs in this process, or in the standalone cluster whose REST server is `cluster`, with `stage` steps of work for each
+  * event (0: a request; -1: no such stage). */
 object FlinkPipeline extends App {
   type Event = Tuple3[JInt, JLong, JLong]
   type Result = Tuple6[JLong, JInt, JLong, JLong, JLong, JBoolean]
@@ -39,16 +40,19 @@ object FlinkPipeline extends App {
   private val env = environment()
 
   private val late = new OutputTag[Event]("late", EventType) {}
-  private val results = env
+  private val stage = words.int("stage")
+  private val events = env
     .fromSource(source(), WatermarkStrategy.forBoundedOutOfOrderness[Event](Duration.ofMillis(job.delay))
       .withTimestampAssigner((event: Event, _: Long) => event.f1.longValue), job.topic)
+  private val results = (if (stage < 0) events else events.map(new Stage(job, stage), EventType))
     .keyBy(new Key, Types.INT)
     .window(TumblingEventTimeWindows.of(Duration.ofMillis(job.window)))
     .sideOutputLateData(late)
     .aggregate(new Sums, new Emit, TotalType, TotalType, ResultType)
   results.union(results.getSideOutput(late).map(new LateRows(job.window), ResultType))
     .sinkTo(if (job.delivery == "exactly") new StagedSink(job) else new LakeSink(job))
-  env.execute("pipeline")
+  private val executed = env.execute("pipeline")
+  if (stage >= 0) Stage.report(executed)
   job.end()
 
   private def environment(): StreamExecutionEnvironment = {
@@ -68,15 +72,19 @@ object FlinkPipeline extends App {
       settings.setString("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION")
     }
     if (words.text("restore").nonEmpty) settings.setString("execution.state-recovery.path", words.text("restore"))
-    StreamExecutionEnvironment.createLocalEnvironment(words.int("parallelism"), settings)
+    words.text("cluster").split(":") match {
+      case Array(host, port) => StreamExecutionEnvironment.createRemoteEnvironment(host, port.toInt, settings)
+      case _ => StreamExecutionEnvironment.createLocalEnvironment(words.int("parallelism"), settings)
+    }
   }
 
-  private def source(): KafkaSource[Event] = {
+  private def source(): EndingSource = {
     val ends = job.stop.indices.map(p => new TopicPartition(job.topic, p) -> JLong.valueOf(job.stop(p))).toMap.asJava
-    KafkaSource.builder[Event].setProperties(job.properties).setTopics(job.topic)
+    val source = KafkaSource.builder[Event].setProperties(job.properties).setTopics(job.topic)
       .setDeserializer(new Parse(job))
       .setStartingOffsets(OffsetsInitializer.committedOffsets(OffsetResetStrategy.EARLIEST))
       .setBounded(OffsetsInitializer.offsets(ends)).build()
+    new EndingSource(source, job.partitions)
   }
 
   final class Parse(job: Job) extends KafkaRecordDeserializationSchema[Event] {

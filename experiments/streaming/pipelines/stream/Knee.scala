@@ -20,7 +20,7 @@ object Knee {
   private val Queue = 256
   private val Window = 64
   private val Bursts = 9.0 // the squared coefficient of variation of bursty arrivals
-  private val GiveUp = 0.5 // seconds behind at which a try is over
+  private val GiveUp = 0.25 // seconds behind at which a try is over
 
   final class Run(val intended: Array[Long], val offered: Array[Long], val finished: Array[Long], val seconds: Double,
       val generatorCpu: Double, val cpu: Double, val gaveUp: Boolean) {
@@ -57,7 +57,7 @@ object Knee {
     if (args.text("procedure") == "ceiling") { ceiling((1e6 * seconds).toInt); System.exit(0) }
     closed((0.3e9 / service).toInt, service) // warm-up
     // The best of three: what else the machine does only lowers it, and a load of 1.1 has to be past it.
-    val runs = Seq.fill(3)(closed((math.min(seconds, 1) * 0.5e9 / service).toInt, service))
+    val runs = Seq.fill(3)(closed((math.min(seconds, 1) * 0.25e9 / service).toInt, service))
     val alone = runs.maxBy(_.rate)
     args.text("procedure") match {
       case "closed" => report(closed((seconds * 1e9 / service).toInt, service), alone, args, 0)
@@ -133,22 +133,23 @@ object Knee {
     Work.spinUntil(time)
   }
 
-  /** Halves the range of rates around the capacity by construction. A rate is sustainable if its queue is bounded: for a time
-    * in the last tenth of the try at most `Queue` events wait. A try is `seconds` long, and at least 200 times the tail of a
-    * service, so that the queue of a rate just past the capacity cannot stay below that. */
+  /** Tries rates around the capacity by construction, whose reciprocal is the service: downwards until one is sustainable, then
+    * between it and the next above. A rate is sustainable if its queue is bounded: for a time in the last tenth of the try at
+    * most `Queue` events wait. A try is `seconds` long, and at least 200 times the tail of a service, so that the queue of a rate
+    * just past the capacity cannot stay below that. */
   private def search(alone: Run, args: Args, random: java.util.Random)(implicit system: ActorSystem): Unit = {
     val service = args.long("service_ns")
     val tail = quantile(alone.services, 0.999) / 1e9
     val each = math.max(args.double("try_seconds"), 200 * tail)
     val limit = 1e9 / service
-    var (low, high, events) = (0.0, 1.3 * limit, 0L)
-    for (_ <- 1 to args.int("halvings")) {
-      val rate = (low + high) / 2
+    var (low, high, events) = (0.0, 1.02 * limit, 0L)
+    for (number <- 0 until args.int("tries")) {
+      val rate = if (low > 0) (low + high) / 2 else math.max(high - 0.06 * limit * (1 << number), high / 2)
       val run = open(arrivals(args, rate, each, random), service, GiveUp)
       events += run.size
       if (!run.gaveUp && run.backlog <= Queue) low = rate else high = rate
     }
-    Report.line("events" -> events, "missing" -> 0, "capacity" -> alone.rate, "sustainable" -> low,
+    Report.line("events" -> events, "missing" -> 0, "capacity" -> alone.rate, "sustainable" -> low, "refused" -> high,
       "try_s" -> each, "tail_s" -> tail, "queue" -> Queue)
   }
 
