@@ -7,7 +7,8 @@ A request lists the blocks of its prompt. All begin with one block that they sha
 goes on after each of its requests with a chance that grows from turn to turn, as it does if each
 conversation has a chance of its own, drawn from a beta distribution. The next turn comes some
 requests later, and repeats the prompt before it but for the last block, which was not full; a few
-turns repeat only its beginning, of two blocks at least. Both add new blocks. Nothing of the trace itself is in here.
+turns repeat only its beginning, of two blocks at least. Both add new blocks. Nothing of the trace
+itself is in here.
 """
 
 import heapq

@@ -21,7 +21,8 @@ from pathlib import Path
 MODES = {"default": (), "one list": ("-o", "no_modern")}
 HITS, INTERVAL_S = (0, 1, 2), 62
 SETTLE_S = 2.0  # a thread of memcached moves items between segments; it sleeps a second at most
-VALUE, FILL, PUSH = b"v" * 65_536, 20, 40
+VALUE, FILL = b"v" * 65_536, 20
+LEAVE, MOST_PUSHED = 15, 200  # evictions, which reach the three items if they are in order
 
 
 class Cache:
@@ -63,6 +64,14 @@ class Cache:
                 raise ConnectionError("memcached closed the connection")
         return held
 
+    def evictions(self) -> int:
+        self._socket.sendall(b"stats\r\n")
+        counted = 0
+        while (line := self._file.readline()) not in (b"END\r\n", b""):
+            if line.startswith(b"STAT evictions "):
+                counted = int(line.split()[2])
+        return counted
+
 
 def kept(options: tuple[str, ...], wait_s: float) -> dict[int, bool]:
     """Return {hits: whether an item that had so many is still there after the others left}."""
@@ -76,7 +85,9 @@ def kept(options: tuple[str, ...], wait_s: float) -> dict[int, bool]:
                 if not all(cache.get(f"old{10 + hits}") for _ in range(hits)):
                     raise RuntimeError("the cache is too small for what was written")
             time.sleep(SETTLE_S)
-            for number in range(PUSH):
+            for number in range(MOST_PUSHED):
+                if cache.evictions() >= LEAVE:
+                    break
                 cache.set(f"new{number}")
                 time.sleep(0.01)
             return {hits: cache.get(f"old{10 + hits}") for hits in HITS}

@@ -123,10 +123,10 @@ def juicefs_cache(cell, site, endpoint, data):
         size_mb = round(cell.share * data.bytes / MIB)
         with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
 
-            def hits_reported(report):  # JuiceFS adds 4 KiB to the size of each block
-                return int(mount.stats()["juicefs_blockcache_hits"]), int(
-                    size_mb * MIB / (data.size + 4096)
-                )
+            def hits_reported(report):  # on disk it would count 4 KiB more for each block
+                stats = mount.stats()
+                hits, held = stats["juicefs_blockcache_hits"], stats["juicefs_blockcache_blocks"]
+                return int(hits), int(held)
 
             plan = {"source": "files", "folder": str(mount.path)}
             yield Setting(plan, hits_reported, mount.process)
