@@ -268,6 +268,7 @@ def the_generator_stands_in_for_the_trace(results):
     after_trial_runs=True,
 )
 def counts_are_worth_something_on_blended_corpora(results):
-    """On Megatron's blend, a cache that knows how often each block will be read, as NoPFS does, hits
-    at least 10 percentage points more than one that keeps what came first, in the same cache."""
+    """On Megatron's blend, a cache that knows how often each block will be read, as NoPFS does,
+    hits at least 10 percentage points more than one that keeps what came first, in the same
+    cache."""
     return results.estimate("counts_points", loader="megatron", block_kib=4, share=0.1).above(10.0)

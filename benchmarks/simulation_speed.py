@@ -19,7 +19,7 @@ POLICIES = ("lru", "fifo", "sieve", "arc", "w_tinylfu", "belady")
 
 
 def native(policy: str, path: str, size: int) -> float:
-    """Return the CPU seconds of the simulator's own loop over the whole file, with the same cache."""
+    """Return the CPU seconds of the simulator's own loop over the file, with the same cache."""
     held, requests = simulation.cache(policy, size), simulation.reader(path)
     started = time.process_time()
     held.process_trace(requests)
