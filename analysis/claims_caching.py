@@ -259,16 +259,3 @@ def the_generator_stands_in_for_the_trace(results):
     c = 0.1."""
     made, real = dict(source="fitted"), dict(source="trace")
     return results.ratio("hits_lru", of=made, to=real, share=0.1).equal(margin=0.1, target=1.0)
-
-
-@claim(
-    "C122",
-    experiment="caching/loader_traces",
-    matters_to="designers of caches for training on blended corpora",
-    after_trial_runs=True,
-)
-def counts_are_worth_something_on_blended_corpora(results):
-    """On Megatron's blend, a cache that knows how often each block will be read, as NoPFS does,
-    hits at least 10 percentage points more than one that keeps what came first, in the same
-    cache."""
-    return results.estimate("counts_points", loader="megatron", block_kib=4, share=0.1).above(10.0)
