@@ -234,3 +234,28 @@ def the_order_is_worth_nothing_on_whole_shards(results):
     return results.estimate("knowledge_points", loader="webdataset", block_kib=4, share=0.1).below(
         1.0
     )
+
+
+@claim(
+    "C120",
+    experiment="caching/kv_curves",
+    matters_to="whoever simulates caches for inference without a trace",
+    after_trial_runs=True,
+)
+def generated_requests_keep_the_order_of_policies(results):
+    """On requests that a generator makes of eleven fitted numbers, ARC hits more than W-TinyLFU, as
+    on the trace, at c = 0.1."""
+    return results.estimate("arc_over_w_tinylfu", source="fitted", share=0.1).above(1.0)
+
+
+@claim(
+    "C121",
+    experiment="caching/kv_curves",
+    matters_to="whoever simulates caches for inference without a trace",
+    after_trial_runs=True,
+)
+def the_generator_stands_in_for_the_trace(results):
+    """LRU hits as often on the generated requests as on the trace, to within a tenth of that, at
+    c = 0.1."""
+    made, real = dict(source="fitted"), dict(source="trace")
+    return results.ratio("hits_lru", of=made, to=real, share=0.1).equal(margin=0.1, target=1.0)

@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -183,6 +184,59 @@ class BesideMemcached(FromS3):
         return content
 
 
+class BesideMooncake(FromS3):
+    """Look in Mooncake's store first; on a miss, read from the origin and put the sample there.
+
+    This process brings the store's memory. A put that the store refuses leaves it as it was.
+    """
+
+    BUFFER = 16 << 20
+
+    def __init__(self, plan):
+        from mooncake.store import MooncakeDistributedStore
+
+        super().__init__(plan)
+        given = plan["mooncake"]
+        self._cache, self._lock = MooncakeDistributedStore(), threading.Lock()
+        self._hits, self._epochs_left, self._keys = 0, plan["epochs"], list(plan["manifest"])
+        status = self._cache.setup(
+            given["address"],
+            given["metadata"],
+            given["bytes"],
+            self.BUFFER,
+            "tcp",
+            "",
+            given["master"],
+        )
+        if status != 0:
+            raise OSError(f"Mooncake's client could not be set up: status {status}")
+
+    def __exit__(self, *raised):
+        super().__exit__(*raised)
+        self._cache.close()
+
+    def read(self, key):
+        content = self._cache.get(key)
+        if content:
+            with self._lock:
+                self._hits += 1
+            return content
+        content = super().read(key)
+        self._cache.put(key, content)
+        return content
+
+    def stats(self):
+        """Return the hits, and at the end how many samples the store holds.
+
+        Not before: a question for an object renews its lease.
+        """
+        self._epochs_left -= 1
+        if self._epochs_left:
+            return {"hits": self._hits}
+        held = sum(self._cache.is_exist(key) == 1 for key in self._keys)
+        return {"hits": self._hits, "held": held}
+
+
 class FromTier0(_Source):
     """Read through our reference tier, which fetches ahead by itself."""
 
@@ -206,7 +260,13 @@ class FromTier0(_Source):
         return self._tier.stats()
 
 
-SOURCES = {"s3": FromS3, "files": FromFiles, "memcached": BesideMemcached, "tier0": FromTier0}
+SOURCES = {
+    "s3": FromS3,
+    "files": FromFiles,
+    "memcached": BesideMemcached,
+    "mooncake": BesideMooncake,
+    "tier0": FromTier0,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1])

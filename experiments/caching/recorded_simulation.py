@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.caching import eviction, recorded_traces, simulation
+from experiments.caching import eviction, neighbours, recorded_traces, simulation
 from experiments.caching.access_traces import Trace
 
 BLIND = (
@@ -18,6 +18,7 @@ BLIND = (
     "w_tinylfu", "uniform_random", "never_replace",
 )  # fmt: skip
 CLAIRVOYANT = "belady"
+KNOWS_COUNTS = tuple(neighbours.POLICIES)  # told how often each block is read, and not when
 
 
 def trace_of(recording, block_bytes):
@@ -42,8 +43,13 @@ def simulate(plan):
         if eviction.learns_after(policy) <= trace.warm
     ]
     counts = np.unique(trace.ids, return_counts=True)[1]
+    counted = {
+        policy: {"hits": int(hits[trace.warm :].sum()), "all_hits": int(hits.sum())}
+        for policy in KNOWS_COUNTS
+        for hits in [neighbours.POLICIES[policy](trace.ids, size)]
+    }
     return {
-        "policies": simulation.simulate_all(jobs),
+        "policies": {**simulation.simulate_all(jobs), **counted},
         "requests": len(trace.ids) - trace.warm,
         "warm": trace.warm,
         "items": trace.items,

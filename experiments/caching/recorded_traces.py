@@ -18,6 +18,9 @@ NAMES = (
     "hugging_face",
     "webdataset",
     "grain",
+    "mds_py1e",
+    "mds_py1br",
+    "litdata",
 )
 
 
@@ -78,6 +81,23 @@ def sequential_share(recording):
         before += ends.get(file) == offset
         ends[file] = offset + size
     return before / len(recording.files)
+
+
+def samples(recording, least_bytes=4_096):
+    """Return the reads of at least that many bytes as ids from 0 on: same place, same id."""
+    large = recording.sizes >= least_bytes
+    places = np.stack([recording.files[large], recording.offsets[large]], axis=1)
+    return np.unique(places, axis=0, return_inverse=True)[1].ravel()
+
+
+def reuse_spread(ids):
+    """Return the standard deviation of the requests between two reads of an item, per item.
+
+    Independent uniform shuffles have sqrt(1/6) = 0.408, an order that repeats has 0.
+    """
+    order = np.argsort(ids, kind="stable")
+    same = ids[order][1:] == ids[order][:-1]
+    return float(np.diff(order)[same].std() / len(np.unique(ids)))
 
 
 def reuse_distances(ids):

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	items, room, epochs, runs = 512, 240, 3, 200
+	items, room, epochs, runs = 512, 256, 3, 60
 )
 
 // older returns the key of the pair that was used longer ago.

@@ -80,3 +80,24 @@ def array_records(folder, seed):
     for number in range(SAMPLES):
         writer.write(sample(seed, number).tobytes())
     writer.close()
+
+
+def mds(folder, seed, per_shard=128):
+    """Write shards in the format of MosaicML Streaming: MDS, one column."""
+    from streaming import MDSWriter
+
+    size = per_shard * (2 * TOKENS + 8)  # with an offset for each sample
+    with MDSWriter(out=str(folder), columns={"tokens": "bytes"}, size_limit=size) as writer:
+        for number in range(SAMPLES):
+            writer.write({"tokens": sample(seed, number).tobytes()})
+
+
+def litdata_chunks(folder, seed, per_chunk=128):
+    """Write chunks in the format of LitData, one item per sample."""
+    from litdata.streaming import Cache
+
+    cache = Cache(str(folder), chunk_size=per_chunk)
+    for number in range(SAMPLES):
+        cache[number] = sample(seed, number).tobytes()
+    cache.done()
+    cache.merge()

@@ -19,6 +19,9 @@ import numpy as np
 from experiments.caching.recorders import corpora, mapped, megatron
 
 SEQUENCE, BLENDED_SAMPLES = 2_048, 4_000
+# Samples that MosaicML's shuffles mix with one another. By default a block is larger than our
+# corpus, and both would shuffle it whole.
+MDS_BLOCK = 1_024
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,41 @@ def grain(folder, seed, epochs):
         pass
 
 
+def mds(algorithm):
+    """Return a reader of MDS shards in the order of one of MosaicML Streaming's shuffles."""
+
+    def read(folder, seed, epochs):
+        import streaming
+
+        data = streaming.StreamingDataset(
+            local=str(folder),
+            batch_size=8,
+            shuffle=True,
+            shuffle_algo=algorithm,
+            shuffle_seed=seed,
+            shuffle_block_size=MDS_BLOCK,
+            num_canonical_nodes=1,
+        )
+        for _ in range(epochs):
+            for _sample in data:
+                pass
+
+    return read
+
+
+def litdata(folder, seed, epochs):
+    """Read LitData's chunks in the order of its shuffle."""
+    from litdata import StreamingDataset
+
+    data = StreamingDataset(str(folder), shuffle=True, seed=seed)
+    with mapped.printing_items():
+        for epoch in range(epochs):
+            data.set_epoch(epoch)
+            for _sample in data:
+                pass
+
+
+STREAMING = {"torch": "torch", "streaming": "mosaicml-streaming"}
 LOADERS = {
     "megatron": Loader(corpora.megatron, megatron_blend, {}, epochs=1),
     "distributed_sampler": Loader(
@@ -121,6 +159,11 @@ LOADERS = {
     "webdataset": Loader(corpora.tars, webdataset, {"webdataset": "webdataset"}),
     "grain": Loader(
         corpora.array_records, grain, {"grain": "grain", "array_record": "array-record"}
+    ),
+    "mds_py1e": Loader(corpora.mds, mds("py1e"), STREAMING),
+    "mds_py1br": Loader(corpora.mds, mds("py1br"), STREAMING),
+    "litdata": Loader(
+        corpora.litdata_chunks, litdata, {"torch": "torch", "litdata": "litdata"}, 4, True
     ),
 }
 

@@ -1,13 +1,16 @@
-"""What a reader of memory-mapped Arrow files touches: the bytes of each row that `datasets` takes.
+"""What readers of memory-mapped files touch, which system calls do not show.
 
-System calls do not show reads of mapped files. `datasets` slices its table once per row; a slice
-names its buffers, their addresses lead to the file's place in memory, and so to an offset.
+`datasets` slices its table once per row; a slice names its buffers, their addresses lead to the
+file's place in memory, and so to an offset. LitData takes items one by one from a chunk, whose own
+table says where each of them lies.
 """
 
 import sys
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
+
+import numpy as np
 
 
 def maps(folder):
@@ -56,6 +59,29 @@ def printing(folder):
     finally:
         for module in places:
             setattr(module, "query_table", before)  # noqa: B010
+
+
+@contextmanager
+def printing_items():
+    """Print "PATH OFFSET SIZE" on standard output for each item that LitData loads meanwhile.
+
+    A chunk begins with the number of its items and the offset of each, and its end, all uint32.
+    """
+    from litdata.streaming.item_loader import PyTreeLoader
+
+    before = PyTreeLoader.load_item_from_chunk
+
+    def printed(self, index, chunk_index, chunk_filepath, begin, *others, **named):
+        item = before(self, index, chunk_index, chunk_filepath, begin, *others, **named)
+        table = np.fromfile(chunk_filepath, np.uint32, count=2, offset=4 * (1 + index - begin))
+        print(f"{chunk_filepath} {table[0]} {table[1] - table[0]}")
+        return item
+
+    PyTreeLoader.load_item_from_chunk = printed
+    try:
+        yield
+    finally:
+        PyTreeLoader.load_item_from_chunk = before
 
 
 def _has(module, function):

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from experiments.systems import juicefs, memcached, rclone
+from experiments.systems import juicefs, memcached, mooncake, rclone
 from experiments.systems.environment import memory_limit
 
 MIB = 1 << 20
 DEPTH = 8  # samples read ahead, with as many threads
+MOONCAKE_LEASE_MS = 50
 LOOP_MIB = 6  # memory that the read loop itself allocates in its cgroup
 
 
@@ -86,6 +87,39 @@ def beside_memcached(cell, site, endpoint, data):
 
 
 @contextmanager
+def mooncake_store(cell, site, endpoint, data):
+    """Mooncake's store, whose memory is in the loop's process.
+
+    It evicts nothing that was read within a lease, by default 5 seconds. The lease here is shorter
+    than an epoch. It takes 16 MiB of memory at least, so a smaller room is the share of it that
+    must be taken before it evicts; its default is 95 %.
+    """
+    room = int(cell.share * data.bytes)
+    memory = max(16 * MIB, room)
+    options = (
+        f"--default_kv_lease_ttl={MOONCAKE_LEASE_MS}",
+        f"--eviction_high_watermark_ratio={0.95 * room / memory}",
+    )
+    with mooncake.Mooncake(site.client, options=options) as master:
+        plan = {
+            "source": "mooncake",
+            "endpoint": endpoint.as_dict(),
+            "mooncake": {
+                "address": master.address,
+                "metadata": master.METADATA,
+                "master": f"{master.address}:{master.port}",
+                "bytes": memory,
+            },
+        }
+
+        def hits_reported(report):
+            stats = report["epochs"][-1]["stats"]
+            return stats["hits"], stats["held"]
+
+        yield Setting(plan, hits_reported, master.process)
+
+
+@contextmanager
 def rclone_vfs(cell, site, endpoint, data):
     """rclone's cache of whole files, cleaned every 5 ms.
 
@@ -123,10 +157,10 @@ def juicefs_cache(cell, site, endpoint, data):
         size_mb = round(cell.share * data.bytes / MIB)
         with volume.mount(cache_dir="memory", cache_size_mb=size_mb, prefetch=0) as mount:
 
-            def hits_reported(report):  # JuiceFS adds 4 KiB to the size of each block
-                return int(mount.stats()["juicefs_blockcache_hits"]), int(
-                    size_mb * MIB / (data.size + 4096)
-                )
+            def hits_reported(report):  # on disk it would count 4 KiB more for each block
+                stats = mount.stats()
+                hits, held = stats["juicefs_blockcache_hits"], stats["juicefs_blockcache_blocks"]
+                return int(hits), int(held)
 
             plan = {"source": "files", "folder": str(mount.path)}
             yield Setting(plan, hits_reported, mount.process)
@@ -174,5 +208,6 @@ CACHES = {
     "juicefs": juicefs_cache,
     "rclone": rclone_vfs,
     "memcached": beside_memcached,
+    "mooncake": mooncake_store,
     "tier0": tier,
 }

@@ -1,5 +1,6 @@
 """Traces, their files, and the simulator against independent implementations and against theory."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -346,3 +347,14 @@ def test_the_simulators_random_deviates_whatever_its_table():
     ratios = libcachesim_random.hit_ratios(powers=(11, 24), items=2_000, epochs=40)
     uniform = theory.uniform_random(0.5)
     assert all(ratio > uniform + 0.004 for ratio in ratios.values()), ratios
+
+
+def test_the_benchmark_of_the_simulations_speed_runs(capsys):
+    spec = importlib.util.spec_from_file_location(
+        "simulation_speed", ROOT / "benchmarks/simulation_speed.py"
+    )
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    benchmark.main(requests=40_000, rounds=1)
+    out = capsys.readouterr().out
+    assert "together " in out and all(policy in out for policy in benchmark.POLICIES)

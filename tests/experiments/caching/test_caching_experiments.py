@@ -11,6 +11,7 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.design.spec import make_cell
 from benchpaper.hosts import cleanup
 from benchpaper.hosts.local import LocalHost
+from experiments.caching import eviction
 from experiments.caching.policies import experiment as policies
 from experiments.caching.prefetch import experiment as prefetch
 from experiments.caching.tier0 import caches
@@ -75,13 +76,22 @@ def test_prefetch_respects_its_bound(tmp_path):
 
 
 def test_policies_are_simulated_as_asked(tmp_path):
-    counts = dict(items=500, requests=2_000, warm=2_000, theory=4_000)
+    counts = dict(items=500, requests=2_000, warm=2_000, long_warm=2_000, theory=4_000)
     [row] = run(policies.experiment, dict(trace="uniform", share=0.5), counts, tmp_path)
     assert row["hits_belady"] == row["hits_never_replace"] == 0.5 and row["min_epochs_off"] == 0
     assert row["simulated"] == row["warmed_up"] == "2000" and row["least_held"] > 0.95
     assert row["untrained"] == "gl_cache, lhd, lrb, three_l_cache" and "hits_lhd" not in row
     [row] = run(policies.experiment, dict(trace="uniform", share=0.9), counts, tmp_path)
     assert "hits_arc" not in row and row["hits_lru"] == pytest.approx(0.67, abs=0.03)
+
+
+def test_only_the_policy_that_needs_it_warms_up_for_long():
+    counts = SimpleNamespace(**policies.experiment.scales["full"].counts)
+    for trace in ("uniform", "jobs"):
+        warm = policies.amounts(make_cell(dict(trace=trace, share=0.5)), counts)["warm"]
+        assert {name for name, count in warm.items() if count != counts.warm} == {"lhd"}
+        assert all(eviction.learns_after(name) <= count for name, count in warm.items())
+        assert ("lrb" in warm) == (trace in policies.LRB_ON)
 
 
 def test_wrong_evidence_is_refused():
@@ -99,6 +109,7 @@ def test_wrong_evidence_is_refused():
         tier0.observation(
             cell, {**report, "epochs": [epoch, {**epoch, "bytes": 600}]}, data, log, 5, 5
         )
+    cell = make_cell(dict(trace="uniform", share=0.5))
     result = {"hits": 5, "all_hits": 5, "requests": 10, "warm": 10}
     better = {"belady": result, "lru": {**result, "all_hits": 6}}
     with pytest.raises(ValueError, match="6 hits in all, more than MIN's 5"):

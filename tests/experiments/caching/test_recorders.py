@@ -10,7 +10,13 @@ import pytest
 from checkout import ROOT
 
 from benchpaper.design.spec import make_cell
-from experiments.caching import access_traces, recorded_simulation, recorded_traces
+from experiments.caching import (
+    access_traces,
+    eviction,
+    neighbours,
+    recorded_simulation,
+    recorded_traces,
+)
 from experiments.caching.loader_traces import experiment as loader_traces
 from experiments.caching.recorders import loaders, megatron, record
 
@@ -167,6 +173,48 @@ def test_the_distributed_sampler_is_our_generator():
         renamed.append(number.setdefault(item, len(number)))
     seen = {}
     assert [seen.setdefault(file, len(seen)) for file in made.files.tolist()] == renamed
+
+
+@pytest.mark.parametrize(
+    "name, spread",
+    [("grain", 0.408), ("hugging_face", 0.408), ("litdata", 0.408), ("mds_py1e", 0.37),
+     ("mds_py1br", 0.37), ("webdataset", 0.0)],
+)  # fmt: skip
+def test_recordings_shuffle_as_our_generator_does_or_differ_as_told(name, spread):
+    """Each epoch reads each sample once. LitData, Grain, and datasets shuffle uniformly, MDS within
+    blocks, and WebDataset repeats its order."""
+    read = recorded_traces.samples(recorded_traces.load(RECORDED / f"{name}.parquet"))
+    read = read[np.bincount(read)[read] > 1]  # without an index that is read once
+    whole = len(np.unique(read))
+    once = [len(np.unique(part)) for part in np.array_split(read, 4)]
+    assert min(once) >= 0.999 * whole  # ArrayRecord's reader takes two places more, now and then
+    assert recorded_traces.reuse_spread(read) == pytest.approx(spread, abs=0.01)
+
+
+def test_our_shuffles_have_the_spread_of_uniform_ones():
+    for name, spread in (("uniform", 0.408), ("loop", 0.0)):
+        ids = access_traces.make(name, 4_000, 24_000, 1).ids
+        assert recorded_traces.reuse_spread(ids) == pytest.approx(spread, abs=0.01)
+
+
+def test_keeping_what_is_read_most_by_hand_and_never_worse_than_what_came_first():
+    hits = neighbours.most_read([1, 2, 3, 2, 3, 1, 3], 1)
+    assert hits.tolist() == [False, False, False, False, True, False, True]
+    assert neighbours.most_read([1, 2, 1, 2], 1).tolist() == [False, False, True, False]
+    ids = np.random.default_rng(1).zipf(1.3, 3_000) % 200
+    for size in (1, 10, 100):
+        kept = eviction.never_replace(ids.tolist(), size, 0)
+        assert neighbours.most_read(ids, size).sum() >= sum(kept)
+    shuffled = access_traces.make("uniform", 500, 2_000, 1).ids
+    assert neighbours.most_read(shuffled, 50).tolist() == eviction.never_replace(
+        shuffled.tolist(), 50, 0
+    )
+
+
+def test_each_neighbour_has_a_policy_or_a_reason():
+    known = {*recorded_simulation.BLIND, *neighbours.POLICIES}
+    for neighbour in neighbours.NEIGHBOURS:
+        assert (neighbour.policy in known) != bool(neighbour.reason), neighbour.name
 
 
 def test_two_recordings_of_megatron_are_the_same(tmp_path):
