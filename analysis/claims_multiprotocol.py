@@ -185,7 +185,7 @@ def of_another(way, **levels):
 
 
 @claim(
-    "C130",
+    "C140",
     experiment="multiprotocol/close_to_open",
     matters_to="programs on two machines that pass files through NFS",
 )
@@ -196,7 +196,7 @@ def two_kernels_keep_close_to_open(results):
 
 
 @claim(
-    "C131",
+    "C141",
     experiment="multiprotocol/close_to_open",
     matters_to="programs that poll a file's size or time over NFS",
 )
@@ -207,7 +207,7 @@ def a_stat_is_stale_no_longer_than_acregmax(results):
 
 
 @claim(
-    "C132",
+    "C142",
     experiment="multiprotocol/close_to_open",
     matters_to="programs that wait for a file to appear over NFS",
 )
@@ -218,7 +218,7 @@ def an_absent_name_stays_absent_no_longer_than_acdirmax(results):
 
 
 @claim(
-    "C133",
+    "C143",
     experiment="multiprotocol/close_to_open",
     matters_to="whoever chooses between freshness and fewer requests by mount options",
 )
@@ -229,7 +229,7 @@ def a_stale_stat_lasts_as_long_as_the_mount_allows(results):
 
 
 @claim(
-    "C134",
+    "C144",
     experiment="multiprotocol/close_to_open",
     matters_to="users of a kernel's NFS server over a folder that S3 writes",
 )
