@@ -176,3 +176,64 @@ def an_etag_names_two_contents(results):
 def the_locked_store_keeps_what_it_acknowledged(results):
     """In the histories of the locked store, nothing acknowledged is lost."""
     return share(results, "i5_violated", system="locked store", setting="default").below(MOST)
+
+
+def of_another(way, **levels):
+    """Return the levels of what a kernel's client sees of another kernel's change."""
+    who = dict(system="nfsd kernel", mount="ordinary", changed_by="another client")
+    return {**who, "way": way, **levels}
+
+
+@claim(
+    "C140",
+    experiment="multiprotocol/close_to_open",
+    matters_to="programs on two machines that pass files through NFS",
+)
+def two_kernels_keep_close_to_open(results):
+    """Between two kernels' clients of the kernel's NFS server, whoever opens a file after the other
+    closed it reads the new content, within a second of looks."""
+    return results.estimate("delay_s", **of_another("content")).below(1.0)
+
+
+@claim(
+    "C141",
+    experiment="multiprotocol/close_to_open",
+    matters_to="programs that poll a file's size or time over NFS",
+)
+def a_stat_is_stale_no_longer_than_acregmax(results):
+    """With ordinary options, stat shows the old size for no longer than acregmax, a minute, after
+    another kernel's client wrote the file."""
+    return results.estimate("overdue", **of_another("size")).below(MOST)
+
+
+@claim(
+    "C142",
+    experiment="multiprotocol/close_to_open",
+    matters_to="programs that wait for a file to appear over NFS",
+)
+def an_absent_name_stays_absent_no_longer_than_acdirmax(results):
+    """With ordinary options, a name that was absent stays so for no longer than acdirmax, a minute,
+    after another kernel's client made it."""
+    return results.estimate("overdue", **of_another("absent")).below(MOST)
+
+
+@claim(
+    "C143",
+    experiment="multiprotocol/close_to_open",
+    matters_to="whoever chooses between freshness and fewer requests by mount options",
+)
+def a_stale_stat_lasts_as_long_as_the_mount_allows(results):
+    """With actimeo=1, stat shows the old size for less than two seconds: the second that the mount
+    allows, and one for our looks."""
+    return results.estimate("overdue", **of_another("size", mount="actimeo=1")).below(MOST)
+
+
+@claim(
+    "C144",
+    experiment="multiprotocol/close_to_open",
+    matters_to="users of a kernel's NFS server over a folder that S3 writes",
+)
+def an_open_sees_a_put_no_later_than_acdirmax(results):
+    """With ordinary options, an open reads the old content for no longer than acdirmax, a minute,
+    after a PUT replaced the file behind the kernel's server."""
+    return results.estimate("overdue", **of_another("content", changed_by="s3")).below(MOST)

@@ -1,4 +1,7 @@
-"""Delays until one side sees the other's writes, and the rates of operations."""
+"""Delays until one side sees the other's writes, and the rates of operations.
+
+A write that is not seen has no delay: it is counted, so that no delay is the time that was waited.
+"""
 
 import time
 
@@ -6,39 +9,60 @@ from experiments.multiprotocol.views import prepare
 
 POLL_S = 0.0005
 ALONE_S = 1.2  # for how long one write is watched alone, and finely
+AT_ONCE_S = 0.02
 WAYS = ("s3 to file", "file to s3")
 
 
 def visibility(plan, new):
-    """Yield {"way", "delays_ms", "unseen"} for each way.
+    """Yield {"way", "delays_ms", "unseen", "refusal"} for each way.
 
     A delay is the time from the completion of a write until the other side first returns it. There
-    are `writes` writes, each to a name that the other side had read. After `patience_s` a write
-    counts as unseen. Each write is watched alone at first. Those that take longer are watched on
-    together at the end, less finely, so that the patience passes once and not for each write.
+    are `writes` writes, each to a name that the other side had read. What is not seen within
+    `patience_s` is counted as unseen. `refusal` is the first error of a read.
     """
     file, objects = new()
     prepare(file, "v")
-    alone_s = min(ALONE_S, plan["patience_s"])
-    delays: dict[str, list[float | None]] = {way: [] for way in WAYS}
-    late = []
+    delays = watched(
+        [
+            (way, lambda way=way, number=number: Write(file, objects, way, f"v/{way[:2]}{number}"))
+            for way in WAYS
+            for number in range(plan["writes"])
+        ],
+        plan["patience_s"],
+    )
     for way in WAYS:
-        for number in range(plan["writes"]):
-            write = Write(file, objects, way, f"v/{way[:2]}{number}")
-            delays[way].append(write.seen_after(alone_s))
-            if delays[way][-1] is None:
-                late.append((way, number, write))
-    while late:
-        for way, number, write in list(late):
-            delays[way][number] = write.look()
-            if delays[way][number] is not None or write.age() > plan["patience_s"]:
-                late.remove((way, number, write))
-        time.sleep(POLL_S)
-    for way in WAYS:
-        waited = [plan["patience_s"] if delay is None else delay for delay in delays[way]]
+        own = [(delay, refusal) for of, delay, refusal in delays if of == way]
         yield dict(
-            way=way, delays_ms=[1e3 * delay for delay in waited], unseen=delays[way].count(None)
+            way=way,
+            delays_ms=[1e3 * delay for delay, _ in own if delay is not None],
+            unseen=sum(delay is None for delay, _ in own),
+            refusal=next((refusal for _, refusal in own if refusal), ""),
         )
+
+
+def watched(writes, patience_s):
+    """Do each of [(its way, a function that writes)]; return [(way, seconds until it was seen,
+    the first error of a read)].
+
+    The seconds are None for what is not seen within `patience_s`. Each write is watched alone at
+    first. Those that take longer are watched on together at the end, less finely, so that the
+    patience passes once and not for each write.
+    """
+    all_done, delays = [], []
+    for _, write in writes:
+        all_done.append(write())
+        delays.append(all_done[-1].seen_after(min(ALONE_S, patience_s)))
+    late = [number for number, delay in enumerate(delays) if delay is None]
+    while late:
+        for number in list(late):
+            delays[number] = all_done[number].look()
+            if delays[number] is not None or all_done[number].age() > patience_s:
+                late.remove(number)
+        time.sleep(POLL_S)
+    return [
+        (way, delay, done.refusal)
+        for (way, _), delay, done in zip(writes, delays, all_done, strict=True)
+    ]
 
 
 class Write:
@@ -47,6 +71,7 @@ class Write:
     NEW = b"newer"
 
     def __init__(self, file, objects, way, name):
+        self.refusal = ""  # the first error of a look
         objects.put(name, b"old")
         file.read(name), objects.get(name)
         if way == "s3 to file":
@@ -61,8 +86,15 @@ class Write:
         return time.monotonic() - self._done
 
     def look(self):
-        """Return the write's age in seconds if the other side returns it now, or None."""
-        return self.age() if self._read() == self.NEW else None
+        """Return the write's age in seconds if the other side returns it now, or None.
+
+        A read that fails shows nothing, and is kept: some servers refuse what was replaced.
+        """
+        try:
+            return self.age() if self._read() == self.NEW else None
+        except Exception as error:
+            self.refusal = self.refusal or f"{type(error).__name__}: {' '.join(str(error).split())}"
+            return None
 
     def seen_after(self, patience_s):
         """Return the seconds until the other side sees the write, or None after `patience_s`."""
@@ -77,8 +109,8 @@ def tradeoff(plan, new):
     """Yield the rates of the file side, and its staleness.
 
     Rates are operations per second (metadata, reads of 4 KiB, durable writes of 4 KiB) and MB/s
-    (reads of a large file), each measured for `seconds`. `stale_share` is the share of `writes`
-    PUTs that the file side does not return at once.
+    (reads of a large file), each measured for `seconds`. `writes` PUTs are watched for at most
+    `patience_s`; `staleness_ms` is the mean of those that the file side returned in that time.
     """
     file, objects = new()
     prepare(file, "t")
@@ -95,16 +127,22 @@ def tradeoff(plan, new):
         / 1e6
         * rate(lambda n: _whole(file.read("t/large"), large), plan["seconds"]),
     }
-    stale = waited = 0
-    for number in range(plan["writes"]):
-        write = Write(file, objects, "s3 to file", f"t/s{number}")
-        seen = write.seen_after(plan["patience_s"])
-        waited += plan["patience_s"] if seen is None else seen
-        stale += seen is None or seen > 2 * POLL_S + 0.02
+    delays = [
+        delay
+        for _, delay, _ in watched(
+            [
+                (WAYS[0], lambda number=number: Write(file, objects, WAYS[0], f"t/s{number}"))
+                for number in range(plan["writes"])
+            ],
+            plan["patience_s"],
+        )
+    ]
+    seen = [delay for delay in delays if delay is not None]
     yield {
         **rates,
-        "staleness_ms": 1e3 * waited / plan["writes"],
-        "stale_share": stale / plan["writes"],
+        **({"staleness_ms": 1e3 * sum(seen) / len(seen)} if seen else {}),
+        "stale_share": sum(delay is None or delay > AT_ONCE_S for delay in delays) / len(delays),
+        "unseen_share": delays.count(None) / len(delays),
     }
 
 

@@ -2,8 +2,8 @@
 
 Clients alternate between S3 and files. Of the clients of the file side, every second one replaces a
 content by truncating and writing, as most programs do, and the others by renaming a new file over
-the old. Values are written once. At the end, `quiet_s` after the last operation, each name is read
-through both doors.
+the old. Values are written once. At the end each name is read through both doors, again and again
+until they agree.
 """
 
 import random
@@ -13,6 +13,7 @@ import time
 from experiments.multiprotocol.file_operations import Declined
 
 FOLDER = "h"
+LOOK_S, AGAIN_S = 0.3, 6.0  # until the first look at what both doors show, and the second
 
 
 def history(plan, new):
@@ -20,7 +21,9 @@ def history(plan, new):
 
     `plan` has `clients`, `operations` of each, `keys`, `seed`, the weights `deletes` and `cas` (0
     if left out; reads weigh 6 and writes 4), `validators` (whether the file side looks at a file's
-    time before and after it reads), and `quiet_s` (no reads at the end if left out).
+    time before and after it reads), and `patience_s` for the doors to agree (no reads at the end if
+    left out). Until `write_back_s` have passed, they are not read: a file write may still come, and
+    reading may put it off.
     """
     began = time.monotonic_ns()
     new()[0].make_folder(FOLDER)
@@ -32,10 +35,28 @@ def history(plan, new):
         thread.join()
     rows = [row for client in clients for row in client.rows]
     yield from sorted(rows, key=lambda row: row["invoked_ns"])
-    if plan.get("quiet_s") is not None:
-        time.sleep(plan["quiet_s"])
-        for client in clients[:2]:  # one of each side
-            yield from client.read_all()
+    if plan.get("patience_s") is not None:
+        yield from _last_reads(clients[:2], plan["patience_s"], plan.get("write_back_s", 0))
+
+
+def _last_reads(clients, patience_s, write_back_s):
+    """Return the last reads of two clients, one of each side; no earlier ones are kept."""
+    waited = 0.0
+    for pause in (write_back_s + LOOK_S, AGAIN_S, patience_s):
+        pause = max(0.0, min(pause, patience_s - waited))
+        time.sleep(pause)
+        waited += pause
+        rows = [row for client in clients for row in client.read_all()]
+        if _agree(rows) or waited >= patience_s:
+            break
+    return rows
+
+
+def _agree(rows):
+    """Return whether every read was answered, and both doors showed the same of each name."""
+    shown = {(row["key"], row.get("result")) for row in rows}
+    answered = all(row["completed_ns"] is not None for row in rows)
+    return answered and len(shown) == len({row["key"] for row in rows})
 
 
 class _Client:

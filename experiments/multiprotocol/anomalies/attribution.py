@@ -40,7 +40,7 @@ class Solo:
 class Solos:
     """Solo tries of kinds, over connections that the first kind opens.
 
-    `try_kind` is that of `probe`. What takes longer than `limit_s` hangs; the next tries get new
+    `try_kind` is that of `attempts`. What takes longer than `limit_s` hangs; the next tries get new
     connections.
     """
 
@@ -69,7 +69,8 @@ class Solos:
     def _tried(self, kind: str, protocol: str, numbers: range) -> dict[str, Any]:
         if NO_COUNTERPART.get(kind) == protocol:
             return dict(tries=0, seen=0, expressible=False)
-        result = dict(kind=kind, tries=0, seen=0, witness=None, error=None, expressible=True)
+        result: dict[str, Any] = dict(kind=kind, tries=0, seen=0, witness=None, error=None)
+        result["expressible"] = True
         arguments = (result, *self._pairs[protocol], numbers, True, f"-{protocol}")
         worker = threading.Thread(target=self._try_kind, args=arguments, daemon=True)
         worker.start()

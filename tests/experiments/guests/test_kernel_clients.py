@@ -13,6 +13,7 @@ from experiments.systems.nfsd import Nfsd
 
 pytestmark = pytest.mark.slow
 PROGRAM = staleness.__name__
+WRITER_IS = "another client"
 WRITER = """
 import pathlib, sys, time
 with open(sys.argv[1], "w") as file:
@@ -104,14 +105,18 @@ def delays(server, folder, writer, client, export, version):
         for number, option in enumerate(SEES):
             server.run([server.python, "-c", PREPARE, folder / str(number)])
             mount = NfsMount(client, export, version, options=[option])
-            words = [running.enter_context(mount).path / str(number), PATIENCE_S, client.address]
+            watched = {WRITER_IS: {option: f"{running.enter_context(mount).path}/{number}"}}
+            words = [json.dumps(watched), PATIENCE_S, client.address]
             process = client.start([client.python, "-m", PROGRAM, "watch", *words])
             watchers[option] = running.enter_context(process)
         for number, process in enumerate(watchers.values()):
             port = json.loads(process.read_line(120))["port"]
-            words = [there.path / str(number), client.address, port]
+            words = [there.path / str(number), WRITER_IS, client.address, port]
             writer.run([writer.python, "-m", PROGRAM, "change", *words])
-        return {name: json.loads(process.read_line(120)) for name, process in watchers.items()}
+        return {
+            option: {way: delay for _, _, way, delay in json.loads(process.read_line(120))}
+            for option, process in watchers.items()
+        }
 
 
 @tried_again(2)

@@ -94,7 +94,7 @@ def test_what_real_time_does_not_prove_is_no_violation(case):
 
 
 def history_of(broken, seed=3):
-    plan = dict(clients=4, operations=60, keys=2, cas=2, validators=True, quiet_s=0.1, seed=seed)
+    plan = dict(clients=4, operations=60, keys=2, cas=2, validators=True, patience_s=0.1, seed=seed)
     new = open_views({"file": {"kind": "memory", "broken": broken}})
     return list(random_history.history(plan, new))
 

@@ -91,7 +91,9 @@ def of_control(experiment, host, system):
     counts = SimpleNamespace(**experiment.scales["smoke"].counts)
     (row,) = experiment._trial(
         SimpleNamespace(system=system, setting="default"),
-        SimpleNamespace(server=host, client=host, counts=counts),
+        SimpleNamespace(
+            server=host, client=host, counts=counts, seed=1, block=SimpleNamespace(number=0)
+        ),
     )
     return row
 
