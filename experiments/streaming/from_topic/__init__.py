@@ -157,6 +157,16 @@ def count(total: list[int], event: Event) -> list[int]:
     return total
 
 
+def received(message: Any) -> tuple[int, int, bytes]:
+    """Return (partition, offset, value) of a message of Kafka.
+
+    Raises `RuntimeError` if it tells of an error.
+    """
+    if error := message.error():
+        raise RuntimeError(f"the broker refuses: {error.str()}")
+    return message.partition(), message.offset(), message.value()
+
+
 def say(**values: Any) -> None:
     """Print a line of JSON."""
     print(json.dumps(values), flush=True)

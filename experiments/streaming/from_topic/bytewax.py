@@ -15,9 +15,9 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from experiments.streaming.from_topic import Event, Job, count
+from experiments.streaming.from_topic import Event, Job, count, received
 
 BATCH, WAIT_S = 1000, 0.005
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,11 +37,10 @@ class Partition(StatefulSourcePartition):
             raise StopIteration
         events = []
         for message in self._consumer.consume(BATCH, WAIT_S):
-            if message.error():
-                raise KafkaException(message.error())
-            if message.offset() < self._stop:
-                events.append(self._job.parse(message.value()))
-                self._next = message.offset() + 1
+            _, offset, value = received(message)
+            if offset < self._stop:
+                events.append(self._job.parse(value))
+                self._next = offset + 1
         return events
 
     def snapshot(self):

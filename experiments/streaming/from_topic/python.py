@@ -1,8 +1,8 @@
 """The pipeline as a plain loop in Python, from a broker that speaks Kafka's protocol."""
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
-from experiments.streaming.from_topic import Job, Windows
+from experiments.streaming.from_topic import Job, Windows, received
 
 BATCH, WAIT_S = 2000, 0.1
 
@@ -16,10 +16,8 @@ def run(job: Job) -> None:
     open_ = {place for place, stop in enumerate(job.stops) if stop}
     while open_:
         for message in consumer.consume(BATCH, WAIT_S):
-            if message.error():
-                raise KafkaException(message.error())
-            place, offset = message.partition(), message.offset()
-            closed = windows[place].add(offset, job.parse(message.value()))
+            place, offset, value = received(message)
+            closed = windows[place].add(offset, job.parse(value))
             if offset + 1 == job.stops[place]:
                 open_.remove(place)
                 closed += windows[place].finish(offset + 1)

@@ -8,6 +8,7 @@ DRAIN, LONG = "drain", "long"
 CONSUME = "consume"
 PYTHON = ["python", "bytewax", "spark"]
 BASE = 1_700_000_000_000  # time of the first event of a topic, in ms
+FINISH_S = 600  # the limit of a trial is shorter, and a test has none
 WINDOWS = 20  # that a topic spans
 JSON = (CONSUME, "loop", "pekko", "spark")  # the others have the same parser as these
 
@@ -141,7 +142,7 @@ def measured(cell, site, broker, store):
     engine = "jetstream" if cell.broker == brokers.JETSTREAM else cell.engine
     run = topic.Run.new(filled, store.endpoint, engine)
     with run.start() as process:
-        said = topic.finished(process, run.engine, 150)
+        said = topic.finished(process, run.engine, FINISH_S)
     return dict(
         **values,
         **costs(said[-1]),

@@ -102,6 +102,8 @@ def measured(cell, site, broker, store):
         time.sleep(max(0, base / 1e3 + start_s - time.time()))
         wait_for_output(process)
         time.sleep(counts.calm_s)
+        if any("done" in line for line in topic.lines(process)):
+            raise RuntimeError("all events had passed before the stall; the start took too long")
         signal(client, "STOP", process.pid)
         time.sleep(counts.stall_s)
         sent = min(load.events, (time.time() - base / 1e3) * counts.rate)
