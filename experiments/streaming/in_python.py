@@ -14,7 +14,7 @@ ENGINES: dict[str, list[str]] = {  # level: the capabilities that it needs
     "spark": ["spark"],
 }
 SHARE = 10  # of the events of an engine on the JVM, one in so many: Python takes as much longer
-SPARK_BATCHES = 8  # in a topic that is full before, so that its watermark moves
+SPARK_BATCHES = 4  # in a topic that is full before, so that its watermark moves
 ROOT = Path(__file__).parents[2]
 
 
