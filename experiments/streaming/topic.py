@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchpaper import HostError, Process
-from experiments.streaming import pipelines
+from experiments.streaming import in_python, pipelines
 from experiments.streaming.workload import Workload
 from experiments.systems import asking, kafka, s3, seaweedfs
 
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 ENGINES = {  # level: (program, class path)
     "loop": ("LoopPipeline", "pekko"),
     "rxjava": ("RxPipeline", "pekko"),
+    "reactor": ("ReactorPipeline", "pekko"),
     "pekko": ("StreamPipeline", "pekko"),
     "akka": ("StreamPipeline", "akka"),
     "flink": ("FlinkPipeline", "flink"),
 }
-STRICT = tuple(engine for engine in ENGINES if engine != "flink")  # a watermark per partition
+STRICT = (*(name for name in ENGINES if name != "flink"), "python", "jetstream")  # see Watermark
 NEEDS = ["loopback", *pipelines.NEEDS, *kafka.NEEDS, *seaweedfs.NEEDS]
 CHECKPOINT_MS = 500
 HEAP_MB = 512
@@ -114,7 +115,6 @@ class Run:
 
     def start(self, options: Sequence[str] = ()) -> Process:
         """Start the pipeline, from where an earlier process of the run has left it."""
-        program, engine = ENGINES[self.engine]
         topic, load, site = self.topic, self.topic.load, self.topic.site
         words = dict(
             servers=topic.broker.endpoint,
@@ -138,6 +138,10 @@ class Run:
             restarts=self.restarts,
             restore=self._last_checkpoint(),
         )
+        if self.engine in in_python.ENGINES:
+            line = in_python.command(site.client, self.engine, words, load.events)
+            return site.client.start(line)
+        program, engine = ENGINES[self.engine]
         command = pipelines.command(
             site.client,
             site.programs,
@@ -156,8 +160,13 @@ class Run:
         path = self.topic.site.client.run(["sh", "-c", script, self.folder]).stdout.strip()
         return str(Path(path).parent) if path else ""
 
+    def stored_bytes(self) -> int:
+        """Return the size of all objects that were written."""
+        store = self.endpoint.obstore(retries=3)
+        return sum(entry["size"] for page in store.list(f"{self.prefix}/") for entry in page)
+
     def rows(self) -> "pd.DataFrame":
-        """Return all rows that were written, with the columns `COLUMNS`."""
+        """Return all rows that were written, with the columns `COLUMNS`, in the order of names."""
         import pandas as pd
         import pyarrow.parquet as pq
 

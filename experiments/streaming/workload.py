@@ -6,6 +6,7 @@ window is closed; every `ahead_every`-th has a clock that is ahead.
 """
 
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -118,3 +119,30 @@ def outcome(events: "pd.DataFrame", rows: "pd.DataFrame") -> Outcome:
         wrong_late=int((~late["sum"].isin(may_be_late)).sum()),
         altered=int(((more == 0) & (both["sum"] != both["got"])).sum()),
     )
+
+
+def latest(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the last row of each window and key: an engine may write a window again."""
+    return rows.drop_duplicates(["window", "key"], keep="last")
+
+
+def with_dropped(events: "pd.DataFrame", rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Return the rows of an engine that drops late events, with those that it dropped as late rows.
+
+    A window may lack late events only: some of them, whose sum is what it lacks.
+    """
+    import pandas as pd
+
+    place = ["window", "key"]
+    due = events[~events["again"]].groupby(place)["value"].agg(["size", "sum"])
+    got = rows.groupby(place)[["count", "sum"]].sum().rename(columns={"sum": "got"})
+    both = due.join(got, how="left").fillna(0).astype(np.int64)
+    lacking = both[both["count"] < both["size"]]
+    late = events[events["late"]].groupby(place)["value"].apply(list)
+    dropped = []
+    for at, row in lacking.iterrows():
+        chosen = combinations(late.get(at, []), int(row["size"] - row["count"]))
+        values = next((some for some in chosen if sum(some) == row["sum"] - row["got"]), ())
+        dropped += [(*at, 1, value, 0, True) for value in values]
+    columns = [*place, "count", "sum", "newest", "late"]
+    return pd.concat([rows, pd.DataFrame(dropped, columns=columns)], ignore_index=True)

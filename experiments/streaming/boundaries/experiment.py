@@ -87,7 +87,7 @@ experiment = Experiment(
             settings=[DEFAULT, TUNED, BARE],
             batch=[1],
         ),
-        full=Scale(blocks=6, trial_seconds=1.25, counts=dict(warmup=0.8, seconds=0.25)),
+        full=Scale(blocks=8, trial_seconds=1.15, counts=dict(warmup=0.8, seconds=0.25)),
     ),
 )
 
@@ -99,12 +99,7 @@ def valid(cell):
     if cell.settings == BARE:
         return plain and shape == (1, 0) and cell.work == 1
     if cell.engine == "akka":
-        return (
-            cell.settings == TUNED
-            and cell.work == 1
-            and cell.batch == 1
-            and shape in [(1, 0), (2, 1)]
-        )
+        return cell.settings == TUNED and cell.work == 1 and cell.batch == 1 and shape == (2, 1)
     if cell.batch > 1:
         return shape == (2, 1) and cell.settings == TUNED
     if shape == (1, 0):
@@ -112,11 +107,10 @@ def valid(cell):
     if shape == (2, 0):  # fused, so the dispatcher's settings do not matter
         return cell.settings == TUNED
     if shape == (2, 1):
-        return cell.settings in (DEFAULT, TUNED) or cell.work == 1
-    # The cells above, (4, 0), and (4, 3) fit the model; (6, 0) and (6, 3) are held out to test it.
-    if shape in [(4, 3), (6, 3)]:
-        return cell.settings == TUNED and cell.work in (1, 1000)
-    return shape in [(4, 0), (6, 0)] and cell.settings == TUNED and cell.work in (1, 1000)
+        heavy = cell.settings == DEFAULT and cell.work == WORK[-1]
+        return cell.settings == TUNED or cell.work == 1 or heavy
+    more = [(4, 0), (4, 3), (6, 0), (6, 3)]
+    return shape in more and cell.settings == TUNED and cell.work in (1, 1000)
 
 
 _common.declare(experiment)

@@ -17,6 +17,7 @@ JVM = {  # level: (program, class path, source file)
     "pekko": ("StreamAggregate", "pekko", "stream/StreamAggregate.scala"),
     "akka": ("StreamAggregate", "akka", "stream/StreamAggregate.scala"),
     "rxjava": ("RxAggregate", "pekko", "rx/RxAggregate.scala"),
+    "reactor": ("ReactorAggregate", "pekko", "rx/ReactorAggregate.scala"),
     "flink": ("FlinkAggregate", "flink", "flink/FlinkAggregate.scala"),
 }
 PYTHON = {  # level: the capabilities that it needs
@@ -123,7 +124,7 @@ experiment = Experiment(
             engine=["loop", "pekko", "generator", "polars"],
         ),
         full=Scale(
-            blocks=5, trial_seconds=2.0, counts=dict(events=200_000, warmup=0.6, seconds=0.4)
+            blocks=8, trial_seconds=1.2, counts=dict(events=200_000, warmup=0.6, seconds=0.4)
         ),
     ),
 )

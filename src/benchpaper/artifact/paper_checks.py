@@ -93,7 +93,7 @@ def trails(project: Project) -> Iterator[str]:
     build = builds[0]
     folder = project.results(build.name.removesuffix(f"-{REFERENCE}"), REFERENCE)
     exhibits = gather.all_exhibits(build)
-    for place, _, name in latex.uses(project.paper):
+    for place, _, name in latex.uses(project.paper, exhibits):
         if name not in exhibits and name != "claims":
             yield f'{place} uses "{name}", which no notebook saves; save it, or take it out'
         elif name in exhibits and (problem := _trail_problem(project, folder, exhibits[name])):

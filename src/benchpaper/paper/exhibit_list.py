@@ -24,7 +24,7 @@ def write(project: Project, build: Path, path: Path) -> None:
         for name, saved in gather.all_exhibits(build).items()
         if saved.exhibit.kind != "number"
     }
-    placed = {name for _, _, name in uses(project.paper)}
+    placed = {name for _, _, name in uses(project.paper, exhibits)}
     others = {name: saved for name, saved in exhibits.items() if name not in placed}
     lines = [
         "% Generated from the notebooks' manifests and the paper's sources; do not edit.",

@@ -111,6 +111,8 @@ def gathered(build: Path, experiments: Sequence[str]) -> str:
     # LaTeX must not count by itself: it also declares the table of claims, and `verify` compares
     # the numbers in the PDF with those of the manifests.
     lines += [rf"\bpcount{{{name}}}{{{count}}}" for name, count in counts.items()]
+    names = sorted({manifest.experiment for manifest in chosen.values()})
+    lines += [rf"\bpgathered{{{name}}}" for name in names]
     lines += [_exhibit_line(name, gathered) for name, gathered in exhibits.items()]
     lines += [
         rf"\bpimported{{{name}}}{{{_breakable(_mark(imported[slug(gathered.manifest.experiment)]))}}}"

@@ -45,7 +45,7 @@ def check_uses(paper: Path, kinds: Mapping[str, str], left_out: Collection[str] 
     `kinds` are {exhibit: its kind}. Raises `PaperError` with file and line of the first mistake.
     The text also names the experiments `left_out`, whose notebooks may declare the exhibit.
     """
-    for place, macro, name in uses(paper):
+    for place, macro, name in uses(paper, kinds):
         _check_use(place, KIND_OF_MACRO[macro], name, kinds, list(left_out))
 
 

@@ -1,7 +1,7 @@
 """Which exhibits the paper's sources name, and where."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 USES = re.compile(
@@ -9,15 +9,22 @@ USES = re.compile(
     r"(?:\[\s*site\s*=\s*([^]]*?)\s*\])?\{([^}]*)\}"
 )
 COMMENT = re.compile(r"(?<!\\)%")
+OPTIONAL = re.compile(r"\\(begin|end)\{whenmeasured\}")
 
 
-def uses(paper: Path) -> Iterator[tuple[str, str, str]]:
+def uses(paper: Path, declared: Collection[str] = ()) -> Iterator[tuple[str, str, str]]:
     """Yield (file and line, macro, name) of each exhibit that the paper's sources name.
 
-    A number of another site, `[site=SITE]{NAME}`, has the name SITE/NAME.
+    A number of another site, `[site=SITE]{NAME}`, has the name SITE/NAME. In the environment
+    `whenmeasured`, which LaTeX leaves out without results, only names in `declared` count.
     """
     for path in sorted(Path(paper).rglob("*.tex")):
+        optional = False
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            for macro, site, name in USES.findall(COMMENT.split(line)[0]):
-                place = f"{path.relative_to(paper.parent)}:{number}"
-                yield place, macro, f"{site}/{name}" if site else name
+            text = COMMENT.split(line)[0]
+            if edge := OPTIONAL.search(text):
+                optional = edge[1] == "begin"
+            for macro, site, name in USES.findall(text):
+                whole = f"{site}/{name}" if site else name
+                if not optional or whole in declared:
+                    yield f"{path.relative_to(paper.parent)}:{number}", macro, whole

@@ -66,6 +66,7 @@ def test_exhibits_are_gathered_into_one_file_of_declarations(project, measured):
         r"\bpmissing{nic-1}{needs rdma}" in lines and r"\bpmissing{nic-figure}{needs rdma}" in lines
     )
     assert r"\bptable{by-size}{exhibits/toy_pipe/by-size.tex}" in lines
+    assert r"\bpgathered{toy/pipe}" in lines and r"\bpgathered{toy/two}" not in lines
     assert r"\bpsource{results of site local, scale quick, 5 blocks}" in lines
     assert (
         any(line.startswith(r"\bpsite{cpu}{") for line in lines) and r"\bpsite{blocks}{5}" in lines
@@ -152,9 +153,19 @@ def check(project, text):
     r"\exhibittable{by-size} \exhibitfigure{nic-figure}",
     "% \\result{no-such}\ntext % \\result{no-such}",
     r"\results{no-such} \resultof{x}",
+    "\\begin{whenmeasured}{toy/two}\n\\result{no-such}\n\\end{whenmeasured}\n\\result{pipe-1}",
 ])  # fmt: skip
 def test_declared_exhibits_used_as_what_they_are_pass(project, text):
     check(project, text)
+
+
+@pytest.mark.parametrize("text, name", [
+    ("\\begin{whenmeasured}{toy/two}\n\\end{whenmeasured}\n\\result{no-such}", "no-such"),
+    ("\\begin{whenmeasured}{toy/pipe}\n\\exhibittable{pipe-1}\n\\end{whenmeasured}", "pipe-1"),
+])  # fmt: skip
+def test_text_that_needs_results_hides_no_other_mistake(project, text, name):
+    with pytest.raises(PaperError, match=name):
+        check(project, text)
 
 
 @pytest.mark.parametrize("text, message", [

@@ -7,8 +7,8 @@ import scala.concurrent.duration._
 
 import org.apache.pekko.{Done, NotUsed}
 import org.apache.pekko.actor.ActorSystem
-import org.apache.pekko.stream.OverflowStrategy
-import org.apache.pekko.stream.scaladsl.{BroadcastHub, Flow, Keep, MergeHub, Sink, Source}
+import org.apache.pekko.stream.{OverflowStrategy, RestartSettings}
+import org.apache.pekko.stream.scaladsl.{BroadcastHub, Flow, Keep, MergeHub, PartitionHub, RestartFlow, Sink, Source}
 
 /** A number on its way, and when it entered the stream. */
 final class Numbered(val number: Int, val entered: Long)
@@ -16,7 +16,8 @@ final class Numbered(val number: Int, val entered: Long)
 /** Patterns of streams, one at a time: what each does to order, loss, latency and memory. The sink takes `sink_ns` for each. */
 object Patterns {
   private val Wide = 8
-  private val Burst = 10
+  private val Burst = 2 // elements of a substream
+  private val Pause = 20.milliseconds
 
   /** What a sink saw: how many, how many after a higher one, and how long each was on its way. */
   private final class Seen(n: Int, sinkNanos: Long) {
@@ -30,6 +31,8 @@ object Patterns {
       if (each.number < highest) disorder += 1 else highest = each.number
       if (sinkNanos > 0) Work.spinUntil(now + sinkNanos)
     }
+
+    def begun: Boolean = synchronized { received > 0 }
 
     def save(path: String): Unit = Report.samples(path, latencies, math.min(received, n))
   }
@@ -65,15 +68,17 @@ object Patterns {
     def measure[T](source: Source[T, NotUsed], end: T): Source[T, NotUsed] =
       source.concat(Source.lazySingle { () => held.set(java.lang.Double.doubleToLongBits(used())); end })
     val ended = args.text("pattern") match {
-      case "hubs" => hubs(numbers, seen, n)
+      case "merge hub" => mergeHub(numbers, seen, n)
+      case "broadcast hub" => broadcastHub(numbers, seen)
+      case "partition hub" => partitionHub(numbers, seen)
       case pattern =>
-        measure(numbers, last).filter(_ ne last).via(flow(pattern)).runWith(Sink.foreach(seen.take))
+        measure(numbers, last).filter(_ ne last).via(flow(pattern, n)).runWith(Sink.foreach(seen.take))
     }
     Await.result(ended, 120.seconds)
     java.lang.Double.longBitsToDouble(held.get)
   }
 
-  private def flow(pattern: String)(implicit executor: ExecutionContext): Flow[Numbered, Numbered, NotUsed] = {
+  private def flow(pattern: String, n: Int)(implicit executor: ExecutionContext): Flow[Numbered, Numbered, NotUsed] = {
     val same = Flow[Numbered]
     pattern match {
       case "fused" => same.map(identity)
@@ -87,6 +92,10 @@ object Patterns {
       case "batch" => same.batch(64, Vector(_))(_ :+ _).mapConcat(identity).async
       case "buffer" => same.buffer(64, OverflowStrategy.backpressure).async
       case "drop head" => same.async.buffer(64, OverflowStrategy.dropHead).async
+      case "drop tail" => same.async.buffer(64, OverflowStrategy.dropTail).async
+      case "drop new" => same.async.buffer(64, OverflowStrategy.dropNew).async
+      case "drop buffer" => same.async.buffer(64, OverflowStrategy.dropBuffer).async
+      case "restart" => restarting(n)
       case "throttle" => same.throttle(20000, 1.second)
     }
   }
@@ -97,12 +106,33 @@ object Patterns {
     each
   }
 
-  /** Two sources into a MergeHub, whose numbers go to two consumers of a BroadcastHub; one of them is `seen`. */
-  private def hubs(numbers: Source[Numbered, NotUsed], seen: Seen, n: Int)(implicit system: ActorSystem): Future[Done] = {
-    val (in, merged) = MergeHub.source[Numbered](16).take(n).toMat(BroadcastHub.sink(256))(Keep.both).run()
-    val done = merged.runWith(Sink.foreach(seen.take))
-    merged.runWith(Sink.ignore)
+  /** A flow that fails at each quarter of the numbers, and is started again after a pause. */
+  private def restarting(n: Int): Flow[Numbered, Numbered, NotUsed] =
+    RestartFlow.onFailuresWithBackoff(RestartSettings(Pause, Pause, 0)) { () =>
+      Flow[Numbered].map { each => if (each.number % (n / 4) == n / 8) throw new IllegalStateException("by design") else each }
+    }
+
+  /** Two sources into one consumer. */
+  private def mergeHub(numbers: Source[Numbered, NotUsed], seen: Seen, n: Int)(implicit system: ActorSystem): Future[Done] = {
+    val (in, done) = MergeHub.source[Numbered](16).take(n).toMat(Sink.foreach(seen.take))(Keep.both).run()
     for (half <- 0 to 1) numbers.filter(_.number % 2 == half).runWith(in)
     done
+  }
+
+  /** One source to two consumers, of which one is `seen`. It comes first, for who comes later misses what has passed. */
+  private def broadcastHub(numbers: Source[Numbered, NotUsed], seen: Seen)(implicit system: ActorSystem): Future[Done] = {
+    val hub = numbers.runWith(BroadcastHub.sink(256))
+    val done = hub.runWith(Sink.foreach(seen.take))
+    while (!seen.begun && !done.isCompleted) Thread.sleep(1)
+    hub.runWith(Sink.ignore)
+    done
+  }
+
+  /** One source to two consumers, the even numbers to one and the odd ones to the other. */
+  private def partitionHub(numbers: Source[Numbered, NotUsed], seen: Seen)(implicit system: ActorSystem): Future[Done] = {
+    import system.dispatcher
+    val hub = numbers.runWith(PartitionHub.sink[Numbered]((consumers, each) => each.number % consumers, 2, 256))
+    val parts = Seq.fill(2)(hub.runWith(Sink.foreach(seen.take)))
+    Future.sequence(parts).map(_ => Done)
   }
 }

@@ -81,7 +81,7 @@ def pdf_text(path: Path, *options: str) -> str:
 def _named_texts(paper: Path, exhibits: Mapping[str, Exhibit]) -> dict[str, list[str]]:
     """Return {text of a number, without spaces: names of the exhibits, one for each use}."""
     texts: dict[str, list[str]] = {}
-    for _, macro, name in latex.uses(paper):
+    for _, macro, name in latex.uses(paper, exhibits):
         number = exhibits[name]
         if not isinstance(number, Number) or number.missing or not number.text:
             continue

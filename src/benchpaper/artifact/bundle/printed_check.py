@@ -149,7 +149,7 @@ def _tables(
     paper: Path, build: Path, exhibits: Mapping[str, Gathered]
 ) -> Iterator[tuple[str, str]]:
     """Yield (name, text) of each row of the tables that the paper inputs."""
-    for _, macro, name in latex.uses(paper):
+    for _, macro, name in latex.uses(paper, exhibits):
         if macro != "exhibittable":
             continue
         for file in exhibits[name].exhibit.files:
