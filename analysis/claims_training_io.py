@@ -198,3 +198,27 @@ def two_harnesses_see_the_same_stall(results):
     return results.ratio("slowdown", of=of, to=to, storage="ext4", workload="retinanet").equal(
         margin=0.10
     )
+
+
+@claim("C130", experiment="training_io/peer", kind="check")
+def two_harnesses_see_the_same_stall_of_slow_storage(results):
+    """On storage on which it waits about as long as it computes, DLIO sees the same slowdown of
+    that job as our loop, to within 10 %."""
+    of, to = dict(harness="dlio"), dict(harness="ours")
+    return results.ratio("slowdown", of=of, to=to, storage="set-07", workload="retinanet").equal(
+        margin=0.10
+    )
+
+
+@claim("C131", experiment="training_io/iops_rank", kind="check")
+def our_client_reads_as_fio_does(results):
+    """Where both can read, on ext4, our client and fio agree on 4 KiB random reads by one reader to
+    within 5 %."""
+    return results.estimate("client_over_fio", backend="ext4", client="fio").equal(margin=0.05)
+
+
+@claim("C137", experiment="training_io/checkpoint", matters_to="whoever sizes checkpoint storage")
+def a_large_checkpoint_attains_most_of_its_bound(results):
+    """A state of 1 GiB in four shards that are synced, and then renamed, is durable at no less than
+    0.8 times the rate of one file that is written in order and synced once."""
+    return results.estimate("of_bound", method="rename-fsync", size_mib=1024, shards=4).above(0.8)

@@ -145,6 +145,13 @@ def s3_seaweedfs(host: Host, folder: Path | str) -> Iterator[Opened]:
         yield Opened(s3_store(server.endpoint))
 
 
+@contextmanager
+def s3_seaweedfs_names(host: Host, data: Path) -> Iterator[Opened]:
+    """SeaweedFS with what a folder of its own holds (`seaweedfs_names`)."""
+    with seaweedfs.SeaweedFS(host, start_from=data) as server:
+        yield Opened(s3_store(server.endpoint))
+
+
 def put_folder(host: Host, folder: Path | str, endpoint: s3.Endpoint) -> None:
     plan = json.dumps(dict(folder=str(folder), endpoint=endpoint.as_dict()))
     host.run([host.python, "-m", put_folder_program.__name__, plan])

@@ -1,0 +1,82 @@
+"""A bucket of SeaweedFS with a great many names, made once and kept as a folder.
+
+A PUT of each object would take a quarter of an hour for a million of them. So a few objects are
+put, and what the filer notes of them is loaded again under further names, by SeaweedFS's own shell.
+Each name has an entry of its own in the filer's store, as after a PUT; the entries share chunks. A
+listing reads entries alone; what reads every object would differ.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from benchpaper import Host
+from experiments.systems import s3
+from experiments.systems.seaweedfs import SeaweedFS
+
+Put = Callable[[s3.Endpoint], None]
+AT_ONCE = 8
+LOAD_S = 3600.0  # at most, on a busy machine
+LENGTH_BYTES = 4
+
+
+def make(
+    image: Path, host: Host, counts: Mapping[str, int], put: Put, timeout: float = LOAD_S
+) -> Path:
+    """Make the folder `image` unless it exists, and return it; pass it to `SeaweedFS` as `data`.
+
+    `counts` are {prefix: names below it}. `put(endpoint)` puts the first objects below each prefix,
+    under the names 0000000, 0000001, and so on. The folder gets its name once it is whole.
+    """
+    if image.exists():
+        return image
+    part, folder = image.with_name(f".{image.name}.part"), host.scratch()
+    with SeaweedFS(host) as servers:
+        put(servers.endpoint)
+        bucket = f"/buckets/{servers.endpoint.bucket}"
+        servers.shell(f"fs.meta.save -o {folder}/first.meta {bucket}", timeout)
+        first = split((folder / "first.meta").read_bytes())
+        with open(folder / "all.meta", "wb") as file:
+            for entry in further(first, bucket, counts):
+                file.write(len(entry).to_bytes(LENGTH_BYTES, "big") + entry)
+        command = f"fs.meta.load -v=false -concurrency={AT_ONCE} {folder}/all.meta"
+        servers.shell(command, timeout)
+        (folder / "all.meta").unlink()
+    image.parent.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(servers.data, part)
+    os.sync()  # later runs trust whatever has the name
+    part.rename(image)
+    return image
+
+
+def split(saved: bytes) -> list[bytes]:
+    """Return the entries that `fs.meta.save` wrote: each after its length."""
+    entries, at = [], 0
+    while at < len(saved):
+        end = at + LENGTH_BYTES + int.from_bytes(saved[at : at + LENGTH_BYTES], "big")
+        entries.append(saved[at + LENGTH_BYTES : end])
+        at = end
+    return entries
+
+
+def further(first: list[bytes], bucket: str, counts: Mapping[str, int]) -> Iterator[bytes]:
+    """Yield an entry for each name that was not put, like that of one that was, in turn.
+
+    An entry is a protocol buffer: field 1 is its folder, and field 1 of what follows its name.
+    Raises `ValueError` if nothing was put below a prefix, or SeaweedFS writes another form.
+    """
+    for prefix, count in counts.items():
+        folder = f"{bucket}/{prefix}".encode()
+        head = b"\n" + bytes([len(folder)]) + folder + b"\x12"
+        those = [entry for entry in first if entry.startswith(head)]
+        if not those:
+            raise ValueError(f"SeaweedFS has saved no entry below {prefix}; its form may be new")
+        for number in range(len(those), count):
+            like = number % len(those)
+            old, new = (b"\n\x07%07d" % n for n in (like, number))
+            entry = those[like].replace(old, new, 1)
+            if entry == those[like]:
+                raise ValueError(f"the entry of {prefix}/{like:07d} has another form")
+            yield entry
