@@ -6,7 +6,7 @@
 import numpy as np
 import pandas as pd
 
-from benchpaper import claim
+from benchpaper import claim, gap
 
 
 @claim("C132", experiment="training_io/resume", matters_to="whoever writes loaders that can resume")
@@ -79,6 +79,8 @@ def a_power_law_predicts_the_next_decade_over_s3(results):
 def extrapolated(results, backend, largest):
     """Return what the law of all smaller sizes gives for `largest`, over what was measured."""
     cells = dict(backend=backend, layout="objects")
+    if not results.declares(backend=backend, samples=largest):
+        return gap("the results are older than this size", metric="listing_ms")
     at_most = results.estimate("listing_ms", samples=largest, **cells)
     if at_most.value is None:
         return at_most

@@ -57,20 +57,7 @@ def make(image, files, argv_of, timeout=900, *, names=None, kind="ext4"):
     folder.mkdir(parents=True)
     with open(part, "wb") as file:
         os.truncate(file.fileno(), size_mb(files, names, kind) * 10**6)
-    inodes = int(files * SPARE) + 100
-    options = [
-        "-O",
-        "inline_data,^has_journal",
-        "-b",
-        4096,
-        "-I",
-        INODE_BYTES,
-        "-N",
-        inodes,
-        "-m",
-        0,
-    ]
-    ext4 = ["mkfs.ext4", "-q", "-F", *options, part]
+    ext4 = ["mkfs.ext4", "-q", "-F", *options(files), part]
     _run(ext4 if kind == "ext4" else ["mkfs.xfs", "-q", "-f", part], timeout)
     _run(["unshare", "-m", "sh", "-c", FILL, part, folder, *argv_of(folder)], timeout)
     folder.rmdir()
@@ -91,6 +78,13 @@ def verify(image):
             f"{image}: its digest is {actual}, and {noted} was made; remove it to make it anew"
         )
     return actual
+
+
+def options(files):
+    """Return the options of mkfs.ext4 for so many small files, whose content their inodes hold."""
+    inodes = int(files * SPARE) + 100
+    features = "inline_data,^has_journal"
+    return ["-O", features, "-b", 4096, "-I", INODE_BYTES, "-N", inodes, "-m", 0]
 
 
 class Mounted:
