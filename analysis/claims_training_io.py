@@ -202,8 +202,8 @@ def two_harnesses_see_the_same_stall(results):
 
 @claim("C130", experiment="training_io/peer", kind="check")
 def two_harnesses_see_the_same_stall_of_slow_storage(results):
-    """On storage on which it waits about as long as it computes, DLIO sees the same slowdown of
-    that job as our loop, to within 10 %."""
+    """On slow storage over FUSE, DLIO sees the same slowdown of that job as our loop, to within
+    10 %."""
     of, to = dict(harness="dlio"), dict(harness="ours")
     return results.ratio("slowdown", of=of, to=to, storage="set-07", workload="retinanet").equal(
         margin=0.10

@@ -167,13 +167,14 @@ def image_of(backend, folder):
         image, files = folder / "objects.ext4", sum(IMAGE)
         file_image.make(image, files, lambda folder: [*fill, folder, max(IMAGE), *IMAGE], MAKE_S)
         return image
-    image, files = folder / f"names.{backend}", DISTINCT * len(NAMES)
+    counts = OBJECTS[backend]
+    image, files = folder / f"names.{backend}", DISTINCT * len(counts)
     file_image.make(
         image,
         files,
-        lambda folder: [*fill, folder, DISTINCT, *NAMES],
+        lambda folder: [*fill, folder, DISTINCT, *counts],
         MAKE_S,
-        names=sum(NAMES),
+        names=sum(counts),
         kind=backend,
     )
     return image

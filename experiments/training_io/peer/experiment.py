@@ -15,7 +15,7 @@ from experiments.training_io.predictors import shapes
 
 READERS = PREFETCH = 4
 STEPS = {"retinanet": 24}
-SHAPED = ["set-07"]  # where a job waits for twice as long as it computes
+SHAPED = ["set-07"]  # where this job waits longer than it computes
 TRIAL_S = 540.0  # PyTorch and TensorFlow take a minute to import on a busy machine
 
 experiment = Experiment(

@@ -86,9 +86,8 @@ experiment = Experiment(
         Evidence("parameters", "the workload as published and as scaled, as JSON, with its source"),
     ],
     packages=backends.PACKAGES,
-    # No twin: what decides is the interval over stores. Blocks are repetitions, of which a store
-    # takes the median; what they disagree by is a part of every prediction's error.
     controls=dict(storage=["null"]),
+    twin=dict(storage="s3-rclone", face="own"),
     timeout_s=240.0,
     attempts=2,
     scales=dict(
@@ -101,18 +100,20 @@ experiment = Experiment(
             face=["s3", "own"],
         ),
         quick=Scale(
-            blocks=2,
-            trial_seconds=9.0,
+            blocks=5,
+            trial_seconds=6.0,
             disk_mb=900,
-            counts=dict(seconds=0.2, loop_seconds=0.3, least_steps=12, workloads=8),
+            counts=dict(seconds=0.12, loop_seconds=0.2, least_steps=8, workloads=8),
             storage=[*shapes.EVERY_TENTH, *REAL, "null"],
             face=["s3", "own"],
         ),
+        # Blocks are repetitions, of which a store takes the median: the interval over stores
+        # decides. Five are the fewest that give a noise floor, so trials are short.
         full=Scale(
-            blocks=2,
-            trial_seconds=9.0,
+            blocks=5,
+            trial_seconds=6.0,
             disk_mb=900,
-            counts=dict(seconds=0.2, loop_seconds=0.3, least_steps=12, workloads=8),
+            counts=dict(seconds=0.12, loop_seconds=0.2, least_steps=8, workloads=8),
         ),
     ),
 )

@@ -68,7 +68,12 @@ experiment = Experiment(
         quick=Scale(
             blocks=5, trial_seconds=3.0, disk_mb=150, backend=["null", "tmpfs", "s3-rclone"]
         ),
-        full=Scale(blocks=8, trial_seconds=4.0, disk_mb=150),
+        full=Scale(
+            blocks=8,
+            trial_seconds=4.0,
+            disk_mb=150,
+            backend=["null", "nfs41", "s3-rclone", "s3-seaweedfs"],
+        ),
     ),
 )
 

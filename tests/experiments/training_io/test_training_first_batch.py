@@ -108,9 +108,9 @@ def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch)
     """With images of few files and names in place of those with millions."""
     cell = make_cell(dict(backend=backend, layout="objects", samples=COUNTS[1]))
     monkeypatch.setattr(module, "IMAGE", list(COUNTS))
-    monkeypatch.setattr(module, "NAMES", COUNTS)
     monkeypatch.setattr(module, "DISTINCT", 50)
-    monkeypatch.setitem(module.OBJECTS, "s3-seaweedfs", COUNTS)
+    for made in (*module.LINKED, "s3-seaweedfs"):
+        monkeypatch.setitem(module.OBJECTS, made, COUNTS)
     monkeypatch.setattr(module, "IN_FOLDERS", 0)
     if missing := [name for name in module.needs(cell) if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
@@ -131,6 +131,7 @@ def test_the_data_sets_keep_to_the_announced_disk_space(tmp_path):
     scales = module.experiment.scales
     assert used <= min(scale.disk_mb for scale in scales.values()) * 1e6
     images = [file_image.size_mb(sum(module.IMAGE))]
-    names = module.DISTINCT * len(module.NAMES), sum(module.NAMES)
-    images += [file_image.size_mb(*names, kind) for kind in module.LINKED]
+    for kind in module.LINKED:
+        counts = module.OBJECTS[kind]
+        images.append(file_image.size_mb(module.DISTINCT * len(counts), sum(counts), kind))
     assert used + sum(images) * 1e6 <= scales["full"].disk_mb * 1e6
