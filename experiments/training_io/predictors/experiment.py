@@ -107,7 +107,7 @@ experiment = Experiment(
             storage=[*shapes.EVERY_TENTH, *REAL, "null"],
             face=["s3", "own"],
         ),
-        # Blocks are repetitions, of which a store takes the median: the interval over stores
+        # A store takes the median over its blocks, and the interval over stores
         # decides. Five are the fewest that give a noise floor, so trials are short.
         full=Scale(
             blocks=5,
