@@ -8,6 +8,7 @@ listing reads entries alone; what reads every object would differ.
 
 import os
 import shutil
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def make(
     """Make the folder `image` unless it exists, and return it; pass it to `SeaweedFS` as `data`.
 
     `counts` are {prefix: names below it}. `put(endpoint)` puts the first objects below each prefix,
-    under the names 0000000, 0000001, and so on. The folder gets its name once it is whole.
+    under the names 0000000, 0000001, and so on. The folder gets its name once it is whole. Raises
+    `ValueError` if SeaweedFS does not list all names.
     """
     if image.exists():
         return image
@@ -37,12 +39,20 @@ def make(
         bucket = f"/buckets/{servers.endpoint.bucket}"
         servers.shell(f"fs.meta.save -o {folder}/first.meta {bucket}", timeout)
         first = split((folder / "first.meta").read_bytes())
+        last: deque[bytes] = deque(maxlen=4 * AT_ONCE)
         with open(folder / "all.meta", "wb") as file:
             for entry in further(first, bucket, counts):
-                file.write(len(entry).to_bytes(LENGTH_BYTES, "big") + entry)
-        command = f"fs.meta.load -v=false -concurrency={AT_ONCE} {folder}/all.meta"
-        servers.shell(command, timeout)
+                last.append(len(entry).to_bytes(LENGTH_BYTES, "big") + entry)
+                file.write(last[-1])
+            # The shell ends before what it has begun has come (SeaweedFS 4.48): these come twice.
+            file.writelines(last)
+        load = f"fs.meta.load -v=false -concurrency={AT_ONCE} {folder}/all.meta"
+        servers.shell(load, timeout)
         (folder / "all.meta").unlink()
+        for prefix, count in counts.items():
+            batches = servers.endpoint.obstore().list(prefix=f"{prefix}/")
+            if (listed := sum(map(len, batches))) != count:
+                raise ValueError(f"{prefix}: SeaweedFS lists {listed} of {count} names")
     image.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(servers.data, part)
