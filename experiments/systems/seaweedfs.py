@@ -69,25 +69,16 @@ class SeaweedFS(_Weed):
     """All servers of SeaweedFS on one host.
 
     `endpoint` is a bucket. `filer` is the filer's "address:port": the mount talks to it, and it
-    serves the bucket's objects as files over HTTP below /buckets/NAME/. The servers keep all in the
-    folder `data` of the host, at first a copy of `start_from`.
+    serves the bucket's objects as files over HTTP below /buckets/NAME/.
     """
 
     endpoint: s3.Endpoint
     filer: str
-    data: Path
     _filer_ports: list[int]
 
-    def __init__(
-        self,
-        host: Host,
-        *,
-        options: Sequence[str] = (),
-        bucket: str = s3.BUCKET,
-        start_from: Path | None = None,
-    ):
+    def __init__(self, host: Host, *, options: Sequence[str] = (), bucket: str = s3.BUCKET):
         super().__init__(host)
-        self._options, self._bucket, self._start_from = options, bucket, start_from
+        self._options, self._bucket = options, bucket
 
     def __enter__(self) -> Self:
         host, folder = self._host, self._host.scratch()
@@ -98,10 +89,7 @@ class SeaweedFS(_Weed):
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
         server.write(host, folder / "s3.json", json.dumps({"identities": [identity]}))
-        self.data = folder / "data"
-        host.run(["mkdir", self.data])
-        if self._start_from is not None:
-            host.run(["cp", "-r", f"{host.provide(self._start_from)}/.", self.data])
+        host.run(["mkdir", folder / "data"])
         command = self._command(folder)
 
         def argv(*ports: int) -> list[Any]:
@@ -157,20 +145,6 @@ class SeaweedFS(_Weed):
             folder / "s.sock",
             *self._options,
         ]
-
-    def shell(self, command: str, timeout: float) -> str:
-        """Run a command of SeaweedFS's shell, and return what it printed."""
-        filer = f"{self.filer}.{self._filer_ports[1]}"
-        words: list[Any] = [
-            self._host.provide(binary()),
-            "shell",
-            "-master",
-            self._master,
-            "-filer",
-            filer,
-        ]
-        argv: list[Any] = ["sh", "-c", 'echo "$0" | "$@"', command, *words]
-        return self._host.run(argv, timeout=timeout).stdout
 
     def another_filer(self) -> "Filer":
         """Return a context manager that runs a second filer of these servers.

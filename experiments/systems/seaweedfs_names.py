@@ -11,10 +11,11 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from benchpaper import Host
 from experiments.systems import s3
-from experiments.systems.seaweedfs import SeaweedFS
+from experiments.systems.seaweedfs import SeaweedFS, binary
 
 Put = Callable[[s3.Endpoint], None]
 AT_ONCE = 8
@@ -22,10 +23,35 @@ LOAD_S = 3600.0  # at most, on a busy machine
 LENGTH_BYTES = 4
 
 
+class Kept(SeaweedFS):
+    """Servers that keep all in the folder `data` of the host, at first a copy of `start_from`."""
+
+    data: Path
+
+    def __init__(self, host: Host, start_from: Path | None = None):
+        super().__init__(host)
+        self._start_from = start_from
+
+    def _command(self, folder: Path) -> list[Any]:
+        self.data = folder / "data"
+        if self._start_from is not None:
+            kept = self._host.provide(self._start_from)
+            self._host.run(["cp", "-r", f"{kept}/.", self.data])
+        return super()._command(folder)
+
+    def shell(self, command: str, timeout: float) -> None:
+        """Run a command of SeaweedFS's shell."""
+        filer = f"{self.filer}.{self._filer_ports[1]}"
+        words = ["shell", "-master", self._master, "-filer", filer]
+        weed = self._host.provide(binary())
+        argv: list[Any] = ["sh", "-c", 'echo "$0" | "$@"', command, weed, *words]
+        self._host.run(argv, timeout=timeout)
+
+
 def make(
     image: Path, host: Host, counts: Mapping[str, int], put: Put, timeout: float = LOAD_S
 ) -> Path:
-    """Make the folder `image` unless it exists, and return it; pass it to `SeaweedFS` as `data`.
+    """Make the folder `image` unless it exists, and return it; `Kept` starts from it.
 
     `counts` are {prefix: names below it}. `put(endpoint)` puts the first objects below each prefix,
     under the names 0000000, 0000001, and so on. The folder gets its name once it is whole. Raises
@@ -34,7 +60,7 @@ def make(
     if image.exists():
         return image
     part, folder = image.with_name(f".{image.name}.part"), host.scratch()
-    with SeaweedFS(host) as servers:
+    with Kept(host) as servers:
         put(servers.endpoint)
         bucket = f"/buckets/{servers.endpoint.bucket}"
         servers.shell(f"fs.meta.save -o {folder}/first.meta {bucket}", timeout)

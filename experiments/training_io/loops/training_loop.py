@@ -2,11 +2,10 @@
 
     python -m experiments.training_io.loops.training_loop '{"store": {...}, "loop": {...}}'
 
-prints one JSON object; for a list of such jobs, a list, one job after another. The accelerator
-sleeps for the computation of each step. A stall is the time that it waits for a batch. The report
-has accelerator utilisation (AU) by two published definitions: *configured* computation over running
-time (the rules of MLPerf Storage), and *measured* computation over running time. The running time
-starts at the first batch; `first_batch_ms` is the wait for it.
+prints one JSON object. The accelerator sleeps for the computation of each step. A stall is the time
+that it waits for a batch. The report has accelerator utilisation (AU) by two published definitions:
+*configured* computation over running time (the rules of MLPerf Storage), and *measured* computation
+over running time. The running time starts at the first batch; `first_batch_ms` is the wait for it.
 """
 
 import contextlib
@@ -166,19 +165,13 @@ def _cpu_s():
 
 def main(text):
     plan = json.loads(text)
-    jobs = plan if isinstance(plan, list) else [plan]
-    reports = [_report(job) for job in jobs]
-    print(json.dumps(reports if isinstance(plan, list) else reports[0]))
-
-
-def _report(plan):
     readers_of: Callable[..., Any] = Threads
     if plan.get("loader") == "torch":
         from experiments.training_io.loops import torch_readers
 
         readers_of = torch_readers.TorchReaders
     with contextlib.closing(stores.open_store(plan["store"])) as store:
-        return run(Loop(**plan["loop"]), store, readers_of)
+        print(json.dumps(run(Loop(**plan["loop"]), store, readers_of)))
 
 
 if __name__ == "__main__":

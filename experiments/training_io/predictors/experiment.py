@@ -9,7 +9,7 @@ from experiments.systems import packages, s3, shaped_store
 from experiments.training_io import backends
 from experiments.training_io.clients import single_numbers
 from experiments.training_io.data import workloads
-from experiments.training_io.loops import training_loop
+from experiments.training_io.loops import training_loops
 from experiments.training_io.loops.training_loop import Loop
 from experiments.training_io.predictors import shapes
 
@@ -205,7 +205,7 @@ def train(host, served, measured, counts, seed):
         job = dict(name=workload.name, format=workload.format)
         store = single_numbers.of_job(served.store, job)
         jobs.append(dict(store=store, loop=asdict(loop)))
-    return list(zip(measured, run(host, served, training_loop, jobs), strict=True))
+    return list(zip(measured, run(host, served, training_loops, jobs), strict=True))
 
 
 def run(host, served, program, plan):
