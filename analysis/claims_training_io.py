@@ -4,7 +4,7 @@
 others are round numbers, chosen after trial runs of the programs.
 """
 
-from benchpaper import claim, prediction
+from benchpaper import claim, gap, prediction
 
 BASE = dict(workload="resnet50", format="npy", readers=2, loader="threads")
 OVER_NFS, BY_GETS = dict(backend="nfs41", client="nfs"), dict(backend="s3-rclone", client="s3")
@@ -198,3 +198,33 @@ def two_harnesses_see_the_same_stall(results):
     return results.ratio("slowdown", of=of, to=to, storage="ext4", workload="retinanet").equal(
         margin=0.10
     )
+
+
+@claim("C130", experiment="training_io/peer", kind="check")
+def two_harnesses_see_the_same_stall_of_slow_storage(results):
+    """On slow storage over FUSE, DLIO sees the same slowdown of that job as our loop, to within
+    10 %."""
+    of, to = dict(harness="dlio"), dict(harness="ours")
+    return results.ratio("slowdown", of=of, to=to, storage="set-07", workload="retinanet").equal(
+        margin=0.10
+    )
+
+
+@claim("C131", experiment="training_io/iops_rank", kind="check")
+def our_client_reads_as_fio_does(results):
+    """Where both can read, on ext4, our client and fio agree on 4 KiB random reads by one reader to
+    within 5 %."""
+    share = "client_over_fio"
+    if not results.declares(share):
+        return gap("the results are older than this metric", metric="iops_4k").equal(margin=0.05)
+    return results.estimate(share, backend="ext4", client="fio").equal(margin=0.05)
+
+
+@claim("C137", experiment="training_io/checkpoint", matters_to="whoever sizes checkpoint storage")
+def a_large_checkpoint_attains_most_of_its_bound(results):
+    """A state of 1 GiB in four shards that are synced, and then renamed, is durable at no less than
+    0.8 times the rate of one file that is written in order and synced once."""
+    at = dict(method="rename-fsync", size_mib=1024, shards=4)
+    if not results.declares("of_bound", size_mib=1024):
+        return gap("the results are older than this metric", metric="durable_ms").above(0.8)
+    return results.estimate("of_bound", **at).above(0.8)

@@ -20,7 +20,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchpaper import Host, capability
-from experiments.systems import ganesha, juicefs, nfs, packages, rclone, s3, seaweedfs
+from experiments.systems import (
+    ganesha,
+    juicefs,
+    nfs,
+    packages,
+    rclone,
+    s3,
+    seaweedfs,
+    seaweedfs_names,
+)
 from experiments.systems.environment.memory_limit import MAKE, LoopFileSystem, MemoryLimit
 from experiments.systems.server import ListeningSystem
 from experiments.training_io.clients import put_folder as put_folder_program
@@ -142,6 +151,13 @@ def s3_rclone(host: Host, folder: Path | str) -> Iterator[Opened]:
 def s3_seaweedfs(host: Host, folder: Path | str) -> Iterator[Opened]:
     with seaweedfs.SeaweedFS(host) as server:
         put_folder(host, folder, server.endpoint)
+        yield Opened(s3_store(server.endpoint))
+
+
+@contextmanager
+def s3_seaweedfs_names(host: Host, data: Path) -> Iterator[Opened]:
+    """SeaweedFS with what a folder of its own holds (`seaweedfs_names`)."""
+    with seaweedfs_names.Kept(host, data) as server:
         yield Opened(s3_store(server.endpoint))
 
 

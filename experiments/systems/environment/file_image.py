@@ -1,4 +1,4 @@
-"""A great many small files as one file: an ext4 image.
+"""A great many small files as one file: an image of ext4 or xfs.
 
 The image is filled once, known by its digest, and mounted read-only wherever it is read. In a
 folder, a million files would take 4 GB, and minutes to remove. It needs root.
@@ -18,6 +18,8 @@ xxhash = optional.module("xxhash")
 
 INODE_BYTES = 256  # 64 B of content find room in the inode itself (inline_data)
 NAME_BYTES = 64  # per short name, in a folder's half-full blocks
+XFS_FILE_BYTES = 512 + 4096
+LEAST_MB = {"ext4": 32, "xfs": 320}  # xfs accepts no less
 SPARE = 1.05
 ROOT = Path(__file__).parents[3]  # where `-m` finds the programs of this project
 # In its own mount namespace: however it ends, the mount and its loop device go with it.
@@ -28,15 +30,21 @@ class WrongImage(RuntimeError):
     """An image whose bytes are not those that were made."""
 
 
-def size_mb(files):
-    """Return the size in MB of an image for `files` files of at most 64 B with short names."""
-    return int(files * SPARE * (INODE_BYTES + NAME_BYTES) / 1e6) + 32
+def size_mb(files, names=None, kind="ext4"):
+    """Return the size in MB of an image for `files` files of at most 64 B with short names.
+
+    They may have more `names` than one each. On xfs, a file takes a block.
+    """
+    per_file = INODE_BYTES if kind == "ext4" else XFS_FILE_BYTES
+    content = files * per_file + (names or files) * NAME_BYTES
+    return int(SPARE * content / 1e6) + LEAST_MB[kind]
 
 
-def make(image, files, argv_of, timeout=900):
+def make(image, files, argv_of, timeout=900, *, names=None, kind="ext4"):
     """Make `image` for `files` files, unless it exists and is whole; return its digest.
 
-    `argv_of(folder)` is the command that fills it, mounted at `folder`. The image is made under
+    `argv_of(folder)` is the command that fills it, mounted at `folder`. They may have more `names`
+    than one each. `kind` is ext4 or xfs. The image is made under
     another name and then renamed, so what exists under its own name is whole. Raises `WrongImage`
     if it exists and its bytes are not those that were noted.
     """
@@ -48,21 +56,9 @@ def make(image, files, argv_of, timeout=900):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     with open(part, "wb") as file:
-        os.truncate(file.fileno(), size_mb(files) * 10**6)
-    inodes = int(files * SPARE) + 100
-    options = [
-        "-O",
-        "inline_data,^has_journal",
-        "-b",
-        4096,
-        "-I",
-        INODE_BYTES,
-        "-N",
-        inodes,
-        "-m",
-        0,
-    ]
-    _run(["mkfs.ext4", "-q", "-F", *options, part], timeout)
+        os.truncate(file.fileno(), size_mb(files, names, kind) * 10**6)
+    ext4 = ["mkfs.ext4", "-q", "-F", *options(files), part]
+    _run(ext4 if kind == "ext4" else ["mkfs.xfs", "-q", "-f", part], timeout)
     _run(["unshare", "-m", "sh", "-c", FILL, part, folder, *argv_of(folder)], timeout)
     folder.rmdir()
     _note(image).write_text(json.dumps({"files": files, "digest": _digest(part)}))
@@ -82,6 +78,13 @@ def verify(image):
             f"{image}: its digest is {actual}, and {noted} was made; remove it to make it anew"
         )
     return actual
+
+
+def options(files):
+    """Return the options of mkfs.ext4 for so many small files, whose content their inodes hold."""
+    inodes = int(files * SPARE) + 100
+    features = "inline_data,^has_journal"
+    return ["-O", features, "-b", 4096, "-I", INODE_BYTES, "-N", inodes, "-m", 0]
 
 
 class Mounted:

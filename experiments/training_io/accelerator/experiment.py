@@ -170,9 +170,7 @@ experiment = Experiment(
             readers=[2],
             loader=["threads"],
         ),
-        full=Scale(
-            blocks=8, trial_seconds=15.0, disk_mb=600, counts=dict(base_steps=1001, steps=150)
-        ),
+        full=Scale(blocks=8, trial_seconds=3.2, disk_mb=600, counts=dict(base_steps=61, steps=49)),
     ),
 )
 

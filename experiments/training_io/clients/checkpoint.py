@@ -57,6 +57,8 @@ def measure(target, size, shards):
         "durable_ms": durable - begin,
         "restore_ms": restored - restoring,
     }
+    if isinstance(target, Files | Async):
+        times["bound_ms"] = target.bound(new)
     return {name: 1e3 * value for name, value in times.items()}
 
 

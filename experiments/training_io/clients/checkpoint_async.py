@@ -33,5 +33,8 @@ class Async:
     def load(self) -> Any:
         return self._files.load()
 
+    def bound(self, shards: list[bytes]) -> float:
+        return float(self._files.bound(shards))
+
     def forget(self) -> None:
         self._files.forget()

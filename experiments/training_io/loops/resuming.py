@@ -1,11 +1,11 @@
 """The time until a loader that starts anew stands where it stood, and has its next batch.
 
     python -m experiments.training_io.loops.resuming \
-        '{"store": {...}, "layout": {...}, "shuffle": "buffer", "method": "skip", ...}'
+        '{"store": {...}, "layout": {...}, "tries": [["buffer", "skip"], ...], ...}'
 
 `skip` starts the stream at that sample; `replay` reads the epoch from its beginning and drops what
 was seen, as a loader without state must. Connecting counts, as on a node that takes the place of
-one that failed. It prints one JSON object.
+one that failed. It prints a JSON array, with an object for each of the tries.
 """
 
 import json
@@ -46,18 +46,23 @@ def resume(store, layout, shuffle, method, start, batch, seed):
 
 def main(text):
     plan = json.loads(text)
-    layout, shuffle = Layout(**plan["layout"]), plan["shuffle"]
-    start, batch, seed = plan["start"], plan["batch"], plan["seed"]
     if plan["store"]["kind"] == "nfs":
         import_module("nfs_rs")  # otherwise the store imports it within the timed run
+    print(json.dumps([tried(plan, *names) for names in plan["tries"]]))
+
+
+def tried(plan, shuffle, method):
+    """Return what it costs a loader with a new connection to resume, as `main` reports it."""
+    layout = Layout(**plan["layout"])
+    start, batch, seed = plan["start"], plan["batch"], plan["seed"]
     order = [number for number, _ in stream(Nothing(), layout, shuffle, seed)]
     with closing(stores.open_store(plan["store"])) as store:
-        took, numbers = resume(store, layout, shuffle, plan["method"], start, batch, seed)
+        took, numbers = resume(store, layout, shuffle, method, start, batch, seed)
         result = {"requests": store.requests, "bytes": store.bytes}
     if numbers != order[start : start + batch]:
         raise SystemExit(f"after sample {start} of a {shuffle} shuffle came {numbers[:5]} ...")
     share = same_shard_share(order, layout, batch)
-    print(json.dumps({**result, "resume_ms": 1e3 * took, "same_shard_share": share}))
+    return {**result, "resume_ms": 1e3 * took, "same_shard_share": share}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ about as evenly as all. Settings are spread on the log scale, except jitter.
 
 from experiments.systems.environment.shape import Shape
 
-COUNT = 48
+COUNT = 40
 # (least, most) of each setting; the ratio is the same for each step in between.
 LATENCY_S, OPEN_S, ENTRY_S = (0.0001, 0.010), (0.00005, 0.010), (1e-6, 1e-4)
 BANDWIDTH, SLOTS = (30e6, 600e6), (2, 64)
@@ -41,4 +41,4 @@ def _between(ends: tuple[float, float], share: float) -> float:
 
 
 ALL = {f"set-{number:02d}": shape(number) for number in range(1, COUNT + 1)}
-EVERY_SIXTH = list(ALL)[::6]
+EVERY_TENTH = list(ALL)[::10]

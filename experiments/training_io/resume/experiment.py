@@ -11,7 +11,7 @@ from experiments.training_io.loops import resuming, shuffles
 from experiments.training_io.loops.shuffles import Layout
 
 SAMPLE_BYTES, BATCH = 4096, 64
-LAYOUT = Layout("data", count=8192, size=SAMPLE_BYTES, per_shard=256, buffer=1024)
+LAYOUT = Layout("data", count=4096, size=SAMPLE_BYTES, per_shard=128, buffer=512)
 START = LAYOUT.count // 2
 
 experiment = Experiment(
@@ -21,13 +21,15 @@ experiment = Experiment(
         Factor(
             "backend",
             ["null", "tmpfs", "nfs41", "s3-rclone", "s3-seaweedfs"],
-            meaning="8,192 samples of 4 KiB in one file or object; null is memory",
+            meaning="4,096 samples of 4 KiB in one file or object; null is memory",
         ),
+    ],
+    within=[
         Factor(
             "shuffle",
             list(shuffles.SHUFFLES),
-            meaning="of all samples; within shards of 256 in random order; or of what flows "
-            "through a buffer of 1,024",
+            meaning="of all samples; within shards of 128 in random order; or of what flows "
+            "through a buffer of 512",
         ),
         Factor(
             "method",
@@ -54,20 +56,24 @@ experiment = Experiment(
     ],
     packages=backends.PACKAGES,
     controls=dict(backend=["null"]),
-    twin=dict(backend="s3-rclone", shuffle="buffer", method="skip"),
+    twin=dict(backend="s3-rclone"),
     timeout_s=120.0,
     scales=dict(
         smoke=Scale(
             blocks=2,
-            trial_seconds=1.0,
+            trial_seconds=3.0,
             disk_mb=150,
             backend=["null", "s3-rclone"],
-            method=["skip"],
         ),
         quick=Scale(
-            blocks=5, trial_seconds=2.0, disk_mb=150, backend=["null", "tmpfs", "s3-rclone"]
+            blocks=5, trial_seconds=3.0, disk_mb=150, backend=["null", "tmpfs", "s3-rclone"]
         ),
-        full=Scale(blocks=8, trial_seconds=3.0, disk_mb=150),
+        full=Scale(
+            blocks=8,
+            trial_seconds=4.0,
+            disk_mb=150,
+            backend=["null", "nfs41", "s3-rclone", "s3-seaweedfs"],
+        ),
     ),
 )
 
@@ -94,23 +100,22 @@ def build(folder):
 @experiment.trial
 def trial(cell, site):
     host = site.client
+    tries = [[shuffle, method] for shuffle in shuffles.SHUFFLES for method in resuming.METHODS]
     plan = dict(
-        layout=asdict(LAYOUT),
-        shuffle=cell.shuffle,
-        method=cell.method,
-        start=START,
-        batch=BATCH,
-        seed=site.seed % 2**32,
+        layout=asdict(LAYOUT), tries=tries, start=START, batch=BATCH, seed=site.seed % 2**32
     )
     folder = host.provide(site.programs / "data") / "samples"
     with backends.open(cell.backend, host, folder) as opened:
         keep = {"keep": True} if opened.store["kind"] == "file" else {}
         plan["store"] = {**opened.store, **keep}
         argv = [*opened.prefix, host.python, "-m", resuming.__name__, json.dumps(plan)]
-        result = json.loads(host.run(argv, timeout=100).stdout)
-    yield {
-        "resume_ms": result["resume_ms"],
-        "requests": result["requests"],
-        "megabytes": result["bytes"] / 1e6,
-        "same_shard_share": result["same_shard_share"],
-    }
+        results = json.loads(host.run(argv, timeout=100).stdout)
+    for (shuffle, method), result in zip(tries, results, strict=True):
+        yield {
+            "shuffle": shuffle,
+            "method": method,
+            "resume_ms": result["resume_ms"],
+            "requests": result["requests"],
+            "megabytes": result["bytes"] / 1e6,
+            "same_shard_share": result["same_shard_share"],
+        }

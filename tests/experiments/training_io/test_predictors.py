@@ -22,7 +22,7 @@ from experiments.training_io.predictors import shapes
 # ---- which stores ----
 
 
-@pytest.mark.parametrize("count", [shapes.COUNT, 40])
+@pytest.mark.parametrize("count", [shapes.COUNT, 20])
 def test_the_stores_fill_the_space_of_their_settings(count):
     """More evenly than all but a few of a hundred random samples of their number."""
     points = np.array([shapes.point(number) for number in range(1, count + 1)])
@@ -190,7 +190,7 @@ def test_the_data_keep_to_the_announced_disk_space(built):
 
 
 @pytest.mark.parametrize(
-    "storage, face", [("set-02", "s3"), ("set-07", "fuse"), ("tmpfs", "own"), ("null", "own")]
+    "storage, face", [("set-02", "s3"), ("set-11", "fuse"), ("tmpfs", "own"), ("null", "own")]
 )
 def test_a_trial_observes_every_workload(storage, face, built, tmp_path, left_behind):
     experiment, programs = built

@@ -29,6 +29,12 @@ def test_what_is_saved_is_restored(tmp_path, method):
         )
 
 
+def test_only_a_folder_has_a_bound_and_nothing_of_it_stays(tmp_path):
+    times = checkpoint.measure(Files(tmp_path, "rename-fsync"), SIZE, SHARDS)
+    assert times["bound_ms"] > 0 and not (tmp_path / ".bound").exists()
+    assert "bound_ms" not in checkpoint.measure(Memory(), SIZE, SHARDS)
+
+
 @pytest.mark.parametrize("method", checkpoint.FILE_METHODS)
 def test_a_crash_before_any_operation_never_leaves_a_state_that_was_not_saved(tmp_path, method):
     """A renamed checkpoint always survives; in place, most crashes lose it.

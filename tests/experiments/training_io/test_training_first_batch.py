@@ -30,7 +30,7 @@ def image(tmp_path_factory):
 
 def make(image):
     fill = [sys.executable, "-m", many_files.__name__]
-    return file_image.make(image, sum(COUNTS), lambda folder: [*fill, folder, *COUNTS])
+    return file_image.make(image, sum(COUNTS), lambda folder: [*fill, folder, max(COUNTS), *COUNTS])
 
 
 def test_an_image_is_made_once_and_holds_every_sample(image, tmp_path, left_behind):
@@ -83,11 +83,12 @@ def test_an_image_that_could_not_be_filled_is_not_there(tmp_path):
 @pytest.mark.parametrize("layout", first_batch.LAYOUTS)
 def test_a_first_batch_is_found_in_every_layout(tmp_path, layout):
     first_batch.make(tmp_path / layout, layout, 2000)
-    listed, done, names, numbers = first_batch.first(
+    listed, done, names, chosen, numbers = first_batch.first(
         stores.FileStore(tmp_path / layout), layout, 32, seed=1
     )
-    assert 0 < listed < done and len(set(numbers)) == 32 and max(numbers) < 2000
+    assert 0 < listed < done and len(set(numbers)) == 32 and numbers == chosen
     assert names == first_batch.written(layout, 2000)
+    assert first_batch.is_written(names, layout, 2000)
 
 
 def test_a_listing_that_lacks_an_object_is_refused(tmp_path):
@@ -102,11 +103,14 @@ def test_a_listing_that_lacks_an_object_is_refused(tmp_path):
 
 
 @pytest.mark.root
-@pytest.mark.parametrize("backend", ["ext4", "s3-rclone"])
+@pytest.mark.parametrize("backend", ["ext4", "xfs", "s3-rclone", "s3-seaweedfs"])
 def test_a_trial_finds_its_data_set_in_the_image(backend, tmp_path, monkeypatch):
-    """With an image of few files in place of the one with a million."""
+    """With images of few files and names in place of those with millions."""
     cell = make_cell(dict(backend=backend, layout="objects", samples=COUNTS[1]))
     monkeypatch.setattr(module, "IMAGE", list(COUNTS))
+    monkeypatch.setattr(module, "DISTINCT", 50)
+    for made in (*module.LINKED, "s3-seaweedfs"):
+        monkeypatch.setitem(module.OBJECTS, made, COUNTS)
     monkeypatch.setattr(module, "IN_FOLDERS", 0)
     if missing := [name for name in module.needs(cell) if not find_capability(name).check()[0]]:
         pytest.skip(f"needs {', '.join(missing)}")
@@ -126,4 +130,8 @@ def test_the_data_sets_keep_to_the_announced_disk_space(tmp_path):
     used = sum(path.stat().st_blocks * 512 for path in (tmp_path / "data").rglob("*"))
     scales = module.experiment.scales
     assert used <= min(scale.disk_mb for scale in scales.values()) * 1e6
-    assert used + file_image.size_mb(sum(module.IMAGE)) * 1e6 <= scales["full"].disk_mb * 1e6
+    images = [file_image.size_mb(sum(module.IMAGE))]
+    for kind in module.LINKED:
+        counts = module.OBJECTS[kind]
+        images.append(file_image.size_mb(module.DISTINCT * len(counts), sum(counts), kind))
+    assert used + sum(images) * 1e6 <= scales["full"].disk_mb * 1e6

@@ -113,8 +113,6 @@ def test_a_trial_near_the_ceiling_of_the_harness_is_flagged():
         ("training_io/checkpoint", dict(method="multipart-seaweedfs", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="async", size_mib=16, shards=4)),
         ("training_io/checkpoint", dict(method="null", size_mib=16, shards=4)),
-        ("training_io/resume", dict(backend="null", shuffle="full", method="replay")),
-        ("training_io/resume", dict(backend="s3-rclone", shuffle="buffer", method="skip")),
         ("training_io/tail", dict(server="rclone", load=0.5)),
         ("training_io/iops_rank", dict(backend="null", client="fio")),
         ("training_io/iops_rank", dict(backend="null", client="nfs")),
