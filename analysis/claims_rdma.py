@@ -205,3 +205,57 @@ def a_batch_of_messages_does_not_reach_a_read(results):
     message, cached = dict(path="message"), dict(path="cached")
     levels = dict(fabric="posix", keys=16, readers=1)
     return results.ratio("us_per_key", of=message, to=cached, **levels).above(1.0)
+
+
+@claim(
+    "C124",
+    experiment="rdma/multi_get",
+    matters_to="whoever lets several workers of a host read from one store",
+)
+def a_second_reader_gets_as_much_again(results):
+    """Two one-sided readers that begin together, in batches of 16, get more than one and a half
+    times as many objects per second as one, because the server takes no core."""
+    if not results.declares("reader_cores"):
+        old = gap("the results are older than the placement of readers", metric="gets_per_s")
+        return old.above(1.5)
+    levels = dict(path="cached", fabric="posix", keys=16)
+    return results.ratio("gets_per_s", of=dict(readers=2), to=dict(readers=1), **levels).above(1.5)
+
+
+@claim(
+    "C125",
+    experiment="rdma/libraries",
+    matters_to="whoever chooses a library for one-sided reads within a host",
+)
+def another_library_reads_as_fast(results):
+    """Where the kernel copies between processes, libfabric reads 4 KiB in less than twice the time
+    that UCX takes."""
+    fi, ucp = dict(read="fi_read"), dict(read="ucp_get")
+    levels = dict(fabric="cma", size_bytes=4096, into="host")
+    return results.ratio("latency_us", of=fi, to=ucp, **levels).below(2.0)
+
+
+@claim(
+    "C126",
+    experiment="rdma/object_get",
+    matters_to="users of transfer libraries over tcp",
+    after_trial_runs=True,
+)
+def a_message_is_faster_than_nixl(results):
+    """Over tcp, asking our polling server for a 4 KiB object takes no longer than reading it
+    through NIXL, whose library carries out the read by messages."""
+    ours, theirs = dict(path="message"), dict(path="nixl-emulated")
+    return results.ratio("latency_us", of=ours, to=theirs, fabric="tcp", **PLAIN_4K).below(1.0)
+
+
+@claim(
+    "C127",
+    experiment="rdma/object_get",
+    matters_to="users of stores of key-value caches over tcp",
+    after_trial_runs=True,
+)
+def a_message_is_faster_than_mooncake(results):
+    """Over tcp, asking our polling server for a 4 KiB object takes no longer than a GET from
+    Mooncake's store."""
+    ours, theirs = dict(path="message"), dict(path="mooncake")
+    return results.ratio("latency_us", of=ours, to=theirs, fabric="tcp", **PLAIN_4K).below(1.0)

@@ -7,6 +7,7 @@ each experiment, and each failure.
 import importlib
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,11 +19,13 @@ from benchpaper.core.capabilities import find_capability
 from benchpaper.core.emulation import is_emulated
 from benchpaper.core.project import Project
 from benchpaper.design.spec import make_cell
-from benchpaper.hosts import emulated_kernel
+from benchpaper.hosts import HostError, emulated_kernel
 from benchpaper.hosts import site as sites
 from experiments import capabilities
 from experiments.rdma import counting, store
 from experiments.rdma.fabric import experiment as fabric
+from experiments.rdma.fabric import program
+from experiments.rdma.multi_get import experiment as multi_get
 from experiments.systems import soft_roce, ucx
 
 pytestmark = pytest.mark.slow
@@ -30,6 +33,9 @@ SAMPLES = 40
 ROLES = {"server": "198.18.0.101", "client": "198.18.0.102"}
 SIZE, OBJECTS = 4096, 64
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+EVERY = os.environ.get("EVERY_CELL")
+every = pytest.mark.skipif(not EVERY, reason="guests are slow; EVERY_CELL=1 runs it")
+SMALL = {"mtu": 600, "path": 512}
 MTU = 1024  # of the path: what remains of an Ethernet frame, to a power of two
 
 
@@ -109,6 +115,15 @@ def uptime(host):
     return float(host.run(["cat", "/proc/uptime"]).stdout.split()[0])
 
 
+def shrink_mtu(guests):
+    """Have both devices use a smaller path MTU, for this test."""
+    for host in (guests.server, guests.client):
+        soft_roce.device(host)
+        interface = soft_roce.interface(host)
+        host.undo("an MTU", ["ip", "link", "set", interface, "mtu", 1500])
+        host.run(["ip", "link", "set", interface, "mtu", SMALL["mtu"]])
+
+
 # ---- verbs ----
 
 
@@ -122,6 +137,9 @@ def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("programs")
     ucx.build(ROOT / "experiments/rdma/fabric", folder / "fabric")
     store.build(folder / "store", SANITIZE)
+    if EVERY:  # multi_get has readers that wait for each other
+        (folder / "multi_get").mkdir()
+        store.build(folder / "multi_get" / "store", [*SANITIZE, *multi_get.GATED])
     return folder
 
 
@@ -153,6 +171,36 @@ def test_a_lost_packet_is_sent_again_and_no_byte_is_wrong(guests, programs):
     assert seen["repeated_requests"] > 0
 
 
+@every
+def test_the_death_of_the_far_side_is_an_error(guests, programs):
+    binary = programs / "fabric"
+    for host in (guests.server, guests.client):  # which would take longer than the far side waits
+        host.provide(binary)
+        ucx.host_environment(host, ucx.SOFT)
+    before = soft_roce.counters(guests.server)[soft_roce.SENT]
+    with (
+        program.Responder(guests.server, binary, ucx.SOFT) as far,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        reading = pool.submit(
+            program.measure, guests.client, far, binary, ucx.SOFT, "get", SIZE, 1, 10**6, 1, 200.0
+        )
+        while soft_roce.counters(guests.server)[soft_roce.SENT] < before + 100:
+            assert not reading.done(), reading.result()
+            time.sleep(0.5)
+        guests.server.run(["kill", "-KILL", far.process.pid])
+        with pytest.raises(HostError, match="fabric: the server went away"):
+            reading.result()
+
+
+@every
+def test_fabric_moves_the_same_bytes_in_more_packets_over_a_smaller_path_mtu(guests, programs):
+    shrink_mtu(guests)
+    seen = measured(guests, programs, "get", SIZE)
+    assert seen["verified"] == seen["operations"] > 0
+    assert seen["packets"] >= (1 + SIZE / SMALL["path"]) * seen["operations"]
+
+
 # ---- the object store ----
 
 SOME = {
@@ -164,8 +212,6 @@ SOME = {
     "percentiles": (),
     "multi_get": (),
 }
-EVERY = os.environ.get("EVERY_CELL")
-every = pytest.mark.skipif(not EVERY, reason="guests are slow; EVERY_CELL=1 runs it")
 
 
 def cells_over_soft_roce():
@@ -180,8 +226,10 @@ def cells_over_soft_roce():
 @pytest.mark.parametrize("experiment, cell", list(cells_over_soft_roce()))
 def test_cells_of_the_store_count_what_verbs_do(guests, programs, experiment, cell, monkeypatch):
     monkeypatch.setattr(counting, "LOSS", "3%")  # so that some answer is lost, whatever happens
+    gated = experiment is multi_get.experiment
     site = SimpleNamespace(
-        server=guests.server, client=guests.client, programs=programs, seed=7,
+        server=guests.server, client=guests.client, seed=7,
+        programs=programs / "multi_get" if gated else programs,
         counts=SimpleNamespace(**experiment.scale("smoke").counts),
     )  # fmt: skip
     [seen] = experiment._trial(cell, site)
@@ -257,12 +305,7 @@ def test_a_cut_link_puts_the_queue_pair_in_error(guests, programs):
 
 @every
 def test_a_smaller_path_mtu_takes_more_packets_for_the_same_bytes(guests, programs):
-    small = {"mtu": 600, "path": 512}
-    for host in (guests.server, guests.client):
-        soft_roce.device(host)
-        interface = soft_roce.interface(host)
-        host.undo("an MTU", ["ip", "link", "set", interface, "mtu", 1500])
-        host.run(["ip", "link", "set", interface, "mtu", small["mtu"]])
+    shrink_mtu(guests)
     with served(guests, programs) as server:
         folders = soft_roce.counter_folders(guests.client)
         result = store.measure(
@@ -271,4 +314,4 @@ def test_a_smaller_path_mtu_takes_more_packets_for_the_same_bytes(guests, progra
         )  # fmt: skip
     packets = result["device"][soft_roce.SENT] + result["device"][soft_roce.RECEIVED]
     assert result["right"] == result["iterations_done"] > 0
-    assert packets >= result["iterations_done"] * (1 + SIZE / small["path"])
+    assert packets >= result["iterations_done"] * (1 + SIZE / SMALL["path"])

@@ -1,0 +1,1 @@
+"""One-sided reads through libfabric: the program `fi_reads`, and what runs it."""
