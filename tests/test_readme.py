@@ -7,6 +7,9 @@ import nbformat
 import text_of
 from checkout import ROOT
 
+from benchpaper.artifact import bundle
+from benchpaper.core.project import Project
+
 README = (ROOT / "README.md").read_text()
 CO_AUTHOR = (ROOT / "docs/how-to/co-author.md").read_text()
 
@@ -45,3 +48,10 @@ def test_the_commands_of_the_readme_exist():
         )
     )
     assert commands <= set(cli.commands), commands - set(cli.commands)
+
+
+def test_the_readme_of_a_bundle_begins_with_the_two_commands():
+    begin = r"# benchpaper\n\n    \./reproduce +#.*\n    \./reproduce test +#.*\n\n"
+    assert re.match(begin, README)
+    names = set(bundle.sources(Project(ROOT)))
+    assert {"README.md", "reproduce", "packages.apt", "requirements.extras"} <= names

@@ -142,6 +142,13 @@ def compare(
         both = [
             name for name in names if chosen.has(project, name) and reference.has(project, name)
         ]
+        known, sides = catalog.names(project), (chosen, reference)
+        if not both and all(any(side.has(project, name) for name in known) for side in sides):
+            raise UserError(
+                f'no experiment has results of both the site "{chosen.site}" ({chosen.source}) and '
+                f'the reference of "{reference.site}", so there is nothing to compare; measure one '
+                "there that the reference has, or name another --reference-site"
+            )
         names = both or names[:1]
     comparisons = [
         comparing.compare(project, name, chosen.site, chosen.source, reference_site, metric)

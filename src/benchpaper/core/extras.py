@@ -1,7 +1,9 @@
 """The extras of this package, which only some commands need: `pip install "benchpaper[report]"`."""
 
+import sys
 from collections.abc import Collection
 from importlib import metadata
+from pathlib import Path
 
 from benchpaper.core.errors import UserError
 
@@ -16,8 +18,18 @@ def require(extra: str, what: str) -> None:
     if lacking := missing(extra):
         raise UserError(
             f"{what} needs {', '.join(lacking)}, which {'is' if len(lacking) == 1 else 'are'} not "
-            f'installed; run: pip install "{PACKAGE}[{extra}]"'
+            f"installed; run: {_remedy(extra)}"
         )
+
+
+def _remedy(extra: str) -> str:
+    """Return the command that brings an extra.
+
+    An environment that `./reproduce` made from a lock takes it from there, in locked versions.
+    """
+    if (Path(sys.prefix).parent / "requirements.extras").exists():
+        return f"./reproduce --for {extra}"
+    return f'pip install "{PACKAGE}[{extra}]"'
 
 
 def require_for_run(targets: Collection[str], profile: str) -> None:

@@ -34,7 +34,7 @@ BEGIN = (
 NEXT_PATH = re.compile(BEGIN + "(?=/)")
 _PART = r"[^\s:'\"|,;()<>\[\]{}=]++"
 PATH_IN_TEXT = re.compile(
-    rf"{BEGIN}(?:(?<=')/[^'\n]++(?=')|(?<=\")/[^\"\n]++(?=\")|/{_PART}(?:(?<=\\) {_PART})*+)"
+    rf"{BEGIN}(?:(?<=')/[^'\n]++(?=')|(?<=\")/[^\"\n]++(?=\")|/{_PART}(?>(?:(?<=\\) {_PART})*))"
 )
 BETWEEN_PATHS = " \t\n:;,|=&<>()[]{}'\""
 MAX_TEXT_BYTES = 200_000

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import shutil
 from dataclasses import replace
 
 import pyarrow.parquet as pq
@@ -180,6 +181,21 @@ def test_the_command_tells_the_sites_first_and_where_the_figure_lies(both, run_b
 def test_a_mistake_is_one_line(both, run_benchpaper, words, message):
     done = run_benchpaper(both.project, "compare", *words)
     assert done.returncode == 2 and message in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_two_sites_of_the_reference_are_compared_by_what_both_have(both, run_benchpaper):
+    guests, asked = both.project.results("guests", "reference"), ["--site", "guests"]
+    shutil.copytree(both.project.results("local", "quick"), guests)
+    done = run_benchpaper(both.project, "compare", *asked, "--from", "reference")
+    assert done.returncode == 0, done.stderr
+    assert "cpu: here Quick 3000; in the reference Slow 100" in done.stdout
+    assert "build/guests-reference/compare/toy_known.png" in done.stdout
+    experiments = both.project.root / "experiments/toy"
+    shutil.copytree(experiments / "known", experiments / "other")
+    (guests / "toy/known").rename(guests / "toy/other")
+    done = run_benchpaper(both.project, "compare", *asked, "--from", "reference")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert 'has results of both the site "guests" (reference) and the reference' in done.stderr
 
 
 # --- the reference against itself ------------------------------------------------------------

@@ -1,8 +1,10 @@
 """What only some commands need is said in one line, with the extra that brings it."""
 
+import sys
 from importlib import metadata
 
 import pytest
+from checkout import ROOT
 
 from benchpaper.core import extras
 from benchpaper.core.errors import UserError
@@ -12,8 +14,12 @@ from benchpaper.workflow import pipeline, runner
 
 
 @pytest.fixture
-def without(monkeypatch):
-    """Return `hide(package)`: from now on that package is not installed."""
+def without(monkeypatch, tmp_path):
+    """Return `hide(package)`: from now on that package is not installed.
+
+    The environment seems to be the user's own, not one that `./reproduce` made.
+    """
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
     hidden, real = set(), metadata.version
 
     def version(name):
@@ -52,6 +58,13 @@ def test_a_missing_package_is_one_line_that_names_its_extra(without, extra, pack
         f'it needs {package}, which is not installed; run: pip install "benchpaper[{extra}]"'
     )
     assert all(extras.missing(other) == [] for other in {"report", "bundle", "slurm"} - {extra})
+
+
+def test_an_environment_of_reproduce_gets_it_from_its_lock(without, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", str(ROOT / ".venv"))
+    without("sphinx")
+    with pytest.raises(UserError, match=r"sphinx, .*; run: ./reproduce --for report$"):
+        extras.require("report", "it")
 
 
 @pytest.mark.parametrize(

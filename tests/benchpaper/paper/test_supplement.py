@@ -120,3 +120,17 @@ def test_a_class_that_is_there_gives_a_pdf_of_its_own(project, words):
     assert pdf.name == "paper-usenix.pdf"
     assert "In the venue’s class." in words(pdf) and "See table S1" in words(pdf)
     assert "venue" not in words(project.build("local", "quick") / "paper.pdf")
+
+
+def test_acms_class_gives_a_pdf_where_this_tex_has_it(project, words):
+    """On Debian, `apt-get install texlive-publishers` brings acmart; no set-up here does."""
+    try:
+        venues._check_class(project, "acm")
+    except PaperError as lacking:
+        pytest.skip(str(lacking))
+    latex.typeset(project, "local", "quick")
+    pdf = venues.typeset(project, "local", "quick", "acm")
+    assert pdf.name == "paper-acm.pdf"
+    size = subprocess.run(["pdfinfo", pdf], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"Page size: +612 x 792", size)  # US letter, as ACM's sigconf has it
+    assert "??" not in words(pdf)

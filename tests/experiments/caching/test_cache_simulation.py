@@ -357,4 +357,4 @@ def test_the_benchmark_of_the_simulations_speed_runs(capsys):
     spec.loader.exec_module(benchmark)
     benchmark.main(requests=40_000, rounds=1)
     out = capsys.readouterr().out
-    assert "together " in out and all(policy in out for policy in benchmark.POLICIES)
+    assert "sweep on " in out and all(policy in out for policy in benchmark.POLICIES)

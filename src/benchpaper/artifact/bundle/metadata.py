@@ -174,7 +174,10 @@ def _program(name: str) -> "Component":
 
 
 def system_packages(files: Mapping[str, bytes]) -> list[str]:
-    """Return the names of the system packages in packages.apt, each once."""
+    """Return the names of the system packages in packages.apt, each once.
+
+    A line that begins with "[" names the group of the packages below it.
+    """
     lines = files.get("packages.apt", b"").decode().splitlines()
-    words = (line.split("#")[0].split() for line in lines)
+    words = (line.split("#")[0].split() for line in lines if not line.startswith("["))
     return list(dict.fromkeys(word[0] for word in words if word))

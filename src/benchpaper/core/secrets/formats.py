@@ -30,7 +30,7 @@ TOKENS = [
     rf"r8_{_ALNUM}{{30,}}+", rf"pplx-{_ALNUM}{{40,}}+",
     rf"npm_{_ALNUM}{{30,}}+", rf"pypi-AgE{_URLSAFE}{{40,}}+", r"rubygems_[0-9a-f]{40,}+",
     rf"cio{_ALNUM}{{32}}",
-    rf"(?<![\w-])eyJ{_URLSAFE}{{8,}}+=*+\.{_URLSAFE}{{4,}}+=*+(?:\.[\w+/=-]*+)*+",
+    rf"(?<![\w-])eyJ{_URLSAFE}{{8,}}+=*+\.{_URLSAFE}{{4,}}+=*+(?>(?:\.[\w+/=-]*+)*)",
     rf"SG\.{_URLSAFE}{{20,24}}\.{_URLSAFE}{{39,}}+",
     r"[0-9a-z]{32}-us\d{1,2}(?!\w)", r"(?:AC|SK)[a-z0-9]{32}(?!\w)",
     r"sq0[a-z]{3}-[\w\\-]{22,}+", r"\d{8,10}:[\w-]{35}(?![\w-])",
@@ -82,7 +82,7 @@ _MARK = (
     rf"PRIVATE{_BLANK}KEY(?:{_BLANK}BLOCK)?{_BLANK}?-{{4,5}}"
 )
 KEY_BEGINS, KEY_ENDS = (re.compile(_MARK.replace("EDGE", edge)) for edge in ("BEGIN", "END"))
-PUTTY = re.compile(r"Private-(?:Lines: ?\d+(?:\r?\n[A-Za-z0-9+/=]++)++|MAC: ?[0-9a-f]++)")
+PUTTY = re.compile(r"Private-(?:Lines: ?\d+(?>(?:\r?\n[A-Za-z0-9+/=]++)+)|MAC: ?[0-9a-f]++)")
 
 
 @cache

@@ -90,7 +90,7 @@ SETTINGS = frozenset([
     "prefer", "preferred", "private", "public", "random", "require", "required", "sha256",
     "sha384", "sha512", "standard", "strict", "system", "unlimited", "unset", "verify",
 ])  # fmt: skip
-WORDS = re.compile(r"(?:[A-Za-z]{1,30}|\d{1,3})(?:[-_. ](?:\d{1,3}|[A-Za-z]{0,30}+))*+")
+WORDS = re.compile(r"(?:[A-Za-z]{1,30}|\d{1,3})(?>(?:[-_. ](?:\d{1,3}|[A-Za-z]{0,30}+))*)")
 FILE = re.compile(
     r"[\w./~-]+\.(?:pem|key|crt|cer|cert|json|ya?ml|txt|toml|ini|conf|cfg|env|p12|pfx|jks|creds|nk"
     r"|pub|asc|gpg)"

@@ -57,7 +57,7 @@ COMMAND_IN_TEXT = re.compile(
     r"|--?(?:user|proxy-user|u|userpwd))(?![\w.-])"
 )
 SEGMENT = re.compile(r"[^\n;|&]++")
-WORD = re.compile(r"\"((?:[^\"\\]|\\.)*+)\"|'([^']*+)'|([^\s'\",\[\]]++)")
+WORD = re.compile(r"\"((?>(?:[^\"\\]|\\.)*))\"|'([^']*+)'|([^\s'\",\[\]]++)")
 MAX_DEPTH = 3  # of quotes: sh -c "ssh h 'curl ...'"
 
 

@@ -12,24 +12,25 @@ from benchpaper.core.secrets.formats import Span
 
 # A quote, escaped by backslashes, in HTML, or by a shell inside of a quoted text.
 _QUOTE = r"""(?:'"'"'|'\\''|&quot;|&\#(?:34|39|x27|x22);|\\{0,7}["'`])"""
-# A search begins once at each name, and goes through it once.
+# A search begins once at each name, and goes through it once. Here and elsewhere, `(?>(...)?)`
+# stands for a possessive group, which Python before 3.11.5 matches wrongly; Debian 12 has 3.11.2.
 ASSIGNMENT = re.compile(
     rf"""(?<![\w.-])(?P<name>[\w.-]++)
-        (?P<close>{_QUOTE}\]?|\])?+
+        (?>(?P<close>{_QUOTE}\]?|\])?)
         (?P<gap>[ \t]*+)
-        (?P<separator>=>|:=|={{1,3}}|:(?!//)|%3(?i:[ad])
+        (?>(?P<separator>=>|:=|={{1,3}}|:(?!//)|%3(?i:[ad])
             |[,>](?=[ \t]*[bru]{{0,2}}{_QUOTE})|(?<=[\w"'])>
-            |\|(?=[ \t]))?+
+            |\|(?=[ \t]))?)
         (?:[ \t]*+[|>][-+]?[ \t]*+\r?\n[ \t]++ | \s*+(?={_QUOTE}) | (?P<blank>[ \t]*+))
         (?:(?:Some\(|Secret\w{{0,8}}\(|[bBrRuUfF]{{0,2}})(?={_QUOTE}) | @?)
-        (?P<open>{_QUOTE})?+""",
+        (?>(?P<open>{_QUOTE})?)""",
     re.X,
 )
 PLAIN_VALUE = re.compile(r"[^\s'\"`|,;&]++")
 OPTION_VALUE = re.compile(r"[^\s'\"`|;&]++")
 WORD_VALUE = re.compile(r"\S++")
 LINE_VALUE = re.compile(r"[^\r\n]++")
-ENCODED_VALUE = re.compile(r"(?:(?!%26|%3[Bb]|%20|%22|%27)[^\s'\"|,;&])++")
+ENCODED_VALUE = re.compile(r"(?>(?:(?!%26|%3[Bb]|%20|%22|%27)[^\s'\"|,;&])+)")
 ELEMENT_VALUE = re.compile(r"[^<\n]++")
 LIST = re.compile(r"[\[(]\s{0,80}\\{0,7}[\"']([^\[\]{}()\n]{1,4096}?)\\{0,7}[\"']\s{0,80}[\])]")
 HEADER = re.compile(r"(?:proxy-)?authorization|(?:set-)?cookie2?", re.I)
@@ -155,9 +156,9 @@ def _value_pattern(text: str, match: re.Match[str]) -> re.Pattern[str]:
     """Return the pattern of an assignment's value, by the notation."""
     separator, opening = match["separator"], match["open"]
     if opening and len(opening) == 1:
-        return re.compile(rf"(?:[^{opening}\\\n]|\\[^\n])*+")
+        return re.compile(rf"(?>(?:[^{opening}\\\n]|\\[^\n])*)")
     if opening:
-        return re.compile(rf"(?:(?!{re.escape(opening)})[^\n])*+")
+        return re.compile(rf"(?>(?:(?!{re.escape(opening)})[^\n])*)")
     if separator == ">":
         return ELEMENT_VALUE
     if separator and separator.startswith("%"):
@@ -185,7 +186,7 @@ def _header(text: str, match: re.Match[str]) -> Span | None:
     start, before = match.end(), text[match.start() - 1 : match.start()]
     quote = match["open"] or (before if before in ("'", '"', "`") else "")
     end = rf"\\[rn]|{re.escape(quote)}" if quote else r"\\[rn]"
-    ended = re.compile(rf"(?:(?!{end})[^\r\n])++").match(text, start)
+    ended = re.compile(rf"(?>(?:(?!{end})[^\r\n])+)").match(text, start)
     if not ended or not re.search(r"\w", ended[0]):
         return None
     scheme = SCHEME.match(text, start, ended.end())
