@@ -82,6 +82,15 @@ def test_an_export_that_ends_with_its_trial_leaves_the_kernel_free(guests, shell
         pass
 
 
+@pytest.mark.parametrize("versions", [VERSIONS, ["4.2"]])
+def test_a_new_server_waits_for_no_state_of_before(guests, shell, versions):
+    """It would refuse locks and delegations meanwhile: the lock manager of version 3 for 50 s."""
+    server = guests.host(1)
+    with Nfsd(server, server.scratch(), versions=versions):
+        has_ended = ("/proc/fs/nfsd/v4_end_grace", "/proc/fs/lockd/nlm_end_grace")
+        assert [shell(server, 'cut -c 1 "$0"', path)[0] for path in has_ended] == ["Y", "Y"]
+
+
 @pytest.mark.parametrize("delegations", [True, False])
 def test_a_delegation_is_given_if_allowed_and_recalled_for_a_local_write(
     guests, shell, until, delegations
