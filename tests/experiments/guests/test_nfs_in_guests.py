@@ -25,9 +25,10 @@ CONTENT = random.Random(1).randbytes(300_001)
 COPY = """
 import json, sys
 from experiments.systems.s3 import Endpoint
-store = Endpoint.from_dict(json.loads(sys.argv[1])).obstore()
-store.put("k", b"x" * 70000)
-assert bytes(store.get("k").bytes()) == b"x" * 70000
+for text in sys.argv[1:]:
+    store = Endpoint.from_dict(json.loads(text)).obstore()
+    store.put("k", b"x" * 70000)
+    assert bytes(store.get("k").bytes()) == b"x" * 70000
 """
 
 
@@ -157,8 +158,9 @@ def test_several_gateways_run_in_one_guest_at_once_and_serve_the_other(guests, s
         weed.mount(host=client) as leaf,
         NfsMount(client, files.export, "4.1") as mount,
     ):
-        for endpoint in (objects.endpoint, gateway, weed.endpoint):
-            client.run([client.python, "-c", COPY, json.dumps(endpoint.as_dict())])
+        endpoints = (objects.endpoint, gateway, weed.endpoint)
+        words = [json.dumps(endpoint.as_dict()) for endpoint in endpoints]
+        client.run([client.python, "-c", COPY, *words])
         for host, path in ((client, mount.path), (server, juice.path), (client, leaf.path)):
             assert shell(host, 'wc -c < "$0"', path / "k") == "70000"
 
