@@ -10,13 +10,14 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the experiments' systems
+
+from remote_host import seconds  # noqa: E402
 
 from benchpaper.core.project import Project  # noqa: E402
 from benchpaper.hosts import site as sites  # noqa: E402
@@ -28,13 +29,6 @@ from experiments.systems.nfs_mount import NfsMount  # noqa: E402
 
 BOOT_S, MB_S = 5.0, 300.0
 TURNS, COMMANDS, STARTS, FILE_MIB, MEMORY_MIB = 5, 100, 300, 64, 512
-
-
-def seconds(function: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def boot(project: Project, site: sites.Site) -> float:

@@ -32,6 +32,10 @@ TEX_SPECIAL = {
 }
 
 
+SAME = " [=]"  # stands in a cell for the interval of a deterministic value
+NOTE = "[=]: the same value in all blocks"
+
+
 def tex(text: object) -> str:
     """Return text with all characters special to TeX escaped."""
     return "".join(TEX_SPECIAL.get(character, character) for character in str(text))
@@ -43,11 +47,15 @@ def cell_text(cell: object) -> str:
         return str(cell)
     if cell.value is None:
         return cell.missing
-    return f"{with_unit(cell.value, cell.unit)}{cell.interval_text()}"
+    interval = SAME if cell.shown_deterministic else cell.interval_text()
+    return f"{with_unit(cell.value, cell.unit)}{interval}"
 
 
 def booktabs(frame: "pd.DataFrame") -> str:
-    """Return a frame of texts as a LaTeX tabular: texts to the left, numbers to the right."""
+    """Return a frame of texts as a LaTeX tabular: texts to the left, numbers to the right.
+
+    A note below the rows explains the mark of deterministic values where there is one.
+    """
     numeric = [
         all(text.removeprefix("-")[:1].isdigit() for text in frame[column]) for column in frame
     ]
@@ -60,4 +68,7 @@ def booktabs(frame: "pd.DataFrame") -> str:
     lines += [
         " & ".join(tex(text) for text in row) + r" \\" for row in frame.itertuples(index=False)
     ]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    lines.append(r"\bottomrule")
+    if any(text.endswith(SAME) for column in frame for text in frame[column]):
+        lines.append(rf"\multicolumn{{{frame.shape[1]}}}{{l}}{{\footnotesize {NOTE}}}")
+    return "\n".join([*lines, r"\end{tabular}", ""])

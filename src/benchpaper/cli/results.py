@@ -202,15 +202,14 @@ def adopt(experiments: tuple[str, ...], why: str, site: str) -> None:
     names = run.choose(" ".join(experiments))
     if not experiments:  # what is imported is in the reference already
         names = [name for name in names if run.measures(name)] or names
-    why = adoption.check(run, names, why)
-    for name in names:
+    for name, row in adoption.check(run, names, why).items():
         if not adoption.is_clean(run, name):
             click.echo(
                 f"note: {name} was measured with uncommitted changes; "
                 "nobody can check out the code that was measured",
                 err=True,
             )
-        for path in adoption.adopt(run, name, why):
+        for path in adoption.adopt(run, name, row):
             megabytes = path.stat().st_size / 1e6
             click.echo(f"{path.relative_to(project.root)}: {megabytes:.2f} MB")
 

@@ -15,6 +15,7 @@ from benchpaper.core.project import REFERENCE, Project
 
 FILE = "CHANGES.md"
 NEW = "-"  # stands where nothing was replaced
+DAMAGED = "damaged"  # stands where what was replaced could not be read
 COLUMNS = ("Site", "Experiment", "Measured from (UTC)", "Replaces that of", "Why")
 HEAD = f"""# Changes of the reference
 
@@ -30,7 +31,7 @@ class Adopted:
     """A measurement that became a reference.
 
     `started` and `replaced` are the starts of the first trials, in ISO 8601; `replaced` is "-" for
-    the first reference of an experiment at a site.
+    the first reference of an experiment at a site, and "damaged" for one that cannot be read.
     """
 
     site: str
@@ -69,8 +70,6 @@ def add(project: Project, adopted: Adopted) -> None:
 
     A row of the same measurement, which an interrupted try left, gives way.
     """
-    if "|" in adopted.why:
-        raise UserError(f'--why "{adopted.why}" holds "|", which ends a cell of a table; reword it')
     lines = [
         line
         for line in _lines(project)

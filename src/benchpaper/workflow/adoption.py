@@ -21,17 +21,22 @@ from benchpaper.results.reference_log import Adopted
 from benchpaper.workflow.pipeline import Pipeline
 
 KINDS = (results.OBSERVATIONS, results.TRIALS)
-FIRST = "first reference"
+# What stands in the log where no reason is asked for, by what the row says is replaced.
+REASONS = {reference_log.NEW: "first reference", reference_log.DAMAGED: "it cannot be read"}
 
 
-def check(run: Pipeline, names: Sequence[str], why: str) -> str:
-    """Refuse, before anything is copied, what cannot become the reference; return the reason.
+def check(run: Pipeline, names: Sequence[str], why: str) -> dict[str, Adopted | None]:
+    """Refuse, before anything is copied, what cannot become the reference.
 
+    Return the log's row of each experiment; None for results that are the reference already.
     Raises `UserError` for results that are missing or damaged, for a reference that is imported,
-    and for one that other trials would replace without a reason.
+    for one that other trials would replace without a reason, and for a reason that fits no table.
     """
     why = " ".join(why.split())
     check_text("--why", why)
+    if "|" in why:
+        raise UserError(f'--why "{why}" holds "|", which ends a cell of a table; reword it')
+    rows = {}
     for name in names:
         target = run.project.results(run.site_name, REFERENCE) / name
         if (target / RECORD).exists():
@@ -41,19 +46,14 @@ def check(run: Pipeline, names: Sequence[str], why: str) -> str:
             )
         for kind in KINDS:
             results.read(run.folder / name / kind)  # raises for damaged results
-        row = _adopted(run, name, why)
-        if row and row.replaced != reference_log.NEW and not why:
-            raise UserError(
-                f"{name} has a reference, measured from {row.replaced[:16]}; "
-                'say why another replaces it: --why "the client reads with O_DIRECT"'
-            )
-    return why
+        rows[name] = _row(run, name, why)
+    return rows
 
 
-def adopt(run: Pipeline, name: str, why: str) -> list[Path]:
-    """Make the results of an experiment its reference; return the files. `check` goes before."""
+def adopt(run: Pipeline, name: str, row: Adopted | None) -> list[Path]:
+    """Make the results of an experiment its reference; return the files. `row` is `check`'s."""
     source, target = run.folder / name, run.project.results(run.site_name, REFERENCE) / name
-    if row := _adopted(run, name, why or FIRST):
+    if row:
         reference_log.add(run.project, row)
     noted = (source / accepted.FILE).exists()
     with ExitStack() as together:  # each is replaced as a whole, and only when all are on disk
@@ -75,16 +75,28 @@ def _trials(folder: Path, column: str) -> list[dict[str, Any]]:
     return results.read_columns(folder / results.TRIALS, [column])
 
 
-def _adopted(run: Pipeline, name: str, why: str) -> Adopted | None:
+def _row(run: Pipeline, name: str, why: str) -> Adopted | None:
     """Return the log's row of a measurement; None if it is the reference already."""
-    target = run.project.results(run.site_name, REFERENCE) / name
-    new, old = _start(run.folder / name), _start(target)
-    return None if new == old else Adopted(run.site_name, name, new, old or reference_log.NEW, why)
+    new = _start(run.folder / name)
+    old = _replaced(run.project.results(run.site_name, REFERENCE) / name)
+    if not why and old not in (new, *REASONS):
+        raise UserError(
+            f"{name} has a reference, measured from {old[:16]}; "
+            'say why another replaces it: --why "the client reads with O_DIRECT"'
+        )
+    return None if new == old else Adopted(run.site_name, name, new, old, why or REASONS[old])
+
+
+def _replaced(reference: Path) -> str:
+    """Return the start of the reference's first trial, or what the log says instead of it."""
+    if not (reference / results.TRIALS).exists():
+        return reference_log.NEW
+    try:
+        return _start(reference)
+    except results.ResultsError:
+        return reference_log.DAMAGED
 
 
 def _start(folder: Path) -> str:
-    """Return the start of the first trial of results; "" if there are none, or damaged ones."""
-    try:
-        return reference_log.first_start(row["started"] for row in _trials(folder, "started"))
-    except results.ResultsError:
-        return ""
+    """Return the start of the first trial of results."""
+    return reference_log.first_start(row["started"] for row in _trials(folder, "started"))

@@ -1,9 +1,10 @@
 """Estimates and verdicts over blocks that differ in seeds or inputs."""
 
+import pandas as pd
 import pytest
 
 from benchpaper import Block
-from benchpaper.analysis import claims, exhibits, judging, stats
+from benchpaper.analysis import claims, exhibits, judging, latex_tables, stats
 from benchpaper.core.errors import UserError
 
 RISING = [10.0, 11.0, 12.0, 13.0, 14.0, 15.0, 16.0, 17.0]  # a clear trend
@@ -46,19 +47,21 @@ def test_order_is_asked_of_blocks_in_time_alone(over, known, block, drifts):
 
 
 @pytest.mark.parametrize(
-    "block, interval, text",
+    "block, interval, text, cell",
     [
-        (None, "", "7.00 µs (n = 6, all equal)"),
-        (SEEDS, "(deterministic)", "7.00 µs (deterministic) (n = 6)"),
+        (None, "", "7.00 µs (n = 6, all equal)", "7.00 µs"),
+        (SEEDS, "(deterministic)", "7.00 µs (deterministic) (n = 6)", "7.00 µs [=]"),
     ],
 )
-def test_equal_values_over_seeds_are_typeset_as_deterministic(over, block, interval, text):
+def test_equal_values_over_seeds_are_typeset_as_deterministic(over, block, interval, text, cell):
     measured = over(block, {("a", 1): [7.0] * 6})
     estimate = measured.estimate("latency_us", way="a", size=1)
     assert str(estimate) == text
     number = exhibits.number_of(estimate)
     assert (number.text, number.interval) == ("7.00 µs", interval)
-    assert exhibits.cell_text(estimate) == f"7.00 µs {interval}".rstrip()
+    assert exhibits.cell_text(estimate) == cell
+    table = latex_tables.booktabs(pd.DataFrame({"time": [cell], "size": ["1"]}))
+    assert (latex_tables.NOTE in table) == bool(block)
     assert "deterministic" not in str(exhibits.number_of(estimate)) or block
 
 

@@ -97,11 +97,21 @@ def test_other_trials_replace_a_reference_only_for_a_reason(again, known):
     before = bytes_of(reference)
     for words in ([], ["--why", "  "]):
         assert f"measured from {first[:16]}; say why another" in adopted(*words)[1]
-    assert 'holds "|"' in adopted("--why", "a|b")[1]
     assert bytes_of(reference) == before and len(logged(known)) == 1
     assert adopted("--why", WHY)[0].exit_code == 0
     assert logged(known)[1:] == [(LATER, first, WHY)]
     assert bytes_of(reference) == bytes_of(again[0])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_reason_that_would_break_the_log_is_refused_before_anything_is_copied(
+    first, again, known
+):
+    if first:
+        shutil.rmtree(again[1])
+    before = again[1].exists() and bytes_of(again[1])
+    assert 'holds "|"' in adopted("--why", "a|b")[1]
+    assert (again[1].exists() and bytes_of(again[1])) == before and len(logged(known)) == 1
 
 
 def test_an_interrupted_adoption_is_logged_once(again, known, monkeypatch):
@@ -123,6 +133,7 @@ def test_an_authors_words_around_the_log_stay_and_a_broken_row_is_named(again, k
         reference_log.read(known.project)
 
 
-def test_a_damaged_reference_is_replaced(again, known):
+def test_a_damaged_reference_is_replaced_and_the_log_says_that_it_was_damaged(again, known):
     (again[1] / results.TRIALS).write_bytes(b"PAR1")
     assert adopted()[0].exit_code == 0 and bytes_of(again[0]) == bytes_of(again[1])
+    assert logged(known)[-1] == (LATER, "damaged", "it cannot be read")
