@@ -20,13 +20,15 @@ INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.M)
 UNREAD = {"ctx", "kind", "type_comment"}  # fields of a syntax tree without effect on what runs
 
 
-def reached(start: list[Path], root: Path, package: str) -> set[Path]:
+def reached(
+    start: Iterable[Path], root: Path, package: str, tree: "Tree | None" = None
+) -> set[Path]:
     """Return `start` and the files of `package` that these run, directly or not.
 
     `package` is a folder below `root`. The files are modules, what belongs to them, and the headers
-    that C sources include.
+    that C sources include. `tree` is what is known of `root` from an earlier call.
     """
-    seen, queue, tree = set(start), list(start), _Tree(root)
+    seen, queue, tree = set(start), list(start), tree or Tree(root)
     while queue:
         path = queue.pop()
         headers, imported, named = _uses(path, root, package, _stamp(path))
@@ -43,7 +45,7 @@ def files(root: Path, module: str) -> list[Path]:
     These are its own files and the __init__.py of each package around it. `module` lies below
     `root`.
     """
-    return list(_Tree(root).files({module}, set()))
+    return list(Tree(root).files({module}, set()))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
@@ -126,7 +128,7 @@ def _docstring(node: Documented) -> ast.Constant | None:
     return None
 
 
-class _Tree:
+class Tree:
     """The files of modules below `root`, which do not change while it lives: it looks once."""
 
     def __init__(self, root: Path):
